@@ -1,0 +1,92 @@
+//! Time as a value. Machines take a [`Timestamp`] or an `Instant`; only edges ask [`now`].
+//!
+//! RFC 5322 §3.3 (date-time).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::tz::TimeZone;
+
+/// Wall clock time in milliseconds since 1970-01-01 UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// From milliseconds since 1970.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// From seconds since 1970.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since 1970.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// Later by `duration`.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The time since `earlier`; zero if that lies in the future.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// `Sun, 22 Nov 2026 07:51:52 +0100`, in local time (RFC 5322 §3.3).
+    pub fn rfc5322(self) -> String {
+        self.format("%a, %d %b %Y %H:%M:%S %z")
+    }
+
+    /// `Sun Nov 22 07:51:52`, in local time, as `mailq` prints it.
+    pub fn mailq(self) -> String {
+        self.format("%a %b %e %H:%M:%S")
+    }
+
+    /// `2026-11-22T07:51:52+01:00`, in local time (RFC 3339).
+    pub fn rfc3339(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S%:z")
+    }
+
+    fn format(self, pattern: &str) -> String {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+        instant.to_zoned(TimeZone::system()).strftime(pattern).to_string()
+    }
+}
+
+/// The wall clock; for edges only.
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that the rule points to")]
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_has_the_form_that_rfc_5322_asks_for() {
+        let date = Timestamp::from_secs(1_795_333_912).rfc5322();
+        assert!(date.contains("Nov 2026"), "{date}");
+        let zone = date.rsplit(' ').next().unwrap();
+        assert!(zone.len() == 5 && zone.starts_with(['+', '-']), "{date}");
+    }
+
+    #[test]
+    fn no_time_is_too_early_or_too_late_to_be_printed() {
+        for millis in [0, 1, u64::MAX] {
+            assert!(!Timestamp::from_millis(millis).rfc5322().is_empty());
+        }
+    }
+}

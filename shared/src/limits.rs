@@ -1,0 +1,42 @@
+//! Every bound that a peer, a user or a file meets, with its source. Sizes are bytes unless the name says otherwise.
+
+use std::time::Duration;
+
+/// Command line with CRLF that a server must take: RFC 5321 §4.5.3.1.4 asks 512; extensions add (RFC 3461, RFC 6531), Postfix takes 2048.
+pub const COMMAND_LINE: usize = 4096;
+/// Reply line that a client takes: RFC 5321 §4.5.3.1.5 asks 512; real peers send more.
+pub const REPLY_LINE: usize = 4096;
+/// Lines of one multi-line reply.
+pub const REPLY_LINES: usize = 128;
+/// Line of a message with CRLF: RFC 5321 §4.5.3.1.6.
+pub const TEXT_LINE: usize = 1000;
+/// Local part: RFC 5321 §4.5.3.1.1.
+pub const LOCAL_PART: usize = 64;
+/// Domain: RFC 5321 §4.5.3.1.2.
+pub const DOMAIN: usize = 255;
+/// Path with its brackets: RFC 5321 §4.5.3.1.3.
+pub const PATH: usize = 256;
+/// Recipients of one transaction: RFC 5321 §4.5.3.1.8 asks at least 100; Postfix' default is 1000.
+pub const RECIPIENTS: usize = 1000;
+/// Header section of one message (Postfix `header_size_limit` is 100 KiB for one field).
+pub const HEADER: usize = 256 * 1024;
+/// Largest piece of a message that a machine hands over.
+pub const PIECE: usize = 64 * 1024;
+/// Bodies up to this size are kept in a spool record, larger ones in a file of their own.
+pub const INLINE_BODY: usize = 256 * 1024;
+/// Default for the size of a message.
+pub const MESSAGE: u64 = 50 * 1024 * 1024;
+/// `Received` fields of a message that loops: RFC 5321 §6.3 asks at least 100 to be let through; Postfix stops at 50.
+pub const HOPS: usize = 50;
+/// Server: waiting for a command, RFC 5321 §4.5.3.2.7.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// Client: greeting, EHLO, MAIL, RCPT: RFC 5321 §4.5.3.2.1 to §4.5.3.2.3.
+pub const REPLY_TIMEOUT: Duration = Duration::from_secs(300);
+/// Client: reply to DATA, RFC 5321 §4.5.3.2.4.
+pub const DATA_TIMEOUT: Duration = Duration::from_secs(120);
+/// Client: one piece of the message, RFC 5321 §4.5.3.2.5.
+pub const PIECE_TIMEOUT: Duration = Duration::from_secs(180);
+/// Client: reply to the end of the message, RFC 5321 §4.5.3.2.6.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(600);
+/// Client: opening a connection (Postfix `smtp_connect_timeout`).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,195 @@
+//! What became of one recipient in one delivery attempt, and whose fault it was.
+//!
+//! One value, four readers: the scheduler (try again?), the log, the bounce, the administrator. Each has a text of its
+//! own; there is deliberately no `Display`. Text from a peer is escaped and bounded when a [`Failure`] is made.
+//! Contract: what is not known is [`Outcome::Deferred`], never `Failed`.
+
+use crate::status::{EnhancedStatus, ReplyCode, Severity};
+
+/// The result of one delivery attempt for one recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The next hop took responsibility.
+    Delivered(Delivery),
+    /// Not now: try again later.
+    Deferred(Failure),
+    /// Never: tell the sender.
+    Failed(Failure),
+}
+
+/// Who took the message, and in which words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// `host[address]:port`, a path, or the name of a transport.
+    pub relay: String,
+    /// The peer's reply, escaped and bounded, such as `250 2.0.0 Ok: queued as X`.
+    pub reply: String,
+}
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// This machine: disk, configuration, program.
+    Local,
+    /// Between the machines: no route, timeout, connection lost.
+    Network,
+    /// The peer said so, or broke the protocol.
+    Peer,
+    /// A rule of ours, such as a pin that does not match.
+    Policy,
+}
+
+/// Where in the delivery it happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Finding the next hop's addresses.
+    Lookup,
+    /// Opening the connection.
+    Connect,
+    /// Waiting for the greeting.
+    Greeting,
+    /// EHLO, HELO or LHLO.
+    Helo,
+    /// STARTTLS or the handshake.
+    Tls,
+    /// AUTH.
+    Auth,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Recipient,
+    /// DATA or BDAT, before the message.
+    Data,
+    /// The message, up to the reply to its end.
+    Message,
+    /// On this machine: reading the spool, writing a file, running a program.
+    Local,
+}
+
+impl Stage {
+    /// The words that follow "in reply to" or "while" in a log line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lookup => "name lookup",
+            Self::Connect => "connect",
+            Self::Greeting => "receiving the initial server greeting",
+            Self::Helo => "performing the EHLO handshake",
+            Self::Tls => "performing the TLS handshake",
+            Self::Auth => "AUTH command",
+            Self::Mail => "MAIL FROM command",
+            Self::Recipient => "RCPT TO command",
+            Self::Data => "DATA command",
+            Self::Message => "end of DATA command",
+            Self::Local => "local delivery",
+        }
+    }
+}
+
+/// Why a recipient was not delivered to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Whose fault.
+    pub blame: Blame,
+    /// Where it happened.
+    pub stage: Stage,
+    /// Enhanced status; its class agrees with the [`Outcome`] that carries it.
+    pub status: EnhancedStatus,
+    /// The peer's reply code, if it was a reply.
+    pub reply: Option<ReplyCode>,
+    /// `host[address]:port`, once known.
+    pub relay: Option<String>,
+    /// What happened, in one line, escaped and bounded.
+    pub text: String,
+}
+
+/// Longest text kept from a peer, in bytes after escaping.
+pub const MAX_TEXT: usize = 512;
+
+impl Failure {
+    /// A failure with a text of our own or of a peer; the text is escaped and cut here.
+    pub fn new(blame: Blame, stage: Stage, status: EnhancedStatus, text: &str) -> Self {
+        Self { blame, stage, status, reply: None, relay: None, text: escape(text.as_bytes(), MAX_TEXT) }
+    }
+
+    /// A failure that a peer's reply tells; `status` is the reply's own enhanced code, or class.0.0 where it has none.
+    pub fn replied(stage: Stage, code: ReplyCode, status: Option<EnhancedStatus>, text: &str) -> Self {
+        let class = if code.severity() == Severity::Permanent { 5 } else { 4 };
+        let status = status.filter(|s| s.class() == class).unwrap_or(EnhancedStatus::new(class, 0, 0));
+        Self { blame: Blame::Peer, stage, status, reply: Some(code), relay: None, text: escape(text.as_bytes(), MAX_TEXT) }
+    }
+
+    /// The same failure at a known relay.
+    #[must_use]
+    pub fn at(mut self, relay: &str) -> Self {
+        self.relay = Some(escape(relay.as_bytes(), 256));
+        self
+    }
+
+    /// The outcome that this failure means: `Failed` for class 5, else `Deferred`.
+    pub fn outcome(self) -> Outcome {
+        if self.status.class() == 5 { Outcome::Failed(self) } else { Outcome::Deferred(self) }
+    }
+
+    /// For the log and for `mailq`, in Postfix's words:
+    /// `host mx[192.0.2.1]:25 said: 450 4.2.0 try later (in reply to RCPT TO command)`.
+    pub fn log_text(&self) -> String {
+        match (&self.relay, self.reply) {
+            (Some(relay), Some(_)) => format!("host {relay} said: {} (in reply to {})", self.text, self.stage.name()),
+            (None, Some(_)) => format!("{} (in reply to {})", self.text, self.stage.name()),
+            (Some(relay), None) if self.stage == Stage::Connect => format!("connect to {relay}: {}", self.text),
+            (Some(relay), None) => format!("{} with {relay} while {}", self.text, self.stage.name()),
+            (None, None) => self.text.clone(),
+        }
+    }
+
+    /// For a bounce's `Diagnostic-Code` (RFC 3464 §2.3.6): `smtp; 550 5.1.1 unknown`, or `x-local; …` where no peer spoke.
+    pub fn diagnostic(&self) -> String {
+        match self.reply {
+            Some(_) => format!("smtp; {}", self.text),
+            None => format!("x-local; {}", self.log_text()),
+        }
+    }
+}
+
+/// Bytes of a peer or a user made safe for a log line: printable ASCII stays, all else becomes `\xNN`, at most `max` bytes.
+pub fn escape(bytes: &[u8], max: usize) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(bytes.len().min(max));
+    for &byte in bytes {
+        let before = out.len();
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+        if out.len() > max.saturating_sub(3) {
+            out.truncate(before);
+            out.push_str("...");
+            break;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_a_peer_cannot_forge_a_log_line_or_grow_without_bound() {
+        assert_eq!(escape(b"550 no\r\nstatus=sent \x1b[2J\xff", 100), "550 no\\x0d\\x0astatus=sent \\x1b[2J\\xff");
+        for max in [3, 10, 100] {
+            assert!(escape(&[0xffu8; 5000], max).len() <= max);
+        }
+    }
+
+    #[test]
+    fn a_reply_whose_enhanced_class_contradicts_its_code_keeps_the_code() {
+        let code = ReplyCode::new(450).unwrap();
+        let failure = Failure::replied(Stage::Recipient, code, EnhancedStatus::parse("5.1.1"), "450 5.1.1 hm");
+        assert!(matches!(failure.outcome(), Outcome::Deferred(_)));
+    }
+}

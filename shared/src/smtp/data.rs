@@ -1,0 +1,1 @@
+//! The message between DATA and `CRLF . CRLF`, both directions.

@@ -1,0 +1,1 @@
+//! Bounded lines that end in CRLF and nothing else.
