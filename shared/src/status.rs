@@ -11,6 +11,9 @@ use std::fmt;
 pub struct ReplyCode(u16);
 
 impl ReplyCode {
+    /// 451: error in processing (RFC 5321 §4.2.2); what a slip of ours in a code becomes.
+    pub const LOCAL_ERROR: Self = Self(451);
+
     /// The code, if it is one that SMTP knows (RFC 5321 §4.2.1: first digit 2 to 5).
     pub const fn new(code: u16) -> Option<Self> {
         if code >= 200 && code <= 599 { Some(Self(code)) } else { None }
