@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use crate::{
-    envelope::Envelope,
+    envelope::{Envelope, Notify},
     outcome::{Failure, Outcome},
     smtp::capability::Capabilities,
 };
@@ -70,8 +70,10 @@ pub struct Transaction {
     pub size: u64,
     /// To our own agent: `XCALLER[=full name]` instead of a sender.
     pub xcaller: Option<Option<String>>,
-    /// To our own agent: recipients without domain, sent after the envelope's; outcomes follow in the same order.
-    pub unqualified: Vec<String>,
+    /// To our own agent: a sender without domain (`-f www-data`), sent as `MAIL FROM:<www-data>` in place of the envelope's.
+    pub unqualified_sender: Option<String>,
+    /// To our own agent: recipients without domain and their NOTIFY, sent after the envelope's; outcomes follow in the same order.
+    pub unqualified: Vec<(String, Notify)>,
 }
 
 /// What the driver tells.
