@@ -1,0 +1,7 @@
+//! The administrators' commands: what they ask over the control socket, what is answered, and how.
+
+mod answer;
+mod protocol;
+
+pub use answer::{Office, answer};
+pub use protocol::{Answer, Request, Selection, Status};

@@ -1,0 +1,160 @@
+//! The configuration as the program uses it: valid by construction, with all defaults filled in.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use shared::{
+    address::Address, config::ConfigError, nexthop::Nexthop, retry::Schedule,
+    smtp::client::Security, trust::Pin,
+};
+
+use crate::{limits::Rules, network::Networks};
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// FQDN of this machine: greeting, EHLO, Received, bounces.
+    pub hostname: String,
+    /// Greeting after `220 `; begins with the host name (row B6).
+    pub banner: Option<String>,
+    /// Where clients connect.
+    pub listen: Vec<Listener>,
+    /// `listen` is the default: a listener that cannot be bound (no privilege, port taken) is a warning as long as one works.
+    pub listen_is_default: bool,
+    /// Certificate and key of the listeners.
+    pub tls: KeyFiles,
+    /// Who may relay.
+    pub networks: Networks,
+    /// Messages a client may send.
+    pub limits: Rules,
+    /// The queue's directory.
+    pub spool: PathBuf,
+    /// Directory of counters, generated key and the default Maildir.
+    pub state: PathBuf,
+    /// The administrators' socket.
+    pub control: PathBuf,
+    /// Alias tables; an earlier one wins.
+    pub aliases: Vec<PathBuf>,
+    /// Separates user and extension in a local part (row B2); `None`: off.
+    pub recipient_delimiter: Option<char>,
+    /// For whom we take mail.
+    pub domains: Domains,
+    /// Where mail for local domains ends.
+    pub local: LocalTransport,
+    /// Where all other mail goes; `None`: by MX.
+    pub relayhost: Option<Nexthop>,
+    /// TLS towards the relayhost.
+    pub relay_tls: RelayTls,
+    /// Exceptions by recipient domain, keys in lower case: `example.net`, or `.example.org` for all its subdomains.
+    pub routes: BTreeMap<String, Transport>,
+    /// Who is told of limits and faults; postmaster's mail goes there without an alias.
+    pub admins: Vec<Address>,
+    /// Largest message, bytes.
+    pub message_size: u64,
+    /// When to retry and give up.
+    pub retry: Schedule,
+    /// How much at once.
+    pub concurrency: Concurrency,
+}
+
+/// A listening address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub tls: ListenTls,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ListenTls {
+    /// STARTTLS is offered.
+    #[default]
+    StartTls,
+    /// From the first byte (RFC 8314).
+    Wrapped,
+    /// None.
+    None,
+}
+
+/// Where certificate and key are (PEM).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Not configured: made at the first start if they are not there.
+    pub generate: bool,
+}
+
+/// Domains that we take mail for from anybody; lower case.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Domains {
+    /// Ours: aliases apply, the rest goes to [`LocalTransport`]. The host name and `localhost` are always among them.
+    pub local: Vec<String>,
+    /// Passed on (backup MX, inbound relay); a name with a leading dot means all its subdomains.
+    pub relay: Vec<String>,
+}
+
+/// Where mail for local domains ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LocalTransport {
+    /// One Maildir for all.
+    Maildir(PathBuf),
+    /// Dovecot and its like (row D5).
+    Lmtp(LmtpTarget),
+    /// Only aliases receive (row B3).
+    None,
+}
+
+/// An LMTP server.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum LmtpTarget {
+    Unix(PathBuf),
+    Tcp(Nexthop),
+}
+
+/// A value of the routes table.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    Smtp(Nexthop),
+    Lmtp(LmtpTarget),
+}
+
+/// TLS towards the relayhost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RelayTls {
+    /// With pins never less than `StartTls`.
+    pub security: Security,
+    /// Current and next key; empty: nothing is verified.
+    pub pins: Vec<Pin>,
+}
+
+/// How much at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Concurrency {
+    /// Deliveries to one destination.
+    pub destination: usize,
+    /// Deliveries altogether.
+    pub deliveries: usize,
+    /// Sessions of clients altogether.
+    pub sessions: usize,
+    /// Sessions of one client.
+    pub client: usize,
+}
+
+impl Config {
+    /// Reads and checks a file. A missing file means all defaults only where `path` is [`Config::PATH`].
+    pub fn load(_path: &Path) -> Result<Self, ConfigError> {
+        todo!()
+    }
+
+    /// Checks TOML text; `path` is for messages, `machine` is the host name where none is set.
+    pub fn parse(_path: &Path, _text: &str, _machine: &str) -> Result<Self, ConfigError> {
+        todo!()
+    }
+
+    /// Where the configuration is without `--config`.
+    pub const PATH: &'static str = "/etc/smarthost/config.toml";
+}
