@@ -24,7 +24,12 @@ pub fn parse<T: DeserializeOwned>(_path: &Path, _text: &str) -> Result<T, Config
     todo!()
 }
 /// An error at a place of the text (from `serde_spanned`), for checks after parsing.
-pub fn error_at(_path: &Path, _text: &str, _span: std::ops::Range<usize>, _what: &str) -> ConfigError {
+pub fn error_at(
+    _path: &Path,
+    _text: &str,
+    _span: std::ops::Range<usize>,
+    _what: &str,
+) -> ConfigError {
     todo!()
 }
 

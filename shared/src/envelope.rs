@@ -40,7 +40,12 @@ pub struct Recipient {
 
 impl From<Address> for Recipient {
     fn from(address: Address) -> Self {
-        Self { address, original: None, orcpt: None, notify: Notify::default() }
+        Self {
+            address,
+            original: None,
+            orcpt: None,
+            notify: Notify::default(),
+        }
     }
 }
 
@@ -68,7 +73,12 @@ pub struct Notify {
 
 impl Default for Notify {
     fn default() -> Self {
-        Self { explicit: false, success: false, failure: true, delay: true }
+        Self {
+            explicit: false,
+            success: false,
+            failure: true,
+            delay: true,
+        }
     }
 }
 

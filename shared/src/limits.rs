@@ -10,12 +10,12 @@ pub const REPLY_LINE: usize = 4096;
 pub const REPLY_LINES: usize = 128;
 /// Line of a message with CRLF: RFC 5321 §4.5.3.1.6.
 pub const TEXT_LINE: usize = 1000;
-/// Local part: RFC 5321 §4.5.3.1.1.
-pub const LOCAL_PART: usize = 64;
+/// Local part: RFC 5321 §4.5.3.1.1 asks 64; VERP and SRS senders write longer ones, and Postfix takes them.
+pub const LOCAL_PART: usize = 256;
 /// Domain: RFC 5321 §4.5.3.1.2.
 pub const DOMAIN: usize = 255;
-/// Path with its brackets: RFC 5321 §4.5.3.1.3.
-pub const PATH: usize = 256;
+/// Path with its brackets: RFC 5321 §4.5.3.1.3 asks 256; this is what the two parts above can make.
+pub const PATH: usize = LOCAL_PART + DOMAIN + 3;
 /// Recipients of one transaction: RFC 5321 §4.5.3.1.8 asks at least 100; Postfix' default is 1000.
 pub const RECIPIENTS: usize = 1000;
 /// Header section of one message (Postfix `header_size_limit` is 100 KiB for one field).
@@ -29,14 +29,14 @@ pub const MESSAGE: u64 = 50 * 1024 * 1024;
 /// `Received` fields of a message that loops: RFC 5321 §6.3 asks at least 100 to be let through; Postfix stops at 50.
 pub const HOPS: usize = 50;
 /// Server: waiting for a command, RFC 5321 §4.5.3.2.7.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+pub const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 /// Client: greeting, EHLO, MAIL, RCPT: RFC 5321 §4.5.3.2.1 to §4.5.3.2.3.
-pub const REPLY_TIMEOUT: Duration = Duration::from_secs(300);
+pub const REPLY_TIMEOUT: Duration = Duration::from_mins(5);
 /// Client: reply to DATA, RFC 5321 §4.5.3.2.4.
-pub const DATA_TIMEOUT: Duration = Duration::from_secs(120);
+pub const DATA_TIMEOUT: Duration = Duration::from_mins(2);
 /// Client: one piece of the message, RFC 5321 §4.5.3.2.5.
-pub const PIECE_TIMEOUT: Duration = Duration::from_secs(180);
+pub const PIECE_TIMEOUT: Duration = Duration::from_mins(3);
 /// Client: reply to the end of the message, RFC 5321 §4.5.3.2.6.
-pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(600);
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_mins(10);
 /// Client: opening a connection (Postfix `smtp_connect_timeout`).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

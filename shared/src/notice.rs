@@ -22,6 +22,12 @@ pub fn bounce(_bounce: &Bounce<'_>) -> Vec<u8> {
     todo!()
 }
 /// A plain notice to administrators: `Auto-Submitted: auto-generated`.
-pub fn notice(_hostname: &str, _now: Timestamp, _to: &[Address], _subject: &str, _text: &str) -> Vec<u8> {
+pub fn notice(
+    _hostname: &str,
+    _now: Timestamp,
+    _to: &[Address],
+    _subject: &str,
+    _text: &str,
+) -> Vec<u8> {
     todo!()
 }

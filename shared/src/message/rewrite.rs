@@ -52,6 +52,11 @@ pub enum RewriteError {
     Alias(String),
 }
 /// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`, `Resent-*`. Pure.
-pub fn rewrite(_typed: &Typed, _header: &mut Header, _caller: &Caller, _rules: &Rules) -> Result<(Envelope, Vec<Change>), RewriteError> {
+pub fn rewrite(
+    _typed: &Typed,
+    _header: &mut Header,
+    _caller: &Caller,
+    _rules: &Rules,
+) -> Result<(Envelope, Vec<Change>), RewriteError> {
     todo!()
 }

@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn targets(text: &str) -> Vec<String> {
+    let list = parse(text.as_bytes());
+    assert_eq!(list.problems, [], "{text}");
+    list.entries
+        .into_iter()
+        .map(|entry| match entry.target {
+            Target::Address(address) => address.to_string(),
+            Target::Local(local) => format!("local {local}"),
+        })
+        .collect()
+}
+
+#[test]
+fn lists_are_read_as_programs_and_people_write_them() {
+    for (text, expected) in [
+        ("root", vec!["local root"]),
+        ("a@x,b@y", vec!["a@x", "b@y"]),
+        ("A <a@x>, B (com@h) <b@y>", vec!["a@x", "b@y"]),
+        ("\"Doe, John\" <j@x>", vec!["j@x"]),
+        ("\"<evil@z>\" <a@x>", vec!["a@x"]),
+        ("a@x (Doe, John <c@z>)", vec!["a@x"]),
+        ("a@x (nested (deep, e@f) still)", vec!["a@x"]),
+        ("undisclosed-recipients:;", vec![]),
+        ("g: a@x, \"b\" <b@y>;, c@z", vec!["a@x", "b@y", "c@z"]),
+        ("<@relay1,@relay2:a@x>, b@y", vec!["a@x", "b@y"]),
+        ("\"a@evil\"@x", vec!["\"a@evil\"@x"]),
+        ("a\r\n @ x . org", vec!["a@x.org"]),
+        (
+            "a@[192.0.2.1], b@[IPv6:2001:db8::1]",
+            vec!["a@[192.0.2.1]", "b@[IPv6:2001:db8::1]"],
+        ),
+        (",, a@x ,\r\n\t, b@y,", vec!["a@x", "b@y"]),
+        ("jürgen@münchen.example", vec!["jürgen@münchen.example"]),
+        (
+            "<root>, \"John Smith\"",
+            vec!["local root", "local John Smith"],
+        ),
+        ("", vec![]),
+    ] {
+        assert_eq!(targets(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn the_name_that_cron_puts_into_a_comment_is_found() {
+    let list = parse(b"root (Cron Daemon)");
+    let entry = &list.entries[0];
+    assert_eq!(entry.comment.as_deref(), Some("Cron Daemon"));
+    assert_eq!((entry.mailbox.clone(), entry.spec.clone()), (0..18, 0..4));
+    let list = parse(b"\"(Cron Daemon)\" <root>, J. \"R. R.\" Tolkien <t@x>");
+    assert_eq!(list.entries[0].name.as_deref(), Some("(Cron Daemon)"));
+    assert_eq!(list.entries[1].name.as_deref(), Some("J. R. R. Tolkien"));
+}
+
+#[test]
+fn a_malformed_element_is_quoted_and_its_neighbours_are_kept() {
+    for bad in [
+        "john smith@x",
+        "a@",
+        "<a@x",
+        "<a@x> b",
+        "a@x y",
+        "a..b@x",
+        "<>",
+        "a\u{1}b",
+        "a@b@c",
+    ] {
+        let list = parse(format!("first@x, {bad}, last@x").as_bytes());
+        assert_eq!(list.entries.len(), 2, "{bad}: {list:?}");
+        assert_eq!(list.problems.len(), 1, "{bad}");
+        assert_eq!(list.problems[0].text, bad);
+    }
+}
+
+#[test]
+fn a_display_name_can_always_be_read_back() {
+    assert_eq!(display_name("Cron Daemon"), "Cron Daemon");
+    assert_eq!(
+        display_name("root (Cron)\r\nBcc: x"),
+        "\"root (Cron) Bcc: x\""
+    );
+    let list = parse(format!("{} <a@x>", display_name("A \"B\" \\ <c@z>,")).as_bytes());
+    assert_eq!(list.entries[0].name.as_deref(), Some("A \"B\" \\ <c@z>,"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic_and_each_place_lies_in_the_text(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        check(&bytes);
+    }
+
+    #[test]
+    fn any_mixture_of_special_characters_is_read(text in "[a-c@<>(),;:.\"\\\\\\[\\] \r\n]{0,60}") {
+        check(text.as_bytes());
+    }
+}
+
+fn check(bytes: &[u8]) {
+    for entry in parse(bytes).entries {
+        assert!(bytes.get(entry.mailbox.clone()).is_some());
+        assert!(entry.mailbox.start <= entry.spec.start && entry.spec.end <= entry.mailbox.end);
+        // What is found at the place is the same address again.
+        let again = parse(bytes.get(entry.spec.clone()).unwrap());
+        assert_eq!(
+            again.entries.first().map(|e| &e.target),
+            Some(&entry.target)
+        );
+        if let Target::Address(address) = entry.target {
+            assert_eq!(Address::parse(address.as_str()), Ok(address));
+        }
+    }
+}

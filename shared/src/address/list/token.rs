@@ -1,0 +1,122 @@
+//! The tokens of an address list: atoms, quoted strings, comments, domain literals, specials (RFC 5322 §3.2).
+//!
+//! Contract: total, linear, no recursion; tokens come in order and do not overlap; white space and folding fall between
+//! them. An unclosed string, comment or literal ends with the text.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::ops::Range;
+
+/// What a token is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// Anything that is not one of the others; bytes above 127 are part of atoms.
+    Atom,
+    /// `"…"`
+    Quoted,
+    /// `(…)`
+    Comment,
+    /// `[…]`
+    Literal,
+    /// One of `<>@,;:.`
+    Special(u8),
+}
+
+/// A token and its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) range: Range<usize>,
+}
+
+impl Token {
+    /// As it stands in the text.
+    pub(super) fn written(&self, bytes: &[u8]) -> String {
+        text(bytes.get(self.range.clone()).unwrap_or_default())
+    }
+
+    /// Without the quotes, parentheses and backslashes that only write it; folding becomes a blank.
+    pub(super) fn meaning(&self, bytes: &[u8]) -> String {
+        let raw = bytes.get(self.range.clone()).unwrap_or_default();
+        let close = match self.kind {
+            Kind::Quoted => b'"',
+            Kind::Comment => b')',
+            Kind::Atom | Kind::Literal | Kind::Special(_) => return text(raw),
+        };
+        let inner = raw.get(1..).unwrap_or_default();
+        let inner = inner.strip_suffix(&[close]).unwrap_or(inner);
+        let mut out = Vec::with_capacity(inner.len());
+        let mut escaped = false;
+        for &byte in inner {
+            match byte {
+                b'\r' | b'\n' => {}
+                b'\\' if !escaped => {
+                    escaped = true;
+                    continue;
+                }
+                _ => out.push(byte),
+            }
+            escaped = false;
+        }
+        text(&out)
+    }
+}
+
+/// Bytes as text: UTF-8, or else ISO 8859-1, which is what old programs wrote.
+pub(super) fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
+/// Cuts the text into tokens.
+pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> {
+    let mut position = 0usize;
+    std::iter::from_fn(move || {
+        let rest = bytes.get(position..)?;
+        let blanks = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let start = position.saturating_add(blanks);
+        let rest = bytes.get(start..)?;
+        let &first = rest.first()?;
+        let (kind, length) = match first {
+            b'"' => (Kind::Quoted, delimited(rest, None, b'"')),
+            b'(' => (Kind::Comment, delimited(rest, Some(b'('), b')')),
+            b'[' => (Kind::Literal, delimited(rest, None, b']')),
+            b'<' | b'>' | b'@' | b',' | b';' | b':' | b'.' => (Kind::Special(first), 1),
+            _ => (
+                Kind::Atom,
+                rest.iter().take_while(|&&b| in_atom(b)).count().max(1),
+            ),
+        };
+        position = start.saturating_add(length);
+        Some(Token {
+            kind,
+            range: start..position,
+        })
+    })
+}
+
+fn in_atom(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !b"\"([<>@,;:.".contains(&byte)
+}
+
+/// Length up to and with the closing byte; `open` nests, a backslash takes the next byte with it.
+fn delimited(rest: &[u8], open: Option<u8>, close: u8) -> usize {
+    let mut depth = 0usize;
+    let mut escaped = false;
+    for (index, &byte) in rest.iter().enumerate() {
+        if escaped {
+            escaped = false;
+        } else if byte == b'\\' {
+            escaped = true;
+        } else if index == 0 || Some(byte) == open {
+            depth = depth.saturating_add(1);
+        } else if byte == close {
+            depth = depth.saturating_sub(1);
+            if depth == 0 {
+                return index.saturating_add(1);
+            }
+        }
+    }
+    rest.len()
+}
