@@ -1,0 +1,163 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Decodes with a cut before each byte in `cuts`; the content and the bytes behind the end, `None` without an end.
+fn decode(wire: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, Option<Vec<u8>>), BareLineEnd> {
+    let mut decoder = Decoder::default();
+    let mut content = Vec::new();
+    let mut start = 0;
+    for end in cuts
+        .iter()
+        .copied()
+        .filter(|&cut| cut <= wire.len())
+        .chain([wire.len()])
+    {
+        if let Decoded::End { consumed } = decoder.decode(&wire[start..end], &mut content)? {
+            return Ok((content, Some(wire[start + consumed..].to_vec())));
+        }
+        start = end;
+    }
+    Ok((content, None))
+}
+
+fn encode(content: &[u8], cuts: &[usize]) -> Result<Vec<u8>, BareLineEnd> {
+    let mut encoder = Encoder::default();
+    let mut wire = Vec::new();
+    let mut start = 0;
+    for end in cuts
+        .iter()
+        .copied()
+        .filter(|&cut| cut <= content.len())
+        .chain([content.len()])
+    {
+        encoder.encode(&content[start..end], &mut wire)?;
+        start = end;
+    }
+    encoder.finish(&mut wire)?;
+    Ok(wire)
+}
+
+#[test]
+fn dots_are_removed_and_the_next_command_is_left_alone() {
+    let cases = [
+        (".\r\n", "", ""),
+        (".\r\nQUIT\r\n", "", "QUIT\r\n"),
+        ("..x\r\n.\r\n", ".x\r\n", ""),
+        ("..\r\n.\r\n", ".\r\n", ""),
+        ("a\r\n..\r\n...\r\n.\r\nRSET", "a\r\n.\r\n..\r\n", "RSET"),
+        ("a.\r\n.b\r\n.\r\n", "a.\r\nb\r\n", ""),
+        ("\r\n\r\n.\r\n", "\r\n\r\n", ""),
+    ];
+    for (wire, content, rest) in cases {
+        let expected = Ok((content.into(), Some(rest.into())));
+        assert_eq!(decode(wire.as_bytes(), &[]), expected, "{wire:?}");
+        let each: Vec<usize> = (0..wire.len()).collect();
+        assert_eq!(
+            decode(wire.as_bytes(), &each),
+            expected,
+            "{wire:?}, byte by byte"
+        );
+    }
+}
+
+/// The smuggling family: CVE-2023-51764, -51765, -51766, -52354, CVE-2024-27305.
+#[test]
+fn nothing_but_crlf_dot_crlf_ends_a_message_and_a_bare_cr_or_lf_is_refused() {
+    for end in [
+        "\n.\n",
+        "\n.\r\n",
+        "\n.\r",
+        "\r.\r",
+        "\r.\r\n",
+        "\r.\n",
+        "\r\n.\n",
+        "\r\n.\r",
+        "\r\n.\r\r\n",
+        "\r\r\n.\r\n",
+        "\n\n.\r\n",
+        "\r\n\0.\r\n",
+    ] {
+        let wire = format!("mail{end}MAIL FROM:<smuggled@example.com>\r\n");
+        let seen = decode(wire.as_bytes(), &[]);
+        if end.contains('\0') {
+            assert_eq!(seen.unwrap().1, None, "{end:?} is content");
+        } else {
+            assert_eq!(seen, Err(BareLineEnd), "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lone_dot_in_the_content_arrives_and_an_open_last_line_is_completed() {
+    assert_eq!(
+        encode(b"a\r\n.\r\nb", &[]).unwrap(),
+        b"a\r\n..\r\nb\r\n.\r\n"
+    );
+    assert_eq!(encode(b"", &[]).unwrap(), b".\r\n");
+    assert_eq!(encode(b".", &[]).unwrap(), b"..\r\n.\r\n");
+}
+
+#[test]
+fn a_bare_cr_or_lf_in_the_content_never_reaches_the_wire() {
+    for content in ["a\nb\r\n", "a\rb\r\n", "a\r", "\n", "a\r\r\n", ".\n.\r\n"] {
+        for cuts in [vec![], (0..content.len()).collect()] {
+            let mut encoder = Encoder::default();
+            let mut wire = Vec::new();
+            let mut start = 0;
+            let result = cuts.into_iter().chain([content.len()]).try_for_each(|end| {
+                let piece = &content.as_bytes()[start..end];
+                start = end;
+                encoder.encode(piece, &mut wire)
+            });
+            assert_eq!(
+                result.and_then(|()| encoder.finish(&mut wire)),
+                Err(BareLineEnd),
+                "{content:?}"
+            );
+            assert!(
+                !String::from_utf8(wire)
+                    .unwrap()
+                    .replace("\r\n", "")
+                    .contains(['\r', '\n']),
+                "{content:?}"
+            );
+        }
+        let mut checker = Checker::default();
+        assert!(
+            checker.check(content.as_bytes()).is_err() || checker.finish().is_err(),
+            "{content:?}"
+        );
+    }
+}
+
+/// Lines such as mail has, with many dots.
+fn lines() -> impl Strategy<Value = String> {
+    proptest::collection::vec("[.a\u{0}é]{0,5}", 0..8)
+        .prop_map(|lines| lines.iter().map(|line| format!("{line}\r\n")).collect())
+}
+
+fn cuts() -> impl Strategy<Value = Vec<usize>> {
+    proptest::collection::btree_set(0_usize..80, 0..12).prop_map(|set| set.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded_unchanged_in_whatever_pieces(content in lines(), first in cuts(), second in cuts()) {
+        let wire = encode(content.as_bytes(), &first).unwrap();
+        prop_assert_eq!(&wire, &encode(content.as_bytes(), &[]).unwrap());
+        let (decoded, rest) = decode(&wire, &second).unwrap();
+        prop_assert_eq!(String::from_utf8(decoded).unwrap(), content);
+        prop_assert_eq!(rest, Some(Vec::new()));
+    }
+
+    #[test]
+    fn hostile_bytes_mean_the_same_in_whatever_pieces(wire in "[.\r\na]{0,40}", cuts in cuts()) {
+        let whole = decode(wire.as_bytes(), &[]);
+        prop_assert_eq!(&decode(wire.as_bytes(), &cuts), &whole);
+        if let Ok((content, _)) = whole {
+            let mut checker = Checker::default();
+            prop_assert!(checker.check(&content).is_ok(), "decoded content is in CRLF lines");
+        }
+    }
+}
