@@ -1,0 +1,108 @@
+//! What went wrong with TLS, in words that name the remedy.
+
+use std::{error::Error as _, fmt, io};
+
+use rustls::{CertificateError, Error, OtherError, SignatureScheme};
+
+use crate::trust::{PeerKey, Pin};
+
+/// What is wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsError(pub String);
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for TlsError {}
+
+/// The peer's key is none of the pinned ones.
+#[derive(Debug)]
+pub(super) struct NotPinned {
+    pub(super) seen: PeerKey,
+    pub(super) expected: Vec<Pin>,
+}
+
+impl fmt::Display for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// More would not fit into a log line.
+        const SHOWN: usize = 3;
+        let pin = self.seen.pin();
+        write!(f, "the peer's key is not pinned: it has {pin}")?;
+        // The administrator compares with what is written in the configuration.
+        if let Some(same_kind) = self
+            .expected
+            .first()
+            .map(|first| self.seen.pin_like(first))
+            .filter(|same_kind| *same_kind != pin)
+        {
+            write!(f, " ({same_kind})")?;
+        }
+        write!(f, ", expected")?;
+        for (index, expected) in self.expected.iter().take(SHOWN).enumerate() {
+            write!(f, "{} {expected}", if index == 0 { "" } else { " or" })?;
+        }
+        if self.expected.len() > SHOWN {
+            write!(
+                f,
+                " or one of {} more",
+                self.expected.len().saturating_sub(SHOWN)
+            )?;
+        }
+        write!(
+            f,
+            "; if the peer's administrator confirms the new key, add it to the pins; otherwise somebody is in between"
+        )
+    }
+}
+impl std::error::Error for NotPinned {}
+
+/// The peer could not prove that it has the key, or has a key that nobody should use.
+#[derive(Debug)]
+pub(super) struct UnverifiedSignature {
+    pub(super) scheme: SignatureScheme,
+}
+
+impl fmt::Display for UnverifiedSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the peer did not prove that it has the key of its certificate ({:?} signature); keys must be RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
+            self.scheme
+        )
+    }
+}
+impl std::error::Error for UnverifiedSignature {}
+
+/// An I/O or rustls error of a handshake in words: a pin mismatch names the key seen and the keys expected, and what to do.
+pub fn explain(error: &io::Error) -> String {
+    let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>())
+    else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                "the peer closed the connection during the TLS handshake".to_owned()
+            }
+            _ => error.to_string(),
+        };
+    };
+    match tls {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.to_string(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the peer's certificate is not signed by an authority of the web; if it is self-signed, pin its key".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
+            "the peer's certificate is for another name; use the name it was made for, or pin its key".to_owned()
+        }
+        Error::InvalidCertificate(error @ (CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+            format!("the peer's certificate has expired ({error}); the peer must renew it, or pin its key")
+        }
+        Error::InvalidMessage(_) => "the peer does not speak TLS on this port (perhaps it wants tls = \"starttls\", or the other way round)".to_owned(),
+        Error::AlertReceived(alert) => format!("the peer refused the TLS handshake: {alert:?}"),
+        tls => match tls.source() {
+            Some(source) => format!("{tls}: {source}"),
+            None => tls.to_string(),
+        },
+    }
+}
