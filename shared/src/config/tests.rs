@@ -1,0 +1,164 @@
+use std::{path::Path, time::Duration};
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+use crate::nexthop::Nexthop;
+
+#[derive(Deserialize, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Sample {
+    hostname: String,
+    #[serde(default)]
+    relayhost: OneOrMany<Nexthop>,
+    tls: Option<Tls>,
+    lifetime: Option<Span>,
+    message_size: Option<Size>,
+    listen: Option<OneOrMany<Listen>>,
+}
+
+#[derive(Deserialize, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Tls {
+    StartTls,
+    Wrapped,
+}
+
+#[derive(Deserialize, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Listen {
+    address: String,
+}
+
+fn error(text: &str) -> String {
+    parse::<Sample>(Path::new("/etc/x/config.toml"), text)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn one_value_or_a_list_and_units_are_read() {
+    let text = "hostname = \"h\"\nrelayhost = \"[a]:25\"\nlifetime = \"1d12h\"\nmessage_size = \"25MiB\"\nlisten = { address = \"x\" }";
+    let sample: Sample = parse(Path::new("x"), text).unwrap();
+    assert_eq!(sample.relayhost.0, [Nexthop::parse("[a]:25").unwrap()]);
+    assert_eq!(sample.lifetime, Some(Span(Duration::from_hours(36))));
+    assert_eq!(sample.message_size, Some(Size(25 * 1024 * 1024)));
+    assert_eq!(
+        sample.listen,
+        Some(OneOrMany(vec![Listen {
+            address: "x".into()
+        }]))
+    );
+    let sample: Sample = parse(
+        Path::new("x"),
+        "hostname = \"h\"\nrelayhost = [\"a\", \"b:1\"]\nmessage_size = 5000",
+    )
+    .unwrap();
+    assert_eq!(sample.relayhost.0.len(), 2);
+    assert_eq!(sample.message_size, Some(Size(5000)));
+}
+
+#[test]
+fn a_misspelt_setting_is_shown_in_its_line_with_the_right_word() {
+    assert_eq!(
+        error("# mail\nhostname = \"h\"\nrelay-host = \"a\"\n"),
+        "/etc/x/config.toml:3:1: unknown setting `relay-host`; did you mean `relayhost`?\n  |\n3 | relay-host = \"a\"\n  | ^^^^^^^^^^"
+    );
+    assert!(error("hostname = \"h\"\nquux = 1").contains("known here: hostname, relayhost, tls"));
+    assert!(
+        error("hostname = \"h\"\ntls = \"starttsl\"")
+            .contains("unknown value \"starttsl\"; did you mean `starttls`?")
+    );
+}
+
+#[test]
+fn every_kind_of_mistake_names_its_place_and_a_remedy() {
+    for (text, place, remedy) in [
+        ("hostname = 5", ":1:12:", "put it in double quotes: \"5\""),
+        ("tls = \"wrapped\"", ":1:1:", "`hostname` is missing"),
+        (
+            "hostname = \"h\"\nlifetime = 30",
+            ":2:12:",
+            "written with its unit, such as \"30s\"",
+        ),
+        (
+            "hostname = \"h\"\nlifetime = \"5 fortnights\"",
+            ":2:12:",
+            "written with its unit",
+        ),
+        (
+            "hostname = \"h\"\nlifetime = \"99999999999999999w\"",
+            ":2:12:",
+            "written with its unit",
+        ),
+        (
+            "hostname = \"h\"\nmessage_size = \"25 parsecs\"",
+            ":2:16:",
+            "\"25MiB\"",
+        ),
+        ("hostname = \"h\"\nmessage_size = -1", ":2:16:", "\"25MiB\""),
+        (
+            "hostname = \"h\"\nrelayhost = [\"a\", \"b:x\"]",
+            ":2:13:",
+            "from 1 to 65535",
+        ),
+        (
+            "hostname = \"h\"\nrelayhost = \"[b\"",
+            ":2:13:",
+            "closing bracket",
+        ),
+        (
+            "hostname = \"h\"\nlisten = { adress = \"x\" }",
+            ":2:12:",
+            "did you mean `address`?",
+        ),
+        ("hostname = \"h\n", ":1:", "string"),
+        (
+            "hostname = \"a\"\nhostname = \"b\"",
+            ":2:1:",
+            "duplicate key",
+        ),
+    ] {
+        let message = error(text);
+        assert!(
+            message.starts_with(&format!("/etc/x/config.toml{place}")),
+            "{text:?}: {message}"
+        );
+        assert!(message.contains(remedy), "{text:?}: {message}");
+        assert!(message.ends_with('^'), "{message}");
+    }
+}
+
+#[test]
+fn a_check_after_parsing_marks_its_place_even_in_a_long_line() {
+    let text = format!(
+        "a = 1\nb = [{}\"here\", \"after\"]\n",
+        "\"é\", ".repeat(200)
+    );
+    let start = text.find("\"here\"").unwrap();
+    let message = error_at(Path::new("f"), &text, start..start + 6, "no").to_string();
+    let lines: Vec<&str> = message.lines().collect();
+    assert!(lines[0].starts_with("f:2:1006: no"), "{message}");
+    let shown = lines[2]
+        .find("\"here\"")
+        .map(|byte| lines[2][..byte].chars().count());
+    assert_eq!(shown, lines[3].find("^^^^^^"), "{message}");
+}
+
+#[test]
+fn a_span_is_printed_as_it_may_be_written() {
+    for text in ["0s", "45s", "5m", "1d12h", "30d", "1h1s"] {
+        assert_eq!(Span::try_from(text.to_owned()).unwrap().to_string(), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_and_no_place_makes_the_error_itself_fail(text in ".{0,60}", start in 0usize..80, length in 0usize..80) {
+        let _ = parse::<Sample>(Path::new("x"), &text);
+        let message = error_at(Path::new("x"), &text, start..start + length, "what").to_string();
+        prop_assert!(message.starts_with("x:"));
+        let _ = (Span::try_from(text.clone()), Size::try_from(text));
+    }
+}

@@ -1,0 +1,205 @@
+//! Settings with units, and settings of which there may be one or many.
+//!
+//! Contract: total; overflow is an error, not a wrap. The message says which form is expected.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::{fmt, marker::PhantomData, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, value},
+};
+
+/// A time span with its unit: `"30s"`, `"5m"`, `"12h"`, `"30d"`, `"1d12h"`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Span(pub Duration);
+
+const SPAN: &str =
+    "a time span is written with its unit, such as \"30s\", \"5m\", \"12h\", \"30d\" or \"1d12h\"";
+
+impl TryFrom<String> for Span {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        seconds(&text)
+            .map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or_else(|| wrong(&text, SPAN))
+    }
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    let mut total = 0u64;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (number, unit, after) = quantity(rest)?;
+        let factor = match unit {
+            "s" => 1,
+            "m" | "min" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            "w" => 604_800,
+            _ => return None,
+        };
+        total = total.checked_add(number.checked_mul(factor)?)?;
+        rest = after;
+    }
+    Some(total)
+}
+
+/// `12h30m` is 12, `h`, and `30m` after it.
+fn quantity(text: &str) -> Option<(u64, &str, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at_checked(digits)?;
+    let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let (unit, after) = rest.split_at_checked(letters)?;
+    Some((number.parse().ok()?, unit, after.trim_start()))
+}
+
+fn wrong(text: &str, form: &str) -> String {
+    format!("`{}` is not understood; {form}", text.escape_debug())
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Span;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time span")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+                Span::try_from(text.to_owned()).map_err(E::custom)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Span, E> {
+                Err(E::custom(wrong(&number.to_string(), SPAN)))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// As it would be written: `30d`, `1d12h`.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_secs();
+        if rest == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, factor) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+            let (number, remainder) = (rest.checked_div(factor), rest.checked_rem(factor));
+            if let Some(number) = number.filter(|&number| number > 0) {
+                write!(f, "{number}{unit}")?;
+            }
+            rest = remainder.unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// A size with its unit: `"500KiB"`, `"25MiB"`, `"1GiB"`, or bytes as a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Size(pub u64);
+
+const SIZE: &str =
+    "a size is written as \"500KiB\", \"25MiB\" or \"1GiB\", or as a number of bytes";
+
+impl TryFrom<String> for Size {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        bytes(&text).map(Self).ok_or_else(|| wrong(&text, SIZE))
+    }
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Size;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                Size::try_from(text.to_owned()).map_err(E::custom)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Size, E> {
+                u64::try_from(number)
+                    .map(Size)
+                    .map_err(|_| E::custom(wrong(&number.to_string(), SIZE)))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// `"x"` or `["x", "y"]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+    }
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one value, or a list of them in brackets")
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        self.one(value::StrDeserializer::new(text))
+    }
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
+        self.one(value::BoolDeserializer::new(value))
+    }
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        self.one(value::I64Deserializer::new(number))
+    }
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.one(value::MapAccessDeserializer::new(map))
+    }
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element()? {
+            all.push(item);
+        }
+        Ok(OneOrMany(all))
+    }
+}
+
+impl<T> OneOrManyVisitor<T> {
+    fn one<'de, D: Deserializer<'de>>(self, item: D) -> Result<OneOrMany<T>, D::Error>
+    where
+        T: Deserialize<'de>,
+    {
+        T::deserialize(item).map(|item| OneOrMany(vec![item]))
+    }
+}

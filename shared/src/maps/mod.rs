@@ -1,0 +1,14 @@
+//! Tables read as text in their well-known syntax, no compile step.
+//!
+//! | grammar | file | form |
+//! |---|---|---|
+//! | aliases | /etc/aliases | `name: target, target` (aliases(5)); continuation lines; `:include:`, `\|program`, `/file` are values |
+//! | revaliases | /etc/…/revaliases | `local_account:outgoing_address[:mailhub]` (ssmtp), last match wins |
+//!
+//! A revaliases file may be written in either grammar (row A2).
+
+mod expand;
+mod table;
+
+pub use expand::{ExpandError, expand};
+pub use table::{Entry, Problem, Table};
