@@ -57,6 +57,11 @@ impl Timestamp {
         self.format("%Y-%m-%dT%H:%M:%S%:z")
     }
 
+    /// `07:51`, in local time.
+    pub fn time_of_day(self) -> String {
+        self.format("%H:%M")
+    }
+
     fn format(self, pattern: &str) -> String {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
         let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);

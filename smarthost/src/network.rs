@@ -1,9 +1,13 @@
 //! IP networks in CIDR form, and sets of them.
 //!
 //! Contract: an IPv4 address that comes as `::ffff:a.b.c.d` (a dual-stack socket) is the IPv4 address, everywhere.
+//! Failures: [`NetworkError`] says what to write instead; bits behind the prefix are an error, because they show a mistake.
 //! RFC 4632 (CIDR), RFC 4291 §2.5.5.2 (IPv4-mapped addresses).
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// A network, or a single address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -24,30 +28,103 @@ impl std::error::Error for NetworkError {}
 
 impl Network {
     /// Reads `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`, `[2001:db8::1]`. Bits behind the prefix must be zero.
-    pub fn parse(_text: &str) -> Result<Self, NetworkError> {
-        todo!()
+    pub fn parse(text: &str) -> Result<Self, NetworkError> {
+        let bad = || {
+            NetworkError(format!(
+                "`{}` is no network; write an address such as 192.0.2.7 or 2001:db8::1, or a network such as \
+                 10.0.0.0/8 or 2001:db8::/32",
+                text.escape_debug()
+            ))
+        };
+        let (address, prefix) = match text.trim().split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text.trim(), None),
+        };
+        let plain = address
+            .strip_prefix('[')
+            .and_then(|a| a.strip_suffix(']'))
+            .unwrap_or(address);
+        let written: IpAddr = plain.parse().map_err(|_| bad())?;
+        let bits = width(written);
+        let mut prefix = match prefix {
+            None => bits,
+            Some(digits) => digits
+                .parse()
+                .ok()
+                .filter(|&p: &u8| p <= bits)
+                .ok_or_else(bad)?,
+        };
+        let address = written.to_canonical();
+        if width(address) != bits {
+            // ::ffff:10.0.0.0/104 is 10.0.0.0/8; anything wider than the mapped range is no network of IPv4.
+            prefix = prefix.checked_sub(96).ok_or_else(bad)?;
+        }
+        let network = Self {
+            address: mask(address, prefix),
+            prefix,
+        };
+        if network.address == address {
+            Ok(network)
+        } else {
+            Err(NetworkError(format!(
+                "`{}` has bits set behind its prefix; write {network}",
+                text.escape_debug()
+            )))
+        }
     }
 
     /// The network of that prefix length that an address lies in (IPv4-mapped addresses become IPv4 first).
-    pub fn of(_address: IpAddr, _v4: u8, _v6: u8) -> Self {
-        todo!()
+    pub fn of(address: IpAddr, v4: u8, v6: u8) -> Self {
+        let address = address.to_canonical();
+        let prefix = if address.is_ipv4() { v4 } else { v6 }.min(width(address));
+        Self {
+            address: mask(address, prefix),
+            prefix,
+        }
     }
 
     /// Whether an address lies in it.
-    pub fn contains(&self, _address: IpAddr) -> bool {
-        todo!()
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && mask(address, self.prefix) == self.address
     }
 
     /// Whether it is the whole IPv4 or IPv6 Internet.
     pub fn is_everything(&self) -> bool {
         self.prefix == 0
     }
+
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The address with all bits behind the prefix cleared.
+fn mask(address: IpAddr, prefix: u8) -> IpAddr {
+    let cut = u32::from(width(address).saturating_sub(prefix));
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(
+            v4.to_bits() & u32::MAX.checked_shl(cut).unwrap_or(0),
+        )),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(
+            v6.to_bits() & u128::MAX.checked_shl(cut).unwrap_or(0),
+        )),
+    }
 }
 
 /// `10.0.0.0/8`; a single address without its prefix.
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        if self.prefix == width(self.address) {
+            write!(f, "{}", self.address)
+        } else {
+            write!(f, "{}/{}", self.address, self.prefix)
+        }
     }
 }
 
@@ -59,5 +136,72 @@ impl Networks {
     /// Whether an address lies in one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Network {
+        Network::parse(text).unwrap()
+    }
+
+    #[test]
+    fn networks_print_as_they_are_written_and_contain_what_lies_in_them() {
+        for (text, inside, outside) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"),
+            ("2001:db8::1", "2001:db8::1", "2001:db8::2"),
+            ("0.0.0.0/0", "203.0.113.9", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.9"),
+        ] {
+            assert_eq!(network(text).to_string(), text);
+            assert!(
+                network(text).contains(inside.parse().unwrap()),
+                "{inside} in {text}"
+            );
+            assert!(
+                !network(text).contains(outside.parse().unwrap()),
+                "{outside} in {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_ipv4_client_on_a_dual_stack_socket_is_the_same_client() {
+        assert!(network("10.0.0.0/8").contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert_eq!(network("::ffff:10.0.0.0/104"), network("10.0.0.0/8"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+        assert_eq!(
+            Network::of("::ffff:10.0.0.7".parse().unwrap(), 32, 64).to_string(),
+            "10.0.0.7"
+        );
+        assert_eq!(
+            Network::of("2001:db8:1:2:3::9".parse().unwrap(), 32, 64).to_string(),
+            "2001:db8:1:2::/64"
+        );
+    }
+
+    #[test]
+    fn a_mistyped_network_is_refused_with_what_to_write() {
+        for bad in [
+            "",
+            "10.0.0/8",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "::/129",
+            "mail.example",
+            "::ffff:0:0/95",
+            "10.0.0.0/8/8",
+        ] {
+            assert!(
+                Network::parse(bad).unwrap_err().0.contains("10.0.0.0/8"),
+                "{bad}"
+            );
+        }
+        let error = Network::parse("10.0.0.7/8").unwrap_err();
+        assert!(error.0.ends_with("write 10.0.0.0/8"), "{error}");
     }
 }

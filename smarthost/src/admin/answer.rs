@@ -8,7 +8,7 @@ use crate::{
     admin::{Answer, Request, Status},
     limits::Limits,
     queue::Queue,
-    state::Writer,
+    state::Keeper,
 };
 
 /// What requests act on.
@@ -19,7 +19,7 @@ pub struct Office<'a> {
     /// Called after the queue was given events: its driver drains the actions.
     pub wake: &'a (dyn Fn() + Sync),
     pub limits: &'a Mutex<Limits>,
-    pub state: &'a Writer,
+    pub state: &'a Keeper,
     /// What only the composition root knows; `queued`, `in_flight` and `clients` are filled in here.
     pub status: &'a (dyn Fn() -> Status + Sync),
 }

@@ -1,10 +1,25 @@
-//! Rate limit: how many messages a client may send in a sliding time, pure.
+//! Rate limit: how many messages a client may send in a sliding time. Pure.
 //!
-//! Contract: one budget a client over all ports; what was counted slides out again exactly once; a refused message is not
-//! counted, so that a client which keeps trying is not kept out. Memory is bounded.
+//! | part | what |
+//! |---|---|
+//! | [`rules`](Rules) | `"100/day"`, `"20/10m"`, the exempt list |
+//! | [`ring`](ring::Ring) | one window's counter |
+//! | [`client`](client::Client) | one client: a ring for each window, a raised limit, which notices were sent |
+//! | [`limiter`](Limits) | all clients, bounded; counts, reports, resets, raises |
+//! | [`report`](Report) | the texts: reply, log line, notices |
+//!
+//! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted slides out
+//! again, at most 0.7 % of the window late; a refused message is not counted, so that a client which keeps trying is not kept out.
+//! Counted is each MAIL command that no other restriction refused, whatever becomes of the message afterwards.
 
+mod client;
 mod limiter;
+mod report;
+mod ring;
 mod rules;
+#[cfg(test)]
+mod tests;
 
-pub use limiter::{Action, Decision, Excess, Limits, Report};
+pub use limiter::{Change, Limits};
+pub use report::{Decision, Excess, Notice, Report};
 pub use rules::{Rules, Window};

@@ -1,14 +1,92 @@
 //! The rules, as configured: `"100/day"`, `"20/10m"`.
 
-use std::time::Duration;
+use std::{fmt, net::IpAddr, time::Duration};
 
-use crate::network::Networks;
+use shared::config::Span;
+
+use crate::network::{Network, Networks};
 
 /// At most `limit` messages in any `span`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     pub limit: u32,
     pub span: Duration,
+}
+
+const WORDS: [(&str, u64); 4] = [
+    ("minute", 60),
+    ("hour", 3600),
+    ("day", 86_400),
+    ("week", 7 * 86_400),
+];
+
+impl Window {
+    /// Reads `100/day`, `20/10m`, `500/1d12h`; from one second to 366 days.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "`{}` is no limit; write messages/time, such as \"100/day\" or \"20/10m\"",
+                text.escape_debug()
+            )
+        };
+        let (limit, span) = text.split_once('/').ok_or_else(bad)?;
+        let limit = limit
+            .trim()
+            .parse()
+            .ok()
+            .filter(|&n: &u32| n > 0)
+            .ok_or_else(bad)?;
+        let span = span.trim();
+        let span = match WORDS.iter().find(|(word, _)| *word == span) {
+            Some((_, seconds)) => Duration::from_secs(*seconds),
+            None => Span::try_from(span.to_owned()).map_err(|_| bad())?.0,
+        };
+        if span < Duration::from_secs(1) || span > Duration::from_secs(366 * 86_400) {
+            return Err(format!(
+                "`{}`: the time must be between one second and 366 days",
+                text.escape_debug()
+            ));
+        }
+        Ok(Self { limit, span })
+    }
+
+    /// `a day`, `10 minutes`: what follows "in".
+    pub fn words(&self) -> String {
+        let seconds = self.span.as_secs();
+        if let Some((word, _)) = WORDS.iter().find(|(_, length)| *length == seconds) {
+            let article = if *word == "hour" { "an" } else { "a" };
+            return format!("{article} {word}");
+        }
+        let (count, unit) = largest_unit(seconds);
+        format!("{count} {unit}s")
+    }
+}
+
+/// The largest unit that divides the time without a rest.
+fn largest_unit(seconds: u64) -> (u64, &'static str) {
+    for (unit, length) in [("day", 86_400), ("hour", 3600), ("minute", 60)] {
+        if seconds % length == 0 {
+            return (seconds / length, unit);
+        }
+    }
+    (seconds, "second")
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.span.as_secs();
+        if let Some((word, _)) = WORDS.iter().find(|(_, length)| *length == seconds) {
+            return write!(f, "{}/{word}", self.limit);
+        }
+        let (count, unit) = largest_unit(seconds);
+        write!(
+            f,
+            "{}/{count}{}",
+            self.limit,
+            unit.get(..1).unwrap_or_default()
+        )
+    }
 }
 
 /// Who may send how much.
@@ -18,4 +96,17 @@ pub struct Rules {
     pub per_client: Vec<Window>,
     /// Never counted; never implied by "may relay".
     pub exempt: Networks,
+}
+
+impl Rules {
+    /// What counts as one client: an IPv4 address, an IPv6 /64.
+    pub fn client(address: IpAddr) -> Network {
+        Network::of(address, 32, 64)
+    }
+
+    /// Index of the longest window.
+    pub fn longest(&self) -> Option<usize> {
+        (0..self.per_client.len())
+            .max_by_key(|&index| self.per_client.get(index).map(|window| window.span))
+    }
 }

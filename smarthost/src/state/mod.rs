@@ -2,4 +2,4 @@
 
 mod store;
 
-pub use store::{Restored, StateError, Writer, open};
+pub use store::{Keeper, Restored, StateError, Store};

@@ -1,11 +1,14 @@
-//! The database and its writer thread.
+//! The database and the thread that writes it.
+//!
+//! Placeholder bodies come with the next commit.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
-use crate::{limits::Action, network::Network};
+use crate::{limits::Limits, network::Network};
 
 /// Why the state cannot be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,29 +23,42 @@ impl fmt::Display for StateError {
 }
 impl std::error::Error for StateError {}
 
-/// What was kept: feed it to [`crate::limits::Limits::restore`].
+/// What was kept.
 #[derive(Debug, Default)]
 pub struct Restored {
-    pub limits: Vec<(Network, Vec<u8>)>,
+    /// For [`Limits::restore`].
+    pub limits: Vec<(Network, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
 
-/// Opens (and makes) `state.sqlite` in the directory, and starts the writer.
-pub fn open(_directory: &Path) -> Result<(Writer, Restored), StateError> {
-    todo!()
-}
+/// `state.sqlite` in the state directory.
+#[derive(Debug)]
+pub struct Store {}
 
-/// Hands changes to the writer thread; never blocks.
-#[derive(Clone, Debug)]
-pub struct Writer {}
-
-impl Writer {
-    /// Keeps what [`Action::Store`] and [`Action::Forget`] say (others are ignored).
-    pub fn write(&self, _action: &Action) {
+impl Store {
+    /// Opens (and makes) it, and reads what is there.
+    pub fn open(_directory: &Path) -> Result<(Self, Restored), StateError> {
         todo!()
     }
-    /// Waits until everything is written.
+
+    /// Starts the thread that keeps what changes in `limits`, within 100 ms of [`Keeper::changed`].
+    pub fn keep(self, _limits: Arc<Mutex<Limits>>) -> Keeper {
+        todo!()
+    }
+}
+
+/// The writer thread's handle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keeper {}
+
+impl Keeper {
+    /// Something changed: call it after [`Limits::count`], [`Limits::reset`] and [`Limits::raise`]. Never blocks.
+    pub fn changed(&self) {
+        todo!()
+    }
+
+    /// Waits until everything is written; at the end, and after an administrator's order.
     pub fn flush(&self) {
         todo!()
     }

@@ -1,0 +1,271 @@
+use std::{net::IpAddr, time::Duration};
+
+use shared::clock::Timestamp;
+
+use super::{Decision, Limits, Rules, Window};
+use crate::network::{Network, Networks};
+
+const START: Timestamp = Timestamp::from_secs(1_795_333_912);
+
+fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn limits(windows: &[(u32, u64)], exempt: &[&str]) -> Limits {
+    Limits::new(rules(windows, exempt))
+}
+
+fn rules(windows: &[(u32, u64)], exempt: &[&str]) -> Rules {
+    let window = |&(limit, secs): &(u32, u64)| Window {
+        limit,
+        span: Duration::from_secs(secs),
+    };
+    Rules {
+        per_client: windows.iter().map(window).collect(),
+        exempt: Networks(
+            exempt
+                .iter()
+                .map(|text| Network::parse(text).unwrap())
+                .collect(),
+        ),
+    }
+}
+
+fn accepted(limits: &mut Limits, client: &str, attempts: u32, now: Timestamp) -> u32 {
+    (0..attempts)
+        .filter(|_| !matches!(limits.count(ip(client), now), Decision::Over(_)))
+        .count()
+        .try_into()
+        .unwrap()
+}
+
+/// Row A4.
+#[test]
+fn the_101st_message_of_a_day_is_deferred_and_says_when_to_come_back() {
+    let mut limits = limits(&[(100, 86_400)], &["10.0.0.9"]);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 100, START), 100);
+    let Decision::Over(excess) = limits.count(ip("10.0.0.7"), START.after(minutes(1))) else {
+        panic!("let through")
+    };
+    assert_eq!((excess.count, excess.limit), (101, 100));
+    let day = excess.next_slot.since(START);
+    assert!(
+        day >= minutes(24 * 60) && day <= minutes(24 * 60 + 10),
+        "{day:?}"
+    );
+    assert_eq!(
+        excess.log_text("vm7.example[10.0.0.7]"),
+        "Message delivery request rate limit exceeded: 101 from vm7.example[10.0.0.7] for service smtp"
+    );
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.8", 100, START),
+        100,
+        "another client has its own budget"
+    );
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.9", 1000, START),
+        1000,
+        "an exempt client has no limit"
+    );
+}
+
+#[test]
+fn a_client_that_keeps_trying_is_let_in_again_after_a_day_and_midnight_is_no_amnesty() {
+    let mut limits = limits(&[(100, 86_400)], &[]);
+    let mut taken = Vec::new();
+    for minute in 0..4 * 24 * 60 {
+        let now = START.after(minutes(minute));
+        if !matches!(limits.count(ip("10.0.0.7"), now), Decision::Over(_)) {
+            taken.push(minute);
+        }
+    }
+    assert!(taken.len() >= 3 * 100, "{} taken in four days", taken.len());
+    for pair in taken.windows(101) {
+        assert!(
+            pair[100] - pair[0] >= 24 * 60,
+            "101 messages within {} minutes",
+            pair[100] - pair[0]
+        );
+    }
+}
+
+#[test]
+fn several_windows_apply_at_once() {
+    let mut limits = limits(&[(100, 86_400), (20, 600)], &[]);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 50, START), 20);
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 50, START.after(minutes(11))),
+        20
+    );
+    let late = START.after(minutes(60));
+    assert_eq!(
+        (0..10)
+            .map(|n| accepted(&mut limits, "10.0.0.7", 50, late.after(minutes(11 * n))))
+            .sum::<u32>(),
+        60
+    );
+}
+
+#[test]
+fn an_ipv6_customer_cannot_escape_by_changing_the_address_within_its_64() {
+    let mut limits = limits(&[(3, 86_400)], &[]);
+    for host in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:ffff::3"] {
+        assert_eq!(accepted(&mut limits, host, 1, START), 1);
+    }
+    assert_eq!(accepted(&mut limits, "2001:db8:1:2::4", 1, START), 0);
+    assert_eq!(accepted(&mut limits, "2001:db8:1:3::1", 1, START), 1);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 2, START), 2);
+    assert_eq!(
+        accepted(&mut limits, "::ffff:10.0.0.7", 2, START),
+        1,
+        "the same client on a dual-stack socket"
+    );
+}
+
+#[test]
+fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
+    let mut limits = limits(&[(100, 86_400)], &[]);
+    let mut seen = Vec::new();
+    for attempt in 1..=300u32 {
+        limits.count(ip("10.0.0.7"), START);
+        while let Some(notice) = limits.next_notice() {
+            assert!(
+                notice.text.contains("smarthost limits raise 10.0.0.7"),
+                "{}",
+                notice.text
+            );
+            seen.push((
+                attempt,
+                notice.subject.contains("80 of 100"),
+                notice.subject.contains("100 of 100"),
+            ));
+        }
+    }
+    assert_eq!(seen, [(80, true, false), (100, false, true)]);
+    for hour in 1..=72 {
+        accepted(&mut limits, "10.0.0.7", 50, START.after(minutes(60 * hour)));
+    }
+    let later = std::iter::from_fn(|| limits.next_notice()).count();
+    assert!(
+        (2..=6).contains(&later),
+        "{later} notices in three more days"
+    );
+}
+
+#[test]
+fn counters_survive_a_restart_and_a_change_of_the_limit() {
+    let mut before = limits(&[(100, 86_400)], &[]);
+    accepted(&mut before, "10.0.0.7", 70, START);
+    before.raise(ip("10.0.0.8"), 500, START.after(minutes(60)), START);
+    let mut after = limits(&[(90, 86_400), (1000, 3600)], &[]);
+    for (client, record) in before.changes() {
+        assert!(after.restore(client, &record.unwrap(), START.after(minutes(5))));
+    }
+    assert!(
+        before.changes().is_empty(),
+        "what did not change is not written again"
+    );
+    assert_eq!(
+        accepted(&mut after, "10.0.0.7", 100, START.after(minutes(5))),
+        20
+    );
+    assert_eq!(
+        after.show(ip("10.0.0.8"), START).raised,
+        Some((500, START.after(minutes(60))))
+    );
+    after.set_rules(rules(&[(100, 86_400)], &[]), START.after(minutes(6)));
+    assert_eq!(
+        accepted(&mut after, "10.0.0.7", 100, START.after(minutes(6))),
+        10
+    );
+}
+
+#[test]
+fn a_damaged_record_is_told_and_harms_nothing() {
+    let mut limits = limits(&[(100, 86_400)], &[]);
+    let client = Network::parse("10.0.0.7").unwrap();
+    for record in [
+        "",
+        "{}",
+        "[1,2]",
+        "{\"windows\":[{\"seconds\":-1}]}",
+        "\u{0}",
+    ] {
+        assert!(!limits.restore(client, record, START), "{record:?}");
+    }
+    let odd = r#"{"windows":[{"seconds":86400,"slots":[[18446744073709551615,4294967295],[0,1],[0,7]]}],"raised":null,"near":null,"full":null}"#;
+    assert!(limits.restore(client, odd, START));
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 1, START),
+        0,
+        "a count that is too large is kept, as of now"
+    );
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 1, START.after(minutes(25 * 60))),
+        1
+    );
+}
+
+#[test]
+fn raise_lets_a_client_send_more_for_a_while_and_reset_forgets_it() {
+    let mut limits = limits(&[(10, 86_400)], &[]);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 20, START), 10);
+    limits.raise(ip("10.0.0.7"), 15, START.after(minutes(60)), START);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 20, START), 5);
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 20, START.after(minutes(61))),
+        0
+    );
+    assert!(limits.reset(ip("10.0.0.7")));
+    assert!(!limits.reset(ip("10.0.0.7")));
+    assert_eq!(
+        limits.changes().last().unwrap().1,
+        None,
+        "the reset is kept too"
+    );
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 20, START.after(minutes(61))),
+        10
+    );
+    limits.raise(ip("10.0.0.7"), 0, START.after(minutes(120)), START);
+    let Decision::Over(excess) = limits.count(ip("10.0.0.7"), START.after(minutes(62))) else {
+        panic!("not blocked")
+    };
+    assert!(excess.next_slot >= START.after(minutes(120)));
+}
+
+#[test]
+fn the_listing_begins_with_whoever_sent_most() {
+    let mut limits = limits(&[(100, 86_400)], &[]);
+    accepted(&mut limits, "10.0.0.7", 3, START);
+    accepted(&mut limits, "10.0.0.8", 5, START);
+    let usage: Vec<_> = limits
+        .list(START)
+        .iter()
+        .map(|r| format!("{}: {}", r.client, r.usage()))
+        .collect();
+    assert_eq!(
+        usage,
+        ["10.0.0.8: 5 of 100 in a day", "10.0.0.7: 3 of 100 in a day"]
+    );
+    assert!(limits.list(START.after(minutes(49 * 60))).is_empty());
+}
+
+#[test]
+fn a_flood_of_addresses_takes_no_more_memory_and_does_not_wash_out_heavy_senders() {
+    let mut limits = limits(&[(10, 86_400)], &[]);
+    accepted(&mut limits, "10.0.0.7", 10, START);
+    for n in 0..200_000u32 {
+        limits.count(
+            IpAddr::from((u128::from(n) << 64 | 0x2001_0db8 << 96).to_be_bytes()),
+            START,
+        );
+        limits.changes();
+    }
+    assert!(limits.len() <= 65_536, "{}", limits.len());
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 1, START), 0);
+}
