@@ -1,0 +1,322 @@
+//! argv, read with the option table into what was typed.
+//!
+//! Contract: total. Options may be bundled (`-ti`) and mixed with recipients; `--` ends them; the longest row that fits wins
+//! (`-oi` before `-o`). An unknown option is ignored with a warning: mail beats pedantry.
+//! Failures: an option without its value, or one that is refused, is a [`UsageError`] (exit status 64).
+
+use std::fmt;
+
+use super::table::{Argument, Effect, FLAGS, Flag};
+use crate::mode::Mode;
+
+/// What was typed, unchecked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Typed {
+    pub mode: Mode,
+    /// `-t`
+    pub from_header: bool,
+    /// `-f`; the last one counts.
+    pub sender: Option<String>,
+    /// `-F`
+    pub full_name: Option<String>,
+    /// `-N`
+    pub notify: Option<String>,
+    /// `-R`
+    pub ret: Option<String>,
+    /// `-V`
+    pub envid: Option<String>,
+    /// `-qI…`: the selector after `-q`.
+    pub selector: Option<String>,
+    /// `-v`
+    pub verbose: bool,
+    pub recipients: Vec<String>,
+    /// Options that were ignored and on which somebody may rely.
+    pub warnings: Vec<String>,
+}
+
+/// The command line cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads the words after argv\[0]; `mode` is what the program's name says.
+pub fn parse(mode: Mode, words: impl IntoIterator<Item = String>) -> Result<Typed, UsageError> {
+    let mut typed = Typed {
+        mode,
+        ..Typed::default()
+    };
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix('-') {
+            Some("-") => typed.recipients.extend(words.by_ref()),
+            Some(letters) if !letters.is_empty() => options(&mut typed, letters, &mut words)?,
+            _ => typed.recipients.push(word),
+        }
+    }
+    Ok(typed)
+}
+
+/// One word of options, without its dash.
+fn options(
+    typed: &mut Typed,
+    mut letters: &str,
+    words: &mut impl Iterator<Item = String>,
+) -> Result<(), UsageError> {
+    while !letters.is_empty() {
+        let Some(flag) = longest(letters) else {
+            typed
+                .warnings
+                .push(format!("unknown option -{letters} ignored"));
+            return Ok(());
+        };
+        let rest = letters.strip_prefix(flag.name).unwrap_or_default();
+        let value = match flag.argument {
+            Argument::None => None,
+            Argument::Required(_) if rest.is_empty() => words.next(),
+            Argument::Required(_) | Argument::Attached(_) => Some(rest.to_owned()),
+        };
+        letters = if flag.argument == Argument::None {
+            rest
+        } else {
+            ""
+        };
+        apply(typed, flag, value)?;
+    }
+    Ok(())
+}
+
+/// The row with the longest name that `letters` begin with.
+fn longest(letters: &str) -> Option<&'static Flag> {
+    FLAGS
+        .iter()
+        .filter(|flag| letters.starts_with(flag.name))
+        .max_by_key(|flag| flag.name.len())
+}
+
+fn apply(typed: &mut Typed, flag: &Flag, value: Option<String>) -> Result<(), UsageError> {
+    let missing = matches!(flag.argument, Argument::Required(_)) && value.is_none();
+    match flag.effect {
+        Effect::EnvelopeId if missing => typed.mode = Mode::Version,
+        Effect::Refuse(why) => return Err(UsageError(format!("-{}: {why}", flag.name))),
+        Effect::Ignore => {}
+        Effect::Warn(why) => typed
+            .warnings
+            .push(format!("-{} ignored: {why}", flag.name)),
+        _ if missing => return Err(UsageError(format!("-{} needs a value", flag.name))),
+        Effect::RecipientsFromHeader => typed.from_header = true,
+        Effect::Sender => typed.sender = value,
+        Effect::FullName => typed.full_name = value,
+        Effect::Notify => typed.notify = value,
+        Effect::Return => typed.ret = value,
+        Effect::EnvelopeId => typed.envid = value,
+        Effect::Verbose => typed.verbose = true,
+        Effect::Mode(mode) => typed.mode = mode,
+        Effect::Flush => {
+            typed.mode = Mode::Flush;
+            typed.selector = value;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &[&str]) -> Typed {
+        parse(Mode::Deliver, line.iter().map(ToString::to_string)).unwrap()
+    }
+
+    #[test]
+    fn the_command_lines_of_real_callers_are_read_as_they_mean_them() {
+        for (line, recipients, from_header, sender, full_name) in [
+            // Debian cron, cronie, systemd-cron, anacron
+            (
+                &["-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root"][..],
+                &["root"][..],
+                false,
+                None,
+                Some("CronDaemon"),
+            ),
+            (
+                &[
+                    "-FCronDaemon",
+                    "-i",
+                    "-odi",
+                    "-oem",
+                    "-oi",
+                    "-t",
+                    "-f",
+                    "root",
+                ],
+                &[],
+                true,
+                Some("root"),
+                Some("CronDaemon"),
+            ),
+            (
+                &["-i", "-B", "8BITMIME", "root"],
+                &["root"],
+                false,
+                None,
+                None,
+            ),
+            (
+                &["-FAnacron", "-odi", "root"],
+                &["root"],
+                false,
+                None,
+                Some("Anacron"),
+            ),
+            // PHP, mdadm, MIME::Lite
+            (
+                &["-t", "-i", "-fwww@example.org"],
+                &[],
+                true,
+                Some("www@example.org"),
+                None,
+            ),
+            (&["-ti"], &[], true, None, None),
+            (&["-it"], &[], true, None, None),
+            (
+                &["-t", "-oi", "-oem", "-fa@example.org"],
+                &[],
+                true,
+                Some("a@example.org"),
+                None,
+            ),
+            // mutt, s-nail, Email::Sender, sympa, calendar
+            (
+                &[
+                    "-oem",
+                    "-oi",
+                    "-B8BITMIME",
+                    "-f",
+                    "a@b.example",
+                    "--",
+                    "-x@c.example",
+                ],
+                &["-x@c.example"],
+                false,
+                Some("a@b.example"),
+                None,
+            ),
+            (
+                &["-i", "-f", "", "--", "a@b.example"],
+                &["a@b.example"],
+                false,
+                Some(""),
+                None,
+            ),
+            (
+                &["-i", "-t", "-F", "\"Reminder Service\"", "-f", "root"],
+                &[],
+                true,
+                Some("root"),
+                Some("\"Reminder Service\""),
+            ),
+            // Exim's two words, an old cron's options, options after recipients
+            (
+                &["-oMr", "smtp", "-or0s", "root", "-i"],
+                &["root"],
+                false,
+                None,
+                None,
+            ),
+        ] {
+            let typed = typed(line);
+            assert_eq!(typed.recipients, recipients, "{line:?}");
+            assert_eq!(
+                (
+                    typed.from_header,
+                    typed.sender.as_deref(),
+                    typed.full_name.as_deref()
+                ),
+                (from_header, sender, full_name),
+                "{line:?}"
+            );
+            assert_eq!(
+                (typed.mode, typed.warnings),
+                (Mode::Deliver, vec![]),
+                "{line:?}"
+            );
+        }
+    }
+
+    /// CVE-2016-10033 and its kind: words that make other programs write files or run commands.
+    #[test]
+    fn options_that_name_files_change_nothing_but_a_warning() {
+        let exploit = [
+            "-OQueueDirectory=/tmp",
+            "-X/var/www/x.php",
+            "-C",
+            "/tmp/evil.cf",
+            "-oQ/tmp",
+            "-oX/tmp/x",
+            "root",
+        ];
+        let typed = typed(&exploit);
+        assert_eq!(typed.warnings.len(), 5, "{:?}", typed.warnings);
+        assert_eq!(
+            Typed {
+                warnings: vec![],
+                ..typed
+            },
+            Typed {
+                recipients: vec!["root".into()],
+                ..Typed::default()
+            }
+        );
+    }
+
+    #[test]
+    fn modes_come_from_b_q_and_long_options() {
+        for (word, mode) in [
+            ("-bp", Mode::ListQueue),
+            ("-bs", Mode::Smtp),
+            ("-bi", Mode::CheckAliases),
+            ("-I", Mode::CheckAliases),
+            ("-q", Mode::Flush),
+            ("-q10m", Mode::Flush),
+            ("-V", Mode::Version),
+            ("--version", Mode::Version),
+            ("--help", Mode::Help),
+            ("-bm", Mode::Deliver),
+        ] {
+            assert_eq!(typed(&[word]).mode, mode, "{word}");
+        }
+        assert_eq!(typed(&["-qIABC"]).selector.as_deref(), Some("IABC"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_with_its_reason_and_the_unknown_is_ignored_with_a_warning() {
+        for word in ["-bd", "-bS", "-bx", "-D/tmp/x", "-Msomething", "-Q", "-f"] {
+            let error = parse(Mode::Deliver, [word.to_owned()]).unwrap_err();
+            assert!(error.0.len() > 10, "{error}");
+        }
+        assert_eq!(
+            typed(&["-W", "--read-envelope-from", "root"])
+                .warnings
+                .len(),
+            2
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn recipients_are_words_of_the_command_line_and_nothing_after_two_dashes_is_an_option(
+            words in proptest::collection::vec("-{0,2}[a-zA-Z@=/é .]{0,6}", 0..6), operands in proptest::collection::vec("-?.*", 0..4)
+        ) {
+            if let Ok(typed) = parse(Mode::Deliver, words.clone()) {
+                proptest::prop_assert!(typed.recipients.iter().all(|r| words.contains(r)));
+            }
+            let line = std::iter::once("--".to_owned()).chain(operands.clone());
+            proptest::prop_assert_eq!(parse(Mode::Deliver, line).unwrap().recipients, operands);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Which of its names the program was called by, decided once and before any option is read.
+//!
+//! Contract: total; any path, a login name's leading dash and any unknown name are accepted (unknown means `sendmail`).
+//! Nothing after this module looks at argv\[0].
+
+/// A name of the one binary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// `sendmail`, and whatever else links to it.
+    Sendmail,
+    /// `mailq`: `sendmail -bp`.
+    Mailq,
+    /// `newaliases`: `sendmail -bi`.
+    Newaliases,
+    /// `sendmail-shim`: the administrator's commands and the agent.
+    Admin,
+    /// `hoststat`, `purgestat`: nothing to tell, and no error either.
+    Hoststat,
+}
+
+impl Program {
+    /// From argv\[0].
+    pub fn of(argv0: &str) -> Self {
+        let name = argv0.rsplit('/').next().unwrap_or(argv0);
+        match name.strip_prefix('-').unwrap_or(name) {
+            "mailq" => Self::Mailq,
+            "newaliases" => Self::Newaliases,
+            "sendmail-shim" => Self::Admin,
+            "hoststat" | "purgestat" => Self::Hoststat,
+            _ => Self::Sendmail,
+        }
+    }
+}
+
+/// What a `sendmail` command line asks for; set by the name and by `-b`, `-q` and `-I`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// Submit the message on standard input.
+    #[default]
+    Deliver,
+    /// List the queue (`-bp`).
+    ListQueue,
+    /// Print the number of queued messages (`-bP`).
+    CountQueue,
+    /// Try the queue now (`-q`).
+    Flush,
+    /// Check the alias files (`-bi`, `-I`).
+    CheckAliases,
+    /// Check the configuration (`-bC`).
+    CheckConfig,
+    /// SMTP on standard input and output (`-bs`).
+    Smtp,
+    /// Print the version.
+    Version,
+    /// Print the options.
+    Help,
+    /// Accepted, does nothing (`-bh`, `-bH`).
+    Nothing,
+}
+
+impl From<Program> for Mode {
+    fn from(program: Program) -> Self {
+        match program {
+            Program::Sendmail | Program::Admin => Self::Deliver,
+            Program::Mailq => Self::ListQueue,
+            Program::Newaliases => Self::CheckAliases,
+            Program::Hoststat => Self::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_decides_wherever_the_link_lies_and_an_unknown_name_is_sendmail() {
+        for (argv0, program) in [
+            ("/usr/sbin/sendmail", Program::Sendmail),
+            ("/usr/lib/sendmail", Program::Sendmail),
+            ("send-mail", Program::Sendmail),
+            ("", Program::Sendmail),
+            ("/usr/bin/mailq", Program::Mailq),
+            ("-mailq", Program::Mailq),
+            ("./newaliases", Program::Newaliases),
+            ("sendmail-shim", Program::Admin),
+        ] {
+            assert_eq!(Program::of(argv0), program, "{argv0}");
+        }
+    }
+}
