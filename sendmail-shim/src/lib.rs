@@ -3,8 +3,10 @@
 //! Layers, lowest first: [`mode`] (which program), [`flags`] (what was typed), `plan` (what is meant), `compose` (the message),
 //! `submit` (agent or relayhost); beside them the `agent` and the administrator's commands, `admin`.
 
+pub mod compose;
 pub mod flags;
 pub mod mode;
+pub mod plan;
 
 /// The program, under any of its names.
 pub fn main() -> std::process::ExitCode {

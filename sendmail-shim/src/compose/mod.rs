@@ -1,0 +1,9 @@
+//! Standard input made into a canonical message.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`read`] | reads to the end, through [`shared::message::intake`] and [`shared::message::Splitter`] |
+//! | [`body`] | holds the body: in memory, and from 256 KiB on in a file without a name |
+
+pub mod body;
+pub mod read;

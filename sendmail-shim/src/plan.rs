@@ -1,0 +1,344 @@
+//! What a command line means: valid by construction.
+//!
+//! Contract: every address in a [`Submission`] is well formed, every DSN wish one that RFC 3461 knows; a submission without
+//! recipients asks for them from the header.
+//! Failures: a [`Refusal`] with its exit status. A malformed recipient among good ones does not stop the good ones: it is kept
+//! in [`Submission::problems`], and the exit status tells at the end.
+
+use shared::{
+    address::{
+        AddressError,
+        list::{self, List, Problem, Target},
+    },
+    envelope::{Notify, Ret},
+    sysexits::Exit,
+};
+
+use crate::{flags::parse::Typed, mode::Mode};
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Plan {
+    Submit(Submission),
+    ListQueue,
+    CountQueue,
+    /// Try this message, or all.
+    Flush(Option<String>),
+    CheckAliases,
+    CheckConfig,
+    Smtp,
+    Version,
+    Help,
+    Nothing,
+}
+
+/// A message to be submitted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Submission {
+    pub sender: Origin,
+    /// For a `From` field that is made; without control characters.
+    pub full_name: Option<String>,
+    /// From the command line.
+    pub recipients: Vec<Target>,
+    /// Malformed recipients of the command line.
+    pub problems: Vec<Problem>,
+    /// Whether the header adds recipients (`-t`).
+    pub from_header: bool,
+    pub notify: Notify,
+    pub ret: Option<Ret>,
+    pub envid: Option<String>,
+    pub verbose: bool,
+}
+
+/// The envelope sender as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// Whoever calls.
+    Caller,
+    /// `<>`
+    Null,
+    /// `-f`
+    Given(Target),
+}
+
+/// Why nothing is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    pub exit: Exit,
+    pub text: String,
+}
+
+/// Longest full name kept, in characters.
+const FULL_NAME: usize = 128;
+/// Longest ENVID, in characters (RFC 3461 §4.4).
+const ENVID: usize = 100;
+
+impl Plan {
+    /// From what was typed.
+    pub fn of(typed: Typed) -> Result<Self, Refusal> {
+        Ok(match typed.mode {
+            Mode::Deliver => Self::Submit(submission(typed)?),
+            Mode::ListQueue => Self::ListQueue,
+            Mode::CountQueue => Self::CountQueue,
+            Mode::Flush => Self::Flush(
+                typed
+                    .selector
+                    .and_then(|s| s.strip_prefix('I').map(str::to_owned)),
+            ),
+            Mode::CheckAliases => Self::CheckAliases,
+            Mode::CheckConfig => Self::CheckConfig,
+            Mode::Smtp => Self::Smtp,
+            Mode::Version => Self::Version,
+            Mode::Help => Self::Help,
+            Mode::Nothing => Self::Nothing,
+        })
+    }
+}
+
+fn submission(typed: Typed) -> Result<Submission, Refusal> {
+    let mut recipients = Vec::new();
+    let mut problems = Vec::new();
+    for text in &typed.recipients {
+        let list = addresses(text);
+        recipients.extend(list.entries.into_iter().map(|entry| entry.target));
+        problems.extend(list.problems);
+    }
+    if recipients.is_empty() && !typed.from_header {
+        return Err(match problems.first() {
+            Some(problem) => Refusal { exit: Exit::DataErr, text: malformed(problem) },
+            None => usage("no recipients: name them on the command line, or use -t to take them from the header".into()),
+        });
+    }
+    Ok(Submission {
+        sender: origin(typed.sender.as_deref())?,
+        full_name: typed
+            .full_name
+            .as_deref()
+            .map(full_name)
+            .filter(|name| !name.is_empty()),
+        recipients,
+        problems,
+        from_header: typed.from_header,
+        notify: typed
+            .notify
+            .as_deref()
+            .map_or(Ok(Notify::default()), notify)?,
+        ret: typed.ret.as_deref().map(ret).transpose()?,
+        envid: typed.envid.map(envid).transpose()?,
+        verbose: typed.verbose,
+    })
+}
+
+/// What is wrong with a recipient, for standard error.
+pub fn malformed(problem: &Problem) -> String {
+    format!("bad address \"{}\": {}", problem.text, problem.error)
+}
+
+fn usage(text: String) -> Refusal {
+    Refusal {
+        exit: Exit::Usage,
+        text,
+    }
+}
+
+fn origin(typed: Option<&str>) -> Result<Origin, Refusal> {
+    let Some(text) = typed.map(str::trim) else {
+        return Ok(Origin::Caller);
+    };
+    if matches!(text, "" | "<>") {
+        return Ok(Origin::Null);
+    }
+    let mut list = addresses(text);
+    match (
+        list.entries.pop(),
+        list.entries.is_empty() && list.problems.is_empty(),
+    ) {
+        (Some(entry), true) => Ok(Origin::Given(entry.target)),
+        _ => Err(Refusal {
+            exit: Exit::DataErr,
+            text: format!("bad sender address \"{}\"", text.escape_debug()),
+        }),
+    }
+}
+
+/// An argument as an address list. Unlike a header field it is never folded: a line break in it is an attack.
+fn addresses(text: &str) -> List {
+    if text.contains(char::is_control) {
+        let problem = Problem {
+            text: text.escape_debug().to_string(),
+            error: AddressError::Control,
+        };
+        return List {
+            entries: Vec::new(),
+            problems: vec![problem],
+        };
+    }
+    list::parse(text.as_bytes())
+}
+
+fn full_name(typed: &str) -> String {
+    let clean: String = typed
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(FULL_NAME)
+        .collect();
+    let clean = clean.trim();
+    // calendar(1) passes the quotes of a quoted-string along.
+    clean
+        .strip_prefix('"')
+        .and_then(|c| c.strip_suffix('"'))
+        .unwrap_or(clean)
+        .trim()
+        .to_owned()
+}
+
+fn notify(typed: &str) -> Result<Notify, Refusal> {
+    let mut notify = Notify {
+        explicit: true,
+        success: false,
+        failure: false,
+        delay: false,
+    };
+    if typed.eq_ignore_ascii_case("never") {
+        return Ok(notify);
+    }
+    for word in typed.split(',').map(|w| w.trim().to_ascii_lowercase()) {
+        match word.as_str() {
+            "success" => notify.success = true,
+            "failure" => notify.failure = true,
+            "delay" => notify.delay = true,
+            _ => {
+                return Err(usage(
+                    "-N takes `never`, or a list of success, failure, delay".into(),
+                ));
+            }
+        }
+    }
+    Ok(notify)
+}
+
+fn ret(typed: &str) -> Result<Ret, Refusal> {
+    match typed.to_ascii_lowercase().as_str() {
+        "full" => Ok(Ret::Full),
+        "hdrs" => Ok(Ret::Headers),
+        _ => Err(usage("-R takes `full` or `hdrs`".into())),
+    }
+}
+
+fn envid(typed: String) -> Result<String, Refusal> {
+    if typed.len() <= ENVID && typed.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        Ok(typed)
+    } else {
+        Err(usage(format!(
+            "-V takes at most {ENVID} printable ASCII characters"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse;
+
+    fn plan(line: &[&str]) -> Result<Submission, Refusal> {
+        let typed = parse::parse(Mode::Deliver, line.iter().map(ToString::to_string)).unwrap();
+        match Plan::of(typed)? {
+            Plan::Submit(submission) => Ok(submission),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn shown(targets: &[Target]) -> Vec<String> {
+        targets
+            .iter()
+            .map(|t| match t {
+                Target::Address(a) => a.to_string(),
+                Target::Local(name) => name.clone(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_word_may_hold_several_recipients_with_names_and_comments() {
+        let submission = plan(&["a@x.example,b@y.example", "Carl <c@z.example>", "root"]).unwrap();
+        assert_eq!(
+            shown(&submission.recipients),
+            ["a@x.example", "b@y.example", "c@z.example", "root"]
+        );
+    }
+
+    #[test]
+    fn the_null_sender_has_two_spellings_and_brackets_around_a_sender_are_not_part_of_it() {
+        for text in ["", "<>", " <> "] {
+            assert_eq!(
+                plan(&["-f", text, "root"]).unwrap().sender,
+                Origin::Null,
+                "{text}"
+            );
+        }
+        for text in ["a@b.example", "<a@b.example>"] {
+            let Origin::Given(target) = plan(&["-f", text, "root"]).unwrap().sender else {
+                panic!("{text}")
+            };
+            assert_eq!(shown(&[target]), ["a@b.example"]);
+        }
+        assert_eq!(plan(&["root"]).unwrap().sender, Origin::Caller);
+    }
+
+    #[test]
+    fn control_bytes_reach_neither_the_envelope_nor_the_from_field() {
+        assert_eq!(
+            plan(&["-f", "a\nevil@x.example", "root"]).unwrap_err().exit,
+            Exit::DataErr
+        );
+        assert_eq!(
+            plan(&["a@x.example\r\nRCPT TO:<b@y.example>"])
+                .unwrap_err()
+                .exit,
+            Exit::DataErr
+        );
+        assert_eq!(
+            plan(&["-F", "Cron\r\nBcc: x@y.example", "root"])
+                .unwrap()
+                .full_name
+                .unwrap(),
+            "Cron  Bcc: x@y.example"
+        );
+    }
+
+    #[test]
+    fn a_bad_recipient_does_not_stop_the_good_ones_but_is_remembered() {
+        let submission = plan(&["good@x.example", "bad@@y"]).unwrap();
+        assert_eq!(
+            (shown(&submission.recipients), submission.problems.len()),
+            (vec!["good@x.example".to_owned()], 1)
+        );
+    }
+
+    #[test]
+    fn delivery_status_wishes_are_read_or_refused() {
+        let submission =
+            plan(&["-N", "success,delay", "-R", "hdrs", "-V", "job 7", "root"]).unwrap();
+        assert_eq!(
+            submission.notify,
+            Notify {
+                explicit: true,
+                success: true,
+                failure: false,
+                delay: true
+            }
+        );
+        assert_eq!(
+            (submission.ret, submission.envid.as_deref()),
+            (Some(Ret::Headers), Some("job 7"))
+        );
+        for line in [
+            ["-N", "sometimes", "root"],
+            ["-R", "half", "root"],
+            ["-V", "a\nb", "root"],
+        ] {
+            assert_eq!(plan(&line).unwrap_err().exit, Exit::Usage, "{line:?}");
+        }
+        assert_eq!(plan(&[]).unwrap_err().exit, Exit::Usage);
+    }
+}
