@@ -6,11 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    address::{Address, Sender},
-    envelope::{Notify, Ret},
-    smtp::reply::Reply,
-};
+pub use crate::smtp::command::{Mail, Rcpt};
+use crate::smtp::reply::Reply;
 
 /// What a listener offers.
 #[derive(Clone, Debug)]
@@ -101,33 +98,6 @@ pub enum Question {
     Data,
     /// The message is complete (`size` bytes as handed over): keep it, then answer. `Accept` without text is `250 2.0.0 Ok`.
     Message { size: u64 },
-}
-
-/// MAIL FROM with its parameters.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mail {
-    /// With `local`, an unqualified name is in `unqualified` instead and this is `Null`.
-    pub sender: Sender,
-    /// Only with [`Settings::local`]: a sender without domain.
-    pub unqualified: Option<String>,
-    pub size: Option<u64>,
-    pub eight_bit: bool,
-    pub utf8: bool,
-    pub ret: Option<Ret>,
-    pub envid: Option<String>,
-    /// `XCALLER` was given, with the full name if it has one.
-    pub xcaller: Option<Option<String>>,
-}
-
-/// RCPT TO with its parameters.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rcpt {
-    /// `None` only with [`Settings::local`], when `unqualified` is set. `<postmaster>` is qualified with the host name.
-    pub recipient: Option<Address>,
-    /// Only with [`Settings::local`]: a recipient without domain.
-    pub unqualified: Option<String>,
-    pub notify: Notify,
-    pub orcpt: Option<String>,
 }
 
 /// One session.

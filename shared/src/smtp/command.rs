@@ -1,1 +1,0 @@
-//! Commands, read and written.
