@@ -5,8 +5,8 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | programs | [`cli`] | the command line; `run` calls the composition root |
-//! | services | [`admin`] | the administrators' socket |
-//! | edges | [`state`] | SQLite |
+//! | services | `server`, `delivery`, [`admin`] | receiving, sending, the administrators' socket |
+//! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, SQLite, log |
 //! | pure core | [`config`] [`network`] [`policy`] [`limits`] [`route`] [`queue`] [`bounce`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them is the crate `shared`.
@@ -20,8 +20,14 @@ pub mod policy;
 pub mod queue;
 pub mod route;
 // edges
+mod dispatch;
+mod dns;
+mod link;
+mod maillog;
+mod setup;
 pub mod state;
 // services
 pub mod admin;
+mod server;
 // programs
 pub mod cli;

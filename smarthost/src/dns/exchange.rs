@@ -1,0 +1,172 @@
+//! From a next hop to the hosts to try, in order.
+//!
+//! Contract: brackets or an address skip MX (row D1); MX hosts come by preference, equal ones shuffled; this host and all that are
+//! not better than it are left out, so that no message circles.
+//! Failures: temporary, unless the name servers say for sure that the domain does not exist, takes no mail, or is us.
+//! RFC 5321 §5.1, RFC 7505 §4.2.
+
+use shared::{
+    nexthop::Nexthop,
+    outcome::{Blame, Failure, Stage},
+    status::EnhancedStatus,
+};
+
+use super::mx::{Answer, Mx, Resolver};
+
+/// Hosts of one domain that are tried in one delivery.
+const MAX_HOSTS: usize = 5;
+
+/// The hosts to try for a next hop; `own` is this host's name.
+pub(crate) async fn hosts(
+    resolver: &Resolver,
+    nexthop: &Nexthop,
+    own: &str,
+) -> Result<Vec<String>, Failure> {
+    let is_address = nexthop.host.parse::<std::net::IpAddr>().is_ok();
+    if !nexthop.mx || is_address {
+        return Ok(vec![nexthop.host.clone()]);
+    }
+    let answer = resolver.mx(&nexthop.host).await;
+    if answer == Answer::NoDomain
+        && tokio::net::lookup_host((nexthop.host.as_str(), 25))
+            .await
+            .is_ok_and(|mut found| found.next().is_some())
+    {
+        // The hosts file, or another source of the system, knows what DNS does not (row C3).
+        return Ok(vec![nexthop.host.clone()]);
+    }
+    order(answer, &nexthop.host, own, random)
+}
+
+/// The same from an answer; `random` orders hosts of equal preference.
+fn order(
+    answer: Answer,
+    domain: &str,
+    own: &str,
+    mut random: impl FnMut() -> u32,
+) -> Result<Vec<String>, Failure> {
+    let refuse =
+        |status, text: String| Err(Failure::new(Blame::Network, Stage::Lookup, status, &text));
+    let found = match answer {
+        Answer::Found(found) => found,
+        Answer::NoMx if domain.eq_ignore_ascii_case(own) => {
+            return refuse(EnhancedStatus::new(5, 4, 6), loops(domain));
+        }
+        Answer::NoMx => return Ok(vec![domain.to_owned()]),
+        Answer::NullMx => {
+            return refuse(
+                EnhancedStatus::new(5, 1, 10),
+                format!("Domain {domain} does not accept mail (nullMX)"),
+            );
+        }
+        Answer::NoDomain => {
+            let text = format!(
+                "Host or domain name not found. Name service error for name={domain} type=MX: Host not found"
+            );
+            return refuse(EnhancedStatus::new(5, 4, 4), text);
+        }
+        Answer::Failed(why) => {
+            let text = format!(
+                "Host or domain name not found. Name service error for name={domain} type=MX: {why}, try again"
+            );
+            return refuse(EnhancedStatus::new(4, 4, 3), text);
+        }
+    };
+    let own_preference = found
+        .iter()
+        .filter(|mx| mx.host.eq_ignore_ascii_case(own))
+        .map(|mx| mx.preference)
+        .min();
+    let mut better: Vec<(u16, u32, Mx)> = found
+        .into_iter()
+        .filter(|mx| own_preference.is_none_or(|own| mx.preference < own))
+        .map(|mx| (mx.preference, random(), mx))
+        .collect();
+    better.sort();
+    if better.is_empty() {
+        return refuse(EnhancedStatus::new(5, 4, 6), loops(domain));
+    }
+    Ok(better
+        .into_iter()
+        .take(MAX_HOSTS)
+        .map(|(_, _, mx)| mx.host)
+        .collect())
+}
+
+fn loops(domain: &str) -> String {
+    format!("mail for {domain} loops back to myself")
+}
+
+fn random() -> u32 {
+    // Without random numbers the order is merely always the same.
+    getrandom::u32().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(list: &[(u16, &str)]) -> Answer {
+        Answer::Found(
+            list.iter()
+                .map(|&(preference, host)| Mx {
+                    preference,
+                    host: host.to_owned(),
+                })
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn mail_exchangers_are_tried_by_preference_and_equal_ones_in_random_order() {
+        let answer = found(&[(20, "c.example"), (10, "a.example"), (10, "b.example")]);
+        let mut falling = (0..10).rev();
+        let hosts = order(answer.clone(), "example", "me.example", || {
+            falling.next().unwrap()
+        })
+        .unwrap();
+        assert_eq!(hosts, ["b.example", "a.example", "c.example"]);
+        let mut rising = 0..10;
+        let hosts = order(answer, "example", "me.example", || rising.next().unwrap()).unwrap();
+        assert_eq!(hosts, ["a.example", "b.example", "c.example"]);
+    }
+
+    /// Row A5: a backup MX hands on to better ones only.
+    #[test]
+    fn a_backup_mx_never_sends_to_itself_or_to_a_worse_one() {
+        let answer = found(&[
+            (10, "primary.example"),
+            (20, "ME.example"),
+            (30, "third.example"),
+        ]);
+        assert_eq!(
+            order(answer, "example", "me.example", || 0).unwrap(),
+            ["primary.example"]
+        );
+        let best = found(&[(10, "me.example"), (20, "other.example")]);
+        let failure = order(best, "example", "me.example", || 0).unwrap_err();
+        assert_eq!(failure.text, "mail for example loops back to myself");
+        assert_eq!(failure.status.to_string(), "5.4.6");
+    }
+
+    #[test]
+    fn only_a_definite_no_of_dns_is_permanent() {
+        for (answer, status) in [
+            (Answer::Failed("timed out".to_owned()), "4.4.3"),
+            (Answer::NoDomain, "5.4.4"),
+            (Answer::NullMx, "5.1.10"),
+        ] {
+            assert_eq!(
+                order(answer, "example", "me.example", || 0)
+                    .unwrap_err()
+                    .status
+                    .to_string(),
+                status
+            );
+        }
+        assert_eq!(
+            order(Answer::NoMx, "example", "me.example", || 0).unwrap(),
+            ["example"]
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! The mail log: every line that tells of a session or a message, in Postfix's words, so that fail2ban and pflogsumm read it.
+//!
+//! Contract: text that came from a peer is escaped and bounded here, if it was not before.
+//! See also: `shared::log`, which writes the lines.
+
+use std::{fmt::Display, time::Duration};
+
+use shared::{
+    address::{Address, Sender},
+    clock::Timestamp,
+    envelope::{Envelope, Recipient},
+    log::{Level, line},
+    outcome::{Outcome, escape},
+    smtp::reply::Reply,
+    spool::QueueId,
+};
+
+/// Longest word of a peer in a line, bytes.
+const MAX_WORD: usize = 320;
+
+pub(crate) fn connect(client: &str) {
+    line(Level::Info, &format_args!("connect from {client}"));
+}
+
+pub(crate) fn disconnect(client: &str, messages: u32, refused: u32) {
+    line(
+        Level::Info,
+        &format_args!("disconnect from {client} messages={messages} refused={refused}"),
+    );
+}
+
+/// `lost connection after RCPT from …`, `timeout after DATA from …`
+pub(crate) fn broken(what: &str, verb: &str, client: &str) {
+    line(
+        Level::Info,
+        &format_args!("{what} after {verb} from {client}"),
+    );
+}
+
+pub(crate) fn tls_from(client: &str, summary: &str) {
+    line(
+        Level::Info,
+        &format_args!("Anonymous TLS connection established from {client}: {summary}"),
+    );
+}
+
+pub(crate) fn tls_failed(client: &str, why: &str) {
+    line(
+        Level::Info,
+        &format_args!("TLS handshake with {client} failed: {why}"),
+    );
+}
+
+pub(crate) fn tls_to(relay: &str, summary: &str, pinned: bool) {
+    let trust = if pinned { "Verified" } else { "Untrusted" };
+    line(
+        Level::Info,
+        &format_args!("{trust} TLS connection established to {relay}: {summary}"),
+    );
+}
+
+pub(crate) fn too_many_connections(count: usize, client: &str) {
+    line(
+        Level::Warning,
+        &format_args!(
+            "warning: Connection concurrency limit exceeded: {count} from {client} for service smtp"
+        ),
+    );
+}
+
+pub(crate) fn over_limit(text: &str) {
+    line(Level::Warning, &format_args!("warning: {text}"));
+}
+
+pub(crate) fn client(id: QueueId, client: &str) {
+    line(Level::Info, &format_args!("{id}: client={client}"));
+}
+
+pub(crate) fn message_id(id: QueueId, value: &[u8]) {
+    line(
+        Level::Info,
+        &format_args!("{id}: message-id={}", escape(value, MAX_WORD)),
+    );
+}
+
+pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
+    let recipients = envelope.recipients.len();
+    line(
+        Level::Info,
+        &format_args!(
+            "{id}: from=<{}>, size={size}, nrcpt={recipients} (queue active)",
+            envelope.sender
+        ),
+    );
+}
+
+/// What was refused, for [`reject`].
+#[derive(Debug)]
+pub(crate) struct Rejected<'a> {
+    /// `RCPT`, `MAIL`, `END-OF-MESSAGE` …
+    pub(crate) stage: &'a str,
+    pub(crate) client: &'a str,
+    pub(crate) reply: &'a Reply,
+    pub(crate) sender: Option<&'a Sender>,
+    pub(crate) recipient: Option<&'a Address>,
+    pub(crate) protocol: &'a str,
+    pub(crate) helo: Option<&'a str>,
+}
+
+pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
+    let id = id.map_or_else(|| "NOQUEUE".to_owned(), |id| id.to_string());
+    let mut text = format!(
+        "{id}: reject: {} from {}: {};",
+        rejected.stage,
+        rejected.client,
+        escape(rejected.reply.text().as_bytes(), MAX_WORD)
+    );
+    let mut add = |name: &str, value: Option<&dyn Display>| {
+        if let Some(value) = value {
+            text.push_str(&format!(" {name}=<{value}>"));
+        }
+    };
+    add("from", rejected.sender.map(|sender| sender as &dyn Display));
+    add(
+        "to",
+        rejected
+            .recipient
+            .map(|recipient| recipient as &dyn Display),
+    );
+    let helo = escape(rejected.helo.unwrap_or_default().as_bytes(), MAX_WORD);
+    line(
+        Level::Info,
+        &format_args!("{text} proto={} helo=<{helo}>", rejected.protocol),
+    );
+}
+
+/// The result of one attempt for one recipient.
+pub(crate) fn attempt(
+    id: QueueId,
+    recipient: &Recipient,
+    arrival: Timestamp,
+    now: Timestamp,
+    outcome: &Outcome,
+) {
+    let (relay, dsn, status, text) = match outcome {
+        Outcome::Delivered(delivery) => (
+            Some(delivery.relay.clone()),
+            "2.0.0".to_owned(),
+            "sent",
+            delivery.reply.clone(),
+        ),
+        Outcome::Deferred(failure) => (
+            failure.relay.clone(),
+            failure.status.to_string(),
+            "deferred",
+            failure.log_text(),
+        ),
+        Outcome::Failed(failure) => (
+            failure.relay.clone(),
+            failure.status.to_string(),
+            "bounced",
+            failure.log_text(),
+        ),
+    };
+    let original = recipient
+        .original
+        .as_ref()
+        .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
+    let relay = relay.as_deref().unwrap_or("none");
+    let delay = seconds(now.since(arrival));
+    line(
+        Level::Info,
+        &format_args!(
+            "{id}: to=<{}>{original}, relay={relay}, delay={delay}, dsn={dsn}, status={status} ({text})",
+            recipient.address
+        ),
+    );
+}
+
+pub(crate) fn expired(id: QueueId, sender: &Sender) {
+    line(
+        Level::Info,
+        &format_args!("{id}: from=<{sender}>, status=expired, returned to sender"),
+    );
+}
+
+pub(crate) fn bounce(id: QueueId, bounce: QueueId) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender non-delivery notification: {bounce}"),
+    );
+}
+
+pub(crate) fn removed(id: QueueId) {
+    line(Level::Info, &format_args!("{id}: removed"));
+}
+
+pub(crate) fn suspended(destination: &str, until: Timestamp, reason: &str) {
+    line(
+        Level::Warning,
+        &format_args!(
+            "warning: delivery to {destination} temporarily suspended until {}: {reason}",
+            until.mailq()
+        ),
+    );
+}
+
+/// Two significant digits, as Postfix prints delays.
+fn seconds(delay: Duration) -> String {
+    let seconds = delay.as_secs_f64();
+    if seconds < 0.1 {
+        format!("{seconds:.2}")
+    } else if seconds < 10.0 {
+        format!("{seconds:.1}")
+    } else {
+        format!("{seconds:.0}")
+    }
+}

@@ -1,0 +1,46 @@
+//! Mail of our own to the administrators, when a client comes near its limit or reaches it.
+
+use std::sync::Arc;
+
+use shared::{
+    address::Sender,
+    clock,
+    envelope::{Envelope, Recipient},
+    log::{Level, line},
+    notice,
+};
+
+use crate::{dispatch::Dispatch, setup::Setup};
+
+/// Queues a notice; without administrators in the configuration it is a line in the log.
+pub(super) async fn administrators(
+    dispatch: Arc<Dispatch>,
+    setup: Arc<Setup>,
+    subject: String,
+    text: String,
+) {
+    let admins = &setup.config.admins;
+    line(Level::Notice, &format_args!("notice: {subject}"));
+    if admins.is_empty() {
+        return;
+    }
+    let message = notice::notice(
+        &setup.config.hostname,
+        clock::now(),
+        admins,
+        &subject,
+        &text,
+    );
+    let envelope = Envelope {
+        sender: Sender::Null,
+        recipients: admins.iter().cloned().map(Recipient::from).collect(),
+        origin: "smarthost".to_owned(),
+        ..Envelope::default()
+    };
+    if let Err(error) = dispatch.inject(&message, envelope, &setup.router).await {
+        line(
+            Level::Error,
+            &format_args!("cannot queue a notice to the administrators: {error}"),
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! The message that is being received, from MAIL to its last byte.
+//!
+//! Contract: nothing of it is promised until it is committed; dropping it leaves nothing behind.
+//! Failures: a full disk or an endless header is remembered and answered at the end of the message, so that the client hears it.
+//! RFC 5321 §4.4 (trace fields).
+
+use shared::{
+    address::Sender,
+    envelope::{Content, Recipient},
+    limits,
+    message::{Header, Splitter},
+    smtp::session::{Mail, Rcpt},
+    spool::{Draft, QueueId},
+};
+use tokio::task::block_in_place;
+
+/// A transaction.
+pub(super) struct Transaction {
+    pub(super) mail: Mail,
+    pub(super) recipients: Vec<Recipient>,
+    message: Option<Message>,
+}
+
+/// The content, as far as it has come.
+struct Message {
+    id: QueueId,
+    draft: Draft,
+    splitter: Splitter,
+    fault: Option<Fault>,
+}
+
+/// Why a message cannot be kept.
+#[derive(Debug)]
+pub(super) enum Fault {
+    HeaderTooLong,
+    Disk(std::io::Error),
+    /// The end of a message that never began.
+    NoMessage,
+}
+
+/// A complete message.
+pub(super) struct Received {
+    pub(super) id: QueueId,
+    pub(super) draft: Draft,
+    pub(super) header: Header,
+    pub(super) content: Content,
+}
+
+impl Transaction {
+    pub(super) fn new(mail: Mail) -> Self {
+        Self {
+            mail,
+            recipients: Vec::new(),
+            message: None,
+        }
+    }
+
+    pub(super) fn sender(&self) -> &Sender {
+        &self.mail.sender
+    }
+
+    /// Adds a recipient, once.
+    pub(super) fn add(&mut self, rcpt: Rcpt) {
+        let Some(address) = rcpt.recipient else {
+            return;
+        };
+        if self.recipients.iter().all(|known| known.address != address) {
+            self.recipients.push(Recipient {
+                address,
+                original: None,
+                orcpt: rcpt.orcpt,
+                notify: rcpt.notify,
+            });
+        }
+    }
+
+    /// The message begins.
+    pub(super) fn begin(&mut self, draft: Draft) -> QueueId {
+        let id = draft.id();
+        self.message = Some(Message {
+            id,
+            draft,
+            splitter: Splitter::default(),
+            fault: None,
+        });
+        id
+    }
+
+    /// Whether a message is coming.
+    pub(super) fn receiving(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Queue id, once the message has begun.
+    pub(super) fn id(&self) -> Option<QueueId> {
+        self.message.as_ref().map(|message| message.id)
+    }
+
+    /// Takes a piece of the message.
+    pub(super) fn write(&mut self, piece: &[u8]) {
+        let Some(message) = self
+            .message
+            .as_mut()
+            .filter(|message| message.fault.is_none())
+        else {
+            return;
+        };
+        let written = match message.splitter.split(piece) {
+            Err(_) => Err(Fault::HeaderTooLong),
+            Ok(body) if is_file(&message.draft, body) => {
+                block_in_place(|| message.draft.write(body)).map_err(Fault::Disk)
+            }
+            Ok(body) => message.draft.write(body).map_err(Fault::Disk),
+        };
+        message.fault = written.err();
+    }
+
+    /// The message is complete.
+    pub(super) fn finish(&mut self) -> Result<Received, Fault> {
+        let message = self.message.take().ok_or(Fault::NoMessage)?;
+        if let Some(fault) = message.fault {
+            return Err(fault);
+        }
+        let (header, content) = message.splitter.finish();
+        Ok(Received {
+            id: message.id,
+            draft: message.draft,
+            header,
+            content,
+        })
+    }
+}
+
+/// Whether this write goes to a file rather than to memory.
+fn is_file(draft: &Draft, piece: &[u8]) -> bool {
+    let size = draft
+        .size()
+        .saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    size > u64::try_from(limits::INLINE_BODY).unwrap_or(u64::MAX)
+}
