@@ -3,6 +3,8 @@
 //! Contract: 250 to a message is said only when it is on disk and in the queue.
 //! Failures: what cannot be decided or kept now is refused with 4yz; each refusal is one line in the log.
 
+use std::sync::Arc;
+
 use shared::{
     clock,
     envelope::{Content, Envelope},
@@ -16,12 +18,13 @@ use shared::{
 };
 
 use super::{
+    notify,
     session::Visit,
     transaction::{Fault, Received, Transaction},
 };
 use crate::{
     dispatch,
-    limits::{self, Decision},
+    limits::Decision,
     maillog,
     policy::{Answer, Evaluation, Facts, Query, Step},
 };
@@ -59,24 +62,21 @@ impl Visit {
 
     /// Counts one message of a client, keeps the count, and tells the administrators where that is due.
     fn count(&self, client: std::net::IpAddr) -> Decision {
-        let mut actions = Vec::new();
-        let decision = {
+        let (decision, notices) = {
             let mut limits = self.reception.limits();
             let decision = limits.count(client, clock::now());
-            actions.extend(std::iter::from_fn(|| limits.next_action()));
-            decision
+            (
+                decision,
+                std::iter::from_fn(|| limits.next_notice()).collect::<Vec<_>>(),
+            )
         };
-        for action in actions {
-            if let limits::Action::Notify { subject, text } = action {
-                tokio::spawn(super::notify::administrators(
-                    self.reception.dispatch.clone(),
-                    self.setup.clone(),
-                    subject,
-                    text,
-                ));
-            } else {
-                self.reception.state.write(&action);
-            }
+        self.reception.state.changed();
+        for notice in notices {
+            let (dispatch, setup) = (
+                Arc::clone(&self.reception.dispatch),
+                Arc::clone(&self.setup),
+            );
+            tokio::spawn(notify::administrators(dispatch, setup, notice));
         }
         if let Decision::Over(excess) = &decision {
             maillog::over_limit(&excess.log_text(&self.name));

@@ -62,7 +62,8 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Door>> {
                 );
             }
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot listen on {}", listener.address));
+                return Err(error)
+                    .with_context(|| format!("cannot listen on {}", listener.address));
             }
         }
     }

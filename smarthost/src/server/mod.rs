@@ -28,7 +28,7 @@ pub(crate) struct Reception {
     pub(crate) current: Arc<Current>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) limits: Arc<Mutex<Limits>>,
-    pub(crate) state: state::Writer,
+    pub(crate) state: state::Keeper,
     pub(crate) gate: Arc<Gate>,
     /// Becomes true when the daemon ends.
     pub(crate) ending: watch::Receiver<bool>,

@@ -7,29 +7,23 @@ use shared::{
     clock,
     envelope::{Envelope, Recipient},
     log::{Level, line},
-    notice,
 };
 
-use crate::{dispatch::Dispatch, setup::Setup};
+use crate::{dispatch::Dispatch, limits::Notice, setup::Setup};
 
 /// Queues a notice; without administrators in the configuration it is a line in the log.
-pub(super) async fn administrators(
-    dispatch: Arc<Dispatch>,
-    setup: Arc<Setup>,
-    subject: String,
-    text: String,
-) {
+pub(super) async fn administrators(dispatch: Arc<Dispatch>, setup: Arc<Setup>, notice: Notice) {
     let admins = &setup.config.admins;
-    line(Level::Notice, &format_args!("notice: {subject}"));
+    line(Level::Notice, &format_args!("notice: {}", notice.subject));
     if admins.is_empty() {
         return;
     }
-    let message = notice::notice(
+    let message = shared::notice::notice(
         &setup.config.hostname,
         clock::now(),
         admins,
-        &subject,
-        &text,
+        &notice.subject,
+        &notice.text,
     );
     let envelope = Envelope {
         sender: Sender::Null,
