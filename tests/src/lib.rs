@@ -1,1 +1,30 @@
+//! The harness of the end-to-end tests: our programs as processes, and everything that stands around them.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`binaries`] | builds both programs once and says where they are |
+//! | [`daemon`] | a process with its log; killed when the test ends, its log printed when the test fails |
+//! | [`smarthost`], [`agent`] | our two daemons with a configuration from the test, in a temporary directory |
+//! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
+//! | [`session`] | an SMTP client that a test types into |
+//! | [`identity`] | keys and certificates |
+//! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
+//! | [`peers`] | other people's programs: found, or skipped aloud |
+//!
+//! Contract: all of it runs without root, on loopback, and in parallel.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness fails its test by panicking"
+)]
 
+pub mod agent;
+pub mod binaries;
+pub mod daemon;
+pub mod identity;
+pub mod peers;
+pub mod session;
+pub mod sink;
+pub mod smarthost;
+pub mod wait;

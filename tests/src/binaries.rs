@@ -1,0 +1,87 @@
+//! The two programs, built once, in the profile that the tests themselves were built in.
+
+use std::{
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    /// The daemon and its commands.
+    pub smarthost: PathBuf,
+    /// The binary behind `sendmail`, `mailq`, `newaliases` and `sendmail-shim`.
+    pub sendmail: PathBuf,
+}
+
+/// Builds both programs (cargo does nothing where they are fresh).
+pub fn binaries() -> &'static Binaries {
+    static BUILT: OnceLock<Binaries> = OnceLock::new();
+    BUILT.get_or_init(build)
+}
+
+fn build() -> Binaries {
+    // This test runs from TARGET/PROFILE/deps/NAME-HASH.
+    let test = env::current_exe().expect("a test knows its own path");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in TARGET/PROFILE/deps");
+    let target = profile.parent().expect("a profile lies in TARGET");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args([
+            "build",
+            "--quiet",
+            "-p",
+            "smarthost",
+            "-p",
+            "sendmail-shim",
+            "--target-dir",
+        ])
+        .arg(target);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    // What cargo told this test about its own package would make cargo build other packages anew.
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_")
+            || name.to_string_lossy().starts_with("CARGO_MANIFEST_")
+        {
+            cargo.env_remove(name);
+        }
+    }
+    let status = cargo
+        .current_dir(repository())
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the programs do not build");
+    let [smarthost, sendmail] = ["smarthost", "sendmail"].map(|name| profile.join(name));
+    for built in [&smarthost, &sendmail] {
+        assert!(built.is_file(), "cargo did not leave {}", built.display());
+    }
+    Binaries {
+        smarthost,
+        sendmail,
+    }
+}
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+}
+
+/// Links the names that an installed system has (`sendmail`, `mailq`, `newaliases`, `sendmail-shim`) into `directory`/bin.
+pub fn install_names(directory: &Path) -> PathBuf {
+    let bin = directory.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    for name in ["sendmail", "mailq", "newaliases", "sendmail-shim"] {
+        symlink(&binaries().sendmail, bin.join(name)).unwrap();
+    }
+    bin
+}

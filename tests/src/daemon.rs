@@ -1,0 +1,116 @@
+//! A process with its log.
+//!
+//! Contract: ended with SIGKILL when dropped; if the test is failing then, its log is printed.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::until;
+
+/// A running program.
+#[derive(Debug)]
+pub struct Daemon {
+    name: String,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Starts it; what it says on standard error (and output) is its log.
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        let (read, write) = std::io::pipe().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(write.try_clone().unwrap())
+            .stderr(write)
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {name}: {e}"));
+        // The command keeps its ends of the pipe, and with them the log would never end.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let log = Arc::new(Mutex::new(String::new()));
+        let (into, mut from) = (Arc::clone(&log), BufReader::new(read));
+        let reader = thread::spawn(move || {
+            let mut line = Vec::new();
+            while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                into.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        let _ = child.try_wait();
+        Self {
+            name: name.to_owned(),
+            child,
+            log,
+            reader: Some(reader),
+        }
+    }
+
+    /// All it has said so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until its log has this text.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        until(&format!("{} says '{text}'", self.name), || {
+            Some(self.log()).filter(|log| log.contains(text))
+        })
+    }
+
+    /// Process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(Pid::from_raw)
+            .unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let name = self.name.clone();
+        until(&format!("{name} ends after SIGTERM"), || self.ended())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            #[expect(
+                clippy::print_stderr,
+                reason = "kept by the test runner for a test that fails"
+            )]
+            let () = eprintln!("---- log of {} ----\n{}----", self.name, self.log());
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! An SMTP or LMTP server that answers as a test tells it to, and remembers what it got.
+//!
+//! Contract: a message is in the journal before its sender reads the reply to the final dot, whatever that reply is; the
+//! script can be changed while the sink runs and holds from the next connection on.
+
+mod conversation;
+mod journal;
+
+use std::{
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use rustls::ServerConfig;
+
+pub use journal::{Journal, Received};
+
+use crate::wait::free_address;
+
+/// What the sink says and does.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Speaks LMTP: LHLO, and one reply for each recipient after the message.
+    pub lmtp: bool,
+    /// The first line.
+    pub greeting: String,
+    /// Replies to RCPT by address; anyone else is `250 2.1.5 Ok`.
+    pub recipients: Vec<(String, String)>,
+    /// The reply after the final dot; with LMTP by address, as `recipients`.
+    pub after_message: String,
+    /// LMTP: replies after the message by address, instead of `after_message`.
+    pub settled: Vec<(String, String)>,
+    /// Offers STARTTLS with this key.
+    pub starttls: Option<Arc<ServerConfig>>,
+    /// Misbehaves.
+    pub fault: Fault,
+}
+
+/// How a sink misbehaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    None,
+    /// Accepts the connection and never says anything.
+    Mute,
+    /// Says bytes that are not SMTP, and goes on so.
+    Garbage,
+    /// Closes when it has read so many bytes of the session.
+    CloseAfterReading(usize),
+    /// Closes when it has written so many bytes of the session.
+    CloseAfterWriting(usize),
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            lmtp: false,
+            greeting: "220 sink.example.test ESMTP".to_owned(),
+            recipients: Vec::new(),
+            after_message: "250 2.0.0 Ok: taken".to_owned(),
+            settled: Vec::new(),
+            starttls: None,
+            fault: Fault::None,
+        }
+    }
+}
+
+/// A running sink.
+#[derive(Debug)]
+pub struct Sink {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    script: Mutex<Script>,
+    journal: Journal,
+    open: Mutex<Vec<TcpStream>>,
+    connections: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+impl Sink {
+    /// A sink that takes everything, on a free port of loopback.
+    pub fn start() -> Self {
+        Self::with(Script::default())
+    }
+
+    /// A sink with a script.
+    pub fn with(script: Script) -> Self {
+        Self::on(free_address(), script)
+    }
+
+    /// A sink on an address where one was before.
+    pub fn on(address: SocketAddr, script: Script) -> Self {
+        let listener =
+            TcpListener::bind(address).unwrap_or_else(|e| panic!("sink on {address}: {e}"));
+        let shared = Arc::new(Shared {
+            script: Mutex::new(script),
+            journal: Journal::default(),
+            open: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        let for_acceptor = Arc::clone(&shared);
+        let acceptor = Some(thread::spawn(move || accept(&listener, &for_acceptor)));
+        Self {
+            address,
+            shared,
+            acceptor,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// As a next hop: `[127.0.0.1]:2525`.
+    pub fn nexthop(&self) -> String {
+        nexthop(self.address)
+    }
+
+    /// Another behaviour, from the next connection on.
+    pub fn play(&self, script: Script) {
+        *self.shared.script.lock().unwrap() = script;
+    }
+
+    /// What it got.
+    pub fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    /// How many connections it has taken.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// `[127.0.0.1]:2525`
+pub fn nexthop(address: SocketAddr) -> String {
+    format!("[{}]:{}", address.ip(), address.port())
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        shared.connections.fetch_add(1, Ordering::SeqCst);
+        let (Ok(first), Ok(second)) = (stream.try_clone(), stream.try_clone()) else {
+            continue;
+        };
+        shared.open.lock().unwrap().push(first);
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            let script = shared.script.lock().unwrap().clone();
+            // A peer that goes away in the middle is what many tests are about.
+            let _ = conversation::converse(stream, &script, &shared.journal);
+            let _ = second.shutdown(Shutdown::Both);
+        });
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        for stream in self.shared.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
