@@ -4,6 +4,7 @@
 //! `submit` (agent or relayhost); beside them the `agent` and the administrator's commands, `admin`.
 
 pub mod compose;
+pub mod config;
 pub mod flags;
 pub mod mode;
 pub mod plan;

@@ -1,0 +1,122 @@
+//! The settings as an administrator reads them: key, value, and whether it differs from the default (row D7).
+
+use std::{fmt::Display, path::Path, time::Duration};
+
+use shared::{config::ConfigError, smtp::client::Security};
+
+use super::settings::Settings;
+
+/// One setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// As in the file; a table's key with its dot.
+    pub key: &'static str,
+    /// In TOML.
+    pub value: String,
+    /// Whether it is what an empty file gives.
+    pub default: bool,
+}
+
+/// All settings, in the order of the manual.
+pub fn rows(settings: &Settings) -> Result<Vec<Row>, ConfigError> {
+    let defaults = values(&Settings::parse(None, "")?);
+    let rows = values(settings).into_iter().zip(defaults);
+    Ok(rows
+        .map(|((key, value), (_, default))| Row {
+            key,
+            default: value == default,
+            value,
+        })
+        .collect())
+}
+
+fn values(settings: &Settings) -> Vec<(&'static str, String)> {
+    let security = match settings.security {
+        Security::None => "none",
+        Security::Wrapped => "wrapped",
+        Security::StartTls | Security::Opportunistic => "starttls",
+    };
+    vec![
+        ("relayhost", list(&settings.relayhost)),
+        ("domain", quoted(&settings.domain)),
+        ("hostname", quoted(&settings.hostname)),
+        ("pins", list(&settings.pins)),
+        (
+            "admin",
+            settings
+                .admin
+                .as_ref()
+                .map_or_else(|| "\"\"".to_owned(), quoted),
+        ),
+        ("tls", quoted(security)),
+        ("revaliases", path(&settings.revaliases)),
+        ("aliases", path(&settings.aliases)),
+        ("spool", path(&settings.spool)),
+        ("socket", path(&settings.socket)),
+        ("control", path(&settings.control)),
+        ("from_override", settings.from_override.to_string()),
+        ("message_size", settings.message_size.to_string()),
+        ("connections", settings.connections.to_string()),
+        ("retry.minimal", span(settings.retry.minimal)),
+        ("retry.maximal", span(settings.retry.maximal)),
+        ("retry.lifetime", span(settings.retry.lifetime)),
+    ]
+}
+
+fn quoted(value: impl Display) -> String {
+    format!("{:?}", value.to_string())
+}
+
+fn path(path: &Path) -> String {
+    quoted(path.display())
+}
+
+fn list<T: Display>(values: &[T]) -> String {
+    match values {
+        [one] => quoted(one),
+        many => format!(
+            "[{}]",
+            many.iter().map(quoted).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+/// In the largest unit that gives a whole number.
+fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (count, unit) = match seconds {
+        s if s % 86_400 == 0 && s > 0 => (s / 86_400, 'd'),
+        s if s % 3600 == 0 && s > 0 => (s / 3600, 'h'),
+        s if s % 60 == 0 && s > 0 => (s / 60, 'm'),
+        s => (s, 's'),
+    };
+    format!("\"{count}{unit}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row D7.
+    #[test]
+    fn the_settings_that_differ_from_the_default_are_told_in_a_form_that_can_be_pasted_back() {
+        let text = "relayhost = [\"[192.0.2.1]:2525\", \"b.example\"]\nspool = \"/srv/q\"\n[retry]\nlifetime = \"36h\"\n";
+        let settings =
+            Settings::parse(Some(Path::new("/etc/sendmail-shim/config.toml")), text).unwrap();
+        let rows = rows(&settings).unwrap();
+        let different: Vec<_> = rows.iter().filter(|row| !row.default).collect();
+        assert_eq!(
+            different.iter().map(|row| row.key).collect::<Vec<_>>(),
+            ["relayhost", "spool", "retry.lifetime"]
+        );
+        let again: String = rows
+            .iter()
+            .filter(|row| row.key != "admin")
+            .map(|row| format!("{} = {}\n", row.key, row.value))
+            .collect();
+        assert_eq!(
+            Settings::parse(settings.path.as_deref(), &again).unwrap(),
+            settings
+        );
+    }
+}

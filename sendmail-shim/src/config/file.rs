@@ -1,0 +1,68 @@
+//! The configuration as written: every key, all of them optional. Meaning and defaults are in [`super::settings`].
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use shared::{
+    address::Address,
+    config::{OneOrMany, Size, Span},
+    nexthop::Nexthop,
+    trust::Pin,
+};
+
+/// `config.toml`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// Where all mail goes: the first that answers. `host`, `host:port`, `[address]:port`; MX records are never asked.
+    pub relayhost: OneOrMany<Nexthop>,
+    /// Appended to names without a domain; replaces this machine's name in senders.
+    pub domain: Option<String>,
+    /// This machine's FQDN.
+    pub hostname: Option<String>,
+    /// Keys that the relayhost may have. Without pins: a certificate from the web's authorities.
+    pub pins: OneOrMany<Pin>,
+    /// Where mail for local names goes that no alias names.
+    pub admin: Option<Address>,
+    /// TLS towards the relayhost.
+    pub tls: Option<Tls>,
+    /// Table of senders.
+    pub revaliases: Option<PathBuf>,
+    /// Table of recipients.
+    pub aliases: Option<PathBuf>,
+    /// The queue's directory.
+    pub spool: Option<PathBuf>,
+    /// Where the agent takes mail.
+    pub socket: Option<PathBuf>,
+    /// Where the agent answers mailq and administrators.
+    pub control: Option<PathBuf>,
+    /// Whether programs may choose their own `From`.
+    pub from_override: Option<bool>,
+    /// Largest message.
+    pub message_size: Option<Size>,
+    /// Connections to the relayhost at once, when many messages wait.
+    pub connections: Option<u8>,
+    /// When to try again and when to give up.
+    pub retry: Retry,
+}
+
+/// `tls`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    None,
+    StartTls,
+    Wrapped,
+}
+
+/// `[retry]`
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Shortest wait between two attempts.
+    pub minimal: Option<Span>,
+    /// Longest wait between two attempts.
+    pub maximal: Option<Span>,
+    /// Age at which mail is returned to its sender.
+    pub lifetime: Option<Span>,
+}

@@ -1,0 +1,17 @@
+//! The configuration: where it is, what it says, what it means.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`places`] | which file is read, and when none is |
+//! | [`file`] | TOML as written |
+//! | [`settings`] | as the program uses it, all defaults filled in |
+//! | [`effective`] | as an administrator reads it: key, value, default |
+//! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
+//! | [`tables`] | aliases and revaliases, read when they change |
+
+pub mod effective;
+pub mod file;
+pub mod machine;
+pub mod places;
+pub mod settings;
+pub mod tables;

@@ -1,0 +1,67 @@
+//! Which configuration file is read.
+//!
+//! | order | file |
+//! |---|---|
+//! | 1 | `--config FILE` (the administrator's commands only) |
+//! | 2 | `SENDMAIL_SHIM_CONFIG=FILE`: the only environment variable that is read; harmless, for nothing here is privileged |
+//! | 3 | /etc/sendmail-shim/config.toml |
+//! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
+//! | 5 | none: defaults |
+//!
+//! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use shared::config::ConfigError;
+
+use super::settings::Settings;
+
+/// The machine's configuration.
+pub const SYSTEM: &str = "/etc/sendmail-shim/config.toml";
+/// The environment variable that names another one.
+pub const VARIABLE: &str = "SENDMAIL_SHIM_CONFIG";
+
+/// The file that the environment names.
+pub fn named() -> Option<PathBuf> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads it"
+    )]
+    std::env::var_os(VARIABLE)
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Finds and reads the configuration; `given` is `--config`.
+pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
+    if let Some(path) = given.map(Path::to_owned).or_else(named) {
+        return match fs::read_to_string(&path) {
+            Ok(text) => Settings::parse(Some(&path), &text),
+            Err(error) => Err(unreadable(&path, &error)),
+        };
+    }
+    let system = Path::new(SYSTEM);
+    match fs::read_to_string(system) {
+        Ok(text) => return Settings::parse(Some(system), &text),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(unreadable(system, &error));
+        }
+        Err(_) => {}
+    }
+    let own = directories::ProjectDirs::from("", "", "sendmail-shim")
+        .map(|dirs| dirs.config_dir().join("config.toml"));
+    match own.as_deref().map(|path| (path, fs::read_to_string(path))) {
+        Some((path, Ok(text))) => Settings::parse(Some(path), &text),
+        // A home that cannot be read is one without a configuration.
+        _ => Settings::parse(None, ""),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+    ConfigError {
+        text: format!("{}: cannot be read: {error}", path.display()),
+    }
+}

@@ -1,0 +1,241 @@
+//! The configuration as the program uses it: valid by construction, all defaults filled in.
+//!
+//! Failures: [`ConfigError`] with file, line and remedy. An empty configuration is valid: the agent then queues, and says that
+//! no relayhost is set.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use shared::{
+    address::{Address, domain},
+    config::{ConfigError, parse},
+    limits,
+    nexthop::Nexthop,
+    retry::Schedule,
+    smtp::client::Security,
+    tls::{ClientTls, TlsError, Trust},
+    trust::Pin,
+};
+
+use super::{
+    file::{File, Tls},
+    machine,
+};
+
+/// Where the agent listens unless the configuration says otherwise.
+pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
+
+/// All settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The file they come from.
+    pub path: Option<PathBuf>,
+    pub relayhost: Vec<Nexthop>,
+    pub domain: String,
+    pub hostname: String,
+    pub pins: Vec<Pin>,
+    pub admin: Option<Address>,
+    pub security: Security,
+    pub revaliases: PathBuf,
+    pub aliases: PathBuf,
+    pub spool: PathBuf,
+    pub socket: PathBuf,
+    pub control: PathBuf,
+    pub from_override: bool,
+    /// Bytes.
+    pub message_size: u64,
+    /// At least 1.
+    pub connections: usize,
+    pub retry: Schedule,
+}
+
+impl Settings {
+    /// From TOML text; `path` is for messages, and relative paths in the text start from its directory.
+    pub fn parse(path: Option<&Path>, text: &str) -> Result<Self, ConfigError> {
+        let place = path.unwrap_or(Path::new("(defaults)"));
+        let file: File = parse(place, text)?;
+        let wrong = |what: &str| ConfigError {
+            text: format!("{}: {what}", place.display()),
+        };
+        for (key, name) in [("hostname", &file.hostname), ("domain", &file.domain)] {
+            if let Some(name) = name.as_deref().filter(|name| !domain::is_name(name)) {
+                return Err(wrong(&format!(
+                    "{key} = {name:?} is not a domain name; write it like \"example.org\", without a final dot"
+                )));
+            }
+        }
+        let given = file
+            .domain
+            .or_else(|| machine::mailname().filter(|name| domain::is_name(name)));
+        let hostname = file
+            .hostname
+            .unwrap_or_else(|| machine::hostname(given.as_deref()));
+        let from = |setting: Option<PathBuf>, default: &str| {
+            let setting = setting.unwrap_or_else(|| default.into());
+            path.and_then(Path::parent)
+                .map_or_else(|| setting.clone(), |directory| directory.join(&setting))
+        };
+        let socket = from(file.socket, SOCKET);
+        let retry = schedule(&file.retry);
+        if retry.minimal > retry.maximal {
+            return Err(wrong(
+                "retry.minimal is longer than retry.maximal; swap them",
+            ));
+        }
+        Ok(Self {
+            path: path.map(Path::to_owned),
+            relayhost: file.relayhost.0,
+            domain: given.unwrap_or_else(|| hostname.clone()),
+            hostname,
+            pins: file.pins.0,
+            admin: file.admin,
+            security: match file.tls.unwrap_or(Tls::StartTls) {
+                Tls::None => Security::None,
+                Tls::StartTls => Security::StartTls,
+                Tls::Wrapped => Security::Wrapped,
+            },
+            revaliases: from(file.revaliases, "/etc/sendmail-shim/revaliases"),
+            aliases: from(file.aliases, "/etc/aliases"),
+            spool: from(file.spool, "/var/spool/sendmail-shim"),
+            control: file.control.map_or_else(
+                || socket.with_file_name("control.sock"),
+                |control| from(Some(control), ""),
+            ),
+            socket,
+            from_override: file.from_override.unwrap_or(false),
+            message_size: file.message_size.map_or(limits::MESSAGE, |size| size.0),
+            connections: file.connections.map_or(4, usize::from).max(1),
+            retry,
+        })
+    }
+
+    /// The relayhost's port where it names none.
+    pub fn default_port(&self) -> u16 {
+        if self.security == Security::Wrapped {
+            465
+        } else {
+            25
+        }
+    }
+
+    /// TLS towards the relayhost, if any.
+    pub fn client_tls(&self) -> Result<Option<ClientTls>, TlsError> {
+        let trust = match (self.security, self.pins.is_empty()) {
+            (Security::None, _) => return Ok(None),
+            (_, true) => Trust::WebRoots,
+            (_, false) => Trust::Pins(self.pins.clone()),
+        };
+        ClientTls::new(&trust).map(Some)
+    }
+
+    /// What is allowed but deserves a word.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.relayhost.is_empty() {
+            warnings.push("no relayhost is set: mail is queued and not sent; set relayhost = \"mail.example.org\"".to_owned());
+        }
+        for pin in self.pins.iter().filter(|pin| pin.is_weak()) {
+            warnings.push(format!(
+                "{pin} is a SHA-1 pin: replace it by what `sendmail-shim pin HOST` prints"
+            ));
+        }
+        if self.security == Security::None && !self.pins.is_empty() {
+            warnings.push("pins are set but tls = \"none\": nothing is verified".to_owned());
+        }
+        warnings
+    }
+}
+
+fn schedule(retry: &super::file::Retry) -> Schedule {
+    let span = |setting: Option<shared::config::Span>, default: u64| {
+        setting.map_or(Duration::from_secs(default), |span| span.0)
+    };
+    Schedule {
+        minimal: span(retry.minimal, 60),
+        maximal: span(retry.maximal, 3600),
+        lifetime: span(retry.lifetime, 5 * 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Settings, ConfigError> {
+        Settings::parse(Some(Path::new("/etc/sendmail-shim/config.toml")), text)
+    }
+
+    #[test]
+    fn the_smallest_useful_configuration_is_four_lines() {
+        let settings = parsed(&format!(
+            "relayhost = \"mail.example.org\"\ndomain = \"example.org\"\npins = [\"sha256:{}\"]\nadmin = \"admins@example.org\"\n",
+            "9f".repeat(32)
+        ))
+        .unwrap();
+        assert_eq!(settings.relayhost.len(), 1);
+        assert_eq!(
+            (settings.domain.as_str(), settings.security),
+            ("example.org", Security::StartTls)
+        );
+        assert_eq!(
+            settings.control,
+            Path::new("/run/sendmail-shim/control.sock")
+        );
+        assert_eq!(settings.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_configuration_is_valid_and_says_that_a_relayhost_is_missing() {
+        let settings = parsed("").unwrap();
+        assert!(!settings.hostname.is_empty() && !settings.domain.is_empty());
+        assert!(
+            settings.warnings().iter().any(|w| w.contains("relayhost")),
+            "{:?}",
+            settings.warnings()
+        );
+    }
+
+    #[test]
+    fn relative_paths_start_from_the_configuration_and_the_control_socket_lies_beside_the_other() {
+        let settings = parsed("socket = \"run/submit.sock\"\nspool = \"/srv/spool\"").unwrap();
+        assert_eq!(
+            settings.socket,
+            Path::new("/etc/sendmail-shim/run/submit.sock")
+        );
+        assert_eq!(
+            settings.control,
+            Path::new("/etc/sendmail-shim/run/control.sock")
+        );
+        assert_eq!(settings.spool, Path::new("/srv/spool"));
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place_and_a_remedy() {
+        for (text, told) in [
+            ("relayhsot = \"x\"", "relayhost"),
+            ("tls = \"ssl\"", "starttls"),
+            ("domain = \"exa mple\"", "without a final dot"),
+            ("pins = [\"abc\"]", "sha256:"),
+            ("[retry]\nminimal = \"2h\"\nmaximal = \"1h\"", "swap"),
+        ] {
+            let error = parsed(text).unwrap_err().text;
+            assert!(
+                error.starts_with("/etc/sendmail-shim/config.toml:") && error.contains(told),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    /// Row B15: a SHA-1 pin of the public key is taken over from Postfix, with a warning.
+    #[test]
+    fn a_sha1_pin_is_accepted_with_a_warning() {
+        let settings = parsed(&format!(
+            "relayhost = \"x\"\npins = \"sha1:{}\"",
+            "ab".repeat(20)
+        ))
+        .unwrap();
+        assert!(settings.warnings().iter().any(|w| w.contains("SHA-1")));
+    }
+}
