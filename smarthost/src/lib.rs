@@ -28,6 +28,7 @@ mod setup;
 pub mod state;
 // services
 pub mod admin;
+mod delivery;
 mod server;
 // programs
 pub mod cli;

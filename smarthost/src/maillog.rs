@@ -15,6 +15,8 @@ use shared::{
     spool::QueueId,
 };
 
+use crate::{config::LmtpTarget, route::Destination};
+
 /// Longest word of a peer in a line, bytes.
 const MAX_WORD: usize = 320;
 
@@ -195,11 +197,15 @@ pub(crate) fn removed(id: QueueId) {
     line(Level::Info, &format_args!("{id}: removed"));
 }
 
-pub(crate) fn suspended(destination: &str, until: Timestamp, reason: &str) {
+pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {
+    let name: &dyn Display = match destination {
+        Destination::Smtp { nexthop, .. } | Destination::Lmtp(LmtpTarget::Tcp(nexthop)) => nexthop,
+        Destination::Lmtp(LmtpTarget::Unix(path)) | Destination::Maildir(path) => &path.display(),
+    };
     line(
         Level::Warning,
         &format_args!(
-            "warning: delivery to {destination} temporarily suspended until {}: {reason}",
+            "warning: delivery to {name} temporarily suspended until {}: {reason}",
             until.mailq()
         ),
     );

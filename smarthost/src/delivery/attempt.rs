@@ -1,0 +1,91 @@
+//! One delivery: from the spool to the transport, and one log line for each recipient.
+//!
+//! Contract: there are as many outcomes as recipients, in their order; what is not known is deferred.
+
+use shared::{
+    clock,
+    envelope::Envelope,
+    outcome::{Blame, Failure, Outcome, Stage},
+    spool::Stored,
+    status::EnhancedStatus,
+};
+use tokio::task::spawn_blocking;
+
+use super::{Carrier, maildir};
+use crate::{maillog, queue::Delivery, route::Destination};
+
+impl Carrier {
+    /// Makes one transaction.
+    pub(super) async fn attempt(&self, delivery: &Delivery) -> Vec<Outcome> {
+        let count = delivery.recipients.len();
+        let stored = match self.dispatch.spool().load(delivery.id) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return all(count, local("the message is no longer queued")),
+            Err(error) => return all(count, local(&error.to_string())),
+        };
+        let envelope = part(&stored.envelope, &delivery.recipients);
+        let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
+        let mut outcomes = self.transport(delivery, envelope, stored).await;
+        outcomes.resize(count, local("no result for this recipient").outcome());
+        let now = clock::now();
+        for (recipient, outcome) in recipients.iter().zip(&outcomes) {
+            maillog::attempt(delivery.id, recipient, arrival, now, outcome);
+        }
+        outcomes
+    }
+
+    async fn transport(
+        &self,
+        delivery: &Delivery,
+        envelope: Envelope,
+        stored: Stored,
+    ) -> Vec<Outcome> {
+        let count = envelope.recipients.len();
+        match &*delivery.destination {
+            Destination::Smtp { .. } | Destination::Lmtp(_) => {
+                self.relay(&delivery.destination, envelope, &stored).await
+            }
+            Destination::Maildir(directory) => {
+                let directory = directory.clone();
+                let hostname = self.current.get().config.hostname.clone();
+                let delivered = spawn_blocking(move || {
+                    let deliver =
+                        |recipient| maildir::deliver(&directory, &stored, recipient, &hostname);
+                    envelope.recipients.iter().map(deliver).collect()
+                });
+                delivered
+                    .await
+                    .unwrap_or_else(|error| all(count, local(&error.to_string())))
+            }
+        }
+    }
+}
+
+/// The envelope with those recipients alone.
+fn part(envelope: &Envelope, recipients: &[u32]) -> Envelope {
+    let chosen = recipients.iter().filter_map(|&index| {
+        envelope
+            .recipients
+            .get(usize::try_from(index).ok()?)
+            .cloned()
+    });
+    Envelope {
+        recipients: chosen.collect(),
+        ..envelope.clone()
+    }
+}
+
+/// A failure of this machine.
+pub(super) fn local(text: &str) -> Failure {
+    Failure::new(
+        Blame::Local,
+        Stage::Local,
+        EnhancedStatus::new(4, 3, 0),
+        text,
+    )
+}
+
+/// The same failure for all recipients.
+pub(super) fn all(count: usize, failure: Failure) -> Vec<Outcome> {
+    vec![failure.outcome(); count]
+}

@@ -1,0 +1,148 @@
+//! The scheduler's driver: one task drains its actions in order, deliveries run beside it.
+//!
+//! Contract: what the scheduler wants recorded is recorded in its order. At the end no new delivery begins, and those in flight may finish
+//! for a short while; what they do not finish stays queued.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    clock,
+    outcome::{Blame, Failure, Stage},
+    spool::QueueId,
+    status::EnhancedStatus,
+};
+use tokio::{sync::watch, task::JoinSet, time};
+
+use super::{Carrier, nondelivery};
+use crate::{
+    dispatch, maillog,
+    queue::{Action, Event},
+};
+
+/// How long deliveries in flight may go on when the daemon ends.
+const GRACE: Duration = Duration::from_secs(5);
+/// Without anything due.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Runs the queue until the daemon ends.
+pub(crate) async fn run(carrier: Arc<Carrier>, mut ending: watch::Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    loop {
+        for action in drain(&carrier) {
+            carry_out(&carrier, action, &mut tasks);
+        }
+        let wait = until_due(&carrier);
+        if wait.is_zero() {
+            carrier.dispatch.tell(Event::TimedOut);
+            continue;
+        }
+        tokio::select! {
+            () = carrier.dispatch.awoken() => {}
+            () = time::sleep(wait) => carrier.dispatch.tell(Event::TimedOut),
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+            _ = ending.wait_for(|ending| *ending) => break,
+        }
+    }
+    let _ = time::timeout(GRACE, finish(&carrier, &mut tasks)).await;
+    tasks.abort_all();
+    carrier.pool.close().await;
+}
+
+/// Lets deliveries in flight end, and records what became of them.
+async fn finish(carrier: &Arc<Carrier>, tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {
+        for action in drain(carrier) {
+            if !matches!(action, Action::Deliver(_) | Action::Load { .. }) {
+                carry_out(carrier, action, tasks);
+            }
+        }
+    }
+}
+
+fn drain(carrier: &Carrier) -> Vec<Action> {
+    let mut queue = carrier.dispatch.lock();
+    std::iter::from_fn(|| queue.next_action()).collect()
+}
+
+fn until_due(carrier: &Carrier) -> Duration {
+    carrier
+        .dispatch
+        .lock()
+        .deadline()
+        .map_or(IDLE, |deadline| deadline.since(clock::now()))
+}
+
+fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
+    match action {
+        Action::Load { id, recipients } => load(carrier, id, &recipients),
+        Action::Deliver(delivery) => {
+            let carrier = Arc::clone(carrier);
+            tasks.spawn(async move {
+                let outcomes = carrier.attempt(&delivery).await;
+                carrier.dispatch.tell(Event::Finished {
+                    ticket: delivery.ticket,
+                    outcomes,
+                });
+            });
+        }
+        Action::Record { id, event } => carrier.dispatch.spool().record(id, event),
+        Action::Bounce {
+            id,
+            failed,
+            expired,
+        } => {
+            let carrier = Arc::clone(carrier);
+            tasks.spawn(async move {
+                let event = match nondelivery::bounce(&carrier, id, &failed, expired).await {
+                    Ok(()) => Event::Bounced { id },
+                    Err(error) => {
+                        shared::log::line(
+                            shared::log::Level::Error,
+                            &format_args!("{id}: cannot queue the bounce: {error}"),
+                        );
+                        Event::BounceFailed { id }
+                    }
+                };
+                carrier.dispatch.tell(event);
+            });
+        }
+        Action::Suspended {
+            destination,
+            until,
+            reason,
+        } => maillog::suspended(&destination, until, &reason),
+        Action::Drained(destination) => carrier.pool.drained(&destination),
+        Action::Ended { id } => maillog::removed(id),
+    }
+}
+
+/// Reads an envelope back and routes the recipients that are due.
+fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
+    let router = &carrier.current.get().router;
+    let event = match carrier.dispatch.spool().load(id) {
+        Ok(Some(stored)) => {
+            let routed = recipients.iter().filter_map(|&index| {
+                let recipient = stored
+                    .envelope
+                    .recipients
+                    .get(usize::try_from(index).ok()?)?;
+                Some(dispatch::routed(index, recipient, router))
+            });
+            Event::Loaded {
+                id,
+                recipients: routed.collect(),
+            }
+        }
+        Ok(None) => Event::Gone { id },
+        Err(error) => {
+            let failure = Failure::new(
+                Blame::Local,
+                Stage::Local,
+                EnhancedStatus::new(4, 3, 0),
+                &error.to_string(),
+            );
+            Event::LoadFailed { id, failure }
+        }
+    };
+    carrier.dispatch.tell(event);
+}

@@ -1,0 +1,131 @@
+//! Delivery into a Maildir: mail that ends on this machine.
+//!
+//! Contract: the file is written under `tmp`, synced, given its name under `new` without ever replacing another, and the directory synced, before the
+//! recipient counts as delivered. Lines end in LF, as mail programs expect of files. `Return-Path` and `Delivered-To` stand first.
+//! Failures: all temporary, except a message that was here before (loop).
+//! RFC 5321 §4.4 (Return-Path).
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Read as _, Write as _},
+    path::Path,
+};
+
+use shared::{
+    envelope::Recipient,
+    fs::{create_directory, sync_directory},
+    limits,
+    message::Header,
+    outcome::{Blame, Delivery, Failure, Outcome, Stage},
+    spool::Stored,
+    status::EnhancedStatus,
+};
+
+/// Delivers one message for one recipient. Blocks.
+pub(super) fn deliver(
+    directory: &Path,
+    stored: &Stored,
+    recipient: &Recipient,
+    hostname: &str,
+) -> Outcome {
+    let address = recipient.address.as_str();
+    if was_here(&stored.header, address) {
+        let text = format!("mail forwarding loop for {address}");
+        return Failure::new(
+            Blame::Policy,
+            Stage::Local,
+            EnhancedStatus::new(5, 4, 6),
+            &text,
+        )
+        .outcome();
+    }
+    match write(directory, stored, address, hostname) {
+        Ok(name) => Outcome::Delivered(Delivery {
+            relay: directory.display().to_string(),
+            reply: format!("delivered to maildir as {name}"),
+        }),
+        Err(error) => {
+            let text = format!("cannot deliver to maildir {}: {error}", directory.display());
+            Failure::new(
+                Blame::Local,
+                Stage::Local,
+                EnhancedStatus::new(4, 2, 0),
+                &text,
+            )
+            .outcome()
+        }
+    }
+}
+
+/// Whether we delivered this very message to this address before.
+fn was_here(header: &[u8], address: &str) -> bool {
+    let header = Header::parse(header);
+    header.fields().iter().any(|field| {
+        field.is("Delivered-To") && field.value().eq_ignore_ascii_case(address.as_bytes())
+    })
+}
+
+fn write(directory: &Path, stored: &Stored, address: &str, hostname: &str) -> io::Result<String> {
+    let (temporary, new) = (directory.join("tmp"), directory.join("new"));
+    for part in [&temporary, &new, &directory.join("cur")] {
+        if !part.is_dir() {
+            create_directory(part, 0o700)?;
+        }
+    }
+    // Unique for each delivery, a repeated one included: queue id, and a random number.
+    let random = getrandom::u64().map_err(io::Error::other)?;
+    let name = format!(
+        "{}.{}{random:016x}.{}",
+        stored.arrival.as_secs(),
+        stored.id,
+        file_part(hostname)
+    );
+    let path = temporary.join(&name);
+    let written = copy(&path, stored, address)
+        .and_then(|()| fs::hard_link(&path, new.join(&name)))
+        .and_then(|()| sync_directory(&new));
+    // Whatever happened, the name under tmp has done its work.
+    let removed = fs::remove_file(&path);
+    written?;
+    removed?;
+    Ok(name)
+}
+
+fn copy(path: &Path, stored: &Stored, address: &str) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = BufWriter::with_capacity(limits::PIECE, options.open(path)?);
+    write!(
+        file,
+        "Return-Path: <{}>\nDelivered-To: {address}\n",
+        stored.envelope.sender
+    )?;
+    let mut content = stored.reader()?;
+    let mut piece = vec![0; limits::PIECE];
+    loop {
+        let length = content.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        // Canonical lines: each CR stands before an LF.
+        for line in piece
+            .get(..length)
+            .unwrap_or_default()
+            .split(|&byte| byte == b'\r')
+        {
+            file.write_all(line)?;
+        }
+    }
+    file.into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()
+}
+
+/// A host name as part of a file name (Maildir: no slash, no colon).
+fn file_part(hostname: &str) -> String {
+    hostname
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c))
+        .collect()
+}

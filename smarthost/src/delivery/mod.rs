@@ -1,0 +1,42 @@
+//! Sending mail: does what the scheduler asks.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`driver`] | drains the scheduler's actions, one task for each delivery |
+//! | [`attempt`] | one transaction: which transport, and the log line of each recipient |
+//! | [`relay`] | SMTP and LMTP: hosts, trust, connections kept for the next message |
+//! | [`pool`] | idle connections |
+//! | [`maildir`] | mail that ends on this machine |
+//! | [`nondelivery`] | bounces, queued as messages of our own |
+
+mod attempt;
+mod driver;
+mod maildir;
+mod nondelivery;
+mod pool;
+mod relay;
+
+use std::sync::Arc;
+
+pub(crate) use driver::run;
+
+use crate::{dispatch::Dispatch, dns::mx::Resolver, setup::Current};
+
+/// What all deliveries share.
+pub(crate) struct Carrier {
+    dispatch: Arc<Dispatch>,
+    current: Arc<Current>,
+    resolver: Resolver,
+    pool: Arc<pool::Pool>,
+}
+
+impl Carrier {
+    pub(crate) fn new(dispatch: Arc<Dispatch>, current: Arc<Current>) -> Self {
+        Self {
+            dispatch,
+            current,
+            resolver: Resolver::default(),
+            pool: Arc::default(),
+        }
+    }
+}

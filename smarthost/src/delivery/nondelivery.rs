@@ -1,0 +1,88 @@
+//! Bounces: composed, and queued as messages of our own with the null sender.
+//!
+//! Contract: the bounce is on disk before the recipients it tells of are settled.
+//! RFC 3464; RFC 5321 §6.1.
+
+use std::io::Read as _;
+
+use shared::{
+    address::Sender,
+    clock,
+    envelope::{Envelope, Recipient},
+    notice,
+    outcome::Failure,
+    spool::{QueueId, SpoolError, Stored},
+};
+
+use super::Carrier;
+use crate::{bounce, maillog};
+
+/// Most of a returned message's body, bytes (Postfix `bounce_size_limit`).
+const RETURNED: u64 = 50_000;
+
+/// Tells the sender, if anybody is to be told.
+pub(super) async fn bounce(
+    carrier: &Carrier,
+    id: QueueId,
+    failed: &[(u32, Failure)],
+    expired: bool,
+) -> Result<(), SpoolError> {
+    let Some(stored) = carrier.dispatch.spool().load(id)? else {
+        return Ok(());
+    };
+    if expired {
+        maillog::expired(id, &stored.envelope.sender);
+    }
+    let Some(plan) = bounce::plan(&stored.envelope, failed) else {
+        return Ok(());
+    };
+    let setup = carrier.current.get();
+    let body = if plan.whole {
+        Some(returned_body(&stored)?)
+    } else {
+        None
+    };
+    let message = notice::bounce(&notice::Bounce {
+        hostname: &setup.config.hostname,
+        queue_id: &id.to_string(),
+        arrival: stored.arrival,
+        now: clock::now(),
+        to: &plan.to,
+        envid: stored.envelope.envid.as_deref(),
+        failed: &plan.failed,
+        header: &stored.header,
+        body: body.as_deref(),
+    });
+    let envelope = Envelope {
+        sender: Sender::Null,
+        recipients: vec![Recipient::from(plan.to)],
+        origin: "bounce".to_owned(),
+        ..Envelope::default()
+    };
+    let bounce = carrier
+        .dispatch
+        .inject(&message, envelope, &setup.router)
+        .await?;
+    maillog::bounce(id, bounce);
+    Ok(())
+}
+
+fn returned_body(stored: &Stored) -> Result<Vec<u8>, SpoolError> {
+    let broken = |error| SpoolError::Io {
+        doing: "read the message to be returned",
+        path: "spool".into(),
+        error,
+    };
+    let mut content = stored.reader().map_err(broken)?;
+    let header = u64::try_from(stored.header.len())
+        .unwrap_or(u64::MAX)
+        .saturating_add(2);
+    // The header section and the empty line are returned anyway.
+    std::io::copy(&mut content.by_ref().take(header), &mut std::io::sink()).map_err(broken)?;
+    let mut body = Vec::new();
+    content
+        .take(RETURNED)
+        .read_to_end(&mut body)
+        .map_err(broken)?;
+    Ok(body)
+}

@@ -1,0 +1,125 @@
+//! Connections that wait for the next message to the same destination.
+//!
+//! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most, and is ended with QUIT.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time;
+
+use crate::{link::Connection, route::Destination};
+
+/// How long an idle connection is kept (Postfix `smtp_connection_cache_time_limit` is 2 s).
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Messages over one connection.
+const MESSAGES: u32 = 500;
+
+/// A connection and how often it was used.
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    pub(super) used: u32,
+}
+
+struct Idle {
+    line: Line,
+    since: Instant,
+}
+
+/// Idle connections by destination.
+#[derive(Default)]
+pub(super) struct Pool {
+    idle: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    lines: HashMap<Arc<Destination>, Vec<Idle>>,
+    /// A task sweeps as long as there is something to sweep.
+    swept: bool,
+}
+
+impl Pool {
+    /// The connection used last, if one is idle.
+    pub(super) fn take(&self, destination: &Arc<Destination>) -> Option<Line> {
+        self.lock()
+            .lines
+            .get_mut(destination)?
+            .pop()
+            .map(|idle| idle.line)
+    }
+
+    /// Keeps a connection that is ready for the next message.
+    pub(super) fn put(self: &Arc<Self>, destination: &Arc<Destination>, mut line: Line) {
+        line.used = line.used.saturating_add(1);
+        if line.used >= MESSAGES {
+            tokio::spawn(line.connection.quit());
+            return;
+        }
+        let mut shelf = self.lock();
+        shelf
+            .lines
+            .entry(Arc::clone(destination))
+            .or_default()
+            .push(Idle {
+                line,
+                since: Instant::now(),
+            });
+        if !shelf.swept {
+            shelf.swept = true;
+            tokio::spawn(Arc::clone(self).sweep());
+        }
+    }
+
+    /// Nothing waits for this destination: all but one of its connections can go at once.
+    pub(super) fn drained(&self, destination: &Destination) {
+        let mut shelf = self.lock();
+        let Some(idle) = shelf.lines.get_mut(destination) else {
+            return;
+        };
+        let surplus = idle.split_off(idle.len().min(1));
+        drop(shelf);
+        for idle in surplus {
+            tokio::spawn(idle.line.connection.quit());
+        }
+    }
+
+    /// Ends all connections.
+    pub(super) async fn close(&self) {
+        let lines = std::mem::take(&mut self.lock().lines);
+        for idle in lines.into_values().flatten() {
+            idle.line.connection.quit().await;
+        }
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            time::sleep(PATIENCE / 3).await;
+            let mut old = Vec::new();
+            {
+                let mut shelf = self.lock();
+                for idle in shelf.lines.values_mut() {
+                    old.extend(idle.extract_if(.., |idle| idle.since.elapsed() >= PATIENCE));
+                }
+                shelf.lines.retain(|_, idle| !idle.is_empty());
+                shelf.swept = !shelf.lines.is_empty();
+                if old.is_empty() && !shelf.swept {
+                    return;
+                }
+            }
+            let more = self.lock().swept;
+            for idle in old {
+                tokio::spawn(idle.line.connection.quit());
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
