@@ -1,8 +1,26 @@
-//! The configuration: TOML as written ([`file`]), checked ([`check`]), as the program uses it ([`settings`]).
+//! The configuration: TOML as written, checked, as the program uses it.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`file`] | the keys and the forms of their values, for serde |
+//! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
+//! | [`check`] | from the one to the other; what serde cannot check |
+//! | [`load`] | reads the files: the only part with I/O |
+//! | [`show`] | prints settings, all or those that differ from the default (row D7) |
+//!
+//! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
 
-pub mod settings;
+mod check;
+mod file;
+mod load;
+mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
 
+pub use load::Aliases;
 pub use settings::{
     Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LmtpTarget, LocalTransport,
     RelayTls, Transport,
 };
+pub use show::Setting;

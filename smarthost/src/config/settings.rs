@@ -1,14 +1,9 @@
 //! The configuration as the program uses it: valid by construction, with all defaults filled in.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use shared::{
-    address::Address, config::ConfigError, nexthop::Nexthop, retry::Schedule,
-    smtp::client::Security, trust::Pin,
+    address::Address, nexthop::Nexthop, retry::Schedule, smtp::client::Security, trust::Pin,
 };
 
 use crate::{limits::Rules, network::Networks};
@@ -30,6 +25,8 @@ pub struct Config {
     pub networks: Networks,
     /// Messages a client may send.
     pub limits: Rules,
+    /// Who is told when a client comes near its limit; the admins by default.
+    pub limits_notify: Vec<Address>,
     /// The queue's directory.
     pub spool: PathBuf,
     /// Directory of counters, generated key and the default Maildir.
@@ -38,6 +35,8 @@ pub struct Config {
     pub control: PathBuf,
     /// Alias tables; an earlier one wins.
     pub aliases: Vec<PathBuf>,
+    /// `aliases` is the default: the file need not be there.
+    pub aliases_is_default: bool,
     /// Separates user and extension in a local part (row B2); `None`: off.
     pub recipient_delimiter: Option<char>,
     /// For whom we take mail.
@@ -68,7 +67,8 @@ pub struct Listener {
 }
 
 /// TLS of a listener.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ListenTls {
     /// STARTTLS is offered.
     #[default]
@@ -142,19 +142,4 @@ pub struct Concurrency {
     pub sessions: usize,
     /// Sessions of one client.
     pub client: usize,
-}
-
-impl Config {
-    /// Reads and checks a file. A missing file means all defaults only where `path` is [`Config::PATH`].
-    pub fn load(_path: &Path) -> Result<Self, ConfigError> {
-        todo!()
-    }
-
-    /// Checks TOML text; `path` is for messages, `machine` is the host name where none is set.
-    pub fn parse(_path: &Path, _text: &str, _machine: &str) -> Result<Self, ConfigError> {
-        todo!()
-    }
-
-    /// Where the configuration is without `--config`.
-    pub const PATH: &'static str = "/etc/smarthost/config.toml";
 }

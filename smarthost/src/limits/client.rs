@@ -130,10 +130,9 @@ impl Client {
             last.is_none_or(|last| now.since(last) >= NOTICE_INTERVAL || last > now)
         };
         if self.full(rules, now).is_some() {
-            return due(self.full.take_if(|last| due(Some(*last)))).then(|| {
-                self.full = Some(now);
-                Level::Full
-            });
+            let send = due(self.full);
+            self.full = if send { Some(now) } else { self.full };
+            return send.then_some(Level::Full);
         }
         let longest = self
             .windows(rules, now)

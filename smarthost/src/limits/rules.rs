@@ -6,8 +6,9 @@ use shared::config::Span;
 
 use crate::network::{Network, Networks};
 
-/// At most `limit` messages in any `span`.
+/// At most `limit` messages in any `span`; 0: none at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Window {
     pub limit: u32,
     pub span: Duration,
@@ -30,12 +31,7 @@ impl Window {
             )
         };
         let (limit, span) = text.split_once('/').ok_or_else(bad)?;
-        let limit = limit
-            .trim()
-            .parse()
-            .ok()
-            .filter(|&n: &u32| n > 0)
-            .ok_or_else(bad)?;
+        let limit = limit.trim().parse().map_err(|_| bad())?;
         let span = span.trim();
         let span = match WORDS.iter().find(|(word, _)| *word == span) {
             Some((_, seconds)) => Duration::from_secs(*seconds),
@@ -86,6 +82,18 @@ impl fmt::Display for Window {
             self.limit,
             unit.get(..1).unwrap_or_default()
         )
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+impl From<Window> for String {
+    fn from(window: Window) -> Self {
+        window.to_string()
     }
 }
 

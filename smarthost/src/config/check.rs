@@ -1,0 +1,256 @@
+//! From what is written to what is used: defaults, and what concerns several keys.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_spanned::Spanned;
+use shared::{
+    config::{ConfigError, error_at, parse},
+    limits::MESSAGE,
+    retry::Schedule,
+    smtp::client::Security,
+};
+
+use crate::{
+    config::{
+        Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LocalTransport, RelayTls,
+        file::{self, File, Level},
+    },
+    limits::Rules,
+    network::{Network, Networks},
+};
+
+impl Config {
+    /// Where the configuration is without `--config`.
+    pub const PATH: &'static str = "/etc/smarthost/config.toml";
+
+    /// Checks TOML text; `path` is for messages, `machine` is the host name where none is set.
+    pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {
+        let file: File = parse(path, text)?;
+        let at = |span: Range<usize>, what: &str| error_at(path, text, span, what);
+        let hostname = file
+            .hostname
+            .map_or_else(|| machine.to_lowercase(), |name| name.0);
+        let banner = file
+            .banner
+            .map(|banner| check_banner(banner, &hostname, &at))
+            .transpose()?;
+        let state = file
+            .state
+            .unwrap_or_else(|| PathBuf::from("/var/lib/smarthost"));
+        let local = local_transport(
+            file.maildir,
+            file.lmtp,
+            file.relayhost.is_some(),
+            &state,
+            &at,
+        )?;
+        let (listen, listen_is_default) = match file.listen {
+            Some(listen) => (listen.0, false),
+            None => (default_listeners(), true),
+        };
+        let (aliases, aliases_is_default) = match file.aliases {
+            Some(aliases) => (aliases.0, false),
+            None => (vec![PathBuf::from("/etc/aliases")], true),
+        };
+        let admins = file.admins.0;
+        Ok(Self {
+            banner,
+            listen,
+            listen_is_default,
+            tls: key_files(file.tls, &state),
+            networks: file.networks.map_or_else(loopback, |list| {
+                Networks(list.0.into_iter().map(|n| n.0).collect())
+            }),
+            limits: Rules {
+                per_client: file.limits.per_client.0,
+                exempt: Networks(file.limits.exempt.0),
+            },
+            limits_notify: file
+                .limits
+                .notify
+                .map_or_else(|| admins.clone(), |notify| notify.0),
+            spool: file
+                .spool
+                .unwrap_or_else(|| PathBuf::from("/var/spool/smarthost")),
+            control: file.control.unwrap_or_else(|| state.join("control.sock")),
+            aliases,
+            aliases_is_default,
+            recipient_delimiter: file
+                .recipient_delimiter
+                .map_or(Some('+'), |delimiter| delimiter.0),
+            domains: domains(file.domains, &hostname),
+            local,
+            relayhost: file.relayhost,
+            relay_tls: relay_tls(file.relay_tls, &at)?,
+            routes: file
+                .routes
+                .into_iter()
+                .map(|(domain, transport)| (domain.0, transport))
+                .collect(),
+            admins,
+            message_size: file.message_size.map_or(MESSAGE, |size| size.0),
+            retry: schedule(file.retry, &at)?,
+            concurrency: concurrency(&file.concurrency),
+            hostname,
+            state,
+        })
+    }
+}
+
+fn check_banner(
+    banner: Spanned<String>,
+    hostname: &str,
+    at: &impl Fn(Range<usize>, &str) -> ConfigError,
+) -> Result<String, ConfigError> {
+    let (span, text) = (banner.span(), banner.into_inner());
+    let first = text.split(' ').next().unwrap_or_default();
+    if !first.eq_ignore_ascii_case(hostname) {
+        let what = format!(
+            "the banner must begin with the host name (RFC 5321 §4.2); write \"{hostname} ESMTP …\""
+        );
+        return Err(at(span, &what));
+    }
+    if text.len() > 400 || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err(at(
+            span,
+            "the banner must be at most 400 printable ASCII characters; shorten it",
+        ));
+    }
+    Ok(text)
+}
+
+fn local_transport(
+    maildir: Option<Spanned<file::Maildir>>,
+    lmtp: Option<Spanned<crate::config::LmtpTarget>>,
+    relayhost: bool,
+    state: &Path,
+    at: &impl Fn(Range<usize>, &str) -> ConfigError,
+) -> Result<LocalTransport, ConfigError> {
+    match (maildir, lmtp) {
+        (Some(_), Some(lmtp)) => Err(at(
+            lmtp.span(),
+            "`maildir` and `lmtp` both say where local mail goes; keep one of them",
+        )),
+        (Some(maildir), None) => Ok(maildir.into_inner().0),
+        (None, Some(lmtp)) => Ok(LocalTransport::Lmtp(lmtp.into_inner())),
+        (None, None) if relayhost => Ok(LocalTransport::None),
+        (None, None) => Ok(LocalTransport::Maildir(state.join("Maildir"))),
+    }
+}
+
+fn default_listeners() -> Vec<Listener> {
+    let all = |port, tls| Listener {
+        address: (std::net::Ipv6Addr::UNSPECIFIED, port).into(),
+        tls,
+    };
+    vec![
+        all(25, ListenTls::StartTls),
+        all(587, ListenTls::StartTls),
+        all(465, ListenTls::Wrapped),
+    ]
+}
+
+fn key_files(tls: Option<file::Tls>, state: &Path) -> KeyFiles {
+    match tls {
+        Some(tls) => KeyFiles {
+            certificate: tls.certificate,
+            key: tls.key,
+            generate: false,
+        },
+        None => KeyFiles {
+            certificate: state.join("cert.pem"),
+            key: state.join("key.pem"),
+            generate: true,
+        },
+    }
+}
+
+fn loopback() -> Networks {
+    let v4 = Network::of(std::net::Ipv4Addr::LOCALHOST.into(), 8, 8);
+    let v6 = Network::of(std::net::Ipv6Addr::LOCALHOST.into(), 128, 128);
+    Networks(vec![v4, v6])
+}
+
+fn domains(domains: file::Domains, hostname: &str) -> Domains {
+    let mut local: Vec<String> = domains.local.0.into_iter().map(|name| name.0).collect();
+    for ours in [hostname, "localhost"] {
+        if !local.iter().any(|name| name == ours) {
+            local.push(ours.to_owned());
+        }
+    }
+    Domains {
+        local,
+        relay: domains.relay.0.into_iter().map(|name| name.0).collect(),
+    }
+}
+
+fn relay_tls(
+    tls: file::RelayTls,
+    at: &impl Fn(Range<usize>, &str) -> ConfigError,
+) -> Result<RelayTls, ConfigError> {
+    let pins = tls.pins.0;
+    let security = match tls.level {
+        None if pins.is_empty() => Security::Opportunistic,
+        None => Security::StartTls,
+        Some(level) => match level.get_ref() {
+            Level::StartTls => Security::StartTls,
+            Level::Wrapped => Security::Wrapped,
+            Level::Opportunistic | Level::None if !pins.is_empty() => {
+                let what = "a pin is of no use where clear text is good enough; write \"starttls\" or \"wrapped\"";
+                return Err(at(level.span(), what));
+            }
+            Level::Opportunistic => Security::Opportunistic,
+            Level::None => Security::None,
+        },
+    };
+    Ok(RelayTls { security, pins })
+}
+
+fn schedule(
+    retry: file::Retry,
+    at: &impl Fn(Range<usize>, &str) -> ConfigError,
+) -> Result<Schedule, ConfigError> {
+    let default = Schedule::default();
+    let span = retry
+        .minimal
+        .as_ref()
+        .or(retry.maximal.as_ref())
+        .map_or(0..0, Spanned::span);
+    let minimal = retry
+        .minimal
+        .map_or(default.minimal, |span| span.into_inner().0);
+    let maximal = retry
+        .maximal
+        .map_or(default.maximal.max(minimal), |span| span.into_inner().0);
+    if minimal < Duration::from_secs(1) {
+        return Err(at(
+            span,
+            "retrying without a pause would be a flood; write at least \"1s\"",
+        ));
+    }
+    if minimal > maximal {
+        return Err(at(
+            span,
+            "`minimal` is longer than `maximal`; exchange them",
+        ));
+    }
+    Ok(Schedule {
+        minimal,
+        maximal,
+        lifetime: retry.lifetime.map_or(default.lifetime, |span| span.0),
+    })
+}
+
+fn concurrency(written: &file::Concurrency) -> Concurrency {
+    let or = |count: Option<file::Count>, default| count.map_or(default, |count| count.0);
+    Concurrency {
+        destination: or(written.destination, 10),
+        deliveries: or(written.deliveries, 100),
+        sessions: or(written.sessions, 1000),
+        client: or(written.client, 50),
+    }
+}

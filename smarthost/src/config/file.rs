@@ -1,0 +1,307 @@
+//! The keys of the file and the forms of their values. Each value is checked while it is read, so that an error shows its place.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_spanned::Spanned;
+use shared::{
+    address::{Address, domain},
+    config::{OneOrMany, Size, Span},
+    nexthop::Nexthop,
+    trust::Pin,
+};
+
+use crate::{
+    config::{ListenTls, Listener, LmtpTarget, LocalTransport, Transport},
+    limits::Window,
+    network::Network,
+};
+
+/// The whole file.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub hostname: Option<Name>,
+    pub banner: Option<Spanned<String>>,
+    pub listen: Option<OneOrMany<Listener>>,
+    pub tls: Option<Tls>,
+    pub networks: Option<OneOrMany<RelayNetwork>>,
+    pub limits: Limits,
+    pub spool: Option<PathBuf>,
+    pub state: Option<PathBuf>,
+    pub control: Option<PathBuf>,
+    pub aliases: Option<OneOrMany<PathBuf>>,
+    pub recipient_delimiter: Option<Delimiter>,
+    pub domains: Domains,
+    pub maildir: Option<Spanned<Maildir>>,
+    pub lmtp: Option<Spanned<LmtpTarget>>,
+    pub relayhost: Option<Nexthop>,
+    pub relay_tls: RelayTls,
+    pub routes: BTreeMap<DomainPattern, Transport>,
+    #[serde(alias = "admin")]
+    pub admins: OneOrMany<Address>,
+    pub message_size: Option<Size>,
+    pub retry: Retry,
+    pub concurrency: Concurrency,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub per_client: OneOrMany<Window>,
+    pub exempt: OneOrMany<Network>,
+    pub notify: Option<OneOrMany<Address>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Domains {
+    pub local: OneOrMany<Name>,
+    pub relay: OneOrMany<DomainPattern>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RelayTls {
+    pub pins: OneOrMany<Pin>,
+    pub level: Option<Spanned<Level>>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    StartTls,
+    Wrapped,
+    Opportunistic,
+    None,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retry {
+    pub minimal: Option<Spanned<Span>>,
+    pub maximal: Option<Spanned<Span>>,
+    pub lifetime: Option<Span>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Concurrency {
+    pub destination: Option<Count>,
+    pub deliveries: Option<Count>,
+    pub sessions: Option<Count>,
+    pub client: Option<Count>,
+}
+
+/// A number from 1.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(try_from = "u32")]
+pub(super) struct Count(pub usize);
+impl TryFrom<u32> for Count {
+    type Error = String;
+    fn try_from(number: u32) -> Result<Self, String> {
+        match usize::try_from(number) {
+            Ok(number @ 1..=1_000_000) => Ok(Self(number)),
+            _ => Err(format!(
+                "{number} is out of range; write a number from 1 to 1000000"
+            )),
+        }
+    }
+}
+
+/// A host or domain name, in lower case.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "String")]
+pub(super) struct Name(pub String);
+impl TryFrom<String> for Name {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.ends_with('.') {
+            return Err(format!(
+                "`{}`: write it without the final dot",
+                text.escape_debug()
+            ));
+        }
+        if domain::is_name(&text) {
+            return Ok(Self(text.to_lowercase()));
+        }
+        Err(format!(
+            "`{}` is no host or domain name; write one such as \"mail.example.org\"",
+            text.escape_debug()
+        ))
+    }
+}
+
+/// `example.org`, or `.example.org` for all its subdomains.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "String")]
+pub(super) struct DomainPattern(pub String);
+impl TryFrom<String> for DomainPattern {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.strip_prefix('.') {
+            Some(parent) => {
+                Name::try_from(parent.to_owned()).map(|name| Self(format!(".{}", name.0)))
+            }
+            None => Name::try_from(text).map(|name| Self(name.0)),
+        }
+    }
+}
+
+/// A network that may relay: never the whole Internet.
+#[derive(Deserialize)]
+#[serde(try_from = "Network")]
+pub(super) struct RelayNetwork(pub Network);
+impl TryFrom<Network> for RelayNetwork {
+    type Error = String;
+    fn try_from(network: Network) -> Result<Self, String> {
+        if network.is_everything() {
+            return Err(format!(
+                "{network} is the whole Internet: everybody could send mail through this machine (an open relay); \
+                 write the networks of your own machines"
+            ));
+        }
+        Ok(Self(network))
+    }
+}
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+/// One character, or nothing for off.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Delimiter(pub Option<char>);
+impl TryFrom<String> for Delimiter {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut characters = text.chars();
+        match (characters.next(), characters.next()) {
+            (None, _) => Ok(Self(None)),
+            (Some(one), None) if one.is_ascii_punctuation() && one != '@' && one != '"' => {
+                Ok(Self(Some(one)))
+            }
+            _ => Err("write one character such as \"+\" or \"-\", or \"\" for none".to_owned()),
+        }
+    }
+}
+
+/// A directory, or `"none"`: local domains have aliases only.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+pub(super) struct Maildir(pub LocalTransport);
+impl From<String> for Maildir {
+    fn from(text: String) -> Self {
+        Self(if text == "none" {
+            LocalTransport::None
+        } else {
+            LocalTransport::Maildir(text.into())
+        })
+    }
+}
+
+impl TryFrom<String> for LmtpTarget {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(path) => Err(format!(
+                "`{path}`: write the whole path, \"unix:/run/dovecot/lmtp\""
+            )),
+            None => Nexthop::parse(&text)
+                .map(|nexthop| {
+                    Self::Tcp(Nexthop {
+                        mx: false,
+                        ..nexthop
+                    })
+                })
+                .map_err(|error| format!("{error}; or \"unix:/run/dovecot/lmtp\"")),
+        }
+    }
+}
+impl<'de> Deserialize<'de> for LmtpTarget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+impl<'de> Deserialize<'de> for Transport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.strip_prefix("lmtp:") {
+            Some(target) => LmtpTarget::try_from(target.to_owned()).map(Self::Lmtp),
+            None => Nexthop::parse(text.strip_prefix("smtp:").unwrap_or(&text))
+                .map(Self::Smtp)
+                .map_err(|error| error.to_string()),
+        }
+        .map_err(serde::de::Error::custom)
+    }
+}
+
+/// `"127.0.0.1:2525"` or `{ address = "127.0.0.1:4650", tls = "wrapped" }`.
+impl<'de> Deserialize<'de> for Listener {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListenerVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenerTable {
+    address: ListenAddress,
+    #[serde(default)]
+    tls: ListenTls,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct ListenAddress(SocketAddr);
+impl TryFrom<String> for ListenAddress {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!(
+                "`{}` is no address with port; write \"192.0.2.1:25\", \"[2001:db8::1]:25\", or \"[::]:25\" for all \
+                 addresses",
+                text.escape_debug()
+            )
+        })
+    }
+}
+
+struct ListenerVisitor;
+impl<'de> Visitor<'de> for ListenerVisitor {
+    type Value = Listener;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"address:port\" or { address = \"address:port\", tls = \"starttls\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Listener, E> {
+        let address = ListenAddress::try_from(text.to_owned())
+            .map_err(E::custom)?
+            .0;
+        Ok(Listener {
+            address,
+            tls: ListenTls::default(),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Listener, A::Error> {
+        let table = ListenerTable::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Listener {
+            address: table.address.0,
+            tls: table.tls,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads configuration and tables from files: the only part of this module with I/O.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use shared::{
+    address::domain,
+    config::ConfigError,
+    maps::{Problem, Table},
+};
+
+use crate::config::Config;
+
+/// All alias files as one table; in case of two entries for a name the earlier file wins.
+pub type Aliases = (Arc<Table>, Vec<Problem>);
+
+impl Config {
+    /// Reads and checks a file. A missing file means all defaults only where `path` is [`Config::PATH`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && path == Path::new(Self::PATH) =>
+            {
+                String::new()
+            }
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        Self::parse(path, &text, &machine_name())
+    }
+
+    /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
+    pub fn read_aliases(&self) -> Result<Aliases, ConfigError> {
+        let (mut all, mut problems) = (Table::default(), Vec::new());
+        for path in &self.aliases {
+            let text = match fs::read(path) {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && self.aliases_is_default =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(unreadable(path, &error)),
+            };
+            let (table, wrong) = Table::aliases(path.clone(), &text);
+            problems.extend(wrong);
+            all.path.clone_from(&table.path);
+            for (name, entry) in table.entries {
+                all.entries.entry(name).or_insert(entry);
+            }
+        }
+        Ok((Arc::new(all), problems))
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "; create it, or name another with --config FILE",
+        io::ErrorKind::PermissionDenied => {
+            "; it must be readable for the user that smarthost runs as"
+        }
+        _ => "",
+    };
+    ConfigError {
+        text: format!("{}: cannot be read: {error}{remedy}", path.display()),
+    }
+}
+
+/// The machine's own name, completed from the hosts file where it has no domain.
+fn machine_name() -> String {
+    let uname = rustix::system::uname();
+    let node = uname
+        .nodename()
+        .to_string_lossy()
+        .trim_end_matches('.')
+        .to_lowercase();
+    if node.contains('.') && domain::is_name(&node) {
+        return node;
+    }
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    full_name(&node, &hosts).unwrap_or(if domain::is_name(&node) {
+        node
+    } else {
+        "localhost".to_owned()
+    })
+}
+
+/// The first name with a domain on a line of the hosts file that names `node` (hosts(5): address, canonical name, aliases).
+pub(super) fn full_name(node: &str, hosts: &str) -> Option<String> {
+    hosts
+        .lines()
+        .map(|line| {
+            line.split('#')
+                .next()
+                .unwrap_or_default()
+                .split_whitespace()
+                .skip(1)
+                .collect::<Vec<_>>()
+        })
+        .filter(|names| names.iter().any(|name| name.eq_ignore_ascii_case(node)))
+        .flatten()
+        .find(|name| name.contains('.') && domain::is_name(name))
+        .map(str::to_lowercase)
+}

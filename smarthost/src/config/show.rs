@@ -1,0 +1,177 @@
+//! Settings printed as they may be written (row D7).
+
+use std::{fmt, path::Path};
+
+use shared::{config::Span, smtp::client::Security};
+
+use crate::config::{Config, ListenTls, Listener, LmtpTarget, LocalTransport, Transport};
+
+/// One setting: `key = value`, as TOML.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setting {
+    pub key: String,
+    pub value: String,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}", self.key, self.value)
+    }
+}
+
+impl Config {
+    /// All settings in effect.
+    pub fn settings(&self) -> Vec<Setting> {
+        let mut rows = Vec::new();
+        let mut row = |key: &str, value: String| {
+            rows.push(Setting {
+                key: key.to_owned(),
+                value,
+            })
+        };
+        row("hostname", quote(&self.hostname));
+        if let Some(banner) = &self.banner {
+            row("banner", quote(banner));
+        }
+        row("listen", array(self.listen.iter().map(listener)));
+        row("tls.certificate", path(&self.tls.certificate));
+        row("tls.key", path(&self.tls.key));
+        row("networks", strings(&self.networks.0));
+        row("limits.per_client", strings(&self.limits.per_client));
+        row("limits.exempt", strings(&self.limits.exempt.0));
+        row("limits.notify", strings(&self.limits_notify));
+        row("spool", path(&self.spool));
+        row("state", path(&self.state));
+        row("control", path(&self.control));
+        row("aliases", array(self.aliases.iter().map(|file| path(file))));
+        row(
+            "recipient_delimiter",
+            quote(
+                &self
+                    .recipient_delimiter
+                    .map(String::from)
+                    .unwrap_or_default(),
+            ),
+        );
+        row("domains.local", strings(&self.domains.local));
+        row("domains.relay", strings(&self.domains.relay));
+        match &self.local {
+            LocalTransport::Maildir(directory) => row("maildir", path(directory)),
+            LocalTransport::Lmtp(target) => row("lmtp", quote(&target.to_string())),
+            LocalTransport::None => row("maildir", quote("none")),
+        }
+        if let Some(relayhost) = &self.relayhost {
+            row("relayhost", quote(&relayhost.to_string()));
+        }
+        row("relay_tls.level", quote(level(self.relay_tls.security)));
+        row("relay_tls.pins", strings(&self.relay_tls.pins));
+        for (domain, transport) in &self.routes {
+            row(
+                &format!("routes.{}", quote(domain)),
+                quote(&transport.to_string()),
+            );
+        }
+        row("admins", strings(&self.admins));
+        row("message_size", self.message_size.to_string());
+        row(
+            "retry.minimal",
+            quote(&Span(self.retry.minimal).to_string()),
+        );
+        row(
+            "retry.maximal",
+            quote(&Span(self.retry.maximal).to_string()),
+        );
+        row(
+            "retry.lifetime",
+            quote(&Span(self.retry.lifetime).to_string()),
+        );
+        row(
+            "concurrency.destination",
+            self.concurrency.destination.to_string(),
+        );
+        row(
+            "concurrency.deliveries",
+            self.concurrency.deliveries.to_string(),
+        );
+        row(
+            "concurrency.sessions",
+            self.concurrency.sessions.to_string(),
+        );
+        row("concurrency.client", self.concurrency.client.to_string());
+        rows
+    }
+
+    /// Settings that differ from those of an empty file on a machine of this name.
+    pub fn changed_settings(&self, machine: &Self) -> Vec<Setting> {
+        let default = machine.settings();
+        self.settings()
+            .into_iter()
+            .filter(|setting| !default.contains(setting))
+            .collect()
+    }
+}
+
+impl fmt::Display for LmtpTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(nexthop) => write!(f, "{nexthop}"),
+        }
+    }
+}
+
+/// As in the routes table.
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Smtp(nexthop) => write!(f, "{nexthop}"),
+            Self::Lmtp(target) => write!(f, "lmtp:{target}"),
+        }
+    }
+}
+
+fn listener(listener: &Listener) -> String {
+    let tls = match listener.tls {
+        ListenTls::StartTls => return quote(&listener.address.to_string()),
+        ListenTls::Wrapped => "wrapped",
+        ListenTls::None => "none",
+    };
+    format!("{{ address = \"{}\", tls = \"{tls}\" }}", listener.address)
+}
+
+fn level(security: Security) -> &'static str {
+    match security {
+        Security::None => "none",
+        Security::Opportunistic => "opportunistic",
+        Security::StartTls => "starttls",
+        Security::Wrapped => "wrapped",
+    }
+}
+
+fn path(path: &Path) -> String {
+    quote(&path.display().to_string())
+}
+
+fn strings<T: fmt::Display>(values: &[T]) -> String {
+    array(values.iter().map(|value| quote(&value.to_string())))
+}
+
+fn array(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+/// A TOML basic string.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            control if control.is_control() => {
+                out.push_str(&format!("\\u{:04X}", u32::from(control)))
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,304 @@
+use std::{fs::File, io::Write as _, path::Path, time::Duration};
+
+use proptest::prelude::*;
+use shared::smtp::client::Security;
+
+use super::{Config, ListenTls, LmtpTarget, LocalTransport, Transport, load::full_name};
+use crate::limits::Window;
+
+fn parse(text: &str) -> Config {
+    Config::parse(
+        Path::new("/etc/smarthost/config.toml"),
+        text,
+        "vm1.example.org",
+    )
+    .unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn error(text: &str) -> String {
+    Config::parse(
+        Path::new("/etc/smarthost/config.toml"),
+        text,
+        "vm1.example.org",
+    )
+    .unwrap_err()
+    .to_string()
+}
+
+#[test]
+fn an_empty_file_is_a_useful_and_closed_configuration() {
+    let config = parse("");
+    assert_eq!(config.hostname, "vm1.example.org");
+    assert_eq!(config.domains.local, ["vm1.example.org", "localhost"]);
+    let ports: Vec<_> = config
+        .listen
+        .iter()
+        .map(|l| (l.address.port(), l.tls))
+        .collect();
+    assert_eq!(
+        ports,
+        [
+            (25, ListenTls::StartTls),
+            (587, ListenTls::StartTls),
+            (465, ListenTls::Wrapped)
+        ]
+    );
+    assert!(
+        config.networks.contains("127.0.0.1".parse().unwrap())
+            && config.networks.contains("::1".parse().unwrap())
+    );
+    assert!(
+        !config.networks.contains("10.0.0.1".parse().unwrap()),
+        "nobody else may relay"
+    );
+    assert_eq!(
+        config.local,
+        LocalTransport::Maildir("/var/lib/smarthost/Maildir".into())
+    );
+    assert_eq!(config.relay_tls.security, Security::Opportunistic);
+    assert!(config.limits.per_client.is_empty() && config.changed_settings(&config).is_empty());
+}
+
+#[test]
+fn the_smallest_useful_configuration_reads_as_documented() {
+    let config = parse(
+        r#"
+        hostname = "mail.example.org"
+        networks = ["10.0.0.0/8", "2001:db8::/32"]
+        limits = { per_client = ["100/day", "20/10m"], exempt = ["10.0.0.9"] }
+        relayhost = "[smtp.isp.example]:587"
+        relay_tls = { pins = ["sha256:9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c"] }
+        admin = "admins@example.org"
+        "#,
+    );
+    let day = Window {
+        limit: 100,
+        span: Duration::from_secs(86_400),
+    };
+    assert_eq!(
+        config.limits.per_client,
+        [
+            day,
+            Window {
+                limit: 20,
+                span: Duration::from_secs(600)
+            }
+        ]
+    );
+    assert!(config.limits.exempt.contains("10.0.0.9".parse().unwrap()));
+    assert!(
+        !config.limits.exempt.contains("10.0.0.8".parse().unwrap()),
+        "may relay, and is counted all the same"
+    );
+    let relayhost = config.relayhost.clone().unwrap();
+    assert!(!relayhost.mx && relayhost.port == Some(587));
+    assert_eq!(
+        config.relay_tls.security,
+        Security::StartTls,
+        "a pin never falls back to clear text"
+    );
+    assert_eq!(
+        config.local,
+        LocalTransport::None,
+        "with a relayhost only aliases receive"
+    );
+    assert_eq!(config.limits_notify, config.admins);
+}
+
+#[test]
+fn every_key_that_tests_and_benchmark_set_is_read() {
+    let config = parse(
+        r#"
+        listen = ["127.0.0.1:2525", { address = "127.0.0.1:4650", tls = "wrapped" }, { address = "[::1]:26", tls = "none" }]
+        tls = { certificate = "T/cert.pem", key = "T/key.pem" }
+        spool = "T/spool"
+        state = "T/state"
+        aliases = ["T/aliases"]
+        lmtp = "unix:/run/dovecot/lmtp"
+        domains = { local = ["Example.org"], relay = ["example.net", ".example.net"] }
+        routes = { "a.example" = "[10.0.0.5]:25", ".b.example" = "lmtp:unix:/x", "c.example" = "lmtp:[::1]:24" }
+        message_size = "25MiB"
+        retry = { minimal = "1s", maximal = "10s", lifetime = "30d" }
+        recipient_delimiter = "-"
+        concurrency = { destination = 2 }
+        banner = "vm1.example.org ESMTP at your service"
+        "#,
+    );
+    let tls: Vec<_> = config.listen.iter().map(|l| l.tls).collect();
+    assert_eq!(
+        tls,
+        [ListenTls::StartTls, ListenTls::Wrapped, ListenTls::None]
+    );
+    assert!(!config.tls.generate && !config.listen_is_default && !config.aliases_is_default);
+    assert_eq!(config.control, Path::new("T/state/control.sock"));
+    assert_eq!(
+        config.domains.local,
+        ["example.org", "vm1.example.org", "localhost"]
+    );
+    assert_eq!(
+        config.local,
+        LocalTransport::Lmtp(LmtpTarget::Unix("/run/dovecot/lmtp".into()))
+    );
+    assert_eq!(
+        config.routes[".b.example"],
+        Transport::Lmtp(LmtpTarget::Unix("/x".into()))
+    );
+    assert_eq!(config.routes["a.example"].to_string(), "[10.0.0.5]:25");
+    assert_eq!(config.retry.lifetime, Duration::from_secs(30 * 86_400));
+    assert_eq!(
+        (
+            config.concurrency.destination,
+            config.concurrency.deliveries
+        ),
+        (2, 100)
+    );
+    assert_eq!(config.recipient_delimiter, Some('-'));
+    assert_eq!(parse("maildir = \"none\"").local, LocalTransport::None);
+}
+
+/// Row D7.
+#[test]
+fn what_config_prints_can_be_read_back_and_only_what_differs_is_printed() {
+    let default = parse("");
+    let config = parse(
+        "networks = [\"10.0.0.0/8\"]\nlimits.per_client = \"100/day\"\nroutes = { \".x.example\" = \"lmtp:unix:/x\" }\n\
+         listen = { address = \"127.0.0.1:465\", tls = \"wrapped\" }\nbanner = \"vm1.example.org \\\"quoted\\\"\"",
+    );
+    let changed: Vec<String> = config
+        .changed_settings(&default)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            "banner = \"vm1.example.org \\\"quoted\\\"\"",
+            "listen = [{ address = \"127.0.0.1:465\", tls = \"wrapped\" }]",
+            "networks = [\"10.0.0.0/8\"]",
+            "limits.per_client = [\"100/day\"]",
+            "routes.\".x.example\" = \"lmtp:unix:/x\"",
+        ]
+    );
+    assert_eq!(parse(&changed.join("\n")).settings(), config.settings());
+    let all: Vec<String> = default.settings().iter().map(ToString::to_string).collect();
+    assert_eq!(parse(&all.join("\n")).settings(), default.settings());
+}
+
+#[test]
+fn every_mistake_names_its_place_and_a_remedy() {
+    for (text, place, remedy) in [
+        ("networks = [\"0.0.0.0/0\"]", ":1:12:", "open relay"),
+        ("networks = [\"10.0.0.0/8\", \"::/0\"]", ":1:", "open relay"),
+        ("networks = [\"10.0.0.7/8\"]", ":1:12:", "write 10.0.0.0/8"),
+        ("limits = { per_client = \"100\" }", ":1:25:", "\"100/day\""),
+        (
+            "limits = { per_clients = \"1/day\" }",
+            ":1:12:",
+            "did you mean `per_client`?",
+        ),
+        ("listen = \"25\"", ":1:10:", "\"[::]:25\""),
+        (
+            "listen = [{ address = \"[::]:25\", tls = \"wraped\" }]",
+            ":1:",
+            "did you mean `wrapped`?",
+        ),
+        ("tls = { certificate = \"x\" }", ":1:7:", "`key` is missing"),
+        (
+            "banner = \"other.example ESMTP\"",
+            ":1:10:",
+            "vm1.example.org ESMTP",
+        ),
+        ("maildir = \"/m\"\nlmtp = \"unix:/x\"", ":2:8:", "keep one"),
+        ("lmtp = \"unix:x\"", ":1:8:", "whole path"),
+        (
+            "domains = { local = \"example.org.\" }",
+            ":1:21:",
+            "without the final dot",
+        ),
+        (
+            "retry = { minimal = \"2h\", maximal = \"1h\" }",
+            ":1:21:",
+            "exchange",
+        ),
+        ("retry = { minimal = \"0s\" }", ":1:21:", "1s"),
+        ("concurrency = { destination = 0 }", ":1:31:", "from 1"),
+        ("recipient_delimiter = \"ab\"", ":1:23:", "one character"),
+        (
+            "relay_tls = { level = \"none\", pins = [\"sha1:0123456789012345678901234567890123456789\"] }",
+            ":1:23:",
+            "starttls",
+        ),
+        ("mynetworks = []", ":1:1:", "did you mean `networks`?"),
+    ] {
+        let message = error(text);
+        assert!(
+            message.starts_with(&format!("/etc/smarthost/config.toml{place}")),
+            "{text}: {message}"
+        );
+        assert!(message.contains(remedy), "{text}: {message}");
+    }
+}
+
+#[test]
+fn a_short_machine_name_gets_its_domain_from_the_hosts_file() {
+    let hosts =
+        "127.0.0.1 localhost\n127.0.1.1 vm1.example.org vm1 # me\n10.0.0.2 db.example.org db\n";
+    assert_eq!(full_name("vm1", hosts).as_deref(), Some("vm1.example.org"));
+    assert_eq!(full_name("vm2", hosts), None);
+}
+
+#[test]
+fn only_the_default_file_may_be_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = Config::load(&directory.path().join("config.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("--config FILE"), "{message}");
+    let mut config = parse("aliases = [\"missing\"]");
+    config.aliases = vec![directory.path().join("missing")];
+    assert!(config.read_aliases().is_err());
+    config.aliases_is_default = true;
+    assert!(config.read_aliases().unwrap().0.entries.is_empty());
+}
+
+#[test]
+fn of_two_alias_files_the_earlier_wins() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (
+        directory.path().join("first"),
+        directory.path().join("second"),
+    );
+    File::create(&first)
+        .unwrap()
+        .write_all(b"root: a@example.org\n")
+        .unwrap();
+    File::create(&second)
+        .unwrap()
+        .write_all(b"root: b@example.org\nnoc: c@example.org\nbroken line\n")
+        .unwrap();
+    let mut config = parse("");
+    config.aliases = vec![first, second];
+    let (table, problems) = config.read_aliases().unwrap();
+    assert_eq!(table.get("root").unwrap().values, ["a@example.org"]);
+    assert_eq!(table.get("NOC").unwrap().values, ["c@example.org"]);
+    assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn the_sample_configuration_is_valid_and_limits_each_client_to_100_a_day() {
+    let config = parse(include_str!("../../../packaging/smarthost/config.toml"));
+    assert_eq!(
+        config.limits.per_client,
+        [Window {
+            limit: 100,
+            span: Duration::from_secs(86_400)
+        }]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(networks|listen|limits|tls|banner|retry) = [\\[\\]{}\"a-z0-9./: =,]{0,40}") {
+        let _ = Config::parse(Path::new("x"), &text, "h");
+    }
+}
