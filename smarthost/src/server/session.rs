@@ -50,6 +50,8 @@ pub(super) struct Visit {
     pub(super) tls: Option<String>,
     outgoing: Vec<u8>,
     buffer: Vec<u8>,
+    /// The machine knows that the daemon ends.
+    told: bool,
     pub(super) messages: u32,
     pub(super) refused: u32,
 }
@@ -76,6 +78,7 @@ pub(super) async fn serve(
         tls: None,
         outgoing: Vec::new(),
         buffer: vec![0; COMMANDS],
+        told: false,
         messages: 0,
         refused: 0,
     };
@@ -184,10 +187,10 @@ impl Visit {
             .machine
             .deadline()
             .unwrap_or_else(|| Instant::now() + limits::COMMAND_TIMEOUT);
-        let told = *ending.borrow();
         let read = tokio::select! {
             read = time::timeout_at(deadline.into(), stream.read(&mut self.buffer)) => read,
-            _ = ending.wait_for(|ending| *ending), if !told => {
+            _ = ending.wait_for(|ending| *ending), if !self.told => {
+                self.told = true;
                 self.machine.handle(Event::Shutdown, Instant::now());
                 return;
             }
