@@ -1,0 +1,124 @@
+//! Recipients that a header names (`sendmail -t`), and the fields that never leave the machine.
+//!
+//! Contract: the recipients are exactly those of To, Cc and Bcc; or, in a resent message, those of Resent-To, Resent-Cc and
+//! Resent-Bcc of the first block, which is the latest resending. Folded, grouped, commented and quoted forms are all read.
+//! RFC 5322 §3.6.3, §3.6.6.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::{
+    address::{list, quote_local},
+    message::{Field, Header},
+};
+
+/// What [`extract`] finds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Named {
+    /// Addresses and bare local parts in written form, in order, as [`crate::message::rewrite::Typed`] takes them.
+    pub recipients: Vec<String>,
+    /// What is no address.
+    pub problems: Vec<list::Problem>,
+}
+
+/// The recipients that the header names.
+pub fn extract(header: &Header) -> Named {
+    let mut named = Named::default();
+    for field in fields(header) {
+        let list = list::parse(field.body());
+        named
+            .recipients
+            .extend(list.entries.into_iter().map(|entry| match entry.target {
+                list::Target::Address(address) => address.to_string(),
+                list::Target::Local(local) => quote_local(&local),
+            }));
+        named.problems.extend(list.problems);
+    }
+    named
+}
+
+fn fields(header: &Header) -> Vec<&Field> {
+    let resent: Vec<&Field> = first_block(header);
+    if resent.is_empty() {
+        return header
+            .fields()
+            .iter()
+            .filter(|f| f.is("To") || f.is("Cc") || f.is("Bcc"))
+            .collect();
+    }
+    resent
+        .into_iter()
+        .filter(|f| f.is("Resent-To") || f.is("Resent-Cc") || f.is("Resent-Bcc"))
+        .collect()
+}
+
+/// The Resent- fields up to the first name that comes again, with which the block before it begins.
+fn first_block(header: &Header) -> Vec<&Field> {
+    let mut block: Vec<&Field> = Vec::new();
+    for field in header.fields() {
+        let resent = field
+            .name()
+            .split_at_checked(7)
+            .is_some_and(|(start, _)| start.eq_ignore_ascii_case("Resent-"));
+        if !resent {
+            continue;
+        }
+        if block.iter().any(|known| known.is(field.name())) {
+            break;
+        }
+        block.push(field);
+    }
+    block
+}
+
+/// Removes what must not leave the machine: Bcc and Resent-Bcc (blind recipients), Return-Path and Content-Length (the last
+/// delivery's business). How many fields went.
+pub fn withhold(header: &mut Header) -> usize {
+    ["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"]
+        .into_iter()
+        .map(|name| header.remove(name))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extracted(text: &str) -> Vec<String> {
+        let named = extract(&Header::parse(text.as_bytes()));
+        assert_eq!(named.problems, []);
+        named.recipients
+    }
+
+    #[test]
+    fn recipients_come_from_to_cc_and_bcc_in_all_their_forms() {
+        let text = "From: x@x\r\nto: root, \"A, B\" <a@x>\r\nCC: g: c@x (d@x),\r\n e@x;\r\nBcc:\r\n f@x\r\nReply-To: no@x\r\n";
+        assert_eq!(extracted(text), ["root", "a@x", "c@x", "e@x", "f@x"]);
+        assert_eq!(extracted("Subject: To: a@x\r\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_resent_message_goes_to_its_latest_resent_recipients_alone() {
+        let text = "Resent-From: a@x\r\nResent-To: new@x\r\nResent-Bcc: blind@x\r\nReceived: y\r\n\
+                    Resent-From: b@x\r\nResent-To: old@x\r\nResent-Cc: older@x\r\nTo: first@x\r\n";
+        assert_eq!(extracted(text), ["new@x", "blind@x"]);
+        assert_eq!(
+            extracted("Resent-From: a@x\r\nTo: first@x\r\n"),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn blind_recipients_leave_no_trace() {
+        let mut header = Header::parse(
+            b"Bcc: a@x,\r\n b@x\r\nSubject: s\r\nRESENT-BCC : c@x\r\nbCC:\r\n d@x\r\nReturn-Path: <e@x>\r\nTo: t@x\r\n",
+        );
+        assert_eq!(withhold(&mut header), 4);
+        assert_eq!(header.to_bytes(), b"Subject: s\r\nTo: t@x\r\n");
+    }
+
+    #[test]
+    fn a_malformed_recipient_is_told_and_not_guessed() {
+        let named = extract(&Header::parse(b"To: good@x, bad bad@x\r\n"));
+        assert_eq!((named.recipients.len(), named.problems.len()), (1, 1));
+        assert_eq!(named.problems[0].text, "bad bad@x");
+    }
+}
