@@ -137,7 +137,8 @@ impl Failure {
             (Some(relay), Some(_)) => format!("host {relay} said: {} (in reply to {})", self.text, self.stage.name()),
             (None, Some(_)) => format!("{} (in reply to {})", self.text, self.stage.name()),
             (Some(relay), None) if self.stage == Stage::Connect => format!("connect to {relay}: {}", self.text),
-            (Some(relay), None) => format!("{} with {relay} while {}", self.text, self.stage.name()),
+            (Some(relay), None) if self.blame == Blame::Network => format!("{} with {relay} while {}", self.text, self.stage.name()),
+            (Some(relay), None) => format!("host {relay}: {}", self.text),
             (None, None) => self.text.clone(),
         }
     }

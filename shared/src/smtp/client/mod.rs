@@ -1,0 +1,29 @@
+//! The client's machine, SMTP and LMTP: greeting, EHLO, STARTTLS, transactions one after the other over one connection.
+//!
+//! | part | what |
+//! |---|---|
+//! | `settings` | how a connection is spoken |
+//! | `event` | what the driver tells, what it has to do |
+//! | `machine` | [`Client`]: which reply answers which command, and what follows from it |
+//! | `attempt` | one message: what became of each recipient |
+//! | `commands` | MAIL and RCPT with the parameters that the peer knows |
+//!
+//! Contract: MAIL, all RCPT and DATA go out together where PIPELINING is offered; each recipient gets its own outcome; a message counts as
+//! delivered only after a 2yz reply to its end. The body is never sent with a bare CR or LF. The machine does not know the relay's name: the
+//! driver adds it to outcomes and failures.
+//! Failures: everything that concerns the connection rather than a recipient is temporary. Bytes that arrive between the answer to STARTTLS and
+//! the handshake end the connection (reply injection). A reply that nobody asked for ends it, too.
+//! RFC 5321, RFC 2033 (LMTP), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS).
+
+mod attempt;
+mod commands;
+mod event;
+mod machine;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use event::{Action, Event, Transaction};
+pub use machine::Client;
+pub use settings::{Protocol, Security, Settings, Timeouts};
