@@ -133,15 +133,15 @@ fn push_notify(line: &mut String, notify: Notify) {
         (notify.failure, "FAILURE"),
         (notify.delay, "DELAY"),
     ];
-    let wished: Vec<_> = wishes
+    let words: Vec<_> = wishes
         .into_iter()
-        .filter_map(|(wish, word)| wish.then_some(word))
+        .filter_map(|(wanted, word)| wanted.then_some(word))
         .collect();
     line.push_str(" NOTIFY=");
-    line.push_str(&if wished.is_empty() {
+    line.push_str(&if words.is_empty() {
         "NEVER".to_owned()
     } else {
-        wished.join(",")
+        words.join(",")
     });
 }
 

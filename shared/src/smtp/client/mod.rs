@@ -4,7 +4,10 @@
 //! |---|---|
 //! | `settings` | how a connection is spoken |
 //! | `event` | what the driver tells, what it has to do |
-//! | `machine` | [`Client`]: which reply answers which command, and what follows from it |
+//! | `machine` | [`Client`]: which reply answers which command |
+//! | `hello` | greeting, EHLO, STARTTLS |
+//! | `transaction` | from MAIL to the final dot |
+//! | `ending` | the ways out |
 //! | `attempt` | one message: what became of each recipient |
 //! | `commands` | MAIL and RCPT with the parameters that the peer knows |
 //!
@@ -17,9 +20,12 @@
 
 mod attempt;
 mod commands;
+mod ending;
 mod event;
+mod hello;
 mod machine;
 mod settings;
+mod transaction;
 
 #[cfg(test)]
 mod tests;

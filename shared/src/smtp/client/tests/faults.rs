@@ -1,0 +1,163 @@
+//! Peers and networks that fail, or lie.
+
+use super::*;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// Row C7.
+#[test]
+fn a_421_anywhere_keeps_the_mail_closes_the_connection_and_shows_the_reason() {
+    let busy = "421 4.7.0 too many connections\r\n";
+    for greeting in [busy, "220 mx\r\n|421 4.7.0 too many connections\r\n"] {
+        let dialog = Dialog::begun(Security::None, greeting);
+        assert_eq!(dialog.failed.as_ref().unwrap().text, busy.trim_end());
+        assert!(dialog.closed && !dialog.ready);
+    }
+    for before in [
+        "",
+        "250 ok\r\n",
+        "250 ok\r\n250 ok\r\n",
+        "250 ok\r\n250 ok\r\n250 ok\r\n",
+        "250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n|",
+    ] {
+        let mut dialog = Dialog::begun(Security::None, ALL);
+        let outcomes = dialog.send(
+            mail(&["a@x.example", "b@x.example"]),
+            &format!("{before}{busy}"),
+        );
+        assert_eq!(
+            brief(&outcomes)[0],
+            format!("4 4.7.0 {}", busy.trim_end()),
+            "after {before:?}"
+        );
+        assert!(dialog.closed && dialog.failed.is_none());
+    }
+}
+
+#[test]
+fn a_connection_lost_behind_the_final_dot_defers_and_says_that_a_copy_may_arrive() {
+    let lost = || {
+        Failure::new(
+            Blame::Network,
+            Stage::Connect,
+            EnhancedStatus::new(4, 4, 2),
+            "lost connection",
+        )
+    };
+    for (end, duplicate) in [
+        ("250 ok\r\n250 ok\r\n", false),
+        ("250 ok\r\n250 ok\r\n354 go\r\n", true),
+    ] {
+        for timed_out in [false, true] {
+            let mut dialog = Dialog::begun(Security::None, ALL);
+            dialog.event(Event::Begin(mail(&["a@x.example"])));
+            dialog.hear(end);
+            dialog.now = dialog.client.deadline().unwrap();
+            dialog.event(if timed_out {
+                Event::TimedOut
+            } else {
+                Event::Lost(lost())
+            });
+            let outcomes = dialog.finished.pop().unwrap();
+            let Outcome::Deferred(failure) = &outcomes[0] else {
+                panic!("{outcomes:?}")
+            };
+            assert_eq!(
+                failure.text.contains("may be sent more than once"),
+                duplicate
+            );
+            assert_eq!(
+                failure.stage,
+                if duplicate {
+                    Stage::Message
+                } else {
+                    Stage::Data
+                }
+            );
+            assert!(dialog.closed);
+        }
+    }
+}
+
+#[test]
+fn a_message_that_cannot_be_read_to_its_end_is_never_ended_with_a_dot() {
+    let broken = || {
+        Failure::new(
+            Blame::Local,
+            Stage::Local,
+            EnhancedStatus::new(4, 3, 0),
+            "damaged",
+        )
+    };
+    for event in [Event::BodyFailed(broken()), Event::Body(b"bare\nLF")] {
+        let mut client = Client::new(settings());
+        let now = Instant::now();
+        client.handle(Event::Connected, now);
+        for part in ALL.split('|') {
+            client.handle(Event::Received(part.as_bytes()), now);
+        }
+        client.handle(Event::Begin(mail(&["a@x.example"])), now);
+        client.handle(Event::Received(b"250 ok\r\n250 ok\r\n354 go\r\n"), now);
+        client.handle(Event::Body(MESSAGE), now);
+        client.handle(event, now);
+        let actions: Vec<_> = std::iter::from_fn(|| client.next_action()).collect();
+        assert!(
+            !actions.iter().any(
+                |action| matches!(action, Action::Send(bytes) if bytes.ends_with(b"\r\n.\r\n"))
+            )
+        );
+        assert_eq!(actions.last(), Some(&Action::Close));
+        assert!(
+            actions
+                .iter()
+                .any(|action| matches!(action, Action::Finished(outcomes) if outcomes.len() == 1))
+        );
+    }
+}
+
+#[test]
+fn a_peer_that_drips_bytes_does_not_extend_its_time() {
+    let mut dialog = Dialog::begun(Security::None, BARE);
+    dialog.event(Event::Begin(mail(&["a@x.example"])));
+    let deadline = dialog.client.deadline();
+    dialog.now += Duration::from_mins(4);
+    dialog.hear("2|5|0| |o");
+    assert_eq!(dialog.client.deadline(), deadline);
+}
+
+fn hostile_script() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        8 => "(220|250|250|250|354|354|421|450|503|550)[ -](2\\.1\\.0 |5\\.1\\.1 )?[a-z]{0,4}\r\n",
+        1 => "250-(PIPELINING|SIZE 9|STARTTLS)\r\n",
+        1 => ".{0,6}",
+        1 => Just("|".to_owned()),
+    ];
+    proptest::collection::vec(line, 0..20).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    /// The peer may say anything at any time: each recipient gets one outcome, and `Delivered` only if the message had gone out before the peer's 2yz.
+    #[test]
+    fn no_peer_makes_the_machine_panic_or_believe_in_a_delivery_that_was_not_confirmed(
+        script in hostile_script(), pipelining: bool, lmtp: bool, bytes in proptest::collection::vec(any::<u8>(), 0..30),
+    ) {
+        let protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
+        let mut dialog = Dialog::new(Settings { protocol, security: Security::Opportunistic, ..settings() });
+        dialog.event(Event::Connected);
+        dialog.hear(if pipelining { ALL } else { BARE });
+        dialog.event(Event::Begin(mail(&["a@x.example", "b@x.example"])));
+        let mut confirmed = false;
+        for part in script.split_inclusive('\n') {
+            let out = dialog.sent.last().is_some_and(|sent| sent.ends_with(SENT_MESSAGE));
+            dialog.event(Event::Received(part.as_bytes()));
+            confirmed |= out && part.trim_start_matches('|').starts_with('2');
+            let delivered = dialog.finished.iter().flatten().any(|outcome| matches!(outcome, Outcome::Delivered(_)));
+            prop_assert!(!delivered || confirmed, "{script:?} {:?}", dialog.finished);
+        }
+        dialog.event(Event::Received(&bytes));
+        dialog.event(Event::Lost(Failure::new(Blame::Network, Stage::Connect, EnhancedStatus::new(4, 4, 2), "lost connection")));
+        prop_assert_eq!(dialog.finished.len(), 1);
+        prop_assert_eq!(dialog.finished[0].len(), 2);
+        prop_assert!(dialog.closed);
+    }
+}
