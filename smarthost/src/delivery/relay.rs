@@ -198,6 +198,7 @@ fn settings(setup: &Setup, protocol: Protocol, security: Security) -> Settings {
         protocol,
         security,
         timeouts: Timeouts::default(),
+        known: None,
     }
 }
 
