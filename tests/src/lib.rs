@@ -7,6 +7,7 @@
 //! | [`smarthost`], [`agent`] | our two daemons with a configuration from the test, in a temporary directory |
 //! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
 //! | [`session`] | an SMTP client that a test types into |
+//! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`identity`] | keys and certificates |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
@@ -22,6 +23,7 @@
 pub mod agent;
 pub mod binaries;
 pub mod daemon;
+pub mod dialog;
 pub mod identity;
 pub mod peers;
 pub mod session;

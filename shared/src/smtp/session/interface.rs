@@ -1,13 +1,11 @@
-//! The server's machine: one session, no I/O, no policy.
-//!
-//! Contract: [`Action::Ask`] stops the machine until [`Event::Verdict`]; bytes that arrive meanwhile are kept, bounded. One reset is used on every
-//! way out of a transaction. Bytes buffered before STARTTLS are dropped. A bare CR or LF ends the session with 521, in commands and in data.
-//! RFC 5321, 1854/2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 6152 (8BITMIME), 6531 (SMTPUTF8), 1870 (SIZE), 2034.
+//! What the driver says to the machine, and what it hears.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub use crate::smtp::command::{Mail, Rcpt};
-use crate::smtp::reply::Reply;
+use crate::smtp::{
+    command::{Mail, Rcpt},
+    reply::Reply,
+};
 
 /// What a listener offers.
 #[derive(Clone, Debug)]
@@ -26,11 +24,11 @@ pub struct Settings {
     pub max_recipients: usize,
     /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
     pub local: bool,
-    /// Waiting for a command.
+    /// Waiting for a command. A message must come at 500 bytes a second in the long run.
     pub command_timeout: Duration,
-    /// Errors after which the session ends (421).
+    /// Errors (5yz replies) after which the session ends (421); forgotten when a message is accepted.
     pub max_errors: u32,
-    /// Commands that lead nowhere (NOOP, RSET, VRFY …) after which the session ends.
+    /// Commands that lead nowhere (NOOP, RSET, VRFY, a deferred MAIL …) after which each counts as an error.
     pub max_junk: u32,
 }
 
@@ -39,15 +37,15 @@ pub struct Settings {
 pub enum Event<'a> {
     /// The connection is there; the first action is `Ask(Question::Connect)`.
     Connected,
-    /// Bytes came.
+    /// Bytes came. Before the greeting they mark an early talker, who gets a 521 instead.
     Received(&'a [u8]),
     /// The handshake that [`Action::StartTls`] asked for is done.
     TlsStarted,
-    /// The peer closed.
+    /// The peer closed. If `Question::Message` is open, its verdict must still be told: it decides about `Abort`.
     Closed,
     /// The deadline has passed.
     TimedOut,
-    /// The server is going down: finish with 421 at the next command.
+    /// The server is going down: a message that is coming is finished, anything else ends with 421.
     Shutdown,
     /// The answer to the last [`Action::Ask`].
     Verdict(Verdict),
@@ -58,9 +56,10 @@ pub enum Event<'a> {
 pub enum Verdict {
     /// Go on, with the usual reply.
     Accept,
-    /// Go on, with this reply (2yz).
+    /// Go on, with this reply (2yz). To HELO, EHLO and DATA the usual one is given all the same.
     AcceptWith(Reply),
-    /// Refuse this command with a 4yz or 5yz reply; the session goes on.
+    /// Refuse this command with a 4yz or 5yz reply; the session goes on. A refused connection ends, a refused DATA or message ends
+    /// the transaction.
     Refuse(Reply),
     /// Refuse, and end the session.
     Close(Reply),
@@ -98,42 +97,4 @@ pub enum Question {
     Data,
     /// The message is complete (`size` bytes as handed over): keep it, then answer. `Accept` without text is `250 2.0.0 Ok`.
     Message { size: u64 },
-}
-
-/// One session.
-#[derive(Debug)]
-pub struct Session {}
-
-impl Session {
-    pub fn new(_settings: Settings, _now: Instant) -> Self {
-        todo!()
-    }
-    /// Takes one event.
-    pub fn handle(&mut self, _event: Event<'_>, _now: Instant) {
-        todo!()
-    }
-    /// The next thing to do; drain until `None` after each event.
-    pub fn next_action(&mut self) -> Option<Action> {
-        todo!()
-    }
-    /// When to say `TimedOut` at the latest; `None` while a verdict is awaited.
-    pub fn deadline(&self) -> Option<Instant> {
-        todo!()
-    }
-    /// Whether bytes are wanted now (false while a verdict or handshake is awaited): do not read the socket then.
-    pub fn wants_input(&self) -> bool {
-        todo!()
-    }
-    /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848).
-    pub fn protocol(&self) -> &'static str {
-        todo!()
-    }
-    /// HELO name, once given.
-    pub fn helo(&self) -> Option<&str> {
-        todo!()
-    }
-    /// The last command's verb, for `lost connection after RCPT`.
-    pub fn last_verb(&self) -> &'static str {
-        todo!()
-    }
 }
