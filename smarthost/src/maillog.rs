@@ -3,7 +3,10 @@
 //! Contract: text that came from a peer is escaped and bounded here, if it was not before.
 //! See also: `shared::log`, which writes the lines.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::{Display, Write as _},
+    time::Duration,
+};
 
 use shared::{
     address::{Address, Sender},
@@ -119,7 +122,8 @@ pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
     );
     let mut add = |name: &str, value: Option<&dyn Display>| {
         if let Some(value) = value {
-            text.push_str(&format!(" {name}=<{value}>"));
+            // Writing to a String cannot fail.
+            let _ = write!(text, " {name}=<{value}>");
         }
     };
     add("from", rejected.sender.map(|sender| sender as &dyn Display));

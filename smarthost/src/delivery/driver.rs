@@ -22,7 +22,7 @@ use crate::{
 /// How long deliveries in flight may go on when the daemon ends.
 const GRACE: Duration = Duration::from_secs(5);
 /// Without anything due.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Runs the queue until the daemon ends.
 pub(crate) async fn run(carrier: Arc<Carrier>, mut ending: watch::Receiver<bool>) {
@@ -121,7 +121,7 @@ fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
     let router = &carrier.current.get().router;
     let event = match carrier.dispatch.spool().load(id) {
         Ok(Some(stored)) => {
-            let routed = recipients.iter().filter_map(|&index| {
+            let due = recipients.iter().filter_map(|&index| {
                 let recipient = stored
                     .envelope
                     .recipients
@@ -130,7 +130,7 @@ fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
             });
             Event::Loaded {
                 id,
-                recipients: routed.collect(),
+                recipients: due.collect(),
             }
         }
         Ok(None) => Event::Gone { id },

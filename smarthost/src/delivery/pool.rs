@@ -31,14 +31,21 @@ struct Idle {
 /// Idle connections by destination.
 #[derive(Default)]
 pub(super) struct Pool {
-    idle: Mutex<Shelf>,
+    idle: Mutex<Kept>,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct Kept {
     lines: HashMap<Arc<Destination>, Vec<Idle>>,
     /// A task sweeps as long as there is something to sweep.
     swept: bool,
+}
+
+/// What a sweep found.
+struct Expired {
+    idle: Vec<Idle>,
+    /// Some are left: sweep again.
+    more: bool,
 }
 
 impl Pool {
@@ -58,29 +65,28 @@ impl Pool {
             tokio::spawn(line.connection.quit());
             return;
         }
-        let mut shelf = self.lock();
-        shelf
-            .lines
+        let mut kept = self.lock();
+        kept.lines
             .entry(Arc::clone(destination))
             .or_default()
             .push(Idle {
                 line,
                 since: Instant::now(),
             });
-        if !shelf.swept {
-            shelf.swept = true;
+        if !kept.swept {
+            kept.swept = true;
             tokio::spawn(Arc::clone(self).sweep());
         }
     }
 
     /// Nothing waits for this destination: all but one of its connections can go at once.
     pub(super) fn drained(&self, destination: &Destination) {
-        let mut shelf = self.lock();
-        let Some(idle) = shelf.lines.get_mut(destination) else {
+        let mut kept = self.lock();
+        let Some(idle) = kept.lines.get_mut(destination) else {
             return;
         };
         let surplus = idle.split_off(idle.len().min(1));
-        drop(shelf);
+        drop(kept);
         for idle in surplus {
             tokio::spawn(idle.line.connection.quit());
         }
@@ -94,32 +100,34 @@ impl Pool {
         }
     }
 
+    /// Ends connections that nobody uses, until none is left.
     async fn sweep(self: Arc<Self>) {
-        loop {
+        let mut more = true;
+        while more {
             time::sleep(PATIENCE / 3).await;
-            let mut old = Vec::new();
-            {
-                let mut shelf = self.lock();
-                for idle in shelf.lines.values_mut() {
-                    old.extend(idle.extract_if(.., |idle| idle.since.elapsed() >= PATIENCE));
-                }
-                shelf.lines.retain(|_, idle| !idle.is_empty());
-                shelf.swept = !shelf.lines.is_empty();
-                if old.is_empty() && !shelf.swept {
-                    return;
-                }
-            }
-            let more = self.lock().swept;
-            for idle in old {
+            let old = self.expired();
+            more = old.more;
+            for idle in old.idle {
                 tokio::spawn(idle.line.connection.quit());
-            }
-            if !more {
-                return;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelf> {
+    fn expired(&self) -> Expired {
+        let mut kept = self.lock();
+        let mut idle = Vec::new();
+        for connections in kept.lines.values_mut() {
+            idle.extend(connections.extract_if(.., |one| one.since.elapsed() >= PATIENCE));
+        }
+        kept.lines.retain(|_, connections| !connections.is_empty());
+        kept.swept = !kept.lines.is_empty();
+        Expired {
+            idle,
+            more: kept.swept,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -139,9 +139,9 @@ impl Connection {
         match connection.advance(&mut std::io::empty()).await {
             Progress::Ready => Ok(connection),
             Progress::Failed(failure) => Err(failure.at(&connection.relay)),
-            Progress::Finished(_) | Progress::Closed => Err(connection
-                .lost("closed the connection")
-                .at(&connection.relay)),
+            Progress::Finished(_) | Progress::Closed => {
+                Err(lost("closed the connection").at(&connection.relay))
+            }
         }
     }
 
@@ -165,7 +165,7 @@ impl Connection {
                 }
                 Progress::Ready => continue,
                 Progress::Failed(failure) => failure,
-                Progress::Closed => self.lost("lost connection"),
+                Progress::Closed => lost("lost connection"),
             };
             self.stream = None;
             return vec![failure.at(&self.relay).outcome(); count];
@@ -178,7 +178,7 @@ impl Connection {
             match self.advance(&mut std::io::empty()).await {
                 Progress::Ready => {}
                 Progress::Finished(_) | Progress::Failed(_) | Progress::Closed => {
-                    self.stream = None
+                    self.stream = None;
                 }
             }
         }
@@ -376,17 +376,8 @@ impl Connection {
     }
 
     fn tell_lost(&mut self, what: &str) {
-        let failure = self.lost(what);
+        let failure = lost(what);
         self.machine.handle(Event::Lost(failure), Instant::now());
-    }
-
-    fn lost(&self, what: &str) -> Failure {
-        Failure::new(
-            Blame::Network,
-            Stage::Message,
-            EnhancedStatus::new(4, 4, 2),
-            what,
-        )
     }
 
     fn name_relay(&self, outcome: Outcome) -> Outcome {
@@ -399,6 +390,16 @@ impl Connection {
             Outcome::Failed(failure) => Outcome::Failed(failure.at(&self.relay)),
         }
     }
+}
+
+/// What an I/O error is to the machine, which knows better in which stage it was.
+fn lost(what: &str) -> Failure {
+    Failure::new(
+        Blame::Network,
+        Stage::Message,
+        EnhancedStatus::new(4, 4, 2),
+        what,
+    )
 }
 
 /// Reads until the buffer is full or the content ends.

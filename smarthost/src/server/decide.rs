@@ -54,7 +54,7 @@ impl Visit {
             match evaluation.step() {
                 Step::Done(ruling) => return ruling.verdict,
                 Step::Ask(Query::Limit(client)) => {
-                    evaluation.answer(Answer::Limit(self.count(client)))
+                    evaluation.answer(Answer::Limit(self.count(client)));
                 }
             }
         }

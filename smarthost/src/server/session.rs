@@ -31,7 +31,7 @@ const COMMANDS: usize = 4 * 1024;
 /// Read buffer while a message comes, bytes.
 const MESSAGE: usize = 64 * 1024;
 /// Longest TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(60);
+const HANDSHAKE: Duration = Duration::from_mins(1);
 /// Errors and idle commands after which a session ends (Postfix `smtpd_hard_error_limit`, `smtpd_junk_command_limit`).
 const MAX_ERRORS: u32 = 20;
 const MAX_JUNK: u32 = 100;
