@@ -171,8 +171,12 @@ impl Reader {
 impl Message {
     /// Bytes of header, empty line and body.
     pub fn size(&self) -> u64 {
-        let header = self
-            .header
+        self.size_with(&self.header)
+    }
+
+    /// The same with another header.
+    pub fn size_with(&self, header: &Header) -> u64 {
+        let header = header
             .fields()
             .iter()
             .map(|field| field.raw().len() as u64)
@@ -182,7 +186,12 @@ impl Message {
 
     /// All of it as one stream; may be asked for again.
     pub fn reader(&self) -> io::Result<impl Read + '_> {
-        let mut header = self.header.to_bytes();
+        self.reader_with(&self.header)
+    }
+
+    /// The same with another header.
+    pub fn reader_with(&self, header: &Header) -> io::Result<impl Read + '_> {
+        let mut header = header.to_bytes();
         header.extend_from_slice(b"\r\n");
         Ok(io::Cursor::new(header).chain(self.body.reader()?))
     }

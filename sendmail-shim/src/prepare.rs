@@ -1,0 +1,181 @@
+//! The one place where a submitted message is rewritten and completed: in the agent, or in `sendmail` where no agent answers.
+//!
+//! Contract: pure. Bcc, Resent-Bcc and Return-Path are gone from the header; envelope and header are rewritten by one policy
+//! ([`shared::message::rewrite`]); Date, Message-ID, From, To and Received are there.
+//! Failures: [`RewriteError`] (a bad address, a loop of aliases), [`TooManyHops`].
+//! RFC 5322 §3.6, RFC 5321 §6.3.
+
+use shared::{
+    address::{Sender, list},
+    clock::Timestamp,
+    envelope::{Content, Envelope, Notify, Ret},
+    limits,
+    message::{
+        Header,
+        complete::{self, Facts},
+        rewrite::{self, Caller, Change, RewriteError, Rules, Typed},
+        trace::{self, Received},
+    },
+};
+
+/// A message as it was submitted.
+#[derive(Clone, Debug)]
+pub struct Submitted<'a> {
+    pub caller: &'a Caller,
+    pub uid: u32,
+    /// Queue id, or what stands for it.
+    pub id: &'a str,
+    pub now: Timestamp,
+    /// `None`: the caller; `Some("")`: the null sender.
+    pub sender: Option<String>,
+    pub recipients: Vec<Wanted>,
+    pub ret: Option<Ret>,
+    pub envid: Option<String>,
+    pub content: Content,
+}
+
+/// One recipient as typed, with its DSN wishes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// An address, or a name without a domain.
+    pub text: String,
+    pub notify: Notify,
+    pub orcpt: Option<String>,
+}
+
+/// What becomes of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prepared {
+    pub envelope: Envelope,
+    pub header: Header,
+    /// For `explain` and the log.
+    pub changes: Vec<Change>,
+}
+
+/// Why a message cannot go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PrepareError {
+    Rewrite(RewriteError),
+    /// It went round in a circle.
+    Hops,
+}
+
+impl std::fmt::Display for PrepareError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rewrite(
+                RewriteError::Sender(what)
+                | RewriteError::Recipient(what)
+                | RewriteError::Alias(what),
+            ) => f.write_str(what),
+            Self::Hops => write!(f, "mail loop: more than {} Received fields", limits::HOPS),
+        }
+    }
+}
+
+/// Rewrites and completes.
+pub fn prepare(
+    submitted: &Submitted<'_>,
+    mut header: Header,
+    rules: &Rules,
+) -> Result<Prepared, PrepareError> {
+    if trace::hops(&header) > limits::HOPS {
+        return Err(PrepareError::Hops);
+    }
+    for private in ["Bcc", "Resent-Bcc", "Return-Path"] {
+        header.remove(private);
+    }
+    let typed = Typed {
+        sender: submitted.sender.clone(),
+        recipients: submitted
+            .recipients
+            .iter()
+            .map(|wanted| wanted.text.clone())
+            .collect(),
+    };
+    let (mut envelope, changes) = rewrite::rewrite(&typed, &mut header, submitted.caller, rules)
+        .map_err(PrepareError::Rewrite)?;
+    envelope.uid = Some(submitted.uid);
+    envelope.origin = format!("uid {} ({})", submitted.uid, submitted.caller.user);
+    envelope.content = submitted.content;
+    envelope.ret = submitted.ret;
+    envelope.envid.clone_from(&submitted.envid);
+    restore_wishes(&mut envelope, &submitted.recipients);
+    complete_header(&mut header, submitted, &envelope, rules);
+    Ok(Prepared {
+        envelope,
+        header,
+        changes,
+    })
+}
+
+/// Rewriting knows addresses only; the DSN wishes follow them here, aliases included.
+fn restore_wishes(envelope: &mut Envelope, wanted: &[Wanted]) {
+    for recipient in &mut envelope.recipients {
+        let before = recipient.original.as_ref().unwrap_or(&recipient.address);
+        let found = wanted.iter().find(|wanted| {
+            wanted.text.eq_ignore_ascii_case(before.as_str())
+                || wanted.text.eq_ignore_ascii_case(before.local_part())
+        });
+        if let Some(wanted) = found {
+            recipient.notify = wanted.notify;
+            recipient.orcpt.clone_from(&wanted.orcpt);
+        }
+    }
+}
+
+fn complete_header(
+    header: &mut Header,
+    submitted: &Submitted<'_>,
+    envelope: &Envelope,
+    rules: &Rules,
+) {
+    let from = from_field(submitted, &envelope.sender, rules);
+    complete::complete(
+        header,
+        &Facts {
+            now: submitted.now,
+            hostname: &rules.hostname,
+            id: submitted.id,
+            from: &from,
+            content: submitted.content,
+        },
+    );
+    let for_ = match envelope.recipients.as_slice() {
+        [one] => Some(one.address.to_string()),
+        _ => None,
+    };
+    let user = format!("({}, uid {})", submitted.caller.user, submitted.uid);
+    header.prepend(trace::received(&Received {
+        from: &user,
+        by: &rules.hostname,
+        with: "local",
+        id: submitted.id,
+        for_: for_.as_deref(),
+        date: &submitted.now.rfc5322(),
+        tls: None,
+    }));
+}
+
+/// `Full Name <user@domain>` for a message without `From`: the sender, and for the null sender the caller.
+fn from_field(submitted: &Submitted<'_>, sender: &Sender, rules: &Rules) -> String {
+    let caller = || {
+        let typed = Typed {
+            sender: None,
+            recipients: Vec::new(),
+        };
+        let rewritten = rewrite::rewrite(&typed, &mut Header::default(), submitted.caller, rules);
+        rewritten
+            .ok()
+            .and_then(|(envelope, _)| envelope.sender.address().cloned())
+    };
+    let address = sender.address().cloned().or_else(caller);
+    let address = address.map_or_else(
+        || format!("MAILER-DAEMON@{}", rules.hostname),
+        |address| address.to_string(),
+    );
+    match list::display_name(&submitted.caller.full_name) {
+        name if name.is_empty() => address,
+        name => format!("{name} <{address}>"),
+    }
+}

@@ -1,0 +1,132 @@
+//! Submission over the agent's socket.
+//!
+//! Contract: an agent that does not answer costs at most two seconds; once the message has gone out, the answer is waited for,
+//! because only it tells whether the agent has the mail. The message is neither completed nor rewritten here.
+
+use std::{path::Path, time::Duration};
+
+use shared::{
+    address::{Sender, list::Target, quote_local},
+    envelope::{Envelope, Recipient},
+    net::{Connection, Target as Place},
+    outcome::{Failure, Outcome, Stage},
+    smtp::{
+        capability::Capabilities,
+        client::{Protocol, Security, Settings, Timeouts, Transaction},
+    },
+};
+
+use super::run::Ready;
+use crate::plan::Origin;
+
+/// An agent that is alive answers in milliseconds.
+const ANSWER: Duration = Duration::from_secs(2);
+/// The answer to the message: a slow disk syncs.
+const COMMIT: Duration = Duration::from_secs(120);
+
+/// What the agent did.
+#[derive(Debug)]
+pub enum Answer {
+    /// One outcome for each recipient, in the order of [`Ready::names`].
+    Outcomes(Vec<Outcome>),
+    /// It certainly does not have the message, for this reason: somebody else may be tried.
+    NotTaken(Failure),
+}
+
+/// Hands the message over.
+pub fn send(socket: &Path, ready: &Ready) -> Answer {
+    let settings = Settings {
+        helo: "localhost".to_owned(),
+        protocol: Protocol::Smtp,
+        security: Security::None,
+        timeouts: Timeouts {
+            reply: ANSWER,
+            data: ANSWER,
+            piece: ANSWER,
+            message: COMMIT,
+        },
+        known: Some(offered()),
+    };
+    let mut connection = match Connection::open(&Place::Unix(socket), &settings, ANSWER) {
+        Ok(connection) => connection,
+        Err(failure) => return Answer::NotTaken(failure),
+    };
+    let outcomes = match ready.message.reader() {
+        Ok(mut content) => connection.send(transaction(ready), &mut content),
+        Err(error) => return Answer::NotTaken(super::run::unreadable(&error)),
+    };
+    connection.quit();
+    match surely_not_taken(&outcomes) {
+        Some(failure) => Answer::NotTaken(failure.clone()),
+        None => Answer::Outcomes(outcomes),
+    }
+}
+
+/// What our agent offers: known, so that nothing waits for its greeting.
+fn offered() -> Capabilities {
+    Capabilities {
+        pipelining: true,
+        size: Some(0),
+        eight_bit_mime: true,
+        smtputf8: true,
+        enhanced_status_codes: true,
+        dsn: true,
+        xcaller: true,
+        ..Capabilities::default()
+    }
+}
+
+/// All recipients deferred, and either before the message went out or by a reply.
+fn surely_not_taken(outcomes: &[Outcome]) -> Option<&Failure> {
+    let not_taken = |outcome: &Outcome| match outcome {
+        Outcome::Deferred(failure) => failure.reply.is_some() || failure.stage != Stage::Message,
+        Outcome::Delivered(_) | Outcome::Failed(_) => false,
+    };
+    match outcomes.first() {
+        Some(Outcome::Deferred(first)) if outcomes.iter().all(not_taken) => Some(first),
+        _ => None,
+    }
+}
+
+fn transaction(ready: &Ready) -> Transaction {
+    let mut transaction = Transaction {
+        envelope: Envelope {
+            content: ready.message.content,
+            ret: ready.submission.ret,
+            envid: ready.submission.envid.clone(),
+            ..Envelope::default()
+        },
+        size: ready.message.size(),
+        xcaller: None,
+        unqualified_sender: None,
+        unqualified: Vec::new(),
+    };
+    match &ready.submission.sender {
+        Origin::Caller => transaction.xcaller = Some(ready.submission.full_name.clone()),
+        Origin::Null => {}
+        Origin::Given(sender) => {
+            transaction.xcaller = ready.submission.full_name.clone().map(Some);
+            match sender {
+                Target::Address(address) => {
+                    transaction.envelope.sender = Sender::Address(address.clone())
+                }
+                Target::Local(name) => transaction.unqualified_sender = Some(quote_local(name)),
+            }
+        }
+    }
+    for target in &ready.recipients {
+        match target {
+            Target::Address(address) => {
+                let recipient = Recipient {
+                    notify: ready.submission.notify,
+                    ..Recipient::from(address.clone())
+                };
+                transaction.envelope.recipients.push(recipient);
+            }
+            Target::Local(name) => transaction
+                .unqualified
+                .push((quote_local(name), ready.submission.notify)),
+        }
+    }
+    transaction
+}

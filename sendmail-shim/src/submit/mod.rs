@@ -1,0 +1,15 @@
+//! The message handed over: to the agent, or where none answers to the relayhost itself.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`run`] | the whole way from standard input to the exit status |
+//! | [`agent`] | over the agent's socket |
+//! | [`direct`] | to the relayhost, without a queue |
+//! | [`report`] | outcomes as exit status and lines for standard error; pure |
+//! | [`stdio`] | `-bs`: standard input and output joined to the agent's socket |
+
+pub mod agent;
+pub mod direct;
+pub mod report;
+pub mod run;
+pub mod stdio;
