@@ -152,6 +152,10 @@ fn read(bytes: &[u8], element: &[Token], mailbox: Range<usize>) -> Result<Entry,
         return Err(AddressError::Empty);
     };
     let range = first.range.start..last.range.end;
+    // A name may be in any old encoding; an address is not guessed.
+    if std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default()).is_err() {
+        return Err(AddressError::LocalPart);
+    }
     Ok(Entry {
         target: target(bytes, spec)?,
         name: name(bytes, phrase),
@@ -243,16 +247,14 @@ fn bare(local: &str) -> Result<Target, AddressError> {
     Ok(Target::Local(local.to_owned()))
 }
 
-/// A display name as it may stand before `<`: atoms as they are, anything else quoted; controls become blanks.
+/// A display name as it may stand before `<`: one plain word as it is, anything else quoted; controls become blanks.
 pub fn display_name(name: &str) -> String {
     let clean: String = name
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let words = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-    let plain = words
-        .split(' ')
-        .all(|word| is_dot_string(word) && !word.contains('.'));
+    let plain = is_dot_string(&words) && !words.contains('.');
     if plain || words.is_empty() {
         words
     } else {

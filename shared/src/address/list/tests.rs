@@ -77,8 +77,16 @@ fn a_malformed_element_is_quoted_and_its_neighbours_are_kept() {
 }
 
 #[test]
+fn an_old_encoding_is_read_in_a_name_and_refused_in_an_address() {
+    let list = parse(b"J\xfcrgen <j@x>, j\xfc@x");
+    assert_eq!(list.entries[0].name.as_deref(), Some("Jürgen"));
+    assert_eq!(list.problems[0].text, "jü@x");
+}
+
+#[test]
 fn a_display_name_can_always_be_read_back() {
-    assert_eq!(display_name("Cron Daemon"), "Cron Daemon");
+    assert_eq!(display_name("Cron Daemon"), "\"Cron Daemon\"");
+    assert_eq!(display_name("root"), "root");
     assert_eq!(
         display_name("root (Cron)\r\nBcc: x"),
         "\"root (Cron) Bcc: x\""

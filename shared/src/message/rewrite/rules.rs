@@ -1,0 +1,154 @@
+//! What rewriting works with, and its one entry.
+
+use std::fmt;
+
+use crate::{
+    address::{Address, Sender},
+    envelope::{Content, Envelope},
+    maps::Table,
+    message::{
+        Header,
+        rewrite::{fields, recipient, sender},
+    },
+};
+
+/// Which user submitted; from the socket's credentials, never from the environment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// Login name, or `uid-61234` where there is none.
+    pub user: String,
+    /// GECOS full name, may be empty.
+    pub full_name: String,
+}
+
+/// The rules, from the configuration.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// FQDN of this machine.
+    pub hostname: String,
+    /// Appended to unqualified senders (and to recipients that neither alias nor admin catches).
+    pub domain: String,
+    /// Where unqualified recipients go that no alias names.
+    pub admin: Option<Address>,
+    /// Senders: local account → address; chains are followed.
+    pub revaliases: Table,
+    /// Recipients: local account → addresses; chains and lists.
+    pub aliases: Table,
+    /// Whether a `From:` given by the program is kept.
+    pub from_override: bool,
+}
+
+impl Rules {
+    /// A domain that means this machine and nothing else.
+    pub(super) fn is_localhost(domain: &str) -> bool {
+        ["localhost", "localhost.localdomain"]
+            .iter()
+            .any(|name| domain.eq_ignore_ascii_case(name))
+    }
+
+    /// A domain whose mailboxes are this machine's accounts.
+    pub(super) fn is_this_host(&self, domain: &str) -> bool {
+        let own = domain.eq_ignore_ascii_case(&self.hostname)
+            && !domain.eq_ignore_ascii_case(&self.domain);
+        own || Self::is_localhost(domain)
+    }
+
+    /// A domain that we write behind our own senders.
+    pub(super) fn is_ours(&self, domain: &str) -> bool {
+        self.is_this_host(domain) || domain.eq_ignore_ascii_case(&self.domain)
+    }
+}
+
+/// One change, for `explain` and the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// `envelope sender`, `envelope recipient`, or a field's name.
+    pub what: String,
+    /// Before.
+    pub before: String,
+    /// After.
+    pub after: String,
+    /// `FILE:LINE` or the setting that caused it.
+    pub because: String,
+}
+
+/// The envelope as typed: unqualified names allowed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Typed {
+    /// `None`: the caller; `Some("")`: null sender.
+    pub sender: Option<String>,
+    /// As typed.
+    pub recipients: Vec<String>,
+}
+
+/// Why an envelope cannot be made. The text quotes what is wrong and says why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RewriteError {
+    /// The sender is no address.
+    Sender(String),
+    /// A recipient is no address, or there are too many.
+    Recipient(String),
+    /// An alias leads nowhere, and there is no `admin` to take its mail.
+    Alias(String),
+}
+
+impl fmt::Display for RewriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sender(text) => write!(f, "bad sender {text}"),
+            Self::Recipient(text) => write!(f, "bad recipient {text}"),
+            Self::Alias(text) => write!(f, "bad alias {text}"),
+        }
+    }
+}
+impl std::error::Error for RewriteError {}
+
+/// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`, `Resent-*`. Pure.
+///
+/// The envelope has sender and recipients, and `content.utf8` if one of them is not ASCII; the rest is the caller's to fill in.
+pub fn rewrite(
+    typed: &Typed,
+    header: &mut Header,
+    caller: &Caller,
+    rules: &Rules,
+) -> Result<(Envelope, Vec<Change>), RewriteError> {
+    let mut changes = Vec::new();
+    let sender = sender::envelope(typed.sender.as_deref(), caller, rules, &mut changes)?;
+    let recipients = recipient::envelope(&typed.recipients, rules, &mut changes)?;
+    fields::rewrite(header, caller, rules, &mut changes)?;
+    let ascii = sender.address().is_none_or(Address::is_ascii)
+        && recipients
+            .iter()
+            .all(|recipient| recipient.address.is_ascii());
+    let content = Content {
+        eight_bit: false,
+        utf8: !ascii,
+    };
+    Ok((
+        Envelope {
+            sender,
+            recipients,
+            content,
+            ..Envelope::default()
+        },
+        changes,
+    ))
+}
+
+/// Notes a change of the envelope sender from what the program gave.
+pub(super) fn note_sender(
+    before: &str,
+    sender: &Sender,
+    because: String,
+    changes: &mut Vec<Change>,
+) {
+    let after = sender.to_string();
+    if before != after {
+        changes.push(Change {
+            what: "envelope sender".into(),
+            before: before.into(),
+            after,
+            because,
+        });
+    }
+}

@@ -1,0 +1,341 @@
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    address::{Address, Sender},
+    envelope::Envelope,
+    maps::Table,
+    message::Header,
+};
+
+const ROLES: &str = "\
+mailer-daemon: admins\npostmaster: admins\nnobody: admins\nhostmaster: admins\ndnsmaster: admins\nusenet: admins\n\
+news: admins\nwebmaster: admins\nwww: admins\nftp: admins\nabuse: admins\nnoc: admins\nsecurity: admins\nroot: admins\n\
+listmaster: admins\nadmins: admins@example.org\n";
+
+fn rules(revaliases: &str, aliases: &str) -> Rules {
+    Rules {
+        hostname: "vm1.example.org".into(),
+        domain: "example.org".into(),
+        admin: None,
+        revaliases: Table::revaliases(PathBuf::from("revaliases"), revaliases).0,
+        aliases: Table::aliases(PathBuf::from("aliases"), aliases).0,
+        from_override: false,
+    }
+}
+
+fn caller(user: &str) -> Caller {
+    Caller {
+        user: user.into(),
+        full_name: String::new(),
+    }
+}
+
+fn run(
+    rules: &Rules,
+    user: &str,
+    sender: Option<&str>,
+    to: &[&str],
+    header: &str,
+) -> (Envelope, String, Vec<Change>) {
+    let typed = Typed {
+        sender: sender.map(Into::into),
+        recipients: to.iter().map(|&to| to.into()).collect(),
+    };
+    let mut header = Header::parse(header.as_bytes());
+    let (envelope, changes) = rewrite(&typed, &mut header, &caller(user), rules).unwrap();
+    (
+        envelope,
+        String::from_utf8(header.to_bytes()).unwrap(),
+        changes,
+    )
+}
+
+fn recipients(rules: &Rules, to: &[&str]) -> Vec<String> {
+    let (envelope, _, _) = run(rules, "root", None, to, "");
+    envelope
+        .recipients
+        .iter()
+        .map(|recipient| recipient.address.to_string())
+        .collect()
+}
+
+fn header(rules: &Rules, user: &str, fields: &str) -> String {
+    run(rules, user, None, &["a@x"], fields).1
+}
+
+/// Row A2.
+#[test]
+fn from_always_becomes_the_administrators_one_address_through_the_chain() {
+    let rules = rules(ROLES, "");
+    let (envelope, text, changes) = run(
+        &rules,
+        "root",
+        None,
+        &["a@x"],
+        "From: root (Cron Daemon)\r\nSubject: s\r\n",
+    );
+    assert_eq!(envelope.sender.to_string(), "admins@example.org");
+    assert_eq!(
+        text,
+        "From: \"Cron Daemon\" <admins@example.org>\r\nSubject: s\r\n"
+    );
+    assert_eq!(changes[0].because, "revaliases:14");
+    for (user, from, expected) in [
+        (
+            "root",
+            "From: \"(Cron Daemon)\" <root>\r\n",
+            "From: \"(Cron Daemon)\" <admins@example.org>\r\n",
+        ),
+        (
+            "root",
+            "From: Zabbix\r\n <zabbix@elsewhere.example>\r\n",
+            "From: Zabbix\r\n <admins@example.org>\r\n",
+        ),
+        ("root", "From: backup\r\n", "From: admins@example.org\r\n"),
+        (
+            "www",
+            "From: WWW@Example.ORG\r\n",
+            "From: admins@example.org\r\n",
+        ),
+        (
+            "uid-61234",
+            "From: root@vm1.example.org\r\n",
+            "From: admins@example.org\r\n",
+        ),
+        (
+            "uid-61234",
+            "From: app\r\n",
+            "From: uid-61234@example.org\r\n",
+        ),
+        (
+            "root",
+            "From: no address at all\r\n",
+            "From: admins@example.org\r\n",
+        ),
+        (
+            "root",
+            "from: Admins <ADMINS@example.org>\r\n",
+            "from: Admins <ADMINS@example.org>\r\n",
+        ),
+    ] {
+        assert_eq!(header(&rules, user, from), expected, "{user} {from}");
+    }
+}
+
+/// Row A1.
+#[test]
+fn names_without_a_domain_get_the_domain_in_envelope_and_header() {
+    let rules = rules("", "");
+    let (envelope, text, _) = run(
+        &rules,
+        "backup",
+        None,
+        &["root", "Bob <bob@elsewhere.example>"],
+        "From: backup\r\nReply-To: x, y@z\r\nTo: root (the boss), \"A, B\" <bob@elsewhere.example>\r\nCC: g: c,\r\n d@y;\r\nX-To: root\r\n",
+    );
+    assert_eq!(envelope.sender.to_string(), "backup@example.org");
+    let to: Vec<&str> = envelope
+        .recipients
+        .iter()
+        .map(|r| r.address.as_str())
+        .collect();
+    assert_eq!(to, ["root@example.org", "bob@elsewhere.example"]);
+    assert_eq!(
+        envelope.recipients[0].original,
+        Some(Address::parse("root@vm1.example.org").unwrap())
+    );
+    assert_eq!(
+        text,
+        "From: backup@example.org\r\nReply-To: x@example.org, y@z\r\nTo: \"the boss\" <root@example.org>, \"A, B\" <bob@elsewhere.example>\r\nCC: g: c@example.org,\r\n d@y;\r\nX-To: root\r\n"
+    );
+}
+
+#[test]
+fn from_override_keeps_a_programs_from_and_still_qualifies_it() {
+    let rules = Rules {
+        from_override: true,
+        ..rules(ROLES, "")
+    };
+    let kept = "From: Shop <shop@elsewhere.example>\r\n";
+    assert_eq!(header(&rules, "www", kept), kept);
+    assert_eq!(
+        header(&rules, "www", "From: backup\r\n"),
+        "From: backup@example.org\r\n"
+    );
+    assert_eq!(
+        header(&rules, "www", "From: root@localhost\r\n"),
+        "From: admins@example.org\r\n"
+    );
+    assert_eq!(
+        header(&rules, "www", "Sender: www\r\n"),
+        "Sender: admins@example.org\r\n"
+    );
+}
+
+#[test]
+fn every_form_of_the_envelope_sender_is_understood() {
+    let rules = rules("www-data:web@example.org\n", "");
+    let sender = |typed| run(&rules, "root", typed, &["a@x"], "").0.sender;
+    assert_eq!(sender(Some("<>")), Sender::Null);
+    assert_eq!(sender(Some("")), Sender::Null);
+    for (typed, expected) in [
+        (None, "root@example.org"),
+        (Some("www-data"), "web@example.org"),
+        (Some("<a@b>"), "a@b"),
+        (Some("Name <a@b>"), "a@b"),
+        (Some("www-data@vm1.example.org"), "web@example.org"),
+        (Some("bob@example.org"), "bob@example.org"),
+        (Some("x@localhost"), "x@example.org"),
+    ] {
+        assert_eq!(sender(typed).to_string(), expected, "{typed:?}");
+    }
+    for bad in ["a@b, c@d", "a b", "@", "a@b\r\nRCPT TO:<c@d>", "a@"] {
+        let typed = Typed {
+            sender: Some(bad.into()),
+            recipients: vec!["a@x".into()],
+        };
+        let result = rewrite(&typed, &mut Header::default(), &caller("root"), &rules);
+        assert!(
+            matches!(result, Err(RewriteError::Sender(_))),
+            "{bad}: {result:?}"
+        );
+    }
+}
+
+/// Rows B9, B18, D2.
+#[test]
+fn recipients_go_through_aliases_then_to_the_administrator_then_to_the_domain() {
+    let aliases = "mailer-daemon: postmaster\npostmaster: root\nroot: list@example.net, second\nsecurity: sec@example.net\n";
+    let mut rules = rules("", aliases);
+    assert_eq!(
+        recipients(&rules, &["mailer-daemon"]),
+        ["list@example.net", "second@example.org"]
+    );
+    assert_eq!(
+        recipients(&rules, &["ROOT@localhost", "security@vm1.example.org"]).len(),
+        3
+    );
+    assert_eq!(
+        recipients(&rules, &["pi", "pi@example.org", "PI@EXAMPLE.ORG"]),
+        ["pi@example.org"]
+    );
+    assert_eq!(
+        recipients(&rules, &["bob@vm1.example.org"]),
+        ["bob@vm1.example.org"]
+    );
+    rules.admin = Some(Address::parse("admins@example.org").unwrap());
+    assert_eq!(
+        recipients(&rules, &["pi", "root"]),
+        ["admins@example.org", "list@example.net"]
+    );
+    assert_eq!(
+        recipients(&rules, &["bob@vm1.example.org", "root@example.org"]),
+        ["admins@example.org", "root@example.org"]
+    );
+    let (_, _, changes) = run(&rules, "root", None, &["postmaster"], "");
+    assert!(changes.iter().any(|c| c.before == "postmaster"
+        && c.after == "list@example.net"
+        && c.because == "aliases:2"));
+}
+
+#[test]
+fn an_alias_that_cannot_be_mailed_to_loses_no_mail() {
+    let mut rules = rules(
+        "",
+        "prog: \"|/bin/cat\"\nboth: /var/mail/x, a@x\nloop: pool\npool: loop\n",
+    );
+    assert_eq!(recipients(&rules, &["both"]), ["a@x"]);
+    for (name, place) in [
+        ("prog", "aliases:1: `prog`: `|/bin/cat` cannot"),
+        ("loop", "aliases:3: `loop`: the alias comes back"),
+    ] {
+        let typed = Typed {
+            sender: None,
+            recipients: vec![name.into()],
+        };
+        let error = rewrite(&typed, &mut Header::default(), &caller("root"), &rules).unwrap_err();
+        assert!(error.to_string().contains(place), "{error}");
+    }
+    rules.admin = Some(Address::parse("admins@example.org").unwrap());
+    assert_eq!(
+        recipients(&rules, &["prog", "loop"]),
+        ["admins@example.org"]
+    );
+}
+
+#[test]
+fn a_malformed_recipient_is_quoted_in_the_error() {
+    for bad in ["a b@x", "", "x@", ",", "a@x\nb"] {
+        let typed = Typed {
+            sender: None,
+            recipients: vec!["good@x".into(), bad.into()],
+        };
+        let error = rewrite(
+            &typed,
+            &mut Header::default(),
+            &caller("root"),
+            &rules("", ""),
+        )
+        .unwrap_err();
+        assert!(
+            matches!(error, RewriteError::Recipient(_)),
+            "{bad:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_revalias_that_comes_back_to_itself_does_not_stop_mail() {
+    let rules = rules("a: b\nb: c\nc: a\n", "");
+    let (envelope, _, changes) = run(&rules, "a", None, &["x@y"], "");
+    assert_eq!(envelope.sender.to_string(), "a@example.org");
+    assert!(
+        changes[0]
+            .because
+            .contains("revaliases:1: the alias comes back to itself"),
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn utf8_in_an_address_is_told() {
+    let rules = rules("", "");
+    assert!(run(&rules, "root", None, &["jürgen@x"], "").0.content.utf8);
+    assert!(!run(&rules, "root", None, &["a@x"], "").0.content.utf8);
+    assert_eq!(
+        default_from(
+            &Caller {
+                full_name: "Root, \"the\" boss".into(),
+                ..caller("root")
+            },
+            &rules
+        )
+        .unwrap(),
+        "\"Root, \\\"the\\\" boss\" <root@example.org>"
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_typed_fields_without_addresses_stay_and_recipients_are_the_declared_ones(
+        from in "[a-c@<>(),;:.\"\\\\ ]{0,20}", to in prop::collection::vec("[a-c]{1,2}(@[xy])?", 1..6), sender in "[a-c@<>]{0,6}",
+    ) {
+        let rules = rules("a: b\nb:q@example.org\n", "a: b, c@x\n");
+        let typed = Typed { sender: Some(sender), recipients: to.clone() };
+        let text = format!("X-A: {from}\r\nFrom: {from}\r\nSubject: {from}\r\n");
+        let mut header = Header::parse(text.as_bytes());
+        if let Ok((envelope, _)) = rewrite(&typed, &mut header, &caller("root"), &rules) {
+            prop_assert_eq!(header.fields().len(), 3);
+            let subject = format!("Subject: {from}\r\n");
+            prop_assert_eq!(header.fields()[2].raw(), subject.as_bytes());
+            for recipient in envelope.recipients {
+                let address = recipient.address.as_str();
+                let declared = to.iter().any(|to| to == address || (!to.contains('@') && format!("{to}@example.org") == address));
+                prop_assert!(declared || (to.contains(&"a".into()) && ["b@example.org", "c@x"].contains(&address)), "{}", address);
+            }
+        }
+    }
+}
