@@ -202,15 +202,20 @@ fn settings(setup: &Setup, protocol: Protocol, security: Security) -> Settings {
     }
 }
 
-/// Whether a kept connection had ended before it took anything of the message.
+/// Whether a kept connection had ended before it took anything of the message: lost, or told with 421 that it was idle for too long.
 fn is_stale(outcome: &Outcome) -> bool {
-    matches!(
-        outcome,
+    match outcome {
         Outcome::Deferred(Failure {
-            blame: Blame::Network,
             stage: Stage::Mail,
             reply: None,
+            blame,
             ..
-        })
-    )
+        }) => *blame == Blame::Network,
+        Outcome::Deferred(Failure {
+            stage: Stage::Mail,
+            reply: Some(code),
+            ..
+        }) => code.value() == 421,
+        _ => false,
+    }
 }

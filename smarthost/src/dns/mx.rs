@@ -81,3 +81,84 @@ fn classify(found: Vec<Mx>) -> Answer {
         _ => Answer::Found(found.into_iter().filter(|mx| !is_root(mx)).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        base::{Message, MessageBuilder, name::Name},
+        resolv::stub::conf::{ResolvConf, ServerConf, Transport},
+    };
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A name server that knows four domains.
+    async fn name_server() -> Resolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut conf = ResolvConf::new();
+        conf.servers.push(ServerConf::new(
+            socket.local_addr().unwrap(),
+            Transport::UdpTcp,
+        ));
+        conf.finalize();
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            loop {
+                let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+                let reply = reply(&Message::from_octets(&buffer[..length]).unwrap());
+                socket.send_to(&reply, client).await.unwrap();
+            }
+        });
+        Resolver {
+            stub: StubResolver::from_conf(conf),
+        }
+    }
+
+    fn reply(query: &Message<&[u8]>) -> Vec<u8> {
+        let question = query.sole_question().unwrap();
+        let (rcode, exchangers): (Rcode, &[(u16, &str)]) =
+            match question.qname().to_string().as_str() {
+                "two.example" => (
+                    Rcode::NOERROR,
+                    &[(20, "b.two.example"), (10, "a.two.example")],
+                ),
+                "null.example" => (Rcode::NOERROR, &[(0, ".")]),
+                "none.example" => (Rcode::NOERROR, &[]),
+                "broken.example" => (Rcode::SERVFAIL, &[]),
+                _ => (Rcode::NXDOMAIN, &[]),
+            };
+        let mut answer = MessageBuilder::new_vec()
+            .start_answer(query, rcode)
+            .unwrap();
+        for (preference, host) in exchangers {
+            let host: Name<Vec<u8>> = host.parse().unwrap();
+            answer
+                .push((question.qname(), 60, MxData::new(*preference, host)))
+                .unwrap();
+        }
+        answer.finish()
+    }
+
+    #[tokio::test]
+    async fn what_a_name_server_says_is_told_apart_and_a_fault_is_never_a_no() {
+        let resolver = name_server().await;
+        let mx = |preference, host: &str| Mx {
+            preference,
+            host: host.to_owned(),
+        };
+        let two = resolver.mx("two.example").await;
+        assert_eq!(
+            two,
+            Answer::Found(vec![mx(20, "b.two.example"), mx(10, "a.two.example")])
+        );
+        assert_eq!(resolver.mx("null.example").await, Answer::NullMx);
+        assert_eq!(resolver.mx("none.example").await, Answer::NoMx);
+        assert_eq!(resolver.mx("unknown.example").await, Answer::NoDomain);
+        for strange in ["broken.example", "a..b", &"x".repeat(300)] {
+            assert!(
+                matches!(resolver.mx(strange).await, Answer::Failed(_)),
+                "{strange}"
+            );
+        }
+    }
+}

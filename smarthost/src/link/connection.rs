@@ -27,6 +27,9 @@ use tokio_rustls::TlsConnector;
 
 use super::{Stream, dial};
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes held back to be written together.
 const FLUSH: usize = 64 * 1024;
 /// Replies are short.
