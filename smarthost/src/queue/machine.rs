@@ -1,177 +1,249 @@
-//! The machine's face: events in, actions out.
+//! The machine's face, and the order of what is due.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use shared::{
     clock::Timestamp,
-    outcome::{Failure, Outcome},
-    retry::Schedule,
     spool::{self, QueueId},
 };
 
-use crate::route::Destination;
+use crate::{
+    queue::{
+        Action, Delivery, Event, Settings,
+        lane::{Job, Lanes},
+        message::{Message, State},
+        random::Random,
+    },
+    route::Destination,
+};
 
-/// How the queue is run.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    pub schedule: Schedule,
-    /// Deliveries to one destination at most.
-    pub destination_concurrency: usize,
-    /// Deliveries altogether at most.
-    pub deliveries: usize,
-}
-
-/// A recipient and where it goes now, or why that is not known.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Routed {
-    /// Index in the envelope.
-    pub recipient: u32,
-    pub destination: Result<Arc<Destination>, Failure>,
-}
-
-/// A recipient that waits, as the spool gives it at start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Waiting {
-    pub recipient: u32,
-    /// `None`: at once.
-    pub until: Option<Timestamp>,
-}
-
-/// What the driver tells.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// A message was found in the spool at start; it is loaded when it is due.
-    Recovered {
-        id: QueueId,
-        arrival: Timestamp,
-        held: bool,
-        waiting: Vec<Waiting>,
-    },
-    /// A message was just accepted (all its recipients, routed: no load is needed).
-    Accepted {
-        id: QueueId,
-        arrival: Timestamp,
-        recipients: Vec<Routed>,
-    },
-    /// The answer to [`Action::Load`]: the recipients asked for, routed.
-    Loaded {
-        id: QueueId,
-        recipients: Vec<Routed>,
-    },
-    /// The spool could not read it: try later.
-    LoadFailed {
-        id: QueueId,
-        failure: Failure,
-    },
-    /// The spool does not know it (any more).
-    Gone {
-        id: QueueId,
-    },
-    /// A delivery has ended: one outcome for each of its recipients, in order.
-    Finished {
-        ticket: u64,
-        outcomes: Vec<Outcome>,
-    },
-    /// The bounce that [`Action::Bounce`] asked for is in the spool (or none is due: null sender, NOTIFY=NEVER).
-    Bounced {
-        id: QueueId,
-    },
-    /// The bounce could not be kept: ask again later.
-    BounceFailed {
-        id: QueueId,
-    },
-    /// Administrator: try everything now.
-    FlushAll,
-    /// Administrator: try this one now.
-    Flush {
-        id: QueueId,
-    },
-    /// Administrator: do not deliver until released.
-    Hold {
-        id: QueueId,
-    },
-    Release {
-        id: QueueId,
-    },
-    /// Administrator: delete (recipients in flight may still be delivered).
-    Remove {
-        id: QueueId,
-    },
-    /// The deadline has passed.
-    TimedOut,
-}
-
-/// One transaction to be made.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Delivery {
-    /// Names it in [`Event::Finished`].
-    pub ticket: u64,
-    pub id: QueueId,
-    /// Indexes in the envelope.
-    pub recipients: Vec<u32>,
-    pub destination: Arc<Destination>,
-}
-
-/// What the driver has to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// Read the envelope, route these recipients, say `Loaded`, `LoadFailed` or `Gone`.
-    Load { id: QueueId, recipients: Vec<u32> },
-    /// Deliver, say `Finished`.
-    Deliver(Delivery),
-    /// [`shared::spool::Spool::record`].
-    Record { id: QueueId, event: spool::Event },
-    /// Tell the sender ([`crate::bounce`]), then say `Bounced` or `BounceFailed`. `expired`: given up after the queue lifetime.
-    Bounce {
-        id: QueueId,
-        failed: Vec<(u32, Failure)>,
-        expired: bool,
-    },
-    /// A destination does not answer: nothing is tried there until then (log).
-    Suspended {
-        destination: Arc<Destination>,
-        until: Timestamp,
-        reason: Arc<str>,
-    },
-    /// No mail waits for this destination now: idle connections may be closed.
-    Drained(Arc<Destination>),
-    /// All recipients are settled: `ID: removed` (log).
-    Ended { id: QueueId },
-}
+/// Envelopes that are being read at once.
+const LOADS: usize = 32;
+/// Jobs from loads that wait in lanes: beyond it, what is due stays in the spool.
+const WINDOW: usize = 1000;
 
 /// The queue.
 #[derive(Debug)]
-pub struct Queue {}
+pub struct Queue {
+    pub(super) settings: Settings,
+    pub(super) random: Random,
+    pub(super) messages: HashMap<QueueId, Message>,
+    /// Messages with waiting recipients, that are not held, by when the first is due.
+    pub(super) due: BTreeSet<(Timestamp, QueueId)>,
+    pub(super) loading: HashSet<QueueId>,
+    pub(super) lanes: Lanes,
+    /// Jobs from loads in lanes.
+    pub(super) window: usize,
+    pub(super) flying: HashMap<u64, Flight>,
+    pub(super) tickets: u64,
+    pub(super) actions: VecDeque<Action>,
+}
+
+/// A delivery on its way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) id: QueueId,
+    pub(super) recipients: Vec<u32>,
+    pub(super) destination: Arc<Destination>,
+}
 
 impl Queue {
     /// `seed`: randomness for jitter.
-    pub fn new(_settings: Settings, _seed: u64) -> Self {
-        todo!()
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        Self {
+            settings,
+            random: Random::new(seed),
+            messages: HashMap::new(),
+            due: BTreeSet::new(),
+            loading: HashSet::new(),
+            lanes: Lanes::new(settings),
+            window: 0,
+            flying: HashMap::new(),
+            tickets: 0,
+            actions: VecDeque::new(),
+        }
     }
-    pub fn handle(&mut self, _event: Event, _now: Timestamp) {
-        todo!()
+
+    /// Takes one event. Events about messages that are not known are ignored.
+    pub fn handle(&mut self, event: Event, now: Timestamp) {
+        match event {
+            Event::Recovered {
+                id,
+                arrival,
+                held,
+                waiting,
+            } => self.recovered(id, arrival, held, &waiting),
+            Event::Accepted {
+                id,
+                arrival,
+                recipients,
+            } => self.accepted(id, arrival, recipients, now),
+            Event::Loaded { id, recipients } => self.loaded(id, recipients, now),
+            Event::LoadFailed { id, failure } => self.load_failed(id, failure, now),
+            Event::Gone { id } => self.gone(id),
+            Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),
+            Event::Bounced { id } => self.bounced(id),
+            Event::BounceFailed { id } => self.bounce_failed(id, now),
+            Event::FlushAll => self.flush_all(now),
+            Event::Flush { id } => self.flush(id, now),
+            Event::Hold { id } => self.hold(id, now),
+            Event::Release { id } => self.release(id),
+            Event::Remove { id } => self.remove(id),
+            Event::TimedOut => {}
+        }
+        self.load_due(now);
+        self.dispatch();
     }
+
     /// The next thing to do; drain until `None` after each event.
     pub fn next_action(&mut self) -> Option<Action> {
-        todo!()
+        self.actions.pop_front()
     }
+
     /// When to say `TimedOut` at the latest.
     pub fn deadline(&self) -> Option<Timestamp> {
-        todo!()
+        // While the window is full, the end of a load or of a delivery goes on with what is due.
+        if self.may_load() {
+            self.due.first().map(|(due, _)| *due)
+        } else {
+            None
+        }
     }
+
     /// Whether a delivery of this message is scheduled or in flight now (`*` in `mailq`).
-    pub fn is_active(&self, _id: QueueId) -> bool {
-        todo!()
+    pub fn is_active(&self, id: QueueId) -> bool {
+        let on_its_way = |state| matches!(state, State::Loading | State::Queued | State::Flying);
+        self.messages
+            .get(&id)
+            .is_some_and(|message| message.any(on_its_way))
     }
+
+    /// Whether it is known.
+    pub fn contains(&self, id: QueueId) -> bool {
+        self.messages.contains_key(&id)
+    }
+
+    /// All messages, in no order.
+    pub fn ids(&self) -> Vec<QueueId> {
+        self.messages.keys().copied().collect()
+    }
+
     /// Messages in the queue.
     pub fn len(&self) -> usize {
-        todo!()
+        self.messages.len()
     }
+
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.messages.is_empty()
     }
+
     /// Deliveries in flight.
     pub fn in_flight(&self) -> usize {
-        todo!()
+        self.flying.len()
+    }
+
+    fn may_load(&self) -> bool {
+        self.loading.len() < LOADS && self.window < WINDOW
+    }
+
+    /// Asks for the envelopes of what is due, oldest first.
+    fn load_due(&mut self, now: Timestamp) {
+        while self.may_load() {
+            let Some(&(due, id)) = self.due.first() else {
+                return;
+            };
+            if due > now {
+                return;
+            }
+            self.due.pop_first();
+            let Some(message) = self.messages.get_mut(&id) else {
+                continue;
+            };
+            message.due = None;
+            let recipients = message.shift(
+                |state| matches!(state, State::Waiting(at) if at <= now),
+                State::Loading,
+            );
+            self.loading.insert(id);
+            self.actions.push_back(Action::Load { id, recipients });
+        }
+    }
+
+    /// Starts deliveries as long as the limits allow, destinations in turns.
+    fn dispatch(&mut self) {
+        while self.flying.len() < self.settings.deliveries.max(1) {
+            let Some((destination, job)) = self.lanes.next() else {
+                return;
+            };
+            self.window -= usize::from(job.loaded);
+            let Some(message) = self
+                .messages
+                .get_mut(&job.id)
+                .filter(|m| m.epoch == job.epoch)
+            else {
+                if self.lanes.void(&destination) {
+                    self.actions.push_back(Action::Drained(destination));
+                }
+                continue;
+            };
+            message.set(&job.recipients, State::Flying);
+            self.tickets += 1;
+            let flight = Flight {
+                id: job.id,
+                recipients: job.recipients.clone(),
+                destination: Arc::clone(&destination),
+            };
+            self.flying.insert(self.tickets, flight);
+            let Job { id, recipients, .. } = job;
+            self.actions.push_back(Action::Deliver(Delivery {
+                ticket: self.tickets,
+                id,
+                recipients,
+                destination,
+            }));
+        }
+    }
+
+    /// After any change of a message: its place among what is due, its bounce, its end.
+    pub(super) fn settle(&mut self, id: QueueId) {
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        if let Some(due) = message.due.take() {
+            self.due.remove(&(due, id));
+        }
+        let on_its_way =
+            message.any(|state| matches!(state, State::Loading | State::Queued | State::Flying));
+        if message.removing && !on_its_way && message.bouncing.is_empty() {
+            if !message.recipients.is_empty() {
+                self.actions.push_back(Action::Record {
+                    id,
+                    event: spool::Event::Removed,
+                });
+            }
+            message.recipients.clear();
+        }
+        if message.recipients.is_empty() {
+            self.messages.remove(&id);
+            self.actions.push_back(Action::Ended { id });
+            return;
+        }
+        if !message.failed.is_empty() && !on_its_way && message.bouncing.is_empty() {
+            let failed = std::mem::take(&mut message.failed);
+            message.bouncing = failed.iter().map(|(recipient, _)| *recipient).collect();
+            let expired = std::mem::take(&mut message.expired);
+            self.actions.push_back(Action::Bounce {
+                id,
+                failed,
+                expired,
+            });
+        }
+        if !message.held && !message.removing && !self.loading.contains(&id) {
+            message.due = message.first_due();
+            self.due.extend(message.due.map(|due| (due, id)));
+        }
     }
 }
