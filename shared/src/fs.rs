@@ -1,27 +1,151 @@
-//! Files: the only place that creates durable ones.
+//! Files that last: the only place, beside the spool, that creates durable ones.
+//!
+//! Contract: when [`replace`] or [`create_directory`] has returned, content and name survive a power cut; a reader sees the
+//! old or the new content, never a part.
+//! Failures: `io::Error` of the step that failed; the old content is then untouched and no temporary file is left.
 
-use std::{io, path::Path};
+use std::{
+    ffi::OsString,
+    fs::{DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
 
-/// Writes a file so that after a crash either the old or the new content is there: temporary name in the same directory, fsync, rename,
-/// fsync of the directory.
-pub fn replace(_path: &Path, _content: &[u8], _mode: u32) -> io::Result<()> {
-    todo!()
+/// Writes a file so that after a crash either the old or the new content is there: temporary name in the same directory,
+/// fsync, rename, fsync of the directory. `mode` holds whatever the umask is.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = temporary_name(path)?;
+    let written = write_new(&temporary, content, mode).and_then(|()| rename(&temporary, path));
+    if written.is_err() {
+        // It may not even exist; the error that counts is the first.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written?;
+    sync_directory(parent(path))
 }
+
+fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rule points here: callers sync the directory"
+)]
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}
+
+fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let random = getrandom::u64().map_err(io::Error::other)?;
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{random:016x}.new"));
+    Ok(path.with_file_name(temporary))
+}
+
+/// The directory that holds `path`; `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// fsync of a directory, so that names in it last.
-pub fn sync_directory(_path: &Path) -> io::Result<()> {
-    todo!()
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
-/// Creates a directory (and its parents) with a mode, if it is not there.
-pub fn create_directory(_path: &Path, _mode: u32) -> io::Result<()> {
-    todo!()
+
+/// Creates a directory (and its parents) with a mode, if it is not there; one that is there keeps its mode.
+pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = parent(path);
+    if !parent.is_dir() {
+        create_directory(parent, mode)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_directory(parent),
+    }
 }
+
 /// Bytes and inodes free for us where `path` lies.
-pub fn room(_path: &Path) -> io::Result<Room> {
-    todo!()
+pub fn room(path: &Path) -> io::Result<Room> {
+    let free = rustix::fs::statvfs(path)?;
+    // Some file systems (btrfs) do not count inodes and say zero of zero.
+    let inodes = if free.f_files == 0 {
+        u64::MAX
+    } else {
+        free.f_favail
+    };
+    Ok(Room {
+        bytes: free.f_bavail.saturating_mul(free.f_frsize),
+        inodes,
+    })
 }
+
 /// Free space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Room {
     pub bytes: u64,
     pub inodes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_a_file_sets_content_and_mode_and_leaves_nothing_else_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        for (content, mode) in [("one", 0o644), ("two", 0o600)] {
+            replace(&path, content.as_bytes(), mode).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                mode
+            );
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays_as_it_is_with_no_temporary_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("occupied");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::create_dir(path.join("inside")).unwrap();
+        assert!(replace(&path, b"x", 0o600).is_err());
+        assert!(path.join("inside").is_dir());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn directories_are_made_with_their_parents_and_making_them_again_is_no_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b/c");
+        create_directory(&path, 0o700).unwrap();
+        create_directory(&path, 0o755).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        assert!(room(&path).unwrap().bytes > 0);
+    }
 }

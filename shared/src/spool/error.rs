@@ -1,0 +1,82 @@
+//! Why the spool did not take or give something.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+/// Why the spool did not take or give something.
+#[derive(Debug)]
+pub enum SpoolError {
+    /// Answer 452: path, bytes free.
+    Full { path: PathBuf, free: u64 },
+    /// An operation failed. Nothing that was promised is touched by it.
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        error: io::Error,
+    },
+    /// Another process has it open.
+    Locked(PathBuf),
+    /// It was closed.
+    Stopped,
+}
+
+impl SpoolError {
+    /// For `map_err`: what was being done, and to what.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Io { doing, path, error }
+    }
+
+    /// The same error once more: one failed commit has many waiters, and `io::Error` cannot be cloned.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Full { path, free } => Self::Full {
+                path: path.clone(),
+                free: *free,
+            },
+            Self::Io { doing, path, error } => {
+                let error = error
+                    .raw_os_error()
+                    .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+                Self::Io {
+                    doing,
+                    path: path.clone(),
+                    error,
+                }
+            }
+            Self::Locked(path) => Self::Locked(path.clone()),
+            Self::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl fmt::Display for SpoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { path, free } => write!(
+                f,
+                "spool {}: no room for new mail ({} MiB free); free space on its file system or lower `minimum_free`",
+                path.display(),
+                free / (1024 * 1024)
+            ),
+            Self::Io { doing, path, error } => write!(f, "{doing} {}: {error}", path.display()),
+            Self::Locked(path) => write!(
+                f,
+                "spool {}: in use by another process; stop it (`fuser {0}/lock` names it) or set another `spool`",
+                path.display()
+            ),
+            Self::Stopped => f.write_str("the spool is closed"),
+        }
+    }
+}
+
+impl std::error::Error for SpoolError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

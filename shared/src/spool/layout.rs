@@ -1,0 +1,53 @@
+//! Names in a spool's directory.
+
+use std::path::{Path, PathBuf};
+
+use super::QueueId;
+
+/// Where everything lies.
+#[derive(Clone)]
+pub(super) struct Layout {
+    pub(super) root: PathBuf,
+    pub(super) segments: PathBuf,
+    pub(super) bodies: PathBuf,
+    pub(super) quarantine: PathBuf,
+    /// An empty segment in reserve.
+    pub(super) spare: PathBuf,
+    pub(super) lock: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            segments: root.join("segments"),
+            bodies: root.join("bodies"),
+            quarantine: root.join("quarantine"),
+            spare: root.join("segments/spare"),
+            lock: root.join("lock"),
+        }
+    }
+
+    pub(super) fn segment(&self, number: u64, mark: u64) -> PathBuf {
+        self.segments.join(format!("{number:016x}-{mark:016x}"))
+    }
+
+    pub(super) fn body(&self, id: QueueId) -> PathBuf {
+        self.bodies.join(id.to_string())
+    }
+
+    pub(super) fn quarantined(&self, segment: u64, offset: u64) -> PathBuf {
+        self.quarantine.join(format!("{segment:016x}-{offset:08x}"))
+    }
+}
+
+/// Number and mark of a segment by its name.
+pub(super) fn parse_segment(name: &str) -> Option<(u64, u64)> {
+    let (number, mark) = name.split_once('-')?;
+    let hex = |text: &str| {
+        (text.len() == 16)
+            .then(|| u64::from_str_radix(text, 16).ok())
+            .flatten()
+    };
+    Some((hex(number)?, hex(mark)?))
+}
