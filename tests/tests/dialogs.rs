@@ -2,6 +2,7 @@
 //!
 //! Facts: `closed`, `open`, `aborted`, `not aborted` (since the last such line), `message TEXT` (the content handed over since the last
 //! such line, escaped as in `C|`), `asked QUESTION` (the last one, as `rcpt user@example.org`), `protocol NAME`, `verb NAME`.
+#![expect(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
 use std::{
     collections::VecDeque,
@@ -79,7 +80,9 @@ impl Held {
             Question::Data => ("data", String::new()),
             Question::Message { size } => ("message", size.to_string()),
         };
-        self.asked = format!("{name} {text}").trim_end().to_owned();
+        format!("{name} {text}")
+            .trim_end()
+            .clone_into(&mut self.asked);
         match self
             .answers
             .iter()
@@ -135,7 +138,7 @@ fn settings(dialog: &Dialog) -> Result<Settings, String> {
         max_size: 10_000_000,
         max_recipients: 100,
         local: false,
-        command_timeout: Duration::from_secs(300),
+        command_timeout: Duration::from_mins(5),
         max_errors: 20,
         max_junk: 100,
     };

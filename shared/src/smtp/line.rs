@@ -31,8 +31,15 @@ impl fmt::Display for LineError {
 }
 impl std::error::Error for LineError {}
 
-/// The first line of `bytes` without its CRLF, and what follows; `None` while the line is incomplete. `limit` counts the CRLF.
-pub fn split(bytes: &[u8], limit: usize) -> Result<Option<(&[u8], &[u8])>, LineError> {
+/// A line without its CRLF, and what follows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Split<'a> {
+    pub line: &'a [u8],
+    pub rest: &'a [u8],
+}
+
+/// The first line of `bytes`; `None` while the line is incomplete. `limit` counts the CRLF.
+pub fn split(bytes: &[u8], limit: usize) -> Result<Option<Split<'_>>, LineError> {
     let Some(end) = memchr::memchr2(b'\r', b'\n', bytes) else {
         return if bytes.len() >= limit {
             Err(LineError::TooLong)
@@ -45,7 +52,7 @@ pub fn split(bytes: &[u8], limit: usize) -> Result<Option<(&[u8], &[u8])>, LineE
     }
     let (line, rest) = bytes.split_at_checked(end).ok_or(LineError::LineEnding)?;
     match rest {
-        [b'\r', b'\n', rest @ ..] => Ok(Some((line, rest))),
+        [b'\r', b'\n', rest @ ..] => Ok(Some(Split { line, rest })),
         b"\r" => Ok(None),
         _ => Err(LineError::LineEnding),
     }
@@ -59,9 +66,18 @@ mod tests {
     fn only_crlf_ends_a_line() {
         assert_eq!(
             split(b"NOOP\r\nQUIT\r\n", 512),
-            Ok(Some((&b"NOOP"[..], &b"QUIT\r\n"[..])))
+            Ok(Some(Split {
+                line: b"NOOP",
+                rest: b"QUIT\r\n"
+            }))
         );
-        assert_eq!(split(b"\r\n", 512), Ok(Some((&b""[..], &b""[..]))));
+        assert_eq!(
+            split(b"\r\n", 512),
+            Ok(Some(Split {
+                line: b"",
+                rest: b""
+            }))
+        );
         for incomplete in ["", "NOOP", "NOOP\r"] {
             assert_eq!(
                 split(incomplete.as_bytes(), 512),
@@ -82,7 +98,10 @@ mod tests {
     fn a_line_may_be_as_long_as_the_limit_with_its_crlf_and_not_a_byte_more() {
         assert_eq!(
             split(b"12345678\r\n", 10),
-            Ok(Some((&b"12345678"[..], &b""[..])))
+            Ok(Some(Split {
+                line: b"12345678",
+                rest: b""
+            }))
         );
         assert_eq!(split(b"123456789\r\n", 10), Err(LineError::TooLong));
         assert_eq!(

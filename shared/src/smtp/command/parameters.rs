@@ -78,7 +78,11 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
             "SMTPUTF8" => set(&mut utf8, value.is_none().then_some(true), "SMTPUTF8")?,
             "RET" => set(&mut mail.ret, value.and_then(ret), "RET")?,
             "ENVID" => set(&mut mail.envid, value.and_then(envid), "ENVID")?,
-            "XCALLER" if rules.local => set(&mut mail.xcaller, caller(value), "XCALLER")?,
+            "XCALLER" if rules.local => {
+                let name =
+                    value.map(|name| full_name(name).ok_or(CommandError::Parameter("XCALLER")));
+                set(&mut mail.xcaller, Some(name.transpose()?), "XCALLER")?;
+            }
             _ => return Err(CommandError::Unsupported(key.to_owned())),
         }
     }
@@ -189,12 +193,12 @@ fn envid(value: &str) -> Option<String> {
     decoded.filter(|id| !id.is_empty() && id.is_ascii())
 }
 
-/// The keyword alone, or a full name.
-fn caller(value: Option<&str>) -> Option<Option<String>> {
-    match value {
-        None => Some(None),
-        Some(name) if name.len() <= 500 => xtext::decode(name).map(Some),
-        Some(_) => None,
+/// A full name.
+fn full_name(value: &str) -> Option<String> {
+    if value.len() <= 500 {
+        xtext::decode(value)
+    } else {
+        None
     }
 }
 

@@ -8,7 +8,8 @@
 
 use super::{
     interface::Question,
-    machine::{Asked, Greeting, Session},
+    machine::Session,
+    state::{Asked, Greeting},
 };
 use crate::smtp::command::{self, CommandError, Rules, Verb};
 
@@ -156,10 +157,9 @@ impl Session {
     /// Why no message can come now.
     pub(super) fn not_ready(&self) -> Option<&'static str> {
         match &self.transaction {
-            None => Some(NEED_RCPT),
             Some(transaction) if transaction.recipients > 0 => None,
             Some(transaction) if transaction.tried => Some(NO_RECIPIENTS),
-            Some(_) => Some(NEED_RCPT),
+            _ => Some(NEED_RCPT),
         }
     }
 

@@ -10,7 +10,8 @@
 use super::{
     command::TOO_LARGE,
     interface::Question,
-    machine::{Asked, BARE_LINE_END, Mode, OpenChunk, Session},
+    machine::{BARE_LINE_END, Session},
+    state::{Asked, Mode, OpenChunk},
 };
 use crate::{
     limits,

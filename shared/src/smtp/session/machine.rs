@@ -10,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::interface::{Action, Event, Question, Settings};
+use super::{
+    interface::{Action, Event, Question, Settings},
+    state::{Asked, Greeting, Mode, Transaction},
+};
 use crate::{
     limits,
     smtp::{
-        command::Chunk,
-        data::{Checker, Decoder},
         line::{self, LineError},
         reply::Reply,
     },
@@ -57,61 +58,6 @@ pub struct Session {
     deadline: Instant,
 }
 
-/// What the next bytes are.
-#[derive(Debug)]
-pub(super) enum Mode {
-    /// Too early: we speak first.
-    Greeting,
-    Command,
-    /// The message after DATA. Without a transaction it is too large already, and skipped.
-    Data(Decoder),
-    Chunk(OpenChunk),
-    /// TLS; none of ours.
-    Handshake,
-    Ended,
-}
-
-/// A BDAT chunk that is coming.
-#[derive(Debug)]
-pub(super) struct OpenChunk {
-    pub(super) chunk: Chunk,
-    /// Bytes that are still to come.
-    pub(super) left: u64,
-    /// The chunk is skipped, and this reply follows.
-    pub(super) refusal: Option<Reply>,
-}
-
-#[derive(Debug)]
-pub(super) enum Asked {
-    Connect,
-    Helo(Greeting),
-    Mail { utf8: bool },
-    Recipient,
-    Data,
-    Chunk(Chunk),
-    Message,
-}
-
-/// How the client greeted.
-#[derive(Debug)]
-pub(super) struct Greeting {
-    pub(super) name: String,
-    pub(super) extended: bool,
-}
-
-/// From an accepted MAIL to the message's end.
-#[derive(Debug, Default)]
-pub(super) struct Transaction {
-    pub(super) utf8: bool,
-    /// RCPT commands, whatever became of them.
-    pub(super) tried: bool,
-    pub(super) recipients: usize,
-    /// Bytes of the message so far.
-    pub(super) size: u64,
-    /// BDAT has begun.
-    pub(super) chunks: Option<Checker>,
-}
-
 impl Session {
     pub fn new(settings: Settings, now: Instant) -> Self {
         Self {
@@ -141,7 +87,7 @@ impl Session {
         let mut received = 0;
         match event {
             Event::Connected if matches!(self.mode, Mode::Greeting) && self.asked.is_none() => {
-                self.ask(Question::Connect, Asked::Connect)
+                self.ask(Question::Connect, Asked::Connect);
             }
             Event::Received(bytes) => {
                 received = bytes.len();
@@ -225,7 +171,7 @@ impl Session {
             Mode::Greeting => self.early |= !bytes.is_empty(),
             Mode::Handshake | Mode::Ended => {}
             _ if self.asked.is_some() && self.input.len().saturating_add(bytes.len()) > KEPT => {
-                self.lose()
+                self.lose();
             }
             _ => {
                 self.input.drain(..mem::take(&mut self.done));
@@ -242,15 +188,13 @@ impl Session {
         if matches!(self.mode, Mode::Handshake | Mode::Ended) {
             rest = &[];
         }
+        let rest_is_empty = rest.is_empty();
         self.done = input.len().saturating_sub(rest.len());
-        if !rest.is_empty() {
-            self.input = input;
-        } else {
+        self.input = input;
+        if rest_is_empty {
             self.done = 0;
-            if input.capacity() <= ROOM {
-                self.input = input;
-                self.input.clear();
-            }
+            self.input.clear();
+            self.input.shrink_to(ROOM);
         }
         if self.asked.is_none() {
             self.flush();
@@ -285,9 +229,9 @@ impl Session {
         } else {
             match line::split(rest, limits::COMMAND_LINE) {
                 Ok(None) => return false,
-                Ok(Some((line, after))) => {
-                    *rest = after;
-                    self.command(line);
+                Ok(Some(found)) => {
+                    *rest = found.rest;
+                    self.command(found.line);
                 }
                 Err(LineError::TooLong) => self.finish("500 5.5.2 Error: command line too long"),
                 Err(LineError::LineEnding) => self.finish(BARE_LINE_END),

@@ -3,7 +3,8 @@
 //! | part | what |
 //! |---|---|
 //! | [`interface`] | what the driver says and hears |
-//! | [`machine`] | the session's state, its input and its replies; every way out |
+//! | [`state`] | where a session stands |
+//! | [`machine`] | its input, its replies, its deadline; every way out |
 //! | [`command`] | what each command does |
 //! | [`verdict`] | what each answer of the policy does |
 //! | [`content`] | the message, after DATA and in BDAT chunks |
@@ -20,6 +21,7 @@ mod command;
 mod content;
 mod interface;
 mod machine;
+mod state;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -4,7 +4,8 @@
 
 use super::{
     interface::Verdict,
-    machine::{Asked, Greeting, Mode, OpenChunk, Session, Transaction},
+    machine::Session,
+    state::{Asked, Greeting, Mode, OpenChunk, Transaction},
 };
 use crate::{
     smtp::{
@@ -21,10 +22,10 @@ impl Session {
         match verdict {
             Verdict::Accept => self.accept(asked, None),
             Verdict::AcceptWith(reply) if reply.code.severity() == Severity::Success => {
-                self.accept(asked, Some(&reply))
+                self.accept(asked, Some(&reply));
             }
             Verdict::AcceptWith(reply) | Verdict::Refuse(reply) => {
-                self.refuse_asked(asked, refusal(reply))
+                self.refuse_asked(asked, refusal(reply));
             }
             Verdict::Close(reply) => {
                 self.reply(&refusal(reply));
