@@ -22,6 +22,8 @@ pub enum Trust {
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     pub config: Arc<ClientConfig>,
+    /// Anybody is believed: where the handshake fails, clear text loses nothing. Never with pins.
+    pub clear_text_is_as_good: bool,
 }
 
 impl ClientTls {
@@ -52,6 +54,7 @@ impl ClientTls {
         };
         Ok(Self {
             config: Arc::new(builder.with_no_client_auth()),
+            clear_text_is_as_good: *trust == Trust::Opportunistic,
         })
     }
 }
