@@ -108,7 +108,7 @@ impl Connection {
                         .as_ref()
                         .is_none_or(|worst| worst.stage == Stage::Connect) =>
                 {
-                    worst = Some(failure)
+                    worst = Some(failure);
                 }
                 Err(_) => {}
             }

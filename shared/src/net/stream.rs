@@ -60,7 +60,7 @@ impl Stream {
             };
             match tls.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.read_records(deadline)?
+                    self.read_records(deadline)?;
                 }
                 result => break result?,
             }
