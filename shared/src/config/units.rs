@@ -175,16 +175,16 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for OneOrManyVisitor<T> {
         f.write_str("one value, or a list of them in brackets")
     }
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        self.one(value::StrDeserializer::new(text))
+        one(value::StrDeserializer::new(text))
     }
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        self.one(value::BoolDeserializer::new(value))
+        one(value::BoolDeserializer::new(value))
     }
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        self.one(value::I64Deserializer::new(number))
+        one(value::I64Deserializer::new(number))
     }
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        self.one(value::MapAccessDeserializer::new(map))
+        one(value::MapAccessDeserializer::new(map))
     }
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
@@ -195,11 +195,6 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for OneOrManyVisitor<T> {
     }
 }
 
-impl<T> OneOrManyVisitor<T> {
-    fn one<'de, D: Deserializer<'de>>(self, item: D) -> Result<OneOrMany<T>, D::Error>
-    where
-        T: Deserialize<'de>,
-    {
-        T::deserialize(item).map(|item| OneOrMany(vec![item]))
-    }
+fn one<'de, T: Deserialize<'de>, D: Deserializer<'de>>(item: D) -> Result<OneOrMany<T>, D::Error> {
+    T::deserialize(item).map(|item| OneOrMany(vec![item]))
 }

@@ -158,13 +158,11 @@ impl Reader {
             self.alias(logical);
             return Some((number, line.to_owned()));
         }
-        match logical {
-            Some((first, text)) => Some((first, format!("{text} {}", line.trim()))),
-            None => {
-                self.problem(number, "a line that starts with a blank continues the one before it, and there is none; remove the blank");
-                None
-            }
-        }
+        let Some((first, text)) = logical else {
+            self.problem(number, "a line that starts with a blank continues the one before it, and there is none; remove the blank");
+            return None;
+        };
+        Some((first, format!("{text} {}", line.trim())))
     }
 
     /// Reads `name: value, value`.

@@ -159,7 +159,7 @@ impl Header {
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             match raws.last_mut() {
                 Some(raw) if line.starts_with(b" ") || line.starts_with(b"\t") => {
-                    raw.extend_from_slice(line)
+                    raw.extend_from_slice(line);
                 }
                 _ => raws.push(line.to_vec()),
             }

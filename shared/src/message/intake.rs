@@ -118,10 +118,7 @@ impl Intake {
         let special = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
         let mut rest = input;
         while let Some(&first) = rest.first() {
-            let length = rest
-                .iter()
-                .position(|byte| special(byte))
-                .unwrap_or(rest.len());
+            let length = rest.iter().position(special).unwrap_or(rest.len());
             let taken = match (length, first) {
                 (0, b'\n') => {
                     self.end_line(out);

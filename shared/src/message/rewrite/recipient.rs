@@ -107,7 +107,7 @@ impl Resolver<'_> {
                         Some(target) => targets.push(target),
                         None => {
                             failure =
-                                format!("`{}` cannot be mailed to from here", value.escape_debug())
+                                format!("`{}` cannot be mailed to from here", value.escape_debug());
                         }
                     }
                 }
@@ -126,10 +126,10 @@ impl Resolver<'_> {
         for target in targets {
             match target {
                 Target::Address(address) if !Rules::is_localhost(address.domain()) => {
-                    self.add(address, origin, &place)?
+                    self.add(address, origin, &place)?;
                 }
                 Target::Address(address) => {
-                    self.unaliased(&address.local_name(), origin, &format!(" ({place})"))?
+                    self.unaliased(&address.local_name(), origin, &format!(" ({place})"))?;
                 }
                 Target::Local(name) => self.unaliased(&name, origin, &format!(" ({place})"))?,
             }

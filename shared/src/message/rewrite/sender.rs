@@ -27,30 +27,23 @@ pub(super) fn of_account(name: &str, rules: &Rules) -> Result<Mapped, AddressErr
         });
     };
     let place = rules.revaliases.place(entry);
-    let values = match expand(&rules.revaliases, name) {
-        Ok(values) => values,
-        Err(error) => {
-            let address = Address::new(name, &rules.domain)?;
-            return Ok(Mapped {
-                address,
-                because: format!("domain ({place}: {error})"),
-            });
-        }
+    let failure = match expand(&rules.revaliases, name) {
+        Ok(values) => match values.iter().find_map(|value| single(value, rules)) {
+            Some(address) => {
+                return Ok(Mapped {
+                    address,
+                    because: place,
+                });
+            }
+            None => "no address there".to_owned(),
+        },
+        Err(error) => error.to_string(),
     };
-    let address = values.iter().find_map(|value| single(value, rules));
-    match address {
-        Some(address) => Ok(Mapped {
-            address,
-            because: place,
-        }),
-        None => {
-            let address = Address::new(name, &rules.domain)?;
-            Ok(Mapped {
-                address,
-                because: format!("domain ({place}: no address there)"),
-            })
-        }
-    }
+    let address = Address::new(name, &rules.domain)?;
+    Ok(Mapped {
+        address,
+        because: format!("domain ({place}: {failure})"),
+    })
 }
 
 /// The one address that a value of the table writes.

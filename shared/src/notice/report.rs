@@ -1,0 +1,238 @@
+//! Delivery status notifications: bounces and delay warnings.
+//!
+//! Contract: three parts, in this order: text, `message/delivery-status`, the original message or its header. The second is
+//! always ASCII; addresses that are not go into it as `utf-8; j\x{FC}rgen@…` (RFC 6533 §3).
+//! RFC 3464 §2; RFC 6522 (multipart/report); RFC 2045 §6.4 (a returned message is never re-encoded).
+#![warn(clippy::indexing_slicing)]
+
+use std::fmt::Write as _;
+
+use lettre::message::{
+    Body, MultiPart, SinglePart,
+    header::{ContentTransferEncoding, ContentType},
+};
+
+use crate::{
+    address::Address,
+    clock::Timestamp,
+    envelope::Recipient,
+    limits,
+    message::{Field, Header},
+    notice::{
+        compose::{Heading, plain},
+        words,
+    },
+    outcome::Failure,
+};
+
+/// A bounce to be composed.
+#[derive(Clone, Debug)]
+pub struct Bounce<'a> {
+    /// This machine.
+    pub hostname: &'a str,
+    /// Of the message that failed.
+    pub queue_id: &'a str,
+    /// When that message was accepted.
+    pub arrival: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+    /// The sender who is told.
+    pub to: &'a Address,
+    /// ENVID= of the message, decoded.
+    pub envid: Option<&'a str>,
+    /// Who was not reached, and why.
+    pub failed: &'a [(Recipient, Failure)],
+    /// Header section of the original (text/rfc822-headers).
+    pub header: &'a [u8],
+    /// The first part of the body, if the whole is to be returned (RET=FULL); bounded by the caller.
+    pub body: Option<&'a [u8]>,
+}
+
+/// A complete message in canonical CRLF lines: `multipart/report; report-type=delivery-status`, `Auto-Submitted: auto-replied`.
+pub fn bounce(bounce: &Bounce<'_>) -> Vec<u8> {
+    let (subject, text) = words::failed(bounce);
+    report(bounce, subject, &text, None)
+}
+
+/// A warning that the message has not been delivered yet and is tried until `give_up`; otherwise like [`bounce`].
+pub fn delay(bounce: &Bounce<'_>, give_up: Timestamp) -> Vec<u8> {
+    let (subject, text) = words::delayed(bounce, give_up);
+    report(bounce, subject, &text, Some(give_up))
+}
+
+fn report(bounce: &Bounce<'_>, subject: &str, text: &str, give_up: Option<Timestamp>) -> Vec<u8> {
+    let status = delivery_status(bounce, give_up);
+    let (original, encoding) = original(bounce);
+    let parts = [
+        plain(text),
+        part(
+            "message/delivery-status",
+            status,
+            ContentTransferEncoding::SevenBit,
+        ),
+        original,
+    ];
+    let boundary = boundary(bounce.now, &parts);
+    let content_type =
+        format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\"");
+    let mut multipart = match ContentType::parse(&content_type) {
+        Ok(content_type) => MultiPart::builder().header(content_type),
+        Err(_) => MultiPart::mixed(),
+    }
+    .header(encoding)
+    .build();
+    for part in parts {
+        multipart = multipart.singlepart(part);
+    }
+    let original = Header::parse(bounce.header);
+    let about = original
+        .first("Message-ID")
+        .map(Field::value)
+        .and_then(|value| String::from_utf8(value).ok());
+    let heading = Heading {
+        hostname: bounce.hostname,
+        now: bounce.now,
+        from: format!(
+            "\"Mail Delivery System\" <MAILER-DAEMON@{}>",
+            bounce.hostname
+        ),
+        to: std::slice::from_ref(bounce.to),
+        subject,
+        id: format!("{}.{}.report", bounce.queue_id, bounce.now.as_millis()),
+        auto_submitted: "auto-replied",
+        about: about
+            .as_deref()
+            .filter(|id| id.is_ascii() && id.len() < 500 && !id.contains(' ')),
+    };
+    heading.over(&multipart.formatted())
+}
+
+fn part(content_type: &str, body: Vec<u8>, encoding: ContentTransferEncoding) -> SinglePart {
+    let content_type = ContentType::parse(content_type).unwrap_or(ContentType::TEXT_PLAIN);
+    SinglePart::builder()
+        .header(content_type)
+        .body(Body::dangerous_pre_encoded(body, encoding))
+}
+
+/// A boundary that stands nowhere in the parts, whatever a peer or a sender wrote.
+fn boundary(now: Timestamp, parts: &[SinglePart]) -> String {
+    let taken = |boundary: &str| {
+        let found = |part: &SinglePart| {
+            part.raw_body()
+                .windows(boundary.len())
+                .any(|w| w == boundary.as_bytes())
+        };
+        parts.iter().any(found)
+    };
+    let candidates = (0u64..).map(|n| format!("=_{:x}.{n}", now.as_millis()));
+    candidates
+        .into_iter()
+        .find(|candidate| !taken(candidate))
+        .unwrap_or_default()
+}
+
+/// The machine-readable part (RFC 3464 §2.2, §2.3).
+fn delivery_status(bounce: &Bounce<'_>, give_up: Option<Timestamp>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut line =
+        |name: &str, value: &str| out.extend_from_slice(Field::new(name, &ascii(value)).raw());
+    line("Reporting-MTA", &format!("dns; {}", bounce.hostname));
+    if let Some(envid) = bounce.envid {
+        line("Original-Envelope-Id", envid);
+    }
+    line("Arrival-Date", &bounce.arrival.rfc5322());
+    for (recipient, failure) in bounce.failed {
+        out.extend_from_slice(b"\r\n");
+        let mut line =
+            |name: &str, value: &str| out.extend_from_slice(Field::new(name, &ascii(value)).raw());
+        if let Some(orcpt) = &recipient.orcpt {
+            line("Original-Recipient", &orcpt.replacen(';', "; ", 1));
+        }
+        let kind = if recipient.address.is_ascii() {
+            "rfc822"
+        } else {
+            "utf-8"
+        };
+        line("Final-Recipient", &format!("{kind}; {}", recipient.address));
+        line(
+            "Action",
+            if give_up.is_some() {
+                "delayed"
+            } else {
+                "failed"
+            },
+        );
+        line("Status", &failure.status.to_string());
+        if let Some(relay) = failure.relay.as_ref().filter(|_| failure.reply.is_some()) {
+            line(
+                "Remote-MTA",
+                &format!("dns; {}", relay.split('[').next().unwrap_or_default()),
+            );
+        }
+        line("Diagnostic-Code", &failure.diagnostic());
+        line("Last-Attempt-Date", &bounce.now.rfc5322());
+        if let Some(give_up) = give_up {
+            line("Will-Retry-Until", &give_up.rfc5322());
+        }
+    }
+    out
+}
+
+/// Other than ASCII as `\x{HEX}` (RFC 6533 §3, utf-8-addr-xtext).
+fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{{{:X}}}", u32::from(c));
+        }
+    }
+    out
+}
+
+/// The original, and what its encoding asks of the whole report.
+fn original(bounce: &Bounce<'_>) -> (SinglePart, ContentTransferEncoding) {
+    let seven_bit = |bytes: &[u8]| {
+        bytes.is_ascii()
+            && bytes
+                .split(|&b| b == b'\n')
+                .all(|l| l.len() < limits::TEXT_LINE)
+    };
+    let encoding = |bytes: &[u8]| {
+        if seven_bit(bytes) {
+            ContentTransferEncoding::SevenBit
+        } else {
+            ContentTransferEncoding::EightBit
+        }
+    };
+    if let Some(body) = bounce.body {
+        let whole = [bounce.header, b"\r\n", body].concat();
+        let encoding = encoding(&whole);
+        return (part("message/rfc822", whole, encoding), encoding);
+    }
+    let header = bounce.header.to_vec();
+    if seven_bit(&header) {
+        let part = part(
+            "text/rfc822-headers",
+            header,
+            ContentTransferEncoding::SevenBit,
+        );
+        return (part, ContentTransferEncoding::SevenBit);
+    }
+    // Text may be encoded, a message may not.
+    let quoted = Body::new_with_encoding(header, ContentTransferEncoding::QuotedPrintable)
+        .unwrap_or_else(|header| {
+            Body::dangerous_pre_encoded(header, ContentTransferEncoding::EightBit)
+        });
+    let content_type =
+        ContentType::parse("text/rfc822-headers; charset=utf-8").unwrap_or(ContentType::TEXT_PLAIN);
+    (
+        SinglePart::builder().header(content_type).body(quoted),
+        ContentTransferEncoding::SevenBit,
+    )
+}
+
+#[cfg(test)]
+mod tests;
