@@ -143,3 +143,23 @@ pub struct Concurrency {
     /// Sessions of one client.
     pub client: usize,
 }
+
+impl Domains {
+    /// Whether mail for this domain ends here.
+    pub fn is_local(&self, domain: &str) -> bool {
+        self.local
+            .iter()
+            .any(|local| local.eq_ignore_ascii_case(domain))
+    }
+
+    /// Whether mail for this domain is passed on.
+    pub fn is_relayed(&self, domain: &str) -> bool {
+        let domain = domain.to_lowercase();
+        self.relay
+            .iter()
+            .any(|relay| match relay.strip_prefix('.') {
+                Some(_) => domain.ends_with(relay.as_str()) && domain.len() > relay.len(),
+                None => domain == *relay,
+            })
+    }
+}

@@ -7,7 +7,13 @@ use shared::{
     smtp::session::{Question, Verdict},
 };
 
-use crate::{config::Config, limits};
+use crate::{
+    config::Config,
+    limits,
+    network::Networks,
+    policy::restrictions::{self, Opinion, Restriction},
+    route::Router,
+};
 
 /// What is known of a session when a question is decided.
 #[derive(Clone, Debug)]
@@ -51,33 +57,90 @@ pub struct Ruling {
 
 /// The rules. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Policy {}
+pub struct Policy {
+    networks: Arc<Networks>,
+    router: Router,
+}
 
 impl Policy {
-    pub fn new(_config: &Config, _aliases: Arc<Table>) -> Self {
-        todo!()
+    pub fn new(config: &Config, aliases: Arc<Table>) -> Self {
+        Self {
+            networks: Arc::new(config.networks.clone()),
+            router: Router::new(config, aliases),
+        }
     }
 
     /// Whether this client may relay anywhere.
-    pub fn may_relay(&self, _client: IpAddr) -> bool {
-        todo!()
+    pub fn may_relay(&self, client: IpAddr) -> bool {
+        self.networks.contains(client)
+    }
+
+    pub(super) fn router(&self) -> &Router {
+        &self.router
     }
 
     /// Begins to decide a question.
-    pub fn evaluate(&self, _facts: &Facts<'_>, _question: &Question) -> Evaluation {
-        todo!()
+    pub fn evaluate(&self, facts: &Facts<'_>, question: &Question) -> Evaluation {
+        let recipient = match question {
+            Question::Recipient(rcpt) => rcpt.recipient.clone(),
+            _ => None,
+        };
+        let chain = match question {
+            Question::Connect | Question::Helo { .. } | Question::Data => restrictions::NONE,
+            Question::Mail(_) => restrictions::MAIL,
+            Question::Recipient(_) => restrictions::RECIPIENT,
+            Question::Message { .. } => restrictions::MESSAGE,
+        };
+        let subject = restrictions::Subject {
+            client: facts.client,
+            recipient,
+            hops: facts.hops,
+        };
+        Evaluation {
+            policy: self.clone(),
+            chain,
+            subject,
+            answer: None,
+        }
     }
 }
 
 /// A chain on its way.
 #[derive(Debug)]
-pub struct Evaluation {}
+pub struct Evaluation {
+    policy: Policy,
+    /// What has not decided yet.
+    chain: &'static [Restriction],
+    subject: restrictions::Subject,
+    /// For the first restriction of `chain`, which asked.
+    answer: Option<Answer>,
+}
 
 impl Evaluation {
+    /// Runs restrictions until one asks or decides, or all have passed.
     pub fn step(&mut self) -> Step {
-        todo!()
+        while let Some((restriction, rest)) = self.chain.split_first() {
+            match (restriction.judge)(&self.policy, &self.subject, self.answer.take()) {
+                Opinion::Ask(query) => return Step::Ask(query),
+                Opinion::Pass => self.chain = rest,
+                Opinion::Refuse(reply) => {
+                    self.chain = &[];
+                    let verdict = Verdict::Refuse(reply);
+                    return Step::Done(Ruling {
+                        verdict,
+                        restriction: Some(restriction.name),
+                    });
+                }
+            }
+        }
+        Step::Done(Ruling {
+            verdict: Verdict::Accept,
+            restriction: None,
+        })
     }
-    pub fn answer(&mut self, _answer: Answer) {
-        todo!()
+
+    /// What the world answered to [`Step::Ask`].
+    pub fn answer(&mut self, answer: Answer) {
+        self.answer = Some(answer);
     }
 }

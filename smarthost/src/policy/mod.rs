@@ -1,10 +1,20 @@
 //! What a client may do: a chain of named restrictions for each stage of a session, pure.
 //!
-//! Contract: relay permission is decided before anything that asks the world, and no other restriction can grant it.
-//! A restriction that needs the world gives [`Step::Ask`]; the driver answers and goes on. A chain that ends without a
+//! | stage | restrictions, in order |
+//! |---|---|
+//! | connect, HELO, DATA | none yet |
+//! | MAIL | `client_limit` (asks) |
+//! | RCPT | `reject_unauth_destination`, `reject_unlisted_recipient`, `alias_expansion` |
+//! | message | `hop_limit` |
+//!
+//! Contract: relay permission is decided before anything that asks the world about a recipient, and no other restriction can grant
+//! it. A restriction that needs the world gives [`Step::Ask`]; the driver answers and goes on. A chain that ends without a
 //! refusal accepts. Reply texts are Postfix's.
-//! RFC 5321 §3.6.2, §7.1; RFC 7505 is not asked here (delivery finds out).
+//! RFC 5321 §3.6.2, §6.3, §7.1.
 
 mod chain;
+mod restrictions;
+#[cfg(test)]
+mod tests;
 
 pub use chain::{Answer, Evaluation, Facts, Policy, Query, Ruling, Step};
