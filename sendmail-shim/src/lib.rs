@@ -6,11 +6,13 @@
 pub mod agent;
 pub mod compose;
 pub mod config;
+pub mod deposit;
 pub mod flags;
 pub mod identity;
 pub mod mode;
 pub mod plan;
 pub mod prepare;
+pub mod queue;
 pub mod submit;
 
 /// The program, under any of its names.

@@ -6,7 +6,7 @@
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
 use shared::{
-    address::{Sender, list},
+    address::{Address, list},
     clock::Timestamp,
     envelope::{Content, Envelope, Notify, Ret},
     limits,
@@ -101,7 +101,7 @@ pub fn prepare(
     envelope.ret = submitted.ret;
     envelope.envid.clone_from(&submitted.envid);
     restore_wishes(&mut envelope, &submitted.recipients);
-    complete_header(&mut header, submitted, &envelope, rules);
+    complete_header(&mut header, submitted, &envelope, rules).map_err(PrepareError::Rewrite)?;
     Ok(Prepared {
         envelope,
         header,
@@ -129,14 +129,19 @@ fn complete_header(
     submitted: &Submitted<'_>,
     envelope: &Envelope,
     rules: &Rules,
-) {
-    let from = from_field(submitted, &envelope.sender, rules);
+) -> Result<(), RewriteError> {
+    let (caller, id, now) = (submitted.caller, submitted.id, submitted.now);
+    let from = match envelope.sender.address().filter(|_| rules.from_override) {
+        Some(address) => mailbox(&caller.full_name, address),
+        None => rewrite::default_from(caller, rules)?,
+    };
+    let hostname = &rules.hostname;
     complete::complete(
         header,
         &Facts {
-            now: submitted.now,
-            hostname: &rules.hostname,
-            id: submitted.id,
+            now,
+            hostname,
+            id,
             from: &from,
             content: submitted.content,
         },
@@ -145,37 +150,22 @@ fn complete_header(
         [one] => Some(one.address.to_string()),
         _ => None,
     };
-    let user = format!("({}, uid {})", submitted.caller.user, submitted.uid);
     header.prepend(trace::received(&Received {
-        from: &user,
-        by: &rules.hostname,
+        from: &format!("({}, uid {})", caller.user, submitted.uid),
+        by: hostname,
         with: "local",
-        id: submitted.id,
+        id,
         for_: for_.as_deref(),
-        date: &submitted.now.rfc5322(),
+        date: &now.rfc5322(),
         tls: None,
     }));
+    Ok(())
 }
 
-/// `Full Name <user@domain>` for a message without `From`: the sender, and for the null sender the caller.
-fn from_field(submitted: &Submitted<'_>, sender: &Sender, rules: &Rules) -> String {
-    let caller = || {
-        let typed = Typed {
-            sender: None,
-            recipients: Vec::new(),
-        };
-        let rewritten = rewrite::rewrite(&typed, &mut Header::default(), submitted.caller, rules);
-        rewritten
-            .ok()
-            .and_then(|(envelope, _)| envelope.sender.address().cloned())
-    };
-    let address = sender.address().cloned().or_else(caller);
-    let address = address.map_or_else(
-        || format!("MAILER-DAEMON@{}", rules.hostname),
-        |address| address.to_string(),
-    );
-    match list::display_name(&submitted.caller.full_name) {
-        name if name.is_empty() => address,
+/// `Full Name <user@domain>`
+fn mailbox(full_name: &str, address: &Address) -> String {
+    match list::display_name(full_name) {
+        name if name.is_empty() => address.to_string(),
         name => format!("{name} <{address}>"),
     }
 }

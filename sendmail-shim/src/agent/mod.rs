@@ -4,6 +4,26 @@
 //! |---|---|
 //! | [`quota`] | who may have how many connections; pure |
 //! | [`schedule`] | which message is tried when; pure |
+//! | [`settle`] | what follows from the outcomes of an attempt; pure |
+//! | [`door`] | the two sockets |
+//! | `session`, `transaction` | one submission |
+//! | `control` | the queue, listed and changed |
+//! | [`delivery`], `worker` | the queue, delivered |
+//! | `state` | what the threads share |
+//! | [`run`] | all of it put together |
 
+pub mod delivery;
+pub mod door;
 pub mod quota;
+pub mod run;
 pub mod schedule;
+pub mod settle;
+
+mod control;
+mod maillog;
+mod session;
+mod state;
+mod transaction;
+mod worker;
+
+use state::Agent;

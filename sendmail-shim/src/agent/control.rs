@@ -1,0 +1,203 @@
+//! The agent's side of the control socket: the queue listed, tried, held, released, deleted.
+//!
+//! Contract: root and the agent's own user see and change everything; anybody sees his own mail and may have the queue
+//! tried. Who asks is what the kernel says (SO_PEERCRED).
+
+use std::{
+    io::{self, BufRead as _, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use shared::{
+    clock::{self, Timestamp},
+    envelope::Envelope,
+    listing::{RecipientRow, Row},
+    outcome::escape,
+    spool::{Entry, Event, QueueId, Stored},
+};
+
+use super::{Agent, maillog, schedule};
+use crate::queue::{Answer, Request};
+
+/// A client that neither asks nor reads.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest request, bytes: some thousands of queue ids.
+const MAX_REQUEST: u64 = 64 * 1024;
+
+/// Answers one request.
+pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let desk = Desk {
+        agent,
+        uid,
+        privileged: uid == 0 || uid == agent.uid,
+    };
+    let mut out = io::BufWriter::new(stream);
+    let mut say = |answer: &Answer| -> io::Result<()> {
+        serde_json::to_writer(&mut out, answer)?;
+        out.write_all(b"\n")
+    };
+    let mut line = Vec::new();
+    io::BufReader::new(stream.take(MAX_REQUEST)).read_until(b'\n', &mut line)?;
+    match serde_json::from_slice(&line) {
+        Ok(request) => desk.answer(&request, &mut say)?,
+        Err(error) => say(&Answer::Refused(format!("not a request: {error}")))?,
+    }
+    out.flush()
+}
+
+type Say<'a> = dyn FnMut(&Answer) -> io::Result<()> + 'a;
+
+struct Desk<'a> {
+    agent: &'a Agent,
+    uid: u32,
+    privileged: bool,
+}
+
+impl Desk<'_> {
+    fn answer(&self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
+        match request {
+            Request::List => {
+                for entry in self.agent.spool.entries() {
+                    if let Some(stored) = self.load(entry.id) {
+                        say(&Answer::Row(self.row(&entry, &stored.envelope)))?;
+                    }
+                }
+                Ok(())
+            }
+            Request::Show { id } => match self.find(id) {
+                Ok((entry, stored)) => {
+                    say(&Answer::Row(self.row(&entry, &stored.envelope)))?;
+                    let lines = stored.header.split(|&byte| byte == b'\n');
+                    let lines: Vec<_> = lines
+                        .map(|line| escape(line.trim_ascii_end(), 1000))
+                        .collect();
+                    say(&Answer::Text(lines.join("\n").trim_end().to_owned()))
+                }
+                Err(why) => say(&Answer::Refused(why)),
+            },
+            Request::Flush { id: None } => {
+                self.agent.event(schedule::Event::Flush(None));
+                say(&Answer::Changed(self.agent.spool.len()))
+            }
+            Request::Flush { id: Some(id) } => {
+                self.change(std::slice::from_ref(id), say, |agent, id| {
+                    agent.event(schedule::Event::Flush(Some(id)))
+                })
+            }
+            Request::Hold { ids } => self.change_as_admin(ids, say, |agent, id| {
+                agent.spool.record(id, Event::Held);
+                agent.event(schedule::Event::Held(id));
+            }),
+            Request::Release { ids } => self.change_as_admin(ids, say, |agent, id| {
+                agent.spool.record(id, Event::Released);
+                agent.event(schedule::Event::Released(id));
+            }),
+            Request::Delete { ids } => self.change_as_admin(ids, say, |agent, id| {
+                agent.spool.record(id, Event::Removed);
+                agent.event(schedule::Event::Removed(id));
+                maillog::removed(id);
+            }),
+        }
+    }
+
+    fn change_as_admin(
+        &self,
+        ids: &[String],
+        say: &mut Say<'_>,
+        change: impl Fn(&Agent, QueueId),
+    ) -> io::Result<()> {
+        if !self.privileged {
+            return say(&Answer::Refused(
+                "only root and the agent's user may do that".to_owned(),
+            ));
+        }
+        self.change(ids, say, change)
+    }
+
+    fn change(
+        &self,
+        ids: &[String],
+        say: &mut Say<'_>,
+        change: impl Fn(&Agent, QueueId),
+    ) -> io::Result<()> {
+        let mut changed = 0usize;
+        for id in ids {
+            match self.find(id) {
+                Ok((entry, _)) => {
+                    change(self.agent, entry.id);
+                    changed = changed.saturating_add(1);
+                }
+                Err(why) => say(&Answer::Refused(why))?,
+            }
+        }
+        // What was said is on disk before it is confirmed.
+        match self.agent.spool.flush() {
+            Ok(()) => say(&Answer::Changed(changed)),
+            Err(error) => say(&Answer::Refused(error.to_string())),
+        }
+    }
+
+    fn find(&self, text: &str) -> Result<(Entry, Stored), String> {
+        let unknown = || {
+            format!(
+                "{}: no such message in the queue",
+                escape(text.as_bytes(), 40)
+            )
+        };
+        let id = QueueId::parse(text).ok_or_else(unknown)?;
+        let entry = self.agent.spool.entry(id).ok_or_else(unknown)?;
+        Ok((entry, self.load(id).ok_or_else(unknown)?))
+    }
+
+    /// The message, if the asker may see it.
+    fn load(&self, id: QueueId) -> Option<Stored> {
+        let stored = self.agent.spool.load(id).ok()??;
+        (self.privileged || stored.envelope.uid == Some(self.uid)).then_some(stored)
+    }
+
+    fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {
+        let next_attempt = entry
+            .waiting
+            .iter()
+            .filter_map(|waiting| waiting.until)
+            .min();
+        let trouble = self.agent.trouble().filter(|_| !entry.held);
+        let recipients = entry.waiting.iter().filter_map(|waiting| {
+            let recipient = envelope
+                .recipients
+                .get(usize::try_from(waiting.recipient).ok()?)?;
+            Some(RecipientRow {
+                address: recipient.address.to_string(),
+                orig_address: recipient.original.as_ref().map(ToString::to_string),
+                delay_reason: trouble
+                    .clone()
+                    .or_else(|| waiting.reason.as_deref().map(str::to_owned))
+                    .unwrap_or_default(),
+            })
+        });
+        Row {
+            queue_id: entry.id.to_string(),
+            queue_name: queue_name(entry.held, trouble.is_some(), next_attempt, clock::now())
+                .to_owned(),
+            arrival: entry.arrival,
+            size: entry.size,
+            sender: envelope.sender.to_string(),
+            recipients: recipients.collect(),
+            next_attempt,
+            origin: envelope.origin.clone(),
+        }
+    }
+}
+
+fn queue_name(held: bool, trouble: bool, next: Option<Timestamp>, now: Timestamp) -> &'static str {
+    match next {
+        _ if held => "hold",
+        Some(next) if next > now => "deferred",
+        _ if trouble => "deferred",
+        _ => "active",
+    }
+}

@@ -1,0 +1,101 @@
+//! The agent's two sockets: where mail comes in, and where administrators ask. Made here, or handed over by systemd.
+//!
+//! Contract: a socket that somebody still listens on is never taken away. Both are open to everybody; the kernel tells who is at the
+//! other end, and that decides.
+//! Failures: text for the administrator.
+
+use std::{
+    fs, io,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    path::Path,
+};
+
+use listenfd::ListenFd;
+
+use crate::config::settings::Settings;
+
+/// The sockets.
+#[derive(Debug)]
+pub struct Doors {
+    pub submit: Vec<UnixListener>,
+    pub control: Vec<UnixListener>,
+    /// Whether systemd made them: then the agent may end when it is idle, and comes back with the next connection.
+    pub activated: bool,
+}
+
+impl Doors {
+    /// Takes what systemd hands over, or else makes both.
+    pub fn open(settings: &Settings) -> Result<Self, String> {
+        let mut handed = ListenFd::from_env();
+        let mut doors = Self {
+            submit: Vec::new(),
+            control: Vec::new(),
+            activated: handed.len() > 0,
+        };
+        for number in 0..handed.len() {
+            let taken = handed.take_unix_listener(number);
+            let listener = taken.map_err(|error| {
+                format!("socket {number} from systemd is no listening unix socket: {error}")
+            })?;
+            let Some(listener) = listener else { continue };
+            let is_control = listener
+                .local_addr()
+                .is_ok_and(|address| address.as_pathname() == Some(&settings.control));
+            if is_control {
+                doors.control.push(listener)
+            } else {
+                doors.submit.push(listener)
+            }
+        }
+        if doors.submit.is_empty() {
+            doors.submit.push(bind(&settings.socket)?);
+        }
+        if doors.control.is_empty() {
+            doors.control.push(bind(&settings.control)?);
+        }
+        Ok(doors)
+    }
+}
+
+fn bind(path: &Path) -> Result<UnixListener, String> {
+    let told = |doing: &str, error: io::Error| format!("{}: {doing}: {error}", path.display());
+    if let Some(directory) = path.parent() {
+        shared::fs::create_directory(directory, 0o755)
+            .map_err(|error| told("cannot make its directory", error))?;
+    }
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(format!("{}: another agent listens there", path.display()));
+            }
+            fs::remove_file(path).map_err(|error| {
+                told("cannot remove the socket of an agent that is gone", error)
+            })?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    };
+    let listener = listener.map_err(|error| told("cannot listen", error))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))
+        .map_err(|error| told("cannot open it to all users", error))?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_one_that_answers_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run").join("submit.sock");
+        let first = bind(&path).unwrap();
+        assert!(bind(&path).unwrap_err().contains("another agent"));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o666
+        );
+        drop(first);
+        assert!(bind(&path).is_ok());
+    }
+}

@@ -1,0 +1,192 @@
+//! The agent from start to end: spool, sockets, threads, signals.
+//!
+//! Contract: the sockets answer only when the spool is open. SIGTERM and SIGINT: no new connections, what is being committed is
+//! committed and answered, deliveries under way get a few seconds, the rest waits in the spool. An agent that systemd started
+//! for a connection ends after [`IDLE`] without connections and with an empty queue.
+
+use std::{
+    os::unix::net::{UnixListener, UnixStream},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use shared::{
+    log::{self, Level, line},
+    spool::{Options, Recovery, Spool},
+};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use super::{
+    Agent, control,
+    delivery::{Delivery, Signal},
+    door::Doors,
+    maillog, session,
+};
+use crate::config::settings::Settings;
+
+/// How long an idle agent stays, if systemd starts it again.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long deliveries under way are waited for at the end.
+const FINISH: Duration = Duration::from_secs(5);
+/// Stack of a session's thread.
+const STACK: usize = 512 * 1024;
+
+/// Runs until told to stop, or until idle; the error is for the administrator.
+pub fn run(settings: Settings) -> Result<(), String> {
+    log::init("sendmail-shim");
+    settings
+        .warnings()
+        .iter()
+        .for_each(|warning| maillog::warning(warning));
+    let tls = settings
+        .client_tls()
+        .map_err(|error| format!("tls: {error}"))?;
+    shared::fs::create_directory(&settings.spool, 0o700)
+        .map_err(|error| format!("{}: {error}", settings.spool.display()))?;
+    let (spool, recovery) =
+        Spool::open(&settings.spool, Options::default()).map_err(|error| error.to_string())?;
+    told(&recovery);
+    let doors = Doors::open(&settings)?;
+    let activated = doors.activated;
+    let (agent, signals) = Agent::new(settings, spool);
+    let agent = Arc::new(agent);
+    let (stop, stopped) = mpsc::channel();
+    watch_signals(stop)?;
+    let delivery = Delivery::new(Arc::clone(&agent), tls, signals);
+    thread::spawn(|| delivery.run());
+    for listener in doors.submit {
+        listen(&agent, listener, submission);
+    }
+    for listener in doors.control {
+        listen(&agent, listener, administration);
+    }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    line(
+        Level::Info,
+        &format_args!("listening on {}", agent.settings.socket.display()),
+    );
+    wait(&agent, &stopped, activated);
+    end(&agent);
+    Ok(())
+}
+
+fn told(recovery: &Recovery) {
+    if recovery.quarantined > 0 {
+        let count = recovery.quarantined;
+        line(
+            Level::Error,
+            &format_args!("spool: {count} damaged ranges moved to quarantine/: look at them"),
+        );
+    }
+    if recovery.cut > 0 {
+        maillog::warning(&format!(
+            "spool: {} bytes of an unfinished write cut off",
+            recovery.cut
+        ));
+    }
+    line(
+        Level::Info,
+        &format_args!("{} messages in the queue", recovery.messages),
+    );
+}
+
+/// SIGTERM and SIGINT become a message.
+fn watch_signals(stop: Sender<()>) -> Result<(), String> {
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            if stop.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+fn wait(agent: &Agent, stopped: &Receiver<()>, activated: bool) {
+    loop {
+        match stopped.recv_timeout(IDLE) {
+            Err(RecvTimeoutError::Timeout)
+                if activated && agent.idle() >= IDLE && agent.spool.is_empty() =>
+            {
+                return;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn end(agent: &Agent) {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let (done, finished) = mpsc::channel();
+    agent.signal(Signal::Stop(done));
+    // Either they finish or they are tried again at the next start.
+    let _ = finished.recv_timeout(FINISH);
+    agent.spool.close();
+    agent.wait_for_commits(FINISH);
+    line(
+        Level::Info,
+        &format_args!("stopped, {} messages in the queue", agent.spool.len()),
+    );
+}
+
+/// A thread that accepts, and one a connection, within the quota.
+fn listen(agent: &Arc<Agent>, listener: UnixListener, serve: fn(&Agent, &UnixStream, u32)) {
+    let agent = Arc::clone(agent);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            match stream {
+                Ok(stream) => welcome(&agent, stream, serve),
+                Err(error) => {
+                    // Out of descriptors: the connections that are open end by themselves.
+                    maillog::warning(&format!("accept: {error}"));
+                    thread::park_timeout(Duration::from_millis(100));
+                }
+            }
+        }
+    });
+}
+
+fn welcome(agent: &Arc<Agent>, stream: UnixStream, serve: fn(&Agent, &UnixStream, u32)) {
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else {
+        return;
+    };
+    let uid = peer.uid.as_raw();
+    let agent = Arc::clone(agent);
+    let thread = thread::Builder::new().stack_size(STACK);
+    let started = thread.spawn(move || match agent.enter(uid) {
+        Some(_visit) => serve(&agent, &stream, uid),
+        None => session::refuse(&stream, uid),
+    });
+    if let Err(error) = started {
+        maillog::warning(&format!("no thread for a connection of uid {uid}: {error}"));
+    }
+}
+
+fn submission(agent: &Agent, stream: &UnixStream, uid: u32) {
+    if let Err(error) = session::serve(agent, stream, uid) {
+        line(
+            Level::Info,
+            &format_args!("lost connection from uid {uid}: {error}"),
+        );
+    }
+}
+
+fn administration(agent: &Agent, stream: &UnixStream, uid: u32) {
+    if let Err(error) = control::serve(agent, stream, uid) {
+        line(
+            Level::Info,
+            &format_args!("lost control connection from uid {uid}: {error}"),
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! One submission session: the shared SMTP session machine, driven by a thread over a unix socket.
+//!
+//! Contract: the caller is who the kernel says (SO_PEERCRED), whatever the session claims. A slow or silent client costs one of its
+//! user's connections, never more than the machine's deadline. 250 to a message means: on disk.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use shared::{
+    limits,
+    message::rewrite::Caller,
+    smtp::{
+        reply::Reply,
+        session::{Action, Event, Question, Session, Settings, Verdict},
+    },
+};
+
+use super::{Agent, maillog, transaction::Transaction};
+use crate::identity;
+
+/// Waiting for a command of a local program.
+const COMMAND: Duration = Duration::from_secs(60);
+/// A client that does not read its replies.
+const WRITE: Duration = Duration::from_secs(30);
+
+/// Serves until the client is done.
+pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<()> {
+    let now = Instant::now();
+    stream.set_write_timeout(Some(WRITE))?;
+    let settings = Settings {
+        hostname: agent.settings.hostname.clone(),
+        banner: None,
+        starttls: false,
+        encrypted: false,
+        max_size: agent.settings.message_size,
+        max_recipients: limits::RECIPIENTS,
+        local: true,
+        command_timeout: COMMAND,
+        max_errors: 20,
+        max_junk: 100,
+    };
+    let mut driver = Driver {
+        agent,
+        stream,
+        uid,
+        caller: None,
+        session: Session::new(settings, now),
+        transaction: None,
+        out: Vec::new(),
+    };
+    driver.run(now)
+}
+
+/// Refuses a connection over the quota, in SMTP.
+pub(super) fn refuse(stream: &UnixStream, uid: u32) {
+    let reply = Reply::literal("421 4.7.0 too many connections of this user; try again later");
+    let mut out = Vec::new();
+    reply.encode(&mut out);
+    // A client that is gone does not read it.
+    let _ = stream.set_write_timeout(Some(WRITE));
+    let _ = (&mut &*stream).write_all(&out);
+    maillog::rejected(&format!("uid {uid}"), &reply.text());
+}
+
+struct Driver<'a> {
+    agent: &'a Agent,
+    stream: &'a UnixStream,
+    uid: u32,
+    /// Looked up at the first MAIL.
+    caller: Option<Caller>,
+    session: Session,
+    transaction: Option<Transaction<'a>>,
+    out: Vec<u8>,
+}
+
+impl Driver<'_> {
+    fn run(&mut self, now: Instant) -> io::Result<()> {
+        self.session.handle(Event::Connected, now);
+        let mut buffer = vec![0; limits::PIECE];
+        while self.drain()? {
+            let deadline = self.session.deadline();
+            let wait = deadline.map_or(COMMAND, |at| at.saturating_duration_since(Instant::now()));
+            // Zero would mean for ever.
+            self.stream
+                .set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+            let event = match (&mut &*self.stream).read(&mut buffer) {
+                Ok(0) => Event::Closed,
+                Ok(count) => Event::Received(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Event::TimedOut,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.session.handle(event, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Does all that the machine asks; false when the session is over.
+    fn drain(&mut self) -> io::Result<bool> {
+        while let Some(action) = self.session.next_action() {
+            match action {
+                Action::Send(bytes) => self.out.extend_from_slice(&bytes),
+                Action::Ask(question) => {
+                    // The answer to what is then on disk must reach the client, even if the agent is told to stop.
+                    let committing = matches!(question, Question::Message { .. })
+                        .then(|| self.agent.committing());
+                    self.decide(&question);
+                    if committing.is_some()
+                        && let Some(Action::Send(bytes)) = self.session.next_action()
+                    {
+                        self.out.extend_from_slice(&bytes);
+                        self.flush()?;
+                    }
+                }
+                Action::Body(piece) => {
+                    if let Some(transaction) = &mut self.transaction {
+                        transaction.body(&piece);
+                    }
+                }
+                Action::Abort => self.transaction = None,
+                // Never offered here.
+                Action::StartTls | Action::Close => {
+                    self.flush()?;
+                    return Ok(false);
+                }
+            }
+        }
+        self.flush()?;
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&mut &*self.stream).write_all(&self.out)?;
+        self.out.clear();
+        Ok(())
+    }
+
+    fn decide(&mut self, question: &Question) {
+        let verdict = self.verdict(question);
+        if let Verdict::Refuse(reply) | Verdict::Close(reply) = &verdict {
+            maillog::rejected(&format!("uid {}", self.uid), &reply.text());
+        }
+        self.session.handle(Event::Verdict(verdict), Instant::now());
+    }
+
+    fn verdict(&mut self, question: &Question) -> Verdict {
+        match question {
+            Question::Connect | Question::Helo { .. } => Verdict::Accept,
+            Question::Mail(mail) => {
+                let caller = self
+                    .caller
+                    .get_or_insert_with(|| identity::caller(self.uid));
+                match self.agent.spool.has_room(mail.size.unwrap_or(0)) {
+                    Ok(()) => {
+                        self.transaction = Some(Transaction::new(
+                            self.agent,
+                            self.uid,
+                            caller.clone(),
+                            mail.clone(),
+                        ));
+                        Verdict::Accept
+                    }
+                    Err(error) => Verdict::Refuse(super::transaction::unavailable(&error)),
+                }
+            }
+            Question::Recipient(rcpt) => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.recipient(rcpt);
+                }
+                Verdict::Accept
+            }
+            Question::Data => self
+                .transaction
+                .as_mut()
+                .map_or(Verdict::Accept, Transaction::begin),
+            Question::Message { .. } => match self.transaction.take() {
+                Some(transaction) => transaction.finish(),
+                None => Verdict::Refuse(Reply::literal("503 5.5.1 no transaction")),
+            },
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! From the outcomes of an attempt to what the queue records, what is returned to the sender, and when to try again.
+//!
+//! Contract: pure. Every recipient is settled, deferred or reported in [`Settlement::failed`]; a message whose sender is null is
+//! never bounced but kept on hold.
+//! RFC 5321 §4.5.4.1, §6.1; RFC 3464 §2.3.3 (expiry is 4.4.7 or 5.4.7).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use shared::{
+    address::Sender,
+    clock::Timestamp,
+    envelope::Envelope,
+    outcome::{Failure, Outcome},
+    retry::Schedule,
+    spool::{Event, Settlement as Settled},
+    status::EnhancedStatus,
+};
+
+use super::schedule::Attempt;
+
+/// A message under delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried<'a> {
+    pub envelope: &'a Envelope,
+    pub arrival: Timestamp,
+    /// Index in the envelope of each recipient that was tried.
+    pub recipients: &'a [u32],
+    /// In the same order.
+    pub outcomes: &'a [Outcome],
+}
+
+/// What follows from an attempt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settlement {
+    /// To be recorded at once.
+    pub events: Vec<Event>,
+    /// To be returned to the sender; recorded as bounced when the bounce is in the queue.
+    pub failed: Vec<(u32, Failure)>,
+    /// Failed too, but the sender does not want to know (NOTIFY without FAILURE).
+    pub silent: Vec<u32>,
+    pub attempt: Attempt,
+    /// Whether age was the reason.
+    pub expired: bool,
+}
+
+/// Decides; `random` is any number, for jitter.
+pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) -> Settlement {
+    let expired = retry.expired(tried.arrival, now);
+    let until = retry.next(tried.arrival, now, random);
+    let mut settlement = Settlement {
+        events: Vec::new(),
+        failed: Vec::new(),
+        silent: Vec::new(),
+        attempt: Attempt::Done,
+        expired: false,
+    };
+    let mut waiting: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for (&recipient, outcome) in tried.recipients.iter().zip(tried.outcomes) {
+        match outcome {
+            Outcome::Delivered(_) => {
+                settlement.events.push(Event::Settled {
+                    recipient,
+                    settlement: Settled::Delivered,
+                });
+            }
+            Outcome::Deferred(failure) if expired => {
+                settlement.expired = true;
+                settlement.failed.push((recipient, too_old(failure)));
+            }
+            Outcome::Deferred(failure) => waiting
+                .entry(failure.log_text())
+                .or_default()
+                .push(recipient),
+            Outcome::Failed(failure) => settlement.failed.push((recipient, failure.clone())),
+        }
+    }
+    if tried.envelope.sender == Sender::Null && !settlement.failed.is_empty() {
+        for (recipient, failure) in std::mem::take(&mut settlement.failed) {
+            waiting
+                .entry(failure.log_text())
+                .or_default()
+                .push(recipient);
+        }
+        settlement.attempt = Attempt::Held;
+    } else if !waiting.is_empty() {
+        settlement.attempt = Attempt::Deferred { until };
+    }
+    let wanted = |recipient: u32| {
+        let found = usize::try_from(recipient)
+            .ok()
+            .and_then(|index| tried.envelope.recipients.get(index));
+        found.is_none_or(|recipient| recipient.notify.failure)
+    };
+    settlement.silent = settlement
+        .failed
+        .iter()
+        .map(|(recipient, _)| *recipient)
+        .filter(|&r| !wanted(r))
+        .collect();
+    settlement
+        .failed
+        .retain(|(recipient, _)| wanted(*recipient));
+    settlement.events.extend(
+        waiting
+            .into_iter()
+            .map(|(reason, recipients)| Event::Deferred {
+                recipients,
+                until,
+                reason: Arc::from(reason),
+            }),
+    );
+    if settlement.attempt == Attempt::Held {
+        settlement.events.push(Event::Held);
+    }
+    settlement
+}
+
+/// The last temporary failure, made final by age.
+fn too_old(last: &Failure) -> Failure {
+    let mut failure = last.clone();
+    failure.status = EnhancedStatus::new(5, 4, 7);
+    failure.text = format!("delivery time expired; last: {}", last.text);
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::{
+        address::Address,
+        envelope::{Notify, Recipient},
+        outcome::{Blame, Delivery, Stage},
+    };
+
+    use super::*;
+
+    const DAY: u64 = 86_400;
+
+    fn envelope(sender: Sender) -> Envelope {
+        let recipients = ["a@x.example", "b@x.example", "c@x.example"];
+        let recipients = recipients
+            .map(|text| Recipient::from(Address::parse(text).unwrap()))
+            .to_vec();
+        Envelope {
+            sender,
+            recipients,
+            ..Envelope::default()
+        }
+    }
+    fn someone() -> Sender {
+        Sender::Address(Address::parse("s@x.example").unwrap())
+    }
+    fn outcome(class: u8) -> Outcome {
+        match class {
+            2 => Outcome::Delivered(Delivery {
+                relay: "r".into(),
+                reply: "250 ok".into(),
+            }),
+            _ => Failure::new(
+                Blame::Peer,
+                Stage::Recipient,
+                EnhancedStatus::new(class, 1, 1),
+                &format!("{class}50 no"),
+            )
+            .outcome(),
+        }
+    }
+    fn settled(envelope: &Envelope, classes: [u8; 3], age: u64) -> Settlement {
+        let arrival = Timestamp::from_secs(1_000_000);
+        let retry = Schedule {
+            lifetime: Duration::from_secs(5 * DAY),
+            ..Schedule::default()
+        };
+        let outcomes = classes.map(outcome);
+        let tried = Tried {
+            envelope,
+            arrival,
+            recipients: &[0, 1, 2],
+            outcomes: &outcomes,
+        };
+        settle(&tried, &retry, arrival.after(Duration::from_secs(age)), 0)
+    }
+
+    #[test]
+    fn each_recipient_has_its_own_fate_and_one_bad_address_does_not_stop_the_others() {
+        let settlement = settled(&envelope(someone()), [2, 4, 5], 60);
+        assert!(settlement.events.contains(&Event::Settled {
+            recipient: 0,
+            settlement: Settled::Delivered
+        }));
+        assert!(
+            settlement
+                .events
+                .iter()
+                .any(|e| matches!(e, Event::Deferred { recipients, .. } if recipients == &[1]))
+        );
+        assert_eq!(
+            settlement
+                .failed
+                .iter()
+                .map(|(recipient, _)| *recipient)
+                .collect::<Vec<_>>(),
+            [2]
+        );
+        assert!(matches!(settlement.attempt, Attempt::Deferred { .. }));
+    }
+
+    #[test]
+    fn what_is_deferred_for_too_long_is_returned_with_the_last_reason() {
+        let settlement = settled(&envelope(someone()), [2, 4, 4], 5 * DAY);
+        assert_eq!(
+            (
+                settlement.failed.len(),
+                settlement.attempt,
+                settlement.expired
+            ),
+            (2, Attempt::Done, true)
+        );
+        let (_, failure) = &settlement.failed[0];
+        assert_eq!(failure.status.to_string(), "5.4.7");
+        assert!(failure.text.contains("450 no"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_bounce_that_cannot_be_delivered_is_kept_on_hold_with_its_reason() {
+        for (classes, age) in [([5, 5, 5], 60), ([4, 4, 4], 6 * DAY), ([2, 4, 5], 60)] {
+            let settlement = settled(&envelope(Sender::Null), classes, age);
+            assert!(settlement.failed.is_empty());
+            assert_eq!(
+                (settlement.events.last(), settlement.attempt),
+                (Some(&Event::Held), Attempt::Held),
+                "{classes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sender_who_does_not_want_to_know_is_not_told() {
+        let mut envelope = envelope(someone());
+        envelope.recipients[2].notify = Notify {
+            explicit: true,
+            success: false,
+            failure: false,
+            delay: false,
+        };
+        let settlement = settled(&envelope, [2, 5, 5], 60);
+        assert_eq!(
+            (settlement.failed.len(), settlement.silent.as_slice()),
+            (1, &[2][..])
+        );
+    }
+}

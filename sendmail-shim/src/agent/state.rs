@@ -1,0 +1,161 @@
+//! What the agent's threads share.
+
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+use shared::{
+    clock,
+    spool::{QueueId, Spool},
+};
+
+use super::{delivery::Signal, quota::Quota, schedule::Event};
+use crate::config::{settings::Settings, tables::Tables};
+
+/// One agent.
+pub(super) struct Agent {
+    pub(super) settings: Settings,
+    pub(super) spool: Spool,
+    /// The user it runs as.
+    pub(super) uid: u32,
+    tables: Mutex<Tables>,
+    signals: Sender<Signal>,
+    /// Why the relayhost cannot be used, while it cannot.
+    trouble: Mutex<Option<String>>,
+    presence: Mutex<Presence>,
+    /// Messages being committed and answered.
+    committing: Mutex<usize>,
+    committed: Condvar,
+}
+
+/// Who is connected.
+struct Presence {
+    quota: Quota,
+    last: Instant,
+}
+
+impl Agent {
+    pub(super) fn new(settings: Settings, spool: Spool) -> (Self, Receiver<Signal>) {
+        let (signals, received) = channel();
+        let agent = Self {
+            tables: Mutex::new(Tables::new(&settings)),
+            settings,
+            spool,
+            uid: rustix::process::geteuid().as_raw(),
+            signals,
+            trouble: Mutex::default(),
+            presence: Mutex::new(Presence {
+                quota: Quota::default(),
+                last: Instant::now(),
+            }),
+            committing: Mutex::default(),
+            committed: Condvar::new(),
+        };
+        (agent, received)
+    }
+
+    /// Aliases and revaliases; locked for the time of one rewriting.
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
+        lock(&self.tables)
+    }
+
+    /// A message is in the spool.
+    pub(super) fn arrived(&self, id: QueueId) {
+        let now = clock::now();
+        self.event(Event::Arrived {
+            id,
+            arrival: now,
+            due: now,
+            held: false,
+        });
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.signal(Signal::Event(event));
+    }
+
+    /// To the delivery thread, which is gone only when the agent ends.
+    pub(super) fn signal(&self, signal: Signal) {
+        let _ = self.signals.send(signal);
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        *lock(&self.trouble) = trouble;
+    }
+
+    /// Counts a connection of a user; `None`: over the quota.
+    pub(super) fn enter(&self, uid: u32) -> Option<Visit<'_>> {
+        let mut presence = lock(&self.presence);
+        presence.last = Instant::now();
+        presence
+            .quota
+            .open(uid)
+            .then_some(Visit { agent: self, uid })
+    }
+
+    /// How long nobody has been connected.
+    pub(super) fn idle(&self) -> Duration {
+        let presence = lock(&self.presence);
+        if presence.quota.total() == 0 {
+            presence.last.elapsed()
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Marks a commit until its answer is written.
+    pub(super) fn committing(&self) -> Committing<'_> {
+        let mut count = lock(&self.committing);
+        *count = count.saturating_add(1);
+        Committing { agent: self }
+    }
+
+    /// Waits until every commit is answered, at most this long.
+    pub(super) fn wait_for_commits(&self, most: Duration) {
+        let count = lock(&self.committing);
+        drop(
+            self.committed
+                .wait_timeout_while(count, most, |count| *count > 0),
+        );
+    }
+}
+
+/// A counted connection.
+pub(super) struct Visit<'a> {
+    agent: &'a Agent,
+    uid: u32,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let mut presence = lock(&self.agent.presence);
+        presence.last = Instant::now();
+        presence.quota.close(self.uid);
+    }
+}
+
+/// A commit that is under way.
+pub(super) struct Committing<'a> {
+    agent: &'a Agent,
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        let mut count = lock(&self.agent.committing);
+        *count = count.saturating_sub(1);
+        self.agent.committed.notify_all();
+    }
+}
+
+/// A lock whose holder panicked still holds good data: every change under it is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
