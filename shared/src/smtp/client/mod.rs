@@ -9,7 +9,7 @@
 //! | `transaction` | from MAIL to the final dot |
 //! | `ending` | the ways out |
 //! | `attempt` | one message: what became of each recipient |
-//! | `commands` | MAIL and RCPT with the parameters that the peer knows |
+//! | `commands` | the commands of a transaction |
 //!
 //! Contract: MAIL, all RCPT and DATA go out together where PIPELINING is offered; each recipient gets its own outcome; a message counts as
 //! delivered only after a 2yz reply to its end. The body is never sent with a bare CR or LF. The machine does not know the relay's name: the

@@ -29,6 +29,7 @@ impl Client {
                 Vec::new()
             }
         };
+        let utf8 = commands::needs_utf8(transaction);
         if self.dirty {
             self.commands
                 .push_back((Expect::Reset, b"RSET\r\n".to_vec()));
@@ -37,7 +38,7 @@ impl Client {
         for (index, recipient) in transaction.envelope.recipients.iter().enumerate() {
             self.commands.push_back((
                 Expect::Recipient(index),
-                commands::recipient(recipient, &self.capabilities),
+                commands::recipient(recipient, utf8, &self.capabilities),
             ));
         }
         for (index, (name, notify)) in (named..).zip(&transaction.unqualified) {

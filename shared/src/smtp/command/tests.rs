@@ -244,7 +244,16 @@ fn the_client_asks_only_for_what_the_peer_offered() {
     };
     let written = |peer: &Capabilities, xcaller: Option<Option<String>>| {
         let mut out = Vec::new();
-        write_mail(&mut out, &envelope, 77, xcaller.as_ref(), peer);
+        let sender = envelope.sender.to_string();
+        write_mail(
+            &mut out,
+            &sender,
+            &envelope,
+            77,
+            true,
+            xcaller.as_ref(),
+            peer,
+        );
         write_recipient(&mut out, &recipient, peer.smtputf8, peer);
         String::from_utf8(out).unwrap()
     };
@@ -256,7 +265,8 @@ fn the_client_asks_only_for_what_the_peer_offered() {
                     RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;root@example.org\r\n";
     assert_eq!(written(&all, Some(Some("J é".into()))), expected);
     let mut out = Vec::new();
-    write_unqualified(&mut out, "root>\r\nDATA");
+    assert!(fits_path("root") && !fits_path("root> NOTIFY=NEVER"));
+    write_unqualified(&mut out, "root>\r\nDATA", notify, &all);
     assert_eq!(
         out.split(|&byte| byte == b'\n').count(),
         2,

@@ -11,16 +11,23 @@ use crate::{
     smtp::{capability::Capabilities, command::xtext},
 };
 
-/// `MAIL FROM:<sender>` with its parameters. `size` is that of the message, in bytes; `xcaller` is for our own agent.
+/// Longest ENVID and ORCPT that a server must take, as written (RFC 3461 §4.4, §4.2); a longer one is left out rather than refused for.
+const MAX_ENVID: usize = 100;
+const MAX_ORCPT: usize = 500;
+
+/// `MAIL FROM:<sender>` with its parameters. `sender` is the envelope's, or a name without domain for our own agent; `size` that of the message,
+/// in bytes; `utf8`: the transaction needs SMTPUTF8; `xcaller` is for our own agent.
 pub fn write_mail(
     out: &mut Vec<u8>,
+    sender: &str,
     envelope: &Envelope,
     size: u64,
+    utf8: bool,
     xcaller: Option<&Option<String>>,
     peer: &Capabilities,
 ) {
-    let utf8 = envelope.content.utf8 && peer.smtputf8;
-    push(out, format_args!("MAIL FROM:<{}>", envelope.sender));
+    let utf8 = utf8 && peer.smtputf8;
+    write_path(out, "MAIL FROM", sender);
     if peer.size.is_some() {
         push(out, format_args!(" SIZE={size}"));
     }
@@ -37,8 +44,7 @@ pub fn write_mail(
             None => {}
         }
         if let Some(envid) = &envelope.envid {
-            push(out, format_args!(" ENVID="));
-            xtext::encode(envid, false, out);
+            write_bounded(out, " ENVID=", envid, false, MAX_ENVID);
         }
     }
     if let Some(name) = xcaller.filter(|_| peer.xcaller) {
@@ -58,21 +64,53 @@ pub fn write_recipient(out: &mut Vec<u8>, recipient: &Recipient, utf8: bool, pee
         write_notify(out, recipient.notify);
         if let Some(orcpt) = original(recipient) {
             let (kind, address) = orcpt.split_once(';').unwrap_or(("rfc822", &orcpt));
-            push(out, format_args!(" ORCPT={kind};"));
-            xtext::encode(address, utf8, out);
+            write_bounded(out, &format!(" ORCPT={kind};"), address, utf8, MAX_ORCPT);
         }
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// `RCPT TO:<name>`, for our own agent, which completes the name.
-pub fn write_unqualified(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b"RCPT TO:<");
-    out.extend(
-        name.bytes()
-            .map(|byte| if byte.is_ascii_control() { b'?' } else { byte }),
-    );
-    out.extend_from_slice(b">\r\n");
+/// `RCPT TO:<name>` with NOTIFY, for our own agent, which completes the name.
+pub fn write_unqualified(out: &mut Vec<u8>, name: &str, notify: Notify, peer: &Capabilities) {
+    write_path(out, "RCPT TO", name);
+    if peer.dsn {
+        write_notify(out, notify);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a name without domain can stand between `<` and `>` as it is.
+pub fn fits_path(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(breaks_path)
+}
+
+fn breaks_path(c: char) -> bool {
+    c.is_control() || matches!(c, ' ' | '<' | '>')
+}
+
+/// What does not fit becomes `?`, so that no name can add a parameter or a command; spaces of a quoted local part stay.
+fn write_path(out: &mut Vec<u8>, command: &str, path: &str) {
+    let quoted = path.starts_with('"');
+    let safe: String = path
+        .chars()
+        .map(|c| {
+            if breaks_path(c) && !(quoted && !c.is_control()) {
+                '?'
+            } else {
+                c
+            }
+        })
+        .collect();
+    push(out, format_args!("{command}:<{safe}>"));
+}
+
+fn write_bounded(out: &mut Vec<u8>, key: &str, text: &str, utf8: bool, max: usize) {
+    let mut value = Vec::new();
+    xtext::encode(text, utf8, &mut value);
+    if !value.is_empty() && value.len() <= max {
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&value);
+    }
 }
 
 /// What ORCPT says: what it said when the message came, else the address that an alias replaced.

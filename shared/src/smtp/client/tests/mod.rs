@@ -2,6 +2,7 @@
 
 mod faults;
 mod greeting;
+mod pair;
 mod transactions;
 
 use std::time::Instant;
