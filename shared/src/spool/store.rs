@@ -448,3 +448,13 @@ fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {
         Err(TryLockError::Error(error)) => Err(SpoolError::io("cannot lock", &layout.lock)(error)),
     }
 }
+
+#[cfg(test)]
+impl Spool {
+    /// Where a message's record begins in its segment.
+    pub(super) fn place_of(&self, id: QueueId) -> Option<u64> {
+        lock(&self.open.committer.index)
+            .message(id)
+            .map(|message| message.offset.into())
+    }
+}

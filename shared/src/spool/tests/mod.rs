@@ -1,6 +1,10 @@
 //! Tests of the spool as a whole.
 
 mod basics;
+mod crash;
+mod faults;
+mod ledger;
+mod sim;
 
 use std::{path::Path, time::Duration};
 
