@@ -129,3 +129,92 @@ fn file_part(hostname: &str) -> String {
         .filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::{
+        address::{Address, Sender},
+        envelope::Envelope,
+        spool::{Options, Spool},
+    };
+
+    use super::*;
+
+    /// Through a real spool, as the daemon does it.
+    fn stored(spool: &Spool, header: &str, body: &str) -> Stored {
+        let envelope = Envelope {
+            sender: Sender::Address(Address::parse("from@example.org").unwrap()),
+            recipients: vec![recipient()],
+            ..Envelope::default()
+        };
+        let mut draft = spool.draft().unwrap();
+        draft.write(body.as_bytes()).unwrap();
+        let id = spool.accept(draft, &envelope, header.as_bytes()).unwrap();
+        spool.load(id).unwrap().unwrap()
+    }
+
+    fn recipient() -> Recipient {
+        Address::parse("root@example.org").unwrap().into()
+    }
+
+    fn files(directory: &Path) -> Vec<String> {
+        let names = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        names
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_message_is_a_file_of_its_own_in_new_with_its_envelope_on_top() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&directory.path().join("spool"), Options::default())
+            .unwrap()
+            .0;
+        let maildir = directory.path().join("deep/Maildir");
+        let stored = stored(&spool, "Subject: x\r\n", "line\r\n.\r\n");
+        for _ in 0..2 {
+            let outcome = deliver(&maildir, &stored, &recipient(), "mail.example.org");
+            assert!(
+                matches!(&outcome, Outcome::Delivered(delivery) if delivery.reply.contains(&stored.id.to_string())),
+                "{outcome:?}"
+            );
+        }
+        let expected = "Return-Path: <from@example.org>\nDelivered-To: root@example.org\nSubject: x\n\nline\n.\n";
+        assert_eq!(
+            files(&maildir.join("new")),
+            [expected, expected],
+            "a repeated delivery replaces nothing"
+        );
+        assert!(files(&maildir.join("tmp")).is_empty());
+    }
+
+    #[test]
+    fn a_message_that_comes_back_is_bounced_and_a_directory_that_cannot_be_written_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&directory.path().join("spool"), Options::default())
+            .unwrap()
+            .0;
+        let looping = stored(&spool, "Delivered-To: ROOT@example.org\r\n", "");
+        let outcome = deliver(
+            &directory.path().join("Maildir"),
+            &looping,
+            &recipient(),
+            "mail.example.org",
+        );
+        assert!(
+            matches!(&outcome, Outcome::Failed(failure) if failure.status.to_string() == "5.4.6"),
+            "{outcome:?}"
+        );
+
+        let file = directory.path().join("file");
+        File::create(&file).unwrap();
+        let stored = stored(&spool, "Subject: x\r\n", "");
+        let outcome = deliver(&file, &stored, &recipient(), "mail.example.org");
+        assert!(
+            matches!(&outcome, Outcome::Deferred(failure) if failure.text.contains("cannot deliver to maildir")),
+            "{outcome:?}"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Connections in both directions: how many one client may have, and how few a next hop sees.
+
+use std::net::IpAddr;
+
+use tests::{
+    session::Session,
+    sink::{Script, Sink},
+    smarthost::Smarthost,
+};
+
+const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
+
+#[test]
+fn one_client_cannot_take_all_sessions() {
+    let smarthost = Smarthost::start(
+        "networks = [\"127.0.0.0/8\"]\nconcurrency = { client = 2, sessions = 3 }\n",
+    );
+    let from = |address: &str| {
+        let address: IpAddr = address.parse().unwrap();
+        Session::connect_from(address, smarthost.address())
+    };
+    let (first, second) = (from("127.0.0.7").ehlo(), from("127.0.0.7").ehlo());
+    let refused = from("127.0.0.7").reply();
+    assert_eq!(
+        (refused.code, refused.text()),
+        (
+            421,
+            "4.7.0 mail.example.test Error: too many connections from 127.0.0.7".to_owned()
+        )
+    );
+    let third = from("127.0.0.8").ehlo();
+    assert_eq!(
+        from("127.0.0.6").reply().code,
+        421,
+        "three sessions altogether"
+    );
+    drop((first, second, third));
+}
+
+#[test]
+fn many_messages_to_one_relay_share_few_connections() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nconcurrency = {{ destination = 2 }}\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    for _ in 0..30 {
+        assert_eq!(
+            session
+                .mail("a@example.org", &["b@example.net"], MESSAGE)
+                .unwrap()
+                .code,
+            250
+        );
+    }
+    sink.journal().wait_for(30);
+    assert!(
+        sink.connections() <= 2,
+        "{} connections for 30 messages",
+        sink.connections()
+    );
+}
+
+/// Postfix' bounce in our words: the sender learns who refused whom, and why, in the relay's words.
+#[test]
+fn a_refused_recipient_bounces_to_the_sender_and_the_others_get_the_mail() {
+    let sink = Sink::with(Script {
+        recipients: vec![(
+            "gone@example.net".to_owned(),
+            "550 5.1.1 no such user here".to_owned(),
+        )],
+        ..Script::default()
+    });
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nmaildir = \"$DIR/Maildir\"\ndomains = {{ local = [\"example.org\"] }}\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    let reply = session
+        .mail(
+            "www@example.org",
+            &["gone@example.net", "there@example.net"],
+            MESSAGE,
+        )
+        .unwrap();
+    assert_eq!(reply.code, 250);
+    let received = sink.journal().wait_for(1).remove(0);
+    assert_eq!(received.recipients, ["there@example.net"]);
+    let bounce = tests::wait::until("the bounce is delivered", || {
+        smarthost.maildir("Maildir").pop()
+    });
+    for part in [
+        "Return-Path: <>\n",
+        "Delivered-To: www@example.org\n",
+        "multipart/report",
+        "Final-Recipient: rfc822; gone@example.net",
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user here",
+        "Subject: test",
+    ] {
+        assert!(bounce.contains(part), "{part} is missing in:\n{bounce}");
+    }
+    smarthost.wait_for_mailq("nothing", |listing| listing.contains("Mail queue is empty"));
+}
