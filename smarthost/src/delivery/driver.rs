@@ -111,7 +111,8 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
             until,
             reason,
         } => maillog::suspended(&destination, until, &reason),
-        Action::Drained(destination) => carrier.pool.drained(&destination),
+        // Idle connections end soon by themselves, and more mail may come any moment.
+        Action::Drained(_) => {}
         Action::Ended { id } => maillog::removed(id),
     }
 }

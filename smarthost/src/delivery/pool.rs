@@ -79,19 +79,6 @@ impl Pool {
         }
     }
 
-    /// Nothing waits for this destination: all but one of its connections can go at once.
-    pub(super) fn drained(&self, destination: &Destination) {
-        let mut kept = self.lock();
-        let Some(idle) = kept.lines.get_mut(destination) else {
-            return;
-        };
-        let surplus = idle.split_off(idle.len().min(1));
-        drop(kept);
-        for idle in surplus {
-            tokio::spawn(idle.line.connection.quit());
-        }
-    }
-
     /// Ends all connections.
     pub(super) async fn close(&self) {
         let lines = std::mem::take(&mut self.lock().lines);
