@@ -60,7 +60,7 @@ fn render(form: Form, level: Level, text: &dyn Display) -> String {
     let mut out = String::with_capacity(160);
     // Writing to a String cannot fail.
     let _ = match form {
-        Form::Journal => write!(out, "<{}>", level as u8),
+        Form::Journal => write!(out, "<{}>{}", level as u8, level.word()),
         Form::Plain { program, pid } => write!(
             out,
             "{} {program}[{pid}]: {}",
@@ -119,7 +119,7 @@ mod tests {
         let text = "4bXyZ1: to=<a@example.org>, status=sent";
         assert_eq!(
             render(Form::Journal, Level::Warning, &text),
-            format!("<4>{text}\n")
+            format!("<4>warning: {text}\n")
         );
         let plain = render(
             Form::Plain {

@@ -15,6 +15,7 @@ use shared::{
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
+    maillog,
     queue::{Event, Queue, Routed},
     route::{Destination, Router},
 };
@@ -109,6 +110,7 @@ impl Dispatch {
     ) -> Result<QueueId, SpoolError> {
         let mut draft = self.spool.draft()?;
         let mut splitter = Splitter::default();
+        let size = u64::try_from(message.len()).unwrap_or(u64::MAX);
         let body = splitter.split(message).map_err(|_| SpoolError::Stopped)?;
         draft.write(body).map_err(|error| SpoolError::Io {
             doing: "write a message of our own",
@@ -118,8 +120,11 @@ impl Dispatch {
         let (header, content): (Header, Content) = splitter.finish();
         envelope.content = content;
         envelope.recipients = expand(&envelope.recipients, router);
-        self.enqueue(draft, &envelope, &header.to_bytes(), router)
-            .await
+        let id = self
+            .enqueue(draft, &envelope, &header.to_bytes(), router)
+            .await?;
+        maillog::queued(id, &envelope, size);
+        Ok(id)
     }
 }
 

@@ -68,13 +68,13 @@ pub(crate) fn too_many_connections(count: usize, client: &str) {
     line(
         Level::Warning,
         &format_args!(
-            "warning: Connection concurrency limit exceeded: {count} from {client} for service smtp"
+            "Connection concurrency limit exceeded: {count} from {client} for service smtp"
         ),
     );
 }
 
 pub(crate) fn over_limit(text: &str) {
-    line(Level::Warning, &format_args!("warning: {text}"));
+    line(Level::Warning, &format_args!("{text}"));
 }
 
 pub(crate) fn client(id: QueueId, client: &str) {
@@ -209,7 +209,7 @@ pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &st
     line(
         Level::Warning,
         &format_args!(
-            "warning: delivery to {name} temporarily suspended until {}: {reason}",
+            "delivery to {name} temporarily suspended until {}: {reason}",
             until.mailq()
         ),
     );

@@ -143,7 +143,7 @@ fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, 
         if !limits.restore(client, &record, now) {
             line(
                 Level::Warning,
-                &format_args!("warning: the counter of {client} cannot be read and starts anew"),
+                &format_args!("the counter of {client} cannot be read and starts anew"),
             );
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn reload(path: &Path, current: &Current, limits: &Mutex<Limits>) {
     for name in needs_restart(&before.config, &setup.config) {
         line(
             Level::Warning,
-            &format_args!("warning: `{name}` takes effect at the next restart"),
+            &format_args!("`{name}` takes effect at the next restart"),
         );
     }
     limits

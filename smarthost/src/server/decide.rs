@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use shared::{
+    address::Sender,
     clock,
     envelope::{Content, Envelope},
-    message::trace,
+    message::{complete, trace},
     smtp::{
         reply::Reply,
         session::{Question, Verdict},
@@ -137,6 +138,9 @@ impl Visit {
         if verdict != Verdict::Accept {
             return verdict;
         }
+        if self.setup.policy.may_relay(self.client) {
+            self.complete(&mut message, transaction.sender());
+        }
         self.add_trace(&mut message, &transaction);
         let envelope = self.envelope(&transaction, message.content);
         let id = message.id;
@@ -161,6 +165,23 @@ impl Visit {
             }
             Err(error) => Verdict::Refuse(no_room(&error)),
         }
+    }
+
+    /// A client of ours may leave fields out (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
+    fn complete(&self, message: &mut Received, sender: &Sender) {
+        let hostname = &self.setup.config.hostname;
+        let from = match sender {
+            Sender::Null => format!("MAILER-DAEMON@{hostname}"),
+            Sender::Address(address) => address.to_string(),
+        };
+        let facts = complete::Facts {
+            now: clock::now(),
+            hostname,
+            id: &message.id.to_string(),
+            from: &from,
+            content: message.content,
+        };
+        complete::complete(&mut message.header, &facts);
     }
 
     fn add_trace(&self, message: &mut Received, transaction: &Transaction) {

@@ -58,7 +58,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Door>> {
             Err(error) if config.listen_is_default => {
                 line(
                     Level::Warning,
-                    &format_args!("warning: cannot listen on {}: {error}", listener.address),
+                    &format_args!("cannot listen on {}: {error}", listener.address),
                 );
             }
             Err(error) => {
