@@ -1,8 +1,16 @@
 //! `sendmail`, `mailq`, `newaliases` and `sendmail-shim`: one binary.
 //!
-//! Layers, lowest first: [`mode`] (which program), [`flags`] (what was typed), `plan` (what is meant), `compose` (the message),
-//! `submit` (agent or relayhost); beside them the `agent` and the administrator's commands, `admin`.
+//! Layers, lowest first; a module uses its own layer or lower ones, and a test enforces it:
+//!
+//! | layer | modules | what |
+//! |---|---|---|
+//! | command line | [`mode`] [`flags`] [`plan`] | which program, what was typed, what is meant; pure |
+//! | message | [`compose`] [`prepare`] [`deposit`] [`queue`] | standard input made canonical, rewritten, completed; what is said about the queue |
+//! | machine | [`config`] [`identity`] | configuration files and users |
+//! | ways out | [`submit`] [`agent`] | to the agent or the relayhost; the agent itself |
+//! | commands | [`admin`] | the administrator's |
 
+pub mod admin;
 pub mod agent;
 pub mod compose;
 pub mod config;
@@ -15,7 +23,65 @@ pub mod prepare;
 pub mod queue;
 pub mod submit;
 
+use std::process::ExitCode;
+
+use admin::terminal::{Trouble, complain, say};
+use config::places;
+use mode::{Mode, Program};
+use plan::Plan;
+use shared::sysexits::Exit;
+use submit::report::Report;
+
 /// The program, under any of its names.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = Program::of(&words.next().unwrap_or_default());
+    match program {
+        Program::Admin => admin::cli::main(words.collect()),
+        _ => sendmail(program, words),
+    }
+    .into()
+}
+
+fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
+    let typed = match flags::parse::parse(Mode::from(program), words) {
+        Ok(typed) => typed,
+        Err(error) => return end(Report::fault(Exit::Usage, format!("{error} (see sendmail --help)"))),
+    };
+    if typed.verbose {
+        typed.warnings.iter().for_each(|warning| complain("sendmail", warning));
+    }
+    match Plan::of(typed) {
+        Ok(plan) => carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text))),
+        Err(refusal) => end(Report::fault(refusal.exit, refusal.text)),
+    }
+}
+
+fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
+    match plan {
+        Plan::Submit(submission) => Ok(end(submit::run::submit(submission))),
+        Plan::Smtp => Ok(end(submit::stdio::relay())),
+        Plan::ListQueue => admin::queue::list(&places::load(None)?),
+        Plan::CountQueue => admin::queue::count(&places::load(None)?),
+        Plan::Flush(id) => admin::queue::flush(&places::load(None)?, id),
+        Plan::CheckAliases => Ok(admin::aliases::check(&places::load(None)?)),
+        Plan::CheckConfig => {
+            places::load(None)?.warnings().iter().for_each(|warning| complain("sendmail", warning));
+            Ok(Exit::Ok)
+        }
+        Plan::Version => {
+            say(format_args!("sendmail-shim {}", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Ok)
+        }
+        Plan::Help => {
+            say(flags::help::text());
+            Ok(Exit::Ok)
+        }
+        Plan::Nothing => Ok(Exit::Ok),
+    }
+}
+
+fn end(report: Report) -> Exit {
+    report.lines.iter().for_each(|line| complain("sendmail", line));
+    report.exit
 }

@@ -133,7 +133,8 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     }
 }
 
-fn text(target: &Target) -> String {
+/// An address as written in an envelope.
+pub fn text(target: &Target) -> String {
     match target {
         Target::Address(address) => address.to_string(),
         Target::Local(name) => quote_local(name),

@@ -1,0 +1,170 @@
+//! The command line of `sendmail-shim`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use shared::{address::Address, nexthop::Nexthop, sysexits::Exit};
+
+use super::{
+    aliases, check, effective, explain, pin, queue,
+    terminal::{Trouble, complain},
+    test,
+};
+use crate::{agent, config::places};
+
+/// The sendmail of this machine: queues mail and pushes it to a relayhost.
+///
+/// Programs call it as /usr/sbin/sendmail; see `sendmail --help`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sendmail-shim",
+    version,
+    after_help = "The configuration is FILE of --config, else the file that SENDMAIL_SHIM_CONFIG names, else\n\
+                  /etc/sendmail-shim/config.toml, else ~/.config/sendmail-shim/config.toml. The smallest useful one:\n\n    \
+                  relayhost = \"mail.example.org\"\n    \
+                  domain = \"example.org\"\n    \
+                  pins = [\"sha256:...\"]            # printed by: sendmail-shim pin mail.example.org\n    \
+                  admin = \"admins@example.org\"\n\n\
+                  Exit status: 0 good, 64 usage, 69 not available, 75 try again, 78 configuration."
+)]
+struct Cli {
+    /// Configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent: take mail, keep it, deliver it. Started by systemd.
+    Agent,
+    /// Check configuration, alias files, spool, agent, and the way to each relayhost with its key.
+    Check,
+    /// Print the settings that differ from the default.
+    Config {
+        /// Print all of them.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
+    Explain(Explain),
+    /// Print the pins of a host's key and certificate, ready to be pasted.
+    Pin {
+        /// HOST or HOST:PORT; without it, each relayhost of the configuration.
+        #[arg(value_parser = Nexthop::parse)]
+        host: Option<Nexthop>,
+    },
+    /// List and change the queue.
+    Queue {
+        #[command(subcommand)]
+        command: QueueCommand,
+    },
+    /// Send a test message through the agent.
+    Test {
+        /// To whom; without it, to root, whom aliases and admin= redirect.
+        #[arg(value_parser = Address::parse)]
+        address: Option<Address>,
+    },
+}
+
+/// As for `sendmail`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Envelope sender, as for sendmail -f.
+    #[arg(short = 'f', value_name = "ADDRESS")]
+    pub sender: Option<String>,
+    /// Full name, as for sendmail -F.
+    #[arg(short = 'F', value_name = "NAME")]
+    pub full_name: Option<String>,
+    /// Take recipients from the header, as for sendmail -t.
+    #[arg(short = 't')]
+    pub from_header: bool,
+    /// As if this user had sent it; without it, you.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Recipients.
+    pub recipients: Vec<String>,
+}
+
+/// `queue …`
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List it, with the reason why each message waits; without privileges, your own mail.
+    List {
+        /// One JSON object a line, as postqueue -j prints it.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one message: where it stands, and its header.
+    Show { id: String },
+    /// Try one message, or all, now.
+    Flush { id: Option<String> },
+    /// Keep messages without trying them.
+    Hold {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Try held messages again.
+    Release {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Throw messages away: nobody is told.
+    Delete {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// Reads the words after argv\[0] and does what they say.
+pub fn main(words: Vec<String>) -> Exit {
+    let words = std::iter::once("sendmail-shim".to_owned()).chain(words);
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come here too; a reader that has gone is no error.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit,
+        Err(trouble) => {
+            complain("sendmail-shim", &trouble.text);
+            trouble.exit
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Trouble> {
+    let settings = places::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Agent => agent::run::run(settings).map(|()| Exit::Ok).map_err(|text| Trouble::new(Exit::TempFail, text)),
+        Command::Check => {
+            let aliases = aliases::check(&settings);
+            let way = check::run(&settings);
+            Ok(if way == Exit::Ok { aliases } else { way })
+        }
+        Command::Config { all } => effective::print(&settings, all),
+        Command::Explain(request) => explain::run(&settings, &request),
+        Command::Pin { host } => pin::run(&settings, host),
+        Command::Queue { command } => queue::run(&settings, command),
+        Command::Test { address } => test::run(&settings, address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_says_what_it_does() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

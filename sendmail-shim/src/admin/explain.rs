@@ -1,0 +1,122 @@
+//! `sendmail-shim explain`: what would become of a message, each change with the file and line that caused it. Sends nothing.
+
+use std::io::{self, IsTerminal as _};
+
+use shared::{
+    address::list,
+    clock,
+    envelope::Notify,
+    message::{Header, recipients, rewrite::Caller},
+    outcome::escape,
+    smtp::client::Security,
+    sysexits::Exit,
+};
+
+use super::{
+    cli::Explain,
+    terminal::{Trouble, complain, say},
+};
+use crate::{
+    compose::read::{self, Message},
+    config::{settings::Settings, tables::Tables},
+    identity,
+    prepare::{Prepared, Submitted, Wanted, prepare},
+};
+
+/// Longest line shown, bytes.
+const WIDTH: usize = 1000;
+
+/// Reads the message (none on a terminal) and tells.
+pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
+    let input = io::stdin().lock();
+    let message = if input.is_terminal() {
+        read::message(io::empty(), &mut || settings.message_size)
+    } else {
+        read::message(input, &mut || settings.message_size)
+    }
+    .map_err(|error| Trouble::new(error.exit(), error))?;
+    let mut tables = Tables::new(settings);
+    let (rules, problems) = tables.refresh();
+    problems.iter().for_each(|problem| complain("sendmail-shim", problem));
+    let uid = rustix::process::getuid().as_raw();
+    let mut caller = match &request.user {
+        Some(user) => Caller { user: user.clone(), full_name: String::new() },
+        None => identity::caller(uid),
+    };
+    if let Some(name) = &request.full_name {
+        caller.full_name.clone_from(name);
+    }
+    let submitted = Submitted {
+        caller: &caller,
+        uid,
+        id: "EXPLAIN",
+        now: clock::now(),
+        sender: request.sender.clone(),
+        recipients: wanted(request, &message),
+        ret: None,
+        envid: None,
+        content: message.content,
+    };
+    let prepared = prepare(&submitted, message.header.clone(), rules).map_err(|error| Trouble::new(Exit::DataErr, error))?;
+    tell(&message.header, &prepared);
+    route(settings);
+    Ok(Exit::Ok)
+}
+
+fn wanted(request: &Explain, message: &Message) -> Vec<Wanted> {
+    let named = if request.from_header { recipients::extract(&message.header).recipients } else { Vec::new() };
+    let typed = request.recipients.iter().flat_map(|text| {
+        let list = list::parse(text.as_bytes());
+        list.problems.iter().for_each(|problem| complain("sendmail-shim", crate::plan::malformed(problem)));
+        list.entries
+    });
+    let typed = typed.map(|entry| crate::submit::run::text(&entry.target));
+    typed.chain(named).map(|text| Wanted { text, notify: Notify::default(), orcpt: None }).collect()
+}
+
+fn tell(before: &Header, prepared: &Prepared) {
+    say(format_args!("envelope sender     <{}>", prepared.envelope.sender));
+    for recipient in &prepared.envelope.recipients {
+        match &recipient.original {
+            Some(original) => say(format_args!("envelope recipient  <{}> (from <{original}>)", recipient.address)),
+            None => say(format_args!("envelope recipient  <{}>", recipient.address)),
+        }
+    }
+    say("\nchanges:");
+    for change in &prepared.changes {
+        say(format_args!("  {}: {} -> {}    ({})", change.what, change.before, change.after, change.because));
+    }
+    if prepared.changes.is_empty() {
+        say("  none");
+    }
+    let fields = |header: &Header| header.fields().iter().map(|field| field.raw().to_vec()).collect::<Vec<_>>();
+    let (old, new) = (fields(before), fields(&prepared.header));
+    say("\nheader (- removed or replaced, + added or changed):");
+    for field in old.iter().filter(|field| !new.contains(field)) {
+        say(format_args!("- {}", shown(field)));
+    }
+    for field in &new {
+        let mark = if old.contains(field) { ' ' } else { '+' };
+        say(format_args!("{mark} {}", shown(field)));
+    }
+}
+
+fn shown(field: &[u8]) -> String {
+    let lines = field.trim_ascii_end().split(|&byte| byte == b'\n');
+    lines.map(|line| escape(line.strip_suffix(b"\r").unwrap_or(line), WIDTH).replace("\\x09", "\t")).collect::<Vec<_>>().join("\n  ")
+}
+
+fn route(settings: &Settings) {
+    let trust = match (settings.security, settings.pins.len()) {
+        (Security::None, _) => "without TLS".to_owned(),
+        (_, 0) => "TLS, certificate from the web's authorities".to_owned(),
+        (_, count) => format!("TLS, key one of {count} pins"),
+    };
+    say("\nroute:");
+    for nexthop in &settings.relayhost {
+        say(format_args!("  {nexthop}, {trust}"));
+    }
+    if settings.relayhost.is_empty() {
+        say("  none: no relayhost is set, mail is queued and not sent");
+    }
+}

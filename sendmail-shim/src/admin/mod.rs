@@ -1,0 +1,23 @@
+//! The administrator's commands: `sendmail-shim COMMAND`.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`check`] | configuration, spool, agent, relayhost: everything on the way, told one by one |
+//! | [`effective`] | the settings in force |
+//! | [`explain`] | what would become of a message, and why |
+//! | [`pin`] | which key a relayhost presents |
+//! | [`queue`] | the queue; also `mailq`, `sendmail -bp`, `sendmail -q` |
+//! | [`aliases`] | the alias files checked; also `newaliases` |
+//! | [`test`] | a test message |
+//! | [`terminal`] | words to the terminal |
+
+pub mod aliases;
+pub mod check;
+pub mod cli;
+pub mod effective;
+pub mod explain;
+pub mod pin;
+pub mod queue;
+pub mod terminal;
+pub mod test;

@@ -1,0 +1,93 @@
+//! The queue over the agent's control socket: `sendmail-shim queue`, `mailq`, `sendmail -bp`, `sendmail -q`.
+//!
+//! Failures: an agent that does not answer is exit status 69, as with Postfix, and the remedy.
+
+use shared::{
+    control,
+    listing::{self, Row},
+    sysexits::Exit,
+};
+
+use super::{
+    cli::QueueCommand,
+    terminal::{Trouble, complain, say},
+};
+use crate::{
+    config::settings::Settings,
+    queue::{Answer, Request},
+};
+
+/// `sendmail-shim queue COMMAND`
+pub fn run(settings: &Settings, command: QueueCommand) -> Result<Exit, Trouble> {
+    match command {
+        QueueCommand::List { json: false } => list(settings),
+        QueueCommand::List { json: true } => {
+            let rows = rows(settings)?;
+            if !rows.is_empty() {
+                say(listing::json_lines(&rows).trim_end());
+            }
+            Ok(Exit::Ok)
+        }
+        QueueCommand::Show { id } => change(settings, &Request::Show { id }, "shown"),
+        QueueCommand::Flush { id } => flush(settings, id),
+        QueueCommand::Hold { ids } => change(settings, &Request::Hold { ids }, "held"),
+        QueueCommand::Release { ids } => change(settings, &Request::Release { ids }, "released"),
+        QueueCommand::Delete { ids } => change(settings, &Request::Delete { ids }, "deleted"),
+    }
+}
+
+/// `mailq`
+pub fn list(settings: &Settings) -> Result<Exit, Trouble> {
+    say(listing::mailq(&rows(settings)?).trim_end());
+    Ok(Exit::Ok)
+}
+
+/// `sendmail -bP`
+pub fn count(settings: &Settings) -> Result<Exit, Trouble> {
+    say(rows(settings)?.len());
+    Ok(Exit::Ok)
+}
+
+/// `sendmail -q`
+pub fn flush(settings: &Settings, id: Option<String>) -> Result<Exit, Trouble> {
+    let mut exit = Exit::Ok;
+    ask(settings, &Request::Flush { id }, &mut |answer| {
+        if let Answer::Refused(why) = answer {
+            complain("sendmail-shim", why);
+            exit = Exit::Unavailable;
+        }
+    })?;
+    Ok(exit)
+}
+
+fn rows(settings: &Settings) -> Result<Vec<Row>, Trouble> {
+    let mut rows = Vec::new();
+    ask(settings, &Request::List, &mut |answer| {
+        if let Answer::Row(row) = answer {
+            rows.push(row);
+        }
+    })?;
+    Ok(rows)
+}
+
+fn change(settings: &Settings, request: &Request, done: &str) -> Result<Exit, Trouble> {
+    let mut exit = Exit::Ok;
+    ask(settings, request, &mut |answer| match answer {
+        Answer::Row(row) => say(listing::mailq(&[row]).trim_end()),
+        Answer::Text(text) => say(text),
+        Answer::Changed(count) => say(format_args!("{count} messages {done}")),
+        Answer::Refused(why) => {
+            complain("sendmail-shim", why);
+            exit = Exit::Unavailable;
+        }
+    })?;
+    Ok(exit)
+}
+
+fn ask(settings: &Settings, request: &Request, each: &mut dyn FnMut(Answer)) -> Result<(), Trouble> {
+    control::ask(&settings.control, request, each).map_err(|error| {
+        let socket = settings.control.display();
+        let remedy = "start the agent: systemctl start sendmail-shim.socket";
+        Trouble::new(Exit::Unavailable, format!("the mail queue is not available: {socket}: {error}; {remedy}"))
+    })
+}
