@@ -5,9 +5,9 @@
 //! | layer | modules |
 //! |---|---|
 //! | vocabulary | [`status`] [`outcome`] [`sysexits`] [`limits`] [`clock`] [`retry`] |
-//! | grammar | [`address`] [`nexthop`] [`message`] [`trust`] [`envelope`] |
+//! | grammar | [`address`] [`nexthop`] [`message`] [`trust`] [`envelope`] [`maps`] |
 //! | wire | [`smtp`] |
-//! | tables | [`maps`] [`config`] [`listing`] [`notice`] |
+//! | tables | [`config`] [`listing`] [`notice`] |
 //! | edges | [`fs`] [`log`] [`tls`] [`net`] [`spool`] [`control`] |
 //!
 //! Everything above the edges is pure: no sockets, files, clocks or threads.

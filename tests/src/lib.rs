@@ -8,6 +8,7 @@
 //! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
 //! | [`session`] | an SMTP client that a test types into |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
+//! | [`resolver`] | a name server that a test can ask what it was asked |
 //! | [`identity`] | keys and certificates |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
@@ -26,6 +27,7 @@ pub mod daemon;
 pub mod dialog;
 pub mod identity;
 pub mod peers;
+pub mod resolver;
 pub mod session;
 pub mod sink;
 pub mod smarthost;
