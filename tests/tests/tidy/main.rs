@@ -1,0 +1,120 @@
+//! Keeps the rules of ARCHITECTURE.md and CONTRIBUTING.md that the compiler and clippy cannot keep.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod arrows;
+mod documents;
+mod source;
+
+use source::{Source, manifest, sources};
+
+#[test]
+fn every_file_is_small_enough_to_be_read_in_one_sitting() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .filter(|s| s.text.lines().count() > 500)
+        .map(|s| s.path)
+        .collect();
+    assert!(
+        long.is_empty(),
+        "more than 500 lines, split by purpose: {long:?}"
+    );
+}
+
+#[test]
+fn every_module_opens_with_its_manual_page() {
+    let bare: Vec<_> = sources()
+        .into_iter()
+        .filter(|s| !s.text.starts_with("//!") && !s.path.ends_with("/tests.rs"))
+        .map(|s| s.path)
+        .collect();
+    assert!(bare.is_empty(), "no //! at the top: {bare:?}");
+}
+
+#[test]
+fn no_file_has_a_name_that_says_nothing() {
+    let vague = [
+        "util", "utils", "common", "helper", "helpers", "misc", "manager", "handler",
+    ];
+    let named: Vec<_> = sources()
+        .into_iter()
+        .filter(|s| s.path.split(['/', '.']).any(|part| vague.contains(&part)))
+        .map(|s| s.path)
+        .collect();
+    assert!(named.is_empty(), "name it after what it is: {named:?}");
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    // Written apart, so that this file does not find itself.
+    let marks = ["todo!", "unimplemented!", "FIXME", "XXX"]
+        .map(|mark| mark.replace('!', concat!("!", "(")));
+    let unfinished = |source: &Source| {
+        marks
+            .iter()
+            .any(|mark| source.code().any(|(_, line)| line.contains(mark.as_str())))
+    };
+    let found: Vec<_> = sources()
+        .into_iter()
+        .filter(|s| !s.path.contains("/tidy/") && unfinished(s))
+        .map(|s| s.path)
+        .collect();
+    assert!(found.is_empty(), "unfinished: {found:?}");
+}
+
+#[test]
+fn an_ignored_test_says_why() {
+    for source in sources() {
+        for (number, line) in source.code() {
+            let silent = line.trim_start().starts_with(concat!("#[", "ignore]"));
+            assert!(
+                !silent,
+                "{}:{number}: an ignored test needs a reason",
+                source.path
+            );
+        }
+    }
+}
+
+#[test]
+fn versions_of_dependencies_stand_in_one_place() {
+    for member in ["shared", "sendmail-shim", "smarthost", "tests"] {
+        let text = manifest(member);
+        let mut in_dependencies = false;
+        for line in text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            if line.starts_with('[') {
+                in_dependencies = line.contains("dependencies");
+            } else if in_dependencies {
+                let inherited = line.contains(".workspace = true")
+                    || line.contains("workspace = true }")
+                    || line.contains("workspace = true,");
+                assert!(
+                    inherited,
+                    "{member}/Cargo.toml: `{line}` belongs into the workspace's Cargo.toml"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_lower_crates_stay_free_of_runtimes() {
+    for (member, forbidden) in [
+        ("shared", ["tokio", "anyhow", "clap"].as_slice()),
+        ("sendmail-shim", &["tokio", "tokio-rustls", "rusqlite"]),
+    ] {
+        for name in forbidden {
+            let depends = manifest(member).lines().any(|line| {
+                line.starts_with(&format!("{name}.")) || line.starts_with(&format!("{name} "))
+            });
+            assert!(!depends, "{member} must not depend on {name}");
+        }
+    }
+}
