@@ -1,6 +1,6 @@
 //! A machine with `sendmail` and its agent, with a configuration from the test.
 //!
-//! Contract: everything lies in its own temporary directory. In the configuration, `$DIR` is that directory; `spool`, `socket` and, unless
+//! Contract: everything lies in its own temporary directory. In the configuration, `$DIR` is that directory; `spool`, `socket`, `control` and, unless
 //! the test sets it, `hostname` are filled in.
 
 use std::{
@@ -13,6 +13,13 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{binaries::install_names, daemon::Daemon, identity::write, wait::until};
+
+/// What Debian's cron pipes into `sendmail -i -FCronDaemon -B8BITMIME -oem root`.
+pub const CRON: &str = "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@vm1> test -x /usr/sbin/backup\n\
+MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\
+X-Cron-Env: <SHELL=/bin/sh>\nX-Cron-Env: <LOGNAME=root>\n\nbackup: nothing to do\n.\nstill the same message\n";
+/// The arguments that Debian's cron gives.
+pub const CRON_ARGUMENTS: [&str; 5] = ["-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root"];
 
 /// A machine, with its agent running or not.
 #[derive(Debug)]
@@ -45,7 +52,9 @@ impl Agent {
 
     /// Another configuration, for the next start.
     pub fn configure(&self, config: &str) {
-        let mut text = String::from("spool = \"$DIR/spool\"\nsocket = \"$DIR/submit.sock\"\n");
+        let mut text = String::from(
+            "spool = \"$DIR/spool\"\nsocket = \"$DIR/submit.sock\"\ncontrol = \"$DIR/control.sock\"\n",
+        );
         if !config.lines().any(|line| line.starts_with("hostname")) {
             text.push_str("hostname = \"vm1.example.test\"\n");
         }

@@ -76,6 +76,15 @@ impl Session {
         Self::connect(server).ehlo()
     }
 
+    /// The same where the server may go away meanwhile.
+    pub fn try_greeted(server: SocketAddr) -> io::Result<Self> {
+        let mut session = Self::over(TcpStream::connect(server)?);
+        session.try_reply()?;
+        session.send(b"EHLO client.example.test\r\n")?;
+        session.try_reply()?;
+        Ok(session)
+    }
+
     /// Reads the greeting and says EHLO.
     #[must_use]
     pub fn ehlo(mut self) -> Self {

@@ -26,6 +26,7 @@ use crate::{
 pub struct Smarthost {
     directory: TempDir,
     address: SocketAddr,
+    mounts: Option<String>,
     daemon: Option<Daemon>,
 }
 
@@ -42,6 +43,7 @@ impl Smarthost {
         let smarthost = Self {
             directory: tempfile::tempdir().unwrap(),
             address: free_address(),
+            mounts: None,
             daemon: None,
         };
         smarthost.configure(config);
@@ -71,9 +73,14 @@ impl Smarthost {
         write(&self.directory().join(name), content);
     }
 
+    /// Runs it, from the next start on, in a mount namespace of its own, where this shell script has mounted something (root only).
+    pub fn in_mount_namespace(&mut self, script: &str) {
+        self.mounts = Some(script.replace("$DIR", &self.directory().display().to_string()));
+    }
+
     /// Starts it (again) and waits until it takes connections.
     pub fn run(&mut self) {
-        let mut daemon = Daemon::start("smarthost", self.command().arg("run"));
+        let mut daemon = Daemon::start("smarthost", &mut self.start_command());
         until("smarthost takes connections", || {
             assert!(
                 daemon.ended().is_none(),
@@ -83,6 +90,24 @@ impl Smarthost {
             TcpStream::connect(self.address).ok()
         });
         self.daemon = Some(daemon);
+    }
+
+    fn start_command(&self) -> Command {
+        let mut plain = self.command();
+        plain.arg("run");
+        let Some(mounts) = &self.mounts else {
+            return plain;
+        };
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{mounts} && exec \"$@\""),
+            "sh",
+        ]);
+        command.arg(plain.get_program()).args(plain.get_args());
+        command
     }
 
     fn command(&self) -> Command {
