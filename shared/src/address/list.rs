@@ -17,6 +17,8 @@ use crate::{
 mod token;
 use token::{Kind, Token, tokens};
 
+pub(crate) use token::text as decode;
+
 /// A list, as far as it can be read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct List {

@@ -88,22 +88,30 @@ impl Field {
         Self { raw, colon }
     }
 
-    /// The same field with other bytes after the colon, final CRLF included.
+    /// The same field with other bytes after the colon; they do not hold the final CRLF.
     pub(super) fn with_body(&self, body: &[u8]) -> Self {
         let mut raw = self.raw.get(..=self.colon).unwrap_or_default().to_vec();
         raw.extend_from_slice(body);
+        raw.extend_from_slice(b"\r\n");
         Self {
             raw,
             colon: self.colon,
         }
     }
 
-    /// All bytes after the colon, folding and final CRLF included.
+    /// The same field with other bytes; the name and the final CRLF are in them.
+    pub(super) fn with_raw(&self, raw: Vec<u8>) -> Self {
+        Self {
+            raw,
+            colon: self.colon,
+        }
+    }
+
+    /// All bytes after the colon, folding included, the final CRLF not.
     pub(super) fn body(&self) -> &[u8] {
-        self.raw
-            .get(self.colon.saturating_add(1)..)
-            .filter(|_| self.colon > 0)
-            .unwrap_or_default()
+        let body = self.raw.get(self.colon.saturating_add(1)..);
+        let body = body.filter(|_| self.colon > 0).unwrap_or_default();
+        body.strip_suffix(b"\r\n").unwrap_or(body)
     }
 
     /// Name as written; empty for a line that is no field.

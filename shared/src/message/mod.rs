@@ -8,11 +8,15 @@
 //! | [`recipients`] | who is named in To, Cc, Bcc (`-t`); fields that never leave the machine |
 //! | [`rewrite`](mod@rewrite) | one policy for envelope and header: revaliases, aliases, domain |
 //! | [`complete`](mod@complete) | adds Date, Message-ID, From, To and MIME fields where missing |
+//! | [`encoded_words`] | raw 8-bit text in fields made ASCII (RFC 2047) |
+//! | [`long_lines`] | lines over 998 bytes folded or re-encoded |
 //! | [`trace`] | Received fields, hop count |
 
 pub mod complete;
+pub mod encoded_words;
 mod header;
 pub mod intake;
+pub mod long_lines;
 pub mod recipients;
 pub mod rewrite;
 mod splitter;

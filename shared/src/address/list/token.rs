@@ -62,7 +62,7 @@ impl Token {
 }
 
 /// Bytes as text: UTF-8, or else ISO 8859-1, which is what old programs wrote.
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),

@@ -301,6 +301,22 @@ fn a_revalias_that_comes_back_to_itself_does_not_stop_mail() {
 }
 
 #[test]
+fn an_unclosed_comment_or_quote_does_not_swallow_the_next_field() {
+    let rules = rules("", "");
+    for (to, expected) in [
+        ("root (never closed", "\"never closed\" <root@example.org>"),
+        ("root, \"never closed", "root@example.org, \"never closed"),
+        ("root, a@[192.0.2.1", "root@example.org, a@[192.0.2.1"),
+    ] {
+        let text = header(&rules, "root", &format!("To: {to}\r\nSubject: s\r\n"));
+        assert!(
+            text.starts_with(&format!("To: {expected}")) && text.ends_with("\r\nSubject: s\r\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn utf8_in_an_address_is_told() {
     let rules = rules("", "");
     assert!(run(&rules, "root", None, &["jürgen@x"], "").0.content.utf8);

@@ -1,0 +1,305 @@
+//! Raw 8-bit text in header fields made into encoded words, so that mail goes to servers without SMTPUTF8.
+//!
+//! Contract: fields in ASCII stay byte for byte; in address fields only names and comments change, addresses never; fields
+//! whose bytes are syntax (Content-Type, Received, …) and signed messages stay as they are. Text is read as UTF-8, or else as
+//! ISO 8859-1. What comes out is ASCII wherever the field's text was the only thing that was not.
+//! RFC 2047 §4.2 (Q), §5 (places); RFC 6532 is what remains where an address itself is UTF-8.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::fmt::Write as _;
+
+use crate::{
+    address::list::{self, Entry},
+    message::{Field, Header},
+};
+
+/// Longest encoded word. RFC 2047 §2 allows 75, and 76 for a line with the field's name in it.
+const WORD: usize = 58;
+
+const ADDRESSES: &[&str] = &[
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Resent-From",
+    "Resent-Sender",
+    "Resent-To",
+    "Resent-Cc",
+];
+
+/// Beginnings of the names of fields whose values are syntax, not text.
+const SYNTAX: &[&str] = &[
+    "Received",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Date",
+    "Return-Path",
+    "Resent-",
+    "MIME-Version",
+    "Content-",
+    "List-",
+    "ARC-",
+    "Authentication-Results",
+    "DKIM-",
+    "Auto-Submitted",
+    "Delivered-To",
+    "Bcc",
+];
+
+/// Encodes raw 8-bit text of the header; how many fields changed.
+pub fn repair(header: &mut Header) -> usize {
+    if header.first("DKIM-Signature").is_some() {
+        return 0;
+    }
+    let mut changed = 0usize;
+    header.edit(|field| {
+        let other = encoded(field)?;
+        changed = changed.saturating_add(1);
+        Some(other)
+    });
+    changed
+}
+
+fn encoded(field: &Field) -> Option<Field> {
+    if field.body().is_ascii() || field.name().is_empty() {
+        return None;
+    }
+    if ADDRESSES.iter().any(|name| field.is(name)) {
+        return addresses(field);
+    }
+    let syntax = |start: &&str| {
+        field
+            .name()
+            .get(..start.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(start))
+    };
+    (!SYNTAX.iter().any(|start| syntax(&start))).then(|| text(field))
+}
+
+/// Unstructured text: runs of words that are not ASCII.
+fn text(field: &Field) -> Field {
+    let value = list::decode(&field.value());
+    let mut out: Vec<String> = Vec::new();
+    let mut run: Vec<&str> = Vec::new();
+    for word in value.split_whitespace() {
+        if !word.is_ascii() {
+            run.push(word);
+            continue;
+        }
+        flush(&mut run, &mut out);
+        out.push(word.to_owned());
+    }
+    flush(&mut run, &mut out);
+    Field::new(field.name(), &out.join(" "))
+}
+
+fn flush(run: &mut Vec<&str>, out: &mut Vec<String>) {
+    if !run.is_empty() {
+        out.push(words(&run.join(" ")).join(" "));
+        run.clear();
+    }
+}
+
+/// Names and comments of the mailboxes.
+fn addresses(field: &Field) -> Option<Field> {
+    let body = field.body();
+    let mut out = Vec::with_capacity(body.len());
+    let mut kept = 0usize;
+    for entry in list::parse(body).entries {
+        let mailbox = body.get(entry.mailbox.clone()).unwrap_or_default();
+        let spec = body.get(entry.spec.clone()).unwrap_or_default();
+        let rest_is_ascii = mailbox.iter().filter(|b| !b.is_ascii()).count()
+            == spec.iter().filter(|b| !b.is_ascii()).count();
+        if rest_is_ascii {
+            continue;
+        }
+        out.extend_from_slice(body.get(kept..entry.mailbox.start).unwrap_or_default());
+        out.extend_from_slice(&mailbox_with_words(&entry, spec));
+        kept = entry.mailbox.end;
+    }
+    if kept == 0 {
+        return None;
+    }
+    out.extend_from_slice(body.get(kept..).unwrap_or_default());
+    Some(field.with_body(&out))
+}
+
+fn mailbox_with_words(entry: &Entry, spec: &[u8]) -> Vec<u8> {
+    let phrase = |text: &str| {
+        if text.is_ascii() {
+            list::display_name(text)
+        } else {
+            words(text).join("\r\n ")
+        }
+    };
+    let mut out = Vec::new();
+    match &entry.name {
+        Some(name) => {
+            out.extend_from_slice(phrase(name).as_bytes());
+            out.extend_from_slice(b" <");
+            out.extend_from_slice(spec);
+            out.push(b'>');
+        }
+        None => out.extend_from_slice(spec),
+    }
+    if let Some(comment) = entry.comment.as_ref().filter(|comment| !comment.is_ascii()) {
+        out.extend_from_slice(format!(" ({})", words(comment).join("\r\n ")).as_bytes());
+    }
+    out
+}
+
+/// The text as encoded words, none longer than [`WORD`], no character split between two.
+fn words(text: &str) -> Vec<String> {
+    const START: &str = "=?utf-8?q?";
+    const END: &str = "?=";
+    let mut out = Vec::new();
+    let mut word = START.to_owned();
+    for c in text.chars() {
+        let quoted = quoted(c);
+        if word
+            .len()
+            .saturating_add(quoted.len())
+            .saturating_add(END.len())
+            > WORD
+        {
+            out.push(word + END);
+            word = START.to_owned();
+        }
+        word.push_str(&quoted);
+    }
+    out.push(word + END);
+    out
+}
+
+/// One character in the Q encoding that is safe everywhere, in phrases and comments too (RFC 2047 §5 (3)).
+fn quoted(c: char) -> String {
+    match c {
+        ' ' => "_".to_owned(),
+        _ if c.is_ascii_alphanumeric() || matches!(c, '!' | '*' | '+' | '-' | '/') => c.to_string(),
+        _ => c
+            .encode_utf8(&mut [0; 4])
+            .bytes()
+            .fold(String::new(), |mut out, byte| {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "={byte:02X}");
+                out
+            }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn repaired(text: &[u8]) -> String {
+        let mut header = Header::parse(text);
+        repair(&mut header);
+        String::from_utf8(header.to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn text_and_names_are_encoded_and_addresses_are_not() {
+        for (raw, expected) in [
+            (
+                "Subject: Cron <r@h> d\u{e9}j\u{e0} vu, 100% sure\r\n",
+                "Subject: Cron <r@h> =?utf-8?q?d=C3=A9j=C3=A0?= vu, 100% sure\r\n",
+            ),
+            (
+                "Subject: \u{e9} \u{fc} x\r\n",
+                "Subject: =?utf-8?q?=C3=A9_=C3=BC?= x\r\n",
+            ),
+            (
+                "From: J\u{fc}rgen <j@x>,\r\n plain <p@x>\r\n",
+                "From: =?utf-8?q?J=C3=BCrgen?= <j@x>,\r\n plain <p@x>\r\n",
+            ),
+            (
+                "From: \"M\u{fc}ller, (J.)\" <j@x>\r\n",
+                "From: =?utf-8?q?M=C3=BCller=2C_=28J=2E=29?= <j@x>\r\n",
+            ),
+            (
+                "To: root (B\u{fc}ro)\r\n",
+                "To: root (=?utf-8?q?B=C3=BCro?=)\r\n",
+            ),
+            (
+                "To: j\u{fc}@x, Plain <p@x>\r\n",
+                "To: j\u{fc}@x, Plain <p@x>\r\n",
+            ),
+            (
+                "Content-Type: text/plain; name=\u{fc}\r\n",
+                "Content-Type: text/plain; name=\u{fc}\r\n",
+            ),
+            ("Subject: a  b\r\n\tc\r\n", "Subject: a  b\r\n\tc\r\n"),
+            (
+                "DKIM-Signature: x\r\nSubject: \u{e9}\r\n",
+                "DKIM-Signature: x\r\nSubject: \u{e9}\r\n",
+            ),
+        ] {
+            assert_eq!(repaired(raw.as_bytes()), expected);
+        }
+        assert_eq!(
+            repaired(b"Subject: caf\xe9\r\n"),
+            "Subject: =?utf-8?q?caf=C3=A9?=\r\n"
+        );
+    }
+
+    /// What a mail program shows: encoded words decoded, the blanks between two of them dropped.
+    fn shown(text: &str) -> String {
+        let text = text
+            .replace("?= =?utf-8?q?", "")
+            .replace("?=\r\n =?utf-8?q?", "")
+            .replace("\r\n", "");
+        let mut out = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once("=?utf-8?q?") {
+            out.extend_from_slice(before.as_bytes());
+            let (word, after) = after.split_once("?=").unwrap();
+            let mut bytes = word.bytes();
+            while let Some(byte) = bytes.next() {
+                match byte {
+                    b'=' => {
+                        let hex = [bytes.next().unwrap(), bytes.next().unwrap()];
+                        out.push(
+                            u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap(),
+                        );
+                    }
+                    b'_' => out.push(b' '),
+                    _ => out.push(byte),
+                }
+            }
+            rest = after;
+        }
+        out.extend_from_slice(rest.as_bytes());
+        String::from_utf8(out).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_reader_sees_the_text_that_was_written(words in prop::collection::vec("[a-z\u{e9}\u{4e2d}\u{1f4e7}()<>,._%]{1,30}", 1..12)) {
+            let value = words.join(" ");
+            let out = repaired(format!("Subject: {value}\r\n").as_bytes());
+            prop_assert!(out.is_ascii());
+            prop_assert!(out.lines().all(|line| line.len() <= 78 || value.is_ascii()));
+            let shown = shown(&out);
+            prop_assert_eq!(shown.trim_end(), format!("Subject: {value}"));
+        }
+
+        #[test]
+        fn any_bytes_are_repaired_once_and_no_field_is_made_or_lost(value in prop::collection::vec(any::<u8>(), 0..80)) {
+            let value: Vec<u8> = value.into_iter().filter(|b| !matches!(b, b'\r' | b'\n' | 0)).collect();
+            for name in ["Subject", "From"] {
+                let mut header = Header::parse(&[name.as_bytes(), b": ", &value, b"\r\nEnd: x\r\n"].concat());
+                repair(&mut header);
+                let again = Header::parse(&header.to_bytes());
+                prop_assert_eq!(again.fields().len(), 2);
+                prop_assert_eq!(&again, &header);
+                if name == "Subject" {
+                    prop_assert!(header.to_bytes().is_ascii());
+                }
+            }
+        }
+    }
+}
