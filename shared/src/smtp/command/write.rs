@@ -94,7 +94,7 @@ fn write_path(out: &mut Vec<u8>, command: &str, path: &str) {
     let safe: String = path
         .chars()
         .map(|c| {
-            if breaks_path(c) && !(quoted && !c.is_control()) {
+            if breaks_path(c) && (!quoted || c.is_control()) {
                 '?'
             } else {
                 c
