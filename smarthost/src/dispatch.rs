@@ -145,7 +145,9 @@ pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Vec<Recipient
     for recipient in recipients {
         let expanded = router
             .expand(recipient)
-            .unwrap_or_else(|_| vec![recipient.clone()]);
+            .ok()
+            .filter(|expanded| !expanded.is_empty())
+            .unwrap_or_else(|| vec![recipient.clone()]);
         all.extend(
             expanded
                 .into_iter()

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] [`demo`] | the command line; the composition root, which alone names everything; the demonstration |
 //! | services | `server`, `delivery`, [`admin`] | receiving, sending, the administrators' socket |
-//! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, SQLite, log |
+//! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
 //! | pure core | [`config`] [`network`] [`policy`] [`limits`] [`route`] [`queue`] [`bounce`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them is the crate `shared`.

@@ -17,7 +17,7 @@ fn a_reload_takes_the_new_settings_and_loses_neither_sessions_nor_counters() {
     let sink = Sink::start();
     let mut smarthost = Smarthost::start(&config("3/day", &sink.nexthop()));
     let mut session = Session::greeted(smarthost.address());
-    let mut send = |session: &mut Session| {
+    let send = |session: &mut Session| {
         session
             .mail("app@example.org", &["user@example.net"], MESSAGE)
             .unwrap()

@@ -41,7 +41,7 @@ pub(crate) struct Door {
 
 /// Opens all listeners of the configuration.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Door>> {
-    let mut inherited = inherited()?;
+    let mut inherited = inherited();
     let mut doors = Vec::new();
     for listener in &config.listen {
         let ready = inherited.iter().position(|socket| {
@@ -84,17 +84,12 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Door>> {
     Ok(doors)
 }
 
-/// TCP sockets handed over by systemd.
-fn inherited() -> io::Result<Vec<StdListener>> {
+/// TCP sockets handed over by systemd; those of other kinds are left alone.
+fn inherited() -> Vec<StdListener> {
     let mut handed = listenfd::ListenFd::from_env();
-    let mut sockets = Vec::new();
-    for index in 0..handed.len() {
-        // Sockets of other kinds are left alone.
-        if let Ok(Some(socket)) = handed.take_tcp_listener(index) {
-            sockets.push(socket);
-        }
-    }
-    Ok(sockets)
+    (0..handed.len())
+        .filter_map(|index| handed.take_tcp_listener(index).ok()?)
+        .collect()
 }
 
 fn same(a: SocketAddr, b: SocketAddr) -> bool {

@@ -28,8 +28,8 @@ use crate::{config::ListenTls, link::Stream, maillog, setup::Setup};
 
 /// Read buffer while commands are exchanged, bytes.
 const COMMANDS: usize = 4 * 1024;
-/// Read buffer while a message comes, bytes.
-const MESSAGE: usize = 64 * 1024;
+/// Read buffer while a message comes, bytes: a TLS record.
+const MESSAGE: usize = 16 * 1024;
 /// Longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_mins(1);
 /// Errors and idle commands after which a session ends (Postfix `smtpd_hard_error_limit`, `smtpd_junk_command_limit`).
