@@ -3,7 +3,9 @@
 mod basics;
 mod crash;
 mod faults;
+mod kill;
 mod ledger;
+mod model;
 mod sim;
 
 use std::{path::Path, time::Duration};
