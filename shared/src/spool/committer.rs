@@ -26,10 +26,7 @@ use super::{
     log::{Log, Outgoing},
     record::{Change, Place, Record, What},
 };
-use crate::{
-    clock::{self, Timestamp},
-    log::{self as journal, Level},
-};
+use crate::clock::{self, Timestamp};
 
 /// Called when a message is durable, or not.
 pub(super) type Done = Box<dyn FnOnce(Result<QueueId, SpoolError>) + Send>;
@@ -290,9 +287,6 @@ impl Committer {
         pending.sort_by_key(|(outgoing, _)| !outgoing.vital);
         let (mut outgoing, effects): (Vec<Outgoing>, Vec<Effect>) = pending.into_iter().unzip();
         let result = lock(&self.log).append(&self.index, &mut outgoing);
-        if let Err(error) = &result {
-            journal::line(Level::Error, &format_args!("spool: commit failed: {error}"));
-        }
         let (mut failed, mut calls) = (Vec::new(), Vec::new());
         let mut index = lock(&self.index);
         for (outgoing, effect) in outgoing.into_iter().zip(effects) {

@@ -17,11 +17,11 @@ use super::{
     SpoolError,
     disk::{self, Disk},
     index::{Index, Location, Segment},
+    journal::{self, Level},
     layout::Layout,
     lock,
     record::Record,
 };
-use crate::log::{self as journal, Level};
 
 /// A record and, once it is durable, its place.
 pub(super) struct Outgoing {
@@ -40,6 +40,8 @@ pub(super) struct Log {
     next: u64,
     spare: Option<File>,
     reserve: Arc<AtomicBool>,
+    /// The last commit failed, and that has been said.
+    failing: bool,
 }
 
 struct Active {
@@ -62,6 +64,7 @@ impl Log {
             next,
             spare: None,
             reserve: Arc::default(),
+            failing: false,
         }
     }
 
@@ -102,6 +105,26 @@ impl Log {
         index: &Mutex<Index>,
         records: &mut [Outgoing],
     ) -> Result<(), SpoolError> {
+        let result = self.append_groups(index, records);
+        // Said once, and once more when it works again: a disk that fails would fill the log too.
+        match &result {
+            Err(error) if !self.failing => {
+                journal::line(Level::Error, &format_args!("spool: commit failed: {error}"));
+            }
+            Ok(()) if self.failing => {
+                journal::line(Level::Notice, &format_args!("spool: commits work again"));
+            }
+            _ => {}
+        }
+        self.failing = result.is_err();
+        result
+    }
+
+    fn append_groups(
+        &mut self,
+        index: &Mutex<Index>,
+        records: &mut [Outgoing],
+    ) -> Result<(), SpoolError> {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let (vital, length) = (first.vital, first.record.len());
@@ -112,26 +135,33 @@ impl Log {
                 self.rotate(index, length, vital)?;
             }
             let (group, later) = self.split(rest);
-            if let Err(error) = self.write(group) {
-                self.abandon(index, &error);
-                let failed = self.next.saturating_sub(1);
-                self.rotate(
-                    index,
-                    group.iter().map(|outgoing| outgoing.record.len()).sum(),
-                    vital,
-                )?;
-                if let Err(error) = self.write(group) {
-                    let error = self.failure(&error);
-                    self.abandon(index, &error.1);
-                    return Err(error.0);
-                }
-                let mut index = lock(index);
-                group
-                    .iter()
-                    .filter_map(|outgoing| outgoing.placed)
-                    .for_each(|at| index.pin(at.segment, failed));
-            }
+            self.write_twice(index, group, vital)?;
             rest = later;
+        }
+        Ok(())
+    }
+
+    /// Writes to the active segment, and if that fails, once more to a new one.
+    fn write_twice(
+        &mut self,
+        index: &Mutex<Index>,
+        group: &mut [Outgoing],
+        vital: bool,
+    ) -> Result<(), SpoolError> {
+        let Err(error) = self.write(group) else {
+            return Ok(());
+        };
+        self.abandon(index, &error);
+        let abandoned = self.next.saturating_sub(1);
+        let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
+        self.rotate(index, length, vital)?;
+        if let Err(error) = self.write(group) {
+            self.abandon(index, &error);
+            return Err(self.failure(error));
+        }
+        let mut index = lock(index);
+        for at in group.iter().filter_map(|outgoing| outgoing.placed) {
+            index.pin(at.segment, abandoned);
         }
         Ok(())
     }
@@ -273,24 +303,20 @@ impl Log {
     /// Never touches the active segment's data again, after a write or sync that failed.
     fn abandon(&mut self, index: &Mutex<Index>, error: &io::Error) {
         let number = self.active.as_ref().map_or(0, |active| active.number);
-        let text =
-            format_args!("spool: segment {number:016x} is given up after a failed write: {error}");
-        journal::line(Level::Error, &text);
+        if !self.failing {
+            let text =
+                format_args!("spool: segment {number:016x}: write failed, given up: {error}");
+            journal::line(Level::Error, &text);
+        }
         self.seal(index);
     }
 
-    fn failure(&self, error: &io::Error) -> (SpoolError, io::Error) {
-        let same = || {
-            error
-                .raw_os_error()
-                .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
-        };
-        let told = if is_full(error) {
+    fn failure(&self, error: io::Error) -> SpoolError {
+        if is_full(&error) {
             self.full()
         } else {
-            SpoolError::io("cannot write to", &self.layout.segments)(same())
-        };
-        (told, same())
+            SpoolError::io("cannot write to", &self.layout.segments)(error)
+        }
     }
 
     fn full(&self) -> SpoolError {

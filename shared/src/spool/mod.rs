@@ -53,6 +53,7 @@ mod draft;
 mod error;
 mod id;
 mod index;
+mod journal;
 mod layout;
 mod lock;
 mod log;

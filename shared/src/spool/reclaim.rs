@@ -15,15 +15,13 @@ use super::{
     QueueId, SpoolError,
     committer::Committer,
     index::{Index, Location},
+    journal::{self, Level},
     lock,
     log::Outgoing,
     record::{self, Change, Head, Header, Kind, Record, What},
     scan,
 };
-use crate::{
-    clock,
-    log::{self as journal, Level},
-};
+use crate::clock;
 
 /// Of a segment's bytes, and of all bytes, this part at least must be live.
 const LIVE_PART: u64 = 4;

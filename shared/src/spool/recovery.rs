@@ -16,11 +16,11 @@ use super::{
     QueueId, SpoolError,
     disk::Disk,
     index::{Index, Location, Message, Segment},
+    journal::{self, Level},
     layout::{self, Layout},
     record::{self, Head, Header, Kind},
     scan::{self, Scanned},
 };
-use crate::log::{self as journal, Level};
 
 /// What start-up found.
 #[derive(Clone, Debug, Default)]

@@ -16,6 +16,7 @@ use super::{
     draft::Content,
     id::Ids,
     index::{Location, Message},
+    journal::{self, Level},
     layout::Layout,
     lock,
     log::Log,
@@ -23,12 +24,7 @@ use super::{
     record::{self, HEADER, Head, Header, Kind, Place, Record, What},
     recovery,
 };
-use crate::{
-    address::Sender,
-    clock,
-    envelope::Envelope,
-    log::{self as journal, Level},
-};
+use crate::{address::Sender, clock, envelope::Envelope};
 
 /// Inodes that must be free before new mail is taken.
 const MINIMUM_INODES: u64 = 64;
