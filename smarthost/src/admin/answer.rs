@@ -1,15 +1,28 @@
 //! Turns a request into calls of the queue, the spool and the limits.
+//!
+//! Contract: only ever called for root and the daemon's own user. Texts of strangers (addresses, headers) go out escaped.
+//! Failures: each thing that could not be done is an [`Answer::Error`]; the rest of the request is carried out.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use shared::{clock::Timestamp, spool::Spool};
+use shared::{
+    clock::Timestamp,
+    listing::{RecipientRow, Row},
+    outcome::escape,
+    spool::{Entry, QueueId, Spool},
+};
 
 use crate::{
-    admin::{Answer, Request, Status},
+    admin::{Answer, Request, Selection, Status},
     limits::Limits,
-    queue::Queue,
+    queue::{Event, Queue},
     state::Keeper,
 };
+
+/// Longest header section shown, bytes.
+const MAX_HEADER: usize = 128 * 1024;
+/// Longest line of it shown, bytes.
+const MAX_HEADER_LINE: usize = 1000;
 
 /// What requests act on.
 #[derive(Clone, Copy)]
@@ -25,11 +38,202 @@ pub struct Office<'a> {
 }
 
 /// Answers one request of root or of the daemon's own user, line by line.
-pub fn answer(
-    _request: Request,
-    _office: &Office<'_>,
-    _now: Timestamp,
-    _each: &mut dyn FnMut(Answer),
-) {
-    todo!()
+pub fn answer(request: Request, office: &Office<'_>, now: Timestamp, each: &mut dyn FnMut(Answer)) {
+    match request {
+        Request::Status => each(Answer::Status(office.full_status())),
+        Request::QueueList => {
+            for entry in office.spool.entries() {
+                if let Some(row) = office.row(&entry) {
+                    each(Answer::Row(row));
+                }
+            }
+        }
+        Request::QueueShow { id } => office.show(&id, each),
+        Request::QueueFlush(Selection::All) => {
+            let messages = office.queue().len();
+            office.order([Event::FlushAll], now);
+            each(Answer::Done {
+                messages: u64::try_from(messages).unwrap_or(u64::MAX),
+            });
+        }
+        Request::QueueFlush(ids) => office.each_message(ids, |id| Event::Flush { id }, now, each),
+        Request::QueueHold(ids) => office.each_message(ids, |id| Event::Hold { id }, now, each),
+        Request::QueueRelease(ids) => {
+            office.each_message(ids, |id| Event::Release { id }, now, each)
+        }
+        Request::QueueDelete(ids) => office.each_message(ids, |id| Event::Remove { id }, now, each),
+        Request::LimitsList => {
+            let reports = office.limits().list(now);
+            reports.into_iter().map(Answer::Report).for_each(each);
+        }
+        Request::LimitsShow { client } => each(Answer::Report(office.limits().show(client, now))),
+        Request::LimitsReset { client } => {
+            let known = office.limits().reset(client);
+            office.keep();
+            each(Answer::Done {
+                messages: u64::from(known),
+            });
+        }
+        Request::LimitsRaise {
+            client,
+            limit,
+            until,
+        } => {
+            office.limits().raise(client, limit, until, now);
+            office.keep();
+            each(Answer::Report(office.limits().show(client, now)));
+        }
+    }
+}
+
+impl Office<'_> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An order is on disk before it is answered.
+    fn keep(&self) {
+        self.state.changed();
+        self.state.flush();
+    }
+
+    fn order(&self, events: impl IntoIterator<Item = Event>, now: Timestamp) {
+        for event in events {
+            self.queue().handle(event, now);
+        }
+        (self.wake)();
+    }
+
+    /// Gives each message that is meant an event, and tells how many there were.
+    fn each_message(
+        &self,
+        which: Selection,
+        event: impl Fn(QueueId) -> Event,
+        now: Timestamp,
+        each: &mut dyn FnMut(Answer),
+    ) {
+        let ids = match which {
+            Selection::All => self.queue().ids(),
+            Selection::Ids(ids) => ids.iter().filter_map(|id| self.find(id, each)).collect(),
+        };
+        let messages = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        self.order(ids.into_iter().map(event), now);
+        each(Answer::Done { messages });
+    }
+
+    /// A message in the queue by its id as typed.
+    fn find(&self, id: &str, each: &mut dyn FnMut(Answer)) -> Option<QueueId> {
+        let found = QueueId::parse(id).filter(|id| self.queue().contains(*id));
+        if found.is_none() {
+            each(Answer::Error(format!(
+                "no message {} is in the queue",
+                escape(id.as_bytes(), 64)
+            )));
+        }
+        found
+    }
+
+    fn show(&self, id: &str, each: &mut dyn FnMut(Answer)) {
+        let Some(id) = self.find(id, each) else {
+            return;
+        };
+        if let Some(row) = self.spool.entry(id).and_then(|entry| self.row(&entry)) {
+            each(Answer::Row(row));
+        }
+        match self.spool.load(id) {
+            Ok(Some(stored)) => each(Answer::Header(printable(&stored.header))),
+            Ok(None) => each(Answer::Error(format!(
+                "message {id} has just left the queue"
+            ))),
+            Err(error) => each(Answer::Error(format!(
+                "message {id} cannot be read: {error}"
+            ))),
+        }
+    }
+
+    /// A line of the listing; `None` if the message has just left the queue or cannot be read.
+    fn row(&self, entry: &Entry) -> Option<Row> {
+        let stored = self.spool.load(entry.id).ok()??;
+        let envelope = stored.envelope;
+        let recipients = entry.waiting.iter().filter_map(|waiting| {
+            let recipient = envelope
+                .recipients
+                .get(usize::try_from(waiting.recipient).ok()?)?;
+            Some(RecipientRow {
+                address: recipient.address.to_string(),
+                orig_address: recipient.original.as_ref().map(ToString::to_string),
+                delay_reason: waiting.reason.as_deref().unwrap_or_default().to_owned(),
+            })
+        });
+        let queue_name = match (entry.held, self.queue().is_active(entry.id)) {
+            (true, _) => "hold",
+            (false, true) => "active",
+            (false, false) => "deferred",
+        };
+        Some(Row {
+            queue_id: entry.id.to_string(),
+            queue_name: queue_name.to_owned(),
+            arrival: entry.arrival,
+            size: entry.size,
+            sender: envelope.sender.to_string(),
+            recipients: recipients.collect(),
+            next_attempt: entry
+                .waiting
+                .iter()
+                .filter_map(|waiting| waiting.until)
+                .min(),
+            origin: envelope.origin,
+        })
+    }
+
+    fn full_status(&self) -> Status {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let (queued, in_flight) = {
+            let queue = self.queue();
+            (count(queue.len()), count(queue.in_flight()))
+        };
+        Status {
+            queued,
+            in_flight,
+            clients: count(self.limits().len()),
+            ..(self.status)()
+        }
+    }
+}
+
+/// A header section for a terminal: lines escaped and bounded.
+fn printable(header: &[u8]) -> String {
+    let mut out = String::new();
+    for line in header.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (blanks, rest) = match line.strip_prefix(b"\t") {
+            Some(rest) => ("        ", rest),
+            None => ("", line),
+        };
+        out.push_str(blanks);
+        out.push_str(&escape(rest, MAX_HEADER_LINE));
+        out.push('\n');
+        if out.len() > MAX_HEADER {
+            out.push_str("...\n");
+            break;
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_shown_without_what_would_command_the_terminal() {
+        let shown = printable(b"Subject: \x1b[2Jhello\r\n\tfolded\r\nX: \xff\r\n");
+        assert_eq!(shown, "Subject: \\x1b[2Jhello\n        folded\nX: \\xff");
+        assert!(printable(&b"A: b\r\n".repeat(100_000)).len() < MAX_HEADER + 2000);
+    }
 }

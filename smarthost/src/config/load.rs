@@ -28,6 +28,11 @@ impl Config {
         Self::parse(path, &text, &machine_name())
     }
 
+    /// What an empty file would mean on this machine.
+    pub fn machine_default() -> Result<Self, ConfigError> {
+        Self::parse(Path::new(Self::PATH), "", &machine_name())
+    }
+
     /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
     pub fn read_aliases(&self) -> Result<Aliases, ConfigError> {
         let (mut all, mut problems) = (Table::default(), Vec::new());

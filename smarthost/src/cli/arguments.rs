@@ -1,0 +1,174 @@
+//! What can be typed. The texts here are the help, and teach by example.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+#[derive(Parser, Debug)]
+#[command(
+    name = "smarthost",
+    version,
+    about = "A mail relay with daily limits per client and a durable queue",
+    after_help = "Examples:\n  \
+        smarthost demo                                   see all of it work, in a temporary directory\n  \
+        smarthost check                                  is the configuration right?\n  \
+        smarthost queue list                             what waits, and why\n  \
+        smarthost queue flush                            try everything now\n  \
+        smarthost limits raise 10.0.0.7 500 --until 24h  let one client send more for a day"
+)]
+pub(super) struct Arguments {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = Config::PATH)]
+    pub(super) config: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Run the daemon in the foreground (systemd does this)
+    Run,
+    /// Check the configuration, the alias tables and the certificate; exit 0 if all is right
+    Check,
+    /// Print the settings that differ from the default
+    Config {
+        /// Print all settings in effect
+        #[arg(long)]
+        all: bool,
+    },
+    /// Look at the mail that waits, try it now, hold it or delete it
+    #[command(subcommand)]
+    Queue(Queue),
+    /// Look at what clients have sent, raise a limit, or forget what was counted
+    #[command(subcommand)]
+    Limits(Limits),
+    /// Print the pins of our certificate, ready to be pasted into the clients' configuration
+    #[command(
+        long_about = "Print the pins of our certificate, ready to be pasted into the clients' configuration.\n\n\
+        A pin is the SHA-256 of our public key: clients that know it believe no other key, whatever name or date the certificate has. \
+        The key and its certificate are made here if there are none yet."
+    )]
+    Pin,
+    /// The daemon in numbers
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Play the whole way of a message in a temporary directory, without privileges
+    Demo {
+        /// Leave the directory for a look around
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Queue {
+    /// List the mail that waits, each recipient with its reason, as mailq does
+    List {
+        /// One JSON object a line, as postqueue -j
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one message: its envelope, and its header
+    Show {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Try now, also where a destination is suspended
+    #[command(
+        after_help = "Examples:\n  smarthost queue flush          everything\n  smarthost queue flush ID       one message"
+    )]
+    Flush {
+        /// Queue ids; none: everything
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Do not deliver until released
+    #[command(after_help = "Example:\n  smarthost queue hold ID ID")]
+    Hold(Which),
+    /// Deliver what was held
+    Release(Which),
+    /// Delete; nobody is told (what is being delivered at this moment may still be)
+    Delete(Which),
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct Which {
+    /// Queue ids
+    #[arg(value_name = "ID")]
+    pub(super) ids: Vec<String>,
+    /// The whole queue
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Limits {
+    /// List all clients with what they have sent, most first
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one client
+    Show { address: IpAddr },
+    /// Forget what a client has sent, and a limit that was raised
+    Reset { address: IpAddr },
+    /// Give one client another limit for a while, in the longest window (0: nothing at all)
+    #[command(after_help = "Examples:\n  \
+        smarthost limits raise 10.0.0.7 500                    until this time tomorrow\n  \
+        smarthost limits raise 2001:db8::7 2000 --until 7d     its whole /64, for a week")]
+    Raise {
+        address: IpAddr,
+        /// Messages
+        limit: u32,
+        /// `tomorrow` (in 24 hours), or after a time such as 12h or 7d
+        #[arg(long, value_name = "WHEN", default_value = "tomorrow")]
+        until: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn all_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_can_be_named_before_and_after_the_command() {
+        for line in [
+            ["smarthost", "--config", "c", "run"],
+            ["smarthost", "run", "--config", "c"],
+        ] {
+            assert_eq!(
+                Arguments::try_parse_from(line).unwrap().config,
+                PathBuf::from("c")
+            );
+        }
+        assert_eq!(
+            Arguments::try_parse_from(["smarthost", "run"])
+                .unwrap()
+                .config,
+            PathBuf::from(Config::PATH)
+        );
+    }
+
+    #[test]
+    fn deleting_everything_has_to_be_said() {
+        assert!(Arguments::try_parse_from(["smarthost", "queue", "delete"]).is_err());
+        assert!(
+            Arguments::try_parse_from(["smarthost", "queue", "delete", "--all", "ID"]).is_err()
+        );
+        assert!(Arguments::try_parse_from(["smarthost", "queue", "delete", "--all"]).is_ok());
+    }
+}

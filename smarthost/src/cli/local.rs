@@ -1,0 +1,99 @@
+//! Commands that need no daemon.
+
+use std::{fmt::Write as _, path::Path};
+
+use shared::{fs, tls};
+
+use super::Failed;
+use crate::{
+    config::{Config, ListenTls},
+    setup::Setup,
+};
+
+/// Everything that `run` would load.
+pub(super) fn check(path: &Path) -> Result<String, Failed> {
+    let config = Config::load(path)?;
+    let (_, problems) = config.read_aliases()?;
+    let generated = config.tls.generate && !config.tls.certificate.exists();
+    if !generated
+        && config
+            .listen
+            .iter()
+            .any(|listener| listener.tls != ListenTls::None)
+    {
+        tls::server_config(&config.tls.certificate, &config.tls.key)
+            .map_err(|error| Failed::new(error.to_string()))?;
+    }
+    if !problems.is_empty() {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Err(Failed::new(lines.join("\n")));
+    }
+    let mut text = format!("{} is right", path.display());
+    if generated {
+        text.push_str("; a key and a certificate will be made at the first start");
+    }
+    if config.limits.per_client.is_empty() {
+        text.push_str("\nno limit is set: a client may send any number of messages (limits = { per_client = [\"100/day\"] })");
+    }
+    for pin in config.relay_tls.pins.iter().filter(|pin| pin.is_weak()) {
+        let _ = write!(
+            text,
+            "\n{pin} is a SHA-1 pin; replace it by the sha256 pin that `smarthost pin` prints on the relayhost"
+        );
+    }
+    Ok(text)
+}
+
+/// Row D7.
+pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
+    let config = Config::load(path)?;
+    let settings = if all {
+        config.settings()
+    } else {
+        config.changed_settings(&Config::machine_default()?)
+    };
+    let mut text = String::new();
+    for setting in settings {
+        let _ = writeln!(text, "{setting}");
+    }
+    Ok(text)
+}
+
+/// Row B16: no pipeline of openssl commands.
+pub(super) fn pin(path: &Path) -> Result<String, Failed> {
+    let config = Config::load(path)?;
+    fs::create_directory(&config.state, 0o700)
+        .map_err(|error| Failed::new(format!("{}: {error}", config.state.display())))?;
+    let setup = Setup::load(path, None)?;
+    if setup.identity.is_none() {
+        return Err(Failed::new(
+            "no listener offers TLS (listen = …): there is nothing to pin".to_owned(),
+        ));
+    }
+    let certificate = &config.tls.certificate;
+    let key = tls::pins_of_file(certificate).map_err(|error| Failed::new(error.to_string()))?;
+    Ok(format!(
+        "# {certificate}, for /etc/sendmail-shim/config.toml on the clients (and relay_tls.pins of another smarthost):\n\
+         relayhost = \"{hostname}\"\n\
+         pins = [\"{pin}\"]\n\
+         \n\
+         # A Postfix client: main.cf\n\
+         relayhost = [{hostname}]\n\
+         smtp_tls_security_level = fingerprint\n\
+         smtp_tls_fingerprint_digest = sha256\n\
+         smtp_tls_fingerprint_cert_match = {postfix}\n",
+        certificate = certificate.display(),
+        hostname = config.hostname,
+        pin = key.pin(),
+        postfix = colons(&key.key_sha256),
+    ))
+}
+
+/// Upper-case hexadecimal with colons, as Postfix writes fingerprints.
+fn colons(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect::<Vec<_>>()
+        .join(":")
+}

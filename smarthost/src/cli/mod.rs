@@ -1,0 +1,100 @@
+//! The command line of `smarthost`.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`arguments`] | what can be typed, with its help |
+//! | [`local`] | commands that need no daemon: check, config, pin |
+//! | [`remote`] | commands that ask the daemon over its control socket: queue, limits, status |
+//! | [`print`] | answers as text |
+//!
+//! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
+
+mod arguments;
+mod local;
+mod print;
+mod remote;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+use shared::sysexits::Exit;
+
+use arguments::{Arguments, Command};
+
+/// Reads the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = &arguments.config;
+    let result = match arguments.command {
+        Command::Run => crate::runtime::run(config)
+            .map(|()| String::new())
+            .map_err(Failed::from),
+        Command::Demo { keep } => crate::demo::run(!keep)
+            .map(|()| String::new())
+            .map_err(Failed::from),
+        Command::Check => local::check(config),
+        Command::Config { all } => local::config(config, all),
+        Command::Pin => local::pin(config),
+        Command::Queue(queue) => remote::queue(config, queue),
+        Command::Limits(limits) => remote::limits(config, limits),
+        Command::Status { json } => remote::status(config, json),
+    };
+    match result {
+        Ok(text) => say(&text),
+        Err(failed) => {
+            // Nobody to tell if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "smarthost: {}", failed.text);
+            failed.exit
+        }
+    }
+}
+
+/// Standard output that closes early (`| head`) is no failure.
+fn say(text: &str) -> ExitCode {
+    let line_end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    let _ = write!(std::io::stdout(), "{text}{line_end}");
+    ExitCode::SUCCESS
+}
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+struct Failed {
+    text: String,
+    exit: ExitCode,
+}
+
+impl Failed {
+    fn new(text: String) -> Self {
+        Self {
+            text,
+            exit: ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<shared::config::ConfigError> for Failed {
+    fn from(error: shared::config::ConfigError) -> Self {
+        Self {
+            text: error.text,
+            exit: Exit::Config.into(),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        let exit = if error.is::<shared::config::ConfigError>() {
+            Exit::Config.into()
+        } else {
+            ExitCode::FAILURE
+        };
+        Self {
+            text: format!("{error:#}"),
+            exit,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers as text. Pure.
+
+use std::fmt::Write as _;
+
+use shared::{clock::Timestamp, config::Span, listing};
+
+use crate::{admin::Answer, limits::Report};
+
+/// One message: its line of the queue, and its header.
+pub(super) fn message(answers: &[Answer]) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        match answer {
+            Answer::Row(row) => {
+                let _ = writeln!(
+                    text,
+                    "{}",
+                    listing::mailq(std::slice::from_ref(row)).trim_end()
+                );
+                let _ = writeln!(text, "\nFrom:         {}", row.origin);
+                if let Some(next) = row.next_attempt {
+                    let _ = writeln!(text, "Next attempt: {}", next.rfc3339());
+                }
+            }
+            Answer::Header(header) => {
+                let _ = writeln!(text, "\n{header}");
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+/// Clients and what they sent, a line each.
+pub(super) fn reports(answers: &[Answer]) -> String {
+    let reports: Vec<&Report> = answers
+        .iter()
+        .filter_map(|answer| match answer {
+            Answer::Report(report) => Some(report),
+            _ => None,
+        })
+        .collect();
+    if reports.is_empty() {
+        return "no client has sent anything".to_owned();
+    }
+    let width = reports
+        .iter()
+        .map(|report| report.client.len())
+        .max()
+        .unwrap_or_default();
+    let mut text = String::new();
+    for report in reports {
+        let _ = write!(text, "{:width$}  {}", report.client, report.usage());
+        if let Some((limit, until)) = report.raised {
+            let _ = write!(text, "; raised to {limit} until {}", until.rfc3339());
+        }
+        if let Some(slot) = report.next_slot {
+            let _ = write!(text, "; over the limit, next message at {}", slot.rfc3339());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+pub(super) fn status(answers: &[Answer], now: Timestamp) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        let Answer::Status(status) = answer else {
+            continue;
+        };
+        let up = std::time::Duration::from_secs(now.since(status.started).as_secs());
+        let rows = [
+            (
+                "smarthost",
+                format!(
+                    "{} on {}, process {}",
+                    status.version, status.hostname, status.pid
+                ),
+            ),
+            ("running for", Span(up).to_string()),
+            ("listening on", status.listen.join(", ")),
+            ("sessions", status.sessions.to_string()),
+            (
+                "queued",
+                format!(
+                    "{} messages, {} deliveries in flight",
+                    status.queued, status.in_flight
+                ),
+            ),
+            ("clients", format!("{} counted", status.clients)),
+            ("pin", status.pin.clone()),
+        ];
+        for (name, value) in rows {
+            let _ = writeln!(text, "{name:13} {value}");
+        }
+    }
+    text
+}
+
+/// One JSON value a line.
+pub(super) fn json(answers: &[Answer]) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        let value = match answer {
+            Answer::Report(report) => serde_json::to_string(report),
+            Answer::Status(status) => serde_json::to_string(status),
+            _ => continue,
+        };
+        // Plain structs of texts and numbers: nothing in them can fail to be written.
+        text.push_str(&value.unwrap_or_default());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Window;
+
+    #[test]
+    fn a_client_over_its_limit_is_one_line_that_says_when_it_may_send_again() {
+        let window = Window {
+            limit: 100,
+            span: Duration::from_secs(86_400),
+        };
+        let report = Report {
+            client: "10.0.0.7".to_owned(),
+            windows: vec![(100, window)],
+            raised: None,
+            next_slot: Some(Timestamp::from_secs(1_795_333_912)),
+            exempt: false,
+        };
+        let other = Report {
+            client: "2001:db8::/64".to_owned(),
+            next_slot: None,
+            exempt: true,
+            ..report.clone()
+        };
+        let text = reports(&[Answer::Report(report), Answer::Report(other)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].starts_with(
+                "10.0.0.7       100 of 100 in a day; over the limit, next message at 2026-11-22T"
+            ),
+            "{text}"
+        );
+        assert_eq!(lines[1], "2001:db8::/64  exempt, not counted");
+        assert_eq!(reports(&[]), "no client has sent anything");
+    }
+}
