@@ -27,7 +27,7 @@ pub(super) const MIN_DATA_RATE: u64 = 500;
 /// Bytes kept while a verdict is awaited; only a driver that reads although it should not comes there.
 const KEPT: usize = 1024 * 1024;
 /// Room that an empty input buffer may keep.
-const ROOM: usize = 16 * 1024;
+const ROOM: usize = 8 * 1024;
 
 pub(super) const BARE_LINE_END: &str =
     "521 5.5.2 Error: bare <CR> or <LF> received; lines end in <CR><LF> (RFC 5321 section 2.3.8)";
