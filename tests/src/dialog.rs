@@ -3,7 +3,7 @@
 //! | line | meaning |
 //! |---|---|
 //! | `# text` | remark; the first says what the dialog shows |
-//! | `set starttls` | a setting of the server: `starttls wrapped local max-size N max-recipients N max-errors N max-junk N` |
+//! | `set no-starttls` | a setting of the server: `no-starttls wrapped local max-size N max-recipients N max-errors N max-junk N` |
 //! | `answer rcpt refuse 550 5.1.1 Unknown` | the policy's answer to the next such question (`connect helo mail rcpt data message`): `with`, `refuse`, `close`; otherwise it accepts |
 //! | `C: text` | the client says this line; several in a row go out together |
 //! | `C\| text` | the same without CRLF, `\r \n \0 \t \\ \xHH` mean bytes |
@@ -11,7 +11,7 @@
 //! | `event tls` | the handshake is made; also `timeout`, `shutdown`, `closed` |
 //! | `= fact` | what the machine must have done: see `tests/dialogs.rs` |
 //!
-//! A dialog without `answer`, `event` and `=` can be held with any server.
+//! A dialog without `set`, `answer` and `event` can be held with a real server, of whose facts only `closed` is seen.
 
 use std::{
     fs, io,
@@ -89,11 +89,10 @@ impl Dialog {
         paths.iter().map(|path| Self::read(path)).collect()
     }
 
-    /// Whether it needs a server whose policy and clock are in our hands.
+    /// Whether it needs a server whose settings, policy and clock are in our hands.
     pub fn needs_the_machine(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| !matches!(step.act, Act::Client(_) | Act::Server(_)))
+        let ours = |act: &Act| matches!(act, Act::Set { .. } | Act::Answer { .. } | Act::Event(_));
+        self.steps.iter().any(|step| ours(&step.act))
     }
 }
 

@@ -131,7 +131,8 @@ impl Session {
         }
     }
 
-    fn line(&mut self) -> io::Result<String> {
+    /// Reads a line, without its CRLF.
+    pub fn line(&mut self) -> io::Result<String> {
         loop {
             if let Some(end) = self.input.windows(2).position(|pair| pair == b"\r\n") {
                 let line = self.input.drain(..end + 2).collect::<Vec<u8>>();

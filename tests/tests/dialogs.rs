@@ -133,7 +133,7 @@ fn settings(dialog: &Dialog) -> Result<Settings, String> {
     let mut settings = Settings {
         hostname: "mail.example.org".into(),
         banner: None,
-        starttls: false,
+        starttls: true,
         encrypted: false,
         max_size: 10_000_000,
         max_recipients: 100,
@@ -152,7 +152,7 @@ fn settings(dialog: &Dialog) -> Result<Settings, String> {
                 .map_err(|_| format!("line {}: {key} needs a number", step.line))
         };
         match key.as_str() {
-            "starttls" => settings.starttls = true,
+            "no-starttls" => settings.starttls = false,
             "wrapped" => settings.encrypted = true,
             "local" => settings.local = true,
             "banner" => settings.banner = Some(value.clone()),

@@ -2,13 +2,13 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`verb`] | the first word: which command, and its arguments |
-//! | [`arguments`] | HELO names, BDAT sizes |
-//! | [`path`] | `<address>` of MAIL and RCPT: source routes, bare `postmaster`, unqualified names |
-//! | [`parameters`] | MAIL and RCPT with their `KEY=value` |
-//! | [`error`] | why a command is not understood, and the reply that says so |
-//! | [`xtext`] | the encoding of DSN parameters |
-//! | [`write`] | MAIL and RCPT as the client sends them |
+//! | `verb` | the first word: which command, and its arguments |
+//! | `arguments` | HELO names, BDAT sizes |
+//! | `path` | `<address>` of MAIL and RCPT: source routes, bare `postmaster`, unqualified names |
+//! | `parameters` | MAIL and RCPT with their `KEY=value` |
+//! | `error` | why a command is not understood, and the reply that says so |
+//! | `xtext` | the encoding of DSN parameters |
+//! | `write` | MAIL and RCPT as the client sends them |
 //!
 //! Contract: parsing is total, takes any bytes, and gives nothing with a control character inside. Lower case and blanks after the colon are
 //! understood, as are addresses without brackets, so that a session can be typed by hand. What is written contains one CRLF, at its end.

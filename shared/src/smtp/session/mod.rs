@@ -2,12 +2,12 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`interface`] | what the driver says and hears |
-//! | [`state`] | where a session stands |
-//! | [`machine`] | its input, its replies, its deadline; every way out |
-//! | [`command`] | what each command does |
-//! | [`verdict`] | what each answer of the policy does |
-//! | [`content`] | the message, after DATA and in BDAT chunks |
+//! | `interface` | what the driver says and hears |
+//! | `state` | where a session stands |
+//! | `machine` | its input, its replies, its deadline; every way out |
+//! | `command` | what each command does |
+//! | `verdict` | what each answer of the policy does |
+//! | `content` | the message, after DATA and in BDAT chunks |
 //!
 //! Contract: [`Action::Ask`] stops the machine until [`Event::Verdict`]; bytes that arrive meanwhile are kept, bounded, but a driver should not
 //! read while [`Session::wants_input`] is false. Replies to pipelined commands go out together. One reset is used on every way out of a
