@@ -7,7 +7,7 @@
 //! | command line | [`mode`] [`flags`] [`plan`] | which program, what was typed, what is meant; pure |
 //! | message | [`compose`] [`prepare`] [`deposit`] [`queue`] | standard input made canonical, rewritten, completed; what is said about the queue |
 //! | machine | [`config`] [`identity`] | configuration files and users |
-//! | ways out | [`submit`] [`agent`] | to the agent or the relayhost; the agent itself |
+//! | ways out | [`relay`] [`submit`] [`agent`] | the relayhost; `sendmail` to the agent or there; the agent itself |
 //! | commands | [`admin`] | the administrator's |
 
 pub mod admin;
@@ -21,6 +21,7 @@ pub mod mode;
 pub mod plan;
 pub mod prepare;
 pub mod queue;
+pub mod relay;
 pub mod submit;
 
 use std::process::ExitCode;
@@ -46,13 +47,23 @@ pub fn main() -> ExitCode {
 fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
     let typed = match flags::parse::parse(Mode::from(program), words) {
         Ok(typed) => typed,
-        Err(error) => return end(Report::fault(Exit::Usage, format!("{error} (see sendmail --help)"))),
+        Err(error) => {
+            return end(Report::fault(
+                Exit::Usage,
+                format!("{error} (see sendmail --help)"),
+            ));
+        }
     };
     if typed.verbose {
-        typed.warnings.iter().for_each(|warning| complain("sendmail", warning));
+        typed
+            .warnings
+            .iter()
+            .for_each(|warning| complain("sendmail", warning));
     }
     match Plan::of(typed) {
-        Ok(plan) => carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text))),
+        Ok(plan) => {
+            carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text)))
+        }
         Err(refusal) => end(Report::fault(refusal.exit, refusal.text)),
     }
 }
@@ -66,7 +77,10 @@ fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
         Plan::Flush(id) => admin::queue::flush(&places::load(None)?, id),
         Plan::CheckAliases => Ok(admin::aliases::check(&places::load(None)?)),
         Plan::CheckConfig => {
-            places::load(None)?.warnings().iter().for_each(|warning| complain("sendmail", warning));
+            places::load(None)?
+                .warnings()
+                .iter()
+                .for_each(|warning| complain("sendmail", warning));
             Ok(Exit::Ok)
         }
         Plan::Version => {
@@ -82,6 +96,9 @@ fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
 }
 
 fn end(report: Report) -> Exit {
-    report.lines.iter().for_each(|line| complain("sendmail", line));
+    report
+        .lines
+        .iter()
+        .for_each(|line| complain("sendmail", line));
     report.exit
 }

@@ -151,7 +151,7 @@ fn complete_header(
         _ => None,
     };
     header.prepend(trace::received(&Received {
-        from: &format!("({}, uid {})", caller.user, submitted.uid),
+        from: &format!("(from {}, uid {})", caller.user, submitted.uid),
         by: hostname,
         with: "local",
         id,

@@ -15,13 +15,26 @@ pub fn check(settings: &Settings) -> Exit {
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh();
     let mut faults: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
-    for (table, path) in [(&rules.aliases, &settings.aliases), (&rules.revaliases, &settings.revaliases)] {
+    for (table, path) in [
+        (&rules.aliases, &settings.aliases),
+        (&rules.revaliases, &settings.revaliases),
+    ] {
         faults.extend(loops(table));
-        let state = if path.exists() { format!("{} names", table.entries.len()) } else { "not there".to_owned() };
+        let state = if path.exists() {
+            format!("{} names", table.entries.len())
+        } else {
+            "not there".to_owned()
+        };
         say(format_args!("{}: {state}", path.display()));
     }
-    faults.iter().for_each(|fault| complain("newaliases", fault));
-    if faults.is_empty() { Exit::Ok } else { Exit::DataErr }
+    for fault in &faults {
+        complain("newaliases", fault);
+    }
+    if faults.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::DataErr
+    }
 }
 
 fn loops(table: &Table) -> Vec<String> {

@@ -25,8 +25,14 @@ pub fn run(settings: &Settings) -> Exit {
         Some(path) => say(format_args!("ok    configuration {}", path.display())),
         None => say("ok    no configuration file: defaults"),
     }
-    settings.warnings().iter().for_each(|warning| say(format_args!("warn  {warning}")));
-    say(format_args!("ok    this machine is {}, names get @{}", settings.hostname, settings.domain));
+    settings
+        .warnings()
+        .iter()
+        .for_each(|warning| say(format_args!("warn  {warning}")));
+    say(format_args!(
+        "ok    this machine is {}, names get @{}",
+        settings.hostname, settings.domain
+    ));
     let agent = agent(settings);
     let tls = match settings.client_tls() {
         Ok(tls) => tls,
@@ -38,8 +44,16 @@ pub fn run(settings: &Settings) -> Exit {
     if settings.relayhost.is_empty() {
         return Exit::Config;
     }
-    let reached = settings.relayhost.iter().filter(|nexthop| relayhost(settings, nexthop, tls.as_ref())).count();
-    if agent && reached > 0 { Exit::Ok } else { Exit::Unavailable }
+    let reached = settings
+        .relayhost
+        .iter()
+        .filter(|nexthop| relayhost(settings, nexthop, tls.as_ref()))
+        .count();
+    if agent && reached > 0 {
+        Exit::Ok
+    } else {
+        Exit::Unavailable
+    }
 }
 
 fn agent(settings: &Settings) -> bool {
@@ -50,7 +64,9 @@ fn agent(settings: &Settings) -> bool {
             true
         }
         Err(error) => {
-            say(format_args!("FAIL  no agent on {socket}: {error}; start it: systemctl start sendmail-shim.socket"));
+            say(format_args!(
+                "FAIL  no agent on {socket}: {error}; start it: systemctl start sendmail-shim.socket"
+            ));
             false
         }
     }
@@ -64,15 +80,22 @@ fn relayhost(settings: &Settings, nexthop: &Nexthop, tls: Option<&ClientTls>) ->
             say(format_args!("ok    {nexthop} is {}", addresses.join(", ")));
         }
         Err(error) => {
-            say(format_args!("FAIL  {nexthop} has no address: {error}; check relayhost and the name server"));
+            say(format_args!(
+                "FAIL  {nexthop} has no address: {error}; check relayhost and the name server"
+            ));
             return false;
         }
     }
     match connect(settings, nexthop, tls) {
         Ok(connection) => {
             let session = connection.tls_summary().unwrap_or("no TLS").to_owned();
-            let pin = connection.peer_pin().map_or_else(String::new, |pin| format!(", key {pin}"));
-            say(format_args!("ok    {} answers: {session}{pin}", connection.relay()));
+            let pin = connection
+                .peer_pin()
+                .map_or_else(String::new, |pin| format!(", key {pin}"));
+            say(format_args!(
+                "ok    {} answers: {session}{pin}",
+                connection.relay()
+            ));
             connection.quit();
             true
         }
@@ -84,13 +107,28 @@ fn relayhost(settings: &Settings, nexthop: &Nexthop, tls: Option<&ClientTls>) ->
 }
 
 /// A connection that is greeted, and made secure as the settings ask.
-pub(super) fn connect(settings: &Settings, nexthop: &Nexthop, tls: Option<&ClientTls>) -> Result<Connection, Failure> {
+pub(super) fn connect(
+    settings: &Settings,
+    nexthop: &Nexthop,
+    tls: Option<&ClientTls>,
+) -> Result<Connection, Failure> {
     let smtp = Smtp {
         helo: settings.hostname.clone(),
         protocol: Protocol::Smtp,
         security: settings.security,
-        timeouts: Timeouts { reply: REPLY, ..Timeouts::default() },
+        timeouts: Timeouts {
+            reply: REPLY,
+            ..Timeouts::default()
+        },
         known: None,
     };
-    Connection::open(&Target::Tcp { nexthop, default_port: settings.default_port(), tls }, &smtp, CONNECT)
+    Connection::open(
+        &Target::Tcp {
+            nexthop,
+            default_port: settings.default_port(),
+            tls,
+        },
+        &smtp,
+        CONNECT,
+    )
 }

@@ -125,7 +125,11 @@ pub fn main(words: Vec<String>) -> Exit {
         Err(error) => {
             // Help and version come here too; a reader that has gone is no error.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
         }
     };
     match run(cli) {
@@ -140,7 +144,9 @@ pub fn main(words: Vec<String>) -> Exit {
 fn run(cli: Cli) -> Result<Exit, Trouble> {
     let settings = places::load(cli.config.as_deref())?;
     match cli.command {
-        Command::Agent => agent::run::run(settings).map(|()| Exit::Ok).map_err(|text| Trouble::new(Exit::TempFail, text)),
+        Command::Agent => agent::run::run(settings)
+            .map(|()| Exit::Ok)
+            .map_err(|text| Trouble::new(Exit::TempFail, text)),
         Command::Check => {
             let aliases = aliases::check(&settings);
             let way = check::run(&settings);

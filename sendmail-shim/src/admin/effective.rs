@@ -11,8 +11,15 @@ pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
         Some(path) => say(format_args!("# {}", path.display())),
         None => say("# no configuration file: defaults"),
     }
-    for row in effective::rows(settings)?.iter().filter(|row| all || !row.default) {
-        let note = if all && !row.default { "    # not the default" } else { "" };
+    for row in effective::rows(settings)?
+        .iter()
+        .filter(|row| all || !row.default)
+    {
+        let note = if all && !row.default {
+            "    # not the default"
+        } else {
+            ""
+        };
         say(format_args!("{} = {}{note}", row.key, row.value));
     }
     Ok(Exit::Ok)

@@ -37,10 +37,15 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
     .map_err(|error| Trouble::new(error.exit(), error))?;
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh();
-    problems.iter().for_each(|problem| complain("sendmail-shim", problem));
+    for problem in problems {
+        complain("sendmail-shim", problem);
+    }
     let uid = rustix::process::getuid().as_raw();
     let mut caller = match &request.user {
-        Some(user) => Caller { user: user.clone(), full_name: String::new() },
+        Some(user) => Caller {
+            user: user.clone(),
+            full_name: String::new(),
+        },
         None => identity::caller(uid),
     };
     if let Some(name) = &request.full_name {
@@ -57,39 +62,68 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
         envid: None,
         content: message.content,
     };
-    let prepared = prepare(&submitted, message.header.clone(), rules).map_err(|error| Trouble::new(Exit::DataErr, error))?;
+    let prepared = prepare(&submitted, message.header.clone(), rules)
+        .map_err(|error| Trouble::new(Exit::DataErr, error))?;
     tell(&message.header, &prepared);
     route(settings);
     Ok(Exit::Ok)
 }
 
 fn wanted(request: &Explain, message: &Message) -> Vec<Wanted> {
-    let named = if request.from_header { recipients::extract(&message.header).recipients } else { Vec::new() };
+    let named = if request.from_header {
+        recipients::extract(&message.header).recipients
+    } else {
+        Vec::new()
+    };
     let typed = request.recipients.iter().flat_map(|text| {
         let list = list::parse(text.as_bytes());
-        list.problems.iter().for_each(|problem| complain("sendmail-shim", crate::plan::malformed(problem)));
+        list.problems
+            .iter()
+            .for_each(|problem| complain("sendmail-shim", crate::plan::malformed(problem)));
         list.entries
     });
     let typed = typed.map(|entry| crate::submit::run::text(&entry.target));
-    typed.chain(named).map(|text| Wanted { text, notify: Notify::default(), orcpt: None }).collect()
+    typed
+        .chain(named)
+        .map(|text| Wanted {
+            text,
+            notify: Notify::default(),
+            orcpt: None,
+        })
+        .collect()
 }
 
 fn tell(before: &Header, prepared: &Prepared) {
-    say(format_args!("envelope sender     <{}>", prepared.envelope.sender));
+    say(format_args!(
+        "envelope sender     <{}>",
+        prepared.envelope.sender
+    ));
     for recipient in &prepared.envelope.recipients {
         match &recipient.original {
-            Some(original) => say(format_args!("envelope recipient  <{}> (from <{original}>)", recipient.address)),
+            Some(original) => say(format_args!(
+                "envelope recipient  <{}> (from <{original}>)",
+                recipient.address
+            )),
             None => say(format_args!("envelope recipient  <{}>", recipient.address)),
         }
     }
     say("\nchanges:");
     for change in &prepared.changes {
-        say(format_args!("  {}: {} -> {}    ({})", change.what, change.before, change.after, change.because));
+        say(format_args!(
+            "  {}: {} -> {}    ({})",
+            change.what, change.before, change.after, change.because
+        ));
     }
     if prepared.changes.is_empty() {
         say("  none");
     }
-    let fields = |header: &Header| header.fields().iter().map(|field| field.raw().to_vec()).collect::<Vec<_>>();
+    let fields = |header: &Header| {
+        header
+            .fields()
+            .iter()
+            .map(|field| field.raw().to_vec())
+            .collect::<Vec<_>>()
+    };
     let (old, new) = (fields(before), fields(&prepared.header));
     say("\nheader (- removed or replaced, + added or changed):");
     for field in old.iter().filter(|field| !new.contains(field)) {
@@ -103,7 +137,10 @@ fn tell(before: &Header, prepared: &Prepared) {
 
 fn shown(field: &[u8]) -> String {
     let lines = field.trim_ascii_end().split(|&byte| byte == b'\n');
-    lines.map(|line| escape(line.strip_suffix(b"\r").unwrap_or(line), WIDTH).replace("\\x09", "\t")).collect::<Vec<_>>().join("\n  ")
+    lines
+        .map(|line| escape(line.strip_suffix(b"\r").unwrap_or(line), WIDTH).replace("\\x09", "\t"))
+        .collect::<Vec<_>>()
+        .join("\n  ")
 }
 
 fn route(settings: &Settings) {

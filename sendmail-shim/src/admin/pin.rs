@@ -20,9 +20,13 @@ use crate::config::settings::Settings;
 pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> {
     let hosts = host.map_or_else(|| settings.relayhost.clone(), |host| vec![host]);
     if hosts.is_empty() {
-        return Err(Trouble::new(Exit::Usage, "name a host: no relayhost is set"));
+        return Err(Trouble::new(
+            Exit::Usage,
+            "name a host: no relayhost is set",
+        ));
     }
-    let tls = ClientTls::new(&Trust::Opportunistic).map_err(|error| Trouble::new(Exit::Software, error.0))?;
+    let tls = ClientTls::new(&Trust::Opportunistic)
+        .map_err(|error| Trouble::new(Exit::Software, error.0))?;
     let mut exit = Exit::Ok;
     for host in &hosts {
         let mut asked = settings.clone();
@@ -38,13 +42,19 @@ pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> 
         match result {
             Ok(connection) => {
                 match connection.peer_pin() {
-                    Some(pin) => say(format_args!("pins = [\"{pin}\"]    # {}", connection.relay())),
+                    Some(pin) => say(format_args!(
+                        "pins = [\"{pin}\"]    # {}",
+                        connection.relay()
+                    )),
                     None => complain("sendmail-shim", format_args!("{host}: no key was shown")),
                 }
                 connection.quit();
             }
             Err(failure) => {
-                complain("sendmail-shim", format_args!("{host}: {}", failure.log_text()));
+                complain(
+                    "sendmail-shim",
+                    format_args!("{host}: {}", failure.log_text()),
+                );
                 exit = Exit::Unavailable;
             }
         }

@@ -84,10 +84,17 @@ fn change(settings: &Settings, request: &Request, done: &str) -> Result<Exit, Tr
     Ok(exit)
 }
 
-fn ask(settings: &Settings, request: &Request, each: &mut dyn FnMut(Answer)) -> Result<(), Trouble> {
+fn ask(
+    settings: &Settings,
+    request: &Request,
+    each: &mut dyn FnMut(Answer),
+) -> Result<(), Trouble> {
     control::ask(&settings.control, request, each).map_err(|error| {
         let socket = settings.control.display();
         let remedy = "start the agent: systemctl start sendmail-shim.socket";
-        Trouble::new(Exit::Unavailable, format!("the mail queue is not available: {socket}: {error}; {remedy}"))
+        Trouble::new(
+            Exit::Unavailable,
+            format!("the mail queue is not available: {socket}: {error}; {remedy}"),
+        )
     })
 }

@@ -26,7 +26,10 @@ pub struct Trouble {
 
 impl Trouble {
     pub fn new(exit: Exit, text: impl Display) -> Self {
-        Self { exit, text: text.to_string() }
+        Self {
+            exit,
+            text: text.to_string(),
+        }
     }
 }
 

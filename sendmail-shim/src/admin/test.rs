@@ -34,7 +34,10 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Troubl
             Ok(report.exit)
         }
         Answer::NotTaken(failure) => {
-            complain("sendmail-shim", format_args!("not taken by the agent: {}", failure.log_text()));
+            complain(
+                "sendmail-shim",
+                format_args!("not taken by the agent: {}", failure.log_text()),
+            );
             Ok(Exit::TempFail)
         }
     }
@@ -44,10 +47,20 @@ fn ready(settings: &Settings, target: Target) -> Result<Ready, String> {
     let hostname = &settings.hostname;
     let to = match &target {
         Target::Address(address) => address.clone(),
-        Target::Local(name) => Address::new(name, &settings.domain).map_err(|error| error.to_string())?,
+        Target::Local(name) => {
+            Address::new(name, &settings.domain).map_err(|error| error.to_string())?
+        }
     };
-    let text = format!("sendmail-shim on {hostname} can send mail.\n\nThis is what `sendmail-shim test` sends.\n");
-    let notice = notice::notice(hostname, shared::clock::now(), &[to], &format!("Test message from {hostname}"), &text);
+    let text = format!(
+        "sendmail-shim on {hostname} can send mail.\n\nThis is what `sendmail-shim test` sends.\n"
+    );
+    let notice = notice::notice(
+        hostname,
+        shared::clock::now(),
+        &[to],
+        &format!("Test message from {hostname}"),
+        &text,
+    );
     let mut splitter = Splitter::default();
     let mut body = Body::default();
     let rest = splitter.split(&notice).map_err(|error| error.to_string())?;
@@ -64,5 +77,13 @@ fn ready(settings: &Settings, target: Target) -> Result<Ready, String> {
         envid: None,
         verbose: true,
     };
-    Ok(Ready { submission, message: Message { header, content, body }, recipients: vec![target] })
+    Ok(Ready {
+        submission,
+        message: Message {
+            header,
+            content,
+            body,
+        },
+        recipients: vec![target],
+    })
 }

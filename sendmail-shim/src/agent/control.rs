@@ -1,7 +1,7 @@
 //! The agent's side of the control socket: the queue listed, tried, held, released, deleted.
 //!
 //! Contract: root and the agent's own user see and change everything; anybody sees his own mail and may have the queue
-//! tried. Who asks is what the kernel says (SO_PEERCRED).
+//! tried. Who asks is what the kernel says (`SO_PEERCRED`).
 
 use std::{
     io::{self, BufRead as _, Read as _, Write as _},
@@ -85,7 +85,7 @@ impl Desk<'_> {
             }
             Request::Flush { id: Some(id) } => {
                 self.change(std::slice::from_ref(id), say, |agent, id| {
-                    agent.event(schedule::Event::Flush(Some(id)))
+                    agent.event(schedule::Event::Flush(Some(id)));
                 })
             }
             Request::Hold { ids } => self.change_as_admin(ids, say, |agent, id| {

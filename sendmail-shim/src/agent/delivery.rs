@@ -37,7 +37,7 @@ pub enum Signal {
 }
 
 /// Longest wait without looking at the clock: a machine that slept has a new time.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// The driver.
 pub(super) struct Delivery {

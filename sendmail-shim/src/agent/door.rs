@@ -42,9 +42,9 @@ impl Doors {
                 .local_addr()
                 .is_ok_and(|address| address.as_pathname() == Some(&settings.control));
             if is_control {
-                doors.control.push(listener)
+                doors.control.push(listener);
             } else {
-                doors.submit.push(listener)
+                doors.submit.push(listener);
             }
         }
         if doors.submit.is_empty() {

@@ -5,6 +5,7 @@
 //! for a connection ends after [`IDLE`] without connections and with an empty queue.
 
 use std::{
+    io,
     os::unix::net::{UnixListener, UnixStream},
     sync::{
         Arc,
@@ -174,19 +175,21 @@ fn welcome(agent: &Arc<Agent>, stream: UnixStream, serve: fn(&Agent, &UnixStream
 }
 
 fn submission(agent: &Agent, stream: &UnixStream, uid: u32) {
-    if let Err(error) = session::serve(agent, stream, uid) {
-        line(
-            Level::Info,
-            &format_args!("lost connection from uid {uid}: {error}"),
-        );
-    }
+    lost(uid, session::serve(agent, stream, uid));
 }
 
 fn administration(agent: &Agent, stream: &UnixStream, uid: u32) {
-    if let Err(error) = control::serve(agent, stream, uid) {
+    lost(uid, control::serve(agent, stream, uid));
+}
+
+/// A client that does not wait for the answer to QUIT is in order.
+fn lost(uid: u32, served: io::Result<()>) {
+    if let Err(error) = served
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
         line(
             Level::Info,
-            &format_args!("lost control connection from uid {uid}: {error}"),
+            &format_args!("lost connection from uid {uid}: {error}"),
         );
     }
 }

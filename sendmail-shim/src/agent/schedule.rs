@@ -17,7 +17,7 @@ const PER_CONNECTION: usize = 4;
 /// First pause after a relayhost did not answer, and the least between two attempts to reach it.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Longest pause between two attempts to reach the relayhost.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,9 +140,9 @@ impl Scheduler {
             Event::Flush(None) => {
                 self.relay = Relay::Up;
                 let waiting: Vec<_> = self.due.iter().map(|&(_, id)| id).collect();
-                waiting
-                    .into_iter()
-                    .for_each(|id| self.set(id, State::Waiting(now)));
+                for id in waiting {
+                    self.set(id, State::Waiting(now));
+                }
             }
             Event::Flush(Some(id)) => {
                 if matches!(self.state(id), Some(State::Waiting(_))) {

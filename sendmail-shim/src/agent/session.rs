@@ -1,6 +1,6 @@
 //! One submission session: the shared SMTP session machine, driven by a thread over a unix socket.
 //!
-//! Contract: the caller is who the kernel says (SO_PEERCRED), whatever the session claims. A slow or silent client costs one of its
+//! Contract: the caller is who the kernel says (`SO_PEERCRED`), whatever the session claims. A slow or silent client costs one of its
 //! user's connections, never more than the machine's deadline. 250 to a message means: on disk.
 
 use std::{
@@ -22,7 +22,7 @@ use super::{Agent, maillog, transaction::Transaction};
 use crate::identity;
 
 /// Waiting for a command of a local program.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 /// A client that does not read its replies.
 const WRITE: Duration = Duration::from_secs(30);
 

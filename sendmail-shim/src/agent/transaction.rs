@@ -146,9 +146,9 @@ impl<'a> Transaction<'a> {
         };
         let mut tables = self.agent.tables();
         let (rules, problems) = tables.refresh();
-        problems
-            .iter()
-            .for_each(|problem| maillog::warning(&problem.to_string()));
+        for problem in problems {
+            maillog::warning(&problem.to_string());
+        }
         prepare(&submitted, header, rules)
     }
 }

@@ -18,10 +18,10 @@ use shared::{
     clock,
     envelope::Envelope,
     limits,
-    net::{Connection, Target},
+    net::Connection,
     notice::{self, Bounce},
     outcome::{Blame, Failure, Outcome, Stage},
-    smtp::client::{Protocol, Settings as Smtp, Timeouts, Transaction},
+    smtp::client::Timeouts,
     spool::{Body, Event, QueueId, Settlement as Settled, Stored},
     status::EnhancedStatus,
     tls::ClientTls,
@@ -32,7 +32,7 @@ use super::{
     schedule::{Action, Attempt},
     settle::{Settlement, Tried, settle},
 };
-use crate::deposit;
+use crate::{deposit, relay};
 
 /// How long a connection without work is kept.
 const KEEP: Duration = Duration::from_secs(20);
@@ -147,7 +147,9 @@ impl Worker {
     }
 
     fn transaction(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {
-        let mut content = stored.reader().map_err(|error| local(&error.to_string()))?;
+        let mut content = stored
+            .reader()
+            .map_err(|error| relay::local(&error.to_string()))?;
         let recipients = waiting
             .iter()
             .filter_map(|&index| stored.envelope.recipients.get(usize::try_from(index).ok()?));
@@ -155,14 +157,9 @@ impl Worker {
             recipients: recipients.cloned().collect(),
             ..stored.envelope.clone()
         };
-        let transaction = Transaction {
-            envelope,
-            size: stored.size(),
-            xcaller: None,
-            unqualified_sender: None,
-            unqualified: Vec::new(),
-        };
-        Ok(self.connection()?.send(transaction, &mut content))
+        let connection = self.connection()?;
+        let transaction = relay::transaction(connection, envelope, stored.size());
+        Ok(connection.send(transaction, &mut content))
     }
 
     /// The kept connection, or one to the first relayhost that answers and is trusted.
@@ -310,43 +307,13 @@ impl Worker {
     }
 }
 
-/// The first relayhost that answers and is trusted; a wrong key is not passed over in silence: the last failure is told.
 fn open(agent: &Agent, tls: Option<&ClientTls>) -> Result<Connection, Failure> {
     let settings = &agent.settings;
-    let smtp = Smtp {
-        helo: settings.hostname.clone(),
-        protocol: Protocol::Smtp,
-        security: settings.security,
-        timeouts: Timeouts::default(),
-        known: None,
-    };
-    let mut last = local("no relayhost is set in the configuration");
-    for nexthop in &settings.relayhost {
-        let target = Target::Tcp {
-            nexthop,
-            default_port: settings.default_port(),
-            tls,
-        };
-        match Connection::open(&target, &smtp, limits::CONNECT_TIMEOUT) {
-            Ok(connection) => {
-                if let Some(summary) = connection.tls_summary() {
-                    maillog::tls(connection.relay(), summary, !settings.pins.is_empty());
-                }
-                return Ok(connection);
-            }
-            Err(failure) => last = failure,
-        }
+    let connection = relay::open(settings, tls, Timeouts::default(), limits::CONNECT_TIMEOUT)?;
+    if let Some(summary) = connection.tls_summary() {
+        maillog::tls(connection.relay(), summary, !settings.pins.is_empty());
     }
-    Err(last)
-}
-
-fn local(text: &str) -> Failure {
-    Failure::new(
-        Blame::Local,
-        Stage::Local,
-        EnhancedStatus::new(4, 3, 5),
-        text,
-    )
+    Ok(connection)
 }
 
 /// The first [`RETURNED`] bytes, cut at a line.

@@ -109,11 +109,11 @@ mod tests {
             different.iter().map(|row| row.key).collect::<Vec<_>>(),
             ["relayhost", "spool", "retry.lifetime"]
         );
-        let again: String = rows
-            .iter()
-            .filter(|row| row.key != "admin")
-            .map(|row| format!("{} = {}\n", row.key, row.value))
+        let set = rows.iter().filter(|row| row.key != "admin");
+        let lines: Vec<_> = set
+            .map(|row| format!("{} = {}", row.key, row.value))
             .collect();
+        let again = lines.join("\n");
         assert_eq!(
             Settings::parse(settings.path.as_deref(), &again).unwrap(),
             settings

@@ -134,116 +134,50 @@ mod tests {
 
     #[test]
     fn the_command_lines_of_real_callers_are_read_as_they_mean_them() {
-        for (line, recipients, from_header, sender, full_name) in [
+        for (line, meaning) in [
             // Debian cron, cronie, systemd-cron, anacron
             (
-                &["-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root"][..],
-                &["root"][..],
-                false,
-                None,
-                Some("CronDaemon"),
+                "-FCronDaemon|-i|-B8BITMIME|-oem|root",
+                "[root] F=CronDaemon",
             ),
             (
-                &[
-                    "-FCronDaemon",
-                    "-i",
-                    "-odi",
-                    "-oem",
-                    "-oi",
-                    "-t",
-                    "-f",
-                    "root",
-                ],
-                &[],
-                true,
-                Some("root"),
-                Some("CronDaemon"),
+                "-FCronDaemon|-i|-odi|-oem|-oi|-t|-f|root",
+                "[] t f=root F=CronDaemon",
             ),
-            (
-                &["-i", "-B", "8BITMIME", "root"],
-                &["root"],
-                false,
-                None,
-                None,
-            ),
-            (
-                &["-FAnacron", "-odi", "root"],
-                &["root"],
-                false,
-                None,
-                Some("Anacron"),
-            ),
+            ("-i|-B|8BITMIME|root", "[root]"),
+            ("-FAnacron|-odi|root", "[root] F=Anacron"),
             // PHP, mdadm, MIME::Lite
+            ("-t|-i|-fwww@example.org", "[] t f=www@example.org"),
+            ("-ti", "[] t"),
+            ("-it", "[] t"),
+            ("-t|-oi|-oem|-fa@example.org", "[] t f=a@example.org"),
+            // mutt, Email::Sender, sympa, calendar
             (
-                &["-t", "-i", "-fwww@example.org"],
-                &[],
-                true,
-                Some("www@example.org"),
-                None,
+                "-oem|-oi|-B8BITMIME|-f|a@b.example|--|-x@c.example",
+                "[-x@c.example] f=a@b.example",
             ),
-            (&["-ti"], &[], true, None, None),
-            (&["-it"], &[], true, None, None),
+            ("-i|-f||--|a@b.example", "[a@b.example] f="),
             (
-                &["-t", "-oi", "-oem", "-fa@example.org"],
-                &[],
-                true,
-                Some("a@example.org"),
-                None,
-            ),
-            // mutt, s-nail, Email::Sender, sympa, calendar
-            (
-                &[
-                    "-oem",
-                    "-oi",
-                    "-B8BITMIME",
-                    "-f",
-                    "a@b.example",
-                    "--",
-                    "-x@c.example",
-                ],
-                &["-x@c.example"],
-                false,
-                Some("a@b.example"),
-                None,
-            ),
-            (
-                &["-i", "-f", "", "--", "a@b.example"],
-                &["a@b.example"],
-                false,
-                Some(""),
-                None,
-            ),
-            (
-                &["-i", "-t", "-F", "\"Reminder Service\"", "-f", "root"],
-                &[],
-                true,
-                Some("root"),
-                Some("\"Reminder Service\""),
+                "-i|-t|-F|\"Reminder Service\"|-f|root",
+                "[] t f=root F=\"Reminder Service\"",
             ),
             // Exim's two words, an old cron's options, options after recipients
-            (
-                &["-oMr", "smtp", "-or0s", "root", "-i"],
-                &["root"],
-                false,
-                None,
-                None,
-            ),
+            ("-oMr|smtp|-or0s|root|-i", "[root]"),
         ] {
-            let typed = typed(line);
-            assert_eq!(typed.recipients, recipients, "{line:?}");
-            assert_eq!(
-                (
-                    typed.from_header,
-                    typed.sender.as_deref(),
-                    typed.full_name.as_deref()
-                ),
-                (from_header, sender, full_name),
-                "{line:?}"
-            );
+            let typed = typed(&line.split('|').collect::<Vec<_>>());
+            let mut read = format!("[{}]", typed.recipients.join(" "));
+            read += if typed.from_header { " t" } else { "" };
+            read += &typed
+                .sender
+                .map_or_else(String::new, |sender| format!(" f={sender}"));
+            read += &typed
+                .full_name
+                .map_or_else(String::new, |name| format!(" F={name}"));
+            assert_eq!(read, meaning, "{line}");
             assert_eq!(
                 (typed.mode, typed.warnings),
                 (Mode::Deliver, vec![]),
-                "{line:?}"
+                "{line}"
             );
         }
     }

@@ -22,7 +22,7 @@ use crate::plan::Origin;
 /// An agent that is alive answers in milliseconds.
 const ANSWER: Duration = Duration::from_secs(2);
 /// The answer to the message: a slow disk syncs.
-const COMMIT: Duration = Duration::from_secs(120);
+const COMMIT: Duration = Duration::from_mins(2);
 
 /// What the agent did.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ fn transaction(ready: &Ready) -> Transaction {
             transaction.xcaller = ready.submission.full_name.clone().map(Some);
             match sender {
                 Target::Address(address) => {
-                    transaction.envelope.sender = Sender::Address(address.clone())
+                    transaction.envelope.sender = Sender::Address(address.clone());
                 }
                 Target::Local(name) => transaction.unqualified_sender = Some(quote_local(name)),
             }

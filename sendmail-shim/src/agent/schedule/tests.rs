@@ -3,9 +3,9 @@ use proptest::prelude::*;
 use super::*;
 
 const RETRY: Schedule = Schedule {
-    minimal: Duration::from_secs(60),
-    maximal: Duration::from_secs(3600),
-    lifetime: Duration::from_secs(5 * 86_400),
+    minimal: Duration::from_mins(1),
+    maximal: Duration::from_hours(1),
+    lifetime: Duration::from_hours(120),
 };
 /// Jitter of exactly nothing: 8000 + 2000 ten-thousandths.
 const NO_JITTER: u32 = 2000;
@@ -188,8 +188,8 @@ proptest! {
     #[test]
     fn no_order_of_events_loses_a_message_or_tries_it_twice_at_once(steps in proptest::collection::vec((0u8..9, 1u64..12, 0u64..5000), 0..200)) {
         let mut scheduler = Scheduler::new(RETRY, 3);
-        let mut known = std::collections::BTreeSet::new();
-        let mut active = std::collections::BTreeSet::new();
+        let mut known = BTreeSet::new();
+        let mut active = BTreeSet::new();
         let mut now = at(0);
         for (what, number, seconds) in steps {
             match what {
