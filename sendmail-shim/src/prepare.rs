@@ -1,7 +1,8 @@
 //! The one place where a submitted message is rewritten and completed: in the agent, or in `sendmail` where no agent answers.
 //!
 //! Contract: pure. Bcc, Resent-Bcc and Return-Path are gone from the header; envelope and header are rewritten by one policy
-//! ([`shared::message::rewrite`]); Date, Message-ID, From, To and Received are there.
+//! ([`shared::message::rewrite`]); Date, Message-ID, From, To and Received are there; header text
+//! is ASCII (RFC 2047) and no header line is over 998 bytes.
 //! Failures: [`RewriteError`] (a bad address, a loop of aliases), [`TooManyHops`].
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
@@ -13,6 +14,7 @@ use shared::{
     message::{
         Header,
         complete::{self, Facts},
+        encoded_words, long_lines, recipients,
         rewrite::{self, Caller, Change, RewriteError, Rules, Typed},
         trace::{self, Received},
     },
@@ -82,9 +84,7 @@ pub fn prepare(
     if trace::hops(&header) > limits::HOPS {
         return Err(PrepareError::Hops);
     }
-    for private in ["Bcc", "Resent-Bcc", "Return-Path"] {
-        header.remove(private);
-    }
+    recipients::withhold(&mut header);
     let typed = Typed {
         sender: submitted.sender.clone(),
         recipients: submitted
@@ -97,11 +97,16 @@ pub fn prepare(
         .map_err(PrepareError::Rewrite)?;
     envelope.uid = Some(submitted.uid);
     envelope.origin = format!("uid {} ({})", submitted.uid, submitted.caller.user);
-    envelope.content = submitted.content;
     envelope.ret = submitted.ret;
     envelope.envid.clone_from(&submitted.envid);
     restore_wishes(&mut envelope, &submitted.recipients);
     complete_header(&mut header, submitted, &envelope, rules).map_err(PrepareError::Rewrite)?;
+    encoded_words::repair(&mut header);
+    long_lines::fold_header(&mut header);
+    envelope.content = Content {
+        eight_bit: submitted.content.eight_bit,
+        utf8: envelope.content.utf8 || !header.to_bytes().is_ascii(),
+    };
     Ok(Prepared {
         envelope,
         header,

@@ -1,7 +1,7 @@
 //! Reads standard input to its end and makes it canonical: LF or CRLF, `From ` lines, no header, no empty line, lone dots.
 //!
 //! Contract: a lone dot is data, except on a terminal; header and body come out in CRLF lines. Memory is bounded, the size is
-//! checked while reading.
+//! checked while reading. Lines too long for SMTP are re-encoded or folded ([`shared::message::long_lines`]).
 //! Failures: [`ComposeError`], each with its exit status.
 
 use std::{
@@ -12,7 +12,11 @@ use std::{
 use shared::{
     envelope::Content,
     limits,
-    message::{Header, HeaderTooLong, Splitter, intake::Intake},
+    message::{
+        Header, HeaderTooLong, Splitter,
+        intake::Intake,
+        long_lines::{Encoder, Longest, Treatment, treatment},
+    },
     sysexits::Exit,
 };
 
@@ -79,6 +83,7 @@ pub fn message(input: impl Read, limit: &mut dyn FnMut() -> u64) -> Result<Messa
         splitter: Splitter::default(),
         body: Body::default(),
         canonical: Vec::new(),
+        longest: Longest::default(),
     };
     let mut total = 0u64;
     let mut most = None;
@@ -144,6 +149,7 @@ struct Reader {
     splitter: Splitter,
     body: Body,
     canonical: Vec<u8>,
+    longest: Longest,
 }
 
 impl Reader {
@@ -151,6 +157,7 @@ impl Reader {
         self.canonical.clear();
         self.intake.feed(piece, &mut self.canonical);
         let body = self.splitter.split(&self.canonical)?;
+        self.longest.feed(body);
         self.body.write(body).map_err(ComposeError::Spill)
     }
 
@@ -158,17 +165,47 @@ impl Reader {
         self.canonical.clear();
         self.intake.finish(&mut self.canonical);
         let body = self.splitter.split(&self.canonical)?;
+        self.longest.feed(body);
         self.body.write(body).map_err(ComposeError::Spill)?;
         let (header, content) = self.splitter.finish();
-        Ok(Message {
+        let message = Message {
             header,
             content,
             body: self.body,
-        })
+        };
+        if self.longest.too_long() {
+            return message.with_short_lines().map_err(ComposeError::Spill);
+        }
+        Ok(message)
     }
 }
 
 impl Message {
+    /// The same message without a line that is too long for SMTP.
+    fn with_short_lines(mut self) -> io::Result<Self> {
+        let treatment = treatment(&mut self.header);
+        let mut encoder = Encoder::new(treatment);
+        let mut body = Body::default();
+        let mut piece = vec![0; limits::PIECE];
+        let mut encoded = Vec::new();
+        let mut reader = self.body.reader()?;
+        loop {
+            let count = reader.read(&mut piece)?;
+            let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            encoded.clear();
+            encoder.feed(read, &mut encoded);
+            body.write(&encoded)?;
+        }
+        encoded.clear();
+        encoder.finish(&mut encoded);
+        body.write(&encoded)?;
+        drop(reader);
+        self.content.eight_bit &= treatment != Treatment::Quote;
+        Ok(Self { body, ..self })
+    }
+
     /// Bytes of header, empty line and body.
     pub fn size(&self) -> u64 {
         self.size_with(&self.header)
@@ -231,6 +268,17 @@ mod tests {
             composed(b"From root@vm1 Sun Nov 22\nSubject: x\ntext\n"),
             "Subject: x\r\n\r\ntext\r\n"
         );
+    }
+
+    #[test]
+    fn a_line_too_long_for_smtp_is_re_encoded_and_none_of_it_is_lost() {
+        let line = "caf\u{e9} ".repeat(100_000);
+        let text = composed(format!("Subject: x\n\n{line}end\n").as_bytes());
+        let (header, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(header.ends_with("Content-Transfer-Encoding: quoted-printable"));
+        assert!(body.is_ascii() && body.lines().all(|line| line.len() <= 76));
+        let joined = body.replace("=\r\n", "").replace("=C3=A9", "\u{e9}");
+        assert_eq!(joined, format!("{line}end\r\n"));
     }
 
     #[test]

@@ -69,13 +69,11 @@ fn encoded(field: &Field) -> Option<Field> {
     if ADDRESSES.iter().any(|name| field.is(name)) {
         return addresses(field);
     }
-    let syntax = |start: &&str| {
-        field
-            .name()
-            .get(..start.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(start))
-    };
-    (!SYNTAX.iter().any(|start| syntax(&start))).then(|| text(field))
+    let is_syntax = SYNTAX.iter().any(|start| {
+        let name = field.name().get(..start.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(start))
+    });
+    (!is_syntax).then(|| text(field))
 }
 
 /// Unstructured text: runs of words that are not ASCII.
@@ -164,8 +162,7 @@ fn words(text: &str) -> Vec<String> {
             .saturating_add(END.len())
             > WORD
         {
-            out.push(word + END);
-            word = START.to_owned();
+            out.push(std::mem::replace(&mut word, START.to_owned()) + END);
         }
         word.push_str(&quoted);
     }
