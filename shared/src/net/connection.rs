@@ -29,6 +29,8 @@ use crate::{
 
 /// Most replies fit into one read.
 const REPLIES: usize = 4096;
+/// Least room for a piece of the message.
+const SMALL_PIECE: usize = 4096;
 
 /// A message to be sent: gives pieces until `Ok(0)`.
 pub trait Content {
@@ -189,7 +191,7 @@ impl Connection {
                 .map_err(|failure| failure.at(&connection.relay))?;
         }
         connection.machine.handle(Event::Connected, Instant::now());
-        match connection.turn(&mut io::empty()) {
+        match connection.turn(&mut io::empty(), 0) {
             Turn::Ready => Ok(connection),
             Turn::Failed(failure) => Err(failure.at(&connection.relay)),
             // No transaction has begun.
@@ -204,9 +206,13 @@ impl Connection {
             .recipients
             .len()
             .saturating_add(transaction.unqualified.len());
+        // A small message is read in one piece, without room for a large one.
+        let room = usize::try_from(transaction.size)
+            .unwrap_or(limits::PIECE)
+            .clamp(SMALL_PIECE, limits::PIECE);
         self.machine
             .handle(Event::Begin(transaction), Instant::now());
-        let outcomes = match self.turn(content) {
+        let outcomes = match self.turn(content, room) {
             Turn::Finished(outcomes) => outcomes,
             Turn::Ready => vec![Outcome::Deferred(closed()); recipients],
             Turn::Failed(failure) => vec![Outcome::Deferred(failure); recipients],
@@ -245,11 +251,13 @@ impl Connection {
     /// QUIT, without waiting for the answer.
     pub fn quit(mut self) {
         self.machine.handle(Event::Quit, Instant::now());
-        self.turn(&mut io::empty());
+        self.turn(&mut io::empty(), 0);
     }
 
     /// Lets the machine run until a transaction can begin, has ended, or the connection is closed.
-    fn turn(&mut self, content: &mut dyn Content) -> Turn {
+    ///
+    /// The message is read in pieces of `room` bytes.
+    fn turn(&mut self, content: &mut dyn Content, room: usize) -> Turn {
         let mut ended = None;
         let mut piece = Vec::new();
         loop {
@@ -257,7 +265,10 @@ impl Connection {
                 match action {
                     Action::Send(bytes) => self.write(&bytes),
                     Action::StartTls => self.start_tls(),
-                    Action::WantBody => self.read_content(content, &mut piece),
+                    Action::WantBody => {
+                        piece.resize(room, 0);
+                        self.read_content(content, &mut piece);
+                    }
                     Action::Ready => {
                         self.ready = true;
                         ended.get_or_insert(Turn::Ready);
@@ -371,8 +382,7 @@ impl Connection {
         Ok(())
     }
 
-    fn read_content(&mut self, content: &mut dyn Content, piece: &mut Vec<u8>) {
-        piece.resize(limits::PIECE, 0);
+    fn read_content(&mut self, content: &mut dyn Content, piece: &mut [u8]) {
         let event = match content.read(piece) {
             Ok(0) => Event::BodyEnd,
             Ok(count) => Event::Body(piece.get(..count).unwrap_or_default()),

@@ -265,7 +265,19 @@ fn the_client_asks_only_for_what_the_peer_offered() {
                     RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;root@example.org\r\n";
     assert_eq!(written(&all, Some(Some("J é".into()))), expected);
     let mut out = Vec::new();
-    assert!(fits_path("root") && !fits_path("root> NOTIFY=NEVER"));
+    for (name, fits) in [
+        ("root", true),
+        ("\"john doe\"", true),
+        ("\"a\\\"b>\"", true),
+        ("root> NOTIFY=NEVER", false),
+        ("\"a\" b\"", false),
+        ("\"a\\\"", false),
+        ("\"", false),
+        ("\"a\nb\"", false),
+        ("", false),
+    ] {
+        assert_eq!(fits_path(name), fits, "{name}");
+    }
     write_unqualified(&mut out, "root>\r\nDATA", notify, &all);
     assert_eq!(
         out.split(|&byte| byte == b'\n').count(),

@@ -79,28 +79,38 @@ pub fn write_unqualified(out: &mut Vec<u8>, name: &str, notify: Notify, peer: &C
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether a name without domain can stand between `<` and `>` as it is.
+/// Whether a name without domain can stand between `<` and `>` as it is: a word, or a quoted string (RFC 5321 §4.1.2, Local-part).
 pub fn fits_path(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(breaks_path)
+    match name
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
+        Some(inner) => is_quoted_content(inner),
+        None => {
+            let breaks = |c: char| c.is_control() || matches!(c, ' ' | '<' | '>' | '"');
+            !name.is_empty() && !name.contains(breaks)
+        }
+    }
 }
 
-fn breaks_path(c: char) -> bool {
-    c.is_control() || matches!(c, ' ' | '<' | '>')
+fn is_quoted_content(inner: &str) -> bool {
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        let meant = if c == '\\' {
+            chars.next()
+        } else {
+            Some(c).filter(|&c| c != '"')
+        };
+        if meant.is_none_or(char::is_control) {
+            return false;
+        }
+    }
+    true
 }
 
-/// What does not fit becomes `?`, so that no name can add a parameter or a command; spaces of a quoted local part stay.
+/// Control characters become `?`, so that no name can begin another command.
 fn write_path(out: &mut Vec<u8>, command: &str, path: &str) {
-    let quoted = path.starts_with('"');
-    let safe: String = path
-        .chars()
-        .map(|c| {
-            if breaks_path(c) && (!quoted || c.is_control()) {
-                '?'
-            } else {
-                c
-            }
-        })
-        .collect();
+    let safe = path.replace(char::is_control, "?");
     push(out, format_args!("{command}:<{safe}>"));
 }
 
