@@ -223,9 +223,13 @@ impl Connection {
             .collect()
     }
 
-    /// Whether another message can follow.
+    /// Whether another message can follow; not on a kept connection that the peer has closed or has said 421 on meanwhile.
     pub fn is_usable(&self) -> bool {
-        self.ready && self.stream.is_some()
+        self.ready
+            && self
+                .stream
+                .as_ref()
+                .is_some_and(|stream| !stream.has_news())
     }
 
     /// `host[address]:port`, or the socket's path.

@@ -112,6 +112,19 @@ impl Stream {
         self.tls.as_deref()
     }
 
+    /// Whether the peer has spoken or closed while nothing was asked of it. A unix socket is not looked at.
+    pub(super) fn has_news(&self) -> bool {
+        let Socket::Tcp(stream) = &self.socket else {
+            return false;
+        };
+        let looked = stream
+            .set_nonblocking(true)
+            .and_then(|()| stream.peek(&mut [0]));
+        let restored = stream.set_nonblocking(false);
+        let quiet = matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        !quiet || restored.is_err()
+    }
+
     /// Says goodbye in TLS; the peer may be gone already.
     pub(super) fn close(mut self) {
         if let Some(tls) = &mut self.tls {

@@ -217,6 +217,7 @@ fn a_pinned_relay_is_believed_with_starttls_and_with_wrapped_tls() {
             matches!(&outcomes[..], [Outcome::Delivered(delivery)] if delivery.relay == connection.relay()),
             "{outcomes:?}"
         );
+        assert!(connection.is_usable(), "tickets are no news");
         assert_eq!(connection.peer_pin(), Some(pin));
         assert!(
             connection
@@ -382,6 +383,28 @@ fn a_relay_that_closes_or_talks_nonsense_defers_at_every_step() {
         );
         assert!(!connection.is_usable());
         relay.join().unwrap();
+    }
+}
+
+#[test]
+fn a_kept_connection_that_the_relay_has_ended_is_not_used_again() {
+    for farewell in ["421 4.4.2 timeout\r\n", ""] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let relay = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(b"220 relay\r\n").unwrap();
+            read_until(&mut stream, "\r\n");
+            stream.write_all(b"250 relay\r\n").unwrap();
+            told.recv().unwrap();
+            stream.write_all(farewell.as_bytes()).unwrap();
+        });
+        let connection = open(address, None, &settings(Security::None)).unwrap();
+        assert!(connection.is_usable());
+        tell.send(()).unwrap();
+        relay.join().unwrap();
+        assert!(!connection.is_usable(), "{farewell:?}");
     }
 }
 
