@@ -4,19 +4,12 @@
 //! long listing holds nothing up. At most [`DESKS`] at a time.
 //! See also: `shared::control`, the asking side.
 
-use std::{
-    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
-    os::unix::net::UnixStream as StdStream,
-    path::Path,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{io, os::unix::net::UnixStream as StdStream, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use shared::{
     clock::{self, Timestamp},
-    control::MAX_LINE,
-    fs,
+    control, fs,
     log::{Level, line},
 };
 use tokio::{
@@ -32,8 +25,6 @@ use crate::{
 
 /// Requests answered at the same time.
 const DESKS: usize = 4;
-/// How long a request may take to arrive, and an answer line to be taken.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What requests are answered from.
 pub(super) struct Desk {
@@ -80,7 +71,7 @@ pub(super) async fn serve(
         let Ok(place) = Arc::clone(&free).acquire_owned().await else {
             return;
         };
-        let desk = Arc::downgrade(&desk);
+        let desk = Arc::clone(&desk);
         spawn_blocking(move || {
             if let Err(error) = attend(stream, &desk) {
                 line(Level::Debug, &format_args!("control socket: {error}"));
@@ -90,38 +81,27 @@ pub(super) async fn serve(
     }
 }
 
-/// One connection.
-fn attend(stream: UnixStream, desk: &Weak<Desk>) -> io::Result<()> {
-    let Some(desk) = desk.upgrade() else {
-        return Ok(());
-    };
-    let caller = stream.peer_cred()?.uid();
+/// One connection, on a thread that may wait.
+fn attend(stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut writer = BufWriter::new(stream.try_clone()?);
-    let own = rustix::process::geteuid().as_raw();
-    if caller != 0 && caller != own {
-        return say(
-            &mut writer,
-            &Answer::Error("only root and the user that smarthost runs as may ask".to_owned()),
-        );
-    }
-    let mut request = String::new();
-    let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
-    BufReader::new(stream.take(limit)).read_line(&mut request)?;
-    match serde_json::from_str::<Request>(&request) {
-        Ok(request) => desk.answer(request, &mut writer),
-        Err(error) => say(
-            &mut writer,
-            &Answer::Error(format!("the request is not understood: {error}")),
-        ),
-    }
+    control::serve_one(stream, |request, asker, say| {
+        let own = rustix::process::geteuid().as_raw();
+        if asker.uid != 0 && asker.uid != own {
+            let text = "only root and the user that smarthost runs as may ask";
+            return say(&Answer::Error(text.to_owned()));
+        }
+        desk.answer(request, say)
+    })
 }
 
 impl Desk {
-    fn answer(&self, request: Request, writer: &mut BufWriter<StdStream>) -> io::Result<()> {
+    /// Answers line by line, until the asker has gone.
+    fn answer(
+        &self,
+        request: Request,
+        say: &mut dyn FnMut(&Answer) -> io::Result<()>,
+    ) -> io::Result<()> {
         let reception = &self.reception;
         let dispatch = &reception.dispatch;
         let office = Office {
@@ -132,14 +112,13 @@ impl Desk {
             state: &reception.state,
             status: &|| self.status(),
         };
-        let mut written = Ok(());
-        answer(request, &office, clock::now(), &mut |answer| {
-            if written.is_ok() {
-                written = write_line(writer, &answer);
+        let mut said = Ok(());
+        answer(request, &office, clock::now(), &mut |line| {
+            if said.is_ok() {
+                said = say(&line);
             }
         });
-        written?;
-        writer.flush()
+        said
     }
 
     fn status(&self) -> Status {
@@ -158,14 +137,4 @@ impl Desk {
             ..Status::default()
         }
     }
-}
-
-fn say(writer: &mut BufWriter<StdStream>, answer: &Answer) -> io::Result<()> {
-    write_line(writer, answer)?;
-    writer.flush()
-}
-
-fn write_line(writer: &mut BufWriter<StdStream>, answer: &Answer) -> io::Result<()> {
-    serde_json::to_writer(&mut *writer, answer).map_err(io::Error::other)?;
-    writer.write_all(b"\n")
 }
