@@ -8,7 +8,7 @@ use tests::binaries::binaries;
 fn the_demonstration_shows_each_hop_and_succeeds() {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(&binaries().smarthost)
-        .arg("demo")
+        .args(["demo", "--remove"])
         .env("TMPDIR", directory.path())
         .env_remove("CARGO")
         .stdin(Stdio::null())
@@ -20,6 +20,8 @@ fn the_demonstration_shows_each_hop_and_succeeds() {
         "{told}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    let left = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, 0, "--remove leaves nothing");
     for part in [
         "exit status 0",
         "TLSv1.3",
@@ -27,7 +29,7 @@ fn the_demonstration_shows_each_hop_and_succeeds() {
         "1 of 100",
         "message 101: 450 4.7.1 Error: too much mail from 127.0.0.2",
         "messages 1 to 101: 250",
-        "status=deferred",
+        "the peer's key is not pinned",
         "backup: 3 files copied, 0 errors",
     ] {
         assert!(told.contains(part), "{part} is missing in:\n{told}");
@@ -40,7 +42,7 @@ fn a_demonstration_that_cannot_happen_fails_and_says_what_is_missing() {
     let lonely = directory.path().join("smarthost");
     std::fs::copy(&binaries().smarthost, &lonely).unwrap();
     let output = Command::new(&lonely)
-        .arg("demo")
+        .args(["demo", "--remove"])
         .env("TMPDIR", directory.path())
         .env_remove("CARGO")
         .output()

@@ -59,9 +59,9 @@ pub(super) enum Command {
     },
     /// Play the whole way of a message in a temporary directory, without privileges
     Demo {
-        /// Leave the directory for a look around
+        /// Remove the directory at the end
         #[arg(long)]
-        keep: bool,
+        remove: bool,
     },
 }
 

@@ -29,7 +29,7 @@ pub fn main() -> ExitCode {
         Command::Run => crate::runtime::run(config)
             .map(|()| String::new())
             .map_err(Failed::from),
-        Command::Demo { keep } => crate::demo::run(!keep)
+        Command::Demo { remove } => crate::demo::run(remove)
             .map(|()| String::new())
             .map_err(Failed::from),
         Command::Check => local::check(config),
