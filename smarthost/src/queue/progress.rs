@@ -210,7 +210,7 @@ impl Queue {
                     self.actions.push_back(Action::Suspended {
                         destination: Arc::clone(destination),
                         until: suspension.until,
-                        reason: Arc::clone(&suspension.reason),
+                        reason: suspension.failure.log_text().into(),
                     });
                     for job in jobs {
                         self.window -= usize::from(job.loaded);
