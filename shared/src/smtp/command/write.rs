@@ -81,16 +81,14 @@ pub fn write_unqualified(out: &mut Vec<u8>, name: &str, notify: Notify, peer: &C
 
 /// Whether a name without domain can stand between `<` and `>` as it is: a word, or a quoted string (RFC 5321 §4.1.2, Local-part).
 pub fn fits_path(name: &str) -> bool {
-    match name
+    let quoted = name
         .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(inner) => is_quoted_content(inner),
-        None => {
-            let breaks = |c: char| c.is_control() || matches!(c, ' ' | '<' | '>' | '"');
-            !name.is_empty() && !name.contains(breaks)
-        }
+        .and_then(|rest| rest.strip_suffix('"'));
+    if let Some(inner) = quoted {
+        return is_quoted_content(inner);
     }
+    let breaks = |c: char| c.is_control() || matches!(c, ' ' | '<' | '>' | '"');
+    !name.is_empty() && !name.contains(breaks)
 }
 
 fn is_quoted_content(inner: &str) -> bool {
