@@ -230,10 +230,8 @@ impl Header {
 
     /// The bytes: fields only, without the empty line.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.fields
-            .iter()
-            .flat_map(|field| field.raw.iter().copied())
-            .collect()
+        let raws: Vec<&[u8]> = self.fields.iter().map(Field::raw).collect();
+        raws.concat()
     }
 }
 
