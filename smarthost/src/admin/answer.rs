@@ -59,7 +59,7 @@ pub fn answer(request: Request, office: &Office<'_>, now: Timestamp, each: &mut 
         Request::QueueFlush(ids) => office.each_message(ids, |id| Event::Flush { id }, now, each),
         Request::QueueHold(ids) => office.each_message(ids, |id| Event::Hold { id }, now, each),
         Request::QueueRelease(ids) => {
-            office.each_message(ids, |id| Event::Release { id }, now, each)
+            office.each_message(ids, |id| Event::Release { id }, now, each);
         }
         Request::QueueDelete(ids) => office.each_message(ids, |id| Event::Remove { id }, now, each),
         Request::LimitsList => {

@@ -24,6 +24,7 @@ use arguments::{Arguments, Command};
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    shared::log::init("smarthost");
     let config = &arguments.config;
     let result = match arguments.command {
         Command::Run => crate::runtime::run(config)

@@ -124,7 +124,7 @@ mod tests {
     fn a_client_over_its_limit_is_one_line_that_says_when_it_may_send_again() {
         let window = Window {
             limit: 100,
-            span: Duration::from_secs(86_400),
+            span: Duration::from_hours(24),
         };
         let report = Report {
             client: "10.0.0.7".to_owned(),

@@ -88,7 +88,7 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             until,
         } => {
             let span = match until.as_str() {
-                "tomorrow" => std::time::Duration::from_secs(86_400),
+                "tomorrow" => std::time::Duration::from_hours(24),
                 span => Span::try_from(span.to_owned()).map_err(Failed::new)?.0,
             };
             let until = clock::now().after(span);

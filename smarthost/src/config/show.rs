@@ -1,6 +1,9 @@
 //! Settings printed as they may be written (row D7).
 
-use std::{fmt, path::Path};
+use std::{
+    fmt::{self, Write as _},
+    path::Path,
+};
 
 use shared::{config::Span, smtp::client::Security};
 
@@ -27,7 +30,7 @@ impl Config {
             rows.push(Setting {
                 key: key.to_owned(),
                 value,
-            })
+            });
         };
         row("hostname", quote(&self.hostname));
         if let Some(banner) = &self.banner {
@@ -167,7 +170,7 @@ fn quote(text: &str) -> String {
         match character {
             '"' | '\\' => out.extend(['\\', character]),
             control if control.is_control() => {
-                out.push_str(&format!("\\u{:04X}", u32::from(control)))
+                let _ = write!(out, "\\u{:04X}", u32::from(control)); // Writing to a String cannot fail.
             }
             plain => out.push(plain),
         }

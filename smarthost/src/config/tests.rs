@@ -73,7 +73,7 @@ fn the_smallest_useful_configuration_reads_as_documented() {
     );
     let day = Window {
         limit: 100,
-        span: Duration::from_secs(86_400),
+        span: Duration::from_hours(24),
     };
     assert_eq!(
         config.limits.per_client,
@@ -81,7 +81,7 @@ fn the_smallest_useful_configuration_reads_as_documented() {
             day,
             Window {
                 limit: 20,
-                span: Duration::from_secs(600)
+                span: Duration::from_mins(10)
             }
         ]
     );
@@ -144,7 +144,7 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
         Transport::Lmtp(LmtpTarget::Unix("/x".into()))
     );
     assert_eq!(config.routes["a.example"].to_string(), "[10.0.0.5]:25");
-    assert_eq!(config.retry.lifetime, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.retry.lifetime, Duration::from_hours(720));
     assert_eq!(
         (
             config.concurrency.destination,
@@ -291,7 +291,7 @@ fn the_sample_configuration_is_valid_and_limits_each_client_to_100_a_day() {
         config.limits.per_client,
         [Window {
             limit: 100,
-            span: Duration::from_secs(86_400)
+            span: Duration::from_hours(24)
         }]
     );
 }

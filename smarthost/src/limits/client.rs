@@ -12,7 +12,7 @@ use crate::limits::{
 };
 
 /// Notices of one level are at least this far apart.
-const NOTICE_INTERVAL: Duration = Duration::from_secs(86_400);
+const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Client {
@@ -29,7 +29,7 @@ struct Raised {
     until: Timestamp,
 }
 
-/// As kept by [`crate::state`]: JSON, to be read with any SQLite tool.
+/// As kept by [`crate::state`]: JSON, to be read with any `SQLite` tool.
 #[derive(Serialize, Deserialize)]
 struct Record {
     windows: Vec<RecordedWindow>,

@@ -16,7 +16,7 @@ use crate::{
 /// Clients that are counted at once (strangers on port 25 count too).
 const MAX_CLIENTS: usize = 65_536;
 /// Clients with nothing left to count are forgotten this often.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 
 /// What has to be kept for the next start: the record of a client, or `None` if there is nothing any more.
 pub type Change = (Network, Option<String>);

@@ -137,7 +137,7 @@ mod tests {
             steps in proptest::collection::vec(0u64..5000, 1..100),
             limit in 1u32..50,
         ) {
-            let mut ring = Ring::new(Window { limit, span: Duration::from_secs(60) });
+            let mut ring = Ring::new(Window { limit, span: Duration::from_mins(1) });
             let mut now = Timestamp::from_secs(1_000_000);
             for step in steps {
                 now = now.after(Duration::from_millis(step));
@@ -155,7 +155,7 @@ mod tests {
     fn a_clock_set_back_does_not_block_a_client_for_years() {
         let mut ring = Ring::new(Window {
             limit: 1,
-            span: Duration::from_secs(60),
+            span: Duration::from_mins(1),
         });
         ring.add(Timestamp::from_secs(2_000_000_000));
         let now = Timestamp::from_secs(1_000_000_000);

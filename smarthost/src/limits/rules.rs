@@ -37,7 +37,7 @@ impl Window {
             Some((_, seconds)) => Duration::from_secs(*seconds),
             None => Span::try_from(span.to_owned()).map_err(|_| bad())?.0,
         };
-        if span < Duration::from_secs(1) || span > Duration::from_secs(366 * 86_400) {
+        if span < Duration::from_secs(1) || span > Duration::from_hours(8784) {
             return Err(format!(
                 "`{}`: the time must be between one second and 366 days",
                 text.escape_debug()
@@ -61,7 +61,7 @@ impl Window {
 /// The largest unit that divides the time without a rest.
 fn largest_unit(seconds: u64) -> (u64, &'static str) {
     for (unit, length) in [("day", 86_400), ("hour", 3600), ("minute", 60)] {
-        if seconds % length == 0 {
+        if seconds.is_multiple_of(length) {
             return (seconds / length, unit);
         }
     }

@@ -179,7 +179,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     let client = "192.0.2.7".parse().unwrap();
     let window = Window {
         limit: 1,
-        span: std::time::Duration::from_secs(86_400),
+        span: std::time::Duration::from_hours(24),
     };
     let mut limits = Limits::new(Rules {
         per_client: vec![window],

@@ -60,7 +60,7 @@ pub(super) enum Setback {
 /// All destinations.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    lanes: HashMap<Arc<Destination>, Lane>,
+    known: HashMap<Arc<Destination>, Lane>,
     ready: VecDeque<Arc<Destination>>,
     settings: Settings,
 }
@@ -68,7 +68,7 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
-            lanes: HashMap::new(),
+            known: HashMap::new(),
             ready: VecDeque::new(),
             settings,
         }
@@ -80,12 +80,12 @@ impl Lanes {
         destination: &Destination,
         now: Timestamp,
     ) -> Option<&Suspension> {
-        let suspension = self.lanes.get(destination)?.suspended.as_ref()?;
+        let suspension = self.known.get(destination)?.suspended.as_ref()?;
         (suspension.until > now).then_some(suspension)
     }
 
     pub(super) fn push(&mut self, destination: &Arc<Destination>, job: Job, now: Timestamp) {
-        if !self.lanes.contains_key(destination) {
+        if !self.known.contains_key(destination) {
             self.forget_idle(now);
             let limit = FIRST_LIMIT
                 .min(self.settings.destination_concurrency)
@@ -98,9 +98,9 @@ impl Lanes {
                 failures: 0,
                 suspended: None,
             };
-            self.lanes.insert(Arc::clone(destination), lane);
+            self.known.insert(Arc::clone(destination), lane);
         }
-        if let Some(lane) = self.lanes.get_mut(destination) {
+        if let Some(lane) = self.known.get_mut(destination) {
             lane.jobs.push_back(job);
         }
         self.make_ready(destination);
@@ -109,7 +109,7 @@ impl Lanes {
     /// The next job in turn, and where it goes; it counts as flying from now on unless [`Lanes::void`] says otherwise.
     pub(super) fn next(&mut self) -> Option<(Arc<Destination>, Job)> {
         while let Some(destination) = self.ready.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&destination) else {
+            let Some(lane) = self.known.get_mut(&destination) else {
                 continue;
             };
             lane.ready = false;
@@ -133,7 +133,7 @@ impl Lanes {
     /// A delivery has ended well, or failed for a reason that is not the destination's. `true`: nothing is left for it.
     pub(super) fn worked(&mut self, destination: &Arc<Destination>, well: bool) -> bool {
         self.land(destination);
-        if well && let Some(lane) = self.lanes.get_mut(destination) {
+        if well && let Some(lane) = self.known.get_mut(destination) {
             lane.failures = 0;
             lane.suspended = None;
             lane.limit = (lane.limit + 1)
@@ -152,7 +152,7 @@ impl Lanes {
         now: Timestamp,
     ) -> Setback {
         self.land(destination);
-        let Some(lane) = self.lanes.get_mut(destination) else {
+        let Some(lane) = self.known.get_mut(destination) else {
             return Setback::Slower;
         };
         if lane.flying > 0 {
@@ -177,20 +177,20 @@ impl Lanes {
 
     /// Administrator: try all destinations again now.
     pub(super) fn resume(&mut self) {
-        for lane in self.lanes.values_mut() {
+        for lane in self.known.values_mut() {
             lane.suspended = None;
             lane.failures = 0;
         }
     }
 
     fn land(&mut self, destination: &Arc<Destination>) {
-        if let Some(lane) = self.lanes.get_mut(destination) {
+        if let Some(lane) = self.known.get_mut(destination) {
             lane.flying = lane.flying.saturating_sub(1);
         }
     }
 
     fn make_ready(&mut self, destination: &Arc<Destination>) {
-        if let Some(lane) = self.lanes.get_mut(destination)
+        if let Some(lane) = self.known.get_mut(destination)
             && !lane.ready
             && !lane.jobs.is_empty()
             && lane.flying < lane.limit
@@ -202,20 +202,20 @@ impl Lanes {
 
     /// Whether nothing is left; a lane without a bad memory is forgotten then.
     fn drained(&mut self, destination: &Arc<Destination>) -> bool {
-        let Some(lane) = self.lanes.get(destination) else {
+        let Some(lane) = self.known.get(destination) else {
             return false;
         };
         let drained = lane.jobs.is_empty() && lane.flying == 0;
         if drained && lane.failures == 0 {
-            self.lanes.remove(destination);
+            self.known.remove(destination);
         }
         drained
     }
 
     fn forget_idle(&mut self, now: Timestamp) {
-        if self.lanes.len() >= REMEMBERED {
+        if self.known.len() >= REMEMBERED {
             let keep = self.settings.schedule.maximal;
-            self.lanes.retain(|_, lane| {
+            self.known.retain(|_, lane| {
                 let recent = lane
                     .suspended
                     .as_ref()

@@ -61,7 +61,7 @@ pub(super) fn replied(stage: Stage, code: u16) -> Outcome {
 }
 
 const START: Timestamp = Timestamp::from_secs(1_000_000);
-const LIFETIME: Duration = Duration::from_secs(86_400);
+const LIFETIME: Duration = Duration::from_hours(24);
 
 fn settings() -> Settings {
     let schedule = Schedule {
@@ -137,7 +137,7 @@ impl World {
     /// Destinations 0 and 1 work, 2 is dead for the first 6 hours, 3 takes two connections, 4 refuses, 5 is always dead.
     fn attempt(&mut self, to: usize) -> Outcome {
         match to {
-            2 if self.now.since(START) < Duration::from_secs(6 * 3600) => unreachable(),
+            2 if self.now.since(START) < Duration::from_hours(6) => unreachable(),
             3 if self.flying_to(3) > 2 => replied(Stage::Greeting, 421),
             4 => replied(Stage::Recipient, 550),
             5 => unreachable(),

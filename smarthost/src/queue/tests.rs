@@ -319,10 +319,10 @@ fn a_restart_with_50_000_messages_loads_only_a_window_of_them_at_a_time() {
 #[test]
 fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
     let mut queue = queue();
-    let far = START.after(Duration::from_secs(30 * 86_400));
+    let far = START.after(Duration::from_hours(720));
     let waiting = vec![Waiting {
         recipient: 0,
-        until: Some(START.after(Duration::from_secs(60))),
+        until: Some(START.after(Duration::from_mins(1))),
     }];
     tell(
         &mut queue,
@@ -381,7 +381,7 @@ fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
 fn mail_that_is_too_old_is_bounced_once_with_the_last_reason_after_the_bounce_is_kept() {
     let mut queue = queue();
     let flight = deliveries(&tell(&mut queue, accepted(1, &["dead"]), START)).remove(0);
-    let old = START.after(Duration::from_secs(5 * 86_400));
+    let old = START.after(Duration::from_hours(120));
     let actions = tell(
         &mut queue,
         Event::Finished {

@@ -41,7 +41,7 @@ pub struct Keeper {
 impl Store {
     /// Starts the thread that keeps what changes in `limits`, at most 100 ms after [`Keeper::changed`].
     pub fn keep(self, limits: Arc<Mutex<Limits>>) -> Keeper {
-        let (wishes, wished) = mpsc::channel();
+        let (wishes, inbox) = mpsc::channel();
         let told = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             store: self,
@@ -50,7 +50,7 @@ impl Store {
             waiting: HashMap::new(),
             failing: false,
         };
-        thread::spawn(move || writer.run(&wished));
+        thread::spawn(move || writer.run(&inbox));
         Keeper { wishes, told }
     }
 }
@@ -83,16 +83,16 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, wished: &Receiver<Wish>) {
+    fn run(mut self, inbox: &Receiver<Wish>) {
         loop {
             let wish = if self.failing {
-                wished.recv_timeout(RETRY)
+                inbox.recv_timeout(RETRY)
             } else {
-                wished.recv().map_err(Into::into)
+                inbox.recv().map_err(Into::into)
             };
             let mut flushed = Vec::new();
             let mut open = match wish {
-                Ok(Wish::Changed) => linger(wished, &mut flushed),
+                Ok(Wish::Changed) => linger(inbox, &mut flushed),
                 Ok(Wish::Flush(done)) => {
                     flushed.push(done);
                     true
@@ -145,10 +145,10 @@ impl Writer {
 }
 
 /// Waits for more changes, until it is time to write or somebody waits for it; `false` when all handles are gone.
-fn linger(wished: &Receiver<Wish>, flushed: &mut Vec<Sender<()>>) -> bool {
+fn linger(inbox: &Receiver<Wish>, flushed: &mut Vec<Sender<()>>) -> bool {
     let deadline = Instant::now() + LINGER;
     loop {
-        match wished.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Wish::Changed) => {}
             Ok(Wish::Flush(done)) => {
                 flushed.push(done);

@@ -1,4 +1,4 @@
-//! State that is not mail: counters of the rate limit, in SQLite, written behind by one thread.
+//! State that is not mail: counters of the rate limit, in `SQLite`, written behind by one thread.
 //!
 //! | part | what |
 //! |---|---|

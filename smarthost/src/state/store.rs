@@ -1,4 +1,4 @@
-//! The database: one table, one row a client, the record as JSON text, so that any SQLite tool can look at it.
+//! The database: one table, one row a client, the record as JSON text, so that any `SQLite` tool can look at it.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, params};
 
-use crate::{limits::Change, network::Network};
+use crate::network::Network;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS client_limits (client TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT";
 
@@ -136,7 +136,7 @@ fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
         match std::fs::hard_link(path, &aside) {
             Ok(()) => break aside,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && number < 1000 => {
-                number += 1
+                number += 1;
             }
             Err(error) => return Err(error),
         }

@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_333_912);
 fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
     let window = Window {
         limit: 100,
-        span: Duration::from_secs(86_400),
+        span: Duration::from_hours(24),
     };
     let mut limits = Limits::new(Rules {
         per_client: vec![window],
