@@ -1,0 +1,137 @@
+//! The exit status of `sendmail`, with an agent, without one, and with one that is broken.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{os::unix::net::UnixListener, process::Output};
+
+use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS},
+    sink::{Script, Sink, nexthop},
+    wait::free_address,
+};
+
+fn config(relayhost: &str) -> String {
+    format!(
+        "relayhost = {relayhost:?}\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\ntls = \"none\"\n"
+    )
+}
+
+fn status(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn without_an_agent_it_delivers_to_the_relayhost_itself_rewritten_and_complete() {
+    let sink = Sink::start();
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    machine.send(&CRON_ARGUMENTS, CRON);
+    let message = sink.journal().first();
+    assert_eq!(message.recipients, ["admins@example.org"]);
+    for field in ["Received", "Date", "Message-ID", "From", "To", "Subject"] {
+        assert_eq!(message.fields(field).len(), 1, "{field}: {}", message.text());
+    }
+    assert_eq!(message.body(), "backup: nothing to do\r\n.\r\nstill the same message\r\n");
+}
+
+#[test]
+fn without_an_agent_and_without_a_relay_it_says_75_and_why() {
+    let machine = Agent::prepare(&config(&nexthop(free_address())));
+    let (code, told) = status(&machine.sendmail(&["root"], CRON));
+    assert_eq!(code, Some(75), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains("not queued") && told.contains("refused"), "{told}");
+
+    let machine = Agent::prepare("");
+    let (code, told) = status(&machine.sendmail(&["root"], CRON));
+    assert_eq!(code, Some(75), "{told}");
+    assert!(told.contains("relayhost") && told.contains("submit.sock"), "{told}");
+}
+
+#[test]
+fn without_an_agent_what_the_relay_says_of_a_recipient_becomes_the_exit_status() {
+    let sink = Sink::with(Script {
+        recipients: vec![
+            ("nobody@example.net".to_owned(), "550 5.1.1 no such user".to_owned()),
+            ("later@example.net".to_owned(), "450 4.2.0 later".to_owned()),
+        ],
+        ..Script::default()
+    });
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    for (recipient, expected) in [
+        ("somebody@example.net", 0),
+        ("nobody@example.net", 67),
+        ("later@example.net", 75),
+    ] {
+        let (code, told) = status(&machine.sendmail(&[recipient], CRON));
+        assert_eq!(code, Some(expected), "{told}");
+        assert_eq!(told.contains(recipient), expected != 0, "{told}");
+    }
+}
+
+#[test]
+fn an_agent_that_takes_connections_and_never_answers_does_not_keep_the_caller() {
+    let sink = Sink::start();
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let _mute = UnixListener::bind(machine.directory().join("submit.sock")).unwrap();
+    machine.send(&["root"], CRON);
+    assert_eq!(sink.journal().len(), 1);
+
+    machine.configure(&config(&nexthop(free_address())));
+    let (code, told) = status(&machine.sendmail(&["root"], CRON));
+    assert_eq!(code, Some(75), "{told}");
+}
+
+#[test]
+fn bcc_is_delivered_to_and_never_shown_with_and_without_an_agent() {
+    let sink = Sink::start();
+    let mut machine = Agent::prepare(&config(&sink.nexthop()));
+    let message = "To: a@example.net\nBcc: secret@example.net,\n other@example.net\nSubject: x\n\ntext\n";
+    machine.send(&["-t"], message);
+    machine.run();
+    machine.send(&["-t"], message);
+    for received in sink.journal().wait_for(2) {
+        assert_eq!(received.recipients, ["a@example.net", "secret@example.net", "other@example.net"]);
+        assert!(!received.text().contains("secret"), "{}", received.text());
+    }
+}
+
+/// CVE-2016-10033 and its kind.
+#[test]
+fn options_that_make_other_programs_write_files_write_none_and_the_mail_goes() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop()));
+    let log = machine.directory().join("x.php");
+    let exploits =
+        [format!("-X{}", log.display()), format!("-oX{}", log.display()), format!("-C{}", log.display())];
+    for exploit in &exploits {
+        machine.send(&["-t", "-i", "-OQueueDirectory=/tmp", exploit, "-f", "a@example.org"], "To: b@example.net\n\n<?php\n");
+    }
+    assert_eq!(sink.journal().wait_for(3).len(), 3);
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_raw_utf8_subject_is_delivered_by_a_relay_that_lacks_smtputf8() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop()));
+    machine.send(&["-t"], "To: a@example.net\nSubject: Grüße\n\ntext\n");
+    assert!(sink.journal().first().text().contains("Gr"));
+    machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+}
+
+#[test]
+fn a_command_line_or_configuration_that_cannot_be_used_has_its_own_status() {
+    let machine = Agent::prepare("relayhsot = \"x\"\n");
+    for (arguments, expected) in [
+        (&[][..], 64),
+        (&["-bd"][..], 64),
+        (&["a@@b"][..], 65),
+        (&["-f", "a\nb@example.org", "root"][..], 65),
+        (&["root"][..], 78),
+        (&["--help"][..], 0),
+        (&["-bV"][..], 0),
+    ] {
+        let (code, told) = status(&machine.sendmail(arguments, "Subject: x\n\ntext\n"));
+        assert_eq!(code, Some(expected), "{arguments:?}: {told}");
+    }
+}
