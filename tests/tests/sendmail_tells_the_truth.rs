@@ -17,7 +17,10 @@ fn config(relayhost: &str) -> String {
 }
 
 fn status(output: &Output) -> (Option<i32>, String) {
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 #[test]
@@ -28,9 +31,17 @@ fn without_an_agent_it_delivers_to_the_relayhost_itself_rewritten_and_complete()
     let message = sink.journal().first();
     assert_eq!(message.recipients, ["admins@example.org"]);
     for field in ["Received", "Date", "Message-ID", "From", "To", "Subject"] {
-        assert_eq!(message.fields(field).len(), 1, "{field}: {}", message.text());
+        assert_eq!(
+            message.fields(field).len(),
+            1,
+            "{field}: {}",
+            message.text()
+        );
     }
-    assert_eq!(message.body(), "backup: nothing to do\r\n.\r\nstill the same message\r\n");
+    assert_eq!(
+        message.body(),
+        "backup: nothing to do\r\n.\r\nstill the same message\r\n"
+    );
 }
 
 #[test]
@@ -39,19 +50,28 @@ fn without_an_agent_and_without_a_relay_it_says_75_and_why() {
     let (code, told) = status(&machine.sendmail(&["root"], CRON));
     assert_eq!(code, Some(75), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(told.contains("not queued") && told.contains("refused"), "{told}");
+    assert!(
+        told.contains("not queued") && told.contains("refused"),
+        "{told}"
+    );
 
     let machine = Agent::prepare("");
     let (code, told) = status(&machine.sendmail(&["root"], CRON));
     assert_eq!(code, Some(75), "{told}");
-    assert!(told.contains("relayhost") && told.contains("submit.sock"), "{told}");
+    assert!(
+        told.contains("relayhost") && told.contains("submit.sock"),
+        "{told}"
+    );
 }
 
 #[test]
 fn without_an_agent_what_the_relay_says_of_a_recipient_becomes_the_exit_status() {
     let sink = Sink::with(Script {
         recipients: vec![
-            ("nobody@example.net".to_owned(), "550 5.1.1 no such user".to_owned()),
+            (
+                "nobody@example.net".to_owned(),
+                "550 5.1.1 no such user".to_owned(),
+            ),
             ("later@example.net".to_owned(), "450 4.2.0 later".to_owned()),
         ],
         ..Script::default()
@@ -85,12 +105,16 @@ fn an_agent_that_takes_connections_and_never_answers_does_not_keep_the_caller() 
 fn bcc_is_delivered_to_and_never_shown_with_and_without_an_agent() {
     let sink = Sink::start();
     let mut machine = Agent::prepare(&config(&sink.nexthop()));
-    let message = "To: a@example.net\nBcc: secret@example.net,\n other@example.net\nSubject: x\n\ntext\n";
+    let message =
+        "To: a@example.net\nBcc: secret@example.net,\n other@example.net\nSubject: x\n\ntext\n";
     machine.send(&["-t"], message);
     machine.run();
     machine.send(&["-t"], message);
     for received in sink.journal().wait_for(2) {
-        assert_eq!(received.recipients, ["a@example.net", "secret@example.net", "other@example.net"]);
+        assert_eq!(
+            received.recipients,
+            ["a@example.net", "secret@example.net", "other@example.net"]
+        );
         assert!(!received.text().contains("secret"), "{}", received.text());
     }
 }
@@ -101,10 +125,23 @@ fn options_that_make_other_programs_write_files_write_none_and_the_mail_goes() {
     let sink = Sink::start();
     let machine = Agent::start(&config(&sink.nexthop()));
     let log = machine.directory().join("x.php");
-    let exploits =
-        [format!("-X{}", log.display()), format!("-oX{}", log.display()), format!("-C{}", log.display())];
+    let exploits = [
+        format!("-X{}", log.display()),
+        format!("-oX{}", log.display()),
+        format!("-C{}", log.display()),
+    ];
     for exploit in &exploits {
-        machine.send(&["-t", "-i", "-OQueueDirectory=/tmp", exploit, "-f", "a@example.org"], "To: b@example.net\n\n<?php\n");
+        machine.send(
+            &[
+                "-t",
+                "-i",
+                "-OQueueDirectory=/tmp",
+                exploit,
+                "-f",
+                "a@example.org",
+            ],
+            "To: b@example.net\n\n<?php\n",
+        );
     }
     assert_eq!(sink.journal().wait_for(3).len(), 3);
     assert!(!log.exists());

@@ -120,9 +120,10 @@ impl Delivery {
                 if let Some(failure) = &failure {
                     maillog::unreached(self.scheduler.deadline(), &failure.log_text());
                 }
-                if attempt == Attempt::Unreached || self.agent.trouble().is_some() {
-                    self.agent
-                        .set_trouble(failure.map(|failure| failure.log_text()));
+                if !self.scheduler.is_down() {
+                    self.agent.set_trouble(None);
+                } else if let Some(failure) = failure {
+                    self.agent.set_trouble(Some(failure.log_text()));
                 }
             }
             Signal::Stop(_) => {}

@@ -67,9 +67,10 @@ pub enum Action {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Waiting(Timestamp),
-    /// `held`: the administrator said so while it was being tried.
+    /// `held`: the administrator said so meanwhile. `returned`: it is too old, and no relayhost is asked.
     Active {
         held: bool,
+        returned: bool,
     },
     Held,
 }
@@ -151,12 +152,28 @@ impl Scheduler {
                 }
             }
             Event::Held(id) => match self.state(id) {
-                Some(State::Active { .. }) => self.set(id, State::Active { held: true }),
+                Some(State::Active { returned, .. }) => {
+                    self.set(
+                        id,
+                        State::Active {
+                            held: true,
+                            returned,
+                        },
+                    );
+                }
                 Some(_) => self.set(id, State::Held),
                 None => {}
             },
             Event::Released(id) => match self.state(id) {
-                Some(State::Active { .. }) => self.set(id, State::Active { held: false }),
+                Some(State::Active { returned, .. }) => {
+                    self.set(
+                        id,
+                        State::Active {
+                            held: false,
+                            returned,
+                        },
+                    );
+                }
                 Some(State::Held) => self.set(id, State::Waiting(now)),
                 _ => {}
             },
@@ -175,13 +192,25 @@ impl Scheduler {
             && let Some(&(due, id)) = self.due.first()
             && due <= now
         {
-            self.set(id, State::Active { held: false });
+            self.set(
+                id,
+                State::Active {
+                    held: false,
+                    returned: false,
+                },
+            );
             return Some(Action::Deliver(id));
         }
         let &(arrival, id) = self.ages.first()?;
         // One that is due and can be tried gets its last attempt instead.
         if self.retry.expired(arrival, now) && self.active < self.limit {
-            self.set(id, State::Active { held: false });
+            self.set(
+                id,
+                State::Active {
+                    held: false,
+                    returned: true,
+                },
+            );
             return Some(Action::Expire(id));
         }
         None
@@ -202,6 +231,11 @@ impl Scheduler {
             .first()
             .map(|(arrival, _)| arrival.after(self.retry.lifetime));
         Some(expiry.map_or(due, |expiry| expiry.min(due)))
+    }
+
+    /// Whether the relayhost did not answer when it was last asked.
+    pub fn is_down(&self) -> bool {
+        self.relay != Relay::Up
     }
 
     /// Messages being tried.
@@ -230,12 +264,12 @@ impl Scheduler {
     }
 
     fn finished(&mut self, id: QueueId, attempt: Attempt, now: Timestamp, random: u32) {
-        let Some(State::Active { held }) = self.state(id) else {
+        let Some(State::Active { held, returned }) = self.state(id) else {
             return;
         };
         if attempt == Attempt::Unreached {
             self.unreached(now, random);
-        } else {
+        } else if !returned {
             self.relay = Relay::Up;
         }
         match attempt {
