@@ -7,7 +7,6 @@ use libfuzzer_sys::fuzz_target;
 use shared::{
     address::{Address, Sender},
     envelope::Envelope,
-    outcome::{Failure, Stage},
     smtp::{
         client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction},
         data::Checker,
