@@ -90,8 +90,8 @@ fn relayhost(settings: &Settings, nexthop: &Nexthop, tls: Option<&ClientTls>) ->
         Ok(connection) => {
             let session = connection.tls_summary().unwrap_or("no TLS").to_owned();
             let pin = connection
-                .peer_pin()
-                .map_or_else(String::new, |pin| format!(", key {pin}"));
+                .peer_key()
+                .map_or_else(String::new, |key| format!(", key {}", key.pin()));
             say(format_args!(
                 "ok    {} answers: {session}{pin}",
                 connection.relay()

@@ -8,6 +8,7 @@ use shared::{
     smtp::client::Security,
     sysexits::Exit,
     tls::{ClientTls, Trust},
+    trust::{PeerKey, Pin},
 };
 
 use super::{
@@ -41,11 +42,8 @@ pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> 
         }
         match result {
             Ok(connection) => {
-                match connection.peer_pin() {
-                    Some(pin) => say(format_args!(
-                        "pins = [\"{pin}\"]    # {}",
-                        connection.relay()
-                    )),
+                match connection.peer_key() {
+                    Some(key) => tell(connection.relay(), key),
                     None => complain("sendmail-shim", format_args!("{host}: no key was shown")),
                 }
                 connection.quit();
@@ -60,4 +58,16 @@ pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> 
         }
     }
     Ok(exit)
+}
+
+fn tell(relay: &str, key: &PeerKey) {
+    let certificate = Pin::CertificateSha256(key.certificate_sha256);
+    say(format_args!("# {relay}"));
+    say(format_args!(
+        "pins = [\"{}\"]    # its key, whatever certificate it has",
+        key.pin()
+    ));
+    say(format_args!(
+        "# or, only until the certificate is renewed: \"{certificate}\""
+    ));
 }

@@ -24,7 +24,7 @@ use crate::{
     },
     status::EnhancedStatus,
     tls::{self, ClientTls},
-    trust::Pin,
+    trust::PeerKey,
 };
 
 /// Most replies fit into one read.
@@ -64,7 +64,7 @@ pub struct Connection {
     ready: bool,
     relay: String,
     summary: Option<String>,
-    peer_pin: Option<Pin>,
+    peer_key: Option<PeerKey>,
 }
 
 /// What a turn of the machine ended with.
@@ -182,7 +182,7 @@ impl Connection {
             ready: false,
             relay,
             summary: None,
-            peer_pin: None,
+            peer_key: None,
         };
         if settings.security == Security::Wrapped {
             let deadline = Instant::now() + settings.timeouts.reply;
@@ -242,9 +242,9 @@ impl Connection {
         self.summary.as_deref()
     }
 
-    /// The pin that the peer's key has, if TLS.
-    pub fn peer_pin(&self) -> Option<Pin> {
-        self.peer_pin.clone()
+    /// What the peer presented, if TLS.
+    pub fn peer_key(&self) -> Option<&PeerKey> {
+        self.peer_key.as_ref()
     }
 
     /// What the peer offers.
@@ -381,7 +381,7 @@ impl Connection {
             })?;
         if let Some(session) = stream.tls() {
             self.summary = Some(tls::summary(session));
-            self.peer_pin = tls::peer_key(session).map(|key| key.pin());
+            self.peer_key = tls::peer_key(session);
         }
         Ok(())
     }

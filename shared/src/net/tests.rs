@@ -20,7 +20,7 @@ use crate::{
         client::{Protocol, Security, Settings, Timeouts, Transaction},
     },
     tls::{ClientTls, Trust, pins_of_file, self_signed, server_config},
-    trust::Pin,
+    trust::{PeerKey, Pin},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -218,7 +218,7 @@ fn a_pinned_relay_is_believed_with_starttls_and_with_wrapped_tls() {
             "{outcomes:?}"
         );
         assert!(connection.is_usable(), "tickets are no news");
-        assert_eq!(connection.peer_pin(), Some(pin));
+        assert_eq!(connection.peer_key().map(PeerKey::pin), Some(pin));
         assert!(
             connection
                 .tls_summary()
