@@ -11,7 +11,7 @@ source_of() { # NAME [ARGUMENT...]
     rm -f "$SOURCE_LOG"
     outside /bench/smtpload source -h $SERVER -l "/io/$KIND.$PEER.$1.src" -P "$1" -z 4096 "${@:2}" > /dev/null
 }
-figures() { python3 "$HERE/stats.py" load "$SOURCE_LOG" "$SINK_LOG" "${1:-}"; }
+figures() { python3 "$HERE/stats.py" load "$SOURCE_LOG" "$SINK_LOG" "${1:-0}"; }
 put() {
     local metric value
     while read -r metric value; do [[ " $2 " == *" $metric "* ]] && emit "$1" "$metric" "$value"; done

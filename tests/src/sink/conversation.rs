@@ -36,6 +36,7 @@ pub(super) fn converse(stream: TcpStream, script: &Script, journal: &Journal) ->
         encrypted: false,
         sent: 0,
         sender: None,
+        parameters: String::new(),
         recipients: Vec::new(),
     };
     while let Some(line) = wire.line()? {
@@ -54,6 +55,7 @@ struct Talk<'a> {
     encrypted: bool,
     sent: usize,
     sender: Option<String>,
+    parameters: String,
     recipients: Vec<String>,
 }
 
@@ -66,7 +68,9 @@ impl Talk<'_> {
             "STARTTLS" => return self.starttls(wire),
             "MAIL" => {
                 let path = argument.split_once(':').map_or("", |(_, path)| path);
-                self.sender = Some(path.replace(['<', '>'], ""));
+                let (path, parameters) = path.split_once('>').unwrap_or((path, ""));
+                self.sender = Some(path.trim_start_matches([' ', '<']).to_owned());
+                parameters.trim().clone_into(&mut self.parameters);
                 self.recipients.clear();
                 wire.say("250 2.1.0 Ok")?;
             }
@@ -151,6 +155,7 @@ impl Talk<'_> {
             nth: self.sent,
             helo: self.helo.clone(),
             sender: self.sender.take().unwrap_or_default(),
+            parameters: self.parameters.clone(),
             recipients: recipients.clone(),
             encrypted: self.encrypted,
             content,

@@ -17,8 +17,10 @@ pub struct Received {
     pub nth: usize,
     /// Name after EHLO, HELO or LHLO.
     pub helo: String,
-    /// MAIL FROM, without brackets, with its parameters.
+    /// MAIL FROM, without brackets and parameters.
     pub sender: String,
+    /// Parameters of MAIL FROM, such as `SIZE=320 BODY=8BITMIME`.
+    pub parameters: String,
     /// Recipients that were accepted, without brackets and parameters.
     pub recipients: Vec<String>,
     /// Came over TLS.

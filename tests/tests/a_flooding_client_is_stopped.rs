@@ -1,0 +1,122 @@
+//! The daily limit of each client: what it counts, whom it spares, and that nothing makes it forget.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::free_address};
+
+const MESSAGE: &[u8] = b"Subject: flood\r\n\r\nbuy now\r\n";
+
+struct Setup {
+    sink: Sink,
+    smarthost: Smarthost,
+    second_port: SocketAddr,
+}
+
+fn setup(limit: &str) -> Setup {
+    let sink = Sink::start();
+    let second_port = free_address();
+    let mut smarthost = Smarthost::prepare("");
+    let (first, nexthop) = (smarthost.address(), sink.nexthop());
+    smarthost.configure(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"{limit}\"], exempt = [\"127.0.0.9\"] }}\n\
+         listen = [\"{first}\", \"{second_port}\"]\nrelayhost = \"{nexthop}\"\n"
+    ));
+    smarthost.run();
+    Setup {
+        sink,
+        smarthost,
+        second_port,
+    }
+}
+
+/// Sends so many messages over one session and gives the codes of the replies.
+fn send(client: &str, server: SocketAddr, count: usize) -> Vec<u16> {
+    let client: IpAddr = client.parse().unwrap();
+    let mut session = Session::connect_from(client, server).ehlo();
+    (0..count)
+        .map(|_| {
+            session
+                .mail("app@example.org", &["user@example.net"], MESSAGE)
+                .unwrap()
+                .code
+        })
+        .collect()
+}
+
+/// Row A4.
+#[test]
+fn the_hundred_and_first_message_of_a_day_waits_over_all_ports_and_after_kill_and_restart() {
+    let Setup {
+        sink,
+        mut smarthost,
+        second_port,
+    } = setup("100/day");
+    let mut codes = send("127.0.0.5", smarthost.address(), 60);
+    codes.extend(send("127.0.0.5", second_port, 40));
+    assert_eq!(codes, vec![250; 100]);
+
+    let mut session =
+        Session::connect_from("127.0.0.5".parse().unwrap(), smarthost.address()).ehlo();
+    let refused = session
+        .mail("app@example.org", &["user@example.net"], MESSAGE)
+        .unwrap();
+    assert_eq!(refused.code, 450, "{refused:?}");
+    assert!(
+        refused.text().starts_with("4.7.1 ")
+            && refused.text().contains("too much mail from 127.0.0.5"),
+        "{refused:?}"
+    );
+
+    // Counts are written a tenth of a second behind; an administrator's order is written at once, and with it all that was counted before.
+    assert!(
+        smarthost
+            .admin(&["limits", "reset", "127.0.0.77"])
+            .status
+            .success()
+    );
+    smarthost.kill();
+    smarthost.run();
+    assert_eq!(
+        send("127.0.0.5", second_port, 1),
+        [450],
+        "kill -9 is no amnesty"
+    );
+    assert_eq!(
+        send("127.0.0.6", smarthost.address(), 1),
+        [250],
+        "another client has a budget of its own"
+    );
+    assert_eq!(
+        send("127.0.0.9", smarthost.address(), 110),
+        vec![250; 110],
+        "an exempt client has none"
+    );
+    assert_eq!(sink.journal().wait_for(211).len(), 211);
+}
+
+/// Row A4: the administrator sees who is over the limit, and can let it go on.
+#[test]
+fn the_administrator_sees_and_resets_a_clients_count() {
+    let Setup { smarthost, .. } = setup("3/day");
+    assert_eq!(
+        send("127.0.0.5", smarthost.address(), 4),
+        [250, 250, 250, 450]
+    );
+    let listed = smarthost.admin(&["limits", "list"]);
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(
+        text.lines()
+            .any(|line| line.contains("127.0.0.5") && line.contains('3')),
+        "limits list:\n{text}"
+    );
+    assert!(
+        smarthost
+            .admin(&["limits", "reset", "127.0.0.5"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        send("127.0.0.5", smarthost.address(), 4),
+        [250, 250, 250, 450]
+    );
+}

@@ -1,0 +1,75 @@
+//! A spool on a disk that fills up: refused before acceptance, what was taken is delivered, and room makes it take mail again.
+
+use std::{fs::File, path::PathBuf};
+
+use tests::{
+    peers,
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until, until_true},
+};
+
+const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
+
+/// Takes all room of a file system, as a log that runs wild does.
+fn fill(path: &PathBuf) {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let file = File::create(path).unwrap();
+    let mut end = 0;
+    for piece in [1 << 20, 1 << 12] {
+        while fallocate(&file, FallocateFlags::empty(), end, piece).is_ok() {
+            end += piece;
+        }
+    }
+}
+
+#[test]
+fn on_a_full_disk_mail_is_refused_and_what_was_taken_is_delivered() {
+    if !peers::root() {
+        return;
+    }
+    let relay = free_address();
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{}\"\n",
+        nexthop(relay)
+    ));
+    smarthost
+        .in_mount_namespace("mkdir -p $DIR/spool && mount -t tmpfs -o size=300m tmpfs $DIR/spool");
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    let mut send = move || {
+        session
+            .mail("a@example.org", &["b@example.net"], MESSAGE)
+            .unwrap()
+    };
+    for _ in 0..5 {
+        assert_eq!(send().code, 250);
+    }
+
+    // The daemon's file system, seen through the daemon's eyes.
+    let pid = smarthost.daemon().pid();
+    let filler = PathBuf::from(format!(
+        "/proc/{pid}/root{}/spool/filler",
+        smarthost.directory().display()
+    ));
+    fill(&filler);
+    let refused = until("the full disk is noticed", || {
+        Some(send()).filter(|reply| reply.code != 250)
+    });
+    assert_eq!(refused.code, 452, "{refused:?}");
+
+    let taken = smarthost.mailq().matches("b@example.net").count();
+    assert!(taken >= 5);
+    let sink = Sink::on(relay, Script::default());
+    assert!(smarthost.admin(&["queue", "flush"]).status.success());
+    assert_eq!(
+        sink.journal().wait_for(taken).len(),
+        taken,
+        "deliveries go on without room"
+    );
+
+    std::fs::remove_file(&filler).unwrap();
+    until_true("mail is taken again", || send().code == 250);
+    sink.journal().wait_for(taken + 1);
+}

@@ -1,0 +1,168 @@
+//! A relay that is down, mute, rude or overloaded: the mail stays, its reason can be read, and it arrives once when the relay is well again.
+
+use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS},
+    session::Session,
+    sink::{Fault, Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
+
+const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
+
+fn relay_to(nexthop: &str) -> Smarthost {
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{nexthop}\"\n"
+    ));
+    let reply = Session::greeted(smarthost.address())
+        .mail("a@example.org", &["b@example.net"], MESSAGE)
+        .unwrap();
+    assert_eq!(reply.code, 250, "{reply:?}");
+    smarthost
+}
+
+fn machine_with(nexthop: &str) -> Agent {
+    let machine = Agent::start(&format!("relayhost = \"{nexthop}\"\ntls = \"none\"\n"));
+    machine.send(&CRON_ARGUMENTS, CRON);
+    machine
+}
+
+/// Row C7.
+#[test]
+fn too_many_connections_says_the_provider_and_the_queue_shows_it_and_keeps_the_mail() {
+    let greeting =
+        "421 4.7.0 sink.example.test Error: too many connections from your address".to_owned();
+    let sink = Sink::with(Script {
+        greeting,
+        ..Script::default()
+    });
+    let smarthost = relay_to(&sink.nexthop());
+    smarthost.wait_for_mailq("the provider's words", |text| {
+        text.contains("421") && text.contains("too many connections")
+    });
+    assert!(sink.connections() < 5, "the queue backs off");
+
+    sink.play(Script::default());
+    assert!(smarthost.admin(&["queue", "flush"]).status.success());
+    assert_eq!(sink.journal().first().recipients, ["b@example.net"]);
+    smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
+/// Row C7, on the machine.
+#[test]
+fn the_machine_too_keeps_what_its_relay_defers() {
+    let greeting = "421 4.7.0 too many connections".to_owned();
+    let sink = Sink::with(Script {
+        greeting,
+        ..Script::default()
+    });
+    let machine = machine_with(&sink.nexthop());
+    machine.wait_for_mailq("the relay's words", |text| {
+        text.contains("too many connections")
+    });
+    sink.play(Script::default());
+    assert!(machine.sendmail(&["-q"], "").status.success());
+    sink.journal().wait_for(1);
+    machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
+#[test]
+fn mail_waits_for_a_relay_that_is_down() {
+    let address = free_address();
+    let smarthost = relay_to(&nexthop(address));
+    let machine = machine_with(&nexthop(address));
+    smarthost.wait_for_mailq("that nobody listens", |text| text.contains("refused"));
+    machine.wait_for_mailq("that nobody listens", |text| text.contains("refused"));
+
+    let sink = Sink::on(address, Script::default());
+    assert!(smarthost.admin(&["queue", "flush"]).status.success());
+    assert!(machine.sendmail(&["-q"], "").status.success());
+    assert_eq!(sink.journal().wait_for(2).len(), 2);
+    until_true("both queues are empty", || {
+        [smarthost.mailq(), machine.mailq()]
+            .iter()
+            .all(|text| text.contains("Mail queue is empty"))
+    });
+}
+
+#[test]
+fn mail_waits_for_a_relay_that_answers_garbage() {
+    let sink = Sink::with(Script {
+        fault: Fault::Garbage,
+        ..Script::default()
+    });
+    let (smarthost, machine) = (relay_to(&sink.nexthop()), machine_with(&sink.nexthop()));
+    for listing in [
+        smarthost.wait_for_mailq("a reason", |text| {
+            text.contains("127.0.0.1") && text.contains('(')
+        }),
+        machine.wait_for_mailq("a reason", |text| {
+            text.contains("127.0.0.1") && text.contains('(')
+        }),
+    ] {
+        assert!(
+            listing
+                .bytes()
+                .all(|b| b == b'\n' || (b' '..=b'~').contains(&b)),
+            "the relay's bytes must not reach the terminal: {listing:?}"
+        );
+    }
+}
+
+#[test]
+fn mail_waits_for_a_mute_relay_and_nobody_is_kept_waiting() {
+    let sink = Sink::with(Script {
+        fault: Fault::Mute,
+        ..Script::default()
+    });
+    // Both return at once, though the relay will never answer; the mail is theirs.
+    let (smarthost, machine) = (relay_to(&sink.nexthop()), machine_with(&sink.nexthop()));
+    until_true("both have called the relay", || sink.connections() >= 2);
+    assert!(smarthost.mailq().contains("b@example.net"));
+    assert!(machine.mailq().contains("root@"));
+}
+
+/// Every byte at which a relay may close: before the 250 the mail is kept, and nothing is ever lost or shown as delivered.
+#[test]
+fn a_relay_that_closes_at_any_byte_loses_nothing() {
+    let sink = Sink::with(Script {
+        fault: Fault::CloseAfterReading(1),
+        ..Script::default()
+    });
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let reply = Session::greeted(smarthost.address())
+        .mail("a@example.org", &["b@example.net"], MESSAGE)
+        .unwrap();
+    assert_eq!(reply.code, 250);
+    let faults = (1..400)
+        .step_by(13)
+        .map(Fault::CloseAfterReading)
+        .chain((1..360).step_by(11).map(Fault::CloseAfterWriting));
+    for fault in faults {
+        let before = sink.connections();
+        sink.play(Script {
+            fault,
+            ..Script::default()
+        });
+        until_true("the message is tried again", || {
+            assert!(smarthost.admin(&["queue", "flush"]).status.success());
+            sink.connections() > before
+        });
+        if let Fault::CloseAfterReading(_) = fault {
+            let listing = smarthost.mailq();
+            assert!(listing.contains("b@example.net"), "{fault:?}: {listing}");
+        }
+        if smarthost.mailq().contains("Mail queue is empty") {
+            break;
+        }
+    }
+    sink.play(Script::default());
+    until_true("the message is delivered", || {
+        let _ = smarthost.admin(&["queue", "flush"]);
+        smarthost.mailq().contains("Mail queue is empty")
+    });
+    assert!(!sink.journal().is_empty());
+}

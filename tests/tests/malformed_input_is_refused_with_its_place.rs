@@ -1,0 +1,185 @@
+//! Hostile and broken input, from the network and from programs: a clear answer, nothing else harmed.
+
+use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost};
+
+const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
+
+fn relay(sink: &Sink) -> Smarthost {
+    Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nmessage_size = \"64KiB\"\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ))
+}
+
+#[test]
+fn every_malformed_command_has_its_answer_and_the_session_goes_on() {
+    let sink = Sink::start();
+    let smarthost = relay(&sink);
+    let long = format!("MAIL FROM:<{}@example.org>", "x".repeat(300));
+    let endless = format!("RCPT TO:<{}", "y".repeat(6000));
+    let rows: [(&str, &[u16]); 10] = [
+        ("XYZZY", &[500, 502]),
+        ("MAIL", &[501]),
+        ("MAIL FROM:<a@b@c>", &[501, 553]),
+        ("MAIL FROM:a b <x@y>", &[501, 504]),
+        (&long, &[501, 553]),
+        (&endless, &[500]),
+        ("RCPT TO:<b@example.net>", &[503]),
+        ("DATA", &[503]),
+        ("MAIL FROM:<a@example.org> SIZE=999999999", &[552]),
+        ("MAIL FROM:<a@example.org> FOO=bar", &[501, 504, 555]),
+    ];
+    for (line, codes) in rows {
+        let mut session = Session::greeted(smarthost.address());
+        let reply = session.say(line);
+        assert!(codes.contains(&reply.code), "{line:.80}: {reply:?}");
+        let reply = session
+            .mail("a@example.org", &["b@example.net"], MESSAGE)
+            .unwrap();
+        assert_eq!(reply.code, 250, "after {line:.80}: {reply:?}");
+    }
+    assert_eq!(sink.journal().wait_for(rows.len()).len(), rows.len());
+}
+
+/// SMTP smuggling: whatever another server may take for the end of a message, it is not one here, and is not passed on.
+#[test]
+fn only_crlf_dot_crlf_ends_a_message() {
+    let sink = Sink::start();
+    let smarthost = relay(&sink);
+    for end in [
+        b"\n.\n".as_slice(),
+        b"\r.\r",
+        b"\n.\r\n",
+        b"\r\n.\n",
+        b"\r\n.\r",
+        b"\r\n\x00.\r\n",
+        b"\n\n.\r\n",
+    ] {
+        let mut session = Session::greeted(smarthost.address());
+        for (line, code) in [
+            ("MAIL FROM:<a@example.org>", 250),
+            ("RCPT TO:<b@example.net>", 250),
+            ("DATA", 354),
+        ] {
+            assert_eq!(session.say(line).code, code);
+        }
+        session.send(b"Subject: outer\r\n\r\nhello").unwrap();
+        session.send(end).unwrap();
+        let _ = session.send(b"MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\nQUIT\r\n");
+        while let Ok(reply) = session.try_reply() {
+            assert_ne!(reply.code, 354, "a smuggled DATA was taken after {end:?}");
+        }
+    }
+    // A proper message sent afterwards comes after all that might have been passed on.
+    assert_eq!(
+        Session::greeted(smarthost.address())
+            .mail("a@example.org", &["last@example.net"], MESSAGE)
+            .unwrap()
+            .code,
+        250
+    );
+    let last = tests::wait::until("the last message", || {
+        sink.journal()
+            .messages()
+            .into_iter()
+            .find(|m| m.recipients == ["last@example.net"])
+    });
+    assert!(!last.content.is_empty());
+    for received in sink.journal().messages() {
+        assert_ne!(received.sender, "evil@example.org");
+        let lone = received.content.windows(2).any(|pair| {
+            (pair[0] != b'\r' && pair[1] == b'\n') || (pair[0] == b'\r' && pair[1] != b'\n')
+        });
+        assert!(!lone, "a bare CR or LF was sent on: {:?}", received.text());
+    }
+}
+
+#[test]
+fn a_message_that_is_too_big_is_refused_after_its_end_and_the_session_goes_on() {
+    let sink = Sink::start();
+    let smarthost = relay(&sink);
+    let big = [MESSAGE, &b"0123456789\r\n".repeat(8192)].concat();
+    let mut session = Session::greeted(smarthost.address());
+    assert_eq!(
+        session
+            .mail("a@example.org", &["b@example.net"], &big)
+            .unwrap()
+            .code,
+        552
+    );
+    assert_eq!(
+        session
+            .mail("a@example.org", &["b@example.net"], MESSAGE)
+            .unwrap()
+            .code,
+        250
+    );
+    assert_eq!(
+        sink.journal()
+            .first()
+            .content
+            .windows(5)
+            .filter(|w| w == b"01234")
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn what_programs_pipe_in_arrives_whole_whatever_it_is() {
+    let sink = Sink::start();
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\n",
+        sink.nexthop()
+    ));
+    let rows: [(&str, &[u8], &str); 5] = [
+        ("no header at all", b"just text\n", "just text\r\n"),
+        (
+            "CRLF line ends",
+            b"Subject: x\r\n\r\none\r\ntwo\r\n",
+            "one\r\ntwo\r\n",
+        ),
+        ("no last line end", b"Subject: x\n\nlast", "last\r\n"),
+        (
+            "an mbox line",
+            b"From root Mon Jan  1 00:00:00 2024\nSubject: x\n\nbody\n",
+            "body\r\n",
+        ),
+        ("nothing", b"", ""),
+    ];
+    for (nth, (what, input, body)) in rows.into_iter().enumerate() {
+        machine.send(&["-i", "ops@example.net"], input);
+        let received = sink.journal().wait_for(nth + 1).pop().unwrap();
+        assert_eq!(received.body(), body, "{what}:\n{}", received.text());
+        for field in ["from", "date", "message-id"] {
+            assert_eq!(
+                received.fields(field).len(),
+                1,
+                "{what}: {field} in\n{}",
+                received.header_section()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_command_line_that_cannot_be_mail_ends_with_its_own_status() {
+    let machine = Agent::prepare("relayhost = \"[127.0.0.1]:1\"\ntls = \"none\"\n");
+    let rows: [(&[&str], &str, i32); 4] = [
+        (&[], "Subject: x\n\nx\n", 64),
+        (&["-t"], "Subject: nobody\n\nx\n", 64),
+        (&["not an address@@"], "Subject: x\n\nx\n", 65),
+        // Nobody takes it, nobody stores it.
+        (&["ops@example.net"], "Subject: x\n\nx\n", 75),
+    ];
+    for (arguments, message, status) in rows {
+        let output = machine.sendmail(arguments, message);
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(!output.stderr.is_empty(), "{arguments:?} says why");
+    }
+}

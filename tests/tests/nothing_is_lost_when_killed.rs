@@ -1,0 +1,161 @@
+//! kill -9 of either daemon at random moments under load: what was answered 250, or exit 0, arrives. Counted.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true};
+
+/// How often the daemon is killed.
+const KILLS: usize = 6;
+/// Most messages that are acknowledged between two kills; the number is drawn anew each time.
+const BETWEEN: usize = 40;
+const SENDERS: usize = 4;
+
+/// A number that nobody can foresee, from the kernel's hash seeds.
+fn random(below: usize) -> usize {
+    use std::hash::{BuildHasher, RandomState};
+    usize::try_from(RandomState::new().hash_one(0) % 1_000_000_007).unwrap() % below
+}
+
+/// Names of acknowledged messages.
+#[derive(Default)]
+struct Acknowledged {
+    names: Mutex<BTreeSet<String>>,
+    count: AtomicUsize,
+    enough: AtomicBool,
+}
+
+impl Acknowledged {
+    fn add(&self, name: String) {
+        self.names.lock().unwrap().insert(name);
+        self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn wait_for_some_more(&self) {
+        let target = self.count.load(Ordering::SeqCst) + 1 + random(BETWEEN);
+        until_true("messages are acknowledged", || {
+            self.count.load(Ordering::SeqCst) >= target
+        });
+    }
+}
+
+/// Every acknowledged message is in the sink; says which are not. A crash may repeat a delivery, and that is counted too.
+fn all_arrive(sink: &Sink, acknowledged: &Acknowledged) {
+    let names = acknowledged.names.lock().unwrap().clone();
+    assert!(names.len() > KILLS, "the test has sent something");
+    until_true(
+        &format!("all {} acknowledged messages arrive", names.len()),
+        || {
+            let arrived: BTreeSet<_> = sink
+                .journal()
+                .messages()
+                .iter()
+                .map(|m| m.field("subject"))
+                .collect();
+            names.is_subset(&arrived)
+        },
+    );
+}
+
+#[test]
+fn what_the_smarthost_answered_250_is_delivered_after_any_number_of_kills() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{}\"\nretry = {{ minimal = \"1s\", maximal = \"2s\" }}\n",
+        sink.nexthop()
+    ));
+    let (acknowledged, server) = (Acknowledged::default(), smarthost.address());
+    thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let acknowledged = &acknowledged;
+            scope.spawn(move || {
+                let mut nth = 0;
+                while !acknowledged.enough.load(Ordering::SeqCst) {
+                    send_until_broken(server, sender, &mut nth, acknowledged);
+                }
+            });
+        }
+        for _ in 0..KILLS {
+            acknowledged.wait_for_some_more();
+            smarthost.kill();
+            smarthost.run();
+        }
+        acknowledged.enough.store(true, Ordering::SeqCst);
+    });
+    all_arrive(&sink, &acknowledged);
+    smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
+/// One session, for as long as the server lives.
+fn send_until_broken(
+    server: std::net::SocketAddr,
+    sender: usize,
+    nth: &mut usize,
+    acknowledged: &Acknowledged,
+) {
+    let Ok(mut session) = Session::try_greeted(server) else {
+        return;
+    };
+    while !acknowledged.enough.load(Ordering::SeqCst) {
+        *nth += 1;
+        let name = format!("{sender}-{nth}");
+        let message = format!("Subject: {name}\r\n\r\n{}\r\n", "x".repeat(random(3000)));
+        match session.mail("a@example.org", &["b@example.net"], message.as_bytes()) {
+            Ok(reply) if reply.code == 250 => acknowledged.add(name),
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+#[test]
+fn what_sendmail_took_with_exit_0_is_delivered_after_any_number_of_kills_of_the_agent() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nretry = {{ minimal = \"1s\", maximal = \"2s\" }}\n",
+        sink.nexthop()
+    ));
+    let acknowledged = Acknowledged::default();
+    let (config, sendmail) = (
+        machine.config(),
+        machine.program("sendmail").get_program().to_owned(),
+    );
+    thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let (acknowledged, config, sendmail) = (&acknowledged, &config, &sendmail);
+            scope.spawn(move || {
+                for nth in 0.. {
+                    if acknowledged.enough.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let name = format!("{sender}-{nth}");
+                    let mut command = std::process::Command::new(sendmail);
+                    command
+                        .env("SENDMAIL_SHIM_CONFIG", config)
+                        .args(["-i", "ops@example.net"]);
+                    let output = tests::agent::pipe(
+                        &mut command,
+                        format!("Subject: {name}\n\nhello\n").as_bytes(),
+                    );
+                    // Anything else than 0 promises nothing.
+                    if output.status.success() {
+                        acknowledged.add(name);
+                    }
+                }
+            });
+        }
+        for _ in 0..KILLS {
+            acknowledged.wait_for_some_more();
+            machine.kill();
+            machine.run();
+        }
+        acknowledged.enough.store(true, Ordering::SeqCst);
+    });
+    all_arrive(&sink, &acknowledged);
+    machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}

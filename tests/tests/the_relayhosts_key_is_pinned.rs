@@ -1,0 +1,121 @@
+//! The agent believes a key, not a name: what it takes, what it refuses, and that a refusal loses nothing.
+
+use std::{path::Path, process::Command};
+
+use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS, pipe},
+    identity::Identity,
+    peers,
+    sink::{Script, Sink},
+};
+
+/// Rows B16: the pipeline of three openssl commands that they run on the server.
+fn pin_by_openssl(certificate: &Path) -> Option<String> {
+    let openssl = peers::find("openssl")?;
+    let run = |arguments: &[&str], input: &[u8]| {
+        let output = pipe(Command::new(&openssl).args(arguments), input);
+        assert!(output.status.success(), "openssl {arguments:?}: {output:?}");
+        output.stdout
+    };
+    let key = run(
+        &["x509", "-noout", "-pubkey", "-in", peers::text(certificate)],
+        b"",
+    );
+    let der = run(&["pkey", "-pubin", "-outform", "DER"], &key);
+    let digest = String::from_utf8(run(&["dgst", "-sha1", "-c"], &der)).unwrap();
+    Some(digest.split_whitespace().last().unwrap().to_owned())
+}
+
+fn relay_with(identity: &Identity) -> Script {
+    Script {
+        starttls: Some(identity.server()),
+        ..Script::default()
+    }
+}
+
+/// Rows B15 B16.
+#[test]
+fn a_sha1_pin_made_with_openssl_holds_while_certificates_come_and_go() {
+    let identity = Identity::new("relay.example.test");
+    let sink = Sink::with(relay_with(&identity));
+    let mut node = Agent::prepare("");
+    identity.write(node.directory(), "relay");
+    let Some(pin) = pin_by_openssl(&node.directory().join("relay.pem")) else {
+        return;
+    };
+    assert_eq!(pin.matches(':').count(), 19, "colon-separated hex: {pin}");
+    node.configure(&format!(
+        "relayhost = \"{}\"\npins = [\"sha1:{pin}\"]\n",
+        sink.nexthop()
+    ));
+    node.run();
+    node.send(&CRON_ARGUMENTS, CRON);
+    assert!(sink.journal().first().encrypted);
+    let log = node.daemon().wait_for_log("TLSv1.3");
+    assert!(
+        log.to_lowercase().contains("sha-1") || log.to_lowercase().contains("sha1"),
+        "SHA-1 pins are taken with a warning:\n{log}"
+    );
+
+    sink.play(relay_with(&identity.renewed("relay.example.test")));
+    node.kill();
+    node.run();
+    node.send(&CRON_ARGUMENTS, CRON);
+    assert!(
+        sink.journal().wait_for(2)[1].encrypted,
+        "the key is the same, the certificate is new"
+    );
+}
+
+/// Row B15: identity comes before delivery; the mail waits, and says which key it saw and which it wanted.
+#[test]
+fn another_key_is_refused_and_the_mail_waits_with_the_reason() {
+    let (right, wrong) = (
+        Identity::new("relay.example.test"),
+        Identity::new("relay.example.test"),
+    );
+    let mut node = Agent::prepare("");
+    right.write(node.directory(), "right");
+    wrong.write(node.directory(), "wrong");
+    let [expected, seen] = ["right.pem", "wrong.pem"].map(|file| {
+        shared::tls::pins_of_file(&node.directory().join(file))
+            .unwrap()
+            .pin()
+            .to_string()
+    });
+    let sink = Sink::with(relay_with(&wrong));
+    node.configure(&format!(
+        "relayhost = \"{}\"\npins = [\"{expected}\"]\n",
+        sink.nexthop()
+    ));
+    node.run();
+    node.send(&CRON_ARGUMENTS, CRON);
+    let digits = |pin: &str| pin.trim_start_matches("sha256:").to_owned();
+    let listing = node.wait_for_mailq("both keys", |text| {
+        text.replace('\n', "").contains(&digits(&seen))
+    });
+    assert!(listing.contains(&digits(&expected)), "{listing}");
+    assert!(
+        sink.journal().is_empty(),
+        "nothing may reach the wrong server"
+    );
+
+    sink.play(relay_with(&right));
+    assert!(node.sendmail(&["-q"], "").status.success());
+    assert!(sink.journal().first().encrypted);
+    node.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
+/// Row B15: the server must be there encrypted, or not at all.
+#[test]
+fn a_relay_that_stops_offering_tls_gets_no_mail_in_clear() {
+    let sink = Sink::start();
+    let pin = format!("sha256:{}", "ab".repeat(32));
+    let node = Agent::start(&format!(
+        "relayhost = \"{}\"\npins = [\"{pin}\"]\n",
+        sink.nexthop()
+    ));
+    node.send(&CRON_ARGUMENTS, CRON);
+    node.wait_for_mailq("that TLS is missing", |text| text.contains("TLS"));
+    assert!(sink.journal().is_empty());
+}

@@ -1,0 +1,166 @@
+//! The smarthost's face: names it takes mail for, its banner, TLS on both kinds of port.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, HandshakeKind};
+use shared::tls::{ClientTls, Trust};
+use tests::{
+    identity::Identity, session::Session, sink::Sink, smarthost::Smarthost, wait::free_address,
+};
+
+const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
+
+fn trusting() -> Arc<ClientConfig> {
+    ClientTls::new(&Trust::Opportunistic).unwrap().config
+}
+
+/// Row B1.
+#[test]
+fn mail_for_all_names_of_the_server_is_taken_from_anyone_and_for_no_other() {
+    let smarthost = Smarthost::start(
+        "hostname = \"mail.example.test\"\nnetworks = [\"127.0.0.77/32\"]\nmaildir = \"$DIR/Maildir\"\n\
+         [domains]\nlocal = [\"example.net\", \"example.org\", \"example.fr\", \"mail.example.org\", \"vps1.hoster.example\"]\n",
+    );
+    let mut session = Session::greeted(smarthost.address());
+    let own = [
+        "mail.example.test",
+        "localhost",
+        "example.net",
+        "example.org",
+        "example.fr",
+        "mail.example.org",
+        "vps1.hoster.example",
+    ];
+    for domain in own {
+        let reply = session
+            .mail(
+                "stranger@example.com",
+                &[&format!("postmaster@{domain}")],
+                MESSAGE,
+            )
+            .unwrap();
+        assert_eq!(reply.code, 250, "{domain}: {reply:?}");
+    }
+    let reply = session
+        .mail(
+            "stranger@example.com",
+            &["someone@elsewhere.example"],
+            MESSAGE,
+        )
+        .unwrap();
+    assert_eq!(reply.code, 554, "{reply:?}");
+    assert!(reply.text().contains("Relay access denied"), "{reply:?}");
+    tests::wait::until_true("the mail is in the Maildir", || {
+        smarthost.maildir("Maildir").len() == own.len()
+    });
+}
+
+/// Row B6.
+#[test]
+fn the_banner_is_the_administrators_own_text() {
+    let smarthost =
+        Smarthost::start("banner = \"mail.example.test ESMTP be kind, and no spam please\"\n");
+    let greeting = Session::connect(smarthost.address()).reply();
+    assert_eq!(
+        (greeting.code, greeting.text().as_str()),
+        (220, "mail.example.test ESMTP be kind, and no spam please")
+    );
+}
+
+/// Row B7.
+#[test]
+fn starttls_and_wrapped_tls_are_offered_and_sessions_resumed() {
+    let sink = Sink::start();
+    let wrapped = free_address();
+    let mut smarthost = Smarthost::prepare("");
+    let (first, nexthop) = (smarthost.address(), sink.nexthop());
+    smarthost.configure(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{nexthop}\"\nlisten = [\"{first}\", {{ address = \"{wrapped}\", tls = \"wrapped\" }}]\n"
+    ));
+    smarthost.run();
+    for address in [first, wrapped] {
+        let config = trusting();
+        let open = || {
+            if address == first {
+                Session::greeted(address).starttls(Arc::clone(&config))
+            } else {
+                Session::connect(address)
+                    .wrapped(Arc::clone(&config))
+                    .ehlo()
+            }
+        };
+        let mut session = open();
+        assert_eq!(session.handshake(), Some(HandshakeKind::Full), "{address}");
+        assert_eq!(
+            session
+                .mail("a@example.org", &["b@example.net"], MESSAGE)
+                .unwrap()
+                .code,
+            250
+        );
+        assert_eq!(
+            open().handshake(),
+            Some(HandshakeKind::Resumed),
+            "{address}"
+        );
+    }
+    for received in sink.journal().wait_for(2) {
+        assert!(
+            received.fields("received")[0].contains("ESMTPS"),
+            "{}",
+            received.header_section()
+        );
+    }
+}
+
+/// Row B7: the key is made at the first start, and stays.
+#[test]
+fn the_key_made_at_the_first_start_is_still_the_servers_after_a_restart() {
+    let mut smarthost = Smarthost::start("");
+    let pin = smarthost.pin();
+    smarthost.kill();
+    smarthost.run();
+    assert_eq!(smarthost.pin(), pin);
+    let pins = Trust::Pins(vec![shared::trust::Pin::parse(&pin).unwrap()]);
+    let session =
+        Session::greeted(smarthost.address()).starttls(ClientTls::new(&pins).unwrap().config);
+    assert_eq!(
+        session.handshake(),
+        Some(HandshakeKind::Full),
+        "the printed pin is the key's"
+    );
+}
+
+#[test]
+fn a_certificate_of_ones_own_is_used() {
+    let identity = Identity::new("mail.example.test");
+    let mut smarthost =
+        Smarthost::prepare("tls = { certificate = \"$DIR/own.pem\", key = \"$DIR/own.key\" }\n");
+    identity.write(smarthost.directory(), "own");
+    smarthost.run();
+    let pins = Trust::Pins(vec![
+        shared::tls::pins_of_file(&smarthost.directory().join("own.pem"))
+            .unwrap()
+            .pin(),
+    ]);
+    let session =
+        Session::greeted(smarthost.address()).starttls(ClientTls::new(&pins).unwrap().config);
+    assert!(session.handshake().is_some());
+}
+
+/// Bytes that were sent in clear text together with STARTTLS are not commands of the encrypted session.
+#[test]
+fn commands_smuggled_before_the_handshake_are_forgotten() {
+    let smarthost = Smarthost::start("");
+    let mut session = Session::greeted(smarthost.address());
+    session
+        .send(b"STARTTLS\r\nMAIL FROM:<forged@example.org>\r\n")
+        .unwrap();
+    assert_eq!(session.reply().code, 220);
+    let mut session = session.wrapped(trusting());
+    assert_eq!(
+        session.say("RCPT TO:<a@mail.example.test>").code,
+        503,
+        "there is no transaction"
+    );
+}
