@@ -48,7 +48,7 @@ pub fn init(program: &'static str) {
 
 /// Writes one line. `text` must already be escaped where it holds bytes of a peer.
 pub fn line(level: Level, text: &dyn Display) {
-    let form = FORM.get().copied().unwrap_or(Form::Plain {
+    let form = FORM.get().copied().unwrap_or_else(|| Form::Plain {
         program: "mail",
         pid: process::id(),
     });
