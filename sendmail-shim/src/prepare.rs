@@ -174,3 +174,140 @@ fn mailbox(full_name: &str, address: &Address) -> String {
         name => format!("{name} <{address}>"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::maps::Table;
+
+    use super::*;
+
+    fn rules() -> Rules {
+        let (aliases, problems) =
+            Table::aliases("aliases".into(), "root: a@x.example, b@x.example\n");
+        assert_eq!(problems, []);
+        Rules {
+            hostname: "vm1.example.org".into(),
+            domain: "example.org".into(),
+            admin: None,
+            revaliases: Table::default(),
+            aliases,
+            from_override: true,
+        }
+    }
+
+    fn prepared(
+        header: &str,
+        sender: Option<&str>,
+        recipients: &[(&str, Notify)],
+    ) -> Result<Prepared, PrepareError> {
+        let caller = Caller {
+            user: "www-data".into(),
+            full_name: "Web \"Shop\"".into(),
+        };
+        let wanted = |(text, notify): &(&str, Notify)| Wanted {
+            text: (*text).into(),
+            notify: *notify,
+            orcpt: None,
+        };
+        let submitted = Submitted {
+            caller: &caller,
+            uid: 33,
+            id: "8yGavsVubFN",
+            now: Timestamp::from_secs(1_795_349_985),
+            sender: sender.map(str::to_owned),
+            recipients: recipients.iter().map(wanted).collect(),
+            ret: None,
+            envid: None,
+            content: Content::default(),
+        };
+        prepare(&submitted, Header::parse(header.as_bytes()), &rules())
+    }
+
+    #[test]
+    fn what_must_not_leave_is_gone_and_what_must_be_there_is_there_once() {
+        let header = "Bcc: secret@x.example\r\nResent-Bcc: s@x.example\r\nReturn-Path: <x@y.example>\r\nSubject: x\r\n";
+        let prepared = prepared(header, None, &[("c@x.example", Notify::default())]).unwrap();
+        let text = String::from_utf8(prepared.header.to_bytes()).unwrap();
+        assert!(
+            !text.contains("secret")
+                && !text.contains("s@x.example")
+                && !text.contains("Return-Path"),
+            "{text}"
+        );
+        for name in ["Received", "Date", "Message-ID", "From", "To", "Subject"] {
+            assert_eq!(
+                prepared
+                    .header
+                    .fields()
+                    .iter()
+                    .filter(|f| f.is(name))
+                    .count(),
+                1,
+                "{name}: {text}"
+            );
+        }
+        assert!(
+            text.starts_with("Received: (from www-data, uid 33)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\"Web \\\"Shop\\\"\" <www-data@example.org>"),
+            "{text}"
+        );
+        assert_eq!(
+            (prepared.envelope.uid, prepared.envelope.origin.as_str()),
+            (Some(33), "uid 33 (www-data)")
+        );
+    }
+
+    #[test]
+    fn notification_wishes_follow_a_recipient_through_its_alias() {
+        let wish = Notify {
+            explicit: true,
+            success: true,
+            failure: false,
+            delay: false,
+        };
+        let prepared = prepared(
+            "",
+            None,
+            &[("root", wish), ("c@x.example", Notify::default())],
+        )
+        .unwrap();
+        let wishes: Vec<_> = prepared
+            .envelope
+            .recipients
+            .iter()
+            .map(|r| (r.address.as_str(), r.notify == wish))
+            .collect();
+        assert_eq!(
+            wishes,
+            [
+                ("a@x.example", true),
+                ("b@x.example", true),
+                ("c@x.example", false)
+            ]
+        );
+    }
+
+    #[test]
+    fn the_null_sender_stays_null_and_the_from_field_is_the_callers() {
+        let prepared = prepared("", Some(""), &[("c@x.example", Notify::default())]).unwrap();
+        assert_eq!(prepared.envelope.sender.address(), None);
+        let from = prepared.header.first("From").unwrap().value();
+        assert!(
+            from.ends_with(b"<www-data@example.org>"),
+            "{}",
+            String::from_utf8_lossy(&from)
+        );
+    }
+
+    #[test]
+    fn mail_that_goes_round_in_a_circle_is_refused() {
+        let looping = "Received: by a\r\n".repeat(limits::HOPS + 1);
+        assert_eq!(
+            prepared(&looping, None, &[("c@x.example", Notify::default())]).unwrap_err(),
+            PrepareError::Hops
+        );
+    }
+}

@@ -1,7 +1,5 @@
 //! The exit status of `sendmail`, with an agent, without one, and with one that is broken.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{os::unix::net::UnixListener, process::Output};
 
 use tests::{

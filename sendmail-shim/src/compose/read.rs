@@ -187,20 +187,20 @@ impl Message {
         let mut encoder = Encoder::new(treatment);
         let mut body = Body::default();
         let mut piece = vec![0; limits::PIECE];
-        let mut encoded = Vec::new();
+        let mut short = Vec::new();
         let mut reader = self.body.reader()?;
         loop {
             let count = reader.read(&mut piece)?;
             let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else {
                 break;
             };
-            encoded.clear();
-            encoder.feed(read, &mut encoded);
-            body.write(&encoded)?;
+            short.clear();
+            encoder.feed(read, &mut short);
+            body.write(&short)?;
         }
-        encoded.clear();
-        encoder.finish(&mut encoded);
-        body.write(&encoded)?;
+        short.clear();
+        encoder.finish(&mut short);
+        body.write(&short)?;
         drop(reader);
         self.content.eight_bit &= treatment != Treatment::Quote;
         Ok(Self { body, ..self })
