@@ -125,6 +125,19 @@ impl Failure {
         self
     }
 
+    /// Given up because it lasted too long: 5.4.7 (RFC 3463 §3.5), with this as the last reason.
+    #[must_use]
+    pub fn expired(&self) -> Self {
+        Self {
+            blame: self.blame,
+            stage: Stage::Local,
+            status: EnhancedStatus::new(5, 4, 7),
+            reply: None,
+            relay: None,
+            text: format!("delivery time expired; last: {}", self.log_text()),
+        }
+    }
+
     /// The outcome that this failure means: `Failed` for class 5, else `Deferred`.
     pub fn outcome(self) -> Outcome {
         if self.status.class() == 5 { Outcome::Failed(self) } else { Outcome::Deferred(self) }

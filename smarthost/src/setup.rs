@@ -5,7 +5,7 @@
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -13,7 +13,6 @@ use anyhow::Context as _;
 use rustls::{ServerConfig, server::ProducesTickets};
 use shared::{
     fs, log,
-    maps::Table,
     tls::{self, ClientTls, Trust},
     trust::Pin,
 };
@@ -50,7 +49,10 @@ impl Setup {
     /// Loads everything that a configuration names; `before` lends its session tickets.
     pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
         let config = Config::load(path)?;
-        let aliases = Arc::new(load_aliases(&config.aliases)?);
+        let (aliases, problems) = config.read_aliases()?;
+        for problem in problems {
+            log::line(log::Level::Warning, &problem);
+        }
         let wants_tls = config
             .listen
             .iter()
@@ -122,37 +124,6 @@ fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {
         ),
     );
     Ok(())
-}
-
-/// Reads alias tables into one; an earlier file wins. A missing file is an empty table, with a warning.
-fn load_aliases(paths: &[PathBuf]) -> anyhow::Result<Table> {
-    let mut all = Table {
-        path: paths.first().cloned().unwrap_or_default(),
-        ..Table::default()
-    };
-    for path in paths {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                log::line(
-                    log::Level::Warning,
-                    &format_args!("{}: no such file; no aliases from there", path.display()),
-                );
-                continue;
-            }
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-        };
-        let (table, problems) = Table::aliases(path.clone(), &text);
-        for problem in problems {
-            log::line(log::Level::Warning, &problem);
-        }
-        for (name, entry) in table.entries {
-            all.entries.entry(name).or_insert(entry);
-        }
-    }
-    Ok(all)
 }
 
 /// The setup in force now.

@@ -105,10 +105,10 @@ pub(super) fn unreached(until: Option<Timestamp>, why: &str) {
     });
     line(
         Level::Warning,
-        &format_args!("warning: the relayhost cannot be used{until}: {why}"),
+        &format_args!("the relayhost cannot be used{until}: {why}"),
     );
 }
 
 pub(super) fn warning(text: &str) {
-    line(Level::Warning, &format_args!("warning: {text}"));
+    line(Level::Warning, &text);
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_spanned::Spanned;
 use shared::{
-    config::{ConfigError, error_at, parse},
+    config::{ConfigError, OneOrMany, Span, error_at, parse},
     limits::MESSAGE,
     retry::Schedule,
     smtp::client::Security,
@@ -29,14 +29,39 @@ impl Config {
 
     /// Checks TOML text; `path` is for messages, `machine` is the host name where none is set.
     pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {
-        let file: File = parse(path, text)?;
         let at = |span: Range<usize>, what: &str| error_at(path, text, span, what);
+        Self::fill_in(parse(path, text)?, machine, &at)
+    }
+
+    /// The defaults, given the settings that others follow from.
+    pub(super) fn basis(&self) -> Result<Self, ConfigError> {
+        let file = File {
+            hostname: Some(file::Name(self.hostname.clone())),
+            state: Some(self.state.clone()),
+            relayhost: self.relayhost.clone(),
+            relay_tls: file::RelayTls {
+                pins: OneOrMany(self.relay_tls.pins.clone()),
+                level: None,
+            },
+            admins: OneOrMany(self.admins.clone()),
+            ..File::default()
+        };
+        Self::fill_in(file, &self.hostname, &|_, what| ConfigError {
+            text: what.to_owned(),
+        })
+    }
+
+    fn fill_in(
+        file: File,
+        machine: &str,
+        at: &impl Fn(Range<usize>, &str) -> ConfigError,
+    ) -> Result<Self, ConfigError> {
         let hostname = file
             .hostname
             .map_or_else(|| machine.to_lowercase(), |name| name.0);
         let banner = file
             .banner
-            .map(|banner| check_banner(banner, &hostname, &at))
+            .map(|banner| check_banner(banner, &hostname, at))
             .transpose()?;
         let state = file
             .state
@@ -46,7 +71,7 @@ impl Config {
             file.lmtp,
             file.relayhost.is_some(),
             &state,
-            &at,
+            at,
         )?;
         let (listen, listen_is_default) = match file.listen {
             Some(listen) => (listen.0, false),
@@ -85,7 +110,7 @@ impl Config {
             domains: domains(file.domains, &hostname),
             local,
             relayhost: file.relayhost,
-            relay_tls: relay_tls(file.relay_tls, &at)?,
+            relay_tls: relay_tls(file.relay_tls, at)?,
             routes: file
                 .routes
                 .into_iter()
@@ -93,7 +118,7 @@ impl Config {
                 .collect(),
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
-            retry: schedule(file.retry, &at)?,
+            retry: schedule(file.retry, at)?,
             concurrency: concurrency(&file.concurrency),
             hostname,
             state,
@@ -215,33 +240,31 @@ fn schedule(
     at: &impl Fn(Range<usize>, &str) -> ConfigError,
 ) -> Result<Schedule, ConfigError> {
     let default = Schedule::default();
-    let span = retry
-        .minimal
-        .as_ref()
-        .or(retry.maximal.as_ref())
-        .map_or(0..0, Spanned::span);
-    let minimal = retry
-        .minimal
-        .map_or(default.minimal, |span| span.into_inner().0);
-    let maximal = retry
-        .maximal
-        .map_or(default.maximal.max(minimal), |span| span.into_inner().0);
+    let spans = [&retry.minimal, &retry.maximal, &retry.lifetime];
+    let [minimal_at, maximal_at, lifetime_at] =
+        spans.map(|written| written.as_ref().map(Spanned::span));
+    let or =
+        |written: Option<Spanned<Span>>, default| written.map_or(default, |s| s.into_inner().0);
+    let minimal = or(retry.minimal, default.minimal);
+    let maximal = or(retry.maximal, default.maximal.max(minimal));
+    let lifetime = or(retry.lifetime, default.lifetime.max(maximal));
+    let complain = |place: Option<Range<usize>>, what| Err(at(place.unwrap_or_default(), what));
     if minimal < Duration::from_secs(1) {
-        return Err(at(
-            span,
-            "retrying without a pause would be a flood; write at least \"1s\"",
-        ));
+        let what = "retrying without a pause would be a flood; write at least \"1s\"";
+        return complain(minimal_at, what);
     }
     if minimal > maximal {
-        return Err(at(
-            span,
-            "`minimal` is longer than `maximal`; exchange them",
-        ));
+        let what = "`minimal` is longer than `maximal`; exchange them";
+        return complain(minimal_at.or(maximal_at), what);
+    }
+    if lifetime < minimal {
+        let what = "mail would be given up before it is tried a second time; `lifetime` must be at least as long as `minimal`";
+        return complain(lifetime_at.or(minimal_at), what);
     }
     Ok(Schedule {
         minimal,
         maximal,
-        lifetime: retry.lifetime.map_or(default.lifetime, |span| span.0),
+        lifetime,
     })
 }
 

@@ -91,7 +91,7 @@ pub(super) enum Level {
 pub(super) struct Retry {
     pub minimal: Option<Spanned<Span>>,
     pub maximal: Option<Spanned<Span>>,
-    pub lifetime: Option<Span>,
+    pub lifetime: Option<Spanned<Span>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -23,7 +23,10 @@ impl Config {
             {
                 String::new()
             }
-            Err(error) => return Err(unreadable(path, &error)),
+            Err(error) => {
+                let remedy = "create it, or name another with --config FILE";
+                return Err(unreadable(path, &error, remedy));
+            }
         };
         Self::parse(path, &text, &machine_name())
     }
@@ -44,7 +47,10 @@ impl Config {
                 {
                     continue;
                 }
-                Err(error) => return Err(unreadable(path, &error)),
+                Err(error) => {
+                    let remedy = "create it, or take it out of `aliases` in the configuration";
+                    return Err(unreadable(path, &error, remedy));
+                }
             };
             let (table, wrong) = Table::aliases(path.clone(), &text);
             problems.extend(wrong);
@@ -57,16 +63,17 @@ impl Config {
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+/// `missing`: what to do if it is not there.
+fn unreadable(path: &Path, error: &io::Error, missing: &str) -> ConfigError {
     let remedy = match error.kind() {
-        io::ErrorKind::NotFound => "; create it, or name another with --config FILE",
+        io::ErrorKind::NotFound => missing,
         io::ErrorKind::PermissionDenied => {
-            "; it must be readable for the user that smarthost runs as"
+            "it must be readable for the user that smarthost runs as"
         }
-        _ => "",
+        _ => "it must be a file that can be read",
     };
     ConfigError {
-        text: format!("{}: cannot be read: {error}{remedy}", path.display()),
+        text: format!("{}: cannot be read: {error}; {remedy}", path.display()),
     }
 }
 

@@ -22,6 +22,9 @@ impl fmt::Display for Setting {
     }
 }
 
+/// Settings that the defaults of others follow from ([`Config::basis`]).
+const BASIS: [&str; 5] = ["hostname", "state", "relayhost", "relay_tls.pins", "admins"];
+
 impl Config {
     /// All settings in effect.
     pub fn settings(&self) -> Vec<Setting> {
@@ -104,13 +107,18 @@ impl Config {
         rows
     }
 
-    /// Settings that differ from those of an empty file on a machine of this name.
+    /// Settings that differ from those of an empty file on this machine (`machine`), without those that only follow from another.
     pub fn changed_settings(&self, machine: &Self) -> Vec<Setting> {
         let default = machine.settings();
-        self.settings()
-            .into_iter()
-            .filter(|setting| !default.contains(setting))
-            .collect()
+        let follows = self
+            .basis()
+            .map(|basis| basis.settings())
+            .unwrap_or_default();
+        let changed = |setting: &Setting| {
+            !default.contains(setting)
+                && (BASIS.contains(&setting.key.as_str()) || !follows.contains(setting))
+        };
+        self.settings().into_iter().filter(changed).collect()
     }
 }
 

@@ -184,6 +184,27 @@ fn what_config_prints_can_be_read_back_and_only_what_differs_is_printed() {
     assert_eq!(parse(&all.join("\n")).settings(), default.settings());
 }
 
+/// Row D7.
+#[test]
+fn what_follows_from_another_setting_is_not_printed_as_a_change() {
+    let written = [
+        "hostname = \"mail.example.org\"",
+        "state = \"/srv/state\"",
+        "relayhost = \"[smtp.isp.example]:587\"",
+        "relay_tls.pins = [\"sha256:9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c\"]",
+        "admins = [\"admins@example.org\"]",
+    ];
+    let changed = |text: &str| -> Vec<String> {
+        let changed = parse(text).changed_settings(&parse(""));
+        changed.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(changed(&written.join("\n")), written);
+    assert_eq!(
+        changed("state = \"/x\"\ncontrol = \"/run/c\"\nmaildir = \"/x/Maildir\""),
+        ["state = \"/x\"", "control = \"/run/c\""]
+    );
+}
+
 #[test]
 fn every_mistake_names_its_place_and_a_remedy() {
     for (text, place, remedy) in [
@@ -221,6 +242,12 @@ fn every_mistake_names_its_place_and_a_remedy() {
             "exchange",
         ),
         ("retry = { minimal = \"0s\" }", ":1:21:", "1s"),
+        ("retry.maximal = \"1m\"", ":1:17:", "exchange"),
+        (
+            "retry.minimal = \"1h\"\nretry.lifetime = \"10m\"",
+            ":2:18:",
+            "second time",
+        ),
         ("concurrency = { destination = 0 }", ":1:31:", "from 1"),
         ("recipient_delimiter = \"ab\"", ":1:23:", "one character"),
         (
@@ -256,7 +283,11 @@ fn only_the_default_file_may_be_missing() {
     assert!(message.contains("--config FILE"), "{message}");
     let mut config = parse("aliases = [\"missing\"]");
     config.aliases = vec![directory.path().join("missing")];
-    assert!(config.read_aliases().is_err());
+    let message = config.read_aliases().unwrap_err().to_string();
+    assert!(
+        message.contains("missing: cannot be read") && message.contains("`aliases`"),
+        "{message}"
+    );
     config.aliases_is_default = true;
     assert!(config.read_aliases().unwrap().0.entries.is_empty());
 }

@@ -17,11 +17,9 @@ use crate::{
 
 /// What is known of a session when a question is decided.
 #[derive(Clone, Debug)]
-pub struct Facts<'a> {
+pub struct Facts {
     /// The client; IPv4-mapped addresses are taken as IPv4.
     pub client: IpAddr,
-    /// Name from the greeting, once given.
-    pub helo: Option<&'a str>,
     /// `Received` fields of the message, at [`Question::Message`].
     pub hops: usize,
 }
@@ -80,7 +78,7 @@ impl Policy {
     }
 
     /// Begins to decide a question.
-    pub fn evaluate(&self, facts: &Facts<'_>, question: &Question) -> Evaluation {
+    pub fn evaluate(&self, facts: &Facts, question: &Question) -> Evaluation {
         let recipient = match question {
             Question::Recipient(rcpt) => rcpt.recipient.clone(),
             _ => None,

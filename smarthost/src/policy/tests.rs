@@ -43,7 +43,6 @@ fn rcpt(recipient: &str) -> Question {
 fn verdict(policy: &Policy, client: &str, question: &Question, hops: usize) -> String {
     let facts = Facts {
         client: client.parse().unwrap(),
-        helo: None,
         hops,
     };
     match policy.evaluate(&facts, question).step() {
@@ -187,14 +186,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     });
     let mut replies = Vec::new();
     for _ in 0..2 {
-        let mut evaluation = policy.evaluate(
-            &Facts {
-                client,
-                helo: None,
-                hops: 0,
-            },
-            &question,
-        );
+        let mut evaluation = policy.evaluate(&Facts { client, hops: 0 }, &question);
         assert_eq!(evaluation.step(), Step::Ask(Query::Limit(client)));
         let decision = limits.count(client, shared::clock::Timestamp::from_secs(1_000_000));
         evaluation.answer(Answer::Limit(decision));
@@ -214,14 +206,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
         ),
         "{text}"
     );
-    let mut unlimited = policy.evaluate(
-        &Facts {
-            client,
-            helo: None,
-            hops: 0,
-        },
-        &question,
-    );
+    let mut unlimited = policy.evaluate(&Facts { client, hops: 0 }, &question);
     unlimited.step();
     unlimited.answer(Answer::Limit(Decision::Unlimited));
     assert!(matches!(unlimited.step(), Step::Done(ruling) if ruling.verdict == Verdict::Accept));

@@ -276,7 +276,7 @@ impl Queue {
         };
         if self.settings.schedule.expired(message.arrival, now) && !message.removing {
             message.expired = true;
-            self.fail(id, &recipients, &failure);
+            self.fail(id, &recipients, &failure.expired());
             return;
         }
         let (until, reason) = wait.unwrap_or_else(|| {

@@ -47,7 +47,6 @@ impl Visit {
     fn judge(&self, question: &Question, hops: usize) -> Verdict {
         let facts = Facts {
             client: self.client,
-            helo: self.machine.helo(),
             hops,
         };
         let mut evaluation: Evaluation = self.setup.policy.evaluate(&facts, question);

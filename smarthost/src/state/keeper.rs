@@ -137,7 +137,7 @@ impl Writer {
         if !self.failing {
             line(
                 Level::Warning,
-                &format_args!("warning: the counters of the limit cannot be written: {error}"),
+                &format_args!("the counters of the limit cannot be written: {error}"),
             );
         }
         self.failing = true;
