@@ -15,12 +15,13 @@ pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
         .iter()
         .filter(|row| all || !row.default)
     {
-        let note = if all && !row.default {
-            "    # not the default"
-        } else {
-            ""
-        };
-        say(format_args!("{} = {}{note}", row.key, row.value));
+        match row.value.as_str() {
+            "" => say(format_args!("# {} is not set", row.key)),
+            value if all && !row.default => {
+                say(format_args!("{} = {value}    # not the default", row.key));
+            }
+            value => say(format_args!("{} = {value}", row.key)),
+        }
     }
     Ok(Exit::Ok)
 }

@@ -4,7 +4,9 @@
 //! `smarthost pin` on it, before it is trusted.
 
 use shared::{
+    net::Connection,
     nexthop::Nexthop,
+    outcome::Failure,
     smtp::client::Security,
     sysexits::Exit,
     tls::{ClientTls, Trust},
@@ -30,16 +32,7 @@ pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> 
         .map_err(|error| Trouble::new(Exit::Software, error.0))?;
     let mut exit = Exit::Ok;
     for host in &hosts {
-        let mut asked = settings.clone();
-        asked.security = match (host.port, settings.security) {
-            (Some(465), _) | (None, Security::Wrapped) => Security::Wrapped,
-            _ => Security::StartTls,
-        };
-        let mut result = connect(&asked, host, Some(&tls));
-        if result.is_err() && settings.security == Security::Wrapped {
-            asked.security = Security::Wrapped;
-            result = connect(&asked, host, Some(&tls));
-        }
+        let result = shown(settings, host, &tls);
         match result {
             Ok(connection) => {
                 match connection.peer_key() {
@@ -58,6 +51,30 @@ pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> 
         }
     }
     Ok(exit)
+}
+
+/// Connects with STARTTLS or wrapped TLS: the likelier one first.
+fn shown(settings: &Settings, host: &Nexthop, tls: &ClientTls) -> Result<Connection, Failure> {
+    let wrapped = match host.port {
+        Some(port) => port == 465,
+        None => settings.security == Security::Wrapped,
+    };
+    let [first, second] = if wrapped {
+        [Security::Wrapped, Security::StartTls]
+    } else {
+        [Security::StartTls, Security::Wrapped]
+    };
+    let attempt = |security| {
+        connect(
+            &Settings {
+                security,
+                ..settings.clone()
+            },
+            host,
+            Some(tls),
+        )
+    };
+    attempt(first).or_else(|failure| attempt(second).map_err(|_| failure))
 }
 
 fn tell(relay: &str, key: &PeerKey) {

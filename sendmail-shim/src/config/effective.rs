@@ -11,7 +11,7 @@ use super::settings::Settings;
 pub struct Row {
     /// As in the file; a table's key with its dot.
     pub key: &'static str,
-    /// In TOML.
+    /// In TOML; empty if there is none.
     pub value: String,
     /// Whether it is what an empty file gives.
     pub default: bool,
@@ -43,10 +43,7 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("pins", list(&settings.pins)),
         (
             "admin",
-            settings
-                .admin
-                .as_ref()
-                .map_or_else(|| "\"\"".to_owned(), quoted),
+            settings.admin.as_ref().map_or_else(String::new, quoted),
         ),
         ("tls", quoted(security)),
         ("revaliases", path(&settings.revaliases)),
