@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use shared::{
     address::{Address, Sender},
     envelope::{Envelope, Recipient},
-    smtp::client::{Protocol, Timeouts},
+    smtp::client::{Protocol, Security, Settings, Timeouts},
+    tls,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
