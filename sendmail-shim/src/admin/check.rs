@@ -21,9 +21,11 @@ const REPLY: Duration = Duration::from_secs(20);
 
 /// Tries everything and tells.
 pub fn run(settings: &Settings) -> Exit {
-    match &settings.path {
-        Some(path) => say(format_args!("ok    configuration {}", path.display())),
-        None => say("ok    no configuration file: defaults"),
+    for file in &settings.files {
+        say(format_args!("ok    configuration {}", file.display()));
+    }
+    if settings.files.is_empty() {
+        say("ok    no configuration file: defaults");
     }
     settings
         .warnings()

@@ -7,9 +7,11 @@ use crate::config::{effective, settings::Settings};
 
 /// Prints them as TOML that can be pasted back.
 pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
-    match &settings.path {
-        Some(path) => say(format_args!("# {}", path.display())),
-        None => say("# no configuration file: defaults"),
+    for file in &settings.files {
+        say(format_args!("# {}", file.display()));
+    }
+    if settings.files.is_empty() {
+        say("# no configuration file: defaults");
     }
     for row in effective::rows(settings)?
         .iter()

@@ -92,6 +92,8 @@ fn span(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     /// Row D7.
@@ -112,7 +114,7 @@ mod tests {
             .collect();
         let again = lines.join("\n");
         assert_eq!(
-            Settings::parse(settings.path.as_deref(), &again).unwrap(),
+            Settings::parse(settings.files.first().map(PathBuf::as_path), &again).unwrap(),
             settings
         );
     }

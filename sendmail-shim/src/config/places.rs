@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 1 | `--config FILE` (the administrator's commands only) |
 //! | 2 | `SENDMAIL_SHIM_CONFIG=FILE`: the only environment variable that is read; harmless, for nothing here is privileged |
-//! | 3 | /etc/sendmail-shim/config.toml |
+//! | 3 | /etc/sendmail-shim/config.toml; what it leaves open, /etc/sendmail-shim/debconf.toml decides: the answers to the package's questions |
 //! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
 //! | 5 | none: defaults |
 //!
@@ -21,6 +21,8 @@ use super::settings::Settings;
 
 /// The machine's configuration.
 pub const SYSTEM: &str = "/etc/sendmail-shim/config.toml";
+/// What the package's maintainer scripts write.
+const ANSWERS: &str = "/etc/sendmail-shim/debconf.toml";
 /// The environment variable that names another one.
 pub const VARIABLE: &str = "SENDMAIL_SHIM_CONFIG";
 
@@ -43,13 +45,16 @@ pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
             Err(error) => Err(unreadable(&path, &error)),
         };
     }
-    let system = Path::new(SYSTEM);
-    match fs::read_to_string(system) {
-        Ok(text) => return Settings::parse(Some(system), &text),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(unreadable(system, &error));
+    let mut system = Vec::new();
+    for path in [SYSTEM, ANSWERS].map(PathBuf::from) {
+        match fs::read_to_string(&path) {
+            Ok(text) => system.push((path, text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unreadable(&path, &error)),
         }
-        Err(_) => {}
+    }
+    if !system.is_empty() {
+        return Settings::layered(system);
     }
     let own = directories::ProjectDirs::from("", "", "sendmail-shim")
         .map(|dirs| dirs.config_dir().join("config.toml"));

@@ -30,8 +30,8 @@ pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
 /// All settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// The file they come from.
-    pub path: Option<PathBuf>,
+    /// The files they come from, the one that decides first.
+    pub files: Vec<PathBuf>,
     pub relayhost: Vec<Nexthop>,
     pub domain: String,
     pub hostname: String,
@@ -54,18 +54,21 @@ pub struct Settings {
 impl Settings {
     /// From TOML text; `path` is for messages, and relative paths in the text start from its directory.
     pub fn parse(path: Option<&Path>, text: &str) -> Result<Self, ConfigError> {
-        let place = path.unwrap_or(Path::new("(defaults)"));
-        let file: File = parse(place, text)?;
-        let wrong = |what: &str| ConfigError {
-            text: format!("{}: {what}", place.display()),
-        };
-        for (key, name) in [("hostname", &file.hostname), ("domain", &file.domain)] {
-            if let Some(name) = name.as_deref().filter(|name| !domain::is_name(name)) {
-                return Err(wrong(&format!(
-                    "{key} = {name:?} is not a domain name; write it like \"example.org\", without a final dot"
-                )));
-            }
+        let file = read(path.unwrap_or(Path::new("(defaults)")), text)?;
+        Self::of(path.map(Path::to_owned).into_iter().collect(), file)
+    }
+
+    /// From several files of one directory: what an earlier one leaves open, a later one decides.
+    pub fn layered(layers: Vec<(PathBuf, String)>) -> Result<Self, ConfigError> {
+        let mut all = File::default();
+        for (path, text) in &layers {
+            all = all.above(read(path, text)?);
         }
+        Self::of(layers.into_iter().map(|(path, _)| path).collect(), all)
+    }
+
+    fn of(files: Vec<PathBuf>, file: File) -> Result<Self, ConfigError> {
+        let path = files.first();
         let given = file
             .domain
             .or_else(|| machine::mailname().filter(|name| domain::is_name(name)));
@@ -74,18 +77,18 @@ impl Settings {
             .unwrap_or_else(|| machine::hostname(given.as_deref()));
         let from = |setting: Option<PathBuf>, default: &str| {
             let setting = setting.unwrap_or_else(|| default.into());
-            path.and_then(Path::parent)
+            path.and_then(|path| path.parent())
                 .map_or_else(|| setting.clone(), |directory| directory.join(&setting))
         };
         let socket = from(file.socket, SOCKET);
         let retry = schedule(&file.retry);
         if retry.minimal > retry.maximal {
             return Err(wrong(
+                path.map_or(Path::new("(defaults)"), PathBuf::as_path),
                 "retry.minimal is longer than retry.maximal; swap them",
             ));
         }
         Ok(Self {
-            path: path.map(Path::to_owned),
             relayhost: file.relayhost.0,
             domain: given.unwrap_or_else(|| hostname.clone()),
             hostname,
@@ -108,6 +111,7 @@ impl Settings {
             message_size: file.message_size.map_or(limits::MESSAGE, |size| size.0),
             connections: file.connections.map_or(4, usize::from).max(1),
             retry,
+            files,
         })
     }
 
@@ -145,6 +149,26 @@ impl Settings {
             warnings.push("pins are set but tls = \"none\": nothing is verified".to_owned());
         }
         warnings
+    }
+}
+
+/// One file, its names checked.
+fn read(path: &Path, text: &str) -> Result<File, ConfigError> {
+    let file: File = parse(path, text)?;
+    for (key, name) in [("hostname", &file.hostname), ("domain", &file.domain)] {
+        if let Some(name) = name.as_deref().filter(|name| !domain::is_name(name)) {
+            let what = format!(
+                "{key} = {name:?} is not a domain name; write it like \"example.org\", without a final dot"
+            );
+            return Err(wrong(path, &what));
+        }
+    }
+    Ok(file)
+}
+
+fn wrong(path: &Path, what: &str) -> ConfigError {
+    ConfigError {
+        text: format!("{}: {what}", path.display()),
     }
 }
 
@@ -209,6 +233,35 @@ mod tests {
             Path::new("/etc/sendmail-shim/run/control.sock")
         );
         assert_eq!(settings.spool, Path::new("/srv/spool"));
+    }
+
+    /// Row D3: what the package asked is in force until the administrator writes something else.
+    #[test]
+    fn the_administrators_file_decides_over_the_answers_to_the_packages_questions() {
+        let layer =
+            |name: &str, text: &str| (Path::new("/etc/sendmail-shim").join(name), text.to_owned());
+        let answers = "relayhost = ['asked.example']\ndomain = 'asked.example'\nadmin = 'admins@asked.example'\n";
+        let own = "relayhost = \"own.example\"\nspool = \"spool\"\n[retry]\nlifetime = \"1d\"";
+        let settings = Settings::layered(vec![
+            layer("config.toml", own),
+            layer("debconf.toml", answers),
+        ])
+        .unwrap();
+        assert_eq!(settings.relayhost, [Nexthop::parse("own.example").unwrap()]);
+        assert_eq!(settings.domain, "asked.example");
+        assert_eq!(settings.admin.unwrap().to_string(), "admins@asked.example");
+        assert_eq!(settings.spool, Path::new("/etc/sendmail-shim/spool"));
+        assert_eq!(settings.retry.lifetime, Duration::from_secs(86_400));
+        let error = Settings::layered(vec![
+            layer("config.toml", own),
+            layer("debconf.toml", "domain = 'a b'"),
+        ]);
+        assert!(
+            error
+                .unwrap_err()
+                .text
+                .starts_with("/etc/sendmail-shim/debconf.toml:")
+        );
     }
 
     #[test]
