@@ -7,7 +7,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::tz::TimeZone;
 
 /// Wall clock time in milliseconds since 1970-01-01 UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -34,7 +46,10 @@ impl Timestamp {
     /// Later by `duration`.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// The time since `earlier`; zero if that lies in the future.
@@ -65,14 +80,22 @@ impl Timestamp {
     fn format(self, pattern: &str) -> String {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
         let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-        instant.to_zoned(TimeZone::system()).strftime(pattern).to_string()
+        instant
+            .to_zoned(TimeZone::system())
+            .strftime(pattern)
+            .to_string()
     }
 }
 
 /// The wall clock; for edges only.
 pub fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "this is the edge that the rule points to")]
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the edge that the rule points to"
+    )]
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 

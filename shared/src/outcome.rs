@@ -108,14 +108,39 @@ pub const MAX_TEXT: usize = 512;
 impl Failure {
     /// A failure with a text of our own or of a peer; the text is escaped and cut here.
     pub fn new(blame: Blame, stage: Stage, status: EnhancedStatus, text: &str) -> Self {
-        Self { blame, stage, status, reply: None, relay: None, text: escape(text.as_bytes(), MAX_TEXT) }
+        Self {
+            blame,
+            stage,
+            status,
+            reply: None,
+            relay: None,
+            text: escape(text.as_bytes(), MAX_TEXT),
+        }
     }
 
     /// A failure that a peer's reply tells; `status` is the reply's own enhanced code, or class.0.0 where it has none.
-    pub fn replied(stage: Stage, code: ReplyCode, status: Option<EnhancedStatus>, text: &str) -> Self {
-        let class = if code.severity() == Severity::Permanent { 5 } else { 4 };
-        let status = status.filter(|s| s.class() == class).unwrap_or(EnhancedStatus::new(class, 0, 0));
-        Self { blame: Blame::Peer, stage, status, reply: Some(code), relay: None, text: escape(text.as_bytes(), MAX_TEXT) }
+    pub fn replied(
+        stage: Stage,
+        code: ReplyCode,
+        status: Option<EnhancedStatus>,
+        text: &str,
+    ) -> Self {
+        let class = if code.severity() == Severity::Permanent {
+            5
+        } else {
+            4
+        };
+        let status = status
+            .filter(|s| s.class() == class)
+            .unwrap_or(EnhancedStatus::new(class, 0, 0));
+        Self {
+            blame: Blame::Peer,
+            stage,
+            status,
+            reply: Some(code),
+            relay: None,
+            text: escape(text.as_bytes(), MAX_TEXT),
+        }
     }
 
     /// The same failure at a known relay.
@@ -140,17 +165,29 @@ impl Failure {
 
     /// The outcome that this failure means: `Failed` for class 5, else `Deferred`.
     pub fn outcome(self) -> Outcome {
-        if self.status.class() == 5 { Outcome::Failed(self) } else { Outcome::Deferred(self) }
+        if self.status.class() == 5 {
+            Outcome::Failed(self)
+        } else {
+            Outcome::Deferred(self)
+        }
     }
 
     /// For the log and for `mailq`, in Postfix's words:
     /// `host mx[192.0.2.1]:25 said: 450 4.2.0 try later (in reply to RCPT TO command)`.
     pub fn log_text(&self) -> String {
         match (&self.relay, self.reply) {
-            (Some(relay), Some(_)) => format!("host {relay} said: {} (in reply to {})", self.text, self.stage.name()),
+            (Some(relay), Some(_)) => format!(
+                "host {relay} said: {} (in reply to {})",
+                self.text,
+                self.stage.name()
+            ),
             (None, Some(_)) => format!("{} (in reply to {})", self.text, self.stage.name()),
-            (Some(relay), None) if self.stage == Stage::Connect => format!("connect to {relay}: {}", self.text),
-            (Some(relay), None) if self.blame == Blame::Network => format!("{} with {relay} while {}", self.text, self.stage.name()),
+            (Some(relay), None) if self.stage == Stage::Connect => {
+                format!("connect to {relay}: {}", self.text)
+            }
+            (Some(relay), None) if self.blame == Blame::Network => {
+                format!("{} with {relay} while {}", self.text, self.stage.name())
+            }
             (Some(relay), None) => format!("host {relay}: {}", self.text),
             (None, None) => self.text.clone(),
         }
@@ -194,7 +231,10 @@ mod tests {
 
     #[test]
     fn text_of_a_peer_cannot_forge_a_log_line_or_grow_without_bound() {
-        assert_eq!(escape(b"550 no\r\nstatus=sent \x1b[2J\xff", 100), "550 no\\x0d\\x0astatus=sent \\x1b[2J\\xff");
+        assert_eq!(
+            escape(b"550 no\r\nstatus=sent \x1b[2J\xff", 100),
+            "550 no\\x0d\\x0astatus=sent \\x1b[2J\\xff"
+        );
         for max in [3, 10, 100] {
             assert!(escape(&[0xffu8; 5000], max).len() <= max);
         }
@@ -203,7 +243,12 @@ mod tests {
     #[test]
     fn a_reply_whose_enhanced_class_contradicts_its_code_keeps_the_code() {
         let code = ReplyCode::new(450).unwrap();
-        let failure = Failure::replied(Stage::Recipient, code, EnhancedStatus::parse("5.1.1"), "450 5.1.1 hm");
+        let failure = Failure::replied(
+            Stage::Recipient,
+            code,
+            EnhancedStatus::parse("5.1.1"),
+            "450 5.1.1 hm",
+        );
         assert!(matches!(failure.outcome(), Outcome::Deferred(_)));
     }
 }

@@ -21,7 +21,11 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { minimal: Duration::from_secs(300), maximal: Duration::from_secs(4000), lifetime: Duration::from_secs(5 * 86400) }
+        Self {
+            minimal: Duration::from_secs(300),
+            maximal: Duration::from_secs(4000),
+            lifetime: Duration::from_secs(5 * 86400),
+        }
     }
 }
 

@@ -16,7 +16,11 @@ impl ReplyCode {
 
     /// The code, if it is one that SMTP knows (RFC 5321 §4.2.1: first digit 2 to 5).
     pub const fn new(code: u16) -> Option<Self> {
-        if code >= 200 && code <= 599 { Some(Self(code)) } else { None }
+        if code >= 200 && code <= 599 {
+            Some(Self(code))
+        } else {
+            None
+        }
     }
 
     /// The code as a number.
@@ -72,9 +76,17 @@ impl EnhancedStatus {
     /// A code written in the source; `class` is 2, 4 or 5, the others at most 999 (anything else becomes x.0.0 of class 4).
     pub const fn new(class: u8, subject: u16, detail: u16) -> Self {
         if (class == 2 || class == 4 || class == 5) && subject <= 999 && detail <= 999 {
-            Self { class, subject, detail }
+            Self {
+                class,
+                subject,
+                detail,
+            }
         } else {
-            Self { class: 4, subject: 0, detail: 0 }
+            Self {
+                class: 4,
+                subject: 0,
+                detail: 0,
+            }
         }
     }
 
@@ -89,7 +101,11 @@ impl EnhancedStatus {
         };
         let subject = parse_part(parts.next()?)?;
         let detail = parse_part(parts.next()?)?;
-        parts.next().is_none().then_some(Self { class, subject, detail })
+        parts.next().is_none().then_some(Self {
+            class,
+            subject,
+            detail,
+        })
     }
 
     /// 2, 4 or 5.
@@ -124,7 +140,9 @@ mod tests {
         for good in ["2.0.0", "4.7.1", "5.1.10"] {
             assert_eq!(EnhancedStatus::parse(good).unwrap().to_string(), good);
         }
-        for bad in ["", "3.0.0", "4.7", "4.7.1.1", "5.1.1000", "5..1", "5.1.x", " 4.7.1"] {
+        for bad in [
+            "", "3.0.0", "4.7", "4.7.1.1", "5.1.1000", "5..1", "5.1.x", " 4.7.1",
+        ] {
             assert_eq!(EnhancedStatus::parse(bad), None, "{bad}");
         }
     }

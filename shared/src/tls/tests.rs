@@ -149,7 +149,13 @@ fn another_key_is_refused_and_the_error_tells_what_to_paste() {
         );
     }
     let old = Pin::CertificateSha256(pinned_key.certificate_sha256);
-    let error = explain(&shake(&pinned(std::slice::from_ref(&old)), &pair.server(VERSIONS[1])).unwrap_err());
+    let error = explain(
+        &shake(
+            &pinned(std::slice::from_ref(&old)),
+            &pair.server(VERSIONS[1]),
+        )
+        .unwrap_err(),
+    );
     assert!(
         error.contains(&format!("({})", pair.peer_key().pin_like(&old))),
         "{error}"
