@@ -1,0 +1,294 @@
+//! Real peers on both sides: Postfix as next hop and as client, Dovecot's LMTP as mailbox.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use shared::tls::pins_of_file;
+use tempfile::TempDir;
+use tests::{
+    daemon::Daemon,
+    identity::{Identity, write},
+    peers,
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::{free_port, until, until_true},
+};
+
+const MESSAGE: &[u8] =
+    b"From: <a@example.org>\r\nSubject: hello\r\n\r\n.leading dot\r\n.\r\nend\r\n";
+
+/// A Postfix of its own: configuration, queue and port are the test's.
+struct Postfix {
+    directory: TempDir,
+    port: u16,
+    daemon: Daemon,
+}
+
+impl Postfix {
+    fn start(main: &str) -> Option<Self> {
+        let postfix = peers::find("postfix")?;
+        if !peers::root() {
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let (path, port) = (peers::text(directory.path()).to_owned(), free_port());
+        // Its daemons give up root.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        for (name, owner) in [("queue", "root"), ("data", "postfix"), ("mail", "nobody")] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+            let status = Command::new("chown")
+                .args([owner, &format!("{path}/{name}")])
+                .status()
+                .unwrap();
+            assert!(status.success());
+        }
+        Identity::new("postfix.example.test").write(directory.path(), "postfix");
+        let common = format!(
+            "compatibility_level = 3.6\nmyhostname = postfix.example.test\nmydestination =\nmynetworks = 127.0.0.0/8\ninet_protocols = ipv4\n\
+             inet_interfaces = 127.0.0.1\nalias_maps =\nqueue_directory = {path}/queue\ndata_directory = {path}/data\nmaillog_file = /dev/stdout\n\
+             smtp_host_lookup = native\nsmtpd_tls_chain_files = {path}/postfix.key, {path}/postfix.pem\nsmtpd_tls_security_level = may\n"
+        );
+        write(
+            &directory.path().join("main.cf"),
+            format!("{common}{}", main.replace("$DIR", &path)),
+        );
+        let master = fs::read_to_string("/usr/share/postfix/master.cf.dist").unwrap();
+        let ours = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["smtp", "inet", _, _, _, rest @ ..] => {
+                format!("127.0.0.1:{port} inet n - n {}\n", rest.join(" "))
+            }
+            [name, "unix", private, unprivileged, _, rest @ ..] if !name.starts_with('#') => {
+                format!(
+                    "{name} unix {private} {unprivileged} n {}\n",
+                    rest.join(" ")
+                )
+            }
+            _ => String::new(),
+        };
+        let services: String = master.lines().map(ours).collect();
+        write(
+            &directory.path().join("master.cf"),
+            services + "postlog unix-dgram n - n - 1 postlogd\n",
+        );
+        let daemon = Daemon::start(
+            "postfix",
+            Command::new(postfix).args(["-c", &path, "start-fg"]),
+        );
+        let started = Self {
+            directory,
+            port,
+            daemon,
+        };
+        until("postfix takes connections", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Some(started)
+    }
+
+    /// Messages in the one Maildir.
+    fn mailbox(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.directory.path().join("mail/box/new")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        // Its master ends all its daemons; the guard would end the script that started it, and nothing else.
+        let stopped = Command::new("postfix")
+            .args(["-c", peers::text(self.directory.path()), "stop"])
+            .output();
+        if stopped.is_ok_and(|output| output.status.success()) {
+            until("Postfix ends", || self.daemon.ended());
+        }
+    }
+}
+
+const MAILBOX: &str = "virtual_mailbox_domains = example.net\nvirtual_mailbox_base = $DIR/mail\nvirtual_mailbox_maps = static:box/\n\
+virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 100\n";
+
+#[test]
+fn postfix_as_next_hop_takes_mail_over_pinned_tls() {
+    let Some(postfix) = Postfix::start(MAILBOX) else {
+        return;
+    };
+    let pin = pins_of_file(&postfix.directory.path().join("postfix.pem"))
+        .unwrap()
+        .pin();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"[127.0.0.1]:{}\"\nrelay_tls = {{ pins = [\"{pin}\"] }}\n",
+        postfix.port
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    assert_eq!(
+        session
+            .mail("a@example.org", &["box@example.net"], MESSAGE)
+            .unwrap()
+            .code,
+        250
+    );
+    let delivered = until("Postfix has delivered", || postfix.mailbox().pop());
+    assert!(
+        delivered.contains("\n.leading dot\n.\nend\n"),
+        "{delivered}"
+    );
+    assert!(
+        delivered.contains("by postfix.example.test (Postfix) with ESMTPS"),
+        "{delivered}"
+    );
+    // What Postfix refuses for good comes back to the sender, and leaves the queue.
+    assert_eq!(
+        session
+            .mail(
+                "box@example.net",
+                &["nobody@elsewhere.invalid", "box@example.net"],
+                MESSAGE
+            )
+            .unwrap()
+            .code,
+        250
+    );
+    until_true("the second message is delivered", || {
+        postfix.mailbox().len() >= 2
+    });
+}
+
+#[test]
+fn postfix_as_client_relays_through_us_with_the_fingerprint_of_our_key() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\ntls = {{ certificate = \"$DIR/our.pem\", key = \"$DIR/our.key\" }}\n",
+        sink.nexthop()
+    ));
+    Identity::new("mail.example.test").write(smarthost.directory(), "our");
+    smarthost.run();
+    let pin = pins_of_file(&smarthost.directory().join("our.pem"))
+        .unwrap()
+        .pin()
+        .to_string();
+    let digits: Vec<_> = pin
+        .trim_start_matches("sha256:")
+        .replace(':', "")
+        .to_uppercase()
+        .chars()
+        .collect();
+    let fingerprint = digits
+        .chunks(2)
+        .map(|pair| pair.iter().collect())
+        .collect::<Vec<String>>()
+        .join(":");
+    let main = format!(
+        "relayhost = {}\nsmtp_tls_security_level = fingerprint\nsmtp_tls_fingerprint_digest = sha256\nsmtp_tls_fingerprint_cert_match = {fingerprint}\n",
+        smarthost.nexthop()
+    );
+    let Some(postfix) = Postfix::start(&main) else {
+        return;
+    };
+    let mut session = Session::greeted(([127, 0, 0, 1], postfix.port).into());
+    for _ in 0..3 {
+        assert_eq!(
+            session
+                .mail(
+                    "a@example.org",
+                    &["b@example.com", "c@example.com"],
+                    MESSAGE
+                )
+                .unwrap()
+                .code,
+            250
+        );
+    }
+    for received in sink.journal().wait_for(3) {
+        assert_eq!(received.recipients, ["b@example.com", "c@example.com"]);
+        assert!(
+            received.body().starts_with(".leading dot\r\n.\r\nend"),
+            "{}",
+            received.body()
+        );
+    }
+}
+
+/// A Dovecot that is nothing but an LMTP server with one Maildir a user.
+fn dovecot(directory: &Path, socket: &str) -> Option<Daemon> {
+    let dovecot = peers::find("dovecot")?;
+    if !peers::root() {
+        return None;
+    }
+    let path = peers::text(directory);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(directory.join("mail")).unwrap();
+    assert!(
+        Command::new("chown")
+            .args(["nobody", &format!("{path}/mail")])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let config = format!(
+        "base_dir = {path}/run\nlog_path = /dev/stderr\nprotocols = lmtp\nssl = no\nlisten = 127.0.0.1\nfirst_valid_uid = 1\n\
+         mail_location = maildir:{path}/mail/%n\nuserdb {{\n driver = passwd-file\n args = username_format=%n {path}/users\n}}\n\
+         passdb {{\n driver = passwd-file\n args = username_format=%n {path}/users\n}}\n\
+         service lmtp {{\n unix_listener {path}/{socket} {{\n mode = 0666\n }}\n}}\nservice stats {{\n unix_listener stats-writer {{\n mode = 0666\n }}\n}}\n"
+    );
+    write(
+        &directory.join("users"),
+        format!("alice::65534:65534::{path}/mail/alice::\nbob::65534:65534::{path}/mail/bob::\n"),
+    );
+    write(&directory.join("dovecot.conf"), config);
+    let daemon = Daemon::start(
+        "dovecot",
+        Command::new(dovecot).args(["-F", "-c", &format!("{path}/dovecot.conf")]),
+    );
+    until("dovecot takes connections", || {
+        std::os::unix::net::UnixStream::connect(directory.join(socket)).ok()
+    });
+    Some(daemon)
+}
+
+/// Row D5: each recipient has an outcome of its own.
+#[test]
+fn dovecot_gets_local_mail_over_lmtp_and_decides_for_each_recipient() {
+    let mailboxes = tempfile::tempdir().unwrap();
+    let Some(_dovecot) = dovecot(mailboxes.path(), "lmtp") else {
+        return;
+    };
+    let world = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nlmtp = \"unix:{}/lmtp\"\ndomains = {{ local = [\"example.org\"] }}\n",
+        world.nexthop(),
+        mailboxes.path().display()
+    ));
+    let recipients = ["alice@example.org", "ghost@example.org", "bob@example.org"];
+    assert_eq!(
+        Session::greeted(smarthost.address())
+            .mail("sender@example.com", &recipients, MESSAGE)
+            .unwrap()
+            .code,
+        250
+    );
+    let count = |user: &str| {
+        fs::read_dir(mailboxes.path().join(format!("mail/{user}/new"))).map_or(0, Iterator::count)
+    };
+    until_true("alice and bob have the message", || {
+        count("alice") == 1 && count("bob") == 1
+    });
+    let bounce = world.journal().first();
+    assert_eq!(
+        (bounce.sender.as_str(), bounce.recipients.as_slice()),
+        ("", ["sender@example.com".to_owned()].as_slice())
+    );
+    assert!(
+        bounce.text().contains("ghost@example.org"),
+        "{}",
+        bounce.text()
+    );
+    assert!(
+        !bounce.body().contains("alice@example.org"),
+        "only the failed recipient is in the bounce:\n{}",
+        bounce.text()
+    );
+}
