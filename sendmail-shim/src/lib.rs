@@ -74,7 +74,12 @@ fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
         Plan::Smtp => Ok(end(submit::stdio::relay())),
         Plan::ListQueue => admin::queue::list(&places::load(None)?),
         Plan::CountQueue => admin::queue::count(&places::load(None)?),
-        Plan::Flush(id) => admin::queue::flush(&places::load(None)?, id),
+        Plan::Flush(None) => admin::queue::flush(&places::load(None)?, None),
+        Plan::Flush(Some(selector)) => {
+            admin::queue::flush_selected(&places::load(None)?, &selector)
+        }
+        Plan::Verify(recipients) => admin::verify::words(&places::load(None)?, &recipients),
+        Plan::AddressTest => admin::verify::lines(&places::load(None)?),
         Plan::CheckAliases => Ok(admin::aliases::check(&places::load(None)?)),
         Plan::CheckConfig => {
             places::load(None)?

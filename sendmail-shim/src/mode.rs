@@ -3,6 +3,9 @@
 //! Contract: total; any path, a login name's leading dash and any unknown name are accepted (unknown means `sendmail`).
 //! Nothing after this module looks at argv\[0].
 
+/// Why `-bd` and `smtpd` do nothing.
+pub const NO_DAEMON: &str = "the agent is started by systemd: systemctl start sendmail-shim.socket";
+
 /// A name of the one binary.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
@@ -16,6 +19,10 @@ pub enum Program {
     Admin,
     /// `hoststat`, `purgestat`: nothing to tell, and no error either.
     Hoststat,
+    /// `runq`: `sendmail -q`.
+    Runq,
+    /// `smtpd`: `sendmail -bd`, which nobody gets here.
+    Smtpd,
 }
 
 impl Program {
@@ -27,6 +34,8 @@ impl Program {
             "newaliases" => Self::Newaliases,
             "sendmail-shim" => Self::Admin,
             "hoststat" | "purgestat" => Self::Hoststat,
+            "runq" => Self::Runq,
+            "smtpd" => Self::Smtpd,
             _ => Self::Sendmail,
         }
     }
@@ -54,6 +63,12 @@ pub enum Mode {
     Version,
     /// Print the options.
     Help,
+    /// Say what would become of the addresses on the command line (`-bv`).
+    Verify,
+    /// The same of addresses on standard input, a line each (`-bt`).
+    AddressTest,
+    /// Refused: the agent is no daemon that callers start (`-bd`, `-bD`, `-bl`).
+    Daemon,
     /// Accepted, does nothing (`-bh`, `-bH`).
     Nothing,
 }
@@ -65,6 +80,8 @@ impl From<Program> for Mode {
             Program::Mailq => Self::ListQueue,
             Program::Newaliases => Self::CheckAliases,
             Program::Hoststat => Self::Nothing,
+            Program::Runq => Self::Flush,
+            Program::Smtpd => Self::Daemon,
         }
     }
 }
@@ -84,6 +101,8 @@ mod tests {
             ("-mailq", Program::Mailq),
             ("./newaliases", Program::Newaliases),
             ("sendmail-shim", Program::Admin),
+            ("/usr/bin/runq", Program::Runq),
+            ("smtpd", Program::Smtpd),
         ] {
             assert_eq!(Program::of(argv0), program, "{argv0}");
         }

@@ -14,7 +14,10 @@ use shared::{
     sysexits::Exit,
 };
 
-use crate::{flags::parse::Typed, mode::Mode};
+use crate::{
+    flags::parse::Typed,
+    mode::{Mode, NO_DAEMON},
+};
 
 /// What is to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,8 +25,12 @@ pub enum Plan {
     Submit(Submission),
     ListQueue,
     CountQueue,
-    /// Try this message, or all.
-    Flush(Option<String>),
+    /// Try what is selected, or all.
+    Flush(Option<Selector>),
+    /// Say what would become of these recipients.
+    Verify(Vec<String>),
+    /// The same of those on standard input.
+    AddressTest,
     CheckAliases,
     CheckConfig,
     Smtp,
@@ -61,6 +68,55 @@ pub enum Origin {
     Given(Target),
 }
 
+/// Which messages `-q` is about: a text that must be in the queue id, the sender or a recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Selector {
+    pub part: Part,
+    pub text: String,
+    /// Those that the text is not in.
+    pub others: bool,
+}
+
+/// Where [`Selector::text`] is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    QueueId,
+    Recipient,
+    Sender,
+}
+
+impl Selector {
+    /// What stands after `-q`; `None` for an interval, a queue group and anything else: all of the queue.
+    fn parse(text: &str) -> Option<Self> {
+        let selected = text.strip_prefix('!');
+        let mut rest = selected.unwrap_or(text).chars();
+        let part = match rest.next()? {
+            'I' => Part::QueueId,
+            'R' => Part::Recipient,
+            'S' => Part::Sender,
+            _ => return None,
+        };
+        let text = rest.as_str().to_owned();
+        (!text.is_empty()).then_some(Self {
+            part,
+            text,
+            others: selected.is_some(),
+        })
+    }
+
+    /// Whether a message is meant.
+    pub fn matches(&self, queue_id: &str, sender: &str, recipients: &[&str]) -> bool {
+        let found = match self.part {
+            Part::QueueId => queue_id.contains(&self.text),
+            Part::Sender => sender.contains(&self.text),
+            Part::Recipient => recipients
+                .iter()
+                .any(|recipient| recipient.contains(&self.text)),
+        };
+        found != self.others
+    }
+}
+
 /// Why nothing is done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -80,11 +136,13 @@ impl Plan {
             Mode::Deliver => Self::Submit(submission(typed)?),
             Mode::ListQueue => Self::ListQueue,
             Mode::CountQueue => Self::CountQueue,
-            Mode::Flush => Self::Flush(
-                typed
-                    .selector
-                    .and_then(|s| s.strip_prefix('I').map(str::to_owned)),
-            ),
+            Mode::Flush => Self::Flush(typed.selector.as_deref().and_then(Selector::parse)),
+            Mode::Verify if typed.recipients.is_empty() => {
+                return Err(usage("-bv needs recipients on the command line".into()));
+            }
+            Mode::Verify => Self::Verify(typed.recipients),
+            Mode::AddressTest => Self::AddressTest,
+            Mode::Daemon => return Err(usage(NO_DAEMON.into())),
             Mode::CheckAliases => Self::CheckAliases,
             Mode::CheckConfig => Self::CheckConfig,
             Mode::Smtp => Self::Smtp,
@@ -313,6 +371,30 @@ mod tests {
             (shown(&submission.recipients), submission.problems.len()),
             (vec!["good@x.example".to_owned()], 1)
         );
+    }
+
+    #[test]
+    fn a_queue_run_selects_by_id_sender_or_recipient_and_intervals_mean_all() {
+        let selected = |text: &str| {
+            let selector = Selector::parse(text)?;
+            Some(selector.matches("8yGav", "a@b.example", &["c@d.example", "e@f.example"]))
+        };
+        for (text, expected) in [
+            ("", None),
+            ("10m", None),
+            ("f", None),
+            ("Gmain", None),
+            ("I", None),
+            ("I8yG", Some(true)),
+            ("I9", Some(false)),
+            ("!I9", Some(true)),
+            ("R@f.ex", Some(true)),
+            ("Ra@b", Some(false)),
+            ("Sa@b", Some(true)),
+            ("!S@b.example", Some(false)),
+        ] {
+            assert_eq!(selected(text), expected, "{text}");
+        }
     }
 
     #[test]

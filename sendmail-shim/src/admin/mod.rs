@@ -10,6 +10,7 @@
 //! | [`queue`] | the queue; also `mailq`, `sendmail -bp`, `sendmail -q` |
 //! | [`aliases`] | the alias files checked; also `newaliases` |
 //! | [`test`] | a test message |
+//! | [`verify`] | `sendmail -bv`, `-bt`: what would become of an address |
 //! | [`terminal`] | words to the terminal |
 
 pub mod aliases;
@@ -21,3 +22,4 @@ pub mod pin;
 pub mod queue;
 pub mod terminal;
 pub mod test;
+pub mod verify;

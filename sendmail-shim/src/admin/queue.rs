@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     config::settings::Settings,
+    plan::Selector,
     queue::{Answer, Request},
 };
 
@@ -57,6 +58,25 @@ pub fn flush(settings: &Settings, id: Option<String>) -> Result<Exit, Trouble> {
             exit = Exit::Unavailable;
         }
     })?;
+    Ok(exit)
+}
+
+/// `sendmail -qIID`, `-qRTEXT`, `-qSTEXT`
+pub fn flush_selected(settings: &Settings, selector: &Selector) -> Result<Exit, Trouble> {
+    let mut exit = Exit::Ok;
+    for row in rows(settings)? {
+        let recipients: Vec<_> = row
+            .recipients
+            .iter()
+            .map(|recipient| recipient.address.as_str())
+            .collect();
+        if selector.matches(&row.queue_id, &row.sender, &recipients) {
+            let flushed = flush(settings, Some(row.queue_id))?;
+            if flushed != Exit::Ok {
+                exit = flushed;
+            }
+        }
+    }
     Ok(exit)
 }
 

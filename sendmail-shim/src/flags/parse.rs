@@ -220,6 +220,8 @@ mod tests {
             ("-V", Mode::Version),
             ("--version", Mode::Version),
             ("--help", Mode::Help),
+            ("-bv", Mode::Verify),
+            ("-bt", Mode::AddressTest),
             ("-bm", Mode::Deliver),
         ] {
             assert_eq!(typed(&[word]).mode, mode, "{word}");
@@ -229,7 +231,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_with_its_reason_and_the_unknown_is_ignored_with_a_warning() {
-        for word in ["-bd", "-bS", "-bx", "-D/tmp/x", "-Msomething", "-Q", "-f"] {
+        for word in [
+            "-bd",
+            "-bS",
+            "-bx",
+            "-bz",
+            "-XV",
+            "-D/tmp/x",
+            "-Msomething",
+            "-Q",
+            "-f",
+        ] {
             let error = parse(Mode::Deliver, [word.to_owned()]).unwrap_err();
             assert!(error.0.len() > 10, "{error}");
         }

@@ -3,7 +3,7 @@
 //! Contract: an option cannot exist without a sentence in help and manual; nothing that names a file, a directory or a
 //! program is ever honoured. Where Sendmail 8 and its successors differ, the manual follows this table.
 
-use crate::mode::Mode;
+use crate::mode::{Mode, NO_DAEMON};
 
 /// One option.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +73,6 @@ use Argument::{Attached, None as Bare, Required};
 use Effect::{Ignore, Refuse, Warn};
 
 const FILES_ARE_INERT: &str = "no option of sendmail names a file here; see sendmail-shim --config";
-const USE_SYSTEMCTL: &str = "the agent is started by systemd: systemctl start sendmail-shim.socket";
-const USE_EXPLAIN: &str =
-    "use `sendmail-shim explain` to see how a message is rewritten and routed";
 
 const fn row(name: &'static str, argument: Argument, effect: Effect, help: &'static str) -> Flag {
     Flag {
@@ -109,11 +106,13 @@ pub const FLAGS: &[Flag] = &[
     row("bV", Bare, Effect::Mode(Mode::Version), "Print the version."),
     row("-version", Bare, Effect::Mode(Mode::Version), "Print the version."),
     row("-help", Bare, Effect::Mode(Mode::Help), "Print this list."),
-    row("q", Attached("[INTERVAL|IQUEUE-ID]"), Effect::Flush, "Try the queue (or one message) now; intervals and other selectors mean once, all."),
+    row("bv", Bare, Effect::Mode(Mode::Verify), "Print what would become of the recipients: envelope, cause and route. Sends nothing; 67 if one cannot be mailed to."),
+    row("bt", Bare, Effect::Mode(Mode::AddressTest), "The same for addresses on standard input, a line each."),
+    row("q", Attached("[INTERVAL|[!]IID|[!]RTEXT|[!]STEXT]"), Effect::Flush, "Try the queue now: all of it, or what a part of its queue id (I), a recipient (R) or its sender (S) selects; ! selects the rest. An interval means once."),
     row("i", Bare, Ignore, "A line with a single dot is data: always so here, except on a terminal."),
     row("oi", Attached(""), Ignore, "Same as -i."),
-    row("B", Required("7BIT|8BITMIME"), Ignore, "Body type: found from the content instead."),
-    row("o", Attached("X[VALUE]"), Ignore, "Old option letters (-oem, -odi, -om, -o7 …): mail is always queued and errors are told by exit status and bounce."),
+    row("B", Required("7BIT|8BITMIME"), Ignore, "Body type; any word. What counts is found from the content."),
+    row("o", Attached("X[VALUE]"), Ignore, "Old option letters (-oem, -odi, -odq, -om, -o7 …): whatever they say, mail is queued first and delivered at once, and errors are told by exit status and bounce."),
     row("oA", Attached("FILE"), Warn(FILES_ARE_INERT), "Alias file."),
     row("oQ", Attached("DIR"), Warn(FILES_ARE_INERT), "Queue directory."),
     row("oX", Attached("FILE"), Warn(FILES_ARE_INERT), "Traffic log."),
@@ -126,8 +125,8 @@ pub const FLAGS: &[Flag] = &[
     row("O", Required("OPTION=VALUE"), Warn("options of Sendmail 8 (-O) have no effect"), "Any option of Sendmail 8."),
     row("e", Attached("m|p|q|w|e"), Ignore, "Error mode; see -o."),
     row("m", Bare, Ignore, "Me too."),
-    row("n", Bare, Ignore, "No aliasing."),
-    row("G", Bare, Ignore, "Gateway submission."),
+    row("n", Bare, Ignore, "No aliasing: not so here, root's mail must reach somebody."),
+    row("G", Bare, Ignore, "Gateway submission: the header is completed all the same, because relays refuse one that is not."),
     row("U", Bare, Ignore, "SMTPUTF8 wanted: found from the content instead."),
     row("h", Required("N"), Ignore, "Hop count."),
     row("L", Required("TAG"), Ignore, "Log tag."),
@@ -149,13 +148,12 @@ pub const FLAGS: &[Flag] = &[
     row("c", Bare, Ignore, "A vendor's option."),
     row("z", Bare, Ignore, "A vendor's option."),
     row("a", Required("ACCOUNT"), Refuse("there are no accounts as in msmtp; set relayhost in the configuration"), "Account (msmtp)."),
-    row("bd", Attached(""), Refuse(USE_SYSTEMCTL), "Run as a daemon."),
-    row("bD", Attached(""), Refuse(USE_SYSTEMCTL), "Run as a daemon in the foreground."),
-    row("bl", Attached(""), Refuse(USE_SYSTEMCTL), "Run as a daemon on loopback."),
+    row("bd", Attached(""), Refuse(NO_DAEMON), "Run as a daemon."),
+    row("bD", Attached(""), Refuse(NO_DAEMON), "Run as a daemon in the foreground."),
+    row("bl", Attached(""), Refuse(NO_DAEMON), "Run as a daemon on loopback."),
     row("bS", Bare, Refuse("batch SMTP is not spoken; use -bs"), "Batch SMTP (Exim)."),
-    row("bv", Bare, Refuse(USE_EXPLAIN), "Verify addresses."),
-    row("bt", Bare, Refuse(USE_EXPLAIN), "Test addresses."),
     row("b", Attached("MODE"), Refuse("there is no such mode; see --help"), "Any other mode."),
+    row("XV", Attached("XY"), Refuse("the relayhost decides about VERP; give each recipient its own -f"), "Variable envelope return paths (Postfix)."),
     row("D", Required("FILE"), Refuse(FILES_ARE_INERT), "Debugging to a file."),
     row("M", Required("TEXT"), Refuse("use `sendmail-shim queue`"), "Macros, or message ids (Exim)."),
     row("S", Required("TEXT"), Refuse("it has no meaning here"), "A vendor's option."),

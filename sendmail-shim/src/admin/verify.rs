@@ -1,0 +1,114 @@
+//! `sendmail -bv` and `-bt`: what would become of an address, and why. Sends nothing.
+//!
+//! Contract: each address is told with what it becomes, the cause and the route; exit status 0 if all can be mailed to, 67 if
+//! one cannot.
+
+use std::io::{self, BufRead as _, Read as _, Write as _};
+
+use shared::{
+    message::{
+        Header,
+        rewrite::{self, Caller, Rules, Typed},
+    },
+    sysexits::Exit,
+};
+
+use super::terminal::{Trouble, complain, say};
+use crate::{
+    config::{settings::Settings, tables::Tables},
+    identity,
+};
+
+/// Longest line of `-bt`, bytes.
+const LINE: u64 = 64 * 1024;
+
+/// `-bv ADDRESS...`
+pub fn words(settings: &Settings, words: &[String]) -> Result<Exit, Trouble> {
+    let mut tables = Tables::new(settings);
+    let verifier = Verifier::new(settings, &mut tables);
+    let mut exit = Exit::Ok;
+    for word in words {
+        if !verifier.tell(word) {
+            exit = Exit::NoUser;
+        }
+    }
+    Ok(exit)
+}
+
+/// `-bt`: a line an address, until the input ends.
+pub fn lines(settings: &Settings) -> Result<Exit, Trouble> {
+    let mut tables = Tables::new(settings);
+    let verifier = Verifier::new(settings, &mut tables);
+    let mut input = io::stdin().lock();
+    let mut exit = Exit::Ok;
+    loop {
+        let mut line = Vec::new();
+        // A prompt that nobody reads is no error.
+        let _ = write!(io::stdout(), "> ").and_then(|()| io::stdout().flush());
+        let read = input.by_ref().take(LINE).read_until(b'\n', &mut line);
+        match read {
+            Ok(0) => {
+                say("");
+                return Ok(exit);
+            }
+            Ok(_) => {}
+            Err(error) => return Err(Trouble::new(Exit::NoInput, error)),
+        }
+        let address = String::from_utf8_lossy(&line);
+        if !address.trim().is_empty() && !verifier.tell(address.trim()) {
+            exit = Exit::NoUser;
+        }
+    }
+}
+
+struct Verifier<'a> {
+    caller: Caller,
+    rules: &'a Rules,
+    route: String,
+}
+
+impl<'a> Verifier<'a> {
+    fn new(settings: &Settings, tables: &'a mut Tables) -> Self {
+        let (rules, problems) = tables.refresh();
+        for problem in problems {
+            complain("sendmail", problem);
+        }
+        let relays: Vec<_> = settings.relayhost.iter().map(ToString::to_string).collect();
+        Self {
+            caller: identity::caller(rustix::process::getuid().as_raw()),
+            rules,
+            route: match relays.as_slice() {
+                [] => "queued: no relayhost is set".to_owned(),
+                relays => format!("via {}", relays.join(", or ")),
+            },
+        }
+    }
+
+    /// Whether it can be mailed to.
+    fn tell(&self, text: &str) -> bool {
+        let typed = Typed {
+            sender: None,
+            recipients: vec![text.to_owned()],
+        };
+        match rewrite::rewrite(&typed, &mut Header::default(), &self.caller, self.rules) {
+            Ok((envelope, changes)) => {
+                for recipient in envelope.recipients {
+                    let address = recipient.address.as_str();
+                    let because = changes
+                        .iter()
+                        .find(|change| {
+                            change.what == "envelope recipient" && change.after == address
+                        })
+                        .map(|change| format!(" ({})", change.because))
+                        .unwrap_or_default();
+                    say(format_args!("{text}: <{address}>{because}, {}", self.route));
+                }
+                true
+            }
+            Err(error) => {
+                say(format_args!("{text}: undeliverable: {error}"));
+                false
+            }
+        }
+    }
+}
