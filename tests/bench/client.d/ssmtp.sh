@@ -1,0 +1,7 @@
+# shellcheck shell=bash disable=SC2034
+PKGS=ssmtp
+TLS=no # it verifies nothing
+peer_config() {
+    printf '%s\n' "root=admin@client.bench" "mailhub=$RELAY:25" "hostname=client.bench" "rewriteDomain=client.bench" \
+        "FromLineOverride=YES" > "$ROOT/etc/ssmtp/ssmtp.conf"
+}
