@@ -1,4 +1,5 @@
 //! The daily limit of each client: what it counts, whom it spares, and that nothing makes it forget.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,5 @@
 //! A relay that is down, mute, rude or overloaded: the mail stays, its reason can be read, and it arrives once when the relay is well again.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},

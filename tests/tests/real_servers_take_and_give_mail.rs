@@ -1,4 +1,5 @@
 //! Real peers on both sides: Postfix as next hop and as client, Dovecot's LMTP as mailbox.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
