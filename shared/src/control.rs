@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Longest request or answer line, bytes (a queue listing is many lines).
@@ -55,12 +56,12 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// The process that connected.
+    /// The process that connected; it may be in another container.
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
-        let credentials = rustix::net::sockopt::socket_peercred(stream)?;
+        let credentials = getsockopt(stream, PeerCredentials)?;
         Ok(Self {
-            uid: credentials.uid.as_raw(),
-            gid: credentials.gid.as_raw(),
+            uid: credentials.uid(),
+            gid: credentials.gid(),
         })
     }
 }

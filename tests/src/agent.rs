@@ -26,6 +26,7 @@ pub const CRON_ARGUMENTS: [&str; 5] = ["-i", "-FCronDaemon", "-B8BITMIME", "-oem
 pub struct Agent {
     directory: TempDir,
     bin: PathBuf,
+    pid_namespace: bool,
     daemon: Option<Daemon>,
 }
 
@@ -44,6 +45,7 @@ impl Agent {
         let agent = Self {
             directory,
             bin,
+            pid_namespace: false,
             daemon: None,
         };
         agent.configure(config);
@@ -70,9 +72,14 @@ impl Agent {
         write(&self.directory().join(name), content);
     }
 
+    /// Runs the agent, from the next start on, in a pid namespace of its own, as in a container (root only).
+    pub fn in_pid_namespace(&mut self) {
+        self.pid_namespace = true;
+    }
+
     /// Starts the agent (again) and waits until it takes connections.
     pub fn run(&mut self) {
-        let mut daemon = Daemon::start("agent", self.admin_command().arg("agent"));
+        let mut daemon = Daemon::start("agent", &mut self.start_command());
         until("the agent takes connections", || {
             assert!(
                 daemon.ended().is_none(),
@@ -82,6 +89,18 @@ impl Agent {
             UnixStream::connect(self.directory().join("submit.sock")).ok()
         });
         self.daemon = Some(daemon);
+    }
+
+    fn start_command(&self) -> Command {
+        let mut plain = self.admin_command();
+        plain.arg("agent");
+        if !self.pid_namespace {
+            return plain;
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--kill-child"]);
+        command.arg(plain.get_program()).args(plain.get_args());
+        command
     }
 
     fn admin_command(&self) -> Command {

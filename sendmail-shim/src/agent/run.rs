@@ -16,6 +16,7 @@ use std::{
 };
 
 use shared::{
+    control::Asker,
     log::{self, Level, line},
     spool::{Options, Recovery, Spool},
 };
@@ -159,10 +160,10 @@ fn listen(agent: &Arc<Agent>, listener: UnixListener, serve: fn(&Agent, &UnixStr
 }
 
 fn welcome(agent: &Arc<Agent>, stream: UnixStream, serve: fn(&Agent, &UnixStream, u32)) {
-    let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else {
-        return;
+    let uid = match Asker::of(&stream) {
+        Ok(asker) => asker.uid,
+        Err(error) => return maillog::warning(&format!("who connects cannot be told: {error}")),
     };
-    let uid = peer.uid.as_raw();
     let agent = Arc::clone(agent);
     let thread = thread::Builder::new().stack_size(STACK);
     let started = thread.spawn(move || match agent.enter(uid) {

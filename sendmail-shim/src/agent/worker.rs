@@ -202,6 +202,12 @@ impl Worker {
         if settlement.expired {
             maillog::expired(stored.id, &stored.envelope.sender);
         }
+        let spool = &self.agent.spool;
+        // First what is settled for good: if the bounce cannot be queued, nobody gets the message twice.
+        settlement
+            .events
+            .into_iter()
+            .for_each(|event| spool.record(stored.id, event));
         if let Err(why) = self.bounce(stored, &settlement.failed) {
             maillog::warning(&format!(
                 "{}: the bounce could not be queued: {why}",
@@ -209,11 +215,6 @@ impl Worker {
             ));
             return self.put_off(stored.id, &why);
         }
-        let spool = &self.agent.spool;
-        settlement
-            .events
-            .into_iter()
-            .for_each(|event| spool.record(stored.id, event));
         let failed = settlement.failed.iter().map(|(recipient, _)| *recipient);
         for recipient in failed.chain(settlement.silent) {
             spool.record(
@@ -337,4 +338,61 @@ fn beginning(body: &Body) -> std::io::Result<Vec<u8>> {
         bytes.truncate(end);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, path::Path};
+
+    use shared::{
+        address::{Address, Sender},
+        envelope::Ret,
+        outcome::Delivery,
+        spool::{Options, Spool},
+    };
+
+    use super::*;
+    use crate::config::settings::Settings;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap()
+    }
+
+    #[test]
+    fn when_a_bounce_cannot_be_queued_whoever_got_the_mail_does_not_get_it_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+        let envelope = Envelope {
+            sender: Sender::Address(address("www@example.org")),
+            recipients: vec![
+                address("there@example.net").into(),
+                address("gone@example.net").into(),
+            ],
+            ret: Some(Ret::Full),
+            ..Envelope::default()
+        };
+        let id = spool
+            .accept(spool.draft().unwrap(), &envelope, b"Subject: x\r\n")
+            .unwrap();
+        let mut stored = spool.load(id).unwrap().unwrap();
+        // The message is to be returned whole, and cannot be read: nobody reads bytes from a directory.
+        stored.body = Body::File(File::open(directory.path()).unwrap(), 1);
+
+        let settings = Settings::parse(Some(Path::new("/etc/x.toml")), "relayhost = \"x\"\n");
+        let (agent, _signals) = Agent::new(settings.unwrap(), spool);
+        let worker = Worker::new(Arc::new(agent), None);
+        let delivered = Outcome::Delivered(Delivery {
+            relay: "x".into(),
+            reply: "250 Ok".into(),
+        });
+        let refused = Failure::new(
+            Blame::Peer,
+            Stage::Recipient,
+            EnhancedStatus::new(5, 1, 1),
+            "550 no such user",
+        );
+        let attempt = worker.conclude(&stored, &[0, 1], &[delivered, refused.outcome()]);
+        assert!(matches!(attempt, Attempt::Deferred { .. }), "{attempt:?}");
+        assert_eq!(worker.waiting(id), [1], "the bounce is tried again");
+    }
 }
