@@ -5,7 +5,7 @@
 //! Failures: an `io::Error` whose text names what to do; a line that is too long or no JSON is `InvalidData`.
 
 use std::{
-    io::{self, BufRead, BufReader, Read as _, Write as _},
+    io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -37,15 +37,17 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
 /// Daemon's side: reads one request, has it answered, and closes. `answer` gets who asks and where the answer lines go; it may stop with an error
 /// when the asker has gone.
 pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
-    mut stream: UnixStream,
+    stream: UnixStream,
     answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
 ) -> io::Result<()> {
     set_patience(&stream)?;
     let asker = Asker::of(&stream)?;
     let request = read_line(&mut BufReader::new(&stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut answers = BufWriter::new(&stream);
     answer(decode(&request)?, asker, &mut |line| {
-        write_line(&mut stream, line)
-    })
+        write_line(&mut answers, line)
+    })?;
+    answers.flush()
 }
 
 /// Who asks, as the kernel tells.
@@ -87,10 +89,10 @@ fn set_patience(stream: &UnixStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))
 }
 
-fn write_line<T: Serialize>(stream: &mut UnixStream, value: &T) -> io::Result<()> {
+fn write_line<T: Serialize>(to: &mut impl io::Write, value: &T) -> io::Result<()> {
     let mut line = serde_json::to_vec(value).map_err(io::Error::from)?;
     line.push(b'\n');
-    stream.write_all(&line)
+    to.write_all(&line)
 }
 
 /// One line without its end; `None` at the end of the stream. A line that is cut off by the end is an error: the other side has failed.

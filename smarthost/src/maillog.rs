@@ -197,7 +197,21 @@ pub(crate) fn bounce(id: QueueId, bounce: QueueId) {
     );
 }
 
-pub(crate) fn removed(id: QueueId) {
+pub(crate) fn delay_warning(id: QueueId, warning: QueueId) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender delay notification: {warning}"),
+    );
+}
+
+/// `deleted`: recipients that an administrator's order kept from delivery.
+pub(crate) fn removed(id: QueueId, deleted: usize) {
+    if deleted > 0 {
+        line(
+            Level::Notice,
+            &format_args!("{id}: deleted by the administrator, undelivered recipients: {deleted}"),
+        );
+    }
     line(Level::Info, &format_args!("{id}: removed"));
 }
 

@@ -14,7 +14,7 @@ use shared::{
     envelope::Envelope,
     listing::{RecipientRow, Row},
     outcome::escape,
-    spool::{Entry, Event, QueueId, Stored},
+    spool::{Entry, Event, QueueId},
 };
 
 use super::{Agent, maillog, schedule};
@@ -62,20 +62,16 @@ impl Desk<'_> {
         match request {
             Request::List => {
                 for entry in self.agent.spool.entries() {
-                    if let Some(stored) = self.load(entry.id) {
-                        say(&Answer::Row(self.row(&entry, &stored.envelope)))?;
+                    if let Some(envelope) = self.envelope(entry.id) {
+                        say(&Answer::Row(self.row(&entry, &envelope)))?;
                     }
                 }
                 Ok(())
             }
             Request::Show { id } => match self.find(id) {
-                Ok((entry, stored)) => {
-                    say(&Answer::Row(self.row(&entry, &stored.envelope)))?;
-                    let lines = stored.header.split(|&byte| byte == b'\n');
-                    let lines: Vec<_> = lines
-                        .map(|line| escape(line.trim_ascii_end(), 1000))
-                        .collect();
-                    say(&Answer::Text(lines.join("\n").trim_end().to_owned()))
+                Ok((entry, envelope)) => {
+                    say(&Answer::Row(self.row(&entry, &envelope)))?;
+                    say(&self.header(entry.id))
                 }
                 Err(why) => say(&Answer::Refused(why)),
             },
@@ -141,7 +137,20 @@ impl Desk<'_> {
         }
     }
 
-    fn find(&self, text: &str) -> Result<(Entry, Stored), String> {
+    fn header(&self, id: QueueId) -> Answer {
+        let stored = match self.agent.spool.load(id) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Answer::Refused(format!("{id} has just left the queue")),
+            Err(error) => return Answer::Refused(error.to_string()),
+        };
+        let lines = stored.header.split(|&byte| byte == b'\n');
+        let lines: Vec<_> = lines
+            .map(|line| escape(line.trim_ascii_end(), 1000))
+            .collect();
+        Answer::Text(lines.join("\n").trim_end().to_owned())
+    }
+
+    fn find(&self, text: &str) -> Result<(Entry, Envelope), String> {
         let unknown = || {
             format!(
                 "{}: no such message in the queue",
@@ -150,13 +159,13 @@ impl Desk<'_> {
         };
         let id = QueueId::parse(text).ok_or_else(unknown)?;
         let entry = self.agent.spool.entry(id).ok_or_else(unknown)?;
-        Ok((entry, self.load(id).ok_or_else(unknown)?))
+        Ok((entry, self.envelope(id).ok_or_else(unknown)?))
     }
 
-    /// The message, if the asker may see it.
-    fn load(&self, id: QueueId) -> Option<Stored> {
-        let stored = self.agent.spool.load(id).ok()??;
-        (self.privileged || stored.envelope.uid == Some(self.uid)).then_some(stored)
+    /// Whom it is from and for, if the asker may see it.
+    fn envelope(&self, id: QueueId) -> Option<Envelope> {
+        let envelope = self.agent.spool.envelope(id).ok()??;
+        (self.privileged || envelope.uid == Some(self.uid)).then_some(envelope)
     }
 
     fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {

@@ -65,7 +65,7 @@ pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) 
             }
             Outcome::Deferred(failure) if expired => {
                 settlement.expired = true;
-                settlement.failed.push((recipient, too_old(failure)));
+                settlement.failed.push((recipient, failure.expired()));
             }
             Outcome::Deferred(failure) => waiting
                 .entry(failure.log_text())
@@ -113,14 +113,6 @@ pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) 
         settlement.events.push(Event::Held);
     }
     settlement
-}
-
-/// The last temporary failure, made final by age.
-fn too_old(last: &Failure) -> Failure {
-    let mut failure = last.clone();
-    failure.status = EnhancedStatus::new(5, 4, 7);
-    failure.text = format!("delivery time expired; last: {}", last.text);
-    failure
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(super) struct Message {
     /// Its body is a file of its own.
     pub(super) blob: bool,
     pub(super) held: bool,
+    pub(super) warned: bool,
     /// Settled or removed, but that is not yet durable.
     pub(super) gone: bool,
     /// Sorted by recipient.
@@ -65,6 +66,7 @@ impl Message {
             size,
             blob,
             held: false,
+            warned: false,
             gone: false,
             waiting,
         }
@@ -79,7 +81,7 @@ impl Message {
     }
 
     pub(super) fn state(&self) -> State {
-        State::of(self.held, &self.waiting)
+        State::of(self.held, self.warned, &self.waiting)
     }
 
     fn entry(&self, id: QueueId) -> Entry {
@@ -88,6 +90,7 @@ impl Message {
             arrival: self.arrival,
             size: self.size,
             held: self.held,
+            warned: self.warned,
             waiting: self.waiting.clone(),
         }
     }
@@ -118,9 +121,11 @@ impl Message {
             }
             What::Event(Event::Held) => self.held = true,
             What::Event(Event::Released) => self.held = false,
+            What::Event(Event::Warned) => self.warned = true,
             What::Event(Event::Removed) => self.waiting.clear(),
             What::State(state) => {
                 self.held = state.held;
+                self.warned = state.warned;
                 self.waiting = state.waiting();
                 for waiting in &mut self.waiting {
                     waiting.reason = waiting.reason.as_ref().map(|reason| reasons.intern(reason));

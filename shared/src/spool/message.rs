@@ -39,6 +39,8 @@ pub enum Event {
     Released,
     /// By the administrator.
     Removed,
+    /// The sender was told that it is late.
+    Warned,
 }
 
 /// A message in the queue, without its content.
@@ -49,6 +51,8 @@ pub struct Entry {
     /// Bytes of header, empty line and body.
     pub size: u64,
     pub held: bool,
+    /// The sender was told that it is late.
+    pub warned: bool,
     /// Recipients that are not settled, by index.
     pub waiting: Vec<Waiting>,
 }

@@ -58,6 +58,7 @@ mod layout;
 mod lock;
 mod log;
 mod message;
+mod read;
 mod reclaim;
 mod record;
 mod recovery;

@@ -7,6 +7,8 @@
 //! no body can pretend to be a record when a damaged range is searched for the next one. `commit` is the offset at which
 //! the commit that wrote the record began; it tells a torn commit, never promised, from damage.
 //!
+//! The envelope has a CRC of its own ([`Part`]): listings and the scheduler read it without the rest.
+//!
 //! Contract: decoding is total; what does not check is `None`.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -201,11 +203,28 @@ impl Record {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) recipients: u32,
+    pub(super) envelope: Part,
     /// Bytes of the header section.
     pub(super) header: u32,
     pub(super) body: Place,
     /// What had happened before, in a record that compaction wrote anew.
     pub(super) state: Option<State>,
+}
+
+/// A part of the record with a checksum of its own, so that it can be read alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Part {
+    length: u32,
+    crc: u32,
+}
+
+impl Part {
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            length: u32::try_from(bytes.len()).ok()?,
+            crc: crc32c::crc32c(bytes),
+        })
+    }
 }
 
 /// Where the body is.
@@ -230,6 +249,7 @@ impl Place {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) held: bool,
+    pub(super) warned: bool,
     reasons: Vec<Arc<str>>,
     /// Recipient, until, and which reason.
     waiting: Vec<(u32, Option<Timestamp>, Option<u32>)>,
@@ -237,7 +257,7 @@ pub(super) struct State {
 
 impl State {
     /// The state as a value of its own; equal reasons stand in it once.
-    pub(super) fn of(held: bool, waiting: &[Waiting]) -> Self {
+    pub(super) fn of(held: bool, warned: bool, waiting: &[Waiting]) -> Self {
         let mut reasons: Vec<Arc<str>> = Vec::new();
         let mut number = |reason: &Arc<str>| {
             let place = reasons
@@ -261,6 +281,7 @@ impl State {
             .collect();
         Self {
             held,
+            warned,
             reasons,
             waiting,
         }
@@ -297,6 +318,16 @@ pub(super) enum What {
 /// Takes apart a message's payload: head, and what follows it.
 pub(super) fn read_head(payload: &[u8]) -> Option<(Head, &[u8])> {
     postcard::take_from_bytes(payload).ok()
+}
+
+/// The envelope of a message, from the beginning of its payload; `None` if it is not whole, or damaged.
+pub(super) fn read_envelope(payload: &[u8]) -> Option<Envelope> {
+    let (head, rest) = read_head(payload)?;
+    let bytes = rest.get(..usize::try_from(head.envelope.length).ok()?)?;
+    if crc32c::crc32c(bytes) != head.envelope.crc {
+        return None;
+    }
+    postcard::from_bytes(bytes).ok()
 }
 
 /// Takes apart what follows the head: envelope, header section, inline body.

@@ -202,6 +202,7 @@ fn message(at: Location, header: &Header, head: &Head, bound: usize) -> Option<M
         .map_or_else(everybody, record::State::waiting);
     let mut message = Message::new(at, header.time, size, head.body, waiting);
     message.held = head.state.as_ref().is_some_and(|state| state.held);
+    message.warned = head.state.as_ref().is_some_and(|state| state.warned);
     Some(message)
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{File, TryLockError},
-    os::unix::fs::FileExt as _,
     path::Path,
     sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
@@ -10,18 +9,17 @@ use std::{
 };
 
 use super::{
-    Body, Draft, Entry, Event, QueueId, Recovery, SpoolError, Stored,
+    Draft, Entry, Event, QueueId, Recovery, SpoolError,
     committer::{Accept, Committer, Done},
     disk::{Disk, Native},
     draft::Content,
     id::Ids,
-    index::{Location, Message},
     journal::{self, Level},
     layout::Layout,
     lock,
     log::Log,
     message::message_size,
-    record::{self, HEADER, Head, Header, Kind, Place, Record, What},
+    record::{Head, Part, Place, Record, What},
     recovery,
 };
 use crate::{address::Sender, clock, envelope::Envelope};
@@ -53,11 +51,11 @@ impl Default for Options {
 /// The store. Cheap to clone; shared by threads. The last clone closes it when dropped.
 #[derive(Clone)]
 pub struct Spool {
-    open: Arc<Open>,
+    pub(super) open: Arc<Open>,
 }
 
-struct Open {
-    committer: Arc<Committer>,
+pub(super) struct Open {
+    pub(super) committer: Arc<Committer>,
     ids: Ids,
     minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -269,13 +267,14 @@ impl Spool {
                 (Place::File(length), Vec::new())
             }
         };
+        let envelope = postcard::to_stdvec(envelope).map_err(|_| invalid())?;
         let head = Head {
             recipients,
+            envelope: Part::of(&envelope).ok_or_else(invalid)?,
             header: u32::try_from(header.len()).map_err(|_| invalid())?,
             body: place,
             state: None,
         };
-        let envelope = postcard::to_stdvec(envelope).map_err(|_| invalid())?;
         let record = Record::message(id, arrival, &head, &[&envelope, header], inline)
             .ok_or_else(invalid)?;
         Ok(Formed {
@@ -295,64 +294,6 @@ impl Spool {
         self.open.committer.flush()?;
         self.open.committer.reclaim();
         Ok(())
-    }
-
-    /// A message with its content; `None` if it is no longer queued.
-    pub fn load(&self, id: QueueId) -> Result<Option<Stored>, SpoolError> {
-        let (at, file, mark, path) = {
-            let index = lock(&self.open.committer.index);
-            let Some(at) = index.message(id).map(Message::location) else {
-                return Ok(None);
-            };
-            let Some(segment) = index.segments.get(&at.segment) else {
-                return Ok(None);
-            };
-            (
-                at,
-                Arc::clone(&segment.file),
-                segment.mark,
-                segment.path.clone(),
-            )
-        };
-        match self.read(id, at, &file, mark) {
-            // Settled while we read: then its body may be gone, and that is no error.
-            Err(_) if self.entry(id).is_none() => Ok(None),
-            stored => stored
-                .map(Some)
-                .map_err(SpoolError::io("cannot read a message of", &path)),
-        }
-    }
-
-    fn read(&self, id: QueueId, at: Location, file: &File, mark: u64) -> std::io::Result<Stored> {
-        let damaged = || {
-            std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                format!("record of {id} is damaged"),
-            )
-        };
-        let mut bytes = vec![0; usize::try_from(at.length).map_err(|_| damaged())?];
-        file.read_exact_at(&mut bytes, at.offset.into())?;
-        let header = Header::decode(&bytes, mark)
-            .filter(|header| header.kind == Some(Kind::Message) && header.id == id);
-        let (header, payload) = header.zip(bytes.get(HEADER..)).ok_or_else(damaged)?;
-        if crc32c::crc32c(payload) != header.crc {
-            return Err(damaged());
-        }
-        let (head, rest) = record::read_head(payload).ok_or_else(damaged)?;
-        let (envelope, section, inline) = record::read_content(&head, rest).ok_or_else(damaged)?;
-        let body = match head.body {
-            Place::Inline(_) => Body::Inline(inline.to_vec()),
-            Place::File(length) => {
-                Body::File(File::open(self.open.committer.layout.body(id))?, length)
-            }
-        };
-        Ok(Stored {
-            id,
-            arrival: header.time,
-            envelope,
-            header: section.to_vec(),
-            body,
-        })
     }
 
     /// A message without its content.

@@ -127,7 +127,7 @@ impl Office<'_> {
 
     /// A message in the queue by its id as typed.
     fn find(&self, id: &str, each: &mut dyn FnMut(Answer)) -> Option<QueueId> {
-        let found = QueueId::parse(id).filter(|id| self.queue().contains(*id));
+        let found = QueueId::parse(id).filter(|id| self.spool.entry(*id).is_some());
         if found.is_none() {
             each(Answer::Error(format!(
                 "no message {} is in the queue",
@@ -157,8 +157,7 @@ impl Office<'_> {
 
     /// A line of the listing; `None` if the message has just left the queue or cannot be read.
     fn row(&self, entry: &Entry) -> Option<Row> {
-        let stored = self.spool.load(entry.id).ok()??;
-        let envelope = stored.envelope;
+        let envelope = self.spool.envelope(entry.id).ok()??;
         let recipients = entry.waiting.iter().filter_map(|waiting| {
             let recipient = envelope
                 .recipients

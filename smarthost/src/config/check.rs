@@ -17,11 +17,15 @@ use shared::{
 use crate::{
     config::{
         Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LocalTransport, RelayTls,
+        Retry,
         file::{self, File, Level},
     },
     limits::Rules,
     network::{Network, Networks},
 };
+
+/// A sender is warned of a delay after this.
+const WARNING: Duration = Duration::from_hours(4);
 
 impl Config {
     /// Where the configuration is without `--config`.
@@ -118,7 +122,7 @@ impl Config {
                 .collect(),
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
-            retry: schedule(file.retry, at)?,
+            retry: check_retry(file.retry, at)?,
             concurrency: concurrency(&file.concurrency),
             hostname,
             state,
@@ -235,10 +239,10 @@ fn relay_tls(
     Ok(RelayTls { security, pins })
 }
 
-fn schedule(
+fn check_retry(
     retry: file::Retry,
     at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Schedule, ConfigError> {
+) -> Result<Retry, ConfigError> {
     let default = Schedule::default();
     let spans = [&retry.minimal, &retry.maximal, &retry.lifetime];
     let [minimal_at, maximal_at, lifetime_at] =
@@ -261,10 +265,14 @@ fn schedule(
         let what = "mail would be given up before it is tried a second time; `lifetime` must be at least as long as `minimal`";
         return complain(lifetime_at.or(minimal_at), what);
     }
-    Ok(Schedule {
-        minimal,
-        maximal,
-        lifetime,
+    let warning = retry.warning.map_or(WARNING, |span| span.0);
+    Ok(Retry {
+        schedule: Schedule {
+            minimal,
+            maximal,
+            lifetime,
+        },
+        warning: (!warning.is_zero()).then_some(warning),
     })
 }
 

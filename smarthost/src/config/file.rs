@@ -92,6 +92,7 @@ pub(super) struct Retry {
     pub minimal: Option<Spanned<Span>>,
     pub maximal: Option<Spanned<Span>>,
     pub lifetime: Option<Spanned<Span>>,
+    pub warning: Option<Span>,
 }
 
 #[derive(Deserialize, Default)]

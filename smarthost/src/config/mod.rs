@@ -21,6 +21,6 @@ mod tests;
 pub use load::Aliases;
 pub use settings::{
     Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LmtpTarget, LocalTransport,
-    RelayTls, Transport,
+    RelayTls, Retry, Transport,
 };
 pub use show::Setting;

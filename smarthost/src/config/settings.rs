@@ -1,6 +1,6 @@
 //! The configuration as the program uses it: valid by construction, with all defaults filled in.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use shared::{
     address::Address, nexthop::Nexthop, retry::Schedule, smtp::client::Security, trust::Pin,
@@ -54,7 +54,7 @@ pub struct Config {
     /// Largest message, bytes.
     pub message_size: u64,
     /// When to retry and give up.
-    pub retry: Schedule,
+    pub retry: Retry,
     /// How much at once.
     pub concurrency: Concurrency,
 }
@@ -129,6 +129,14 @@ pub struct RelayTls {
     pub security: Security,
     /// Current and next key; empty: nothing is verified.
     pub pins: Vec<Pin>,
+}
+
+/// When to retry, when to warn, when to give up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    pub schedule: Schedule,
+    /// Age at which the sender is warned that a message still waits; `None`: never.
+    pub warning: Option<Duration>,
 }
 
 /// How much at once.

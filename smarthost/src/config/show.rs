@@ -81,15 +81,19 @@ impl Config {
         row("message_size", self.message_size.to_string());
         row(
             "retry.minimal",
-            quote(&Span(self.retry.minimal).to_string()),
+            quote(&Span(self.retry.schedule.minimal).to_string()),
         );
         row(
             "retry.maximal",
-            quote(&Span(self.retry.maximal).to_string()),
+            quote(&Span(self.retry.schedule.maximal).to_string()),
         );
         row(
             "retry.lifetime",
-            quote(&Span(self.retry.lifetime).to_string()),
+            quote(&Span(self.retry.schedule.lifetime).to_string()),
+        );
+        row(
+            "retry.warning",
+            quote(&Span(self.retry.warning.unwrap_or_default()).to_string()),
         );
         row(
             "concurrency.destination",

@@ -144,7 +144,7 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
         Transport::Lmtp(LmtpTarget::Unix("/x".into()))
     );
     assert_eq!(config.routes["a.example"].to_string(), "[10.0.0.5]:25");
-    assert_eq!(config.retry.lifetime, Duration::from_hours(720));
+    assert_eq!(config.retry.schedule.lifetime, Duration::from_hours(720));
     assert_eq!(
         (
             config.concurrency.destination,

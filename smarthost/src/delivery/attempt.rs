@@ -20,6 +20,7 @@ impl Carrier {
         let count = delivery.recipients.len();
         let stored = match self.dispatch.spool().load(delivery.id) {
             Ok(Some(stored)) => stored,
+            // Removed a moment ago: there is nothing to tell of, neither in the log.
             Ok(None) => return all(count, local("the message is no longer queued")),
             Err(error) => return all(count, local(&error.to_string())),
         };

@@ -7,8 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{
     clock,
+    log::{Level, line},
     outcome::{Blame, Failure, Stage},
-    spool::QueueId,
+    spool::{QueueId, SpoolError},
     status::EnhancedStatus,
 };
 use tokio::{sync::watch, task::JoinSet, time};
@@ -96,11 +97,21 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
                 let event = match nondelivery::bounce(&carrier, id, &failed, expired).await {
                     Ok(()) => Event::Bounced { id },
                     Err(error) => {
-                        shared::log::line(
-                            shared::log::Level::Error,
-                            &format_args!("{id}: cannot queue the bounce: {error}"),
-                        );
+                        unqueued(id, "bounce", &error);
                         Event::BounceFailed { id }
+                    }
+                };
+                carrier.dispatch.tell(event);
+            });
+        }
+        Action::Warn { id, late } => {
+            let carrier = Arc::clone(carrier);
+            tasks.spawn(async move {
+                let event = match nondelivery::warn(&carrier, id, &late).await {
+                    Ok(()) => Event::Warned { id },
+                    Err(error) => {
+                        unqueued(id, "warning", &error);
+                        Event::WarnFailed { id }
                     }
                 };
                 carrier.dispatch.tell(event);
@@ -113,20 +124,24 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
         } => maillog::suspended(&destination, until, &reason),
         // Idle connections end soon by themselves, and more mail may come any moment.
         Action::Drained(_) => {}
-        Action::Ended { id } => maillog::removed(id),
+        Action::Ended { id, deleted } => maillog::removed(id, deleted),
     }
+}
+
+fn unqueued(id: QueueId, what: &str, error: &SpoolError) {
+    line(
+        Level::Error,
+        &format_args!("{id}: cannot queue the {what}: {error}"),
+    );
 }
 
 /// Reads an envelope back and routes the recipients that are due.
 fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
     let router = &carrier.current.get().router;
-    let event = match carrier.dispatch.spool().load(id) {
-        Ok(Some(stored)) => {
+    let event = match carrier.dispatch.spool().envelope(id) {
+        Ok(Some(envelope)) => {
             let due = recipients.iter().filter_map(|&index| {
-                let recipient = stored
-                    .envelope
-                    .recipients
-                    .get(usize::try_from(index).ok()?)?;
+                let recipient = envelope.recipients.get(usize::try_from(index).ok()?)?;
                 Some(dispatch::routed(index, recipient, router))
             });
             Event::Loaded {

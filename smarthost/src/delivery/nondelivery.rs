@@ -1,4 +1,4 @@
-//! Bounces: composed, and queued as messages of our own with the null sender.
+//! Bounces and warnings of a delay: composed, and queued as messages of our own with the null sender.
 //!
 //! Contract: the bounce is on disk before the recipients it tells of are settled.
 //! RFC 3464; RFC 5321 §6.1.
@@ -15,12 +15,15 @@ use shared::{
 };
 
 use super::Carrier;
-use crate::{bounce, maillog};
+use crate::{
+    bounce::{self, Occasion, Plan},
+    maillog,
+};
 
 /// Most of a returned message's body, bytes (Postfix `bounce_size_limit`).
 const RETURNED: u64 = 50_000;
 
-/// Tells the sender, if anybody is to be told.
+/// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
     carrier: &Carrier,
     id: QueueId,
@@ -33,38 +36,73 @@ pub(super) async fn bounce(
     if expired {
         maillog::expired(id, &stored.envelope.sender);
     }
-    let Some(plan) = bounce::plan(&stored.envelope, failed) else {
+    let Some(plan) = bounce::plan(&stored.envelope, Occasion::Failed, failed) else {
         return Ok(());
     };
-    let setup = carrier.current.get();
     let body = if plan.whole {
         Some(returned_body(&stored)?)
     } else {
         None
     };
-    let message = notice::bounce(&notice::Bounce {
-        hostname: &setup.config.hostname,
-        queue_id: &id.to_string(),
-        arrival: stored.arrival,
-        now: clock::now(),
-        to: &plan.to,
-        envid: stored.envelope.envid.as_deref(),
-        failed: &plan.failed,
-        header: &stored.header,
-        body: body.as_deref(),
-    });
-    let envelope = Envelope {
-        sender: Sender::Null,
-        recipients: vec![Recipient::from(plan.to)],
-        origin: "bounce".to_owned(),
-        ..Envelope::default()
-    };
     let bounce = carrier
-        .dispatch
-        .inject(&message, envelope, &setup.router)
+        .report(&stored, plan, body.as_deref(), notice::bounce)
         .await?;
     maillog::bounce(id, bounce);
     Ok(())
+}
+
+/// Warns the sender of recipients that still wait, if anybody is to be warned.
+pub(super) async fn warn(
+    carrier: &Carrier,
+    id: QueueId,
+    late: &[(u32, Failure)],
+) -> Result<(), SpoolError> {
+    let Some(stored) = carrier.dispatch.spool().load(id)? else {
+        return Ok(());
+    };
+    let Some(plan) = bounce::plan(&stored.envelope, Occasion::Late, late) else {
+        return Ok(());
+    };
+    let lifetime = carrier.current.get().config.retry.schedule.lifetime;
+    let give_up = stored.arrival.after(lifetime);
+    let warning = carrier
+        .report(&stored, plan, None, |facts| notice::delay(facts, give_up))
+        .await?;
+    maillog::delay_warning(id, warning);
+    Ok(())
+}
+
+impl Carrier {
+    /// Queues a report to the sender.
+    async fn report(
+        &self,
+        stored: &Stored,
+        plan: Plan,
+        body: Option<&[u8]>,
+        compose: impl FnOnce(&notice::Bounce<'_>) -> Vec<u8>,
+    ) -> Result<QueueId, SpoolError> {
+        let setup = self.current.get();
+        let message = compose(&notice::Bounce {
+            hostname: &setup.config.hostname,
+            queue_id: &stored.id.to_string(),
+            arrival: stored.arrival,
+            now: clock::now(),
+            to: &plan.to,
+            envid: stored.envelope.envid.as_deref(),
+            failed: &plan.told,
+            header: &stored.header,
+            body,
+        });
+        let envelope = Envelope {
+            sender: Sender::Null,
+            recipients: vec![Recipient::from(plan.to)],
+            origin: "bounce".to_owned(),
+            ..Envelope::default()
+        };
+        self.dispatch
+            .inject(&message, envelope, &setup.router)
+            .await
+    }
 }
 
 fn returned_body(stored: &Stored) -> Result<Vec<u8>, SpoolError> {

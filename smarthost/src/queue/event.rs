@@ -1,6 +1,6 @@
 //! What the driver tells the scheduler, and what it has to do.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     clock::Timestamp,
@@ -15,6 +15,8 @@ use crate::route::Destination;
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub schedule: Schedule,
+    /// Age at which the sender is warned that a message still waits; `None`: never.
+    pub warning: Option<Duration>,
     /// Deliveries to one destination at most.
     pub destination_concurrency: usize,
     /// Deliveries altogether at most.
@@ -45,6 +47,8 @@ pub enum Event {
         id: QueueId,
         arrival: Timestamp,
         held: bool,
+        /// The sender was warned of the delay.
+        warned: bool,
         waiting: Vec<Waiting>,
     },
     /// A message was just accepted (all its recipients, routed: no load is needed).
@@ -80,9 +84,17 @@ pub enum Event {
     BounceFailed {
         id: QueueId,
     },
-    /// Administrator: try everything now.
+    /// The warning that [`Action::Warn`] asked for is in the spool (or none is due: null sender, NOTIFY without DELAY).
+    Warned {
+        id: QueueId,
+    },
+    /// The warning could not be kept: it is asked for again with the next deferral.
+    WarnFailed {
+        id: QueueId,
+    },
+    /// Administrator: try everything now, and all destinations again.
     FlushAll,
-    /// Administrator: try this one now.
+    /// Administrator: try this one now, once also where its destination is suspended.
     Flush {
         id: QueueId,
     },
@@ -127,6 +139,11 @@ pub enum Action {
         failed: Vec<(u32, Failure)>,
         expired: bool,
     },
+    /// Tell the sender that these recipients still wait ([`crate::bounce`]), then say `Warned` or `WarnFailed`.
+    Warn {
+        id: QueueId,
+        late: Vec<(u32, Failure)>,
+    },
     /// A destination does not answer: nothing is tried there until then (log).
     Suspended {
         destination: Arc<Destination>,
@@ -135,6 +152,6 @@ pub enum Action {
     },
     /// No mail waits for this destination now: idle connections may be closed.
     Drained(Arc<Destination>),
-    /// All recipients are settled: `ID: removed` (log).
-    Ended { id: QueueId },
+    /// Nothing of it is left: `ID: removed` (log). `deleted`: recipients that the administrator's order kept from delivery.
+    Ended { id: QueueId, deleted: usize },
 }

@@ -5,10 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use shared::{
-    clock::Timestamp,
-    spool::{self, QueueId},
-};
+use shared::{clock::Timestamp, spool::QueueId};
 
 use crate::{
     queue::{
@@ -74,8 +71,12 @@ impl Queue {
                 id,
                 arrival,
                 held,
+                warned,
                 waiting,
-            } => self.recovered(id, arrival, held, &waiting),
+            } => {
+                self.recovered(id, arrival, held, &waiting);
+                self.set_warned(id, warned);
+            }
             Event::Accepted {
                 id,
                 arrival,
@@ -87,6 +88,8 @@ impl Queue {
             Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),
             Event::Bounced { id } => self.bounced(id),
             Event::BounceFailed { id } => self.bounce_failed(id, now),
+            Event::Warned { id } => self.warned(id),
+            Event::WarnFailed { id } => self.set_warned(id, false),
             Event::FlushAll => self.flush_all(now),
             Event::Flush { id } => self.flush(id, now),
             Event::Hold { id } => self.hold(id, now),
@@ -217,19 +220,16 @@ impl Queue {
         }
         let on_its_way =
             message.any(|state| matches!(state, State::Loading | State::Queued | State::Flying));
-        if message.removing && !on_its_way && message.bouncing.is_empty() {
-            if !message.recipients.is_empty() {
-                self.actions.push_back(Action::Record {
-                    id,
-                    event: spool::Event::Removed,
-                });
-            }
-            message.recipients.clear();
-        }
         if message.recipients.is_empty() {
+            let deleted = message.deleted.unwrap_or_default();
             self.messages.remove(&id);
-            self.actions.push_back(Action::Ended { id });
+            self.actions.push_back(Action::Ended { id, deleted });
             return;
+        }
+        if !message.late.is_empty() && !on_its_way {
+            let late = std::mem::take(&mut message.late);
+            message.warned = true;
+            self.actions.push_back(Action::Warn { id, late });
         }
         if !message.failed.is_empty() && !on_its_way && message.bouncing.is_empty() {
             let failed = std::mem::take(&mut message.failed);
@@ -241,7 +241,7 @@ impl Queue {
                 expired,
             });
         }
-        if !message.held && !message.removing && !self.loading.contains(&id) {
+        if !message.held && !self.loading.contains(&id) {
             message.due = message.first_due();
             self.due.extend(message.due.map(|due| (due, id)));
         }

@@ -26,13 +26,19 @@ pub(super) struct Pending {
 pub(super) struct Message {
     pub(super) arrival: Timestamp,
     pub(super) held: bool,
-    /// By the administrator, while recipients are on their way.
-    pub(super) removing: bool,
+    /// Removed by the administrator while recipients were on their way: so many others were not delivered to.
+    pub(super) deleted: Option<usize>,
+    /// By the administrator: the next attempt is made also where the destination is suspended.
+    pub(super) flushed: bool,
+    /// The sender was warned of the delay, or is just being.
+    pub(super) warned: bool,
     /// Jobs in lanes that carry another number are void.
     pub(super) epoch: u32,
     /// Its place in the order of what is due.
     pub(super) due: Option<Timestamp>,
     pub(super) recipients: Vec<Pending>,
+    /// What the warning of the delay will tell.
+    pub(super) late: Vec<(u32, Failure)>,
     /// What the next bounce will tell.
     pub(super) failed: Vec<(u32, Failure)>,
     /// One of `failed` was given up after the queue lifetime.
@@ -46,10 +52,13 @@ impl Message {
         Self {
             arrival,
             held,
-            removing: false,
+            deleted: None,
+            flushed: false,
+            warned: false,
             epoch: 0,
             due: None,
             recipients,
+            late: Vec::new(),
             failed: Vec::new(),
             expired: false,
             bouncing: Vec::new(),

@@ -2,6 +2,7 @@
 
 use shared::{
     clock::Timestamp,
+    outcome::Outcome,
     spool::{self, QueueId},
 };
 
@@ -15,9 +16,12 @@ impl Queue {
         }
     }
 
-    /// Also ends all suspensions: the one message could not be tried otherwise.
+    /// This message alone: where its destination is suspended, one attempt is made all the same.
     pub(super) fn flush(&mut self, id: QueueId, now: Timestamp) {
-        self.lanes.resume();
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.flushed =
+                message.any(|state| matches!(state, State::Waiting(_) | State::Loading));
+        }
         self.make_due(id, now);
     }
 
@@ -57,19 +61,50 @@ impl Queue {
         self.settle(id);
     }
 
-    /// What is in flight may still be delivered; then the rest goes.
+    /// What is in flight may still be delivered, and what is being bounced bounced; all else goes at once.
     pub(super) fn remove(&mut self, id: QueueId) {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
-        message.removing = true;
+        if message.deleted.is_none() {
+            self.actions.push_back(Action::Record {
+                id,
+                event: spool::Event::Removed,
+            });
+        }
         message.epoch = message.epoch.wrapping_add(1);
-        let never = State::Waiting(Timestamp::from_millis(u64::MAX));
-        message.shift(
-            |state| matches!(state, State::Queued | State::Loading),
-            never,
-        );
+        message.failed.clear();
+        message.late.clear();
+        let before = message.recipients.len();
+        let bouncing = std::mem::take(&mut message.bouncing);
+        message.recipients.retain(|pending| {
+            pending.state == State::Flying || bouncing.contains(&pending.recipient)
+        });
+        message.bouncing = bouncing;
+        *message.deleted.get_or_insert_default() += before - message.recipients.len();
         self.loading.remove(&id);
         self.settle(id);
+    }
+
+    /// Whether the message was removed while this delivery was on its way; then nothing more is recorded of it.
+    pub(super) fn removed_in_flight(
+        &mut self,
+        id: QueueId,
+        recipients: &[u32],
+        outcomes: &[Outcome],
+    ) -> bool {
+        let Some(message) = self.messages.get_mut(&id) else {
+            return false;
+        };
+        let Some(deleted) = &mut message.deleted else {
+            return false;
+        };
+        let delivered = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Delivered(_)));
+        *deleted += recipients.len().saturating_sub(delivered.count());
+        message.settle(recipients);
+        self.settle(id);
+        true
     }
 }

@@ -100,11 +100,12 @@ impl Queue {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
-        if message.held || message.removing {
+        if message.held {
             message.set(&asked, State::Waiting(now));
             self.settle(id);
             return;
         }
+        let flushed = std::mem::take(&mut message.flushed);
         let mut jobs: Vec<(Arc<Destination>, Vec<u32>)> = Vec::new();
         for Routed {
             recipient,
@@ -134,7 +135,11 @@ impl Queue {
         );
         self.defer(id, asked, missing, None, now);
         for (destination, recipients) in jobs {
-            self.enqueue(id, &destination, recipients, loaded, now);
+            let suspension = self.lanes.suspension(&destination, now).cloned();
+            match suspension.filter(|_| !flushed) {
+                Some(suspension) => self.defer_suspended(id, recipients, &suspension, now),
+                None => self.enqueue(id, &destination, recipients, loaded, now),
+            }
         }
         self.settle(id);
     }
@@ -147,10 +152,6 @@ impl Queue {
         loaded: bool,
         now: Timestamp,
     ) {
-        if let Some(suspension) = self.lanes.suspension(to, now).cloned() {
-            self.defer_suspended(id, recipients, &suspension, now);
-            return;
-        }
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
@@ -174,6 +175,9 @@ impl Queue {
         };
         self.judge(&flight.destination, &outcomes, now);
         let Flight { id, recipients, .. } = flight;
+        if self.removed_in_flight(id, &recipients, &outcomes) {
+            return;
+        }
         let mut deferred: Vec<(Failure, Vec<u32>)> = Vec::new();
         let mut outcomes = outcomes.into_iter();
         for recipient in recipients {
@@ -274,10 +278,17 @@ impl Queue {
         else {
             return;
         };
-        if self.settings.schedule.expired(message.arrival, now) && !message.removing {
+        if self.settings.schedule.expired(message.arrival, now) {
             message.expired = true;
             self.fail(id, &recipients, &failure.expired());
             return;
+        }
+        let late = |warning| now.since(message.arrival) >= warning;
+        if !message.warned && self.settings.warning.is_some_and(late) {
+            let told = recipients
+                .iter()
+                .map(|&recipient| (recipient, failure.clone()));
+            message.late.extend(told);
         }
         let (until, reason) = wait.unwrap_or_else(|| {
             let until = self
@@ -326,7 +337,11 @@ impl Queue {
             return;
         };
         let recipients = std::mem::take(&mut message.bouncing);
-        self.settled(id, &recipients, Settlement::Bounced);
+        if message.deleted.is_some() {
+            message.settle(&recipients);
+        } else {
+            self.settled(id, &recipients, Settlement::Bounced);
+        }
         self.settle(id);
     }
 
@@ -336,6 +351,12 @@ impl Queue {
             return;
         };
         let recipients = std::mem::take(&mut message.bouncing);
+        if let Some(deleted) = &mut message.deleted {
+            *deleted += recipients.len();
+            message.settle(&recipients);
+            self.settle(id);
+            return;
+        }
         let until = now.after(self.settings.schedule.minimal);
         let reason = "undeliverable, but the bounce could not be queued".into();
         message.set(&recipients, State::Waiting(until));
@@ -350,6 +371,22 @@ impl Queue {
             });
         }
         self.settle(id);
+    }
+
+    /// The sender was warned: once for each message, restarts included.
+    pub(super) fn warned(&mut self, id: QueueId) {
+        if self.messages.contains_key(&id) {
+            self.actions.push_back(Action::Record {
+                id,
+                event: spool::Event::Warned,
+            });
+        }
+    }
+
+    pub(super) fn set_warned(&mut self, id: QueueId, warned: bool) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.warned = warned;
+        }
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn replied(stage: Stage, code: u16) -> Outcome {
 
 const START: Timestamp = Timestamp::from_secs(1_000_000);
 const LIFETIME: Duration = Duration::from_hours(24);
+const WARNING: Duration = Duration::from_hours(4);
 
 fn settings() -> Settings {
     let schedule = Schedule {
@@ -70,6 +71,7 @@ fn settings() -> Settings {
     };
     Settings {
         schedule,
+        warning: Some(WARNING),
         destination_concurrency: 4,
         deliveries: 10,
     }
@@ -92,6 +94,7 @@ struct Message {
     /// What the last delivery said of it.
     last: HashMap<u32, Outcome>,
     bounced: BTreeSet<u32>,
+    warned: bool,
     ended: bool,
 }
 
@@ -223,7 +226,19 @@ impl World {
             }
             Action::Suspended { until, .. } => assert!(until > self.now),
             Action::Drained(_) => {}
-            Action::Ended { id } => {
+            Action::Warn { id, late } => {
+                let key = self.index(id);
+                let message = &self.messages[&key];
+                assert!(!late.is_empty() && !message.warned, "warned twice");
+                assert!(self.now.since(message.arrival) >= WARNING);
+                let event = if self.chance(20) {
+                    Event::WarnFailed { id }
+                } else {
+                    Event::Warned { id }
+                };
+                self.later(50, event);
+            }
+            Action::Ended { id, .. } => {
                 let key = self.index(id);
                 let message = self.messages.get_mut(&key).unwrap();
                 assert!(!message.ended && message.flying.is_empty());
@@ -318,6 +333,10 @@ impl World {
                     message.ends.entry(recipient).or_insert(End::Removed);
                 }
             }
+            Recorded::Warned => {
+                assert!(!message.warned, "warned twice");
+                message.warned = true;
+            }
             Recorded::Held | Recorded::Released => {}
         }
     }
@@ -367,6 +386,7 @@ impl World {
                 id: id(key),
                 arrival,
                 held: false,
+                warned: false,
                 waiting,
             }
         };

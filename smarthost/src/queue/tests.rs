@@ -1,5 +1,7 @@
 //! Single behaviours, step by step; what must hold in all circumstances is in [`super::simulation`].
 
+mod orders;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use shared::{
@@ -20,6 +22,7 @@ fn queue() -> Queue {
     Queue::new(
         Settings {
             schedule: Schedule::default(),
+            warning: Some(Duration::from_hours(4)),
             destination_concurrency: 10,
             deliveries: 20,
         },
@@ -241,6 +244,7 @@ fn destinations_take_turns_when_all_places_are_taken() {
     let mut queue = Queue::new(
         Settings {
             schedule: Schedule::default(),
+            warning: Some(Duration::from_hours(4)),
             destination_concurrency: 10,
             deliveries: 4,
         },
@@ -285,6 +289,7 @@ fn a_restart_with_50_000_messages_loads_only_a_window_of_them_at_a_time() {
             id: id(number),
             arrival: START,
             held: false,
+            warned: false,
             waiting,
         };
         loads.extend(tell(&mut queue, event, START));
@@ -317,67 +322,6 @@ fn a_restart_with_50_000_messages_loads_only_a_window_of_them_at_a_time() {
 }
 
 #[test]
-fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
-    let mut queue = queue();
-    let far = START.after(Duration::from_hours(720));
-    let waiting = vec![Waiting {
-        recipient: 0,
-        until: Some(START.after(Duration::from_mins(1))),
-    }];
-    tell(
-        &mut queue,
-        Event::Recovered {
-            id: id(1),
-            arrival: START,
-            held: true,
-            waiting,
-        },
-        START,
-    );
-    assert!(tell(&mut queue, Event::TimedOut, far).is_empty());
-    assert!(
-        tell(&mut queue, Event::FlushAll, far).is_empty(),
-        "not even a flush delivers it"
-    );
-    let actions = tell(&mut queue, Event::Release { id: id(1) }, far);
-    assert_eq!(
-        actions[0],
-        Action::Record {
-            id: id(1),
-            event: Recorded::Released
-        }
-    );
-    assert!(matches!(actions[1], Action::Load { .. }));
-    let actions = tell(&mut queue, Event::Remove { id: id(1) }, far);
-    assert_eq!(
-        actions,
-        [
-            Action::Record {
-                id: id(1),
-                event: Recorded::Removed
-            },
-            Action::Ended { id: id(1) }
-        ]
-    );
-    let late = Routed {
-        recipient: 0,
-        destination: Ok(destination("a")),
-    };
-    assert!(
-        tell(
-            &mut queue,
-            Event::Loaded {
-                id: id(1),
-                recipients: vec![late]
-            },
-            far
-        )
-        .is_empty()
-    );
-    assert!(queue.is_empty());
-}
-
-#[test]
 fn mail_that_is_too_old_is_bounced_once_with_the_last_reason_after_the_bounce_is_kept() {
     let mut queue = queue();
     let flight = deliveries(&tell(&mut queue, accepted(1, &["dead"]), START)).remove(0);
@@ -399,8 +343,12 @@ fn mail_that_is_too_old_is_bounced_once_with_the_last_reason_after_the_bounce_is
         panic!("{actions:?}")
     };
     assert_eq!(
-        failed[0].1.log_text(),
-        "connect to mx[192.0.2.1]:25: Connection refused"
+        (failed[0].1.status.to_string(), failed[0].1.log_text()),
+        (
+            "5.4.7".to_owned(),
+            "delivery time expired; last: connect to mx[192.0.2.1]:25: Connection refused"
+                .to_owned()
+        )
     );
     assert!(
         !actions.iter().any(|a| matches!(a, Action::Record { .. })),
@@ -418,7 +366,71 @@ fn mail_that_is_too_old_is_bounced_once_with_the_last_reason_after_the_bounce_is
                 id: id(1),
                 event: settled
             },
-            Action::Ended { id: id(1) }
+            Action::Ended {
+                id: id(1),
+                deleted: 0
+            }
         ]
     );
+}
+
+#[test]
+fn the_sender_is_warned_once_of_mail_that_is_late_and_not_again_after_a_restart() {
+    let mut queue = queue();
+    let late = START.after(Duration::from_hours(4));
+    let attempt = |queue: &mut Queue, number: u64, now| {
+        let flight = deliveries(&tell(queue, accepted(number, &["dead"]), START)).remove(0);
+        let outcomes = vec![replied(Stage::Recipient, 450)];
+        let ticket = flight.ticket;
+        tell(queue, Event::Finished { ticket, outcomes }, now)
+    };
+    let warns = |actions: &[Action]| {
+        let warns = actions.iter().filter(|a| matches!(a, Action::Warn { .. }));
+        warns.count()
+    };
+    let early = attempt(&mut queue, 1, START.after(Duration::from_hours(3)));
+    assert_eq!(warns(&early), 0);
+    let actions = attempt(&mut queue, 2, late);
+    let told: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Warn { id, late } => Some((*id, late.len(), late[0].0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(id(2), 1, 0)]);
+    let recorded = tell(&mut queue, Event::Warned { id: id(2) }, late);
+    let warned = Action::Record {
+        id: id(2),
+        event: Recorded::Warned,
+    };
+    assert!(recorded.contains(&warned));
+    for (warned, expected) in [(true, 0), (false, 1)] {
+        let mut queue = self::queue();
+        let waiting = vec![Waiting {
+            recipient: 0,
+            until: None,
+        }];
+        let recovered = Event::Recovered {
+            id: id(2),
+            arrival: START,
+            held: false,
+            warned,
+            waiting,
+        };
+        tell(&mut queue, recovered, late);
+        let loaded = Event::Loaded {
+            id: id(2),
+            recipients: vec![Routed {
+                recipient: 0,
+                destination: Ok(destination("dead")),
+            }],
+        };
+        let flight = deliveries(&tell(&mut queue, loaded, late)).remove(0);
+        let finished = Event::Finished {
+            ticket: flight.ticket,
+            outcomes: vec![unreachable()],
+        };
+        assert_eq!(warns(&tell(&mut queue, finished, late)), expected);
+    }
 }

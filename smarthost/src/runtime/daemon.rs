@@ -159,6 +159,7 @@ fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, 
             id: entry.id,
             arrival: entry.arrival,
             held: entry.held,
+            warned: entry.warned,
             waiting: waiting.collect(),
         };
         queue.handle(found, now);
@@ -176,7 +177,8 @@ fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, 
 fn queue_settings(setup: &Setup) -> queue::Settings {
     let config = &setup.config;
     queue::Settings {
-        schedule: config.retry,
+        schedule: config.retry.schedule,
+        warning: config.retry.warning,
         destination_concurrency: config.concurrency.destination,
         deliveries: config.concurrency.deliveries,
     }

@@ -29,6 +29,7 @@ fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
         },
     );
     spool.record(id, Event::Held);
+    spool.record(id, Event::Warned);
     let entry = spool.entry(id).unwrap();
     assert_eq!(
         entry
@@ -39,7 +40,7 @@ fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
         [(0, Some(until)), (2, Some(until))]
     );
     assert_eq!(entry.waiting[0].reason.as_deref(), Some("450 later"));
-    assert!(entry.held);
+    assert!(entry.held && entry.warned);
     spool.close();
 
     let (spool, recovery) = open(directory.path());

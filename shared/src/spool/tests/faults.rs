@@ -288,3 +288,36 @@ fn a_body_that_looks_like_a_record_is_never_taken_for_one() {
     assert!(spool.entry(id).is_none() && spool.entry(ids[0]).is_none());
     check_content(&spool, last);
 }
+
+#[test]
+fn an_envelope_is_read_without_the_body_and_never_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    for recipients in [1, 500] {
+        let id = accept(&spool, recipients, 4096).unwrap();
+        let envelope = spool.envelope(id).unwrap().unwrap();
+        assert_eq!(envelope.recipients.len(), recipients as usize);
+        spool.flush().unwrap();
+        let body = format!("{id}\r\n{id}\r\n").into_bytes();
+        let segments = directory.path().join("segments");
+        let (path, place) = names(directory.path(), "segments")
+            .into_iter()
+            .map(|name| segments.join(name))
+            .find_map(|path| {
+                let bytes = std::fs::read(&path).unwrap();
+                let place = bytes.windows(body.len()).rposition(|window| window == body);
+                place.map(|place| (path, place as u64))
+            })
+            .unwrap();
+        let record = spool.place_of(id).unwrap();
+        write_at(&path, place, b"damage");
+        assert!(spool.load(id).is_err(), "the whole is checked");
+        assert_eq!(spool.envelope(id).unwrap(), Some(envelope));
+        write_at(&path, record + 80, b"damage in the envelope");
+        let error = spool.envelope(id).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("record of {id} is damaged")),
+            "{error}"
+        );
+    }
+}

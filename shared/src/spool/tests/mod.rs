@@ -87,6 +87,7 @@ fn check_content(spool: &Spool, id: QueueId) {
     assert_eq!(spool.entry(id).unwrap().size, stored.size());
     let highest = spool.entry(id).unwrap().waiting.last().unwrap().recipient;
     assert!(stored.envelope.recipients.len() > highest as usize);
+    assert_eq!(spool.envelope(id).unwrap(), Some(stored.envelope));
 }
 
 /// Names in one of the spool's directories.

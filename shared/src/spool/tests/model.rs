@@ -30,6 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (prop::collection::vec(0u32..4, 0..4), 0u64..3).prop_map(|(recipients, until)| deferred(recipients, until)),
         1 => Just(Event::Held),
         1 => Just(Event::Released),
+        1 => Just(Event::Warned),
         1 => Just(Event::Removed),
     ];
     let step = prop_oneof![

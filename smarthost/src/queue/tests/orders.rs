@@ -1,0 +1,214 @@
+//! What the administrator orders: flush, hold, release, remove.
+
+use std::time::Duration;
+
+use shared::{
+    outcome::{Outcome, Stage},
+    spool::Event as Recorded,
+};
+
+use super::{
+    super::{
+        Action, Delivery, Event, Queue, Routed, Waiting,
+        simulation::{destination, id, replied, sent, unreachable},
+    },
+    START, accepted, deliveries, queue, reasons, tell,
+};
+
+fn finish(queue: &mut Queue, flight: &Delivery, outcomes: Vec<Outcome>) -> Vec<Action> {
+    let ticket = flight.ticket;
+    tell(queue, Event::Finished { ticket, outcomes }, START)
+}
+
+/// Answers a load: all recipients go to one destination.
+fn load(queue: &mut Queue, actions: &[Action], name: &str) -> Vec<Action> {
+    let Some(Action::Load { id, recipients }) = actions.first() else {
+        panic!("no load: {actions:?}")
+    };
+    let recipients = recipients.iter().map(|&recipient| Routed {
+        recipient,
+        destination: Ok(destination(name)),
+    });
+    let recipients = recipients.collect();
+    tell(
+        queue,
+        Event::Loaded {
+            id: *id,
+            recipients,
+        },
+        START,
+    )
+}
+
+#[test]
+fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
+    let mut queue = queue();
+    let far = START.after(Duration::from_hours(720));
+    let waiting = vec![Waiting {
+        recipient: 0,
+        until: Some(START.after(Duration::from_mins(1))),
+    }];
+    tell(
+        &mut queue,
+        Event::Recovered {
+            id: id(1),
+            arrival: START,
+            held: true,
+            warned: false,
+            waiting,
+        },
+        START,
+    );
+    assert!(tell(&mut queue, Event::TimedOut, far).is_empty());
+    assert!(
+        tell(&mut queue, Event::FlushAll, far).is_empty(),
+        "not even a flush delivers it"
+    );
+    let actions = tell(&mut queue, Event::Release { id: id(1) }, far);
+    assert_eq!(
+        actions[0],
+        Action::Record {
+            id: id(1),
+            event: Recorded::Released
+        }
+    );
+    assert!(matches!(actions[1], Action::Load { .. }));
+    let actions = tell(&mut queue, Event::Remove { id: id(1) }, far);
+    assert_eq!(
+        actions,
+        [
+            Action::Record {
+                id: id(1),
+                event: Recorded::Removed
+            },
+            Action::Ended {
+                id: id(1),
+                deleted: 1
+            }
+        ]
+    );
+    let late = Routed {
+        recipient: 0,
+        destination: Ok(destination("a")),
+    };
+    assert!(
+        tell(
+            &mut queue,
+            Event::Loaded {
+                id: id(1),
+                recipients: vec![late]
+            },
+            far
+        )
+        .is_empty()
+    );
+    assert!(queue.is_empty());
+}
+
+/// Row C6.
+#[test]
+fn one_message_can_be_tried_where_its_destination_is_suspended_and_the_others_go_on_waiting() {
+    let mut queue = queue();
+    let first = deliveries(&tell(&mut queue, accepted(1, &["dead"]), START)).remove(0);
+    let suspended = finish(&mut queue, &first, vec![unreachable()]);
+    let until = |actions: &[Action]| {
+        let until = |action: &Action| match action {
+            Action::Suspended { until, .. } => Some(*until),
+            _ => None,
+        };
+        actions.iter().find_map(until)
+    };
+    assert!(deliveries(&tell(&mut queue, accepted(2, &["dead"]), START)).is_empty());
+    let loads = tell(&mut queue, Event::Flush { id: id(2) }, START);
+    let flights = deliveries(&load(&mut queue, &loads, "dead"));
+    assert_eq!(flights.len(), 1, "one attempt, of this message alone");
+    let actions = finish(&mut queue, &flights[0], vec![unreachable()]);
+    assert_eq!(
+        until(&actions),
+        until(&suspended),
+        "nobody else waits longer for it"
+    );
+    assert!(deliveries(&tell(&mut queue, accepted(3, &["dead"]), START)).is_empty());
+    let loads = tell(&mut queue, Event::Flush { id: id(2) }, START);
+    let flights = deliveries(&load(&mut queue, &loads, "dead"));
+    finish(&mut queue, &flights[0], vec![sent()]);
+    assert!(!queue.contains(id(2)) && !queue.is_active(id(1)));
+    assert_eq!(
+        deliveries(&tell(&mut queue, accepted(4, &["dead"]), START)).len(),
+        1,
+        "it works again: new mail goes at once"
+    );
+}
+
+/// Row C6.
+#[test]
+fn a_flush_of_everything_tries_all_destinations_again() {
+    let mut queue = queue();
+    let flight = deliveries(&tell(&mut queue, accepted(1, &["dead"]), START)).remove(0);
+    finish(&mut queue, &flight, vec![unreachable()]);
+    tell(&mut queue, accepted(2, &["dead"]), START);
+    let loads = tell(&mut queue, Event::FlushAll, START);
+    assert_eq!(loads.len(), 2);
+    let probes: Vec<Delivery> = loads
+        .chunks(1)
+        .flat_map(|one| deliveries(&load(&mut queue, one, "dead")))
+        .collect();
+    assert_eq!(probes.len(), 1, "one shows whether it works again");
+    let actions = finish(&mut queue, &probes[0], vec![sent()]);
+    assert_eq!(deliveries(&actions).len(), 1);
+}
+
+#[test]
+fn a_message_removed_while_it_is_delivered_leaves_at_once_and_the_log_counts_who_did_not_get_it() {
+    let removed = |queue: &mut Queue| {
+        let actions = tell(queue, accepted(1, &["a", "a", "b"]), START);
+        let flights = deliveries(&actions);
+        let actions = tell(queue, Event::Hold { id: id(1) }, START);
+        assert_eq!(actions.len(), 1);
+        let actions = tell(queue, Event::Remove { id: id(1) }, START);
+        let record = Action::Record {
+            id: id(1),
+            event: Recorded::Removed,
+        };
+        assert_eq!(actions, [record], "recorded before the flights end");
+        assert!(tell(queue, Event::Remove { id: id(1) }, START).is_empty());
+        flights
+    };
+    let mut queue = queue();
+    let flights = removed(&mut queue);
+    let refused = vec![sent(), replied(Stage::Recipient, 550)];
+    assert!(
+        finish(&mut queue, &flights[0], refused)
+            .iter()
+            .all(|action| matches!(action, Action::Drained(_))),
+        "nothing is recorded of it any more, and nobody is told"
+    );
+    let actions = finish(&mut queue, &flights[1], vec![unreachable()]);
+    assert!(reasons(&actions).is_empty());
+    assert_eq!(
+        actions.last(),
+        Some(&Action::Ended {
+            id: id(1),
+            deleted: 2
+        })
+    );
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_message_removed_while_its_bounce_is_made_ends_once() {
+    for bounced in [true, false] {
+        let mut queue = queue();
+        let flight = deliveries(&tell(&mut queue, accepted(1, &["a"]), START)).remove(0);
+        finish(&mut queue, &flight, vec![replied(Stage::Recipient, 550)]);
+        tell(&mut queue, Event::Remove { id: id(1) }, START);
+        let event = if bounced {
+            Event::Bounced { id: id(1) }
+        } else {
+            Event::BounceFailed { id: id(1) }
+        };
+        let actions = tell(&mut queue, event, START);
+        let deleted = usize::from(!bounced);
+        assert_eq!(actions, [Action::Ended { id: id(1), deleted }]);
+    }
+}
