@@ -17,6 +17,8 @@ pub enum Request {
     Hold { ids: Vec<String> },
     /// The opposite.
     Release { ids: Vec<String> },
+    /// What has been tried for this one after attempt number `after`; waits some seconds for the next.
+    Follow { id: String, after: u64 },
     /// Throw these away.
     Delete { ids: Vec<String> },
 }
@@ -30,6 +32,21 @@ pub enum Answer {
     Text(String),
     /// How many messages were changed, or will be tried.
     Changed(usize),
+    /// One attempt for one recipient.
+    Attempt(AttemptRow),
     /// Not done, and why.
     Refused(String),
+}
+
+/// One attempt for one recipient.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Counts up.
+    pub number: u64,
+    pub recipient: String,
+    /// As in the log: `sent`, `deferred`, `bounced`.
+    pub status: String,
+    pub relay: Option<String>,
+    /// The relay's words, or the reason.
+    pub text: String,
 }

@@ -24,13 +24,7 @@ pub fn open(
     timeouts: Timeouts,
     connect: Duration,
 ) -> Result<Connection, Failure> {
-    let smtp = Smtp {
-        helo: settings.hostname.clone(),
-        protocol: Protocol::Smtp,
-        security: settings.security,
-        timeouts,
-        known: None,
-    };
+    let smtp = smtp(settings, timeouts);
     let mut last = local("no relayhost is set in the configuration");
     for nexthop in &settings.relayhost {
         let target = Target::Tcp {
@@ -44,6 +38,17 @@ pub fn open(
         }
     }
     Err(last)
+}
+
+/// How the relayhosts are spoken to.
+pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Smtp {
+    Smtp {
+        helo: settings.hostname.clone(),
+        protocol: Protocol::Smtp,
+        security: settings.security,
+        timeouts,
+        known: None,
+    }
 }
 
 /// A message of `size` bytes for this connection.

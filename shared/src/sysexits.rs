@@ -6,6 +6,10 @@
 pub enum Exit {
     /// The message is on disk, or the relayhost has it.
     Ok = 0,
+    /// `check` only, as monitoring plugins end: works, but something wants attention.
+    Warning = 1,
+    /// `check` only: does not work.
+    Critical = 2,
     /// The command line cannot be used: no recipients.
     Usage = 64,
     /// A bad address, or a message that is too big.

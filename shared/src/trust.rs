@@ -11,9 +11,14 @@
 
 use std::fmt;
 
-use der::{Reader as _, SliceReader, Tag, TagNumber};
+use der::{
+    Decode as _, Reader as _, SliceReader, Tag, TagNumber,
+    asn1::{GeneralizedTime, UtcTime},
+};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+
+use crate::clock::Timestamp;
 
 /// One pin.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, serde::Deserialize)]
@@ -128,16 +133,26 @@ pub struct PeerKey {
     pub key_sha256: [u8; 32],
     pub key_sha1: [u8; 20],
     pub certificate_sha256: [u8; 32],
+    /// When the certificate holds; `None` if it says so in no form of RFC 5280. Pins do not look at it.
+    pub validity: Option<Validity>,
+}
+
+/// From when and until when a certificate holds (RFC 5280 §4.1.2.5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Validity {
+    pub from: Timestamp,
+    pub until: Timestamp,
 }
 
 impl PeerKey {
     /// From the certificate in DER, X.509 v1 included; `None` if no public key can be found in it.
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
-        let key = public_key(der)?;
+        let outline = outline(der)?;
         Some(Self {
-            key_sha256: Sha256::digest(key).into(),
-            key_sha1: Sha1::digest(key).into(),
+            key_sha256: Sha256::digest(outline.key).into(),
+            key_sha1: Sha1::digest(outline.key).into(),
             certificate_sha256: Sha256::digest(der).into(),
+            validity: validity(outline.validity),
         })
     }
 
@@ -158,16 +173,23 @@ impl PeerKey {
 
 /// The `SubjectPublicKeyInfo` inside a certificate, as it stands there; of the certificate only the outline is read.
 pub fn public_key(certificate: &[u8]) -> Option<&[u8]> {
-    outline(certificate).map(|(_, key)| key)
+    outline(certificate).map(|outline| outline.key)
 }
 
 /// Whether a certificate is X.509 version 1, which rustls refuses to present; `None` if it is no certificate.
 pub fn is_version_1(certificate: &[u8]) -> Option<bool> {
-    outline(certificate).map(|(versioned, _)| !versioned)
+    outline(certificate).map(|outline| !outline.versioned)
 }
 
-/// Whether the certificate names its version (v1 does not), and its public key.
-fn outline(certificate: &[u8]) -> Option<(bool, &[u8])> {
+/// The parts of a certificate that matter here, as they stand there.
+struct Outline<'a> {
+    /// Whether it names its version (v1 does not).
+    versioned: bool,
+    validity: &'a [u8],
+    key: &'a [u8],
+}
+
+fn outline(certificate: &[u8]) -> Option<Outline<'_>> {
     const VERSION: Tag = Tag::ContextSpecific {
         constructed: true,
         number: TagNumber(0),
@@ -180,17 +202,24 @@ fn outline(certificate: &[u8]) -> Option<(bool, &[u8])> {
                 if versioned {
                     tbs.tlv_bytes()?;
                 }
-                // serial number, algorithm, issuer, validity, subject
-                for _ in 0..5 {
+                // serial number, algorithm, issuer
+                for _ in 0..3 {
                     tbs.tlv_bytes()?;
                 }
+                let validity = tbs.tlv_bytes()?;
+                // subject
+                tbs.tlv_bytes()?;
                 Tag::peek(tbs)?.assert_eq(Tag::Sequence)?;
                 let key = tbs.tlv_bytes()?;
                 // Whatever else the certificate says does not concern a pin.
                 while !tbs.is_finished() {
                     tbs.tlv_bytes()?;
                 }
-                Ok::<_, der::Error>((versioned, key))
+                Ok::<_, der::Error>(Outline {
+                    versioned,
+                    validity,
+                    key,
+                })
             })?;
             while !certificate.is_finished() {
                 certificate.tlv_bytes()?;
@@ -198,6 +227,25 @@ fn outline(certificate: &[u8]) -> Option<(bool, &[u8])> {
             Ok::<_, der::Error>(found)
         })
         .ok()
+}
+
+fn validity(bytes: &[u8]) -> Option<Validity> {
+    let mut reader = SliceReader::new(bytes).ok()?;
+    reader
+        .sequence(|times| {
+            let from = time(times)?;
+            let until = time(times)?;
+            Ok::<_, der::Error>(Validity { from, until })
+        })
+        .ok()
+}
+
+fn time<'a>(times: &mut impl der::Reader<'a>) -> Result<Timestamp, der::Error> {
+    let since = match Tag::peek(times)? {
+        Tag::UtcTime => UtcTime::decode(times)?.to_unix_duration(),
+        _ => GeneralizedTime::decode(times)?.to_unix_duration(),
+    };
+    Ok(Timestamp::from_secs(since.as_secs()))
 }
 
 #[cfg(test)]
@@ -208,6 +256,9 @@ mod tests {
     use super::*;
 
     const V1_RSA: &[u8] = include_bytes!("tls/testdata/v1-rsa.pem");
+
+    /// What openssl x509 -dates said of this certificate.
+    const V1_SECONDS: (u64, u64) = (1_795_347_235, 2_110_707_235);
 
     fn v1() -> Vec<u8> {
         CertificateDer::from_pem_slice(V1_RSA).unwrap().to_vec()
@@ -225,6 +276,11 @@ mod tests {
             assert!(Pin::parse(openssl).unwrap().matches(&peer), "{openssl}");
         }
         assert_eq!(is_version_1(&v1()), Some(true));
+        let validity = peer.validity.unwrap();
+        assert_eq!(
+            (validity.from.as_secs(), validity.until.as_secs()),
+            V1_SECONDS
+        );
         let other = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
         assert!(!Pin::parse(other).unwrap().matches(&peer));
     }

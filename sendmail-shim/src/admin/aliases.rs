@@ -10,11 +10,34 @@ use shared::{
 use super::terminal::{complain, say};
 use crate::config::{settings::Settings, tables::Tables};
 
-/// Tells what is in the files and what is wrong with them. Missing files are fine.
+/// What is in the files, and what is wrong with them.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// A text for each file. Missing files are fine.
+    pub(super) files: Vec<String>,
+    pub(super) faults: BTreeSet<String>,
+}
+
+/// Tells what is in the files and what is wrong with them.
 pub fn check(settings: &Settings) -> Exit {
+    let checked = look(settings);
+    checked.files.iter().for_each(say);
+    for fault in &checked.faults {
+        complain("newaliases", fault);
+    }
+    if checked.faults.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::DataErr
+    }
+}
+
+/// Reads the files.
+pub(super) fn look(settings: &Settings) -> Checked {
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh();
     let mut faults: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
+    let mut files = Vec::new();
     for (table, path) in [
         (&rules.aliases, &settings.aliases),
         (&rules.revaliases, &settings.revaliases),
@@ -25,16 +48,9 @@ pub fn check(settings: &Settings) -> Exit {
         } else {
             "not there".to_owned()
         };
-        say(format_args!("{}: {state}", path.display()));
+        files.push(format!("{}: {state}", path.display()));
     }
-    for fault in &faults {
-        complain("newaliases", fault);
-    }
-    if faults.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::DataErr
-    }
+    Checked { files, faults }
 }
 
 fn loops(table: &Table) -> Vec<String> {

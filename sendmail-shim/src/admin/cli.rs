@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use shared::{address::Address, nexthop::Nexthop, sysexits::Exit};
+use shared::{address::Address, sysexits::Exit};
 
 use super::{
-    aliases, check, effective, explain, pin, queue,
+    check, effective, explain, pin, queue,
     terminal::{Trouble, complain},
     test,
 };
@@ -40,7 +40,13 @@ enum Command {
     /// Run the agent: take mail, keep it, deliver it. Started by systemd.
     Agent,
     /// Check configuration, alias files, spool, agent, and the way to each relayhost with its key.
-    Check,
+    ///
+    /// Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78 the configuration cannot be read.
+    Check {
+        /// One JSON object instead of the table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the settings that differ from the default.
     Config {
         /// Print all of them.
@@ -50,17 +56,13 @@ enum Command {
     /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
     Explain(Explain),
     /// Print the pins of a host's key and certificate, ready to be pasted.
-    Pin {
-        /// HOST or HOST:PORT; without it, each relayhost of the configuration.
-        #[arg(value_parser = Nexthop::parse)]
-        host: Option<Nexthop>,
-    },
+    Pin(pin::Request),
     /// List and change the queue.
     Queue {
         #[command(subcommand)]
         command: QueueCommand,
     },
-    /// Send a test message through the agent.
+    /// Send a test message as any program would, and follow it until the relayhost has taken it.
     Test {
         /// To whom; without it, to root, whom aliases and admin= redirect.
         #[arg(value_parser = Address::parse)]
@@ -147,14 +149,10 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Agent => agent::run::run(settings)
             .map(|()| Exit::Ok)
             .map_err(|text| Trouble::new(Exit::TempFail, text)),
-        Command::Check => {
-            let aliases = aliases::check(&settings);
-            let way = check::run(&settings);
-            Ok(if way == Exit::Ok { aliases } else { way })
-        }
+        Command::Check { json } => check::run(&settings, json),
         Command::Config { all } => effective::print(&settings, all),
         Command::Explain(request) => explain::run(&settings, &request),
-        Command::Pin { host } => pin::run(&settings, host),
+        Command::Pin(request) => pin::run(&settings, &request),
         Command::Queue { command } => queue::run(&settings, command),
         Command::Test { address } => test::run(&settings, address),
     }

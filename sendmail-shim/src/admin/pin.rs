@@ -1,51 +1,57 @@
 //! `sendmail-shim pin`: which key a relayhost presents, as a line for the configuration (row B16).
 //!
 //! Contract: what is printed is what the network shows: compare it with what the relayhost's administrator tells, or with
-//! `smarthost pin` on it, before it is trusted.
+//! `smarthost pin` on it, before it is trusted. Any TLS server can be asked, and nobody is sent mail.
 
+use std::time::Duration;
+
+use clap::Args;
 use shared::{
-    net::Connection,
+    net::{Presented, presented},
     nexthop::Nexthop,
     outcome::Failure,
     smtp::client::Security,
     sysexits::Exit,
-    tls::{ClientTls, Trust},
-    trust::{PeerKey, Pin},
+    trust::Pin,
 };
 
-use super::{
-    check::connect,
-    terminal::{Trouble, complain, say},
-};
+use super::terminal::{Trouble, complain, say};
 use crate::config::settings::Settings;
 
+/// A server that waits for our first byte of TLS says nothing; so long is its greeting waited for.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// `pin …`
+#[derive(Debug, Args)]
+pub struct Request {
+    /// HOST or HOST:PORT; without it, each relayhost of the configuration.
+    #[arg(value_parser = Nexthop::parse)]
+    pub host: Option<Nexthop>,
+    /// TLS from the first byte. Without this and --starttls, both are tried, the likelier one first.
+    #[arg(long, conflicts_with = "starttls")]
+    pub wrapped: bool,
+    /// STARTTLS only.
+    #[arg(long)]
+    pub starttls: bool,
+}
+
 /// Prints the pins of one host, or of each relayhost.
-pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> {
-    let hosts = host.map_or_else(|| settings.relayhost.clone(), |host| vec![host]);
+pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
+    let given = request.host.clone();
+    let hosts = given.map_or_else(|| settings.relayhost.clone(), |host| vec![host]);
     if hosts.is_empty() {
         return Err(Trouble::new(
             Exit::Usage,
             "name a host: no relayhost is set",
         ));
     }
-    let tls = ClientTls::new(&Trust::Opportunistic)
-        .map_err(|error| Trouble::new(Exit::Software, error.0))?;
     let mut exit = Exit::Ok;
     for host in &hosts {
-        let result = shown(settings, host, &tls);
-        match result {
-            Ok(connection) => {
-                match connection.peer_key() {
-                    Some(key) => tell(connection.relay(), key),
-                    None => complain("sendmail-shim", format_args!("{host}: no key was shown")),
-                }
-                connection.quit();
-            }
+        match shown(settings, request, host) {
+            Ok((wrapped, shown)) => text(settings, host, wrapped, &shown).iter().for_each(say),
             Err(failure) => {
-                complain(
-                    "sendmail-shim",
-                    format_args!("{host}: {}", failure.log_text()),
-                );
+                let why = format_args!("{host}: {}", failure.log_text());
+                complain("sendmail-shim", why);
                 exit = Exit::Unavailable;
             }
         }
@@ -53,38 +59,94 @@ pub fn run(settings: &Settings, host: Option<Nexthop>) -> Result<Exit, Trouble> 
     Ok(exit)
 }
 
-/// Connects with STARTTLS or wrapped TLS: the likelier one first.
-fn shown(settings: &Settings, host: &Nexthop, tls: &ClientTls) -> Result<Connection, Failure> {
-    let wrapped = match host.port {
-        Some(port) => port == 465,
-        None => settings.security == Security::Wrapped,
+/// Asks with STARTTLS or wrapped TLS, and tells which it was.
+fn shown(
+    settings: &Settings,
+    request: &Request,
+    host: &Nexthop,
+) -> Result<(bool, Presented), Failure> {
+    let likely = match (request.wrapped, request.starttls, host.port) {
+        (true, ..) => true,
+        (_, true, _) => false,
+        (.., Some(port)) => port == 465,
+        _ => settings.security == Security::Wrapped,
     };
-    let [first, second] = if wrapped {
-        [Security::Wrapped, Security::StartTls]
-    } else {
-        [Security::StartTls, Security::Wrapped]
+    let attempt = |wrapped| {
+        let port = host.port.unwrap_or(if wrapped { 465 } else { 25 });
+        presented(host, port, wrapped, &settings.hostname, PATIENCE).map(|shown| (wrapped, shown))
     };
-    let attempt = |security| {
-        connect(
-            &Settings {
-                security,
-                ..settings.clone()
-            },
-            host,
-            Some(tls),
-        )
-    };
-    attempt(first).or_else(|failure| attempt(second).map_err(|_| failure))
+    let first = attempt(likely);
+    if request.wrapped || request.starttls {
+        return first;
+    }
+    first.or_else(|failure| attempt(!likely).map_err(|_| failure))
 }
 
-fn tell(relay: &str, key: &PeerKey) {
+fn text(settings: &Settings, host: &Nexthop, wrapped: bool, shown: &Presented) -> Vec<String> {
+    let key = &shown.key;
+    let security = if wrapped { "wrapped" } else { "starttls" };
+    let mut lines = vec![format!("# {}, {}", shown.relay, shown.session)];
+    if let Some(validity) = key.validity {
+        lines.push(format!(
+            "# its certificate says: from {} until {}",
+            validity.from.rfc3339(),
+            validity.until.rfc3339()
+        ));
+    }
+    if !settings.pins.is_empty() && settings.relayhost.contains(host) {
+        let position = settings.pins.iter().position(|pin| pin.matches(key));
+        lines.push(match position {
+            Some(index) => format!(
+                "# number {} of {} in pins of the configuration",
+                index.saturating_add(1),
+                settings.pins.len()
+            ),
+            None => "# NOT in pins of the configuration: mail waits until it is, or the relayhost has its old key again"
+                .to_owned(),
+        });
+    }
     let certificate = Pin::CertificateSha256(key.certificate_sha256);
-    say(format_args!("# {relay}"));
-    say(format_args!(
-        "pins = [\"{}\"]    # its key, whatever certificate it has",
-        key.pin()
-    ));
-    say(format_args!(
-        "# or, only until the certificate is renewed: \"{certificate}\""
-    ));
+    lines.extend([
+        "# compare with what the relayhost's administrator says (on a smarthost: smarthost pin) before you paste:".to_owned(),
+        format!("tls = \"{security}\""),
+        format!("pins = [\"{}\"]    # its key, whatever certificate it has; add the next key before it changes", key.pin()),
+        format!("# only until the certificate is renewed: \"{certificate}\""),
+    ]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::trust::PeerKey;
+
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_pasted_and_a_key_that_is_not_pinned_is_told() {
+        let key = |byte| PeerKey {
+            key_sha256: [byte; 32],
+            key_sha1: [byte; 20],
+            certificate_sha256: [byte; 32],
+            validity: None,
+        };
+        let shown = |byte| Presented {
+            relay: "relay.example[192.0.2.1]:465".into(),
+            key: key(byte),
+            session: "TLSv1.3".into(),
+        };
+        let config = format!(
+            "relayhost = \"relay.example\"\ntls = \"wrapped\"\npins = [\"{}\"]\n",
+            key(1).pin()
+        );
+        let settings = Settings::parse(None, &config).unwrap();
+        let host = Nexthop::parse("relay.example").unwrap();
+        let same = text(&settings, &host, true, &shown(1)).join("\n");
+        assert!(same.contains("number 1 of 1"), "{same}");
+        let other = text(&settings, &host, true, &shown(2)).join("\n");
+        assert!(other.contains("NOT in pins"), "{other}");
+        let pasted = Settings::parse(None, &format!("relayhost = \"relay.example\"\n{other}"));
+        let pasted = pasted.unwrap();
+        assert_eq!(pasted.pins, [key(2).pin()]);
+        assert_eq!(pasted.security, Security::Wrapped);
+    }
 }

@@ -95,6 +95,7 @@ fn change(settings: &Settings, request: &Request, done: &str) -> Result<Exit, Tr
     ask(settings, request, &mut |answer| match answer {
         Answer::Row(row) => say(listing::mailq(&[row]).trim_end()),
         Answer::Text(text) => say(text),
+        Answer::Attempt(row) => say(format_args!("{}: {}", row.recipient, row.text)),
         Answer::Changed(count) => say(format_args!("{count} messages {done}")),
         Answer::Refused(why) => {
             complain("sendmail-shim", why);

@@ -1,10 +1,14 @@
-//! `sendmail-shim test`: a message through the agent, as any program would send it.
+//! `sendmail-shim test`: a message through the agent, as any program would send it, followed until the relayhost has answered.
+
+use std::time::{Duration, Instant};
 
 use shared::{
     address::{Address, list::Target},
+    control,
     envelope::Notify,
     message::Splitter,
     notice,
+    outcome::Outcome,
     sysexits::Exit,
 };
 
@@ -13,6 +17,7 @@ use crate::{
     compose::{body::Body, read::Message},
     config::settings::Settings,
     plan::{Origin, Submission},
+    queue::{Answer as Told, AttemptRow, Request},
     submit::{
         agent::{self, Answer},
         report::Report,
@@ -20,7 +25,10 @@ use crate::{
     },
 };
 
-/// Sends it and tells the queue id.
+/// How long it is followed.
+const FOLLOW: Duration = Duration::from_mins(2);
+
+/// Sends it, and tells what becomes of it: 0 when the relayhost has it.
 pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Trouble> {
     let target = address.map_or_else(|| Target::Local("root".to_owned()), Target::Address);
     let ready = ready(settings, target).map_err(|error| Trouble::new(Exit::Software, error))?;
@@ -28,18 +36,88 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Troubl
         Answer::Outcomes(outcomes) => {
             let report = Report::of(&ready.names(), &outcomes, true);
             report.lines.iter().for_each(say);
-            if report.exit == Exit::Ok {
-                say("follow it with: sendmail-shim queue list");
+            match outcomes.first().and_then(queue_id) {
+                Some(id) if report.exit == Exit::Ok => follow(settings, &id),
+                _ => Ok(report.exit),
             }
-            Ok(report.exit)
         }
         Answer::NotTaken(failure) => {
             complain(
                 "sendmail-shim",
                 format_args!("not taken by the agent: {}", failure.log_text()),
             );
+            complain("sendmail-shim", "what is wrong: sendmail-shim check");
             Ok(Exit::TempFail)
         }
+    }
+}
+
+/// The agent's words end with the id.
+fn queue_id(outcome: &Outcome) -> Option<String> {
+    let Outcome::Delivered(delivery) = outcome else {
+        return None;
+    };
+    let (_, id) = delivery.reply.split_once("queued as ")?;
+    Some(id.trim().to_owned())
+}
+
+/// Asks for attempts until no recipient waits, one is deferred, or it takes too long.
+fn follow(settings: &Settings, id: &str) -> Result<Exit, Trouble> {
+    let until = Instant::now() + FOLLOW;
+    let mut after = 0;
+    let mut exit = Exit::Ok;
+    loop {
+        let mut waiting = 0;
+        let mut trouble = None;
+        let request = Request::Follow {
+            id: id.to_owned(),
+            after,
+        };
+        control::ask(&settings.control, &request, &mut |answer| match answer {
+            Told::Attempt(row) => {
+                after = after.max(row.number);
+                exit = worse(exit, &row);
+                say(format_args!("{id}: {}", told(&row)));
+            }
+            Told::Changed(count) => waiting = count,
+            Told::Refused(why) => trouble = Some(why),
+            Told::Row(_) | Told::Text(_) => {}
+        })
+        .map_err(|error| Trouble::new(Exit::Unavailable, error))?;
+        if waiting == 0 {
+            return Ok(exit);
+        }
+        let stays = trouble.is_some() || exit == Exit::TempFail;
+        if stays || Instant::now() >= until {
+            let why = trouble.unwrap_or_else(|| "still under way".to_owned());
+            complain(
+                "sendmail-shim",
+                format_args!("{id} waits in the queue: {why}"),
+            );
+            complain(
+                "sendmail-shim",
+                format_args!(
+                    "what is wrong: sendmail-shim check; give up this message: sendmail-shim queue delete {id}"
+                ),
+            );
+            return Ok(Exit::TempFail);
+        }
+    }
+}
+
+fn told(row: &AttemptRow) -> String {
+    let relay = row.relay.as_deref().unwrap_or("no relayhost");
+    format!(
+        "<{}> {} by {relay}: {}",
+        row.recipient, row.status, row.text
+    )
+}
+
+fn worse(exit: Exit, row: &AttemptRow) -> Exit {
+    match row.status.as_str() {
+        "deferred" => Exit::TempFail,
+        "bounced" => Exit::Unavailable,
+        _ => exit,
     }
 }
 

@@ -23,6 +23,9 @@ use crate::queue::{Answer, Request};
 /// A client that neither asks nor reads.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a follower waits for the next attempt before he must ask again.
+const FOLLOW: Duration = Duration::from_secs(2);
+
 /// Longest request, bytes: some thousands of queue ids.
 const MAX_REQUEST: u64 = 64 * 1024;
 
@@ -84,6 +87,13 @@ impl Desk<'_> {
                     agent.event(schedule::Event::Flush(Some(id)));
                 })
             }
+            Request::Follow { id, after } => match QueueId::parse(id) {
+                Some(id) => self.follow(id, *after, say),
+                None => say(&Answer::Refused(format!(
+                    "{}: no queue id",
+                    escape(id.as_bytes(), 40)
+                ))),
+            },
             Request::Hold { ids } => self.change_as_admin(ids, say, |agent, id| {
                 agent.spool.record(id, Event::Held);
                 agent.event(schedule::Event::Held(id));
@@ -148,6 +158,24 @@ impl Desk<'_> {
             .map(|line| escape(line.trim_ascii_end(), 1000))
             .collect();
         Answer::Text(lines.join("\n").trim_end().to_owned())
+    }
+
+    /// The attempts, then how many recipients still wait.
+    fn follow(&self, id: QueueId, after: u64, say: &mut Say<'_>) -> io::Result<()> {
+        let waiting = || self.agent.spool.entry(id).map_or(0, |e| e.waiting.len());
+        let patience = if waiting() == 0 {
+            Duration::ZERO
+        } else {
+            FOLLOW
+        };
+        let uid = (!self.privileged).then_some(self.uid);
+        for row in self.agent.attempts.after(id, after, uid, patience) {
+            say(&Answer::Attempt(row))?;
+        }
+        if let Some(trouble) = self.agent.trouble() {
+            say(&Answer::Refused(trouble))?;
+        }
+        say(&Answer::Changed(waiting()))
     }
 
     fn find(&self, text: &str) -> Result<(Entry, Envelope), String> {

@@ -109,6 +109,10 @@ pub(super) fn unreached(until: Option<Timestamp>, why: &str) {
     );
 }
 
+pub(super) fn notice(text: &str) {
+    line(Level::Notice, &text);
+}
+
 pub(super) fn warning(text: &str) {
     line(Level::Warning, &text);
 }

@@ -8,6 +8,8 @@
 //! | [`door`] | the two sockets |
 //! | `session`, `transaction` | one submission |
 //! | `control` | the queue, listed and changed |
+//! | `attempts` | the last attempts, for whoever follows a message |
+//! | `rollover` | the relayhost's key changes to the next of the pins |
 //! | [`delivery`], `worker` | the queue, delivered |
 //! | `state` | what the threads share |
 //! | [`run`] | all of it put together |
@@ -19,8 +21,10 @@ pub mod run;
 pub mod schedule;
 pub mod settle;
 
+mod attempts;
 mod control;
 mod maillog;
+mod rollover;
 mod session;
 mod state;
 mod transaction;

@@ -11,9 +11,10 @@ use std::{
 use shared::{
     clock,
     spool::{QueueId, Spool},
+    trust::PeerKey,
 };
 
-use super::{delivery::Signal, quota::Quota, schedule::Event};
+use super::{attempts::Attempts, delivery::Signal, quota::Quota, rollover::Keys, schedule::Event};
 use crate::config::{settings::Settings, tables::Tables};
 
 /// One agent.
@@ -22,6 +23,9 @@ pub(super) struct Agent {
     pub(super) spool: Spool,
     /// The user it runs as.
     pub(super) uid: u32,
+    /// For whoever follows a message.
+    pub(super) attempts: Attempts,
+    keys: Mutex<Keys>,
     tables: Mutex<Tables>,
     signals: Sender<Signal>,
     /// Why the relayhost cannot be used, while it cannot.
@@ -42,6 +46,8 @@ impl Agent {
     pub(super) fn new(settings: Settings, spool: Spool) -> (Self, Receiver<Signal>) {
         let (signals, received) = channel();
         let agent = Self {
+            attempts: Attempts::default(),
+            keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::new(&settings)),
             settings,
             spool,
@@ -61,6 +67,12 @@ impl Agent {
     /// Aliases and revaliases; locked for the time of one rewriting.
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         lock(&self.tables)
+    }
+
+    /// A relayhost has presented this key; what the administrator should know.
+    pub(super) fn presented(&self, relay: &str, seen: &PeerKey) -> Option<String> {
+        let host = relay.split('[').next().unwrap_or(relay);
+        lock(&self.keys).presented(host, seen, &self.settings.pins)
     }
 
     /// A message is in the spool.

@@ -181,6 +181,8 @@ impl Worker {
                 .and_then(|index| stored.envelope.recipients.get(index));
             if let Some(recipient) = recipient {
                 maillog::attempt(stored.id, recipient, now.since(stored.arrival), outcome);
+                let attempts = &self.agent.attempts;
+                attempts.tell(stored.id, &stored.envelope, recipient, outcome);
             }
         }
         let tried = Tried {
@@ -313,6 +315,10 @@ fn open(agent: &Agent, tls: Option<&ClientTls>) -> Result<Connection, Failure> {
     let connection = relay::open(settings, tls, Timeouts::default(), limits::CONNECT_TIMEOUT)?;
     if let Some(summary) = connection.tls_summary() {
         maillog::tls(connection.relay(), summary, !settings.pins.is_empty());
+    }
+    let key = connection.peer_key();
+    if let Some(change) = key.and_then(|key| agent.presented(connection.relay(), key)) {
+        maillog::notice(&change);
     }
     Ok(connection)
 }

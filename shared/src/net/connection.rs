@@ -51,6 +51,12 @@ pub enum Target<'a> {
         default_port: u16,
         tls: Option<&'a ClientTls>,
     },
+    /// One address of a host; the certificate must show the host's name, where names count.
+    Address {
+        nexthop: &'a Nexthop,
+        address: SocketAddr,
+        tls: Option<&'a ClientTls>,
+    },
     /// A unix socket; never TLS.
     Unix(&'a Path),
 }
@@ -83,6 +89,11 @@ impl Connection {
     ) -> Result<Self, Failure> {
         match target {
             Target::Unix(path) => Self::open_unix(path, settings),
+            Target::Address {
+                nexthop,
+                address,
+                tls,
+            } => Self::open_address(nexthop, *address, *tls, settings, connect_timeout),
             Target::Tcp {
                 nexthop,
                 default_port,
@@ -210,8 +221,23 @@ impl Connection {
         let room = usize::try_from(transaction.size)
             .unwrap_or(limits::PIECE)
             .clamp(SMALL_PIECE, limits::PIECE);
-        self.machine
-            .handle(Event::Begin(transaction), Instant::now());
+        self.conversation(Event::Begin(transaction), content, recipients, room)
+    }
+
+    /// Asks whether the recipients would be accepted, without a message: for those, `Delivered` holds the peer's words.
+    pub fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
+        let recipients = transaction.envelope.recipients.len();
+        self.conversation(Event::Probe(transaction), &mut io::empty(), recipients, 0)
+    }
+
+    fn conversation(
+        &mut self,
+        beginning: Event<'_>,
+        content: &mut dyn Content,
+        recipients: usize,
+        room: usize,
+    ) -> Vec<Outcome> {
+        self.machine.handle(beginning, Instant::now());
         let outcomes = match self.turn(content, room) {
             Turn::Finished(outcomes) => outcomes,
             Turn::Ready => vec![Outcome::Deferred(closed()); recipients],

@@ -16,7 +16,7 @@ use crate::{
 const MAX_ADDRESSES: usize = 16;
 
 /// All addresses in the resolver's order; the hosts file counts first, as the system has it (row C3).
-pub(super) fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let not_found = |text: &str| {
         Failure::new(
             Blame::Network,

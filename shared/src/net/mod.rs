@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connection` | the driver of [`crate::smtp::client`]: moves bytes, makes handshakes, decides nothing |
 //! | `dial` | names to addresses, addresses to sockets |
+//! | `presented` | what a host shows in its TLS handshake, without a word of mail |
 //! | `stream` | one socket, with or without TLS, that keeps deadlines |
 //!
 //! Contract: every wait ends at the machine's deadline, however slowly the peer drips. All addresses of a host are tried until one lets us speak.
@@ -13,9 +14,12 @@
 
 mod connection;
 mod dial;
+mod presented;
 mod stream;
 
 #[cfg(test)]
 mod tests;
 
 pub use connection::{Connection, Content, Target};
+pub use dial::addresses;
+pub use presented::{Presented, presented};

@@ -8,8 +8,17 @@ use crate::{
     status::{EnhancedStatus, Severity},
 };
 
+/// What a transaction is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    Deliver,
+    /// To learn whether the recipients would be accepted.
+    Probe,
+}
+
 #[derive(Debug)]
 pub(super) struct Attempt {
+    purpose: Purpose,
     recipients: Vec<Progress>,
     /// The message on its way out.
     pub(super) encoder: Encoder,
@@ -27,8 +36,9 @@ enum Progress {
 }
 
 impl Attempt {
-    pub(super) fn new(recipients: usize) -> Self {
+    pub(super) fn new(recipients: usize, purpose: Purpose) -> Self {
         Self {
+            purpose,
             recipients: (0..recipients).map(|_| Progress::Waiting).collect(),
             encoder: Encoder::default(),
             buffer: Vec::new(),
@@ -39,6 +49,9 @@ impl Attempt {
     pub(super) fn answered(&mut self, index: usize, reply: &Reply) {
         if let Some(progress @ Progress::Waiting) = self.recipients.get_mut(index) {
             *progress = match reply.code.severity() {
+                Severity::Success if self.purpose == Purpose::Probe => {
+                    Progress::Done(Outcome::Delivered(taken(reply)))
+                }
                 Severity::Success => Progress::Accepted,
                 Severity::Intermediate => {
                     Progress::Done(Outcome::Deferred(temporary(Stage::Recipient, reply)))
@@ -146,11 +159,16 @@ fn refused_recipient(reply: &Reply) -> Failure {
 /// What the answer to the end of the message means.
 fn end(reply: &Reply) -> Outcome {
     match reply.code.severity() {
-        Severity::Success => Outcome::Delivered(Delivery {
-            relay: String::new(),
-            reply: escape(reply.text().as_bytes(), MAX_TEXT),
-        }),
+        Severity::Success => Outcome::Delivered(taken(reply)),
         Severity::Intermediate => Outcome::Deferred(temporary(Stage::Message, reply)),
         Severity::Transient | Severity::Permanent => refused(Stage::Message, reply).outcome(),
+    }
+}
+
+/// The driver adds the relay's name.
+fn taken(reply: &Reply) -> Delivery {
+    Delivery {
+        relay: String::new(),
+        reply: escape(reply.text().as_bytes(), MAX_TEXT),
     }
 }

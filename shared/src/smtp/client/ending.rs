@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Purpose},
     event::{Action, Transaction},
     machine::{Client, Expect, Phase},
 };
@@ -88,7 +88,7 @@ impl Client {
             .len()
             .saturating_add(transaction.unqualified.len());
         self.actions.push_back(Action::Finished(
-            Attempt::new(recipients).finish(&Outcome::Deferred(failure)),
+            Attempt::new(recipients, Purpose::Deliver).finish(&Outcome::Deferred(failure)),
         ));
     }
 

@@ -32,6 +32,9 @@ pub enum Event<'a> {
     TimedOut,
     /// Begin a transaction; only after [`Action::Ready`].
     Begin(Transaction),
+    /// As `Begin`, but only to learn whether the recipients would be accepted: no message follows, and the peer's transaction
+    /// ends with RSET (before the next one) or QUIT. `Delivered` then means "accepted".
+    Probe(Transaction),
     /// The next piece of the message, raw, as [`Action::WantBody`] asked; canonical CRLF lines.
     Body(&'a [u8]),
     /// The message is complete.

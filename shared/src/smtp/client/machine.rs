@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    attempt::{Attempt, refused, temporary},
+    attempt::{Attempt, Purpose, refused, temporary},
     event::{Action, Event},
     settings::{Protocol, Security, Settings},
 };
@@ -116,7 +116,9 @@ impl Client {
     /// Takes one event; drain [`Client::next_action`] after it. An event that does not fit the state is ignored.
     pub fn handle(&mut self, event: Event<'_>, now: Instant) {
         match (event, self.phase) {
-            (Event::Begin(transaction), Phase::Closed) => self.refuse_closed(&transaction),
+            (Event::Begin(transaction) | Event::Probe(transaction), Phase::Closed) => {
+                self.refuse_closed(&transaction);
+            }
             (_, Phase::Closed) => {}
             (Event::Lost(failure), Phase::New | Phase::Handshake) => self.fail(failure),
             (Event::Lost(failure), _) => self.cut(Failure {
@@ -131,7 +133,12 @@ impl Client {
             (Event::Received(bytes), _) => self.received(bytes, now),
             (Event::Connected, Phase::New) => self.connected(now),
             (Event::TlsStarted, Phase::Handshake) => self.tls_started(now),
-            (Event::Begin(transaction), Phase::Idle) => self.begin(&transaction, now),
+            (Event::Begin(transaction), Phase::Idle) => {
+                self.begin(&transaction, Purpose::Deliver, now);
+            }
+            (Event::Probe(transaction), Phase::Idle) => {
+                self.begin(&transaction, Purpose::Probe, now);
+            }
             (Event::Body(piece), Phase::Body) => self.body(piece, now),
             (Event::BodyEnd, Phase::Body) => self.body_end(now),
             (Event::BodyFailed(failure), Phase::Body) => self.abandon(&failure.outcome()),

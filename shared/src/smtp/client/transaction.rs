@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Purpose},
     commands,
     event::{Action, Transaction},
     machine::{Client, Expect, Phase},
@@ -19,9 +19,10 @@ use crate::{
 const WINDOW: usize = 100;
 
 impl Client {
-    pub(super) fn begin(&mut self, transaction: &Transaction, now: Instant) {
+    pub(super) fn begin(&mut self, transaction: &Transaction, purpose: Purpose, now: Instant) {
         let named = transaction.envelope.recipients.len();
-        let mut attempt = Attempt::new(named.saturating_add(transaction.unqualified.len()));
+        let mut attempt =
+            Attempt::new(named.saturating_add(transaction.unqualified.len()), purpose);
         let mail = match self.check(transaction) {
             Ok(mail) => mail,
             Err(failure) => {
@@ -50,8 +51,10 @@ impl Client {
                 ),
             }
         }
-        self.commands
-            .push_back((Expect::Data, b"DATA\r\n".to_vec()));
+        if purpose == Purpose::Deliver {
+            self.commands
+                .push_back((Expect::Data, b"DATA\r\n".to_vec()));
+        }
         if !attempt.is_open() {
             self.commands.clear();
         } else if std::mem::take(&mut self.hello_due) {

@@ -240,3 +240,25 @@ fn a_thousand_recipients_are_sent_for_in_bounded_portions() {
             && dialog.finished[0].len() == 1000
     );
 }
+
+#[test]
+fn a_probe_learns_who_would_be_accepted_and_sends_no_message() {
+    let mut dialog = Dialog::begun(Security::None, ALL);
+    dialog.event(Event::Probe(mail(&["a@x.example", "b@x.example"])));
+    dialog.hear("250 ok\r\n250 2.1.5 fine\r\n550 5.1.1 nobody\r\n");
+    let outcomes = dialog.finished.pop().unwrap();
+    assert_eq!(
+        brief(&outcomes),
+        ["D 250 2.1.5 fine", "5 5.1.1 550 5.1.1 nobody"]
+    );
+    assert!(dialog.ready && !dialog.sent.concat().contains("DATA"));
+    dialog.send(
+        mail(&["a@x.example"]),
+        "250 reset\r\n250 ok\r\n250 ok\r\n354 go\r\n|250 taken\r\n",
+    );
+    let again = dialog.sent.concat();
+    assert!(
+        again.contains("\r\nRSET\r\nMAIL"),
+        "the probe's transaction is given up first: {again}"
+    );
+}

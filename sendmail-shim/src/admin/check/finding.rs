@@ -1,0 +1,144 @@
+//! What was found, as a table for people, as JSON for programs, and as an exit status for monitoring.
+
+use serde::Serialize;
+use shared::sysexits::Exit;
+
+use super::{machine, relayhost};
+use crate::{
+    admin::terminal::{Trouble, say},
+    config::settings::Settings,
+};
+
+/// How bad it is; the worst decides the exit status.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Ok,
+    Warning,
+    Critical,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(super) struct Finding {
+    pub(super) level: Level,
+    /// What was looked at, in a word or two.
+    pub(super) subject: &'static str,
+    pub(super) text: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<String>,
+}
+
+/// All of them, in the order in which mail meets them.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
+
+impl Findings {
+    pub(super) fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
+        self.add(Level::Ok, subject, text, None);
+    }
+
+    pub(super) fn warn(&mut self, subject: &'static str, text: impl Into<String>, remedy: &str) {
+        self.add(Level::Warning, subject, text, Some(remedy.to_owned()));
+    }
+
+    pub(super) fn fail(&mut self, subject: &'static str, text: impl Into<String>, remedy: &str) {
+        self.add(Level::Critical, subject, text, Some(remedy.to_owned()));
+    }
+
+    pub(super) fn add(
+        &mut self,
+        level: Level,
+        subject: &'static str,
+        text: impl Into<String>,
+        remedy: Option<String>,
+    ) {
+        self.0.push(Finding {
+            level,
+            subject,
+            text: text.into(),
+            remedy,
+        });
+    }
+
+    /// The worst of them.
+    pub(super) fn level(&self) -> Level {
+        let levels = self.0.iter().map(|finding| finding.level);
+        levels.max().unwrap_or(Level::Ok)
+    }
+
+    /// What is critical for one way is a warning if there is another.
+    pub(super) fn soften(&mut self) {
+        for finding in &mut self.0 {
+            finding.level = finding.level.min(Level::Warning);
+        }
+    }
+
+    fn table(&self) -> String {
+        let mut lines = Vec::new();
+        for finding in &self.0 {
+            let level = match finding.level {
+                Level::Ok => "ok",
+                Level::Warning => "WARN",
+                Level::Critical => "FAIL",
+            };
+            lines.push(format!(
+                "{level:<5} {:<13} {}",
+                finding.subject, finding.text
+            ));
+            if let Some(remedy) = &finding.remedy {
+                lines.push(format!("{:19} -> {remedy}", ""));
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+/// Tries everything and tells.
+pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
+    let mut findings = Findings::default();
+    machine::check(settings, &mut findings);
+    relayhost::check(settings, &mut findings);
+    let level = findings.level();
+    if json {
+        let whole = serde_json::json!({ "status": level, "findings": findings });
+        say(whole);
+    } else {
+        say(findings.table());
+    }
+    Ok(match level {
+        Level::Ok => Exit::Ok,
+        Level::Warning => Exit::Warning,
+        Level::Critical => Exit::Critical,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_stands_in_a_line_with_its_remedy_below_and_the_worst_decides() {
+        let mut findings = Findings::default();
+        findings.ok("name", "vm1.example.org");
+        assert_eq!(findings.level(), Level::Ok);
+        findings.warn(
+            "certificate",
+            "ends in 3 days",
+            "the relayhost must renew it",
+        );
+        findings.fail("agent", "does not answer", "systemctl start x");
+        assert_eq!(findings.level(), Level::Critical);
+        assert_eq!(
+            findings.table(),
+            "ok    name          vm1.example.org\n\
+             WARN  certificate   ends in 3 days\n\
+             \x20                   -> the relayhost must renew it\n\
+             FAIL  agent         does not answer\n\
+             \x20                   -> systemctl start x"
+        );
+        findings.soften();
+        assert_eq!(findings.level(), Level::Warning);
+    }
+}

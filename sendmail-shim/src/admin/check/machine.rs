@@ -1,0 +1,247 @@
+//! This machine: configuration, name, alias files, agent, queue, spool, and whose /usr/sbin/sendmail is.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use shared::{
+    clock::{self, Timestamp},
+    control,
+    fs::Room,
+    listing::Row,
+    net::{Connection, Target},
+    smtp::client::{Protocol, Security, Settings as Smtp, Timeouts},
+};
+
+use super::finding::Findings;
+use crate::{
+    admin::aliases,
+    config::settings::Settings,
+    queue::{Answer, Request},
+};
+
+/// An agent that is alive answers in milliseconds; one that systemd starts needs a moment.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Mail that waits longer deserves a look.
+const OLD: Duration = Duration::from_hours(4);
+/// Where programs look for sendmail.
+const SENDMAIL: &str = "/usr/sbin/sendmail";
+const MIB: u64 = 1024 * 1024;
+
+/// Looks at all of it.
+pub(super) fn check(settings: &Settings, findings: &mut Findings) {
+    configuration(settings, findings);
+    aliases(settings, findings);
+    agent(settings, findings);
+    spool(&settings.spool, findings);
+    sendmail(Path::new(SENDMAIL), findings);
+}
+
+fn configuration(settings: &Settings, findings: &mut Findings) {
+    for file in &settings.files {
+        findings.ok("configuration", file.display().to_string());
+    }
+    if settings.files.is_empty() {
+        findings.ok("configuration", "no file: defaults");
+    }
+    for warning in settings.warnings() {
+        let (what, remedy) = warning.split_once(": ").unwrap_or((&warning, ""));
+        findings.warn("configuration", what, remedy);
+    }
+    let name = format!("{}, bare names get @{}", settings.hostname, settings.domain);
+    if settings.hostname.contains('.') {
+        findings.ok("name", name);
+    } else {
+        findings.warn(
+            "name",
+            name,
+            "relays refuse a name without a domain: set hostname = \"NAME.example.org\", or the name in /etc/hosts",
+        );
+    }
+}
+
+fn aliases(settings: &Settings, findings: &mut Findings) {
+    let checked = aliases::look(settings);
+    findings.ok("aliases", checked.files.join(", "));
+    for fault in checked.faults {
+        findings.warn(
+            "aliases",
+            fault,
+            "correct the line; it is ignored until then",
+        );
+    }
+}
+
+fn agent(settings: &Settings, findings: &mut Findings) {
+    let smtp = Smtp {
+        helo: settings.hostname.clone(),
+        protocol: Protocol::Smtp,
+        security: Security::None,
+        timeouts: Timeouts {
+            reply: ANSWER,
+            ..Timeouts::default()
+        },
+        known: None,
+    };
+    match Connection::open(&Target::Unix(&settings.socket), &smtp, ANSWER) {
+        Ok(connection) => {
+            findings.ok("agent", format!("answers on {}", connection.relay()));
+            connection.quit();
+            queue(settings, findings);
+        }
+        Err(failure) => findings.fail(
+            "agent",
+            failure.log_text(),
+            "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim",
+        ),
+    }
+}
+
+fn queue(settings: &Settings, findings: &mut Findings) {
+    let mut rows = Vec::new();
+    let asked = control::ask(&settings.control, &Request::List, &mut |answer| {
+        if let Answer::Row(row) = answer {
+            rows.push(row);
+        }
+    });
+    match asked {
+        Ok(()) => waiting(&rows, clock::now(), findings),
+        Err(error) => findings.warn(
+            "queue",
+            error.to_string(),
+            "only root and the agent's user may see it all",
+        ),
+    }
+}
+
+fn waiting(rows: &[Row], now: Timestamp, findings: &mut Findings) {
+    let Some(oldest) = rows.iter().min_by_key(|row| row.arrival) else {
+        return findings.ok("queue", "empty");
+    };
+    let text = format!(
+        "{} messages wait, the oldest since {}",
+        rows.len(),
+        oldest.arrival.mailq()
+    );
+    if now.since(oldest.arrival) < OLD {
+        return findings.ok("queue", text);
+    }
+    let reason = oldest.recipients.first();
+    let reason = reason.map_or("", |recipient| recipient.delay_reason.as_str());
+    findings.warn(
+        "queue",
+        text,
+        &format!("sendmail-shim queue show {}: {reason}", oldest.queue_id),
+    );
+}
+
+fn spool(path: &Path, findings: &mut Findings) {
+    let shown = path.display();
+    let (metadata, room) = match (fs::metadata(path), shared::fs::room(path)) {
+        (Ok(metadata), Ok(room)) => (metadata, room),
+        (Err(error), _) | (_, Err(error)) => {
+            return findings.warn(
+                "spool",
+                format!("{shown}: {error}"),
+                "the agent makes it when it starts",
+            );
+        }
+    };
+    let own = rustix::process::geteuid().as_raw() == metadata.uid();
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if own && rustix::fs::access(path, access).is_err() {
+        return findings.fail(
+            "spool",
+            format!("{shown} cannot be written"),
+            "is the file system mounted read-only?",
+        );
+    }
+    free(&shown.to_string(), &room, findings);
+}
+
+fn free(path: &str, room: &Room, findings: &mut Findings) {
+    let text = format!("{path}, {} MiB free", room.bytes / MIB);
+    let remedy = "free space (or inodes): without it mail is refused for the time being";
+    match (room.bytes / MIB, room.inodes) {
+        (0..32, _) | (_, 0..100) => findings.fail("spool", text, remedy),
+        (0..256, _) | (_, 0..10_000) => findings.warn("spool", text, remedy),
+        _ => findings.ok("spool", text),
+    }
+}
+
+/// Whether programs that call sendmail get ours.
+fn sendmail(path: &Path, findings: &mut Findings) {
+    let target = fs::canonicalize(path);
+    let own = fs::metadata("/proc/self/exe").map(|own| (own.dev(), own.ino()));
+    let found = fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    let shown = path.display();
+    match (target, own, found) {
+        (Ok(_), Ok(own), Ok(found)) if own == found => {
+            findings.ok("sendmail", format!("{shown} is this program"));
+        }
+        (Ok(target), ..) => findings.warn(
+            "sendmail",
+            format!("{shown} is another program{}", other(path, &target)),
+            "what programs send goes through that one: remove the other MTA's package, or link it to sendmail-shim",
+        ),
+        (Err(error), ..) => findings.warn(
+            "sendmail",
+            format!("{shown}: {error}"),
+            "programs that call it get nothing: link it to sendmail-shim",
+        ),
+    }
+}
+
+fn other(path: &Path, target: &PathBuf) -> String {
+    if target == path {
+        String::new()
+    } else {
+        format!(": {}", target.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::finding::Level, *};
+
+    fn level_of(room: &Room) -> Level {
+        let mut findings = Findings::default();
+        free("/spool", room, &mut findings);
+        findings.level()
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_is_told_before_it_is_full() {
+        let room = |mib: u64, inodes| Room {
+            bytes: mib * MIB,
+            inodes,
+        };
+        assert_eq!(level_of(&room(10_000, u64::MAX)), Level::Ok);
+        assert_eq!(level_of(&room(200, u64::MAX)), Level::Warning);
+        assert_eq!(level_of(&room(10_000, 500)), Level::Warning);
+        assert_eq!(level_of(&room(10, u64::MAX)), Level::Critical);
+        assert_eq!(level_of(&room(10_000, 0)), Level::Critical);
+    }
+
+    #[test]
+    fn another_mta_behind_usr_sbin_sendmail_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (other, link) = (directory.path().join("exim4"), directory.path().join("s"));
+        shared::fs::replace(&other, b"#!/bin/sh\n", 0o755).unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let mut findings = Findings::default();
+        sendmail(&link, &mut findings);
+        let text = &findings.0.first().unwrap().text;
+        assert!(text.ends_with("exim4"), "{text}");
+        assert_eq!(findings.level(), Level::Warning);
+
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("/proc/self/exe", &link).unwrap();
+        let mut findings = Findings::default();
+        sendmail(&link, &mut findings);
+        assert_eq!(findings.level(), Level::Ok);
+    }
+}

@@ -1,0 +1,279 @@
+//! The way to each relayhost and each of its addresses, up to the answer to RCPT. No message is sent.
+
+use std::{net::SocketAddr, time::Duration};
+
+use shared::{
+    address::{Address, Sender},
+    clock::{self, Timestamp},
+    envelope::{Envelope, Recipient},
+    net::{Connection, Target, addresses},
+    nexthop::Nexthop,
+    outcome::{Failure, Outcome, Stage},
+    smtp::{
+        capability::Capabilities,
+        client::{Security, Timeouts},
+    },
+    tls::ClientTls,
+    trust::{PeerKey, Validity},
+};
+
+use super::finding::{Findings, Level};
+use crate::{config::settings::Settings, relay};
+
+const CONNECT: Duration = Duration::from_secs(10);
+const REPLY: Duration = Duration::from_secs(20);
+/// A certificate that ends sooner deserves a word.
+const SOON: Duration = Duration::from_hours(14 * 24);
+
+/// Tries all relayhosts; what is wrong with one of several that work is a warning.
+pub(super) fn check(settings: &Settings, findings: &mut Findings) {
+    let tls = match settings.client_tls() {
+        Ok(tls) => tls,
+        Err(error) => return findings.fail("tls", error.0, "correct the configuration"),
+    };
+    let mut ways = Vec::new();
+    for nexthop in &settings.relayhost {
+        let port = nexthop.port.unwrap_or_else(|| settings.default_port());
+        let mut here = Findings::default();
+        match addresses(&nexthop.host, port) {
+            Ok(addresses) => {
+                here.ok("relayhost", format!("{nexthop} is {}", list(&addresses)));
+                ways.push(here);
+                for address in addresses {
+                    let mut way = Findings::default();
+                    one(settings, nexthop, address, tls.as_ref(), &mut way);
+                    ways.push(way);
+                }
+            }
+            Err(failure) => {
+                here.fail(
+                    "relayhost",
+                    format!("{nexthop}: {}", failure.log_text()),
+                    &remedy(settings, nexthop, &failure),
+                );
+                ways.push(here);
+            }
+        }
+    }
+    let works = |way: &Findings| way.0.len() > 1 && way.level() < Level::Critical;
+    if ways.iter().any(works) {
+        ways.iter_mut().for_each(Findings::soften);
+    }
+    findings.0.extend(ways.into_iter().flat_map(|way| way.0));
+    if settings.relayhost.is_empty() {
+        findings.fail(
+            "relayhost",
+            "none is set: mail is queued and not sent",
+            "set relayhost = \"mail.example.org\"",
+        );
+    }
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    let shown = addresses.iter().map(|address| address.ip().to_string());
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn one(
+    settings: &Settings,
+    nexthop: &Nexthop,
+    address: SocketAddr,
+    tls: Option<&ClientTls>,
+    findings: &mut Findings,
+) {
+    let target = Target::Address {
+        nexthop,
+        address,
+        tls,
+    };
+    let timeouts = Timeouts {
+        reply: REPLY,
+        ..Timeouts::default()
+    };
+    match Connection::open(&target, &relay::smtp(settings, timeouts), CONNECT) {
+        Ok(mut connection) => {
+            findings.ok("tcp", format!("connected to {}", connection.relay()));
+            session(settings, &connection, findings);
+            findings.ok("ehlo", extensions(connection.capabilities()));
+            recipient(settings, &mut connection, findings);
+            connection.quit();
+        }
+        Err(failure) => {
+            let subject = match failure.stage {
+                Stage::Lookup | Stage::Connect => "tcp",
+                Stage::Greeting => "greeting",
+                Stage::Tls => "tls",
+                Stage::Auth => "auth",
+                _ => "ehlo",
+            };
+            if subject != "tcp" {
+                findings.ok("tcp", format!("connected to {address}"));
+            }
+            let remedy = remedy(settings, nexthop, &failure);
+            findings.fail(subject, failure.log_text(), &remedy);
+        }
+    }
+}
+
+fn session(settings: &Settings, connection: &Connection, findings: &mut Findings) {
+    let (Some(summary), Some(key)) = (connection.tls_summary(), connection.peer_key()) else {
+        return findings.warn(
+            "tls",
+            "none: mail travels in clear text",
+            "set tls = \"starttls\" and pins",
+        );
+    };
+    findings.ok("tls", summary);
+    let position = settings.pins.iter().position(|pin| pin.matches(key));
+    match position {
+        Some(0) => findings.ok("key", format!("pinned: {}", key.pin())),
+        Some(index) => findings.warn(
+            "key",
+            format!(
+                "pinned, but as number {} of {}: {}",
+                index.saturating_add(1),
+                settings.pins.len(),
+                key.pin()
+            ),
+            "if no relayhost has the keys before it any more, remove those from pins, and add the next one",
+        ),
+        None => findings.ok(
+            "key",
+            format!("certified by an authority of the web: {}", key.pin()),
+        ),
+    }
+    certificate(key, position.is_some(), clock::now(), findings);
+}
+
+fn certificate(key: &PeerKey, pinned: bool, now: Timestamp, findings: &mut Findings) {
+    let Some(Validity { from, until }) = key.validity else {
+        return;
+    };
+    let text = format!("from {} until {}", day(from), day(until));
+    if now < from {
+        findings.warn(
+            "clock",
+            format!("the certificate is {text}, but here it is {}", day(now)),
+            "this machine's clock is late, or the relayhost's was early: timedatectl",
+        );
+    } else if pinned {
+        findings.ok(
+            "certificate",
+            format!("{text} (with pins, only the key matters)"),
+        );
+    } else if until.since(now) < SOON {
+        findings.warn("certificate", text, "the relayhost must renew it");
+    } else {
+        findings.ok("certificate", text);
+    }
+}
+
+fn day(time: Timestamp) -> String {
+    time.rfc3339().chars().take(10).collect()
+}
+
+fn extensions(offered: &Capabilities) -> String {
+    let mut names: Vec<String> = [
+        ("PIPELINING", offered.pipelining),
+        ("8BITMIME", offered.eight_bit_mime),
+        ("SMTPUTF8", offered.smtputf8),
+        ("DSN", offered.dsn),
+        ("CHUNKING", offered.chunking),
+        ("ENHANCEDSTATUSCODES", offered.enhanced_status_codes),
+    ]
+    .iter()
+    .filter(|(_, offered)| *offered)
+    .map(|(name, _)| (*name).to_owned())
+    .collect();
+    match offered.size {
+        Some(0) => names.push("SIZE".to_owned()),
+        Some(size) => names.push(format!("SIZE {size}")),
+        None => {}
+    }
+    if !offered.auth.is_empty() {
+        names.push(format!("AUTH {}", offered.auth.join(" ")));
+    }
+    if names.is_empty() {
+        "no extensions".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// MAIL and RCPT, then RSET or QUIT.
+fn recipient(settings: &Settings, connection: &mut Connection, findings: &mut Findings) {
+    let root = Address::new("root", &settings.domain);
+    let (Ok(root), admin) = (root, &settings.admin) else {
+        return;
+    };
+    let to = admin.clone().unwrap_or_else(|| root.clone());
+    let envelope = Envelope {
+        sender: Sender::Address(root.clone()),
+        recipients: vec![Recipient::from(to.clone())],
+        ..Envelope::default()
+    };
+    let outcomes = connection.probe(relay::transaction(connection, envelope, 1024));
+    let text = |words: &str| format!("from <{root}> to <{to}>: {words}");
+    match outcomes.first() {
+        Some(Outcome::Delivered(delivery)) => {
+            findings.ok("recipient", text(&delivery.reply));
+        }
+        Some(Outcome::Deferred(failure)) => findings.warn(
+            "recipient",
+            text(&failure.log_text()),
+            "not now, says the relayhost: mail waits in the queue until it changes its mind",
+        ),
+        Some(Outcome::Failed(failure)) => findings.fail(
+            "recipient",
+            text(&failure.log_text()),
+            "is this machine's address among the networks that may relay there? does admin exist?",
+        ),
+        None => {}
+    }
+}
+
+fn remedy(settings: &Settings, nexthop: &Nexthop, failure: &Failure) -> String {
+    let wrapped = settings.security == Security::Wrapped;
+    match failure.stage {
+        Stage::Lookup => format!(
+            "is the name right, and does the name server know it? getent ahosts {}",
+            nexthop.host
+        ),
+        Stage::Connect => "does the relayhost run, is the port right, does a firewall forbid it?".to_owned(),
+        Stage::Greeting if wrapped => "does it want tls = \"starttls\" on this port?".to_owned(),
+        Stage::Greeting => {
+            "is it an SMTP server? if it wants TLS from the first byte (port 465): tls = \"wrapped\"".to_owned()
+        }
+        Stage::Tls => format!("see what it presents: sendmail-shim pin {nexthop}"),
+        Stage::Auth => "are user and password right, and does the relayhost want them?".to_owned(),
+        _ => "ask the relayhost's administrator what this means".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_judged_by_its_dates_only_where_they_count() {
+        let key = PeerKey {
+            key_sha256: [1; 32],
+            key_sha1: [1; 20],
+            certificate_sha256: [1; 32],
+            validity: Some(Validity {
+                from: Timestamp::from_secs(1_000_000_000),
+                until: Timestamp::from_secs(1_010_000_000),
+            }),
+        };
+        let at = |pinned, now| {
+            let mut findings = Findings::default();
+            certificate(&key, pinned, Timestamp::from_secs(now), &mut findings);
+            let finding = findings.0.first().unwrap().clone();
+            (finding.level, finding.subject)
+        };
+        assert_eq!(at(false, 1_000_000_001), (Level::Ok, "certificate"));
+        assert_eq!(at(false, 1_009_999_999), (Level::Warning, "certificate"));
+        assert_eq!(at(true, 1_009_999_999), (Level::Ok, "certificate"));
+        assert_eq!(at(true, 999_999_999), (Level::Warning, "clock"));
+    }
+}

@@ -1,0 +1,147 @@
+//! `sendmail-shim check`, `pin` and `test`: what an administrator sees is what is so, and names the remedy where it is not.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::process::Output;
+
+use serde_json::Value;
+use tests::{
+    agent::Agent,
+    identity::Identity,
+    sink::{Script, Sink},
+};
+
+fn relay_with(identity: &Identity) -> Script {
+    Script {
+        starttls: Some(identity.server()),
+        ..Script::default()
+    }
+}
+
+fn pin_of(node: &Agent, identity: &Identity, name: &str) -> String {
+    identity.write(node.directory(), name);
+    let file = node.directory().join(format!("{name}.pem"));
+    shared::tls::pins_of_file(&file).unwrap().pin().to_string()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Level and text of the first finding about a subject.
+fn finding(checked: &Output, subject: &str) -> (String, String) {
+    let whole: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let findings = whole["findings"].as_array().unwrap();
+    let about = findings.iter().find(|f| f["subject"] == subject);
+    let about = about.unwrap_or_else(|| panic!("nothing about {subject}: {whole}"));
+    let word = |key: &str| about[key].as_str().unwrap().to_owned();
+    (word("level"), word("text"))
+}
+
+#[test]
+fn a_test_message_is_followed_until_the_relayhost_has_it_and_a_rollover_of_its_key_is_logged_once()
+{
+    let (today, next) = (
+        Identity::new("relay.example.test"),
+        Identity::new("relay.example.test"),
+    );
+    let sink = Sink::with(relay_with(&today));
+    let mut node = Agent::prepare("");
+    let pins = [pin_of(&node, &today, "today"), pin_of(&node, &next, "next")];
+    node.configure(&format!(
+        "relayhost = \"{}\"\npins = {pins:?}\nadmin = \"admins@example.test\"\n",
+        sink.nexthop()
+    ));
+    node.run();
+    let sent = node.admin(&["test"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", text(&sent));
+    let told = text(&sent);
+    assert!(
+        told.contains("queued as") && told.contains("<admins@example.test> sent by"),
+        "{told}"
+    );
+    assert!(told.contains("250 2.0.0 Ok: taken"), "{told}");
+    assert!(!node.daemon().log().contains("now has key"));
+
+    sink.play(relay_with(&next));
+    node.kill();
+    node.run();
+    for _ in 0..2 {
+        assert_eq!(node.admin(&["test"]).status.code(), Some(0));
+    }
+    let log = node.daemon().log();
+    assert_eq!(log.matches("now has key 2 of 2").count(), 1, "{log}");
+    node.kill();
+    node.run();
+    assert_eq!(node.admin(&["test"]).status.code(), Some(0));
+    assert!(!node.daemon().log().contains("now has key"));
+    sink.journal().wait_for(4);
+}
+
+#[test]
+fn a_check_tells_ok_warning_and_critical_apart_and_sends_nothing() {
+    let (today, wrong) = (
+        Identity::new("relay.example.test"),
+        Identity::new("relay.example.test"),
+    );
+    let sink = Sink::with(relay_with(&today));
+    let mut node = Agent::prepare("");
+    let pins = [
+        pin_of(&node, &wrong, "wrong"),
+        pin_of(&node, &today, "today"),
+    ];
+    let with_pins = |pins: &[String]| {
+        format!(
+            "relayhost = \"{}\"\npins = {pins:?}\nadmin = \"admins@example.test\"\n",
+            sink.nexthop()
+        )
+    };
+    node.configure(&with_pins(&pins));
+    let stopped = node.admin(&["check", "--json"]);
+    assert_eq!(stopped.status.code(), Some(2), "no agent answers");
+    assert_eq!(finding(&stopped, "agent").0, "critical");
+
+    node.run();
+    let checked = node.admin(&["check", "--json"]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
+    assert_eq!(finding(&checked, "agent").0, "ok");
+    assert_eq!(finding(&checked, "queue").1, "empty");
+    assert_eq!(finding(&checked, "recipient").0, "ok");
+    let (level, key) = finding(&checked, "key");
+    assert!(level == "warning" && key.contains("2 of 2"), "{key}");
+
+    node.configure(&with_pins(&pins[..1]));
+    let checked = node.admin(&["check"]);
+    let table = text(&checked);
+    assert_eq!(checked.status.code(), Some(2), "{table}");
+    assert!(
+        table.contains("FAIL  tls") && table.contains("-> see what it presents: sendmail-shim pin"),
+        "{table}"
+    );
+    assert!(sink.journal().is_empty(), "a check sends no mail");
+
+    let shown = text(&node.admin(&["pin"]));
+    assert!(
+        shown.contains(&pins[1]) && shown.contains("NOT in pins"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_test_message_that_cannot_leave_stays_and_the_reason_is_told() {
+    let node = Agent::start(&format!(
+        "relayhost = \"[127.0.0.1]:{}\"\ntls = \"none\"\n",
+        tests::wait::free_address().port()
+    ));
+    let sent = node.admin(&["test", "someone@example.org"]);
+    assert_eq!(sent.status.code(), Some(75));
+    let told = text(&sent);
+    assert!(
+        told.contains("waits in the queue") && told.contains("Connection refused"),
+        "{told}"
+    );
+    assert!(node.mailq().contains("someone@example.org"));
+}
