@@ -1,6 +1,159 @@
 //! The agent's sockets are open to every user of the machine: who asks is known, and a hostile user harms only himself.
 
-use tests::{agent::Agent, peers, sink::Sink};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tests::{
+    agent::{Agent, pipe},
+    binaries::binaries,
+    peers,
+    sink::Sink,
+    wait::until_true,
+};
+
+/// Two users whom nobody has told the agent about.
+const HOSTILE: &str = "64001";
+const MODEST: &str = "64002";
+
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Opens more connections than one user may, leaves each in another state, tells how many were turned away, and stays.
+const FLOOD: &str = r#"
+import socket, sys, time
+submit, control = sys.argv[1:]
+message = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+states = [
+    (submit, b""), (submit, b"EHL"), (submit, b"NOOP\r\n" * 10000), (submit, b"x" * 1000000),
+    (submit, message + b"DATA\r\nSubject: half"), (submit, message + b"DATA\r\n" + b"x: y\r\n" * 200000),
+    (submit, message + b"BDAT 18446744073709551615\r\n" + b"x" * 500000),
+    (control, b"{\"List\":"), (control, b"[" * 1000000), (control, b"\xff\x00\n" * 1000),
+]
+kept, turned_away = [], 0
+for number in range(500):
+    path, bytes = states[number % len(states)]
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(0.03)
+    try:
+        connection.connect(path)
+        connection.sendall(bytes)
+    except OSError:
+        pass
+    if number % 7 == 0:
+        connection.close()
+        continue
+    try:
+        turned_away += connection.recv(100).startswith(b"421 4.7.0 too many")
+    except OSError:
+        pass
+    kept.append(connection)
+print(turned_away, flush=True)
+sys.stdin.read()
+"#;
+
+fn as_user(user: &str, program: &Command) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([
+        &format!("--reuid={user}"),
+        &format!("--regid={user}"),
+        "--clear-groups",
+    ]);
+    command.arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command
+}
+
+/// A child that ends with the test.
+struct Running(Child);
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn machine(sink: &Sink) -> Agent {
+    Agent::prepare(&format!(
+        "relayhost = \"{}\"\ndomain = \"example.test\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ))
+}
+
+/// A program of the machine where every user can run it, wherever the tests were built.
+fn public(agent: &Agent, name: &str) -> Command {
+    let program = agent.directory().join("public").join(name);
+    if !program.exists() {
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        fs::copy(&binaries().sendmail, &program).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.env("SENDMAIL_SHIM_CONFIG", agent.config());
+    command
+}
+
+/// Mebibytes of memory that a process has held at most.
+fn peak(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kibibytes.unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
+    if !peers::root() || peers::find("setpriv").is_none() {
+        return;
+    }
+    // Another python3 in PATH may lie where other users cannot look.
+    if !Path::new(PYTHON).exists() {
+        return peers::skip("no /usr/bin/python3");
+    }
+    let sink = Sink::start();
+    let mut agent = machine(&sink);
+    fs::set_permissions(agent.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    agent.run();
+
+    let mut flood = Command::new(PYTHON);
+    flood.args(["-c", FLOOD]);
+    flood.args([
+        agent.directory().join("submit.sock"),
+        agent.directory().join("control.sock"),
+    ]);
+    let mut hostile = as_user(HOSTILE, &flood);
+    let child = hostile.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut hostile = Running(child.unwrap());
+    let mut told = String::new();
+    let mut out = BufReader::new(hostile.0.stdout.take().unwrap());
+    out.read_line(&mut told).unwrap();
+    let turned_away: u32 = told.trim().parse().unwrap();
+    assert!(turned_away > 0, "500 connections of one user are too many");
+
+    let send = |agent: &Agent, user| {
+        let mut sendmail = public(agent, "sendmail");
+        sendmail.arg("admin@example.test");
+        let output = pipe(&mut as_user(user, &sendmail), b"Subject: x\n\nx\n");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    };
+    send(&agent, MODEST);
+    agent.daemon().wait_for_log(&format!(", uid {MODEST}"));
+    let listing = pipe(&mut as_user(MODEST, &public(&agent, "mailq")), b"");
+    assert!(listing.status.success(), "{listing:?}");
+    sink.journal().wait_for(1);
+    let pid = agent.daemon().pid();
+    assert!(peak(pid) < 64, "{} MiB for one hostile user", peak(pid));
+
+    drop(hostile);
+    until_true("the flood is over", || {
+        send(&agent, HOSTILE);
+        agent.daemon().log().contains(&format!(", uid {HOSTILE}"))
+    });
+}
 
 /// A container that has the socket mounted submits too: its processes have no pid in the agent's eyes, but a user id.
 #[test]
@@ -9,16 +162,14 @@ fn a_program_in_another_pid_namespace_submits_and_lists_its_mail() {
         return;
     }
     let sink = Sink::start();
-    let mut agent = Agent::prepare(&format!(
-        "relayhost = \"{}\"\ndomain = \"example.test\"\ntls = \"none\"\n",
-        sink.nexthop()
-    ));
+    let mut agent = machine(&sink);
     agent.in_pid_namespace();
     agent.run();
     agent.send(
         &["admin@example.test"],
         "Subject: out of a container\n\nx\n",
     );
+    agent.daemon().wait_for_log(", uid 0");
     sink.journal().wait_for(1);
     let listing = agent.mailq();
     assert!(listing.contains("Mail queue is empty"), "{listing}");

@@ -64,8 +64,10 @@ impl Desk<'_> {
     fn answer(&self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
         match request {
             Request::List => {
-                for entry in self.agent.spool.entries() {
-                    if let Some(envelope) = self.envelope(entry.id) {
+                for id in self.ids() {
+                    if let (Some(entry), Some(envelope)) =
+                        (self.agent.spool.entry(id), self.envelope(id))
+                    {
                         say(&Answer::Row(self.row(&entry, &envelope)))?;
                     }
                 }
@@ -176,6 +178,14 @@ impl Desk<'_> {
             say(&Answer::Refused(trouble))?;
         }
         say(&Answer::Changed(waiting()))
+    }
+
+    /// All messages, without their details: whoever reads a long listing slowly costs little memory.
+    fn ids(&self) -> Vec<QueueId> {
+        let entries = self.agent.spool.entries();
+        let mut ids = Vec::with_capacity(entries.len());
+        ids.extend(entries.iter().map(|entry| entry.id));
+        ids
     }
 
     fn find(&self, text: &str) -> Result<(Entry, Envelope), String> {

@@ -107,10 +107,8 @@ impl Agent {
     pub(super) fn enter(&self, uid: u32) -> Option<Visit<'_>> {
         let mut presence = lock(&self.presence);
         presence.last = Instant::now();
-        presence
-            .quota
-            .open(uid)
-            .then_some(Visit { agent: self, uid })
+        // Only a connection that was counted may be a visit: its end takes the lock, and one from the count.
+        presence.quota.open(uid).then(|| Visit { agent: self, uid })
     }
 
     /// How long nobody has been connected.

@@ -4,7 +4,14 @@
 //! long listing holds nothing up. At most [`DESKS`] at a time.
 //! See also: `shared::control`, the asking side.
 
-use std::{io, os::unix::net::UnixStream as StdStream, path::Path, sync::Arc};
+use std::{
+    fs::Permissions,
+    io,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use shared::{
@@ -16,6 +23,7 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::{Semaphore, watch},
     task::spawn_blocking,
+    time,
 };
 
 use crate::{
@@ -25,6 +33,8 @@ use crate::{
 
 /// Requests answered at the same time.
 const DESKS: usize = 4;
+/// Pause after the system refused to accept.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What requests are answered from.
 pub(super) struct Desk {
@@ -51,8 +61,12 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
         }
         _ => {}
     }
-    UnixListener::bind(path)
-        .with_context(|| format!("cannot make the control socket {}", path.display()))
+    let socket = UnixListener::bind(path)
+        .with_context(|| format!("cannot make the control socket {}", path.display()))?;
+    // Whoever is not answered has no business here: he could keep all desks busy.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot close {} to other users", path.display()))?;
+    Ok(socket)
 }
 
 /// Answers administrators until the daemon ends.
@@ -67,7 +81,14 @@ pub(super) async fn serve(
             accepted = socket.accept() => accepted,
             _ = ending.wait_for(|ending| *ending) => return,
         };
-        let Ok((stream, _)) = accepted else { continue };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                line(Level::Error, &format_args!("control socket: {error}"));
+                time::sleep(PAUSE).await;
+                continue;
+            }
+        };
         let Ok(place) = Arc::clone(&free).acquire_owned().await else {
             return;
         };
@@ -136,5 +157,20 @@ impl Desk {
                 .map_or_else(String::new, |identity| identity.pin.to_string()),
             ..Status::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn other_users_cannot_even_connect() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/control.sock");
+        let _socket = bind(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(bind(&path).is_err(), "a daemon that lives is not replaced");
     }
 }
