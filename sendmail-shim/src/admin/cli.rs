@@ -119,6 +119,11 @@ pub enum QueueCommand {
     },
 }
 
+/// All that can be typed, for the manual.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Reads the words after argv\[0] and does what they say.
 pub fn main(words: Vec<String>) -> Exit {
     let words = std::iter::once("sendmail-shim".to_owned()).chain(words);

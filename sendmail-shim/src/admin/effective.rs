@@ -3,9 +3,9 @@
 use shared::sysexits::Exit;
 
 use super::terminal::{Trouble, say};
-use crate::config::{effective, settings::Settings};
+use crate::config::{effective, meaning, settings::Settings};
 
-/// Prints them as TOML that can be pasted back.
+/// Prints them as TOML that can be pasted back; all of them with what they mean.
 pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
     for file in &settings.files {
         say(format_args!("# {}", file.display()));
@@ -17,6 +17,9 @@ pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {
         .iter()
         .filter(|row| all || !row.default)
     {
+        if all {
+            say(format_args!("\n# {}", meaning::of(row.key)));
+        }
         match row.value.as_str() {
             "" => say(format_args!("# {} is not set", row.key)),
             value if all && !row.default => {

@@ -6,12 +6,14 @@
 //! | [`file`] | TOML as written |
 //! | [`settings`] | as the program uses it, all defaults filled in |
 //! | [`effective`] | as an administrator reads it: key, value, default |
+//! | [`meaning`] | a sentence for each key |
 //! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
 //! | [`tables`] | aliases and revaliases, read when they change |
 
 pub mod effective;
 pub mod file;
 pub mod machine;
+pub mod meaning;
 pub mod places;
 pub mod settings;
 pub mod tables;

@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(settings.domain, "asked.example");
         assert_eq!(settings.admin.unwrap().to_string(), "admins@asked.example");
         assert_eq!(settings.spool, Path::new("/etc/sendmail-shim/spool"));
-        assert_eq!(settings.retry.lifetime, Duration::from_secs(86_400));
+        assert_eq!(settings.retry.lifetime, Duration::from_hours(24));
         let error = Settings::layered(vec![
             layer("config.toml", own),
             layer("debconf.toml", "domain = 'a b'"),

@@ -23,7 +23,7 @@ pub fn text() -> String {
 }
 
 /// `-f ADDRESS`
-fn usage(flag: &Flag) -> String {
+pub fn usage(flag: &Flag) -> String {
     match flag.argument {
         Argument::None => format!("-{}", flag.name),
         Argument::Required(value) => format!("-{} {value}", flag.name),

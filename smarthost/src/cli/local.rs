@@ -6,7 +6,7 @@ use shared::{fs, tls};
 
 use super::Failed;
 use crate::{
-    config::{Config, ListenTls},
+    config::{Config, ListenTls, meaning},
     setup::Setup,
 };
 
@@ -54,6 +54,9 @@ pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
     };
     let mut text = String::new();
     for setting in settings {
+        if all {
+            let _ = writeln!(text, "\n# {}", meaning::of(&setting.key));
+        }
         let _ = writeln!(text, "{setting}");
     }
     Ok(text)

@@ -21,6 +21,11 @@ use shared::sysexits::Exit;
 
 use arguments::{Arguments, Command};
 
+/// All that can be typed, for the manual.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();

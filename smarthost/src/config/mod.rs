@@ -6,6 +6,7 @@
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`load`] | reads the files: the only part with I/O |
+//! | [`meaning`] | a sentence for each key |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
@@ -13,6 +14,7 @@
 mod check;
 mod file;
 mod load;
+pub mod meaning;
 mod settings;
 mod show;
 #[cfg(test)]

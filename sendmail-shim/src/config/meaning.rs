@@ -1,0 +1,44 @@
+//! What each setting means: one table for `sendmail-shim config --all` and for the manual.
+
+/// Key and sentence, in the order of the manual.
+#[rustfmt::skip]
+const MEANINGS: &[(&str, &str)] = &[
+    ("relayhost", "Where all mail goes, as \"host\", \"host:port\" or \"[address]:port\"; of several, the first that answers. MX records are never asked. Without it mail is queued."),
+    ("domain", "Appended to names without a domain. Default: the first word of /etc/mailname, else the host name."),
+    ("hostname", "This machine's FQDN. Default: the kernel's name, completed from /etc/hosts or with the domain."),
+    ("pins", "Keys that the relayhost may have, as `sendmail-shim pin HOST` prints them: one that it has, and one that it will have. Without pins it needs a certificate for its name from an authority of the web."),
+    ("admin", "Where mail for local names goes that no alias names."),
+    ("tls", "Towards the relayhost: \"starttls\", \"wrapped\" (TLS from the first byte), or \"none\"."),
+    ("revaliases", "Table of senders; see sendmail-shim-tables(5). It need not exist."),
+    ("aliases", "Table of recipients; see sendmail-shim-tables(5). It need not exist."),
+    ("spool", "The queue's directory."),
+    ("socket", "Where the agent takes mail."),
+    ("control", "Where the agent answers mailq and administrators. Default: control.sock beside socket."),
+    ("from_override", "Whether programs may choose their own From; otherwise it is the caller's account, through revaliases."),
+    ("message_size", "Largest message: bytes, or \"25MiB\"."),
+    ("connections", "Connections to the relayhost at once, when many messages wait; 1 to 255."),
+    ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
+    ("retry.maximal", "Longest wait between two attempts; waits double up to it."),
+    ("retry.lifetime", "Age at which mail is returned to its sender."),
+];
+
+/// The sentence for a key; empty for one that is none.
+pub fn of(key: &str) -> &'static str {
+    MEANINGS
+        .iter()
+        .find(|(known, _)| *known == key)
+        .map_or("", |(_, sentence)| sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{effective, settings::Settings};
+
+    #[test]
+    fn every_setting_has_its_sentence_and_every_sentence_its_setting() {
+        let rows = effective::rows(&Settings::parse(None, "").unwrap()).unwrap();
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let explained: Vec<_> = super::MEANINGS.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, explained);
+    }
+}

@@ -1,0 +1,86 @@
+//! What each setting means: one table for `smarthost config --all` and for the manual.
+
+/// Key and sentence, in the order of the manual.
+#[rustfmt::skip]
+const MEANINGS: &[(&str, &str)] = &[
+    ("hostname", "FQDN of this machine, in greeting, EHLO, Received and bounces. Default: the machine's own name, completed from /etc/hosts."),
+    ("banner", "The greeting after \"220 \"; begins with the host name. Default: \"HOSTNAME ESMTP\"."),
+    ("listen", "Where clients connect: \"address:port\", or { address = \"address:port\", tls = \"wrapped\" } for TLS from the first byte, or tls = \"none\" for none. Default: ports 25, 587 and, wrapped, 465 of all addresses. Under systemd smarthost.socket holds the ports, and those below 1024 must stand there."),
+    ("tls.certificate", "PEM file with the certificate chain that clients see. Default: a self-signed one, made at the first start."),
+    ("tls.key", "PEM file with its key."),
+    ("networks", "Who may send mail to anywhere through this machine: addresses and networks. Default: the machine itself."),
+    ("limits.per_client", "How many messages a client may send, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"20/10m\"]. A client is an IPv4 address or an IPv6 /64. Over the limit mail is deferred with 450."),
+    ("limits.exempt", "Addresses and networks that are not counted."),
+    ("limits.notify", "Who is told when a client comes near its limit or reaches it. Default: admins."),
+    ("spool", "The queue's directory."),
+    ("state", "Directory of counters, generated key and default Maildir."),
+    ("control", "Where the daemon answers administrators. Default: control.sock in state."),
+    ("aliases", "Alias tables; an earlier one wins. See smarthost-tables(5)."),
+    ("recipient_delimiter", "Separates user and extension in a local part, as in user+extension; \"\" for none."),
+    ("domains.local", "Domains whose mail is taken from anybody and ends here; the host name and localhost always are."),
+    ("domains.relay", "Domains whose mail is taken from anybody and is passed on; \".example.org\" means all subdomains."),
+    ("maildir", "Where mail for local domains ends that no alias sends elsewhere; \"none\": only aliases receive. Default: Maildir in state, or \"none\" with a relayhost."),
+    ("lmtp", "Instead of a Maildir, an LMTP server: \"unix:/run/dovecot/lmtp\", or \"host:port\"."),
+    ("relayhost", "Where all mail for elsewhere goes: \"domain\" by its MX, \"[host]\" or \"[host]:port\" that host itself. Default: by the MX of each recipient's domain."),
+    ("relay_tls.level", "Towards the relayhost: \"opportunistic\", \"starttls\", \"wrapped\" or \"none\". Default: \"starttls\" with pins, else \"opportunistic\"."),
+    ("relay_tls.pins", "Keys that the relayhost may have, as `smarthost pin` prints them there. Another key defers the mail."),
+    ("routes", "Other ways for some recipient domains: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\" }."),
+    ("admins", "Who is told of limits and faults; also gets postmaster's mail that no alias catches."),
+    ("message_size", "Largest message: bytes, or \"25MiB\"."),
+    ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
+    ("retry.maximal", "Longest wait between two attempts."),
+    ("retry.lifetime", "Age at which mail is returned to its sender."),
+    ("concurrency.destination", "Connections to one destination at once."),
+    ("concurrency.deliveries", "Deliveries at once, to all destinations."),
+    ("concurrency.sessions", "Clients at once."),
+    ("concurrency.client", "Connections of one client at once."),
+];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MEANINGS.iter().copied()
+}
+
+/// The sentence for a setting as [`crate::config::Setting`] names it (`routes."example.org"` is one of `routes`); empty for one that is none.
+pub fn of(key: &str) -> &'static str {
+    let key = if key.starts_with("routes.") {
+        "routes"
+    } else {
+        key
+    };
+    all()
+        .find(|(known, _)| *known == key)
+        .map_or("", |(_, sentence)| sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Config, meaning};
+
+    #[test]
+    fn every_setting_has_its_sentence_and_every_sentence_its_setting() {
+        let texts = [
+            "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nroutes = { \"b.example\" = \"[c.example]\" }",
+            "lmtp = \"unix:/run/lmtp\"",
+        ];
+        let keys: Vec<String> = texts
+            .iter()
+            .flat_map(|text| {
+                let config = Config::parse(Path::new("x"), text, "vm1.example.org").unwrap();
+                config.settings().into_iter().map(|setting| setting.key)
+            })
+            .collect();
+        for key in &keys {
+            assert!(!meaning::of(key).is_empty(), "{key}");
+        }
+        for (key, _) in meaning::all() {
+            assert!(
+                keys.iter()
+                    .any(|k| k == key || k.starts_with(&format!("{key}."))),
+                "{key}"
+            );
+        }
+    }
+}

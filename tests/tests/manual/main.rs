@@ -1,0 +1,125 @@
+//! The manual pages are what the programs' own tables say: `UPDATE=1 cargo test -p tests --test manual` writes packaging/man.
+//!
+//! packaging/manual holds the text written by hand; a line `@NAME@` in it stands for a part made from a table.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod commands;
+mod roff;
+mod settings;
+
+use std::{env, fs, path::PathBuf};
+
+use sendmail_shim::flags::{help, table};
+
+const PAGES: &[&str] = &[
+    "sendmail.8",
+    "sendmail-shim.8",
+    "sendmail-shim.toml.5",
+    "sendmail-shim-tables.5",
+    "smarthost.8",
+    "smarthost.toml.5",
+    "smarthost-tables.5",
+];
+
+/// The options of `sendmail`, by what becomes of them.
+fn options() -> String {
+    let mut out = String::new();
+    for (support, title) in [
+        ("honoured", "Options"),
+        (
+            "accepted and ignored",
+            "Options that are accepted and change nothing",
+        ),
+        ("refused", "Options that are refused"),
+    ] {
+        out += &roff::section(title);
+        for flag in table::FLAGS
+            .iter()
+            .filter(|flag| flag.effect.support() == support)
+        {
+            out += &roff::item(&roff::bold(&help::usage(flag)), flag.help);
+        }
+    }
+    out
+}
+
+/// What a line `@NAME@` stands for.
+fn part(name: &str) -> Option<String> {
+    Some(match name {
+        "SENDMAIL OPTIONS" => options(),
+        "SENDMAIL-SHIM COMMANDS" => commands::of(sendmail_shim::admin::cli::command()),
+        "SMARTHOST COMMANDS" => commands::of(smarthost::cli::command()),
+        "SENDMAIL-SHIM SETTINGS" => settings::of_sendmail_shim(),
+        "SMARTHOST SETTINGS" => settings::of_smarthost(),
+        _ => return None,
+    })
+}
+
+fn page(template: &str) -> String {
+    let mut out = String::new();
+    for line in template.lines() {
+        let name = line
+            .strip_prefix('@')
+            .and_then(|line| line.strip_suffix('@'));
+        if let Some(name) = name {
+            out += &part(name).expect(name);
+        } else {
+            out += &line.replace("VERSION", env!("CARGO_PKG_VERSION"));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "UPDATE=1 is how a developer asks for new pages"
+)]
+fn rewriting() -> bool {
+    env::var_os("UPDATE").is_some()
+}
+
+#[test]
+fn the_manual_pages_say_what_the_programs_do() {
+    let packaging = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+    for name in PAGES {
+        let fresh = page(&fs::read_to_string(packaging.join("manual").join(name)).unwrap());
+        let written = packaging.join("man").join(name);
+        if rewriting() {
+            shared::fs::replace(&written, fresh.as_bytes(), 0o644).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(&written).unwrap_or_default(),
+            fresh,
+            "packaging/man/{name} is old: UPDATE=1 cargo test -p tests --test manual"
+        );
+    }
+}
+
+/// An option or a setting without a sentence would be an empty entry.
+#[test]
+fn no_entry_of_a_manual_page_is_empty() {
+    for name in [
+        "SENDMAIL OPTIONS",
+        "SENDMAIL-SHIM COMMANDS",
+        "SMARTHOST COMMANDS",
+        "SENDMAIL-SHIM SETTINGS",
+        "SMARTHOST SETTINGS",
+    ] {
+        let text = part(name).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() > 20, "{name}");
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| **line == ".TP") {
+            let sentence = lines.get(number + 2).copied().unwrap_or_default();
+            assert!(
+                !sentence.is_empty() && !sentence.starts_with('.'),
+                "{name}: {line} {:?}",
+                lines.get(number + 1)
+            );
+        }
+    }
+}
