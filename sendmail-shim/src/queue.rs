@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use shared::listing::Row;
 
+/// In place of the ids, where root and the agent's user name them: every message.
+pub const ALL: &str = "ALL";
+
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +22,8 @@ pub enum Request {
     Release { ids: Vec<String> },
     /// What has been tried for this one after attempt number `after`; waits some seconds for the next.
     Follow { id: String, after: u64 },
+    /// Return these to their senders.
+    Bounce { ids: Vec<String> },
     /// Throw these away.
     Delete { ids: Vec<String> },
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use tests::{
     agent::Agent,
-    sink::{Script, Sink, nexthop},
+    sink::{Fault, Script, Sink, nexthop},
     wait::free_address,
 };
 
@@ -68,6 +68,115 @@ fn mail_is_listed_with_its_reason_held_released_deleted_and_pushed() {
     assert_eq!(sink.journal().first().field("Subject"), "second");
     machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
     assert_eq!(sink.journal().len(), 1, "the deleted one is gone");
+}
+
+/// Row D6: why mail waits is known before the first attempt after a restart.
+#[test]
+fn the_reason_of_an_outage_is_shown_after_a_restart_and_the_administrator_is_told_of_it_once() {
+    let address = free_address();
+    let config = |relayhost: String| {
+        format!(
+            "{}admin = \"admins@example.org\"\n[retry]\nminimal = \"1s\"\nmaximal = \"2s\"\nwarning = \"1s\"\n",
+            config(&format!("{relayhost:?}"))
+        )
+    };
+    let mut machine = Agent::start(&config(nexthop(address)));
+    machine.send(&["a@example.net"], "Subject: waits\n\ntext\n");
+    machine.wait_for_mailq("the warning beside the message", |listing| {
+        listing.contains("refused")
+            && listing.contains("admins@example.org")
+            && listing.contains("2 Requests")
+    });
+    machine.kill();
+    // A relayhost that does not answer at all: no attempt ends before mailq is asked.
+    let silent = Sink::with(Script {
+        fault: Fault::Mute,
+        ..Script::default()
+    });
+    machine.configure(&config(silent.nexthop()));
+    machine.run();
+    let listing = machine.mailq();
+    assert!(listing.contains("refused"), "{listing}");
+
+    machine.kill();
+    let sink = Sink::start();
+    machine.configure(&config(sink.nexthop()));
+    machine.run();
+    machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+    let received = sink.journal().messages();
+    let warning = received
+        .iter()
+        .find(|message| message.recipients == ["admins@example.org"])
+        .unwrap();
+    assert_eq!(received.len(), 2, "the warning came once");
+    assert!(
+        warning.text().contains("refused") && warning.field("Subject").contains("vm1.example.test"),
+        "{}",
+        warning.text()
+    );
+}
+
+#[test]
+fn a_sender_is_warned_once_that_his_mail_is_late_also_when_the_agent_starts_again() {
+    let later = ("slow@example.net".to_owned(), "450 4.2.0 later".to_owned());
+    let sink = Sink::with(Script {
+        recipients: vec![later],
+        ..Script::default()
+    });
+    let mut machine = Agent::start(&format!(
+        "{}[retry]\nminimal = \"1s\"\nmaximal = \"1s\"\nwarning = \"1s\"\n",
+        config(&format!("{:?}", sink.nexthop()))
+    ));
+    machine.send(
+        &["-f", "someone@example.net", "slow@example.net"],
+        "Subject: x\n\ntext\n",
+    );
+    let warning = sink.journal().first();
+    assert_eq!(warning.recipients, ["someone@example.net"]);
+    assert!(
+        warning.text().contains("Action: delayed") && warning.text().contains("450 4.2.0 later"),
+        "{}",
+        warning.text()
+    );
+    // Not killed: a crash may repeat what was done in the last second.
+    machine.daemon().stop();
+    machine.run();
+    machine.daemon().wait_for_log("status=deferred");
+    machine.kill();
+    sink.play(Script::default());
+    machine.run();
+    machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+    assert_eq!(sink.journal().len(), 2, "one warning, and the mail");
+}
+
+#[test]
+fn the_administrator_returns_mail_to_its_senders_and_names_all_messages_at_once() {
+    let address = free_address();
+    let machine = Agent::start(&config(&format!("{:?}", nexthop(address))));
+    for number in 0..3 {
+        machine.send(
+            &["-f", "someone@example.net", "a@example.net"],
+            format!("Subject: {number}\n\ntext\n"),
+        );
+    }
+    machine.wait_for_mailq("the reason", |listing| listing.contains("refused"));
+    assert_eq!(
+        done(&machine, &["queue", "--json", "hold", "ALL"]).trim(),
+        "{\"changed\":3}"
+    );
+    assert!(done(&machine, &["queue", "bounce", "ALL"]).contains("3 messages"));
+    let listing = machine.wait_for_mailq("the bounces", |listing| {
+        listing.matches("MAILER-DAEMON").count() == 3 && listing.contains("3 Requests")
+    });
+    assert_eq!(listing.matches("someone@example.net").count(), 3);
+    let sink = Sink::on(address, Script::default());
+    done(&machine, &["queue", "flush"]);
+    let bounces = sink.journal().wait_for(3);
+    assert!(
+        bounces[0].text().contains("returned by the administrator"),
+        "{}",
+        bounces[0].text()
+    );
 }
 
 #[test]

@@ -57,8 +57,11 @@ enum Command {
     Explain(Explain),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),
-    /// List and change the queue.
+    /// List and change the queue. Where messages are named by id, ALL means every one.
     Queue {
+        /// JSON, one object a line; messages as postqueue -j prints them.
+        #[arg(long, global = true)]
+        json: bool,
         #[command(subcommand)]
         command: QueueCommand,
     },
@@ -89,15 +92,11 @@ pub struct Explain {
     pub recipients: Vec<String>,
 }
 
-/// `queue …`
+/// `queue …`; in place of ids, ALL means every message.
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
     /// List it, with the reason why each message waits; without privileges, your own mail.
-    List {
-        /// One JSON object a line, as postqueue -j prints it.
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Show one message: where it stands, and its header.
     Show { id: String },
     /// Try one message, or all, now.
@@ -114,6 +113,11 @@ pub enum QueueCommand {
     },
     /// Throw messages away: nobody is told.
     Delete {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Return messages to their senders.
+    Bounce {
         #[arg(required = true)]
         ids: Vec<String>,
     },
@@ -158,7 +162,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Config { all } => effective::print(&settings, all),
         Command::Explain(request) => explain::run(&settings, &request),
         Command::Pin(request) => pin::run(&settings, &request),
-        Command::Queue { command } => queue::run(&settings, command),
+        Command::Queue { json, command } => queue::run(&settings, command, json),
         Command::Test { address } => test::run(&settings, address),
     }
 }

@@ -19,21 +19,46 @@ use crate::{
 };
 
 /// `sendmail-shim queue COMMAND`
-pub fn run(settings: &Settings, command: QueueCommand) -> Result<Exit, Trouble> {
-    match command {
-        QueueCommand::List { json: false } => list(settings),
-        QueueCommand::List { json: true } => {
-            let rows = rows(settings)?;
-            if !rows.is_empty() {
-                say(listing::json_lines(&rows).trim_end());
-            }
-            Ok(Exit::Ok)
+pub fn run(settings: &Settings, command: QueueCommand, json: bool) -> Result<Exit, Trouble> {
+    let tell: fn(&Answer, &str) = if json { tell_json } else { tell };
+    let (request, done) = match command {
+        QueueCommand::List if json => (Request::List, "listed"),
+        QueueCommand::List => return list(settings),
+        QueueCommand::Show { id } => (Request::Show { id }, "shown"),
+        QueueCommand::Flush { id } => (Request::Flush { id }, "to be tried now"),
+        QueueCommand::Hold { ids } => (Request::Hold { ids }, "held"),
+        QueueCommand::Release { ids } => (Request::Release { ids }, "released"),
+        QueueCommand::Delete { ids } => (Request::Delete { ids }, "deleted"),
+        QueueCommand::Bounce { ids } => (Request::Bounce { ids }, "to be returned"),
+    };
+    let mut exit = Exit::Ok;
+    ask(settings, &request, &mut |answer| {
+        if let Answer::Refused(why) = &answer {
+            complain("sendmail-shim", why);
+            exit = Exit::Unavailable;
         }
-        QueueCommand::Show { id } => change(settings, &Request::Show { id }, "shown"),
-        QueueCommand::Flush { id } => flush(settings, id),
-        QueueCommand::Hold { ids } => change(settings, &Request::Hold { ids }, "held"),
-        QueueCommand::Release { ids } => change(settings, &Request::Release { ids }, "released"),
-        QueueCommand::Delete { ids } => change(settings, &Request::Delete { ids }, "deleted"),
+        tell(&answer, done);
+    })?;
+    Ok(exit)
+}
+
+fn tell(answer: &Answer, done: &str) {
+    match answer {
+        Answer::Row(row) => say(listing::mailq(std::slice::from_ref(row)).trim_end()),
+        Answer::Text(text) => say(text),
+        Answer::Attempt(row) => say(format_args!("{}: {}", row.recipient, row.text)),
+        Answer::Changed(1) => say(format_args!("1 message {done}")),
+        Answer::Changed(count) => say(format_args!("{count} messages {done}")),
+        Answer::Refused(_) => {}
+    }
+}
+
+/// A message as `postqueue -j` has it, anything else as the agent said it.
+fn tell_json(answer: &Answer, _done: &str) {
+    match answer {
+        Answer::Row(row) => say(listing::json_lines(std::slice::from_ref(row)).trim_end()),
+        // Text and numbers always have a JSON form.
+        other => say(serde_json::to_string(other).unwrap_or_default()),
     }
 }
 
@@ -88,21 +113,6 @@ fn rows(settings: &Settings) -> Result<Vec<Row>, Trouble> {
         }
     })?;
     Ok(rows)
-}
-
-fn change(settings: &Settings, request: &Request, done: &str) -> Result<Exit, Trouble> {
-    let mut exit = Exit::Ok;
-    ask(settings, request, &mut |answer| match answer {
-        Answer::Row(row) => say(listing::mailq(&[row]).trim_end()),
-        Answer::Text(text) => say(text),
-        Answer::Attempt(row) => say(format_args!("{}: {}", row.recipient, row.text)),
-        Answer::Changed(count) => say(format_args!("{count} messages {done}")),
-        Answer::Refused(why) => {
-            complain("sendmail-shim", why);
-            exit = Exit::Unavailable;
-        }
-    })?;
-    Ok(exit)
 }
 
 fn ask(

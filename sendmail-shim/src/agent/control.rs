@@ -18,7 +18,7 @@ use shared::{
 };
 
 use super::{Agent, maillog, schedule};
-use crate::queue::{Answer, Request};
+use crate::queue::{ALL, Answer, Request};
 
 /// A client that neither asks nor reads.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,6 +104,9 @@ impl Desk<'_> {
                 agent.spool.record(id, Event::Released);
                 agent.event(schedule::Event::Released(id));
             }),
+            Request::Bounce { ids } => self.change_as_admin(ids, say, |agent, id| {
+                agent.event(schedule::Event::Returned(id));
+            }),
             Request::Delete { ids } => self.change_as_admin(ids, say, |agent, id| {
                 agent.spool.record(id, Event::Removed);
                 agent.event(schedule::Event::Removed(id));
@@ -133,13 +136,20 @@ impl Desk<'_> {
         change: impl Fn(&Agent, QueueId),
     ) -> io::Result<()> {
         let mut changed = 0usize;
-        for id in ids {
-            match self.find(id) {
-                Ok((entry, _)) => {
-                    change(self.agent, entry.id);
-                    changed = changed.saturating_add(1);
+        if ids == [ALL] {
+            for entry in self.agent.spool.entries() {
+                change(self.agent, entry.id);
+                changed = changed.saturating_add(1);
+            }
+        } else {
+            for id in ids {
+                match self.find(id) {
+                    Ok((entry, _)) => {
+                        change(self.agent, entry.id);
+                        changed = changed.saturating_add(1);
+                    }
+                    Err(why) => say(&Answer::Refused(why))?,
                 }
-                Err(why) => say(&Answer::Refused(why))?,
             }
         }
         // What was said is on disk before it is confirmed.
@@ -174,7 +184,7 @@ impl Desk<'_> {
         for row in self.agent.attempts.after(id, after, uid, patience) {
             say(&Answer::Attempt(row))?;
         }
-        if let Some(trouble) = self.agent.trouble() {
+        if let Some(trouble) = self.agent.outages.reason() {
             say(&Answer::Refused(trouble))?;
         }
         say(&Answer::Changed(waiting()))
@@ -212,7 +222,7 @@ impl Desk<'_> {
             .iter()
             .filter_map(|waiting| waiting.until)
             .min();
-        let trouble = self.agent.trouble().filter(|_| !entry.held);
+        let trouble = self.agent.outages.reason().filter(|_| !entry.held);
         let recipients = entry.waiting.iter().filter_map(|waiting| {
             let recipient = envelope
                 .recipients

@@ -16,7 +16,7 @@ use shared::{clock, outcome::Failure, spool::QueueId, tls::ClientTls};
 
 use super::{
     Agent, maillog,
-    schedule::{Action, Attempt, Event, Scheduler},
+    schedule::{Action, Attempt, Event, NOBODY, Scheduler},
     worker::Worker,
 };
 
@@ -68,6 +68,7 @@ impl Delivery {
                 .unwrap_or(now);
             let event = Event::Arrived {
                 id: entry.id,
+                user: user(&agent, entry.id),
                 arrival: entry.arrival,
                 due,
                 held: entry.held,
@@ -120,11 +121,6 @@ impl Delivery {
                 if let Some(failure) = &failure {
                     maillog::unreached(self.scheduler.deadline(), &failure.log_text());
                 }
-                if !self.scheduler.is_down() {
-                    self.agent.set_trouble(None);
-                } else if let Some(failure) = failure {
-                    self.agent.set_trouble(Some(failure.log_text()));
-                }
             }
             Signal::Stop(_) => {}
         }
@@ -137,7 +133,7 @@ impl Delivery {
         };
         if actions.send(action).is_err() {
             maillog::warning("a delivery thread has died; the message is tried again");
-            let (Action::Deliver(id) | Action::Expire(id)) = action;
+            let (Action::Deliver(id) | Action::Expire(id) | Action::Bounce(id)) = action;
             self.scheduler.handle(
                 Event::Finished {
                     id,
@@ -179,4 +175,10 @@ impl Delivery {
         // Whoever asked may have stopped waiting.
         let _ = stopped.send(());
     }
+}
+
+/// Whose message it is.
+fn user(agent: &Agent, id: QueueId) -> u32 {
+    let envelope = agent.spool.envelope(id).ok().flatten();
+    envelope.and_then(|envelope| envelope.uid).unwrap_or(NOBODY)
 }

@@ -87,6 +87,13 @@ pub(super) fn bounced(id: QueueId, bounce: QueueId) {
     );
 }
 
+pub(super) fn delayed(id: QueueId, warning: QueueId) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender delay notification: {warning}"),
+    );
+}
+
 /// Nobody can be told of the failure: the message stays.
 pub(super) fn dead(id: QueueId, why: &str) {
     line(

@@ -5,17 +5,20 @@
 //! | [`quota`] | who may have how many connections; pure |
 //! | [`schedule`] | which message is tried when; pure |
 //! | [`settle`] | what follows from the outcomes of an attempt; pure |
+//! | [`outage`] | why the relayhost cannot be used, kept over restarts |
 //! | [`door`] | the two sockets |
 //! | `session`, `transaction` | one submission |
 //! | `control` | the queue, listed and changed |
 //! | `attempts` | the last attempts, for whoever follows a message |
 //! | `rollover` | the relayhost's key changes to the next of the pins |
 //! | [`delivery`], `worker` | the queue, delivered |
+//! | `letters` | mail that the agent writes itself |
 //! | `state` | what the threads share |
 //! | [`run`] | all of it put together |
 
 pub mod delivery;
 pub mod door;
+pub mod outage;
 pub mod quota;
 pub mod run;
 pub mod schedule;
@@ -23,6 +26,7 @@ pub mod settle;
 
 mod attempts;
 mod control;
+mod letters;
 mod maillog;
 mod rollover;
 mod session;

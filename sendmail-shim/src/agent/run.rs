@@ -52,8 +52,12 @@ pub fn run(settings: Settings) -> Result<(), String> {
         .map_err(|error| format!("tls: {error}"))?;
     shared::fs::create_directory(&settings.spool, 0o700)
         .map_err(|error| format!("{}: {error}", settings.spool.display()))?;
+    let options = Options {
+        minimum_free: settings.minimum_free,
+        ..Options::default()
+    };
     let (spool, recovery) =
-        Spool::open(&settings.spool, Options::default()).map_err(|error| error.to_string())?;
+        Spool::open(&settings.spool, options).map_err(|error| error.to_string())?;
     told(&recovery);
     let doors = Doors::open(&settings)?;
     let activated = doors.activated;
@@ -164,12 +168,12 @@ fn welcome(agent: &Arc<Agent>, stream: UnixStream, serve: fn(&Agent, &UnixStream
         Ok(asker) => asker.uid,
         Err(error) => return maillog::warning(&format!("who connects cannot be told: {error}")),
     };
-    let agent = Arc::clone(agent);
+    // One that is over the quota costs no thread.
+    let Some(visit) = agent.enter(uid) else {
+        return session::refuse(&stream, uid);
+    };
     let thread = thread::Builder::new().stack_size(STACK);
-    let started = thread.spawn(move || match agent.enter(uid) {
-        Some(_visit) => serve(&agent, &stream, uid),
-        None => session::refuse(&stream, uid),
-    });
+    let started = thread.spawn(move || serve(&visit.agent, &stream, visit.uid));
     if let Err(error) = started {
         maillog::warning(&format!("no thread for a connection of uid {uid}: {error}"));
     }

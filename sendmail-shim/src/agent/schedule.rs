@@ -3,21 +3,23 @@
 //! Contract: `handle` one event, then `next_action` until `None`; `deadline` says when to ask `next_action` again at the latest. Every message
 //! that is known is waiting, active or held; an active one comes back by [`Event::Finished`]. Connections grow from one to the
 //! limit only while messages wait for them. A relayhost that does not answer is probed with one message, at first after
-//! seconds, then less and less often; mail that arrives, and `flush`, bring the next probe forward.
+//! seconds, then less and less often; mail that arrives, and `flush`, bring the next probe forward. Users take turns.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use shared::{clock::Timestamp, retry::Schedule, spool::QueueId};
 
+mod reach;
+mod timetable;
+
+use reach::Reach;
+use timetable::{Ticket, Timetable};
+
 /// Waiting messages a connection must have before another one is opened beside it.
 const PER_CONNECTION: usize = 4;
-/// First pause after a relayhost did not answer, and the least between two attempts to reach it.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause between two attempts to reach the relayhost.
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// The user of mail that is nobody's.
+pub const NOBODY: u32 = u32::MAX;
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,11 +27,13 @@ pub enum Event {
     /// A message is in the spool, to be tried at `due` (now, if it is new).
     Arrived {
         id: QueueId,
+        /// Whose it is; [`NOBODY`] if that is not known.
+        user: u32,
         arrival: Timestamp,
         due: Timestamp,
         held: bool,
     },
-    /// What [`Action::Deliver`] or [`Action::Expire`] came to.
+    /// What an [`Action`] came to.
     Finished {
         id: QueueId,
         attempt: Attempt,
@@ -40,6 +44,8 @@ pub enum Event {
     Held(QueueId),
     Released(QueueId),
     Removed(QueueId),
+    /// To be returned to its sender.
+    Returned(QueueId),
 }
 
 /// The end of an attempt.
@@ -62,35 +68,36 @@ pub enum Action {
     Deliver(QueueId),
     /// Return it to its sender without another attempt: it is too old.
     Expire(QueueId),
+    /// Return it to its sender without another attempt: the administrator said so.
+    Bounce(QueueId),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Waiting(Timestamp),
-    /// `held`: the administrator said so meanwhile. `returned`: it is too old, and no relayhost is asked.
+    /// `asks`: the relayhost is asked. `then`: what the administrator said meanwhile.
     Active {
-        held: bool,
-        returned: bool,
+        asks: bool,
+        then: Then,
     },
     Held,
+    /// Waits for its [`Action::Bounce`].
+    Returning,
+}
+
+/// What becomes of a message that is still there after its attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Then {
+    Wait,
+    Hold,
+    Return,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Message {
+    user: u32,
     arrival: Timestamp,
     state: State,
-}
-
-/// The relayhost, as far as we know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Relay {
-    Up,
-    /// Not before `until`; `failures` in a row, the last one at `last`.
-    Down {
-        until: Timestamp,
-        last: Timestamp,
-        failures: u32,
-    },
 }
 
 /// The queue's timetable.
@@ -99,9 +106,9 @@ pub struct Scheduler {
     retry: Schedule,
     limit: usize,
     messages: HashMap<QueueId, Message>,
-    due: BTreeSet<(Timestamp, QueueId)>,
-    ages: BTreeSet<(Timestamp, QueueId)>,
-    relay: Relay,
+    waiting: Timetable,
+    returning: BTreeSet<QueueId>,
+    relay: Reach,
     active: usize,
 }
 
@@ -112,9 +119,9 @@ impl Scheduler {
             retry,
             limit,
             messages: HashMap::new(),
-            due: BTreeSet::new(),
-            ages: BTreeSet::new(),
-            relay: Relay::Up,
+            waiting: Timetable::default(),
+            returning: BTreeSet::new(),
+            relay: Reach::Up,
             active: 0,
         }
     }
@@ -124,6 +131,7 @@ impl Scheduler {
         match event {
             Event::Arrived {
                 id,
+                user,
                 arrival,
                 due,
                 held,
@@ -134,46 +142,33 @@ impl Scheduler {
                 } else {
                     State::Waiting(due)
                 };
-                self.place(id, Message { arrival, state });
-                self.hurry();
+                self.place(
+                    id,
+                    Message {
+                        user,
+                        arrival,
+                        state,
+                    },
+                );
+                self.relay.hurry(&self.retry);
             }
             Event::Finished { id, attempt } => self.finished(id, attempt, now, random),
             Event::Flush(None) => {
-                self.relay = Relay::Up;
-                let waiting: Vec<_> = self.due.iter().map(|&(_, id)| id).collect();
-                for id in waiting {
+                self.relay = Reach::Up;
+                for id in self.waiting.ids() {
                     self.set(id, State::Waiting(now));
                 }
             }
             Event::Flush(Some(id)) => {
                 if matches!(self.state(id), Some(State::Waiting(_))) {
-                    self.relay = Relay::Up;
+                    self.relay = Reach::Up;
                     self.set(id, State::Waiting(now));
                 }
             }
-            Event::Held(id) => match self.state(id) {
-                Some(State::Active { returned, .. }) => {
-                    self.set(
-                        id,
-                        State::Active {
-                            held: true,
-                            returned,
-                        },
-                    );
-                }
-                Some(_) => self.set(id, State::Held),
-                None => {}
-            },
+            Event::Held(id) => self.command(id, State::Held, Then::Hold),
+            Event::Returned(id) => self.command(id, State::Returning, Then::Return),
             Event::Released(id) => match self.state(id) {
-                Some(State::Active { returned, .. }) => {
-                    self.set(
-                        id,
-                        State::Active {
-                            held: false,
-                            returned,
-                        },
-                    );
-                }
+                Some(State::Active { .. }) => self.command(id, State::Held, Then::Wait),
                 Some(State::Held) => self.set(id, State::Waiting(now)),
                 _ => {}
             },
@@ -185,32 +180,34 @@ impl Scheduler {
         }
     }
 
+    /// What the administrator says about a message; one that is being tried comes back first.
+    fn command(&mut self, id: QueueId, now: State, later: Then) {
+        match self.state(id) {
+            Some(State::Active { asks, .. }) => self.set(id, State::Active { asks, then: later }),
+            Some(_) => self.set(id, now),
+            None => {}
+        }
+    }
+
     /// The next thing to do; ask until `None`.
     pub fn next_action(&mut self, now: Timestamp) -> Option<Action> {
-        let startable = self.startable(now);
-        if startable
-            && let Some(&(due, id)) = self.due.first()
-            && due <= now
+        if self.startable(now)
+            && let Some(id) = self.waiting.take_turn(now)
         {
-            self.set(
-                id,
-                State::Active {
-                    held: false,
-                    returned: false,
-                },
-            );
+            self.start(id, true);
             return Some(Action::Deliver(id));
         }
-        let &(arrival, id) = self.ages.first()?;
+        if self.active >= self.limit {
+            return None;
+        }
+        if let Some(&id) = self.returning.first() {
+            self.start(id, false);
+            return Some(Action::Bounce(id));
+        }
+        let (arrival, id) = self.waiting.oldest()?;
         // One that is due and can be tried gets its last attempt instead.
-        if self.retry.expired(arrival, now) && self.active < self.limit {
-            self.set(
-                id,
-                State::Active {
-                    held: false,
-                    returned: true,
-                },
-            );
+        if self.retry.expired(arrival, now) {
+            self.start(id, false);
             return Some(Action::Expire(id));
         }
         None
@@ -221,21 +218,13 @@ impl Scheduler {
         if self.active > 0 {
             return None;
         }
-        let (due, _) = self.due.first()?;
+        let due = self.waiting.earliest()?;
         let due = match self.relay {
-            Relay::Down { until, .. } => until.max(*due),
-            Relay::Up => *due,
+            Reach::Down { until, .. } => until.max(due),
+            Reach::Up => due,
         };
-        let expiry = self
-            .ages
-            .first()
-            .map(|(arrival, _)| arrival.after(self.retry.lifetime));
-        Some(expiry.map_or(due, |expiry| expiry.min(due)))
-    }
-
-    /// Whether the relayhost did not answer when it was last asked.
-    pub fn is_down(&self) -> bool {
-        self.relay != Relay::Up
+        let (arrival, _) = self.waiting.oldest()?;
+        Some(due.min(arrival.after(self.retry.lifetime)))
     }
 
     /// Messages being tried.
@@ -247,72 +236,35 @@ impl Scheduler {
     fn startable(&self, now: Timestamp) -> bool {
         match self.relay {
             // A probe is one message alone.
-            Relay::Down { until, .. } => until <= now && self.active == 0,
-            Relay::Up if self.active == 0 => true,
-            Relay::Up => {
+            Reach::Down { until, .. } => until <= now && self.active == 0,
+            Reach::Up if self.active == 0 => true,
+            Reach::Up => {
                 let enough = self.active.saturating_mul(PER_CONNECTION);
-                self.active < self.limit
-                    && self
-                        .due
-                        .iter()
-                        .take_while(|(due, _)| *due <= now)
-                        .take(enough)
-                        .count()
-                        == enough
+                self.active < self.limit && self.waiting.are_due(enough, now)
             }
         }
     }
 
+    fn start(&mut self, id: QueueId, asks: bool) {
+        let then = Then::Wait;
+        self.set(id, State::Active { asks, then });
+    }
+
     fn finished(&mut self, id: QueueId, attempt: Attempt, now: Timestamp, random: u32) {
-        let Some(State::Active { held, returned }) = self.state(id) else {
+        let Some(State::Active { asks, then }) = self.state(id) else {
             return;
         };
         if attempt == Attempt::Unreached {
-            self.unreached(now, random);
-        } else if !returned {
-            self.relay = Relay::Up;
+            self.relay.failed(&self.retry, now, random);
+        } else if asks {
+            self.relay = Reach::Up;
         }
-        match attempt {
-            Attempt::Done => self.forget(id),
-            Attempt::Held => self.set(id, State::Held),
-            Attempt::Deferred { .. } | Attempt::Unreached if held => self.set(id, State::Held),
-            Attempt::Deferred { until } => self.set(id, State::Waiting(until)),
-            Attempt::Unreached => self.set(id, State::Waiting(now)),
-        }
-    }
-
-    /// Doubles the pause, with ±20 % jitter.
-    fn unreached(&mut self, now: Timestamp, random: u32) {
-        let failures = match self.relay {
-            Relay::Up => 0,
-            // Several connections failed together: that is one failure.
-            Relay::Down {
-                until, failures, ..
-            } if until > now => failures.saturating_sub(1),
-            Relay::Down { failures, .. } => failures,
-        };
-        let pause = self
-            .first_pause()
-            .saturating_mul(1 << failures.min(10))
-            .min(LONGEST_PAUSE)
-            .min(self.retry.maximal);
-        let pause = pause.saturating_mul(8000 + random % 4001) / 10_000;
-        self.relay = Relay::Down {
-            until: now.after(pause),
-            last: now,
-            failures: failures.saturating_add(1),
-        };
-    }
-
-    fn first_pause(&self) -> Duration {
-        FIRST_PAUSE.min(self.retry.minimal)
-    }
-
-    /// New mail may be what brings the news that the relayhost is back.
-    fn hurry(&mut self) {
-        let pause = self.first_pause();
-        if let Relay::Down { until, last, .. } = &mut self.relay {
-            *until = (*until).min(last.after(pause));
+        match (attempt, then) {
+            (Attempt::Done, _) => self.forget(id),
+            (_, Then::Return) => self.set(id, State::Returning),
+            (Attempt::Held, _) | (_, Then::Hold) => self.set(id, State::Held),
+            (Attempt::Deferred { until }, Then::Wait) => self.set(id, State::Waiting(until)),
+            (Attempt::Unreached, Then::Wait) => self.set(id, State::Waiting(now)),
         }
     }
 
@@ -328,11 +280,11 @@ impl Scheduler {
 
     fn place(&mut self, id: QueueId, message: Message) {
         match message.state {
-            State::Waiting(due) => {
-                self.due.insert((due, id));
-                self.ages.insert((message.arrival, id));
-            }
+            State::Waiting(due) => self.waiting.insert(ticket(id, &message, due)),
             State::Active { .. } => self.active = self.active.saturating_add(1),
+            State::Returning => {
+                self.returning.insert(id);
+            }
             State::Held => {}
         }
         self.messages.insert(id, message);
@@ -345,14 +297,23 @@ impl Scheduler {
     fn forget_message(&mut self, id: QueueId) -> Option<Message> {
         let message = self.messages.remove(&id)?;
         match message.state {
-            State::Waiting(due) => {
-                self.due.remove(&(due, id));
-                self.ages.remove(&(message.arrival, id));
-            }
+            State::Waiting(due) => self.waiting.remove(ticket(id, &message, due)),
             State::Active { .. } => self.active = self.active.saturating_sub(1),
+            State::Returning => {
+                self.returning.remove(&id);
+            }
             State::Held => {}
         }
         Some(message)
+    }
+}
+
+fn ticket(id: QueueId, message: &Message, due: Timestamp) -> Ticket {
+    Ticket {
+        id,
+        user: message.user,
+        arrival: message.arrival,
+        due,
     }
 }
 

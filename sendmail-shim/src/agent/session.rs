@@ -59,8 +59,8 @@ pub(super) fn refuse(stream: &UnixStream, uid: u32) {
     let reply = Reply::literal("421 4.7.0 too many connections of this user; try again later");
     let mut out = Vec::new();
     reply.encode(&mut out);
-    // A client that is gone does not read it.
-    let _ = stream.set_write_timeout(Some(WRITE));
+    // A client that is gone, or whose buffer is full, does not read it; nobody waits for that.
+    let _ = stream.set_nonblocking(true);
     let _ = (&mut &*stream).write_all(&out);
     maillog::rejected(&format!("uid {uid}"), &reply.text());
 }

@@ -9,11 +9,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use shared::{
     address::Sender,
     clock::Timestamp,
-    envelope::Envelope,
+    envelope::{Envelope, Notify},
     outcome::{Failure, Outcome},
     retry::Schedule,
     spool::{Event, Settlement as Settled},
-    status::EnhancedStatus,
 };
 
 use super::schedule::Attempt;
@@ -27,6 +26,8 @@ pub struct Tried<'a> {
     pub recipients: &'a [u32],
     /// In the same order.
     pub outcomes: &'a [Outcome],
+    /// Old enough for a warning, and none was sent.
+    pub late: bool,
 }
 
 /// What follows from an attempt.
@@ -38,6 +39,8 @@ pub struct Settlement {
     pub failed: Vec<(u32, Failure)>,
     /// Failed too, but the sender does not want to know (NOTIFY without FAILURE).
     pub silent: Vec<u32>,
+    /// Of whom the sender is to be warned that they still wait.
+    pub late: Vec<(u32, Failure)>,
     pub attempt: Attempt,
     /// Whether age was the reason.
     pub expired: bool,
@@ -51,8 +54,14 @@ pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) 
         events: Vec::new(),
         failed: Vec::new(),
         silent: Vec::new(),
+        late: Vec::new(),
         attempt: Attempt::Done,
         expired: false,
+    };
+    let wishes = |recipient: u32| {
+        let index = usize::try_from(recipient).ok();
+        let found = index.and_then(|index| tried.envelope.recipients.get(index));
+        found.map_or_else(Notify::default, |recipient| recipient.notify)
     };
     let mut waiting: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (&recipient, outcome) in tried.recipients.iter().zip(tried.outcomes) {
@@ -67,10 +76,15 @@ pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) 
                 settlement.expired = true;
                 settlement.failed.push((recipient, failure.expired()));
             }
-            Outcome::Deferred(failure) => waiting
-                .entry(failure.log_text())
-                .or_default()
-                .push(recipient),
+            Outcome::Deferred(failure) => {
+                if tried.late && wishes(recipient).delay {
+                    settlement.late.push((recipient, failure.clone()));
+                }
+                waiting
+                    .entry(failure.log_text())
+                    .or_default()
+                    .push(recipient);
+            }
             Outcome::Failed(failure) => settlement.failed.push((recipient, failure.clone())),
         }
     }
@@ -85,12 +99,7 @@ pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) 
     } else if !waiting.is_empty() {
         settlement.attempt = Attempt::Deferred { until };
     }
-    let wanted = |recipient: u32| {
-        let found = usize::try_from(recipient)
-            .ok()
-            .and_then(|index| tried.envelope.recipients.get(index));
-        found.is_none_or(|recipient| recipient.notify.failure)
-    };
+    let wanted = |recipient: u32| wishes(recipient).failure;
     settlement.silent = settlement
         .failed
         .iter()
@@ -121,8 +130,9 @@ mod tests {
 
     use shared::{
         address::Address,
-        envelope::{Notify, Recipient},
+        envelope::Recipient,
         outcome::{Blame, Delivery, Stage},
+        status::EnhancedStatus,
     };
 
     use super::*;
@@ -170,6 +180,7 @@ mod tests {
             arrival,
             recipients: &[0, 1, 2],
             outcomes: &outcomes,
+            late: age >= 4 * 3600,
         };
         settle(&tried, &retry, arrival.after(Duration::from_secs(age)), 0)
     }
@@ -225,6 +236,19 @@ mod tests {
                 "{classes:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_sender_is_warned_of_recipients_that_still_wait_unless_he_does_not_want_to_know() {
+        let mut envelope = envelope(someone());
+        envelope.recipients[2].notify.delay = false;
+        let late = |envelope: &Envelope, age| -> Vec<u32> {
+            let settlement = settled(envelope, [5, 4, 4], age);
+            settlement.late.iter().map(|(r, _)| *r).collect()
+        };
+        assert!(late(&envelope, 3 * 3600).is_empty());
+        assert_eq!(late(&envelope, 5 * 3600), [1]);
+        assert!(late(&envelope, 6 * DAY).is_empty(), "those are returned");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
     time::{Duration, Instant},
@@ -14,7 +14,14 @@ use shared::{
     trust::PeerKey,
 };
 
-use super::{attempts::Attempts, delivery::Signal, quota::Quota, rollover::Keys, schedule::Event};
+use super::{
+    attempts::Attempts,
+    delivery::Signal,
+    outage::Outages,
+    quota::Quota,
+    rollover::Keys,
+    schedule::{Event, NOBODY},
+};
 use crate::config::{settings::Settings, tables::Tables};
 
 /// One agent.
@@ -29,7 +36,7 @@ pub(super) struct Agent {
     tables: Mutex<Tables>,
     signals: Sender<Signal>,
     /// Why the relayhost cannot be used, while it cannot.
-    trouble: Mutex<Option<String>>,
+    pub(super) outages: Outages,
     presence: Mutex<Presence>,
     /// Messages being committed and answered.
     committing: Mutex<usize>,
@@ -49,11 +56,11 @@ impl Agent {
             attempts: Attempts::default(),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::new(&settings)),
+            outages: Outages::open(&settings.spool),
             settings,
             spool,
             uid: rustix::process::geteuid().as_raw(),
             signals,
-            trouble: Mutex::default(),
             presence: Mutex::new(Presence {
                 quota: Quota::default(),
                 last: Instant::now(),
@@ -75,11 +82,12 @@ impl Agent {
         lock(&self.keys).presented(host, seen, &self.settings.pins)
     }
 
-    /// A message is in the spool.
-    pub(super) fn arrived(&self, id: QueueId) {
+    /// A message of this user is in the spool.
+    pub(super) fn arrived(&self, id: QueueId, uid: Option<u32>) {
         let now = clock::now();
         self.event(Event::Arrived {
             id,
+            user: uid.unwrap_or(NOBODY),
             arrival: now,
             due: now,
             held: false,
@@ -95,20 +103,15 @@ impl Agent {
         let _ = self.signals.send(signal);
     }
 
-    pub(super) fn trouble(&self) -> Option<String> {
-        lock(&self.trouble).clone()
-    }
-
-    pub(super) fn set_trouble(&self, trouble: Option<String>) {
-        *lock(&self.trouble) = trouble;
-    }
-
     /// Counts a connection of a user; `None`: over the quota.
-    pub(super) fn enter(&self, uid: u32) -> Option<Visit<'_>> {
+    pub(super) fn enter(self: &Arc<Self>, uid: u32) -> Option<Visit> {
         let mut presence = lock(&self.presence);
         presence.last = Instant::now();
         // Only a connection that was counted may be a visit: its end takes the lock, and one from the count.
-        presence.quota.open(uid).then(|| Visit { agent: self, uid })
+        presence.quota.open(uid).then(|| Visit {
+            agent: Arc::clone(self),
+            uid,
+        })
     }
 
     /// How long nobody has been connected.
@@ -139,12 +142,12 @@ impl Agent {
 }
 
 /// A counted connection.
-pub(super) struct Visit<'a> {
-    agent: &'a Agent,
-    uid: u32,
+pub(super) struct Visit {
+    pub(super) agent: Arc<Agent>,
+    pub(super) uid: u32,
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Visit {
     fn drop(&mut self) {
         let mut presence = lock(&self.agent.presence);
         presence.last = Instant::now();

@@ -110,7 +110,7 @@ impl<'a> Transaction<'a> {
         match self.agent.spool.accept(draft, &prepared.envelope, &header) {
             Ok(id) => {
                 maillog::queued(id, &prepared.envelope, size);
-                self.agent.arrived(id);
+                self.agent.arrived(id, Some(self.uid));
                 Verdict::AcceptWith(Reply::new(
                     250,
                     EnhancedStatus::new(2, 0, 0),

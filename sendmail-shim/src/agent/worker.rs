@@ -6,7 +6,6 @@
 //! wrong on this machine defers the message.
 
 use std::{
-    io::Read,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -19,25 +18,22 @@ use shared::{
     envelope::Envelope,
     limits,
     net::Connection,
-    notice::{self, Bounce},
     outcome::{Blame, Failure, Outcome, Stage},
     smtp::client::Timeouts,
-    spool::{Body, Event, QueueId, Settlement as Settled, Stored},
+    spool::{Event, QueueId, Settlement as Settled, Stored},
     status::EnhancedStatus,
     tls::ClientTls,
 };
 
 use super::{
-    Agent, maillog,
+    Agent, letters, maillog,
     schedule::{Action, Attempt},
     settle::{Settlement, Tried, settle},
 };
-use crate::{deposit, relay};
+use crate::relay;
 
 /// How long a connection without work is kept.
 const KEEP: Duration = Duration::from_secs(20);
-/// Largest part of a body that a bounce returns.
-const RETURNED: usize = 64 * 1024;
 
 /// A worker's own things.
 pub(super) struct Worker {
@@ -68,6 +64,7 @@ impl Worker {
                     done(id, attempt, failure);
                 }
                 Ok(Action::Expire(id)) => done(id, self.expire(id), None),
+                Ok(Action::Bounce(id)) => done(id, self.give_back(id), None),
                 Err(RecvTimeoutError::Timeout) => self.quit(),
                 Err(RecvTimeoutError::Disconnected) => return self.quit(),
             }
@@ -89,33 +86,64 @@ impl Worker {
         let waiting = self.waiting(id);
         let outcomes = match self.send(&stored, &waiting) {
             Ok(outcomes) => outcomes,
-            Err(failure) => return (Attempt::Unreached, Some(failure)),
+            Err(failure) => {
+                self.unreached(&failure);
+                return (Attempt::Unreached, Some(failure));
+            }
         };
+        self.agent.outages.ended();
         (self.conclude(&stored, &waiting, &outcomes), None)
+    }
+
+    /// Keeps the reason for `mailq`; the administrator is told of an outage that lasts.
+    fn unreached(&self, failure: &Failure) {
+        let (outages, now) = (&self.agent.outages, clock::now());
+        let mut kept = outages.goes_on(&failure.log_text(), now);
+        if let Some(patience) = self.agent.settings.warning
+            && let Some(outage) = outages.to_tell(patience, now)
+        {
+            kept = kept.and_then(|()| outages.told());
+            if let Err(why) = letters::outage(&self.agent, &outage) {
+                maillog::warning(&format!("the administrator cannot be written to: {why}"));
+            }
+        }
+        if let Err(error) = kept {
+            maillog::warning(&format!("the reason of the outage is not kept: {error}"));
+        }
     }
 
     /// Too old, and no relayhost to try: returned with the last reason that the queue knows.
     fn expire(&self, id: QueueId) -> Attempt {
+        let reason = self.agent.outages.reason();
+        let failure = Failure::new(
+            Blame::Network,
+            Stage::Connect,
+            EnhancedStatus::new(4, 4, 1),
+            reason.as_deref().unwrap_or("not delivered"),
+        );
+        self.without_relay(id, &Outcome::Deferred(failure))
+    }
+
+    /// The administrator gives it back to its sender.
+    fn give_back(&self, id: QueueId) -> Attempt {
+        let failure = Failure::new(
+            Blame::Policy,
+            Stage::Local,
+            EnhancedStatus::new(5, 7, 1),
+            "returned by the administrator",
+        );
+        self.without_relay(id, &Outcome::Failed(failure))
+    }
+
+    /// The same outcome for all who wait.
+    fn without_relay(&self, id: QueueId, outcome: &Outcome) -> Attempt {
         let stored = match self.agent.spool.load(id) {
             Ok(Some(stored)) => stored,
             Ok(None) => return Attempt::Done,
             Err(error) => return self.put_off(id, &error.to_string()),
         };
         let waiting = self.waiting(id);
-        let reason = self
-            .agent
-            .trouble()
-            .unwrap_or_else(|| "not delivered".to_owned());
-        let failure = Failure::new(
-            Blame::Network,
-            Stage::Connect,
-            EnhancedStatus::new(4, 4, 1),
-            &reason,
-        );
-        let outcomes: Vec<_> = waiting
-            .iter()
-            .map(|_| Outcome::Deferred(failure.clone()))
-            .collect();
+        let outcomes = vec![outcome.clone(); waiting.len()];
         self.conclude(&stored, &waiting, &outcomes)
     }
 
@@ -175,21 +203,25 @@ impl Worker {
 
     fn conclude(&self, stored: &Stored, waiting: &[u32], outcomes: &[Outcome]) -> Attempt {
         let now = clock::now();
+        let age = now.since(stored.arrival);
         for (index, outcome) in waiting.iter().zip(outcomes) {
             let recipient = usize::try_from(*index)
                 .ok()
                 .and_then(|index| stored.envelope.recipients.get(index));
             if let Some(recipient) = recipient {
-                maillog::attempt(stored.id, recipient, now.since(stored.arrival), outcome);
+                maillog::attempt(stored.id, recipient, age, outcome);
                 let attempts = &self.agent.attempts;
                 attempts.tell(stored.id, &stored.envelope, recipient, outcome);
             }
         }
+        let patience = self.agent.settings.warning;
+        let warned = |id| self.agent.spool.entry(id).is_none_or(|entry| entry.warned);
         let tried = Tried {
             envelope: &stored.envelope,
             arrival: stored.arrival,
             recipients: waiting,
             outcomes,
+            late: patience.is_some_and(|patience| age >= patience) && !warned(stored.id),
         };
         let settlement = settle(
             &tried,
@@ -210,13 +242,16 @@ impl Worker {
             .events
             .into_iter()
             .for_each(|event| spool.record(stored.id, event));
-        if let Err(why) = self.bounce(stored, &settlement.failed) {
-            maillog::warning(&format!(
-                "{}: the bounce could not be queued: {why}",
-                stored.id
-            ));
-            return self.put_off(stored.id, &why);
+        match letters::bounce(&self.agent, stored, &settlement.failed) {
+            Ok(Some(bounce)) => maillog::bounced(stored.id, bounce),
+            Ok(None) => {}
+            Err(why) => {
+                let id = stored.id;
+                maillog::warning(&format!("{id}: the bounce could not be queued: {why}"));
+                return self.put_off(id, &why);
+            }
         }
+        self.warn(stored, &settlement.late);
         let failed = settlement.failed.iter().map(|(recipient, _)| *recipient);
         for recipient in failed.chain(settlement.silent) {
             spool.record(
@@ -238,55 +273,17 @@ impl Worker {
         settlement.attempt
     }
 
-    /// Queues the bounce that tells the sender of `failed`.
-    fn bounce(&self, stored: &Stored, failed: &[(u32, Failure)]) -> Result<(), String> {
-        let Some(to) = stored
-            .envelope
-            .sender
-            .address()
-            .filter(|_| !failed.is_empty())
-        else {
-            return Ok(());
-        };
-        let recipient = |index: &u32| {
-            stored
-                .envelope
-                .recipients
-                .get(usize::try_from(*index).ok()?)
-                .cloned()
-        };
-        let failed: Vec<_> = failed
-            .iter()
-            .filter_map(|(index, failure)| Some((recipient(index)?, failure.clone())))
-            .collect();
-        let whole = stored.envelope.ret == Some(shared::envelope::Ret::Full);
-        let body = if whole {
-            Some(beginning(&stored.body).map_err(|error| error.to_string())?)
-        } else {
-            None
-        };
-        let text = notice::bounce(&Bounce {
-            hostname: &self.agent.settings.hostname,
-            queue_id: &stored.id.to_string(),
-            arrival: stored.arrival,
-            now: clock::now(),
-            to,
-            envid: stored.envelope.envid.as_deref(),
-            failed: &failed,
-            header: &stored.header,
-            body: body.as_deref(),
-        });
-        let envelope = Envelope {
-            recipients: vec![to.clone().into()],
-            origin: format!("bounce of {}", stored.id),
-            uid: stored.envelope.uid,
-            ..Envelope::default()
-        };
-        let id = deposit::whole(&self.agent.spool, envelope, &text)
-            .map_err(|error| error.to_string())?;
-        maillog::bounced(stored.id, id);
-        self.agent.arrived(id);
-        Ok(())
+    /// Tells the sender once that his mail is late.
+    fn warn(&self, stored: &Stored, late: &[(u32, Failure)]) {
+        let id = stored.id;
+        match letters::delay(&self.agent, stored, late) {
+            Ok(Some(warning)) => {
+                self.agent.spool.record(id, Event::Warned);
+                maillog::delayed(id, warning);
+            }
+            Ok(None) => {}
+            Err(why) => maillog::warning(&format!("{id}: the warning is not queued: {why}")),
+        }
     }
 
     /// A fault of this machine: the message waits.
@@ -323,29 +320,6 @@ fn open(agent: &Agent, tls: Option<&ClientTls>) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-/// The first [`RETURNED`] bytes, cut at a line.
-fn beginning(body: &Body) -> std::io::Result<Vec<u8>> {
-    let mut bytes = match body {
-        Body::Inline(bytes) => bytes
-            .get(..bytes.len().min(RETURNED))
-            .unwrap_or_default()
-            .to_vec(),
-        Body::File(file, _) => {
-            let mut bytes = Vec::new();
-            file.take(RETURNED as u64).read_to_end(&mut bytes)?;
-            bytes
-        }
-    };
-    if bytes.len() == RETURNED {
-        let end = bytes
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at.saturating_add(1));
-        bytes.truncate(end);
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs::File, path::Path};
@@ -354,7 +328,7 @@ mod tests {
         address::{Address, Sender},
         envelope::Ret,
         outcome::Delivery,
-        spool::{Options, Spool},
+        spool::{Body, Options, Spool},
     };
 
     use super::*;

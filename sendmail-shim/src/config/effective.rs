@@ -53,10 +53,12 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("control", path(&settings.control)),
         ("from_override", settings.from_override.to_string()),
         ("message_size", settings.message_size.to_string()),
+        ("minimum_free", settings.minimum_free.to_string()),
         ("connections", settings.connections.to_string()),
         ("retry.minimal", span(settings.retry.minimal)),
         ("retry.maximal", span(settings.retry.maximal)),
         ("retry.lifetime", span(settings.retry.lifetime)),
+        ("retry.warning", span(settings.warning.unwrap_or_default())),
     ]
 }
 

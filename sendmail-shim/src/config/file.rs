@@ -40,6 +40,8 @@ pub struct File {
     pub from_override: Option<bool>,
     /// Largest message.
     pub message_size: Option<Size>,
+    /// New mail is refused while fewer bytes are free where the queue lies.
+    pub minimum_free: Option<Size>,
     /// Connections to the relayhost at once, when many messages wait.
     pub connections: Option<u8>,
     /// When to try again and when to give up.
@@ -63,11 +65,13 @@ impl File {
             control: self.control.or(below.control),
             from_override: self.from_override.or(below.from_override),
             message_size: self.message_size.or(below.message_size),
+            minimum_free: self.minimum_free.or(below.minimum_free),
             connections: self.connections.or(below.connections),
             retry: Retry {
                 minimal: self.retry.minimal.or(below.retry.minimal),
                 maximal: self.retry.maximal.or(below.retry.maximal),
                 lifetime: self.retry.lifetime.or(below.retry.lifetime),
+                warning: self.retry.warning.or(below.retry.warning),
             },
         }
     }
@@ -96,4 +100,6 @@ pub struct Retry {
     pub maximal: Option<Span>,
     /// Age at which mail is returned to its sender.
     pub lifetime: Option<Span>,
+    /// Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; `"0s"`: never.
+    pub warning: Option<Span>,
 }

@@ -15,6 +15,7 @@ use shared::{
     nexthop::Nexthop,
     retry::Schedule,
     smtp::client::Security,
+    spool::Options,
     tls::{ClientTls, TlsError, Trust},
     trust::Pin,
 };
@@ -49,6 +50,10 @@ pub struct Settings {
     /// At least 1.
     pub connections: usize,
     pub retry: Schedule,
+    /// When to tell of mail that is late, and of a relayhost that is away.
+    pub warning: Option<Duration>,
+    /// Bytes.
+    pub minimum_free: u64,
 }
 
 impl Settings {
@@ -111,6 +116,10 @@ impl Settings {
             message_size: file.message_size.map_or(limits::MESSAGE, |size| size.0),
             connections: file.connections.map_or(4, usize::from).max(1),
             retry,
+            warning: warning(&file.retry),
+            minimum_free: file
+                .minimum_free
+                .map_or(Options::default().minimum_free, |size| size.0),
             files,
         })
     }
@@ -181,6 +190,11 @@ fn schedule(retry: &super::file::Retry) -> Schedule {
         maximal: span(retry.maximal, 3600),
         lifetime: span(retry.lifetime, 5 * 86_400),
     }
+}
+
+fn warning(retry: &super::file::Retry) -> Option<Duration> {
+    let warning = retry.warning.map_or(Duration::from_hours(4), |span| span.0);
+    Some(warning).filter(|warning| !warning.is_zero())
 }
 
 #[cfg(test)]

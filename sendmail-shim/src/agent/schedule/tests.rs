@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -24,9 +26,13 @@ fn with_mail(count: u64) -> Scheduler {
     scheduler
 }
 fn arrive(scheduler: &mut Scheduler, number: u64, now: Timestamp) {
+    arrive_from(scheduler, 1000, number, now);
+}
+fn arrive_from(scheduler: &mut Scheduler, user: u32, number: u64, now: Timestamp) {
     scheduler.handle(
         Event::Arrived {
             id: id(number),
+            user,
             arrival: now,
             due: now,
             held: false,
@@ -183,26 +189,132 @@ fn held_mail_is_neither_tried_nor_returned_until_it_is_released() {
     assert_eq!(started(&mut scheduler, at(9)), []);
 }
 
+/// The order in which `count` messages leave over one connection.
+fn order(scheduler: &mut Scheduler, count: usize) -> Vec<u64> {
+    let mut order = Vec::new();
+    for _ in 0..count {
+        let actions = started(scheduler, at(1));
+        for action in actions {
+            let Action::Deliver(tried) = action else {
+                panic!("{action:?}")
+            };
+            let number = (1..2000).find(|&number| id(number) == tried).unwrap();
+            finish(scheduler, number, Attempt::Done, at(1));
+            order.push(number);
+        }
+    }
+    order
+}
+
+#[test]
+fn a_user_who_sends_in_a_loop_delays_nobody_and_root_goes_first_but_not_alone() {
+    let mut scheduler = Scheduler::new(RETRY, 1);
+    for number in 1..=1000 {
+        arrive_from(&mut scheduler, 33, number, at(0));
+    }
+    for number in [1001, 1002] {
+        arrive_from(&mut scheduler, 1000, number, at(1));
+    }
+    arrive_from(&mut scheduler, 1001, 1003, at(1));
+    arrive_from(&mut scheduler, 0, 1004, at(1));
+    assert_eq!(
+        order(&mut scheduler, 7),
+        [1004, 1, 1001, 1003, 2, 1002, 3],
+        "root, then turn by turn"
+    );
+    for number in 1100..1120 {
+        arrive_from(&mut scheduler, 0, number, at(1));
+    }
+    assert_eq!(
+        order(&mut scheduler, 10),
+        [1100, 1101, 1102, 1103, 4, 1104, 1105, 1106, 1107, 5]
+    );
+}
+
+#[test]
+fn mail_that_the_administrator_returns_goes_back_at_once_whether_it_waits_is_held_or_is_being_tried()
+ {
+    let mut scheduler = with_mail(3);
+    scheduler.handle(Event::Held(id(2)), at(0), 0);
+    assert_eq!(started(&mut scheduler, at(0)), deliveries([1]));
+    for number in [1, 2, 3] {
+        scheduler.handle(Event::Returned(id(number)), at(0), 0);
+    }
+    let bounces = [2, 3].map(|number| Action::Bounce(id(number)));
+    assert_eq!(started(&mut scheduler, at(0)), bounces);
+    finish(&mut scheduler, 1, Attempt::Unreached, at(0));
+    assert_eq!(started(&mut scheduler, at(0)), [Action::Bounce(id(1))]);
+    for number in [1, 2, 3] {
+        finish(&mut scheduler, number, Attempt::Done, at(0));
+    }
+    assert_eq!(scheduler.deadline(), None);
+}
+
+/// The relayhost is away for six days, and a message comes every hour: few probes, each message is returned at its age, and what is left goes when
+/// the relayhost is back.
+#[test]
+fn in_a_week_without_relayhost_it_is_probed_sparingly_and_each_message_is_sent_or_returned_once() {
+    let mut scheduler = Scheduler::new(RETRY, 4);
+    let (hour, back) = (3600, 6 * 86_400);
+    let (mut now, mut probes, mut next) = (0, 0u32, 1u64);
+    let (mut sent, mut returned) = (BTreeSet::new(), BTreeSet::new());
+    while now < 7 * 86_400 {
+        while now >= (next - 1) * hour {
+            arrive(&mut scheduler, next, at((next - 1) * hour));
+            next += 1;
+        }
+        for action in started(&mut scheduler, at(now)) {
+            let number = |tried| (1..next).find(|&number| id(number) == tried).unwrap();
+            let (number, attempt) = match action {
+                Action::Deliver(tried) if now < back => {
+                    probes += 1;
+                    (number(tried), Attempt::Unreached)
+                }
+                Action::Deliver(tried) => {
+                    assert!(sent.insert(number(tried)));
+                    (number(tried), Attempt::Done)
+                }
+                Action::Expire(tried) | Action::Bounce(tried) => {
+                    assert!(returned.insert(number(tried)));
+                    (number(tried), Attempt::Done)
+                }
+            };
+            finish(&mut scheduler, number, attempt, at(now));
+        }
+        let wake = scheduler
+            .deadline()
+            .map_or(u64::MAX, |at| at.as_secs() - 1_000_000);
+        now = wake.max(now + 1).min((next - 1) * hour);
+    }
+    assert_eq!(returned, (1..=25).collect(), "those older than five days");
+    assert_eq!(sent, (26..next).collect());
+    assert!(
+        (1700..3600).contains(&probes),
+        "{probes} probes in six days"
+    );
+}
+
 proptest! {
     /// Whatever happens in whatever order: each message is tried or waits, never twice at once, and all of them end.
     #[test]
-    fn no_order_of_events_loses_a_message_or_tries_it_twice_at_once(steps in proptest::collection::vec((0u8..9, 1u64..12, 0u64..5000), 0..200)) {
+    fn no_order_of_events_loses_a_message_or_tries_it_twice_at_once(steps in proptest::collection::vec((0u8..10, 1u64..12, 0u64..5000), 0..200)) {
         let mut scheduler = Scheduler::new(RETRY, 3);
         let mut known = BTreeSet::new();
         let mut active = BTreeSet::new();
         let mut now = at(0);
         for (what, number, seconds) in steps {
             match what {
-                0..=2 if known.insert(number) => arrive(&mut scheduler, number, now),
+                0..=2 if known.insert(number) => arrive_from(&mut scheduler, u32::try_from(number % 3).unwrap(), number, now),
                 3 if active.remove(&number) => { known.remove(&number); finish(&mut scheduler, number, Attempt::Done, now); }
                 4 if active.remove(&number) => finish(&mut scheduler, number, Attempt::Deferred { until: now.after(Duration::from_secs(seconds)) }, now),
                 5 if active.remove(&number) => finish(&mut scheduler, number, Attempt::Unreached, now),
                 6 => scheduler.handle(Event::Held(id(number)), now, 0),
                 7 => scheduler.handle(Event::Released(id(number)), now, 0),
+                8 => scheduler.handle(Event::Returned(id(number)), now, 0),
                 _ => now = now.after(Duration::from_secs(seconds)),
             }
             for action in started(&mut scheduler, now) {
-                let (Action::Deliver(tried) | Action::Expire(tried)) = action;
+                let (Action::Deliver(tried) | Action::Expire(tried) | Action::Bounce(tried)) = action;
                 let number = (1..12).find(|&n| id(n) == tried).unwrap();
                 prop_assert!(known.contains(&number) && active.insert(number), "{action:?}");
             }
@@ -213,7 +325,7 @@ proptest! {
         for _ in 0..10_000 {
             for number in std::mem::take(&mut active) { known.remove(&number); finish(&mut scheduler, number, Attempt::Done, now); }
             for action in started(&mut scheduler, now) {
-                let (Action::Deliver(tried) | Action::Expire(tried)) = action;
+                let (Action::Deliver(tried) | Action::Expire(tried) | Action::Bounce(tried)) = action;
                 active.insert((1..12).find(|&n| id(n) == tried).unwrap());
             }
             match scheduler.deadline() { Some(next) => now = next.max(now), None if active.is_empty() => break, None => {} }

@@ -1,0 +1,169 @@
+//! Mail that the agent writes itself: bounces, warnings of delays, and notices to the administrators.
+//!
+//! Contract: in the queue, and durable, when a function returns; the sender is null, so nothing of it is ever bounced.
+//! RFC 3464; RFC 5321 §4.5.5.
+
+use std::io::Read as _;
+
+use shared::{
+    address::Address,
+    clock,
+    envelope::{Envelope, Ret},
+    message::{
+        Header,
+        rewrite::{self, Caller, Typed},
+    },
+    notice::{self, Bounce},
+    outcome::Failure,
+    spool::{Body, QueueId, Stored},
+};
+
+use super::{Agent, outage::Outage};
+use crate::deposit;
+
+/// Largest part of a body that a bounce returns.
+const RETURNED: usize = 64 * 1024;
+
+/// Tells the sender whom the message did not reach; nothing to do if that is nobody, or there is no sender.
+pub(super) fn bounce(
+    agent: &Agent,
+    stored: &Stored,
+    failed: &[(u32, Failure)],
+) -> Result<Option<QueueId>, String> {
+    let whole = stored.envelope.ret == Some(Ret::Full) && !failed.is_empty();
+    let body = whole.then(|| beginning(&stored.body)).transpose();
+    let body = body.map_err(|error| error.to_string())?;
+    report(agent, stored, failed, body.as_deref(), &notice::bounce)
+}
+
+/// Tells the sender who still waits for the message, and until when it is tried.
+pub(super) fn delay(
+    agent: &Agent,
+    stored: &Stored,
+    late: &[(u32, Failure)],
+) -> Result<Option<QueueId>, String> {
+    let give_up = stored.arrival.after(agent.settings.retry.lifetime);
+    report(agent, stored, late, None, &|report| {
+        notice::delay(report, give_up)
+    })
+}
+
+fn report(
+    agent: &Agent,
+    stored: &Stored,
+    about: &[(u32, Failure)],
+    body: Option<&[u8]>,
+    compose: &dyn Fn(&Bounce<'_>) -> Vec<u8>,
+) -> Result<Option<QueueId>, String> {
+    let sender = stored.envelope.sender.address();
+    let Some(to) = sender.filter(|_| !about.is_empty()) else {
+        return Ok(None);
+    };
+    let recipient = |index: &u32| {
+        let index = usize::try_from(*index).ok()?;
+        stored.envelope.recipients.get(index).cloned()
+    };
+    let about: Vec<_> = about
+        .iter()
+        .filter_map(|(index, failure)| Some((recipient(index)?, failure.clone())))
+        .collect();
+    let text = compose(&Bounce {
+        hostname: &agent.settings.hostname,
+        queue_id: &stored.id.to_string(),
+        arrival: stored.arrival,
+        now: clock::now(),
+        to,
+        envid: stored.envelope.envid.as_deref(),
+        failed: &about,
+        header: &stored.header,
+        body,
+    });
+    let envelope = Envelope {
+        recipients: vec![to.clone().into()],
+        origin: format!("report on {}", stored.id),
+        uid: stored.envelope.uid,
+        ..Envelope::default()
+    };
+    queue(agent, envelope, &text).map(Some)
+}
+
+/// Writes to root, whom aliases and `admin` redirect.
+pub(super) fn to_root(agent: &Agent, subject: &str, text: &str) -> Result<QueueId, String> {
+    let typed = Typed {
+        sender: Some(String::new()),
+        recipients: vec!["root".to_owned()],
+    };
+    let caller = Caller {
+        user: "root".to_owned(),
+        full_name: String::new(),
+    };
+    let rewritten = {
+        let mut tables = agent.tables();
+        let (rules, _) = tables.refresh();
+        rewrite::rewrite(&typed, &mut Header::default(), &caller, rules)
+    };
+    let (mut envelope, _) = rewritten.map_err(|error| format!("{error:?}"))?;
+    let to: Vec<Address> = envelope
+        .recipients
+        .iter()
+        .map(|recipient| recipient.address.clone())
+        .collect();
+    let settings = &agent.settings;
+    let text = notice::notice(&settings.hostname, clock::now(), &to, subject, text);
+    "the agent".clone_into(&mut envelope.origin);
+    envelope.uid = Some(0);
+    queue(agent, envelope, &text)
+}
+
+/// Tells root that the relayhost has not been reached for long.
+pub(super) fn outage(agent: &Agent, outage: &Outage) -> Result<QueueId, String> {
+    let (host, since) = (&agent.settings.hostname, outage.since.rfc5322());
+    let relayhosts: Vec<_> = agent
+        .settings
+        .relayhost
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let text = format!(
+        "{host} could not hand over mail since {since}.\n\n\
+         Relayhost: {}\nReason:    {}\nWaiting:   {} messages; none is lost, each is tried until it is {} hours old\n\n\
+         This is the only warning of this outage. Look at the queue with `mailq`, and at the way to the relayhost\n\
+         with `sendmail-shim check`.\n",
+        relayhosts.join(", "),
+        outage.reason,
+        agent.spool.len(),
+        agent.settings.retry.lifetime.as_secs() / 3600,
+    );
+    to_root(
+        agent,
+        &format!("{host}: the relayhost has not been reached since {since}"),
+        &text,
+    )
+}
+
+fn queue(agent: &Agent, envelope: Envelope, text: &[u8]) -> Result<QueueId, String> {
+    let uid = envelope.uid;
+    let id = deposit::whole(&agent.spool, envelope, text).map_err(|error| error.to_string())?;
+    agent.arrived(id, uid);
+    Ok(id)
+}
+
+/// The first [`RETURNED`] bytes, cut at a line.
+fn beginning(body: &Body) -> std::io::Result<Vec<u8>> {
+    let mut bytes = match body {
+        Body::Inline(bytes) => bytes
+            .get(..bytes.len().min(RETURNED))
+            .unwrap_or_default()
+            .to_vec(),
+        Body::File(file, _) => {
+            let mut bytes = Vec::new();
+            file.take(RETURNED as u64).read_to_end(&mut bytes)?;
+            bytes
+        }
+    };
+    if bytes.len() == RETURNED {
+        let end = bytes.iter().rposition(|&byte| byte == b'\n');
+        bytes.truncate(end.map_or(0, |at| at.saturating_add(1)));
+    }
+    Ok(bytes)
+}

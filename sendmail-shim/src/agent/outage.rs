@@ -1,0 +1,139 @@
+//! Why the relayhost cannot be used, and since when: one small file for an outage, however much mail waits for its end.
+//!
+//! Contract: what is known survives a restart, so that `mailq` says why mail waits before the next attempt is made. A file that
+//! cannot be read or written costs the knowledge, never mail.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use shared::clock::Timestamp;
+
+/// What an outage is known by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outage {
+    pub since: Timestamp,
+    pub reason: String,
+    /// Whether the administrator was written to.
+    pub told: bool,
+}
+
+/// The outage there is, if any.
+#[derive(Debug)]
+pub struct Outages {
+    path: PathBuf,
+    now: Mutex<Option<Outage>>,
+}
+
+impl Outages {
+    /// With what the last agent knew.
+    pub fn open(spool: &Path) -> Self {
+        let path = spool.join("outage");
+        let known = fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self {
+            path,
+            now: Mutex::new(known),
+        }
+    }
+
+    /// Why the relayhost cannot be used now.
+    pub fn reason(&self) -> Option<String> {
+        self.with(|outage| outage.as_ref().map(|outage| outage.reason.clone()))
+    }
+
+    /// The relayhost was not reached.
+    pub fn goes_on(&self, reason: &str, now: Timestamp) -> io::Result<()> {
+        self.with(|outage| match outage {
+            Some(known) if known.reason == reason => Ok(()),
+            _ => {
+                let before = outage.take();
+                let known = outage.insert(Outage {
+                    since: before.as_ref().map_or(now, |before| before.since),
+                    reason: reason.to_owned(),
+                    told: before.is_some_and(|before| before.told),
+                });
+                self.write(known)
+            }
+        })
+    }
+
+    /// The outage of which the administrator is to be told, once, because it lasts longer than `patience`.
+    pub fn to_tell(&self, patience: Duration, now: Timestamp) -> Option<Outage> {
+        self.with(|outage| {
+            let known = outage
+                .as_ref()
+                .filter(|known| !known.told && now.since(known.since) >= patience);
+            known.cloned()
+        })
+    }
+
+    /// The administrator was written to.
+    pub fn told(&self) -> io::Result<()> {
+        self.with(|outage| match outage {
+            Some(known) => {
+                known.told = true;
+                self.write(known)
+            }
+            None => Ok(()),
+        })
+    }
+
+    /// The relayhost was reached.
+    pub fn ended(&self) {
+        self.with(|outage| {
+            if outage.take().is_some() {
+                // What stays is overwritten by the next outage, or wrong only until the first attempt.
+                let _ = fs::remove_file(&self.path);
+            }
+        });
+    }
+
+    fn write(&self, outage: &Outage) -> io::Result<()> {
+        let bytes = serde_json::to_vec(outage)?;
+        shared::fs::replace(&self.path, &bytes, 0o600)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Option<Outage>) -> T) -> T {
+        look(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_outage_is_known_after_a_restart_told_once_and_forgotten_when_it_ends() {
+        let spool = tempfile::tempdir().unwrap();
+        let patience = Duration::from_secs(100);
+        let outages = Outages::open(spool.path());
+        assert_eq!(outages.reason(), None);
+        outages.goes_on("refused", at(1000)).unwrap();
+        outages.goes_on("timed out", at(1050)).unwrap();
+        assert_eq!(outages.to_tell(patience, at(1099)), None);
+
+        let outages = Outages::open(spool.path());
+        assert_eq!(outages.reason().as_deref(), Some("timed out"));
+        let outage = outages.to_tell(patience, at(1100)).unwrap();
+        assert_eq!(outage.since, at(1000), "it began with the first reason");
+        outages.told().unwrap();
+        outages.goes_on("refused", at(1200)).unwrap();
+        assert_eq!(
+            Outages::open(spool.path()).to_tell(patience, at(9999)),
+            None
+        );
+
+        outages.ended();
+        assert_eq!(Outages::open(spool.path()).reason(), None);
+    }
+}
