@@ -97,14 +97,6 @@ fn public(agent: &Agent, name: &str) -> Command {
     command
 }
 
-/// Mebibytes of memory that a process has held at most.
-fn peak(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
-    kibibytes.unwrap().parse::<u64>().unwrap() / 1024
-}
-
 #[test]
 fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     if !peers::root() || peers::find("setpriv").is_none() {
@@ -145,8 +137,8 @@ fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     let listing = pipe(&mut as_user(MODEST, &public(&agent, "mailq")), b"");
     assert!(listing.status.success(), "{listing:?}");
     sink.journal().wait_for(1);
-    let pid = agent.daemon().pid();
-    assert!(peak(pid) < 64, "{} MiB for one hostile user", peak(pid));
+    let peak = agent.daemon().peak_memory();
+    assert!(peak < 64, "{peak} MiB for one hostile user");
 
     drop(hostile);
     until_true("the flood is over", || {
