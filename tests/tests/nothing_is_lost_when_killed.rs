@@ -93,6 +93,57 @@ fn what_the_smarthost_answered_250_is_delivered_after_any_number_of_kills() {
     smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
 }
 
+/// Messages of the client 127.0.0.1 as `smarthost limits` counts them.
+fn counted(smarthost: &Smarthost) -> usize {
+    let output = smarthost.admin(&["limits", "show", "127.0.0.1"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut words = text.split_whitespace();
+    assert_eq!(words.next(), Some("127.0.0.1"), "{text}");
+    words.next().unwrap().parse().unwrap()
+}
+
+/// Row A4. What is counted is written within 100 ms, and whenever an administrator changes something: so there is a moment at which
+/// the test knows what must be on disk, while the load goes on.
+#[test]
+fn a_client_does_not_get_its_messages_back_when_the_smarthost_is_killed() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"100000/day\"] }}\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let server = smarthost.address();
+    let mut before = 0;
+    for kill in 0..3 {
+        let (acknowledged, mut certain) = (Acknowledged::default(), 0);
+        thread::scope(|scope| {
+            for sender in 0..SENDERS {
+                let acknowledged = &acknowledged;
+                scope.spawn(move || {
+                    let mut nth = 0;
+                    while !acknowledged.enough.load(Ordering::SeqCst) {
+                        send_until_broken(server, sender, &mut nth, acknowledged);
+                    }
+                });
+            }
+            acknowledged.wait_for_some_more();
+            certain = before + acknowledged.count.load(Ordering::SeqCst);
+            let ordered = smarthost.admin(&["limits", "raise", "192.0.2.1", "7"]);
+            assert!(ordered.status.success(), "{ordered:?}");
+            smarthost.kill();
+            acknowledged.enough.store(true, Ordering::SeqCst);
+        });
+        smarthost.run();
+        let counted = counted(&smarthost);
+        // Each sender may have had one message that was counted, and not yet answered.
+        let most = before + acknowledged.count.load(Ordering::SeqCst) + SENDERS;
+        assert!(
+            (certain..=most).contains(&counted),
+            "kill {kill}: {counted} counted, of {certain} to {most}"
+        );
+        before = counted;
+    }
+}
+
 /// One session, for as long as the server lives.
 fn send_until_broken(
     server: std::net::SocketAddr,

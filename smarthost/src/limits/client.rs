@@ -5,11 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 
-use crate::limits::{
-    Rules, Window,
-    report::{Level, Report},
-    ring::Ring,
-};
+use crate::limits::{Rules, Window, report::Report, ring::Ring};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
@@ -124,25 +120,17 @@ impl Client {
             })
     }
 
-    /// Which notice is due, at most one of each level a day: 80 % counts in the longest window alone, a full one in any.
-    pub(super) fn due_notice(&mut self, rules: &Rules, now: Timestamp) -> Option<Level> {
-        let due = |last: Option<Timestamp>| {
-            last.is_none_or(|last| now.since(last) >= NOTICE_INTERVAL || last > now)
-        };
-        if self.full(rules, now).is_some() {
-            let send = due(self.full);
-            self.full = if send { Some(now) } else { self.full };
-            return send.then_some(Level::Full);
-        }
-        let longest = self
+    /// Whether any window is at 80 % or above, and that was not told today; then it counts as told.
+    pub(super) fn tell_near(&mut self, rules: &Rules, now: Timestamp) -> bool {
+        let near = self
             .windows(rules, now)
-            .max_by_key(|(_, window, _)| window.span)?;
-        let near = u64::from(longest.0.count(now)) * 5 >= u64::from(longest.2) * 4;
-        if near && due(self.near) {
-            self.near = Some(now);
-            return Some(Level::Near);
-        }
-        None
+            .any(|(ring, _, limit)| u64::from(ring.count(now)) * 5 >= u64::from(limit) * 4);
+        near && tell(&mut self.near, now)
+    }
+
+    /// Whether that a message was refused was not told today; then it counts as told.
+    pub(super) fn tell_full(&mut self, now: Timestamp) -> bool {
+        tell(&mut self.full, now)
     }
 
     pub(super) fn raise(&mut self, limit: u32, until: Timestamp) {
@@ -223,4 +211,13 @@ impl Client {
             full: record.full,
         })
     }
+}
+
+/// At most once in [`NOTICE_INTERVAL`]; a clock that was set back does not silence it.
+fn tell(last: &mut Option<Timestamp>, now: Timestamp) -> bool {
+    let due = last.is_none_or(|last| now.since(last) >= NOTICE_INTERVAL || last > now);
+    if due {
+        *last = Some(now);
+    }
+    due
 }

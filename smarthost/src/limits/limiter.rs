@@ -9,7 +9,7 @@ use std::{
 use shared::clock::Timestamp;
 
 use crate::{
-    limits::{Decision, Excess, Notice, Report, Rules, client::Client},
+    limits::{Decision, Excess, Notice, Report, Rules, client::Client, report::Level},
     network::Network,
 };
 
@@ -75,6 +75,12 @@ impl Limits {
             .entry(name)
             .or_insert_with(|| Client::new(&self.rules));
         if let Some(full) = client.full(&self.rules, now) {
+            if client.tell_full(now) {
+                let report = client.report(name.to_string(), &self.rules, now);
+                self.notices
+                    .push_back(Notice::new(Level::Full, &report, now));
+                self.dirty.insert(name);
+            }
             return Decision::Over(Excess {
                 client: name,
                 count: full.count.saturating_add(1),
@@ -87,9 +93,10 @@ impl Limits {
         let Some((count, limit, window)) = client.add(&self.rules, now) else {
             return Decision::Unlimited;
         };
-        if let Some(level) = client.due_notice(&self.rules, now) {
+        if client.tell_near(&self.rules, now) {
             let report = client.report(name.to_string(), &self.rules, now);
-            self.notices.push_back(Notice::new(level, &report, now));
+            self.notices
+                .push_back(Notice::new(Level::Near, &report, now));
         }
         self.dirty.insert(name);
         Decision::Within {

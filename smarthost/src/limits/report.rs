@@ -75,9 +75,9 @@ fn moment(at: Timestamp, now: Timestamp) -> String {
 /// Which notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Level {
-    /// 80 % of the longest window.
+    /// 80 % of a window is used.
     Near,
-    /// All of a window.
+    /// The first message is refused.
     Full,
 }
 
@@ -94,7 +94,9 @@ impl Notice {
         let used = report.usage();
         let subject = match level {
             Level::Near => format!("{client} has sent most of the mail it may send ({used})"),
-            Level::Full => format!("{client} has sent all the mail it may send ({used})"),
+            Level::Full => {
+                format!("{client} has sent all the mail it may send and is refused ({used})")
+            }
         };
         let consequence = match (level, report.next_slot) {
             (Level::Full, Some(slot)) => format!(

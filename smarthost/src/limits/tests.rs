@@ -138,6 +138,13 @@ fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
                 "{}",
                 notice.text
             );
+            let slot = limits.show(ip("10.0.0.7"), START).next_slot;
+            assert!(
+                slot.is_none_or(|slot| notice.text.contains(&slot.time_of_day())
+                    || notice.text.contains(&slot.rfc3339())),
+                "when it may send again: {}",
+                notice.text
+            );
             seen.push((
                 attempt,
                 notice.subject.contains("80 of 100"),
@@ -145,7 +152,7 @@ fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
             ));
         }
     }
-    assert_eq!(seen, [(80, true, false), (100, false, true)]);
+    assert_eq!(seen, [(80, true, false), (101, false, true)]);
     for hour in 1..=72 {
         accepted(&mut limits, "10.0.0.7", 50, START.after(minutes(60 * hour)));
     }
@@ -154,6 +161,36 @@ fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
         (2..=6).contains(&later),
         "{later} notices in three more days"
     );
+}
+
+#[test]
+fn any_window_at_80_percent_is_told_and_neither_notice_is_repeated_after_a_restart() {
+    let windows = [(100, 86_400), (10, 600)];
+    let mut before = limits(&windows, &[]);
+    accepted(&mut before, "10.0.0.7", 7, START);
+    assert_eq!(before.next_notice(), None);
+    accepted(&mut before, "10.0.0.7", 1, START);
+    let notice = before.next_notice().unwrap();
+    assert!(
+        notice.subject.contains("8 of 10 in 10 minutes"),
+        "{notice:?}"
+    );
+    accepted(&mut before, "10.0.0.7", 2, START);
+    before.changes();
+    accepted(&mut before, "10.0.0.7", 1, START);
+    assert!(before.next_notice().is_some(), "the first refusal");
+    let mut after = limits(&windows, &[]);
+    let changes = before.changes();
+    assert_eq!(changes.len(), 1, "a refusal alone is kept too");
+    for (client, record) in changes {
+        assert!(after.restore(client, &record.unwrap(), START));
+    }
+    accepted(&mut after, "10.0.0.7", 5, START.after(minutes(1)));
+    accepted(&mut after, "10.0.0.7", 20, START.after(minutes(30)));
+    assert_eq!(after.next_notice(), None);
+    accepted(&mut after, "10.0.0.7", 20, START.after(minutes(25 * 60)));
+    let again = std::iter::from_fn(|| after.next_notice()).count();
+    assert_eq!(again, 2, "the next day both are told again");
 }
 
 #[test]
