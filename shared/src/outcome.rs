@@ -24,6 +24,20 @@ pub struct Delivery {
     pub relay: String,
     /// The peer's reply, escaped and bounded, such as `250 2.0.0 Ok: queued as X`.
     pub reply: String,
+    /// Who tells the sender of it, where the sender wants to know.
+    pub handover: Handover,
+}
+
+/// What becomes of NOTIFY=SUCCESS with a delivery (RFC 3461 §5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Handover {
+    /// The next hop speaks DSN and tells the sender itself.
+    Promised,
+    /// It does not: the sender hears that the message was relayed, and nothing more.
+    #[default]
+    Relayed,
+    /// The message is in its mailbox.
+    Final,
 }
 
 /// Whose fault a failure is.

@@ -204,6 +204,13 @@ pub(crate) fn delay_warning(id: QueueId, warning: QueueId) {
     );
 }
 
+pub(crate) fn delivery_notification(id: QueueId, news: QueueId) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender delivery status notification: {news}"),
+    );
+}
+
 /// `deleted`: recipients that an administrator's order kept from delivery.
 pub(crate) fn removed(id: QueueId, deleted: usize) {
     if deleted > 0 {

@@ -131,7 +131,7 @@ mod tests {
     use shared::{
         address::Address,
         envelope::Recipient,
-        outcome::{Blame, Delivery, Stage},
+        outcome::{Blame, Delivery, Handover, Stage},
         status::EnhancedStatus,
     };
 
@@ -158,6 +158,7 @@ mod tests {
             2 => Outcome::Delivered(Delivery {
                 relay: "r".into(),
                 reply: "250 ok".into(),
+                handover: Handover::Promised,
             }),
             _ => Failure::new(
                 Blame::Peer,

@@ -327,7 +327,7 @@ mod tests {
     use shared::{
         address::{Address, Sender},
         envelope::Ret,
-        outcome::Delivery,
+        outcome::{Delivery, Handover},
         spool::{Body, Options, Spool},
     };
 
@@ -364,6 +364,7 @@ mod tests {
         let delivered = Outcome::Delivered(Delivery {
             relay: "x".into(),
             reply: "250 Ok".into(),
+            handover: Handover::Promised,
         });
         let refused = Failure::new(
             Blame::Peer,

@@ -82,7 +82,7 @@ fn refused(failure: &Failure) -> Exit {
 #[cfg(test)]
 mod tests {
     use shared::{
-        outcome::{Blame, Delivery},
+        outcome::{Blame, Delivery, Handover},
         status::{EnhancedStatus, ReplyCode},
     };
 
@@ -92,6 +92,7 @@ mod tests {
         Outcome::Delivered(Delivery {
             relay: "r".into(),
             reply: "250 2.0.0 Ok: queued as X".into(),
+            handover: Handover::Promised,
         })
     }
     fn refused(stage: Stage, code: u16, text: &str) -> Outcome {

@@ -2,7 +2,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`bounce`], [`delay`], [`Bounce`] | `multipart/report`: words for people, `message/delivery-status` for programs, the original |
+//! | [`bounce`], [`delay`], [`success`], [`Bounce`] | `multipart/report`: words for people, `message/delivery-status` for programs, the original |
 //! | [`notice`] | plain text |
 //!
 //! Contract: canonical CRLF lines; 7-bit, except where the whole of an 8-bit message is returned; text of peers cannot make
@@ -13,4 +13,4 @@ mod report;
 mod words;
 
 pub use compose::notice;
-pub use report::{Bounce, bounce, delay};
+pub use report::{Bounce, bounce, delay, success};

@@ -1,4 +1,4 @@
-//! Delivery status notifications: bounces and delay warnings.
+//! Delivery status notifications: bounces, delay warnings, and news of success.
 //!
 //! Contract: three parts, in this order: text, `message/delivery-status`, the original message or its header. The second is
 //! always ASCII; addresses that are not go into it as `utf-8; j\x{FC}rgen@…` (RFC 6533 §3).
@@ -22,7 +22,8 @@ use crate::{
         compose::{Heading, plain},
         words,
     },
-    outcome::Failure,
+    outcome::{Delivery, Failure, Handover},
+    status::EnhancedStatus,
 };
 
 /// A bounce to be composed.
@@ -40,7 +41,7 @@ pub struct Bounce<'a> {
     pub to: &'a Address,
     /// ENVID= of the message, decoded.
     pub envid: Option<&'a str>,
-    /// Who was not reached, and why.
+    /// Who was not reached, and why; nobody in a [`success`].
     pub failed: &'a [(Recipient, Failure)],
     /// Header section of the original (text/rfc822-headers).
     pub header: &'a [u8],
@@ -50,21 +51,70 @@ pub struct Bounce<'a> {
 
 /// A complete message in canonical CRLF lines: `multipart/report; report-type=delivery-status`, `Auto-Submitted: auto-replied`.
 pub fn bounce(bounce: &Bounce<'_>) -> Vec<u8> {
-    let (subject, text) = words::failed(bounce);
-    report(bounce, subject, &text, None)
+    let told: Vec<_> = failures(bounce, "failed").collect();
+    report(bounce, words::failed(bounce), &told, None)
 }
 
 /// A warning that the message has not been delivered yet and is tried until `give_up`; otherwise like [`bounce`].
 pub fn delay(bounce: &Bounce<'_>, give_up: Timestamp) -> Vec<u8> {
-    let (subject, text) = words::delayed(bounce, give_up);
-    report(bounce, subject, &text, Some(give_up))
+    let told: Vec<_> = failures(bounce, "delayed").collect();
+    report(
+        bounce,
+        words::delayed(bounce, give_up),
+        &told,
+        Some(give_up),
+    )
 }
 
-fn report(bounce: &Bounce<'_>, subject: &str, text: &str, give_up: Option<Timestamp>) -> Vec<u8> {
-    let status = delivery_status(bounce, give_up);
+/// What NOTIFY=SUCCESS asks for: delivered, or relayed to a host that reports nothing itself (RFC 3461 §5.2.2).
+pub fn success(facts: &Bounce<'_>, reached: &[(Recipient, Delivery)]) -> Vec<u8> {
+    let told: Vec<_> = reached
+        .iter()
+        .map(|(recipient, delivery)| Told {
+            recipient,
+            action: if delivery.handover == Handover::Final {
+                "delivered"
+            } else {
+                "relayed"
+            },
+            status: EnhancedStatus::new(2, 0, 0),
+            remote: Some(delivery.relay.as_str()).filter(|relay| relay.contains('[')),
+            diagnostic: None,
+        })
+        .collect();
+    report(facts, words::succeeded(facts, reached), &told, None)
+}
+
+/// What is told of one recipient (RFC 3464 §2.3).
+struct Told<'a> {
+    recipient: &'a Recipient,
+    action: &'static str,
+    status: EnhancedStatus,
+    /// `host[address]:port` of the peer that spoke.
+    remote: Option<&'a str>,
+    diagnostic: Option<String>,
+}
+
+fn failures<'a>(bounce: &'a Bounce<'_>, action: &'static str) -> impl Iterator<Item = Told<'a>> {
+    bounce.failed.iter().map(move |(recipient, failure)| Told {
+        recipient,
+        action,
+        status: failure.status,
+        remote: failure.relay.as_deref().filter(|_| failure.reply.is_some()),
+        diagnostic: Some(failure.diagnostic()),
+    })
+}
+
+fn report(
+    bounce: &Bounce<'_>,
+    (subject, text): (&str, String),
+    told: &[Told<'_>],
+    give_up: Option<Timestamp>,
+) -> Vec<u8> {
+    let status = delivery_status(bounce, told, give_up);
     let (original, encoding) = original(bounce);
     let parts = [
-        plain(text),
+        plain(&text),
         part(
             "message/delivery-status",
             status,
@@ -132,7 +182,7 @@ fn boundary(now: Timestamp, parts: &[SinglePart]) -> String {
 }
 
 /// The machine-readable part (RFC 3464 §2.2, §2.3).
-fn delivery_status(bounce: &Bounce<'_>, give_up: Option<Timestamp>) -> Vec<u8> {
+fn delivery_status(bounce: &Bounce<'_>, told: &[Told<'_>], give_up: Option<Timestamp>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut line =
         |name: &str, value: &str| out.extend_from_slice(Field::new(name, &ascii(value)).raw());
@@ -141,7 +191,8 @@ fn delivery_status(bounce: &Bounce<'_>, give_up: Option<Timestamp>) -> Vec<u8> {
         line("Original-Envelope-Id", envid);
     }
     line("Arrival-Date", &bounce.arrival.rfc5322());
-    for (recipient, failure) in bounce.failed {
+    for one in told {
+        let recipient = one.recipient;
         out.extend_from_slice(b"\r\n");
         let mut line =
             |name: &str, value: &str| out.extend_from_slice(Field::new(name, &ascii(value)).raw());
@@ -154,22 +205,15 @@ fn delivery_status(bounce: &Bounce<'_>, give_up: Option<Timestamp>) -> Vec<u8> {
             "utf-8"
         };
         line("Final-Recipient", &format!("{kind}; {}", recipient.address));
-        line(
-            "Action",
-            if give_up.is_some() {
-                "delayed"
-            } else {
-                "failed"
-            },
-        );
-        line("Status", &failure.status.to_string());
-        if let Some(relay) = failure.relay.as_ref().filter(|_| failure.reply.is_some()) {
-            line(
-                "Remote-MTA",
-                &format!("dns; {}", relay.split('[').next().unwrap_or_default()),
-            );
+        line("Action", one.action);
+        line("Status", &one.status.to_string());
+        if let Some(remote) = one.remote {
+            let host = remote.split('[').next().unwrap_or_default();
+            line("Remote-MTA", &format!("dns; {host}"));
         }
-        line("Diagnostic-Code", &failure.diagnostic());
+        if let Some(diagnostic) = &one.diagnostic {
+            line("Diagnostic-Code", diagnostic);
+        }
         line("Last-Attempt-Date", &bounce.now.rfc5322());
         if let Some(give_up) = give_up {
             line("Will-Retry-Until", &give_up.rfc5322());

@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::{clock::Timestamp, notice::report::Bounce};
+use crate::{
+    clock::Timestamp,
+    envelope::Recipient,
+    notice::report::Bounce,
+    outcome::{Delivery, Handover},
+};
 
 /// Subject and text of a bounce.
 pub(super) fn failed(bounce: &Bounce<'_>) -> (&'static str, String) {
@@ -37,6 +42,30 @@ pub(super) fn delayed(bounce: &Bounce<'_>, give_up: Timestamp) -> (&'static str,
         bounce.queue_id
     );
     ("Delayed mail: still being tried", text)
+}
+
+/// Subject and text of the answer to NOTIFY=SUCCESS.
+pub(super) fn succeeded(
+    facts: &Bounce<'_>,
+    reached: &[(Recipient, Delivery)],
+) -> (&'static str, String) {
+    let mut text = format!(
+        "This is the mail server {}.\n\nYou asked to hear what becomes of your message of {}:\n",
+        facts.hostname,
+        facts.arrival.rfc5322(),
+    );
+    for (recipient, delivery) in reached {
+        let what = if delivery.handover == Handover::Final {
+            "delivered".to_owned()
+        } else {
+            format!(
+                "passed on to {}, which does not report deliveries",
+                delivery.relay
+            )
+        };
+        let _ = writeln!(text, "\n<{}>:\n    {what}", recipient.address);
+    }
+    ("Delivered mail: you asked to be told", text)
 }
 
 /// Writing to a String cannot fail.

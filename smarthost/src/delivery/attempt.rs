@@ -2,6 +2,8 @@
 //!
 //! Contract: there are as many outcomes as recipients, in their order; what is not known is deferred.
 
+use std::sync::Arc;
+
 use shared::{
     clock,
     envelope::Envelope,
@@ -11,7 +13,7 @@ use shared::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{Carrier, maildir};
+use super::{Carrier, maildir, nondelivery};
 use crate::{maillog, queue::Delivery, route::Destination};
 
 impl Carrier {
@@ -19,18 +21,24 @@ impl Carrier {
     pub(super) async fn attempt(&self, delivery: &Delivery) -> Vec<Outcome> {
         let count = delivery.recipients.len();
         let stored = match self.dispatch.spool().load(delivery.id) {
-            Ok(Some(stored)) => stored,
+            Ok(Some(stored)) => Arc::new(stored),
             // Removed a moment ago: there is nothing to tell of, neither in the log.
             Ok(None) => return all(count, local("the message is no longer queued")),
             Err(error) => return all(count, local(&error.to_string())),
         };
         let envelope = part(&stored.envelope, &delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
-        let mut outcomes = self.transport(delivery, envelope, stored).await;
+        let mut outcomes = self
+            .transport(delivery, envelope, Arc::clone(&stored))
+            .await;
         outcomes.resize(count, local("no result for this recipient").outcome());
         let now = clock::now();
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
             maillog::attempt(delivery.id, recipient, arrival, now, outcome);
+        }
+        if let Err(error) = nondelivery::confirm(self, &stored, &recipients, &outcomes).await {
+            // The mail has arrived; only the news of it has not.
+            nondelivery::unqueued(delivery.id, "delivery status notification", &error);
         }
         outcomes
     }
@@ -39,7 +47,7 @@ impl Carrier {
         &self,
         delivery: &Delivery,
         envelope: Envelope,
-        stored: Stored,
+        stored: Arc<Stored>,
     ) -> Vec<Outcome> {
         let count = envelope.recipients.len();
         match &*delivery.destination {

@@ -7,9 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{
     clock,
-    log::{Level, line},
     outcome::{Blame, Failure, Stage},
-    spool::{QueueId, SpoolError},
+    spool::QueueId,
     status::EnhancedStatus,
 };
 use tokio::{sync::watch, task::JoinSet, time};
@@ -97,7 +96,7 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
                 let event = match nondelivery::bounce(&carrier, id, &failed, expired).await {
                     Ok(()) => Event::Bounced { id },
                     Err(error) => {
-                        unqueued(id, "bounce", &error);
+                        nondelivery::unqueued(id, "bounce", &error);
                         Event::BounceFailed { id }
                     }
                 };
@@ -110,7 +109,7 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
                 let event = match nondelivery::warn(&carrier, id, &late).await {
                     Ok(()) => Event::Warned { id },
                     Err(error) => {
-                        unqueued(id, "warning", &error);
+                        nondelivery::unqueued(id, "warning", &error);
                         Event::WarnFailed { id }
                     }
                 };
@@ -126,13 +125,6 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
         Action::Drained(_) => {}
         Action::Ended { id, deleted } => maillog::removed(id, deleted),
     }
-}
-
-fn unqueued(id: QueueId, what: &str, error: &SpoolError) {
-    line(
-        Level::Error,
-        &format_args!("{id}: cannot queue the {what}: {error}"),
-    );
 }
 
 /// Reads an envelope back and routes the recipients that are due.

@@ -16,7 +16,7 @@ use shared::{
     fs::{create_directory, sync_directory},
     limits,
     message::Header,
-    outcome::{Blame, Delivery, Failure, Outcome, Stage},
+    outcome::{Blame, Delivery, Failure, Handover, Outcome, Stage},
     spool::Stored,
     status::EnhancedStatus,
 };
@@ -43,6 +43,7 @@ pub(super) fn deliver(
         Ok(name) => Outcome::Delivered(Delivery {
             relay: directory.display().to_string(),
             reply: format!("delivered to maildir as {name}"),
+            handover: Handover::Final,
         }),
         Err(error) => {
             let text = format!("cannot deliver to maildir {}: {error}", directory.display());

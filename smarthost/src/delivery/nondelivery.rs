@@ -9,8 +9,9 @@ use shared::{
     address::Sender,
     clock,
     envelope::{Envelope, Recipient},
+    log::{Level, line},
     notice,
-    outcome::Failure,
+    outcome::{Failure, Outcome},
     spool::{QueueId, SpoolError, Stored},
 };
 
@@ -72,6 +73,29 @@ pub(super) async fn warn(
     Ok(())
 }
 
+/// Tells the sender of recipients that were reached, where NOTIFY=SUCCESS asks for it and the next hop does not tell (RFC 3461 §5.2.2).
+/// Before they are settled: a crash may repeat it.
+pub(super) async fn confirm(
+    carrier: &Carrier,
+    stored: &Stored,
+    recipients: &[Recipient],
+    outcomes: &[Outcome],
+) -> Result<(), SpoolError> {
+    let Some((to, reached)) = bounce::reached(&stored.envelope.sender, recipients, outcomes) else {
+        return Ok(());
+    };
+    let plan = Plan {
+        to,
+        told: Vec::new(),
+        whole: false,
+    };
+    let news = carrier
+        .report(stored, plan, None, |facts| notice::success(facts, &reached))
+        .await?;
+    maillog::delivery_notification(stored.id, news);
+    Ok(())
+}
+
 impl Carrier {
     /// Queues a report to the sender.
     async fn report(
@@ -103,6 +127,14 @@ impl Carrier {
             .inject(&message, envelope, &setup.router)
             .await
     }
+}
+
+/// A report could not be kept.
+pub(super) fn unqueued(id: QueueId, what: &str, error: &SpoolError) {
+    line(
+        Level::Error,
+        &format_args!("{id}: cannot queue the {what}: {error}"),
+    );
 }
 
 fn returned_body(stored: &Stored) -> Result<Vec<u8>, SpoolError> {

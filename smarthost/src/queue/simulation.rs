@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use shared::{
     clock::Timestamp,
     nexthop::Nexthop,
-    outcome::{Blame, Delivery as Delivered, Failure, Outcome, Stage},
+    outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
     retry::Schedule,
     spool::{Event as Recorded, QueueId, Settlement},
     status::{EnhancedStatus, ReplyCode},
@@ -40,6 +40,7 @@ pub(super) fn sent() -> Outcome {
     Outcome::Delivered(Delivered {
         relay: "mx".into(),
         reply: "250 2.0.0 Ok".into(),
+        handover: Handover::Promised,
     })
 }
 

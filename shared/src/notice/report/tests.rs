@@ -304,3 +304,38 @@ fn a_notice_is_plain_text_marked_as_generated() {
         header.first("Message-ID")
     );
 }
+
+/// RFC 3461 §5.2.2, §5.2.6: what is told when NOTIFY=SUCCESS was asked for.
+#[test]
+fn success_is_delivered_or_relayed_and_nothing_else() {
+    let reached = |handover| {
+        let recipient = Recipient::from(Address::parse("u@y.example").unwrap());
+        let delivery = Delivery {
+            relay: "mx.y.example[192.0.2.1]:25".to_owned(),
+            reply: "250 Ok".to_owned(),
+            handover,
+        };
+        (recipient, delivery)
+    };
+    for (handover, action) in [
+        (Handover::Final, "Action: delivered\r\n"),
+        (Handover::Relayed, "Action: relayed\r\n"),
+    ] {
+        let (header, parts) = compose(HEADER, None, |facts| success(facts, &[reached(handover)]));
+        assert_eq!(
+            header.first("Auto-Submitted").unwrap().value(),
+            b"auto-replied"
+        );
+        let status = parts[1].text();
+        for line in [
+            action,
+            "Final-Recipient: rfc822; u@y.example\r\n",
+            "Status: 2.0.0\r\n",
+            "Remote-MTA: dns; mx.y.example\r\n",
+            "Original-Envelope-Id: QQ+1\r\n",
+        ] {
+            assert!(status.contains(line), "{line} in {status}");
+        }
+        assert!(!status.contains("Diagnostic-Code") && !status.contains("gone@y.example"));
+    }
+}

@@ -3,7 +3,7 @@
 //! Contract: an outcome once decided does not change; [`Attempt::finish`] gives exactly one for each recipient.
 
 use crate::{
-    outcome::{Delivery, Failure, MAX_TEXT, Outcome, Stage, escape},
+    outcome::{Delivery, Failure, Handover, MAX_TEXT, Outcome, Stage, escape},
     smtp::{data::Encoder, reply::Reply},
     status::{EnhancedStatus, Severity},
 };
@@ -20,6 +20,8 @@ pub(super) enum Purpose {
 pub(super) struct Attempt {
     purpose: Purpose,
     recipients: Vec<Progress>,
+    /// What the peer's 250 will mean for NOTIFY=SUCCESS.
+    pub(super) handover: Handover,
     /// The message on its way out.
     pub(super) encoder: Encoder,
     /// Encoded, not yet sent.
@@ -40,6 +42,7 @@ impl Attempt {
         Self {
             purpose,
             recipients: (0..recipients).map(|_| Progress::Waiting).collect(),
+            handover: Handover::default(),
             encoder: Encoder::default(),
             buffer: Vec::new(),
         }
@@ -50,7 +53,7 @@ impl Attempt {
         if let Some(progress @ Progress::Waiting) = self.recipients.get_mut(index) {
             *progress = match reply.code.severity() {
                 Severity::Success if self.purpose == Purpose::Probe => {
-                    Progress::Done(Outcome::Delivered(taken(reply)))
+                    Progress::Done(Outcome::Delivered(taken(reply, self.handover)))
                 }
                 Severity::Success => Progress::Accepted,
                 Severity::Intermediate => {
@@ -66,7 +69,7 @@ impl Attempt {
     /// The answer to the end of the message, for one recipient (LMTP).
     pub(super) fn ended(&mut self, index: usize, reply: &Reply) {
         if let Some(progress @ Progress::Accepted) = self.recipients.get_mut(index) {
-            *progress = Progress::Done(end(reply));
+            *progress = Progress::Done(end(reply, self.handover));
         }
     }
 
@@ -157,18 +160,19 @@ fn refused_recipient(reply: &Reply) -> Failure {
 }
 
 /// What the answer to the end of the message means.
-fn end(reply: &Reply) -> Outcome {
+fn end(reply: &Reply, handover: Handover) -> Outcome {
     match reply.code.severity() {
-        Severity::Success => Outcome::Delivered(taken(reply)),
+        Severity::Success => Outcome::Delivered(taken(reply, handover)),
         Severity::Intermediate => Outcome::Deferred(temporary(Stage::Message, reply)),
         Severity::Transient | Severity::Permanent => refused(Stage::Message, reply).outcome(),
     }
 }
 
 /// The driver adds the relay's name.
-fn taken(reply: &Reply) -> Delivery {
+fn taken(reply: &Reply, handover: Handover) -> Delivery {
     Delivery {
         relay: String::new(),
         reply: escape(reply.text().as_bytes(), MAX_TEXT),
+        handover,
     }
 }

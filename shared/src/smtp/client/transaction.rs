@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     limits,
-    outcome::{Blame, Failure, Outcome, Stage},
+    outcome::{Blame, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
 
@@ -196,6 +196,11 @@ impl Client {
         if attempt.encoder.finish(&mut attempt.buffer).is_err() {
             return self.bare_line_end();
         }
+        attempt.handover = match self.settings.protocol {
+            _ if self.capabilities.dsn => Handover::Promised,
+            Protocol::Smtp => Handover::Relayed,
+            Protocol::Lmtp => Handover::Final,
+        };
         match self.settings.protocol {
             Protocol::Smtp => self.expected.push_back(Expect::End),
             Protocol::Lmtp => self.expected.extend(attempt.accepted().map(Expect::EndFor)),
