@@ -3,17 +3,14 @@
 //! Contract: text that came from a peer is escaped and bounded here, if it was not before.
 //! See also: `shared::log`, which writes the lines.
 
-use std::{
-    fmt::{Display, Write as _},
-    time::Duration,
-};
+use std::fmt::{Display, Write as _};
 
 use shared::{
     address::{Address, Sender},
     clock::Timestamp,
-    envelope::{Envelope, Recipient},
-    log::{Level, line},
-    outcome::{Outcome, escape},
+    envelope::Envelope,
+    log::{Level, life, line},
+    outcome::escape,
     smtp::reply::Reply,
     spool::QueueId,
 };
@@ -140,77 +137,6 @@ pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
     );
 }
 
-/// The result of one attempt for one recipient.
-pub(crate) fn attempt(
-    id: QueueId,
-    recipient: &Recipient,
-    arrival: Timestamp,
-    now: Timestamp,
-    outcome: &Outcome,
-) {
-    let (relay, dsn, status, text) = match outcome {
-        Outcome::Delivered(delivery) => (
-            Some(delivery.relay.clone()),
-            "2.0.0".to_owned(),
-            "sent",
-            delivery.reply.clone(),
-        ),
-        Outcome::Deferred(failure) => (
-            failure.relay.clone(),
-            failure.status.to_string(),
-            "deferred",
-            failure.log_text(),
-        ),
-        Outcome::Failed(failure) => (
-            failure.relay.clone(),
-            failure.status.to_string(),
-            "bounced",
-            failure.log_text(),
-        ),
-    };
-    let original = recipient
-        .original
-        .as_ref()
-        .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
-    let relay = relay.as_deref().unwrap_or("none");
-    let delay = seconds(now.since(arrival));
-    line(
-        Level::Info,
-        &format_args!(
-            "{id}: to=<{}>{original}, relay={relay}, delay={delay}, dsn={dsn}, status={status} ({text})",
-            recipient.address
-        ),
-    );
-}
-
-pub(crate) fn expired(id: QueueId, sender: &Sender) {
-    line(
-        Level::Info,
-        &format_args!("{id}: from=<{sender}>, status=expired, returned to sender"),
-    );
-}
-
-pub(crate) fn bounce(id: QueueId, bounce: QueueId) {
-    line(
-        Level::Info,
-        &format_args!("{id}: sender non-delivery notification: {bounce}"),
-    );
-}
-
-pub(crate) fn delay_warning(id: QueueId, warning: QueueId) {
-    line(
-        Level::Info,
-        &format_args!("{id}: sender delay notification: {warning}"),
-    );
-}
-
-pub(crate) fn delivery_notification(id: QueueId, news: QueueId) {
-    line(
-        Level::Info,
-        &format_args!("{id}: sender delivery status notification: {news}"),
-    );
-}
-
 /// `deleted`: recipients that an administrator's order kept from delivery.
 pub(crate) fn removed(id: QueueId, deleted: usize) {
     if deleted > 0 {
@@ -219,7 +145,7 @@ pub(crate) fn removed(id: QueueId, deleted: usize) {
             &format_args!("{id}: deleted by the administrator, undelivered recipients: {deleted}"),
         );
     }
-    line(Level::Info, &format_args!("{id}: removed"));
+    life::removed(id);
 }
 
 pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {
@@ -234,16 +160,4 @@ pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &st
             until.mailq()
         ),
     );
-}
-
-/// Two significant digits, as Postfix prints delays.
-fn seconds(delay: Duration) -> String {
-    let seconds = delay.as_secs_f64();
-    if seconds < 0.1 {
-        format!("{seconds:.2}")
-    } else if seconds < 10.0 {
-        format!("{seconds:.1}")
-    } else {
-        format!("{seconds:.0}")
-    }
 }

@@ -13,11 +13,12 @@ use shared::{
     clock::{self, Timestamp},
     envelope::Envelope,
     listing::{RecipientRow, Row},
+    log::life,
     outcome::escape,
     spool::{Entry, Event, QueueId},
 };
 
-use super::{Agent, maillog, schedule};
+use super::{Agent, schedule};
 use crate::queue::{ALL, Answer, Request};
 
 /// A client that neither asks nor reads.
@@ -110,7 +111,7 @@ impl Desk<'_> {
             Request::Delete { ids } => self.change_as_admin(ids, say, |agent, id| {
                 agent.spool.record(id, Event::Removed);
                 agent.event(schedule::Event::Removed(id));
-                maillog::removed(id);
+                life::removed(id);
             }),
         }
     }

@@ -1,13 +1,9 @@
 //! The agent's lines in the mail log, in Postfix's words, so that pflogsumm and habits keep working.
 
-use std::time::Duration;
-
 use shared::{
-    address::Sender,
     clock::Timestamp,
-    envelope::{Envelope, Recipient},
+    envelope::Envelope,
     log::{Level, line},
-    outcome::Outcome,
     spool::QueueId,
 };
 
@@ -28,69 +24,11 @@ pub(super) fn rejected(origin: &str, reply: &str) {
     );
 }
 
-/// The result of one attempt for one recipient.
-pub(super) fn attempt(id: QueueId, recipient: &Recipient, age: Duration, outcome: &Outcome) {
-    let (relay, dsn, status, text) = match outcome {
-        Outcome::Delivered(delivery) => (
-            Some(&delivery.relay),
-            "2.0.0".to_owned(),
-            "sent",
-            delivery.reply.clone(),
-        ),
-        Outcome::Deferred(failure) => (
-            failure.relay.as_ref(),
-            failure.status.to_string(),
-            "deferred",
-            failure.log_text(),
-        ),
-        Outcome::Failed(failure) => (
-            failure.relay.as_ref(),
-            failure.status.to_string(),
-            "bounced",
-            failure.log_text(),
-        ),
-    };
-    let original = recipient
-        .original
-        .as_ref()
-        .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
-    let relay = relay.map_or("none", String::as_str);
-    line(
-        Level::Info,
-        &format_args!(
-            "{id}: to=<{}>{original}, relay={relay}, delay={:.2}, dsn={dsn}, status={status} ({text})",
-            recipient.address,
-            age.as_secs_f64()
-        ),
-    );
-}
-
 pub(super) fn tls(relay: &str, summary: &str, pinned: bool) {
     let trust = if pinned { "Verified" } else { "Trusted" };
     line(
         Level::Info,
         &format_args!("{trust} TLS connection established to {relay}: {summary}"),
-    );
-}
-
-pub(super) fn expired(id: QueueId, sender: &Sender) {
-    line(
-        Level::Info,
-        &format_args!("{id}: from=<{sender}>, status=expired, returned to sender"),
-    );
-}
-
-pub(super) fn bounced(id: QueueId, bounce: QueueId) {
-    line(
-        Level::Info,
-        &format_args!("{id}: sender non-delivery notification: {bounce}"),
-    );
-}
-
-pub(super) fn delayed(id: QueueId, warning: QueueId) {
-    line(
-        Level::Info,
-        &format_args!("{id}: sender delay notification: {warning}"),
     );
 }
 
@@ -100,10 +38,6 @@ pub(super) fn dead(id: QueueId, why: &str) {
         Level::Error,
         &format_args!("{id}: kept on hold, its failure can be told to nobody: {why}"),
     );
-}
-
-pub(super) fn removed(id: QueueId) {
-    line(Level::Info, &format_args!("{id}: removed"));
 }
 
 pub(super) fn unreached(until: Option<Timestamp>, why: &str) {

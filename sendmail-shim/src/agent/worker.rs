@@ -17,6 +17,7 @@ use shared::{
     clock,
     envelope::Envelope,
     limits,
+    log::life,
     net::Connection,
     outcome::{Blame, Failure, Outcome, Stage},
     smtp::client::Timeouts,
@@ -209,7 +210,7 @@ impl Worker {
                 .ok()
                 .and_then(|index| stored.envelope.recipients.get(index));
             if let Some(recipient) = recipient {
-                maillog::attempt(stored.id, recipient, age, outcome);
+                life::attempt(stored.id, recipient, age, outcome);
                 let attempts = &self.agent.attempts;
                 attempts.tell(stored.id, &stored.envelope, recipient, outcome);
             }
@@ -234,7 +235,7 @@ impl Worker {
 
     fn record(&self, stored: &Stored, settlement: Settlement) -> Attempt {
         if settlement.expired {
-            maillog::expired(stored.id, &stored.envelope.sender);
+            life::expired(stored.id, &stored.envelope.sender);
         }
         let spool = &self.agent.spool;
         // First what is settled for good: if the bounce cannot be queued, nobody gets the message twice.
@@ -243,7 +244,7 @@ impl Worker {
             .into_iter()
             .for_each(|event| spool.record(stored.id, event));
         match letters::bounce(&self.agent, stored, &settlement.failed) {
-            Ok(Some(bounce)) => maillog::bounced(stored.id, bounce),
+            Ok(Some(bounce)) => life::bounced(stored.id, bounce),
             Ok(None) => {}
             Err(why) => {
                 let id = stored.id;
@@ -263,7 +264,7 @@ impl Worker {
             );
         }
         match settlement.attempt {
-            Attempt::Done => maillog::removed(stored.id),
+            Attempt::Done => life::removed(stored.id),
             Attempt::Held => maillog::dead(
                 stored.id,
                 "a bounce, or mail with a null sender, was refused or too old",
@@ -279,7 +280,7 @@ impl Worker {
         match letters::delay(&self.agent, stored, late) {
             Ok(Some(warning)) => {
                 self.agent.spool.record(id, Event::Warned);
-                maillog::delayed(id, warning);
+                life::delayed(id, warning);
             }
             Ok(None) => {}
             Err(why) => maillog::warning(&format!("{id}: the warning is not queued: {why}")),

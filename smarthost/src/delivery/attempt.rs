@@ -7,6 +7,7 @@ use std::sync::Arc;
 use shared::{
     clock,
     envelope::Envelope,
+    log::life,
     outcome::{Blame, Failure, Outcome, Stage},
     spool::Stored,
     status::EnhancedStatus,
@@ -14,7 +15,7 @@ use shared::{
 use tokio::task::spawn_blocking;
 
 use super::{Carrier, maildir, nondelivery};
-use crate::{maillog, queue::Delivery, route::Destination};
+use crate::{queue::Delivery, route::Destination};
 
 impl Carrier {
     /// Makes one transaction.
@@ -34,7 +35,7 @@ impl Carrier {
         outcomes.resize(count, local("no result for this recipient").outcome());
         let now = clock::now();
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
-            maillog::attempt(delivery.id, recipient, arrival, now, outcome);
+            life::attempt(delivery.id, recipient, now.since(arrival), outcome);
         }
         if let Err(error) = nondelivery::confirm(self, &stored, &recipients, &outcomes).await {
             // The mail has arrived; only the news of it has not.

@@ -9,17 +9,14 @@ use shared::{
     address::Sender,
     clock,
     envelope::{Envelope, Recipient},
-    log::{Level, line},
+    log::{Level, life, line},
     notice,
     outcome::{Failure, Outcome},
     spool::{QueueId, SpoolError, Stored},
 };
 
 use super::Carrier;
-use crate::{
-    bounce::{self, Occasion, Plan},
-    maillog,
-};
+use crate::bounce::{self, Occasion, Plan};
 
 /// Most of a returned message's body, bytes (Postfix `bounce_size_limit`).
 const RETURNED: u64 = 50_000;
@@ -35,7 +32,7 @@ pub(super) async fn bounce(
         return Ok(());
     };
     if expired {
-        maillog::expired(id, &stored.envelope.sender);
+        life::expired(id, &stored.envelope.sender);
     }
     let Some(plan) = bounce::plan(&stored.envelope, Occasion::Failed, failed) else {
         return Ok(());
@@ -48,7 +45,7 @@ pub(super) async fn bounce(
     let bounce = carrier
         .report(&stored, plan, body.as_deref(), notice::bounce)
         .await?;
-    maillog::bounce(id, bounce);
+    life::bounced(id, bounce);
     Ok(())
 }
 
@@ -69,7 +66,7 @@ pub(super) async fn warn(
     let warning = carrier
         .report(&stored, plan, None, |facts| notice::delay(facts, give_up))
         .await?;
-    maillog::delay_warning(id, warning);
+    life::delayed(id, warning);
     Ok(())
 }
 
@@ -92,7 +89,7 @@ pub(super) async fn confirm(
     let news = carrier
         .report(stored, plan, None, |facts| notice::success(facts, &reached))
         .await?;
-    maillog::delivery_notification(stored.id, news);
+    life::confirmed(stored.id, news);
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use std::{
 
 use crate::clock;
 
+pub mod life;
+
 /// Priorities of syslog that we use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
