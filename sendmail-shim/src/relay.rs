@@ -2,15 +2,23 @@
 //!
 //! Contract: the relayhosts are tried in order; the first that answers and is trusted is used. Header fields in raw UTF-8 do not
 //! make a message undeliverable: SMTPUTF8 is asked for where it is offered, and needed only for addresses that are not ASCII.
-//! RFC 6531 §3.4.
+//! A peer without 8BITMIME gets text in quoted-printable; what cannot be encoded as a whole is sent as it is, and told.
+//! RFC 6531 §3.4, RFC 6152 §3.
 
-use std::time::Duration;
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use shared::{
     envelope::Envelope,
+    message::seven_bit::SevenBit,
     net::{Connection, Target},
     outcome::{Blame, Failure, Stage},
-    smtp::client::{Protocol, Settings as Smtp, Timeouts, Transaction},
+    smtp::{
+        capability::Capabilities,
+        client::{Protocol, Settings as Smtp, Timeouts, Transaction},
+    },
     status::EnhancedStatus,
     tls::ClientTls,
 };
@@ -51,16 +59,42 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Smtp {
     }
 }
 
-/// A message of `size` bytes for this connection.
-pub fn transaction(connection: &Connection, mut envelope: Envelope, size: u64) -> Transaction {
-    envelope.content.utf8 &= connection.capabilities().smtputf8;
-    Transaction {
-        envelope,
-        size,
-        xcaller: None,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
+/// A message as one peer can take it.
+pub struct Fitted<'a> {
+    pub transaction: Transaction,
+    pub content: Box<dyn Read + 'a>,
+    /// It is sent in 8 bits to a peer that did not offer to take them.
+    pub eight_bit_all_the_same: bool,
+}
+
+/// Fits a message of `size` bytes to the peer's capabilities; `read` gives it from its beginning, more than once if need be.
+pub fn fit<'a>(
+    capabilities: &Capabilities,
+    mut envelope: Envelope,
+    size: u64,
+    read: &dyn Fn() -> io::Result<Box<dyn Read + 'a>>,
+) -> io::Result<Fitted<'a>> {
+    envelope.content.utf8 &= capabilities.smtputf8;
+    let mut fitted = Fitted {
+        transaction: Transaction {
+            envelope,
+            size,
+            xcaller: None,
+            unqualified_sender: None,
+            unqualified: Vec::new(),
+        },
+        content: read()?,
+        eight_bit_all_the_same: false,
+    };
+    if fitted.transaction.envelope.content.eight_bit && !capabilities.eight_bit_mime {
+        let mut counted = SevenBit::new(fitted.content)?;
+        fitted.eight_bit_all_the_same = !counted.is_encoded();
+        if counted.is_encoded() {
+            fitted.transaction.size = io::copy(&mut counted, &mut io::sink())?;
+        }
+        fitted.content = Box::new(SevenBit::new(read()?)?);
     }
+    Ok(fitted)
 }
 
 /// A fault of this machine.

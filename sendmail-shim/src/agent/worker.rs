@@ -176,9 +176,6 @@ impl Worker {
     }
 
     fn transaction(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {
-        let mut content = stored
-            .reader()
-            .map_err(|error| relay::local(&error.to_string()))?;
         let recipients = waiting
             .iter()
             .filter_map(|&index| stored.envelope.recipients.get(usize::try_from(index).ok()?));
@@ -187,8 +184,17 @@ impl Worker {
             ..stored.envelope.clone()
         };
         let connection = self.connection()?;
-        let transaction = relay::transaction(connection, envelope, stored.size());
-        Ok(connection.send(transaction, &mut content))
+        let read = || Ok(stored.reader()? as Box<dyn Read>);
+        let mut fitted = relay::fit(connection.capabilities(), envelope, stored.size(), &read)
+            .map_err(|error| relay::local(&error.to_string()))?;
+        if fitted.eight_bit_all_the_same {
+            maillog::warning(&format!(
+                "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",
+                stored.id,
+                connection.relay()
+            ));
+        }
+        Ok(connection.send(fitted.transaction, &mut fitted.content))
     }
 
     /// The kept connection, or one to the first relayhost that answers and is trusted.

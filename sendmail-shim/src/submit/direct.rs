@@ -4,7 +4,7 @@
 //! the timeouts are shorter than those of a queue.
 //! Failures: one [`Outcome`] a recipient; without a relayhost, or with none that answers, the [`Failure`] that says why.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
 use shared::{
     envelope::Envelope,
@@ -34,10 +34,11 @@ pub fn send(
         .client_tls()
         .map_err(|error| relay::local(&error.0))?;
     let mut connection = relay::open(settings, tls.as_ref(), TIMEOUTS, CONNECT)?;
-    let content = message.reader_with(header);
-    let mut content = content.map_err(|error| super::run::unreadable(&error))?;
-    let transaction = relay::transaction(&connection, envelope, message.size_with(header));
-    let outcomes = connection.send(transaction, &mut content);
+    let read = || Ok(Box::new(message.reader_with(header)?) as Box<dyn Read>);
+    let size = message.size_with(header);
+    let mut fitted = relay::fit(connection.capabilities(), envelope, size, &read)
+        .map_err(|error| super::run::unreadable(&error))?;
+    let outcomes = connection.send(fitted.transaction, &mut fitted.content);
     connection.quit();
     Ok(outcomes)
 }

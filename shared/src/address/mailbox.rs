@@ -121,6 +121,19 @@ impl Address {
         self.text.is_ascii()
     }
 
+    /// The same mailbox with a domain that every server understands: A-labels (RFC 5890 §2.3.2.1) instead of UTF-8. A domain
+    /// that has no such form stays.
+    #[must_use]
+    pub fn with_ascii_domain(self) -> Self {
+        if self.domain().is_ascii() {
+            return self;
+        }
+        let ascii = idna::domain_to_ascii(self.domain()).ok();
+        let whole =
+            ascii.and_then(|ascii| Self::parse(&format!("{}@{ascii}", self.local_part())).ok());
+        whole.unwrap_or(self)
+    }
+
     /// For table lookups and for finding duplicates: all in lower case, needless quotes removed.
     pub fn key(&self) -> String {
         if self.local_part().starts_with('"') {
@@ -248,6 +261,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_domain_in_utf8_has_an_ascii_form_and_the_local_part_stays() {
+        for (address, ascii) in [
+            ("a@bücher.example", "a@xn--bcher-kva.example"),
+            ("jürgen@BÜCHER.example", "jürgen@xn--bcher-kva.example"),
+            ("a@Example.ORG", "a@Example.ORG"),
+            ("a@xn--a\u{301}.example", "a@xn--a\u{301}.example"),
+        ] {
+            let address = Address::parse(address).unwrap().with_ascii_domain();
+            assert_eq!(address.as_str(), ascii);
+        }
+    }
 
     #[test]
     fn an_address_keeps_the_form_in_which_it_was_written() {

@@ -10,6 +10,7 @@
 //! | [`complete`](mod@complete) | adds Date, Message-ID, From, To and MIME fields where missing |
 //! | [`encoded_words`] | raw 8-bit text in fields made ASCII (RFC 2047) |
 //! | [`long_lines`] | lines over 998 bytes folded or re-encoded |
+//! | [`seven_bit`] | the body made ASCII for a peer without 8BITMIME |
 //! | [`trace`] | Received fields, hop count |
 
 pub mod complete;
@@ -19,6 +20,7 @@ pub mod intake;
 pub mod long_lines;
 pub mod recipients;
 pub mod rewrite;
+pub mod seven_bit;
 mod splitter;
 pub mod trace;
 

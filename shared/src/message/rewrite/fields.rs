@@ -10,6 +10,7 @@ use crate::{
         Field, Header,
         rewrite::{
             Caller, Change, RewriteError, Rules,
+            rules::A_LABELS,
             sender::{self, Mapped},
         },
     },
@@ -121,6 +122,17 @@ fn qualified(target: &Target, rules: &Rules) -> Result<Option<Mapped>, AddressEr
     }))
 }
 
+/// An address that stays, but for its domain in UTF-8.
+fn ascii(target: &Target) -> Option<Mapped> {
+    match target {
+        Target::Address(address) if !address.domain().is_ascii() => Some(Mapped {
+            address: address.clone().with_ascii_domain(),
+            because: A_LABELS.into(),
+        }),
+        _ => None,
+    }
+}
+
 /// The field with other addresses in it; `None` if all stay.
 fn replace(
     field: &Field,
@@ -132,7 +144,7 @@ fn replace(
     let mut out = Vec::with_capacity(body.len());
     let mut kept = 0usize;
     for entry in entries {
-        let Some(mapped) = map(&entry.target) else {
+        let Some(mapped) = map(&entry.target).or_else(|| ascii(&entry.target)) else {
             continue;
         };
         if matches!(&entry.target, Target::Address(address) if address.key() == mapped.address.key())

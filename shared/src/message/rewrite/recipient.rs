@@ -15,7 +15,7 @@ use crate::{
     envelope::Recipient,
     limits,
     maps::expand,
-    message::rewrite::{Change, RewriteError, Rules},
+    message::rewrite::{Change, RewriteError, Rules, rules::A_LABELS},
 };
 
 /// The envelope's recipients.
@@ -163,6 +163,12 @@ impl Resolver<'_> {
         origin: &Origin,
         because: &str,
     ) -> Result<(), RewriteError> {
+        let address = address.with_ascii_domain();
+        let because = if because.is_empty() {
+            A_LABELS
+        } else {
+            because
+        };
         if origin.typed != address.as_str() {
             self.changes.push(Change {
                 what: "envelope recipient".into(),

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Why an address with a domain in UTF-8 is changed.
+pub(super) const A_LABELS: &str = "domain in ASCII (RFC 5890)";
+
 /// Which user submitted; from the socket's credentials, never from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {

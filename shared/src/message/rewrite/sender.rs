@@ -109,7 +109,7 @@ pub(super) fn envelope(
         (Target::Address(address), None) => (address, "the brackets are not part of it".to_owned()),
         (Target::Local(_), None) => return Err(bad(text, AddressError::NoDomain)),
     };
-    let sender = Sender::Address(address);
+    let sender = Sender::Address(address.with_ascii_domain());
     note_sender(text, &sender, because, changes);
     Ok(sender)
 }

@@ -317,6 +317,28 @@ fn an_unclosed_comment_or_quote_does_not_swallow_the_next_field() {
 }
 
 #[test]
+fn a_domain_in_utf8_becomes_one_that_every_relay_understands() {
+    let rules = rules("", "");
+    let (envelope, text, _) = run(
+        &rules,
+        "root",
+        Some("x@bücher.example"),
+        &["a@bücher.example"],
+        "To: A <a@bücher.example>, b@example.org\r\nReply-To: <x@bücher.example>\r\n",
+    );
+    assert_eq!(envelope.sender.to_string(), "x@xn--bcher-kva.example");
+    assert_eq!(
+        envelope.recipients[0].address.as_str(),
+        "a@xn--bcher-kva.example"
+    );
+    assert!(!envelope.content.utf8);
+    assert_eq!(
+        text,
+        "To: A <a@xn--bcher-kva.example>, b@example.org\r\nReply-To: <x@xn--bcher-kva.example>\r\n"
+    );
+}
+
+#[test]
 fn utf8_in_an_address_is_told() {
     let rules = rules("", "");
     assert!(run(&rules, "root", None, &["jürgen@x"], "").0.content.utf8);
