@@ -25,7 +25,8 @@ now_ns() { python3 -c 'import time; print(time.monotonic_ns())'; }
 apt_in() { # CHROOT PACKAGE...
     local root=$1
     shift
-    chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -y -q --no-install-recommends install "$@"
+    # some maintainer scripts want a host name that the chroot's /etc/hosts knows
+    unshare --uts sh -c 'hostname client.bench && exec chroot "$@"' sh "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -y -q --no-install-recommends install "$@"
 }
 
 make_base() {
@@ -48,6 +49,7 @@ make_tools() {
     make_base || return 1
     if [ ! -e "$W/tools/.done" ]; then
         cp -a "$W/base" "$W/tools"
+        rm "$W/tools/.done"
         apt_in "$W/tools" gcc libc6-dev libssl-dev openssl >> "$W/apt.log" 2>&1 || return 1
         mkdir -p "$W/tools/io"
         chroot "$W/tools" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=relay.bench \
@@ -82,6 +84,7 @@ make_peer() { # a copy of base with the peer's packages
         say "installing $KIND $PEER"
         rm -rf "$ROOT"
         cp -a "$W/base" "$ROOT"
+        rm "$ROOT/.done"
         printf '%s\n' "127.0.0.1 localhost" "$SERVER client.bench client" "$RELAY relay.bench sink.bench" > "$ROOT/etc/hosts"
         echo client.bench > "$ROOT/etc/hostname"
         echo client.bench > "$ROOT/etc/mailname"

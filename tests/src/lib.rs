@@ -10,6 +10,7 @@
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
 //! | [`identity`] | keys and certificates |
+//! | [`compat`] | one suite of cases for every `sendmail` |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //!
@@ -23,6 +24,7 @@
 
 pub mod agent;
 pub mod binaries;
+pub mod compat;
 pub mod daemon;
 pub mod dialog;
 pub mod identity;

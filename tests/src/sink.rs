@@ -34,6 +34,8 @@ pub struct Script {
     pub after_message: String,
     /// LMTP: replies after the message by address, instead of `after_message`.
     pub settled: Vec<(String, String)>,
+    /// What EHLO announces besides STARTTLS.
+    pub extensions: Vec<String>,
     /// Offers STARTTLS with this key.
     pub starttls: Option<Arc<ServerConfig>>,
     /// Misbehaves.
@@ -62,6 +64,16 @@ impl Default for Script {
             recipients: Vec::new(),
             after_message: "250 2.0.0 Ok: taken".to_owned(),
             settled: Vec::new(),
+            extensions: [
+                "PIPELINING",
+                "SIZE 104857600",
+                "ENHANCEDSTATUSCODES",
+                "DSN",
+                "SMTPUTF8",
+                "8BITMIME",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             starttls: None,
             fault: Fault::None,
         }

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 peer_install() {
     install -m 755 "$OURS/sendmail" "$ROOT/usr/sbin/sendmail"
-    install -m 755 "$OURS/hello" "$ROOT/bench/hello"
+    [ ! -e "$OURS/hello" ] || install -m 755 "$OURS/hello" "$ROOT/bench/hello"
     ln -sf sendmail "$ROOT/usr/sbin/sendmail-shim"
     ln -sf ../sbin/sendmail "$ROOT/usr/bin/mailq"
+    ln -sf ../sbin/sendmail "$ROOT/usr/bin/newaliases"
     mkdir -p "$ROOT/etc/sendmail-shim" "$ROOT/run/sendmail-shim"
 }
 peer_config() { # tls: pinned

@@ -2,6 +2,6 @@
 PKGS=ssmtp
 TLS=no # it verifies nothing
 peer_config() {
-    printf '%s\n' "root=admin@client.bench" "mailhub=$RELAY:25" "hostname=client.bench" "rewriteDomain=client.bench" \
+    printf '%s\n' "root=root@client.bench" "mailhub=$RELAY:25" "hostname=client.bench" "rewriteDomain=client.bench" \
         "FromLineOverride=YES" > "$ROOT/etc/ssmtp/ssmtp.conf"
 }

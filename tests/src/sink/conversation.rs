@@ -98,14 +98,16 @@ impl Talk<'_> {
         if verb.eq_ignore_ascii_case("HELO") {
             return wire.say("250 sink.example.test");
         }
-        let starttls = if self.script.starttls.is_some() && !self.encrypted {
-            "250-STARTTLS\r\n"
-        } else {
-            ""
-        };
-        wire.say(&format!(
-            "250-sink.example.test\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n{starttls}250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-SMTPUTF8\r\n250 8BITMIME"
-        ))
+        let starttls = self.script.starttls.is_some() && !self.encrypted;
+        let offered = starttls.then_some("STARTTLS").into_iter();
+        let offered: Vec<_> = offered
+            .chain(self.script.extensions.iter().map(String::as_str))
+            .collect();
+        let mut lines = vec!["sink.example.test"];
+        lines.extend(offered);
+        let last = lines.pop().unwrap_or_default();
+        let before: String = lines.iter().map(|line| format!("250-{line}\r\n")).collect();
+        wire.say(&format!("{before}250 {last}"))
     }
 
     fn starttls(&mut self, wire: &mut Wire) -> io::Result<bool> {

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Condvar, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::wait::PATIENCE;
@@ -115,6 +115,15 @@ impl Journal {
             messages = self.grown.wait_timeout(messages, left).unwrap().0;
         }
         messages.clone()
+    }
+
+    /// Waits until another comes, or a little while.
+    pub fn wait_a_moment(&self) {
+        let messages = self.messages.lock().unwrap();
+        let _ = self
+            .grown
+            .wait_timeout(messages, Duration::from_millis(20))
+            .unwrap();
     }
 
     /// Waits for the first and gives it.
