@@ -3,6 +3,15 @@
 //!     compat run FILE FLUSH ENTER...     # results as JSON lines into FILE; ENTER... goes before a program's path
 //!     compat table NAME=FILE...          # Markdown on standard output
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a tool of the tests, run by hand: it ends where it cannot go on, and is told by the environment"
+)]
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -11,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-use tests::compat::{case, judge::judge, machine::Machine, table};
+use tests::{
+    compat::{case, judge::judge, machine::Machine, table},
+    sink::{Script, Sink},
+};
 
 /// The sink in the namespace beside the program's (tests/bench/lib.sh).
 const RELAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 99, 0, 2)), 25);
@@ -37,7 +49,7 @@ fn run(words: &[String]) {
         ]
         .map(Into::into),
         env: Vec::new(),
-        relay: RELAY,
+        relay: Sink::on(RELAY, Script::default()),
         flush: enter().chain(words[1].split(' ').map(Into::into)).collect(),
         patience: Duration::from_secs(if ours { 20 } else { 4 }),
         grace: Duration::from_millis(400),

@@ -86,7 +86,10 @@ impl Agent {
                 "the agent ended at once:\n{}",
                 daemon.log()
             );
-            UnixStream::connect(self.directory().join("submit.sock")).ok()
+            ["submit.sock", "control.sock"]
+                .iter()
+                .all(|name| UnixStream::connect(self.directory().join(name)).is_ok())
+                .then_some(())
         });
         self.daemon = Some(daemon);
     }

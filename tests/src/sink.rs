@@ -143,6 +143,13 @@ impl Sink {
         *self.shared.script.lock().unwrap() = script;
     }
 
+    /// Closes all connections; new ones are taken.
+    pub fn hang_up(&self) {
+        for stream in self.shared.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// What it got.
     pub fn journal(&self) -> &Journal {
         &self.shared.journal
@@ -184,9 +191,7 @@ impl Drop for Sink {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
-        for stream in self.shared.open.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.hang_up();
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }

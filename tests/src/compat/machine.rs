@@ -1,11 +1,9 @@
 //! A machine on which cases run.
 //!
-//! Contract: each case has a relay of its own; what comes there late is not seen by the next case. A program that does not
-//! end in time is killed.
+//! Contract: a case is over when its mail is at the relay, or in vain waited for. A program that does not end in time is killed.
 
 use std::{
     ffi::OsString,
-    net::SocketAddr,
     path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -20,6 +18,9 @@ use crate::{
 /// Longest run of a program, seconds.
 const LIMIT: &str = "30";
 
+/// A queue is tried again after this time: the first attempt may have been under way.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
 /// How a program is called, and where its mail arrives.
 #[derive(Debug)]
 pub struct Machine {
@@ -28,8 +29,8 @@ pub struct Machine {
     /// Where `sendmail`, `mailq`, `newaliases` are.
     pub places: [PathBuf; 3],
     pub env: Vec<(String, OsString)>,
-    /// Where the relay listens.
-    pub relay: SocketAddr,
+    /// Where its mail goes.
+    pub relay: Sink,
     /// Makes the queue be tried.
     pub flush: Vec<OsString>,
     /// How long mail may take.
@@ -39,8 +40,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Ours, whose relay is at `relay`.
-    pub fn ours(agent: &Agent, relay: SocketAddr) -> Self {
+    /// Ours, in front of this relay.
+    pub fn ours(agent: &Agent, relay: Sink) -> Self {
         let bin = agent.directory().join("bin");
         Self {
             enter: Vec::new(),
@@ -57,15 +58,22 @@ impl Machine {
     pub fn run(&self, case: &Case) -> Observed {
         let script = script(case);
         let takes_8bit = script.extensions.iter().any(|e| e == "8BITMIME");
-        let sink = Sink::on(self.relay, script);
-        let output = self.call(case);
-        if matches!(case.relay.as_deref(), Some("down" | "later")) {
-            sink.play(Script::default());
-            let mut flush = self.command(&self.flush);
-            // Some have no such command, and try again by themselves.
-            let _ = flush.stdin(Stdio::null()).output();
+        let before = self.relay.journal().len();
+        if case.relay.is_some() {
+            self.relay.play(script);
+            self.relay.hang_up();
         }
-        let messages = self.wait(case, &sink, output.status.success());
+        let output = self.call(case);
+        let again = matches!(case.relay.as_deref(), Some("down" | "later"));
+        if again {
+            self.relay.play(Script::default());
+        }
+        let taken = output.status.success() || case.exit != 0;
+        let messages = self.wait(case, before, taken, again);
+        if case.relay.is_some() {
+            self.relay.play(Script::default());
+            self.relay.hang_up();
+        }
         Observed {
             exit: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -74,21 +82,29 @@ impl Machine {
         }
     }
 
-    fn wait(&self, case: &Case, sink: &Sink, taken: bool) -> Vec<Received> {
+    /// What came after `before`; `again`: the queue must be tried for it.
+    fn wait(&self, case: &Case, before: usize, taken: bool, again: bool) -> Vec<Received> {
         let start = Instant::now();
-        let count =
-            |messages: &[Received]| messages.iter().map(|m| m.recipients.len()).sum::<usize>();
+        let mut tried = 0;
         loop {
-            let messages = sink.journal().messages();
-            let patience = if count(&messages) >= case.count() || !taken {
-                self.grace
-            } else {
-                self.patience
-            };
-            if start.elapsed() >= patience {
+            let mut messages = self.relay.journal().messages();
+            messages.drain(..before);
+            let count: usize = messages.iter().map(|m| m.recipients.len()).sum();
+            let complete = count >= case.count() || !taken;
+            if start.elapsed() >= if complete { self.grace } else { self.patience } {
                 return messages;
             }
-            sink.journal().wait_a_moment();
+            if again && !complete && start.elapsed() >= FLUSH_EVERY * tried {
+                // A kept connection goes on as the relay was.
+                if tried > 0 {
+                    self.relay.hang_up();
+                }
+                tried += 1;
+                let mut flush = self.command(&self.flush);
+                // Some have no such command, and try again by themselves.
+                let _ = flush.stdin(Stdio::null()).output();
+            }
+            self.relay.journal().wait_a_moment();
         }
     }
 
@@ -148,12 +164,12 @@ fn script(case: &Case) -> Script {
     let answer = |to: &str, reply: &str| vec![(to.to_owned(), reply.to_owned())];
     match case.relay.as_deref() {
         None => {}
-        Some("down") => script.greeting = "421 4.3.2 not now".to_owned(),
+        Some("down") => "421 4.3.2 not now".clone_into(&mut script.greeting),
         Some("picky") => {
-            script.extensions = vec!["PIPELINING".to_owned(), "SIZE 104857600".to_owned()]
+            script.extensions = vec!["PIPELINING".to_owned(), "SIZE 104857600".to_owned()];
         }
         Some("refuses") => {
-            script.recipients = answer("nobody@sink.bench", "550 5.1.1 no such user")
+            script.recipients = answer("nobody@sink.bench", "550 5.1.1 no such user");
         }
         Some("later") => script.recipients = answer("later@sink.bench", "450 4.2.0 later"),
         Some(other) => panic!("{}: relay = \"{other}\"", case.name),

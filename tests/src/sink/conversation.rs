@@ -98,16 +98,16 @@ impl Talk<'_> {
         if verb.eq_ignore_ascii_case("HELO") {
             return wire.say("250 sink.example.test");
         }
-        let starttls = self.script.starttls.is_some() && !self.encrypted;
-        let offered = starttls.then_some("STARTTLS").into_iter();
-        let offered: Vec<_> = offered
-            .chain(self.script.extensions.iter().map(String::as_str))
-            .collect();
         let mut lines = vec!["sink.example.test"];
-        lines.extend(offered);
+        if self.script.starttls.is_some() && !self.encrypted {
+            lines.push("STARTTLS");
+        }
+        lines.extend(self.script.extensions.iter().map(String::as_str));
         let last = lines.pop().unwrap_or_default();
-        let before: String = lines.iter().map(|line| format!("250-{line}\r\n")).collect();
-        wire.say(&format!("{before}250 {last}"))
+        for line in lines {
+            wire.say(&format!("250-{line}"))?;
+        }
+        wire.say(&format!("250 {last}"))
     }
 
     fn starttls(&mut self, wire: &mut Wire) -> io::Result<bool> {
