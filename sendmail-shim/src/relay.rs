@@ -15,10 +15,7 @@ use shared::{
     message::seven_bit::SevenBit,
     net::{Connection, Target},
     outcome::{Blame, Failure, Stage},
-    smtp::{
-        capability::Capabilities,
-        client::{Protocol, Settings as Smtp, Timeouts, Transaction},
-    },
+    smtp::client::{Protocol, Settings as Smtp, Timeouts, Transaction},
     status::EnhancedStatus,
     tls::ClientTls,
 };
@@ -59,6 +56,18 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Smtp {
     }
 }
 
+/// A message of `size` bytes for this connection.
+pub fn transaction(connection: &Connection, mut envelope: Envelope, size: u64) -> Transaction {
+    envelope.content.utf8 &= connection.capabilities().smtputf8;
+    Transaction {
+        envelope,
+        size,
+        xcaller: None,
+        unqualified_sender: None,
+        unqualified: Vec::new(),
+    }
+}
+
 /// A message as one peer can take it.
 pub struct Fitted<'a> {
     pub transaction: Transaction,
@@ -67,26 +76,19 @@ pub struct Fitted<'a> {
     pub eight_bit_all_the_same: bool,
 }
 
-/// Fits a message of `size` bytes to the peer's capabilities; `read` gives it from its beginning, more than once if need be.
+/// Fits a message of `size` bytes to what the peer offers; `read` gives it from its beginning, more than once if need be.
 pub fn fit<'a>(
-    capabilities: &Capabilities,
-    mut envelope: Envelope,
+    connection: &Connection,
+    envelope: Envelope,
     size: u64,
     read: &dyn Fn() -> io::Result<Box<dyn Read + 'a>>,
 ) -> io::Result<Fitted<'a>> {
-    envelope.content.utf8 &= capabilities.smtputf8;
     let mut fitted = Fitted {
-        transaction: Transaction {
-            envelope,
-            size,
-            xcaller: None,
-            unqualified_sender: None,
-            unqualified: Vec::new(),
-        },
+        transaction: transaction(connection, envelope, size),
         content: read()?,
         eight_bit_all_the_same: false,
     };
-    if fitted.transaction.envelope.content.eight_bit && !capabilities.eight_bit_mime {
+    if fitted.transaction.envelope.content.eight_bit && !connection.capabilities().eight_bit_mime {
         let mut counted = SevenBit::new(fitted.content)?;
         fitted.eight_bit_all_the_same = !counted.is_encoded();
         if counted.is_encoded() {

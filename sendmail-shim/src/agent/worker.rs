@@ -6,6 +6,7 @@
 //! wrong on this machine defers the message.
 
 use std::{
+    io::Read,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -185,7 +186,7 @@ impl Worker {
         };
         let connection = self.connection()?;
         let read = || Ok(stored.reader()? as Box<dyn Read>);
-        let mut fitted = relay::fit(connection.capabilities(), envelope, stored.size(), &read)
+        let mut fitted = relay::fit(connection, envelope, stored.size(), &read)
             .map_err(|error| relay::local(&error.to_string()))?;
         if fitted.eight_bit_all_the_same {
             maillog::warning(&format!(

@@ -36,7 +36,7 @@ pub fn send(
     let mut connection = relay::open(settings, tls.as_ref(), TIMEOUTS, CONNECT)?;
     let read = || Ok(Box::new(message.reader_with(header)?) as Box<dyn Read>);
     let size = message.size_with(header);
-    let mut fitted = relay::fit(connection.capabilities(), envelope, size, &read)
+    let mut fitted = relay::fit(&connection, envelope, size, &read)
         .map_err(|error| super::run::unreadable(&error))?;
     let outcomes = connection.send(fitted.transaction, &mut fitted.content);
     connection.quit();
