@@ -40,7 +40,7 @@ impl Spool {
 
     /// Sender and recipients of a message, read without its content; `None` if it is no longer queued.
     pub fn envelope(&self, id: QueueId) -> std::result::Result<Option<Envelope>, SpoolError> {
-        self.find(id, |found| found.envelope())
+        self.find(id, Found::envelope)
     }
 
     fn find<T>(

@@ -30,6 +30,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
     ("retry.maximal", "Longest wait between two attempts."),
     ("retry.lifetime", "Age at which mail is returned to its sender."),
+    (
+        "retry.warning",
+        "Age at which the sender is warned, once, that a message still waits; \"0s\": never.",
+    ),
     ("concurrency.destination", "Connections to one destination at once."),
     ("concurrency.deliveries", "Deliveries at once, to all destinations."),
     ("concurrency.sessions", "Clients at once."),

@@ -79,35 +79,23 @@ impl Config {
         }
         row("admins", strings(&self.admins));
         row("message_size", self.message_size.to_string());
-        row(
-            "retry.minimal",
-            quote(&Span(self.retry.schedule.minimal).to_string()),
-        );
-        row(
-            "retry.maximal",
-            quote(&Span(self.retry.schedule.maximal).to_string()),
-        );
-        row(
-            "retry.lifetime",
-            quote(&Span(self.retry.schedule.lifetime).to_string()),
-        );
-        row(
-            "retry.warning",
-            quote(&Span(self.retry.warning.unwrap_or_default()).to_string()),
-        );
-        row(
-            "concurrency.destination",
-            self.concurrency.destination.to_string(),
-        );
-        row(
-            "concurrency.deliveries",
-            self.concurrency.deliveries.to_string(),
-        );
-        row(
-            "concurrency.sessions",
-            self.concurrency.sessions.to_string(),
-        );
-        row("concurrency.client", self.concurrency.client.to_string());
+        let (schedule, warning) = (self.retry.schedule, self.retry.warning);
+        for (key, span) in [
+            ("retry.minimal", schedule.minimal),
+            ("retry.maximal", schedule.maximal),
+            ("retry.lifetime", schedule.lifetime),
+            ("retry.warning", warning.unwrap_or_default()),
+        ] {
+            row(key, quote(&Span(span).to_string()));
+        }
+        for (key, count) in [
+            ("concurrency.destination", self.concurrency.destination),
+            ("concurrency.deliveries", self.concurrency.deliveries),
+            ("concurrency.sessions", self.concurrency.sessions),
+            ("concurrency.client", self.concurrency.client),
+        ] {
+            row(key, count.to_string());
+        }
         rows
     }
 
