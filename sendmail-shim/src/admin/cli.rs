@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use shared::{address::Address, sysexits::Exit};
 
 use super::{
-    check, effective, explain, pin, queue,
+    check, effective, explain, import, pin, queue,
     terminal::{Trouble, complain},
     test,
 };
@@ -55,6 +55,11 @@ enum Command {
     },
     /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
     Explain(Explain),
+    /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours.
+    ///
+    /// Shows what it would write, and on standard error what becomes of each key. Exit status 1: something needs a decision, such as a
+    /// relay whose certificate nobody checked.
+    Import(import::Request),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),
     /// List and change the queue. Where messages are named by id, ALL means every one.
@@ -153,6 +158,10 @@ pub fn main(words: Vec<String>) -> Exit {
 }
 
 fn run(cli: Cli) -> Result<Exit, Trouble> {
+    if let Command::Import(request) = &cli.command {
+        // There may be no configuration of ours yet.
+        return import::run(request);
+    }
     let settings = places::load(cli.config.as_deref())?;
     match cli.command {
         Command::Agent => agent::run::run(settings)
@@ -161,6 +170,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Check { json } => check::run(&settings, json),
         Command::Config { all } => effective::print(&settings, all),
         Command::Explain(request) => explain::run(&settings, &request),
+        Command::Import(request) => import::run(&request),
         Command::Pin(request) => pin::run(&settings, &request),
         Command::Queue { json, command } => queue::run(&settings, command, json),
         Command::Test { address } => test::run(&settings, address),

@@ -6,6 +6,7 @@
 //! | [`check`] | configuration, spool, agent, relayhost: everything on the way, told one by one |
 //! | [`effective`] | the settings in force |
 //! | [`explain`] | what would become of a message, and why |
+//! | [`import`] | another program's configuration made into ours |
 //! | [`pin`] | which key a relayhost presents |
 //! | [`queue`] | the queue; also `mailq`, `sendmail -bp`, `sendmail -q` |
 //! | [`aliases`] | the alias files checked; also `newaliases` |
@@ -18,6 +19,7 @@ pub mod check;
 pub mod cli;
 pub mod effective;
 pub mod explain;
+pub mod import;
 pub mod pin;
 pub mod queue;
 pub mod terminal;

@@ -46,6 +46,35 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
             settings.admin.as_ref().map_or_else(String::new, quoted),
         ),
         ("tls", quoted(security)),
+        (
+            "auth.user",
+            settings
+                .auth
+                .as_ref()
+                .map_or_else(String::new, |auth| quoted(&auth.user)),
+        ),
+        (
+            "auth.password_file",
+            settings
+                .auth
+                .as_ref()
+                .and_then(|auth| auth.password_file.as_deref())
+                .map_or_else(String::new, path),
+        ),
+        (
+            "certificate",
+            settings
+                .identity
+                .as_ref()
+                .map_or_else(String::new, |(certificate, _)| path(certificate)),
+        ),
+        (
+            "key",
+            settings
+                .identity
+                .as_ref()
+                .map_or_else(String::new, |(_, key)| path(key)),
+        ),
         ("revaliases", path(&settings.revaliases)),
         ("aliases", path(&settings.aliases)),
         ("spool", path(&settings.spool)),
@@ -110,7 +139,7 @@ mod tests {
             different.iter().map(|row| row.key).collect::<Vec<_>>(),
             ["relayhost", "spool", "retry.lifetime"]
         );
-        let set = rows.iter().filter(|row| row.key != "admin");
+        let set = rows.iter().filter(|row| !row.value.is_empty());
         let lines: Vec<_> = set
             .map(|row| format!("{} = {}", row.key, row.value))
             .collect();

@@ -26,6 +26,12 @@ pub struct File {
     pub admin: Option<Address>,
     /// TLS towards the relayhost.
     pub tls: Option<Tls>,
+    /// User and password at the relayhost.
+    pub auth: Option<Auth>,
+    /// Certificate, in PEM, with which this machine shows itself to the relayhost.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
     /// Table of senders.
     pub revaliases: Option<PathBuf>,
     /// Table of recipients.
@@ -58,6 +64,9 @@ impl File {
             pins: chosen(self.pins, below.pins),
             admin: self.admin.or(below.admin),
             tls: self.tls.or(below.tls),
+            auth: self.auth.or(below.auth),
+            certificate: self.certificate.or(below.certificate),
+            key: self.key.or(below.key),
             revaliases: self.revaliases.or(below.revaliases),
             aliases: self.aliases.or(below.aliases),
             spool: self.spool.or(below.spool),
@@ -88,6 +97,15 @@ pub enum Tls {
     None,
     StartTls,
     Wrapped,
+}
+
+/// `auth`
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub user: String,
+    /// Without it: systemd's credential `relay-password`.
+    pub password_file: Option<PathBuf>,
 }
 
 /// `[retry]`

@@ -21,7 +21,7 @@ use shared::{
 };
 
 use super::{
-    file::{File, Tls},
+    file::{Auth, File, Tls},
     machine,
 };
 
@@ -39,6 +39,9 @@ pub struct Settings {
     pub pins: Vec<Pin>,
     pub admin: Option<Address>,
     pub security: Security,
+    pub auth: Option<Auth>,
+    /// Certificate and key that this machine shows.
+    pub identity: Option<(PathBuf, PathBuf)>,
     pub revaliases: PathBuf,
     pub aliases: PathBuf,
     pub spool: PathBuf,
@@ -103,6 +106,17 @@ impl Settings {
                 Tls::None => Security::None,
                 Tls::StartTls => Security::StartTls,
                 Tls::Wrapped => Security::Wrapped,
+            },
+            auth: file.auth.map(|auth| Auth {
+                password_file: auth.password_file.map(|path| from(Some(path), "")),
+                ..auth
+            }),
+            identity: match (file.certificate, file.key) {
+                (Some(certificate), key) => {
+                    let key = key.unwrap_or_else(|| certificate.clone());
+                    Some((from(Some(certificate), ""), from(Some(key), "")))
+                }
+                _ => None,
             },
             revaliases: from(file.revaliases, "/etc/sendmail-shim/revaliases"),
             aliases: from(file.aliases, "/etc/aliases"),

@@ -1,0 +1,260 @@
+//! `sendmail-shim import`: another program's configuration made into ours.
+//!
+//! Contract: the other program's files are read and never touched. Without `--apply` nothing is written. Nothing is overwritten without `--force`.
+//! Exit status: 0 taken over, 1 something needs a decision (no certificate check, a relay for each user, a password that everybody can read).
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use shared::sysexits::Exit;
+
+use super::terminal::{Trouble, complain, say};
+use crate::{
+    config::{places::SYSTEM, settings::Settings},
+    import::{
+        dma, msmtp, nullmailer,
+        plan::{Lookup, Plan, Source},
+        postfix, ssmtp,
+    },
+};
+
+/// Largest file that is read, bytes.
+const MAX: u64 = 1024 * 1024;
+const REVALIASES: &str = "/etc/sendmail-shim/revaliases";
+const PASSWORD: &str = "/etc/sendmail-shim/password";
+
+/// `import …`
+#[derive(Debug, Args)]
+pub struct Request {
+    /// Whose configuration; without it, the one that is there.
+    #[arg(long, value_enum)]
+    pub from: Option<Program>,
+    /// Where the other system's files are, and where ours are written.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Write the files instead of showing them.
+    #[arg(long)]
+    pub apply: bool,
+    /// Overwrite our files.
+    #[arg(long, requires = "apply")]
+    pub force: bool,
+}
+
+/// Programs whose configuration can be taken over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Program {
+    Ssmtp,
+    Nullmailer,
+    Dma,
+    Msmtp,
+    Postfix,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ssmtp => "ssmtp",
+            Self::Nullmailer => "nullmailer",
+            Self::Dma => "dma",
+            Self::Msmtp => "msmtp",
+            Self::Postfix => "postfix",
+        }
+    }
+
+    /// The file without which there is nothing to take over, and who reads it.
+    fn source(self) -> (&'static str, fn(&Lookup<'_>) -> Plan) {
+        match self {
+            Self::Ssmtp => (ssmtp::CONFIG, ssmtp::read),
+            Self::Nullmailer => (nullmailer::CONFIG, nullmailer::read),
+            Self::Dma => (dma::CONFIG, dma::read),
+            Self::Msmtp => (msmtp::CONFIG, msmtp::read),
+            Self::Postfix => (postfix::CONFIG, postfix::read),
+        }
+    }
+}
+
+/// Shows or writes it.
+pub fn run(request: &Request) -> Result<Exit, Trouble> {
+    let root = &request.root;
+    let program = match request.from {
+        Some(program) => program,
+        None => detected(root)?,
+    };
+    let (main, read) = program.source();
+    let main = under(root, main);
+    fs::metadata(&main)
+        .map_err(|error| Trouble::new(Exit::NoInput, format!("{}: {error}", main.display())))?;
+    let plan = read(&|path| source(root, path));
+    let config = plan.config(program.name(), PASSWORD);
+    Settings::parse(None, &config).map_err(|error| Trouble::new(Exit::Software, error))?;
+    plan.report()
+        .iter()
+        .for_each(|line| complain("import", line));
+    if request.apply {
+        write(root, &plan, &config, request.force)?;
+    } else {
+        show(&plan, &config);
+    }
+    Ok(if plan.is_unsafe() {
+        Exit::Warning
+    } else {
+        Exit::Ok
+    })
+}
+
+fn detected(root: &Path) -> Result<Program, Trouble> {
+    let found: Vec<_> = Program::value_variants()
+        .iter()
+        .filter(|program| under(root, program.source().0).exists())
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(**one),
+        [] => Err(Trouble::new(
+            Exit::NoInput,
+            "no configuration of ssmtp, nullmailer, dma, msmtp or Postfix was found: name the program with --from, and where it is with --root",
+        )),
+        many => {
+            let names: Vec<_> = many.iter().map(|program| program.name()).collect();
+            let text = format!(
+                "several are there ({}): choose one with --from",
+                names.join(", ")
+            );
+            Err(Trouble::new(Exit::Usage, text))
+        }
+    }
+}
+
+fn under(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+/// A file of the other program; one that cannot be read is told, and counts as missing.
+fn source(root: &Path, path: &str) -> Option<Source> {
+    let file = under(root, path);
+    let read = fs::File::open(&file).and_then(|open| {
+        let mode = open.metadata()?.permissions().mode();
+        let mut bytes = Vec::new();
+        open.take(MAX).read_to_end(&mut bytes)?;
+        Ok((bytes, mode))
+    });
+    match read {
+        Ok((bytes, mode)) => Some(Source {
+            path: path.to_owned(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            world_readable: mode & 0o004 != 0,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            complain("import", format_args!("{}: {error}", file.display()));
+            None
+        }
+    }
+}
+
+fn show(plan: &Plan, config: &str) {
+    say(format_args!("# {SYSTEM}\n{}", config.trim_end()));
+    if !plan.revaliases.is_empty() {
+        say(format_args!("\n# {REVALIASES}"));
+        plan.revaliases
+            .iter()
+            .for_each(|line| say(format_args!("# {line}")));
+    }
+    if plan.credentials.is_some() {
+        say(format_args!(
+            "\n# the password goes into {PASSWORD}, which only root may read"
+        ));
+    }
+}
+
+fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Trouble> {
+    let mut files = vec![(SYSTEM, config.to_owned(), 0o644)];
+    if !plan.revaliases.is_empty() {
+        let lines = plan.revaliases.iter().map(|line| format!("{line}\n"));
+        files.push((REVALIASES, lines.collect(), 0o644));
+    }
+    if let Some(credentials) = &plan.credentials {
+        files.push((PASSWORD, format!("{}\n", credentials.password), 0o600));
+    }
+    let existing = files.iter().find(|(path, ..)| under(root, path).exists());
+    if let Some((path, ..)) = existing.filter(|_| !force) {
+        let text = format!(
+            "{} is there already: --force overwrites it",
+            under(root, path).display()
+        );
+        return Err(Trouble::new(Exit::Unavailable, text));
+    }
+    for (path, content, mode) in files {
+        let path = under(root, path);
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        shared::fs::create_directory(parent, 0o755)
+            .and_then(|()| shared::fs::replace(&path, content.as_bytes(), mode))
+            .and_then(|()| {
+                if mode == 0o600 {
+                    give_to_agent(&path)
+                } else {
+                    Ok(())
+                }
+            })
+            .map_err(|error| Trouble::new(Exit::NoPerm, format!("{}: {error}", path.display())))?;
+        say(format_args!("{} written", path.display()));
+    }
+    Ok(())
+}
+
+/// The agent reads the password; root only, where it has no user of its own yet.
+fn give_to_agent(path: &Path) -> io::Result<()> {
+    match uzers::get_user_by_name("sendmail-shim") {
+        Some(agent) if rustix::process::geteuid().is_root() => {
+            std::os::unix::fs::chown(path, Some(agent.uid()), None)
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_found_and_nothing_is_overwritten_unless_forced() {
+        let root = tempfile::tempdir().unwrap();
+        let request = |apply, force| Request {
+            from: None,
+            root: root.path().to_owned(),
+            apply,
+            force,
+        };
+        assert_eq!(run(&request(true, false)).unwrap_err().exit, Exit::NoInput);
+        let conf = root.path().join("etc/ssmtp/ssmtp.conf");
+        shared::fs::create_directory(conf.parent().unwrap(), 0o755).unwrap();
+        let text = b"mailhub=mail.example.org\nAuthUser=u\nAuthPass=p\n";
+        shared::fs::replace(&conf, text, 0o640).unwrap();
+        let written = root.path().join("etc/sendmail-shim/config.toml");
+        assert_eq!(run(&request(false, false)), Ok(Exit::Warning), "clear text");
+        assert!(!written.exists());
+        assert_eq!(run(&request(true, false)), Ok(Exit::Warning));
+        let config = fs::read_to_string(&written).unwrap();
+        assert!(
+            config.contains("relayhost = \"[mail.example.org]\""),
+            "{config}"
+        );
+        let password = root.path().join("etc/sendmail-shim/password");
+        let mode = fs::metadata(&password).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            run(&request(true, false)).unwrap_err().exit,
+            Exit::Unavailable
+        );
+        assert_eq!(run(&request(true, true)), Ok(Exit::Warning));
+        assert_eq!(
+            fs::read(&conf).unwrap(),
+            text,
+            "the other's file is as it was"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! `/etc/ssmtp/ssmtp.conf` and `revaliases`, as ssmtp 2.64 of Debian reads them.
+//!
+//! Quirks that count: keys in any case; `=`, blank and tab all separate, so a value ends at the second of them; `#` begins a comment anywhere,
+//! even in a password; of several lines for one user, the last one holds; `Mailhub` and `RemotePort` overwrite each other's port.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, is_yes, lines};
+
+/// Its main file.
+pub const CONFIG: &str = "/etc/ssmtp/ssmtp.conf";
+const REVALIASES: &str = "/etc/ssmtp/revaliases";
+
+/// What is gathered before it makes sense.
+#[derive(Default)]
+struct Seen<'a> {
+    hub: Option<(Place<'a>, &'a str)>,
+    port: Option<u16>,
+    tls: bool,
+    starttls: bool,
+    user: Option<(Place<'a>, &'a str)>,
+    password: Option<&'a str>,
+    certificate: Option<&'a str>,
+    key: Option<&'a str>,
+}
+
+/// Reads both.
+pub fn read(lookup: &Lookup<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let Some(source) = lookup(CONFIG) else {
+        return plan;
+    };
+    let mut seen = Seen::default();
+    for (at, line) in lines(&source) {
+        let text = line.split('#').next().unwrap_or_default();
+        let mut words = text.split(['=', ' ', '\t']).filter(|word| !word.is_empty());
+        let Some(key) = words.next() else { continue };
+        let value = words.next().unwrap_or_default();
+        setting(&mut plan, &mut seen, at, key, value);
+        let broken = line.contains('#') && key.to_ascii_lowercase().starts_with("auth");
+        if broken || (words.next().is_some() && !key.eq_ignore_ascii_case("addheader")) {
+            plan.note(
+                Verdict::Unmapped,
+                at,
+                key,
+                "ssmtp did not read what follows the value's first #, = or blank",
+            );
+        }
+    }
+    conclude(&mut plan, &source, &seen);
+    if let Some(revaliases) = lookup(REVALIASES) {
+        senders(&mut plan, &revaliases);
+    }
+    plan
+}
+
+fn setting<'a>(plan: &mut Plan, seen: &mut Seen<'a>, at: Place<'a>, key: &str, value: &'a str) {
+    match key.to_ascii_lowercase().as_str() {
+        "root" if value.is_empty() => plan.note(Verdict::Unneeded, at, key, "off"),
+        "root" => plan.admin(at, key, value),
+        "mailhub" => {
+            let (host, port) = value.split_once(':').unwrap_or((value, ""));
+            seen.hub = Some((at, host));
+            seen.port = port.parse().ok().or(seen.port);
+        }
+        "remoteport" => {
+            seen.port = value.parse().ok();
+            plan.mapped(at, key, "the port of relayhost");
+        }
+        "hostname" => plan.hostname = plan.name(at, key, value, "hostname"),
+        "rewritedomain" => plan.domain = plan.name(at, key, value, "domain"),
+        "fromlineoverride" => {
+            plan.mapped(at, key, "from_override");
+            plan.from_override = Some(is_yes(value));
+        }
+        "usetls" => {
+            seen.tls = is_yes(value);
+            plan.mapped(at, key, "tls");
+        }
+        "usestarttls" => {
+            seen.starttls = is_yes(value);
+            plan.mapped(at, key, "tls");
+        }
+        "authuser" => seen.user = Some((at, value)),
+        "authpass" => seen.password = Some(value),
+        "tlscert" => seen.certificate = Some(value),
+        "tlskey" => seen.key = Some(value),
+        "authmethod" | "useoldauth" | "usetlscert" => {
+            plan.note(
+                Verdict::Unneeded,
+                at,
+                key,
+                "what the relayhost offers is used",
+            );
+        }
+        "debug" | "minuserid" => plan.note(Verdict::Unneeded, at, key, "has no use here"),
+        "verifypeer" | "verifypeername" | "allowselfsigned" | "tls_ca_file" | "tls_ca_dir" => {
+            plan.unchecked(at, key, "the old check of the relayhost is not taken over");
+        }
+        "addheader" => plan.note(Verdict::Unmapped, at, key, "header fields are not added"),
+        _ => plan.note(Verdict::Unmapped, at, key, "ssmtp does not know it either"),
+    }
+}
+
+fn conclude(plan: &mut Plan, source: &Source, seen: &Seen<'_>) {
+    let start = Place {
+        path: &source.path,
+        line: 1,
+    };
+    let (at, host) = seen.hub.unwrap_or((start, "mailhub"));
+    // Ours defaults to 465 where TLS comes first; ssmtp always to 25.
+    let wrapped = seen.tls && !seen.starttls;
+    let port = seen.port.or(wrapped.then_some(25));
+    plan.relay(at, "Mailhub", host, port);
+    if wrapped || seen.starttls {
+        plan.tls = Some(if wrapped { Tls::Wrapped } else { Tls::StartTls });
+        plan.unchecked(
+            at,
+            "UseTLS",
+            "ssmtp never checked the relayhost's certificate",
+        );
+    } else {
+        plan.unchecked(
+            at,
+            "Mailhub",
+            "ssmtp sent in clear text to whoever answered",
+        );
+    }
+    if let (Some((at, user)), Some(password)) = (seen.user, seen.password) {
+        let (user, password) = (user.to_owned(), password.to_owned());
+        plan.login(source, at, Credentials { user, password });
+    }
+    if let Some(certificate) = seen.certificate {
+        let key = seen.key.unwrap_or(certificate);
+        plan.mapped(start, "TLSCert", "certificate and key");
+        plan.client_certificate = Some((certificate.to_owned(), key.to_owned()));
+    }
+}
+
+/// `user:address[:mailhub[:port]]`.
+fn senders(plan: &mut Plan, source: &Source) {
+    for (at, line) in lines(source) {
+        let text = line.split('#').next().unwrap_or_default().trim_end();
+        let mut parts = text.splitn(3, ':');
+        let (Some(user), Some(address)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        plan.revaliases.push(format!("{user}:{address}"));
+        plan.mapped(at, user, "revaliases");
+        if parts.next().is_some() {
+            plan.note(
+                Verdict::Insecure,
+                at,
+                user,
+                "this user had a relay of his own: here all mail goes to one relayhost",
+            );
+        }
+    }
+}

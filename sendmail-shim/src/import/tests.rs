@@ -1,0 +1,230 @@
+//! Each format with a file as its users write them, and with anything at all.
+
+use proptest::prelude::*;
+
+use super::{
+    plan::{Lookup, Plan, Source, Verdict},
+    *,
+};
+
+fn read_with(reader: fn(&Lookup<'_>) -> Plan, files: &[(&str, &str, bool)]) -> Plan {
+    reader(&|path| {
+        let (path, text, world_readable) = files.iter().find(|(name, ..)| *name == path)?;
+        Some(Source {
+            path: (*path).to_owned(),
+            text: (*text).to_owned(),
+            world_readable: *world_readable,
+        })
+    })
+}
+
+/// Keys with this verdict, in order.
+fn keys(plan: &Plan, verdict: Verdict) -> Vec<&str> {
+    let notes = plan.notes.iter().filter(|note| note.verdict == verdict);
+    notes.map(|note| note.key.as_str()).collect()
+}
+
+fn config(plan: &Plan) -> String {
+    let text = plan.config("x", "password");
+    text.lines()
+        .skip(1)
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// Row A1.
+#[test]
+fn ssmtp_is_taken_over_with_its_quirks() {
+    let plan = read_with(
+        ssmtp::read,
+        &[
+            (ssmtp::CONFIG, include_str!("testdata/ssmtp.conf"), true),
+            (
+                "/etc/ssmtp/revaliases",
+                include_str!("testdata/ssmtp-revaliases"),
+                false,
+            ),
+        ],
+    );
+    assert_eq!(
+        config(&plan),
+        "relayhost = \"[mail.example.org]:2525\"\ntls = \"starttls\"\ndomain = \"example.org\"\nhostname = \"vm1.example.org\"\n\
+         admin = \"postmaster@example.org\"\nfrom_override = false\nauth.user = \"vm1\"\nauth.password_file = \"password\"\n"
+    );
+    assert_eq!(
+        plan.credentials.as_ref().unwrap().password,
+        "secret",
+        "as ssmtp read it"
+    );
+    assert_eq!(
+        plan.revaliases,
+        ["root:admins@example.org", "www-data:web@example.org"]
+    );
+    assert_eq!(
+        keys(&plan, Verdict::Unmapped),
+        ["AuthPass", "AddHeader", "Colour"]
+    );
+    assert_eq!(
+        keys(&plan, Verdict::Insecure),
+        ["UseTLS", "user vm1", "www-data"],
+        "no check of the certificate, a password for everybody, a relay of one user's own"
+    );
+}
+
+#[test]
+fn nullmailer_is_taken_over_with_its_quoting() {
+    let plan = read_with(
+        nullmailer::read,
+        &[
+            (
+                nullmailer::CONFIG,
+                include_str!("testdata/nullmailer-remotes"),
+                false,
+            ),
+            ("/etc/nullmailer/adminaddr", "admins@example.org\n", true),
+            ("/etc/nullmailer/queuelifetime", "86400\n", true),
+            ("/etc/mailname", "vm1.example.org\n", true),
+        ],
+    );
+    assert_eq!(
+        config(&plan),
+        "relayhost = [\"[mail.example.org]:465\", \"[backup.example.org]\"]\ntls = \"wrapped\"\nhostname = \"vm1.example.org\"\n\
+         admin = \"admins@example.org\"\nauth.user = \"vm1\"\nauth.password_file = \"password\"\nretry.lifetime = \"86400s\"\n"
+    );
+    assert_eq!(plan.credentials.as_ref().unwrap().password, "two words\"");
+    assert_eq!(
+        keys(&plan, Verdict::Unmapped),
+        ["[x]bad", "old.example.org"]
+    );
+    assert!(plan.is_unsafe());
+}
+
+#[test]
+fn dma_is_taken_over_with_the_fingerprint_of_its_certificate() {
+    let plan = read_with(
+        dma::read,
+        &[
+            (dma::CONFIG, include_str!("testdata/dma.conf"), true),
+            (
+                "/etc/dma/auth.conf",
+                "vm1|mail.example.org:a:b|c\nx|other:y\n",
+                false,
+            ),
+            ("/etc/mailname", "vm1.example.org\n", true),
+        ],
+    );
+    assert_eq!(
+        config(&plan),
+        format!(
+            "relayhost = \"[mail.example.org]:587\"\ntls = \"starttls\"\npins = \"cert-sha256:{}\"\ndomain = \"example.org\"\n\
+             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nauth.user = \"vm1\"\nauth.password_file = \"password\"\n",
+            "9f2c".repeat(16)
+        )
+    );
+    assert_eq!(plan.credentials.as_ref().unwrap().password, "a:b|c");
+    assert_eq!(keys(&plan, Verdict::Unmapped), ["other"]);
+    assert!(!plan.is_unsafe(), "{:?}", plan.notes);
+}
+
+#[test]
+fn msmtp_is_taken_over_with_the_port_that_its_tls_means() {
+    let plan = read_with(
+        msmtp::read,
+        &[(msmtp::CONFIG, include_str!("testdata/msmtprc"), false)],
+    );
+    assert_eq!(
+        config(&plan),
+        "relayhost = \"[mail.example.org]\"\ntls = \"wrapped\"\ndomain = \"example.org\"\naliases = \"/etc/aliases\"\n\
+         auth.user = \"vm1\"\nauth.password_file = \"password\"\n"
+    );
+    assert_eq!(plan.credentials.as_ref().unwrap().password, "pass # word");
+    assert_eq!(keys(&plan, Verdict::Unmapped), ["proxy_host"]);
+    assert!(!plan.is_unsafe(), "{:?}", plan.notes);
+}
+
+/// Row B15.
+#[test]
+fn a_postfix_null_client_is_taken_over_with_the_fingerprint_of_its_relay() {
+    let plan = read_with(
+        postfix::read,
+        &[
+            (postfix::CONFIG, include_str!("testdata/main.cf"), true),
+            (
+                "/etc/postfix/sasl_passwd",
+                "# x\n[other]:25 a:b\n[mail.example.org]:submission vm1:pa:ss\n",
+                true,
+            ),
+        ],
+    );
+    let digest = "9f2c".repeat(16);
+    assert_eq!(
+        config(&plan),
+        format!(
+            "relayhost = \"[mail.example.org]:587\"\npins = [\"sha256:{digest}\", \"cert-sha256:{digest}\"]\ndomain = \"example.org\"\n\
+             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nmessage_size = 20480000\nauth.user = \"vm1\"\n\
+             auth.password_file = \"password\"\nretry.lifetime = \"2592000s\"\n"
+        )
+    );
+    assert_eq!(plan.credentials.as_ref().unwrap().password, "pa:ss");
+    assert_eq!(
+        keys(&plan, Verdict::Unmapped),
+        ["smtp_generic_maps", "[other]:25"]
+    );
+    assert_eq!(
+        keys(&plan, Verdict::Insecure),
+        ["user vm1"],
+        "everybody could read the password"
+    );
+}
+
+#[test]
+fn settings_that_name_each_other_without_end_are_cut() {
+    let all = "$a".repeat(5000);
+    let text = format!("a = {all}\nmyhostname = $a\nrelayhost = $relayhost");
+    let plan = read_with(postfix::read, &[(postfix::CONFIG, &text, true)]);
+    assert_eq!((plan.hostname, plan.relayhost.len()), (None, 0));
+}
+
+#[test]
+fn a_password_is_in_no_report() {
+    for (reader, file, text) in [
+        (
+            ssmtp::read as fn(&Lookup<'_>) -> Plan,
+            ssmtp::CONFIG,
+            "AuthUser=u\nAuthPass=hunter2 x",
+        ),
+        (
+            nullmailer::read,
+            nullmailer::CONFIG,
+            "h smtp --user=u --pass=hunter2",
+        ),
+        (
+            msmtp::read,
+            msmtp::CONFIG,
+            "host h\nuser u\npassword hunter2",
+        ),
+    ] {
+        let plan = read_with(reader, &[(file, text, true)]);
+        assert_eq!(plan.credentials.as_ref().unwrap().password, "hunter2");
+        let told = plan.report().join("\n") + &config(&plan) + &format!("{plan:?}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_read_to_its_end_and_what_is_written_is_toml(text in "([A-Za-z_]{1,12}[= :\t]?[^\r]{0,20}\n){0,12}|(?s).{0,200}") {
+        for (reader, file) in [
+            (ssmtp::read as fn(&Lookup<'_>) -> Plan, ssmtp::CONFIG),
+            (nullmailer::read, nullmailer::CONFIG),
+            (dma::read, dma::CONFIG),
+            (msmtp::read, msmtp::CONFIG),
+            (postfix::read, postfix::CONFIG),
+        ] {
+            let plan = read_with(reader, &[(file, &text, false)]);
+            let written = plan.config("x", "p\"\\\n");
+            let parsed = shared::config::parse::<std::collections::BTreeMap<String, serde::de::IgnoredAny>>(std::path::Path::new("x"), &written);
+            prop_assert!(parsed.is_ok(), "{written}");
+        }
+    }
+}
