@@ -20,10 +20,12 @@ const MEANINGS: &[(&str, &str)] = &[
     ("control", "Where the agent answers mailq and administrators. Default: control.sock beside socket."),
     ("from_override", "Whether programs may choose their own From; otherwise it is the caller's account, through revaliases."),
     ("message_size", "Largest message: bytes, or \"25MiB\"."),
+    ("minimum_free", "New mail is refused while fewer bytes are free where the queue lies."),
     ("connections", "Connections to the relayhost at once, when many messages wait; 1 to 255."),
     ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
     ("retry.maximal", "Longest wait between two attempts; waits double up to it."),
     ("retry.lifetime", "Age at which mail is returned to its sender."),
+    ("retry.warning", "Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; \"0s\": never."),
 ];
 
 /// The sentence for a key; empty for one that is none.
