@@ -45,16 +45,23 @@ pub(crate) async fn run(carrier: Arc<Carrier>, mut ending: watch::Receiver<bool>
     }
     let _ = time::timeout(GRACE, finish(&carrier, &mut tasks)).await;
     tasks.abort_all();
+    conclude(&carrier, &mut tasks);
     carrier.pool.close().await;
 }
 
-/// Lets deliveries in flight end, and records what became of them.
+/// Lets deliveries in flight end.
 async fn finish(carrier: &Arc<Carrier>, tasks: &mut JoinSet<()>) {
+    conclude(carrier, tasks);
     while tasks.join_next().await.is_some() {
-        for action in drain(carrier) {
-            if !matches!(action, Action::Deliver(_) | Action::Load { .. }) {
-                carry_out(carrier, action, tasks);
-            }
+        conclude(carrier, tasks);
+    }
+}
+
+/// Records what became of deliveries and what administrators ordered; begins none.
+fn conclude(carrier: &Arc<Carrier>, tasks: &mut JoinSet<()>) {
+    for action in drain(carrier) {
+        if !matches!(action, Action::Deliver(_) | Action::Load { .. }) {
+            carry_out(carrier, action, tasks);
         }
     }
 }

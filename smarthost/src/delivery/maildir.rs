@@ -85,11 +85,9 @@ fn write(directory: &Path, stored: &Stored, address: &str, hostname: &str) -> io
     let written = copy(&path, stored, address)
         .and_then(|()| fs::hard_link(&path, new.join(&name)))
         .and_then(|()| sync_directory(&new));
-    // Whatever happened, the name under tmp has done its work.
-    let removed = fs::remove_file(&path);
-    written?;
-    removed?;
-    Ok(name)
+    // Whatever happened, the name under tmp has done its work; one that stays there repeats no delivery, and mail programs sweep it away.
+    let _ = fs::remove_file(&path);
+    written.map(|()| name)
 }
 
 fn copy(path: &Path, stored: &Stored, address: &str) -> io::Result<()> {

@@ -48,6 +48,16 @@ pub(crate) enum Peer {
     Unix(PathBuf),
 }
 
+impl Peer {
+    /// Whether clear text is as good as a handshake that fails: not where a key or a name must be shown.
+    fn takes_clear_text(&self) -> bool {
+        match self {
+            Self::Tcp { tls: Some(tls), .. } => tls.clear_text_is_as_good,
+            Self::Tcp { tls: None, .. } | Self::Unix(_) => true,
+        }
+    }
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {

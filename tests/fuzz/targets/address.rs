@@ -13,8 +13,10 @@ fuzz_target!(|input: &[u8]| {
     {
         check(&address);
         assert_eq!(address.as_str(), text, "an address is kept as it was written");
-        let rebuilt = Address::new(&address.local_name(), address.domain());
-        assert!(rebuilt.is_ok_and(|again| again.local_name() == address.local_name()), "{text}");
+        let name = address.local_name();
+        // `""` can be written, but nobody can be named so.
+        let rebuilt = Address::new(&name, address.domain());
+        assert!(name.is_empty() || rebuilt.is_ok_and(|again| again.local_name() == name), "{text}");
     }
     let list = list::parse(input);
     for entry in &list.entries {

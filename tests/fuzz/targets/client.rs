@@ -7,12 +7,18 @@ use libfuzzer_sys::fuzz_target;
 use shared::{
     address::{Address, Sender},
     envelope::Envelope,
+    outcome::{Outcome, Stage},
     smtp::{
         client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction},
         data::Checker,
         reply::Parser,
     },
+    status::Severity,
 };
+
+/// Messages of one connection: a server that always says 250 would keep us here.
+const MESSAGES: usize = 3;
+const BODY: [&[u8]; 2] = [b"Subject: x\r\n\r\n", b".\r\nlast"];
 
 fuzz_target!(|input: &[u8]| {
     let [packet, kind, input @ ..] = input else { return };
@@ -21,56 +27,107 @@ fuzz_target!(|input: &[u8]| {
     while let Ok(Some(reply)) = parser.next(&mut rest) {
         let mut wire = Vec::new();
         reply.encode(&mut wire);
-        assert!(wire.ends_with(b"\r\n"));
+        let again = Parser::default().next(&mut wire.as_slice()).ok().flatten();
+        assert_eq!(again.map(|again| again.code), Some(reply.code));
     }
-    speak(input, usize::from(*packet).max(1), *kind);
+    let mut driver = Driver::new(*kind);
+    driver.tell(Event::Connected);
+    for piece in input.chunks(usize::from(*packet).max(1)) {
+        driver.tell(Event::Received(piece));
+    }
+    driver.tell(Event::TimedOut);
+    assert!(!driver.waiting, "each recipient has its outcome, whatever the server says");
+    assert!(driver.closed, "a server that is silent for too long is left");
 });
 
-fn speak(input: &[u8], packet: usize, kind: u8) {
-    let now = Instant::now();
-    let mut client = Client::new(Settings {
-        helo: "vm1.example.org".into(),
-        protocol: if kind & 1 == 0 { Protocol::Smtp } else { Protocol::Lmtp },
-        security: if kind & 2 == 0 { Security::None } else { Security::Opportunistic },
-        timeouts: Timeouts::default(),
-        known: None,
-    });
-    let mut wire = Checker::default();
-    let mut waiting = 0;
-    client.handle(Event::Connected, now);
-    for piece in input.chunks(packet) {
-        drain(&mut client, &mut wire, &mut waiting, now);
-        client.handle(Event::Received(piece), now);
-    }
-    drain(&mut client, &mut wire, &mut waiting, now);
-    client.handle(Event::TimedOut, now);
-    drain(&mut client, &mut wire, &mut waiting, now);
-    assert_eq!(waiting, 0, "each recipient has its outcome, whatever the server says");
+struct Driver {
+    client: Client,
+    now: Instant,
+    wire: Checker,
+    begun: usize,
+    /// A message can follow.
+    ready: bool,
+    /// Outcomes are due.
+    waiting: bool,
+    /// Pieces of the message that were given; one more than there are: its end.
+    given: usize,
+    closed: bool,
 }
 
-fn drain(client: &mut Client, wire: &mut Checker, waiting: &mut usize, now: Instant) {
-    let mut body = [&b"Subject: x\r\n\r\n"[..], b".\r\nlast"].into_iter();
-    let mut begun = 0;
-    while let Some(action) = client.next_action() {
-        match action {
-            Action::Send(bytes) => wire.check(&bytes).expect("no bare CR or LF is ever sent"),
-            Action::StartTls => client.handle(Event::TlsStarted, now),
-            // A bounded number of messages, or a server that always says 250 keeps us here.
-            Action::Ready if begun < 3 => {
-                begun += 1;
-                *waiting = 2;
-                client.handle(Event::Begin(transaction()), now);
+impl Driver {
+    fn new(kind: u8) -> Self {
+        let settings = Settings {
+            helo: "vm1.example.org".into(),
+            protocol: if kind & 1 == 0 { Protocol::Smtp } else { Protocol::Lmtp },
+            security: if kind & 2 == 0 { Security::None } else { Security::Opportunistic },
+            timeouts: Timeouts::default(),
+            known: None,
+        };
+        Self {
+            client: Client::new(settings),
+            now: Instant::now(),
+            wire: Checker::default(),
+            begun: 0,
+            ready: false,
+            waiting: false,
+            given: 0,
+            closed: false,
+        }
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        self.client.handle(event, self.now);
+        self.drain();
+        while std::mem::take(&mut self.ready) && !self.closed {
+            self.begin();
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.client.next_action() {
+            assert!(!self.closed, "nothing is done with a closed connection");
+            match action {
+                Action::Send(bytes) => self.wire.check(&bytes).expect("no bare CR or LF is ever sent"),
+                Action::StartTls => self.client.handle(Event::TlsStarted, self.now),
+                Action::Ready => self.ready = true,
+                Action::WantBody => self.give(),
+                Action::Finished(outcomes) => self.judge(&outcomes),
+                Action::Failed(_) => assert!(!self.waiting, "a transaction ends with outcomes"),
+                Action::Close => self.closed = true,
             }
-            Action::Ready => client.handle(Event::Quit, now),
-            Action::WantBody => match body.next() {
-                Some(piece) => client.handle(Event::Body(piece), now),
-                None => client.handle(Event::BodyEnd, now),
-            },
-            Action::Finished(outcomes) => {
-                assert_eq!(outcomes.len(), *waiting);
-                *waiting = 0;
+        }
+    }
+
+    fn begin(&mut self) {
+        if self.begun == MESSAGES {
+            return self.client.handle(Event::Quit, self.now);
+        }
+        self.begun += 1;
+        (self.waiting, self.given) = (true, 0);
+        self.client.handle(Event::Begin(transaction()), self.now);
+    }
+
+    fn give(&mut self) {
+        let event = BODY.get(self.given).map_or(Event::BodyEnd, |piece| Event::Body(piece));
+        self.given += 1;
+        self.client.handle(event, self.now);
+    }
+
+    fn judge(&mut self, outcomes: &[Outcome]) {
+        assert!(self.waiting, "outcomes come once");
+        self.waiting = false;
+        assert_eq!(outcomes.len(), 2);
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Delivered(_) => assert!(self.given > BODY.len(), "only a whole message is delivered"),
+                Outcome::Deferred(failure) => assert_eq!(failure.status.class(), 4),
+                Outcome::Failed(failure) => assert!(
+                    // Said by the server, in a reply or by the size that it takes.
+                    failure.reply.map_or(failure.stage == Stage::Mail, |code| code.severity() == Severity::Permanent),
+                    "what is not known is tried again: {failure:?}"
+                ),
             }
-            Action::Failed(_) | Action::Close => {}
         }
     }
 }

@@ -19,6 +19,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(hold(input, usize::from(*packet).max(1), *policy), whole);
 });
 
+/// What the client and the policy saw.
 #[derive(Default, PartialEq, Debug)]
 struct Story {
     said: Vec<u8>,
@@ -26,6 +27,9 @@ struct Story {
     begun: usize,
     ended: usize,
     tls: bool,
+    /// The message that is coming.
+    lines: Checker,
+    bytes: u64,
 }
 
 fn hold(input: &[u8], packet: usize, policy: u8) -> Story {
@@ -60,7 +64,6 @@ fn settings(policy: u8) -> Settings {
 }
 
 fn drain(session: &mut Session, story: &mut Story, policy: u8, now: Instant) {
-    let mut lines = Checker::default();
     while let Some(action) = session.next_action() {
         match action {
             Action::Send(bytes) => {
@@ -69,21 +72,50 @@ fn drain(session: &mut Session, story: &mut Story, policy: u8, now: Instant) {
             }
             Action::StartTls => story.tls = true,
             Action::Ask(question) => {
-                let refused = policy & 2 != 0 && (story.asked.len() + usize::from(policy)) % 5 == 4;
-                let verdict = if refused { Verdict::Refuse(Reply::literal("450 4.7.1 Later")) } else { Verdict::Accept };
-                if !refused {
-                    story.begun += usize::from(matches!(question, Question::Mail(_)));
-                    story.ended += usize::from(matches!(question, Question::Message { .. }));
-                }
-                story.asked.push(question);
+                let verdict = story.decide(question, policy);
                 session.handle(Event::Verdict(verdict), now);
             }
-            Action::Body(piece) => {
-                assert!(piece.len() <= limits::PIECE);
-                let _ = lines.check(&piece);
-            }
-            Action::Abort => story.ended += 1,
+            Action::Body(piece) => story.take(&piece),
+            Action::Abort => story.end(),
             Action::Close => assert_eq!(session.next_action(), None),
         }
+    }
+}
+
+impl Story {
+    fn decide(&mut self, question: Question, policy: u8) -> Verdict {
+        let refused = policy & 2 != 0 && (self.asked.len() + usize::from(policy)) % 5 == 4;
+        match &question {
+            Question::Mail(_) if !refused => self.begun += 1,
+            Question::Message { size } => {
+                assert_eq!(*size, self.bytes, "the size is that of what was handed over");
+                assert_eq!(self.lines.finish(), Ok(false), "the last line is complete");
+                if !refused {
+                    self.end();
+                }
+            }
+            _ => {}
+        }
+        self.asked.push(question);
+        if refused {
+            Verdict::Refuse(Reply::literal("450 4.7.1 Later"))
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        assert!(self.begun > self.ended, "a piece belongs to a transaction");
+        assert!(piece.len() <= limits::PIECE);
+        self.lines.check(piece).expect("no bare CR or LF is handed over");
+        self.bytes += piece.len() as u64;
+        assert!(self.bytes <= 1000, "at most max_size");
+    }
+
+    /// The transaction is over, with a message or without.
+    fn end(&mut self) {
+        self.ended += 1;
+        self.lines = Checker::default();
+        self.bytes = 0;
     }
 }

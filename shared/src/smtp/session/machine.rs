@@ -124,15 +124,10 @@ impl Session {
         self.actions.pop_front()
     }
 
-    /// When to say `TimedOut` at the latest; `None` while a verdict is awaited.
+    /// When to say `TimedOut` at the latest; `None` while a verdict is awaited: do not read the socket then.
     pub fn deadline(&self) -> Option<Instant> {
         let waiting = self.asked.is_none() && !matches!(self.mode, Mode::Greeting | Mode::Ended);
         waiting.then_some(self.deadline)
-    }
-
-    /// Whether bytes are wanted now (false while a verdict or handshake is awaited): do not read the socket then.
-    pub fn wants_input(&self) -> bool {
-        self.asked.is_none() && matches!(self.mode, Mode::Command | Mode::Data(_) | Mode::Chunk(_))
     }
 
     /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848, RFC 6531 §4.3).

@@ -10,7 +10,7 @@
 //! | `content` | the message, after DATA and in BDAT chunks |
 //!
 //! Contract: [`Action::Ask`] stops the machine until [`Event::Verdict`]; bytes that arrive meanwhile are kept, bounded, but a driver should not
-//! read while [`Session::wants_input`] is false. Replies to pipelined commands go out together. One reset is used on every way out of a
+//! read before it has answered. Replies to pipelined commands go out together. One reset is used on every way out of a
 //! transaction. Bytes buffered before STARTTLS are dropped. How the bytes were cut into packets changes no reply.
 //! Failures: all are the peer's, and replies. A bare CR or LF ends the session with 521, in commands, after DATA and in BDAT chunks; so do an HTTP
 //! request, a TLS handshake where clear text is spoken, and a client that talks before the greeting. A message that is too large is read to

@@ -30,7 +30,9 @@ impl Connection {
     ) -> Result<Self, Failure> {
         match Self::attempt(peer, settings.clone(), timeout).await {
             Err(failure)
-                if failure.stage == Stage::Tls && settings.security == Security::Opportunistic =>
+                if failure.stage == Stage::Tls
+                    && settings.security == Security::Opportunistic
+                    && peer.takes_clear_text() =>
             {
                 Self::attempt(
                     peer,

@@ -182,3 +182,45 @@ async fn a_relay_that_must_speak_tls_and_does_not_gets_no_message() {
             .all(|line| !line.starts_with("MAIL"))
     );
 }
+
+#[tokio::test]
+async fn a_broken_handshake_leads_to_clear_text_only_where_no_key_must_be_shown() {
+    const BROKEN: &[(&str, &str)] = &[
+        ("EHLO", "250-there.example\r\n250 STARTTLS"),
+        ("STARTTLS", "220 2.0.0 go"),
+    ];
+    let pin = shared::trust::Pin::parse(&format!("sha256:{}", "9f".repeat(32))).unwrap();
+    for (trust, connections) in [
+        (tls::Trust::Pins(vec![pin]), 1),
+        (tls::Trust::WebRoots, 1),
+        (tls::Trust::Opportunistic, 2),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = tokio::spawn(async move {
+            for _ in 0..connections {
+                // The bytes of a handshake are no line: it closes.
+                answer(listener.accept().await.unwrap().0, BROKEN).await;
+            }
+        });
+        let tls = ClientTls::new(&trust).unwrap();
+        let opened = Connection::open(
+            &peer(address, Some(tls)),
+            &settings(Security::Opportunistic),
+            limits::CONNECT_TIMEOUT,
+        )
+        .await;
+        match opened {
+            Ok(connection) => {
+                assert_eq!((connections, connection.tls_summary()), (2, None));
+                connection.quit().await;
+            }
+            Err(failure) => assert_eq!(
+                (connections, failure.stage, failure.status.class()),
+                (1, Stage::Tls, 4),
+                "{trust:?}"
+            ),
+        }
+        relay.await.unwrap();
+    }
+}
