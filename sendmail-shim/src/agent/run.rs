@@ -39,6 +39,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const FINISH: Duration = Duration::from_secs(5);
 /// Stack of a session's thread.
 const STACK: usize = 512 * 1024;
+/// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on its disk.
+const SEGMENT: u64 = 4 * 1024 * 1024;
 
 /// Runs until told to stop, or until idle; the error is for the administrator.
 pub fn run(settings: Settings) -> Result<(), String> {
@@ -53,6 +55,7 @@ pub fn run(settings: Settings) -> Result<(), String> {
     shared::fs::create_directory(&settings.spool, 0o700)
         .map_err(|error| format!("{}: {error}", settings.spool.display()))?;
     let options = Options {
+        segment: SEGMENT,
         minimum_free: settings.minimum_free,
         ..Options::default()
     };

@@ -23,6 +23,10 @@ use crate::identity;
 
 /// Waiting for a command of a local program.
 const COMMAND: Duration = Duration::from_mins(1);
+/// How far a wait may be overrun.
+const SLACK: Duration = Duration::from_secs(1);
+/// The shortest wait.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// A client that does not read its replies.
 const WRITE: Duration = Duration::from_secs(30);
 
@@ -80,16 +84,26 @@ impl Driver<'_> {
     fn run(&mut self, now: Instant) -> io::Result<()> {
         self.session.handle(Event::Connected, now);
         let mut buffer = vec![0; limits::PIECE];
+        let mut armed = Duration::ZERO;
         while self.drain()? {
-            let deadline = self.session.deadline();
-            let wait = deadline.map_or(COMMAND, |at| at.saturating_duration_since(Instant::now()));
+            let now = Instant::now();
+            let deadline = self.session.deadline().unwrap_or(now + COMMAND);
             // Zero would mean for ever.
-            self.stream
-                .set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+            let wait = deadline.saturating_duration_since(now).max(SHORTEST);
+            // What is armed already will do if it is nearly that: it saves a system call a read.
+            if armed > wait + SLACK || armed + SLACK < wait {
+                self.stream.set_read_timeout(Some(wait))?;
+                armed = wait;
+            }
             let event = match (&mut &*self.stream).read(&mut buffer) {
                 Ok(0) => Event::Closed,
                 Ok(count) => Event::Received(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Event::TimedOut,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if Instant::now() < deadline {
+                        continue;
+                    }
+                    Event::TimedOut
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };

@@ -8,12 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::{io::Errno, net::RecvFlags};
 use rustls::{ClientConnection, pki_types::ServerName};
 
 use crate::tls::ClientTls;
 
 /// How far a deadline may be overrun; saves a system call for each read and write.
 const SLACK: Duration = Duration::from_secs(1);
+/// Looks at the clock during one wait; fewer would cost a system call each time the next wait is longer.
+const PIECES: u32 = 200;
 /// Bytes of TLS records taken at once.
 const RECORD: usize = 16 * 1024;
 
@@ -117,12 +120,9 @@ impl Stream {
         let Socket::Tcp(stream) = &self.socket else {
             return false;
         };
-        let looked = stream
-            .set_nonblocking(true)
-            .and_then(|()| stream.peek(&mut [0]));
-        let restored = stream.set_nonblocking(false);
-        let quiet = matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        !quiet || restored.is_err()
+        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let looked = rustix::net::recv(stream, &mut [0], look);
+        !matches!(looked, Err(Errno::AGAIN))
     }
 
     /// Says goodbye in TLS; the peer may be gone already.
@@ -234,8 +234,8 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the timeout that the socket has will do: not later than the deadline and its slack, and not so early that waiting is cut into many
-/// pieces.
+/// Whether the timeout that the socket has will do: not later than the deadline and its slack, and not so early that a long wait is cut into more
+/// than [`PIECES`].
 fn will_do(armed: Option<Duration>, left: Duration) -> bool {
-    armed.is_some_and(|armed| armed <= left.saturating_add(SLACK) && armed >= left / 2)
+    armed.is_some_and(|armed| armed <= left.saturating_add(SLACK) && armed >= left / PIECES)
 }
