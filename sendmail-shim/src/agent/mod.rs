@@ -7,6 +7,7 @@
 //! | [`settle`] | what follows from the outcomes of an attempt; pure |
 //! | [`outage`] | why the relayhost cannot be used, kept over restarts |
 //! | [`door`] | the two sockets |
+//! | `accept` | the threads that wait at them |
 //! | `session`, `transaction` | one submission |
 //! | `control` | the queue, listed and changed |
 //! | `attempts` | the last attempts, for whoever follows a message |
@@ -24,6 +25,7 @@ pub mod run;
 pub mod schedule;
 pub mod settle;
 
+mod accept;
 mod attempts;
 mod control;
 mod letters;

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::net::UnixStream,
     sync::{
         Arc,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -16,7 +16,6 @@ use std::{
 };
 
 use shared::{
-    control::Asker,
     log::{self, Level, line},
     spool::{Options, Recovery, Spool},
 };
@@ -26,7 +25,9 @@ use signal_hook::{
 };
 
 use super::{
-    Agent, control,
+    Agent,
+    accept::{self, Serve},
+    control,
     delivery::{Delivery, Signal},
     door::Doors,
     maillog, session,
@@ -37,8 +38,6 @@ use crate::config::settings::Settings;
 const IDLE: Duration = Duration::from_secs(30);
 /// How long deliveries under way are waited for at the end.
 const FINISH: Duration = Duration::from_secs(5);
-/// Stack of a session's thread.
-const STACK: usize = 512 * 1024;
 /// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on its disk.
 const SEGMENT: u64 = 4 * 1024 * 1024;
 
@@ -70,11 +69,15 @@ pub fn run(settings: Settings) -> Result<(), String> {
     watch_signals(stop)?;
     let delivery = Delivery::new(Arc::clone(&agent), tls, signals);
     thread::spawn(|| delivery.run());
+    let serve = |listener, serve: Serve| {
+        accept::begin(&agent, listener, serve)
+            .map_err(|error| format!("cannot start a thread: {error}"))
+    };
     for listener in doors.submit {
-        listen(&agent, listener, submission);
+        serve(listener, submission)?;
     }
     for listener in doors.control {
-        listen(&agent, listener, administration);
+        serve(listener, administration)?;
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -147,39 +150,6 @@ fn end(agent: &Agent) {
         Level::Info,
         &format_args!("stopped, {} messages in the queue", agent.spool.len()),
     );
-}
-
-/// A thread that accepts, and one a connection, within the quota.
-fn listen(agent: &Arc<Agent>, listener: UnixListener, serve: fn(&Agent, &UnixStream, u32)) {
-    let agent = Arc::clone(agent);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            match stream {
-                Ok(stream) => welcome(&agent, stream, serve),
-                Err(error) => {
-                    // Out of descriptors: the connections that are open end by themselves.
-                    maillog::warning(&format!("accept: {error}"));
-                    thread::park_timeout(Duration::from_millis(100));
-                }
-            }
-        }
-    });
-}
-
-fn welcome(agent: &Arc<Agent>, stream: UnixStream, serve: fn(&Agent, &UnixStream, u32)) {
-    let uid = match Asker::of(&stream) {
-        Ok(asker) => asker.uid,
-        Err(error) => return maillog::warning(&format!("who connects cannot be told: {error}")),
-    };
-    // One that is over the quota costs no thread.
-    let Some(visit) = agent.enter(uid) else {
-        return session::refuse(&stream, uid);
-    };
-    let thread = thread::Builder::new().stack_size(STACK);
-    let started = thread.spawn(move || serve(&visit.agent, &stream, visit.uid));
-    if let Err(error) = started {
-        maillog::warning(&format!("no thread for a connection of uid {uid}: {error}"));
-    }
 }
 
 fn submission(agent: &Agent, stream: &UnixStream, uid: u32) {

@@ -1,0 +1,105 @@
+//! The threads that wait at a socket, accept, and serve what they have accepted.
+//!
+//! Contract: one waits as long as threads can be had: who accepts sees to that before he serves. So a connection never waits for a thread to
+//! begin, and a few that are done wait for the next. The quota decides who is served.
+//! Failures: without a thread for the next connection, it waits for one that is done; out of descriptors, accepting pauses.
+
+use std::{
+    io,
+    os::unix::net::{UnixListener, UnixStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use shared::control::Asker;
+
+use super::{Agent, maillog, session, state::Visit};
+
+/// Threads that wait at a socket at most; beyond that, those that are done end.
+const WAITING: usize = 8;
+/// Stack of such a thread.
+const STACK: usize = 512 * 1024;
+/// Out of descriptors: the connections that are open end by themselves.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What one connection of a user gets.
+pub(super) type Serve = fn(&Agent, &UnixStream, u32);
+
+/// A socket and its threads.
+struct Post {
+    agent: Arc<Agent>,
+    listener: UnixListener,
+    serve: Serve,
+    waiting: AtomicUsize,
+}
+
+/// Begins to serve a socket, for as long as the program runs.
+pub(super) fn begin(agent: &Arc<Agent>, listener: UnixListener, serve: Serve) -> io::Result<()> {
+    let post = Post {
+        agent: Arc::clone(agent),
+        listener,
+        serve,
+        waiting: AtomicUsize::new(0),
+    };
+    Arc::new(post).wait()
+}
+
+impl Post {
+    /// One thread more that waits.
+    fn wait(self: Arc<Self>) -> io::Result<()> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let post = Arc::clone(&self);
+        let thread = thread::Builder::new().stack_size(STACK);
+        let started = thread.spawn(move || post.run());
+        if started.is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        started.map(drop)
+    }
+
+    fn run(self: Arc<Self>) {
+        loop {
+            let Some((stream, visit)) = self.accept() else {
+                continue;
+            };
+            let last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
+            if last && let Err(error) = Arc::clone(&self).wait() {
+                maillog::warning(&format!("no thread for the next connection: {error}"));
+            }
+            (self.serve)(&visit.agent, &stream, visit.uid);
+            drop((stream, visit));
+            if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+
+    /// The next connection. One that is over the quota is refused here, and costs no thread.
+    fn accept(&self) -> Option<(UnixStream, Visit)> {
+        let stream = match self.listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                maillog::warning(&format!("accept: {error}"));
+                thread::park_timeout(PAUSE);
+                return None;
+            }
+        };
+        let uid = match Asker::of(&stream) {
+            Ok(asker) => asker.uid,
+            Err(error) => {
+                maillog::warning(&format!("who connects cannot be told: {error}"));
+                return None;
+            }
+        };
+        let visit = self.agent.enter(uid);
+        if visit.is_none() {
+            session::refuse(&stream, uid);
+        }
+        visit.map(|visit| (stream, visit))
+    }
+}
