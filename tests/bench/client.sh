@@ -2,7 +2,7 @@
 # client.sh [PEER...]: the sendmail command of each peer in client.d/, side by side. See run.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-RUNS=${RUNS:-60} STORM=${STORM:-1000}
+RUNS=${RUNS:-40} STORM=${STORM:-1000}
 PEERS=("$@")
 [ $# -gt 0 ] || PEERS=(ours nullmailer dma postfix)
 

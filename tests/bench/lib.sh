@@ -66,7 +66,7 @@ make_tools() {
 }
 
 load_peer() { # KIND NAME: defaults, then the peer's own file
-    KIND=$1 PEER=$2 PKGS='' PRESEED='' TLS=yes
+    KIND=$1 PEER=$2 PKGS='' PRESEED='' TLS=yes DURABLE=yes
     ROOT=$W/$KIND.$PEER
     peer_install() { :; }          # after the packages
     peer_config() { :; }           # plain | tls: writes the configuration below $ROOT
