@@ -56,6 +56,7 @@ pub struct File {
 
 impl File {
     /// What this file leaves open, `below` decides; nothing is added up: a relayhost or a pin here replaces all of those there.
+    #[must_use]
     pub fn above(self, below: Self) -> Self {
         Self {
             relayhost: chosen(self.relayhost, below.relayhost),
