@@ -22,9 +22,9 @@ pub struct Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         Self {
-            minimal: Duration::from_secs(300),
+            minimal: Duration::from_mins(5),
             maximal: Duration::from_secs(4000),
-            lifetime: Duration::from_secs(5 * 86400),
+            lifetime: Duration::from_hours(5 * 24),
         }
     }
 }
