@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
-    ServerConfig,
+    ServerConfig, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
@@ -45,11 +45,16 @@ impl Identity {
 
     /// For a server of the harness.
     pub fn server(&self) -> Arc<ServerConfig> {
+        self.server_of(rustls::ALL_VERSIONS)
+    }
+
+    /// For a server of the harness that speaks only these versions of TLS.
+    pub fn server_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap();
         Arc::new(
             config

@@ -67,7 +67,7 @@ fn from(client: &str, smarthost: &Smarthost) -> Session {
     Session::connect_from(client, smarthost.address()).ehlo()
 }
 
-/// Rows A6, B3, C4: relaying is for our networks.
+/// Whatever else decides later: relaying is for our networks.
 #[test]
 fn no_way_to_write_an_address_makes_a_stranger_relay() {
     let sink = Sink::start();

@@ -120,3 +120,29 @@ fn a_relay_that_stops_offering_tls_gets_no_mail_in_clear() {
     node.wait_for_mailq("that TLS is missing", |text| text.contains("TLS"));
     assert!(sink.journal().is_empty());
 }
+
+/// Row B15: "at least TLS 1.1" there, which means 1.2 or 1.3 today.
+#[test]
+fn a_relay_that_speaks_only_one_version_of_tls_is_reached_by_its_pin() {
+    use rustls::version::{TLS12, TLS13};
+    let identity = Identity::new("relay.example.test");
+    for (version, name) in [(&TLS12, "TLSv1.2"), (&TLS13, "TLSv1.3")] {
+        let sink = Sink::with(Script {
+            starttls: Some(identity.server_of(&[version])),
+            ..Script::default()
+        });
+        let mut node = Agent::prepare("");
+        identity.write(node.directory(), "relay");
+        let Some(pin) = pin_by_openssl(&node.directory().join("relay.pem")) else {
+            return;
+        };
+        node.configure(&format!(
+            "relayhost = \"{}\"\npins = [\"sha1:{pin}\"]\n",
+            sink.nexthop()
+        ));
+        node.run();
+        node.send(&CRON_ARGUMENTS, CRON);
+        assert!(sink.journal().first().encrypted);
+        node.daemon().wait_for_log(name);
+    }
+}

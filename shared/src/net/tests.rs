@@ -1,7 +1,7 @@
 //! Real sockets, with a peer that follows a script in a thread.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixListener,
     sync::Arc,
@@ -323,6 +323,42 @@ fn a_mute_relay_costs_no_more_than_the_timeout() {
         ("conversation timed out", Stage::Greeting)
     );
     relay.join().unwrap();
+}
+
+#[test]
+fn a_handshake_that_is_not_answered_or_answered_with_nonsense_costs_the_timeout_at_most_and_sends_no_mail()
+ {
+    for answer in [
+        &b""[..],
+        b"what is this?\r\n500 no\r\n",
+        &[0x16, 3, 3, 0xff, 0xff, 2],
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut line = String::new();
+            stream.get_mut().write_all(b"220 x\r\n").unwrap();
+            for reply in [&b"250-x\r\n250 STARTTLS\r\n"[..], b"220 go\r\n"] {
+                stream.read_line(&mut line).unwrap();
+                stream.get_mut().write_all(reply).unwrap();
+            }
+            let mut handshake = [0; 5];
+            stream.read_exact(&mut handshake).unwrap();
+            stream.get_mut().write_all(answer).unwrap();
+            let mut rest = Vec::new();
+            // A client that gives up in the middle may reset the connection.
+            let _ = stream.read_to_end(&mut rest);
+            rest
+        });
+        let tls = ClientTls::new(&Trust::Pins(vec![Pin::KeySha256([1; 32])])).unwrap();
+        let mut short = settings(Security::StartTls);
+        short.timeouts.reply = Duration::from_millis(300);
+        let failure = open(address, Some(&tls), &short).err().unwrap();
+        assert_eq!((failure.stage, failure.status.class()), (Stage::Tls, 4));
+        let heard = relay.join().unwrap();
+        assert!(!heard.windows(4).any(|window| window == b"MAIL"));
+    }
 }
 
 #[test]
