@@ -1,6 +1,6 @@
 //! Answers the session machine's questions: the policy chain, the client's limit, room in the spool, and in the end the commit.
 //!
-//! Contract: 250 to a message is said only when it is on disk and in the queue.
+//! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count of it is written.
 //! Failures: what cannot be decided or kept now is refused with 4yz; each refusal is one line in the log.
 
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use shared::{
     spool::SpoolError,
     status::EnhancedStatus,
 };
+
+use tokio::sync::oneshot;
 
 use super::{
     notify,
@@ -70,7 +72,9 @@ impl Visit {
                 std::iter::from_fn(|| limits.next_notice()).collect::<Vec<_>>(),
             )
         };
-        self.reception.state.changed();
+        if matches!(decision, Decision::Within { .. }) {
+            self.reception.state.changed();
+        }
         for notice in notices {
             let (dispatch, setup) = (
                 Arc::clone(&self.reception.dispatch),
@@ -147,12 +151,12 @@ impl Visit {
             maillog::message_id(id, &field.value());
         }
         let header = message.header.to_bytes();
-        match self
-            .reception
-            .dispatch
-            .enqueue(message.draft, &envelope, &header, &self.setup.router)
-            .await
-        {
+        let queued =
+            self.reception
+                .dispatch
+                .enqueue(message.draft, &envelope, &header, &self.setup.router);
+        let (queued, ()) = tokio::join!(queued, self.count_is_kept());
+        match queued {
             Ok(id) => {
                 maillog::queued(id, &envelope, size);
                 self.messages = self.messages.saturating_add(1);
@@ -163,6 +167,19 @@ impl Visit {
                 ))
             }
             Err(error) => Verdict::Refuse(no_room(&error)),
+        }
+    }
+
+    /// Waits until the count of this message would survive a kill.
+    async fn count_is_kept(&self) {
+        if self.reception.limits().counts(self.client) {
+            let (done, kept) = oneshot::channel();
+            self.reception.state.flush_then(move || {
+                // The session is over.
+                let _ = done.send(());
+            });
+            // The writer gone means that the daemon ends, which writes everything.
+            let _ = kept.await;
         }
     }
 

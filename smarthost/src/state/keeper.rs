@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread,
     time::{Duration, Instant},
@@ -19,15 +19,19 @@ use crate::{
     state::{StateError, Store},
 };
 
-/// Changes that come within this time share a transaction.
+/// Changes that nobody waits for share a transaction if they come within this time.
 const LINGER: Duration = Duration::from_millis(100);
 /// After a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Says that the writer is through.
+type Done = Box<dyn FnOnce() + Send>;
+
 enum Wish {
+    /// Write soon.
     Changed,
     /// Write now, then say so.
-    Flush(Sender<()>),
+    Flush(Done),
 }
 
 /// The writer thread's handle. Cheap to clone; the thread ends with the last of them.
@@ -39,7 +43,7 @@ pub struct Keeper {
 }
 
 impl Store {
-    /// Starts the thread that keeps what changes in `limits`, at most 100 ms after [`Keeper::changed`].
+    /// Starts the thread that keeps what changes in `limits`.
     pub fn keep(self, limits: Arc<Mutex<Limits>>) -> Keeper {
         let (wishes, inbox) = mpsc::channel();
         let told = Arc::new(AtomicBool::new(false));
@@ -48,7 +52,7 @@ impl Store {
             limits,
             told: Arc::clone(&told),
             waiting: HashMap::new(),
-            failing: false,
+            retry: None,
         };
         thread::spawn(move || writer.run(&inbox));
         Keeper { wishes, told }
@@ -64,12 +68,20 @@ impl Keeper {
         }
     }
 
+    /// Has everything written that changed before this call, and then calls `done` in the writer's thread, also where the attempt failed.
+    /// Never blocks. All that wait at the same moment share a transaction.
+    pub fn flush_then(&self, done: impl FnOnce() + Send + 'static) {
+        // The thread lives as long as a handle does.
+        let _ = self.wishes.send(Wish::Flush(Box::new(done)));
+    }
+
     /// Waits until everything is written (or the attempt failed); at the end, and after an administrator's order.
     pub fn flush(&self) {
         let (done, written) = mpsc::channel();
-        if self.wishes.send(Wish::Flush(done)).is_ok() {
-            let _ = written.recv();
-        }
+        self.flush_then(move || {
+            let _ = done.send(());
+        });
+        let _ = written.recv();
     }
 }
 
@@ -79,35 +91,20 @@ struct Writer {
     told: Arc<AtomicBool>,
     /// Not yet written; the newest of each client.
     waiting: HashMap<Network, Option<String>>,
-    failing: bool,
+    /// The last write failed: nobody waits for the next one, which is due then.
+    retry: Option<Instant>,
 }
 
 impl Writer {
     fn run(mut self, inbox: &Receiver<Wish>) {
-        loop {
-            let wish = if self.failing {
-                inbox.recv_timeout(RETRY)
-            } else {
-                inbox.recv().map_err(Into::into)
-            };
-            let mut flushed = Vec::new();
-            let mut open = match wish {
-                Ok(Wish::Changed) => linger(inbox, &mut flushed),
-                Ok(Wish::Flush(done)) => {
-                    flushed.push(done);
-                    true
-                }
-                Err(RecvTimeoutError::Timeout) => true,
-                Err(RecvTimeoutError::Disconnected) => false,
-            };
-            open |= !flushed.is_empty();
-            self.write();
-            for done in flushed {
-                let _ = done.send(());
+        let mut flushed = Vec::new();
+        let mut open = true;
+        while open {
+            open = collect(inbox, self.retry, &mut flushed);
+            if !open || self.retry.is_none_or(|retry| Instant::now() >= retry) {
+                self.write();
             }
-            if !open {
-                return;
-            }
+            flushed.drain(..).for_each(|done: Done| done());
         }
     }
 
@@ -126,7 +123,7 @@ impl Writer {
         match self.store.write(&self.waiting) {
             Ok(()) => {
                 self.waiting.clear();
-                self.failing = false;
+                self.retry = None;
             }
             Err(error) => self.complain(&error),
         }
@@ -134,28 +131,38 @@ impl Writer {
 
     /// Once for a row of failures.
     fn complain(&mut self, error: &StateError) {
-        if !self.failing {
+        if self.retry.is_none() {
             line(
                 Level::Warning,
                 &format_args!("the counters of the limit cannot be written: {error}"),
             );
         }
-        self.failing = true;
+        self.retry = Some(Instant::now() + RETRY);
     }
 }
 
-/// Waits for more changes, until it is time to write or somebody waits for it; `false` when all handles are gone.
-fn linger(inbox: &Receiver<Wish>, flushed: &mut Vec<Sender<()>>) -> bool {
-    let deadline = Instant::now() + LINGER;
+/// Waits until it is time to write, and gathers those that wait for it; `false` when all handles are gone.
+fn collect(inbox: &Receiver<Wish>, retry: Option<Instant>, flushed: &mut Vec<Done>) -> bool {
+    let first = match retry {
+        Some(retry) => inbox.recv_timeout(retry.saturating_duration_since(Instant::now())),
+        None => inbox.recv().map_err(Into::into),
+    };
+    let linger = Instant::now() + LINGER;
+    let mut next = first;
     loop {
-        match inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match next {
             Ok(Wish::Changed) => {}
-            Ok(Wish::Flush(done)) => {
-                flushed.push(done);
-                return true;
-            }
+            Ok(Wish::Flush(done)) => flushed.push(done),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
+        next = if flushed.is_empty() {
+            inbox.recv_timeout(linger.saturating_duration_since(Instant::now()))
+        } else {
+            inbox.try_recv().map_err(|error| match error {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            })
+        };
     }
 }

@@ -1,15 +1,18 @@
-//! State that is not mail: counters of the rate limit, in `SQLite`, written behind by one thread.
+//! State that is not mail: counters of the rate limit, in `SQLite`, written by one thread.
 //!
 //! | part | what |
 //! |---|---|
 //! | [`Store`] | `state.sqlite`: opens, repairs by moving aside, reads and writes |
 //! | [`Keeper`] | the thread that writes what changed |
 //!
-//! Contract: what changed is written 100 ms later at the latest, many changes in one transaction; mail never waits for it. Written means in the
-//! kernel: kill -9 of the daemon loses at most those 100 ms. A power cut may lose what came after the last checkpoint of the write-ahead log, but never
-//! damages the database (WAL, `synchronous = NORMAL`).
-//! Failures: a database that cannot be read is moved aside, and counting begins anew; one that cannot be written is a warning, what changed is
-//! kept in memory and tried again each second.
+//! Contract: what changed before [`Keeper::flush_then`] is written when its callback comes; all that wait at one moment share a transaction. The
+//! final 250 of a message waits for it, beside the spool's commit: kill -9 of the daemon at any moment forgets no message that was answered
+//! 250. What nobody waits for (a MAIL command whose message has not come) is written 100 ms later at the latest.
+//! Written means in the kernel, not on the disk: a power cut or a crash of the kernel may forget what the kernel had not yet written back (usually
+//! the last half minute; never what came before the last checkpoint of the write-ahead log), but never damages the database (WAL,
+//! `synchronous = NORMAL`).
+//! Failures: a database that cannot be read is moved aside, and counting begins anew. One that cannot be written is a warning: the counters in
+//! memory go on holding the limit, writing is tried again each second, and until then no mail waits for it.
 
 mod keeper;
 mod store;

@@ -12,6 +12,10 @@ use crate::network::Network;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS client_limits (client TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT";
 
+/// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
+const BUSY_AT_START: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_millis(100);
+
 /// Why the state cannot be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateError {
@@ -83,12 +87,13 @@ impl Store {
             {
                 let mut put = transaction
                     .prepare("INSERT INTO client_limits VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = ?2")?;
-                let mut delete =
-                    transaction.prepare("DELETE FROM client_limits WHERE client = ?1")?;
                 for (client, record) in changes {
                     match record {
                         Some(record) => put.execute(params![client.to_string(), record])?,
-                        None => delete.execute(params![client.to_string()])?,
+                        None => transaction.execute(
+                            "DELETE FROM client_limits WHERE client = ?1",
+                            params![client.to_string()],
+                        )?,
                     };
                 }
             }
@@ -103,7 +108,7 @@ impl Store {
 
 fn read(path: &Path) -> rusqlite::Result<(Connection, Vec<(Network, String)>)> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_AT_START)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.execute_batch(SCHEMA)?;
@@ -114,6 +119,7 @@ fn read(path: &Path) -> rusqlite::Result<(Connection, Vec<(Network, String)>)> {
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()?
     };
+    connection.busy_timeout(BUSY)?;
     // A name that is no client was not written by us: it is ignored, and stays.
     let clients = rows
         .into_iter()

@@ -10,19 +10,26 @@ use std::{
 use shared::clock::Timestamp;
 
 use super::{Keeper, Store};
-use crate::limits::{Decision, Limits, Rules, Window};
+use crate::{
+    limits::{Decision, Limits, Rules, Window},
+    network::Network,
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_333_912);
 
-fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
+fn limits() -> Limits {
     let window = Window {
         limit: 100,
         span: Duration::from_hours(24),
     };
-    let mut limits = Limits::new(Rules {
+    Limits::new(Rules {
         per_client: vec![window],
         ..Rules::default()
-    });
+    })
+}
+
+fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
+    let mut limits = limits();
     let (store, restored) = Store::open(directory).unwrap();
     for (client, record) in restored.limits {
         assert!(limits.restore(client, &record, NOW));
@@ -91,6 +98,73 @@ fn a_change_is_written_without_being_asked_for() {
         std::thread::yield_now();
     }
     drop(keeper);
+}
+
+/// Row A4: what is answered after the flush survives a kill, however many ask at once.
+#[test]
+fn who_waits_for_the_writer_finds_everything_counted_before_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (limits, keeper) = start(directory.path());
+    std::thread::scope(|scope| {
+        for client in ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"] {
+            let (limits, keeper, directory) = (&limits, &keeper, directory.path());
+            scope.spawn(move || {
+                for number in 1..=20 {
+                    count(limits, keeper, client, 1);
+                    keeper.flush();
+                    assert_eq!(kept(directory, client), number, "{client}");
+                }
+            });
+        }
+    });
+}
+
+/// The count that another process would find in the database now.
+fn kept(directory: &Path, client: &str) -> u32 {
+    let reader = rusqlite::Connection::open(directory.join("state.sqlite")).unwrap();
+    reader.busy_timeout(Duration::from_secs(5)).unwrap();
+    let record: String = reader
+        .query_row(
+            "SELECT record FROM client_limits WHERE client = ?1",
+            [client],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let (mut limits, client) = (limits(), client.parse().unwrap());
+    assert!(limits.restore(Network::of(client, 32, 64), &record, NOW));
+    match limits.count(client, NOW) {
+        Decision::Within { count, .. } => count - 1,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_database_that_somebody_holds_delays_no_mail_for_long_and_is_caught_up_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let (limits, keeper) = start(directory.path());
+    let mut holder = rusqlite::Connection::open(directory.path().join("state.sqlite")).unwrap();
+    let held = holder
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .unwrap();
+    for _ in 0..50 {
+        count(&limits, &keeper, "10.0.0.7", 1);
+        // Returns, although nothing can be written; only the first waits for the holder.
+        keeper.flush();
+    }
+    drop(held);
+    drop(keeper);
+    while rows(directory.path()) == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(kept(directory.path(), "10.0.0.7"), 50);
+}
+
+fn rows(directory: &Path) -> u32 {
+    let reader = rusqlite::Connection::open(directory.join("state.sqlite")).unwrap();
+    reader.busy_timeout(Duration::from_secs(5)).unwrap();
+    reader
+        .query_row("SELECT COUNT(*) FROM client_limits", [], |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
