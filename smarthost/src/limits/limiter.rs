@@ -63,14 +63,9 @@ impl Limits {
         true
     }
 
-    /// Whether this client's messages are counted at all.
-    pub fn counts(&self, address: IpAddr) -> bool {
-        !self.rules.per_client.is_empty() && !self.rules.exempt.contains(address)
-    }
-
     /// Counts one message, or refuses it.
     pub fn count(&mut self, address: IpAddr, now: Timestamp) -> Decision {
-        if !self.counts(address) {
+        if self.rules.per_client.is_empty() || self.rules.exempt.contains(address) {
             return Decision::Unlimited;
         }
         let name = Rules::client(address);

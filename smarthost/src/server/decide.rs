@@ -46,7 +46,7 @@ impl Visit {
     }
 
     /// What policy says.
-    fn judge(&self, question: &Question, hops: usize) -> Verdict {
+    fn judge(&mut self, question: &Question, hops: usize) -> Verdict {
         let facts = Facts {
             client: self.client,
             hops,
@@ -63,7 +63,7 @@ impl Visit {
     }
 
     /// Counts one message of a client, keeps the count, and tells the administrators where that is due.
-    fn count(&self, client: std::net::IpAddr) -> Decision {
+    fn count(&mut self, client: std::net::IpAddr) -> Decision {
         let (decision, notices) = {
             let mut limits = self.reception.limits();
             let decision = limits.count(client, clock::now());
@@ -72,9 +72,8 @@ impl Visit {
                 std::iter::from_fn(|| limits.next_notice()).collect::<Vec<_>>(),
             )
         };
-        if matches!(decision, Decision::Within { .. }) {
-            self.reception.state.changed();
-        }
+        self.counted =
+            matches!(decision, Decision::Within { .. }).then(|| self.reception.state.changed());
         for notice in notices {
             let (dispatch, setup) = (
                 Arc::clone(&self.reception.dispatch),
@@ -170,11 +169,12 @@ impl Visit {
         }
     }
 
-    /// Waits until the count of this message would survive a kill.
+    /// Waits until the count of this message would survive a kill. Messages that are not counted wait for nothing.
     async fn count_is_kept(&self) {
-        if self.reception.limits().counts(self.client) {
+        let state = &self.reception.state;
+        if self.counted.is_some_and(|count| !state.is_kept(count)) {
             let (done, kept) = oneshot::channel();
-            self.reception.state.flush_then(move || {
+            state.flush_then(move || {
                 // The session is over.
                 let _ = done.send(());
             });

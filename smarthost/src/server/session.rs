@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{Reception, transaction::Transaction};
-use crate::{config::ListenTls, link::Stream, maillog, setup::Setup};
+use crate::{config::ListenTls, link::Stream, maillog, setup::Setup, state};
 
 /// Read buffer while commands are exchanged, bytes.
 const COMMANDS: usize = 4 * 1024;
@@ -46,6 +46,8 @@ pub(super) struct Visit {
     pub(super) setup: Arc<Setup>,
     pub(super) reception: Arc<Reception>,
     pub(super) transaction: Option<Transaction>,
+    /// The last MAIL that was accepted, as the client's limit counted it.
+    pub(super) counted: Option<state::Changed>,
     /// `TLSv1.3 with cipher …`
     pub(super) tls: Option<String>,
     outgoing: Vec<u8>,
@@ -75,6 +77,7 @@ pub(super) async fn serve(
         setup,
         reception,
         transaction: None,
+        counted: None,
         tls: None,
         outgoing: Vec::new(),
         buffer: vec![0; COMMANDS],

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread,
@@ -24,6 +24,10 @@ const LINGER: Duration = Duration::from_millis(100);
 /// After a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Something that changed, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Changed(u64);
+
 /// Says that the writer is through.
 type Done = Box<dyn FnOnce() + Send>;
 
@@ -38,34 +42,51 @@ enum Wish {
 #[derive(Clone, Debug)]
 pub struct Keeper {
     wishes: Sender<Wish>,
-    /// A `Changed` is on its way: another one would say nothing new.
-    told: Arc<AtomicBool>,
+    progress: Arc<Progress>,
+}
+
+/// What handles and writer tell each other without waiting.
+#[derive(Debug, Default)]
+struct Progress {
+    /// A `Wish::Changed` is on its way: another one would say nothing new.
+    told: AtomicBool,
+    /// Number of the newest change.
+    changed: AtomicU64,
+    /// Number of the newest change that is written.
+    written: AtomicU64,
 }
 
 impl Store {
     /// Starts the thread that keeps what changes in `limits`.
     pub fn keep(self, limits: Arc<Mutex<Limits>>) -> Keeper {
         let (wishes, inbox) = mpsc::channel();
-        let told = Arc::new(AtomicBool::new(false));
+        let progress = Arc::new(Progress::default());
         let writer = Writer {
             store: self,
             limits,
-            told: Arc::clone(&told),
+            progress: Arc::clone(&progress),
             waiting: HashMap::new(),
             retry: None,
         };
         thread::spawn(move || writer.run(&inbox));
-        Keeper { wishes, told }
+        Keeper { wishes, progress }
     }
 }
 
 impl Keeper {
-    /// Something changed: to be called after `Limits::count`, `reset` and `raise`. Never blocks.
-    pub fn changed(&self) {
-        if !self.told.swap(true, Ordering::AcqRel) {
+    /// Something changed: to be called after `Limits::count`, `reset` and `raise`. Never blocks; gives the number of the change.
+    pub fn changed(&self) -> Changed {
+        let before = self.progress.changed.fetch_add(1, Ordering::AcqRel);
+        if !self.progress.told.swap(true, Ordering::AcqRel) {
             // The thread lives as long as a handle does.
             let _ = self.wishes.send(Wish::Changed);
         }
+        Changed(before.wrapping_add(1))
+    }
+
+    /// Whether this change is written.
+    pub fn is_kept(&self, change: Changed) -> bool {
+        self.progress.written.load(Ordering::Acquire) >= change.0
     }
 
     /// Has everything written that changed before this call, and then calls `done` in the writer's thread, also where the attempt failed.
@@ -88,7 +109,7 @@ impl Keeper {
 struct Writer {
     store: Store,
     limits: Arc<Mutex<Limits>>,
-    told: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     /// Not yet written; the newest of each client.
     waiting: HashMap<Network, Option<String>>,
     /// The last write failed: nobody waits for the next one, which is due then.
@@ -109,21 +130,25 @@ impl Writer {
     }
 
     fn write(&mut self) {
-        // Before the changes are taken: what comes after is told again.
-        self.told.store(false, Ordering::Release);
+        // Before the changes are taken: what comes after is told again, and has a higher number.
+        self.progress.told.store(false, Ordering::Release);
+        let newest = self.progress.changed.load(Ordering::Acquire);
         let changes = self
             .limits
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .changes();
         self.waiting.extend(changes);
-        if self.waiting.is_empty() {
-            return;
-        }
-        match self.store.write(&self.waiting) {
+        let written = if self.waiting.is_empty() {
+            Ok(())
+        } else {
+            self.store.write(&self.waiting)
+        };
+        match written {
             Ok(()) => {
                 self.waiting.clear();
                 self.retry = None;
+                self.progress.written.store(newest, Ordering::Release);
             }
             Err(error) => self.complain(&error),
         }

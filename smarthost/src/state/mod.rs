@@ -6,7 +6,7 @@
 //! | [`Keeper`] | the thread that writes what changed |
 //!
 //! Contract: what changed before [`Keeper::flush_then`] is written when its callback comes; all that wait at one moment share a transaction. The
-//! final 250 of a message waits for it, beside the spool's commit: kill -9 of the daemon at any moment forgets no message that was answered
+//! final 250 of a message waits until its count [is kept](Keeper::is_kept), beside the spool's commit: kill -9 of the daemon at any moment forgets no message that was answered
 //! 250. What nobody waits for (a MAIL command whose message has not come) is written 100 ms later at the latest.
 //! Written means in the kernel, not on the disk: a power cut or a crash of the kernel may forget what the kernel had not yet written back (usually
 //! the last half minute; never what came before the last checkpoint of the write-ahead log), but never damages the database (WAL,
@@ -19,5 +19,5 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use keeper::Keeper;
+pub use keeper::{Changed, Keeper};
 pub use store::{Restored, StateError, Store};
