@@ -13,8 +13,9 @@
 //! | [`compat`] | one suite of cases for every `sendmail` |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
+//! | [`postfix`] | a Postfix that ends with its test |
 //!
-//! Contract: all of it runs without root, on loopback, and in parallel.
+//! Contract: all of it but Postfix runs without root, on loopback, and in parallel.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,6 +30,7 @@ pub mod daemon;
 pub mod dialog;
 pub mod identity;
 pub mod peers;
+pub mod postfix;
 pub mod resolver;
 pub mod session;
 pub mod sink;

@@ -4,110 +4,19 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use shared::tls::pins_of_file;
-use tempfile::TempDir;
 use tests::{
     daemon::Daemon,
     identity::{Identity, write},
     peers,
+    postfix::Postfix,
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
-    wait::{free_port, until, until_true},
+    wait::{until, until_true},
 };
 
 const MESSAGE: &[u8] =
     b"From: <a@example.org>\r\nSubject: hello\r\n\r\n.leading dot\r\n.\r\nend\r\n";
-
-/// A Postfix of its own: configuration, queue and port are the test's.
-struct Postfix {
-    directory: TempDir,
-    port: u16,
-    daemon: Daemon,
-}
-
-impl Postfix {
-    fn start(main: &str) -> Option<Self> {
-        let postfix = peers::find("postfix")?;
-        if !peers::root() {
-            return None;
-        }
-        let directory = tempfile::tempdir().unwrap();
-        let (path, port) = (peers::text(directory.path()).to_owned(), free_port());
-        // Its daemons give up root.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        for (name, owner) in [("queue", "root"), ("data", "postfix"), ("mail", "nobody")] {
-            fs::create_dir(directory.path().join(name)).unwrap();
-            let status = Command::new("chown")
-                .args([owner, &format!("{path}/{name}")])
-                .status()
-                .unwrap();
-            assert!(status.success());
-        }
-        Identity::new("postfix.example.test").write(directory.path(), "postfix");
-        let common = format!(
-            "compatibility_level = 3.6\nmyhostname = postfix.example.test\nmydestination =\nmynetworks = 127.0.0.0/8\ninet_protocols = ipv4\n\
-             inet_interfaces = 127.0.0.1\nalias_maps =\nqueue_directory = {path}/queue\ndata_directory = {path}/data\nmaillog_file = /dev/stdout\n\
-             smtp_host_lookup = native\nsmtpd_tls_chain_files = {path}/postfix.key, {path}/postfix.pem\nsmtpd_tls_security_level = may\n"
-        );
-        write(
-            &directory.path().join("main.cf"),
-            format!("{common}{}", main.replace("$DIR", &path)),
-        );
-        let master = fs::read_to_string("/usr/share/postfix/master.cf.dist").unwrap();
-        let ours = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["smtp", "inet", _, _, _, rest @ ..] => {
-                format!("127.0.0.1:{port} inet n - n {}\n", rest.join(" "))
-            }
-            [name, "unix", private, unprivileged, _, rest @ ..] if !name.starts_with('#') => {
-                format!(
-                    "{name} unix {private} {unprivileged} n {}\n",
-                    rest.join(" ")
-                )
-            }
-            _ => String::new(),
-        };
-        let services: String = master.lines().map(ours).collect();
-        write(
-            &directory.path().join("master.cf"),
-            services + "postlog unix-dgram n - n - 1 postlogd\n",
-        );
-        let daemon = Daemon::start(
-            "postfix",
-            Command::new(postfix).args(["-c", &path, "start-fg"]),
-        );
-        let started = Self {
-            directory,
-            port,
-            daemon,
-        };
-        until("postfix takes connections", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        Some(started)
-    }
-
-    /// Messages in the one Maildir.
-    fn mailbox(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.directory.path().join("mail/box/new")) else {
-            return Vec::new();
-        };
-        entries
-            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
-            .collect()
-    }
-}
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        // Its master ends all its daemons; the guard would end the script that started it, and nothing else.
-        let stopped = Command::new("postfix")
-            .args(["-c", peers::text(self.directory.path()), "stop"])
-            .output();
-        if stopped.is_ok_and(|output| output.status.success()) {
-            until("Postfix ends", || self.daemon.ended());
-        }
-    }
-}
 
 const MAILBOX: &str = "virtual_mailbox_domains = example.net\nvirtual_mailbox_base = $DIR/mail\nvirtual_mailbox_maps = static:box/\n\
 virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 100\n";
@@ -117,12 +26,12 @@ fn postfix_as_next_hop_takes_mail_over_pinned_tls() {
     let Some(postfix) = Postfix::start(MAILBOX) else {
         return;
     };
-    let pin = pins_of_file(&postfix.directory.path().join("postfix.pem"))
+    let pin = pins_of_file(&postfix.directory().join("postfix.pem"))
         .unwrap()
         .pin();
     let smarthost = Smarthost::start(&format!(
         "networks = [\"127.0.0.0/8\"]\nrelayhost = \"[127.0.0.1]:{}\"\nrelay_tls = {{ pins = [\"{pin}\"] }}\n",
-        postfix.port
+        postfix.port()
     ));
     let mut session = Session::greeted(smarthost.address());
     assert_eq!(
@@ -189,7 +98,7 @@ fn postfix_as_client_relays_through_us_with_the_fingerprint_of_our_key() {
     let Some(postfix) = Postfix::start(&main) else {
         return;
     };
-    let mut session = Session::greeted(([127, 0, 0, 1], postfix.port).into());
+    let mut session = Session::greeted(([127, 0, 0, 1], postfix.port()).into());
     for _ in 0..3 {
         assert_eq!(
             session

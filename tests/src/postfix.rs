@@ -1,0 +1,116 @@
+//! A Postfix of its own: configuration, queue and port are the test's.
+//!
+//! Contract: it runs in a process namespace, so that with the guard, or with the test (also one that is killed), each of its daemons ends, and
+//! nobody else's.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use tempfile::TempDir;
+
+use crate::{
+    daemon::Daemon,
+    identity::{Identity, write},
+    peers,
+    wait::{free_port, until},
+};
+
+/// The first process of the namespace: a shell that waits, and not Postfix itself, because a process that changes its user, as Postfix' master does
+/// for a moment, is no longer killed with its parent.
+const FIRST: &str = "\"$@\" start-fg; exit $?";
+
+/// A running Postfix.
+#[derive(Debug)]
+pub struct Postfix {
+    port: u16,
+    // Before the directory: what is dropped first ends first.
+    _daemon: Daemon,
+    directory: TempDir,
+}
+
+impl Postfix {
+    /// Starts one with these settings in `main.cf` (`$DIR` is its directory) and waits until it takes connections; `None` where there is none, or
+    /// no root to start it.
+    pub fn start(main: &str) -> Option<Self> {
+        let postfix = peers::find("postfix")?;
+        if !peers::root() {
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let (path, port) = (peers::text(directory.path()).to_owned(), free_port());
+        // Its daemons give up root.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        for (name, owner) in [("queue", "root"), ("data", "postfix"), ("mail", "nobody")] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+            let status = Command::new("chown")
+                .args([owner, &format!("{path}/{name}")])
+                .status()
+                .unwrap();
+            assert!(status.success());
+        }
+        Identity::new("postfix.example.test").write(directory.path(), "postfix");
+        let common = format!(
+            "compatibility_level = 3.6\nmyhostname = postfix.example.test\nmydestination =\nmynetworks = 127.0.0.0/8\ninet_protocols = ipv4\n\
+             inet_interfaces = 127.0.0.1\nalias_maps =\nqueue_directory = {path}/queue\ndata_directory = {path}/data\nmaillog_file = /dev/stdout\n\
+             smtp_host_lookup = native\nsmtpd_tls_chain_files = {path}/postfix.key, {path}/postfix.pem\nsmtpd_tls_security_level = may\n"
+        );
+        write(
+            &directory.path().join("main.cf"),
+            format!("{common}{}", main.replace("$DIR", &path)),
+        );
+        let master = fs::read_to_string("/usr/share/postfix/master.cf.dist").unwrap();
+        let ours = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["smtp", "inet", _, _, _, rest @ ..] => {
+                format!("127.0.0.1:{port} inet n - n {}\n", rest.join(" "))
+            }
+            [name, "unix", private, unprivileged, _, rest @ ..] if !name.starts_with('#') => {
+                format!(
+                    "{name} unix {private} {unprivileged} n {}\n",
+                    rest.join(" ")
+                )
+            }
+            _ => String::new(),
+        };
+        let services: String = master.lines().map(ours).collect();
+        write(
+            &directory.path().join("master.cf"),
+            services + "postlog unix-dgram n - n - 1 postlogd\n",
+        );
+        let daemon = Daemon::start(
+            "postfix",
+            Command::new("setpriv")
+                .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork"])
+                .args(["--kill-child", "--mount-proc", "sh", "-c", FIRST, "sh"])
+                .arg(postfix)
+                .args(["-c", &path]),
+        );
+        let started = Self {
+            directory,
+            port,
+            _daemon: daemon,
+        };
+        until("postfix takes connections", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Some(started)
+    }
+
+    /// Where it takes connections, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Configuration, keys and queue.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Messages in the one Maildir.
+    pub fn mailbox(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.directory.path().join("mail/box/new")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect()
+    }
+}
