@@ -59,6 +59,7 @@ storm() { # 8 submitters as fast as they can, until the sink has all, over TLS
     # shellcheck disable=SC2046 # three numbers
     set -- $(peak)
     emit "client storm of 8 over TLS" peak_rss_kib "$1"
+    emit "client storm of 8 over TLS" peak_pss_kib "$3"
 }
 
 syscalls() { # of the command and its children
@@ -79,6 +80,7 @@ idle() {
     set -- $(memory)
     emit "client idle" rss_kib "$1"
     emit "client idle" processes "$2"
+    emit "client idle" pss_kib "$3"
 }
 
 make_tools || exit 1

@@ -9,7 +9,9 @@ PEERS=("$@")
 source_of() { # NAME [ARGUMENT...]
     SOURCE_LOG=$W/tools/io/$KIND.$PEER.$1.src
     rm -f "$SOURCE_LOG"
-    outside /bench/smtpload source -h $SERVER -l "/io/$KIND.$PEER.$1.src" -P "$1" -z 4096 "${@:2}" > /dev/null
+    local patience=()
+    [ $DURABLE = yes ] || patience=(timeout "$LOAD_S") # some of its sessions hang until they time out
+    outside "${patience[@]}" /bench/smtpload source -h $SERVER -l "/io/$KIND.$PEER.$1.src" -P "$1" -z 4096 "${@:2}" > /dev/null
 }
 figures() { python3 "$HERE/stats.py" load "$SOURCE_LOG" "$SINK_LOG" "${1:-0}"; }
 put() {
