@@ -28,7 +28,7 @@ pub fn judge(case: &Case, observed: &Observed, exactly: bool) -> Vec<String> {
     {
         faults.push(format!("does not print \"{expected}\""));
     }
-    for message in &observed.messages {
+    for message in observed.messages.iter().filter(|m| !is_bounce(case, m)) {
         content(case, message, &mut faults);
         wire(message, observed.takes_8bit, &mut faults);
     }
@@ -37,44 +37,48 @@ pub fn judge(case: &Case, observed: &Observed, exactly: bool) -> Vec<String> {
 }
 
 fn envelope(case: &Case, observed: &Observed, faults: &mut Vec<String>) {
-    let mut seen: Vec<&str> = observed
-        .messages
+    let (bounces, messages): (Vec<_>, Vec<_>) =
+        observed.messages.iter().partition(|m| is_bounce(case, m));
+    let mut seen: Vec<&str> = messages
         .iter()
         .flat_map(|message| message.recipients.iter().map(String::as_str))
         .collect();
     seen.sort_unstable();
     let expected = case.to();
-    let lost = match case.recipients {
+    let missing = match case.recipients {
         Some(count) => count.saturating_sub(seen.len()),
         None => expected
             .iter()
             .filter(|to| !seen.contains(&to.as_str()))
             .count(),
     };
-    if lost > 0 {
-        let silently = if observed.exit == Some(0) && case.exit == 0 {
-            ", exit 0"
-        } else {
-            ""
+    if missing > 0 {
+        let fate = match observed.exit {
+            _ if !bounces.is_empty() => "bounced",
+            Some(0) if case.exit == 0 => "lost, exit 0",
+            _ => "not taken",
         };
-        faults.push(format!(
-            "{lost} of {} recipients lost{silently}",
-            case.count()
-        ));
+        faults.push(format!("{missing} of {} recipients {fate}", case.count()));
     }
     let unwanted = seen.iter().find(|to| !expected.iter().any(|e| e == *to));
     if let Some(unwanted) = unwanted.filter(|_| case.recipients.is_none()) {
         faults.push(format!("sent to <{}>", unwanted.escape_debug()));
     }
-    if seen.len() > case.count() && lost == 0 && unwanted.is_none() {
+    if seen.len() > case.count() && missing == 0 && unwanted.is_none() {
         faults.push("a recipient gets it twice".to_owned());
     }
     if let Some(expected) = &case.sender
-        && let Some(message) = observed.messages.first()
+        && let Some(message) = messages.first()
         && message.sender != *expected
     {
         faults.push(format!("sender <{}>", message.sender.escape_debug()));
     }
+}
+
+/// A bounce or a report to the caller: not what the case sends.
+fn is_bounce(case: &Case, message: &Received) -> bool {
+    let wanted = message.recipients.iter().any(|to| case.to().contains(to));
+    message.sender.is_empty() && case.sender.as_deref() != Some("") && !wanted
 }
 
 fn exit(case: &Case, observed: &Observed, exactly: bool, faults: &mut Vec<String>) {

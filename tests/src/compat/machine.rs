@@ -91,7 +91,8 @@ impl Machine {
             messages.drain(..before);
             let count: usize = messages.iter().map(|m| m.recipients.len()).sum();
             let complete = count >= case.count() || !taken;
-            if start.elapsed() >= if complete { self.grace } else { self.patience } {
+            let patience = self.patience * if again { 4 } else { 1 };
+            if start.elapsed() >= if complete { self.grace } else { patience } {
                 return messages;
             }
             if again && !complete && start.elapsed() >= FLUSH_EVERY * tried {
