@@ -14,7 +14,7 @@ use shared::{
     message::rewrite::Rules,
 };
 
-use super::settings::Settings;
+use super::{include::Includes, settings::Settings};
 
 /// Largest table that is read, bytes.
 const MAX: u64 = 16 * 1024 * 1024;
@@ -25,16 +25,29 @@ pub struct Tables {
     rules: Rules,
     revaliases: Watched,
     aliases: Watched,
+    /// aliases as written, before `:include:` is followed.
+    written: Table,
+    includes: Includes,
 }
 
-/// A file, and how it looked when it was read: device, inode, size, modification time.
+/// A file, and how it looked when it was read.
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
     seen: Option<Stamp>,
 }
 
-type Stamp = (u64, u64, u64, i64, i64);
+/// How a file looks without being read: device, inode, size, time of the last change (of its mode and owner too).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stamp(u64, u64, u64, i64, i64);
+
+impl Stamp {
+    /// `None` for a file that is not there.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let m = fs::metadata(path).ok()?;
+        Some(Self(m.dev(), m.ino(), m.len(), m.ctime(), m.ctime_nsec()))
+    }
+}
 
 type Grammar = fn(PathBuf, &str) -> (Table, Vec<Problem>);
 
@@ -56,33 +69,36 @@ impl Tables {
             },
             revaliases: watched(&settings.revaliases),
             aliases: watched(&settings.aliases),
+            written: Table::default(),
+            includes: Includes::default(),
         }
     }
 
     /// The rules, up to date, and what is wrong in the files that were just read.
     pub fn refresh(&mut self) -> (&Rules, Vec<Problem>) {
-        let mut problems = self
-            .revaliases
-            .refresh(&mut self.rules.revaliases, Table::revaliases);
-        problems.extend(
-            self.aliases
-                .refresh(&mut self.rules.aliases, Table::aliases),
-        );
+        let revaliases = &mut self.rules.revaliases;
+        let told = self.revaliases.refresh(revaliases, Table::revaliases);
+        let mut problems = told.unwrap_or_default();
+        let told = self.aliases.refresh(&mut self.written, Table::aliases);
+        if told.is_some() || self.includes.stale() {
+            let (table, not_followed) = self.includes.follow(&self.written);
+            self.rules.aliases = table;
+            problems.extend(told.into_iter().flatten());
+            problems.extend(not_followed);
+        }
         (&self.rules, problems)
     }
 }
 
 impl Watched {
-    fn refresh(&mut self, table: &mut Table, grammar: Grammar) -> Vec<Problem> {
-        let stamp = match fs::metadata(&self.path) {
-            Ok(m) => Some((m.dev(), m.ino(), m.len(), m.mtime(), m.mtime_nsec())),
-            Err(_) => None,
-        };
+    /// Reads the file if it has changed, and tells what is wrong in it then.
+    fn refresh(&mut self, table: &mut Table, grammar: Grammar) -> Option<Vec<Problem>> {
+        let stamp = Stamp::of(&self.path);
         if stamp == self.seen {
-            return Vec::new();
+            return None;
         }
         self.seen = stamp;
-        match read(&self.path) {
+        Some(match read(&self.path) {
             Ok(text) => {
                 let problems;
                 (*table, problems) = grammar(self.path.clone(), &text);
@@ -93,7 +109,7 @@ impl Watched {
                 line: 0,
                 text: format!("cannot be read: {error}"),
             }],
-        }
+        })
     }
 }
 

@@ -66,7 +66,7 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     fn follow(&mut self, name: &str) -> Result<(), ExpandError> {
         let key = name.to_lowercase();
-        let Some(entry) = self.table.entries.get(&key) else {
+        let Some(entry) = self.table.get(&key) else {
             return self.give(name);
         };
         if self.path.last() == Some(&key) {

@@ -3,7 +3,7 @@
 //! Contract: total; what can be read is kept, what cannot is a [`Problem`] with its line. Names are in lower case.
 //! aliases(5): a line that starts with a blank continues the one before; `#` starts a comment line; names and values may be
 //! quoted; of two entries for a name the first stays, as with postalias. revaliases: `#` starts a comment anywhere; of two
-//! entries the last stays, as with ssmtp.
+//! entries the last stays, as with ssmtp; `www-*` stands for all names that begin so and have no entry of their own.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
@@ -28,6 +28,8 @@ pub struct Table {
     pub path: PathBuf,
     /// By name.
     pub entries: HashMap<String, Entry>,
+    /// By the beginning of names, the longest first.
+    pub patterns: Vec<(String, Entry)>,
 }
 
 /// What is wrong with a line; the rest of the table is good.
@@ -88,9 +90,26 @@ impl Table {
         reader.done()
     }
 
-    /// The entry of a name, without regard to case.
+    /// Values as in an alias, on any number of lines: what a file of `:include:` holds. Total.
+    pub fn list(text: &str) -> Vec<String> {
+        let lines = numbered(text).map(|(_, line)| line);
+        let written = lines
+            .filter(|line| !is_comment(line))
+            .flat_map(split_values);
+        let values = written.map(|value| unquote(without_comment(value).0));
+        values.filter(|value| !value.is_empty()).collect()
+    }
+
+    /// The entry of a name, or else of the longest pattern that fits, without regard to case.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(&name.to_lowercase())
+        let name = name.to_lowercase();
+        let pattern = || {
+            let mut patterns = self.patterns.iter();
+            patterns.find(|(beginning, _)| name.starts_with(beginning.as_str()))
+        };
+        self.entries
+            .get(&name)
+            .or_else(|| pattern().map(|(_, entry)| entry))
     }
 
     /// `FILE:LINE` of an entry.
@@ -128,7 +147,7 @@ impl Reader {
         Self {
             table: Table {
                 path,
-                entries: HashMap::new(),
+                ..Table::default()
             },
             problems: Vec::new(),
             keep,
@@ -251,6 +270,9 @@ impl Reader {
             return;
         }
         let entry = Entry { values, line };
+        if let Some(beginning) = name.strip_suffix('*').filter(|_| self.keep == Keep::Last) {
+            return self.pattern(beginning.to_lowercase(), entry);
+        }
         let (kept, dropped) = match self.table.entries.entry(name.to_lowercase()) {
             hash_map::Entry::Vacant(place) => {
                 place.insert(entry);
@@ -261,6 +283,21 @@ impl Reader {
             }
             hash_map::Entry::Occupied(mut place) => (line, place.insert(entry).line),
         };
+        self.given_again(name, dropped, kept);
+    }
+
+    fn pattern(&mut self, beginning: String, entry: Entry) {
+        let patterns = &mut self.table.patterns;
+        if let Some(at) = patterns.iter().position(|(other, _)| *other == beginning) {
+            let (_, old) = patterns.remove(at);
+            self.given_again(&format!("{beginning}*"), old.line, entry.line);
+        }
+        let patterns = &mut self.table.patterns;
+        let at = patterns.partition_point(|(other, _)| other.len() >= beginning.len());
+        patterns.insert(at, (beginning, entry));
+    }
+
+    fn given_again(&mut self, name: &str, dropped: u32, kept: u32) {
         self.problem(
             dropped,
             format!(

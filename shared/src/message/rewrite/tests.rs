@@ -316,6 +316,25 @@ fn an_unclosed_comment_or_quote_does_not_swallow_the_next_field() {
     }
 }
 
+/// Row A2.
+#[test]
+fn one_line_of_revaliases_can_stand_for_many_accounts() {
+    let rules = rules(
+        "www-*: web@example.org\nwww-shop-*: shop@example.org\nwww-data:data@example.org\nwww-*: webmaster@example.org\n*: rest@example.org\n",
+        "www-*: nobody@example.org\n",
+    );
+    for (user, sender) in [
+        ("www-blog", "webmaster@example.org"),
+        ("WWW-Shop-1", "shop@example.org"),
+        ("www-data", "data@example.org"),
+        ("root", "rest@example.org"),
+    ] {
+        let (envelope, _, _) = run(&rules, user, None, &["a@x"], "");
+        assert_eq!(envelope.sender.to_string(), sender, "{user}");
+    }
+    assert_eq!(recipients(&rules, &["www-blog"]), ["www-blog@example.org"]);
+}
+
 #[test]
 fn a_domain_in_utf8_becomes_one_that_every_relay_understands() {
     let rules = rules("", "");
