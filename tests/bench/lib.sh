@@ -166,6 +166,7 @@ peak() { cat "$W/peak.$KIND.$PEER" 2> /dev/null || echo 0 0 0; } # RSS sum in Ki
 memory() {                                                       # the same of what runs now
     local pid
     while read -r pid; do
+        [ "$(cat "/proc/$pid/comm" 2> /dev/null)" != nsenter ] || continue # ours, not the peer's
         awk '/^Rss/{r=$2} /^Pss:/{s=$2} END{print 1, r+0, s+0}' "/proc/$pid/smaps_rollup" 2> /dev/null
     done < "$CGROUP/cgroup.procs" | awk '{n+=$1; r+=$2; s+=$3} END{print r+0, n+0, s+0}'
 }

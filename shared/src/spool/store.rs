@@ -41,7 +41,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            segment: 64 * 1024 * 1024,
+            segment: 16 * 1024 * 1024,
             minimum_free: 64 * 1024 * 1024,
             linger: Duration::from_secs(1),
         }

@@ -102,9 +102,14 @@ int main(int ac, char **av) {
             while (fscanf(f, "%ld", &pid) == 1) {
                 char p[64], l[128];
                 long vm, rss;
-                snprintf(p, sizeof p, "/proc/%ld/statm", pid);
+                snprintf(p, sizeof p, "/proc/%ld/comm", pid);
                 FILE *s = fopen(p, "r");
                 if (!s) continue;
+                int known = fgets(l, sizeof l, s) != 0;
+                fclose(s);
+                if (!known || !strcmp(l, "nsenter\n")) continue;   /* ours, not the peer's */
+                snprintf(p, sizeof p, "/proc/%ld/statm", pid);
+                if (!(s = fopen(p, "r"))) continue;
                 if (fscanf(s, "%ld %ld", &vm, &rss) == 2) { sum += rss * 4; cnt++; }
                 fclose(s);
                 if (tick % 10 != 5) continue;          /* PSS is dearer to read: once a second */
