@@ -15,12 +15,19 @@ use shared::{
     message::seven_bit::SevenBit,
     net::{Connection, Target},
     outcome::{Blame, Failure, Stage},
-    smtp::client::{Protocol, Settings as Smtp, Timeouts, Transaction},
+    secret,
+    smtp::{
+        client::{Protocol, Settings as Smtp, Timeouts, Transaction},
+        sasl::Credentials,
+    },
     status::EnhancedStatus,
     tls::ClientTls,
 };
 
-use crate::config::settings::Settings;
+use crate::config::{file::Auth, settings::Settings};
+
+/// The name of the password among systemd's credentials.
+const CREDENTIAL: &str = "relay-password";
 
 /// Connects; of several failures the last one is told.
 pub fn open(
@@ -29,7 +36,7 @@ pub fn open(
     timeouts: Timeouts,
     connect: Duration,
 ) -> Result<Connection, Failure> {
-    let smtp = smtp(settings, timeouts);
+    let smtp = smtp(settings, timeouts)?;
     let mut last = local("no relayhost is set in the configuration");
     for nexthop in &settings.relayhost {
         let target = Target::Tcp {
@@ -45,15 +52,31 @@ pub fn open(
     Err(last)
 }
 
-/// How the relayhosts are spoken to.
-pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Smtp {
-    Smtp {
+/// How the relayhosts are spoken to; the password is read anew, so that it can be changed at any time.
+pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
+    let credentials = match &settings.auth {
+        Some(auth) => Some(credentials(auth).map_err(|why| local(&format!("auth: {why}")))?),
+        None => None,
+    };
+    Ok(Smtp {
         helo: settings.hostname.clone(),
         protocol: Protocol::Smtp,
         security: settings.security,
         timeouts,
         known: None,
-    }
+        credentials,
+    })
+}
+
+fn credentials(auth: &Auth) -> Result<Credentials, String> {
+    let password = match &auth.password_file {
+        Some(file) => secret::password(file)?,
+        None => secret::credential(CREDENTIAL)?,
+    };
+    Ok(Credentials {
+        user: auth.user.clone(),
+        password,
+    })
 }
 
 /// A message of `size` bytes for this connection.

@@ -8,7 +8,7 @@
 //! | grammar | [`address`] [`nexthop`] [`message`] [`trust`] [`envelope`] [`maps`] |
 //! | wire | [`smtp`] |
 //! | tables | [`config`] [`listing`] [`notice`] |
-//! | edges | [`fs`] [`log`] [`tls`] [`net`] [`spool`] [`control`] |
+//! | edges | [`fs`] [`secret`] [`log`] [`tls`] [`net`] [`spool`] [`control`] |
 //!
 //! Everything above the edges is pure: no sockets, files, clocks or threads.
 
@@ -37,5 +37,6 @@ pub mod control;
 pub mod fs;
 pub mod log;
 pub mod net;
+pub mod secret;
 pub mod spool;
 pub mod tls;

@@ -70,10 +70,13 @@ impl Setup {
         } else {
             Trust::Pins(config.relay_tls.pins.clone())
         };
+        let shown = config.relay_tls.identity.as_ref();
+        let shown = shown.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
         Ok(Self {
             policy: Policy::new(&config, Arc::clone(&aliases)),
             router: Router::new(&config, aliases),
-            relay_tls: ClientTls::new(&trust).context("cannot set up TLS towards the relayhost")?,
+            relay_tls: ClientTls::with_identity(&trust, shown)
+                .context("cannot set up TLS towards the relayhost")?,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
             identity,
             config,

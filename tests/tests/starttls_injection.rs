@@ -171,6 +171,7 @@ fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure
         security,
         timeouts: Timeouts::default(),
         known: None,
+        credentials: None,
     };
     let target = Target::Tcp {
         nexthop: &nexthop,

@@ -154,7 +154,9 @@ impl Settings {
             (_, true) => Trust::WebRoots,
             (_, false) => Trust::Pins(self.pins.clone()),
         };
-        ClientTls::new(&trust).map(Some)
+        let identity = self.identity.as_ref();
+        let identity = identity.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        ClientTls::with_identity(&trust, identity).map(Some)
     }
 
     /// What is allowed but deserves a word.

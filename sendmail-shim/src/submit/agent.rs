@@ -46,6 +46,7 @@ pub fn send(socket: &Path, ready: &Ready) -> Answer {
             message: COMMIT,
         },
         known: Some(offered()),
+        credentials: None,
     };
     let mut connection = match Connection::open(&Place::Unix(socket), &settings, ANSWER) {
         Ok(connection) => connection,

@@ -97,6 +97,7 @@ fn ask_for_tls(stream: &mut Stream, helo: &str, patience: Duration) -> Result<()
             ..Timeouts::default()
         },
         known: None,
+        credentials: None,
     });
     machine.handle(Event::Connected, Instant::now());
     let lost = |error: &io::Error| failed(Blame::Network, Stage::Greeting, &reason(error));

@@ -32,6 +32,7 @@ fn settings(security: Security) -> Settings {
         security,
         timeouts: Timeouts::default(),
         known: None,
+        credentials: None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`command`] | commands, read and written |
 //! | [`reply`] | replies, read and written |
 //! | [`capability`] | what EHLO announces, both directions |
+//! | [`sasl`] | the client's side of AUTH |
 //! | [`session`] | the server's machine |
 //! | [`client`] | the client's machine (SMTP and LMTP) |
 //!
@@ -20,4 +21,5 @@ pub mod command;
 pub mod data;
 pub mod line;
 pub mod reply;
+pub mod sasl;
 pub mod session;

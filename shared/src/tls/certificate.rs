@@ -28,6 +28,23 @@ const DAY: Duration = Duration::from_hours(24);
 /// A server configuration from PEM files; refuses X.509 v1 and a key that does not fit, with a clear text. Clients resume their sessions with
 /// tickets, whose keys change by themselves (row B7).
 pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let (chain, secret) = pair(certificate, key)?;
+    let setup = |error: Error| unfit(certificate, key, error);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(setup)?;
+    config.ticketer = ring::Ticketer::new().map_err(setup)?;
+    Ok(Arc::new(config))
+}
+
+/// Certificates and key from PEM files; refuses X.509 v1, which peers refuse.
+pub(super) fn pair(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = chain_of(certificate)?;
     if chain.first().and_then(|first| is_version_1(first)) == Some(true) {
         let file = certificate.display();
@@ -42,7 +59,12 @@ pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
             key.display()
         ))
     })?;
-    let setup = |error: Error| match error {
+    Ok((chain, secret))
+}
+
+/// Why a pair cannot be used, with its files.
+pub(super) fn unfit(certificate: &Path, key: &Path, error: Error) -> TlsError {
+    match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError(format!(
             "{}: this key does not belong to the certificate in {}",
             key.display(),
@@ -53,15 +75,7 @@ pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
             certificate.display(),
             key.display()
         )),
-    };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(setup)?
-        .with_no_client_auth()
-        .with_single_cert(chain, secret)
-        .map_err(setup)?;
-    config.ticketer = ring::Ticketer::new().map_err(setup)?;
-    Ok(Arc::new(config))
+    }
 }
 
 /// What a certificate file's pins are.

@@ -1,10 +1,10 @@
 //! Whom to believe, made into a rustls configuration.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-use super::{error::TlsError, verifier::KeyVerifier};
+use super::{certificate, error::TlsError, verifier::KeyVerifier};
 use crate::trust::Pin;
 
 /// Whom to believe. (DANE will be one more: TLSA records of the next hop instead of pins.)
@@ -29,6 +29,14 @@ pub struct ClientTls {
 impl ClientTls {
     /// Refuses an empty list of pins, with which no peer could ever be believed.
     pub fn new(trust: &Trust) -> Result<Self, TlsError> {
+        Self::with_identity(trust, None)
+    }
+
+    /// With a certificate and key (files in PEM) that are shown to a peer who asks for one; both are read here.
+    pub fn with_identity(
+        trust: &Trust,
+        identity: Option<(&Path, &Path)>,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider)
@@ -52,8 +60,16 @@ impl ClientTls {
                 roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
             }),
         };
+        let config = match identity {
+            Some((certificate, key)) => {
+                let (chain, secret) = certificate::pair(certificate, key)?;
+                let built = builder.with_client_auth_cert(chain, secret);
+                built.map_err(|error| certificate::unfit(certificate, key, error))?
+            }
+            None => builder.with_no_client_auth(),
+        };
         Ok(Self {
-            config: Arc::new(builder.with_no_client_auth()),
+            config: Arc::new(config),
             clear_text_is_as_good: *trust == Trust::Opportunistic,
         })
     }

@@ -16,8 +16,8 @@ use shared::{
 
 use crate::{
     config::{
-        Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LocalTransport, RelayTls,
-        Retry,
+        Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LocalTransport, RelayAuth,
+        RelayTls, Retry,
         file::{self, File, Level},
     },
     limits::Rules,
@@ -45,7 +45,7 @@ impl Config {
             relayhost: self.relayhost.clone(),
             relay_tls: file::RelayTls {
                 pins: OneOrMany(self.relay_tls.pins.clone()),
-                level: None,
+                ..file::RelayTls::default()
             },
             admins: OneOrMany(self.admins.clone()),
             ..File::default()
@@ -115,6 +115,10 @@ impl Config {
             local,
             relayhost: file.relayhost,
             relay_tls: relay_tls(file.relay_tls, at)?,
+            relay_auth: file.relay_auth.map(|auth| RelayAuth {
+                user: auth.user,
+                password_file: auth.password_file,
+            }),
             routes: file
                 .routes
                 .into_iter()
@@ -236,7 +240,15 @@ fn relay_tls(
             Level::None => Security::None,
         },
     };
-    Ok(RelayTls { security, pins })
+    let identity = tls.certificate.map(|certificate| {
+        let key = tls.key.unwrap_or_else(|| certificate.clone());
+        (certificate, key)
+    });
+    Ok(RelayTls {
+        security,
+        pins,
+        identity,
+    })
 }
 
 fn check_retry(

@@ -40,6 +40,7 @@ pub(super) struct File {
     pub lmtp: Option<Spanned<LmtpTarget>>,
     pub relayhost: Option<Nexthop>,
     pub relay_tls: RelayTls,
+    pub relay_auth: Option<RelayAuth>,
     pub routes: BTreeMap<DomainPattern, Transport>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
@@ -75,6 +76,15 @@ pub(super) struct Domains {
 pub(super) struct RelayTls {
     pub pins: OneOrMany<Pin>,
     pub level: Option<Spanned<Level>>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelayAuth {
+    pub user: String,
+    pub password_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

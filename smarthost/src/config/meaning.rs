@@ -24,6 +24,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("relayhost", "Where all mail for elsewhere goes: \"domain\" by its MX, \"[host]\" or \"[host]:port\" that host itself. Default: by the MX of each recipient's domain."),
     ("relay_tls.level", "Towards the relayhost: \"opportunistic\", \"starttls\", \"wrapped\" or \"none\". Default: \"starttls\" with pins, else \"opportunistic\"."),
     ("relay_tls.pins", "Keys that the relayhost may have, as `smarthost pin` prints them there. Another key defers the mail."),
+    ("relay_tls.certificate", "Certificate in PEM with which this machine shows itself to the relayhost."),
+    ("relay_tls.key", "Its key. Default: in the same file."),
+    ("relay_auth.user", "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN."),
+    ("relay_auth.password_file", "Holds the password in its first line; of root or the daemon's user, who alone may read it. Default: systemd's credential relay-password."),
     ("routes", "Other ways for some recipient domains: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\" }."),
     ("admins", "Who is told of limits and faults; also gets postmaster's mail that no alias catches."),
     ("message_size", "Largest message: bytes, or \"25MiB\"."),
@@ -68,6 +72,7 @@ mod tests {
         let texts = [
             "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nroutes = { \"b.example\" = \"[c.example]\" }",
             "lmtp = \"unix:/run/lmtp\"",
+            "relay_tls = { certificate = \"c.pem\" }\nrelay_auth = { user = \"u\", password_file = \"p\" }",
         ];
         let keys: Vec<String> = texts
             .iter()

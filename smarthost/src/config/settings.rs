@@ -47,6 +47,8 @@ pub struct Config {
     pub relayhost: Option<Nexthop>,
     /// TLS towards the relayhost.
     pub relay_tls: RelayTls,
+    /// User and password at the relayhost.
+    pub relay_auth: Option<RelayAuth>,
     /// Exceptions by recipient domain, keys in lower case: `example.net`, or `.example.org` for all its subdomains.
     pub routes: BTreeMap<String, Transport>,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
@@ -129,6 +131,8 @@ pub struct RelayTls {
     pub security: Security,
     /// Current and next key; empty: nothing is verified.
     pub pins: Vec<Pin>,
+    /// Certificate and key that are shown to a relayhost who asks.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// When to retry, when to warn, when to give up.
@@ -170,4 +174,12 @@ impl Domains {
                 None => domain == *relay,
             })
     }
+}
+
+/// User and password at the relayhost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RelayAuth {
+    pub user: String,
+    /// `None`: systemd's credential `relay-password`.
+    pub password_file: Option<PathBuf>,
 }

@@ -71,6 +71,22 @@ impl Config {
         }
         row("relay_tls.level", quote(level(self.relay_tls.security)));
         row("relay_tls.pins", strings(&self.relay_tls.pins));
+        if let Some((certificate, key)) = &self.relay_tls.identity {
+            row(
+                "relay_tls.certificate",
+                quote(&certificate.display().to_string()),
+            );
+            row("relay_tls.key", quote(&key.display().to_string()));
+        }
+        if let Some(auth) = &self.relay_auth {
+            row("relay_auth.user", quote(&auth.user));
+            if let Some(file) = &auth.password_file {
+                row(
+                    "relay_auth.password_file",
+                    quote(&file.display().to_string()),
+                );
+            }
+        }
         for (domain, transport) in &self.routes {
             row(
                 &format!("routes.{}", quote(domain)),

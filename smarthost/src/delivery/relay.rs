@@ -11,7 +11,11 @@ use shared::{
     limits,
     nexthop::Nexthop,
     outcome::{Blame, Failure, Outcome, Stage},
-    smtp::client::{Protocol, Security, Settings, Timeouts, Transaction},
+    secret,
+    smtp::{
+        client::{Protocol, Security, Settings, Timeouts, Transaction},
+        sasl::Credentials,
+    },
     spool::Stored,
 };
 use tokio::time;
@@ -30,6 +34,8 @@ use crate::{
     setup::Setup,
 };
 
+/// The name of the relayhost's password among systemd's credentials.
+const CREDENTIAL: &str = "relay-password";
 /// How long a connection may take to be ready again after a message.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -166,7 +172,10 @@ impl Carrier {
         let pinned = relayhost && !relay_tls.pins.is_empty();
         Ok(Plan {
             peers,
-            settings: settings(setup, Protocol::Smtp, security),
+            settings: Settings {
+                credentials: if relayhost { credentials(setup)? } else { None },
+                ..settings(setup, Protocol::Smtp, security)
+            },
             pinned,
         })
     }
@@ -192,6 +201,22 @@ fn lmtp_plan(target: &LmtpTarget, setup: &Setup) -> Plan {
     }
 }
 
+/// For the relayhost; the password is read anew, so that it can be changed at any time.
+fn credentials(setup: &Setup) -> Result<Option<Credentials>, Failure> {
+    let Some(auth) = &setup.config.relay_auth else {
+        return Ok(None);
+    };
+    let password = match &auth.password_file {
+        Some(file) => secret::password(file),
+        None => secret::credential(CREDENTIAL),
+    };
+    let password = password.map_err(|why| local(&format!("relay_auth: {why}")))?;
+    Ok(Some(Credentials {
+        user: auth.user.clone(),
+        password,
+    }))
+}
+
 fn settings(setup: &Setup, protocol: Protocol, security: Security) -> Settings {
     Settings {
         helo: setup.config.hostname.clone(),
@@ -199,6 +224,7 @@ fn settings(setup: &Setup, protocol: Protocol, security: Security) -> Settings {
         security,
         timeouts: Timeouts::default(),
         known: None,
+        credentials: None,
     }
 }
 

@@ -12,6 +12,7 @@ use shared::{
         client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction},
         data::Checker,
         reply::Parser,
+        sasl::Credentials,
     },
     status::Severity,
 };
@@ -62,6 +63,7 @@ impl Driver {
             security: if kind & 2 == 0 { Security::None } else { Security::Opportunistic },
             timeouts: Timeouts::default(),
             known: None,
+            credentials: (kind & 4 != 0).then(|| Credentials { user: "u".into(), password: "p".into() }),
         };
         Self {
             client: Client::new(settings),

@@ -85,6 +85,7 @@ fn agent(settings: &Settings, findings: &mut Findings) {
             ..Timeouts::default()
         },
         known: None,
+        credentials: None,
     };
     match Connection::open(&Target::Unix(&settings.socket), &smtp, ANSWER) {
         Ok(connection) => {

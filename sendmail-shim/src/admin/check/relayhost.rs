@@ -90,11 +90,16 @@ fn one(
         reply: REPLY,
         ..Timeouts::default()
     };
-    match Connection::open(&target, &relay::smtp(settings, timeouts), CONNECT) {
+    let opened =
+        relay::smtp(settings, timeouts).and_then(|smtp| Connection::open(&target, &smtp, CONNECT));
+    match opened {
         Ok(mut connection) => {
             findings.ok("tcp", format!("connected to {}", connection.relay()));
             session(settings, &connection, findings);
             findings.ok("ehlo", extensions(connection.capabilities()));
+            if let Some(auth) = &settings.auth {
+                findings.ok("auth", format!("accepted as {}", auth.user));
+            }
             recipient(settings, &mut connection, findings);
             connection.quit();
         }
@@ -103,10 +108,10 @@ fn one(
                 Stage::Lookup | Stage::Connect => "tcp",
                 Stage::Greeting => "greeting",
                 Stage::Tls => "tls",
-                Stage::Auth => "auth",
+                Stage::Auth | Stage::Local => "auth",
                 _ => "ehlo",
             };
-            if subject != "tcp" {
+            if subject != "tcp" && failure.stage != Stage::Local {
                 findings.ok("tcp", format!("connected to {address}"));
             }
             let remedy = remedy(settings, nexthop, &failure);
@@ -245,6 +250,7 @@ fn remedy(settings: &Settings, nexthop: &Nexthop, failure: &Failure) -> String {
             "is it an SMTP server? if it wants TLS from the first byte (port 465): tls = \"wrapped\"".to_owned()
         }
         Stage::Tls => format!("see what it presents: sendmail-shim pin {nexthop}"),
+        Stage::Local => "without its password this machine is not let in".to_owned(),
         Stage::Auth => "are user and password right, and does the relayhost want them?".to_owned(),
         _ => "ask the relayhost's administrator what this means".to_owned(),
     }

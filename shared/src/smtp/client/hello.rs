@@ -55,7 +55,7 @@ impl Client {
                 self.send(Expect::StartTls, b"STARTTLS\r\n".to_vec(), now);
             }
             Security::StartTls if !self.encrypted => self.tls_missing(),
-            _ => self.ready(),
+            _ => self.authenticate(now),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     smtp::{
         capability::Capabilities,
         reply::{Parser, Reply},
+        sasl::Exchange,
     },
     status::{EnhancedStatus, Severity},
 };
@@ -28,6 +29,8 @@ pub(super) enum Expect {
     /// HELO, where EHLO is not known.
     Helo,
     StartTls,
+    /// AUTH, and each of our responses.
+    Auth,
     Reset,
     Mail,
     Recipient(usize),
@@ -46,6 +49,7 @@ impl Expect {
             Self::Greeting => Stage::Greeting,
             Self::Hello | Self::Helo => Stage::Helo,
             Self::StartTls => Stage::Tls,
+            Self::Auth => Stage::Auth,
             Self::Reset | Self::Mail => Stage::Mail,
             Self::Recipient(_) => Stage::Recipient,
             Self::Data => Stage::Data,
@@ -80,6 +84,10 @@ pub struct Client {
     pub(super) phase: Phase,
     pub(super) capabilities: Capabilities,
     pub(super) encrypted: bool,
+    /// AUTH under way.
+    pub(super) exchange: Option<Exchange>,
+    /// A response that was too long to go with AUTH.
+    pub(super) initial: Option<String>,
     /// EHLO goes out with the first transaction.
     pub(super) hello_due: bool,
     /// The peer has a transaction open, to be ended by RSET before the next.
@@ -102,6 +110,8 @@ impl Client {
             phase: Phase::New,
             capabilities: Capabilities::default(),
             encrypted: false,
+            exchange: None,
+            initial: None,
             hello_due: false,
             dirty: false,
             parser: Parser::default(),
@@ -229,13 +239,14 @@ impl Client {
             {
                 return self.fall_back(now);
             }
+            (Expect::Auth, _) => return self.challenged(reply, now),
             (Expect::StartTls, Severity::Success) if alone => {
                 self.phase = Phase::Handshake;
                 self.actions.push_back(Action::StartTls);
             }
             (Expect::StartTls, Severity::Success) => self.injected(),
             (Expect::StartTls, _) if self.settings.security == Security::Opportunistic => {
-                self.ready();
+                self.authenticate(now);
             }
             (Expect::Reset, Severity::Success) => self.dirty = false,
             (

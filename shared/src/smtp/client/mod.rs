@@ -6,6 +6,7 @@
 //! | `event` | what the driver tells, what it has to do |
 //! | `machine` | [`Client`]: which reply answers which command |
 //! | `hello` | greeting, EHLO, STARTTLS |
+//! | `auth` | AUTH |
 //! | `transaction` | from MAIL to the final dot |
 //! | `ending` | the ways out |
 //! | `attempt` | one message: what became of each recipient |
@@ -19,6 +20,7 @@
 //! RFC 5321, RFC 2033 (LMTP), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS).
 
 mod attempt;
+mod auth;
 mod commands;
 mod ending;
 mod event;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{limits, smtp::capability::Capabilities};
+use crate::{
+    limits,
+    smtp::{capability::Capabilities, sasl::Credentials},
+};
 
 /// SMTP or LMTP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +40,8 @@ pub struct Settings {
     /// A peer of ours, of which we know what it offers: EHLO waits for no greeting and goes out together with the first transaction.
     /// Only with [`Security::None`].
     pub known: Option<Capabilities>,
+    /// Who we are to the peer, if it wants to know; told under TLS only, with what it offers.
+    pub credentials: Option<Credentials>,
 }
 
 /// How long each answer may take.

@@ -22,6 +22,7 @@ fn settings(security: Security) -> Settings {
         security,
         timeouts: Timeouts::default(),
         known: None,
+        credentials: None,
     }
 }
 

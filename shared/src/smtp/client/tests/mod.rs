@@ -1,5 +1,6 @@
 //! Dialogs in memory: what the peer says, what the machine answers, what becomes of each recipient.
 
+mod auth;
 mod faults;
 mod greeting;
 mod pair;
@@ -103,6 +104,7 @@ fn settings() -> Settings {
         security: Security::None,
         timeouts: Timeouts::default(),
         known: None,
+        credentials: None,
     }
 }
 

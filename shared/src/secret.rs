@@ -1,0 +1,89 @@
+//! Passwords in files that nobody else may read, or in systemd's credentials.
+//!
+//! Contract: a file is believed only if it belongs to root or to the user who reads it, and nobody else may read or write it. The password is
+//! its first line. systemd keeps credentials in a directory for the one service, so they are taken as they are.
+//! Failures: a text that names the file and the remedy; never the password.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Longest password file, bytes.
+const MAX: u64 = 4096;
+
+/// The password in a file.
+pub fn password(file: &Path) -> Result<String, String> {
+    let shown = file.display();
+    let open = File::open(file).map_err(|error| format!("{shown}: {error}"))?;
+    let metadata = open
+        .metadata()
+        .map_err(|error| format!("{shown}: {error}"))?;
+    let own = rustix::process::geteuid().as_raw();
+    if metadata.mode() & 0o077 != 0 {
+        let mode = metadata.mode() & 0o777;
+        return Err(format!(
+            "{shown}: others may read it (mode {mode:04o}), so it is not used: chmod 600 {shown}"
+        ));
+    }
+    if metadata.uid() != 0 && metadata.uid() != own {
+        let owner = metadata.uid();
+        return Err(format!(
+            "{shown}: it belongs to user {owner}, so it is not used: chown root {shown}"
+        ));
+    }
+    first_line(open, file)
+}
+
+/// The password in a credential that systemd gave this service (`LoadCredential=NAME:FILE`).
+pub fn credential(name: &str) -> Result<String, String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where systemd says that credentials are"
+    )]
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let directory = directory.ok_or_else(|| {
+        format!(
+            "no password: name a file, or give the service a credential: LoadCredential={name}:FILE"
+        )
+    })?;
+    let file = directory.join(name);
+    let open = File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    first_line(open, &file)
+}
+
+fn first_line(open: File, file: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = open.take(MAX).read_to_string(&mut text);
+    read.map_err(|error| format!("{}: {error}", file.display()))?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(line.to_owned()),
+        None => Err(format!("{}: there is no password in it", file.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_others_may_read_is_not_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        for mode in [0o640, 0o604, 0o660] {
+            crate::fs::replace(&file, b"secret word\n", mode).unwrap();
+            let error = password(&file).unwrap_err();
+            assert!(
+                error.contains("chmod 600") && !error.contains("secret"),
+                "{error}"
+            );
+        }
+        crate::fs::replace(&file, b"secret word\nnot this\n", 0o600).unwrap();
+        assert_eq!(password(&file).as_deref(), Ok("secret word"));
+        crate::fs::replace(&file, b"\n", 0o600).unwrap();
+        assert!(password(&file).unwrap_err().contains("no password in it"));
+        assert!(password(Path::new("/nonexistent")).is_err());
+    }
+}
