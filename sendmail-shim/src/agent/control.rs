@@ -109,6 +109,9 @@ impl Desk<'_> {
                 agent.event(schedule::Event::Returned(id));
             }),
             Request::Delete { ids } => self.change_as_admin(ids, say, |agent, id| {
+                if let Some(storms) = &agent.storms {
+                    storms.close(id);
+                }
                 agent.spool.record(id, Event::Removed);
                 agent.event(schedule::Event::Removed(id));
                 life::removed(id);
@@ -224,6 +227,11 @@ impl Desk<'_> {
             .filter_map(|waiting| waiting.until)
             .min();
         let trouble = self.agent.outages.reason().filter(|_| !entry.held);
+        let repeats = entry.repeats.filter(|repeats| repeats.count > 1);
+        let repeats = repeats.map(|repeats| {
+            let (count, last) = (repeats.count, repeats.last.mailq());
+            format!("stands for {count} messages like it, the last of {last}; its digest is due")
+        });
         let recipients = entry.waiting.iter().filter_map(|waiting| {
             let recipient = envelope
                 .recipients
@@ -231,8 +239,9 @@ impl Desk<'_> {
             Some(RecipientRow {
                 address: recipient.address.to_string(),
                 orig_address: recipient.original.as_ref().map(ToString::to_string),
-                delay_reason: trouble
+                delay_reason: repeats
                     .clone()
+                    .or_else(|| trouble.clone())
                     .or_else(|| waiting.reason.as_deref().map(str::to_owned))
                     .unwrap_or_default(),
             })

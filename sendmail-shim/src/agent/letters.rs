@@ -8,17 +8,21 @@ use std::io::Read as _;
 use shared::{
     address::Address,
     clock,
-    envelope::{Envelope, Ret},
+    envelope::{Content, Envelope, Ret},
     message::{
         Header,
         rewrite::{self, Caller, Typed},
     },
     notice::{self, Bounce},
     outcome::Failure,
-    spool::{Body, QueueId, Stored},
+    spool::{Body, QueueId, Repeats, Stored},
 };
 
-use super::{Agent, outage::Outage};
+use super::{
+    Agent,
+    outage::Outage,
+    storms::digest::{self, Storm},
+};
 use crate::deposit;
 
 /// Largest part of a body that a bounce returns.
@@ -139,6 +143,32 @@ pub(super) fn outage(agent: &Agent, outage: &Outage) -> Result<QueueId, String> 
         &format!("{host}: the relayhost has not been reached since {since}"),
         &text,
     )
+}
+
+/// Tells the recipients of a message for how many others it stands; goes in its place.
+pub(super) fn digest(agent: &Agent, stored: &Stored, repeats: Repeats) -> Result<QueueId, String> {
+    let body = beginning(&stored.body).map_err(|error| error.to_string())?;
+    let (subject, text) = digest::digest(&Storm {
+        hostname: &agent.settings.hostname,
+        origin: &stored.envelope.origin,
+        header: &stored.header,
+        body: &body,
+        first: stored.arrival,
+        repeats,
+    });
+    let to: Vec<Address> = stored
+        .envelope
+        .recipients
+        .iter()
+        .map(|recipient| recipient.address.clone())
+        .collect();
+    let text = notice::notice(&agent.settings.hostname, clock::now(), &to, &subject, &text);
+    let envelope = Envelope {
+        origin: format!("digest of {}", stored.id),
+        content: Content::default(),
+        ..stored.envelope.clone()
+    };
+    queue(agent, envelope, &text)
 }
 
 fn queue(agent: &Agent, envelope: Envelope, text: &[u8]) -> Result<QueueId, String> {

@@ -16,6 +16,25 @@ pub(super) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     );
 }
 
+/// A message that another one in the queue stands for.
+pub(super) fn counted(by: QueueId, envelope: &Envelope, count: u32) {
+    let (sender, origin) = (&envelope.sender, &envelope.origin);
+    line(
+        Level::Info,
+        &format_args!(
+            "{by}: from=<{sender}>, one more like it, {count} now (counted for the digest), {origin}"
+        ),
+    );
+}
+
+/// A message went into the digest of a storm.
+pub(super) fn digested(id: QueueId, digest: QueueId, count: u32) {
+    line(
+        Level::Info,
+        &format_args!("{id}: digest of {count} messages: {digest}"),
+    );
+}
+
 /// A submission that was not taken.
 pub(super) fn rejected(origin: &str, reply: &str) {
     line(

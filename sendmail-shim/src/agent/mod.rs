@@ -5,6 +5,7 @@
 //! | [`quota`] | who may have how many connections; pure |
 //! | [`schedule`] | which message is tried when; pure |
 //! | [`settle`] | what follows from the outcomes of an attempt; pure |
+//! | [`storms`] | the same automatic mail again and again: counted, and told in a digest |
 //! | [`outage`] | why the relayhost cannot be used, kept over restarts |
 //! | [`door`] | the two sockets |
 //! | `accept` | the threads that wait at them |
@@ -24,6 +25,7 @@ pub mod quota;
 pub mod run;
 pub mod schedule;
 pub mod settle;
+pub mod storms;
 
 mod accept;
 mod attempts;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use shared::{
-    clock,
+    clock::{self, Timestamp},
     spool::{QueueId, Spool},
     trust::PeerKey,
 };
@@ -21,6 +21,7 @@ use super::{
     quota::Quota,
     rollover::Keys,
     schedule::{Event, NOBODY},
+    storms::keeping::Storms,
 };
 use crate::config::{settings::Settings, tables::Tables};
 
@@ -37,6 +38,8 @@ pub(super) struct Agent {
     signals: Sender<Signal>,
     /// Why the relayhost cannot be used, while it cannot.
     pub(super) outages: Outages,
+    /// If storms are collapsed.
+    pub(super) storms: Option<Storms>,
     presence: Mutex<Presence>,
     /// Messages being committed and answered.
     committing: Mutex<usize>,
@@ -57,6 +60,7 @@ impl Agent {
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::new(&settings)),
             outages: Outages::open(&settings.spool),
+            storms: settings.collapse.map(|span| Storms::new(span, &spool)),
             settings,
             spool,
             uid: rustix::process::geteuid().as_raw(),
@@ -84,12 +88,16 @@ impl Agent {
 
     /// A message of this user is in the spool.
     pub(super) fn arrived(&self, id: QueueId, uid: Option<u32>) {
-        let now = clock::now();
+        self.arrived_early(id, uid, clock::now());
+    }
+
+    /// The same, and it is not to be sent before `due`.
+    pub(super) fn arrived_early(&self, id: QueueId, uid: Option<u32>, due: Timestamp) {
         self.event(Event::Arrived {
             id,
             user: uid.unwrap_or(NOBODY),
-            arrival: now,
-            due: now,
+            arrival: clock::now(),
+            due,
             held: false,
         });
     }

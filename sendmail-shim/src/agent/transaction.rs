@@ -4,7 +4,8 @@
 
 use shared::{
     address::Sender,
-    clock,
+    clock::{self, Timestamp},
+    envelope::Envelope,
     message::{
         Splitter,
         rewrite::{Caller, RewriteError},
@@ -14,11 +15,11 @@ use shared::{
         reply::Reply,
         session::{Mail, Rcpt, Verdict},
     },
-    spool::{Draft, SpoolError},
+    spool::{Draft, QueueId, SpoolError},
     status::EnhancedStatus,
 };
 
-use super::{Agent, maillog};
+use super::{Agent, maillog, storms::keeping as storms};
 use crate::prepare::{PrepareError, Prepared, Submitted, Wanted, prepare};
 
 /// From MAIL to the end of the message.
@@ -102,6 +103,40 @@ impl<'a> Transaction<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Verdict::Refuse(refusal(&error)),
         };
+        let verdict = self.agent.storms.as_ref().map(|storms| {
+            let (spool, header) = (&self.agent.spool, &prepared.header);
+            storms.judge(spool, &prepared.envelope, header, draft.small())
+        });
+        match verdict {
+            Some(storms::Verdict::Counted { by, count }) => {
+                self.counted(&prepared.envelope, by, count)
+            }
+            Some(storms::Verdict::Keep { likeness, until }) => {
+                self.accept(draft, &prepared, Some(likeness), Some(until))
+            }
+            Some(storms::Verdict::Send(likeness)) => self.accept(draft, &prepared, likeness, None),
+            None => self.accept(draft, &prepared, None, None),
+        }
+    }
+
+    /// Another message in the queue stands for this one.
+    fn counted(&self, envelope: &Envelope, by: QueueId, count: u32) -> Verdict {
+        if let Err(error) = self.agent.spool.flush() {
+            return Verdict::Refuse(unavailable(&error));
+        }
+        maillog::counted(by, envelope, count);
+        let text = format!("Ok: number {count} of its kind, told by the digest {by}");
+        Verdict::AcceptWith(Reply::new(250, EnhancedStatus::new(2, 0, 0), text))
+    }
+
+    /// Into the queue; with `until`, to be kept as the one that stands for others.
+    fn accept(
+        &self,
+        draft: Draft,
+        prepared: &Prepared,
+        likeness: Option<u64>,
+        until: Option<Timestamp>,
+    ) -> Verdict {
         let header = prepared.header.to_bytes();
         let size = draft
             .size()
@@ -110,14 +145,25 @@ impl<'a> Transaction<'a> {
         match self.agent.spool.accept(draft, &prepared.envelope, &header) {
             Ok(id) => {
                 maillog::queued(id, &prepared.envelope, size);
-                self.agent.arrived(id, Some(self.uid));
+                let kept = self.agent.storms.as_ref().zip(likeness).zip(until);
+                if let Some(((storms, likeness), until)) = kept {
+                    storms.keep(&self.agent.spool, id, likeness, until);
+                    self.agent.arrived_early(id, Some(self.uid), until);
+                } else {
+                    self.agent.arrived(id, Some(self.uid));
+                }
                 Verdict::AcceptWith(Reply::new(
                     250,
                     EnhancedStatus::new(2, 0, 0),
                     format!("Ok: queued as {id}"),
                 ))
             }
-            Err(error) => Verdict::Refuse(unavailable(&error)),
+            Err(error) => {
+                if let Some((storms, likeness)) = self.agent.storms.as_ref().zip(likeness) {
+                    storms.forget(likeness);
+                }
+                Verdict::Refuse(unavailable(&error))
+            }
         }
     }
 

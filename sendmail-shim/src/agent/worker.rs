@@ -85,6 +85,9 @@ impl Worker {
             Ok(None) => return (Attempt::Done, None),
             Err(error) => return (self.put_off(id, &error.to_string()), None),
         };
+        if let Some(attempt) = self.digest(&stored) {
+            return (attempt, None);
+        }
         let waiting = self.waiting(id);
         let outcomes = match self.send(&stored, &waiting) {
             Ok(outcomes) => outcomes,
@@ -95,6 +98,25 @@ impl Worker {
         };
         self.agent.outages.ended();
         (self.conclude(&stored, &waiting, &outcomes), None)
+    }
+
+    /// In place of a message that stands for others, its digest is queued.
+    fn digest(&self, stored: &Stored) -> Option<Attempt> {
+        let (spool, id) = (&self.agent.spool, stored.id);
+        spool.entry(id)?.repeats?;
+        if let Some(storms) = &self.agent.storms {
+            storms.close(id);
+        }
+        // What was counted up to here is all.
+        let repeats = spool.entry(id)?.repeats.filter(|it| it.count > 1)?;
+        Some(match letters::digest(&self.agent, stored, repeats) {
+            Ok(digest) => {
+                maillog::digested(id, digest, repeats.count);
+                spool.record(id, Event::Removed);
+                Attempt::Done
+            }
+            Err(why) => self.put_off(id, &why),
+        })
     }
 
     /// Keeps the reason for `mailq`; the administrator is told of an outage that lasts.
@@ -144,6 +166,9 @@ impl Worker {
             Ok(None) => return Attempt::Done,
             Err(error) => return self.put_off(id, &error.to_string()),
         };
+        if let Some(attempt) = self.digest(&stored) {
+            return attempt;
+        }
         let waiting = self.waiting(id);
         let outcomes = vec![outcome.clone(); waiting.len()];
         self.conclude(&stored, &waiting, &outcomes)

@@ -52,6 +52,8 @@ pub struct File {
     pub connections: Option<u8>,
     /// When to try again and when to give up.
     pub retry: Retry,
+    /// Whether the same automatic mail, again and again, is told in digests.
+    pub collapse: Collapse,
 }
 
 impl File {
@@ -82,6 +84,9 @@ impl File {
                 maximal: self.retry.maximal.or(below.retry.maximal),
                 lifetime: self.retry.lifetime.or(below.retry.lifetime),
                 warning: self.retry.warning.or(below.retry.warning),
+            },
+            collapse: Collapse {
+                window: self.collapse.window.or(below.collapse.window),
             },
         }
     }
@@ -121,4 +126,12 @@ pub struct Retry {
     pub lifetime: Option<Span>,
     /// Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; `"0s"`: never.
     pub warning: Option<Span>,
+}
+
+/// `[collapse]`
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collapse {
+    /// From the first of the same messages to the digest of the others; absent or `"0s"`: each is sent.
+    pub window: Option<Span>,
 }

@@ -57,6 +57,8 @@ pub struct Settings {
     pub warning: Option<Duration>,
     /// Bytes.
     pub minimum_free: u64,
+    /// How long the same automatic mail is counted before its digest; `None`: each is sent.
+    pub collapse: Option<Duration>,
 }
 
 impl Settings {
@@ -131,6 +133,11 @@ impl Settings {
             connections: file.connections.map_or(4, usize::from).max(1),
             retry,
             warning: warning(&file.retry),
+            collapse: file
+                .collapse
+                .window
+                .map(|span| span.0)
+                .filter(|span| !span.is_zero()),
             minimum_free: file
                 .minimum_free
                 .map_or(Options::default().minimum_free, |size| size.0),

@@ -68,6 +68,14 @@ impl Draft {
         Ok(())
     }
 
+    /// The body so far, while it is small enough to be in memory.
+    pub fn small(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Inline(body) => Some(body),
+            Content::File(..) => None,
+        }
+    }
+
     /// Bytes of body so far.
     pub fn size(&self) -> u64 {
         match &self.content {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Entry, Event, QueueId, Waiting,
+    Entry, Event, QueueId, Repeats, Waiting,
     record::{Place, State, What},
 };
 use crate::clock::Timestamp;
@@ -30,6 +30,8 @@ pub(super) struct Message {
     pub(super) blob: bool,
     pub(super) held: bool,
     pub(super) warned: bool,
+    /// Boxed: hardly any message has it.
+    pub(super) repeats: Option<Box<Repeats>>,
     /// Settled or removed, but that is not yet durable.
     pub(super) gone: bool,
     /// Sorted by recipient.
@@ -67,6 +69,7 @@ impl Message {
             blob,
             held: false,
             warned: false,
+            repeats: None,
             gone: false,
             waiting,
         }
@@ -81,7 +84,12 @@ impl Message {
     }
 
     pub(super) fn state(&self) -> State {
-        State::of(self.held, self.warned, &self.waiting)
+        State::of(
+            self.held,
+            self.warned,
+            self.repeats.as_deref().copied(),
+            &self.waiting,
+        )
     }
 
     fn entry(&self, id: QueueId) -> Entry {
@@ -91,6 +99,7 @@ impl Message {
             size: self.size,
             held: self.held,
             warned: self.warned,
+            repeats: self.repeats.as_deref().copied(),
             waiting: self.waiting.clone(),
         }
     }
@@ -122,10 +131,13 @@ impl Message {
             What::Event(Event::Held) => self.held = true,
             What::Event(Event::Released) => self.held = false,
             What::Event(Event::Warned) => self.warned = true,
+            // Totals, so that one that is read twice changes nothing.
+            What::Event(Event::Repeated(repeats)) => self.repeats = Some(Box::new(*repeats)),
             What::Event(Event::Removed) => self.waiting.clear(),
             What::State(state) => {
                 self.held = state.held;
                 self.warned = state.warned;
+                self.repeats = state.repeats.map(Box::new);
                 self.waiting = state.waiting();
                 for waiting in &mut self.waiting {
                     waiting.reason = waiting.reason.as_ref().map(|reason| reasons.intern(reason));

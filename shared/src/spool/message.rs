@@ -41,6 +41,17 @@ pub enum Event {
     Removed,
     /// The sender was told that it is late.
     Warned,
+    /// It stands for so many messages now, itself included; the last of them came then.
+    Repeated(Repeats),
+}
+
+/// How many messages one in the queue stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Repeats {
+    /// Itself included.
+    pub count: u32,
+    /// When the last of them came.
+    pub last: Timestamp,
 }
 
 /// A message in the queue, without its content.
@@ -53,6 +64,8 @@ pub struct Entry {
     pub held: bool,
     /// The sender was told that it is late.
     pub warned: bool,
+    /// Set if it stands for others that are like it.
+    pub repeats: Option<Repeats>,
     /// Recipients that are not settled, by index.
     pub waiting: Vec<Waiting>,
 }

@@ -72,6 +72,6 @@ use lock::lock;
 pub use draft::Draft;
 pub use error::SpoolError;
 pub use id::QueueId;
-pub use message::{Body, Entry, Event, Settlement, Stored, Waiting};
+pub use message::{Body, Entry, Event, Repeats, Settlement, Stored, Waiting};
 pub use recovery::Recovery;
 pub use store::{Options, Spool};

@@ -16,7 +16,7 @@ use std::{io::IoSlice, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, QueueId, Waiting};
+use super::{Event, QueueId, Repeats, Waiting};
 use crate::{clock::Timestamp, envelope::Envelope};
 
 /// Bytes of a record's header.
@@ -250,6 +250,7 @@ impl Place {
 pub(super) struct State {
     pub(super) held: bool,
     pub(super) warned: bool,
+    pub(super) repeats: Option<Repeats>,
     reasons: Vec<Arc<str>>,
     /// Recipient, until, and which reason.
     waiting: Vec<(u32, Option<Timestamp>, Option<u32>)>,
@@ -257,7 +258,12 @@ pub(super) struct State {
 
 impl State {
     /// The state as a value of its own; equal reasons stand in it once.
-    pub(super) fn of(held: bool, warned: bool, waiting: &[Waiting]) -> Self {
+    pub(super) fn of(
+        held: bool,
+        warned: bool,
+        repeats: Option<Repeats>,
+        waiting: &[Waiting],
+    ) -> Self {
         let mut reasons: Vec<Arc<str>> = Vec::new();
         let mut number = |reason: &Arc<str>| {
             let place = reasons
@@ -282,6 +288,7 @@ impl State {
         Self {
             held,
             warned,
+            repeats,
             reasons,
             waiting,
         }

@@ -203,6 +203,8 @@ fn message(at: Location, header: &Header, head: &Head, bound: usize) -> Option<M
     let mut message = Message::new(at, header.time, size, head.body, waiting);
     message.held = head.state.as_ref().is_some_and(|state| state.held);
     message.warned = head.state.as_ref().is_some_and(|state| state.warned);
+    let repeats = head.state.as_ref().and_then(|state| state.repeats);
+    message.repeats = repeats.map(Box::new);
     Some(message)
 }
 

@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::*;
-use crate::{clock::Timestamp, limits, spool::Body};
+use crate::{
+    clock::Timestamp,
+    limits,
+    spool::{Body, Repeats},
+};
 
 #[test]
 fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
@@ -30,6 +34,11 @@ fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
     );
     spool.record(id, Event::Held);
     spool.record(id, Event::Warned);
+    let repeats = Repeats {
+        count: 37,
+        last: until,
+    };
+    spool.record(id, Event::Repeated(repeats));
     let entry = spool.entry(id).unwrap();
     assert_eq!(
         entry
@@ -40,7 +49,7 @@ fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
         [(0, Some(until)), (2, Some(until))]
     );
     assert_eq!(entry.waiting[0].reason.as_deref(), Some("450 later"));
-    assert!(entry.held && entry.warned);
+    assert!(entry.held && entry.warned && entry.repeats == Some(repeats));
     spool.close();
 
     let (spool, recovery) = open(directory.path());

@@ -147,6 +147,7 @@ fn apply(entry: Option<Entry>, events: impl Iterator<Item = Event>) -> Option<En
             Event::Held => entry.held = true,
             Event::Released => entry.held = false,
             Event::Warned => entry.warned = true,
+            Event::Repeated(repeats) => entry.repeats = Some(repeats),
             Event::Removed => entry.waiting.clear(),
         }
         if entry.waiting.is_empty() {

@@ -6,7 +6,7 @@ use super::{
     ledger::{Ledger, deferred},
     *,
 };
-use crate::limits;
+use crate::{clock::Timestamp, limits, spool::Repeats};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -31,6 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Event::Held),
         1 => Just(Event::Released),
         1 => Just(Event::Warned),
+        1 => (1u32..9).prop_map(|count| Event::Repeated(Repeats { count, last: Timestamp::from_secs(2_000_000_000) })),
         1 => Just(Event::Removed),
     ];
     let step = prop_oneof![
