@@ -87,11 +87,11 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("retry.minimal", span(settings.retry.minimal)),
         ("retry.maximal", span(settings.retry.maximal)),
         ("retry.lifetime", span(settings.retry.lifetime)),
+        ("retry.warning", span(settings.warning.unwrap_or_default())),
         (
             "collapse.window",
             span(settings.collapse.unwrap_or_default()),
         ),
-        ("retry.warning", span(settings.warning.unwrap_or_default())),
     ]
 }
 

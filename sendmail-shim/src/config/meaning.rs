@@ -26,6 +26,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("retry.maximal", "Longest wait between two attempts; waits double up to it."),
     ("retry.lifetime", "Age at which mail is returned to its sender."),
     ("retry.warning", "Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; \"0s\": never."),
+    ("collapse.window", "How long the same automatic mail (cron's, or Auto-Submitted), numbers apart, is counted after the first, until one digest tells of all: \"10m\"; \"0s\": each is sent."),
 ];
 
 /// The sentence for a key; empty for one that is none.

@@ -339,6 +339,7 @@ impl World {
                 message.warned = true;
             }
             Recorded::Held | Recorded::Released => {}
+            Recorded::Repeated(_) => panic!("the smarthost counts no storms"),
         }
     }
 
