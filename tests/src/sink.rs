@@ -30,6 +30,8 @@ pub struct Script {
     pub greeting: String,
     /// Replies to RCPT by address; anyone else is `250 2.1.5 Ok`.
     pub recipients: Vec<(String, String)>,
+    /// RCPT over this number in a transaction is answered 452.
+    pub most_recipients: usize,
     /// The reply after the final dot; with LMTP by address, as `recipients`.
     pub after_message: String,
     /// LMTP: replies after the message by address, instead of `after_message`.
@@ -62,6 +64,7 @@ impl Default for Script {
             lmtp: false,
             greeting: "220 sink.example.test ESMTP".to_owned(),
             recipients: Vec::new(),
+            most_recipients: usize::MAX,
             after_message: "250 2.0.0 Ok: taken".to_owned(),
             settled: Vec::new(),
             extensions: [

@@ -89,7 +89,7 @@ impl Worker {
             return (attempt, None);
         }
         let waiting = self.waiting(id);
-        let outcomes = match self.send(&stored, &waiting) {
+        let outcomes = match self.send_all(&stored, &waiting) {
             Ok(outcomes) => outcomes,
             Err(failure) => {
                 self.unreached(&failure);
@@ -187,6 +187,23 @@ impl Worker {
                     .collect()
             })
             .unwrap_or_default()
+    }
+
+    /// In as many transactions as a strict relayhost wants.
+    fn send_all(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for some in waiting.chunks(limits::SURE_RECIPIENTS) {
+            match self.send(stored, some) {
+                Ok(more) => outcomes.extend(more),
+                Err(failure) if outcomes.is_empty() => return Err(failure),
+                // What the transactions before have settled must be known.
+                Err(failure) => {
+                    outcomes.resize(waiting.len(), Outcome::Deferred(failure));
+                    break;
+                }
+            }
+        }
+        Ok(outcomes)
     }
 
     fn send(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {

@@ -8,6 +8,7 @@ use std::{io::Read, time::Duration};
 
 use shared::{
     envelope::Envelope,
+    limits,
     message::Header,
     outcome::{Failure, Outcome},
     smtp::client::Timeouts,
@@ -26,7 +27,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// Sends a message that is rewritten and complete.
 pub fn send(
     settings: &Settings,
-    envelope: Envelope,
+    envelope: &Envelope,
     header: &Header,
     message: &Message,
 ) -> Result<Vec<Outcome>, Failure> {
@@ -36,9 +37,22 @@ pub fn send(
     let mut connection = relay::open(settings, tls.as_ref(), TIMEOUTS, CONNECT)?;
     let read = || Ok(Box::new(message.reader_with(header)?) as Box<dyn Read>);
     let size = message.size_with(header);
-    let mut fitted = relay::fit(&connection, envelope, size, &read)
-        .map_err(|error| super::run::unreadable(&error))?;
-    let outcomes = connection.send(fitted.transaction, &mut fitted.content);
+    let mut outcomes = Vec::new();
+    for recipients in envelope.recipients.chunks(limits::SURE_RECIPIENTS) {
+        let some = Envelope {
+            recipients: recipients.to_vec(),
+            ..envelope.clone()
+        };
+        match relay::fit(&connection, some, size, &read) {
+            Ok(mut fitted) => {
+                outcomes.extend(connection.send(fitted.transaction, &mut fitted.content));
+            }
+            Err(error) => {
+                let failure = Outcome::Deferred(super::run::unreadable(&error));
+                outcomes.extend(vec![failure; recipients.len()]);
+            }
+        }
+    }
     connection.quit();
     Ok(outcomes)
 }

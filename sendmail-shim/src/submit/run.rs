@@ -216,7 +216,7 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
         .collect();
     match direct::send(
         settings,
-        prepared.envelope,
+        &prepared.envelope,
         &prepared.header,
         &ready.message,
     ) {

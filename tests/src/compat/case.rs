@@ -36,7 +36,7 @@ pub struct Case {
     pub input: Option<String>,
     /// What standard output is instead: `closed`.
     pub output: Option<String>,
-    /// `down` (until the program has ended), `picky` (8-bit and UTF-8 are not offered), `refuses`, `later` (the recipients
+    /// `down` (until the program has ended), `picky` (8-bit and UTF-8 are not offered), `hundred` (recipients in a transaction), `refuses`, `later` (the recipients
     /// `nobody@`, `later@` of sink.bench).
     pub relay: Option<String>,
     /// Exit status.

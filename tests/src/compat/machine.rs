@@ -169,6 +169,7 @@ fn script(case: &Case) -> Script {
         Some("picky") => {
             script.extensions = vec!["PIPELINING".to_owned(), "SIZE 104857600".to_owned()];
         }
+        Some("hundred") => script.most_recipients = 100,
         Some("refuses") => {
             script.recipients = answer("nobody@sink.bench", "550 5.1.1 no such user");
         }

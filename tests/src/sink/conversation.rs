@@ -132,7 +132,12 @@ impl Talk<'_> {
             .split_once('<')
             .and_then(|(_, rest)| rest.split_once('>'))
             .map_or("", |(path, _)| path);
-        let reply = answer(&self.script.recipients, path).unwrap_or("250 2.1.5 Ok");
+        let reply = match answer(&self.script.recipients, path) {
+            _ if self.recipients.len() >= self.script.most_recipients => {
+                "452 4.5.3 too many recipients"
+            }
+            answer => answer.unwrap_or("250 2.1.5 Ok"),
+        };
         if reply.starts_with('2') {
             self.recipients.push(path.to_owned());
         }
