@@ -66,6 +66,14 @@ fn argument(arg: &Arg) -> String {
         .or(arg.get_help())
         .map(ToString::to_string);
     let mut about = sentence(help);
+    let choices: Vec<_> = arg
+        .get_possible_values()
+        .iter()
+        .map(|value| value.get_name().to_owned())
+        .collect();
+    if !choices.is_empty() && arg.get_action().takes_values() {
+        let _ = write!(about, " One of: {}.", choices.join(", "));
+    }
     let defaults: Vec<_> = arg
         .get_default_values()
         .iter()

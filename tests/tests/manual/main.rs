@@ -92,10 +92,14 @@ fn the_manual_pages_say_what_the_programs_do() {
         if rewriting() {
             shared::fs::replace(&written, fresh.as_bytes(), 0o644).unwrap();
         }
-        assert_eq!(
-            fs::read_to_string(&written).unwrap_or_default(),
-            fresh,
-            "packaging/man/{name} is old: UPDATE=1 cargo test -p tests --test manual"
+        let old = fs::read_to_string(&written).unwrap_or_default();
+        let differs = fresh
+            .lines()
+            .zip(old.lines())
+            .find(|(fresh, old)| fresh != old);
+        assert!(
+            old == fresh,
+            "packaging/man/{name} is old: UPDATE=1 cargo test -p tests --test manual; new and old: {differs:?}"
         );
     }
 }
