@@ -9,7 +9,7 @@ use std::process::Output;
 
 use serde_json::Value;
 use tests::{
-    agent::Agent,
+    agent::{Agent, pipe},
     identity::Identity,
     sink::{Script, Sink},
 };
@@ -144,4 +144,32 @@ fn a_test_message_that_cannot_leave_stays_and_the_reason_is_told() {
         "{told}"
     );
     assert!(node.mailq().contains("someone@example.org"));
+}
+
+/// What would become of a message, with the file and line of each reason; nothing is sent or kept.
+#[test]
+fn explain_names_the_file_and_line_behind_each_change_and_touches_nothing() {
+    let sink = Sink::start();
+    let node = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\naliases = \"$DIR/aliases\"\nrevaliases = \"$DIR/revaliases\"\n",
+        sink.nexthop()
+    ));
+    node.file("aliases", "# roles\nroot: admins@example.org\n");
+    node.file("revaliases", "www-data:web@example.org\n");
+    let message = "To: root\nBcc: hidden@example.net\nSubject: x\nDate: Sun, 22 Nov 2026 07:51:52 +0100\nMessage-ID: <1@x>\n\nbody\n";
+    let mut command = node.program("sendmail-shim");
+    command.args(["explain", "--user", "www-data", "-t"]);
+    let output = pipe(&mut command, message.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let told = text(&output)
+        .replace(&node.directory().display().to_string(), "$DIR")
+        .replace(&sink.address().port().to_string(), "PORT");
+    // Who runs the test, and when, is not in the file.
+    let varies = |line: &&str| line.contains("uid ") || line.contains("with local id");
+    let told: String = told
+        .split_inclusive('\n')
+        .filter(|line| !varies(line))
+        .collect();
+    assert_eq!(told, include_str!("../data/explained"));
+    assert!(node.mailq().contains("Mail queue is empty") && sink.journal().is_empty());
 }

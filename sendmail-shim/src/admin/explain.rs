@@ -143,17 +143,35 @@ fn shown(field: &[u8]) -> String {
         .join("\n  ")
 }
 
+/// Where it would go, whom it would trust there, and as whom it would come.
 fn route(settings: &Settings) {
-    let trust = match (settings.security, settings.pins.len()) {
-        (Security::None, _) => "without TLS".to_owned(),
-        (_, 0) => "TLS, certificate from the web's authorities".to_owned(),
-        (_, count) => format!("TLS, key one of {count} pins"),
-    };
     say("\nroute:");
     for nexthop in &settings.relayhost {
-        say(format_args!("  {nexthop}, {trust}"));
+        let port = nexthop.port.unwrap_or_else(|| settings.default_port());
+        say(format_args!("  {}, port {port}", nexthop.host));
     }
     if settings.relayhost.is_empty() {
-        say("  none: no relayhost is set, mail is queued and not sent");
+        return say("  none: no relayhost is set, mail is queued and not sent");
+    }
+    let tls = match settings.security {
+        Security::None => return say("  without TLS: whoever answers gets it, in clear text"),
+        Security::Wrapped => "TLS from the first byte",
+        Security::StartTls | Security::Opportunistic => "STARTTLS or nothing",
+    };
+    say(format_args!("  {tls}"));
+    for pin in &settings.pins {
+        say(format_args!("  key {pin}"));
+    }
+    if settings.pins.is_empty() {
+        say("  certificate for the host's name, from an authority of the web");
+    }
+    if let Some(auth) = &settings.auth {
+        say(format_args!("  as user {}", auth.user));
+    }
+    if let Some((certificate, _)) = &settings.identity {
+        say(format_args!(
+            "  showing the certificate {}",
+            certificate.display()
+        ));
     }
 }

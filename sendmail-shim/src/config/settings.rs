@@ -177,6 +177,9 @@ impl Settings {
                 "{pin} is a SHA-1 pin: replace it by what `sendmail-shim pin HOST` prints"
             ));
         }
+        if self.security == Security::None && self.auth.is_some() {
+            warnings.push("auth is set but tls = \"none\": no password is sent without TLS, so no mail will be; set tls = \"starttls\" or \"wrapped\"".to_owned());
+        }
         if self.security == Security::None && !self.pins.is_empty() {
             warnings.push("pins are set but tls = \"none\": nothing is verified".to_owned());
         }

@@ -152,7 +152,7 @@ fn setting(
             "deliver what waits there first: dma -q",
         ),
         "DEFER" | "FULLBOUNCE" | "NULLCLIENT" => {
-            plan.note(Verdict::Unneeded, at, key, "has no use here")
+            plan.note(Verdict::Unneeded, at, key, "has no use here");
         }
         _ => plan.note(Verdict::Unmapped, at, key, "dma does not know it either"),
     }

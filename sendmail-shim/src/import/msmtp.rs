@@ -158,10 +158,10 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
             ),
         },
         "tls_trust_file" if value == "system" || value == "/etc/ssl/certs/ca-certificates.crt" => {
-            plan.mapped(at, key, "without pins, the web's authorities are believed")
+            plan.mapped(at, key, "without pins, the web's authorities are believed");
         }
         "tls_trust_file" | "tls_crl_file" | "tls_host_override" => {
-            plan.unchecked(at, key, "the old check of the relay is not taken over")
+            plan.unchecked(at, key, "the old check of the relay is not taken over");
         }
         "allow_from_override" => {
             plan.from_override = Some(value != "off");
@@ -196,7 +196,7 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
                 at,
                 key,
                 "what the relayhost offers is used",
-            )
+            );
         }
         "set_from_header"
         | "set_date_header"
@@ -208,7 +208,7 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
         | "add_missing_date_header"
         | "timeout" => plan.note(Verdict::Unneeded, at, key, "done as sendmail does"),
         "logfile" | "syslog" | "logfile_time_format" => {
-            plan.note(Verdict::Unneeded, at, key, "the log is the journal")
+            plan.note(Verdict::Unneeded, at, key, "the log is the journal");
         }
         _ => plan.note(Verdict::Unmapped, at, key, "has no counterpart here"),
     }
@@ -218,7 +218,7 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
 fn from(plan: &mut Plan, at: Place<'_>, value: &str) {
     match value.split_once('@') {
         Some(("%U", domain)) if !domain.contains('%') => {
-            plan.domain = plan.name(at, "from", domain, "domain")
+            plan.domain = plan.name(at, "from", domain, "domain");
         }
         Some((_, domain)) if !value.contains(['%', '*']) => {
             plan.domain = plan.name(at, "from", domain, "domain");

@@ -76,8 +76,11 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
 fn single(plan: &mut Plan, at: Place<'_>, file: &str, value: &str) {
     let seconds = value.parse().ok().map(Duration::from_secs);
     match file {
-        "/etc/mailname" => plan.hostname = plan.name(at, file, value, "hostname"),
-        "helohost" => plan.hostname = plan.name(at, file, value, "hostname"),
+        "/etc/mailname" | "helohost" => {
+            plan.hostname = plan
+                .name(at, file, value, "hostname")
+                .or(plan.hostname.take());
+        }
         "defaulthost" => plan.domain = plan.name(at, file, value, "domain"),
         "adminaddr" => {
             let first = value.split(',').next().unwrap_or_default().trim();
@@ -128,9 +131,7 @@ fn single(plan: &mut Plan, at: Place<'_>, file: &str, value: &str) {
 /// One relay; its kind of TLS.
 fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option<Tls> {
     let words = words(line);
-    let Some(host) = words.first() else {
-        return None;
-    };
+    let host = words.first()?;
     let mut tls = None;
     let mut port = None;
     let (mut user, mut password) = (None, None);
@@ -156,7 +157,7 @@ fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option
             "x509keyfile" => key = Some(value.to_owned()),
             "insecure" => unchecked = Some("insecure: the relay's certificate was not checked"),
             "x509cafile" | "x509crlfile" | "tls-anon-auth" => {
-                unchecked = Some("the old check of the relay is not taken over")
+                unchecked = Some("the old check of the relay is not taken over");
             }
             "auth-login" | "x509fmtder" => plan.note(
                 Verdict::Unneeded,
@@ -197,7 +198,7 @@ fn words(line: &str) -> Vec<String> {
     while let Some(c) = characters.next() {
         match (c, quote) {
             ('\\', quote) if quote != Some('\'') => {
-                word.get_or_insert_default().extend(characters.next())
+                word.get_or_insert_default().extend(characters.next());
             }
             (c, Some(open)) if c == open => quote = None,
             ('"' | '\'', None) => {

@@ -174,7 +174,7 @@ impl Plan {
         let host = self
             .relayhost
             .first()
-            .map_or_else(|| "HOST".to_owned(), ToString::to_string);
+            .map_or_else(|| "HOST".to_owned(), |first| first.host.clone());
         let text = format!(
             "{why}; here it must be pinned, or certified by an authority of the web: paste what `sendmail-shim pin {host}` prints"
         );

@@ -115,26 +115,31 @@ fn name(after: &str) -> (&str, &str) {
     after.split_at_checked(end).unwrap_or((after, ""))
 }
 
+fn relays(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
+    let hosts = value.split([' ', ',', '\t']);
+    for host in hosts.filter(|host| !host.is_empty()) {
+        match Nexthop::parse(host) {
+            Ok(nexthop) => {
+                if nexthop.mx {
+                    let text = "without brackets Postfix asked for MX records: here the host itself is meant";
+                    plan.note(Verdict::Unmapped, at, key, text);
+                }
+                plan.mapped(at, key, "relayhost");
+                plan.relayhost.push(nexthop);
+            }
+            Err(error) => plan.note(Verdict::Unmapped, at, key, error.to_string()),
+        }
+    }
+}
+
 fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value: &str) {
     match key {
-        "relayhost" | "smtp_fallback_relay" => {
-            for host in value
-                .split([' ', ',', '\t'])
-                .filter(|host| !host.is_empty())
-            {
-                match Nexthop::parse(host) {
-                    Ok(nexthop) => {
-                        if nexthop.mx {
-                            plan.note(Verdict::Unmapped, at, key, "without brackets Postfix asked for MX records: here the host itself is meant");
-                        }
-                        plan.mapped(at, key, "relayhost");
-                        plan.relayhost.push(nexthop);
-                    }
-                    Err(error) => plan.note(Verdict::Unmapped, at, key, error.to_string()),
-                }
-            }
+        "relayhost" | "smtp_fallback_relay" => relays(plan, at, key, value),
+        "myhostname" | "smtp_helo_name" => {
+            plan.hostname = plan
+                .name(at, key, value, "hostname")
+                .or(plan.hostname.take());
         }
-        "myhostname" | "smtp_helo_name" => plan.hostname = plan.name(at, key, value, "hostname"),
         "myorigin" => {
             let file = value.starts_with('/').then(|| lookup(value)).flatten();
             let name = file.map_or_else(

@@ -26,6 +26,30 @@ impl fmt::Display for Setting {
 const BASIS: [&str; 5] = ["hostname", "state", "relayhost", "relay_tls.pins", "admins"];
 
 impl Config {
+    fn relay(&self, row: &mut impl FnMut(&str, String)) {
+        if let Some(relayhost) = &self.relayhost {
+            row("relayhost", quote(&relayhost.to_string()));
+        }
+        row("relay_tls.level", quote(level(self.relay_tls.security)));
+        row("relay_tls.pins", strings(&self.relay_tls.pins));
+        if let Some((certificate, key)) = &self.relay_tls.identity {
+            row(
+                "relay_tls.certificate",
+                quote(&certificate.display().to_string()),
+            );
+            row("relay_tls.key", quote(&key.display().to_string()));
+        }
+        if let Some(auth) = &self.relay_auth {
+            row("relay_auth.user", quote(&auth.user));
+            if let Some(file) = &auth.password_file {
+                row(
+                    "relay_auth.password_file",
+                    quote(&file.display().to_string()),
+                );
+            }
+        }
+    }
+
     /// All settings in effect.
     pub fn settings(&self) -> Vec<Setting> {
         let mut rows = Vec::new();
@@ -66,27 +90,7 @@ impl Config {
             LocalTransport::Lmtp(target) => row("lmtp", quote(&target.to_string())),
             LocalTransport::None => row("maildir", quote("none")),
         }
-        if let Some(relayhost) = &self.relayhost {
-            row("relayhost", quote(&relayhost.to_string()));
-        }
-        row("relay_tls.level", quote(level(self.relay_tls.security)));
-        row("relay_tls.pins", strings(&self.relay_tls.pins));
-        if let Some((certificate, key)) = &self.relay_tls.identity {
-            row(
-                "relay_tls.certificate",
-                quote(&certificate.display().to_string()),
-            );
-            row("relay_tls.key", quote(&key.display().to_string()));
-        }
-        if let Some(auth) = &self.relay_auth {
-            row("relay_auth.user", quote(&auth.user));
-            if let Some(file) = &auth.password_file {
-                row(
-                    "relay_auth.password_file",
-                    quote(&file.display().to_string()),
-                );
-            }
-        }
+        self.relay(&mut row);
         for (domain, transport) in &self.routes {
             row(
                 &format!("routes.{}", quote(domain)),

@@ -1,7 +1,7 @@
 //! SCRAM-SHA-256 without channel binding.
 //!
 //! Failures: a server whose nonce does not begin with ours, that wants fewer than 4096 rounds (RFC 7677 §4) or more than [`MAX_ROUNDS`], or whose
-//! signature is wrong, is refused. The password is used as it is: for characters outside ASCII, SASLprep is the administrator's matter.
+//! signature is wrong, is refused. The password is used as it is: for characters outside ASCII, `SASLprep` is the administrator's matter.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
