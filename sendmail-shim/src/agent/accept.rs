@@ -6,7 +6,11 @@
 
 use std::{
     io,
-    os::unix::net::{UnixListener, UnixStream},
+    net::TcpListener,
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,7 +21,7 @@ use std::{
 
 use shared::control::Asker;
 
-use super::{Agent, maillog, session, state::Visit};
+use super::{Agent, loopback, maillog, session, state::Visit};
 
 /// Threads that wait at a socket at most; beyond that, those that are done end.
 const WAITING: usize = 8;
@@ -29,16 +33,43 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What one connection of a user gets.
 pub(super) type Serve = fn(&Agent, &UnixStream, u32);
 
+/// Where connections come in.
+pub(super) enum Listener {
+    Unix(UnixListener),
+    /// TCP, from this machine.
+    Loopback(TcpListener),
+}
+
+impl Listener {
+    /// The next connection, and whose it is.
+    fn accept(&self) -> io::Result<(UnixStream, u32)> {
+        match self {
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                let uid = Asker::of(&stream)?.uid;
+                Ok((stream, uid))
+            }
+            Self::Loopback(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                let uid = loopback::peer(&stream)?;
+                // Reading, writing and waiting are the same calls for every stream socket.
+                Ok((OwnedFd::from(stream).into(), uid))
+            }
+        }
+    }
+}
+
 /// A socket and its threads.
 struct Post {
     agent: Arc<Agent>,
-    listener: UnixListener,
+    listener: Listener,
     serve: Serve,
     waiting: AtomicUsize,
 }
 
 /// Begins to serve a socket, for as long as the program runs.
-pub(super) fn begin(agent: &Arc<Agent>, listener: UnixListener, serve: Serve) -> io::Result<()> {
+pub(super) fn begin(agent: &Arc<Agent>, listener: Listener, serve: Serve) -> io::Result<()> {
     let post = Post {
         agent: Arc::clone(agent),
         listener,
@@ -81,18 +112,11 @@ impl Post {
 
     /// The next connection. One that is over the quota is refused here, and costs no thread.
     fn accept(&self) -> Option<(UnixStream, Visit)> {
-        let stream = match self.listener.accept() {
-            Ok((stream, _)) => stream,
+        let (stream, uid) = match self.listener.accept() {
+            Ok(accepted) => accepted,
             Err(error) => {
                 maillog::warning(&format!("accept: {error}"));
                 thread::park_timeout(PAUSE);
-                return None;
-            }
-        };
-        let uid = match Asker::of(&stream) {
-            Ok(asker) => asker.uid,
-            Err(error) => {
-                maillog::warning(&format!("who connects cannot be told: {error}"));
                 return None;
             }
         };

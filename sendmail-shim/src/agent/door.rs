@@ -6,6 +6,7 @@
 
 use std::{
     fs, io,
+    net::TcpListener,
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
 };
@@ -19,6 +20,8 @@ use crate::config::settings::Settings;
 pub struct Doors {
     pub submit: Vec<UnixListener>,
     pub control: Vec<UnixListener>,
+    /// For programs that speak SMTP to localhost.
+    pub loopback: Vec<TcpListener>,
     /// Whether systemd made them: then the agent may end when it is idle, and comes back with the next connection.
     pub activated: bool,
 }
@@ -30,12 +33,17 @@ impl Doors {
         let mut doors = Self {
             submit: Vec::new(),
             control: Vec::new(),
+            loopback: Vec::new(),
             activated: handed.len() > 0,
         };
         for number in 0..handed.len() {
+            if let Ok(Some(listener)) = handed.take_tcp_listener(number) {
+                doors.loopback.push(on_this_machine(listener)?);
+                continue;
+            }
             let taken = handed.take_unix_listener(number);
             let listener = taken.map_err(|error| {
-                format!("socket {number} from systemd is no listening unix socket: {error}")
+                format!("socket {number} from systemd is no listening stream socket: {error}")
             })?;
             let Some(listener) = listener else { continue };
             let is_control = listener
@@ -53,7 +61,28 @@ impl Doors {
         if doors.control.is_empty() {
             doors.control.push(bind(&settings.control)?);
         }
+        for &address in &settings.listen {
+            let open = |listener: &TcpListener| listener.local_addr().ok() == Some(address);
+            if !doors.loopback.iter().any(open) {
+                let listener = TcpListener::bind(address).map_err(|error| {
+                    format!("listen: {address}: {error}; ports below 1024 are for root, or come from systemd's socket unit")
+                })?;
+                doors.loopback.push(listener);
+            }
+        }
         Ok(doors)
+    }
+}
+
+/// A TCP socket from systemd, if nobody else than this machine can reach it.
+fn on_this_machine(listener: TcpListener) -> Result<TcpListener, String> {
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    if address.ip().to_canonical().is_loopback() {
+        Ok(listener)
+    } else {
+        Err(format!(
+            "{address} from systemd is not a loopback address; write ListenStream=127.0.0.1:25"
+        ))
     }
 }
 

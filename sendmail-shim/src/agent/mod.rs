@@ -5,9 +5,10 @@
 //! | [`quota`] | who may have how many connections; pure |
 //! | [`schedule`] | which message is tried when; pure |
 //! | [`settle`] | what follows from the outcomes of an attempt; pure |
+//! | [`loopback`] | who is at the other end of a TCP connection |
 //! | [`storms`] | the same automatic mail again and again: counted, and told in a digest |
 //! | [`outage`] | why the relayhost cannot be used, kept over restarts |
-//! | [`door`] | the two sockets |
+//! | [`door`] | the sockets |
 //! | `accept` | the threads that wait at them |
 //! | `session`, `transaction` | one submission |
 //! | `control` | the queue, listed and changed |
@@ -20,6 +21,7 @@
 
 pub mod delivery;
 pub mod door;
+pub mod loopback;
 pub mod outage;
 pub mod quota;
 pub mod run;

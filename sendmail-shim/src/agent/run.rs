@@ -26,7 +26,7 @@ use signal_hook::{
 
 use super::{
     Agent,
-    accept::{self, Serve},
+    accept::{self, Listener, Serve},
     control,
     delivery::{Delivery, Signal},
     door::Doors,
@@ -74,10 +74,13 @@ pub fn run(settings: Settings) -> Result<(), String> {
             .map_err(|error| format!("cannot start a thread: {error}"))
     };
     for listener in doors.submit {
-        serve(listener, submission)?;
+        serve(Listener::Unix(listener), submission)?;
     }
     for listener in doors.control {
-        serve(listener, administration)?;
+        serve(Listener::Unix(listener), administration)?;
+    }
+    for listener in doors.loopback {
+        serve(Listener::Loopback(listener), submission)?;
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -88,6 +88,7 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("retry.maximal", span(settings.retry.maximal)),
         ("retry.lifetime", span(settings.retry.lifetime)),
         ("retry.warning", span(settings.warning.unwrap_or_default())),
+        ("listen", list(&settings.listen)),
         (
             "collapse.window",
             span(settings.collapse.unwrap_or_default()),

@@ -1,6 +1,6 @@
 //! The configuration as written: every key, all of them optional. Meaning and defaults are in [`super::settings`].
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 use shared::{
@@ -52,6 +52,8 @@ pub struct File {
     pub connections: Option<u8>,
     /// When to try again and when to give up.
     pub retry: Retry,
+    /// Where programs may speak SMTP to this machine: addresses of loopback.
+    pub listen: OneOrMany<Loopback>,
     /// Whether the same automatic mail, again and again, is told in digests.
     pub collapse: Collapse,
 }
@@ -85,6 +87,7 @@ impl File {
                 lifetime: self.retry.lifetime.or(below.retry.lifetime),
                 warning: self.retry.warning.or(below.retry.warning),
             },
+            listen: chosen(self.listen, below.listen),
             collapse: Collapse {
                 window: self.collapse.window.or(below.collapse.window),
             },
@@ -134,4 +137,21 @@ pub struct Retry {
 pub struct Collapse {
     /// From the first of the same messages to the digest of the others; absent or `"0s"`: each is sent.
     pub window: Option<Span>,
+}
+
+/// An address that only this machine can reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Loopback(pub SocketAddr);
+
+impl TryFrom<String> for Loopback {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let address = text.parse::<SocketAddr>().ok();
+        let address = address.filter(|address| address.ip().to_canonical().is_loopback());
+        address.map(Self).ok_or_else(|| {
+            let text = text.escape_debug();
+            format!("`{text}` is no loopback address; write \"127.0.0.1:25\" or \"[::1]:25\": mail is taken from this machine only")
+        })
+    }
 }

@@ -26,6 +26,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("retry.maximal", "Longest wait between two attempts; waits double up to it."),
     ("retry.lifetime", "Age at which mail is returned to its sender."),
     ("retry.warning", "Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; \"0s\": never."),
+    ("listen", "Loopback addresses where programs may speak SMTP, such as \"127.0.0.1:25\", \"[::1]:25\"; whose mail it is, the kernel says. Without it, there is no such port."),
     ("collapse.window", "How long the same automatic mail (cron's, or Auto-Submitted), numbers apart, is counted after the first, until one digest tells of all: \"10m\"; \"0s\": each is sent."),
 ];
 

@@ -4,6 +4,7 @@
 //! no relayhost is set.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -57,6 +58,8 @@ pub struct Settings {
     pub warning: Option<Duration>,
     /// Bytes.
     pub minimum_free: u64,
+    /// Loopback addresses for programs that speak SMTP.
+    pub listen: Vec<SocketAddr>,
     /// How long the same automatic mail is counted before its digest; `None`: each is sent.
     pub collapse: Option<Duration>,
 }
@@ -133,6 +136,7 @@ impl Settings {
             connections: file.connections.map_or(4, usize::from).max(1),
             retry,
             warning: warning(&file.retry),
+            listen: file.listen.0.iter().map(|loopback| loopback.0).collect(),
             collapse: file
                 .collapse
                 .window
@@ -311,6 +315,11 @@ mod tests {
             ("tls = \"ssl\"", "starttls"),
             ("domain = \"exa mple\"", "without a final dot"),
             ("pins = [\"abc\"]", "sha256:"),
+            ("listen = \"0.0.0.0:25\"", "loopback"),
+            (
+                "listen = [\"127.0.0.1:25\", \"[2001:db8::1]:25\"]",
+                "this machine only",
+            ),
             ("[retry]\nminimal = \"2h\"\nmaximal = \"1h\"", "swap"),
         ] {
             let error = parsed(text).unwrap_err().text;
