@@ -166,7 +166,7 @@ fn show(plan: &Plan, config: &str) {
     }
     if plan.credentials.is_some() {
         say(format_args!(
-            "\n# the password goes into {PASSWORD}, which only root may read"
+            "\n# the password goes into {PASSWORD}, which only the agent may read"
         ));
     }
 }

@@ -171,10 +171,13 @@ impl Plan {
 
     /// Nothing checked whom the mail goes to: `why`. Ours does, so a pin may be needed.
     pub fn unchecked(&mut self, at: Place<'_>, key: &str, why: &str) {
-        let host = self
-            .relayhost
-            .first()
-            .map_or_else(|| "HOST".to_owned(), |first| first.host.clone());
+        let host = self.relayhost.first().map_or_else(
+            || "HOST".to_owned(),
+            |first| match first.port {
+                Some(port) if !first.host.contains(':') => format!("{}:{port}", first.host),
+                _ => first.host.clone(),
+            },
+        );
         let text = format!(
             "{why}; here it must be pinned, or certified by an authority of the web: paste what `sendmail-shim pin {host}` prints"
         );
