@@ -1,5 +1,7 @@
 //! Storms of mail on one machine: the same again and again, many at once, many recipients, large bodies, and kill -9 in the middle.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,

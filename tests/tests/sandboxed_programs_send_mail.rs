@@ -1,0 +1,81 @@
+//! Programs in the sandboxes that systemd makes for its services: without new privileges, without network, with users and mounts of
+//! their own, without an entry in passwd. Each is delivered, or told why not.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use tests::{
+    agent::{Agent, pipe},
+    sink::Sink,
+};
+
+/// The prefix of a command, as `NoNewPrivileges=`, `PrivateNetwork=`, `PrivateUsers=`, `ProtectSystem=strict` and `DynamicUser=` would run it.
+const SANDBOXES: [(&str, &[&str]); 4] = [
+    ("without new privileges", &["setpriv", "--no-new-privs"]),
+    (
+        "without network",
+        &["unshare", "--user", "--map-root-user", "--net"],
+    ),
+    (
+        "with a file system that cannot be written",
+        &[
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            "mount --bind / / 2>/dev/null; mount -o remount,bind,ro / && exec \"$0\" \"$@\"",
+        ],
+    ),
+    (
+        "as a user that passwd does not know",
+        &["setpriv", "--reuid", "61234", "--clear-groups"],
+    ),
+];
+
+fn sandboxed(machine: &Agent, prefix: &[&str], recipient: &str) -> std::process::Output {
+    let sendmail = machine.program("sendmail").get_program().to_owned();
+    let mut command = Command::new(prefix[0]);
+    command
+        .args(&prefix[1..])
+        .arg(sendmail)
+        .arg(recipient)
+        .env("SENDMAIL_SHIM_CONFIG", machine.config());
+    pipe(&mut command, b"Subject: from a sandbox\n\ntext\n")
+}
+
+/// Whether this machine lets us make such a sandbox.
+fn possible(prefix: &[&str]) -> bool {
+    let mut command = Command::new(prefix[0]);
+    let made = command.args(&prefix[1..]).arg("/bin/true").output();
+    made.is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn mail_from_every_sandbox_is_delivered_and_without_agent_the_status_is_75_with_the_cause() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&format!(
+        "relayhost = {:?}\ndomain = \"example.org\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ));
+    fs::set_permissions(machine.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    let made: Vec<_> = SANDBOXES
+        .into_iter()
+        .filter(|(_, prefix)| possible(prefix))
+        .collect();
+    assert!(!made.is_empty(), "setpriv needs no privileges");
+    for (name, prefix) in &made {
+        let output = sandboxed(&machine, prefix, "ops@example.net");
+        assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
+    }
+    sink.journal().wait_for(made.len());
+
+    machine.kill();
+    drop(sink);
+    for (name, prefix) in &made {
+        let output = sandboxed(&machine, prefix, "ops@example.net");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{name}: {told}");
+        assert!(told.contains("submit.sock"), "{name}: {told}");
+    }
+}
