@@ -1,7 +1,7 @@
 //! Raw 8-bit text in header fields made into encoded words, so that mail goes to servers without SMTPUTF8.
 //!
 //! Contract: fields in ASCII stay byte for byte; in address fields only names and comments change, addresses never; fields
-//! whose bytes are syntax (Content-Type, Received, …) and signed messages stay as they are. Text is read as UTF-8, or else as
+//! whose bytes are syntax (Received, References, …) and signed messages stay as they are; of MIME fields the parameters change. Text is read as UTF-8, or else as
 //! ISO 8859-1. What comes out is ASCII wherever the field's text was the only thing that was not.
 //! RFC 2047 §4.2 (Q), §5 (places); RFC 6532 is what remains where an address itself is UTF-8.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::{
     address::list::{self, Entry},
-    message::{Field, Header},
+    message::{Field, Header, parameters},
 };
 
 /// Longest encoded word. RFC 2047 §2 allows 75, and 76 for a line with the field's name in it.
@@ -68,6 +68,9 @@ fn encoded(field: &Field) -> Option<Field> {
     }
     if ADDRESSES.iter().any(|name| field.is(name)) {
         return addresses(field);
+    }
+    if field.is("Content-Type") || field.is("Content-Disposition") {
+        return parameters::encoded(field);
     }
     let is_syntax = SYNTAX.iter().any(|start| {
         let name = field.name().get(..start.len());
@@ -227,7 +230,7 @@ mod tests {
             ),
             (
                 "Content-Type: text/plain; name=\u{fc}\r\n",
-                "Content-Type: text/plain; name=\u{fc}\r\n",
+                "Content-Type: text/plain; name*=utf-8''%C3%BC\r\n",
             ),
             ("Subject: a  b\r\n\tc\r\n", "Subject: a  b\r\n\tc\r\n"),
             (

@@ -9,6 +9,7 @@
 //! | [`rewrite`](mod@rewrite) | one policy for envelope and header: revaliases, aliases, domain |
 //! | [`complete`](mod@complete) | adds Date, Message-ID, From, To and MIME fields where missing |
 //! | [`encoded_words`] | raw 8-bit text in fields made ASCII (RFC 2047) |
+//! | `parameters` | raw 8-bit names of attachments made ASCII (RFC 2231) |
 //! | [`long_lines`] | lines over 998 bytes folded or re-encoded |
 //! | [`seven_bit`] | the body made ASCII for a peer without 8BITMIME |
 //! | [`trace`] | Received fields, hop count |
@@ -18,6 +19,7 @@ pub mod encoded_words;
 mod header;
 pub mod intake;
 pub mod long_lines;
+mod parameters;
 pub mod recipients;
 pub mod rewrite;
 pub mod seven_bit;
