@@ -51,6 +51,7 @@ fn run(words: &[String]) {
         env: Vec::new(),
         relay: Sink::on(RELAY, Script::default()),
         flush: enter().chain(words[1].split(' ').map(Into::into)).collect(),
+        flush_every: Duration::from_secs(if ours { 1 } else { 4 }),
         patience: Duration::from_secs(if ours { 20 } else { 4 }),
         grace: Duration::from_millis(400),
     };

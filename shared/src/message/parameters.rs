@@ -82,7 +82,6 @@ fn unquoted(value: &[u8]) -> Vec<u8> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
     use crate::message::{Header, encoded_words};
 
     fn repaired(field: &[u8]) -> String {

@@ -18,9 +18,6 @@ use crate::{
 /// Longest run of a program, seconds.
 const LIMIT: &str = "30";
 
-/// A queue is tried again after this time: the first attempt may have been under way.
-const FLUSH_EVERY: Duration = Duration::from_millis(500);
-
 /// How a program is called, and where its mail arrives.
 #[derive(Debug)]
 pub struct Machine {
@@ -33,6 +30,8 @@ pub struct Machine {
     pub relay: Sink,
     /// Makes the queue be tried.
     pub flush: Vec<OsString>,
+    /// After this time it is tried again: the first attempt may have been under way.
+    pub flush_every: Duration,
     /// How long mail may take.
     pub patience: Duration,
     /// How long to look for mail that should not come.
@@ -49,6 +48,7 @@ impl Machine {
             env: vec![("SENDMAIL_SHIM_CONFIG".to_owned(), agent.config().into())],
             relay,
             flush: vec![bin.join("sendmail").into(), "-q".into()],
+            flush_every: Duration::from_millis(500),
             patience: Duration::from_secs(20),
             grace: Duration::ZERO,
         }
@@ -95,7 +95,7 @@ impl Machine {
             if start.elapsed() >= if complete { self.grace } else { patience } {
                 return messages;
             }
-            if again && !complete && start.elapsed() >= FLUSH_EVERY * tried {
+            if again && !complete && start.elapsed() >= self.flush_every * tried {
                 // A kept connection goes on as the relay was.
                 if tried > 0 {
                     self.relay.hang_up();
