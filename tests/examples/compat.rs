@@ -42,13 +42,8 @@ fn run(words: &[String]) {
     let enter = || words[2..].iter().map(Into::into);
     let machine = Machine {
         enter: enter().collect(),
-        places: [
-            "/usr/sbin/sendmail",
-            "/usr/bin/mailq",
-            "/usr/bin/newaliases",
-        ]
-        .map(Into::into),
-        env: Vec::new(),
+        places: ["/usr/sbin/sendmail", "mailq", "newaliases"].map(Into::into),
+        env: vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
         relay: Sink::on(RELAY, Script::default()),
         flush: enter().chain(words[1].split(' ').map(Into::into)).collect(),
         flush_every: Duration::from_secs(if ours { 1 } else { 4 }),
