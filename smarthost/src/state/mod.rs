@@ -11,6 +11,7 @@
 //! Written means in the kernel, not on the disk: a power cut or a crash of the kernel may forget what the kernel had not yet written back (usually
 //! the last half minute; never what came before the last checkpoint of the write-ahead log), but never damages the database (WAL,
 //! `synchronous = NORMAL`).
+//! Costs: about 8 µs of CPU a counted message, and no messages a second (50 sessions, 4 KiB: 126 and 134 µs without and with the wait).
 //! Failures: a database that cannot be read is moved aside, and counting begins anew. One that cannot be written is a warning: the counters in
 //! memory go on holding the limit, writing is tried again each second, and until then no mail waits for it.
 
