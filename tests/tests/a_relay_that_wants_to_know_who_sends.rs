@@ -151,6 +151,10 @@ fn a_client_certificate_lets_us_in() {
     let refused = node.admin(&["check"]);
     let table = String::from_utf8_lossy(&refused.stdout).into_owned();
     assert!(table.contains("554 5.7.1"), "{table}");
+    let shown = node.admin(&["pin"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(&pin.pin().to_string()), "{shown}");
+    assert!(shown.contains("number 1 of 1 in pins"), "{shown}");
 
     node.configure(&format!(
         "{config}certificate = \"own.pem\"\nkey = \"own.key\"\n"
