@@ -8,8 +8,12 @@ use std::{
 /// Why the spool did not take or give something.
 #[derive(Debug)]
 pub enum SpoolError {
-    /// Answer 452: path, bytes free.
-    Full { path: PathBuf, free: u64 },
+    /// Answer 452: path, bytes and inodes free.
+    Full {
+        path: PathBuf,
+        free: u64,
+        inodes: u64,
+    },
     /// An operation failed. Nothing that was promised is touched by it.
     Io {
         doing: &'static str,
@@ -32,9 +36,10 @@ impl SpoolError {
     /// The same error once more: one failed commit has many waiters, and `io::Error` cannot be cloned.
     pub(super) fn again(&self) -> Self {
         match self {
-            Self::Full { path, free } => Self::Full {
+            Self::Full { path, free, inodes } => Self::Full {
                 path: path.clone(),
                 free: *free,
+                inodes: *inodes,
             },
             Self::Io { doing, path, error } => {
                 let error = error
@@ -55,12 +60,14 @@ impl SpoolError {
 impl fmt::Display for SpoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { path, free } => write!(
-                f,
-                "spool {}: no room for new mail ({} MiB free); free space on its file system or lower `minimum_free`",
-                path.display(),
-                free / (1024 * 1024)
-            ),
+            Self::Full { path, free, inodes } => {
+                let free = free / (1024 * 1024);
+                write!(f, "spool full: {}: {free} MiB", path.display())?;
+                if *inodes < u64::MAX {
+                    write!(f, " and {inodes} inodes")?;
+                }
+                f.write_str(" free; free space on its file system or lower `minimum_free`")
+            }
             Self::Io { doing, path, error } => write!(f, "{doing} {}: {error}", path.display()),
             Self::Locked(path) => write!(
                 f,

@@ -320,10 +320,12 @@ impl Log {
     }
 
     fn full(&self) -> SpoolError {
-        let free = crate::fs::room(&self.layout.root).map_or(0, |room| room.bytes);
+        let room = crate::fs::room(&self.layout.root);
+        let (free, inodes) = room.map_or((0, 0), |room| (room.bytes, room.inodes));
         SpoolError::Full {
             path: self.layout.root.clone(),
             free,
+            inodes,
         }
     }
 }

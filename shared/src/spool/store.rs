@@ -142,6 +142,7 @@ impl Spool {
             Err(SpoolError::Full {
                 path: root.clone(),
                 free: free.bytes,
+                inodes: free.inodes,
             })
         }
     }
