@@ -55,7 +55,7 @@ fn envelope(case: &Case, observed: &Observed, faults: &mut Vec<String>) {
     if missing > 0 {
         let fate = match observed.exit {
             _ if !bounces.is_empty() => "bounced",
-            Some(0) if case.exit == 0 => "lost, exit 0",
+            Some(0) if case.exit == 0 => "not delivered, exit 0",
             _ => "not taken",
         };
         faults.push(format!("{missing} of {} recipients {fate}", case.count()));
