@@ -1,5 +1,4 @@
 //! What a sender hears of a message: its arrival where NOTIFY asks for it, its delay once, its end.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tests::{
     session::Session,
