@@ -6,7 +6,7 @@
 
 use std::{
     fmt::Write as _,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -78,7 +78,7 @@ impl Smarthost {
         self.mounts = Some(script.replace("$DIR", &self.directory().display().to_string()));
     }
 
-    /// Starts it (again) and waits until it takes connections.
+    /// Starts it (again) and waits until it takes connections at all its addresses.
     pub fn run(&mut self) {
         let mut daemon = Daemon::start("smarthost", &mut self.start_command());
         until("smarthost takes connections", || {
@@ -87,7 +87,7 @@ impl Smarthost {
                 "smarthost ended at once:\n{}",
                 daemon.log()
             );
-            TcpStream::connect(self.address).ok()
+            daemon.log().contains(" listens on ").then_some(())
         });
         self.daemon = Some(daemon);
     }
