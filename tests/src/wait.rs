@@ -3,11 +3,18 @@
 //! Contract: returns as soon as the condition holds; a test that waits in vain fails and says what for.
 
 use std::{
+    env,
+    fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
+
+use rustix::process::geteuid;
 
 /// How long any condition may take on a slow and busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -40,15 +47,20 @@ fn pause() {
     thread::sleep(Duration::from_millis(10));
 }
 
-/// A port on loopback that nobody uses: below the range that the kernel gives to outgoing connections, different for each
-/// call and (nearly always) each process.
+/// A port on loopback that nobody uses: below the range that the kernel gives to outgoing connections, and claimed, for as long as this
+/// process lives, before all others that ask here.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let folder = env::temp_dir().join(format!("mail-test-ports-{}", geteuid().as_raw()));
+    fs::create_dir_all(&folder).unwrap();
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let start = u16::try_from(std::process::id() % 400).unwrap_or(0) * 50;
         let port = 10_000 + (start + step) % 20_000;
-        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+        let claim = File::create(folder.join(port.to_string())).unwrap();
+        if claim.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            CLAIMS.lock().unwrap().push(claim);
             return port;
         }
     }

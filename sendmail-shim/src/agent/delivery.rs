@@ -32,6 +32,8 @@ pub enum Signal {
         attempt: Attempt,
         failure: Option<Failure>,
     },
+    /// Answer, to show that the thread is alive.
+    Alive(Sender<()>),
     /// Start nothing more; answer when nothing is under way.
     Stop(Sender<()>),
 }
@@ -121,6 +123,10 @@ impl Delivery {
                 if let Some(failure) = &failure {
                     maillog::unreached(self.scheduler.deadline(), &failure.log_text());
                 }
+            }
+            Signal::Alive(asked) => {
+                // Whoever asked may have stopped waiting.
+                let _ = asked.send(());
             }
             Signal::Stop(_) => {}
         }

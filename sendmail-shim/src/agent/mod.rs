@@ -17,6 +17,7 @@
 //! | [`delivery`], `worker` | the queue, delivered |
 //! | `letters` | mail that the agent writes itself |
 //! | `state` | what the threads share |
+//! | `supervision` | what systemd wants to know |
 //! | [`run`] | all of it put together |
 
 pub mod delivery;
@@ -37,6 +38,7 @@ mod maillog;
 mod rollover;
 mod session;
 mod state;
+mod supervision;
 mod transaction;
 mod worker;
 

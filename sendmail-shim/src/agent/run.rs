@@ -30,7 +30,7 @@ use super::{
     control,
     delivery::{Delivery, Signal},
     door::Doors,
-    maillog, session,
+    maillog, session, supervision,
 };
 use crate::config::settings::Settings;
 
@@ -82,8 +82,7 @@ pub fn run(settings: Settings) -> Result<(), String> {
     for listener in doors.loopback {
         serve(Listener::Loopback(listener), submission)?;
     }
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    supervision::ready();
     line(
         Level::Info,
         &format_args!("listening on {}", agent.settings.socket.display()),
@@ -128,21 +127,20 @@ fn watch_signals(stop: Sender<()>) -> Result<(), String> {
 }
 
 fn wait(agent: &Agent, stopped: &Receiver<()>, activated: bool) {
-    loop {
-        match stopped.recv_timeout(IDLE) {
-            Err(RecvTimeoutError::Timeout)
-                if activated && agent.idle() >= IDLE && agent.spool.is_empty() =>
-            {
-                return;
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+    let supervised = supervision::interval();
+    let look = supervised.map_or(IDLE, |interval| interval.min(IDLE));
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look) {
+        if activated && agent.idle() >= IDLE && agent.spool.is_empty() {
+            return;
+        }
+        if supervised.is_some() {
+            supervision::beat(agent);
         }
     }
 }
 
 fn end(agent: &Agent) {
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    supervision::stopping();
     let (done, finished) = mpsc::channel();
     agent.signal(Signal::Stop(done));
     // Either they finish or they are tried again at the next start.
