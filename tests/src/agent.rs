@@ -1,18 +1,16 @@
 //! A machine with `sendmail` and its agent, with a configuration from the test.
 //!
-//! Contract: everything lies in its own temporary directory. In the configuration, `$DIR` is that directory; `spool`, `socket`, `control` and, unless
-//! the test sets it, `hostname` are filled in.
+//! Contract: everything lies in its own [`Installation`]. `spool`, `socket`, `control` and `hostname` are filled in where the test does not set them.
 
 use std::{
     io::Write as _,
+    ops::{Deref, DerefMut},
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
-use tempfile::TempDir;
-
-use crate::{binaries::install_names, daemon::Daemon, identity::write, wait::until};
+use crate::{binaries::install_names, daemon::Daemon, installation::Installation, wait::until};
 
 /// What Debian's cron pipes into `sendmail -i -FCronDaemon -B8BITMIME -oem root`.
 pub const CRON: &str = "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@vm1> test -x /usr/sbin/backup\n\
@@ -24,10 +22,9 @@ pub const CRON_ARGUMENTS: [&str; 5] = ["-i", "-FCronDaemon", "-B8BITMIME", "-oem
 /// A machine, with its agent running or not.
 #[derive(Debug)]
 pub struct Agent {
-    directory: TempDir,
+    installation: Installation,
     bin: PathBuf,
     pid_namespace: bool,
-    daemon: Option<Daemon>,
 }
 
 impl Agent {
@@ -40,13 +37,11 @@ impl Agent {
 
     /// A machine whose agent does not run.
     pub fn prepare(config: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let bin = install_names(directory.path());
+        let installation = Installation::new();
         let agent = Self {
-            directory,
-            bin,
+            bin: install_names(installation.directory()),
+            installation,
             pid_namespace: false,
-            daemon: None,
         };
         agent.configure(config);
         agent
@@ -54,22 +49,13 @@ impl Agent {
 
     /// Another configuration, for the next start.
     pub fn configure(&self, config: &str) {
-        let mut text = String::from(
-            "spool = \"$DIR/spool\"\nsocket = \"$DIR/submit.sock\"\ncontrol = \"$DIR/control.sock\"\n",
-        );
-        if !config.lines().any(|line| line.starts_with("hostname")) {
-            text.push_str("hostname = \"vm1.example.test\"\n");
-        }
-        text.push_str(config);
-        write(
-            &self.config(),
-            text.replace("$DIR", &self.directory().display().to_string()),
-        );
-    }
-
-    /// Puts a file beside the configuration.
-    pub fn file(&self, name: &str, content: &str) {
-        write(&self.directory().join(name), content);
+        let settings = [
+            ("spool", "\"$DIR/spool\""),
+            ("socket", "\"$DIR/submit.sock\""),
+            ("control", "\"$DIR/control.sock\""),
+            ("hostname", "\"vm1.example.test\""),
+        ];
+        self.write_config(&settings, config);
     }
 
     /// Runs the agent, from the next start on, in a pid namespace of its own, as in a container (root only).
@@ -79,19 +65,11 @@ impl Agent {
 
     /// Starts the agent (again) and waits until it takes connections.
     pub fn run(&mut self) {
-        let mut daemon = Daemon::start("agent", &mut self.start_command());
-        until("the agent takes connections", || {
-            assert!(
-                daemon.ended().is_none(),
-                "the agent ended at once:\n{}",
-                daemon.log()
-            );
-            ["submit.sock", "control.sock"]
-                .iter()
-                .all(|name| UnixStream::connect(self.directory().join(name)).is_ok())
-                .then_some(())
+        let daemon = Daemon::start("agent", &mut self.start_command());
+        let sockets = ["submit.sock", "control.sock"].map(|name| self.directory().join(name));
+        self.started(daemon, |_| {
+            sockets.iter().all(|path| UnixStream::connect(path).is_ok())
         });
-        self.daemon = Some(daemon);
     }
 
     fn start_command(&self) -> Command {
@@ -158,25 +136,19 @@ impl Agent {
             Some(self.mailq()).filter(|listing| like(listing))
         })
     }
+}
 
-    /// The agent's process.
-    pub fn daemon(&mut self) -> &mut Daemon {
-        self.daemon.as_mut().expect("the agent runs")
+impl Deref for Agent {
+    type Target = Installation;
+
+    fn deref(&self) -> &Installation {
+        &self.installation
     }
+}
 
-    /// kill -9, as by the kernel.
-    pub fn kill(&mut self) {
-        self.daemon().kill();
-    }
-
-    /// Where all its files are.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// Its configuration file.
-    pub fn config(&self) -> PathBuf {
-        self.directory().join("config.toml")
+impl DerefMut for Agent {
+    fn deref_mut(&mut self) -> &mut Installation {
+        &mut self.installation
     }
 }
 

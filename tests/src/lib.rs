@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`binaries`] | builds both programs once and says where they are |
 //! | [`daemon`] | a process with its log; killed when the test ends, its log printed when the test fails |
-//! | [`smarthost`], [`agent`] | our two daemons with a configuration from the test, in a temporary directory |
+//! | [`installation`] | a directory with a configuration, and the daemon that it is for |
+//! | [`smarthost`], [`agent`] | our two daemons with a configuration from the test |
 //! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
 //! | [`session`] | an SMTP client that a test types into |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
@@ -29,6 +30,7 @@ pub mod compat;
 pub mod daemon;
 pub mod dialog;
 pub mod identity;
+pub mod installation;
 pub mod peers;
 pub mod postfix;
 pub mod resolver;

@@ -150,6 +150,12 @@ impl Session {
         }
     }
 
+    /// A whole transaction, which must be accepted.
+    pub fn delivers(&mut self, sender: &str, recipients: &[&str], content: &[u8]) {
+        let reply = self.mail(sender, recipients, content).unwrap();
+        assert_eq!(reply.code, 250, "{reply:?}");
+    }
+
     /// A whole transaction; gives the reply to the final dot, or the first refusal before it.
     pub fn mail(&mut self, sender: &str, recipients: &[&str], content: &[u8]) -> io::Result<Reply> {
         let mut commands = vec![format!("MAIL FROM:<{sender}>")];

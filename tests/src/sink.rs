@@ -19,7 +19,7 @@ use rustls::ServerConfig;
 
 pub use journal::{Journal, Received};
 
-use crate::wait::free_address;
+use crate::wait::{free_address, until};
 
 /// What the sink says and does.
 #[derive(Clone, Debug)]
@@ -113,8 +113,10 @@ impl Sink {
 
     /// A sink on an address where one was before.
     pub fn on(address: SocketAddr, script: Script) -> Self {
-        let listener =
-            TcpListener::bind(address).unwrap_or_else(|e| panic!("sink on {address}: {e}"));
+        // A process that is just being started holds all sockets of this one for a moment, closed ones too.
+        let listener = until(&format!("{address} is free"), || {
+            TcpListener::bind(address).ok()
+        });
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
             journal: Journal::default(),

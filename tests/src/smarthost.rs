@@ -1,22 +1,18 @@
 //! A `smarthost` with a configuration from the test.
 //!
-//! Contract: everything it writes lies in its own temporary directory, which outlives a restart and goes with the guard.
-//! In the configuration, `$DIR` is that directory. `spool`, `state`, `control` and, unless the test sets them, `hostname` and `listen`
-//! are filled in.
+//! Contract: everything it writes lies in its own [`Installation`]. `spool`, `state`, `control`, `hostname` and `listen` are filled in where the test
+//! does not set them.
 
 use std::{
-    fmt::Write as _,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    ops::{Deref, DerefMut},
     process::{Command, Output, Stdio},
 };
-
-use tempfile::TempDir;
 
 use crate::{
     binaries::binaries,
     daemon::Daemon,
-    identity::write,
+    installation::Installation,
     sink::nexthop,
     wait::{free_address, until},
 };
@@ -24,10 +20,9 @@ use crate::{
 /// A smarthost, running or not.
 #[derive(Debug)]
 pub struct Smarthost {
-    directory: TempDir,
+    installation: Installation,
     address: SocketAddr,
     mounts: Option<String>,
-    daemon: Option<Daemon>,
 }
 
 impl Smarthost {
@@ -41,10 +36,9 @@ impl Smarthost {
     /// Writes the configuration, starts nothing yet.
     pub fn prepare(config: &str) -> Self {
         let smarthost = Self {
-            directory: tempfile::tempdir().unwrap(),
+            installation: Installation::new(),
             address: free_address(),
             mounts: None,
-            daemon: None,
         };
         smarthost.configure(config);
         smarthost
@@ -52,44 +46,25 @@ impl Smarthost {
 
     /// Another configuration, for the next start.
     pub fn configure(&self, config: &str) {
-        let mut text = String::from(
-            "spool = \"$DIR/spool\"\nstate = \"$DIR/state\"\ncontrol = \"$DIR/control.sock\"\n",
-        );
-        if !sets(config, "hostname") {
-            text.push_str("hostname = \"mail.example.test\"\n");
-        }
-        if !sets(config, "listen") {
-            writeln!(text, "listen = [\"{}\"]", self.address).unwrap();
-        }
-        text.push_str(config);
-        write(
-            &self.config(),
-            text.replace("$DIR", &self.directory().display().to_string()),
-        );
-    }
-
-    /// Puts a file beside the configuration.
-    pub fn file(&self, name: &str, content: &str) {
-        write(&self.directory().join(name), content);
+        let settings = [
+            ("spool", "\"$DIR/spool\""),
+            ("state", "\"$DIR/state\""),
+            ("control", "\"$DIR/control.sock\""),
+            ("hostname", "\"mail.example.test\""),
+            ("listen", &format!("[\"{}\"]", self.address)),
+        ];
+        self.write_config(&settings, config);
     }
 
     /// Runs it, from the next start on, in a mount namespace of its own, where this shell script has mounted something (root only).
     pub fn in_mount_namespace(&mut self, script: &str) {
-        self.mounts = Some(script.replace("$DIR", &self.directory().display().to_string()));
+        self.mounts = Some(self.placed(script));
     }
 
     /// Starts it (again) and waits until it takes connections at all its addresses.
     pub fn run(&mut self) {
-        let mut daemon = Daemon::start("smarthost", &mut self.start_command());
-        until("smarthost takes connections", || {
-            assert!(
-                daemon.ended().is_none(),
-                "smarthost ended at once:\n{}",
-                daemon.log()
-            );
-            daemon.log().contains(" listens on ").then_some(())
-        });
-        self.daemon = Some(daemon);
+        let daemon = Daemon::start("smarthost", &mut self.start_command());
+        self.started(daemon, |daemon| daemon.log().contains(" listens on "));
     }
 
     fn start_command(&self) -> Command {
@@ -139,16 +114,6 @@ impl Smarthost {
         })
     }
 
-    /// The process.
-    pub fn daemon(&mut self) -> &mut Daemon {
-        self.daemon.as_mut().expect("smarthost runs")
-    }
-
-    /// kill -9, as by the kernel.
-    pub fn kill(&mut self) {
-        self.daemon().kill();
-    }
-
     /// First (or only) listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -157,16 +122,6 @@ impl Smarthost {
     /// The first listening address as a next hop.
     pub fn nexthop(&self) -> String {
         nexthop(self.address)
-    }
-
-    /// Where all its files are.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// Its configuration file.
-    pub fn config(&self) -> PathBuf {
-        self.directory().join("config.toml")
     }
 
     /// The pin of its key, as `smarthost pin` prints it.
@@ -196,10 +151,16 @@ impl Smarthost {
     }
 }
 
-/// Whether a configuration sets this key itself.
-fn sets(config: &str, key: &str) -> bool {
-    config.lines().any(|line| {
-        line.strip_prefix(key)
-            .is_some_and(|rest| rest.trim_start().starts_with('='))
-    })
+impl Deref for Smarthost {
+    type Target = Installation;
+
+    fn deref(&self) -> &Installation {
+        &self.installation
+    }
+}
+
+impl DerefMut for Smarthost {
+    fn deref_mut(&mut self) -> &mut Installation {
+        &mut self.installation
+    }
 }

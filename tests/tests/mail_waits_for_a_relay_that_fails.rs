@@ -148,15 +148,14 @@ fn a_relay_that_closes_at_any_byte_loses_nothing() {
             fault,
             ..Script::default()
         });
+        let empty = || smarthost.mailq().contains("Mail queue is empty");
         until_true("the message is tried again", || {
             assert!(smarthost.admin(&["queue", "flush"]).status.success());
-            sink.connections() > before
+            sink.connections() > before || empty()
         });
         if let Fault::CloseAfterReading(_) = fault {
-            let listing = smarthost.mailq();
-            assert!(listing.contains("b@example.net"), "{fault:?}: {listing}");
-        }
-        if smarthost.mailq().contains("Mail queue is empty") {
+            assert!(!empty(), "{fault:?}");
+        } else if empty() {
             break;
         }
     }

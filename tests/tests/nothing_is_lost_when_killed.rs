@@ -3,6 +3,8 @@
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
+    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -38,12 +40,33 @@ impl Acknowledged {
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn is_enough(&self) -> bool {
+        self.enough.load(Ordering::SeqCst)
+    }
+
     fn wait_for_some_more(&self) {
         let target = self.count.load(Ordering::SeqCst) + 1 + random(BETWEEN);
         until_true("messages are acknowledged", || {
             self.count.load(Ordering::SeqCst) >= target
         });
     }
+}
+
+/// Senders send, each with its number, until `story` is over.
+fn under_load<S>(
+    acknowledged: &Acknowledged,
+    send: impl Fn(&Acknowledged, usize) + Sync,
+    story: impl FnOnce() -> S,
+) -> S {
+    thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let send = &send;
+            scope.spawn(move || send(acknowledged, sender));
+        }
+        let told = story();
+        acknowledged.enough.store(true, Ordering::SeqCst);
+        told
+    })
 }
 
 /// Every acknowledged message is in the sink; says which are not. A crash may repeat a delivery, and that is counted too.
@@ -72,22 +95,12 @@ fn what_the_smarthost_answered_250_is_delivered_after_any_number_of_kills() {
         sink.nexthop()
     ));
     let (acknowledged, server) = (Acknowledged::default(), smarthost.address());
-    thread::scope(|scope| {
-        for sender in 0..SENDERS {
-            let acknowledged = &acknowledged;
-            scope.spawn(move || {
-                let mut nth = 0;
-                while !acknowledged.enough.load(Ordering::SeqCst) {
-                    send_until_broken(server, sender, &mut nth, acknowledged);
-                }
-            });
-        }
+    under_load(&acknowledged, sessions_with(server), || {
         for _ in 0..KILLS {
             acknowledged.wait_for_some_more();
             smarthost.kill();
             smarthost.run();
         }
-        acknowledged.enough.store(true, Ordering::SeqCst);
     });
     all_arrive(&sink, &acknowledged);
     smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
@@ -114,23 +127,14 @@ fn a_client_does_not_get_its_messages_back_when_the_smarthost_is_killed() {
     let server = smarthost.address();
     let mut before = 0;
     for kill in 0..3 {
-        let (acknowledged, mut certain) = (Acknowledged::default(), 0);
-        thread::scope(|scope| {
-            for sender in 0..SENDERS {
-                let acknowledged = &acknowledged;
-                scope.spawn(move || {
-                    let mut nth = 0;
-                    while !acknowledged.enough.load(Ordering::SeqCst) {
-                        send_until_broken(server, sender, &mut nth, acknowledged);
-                    }
-                });
-            }
+        let acknowledged = Acknowledged::default();
+        let certain = under_load(&acknowledged, sessions_with(server), || {
             acknowledged.wait_for_some_more();
-            certain = before + acknowledged.count.load(Ordering::SeqCst);
+            let certain = before + acknowledged.count.load(Ordering::SeqCst);
             let ordered = smarthost.admin(&["limits", "raise", "192.0.2.1", "7"]);
             assert!(ordered.status.success(), "{ordered:?}");
             smarthost.kill();
-            acknowledged.enough.store(true, Ordering::SeqCst);
+            certain
         });
         smarthost.run();
         let counted = counted(&smarthost);
@@ -144,17 +148,25 @@ fn a_client_does_not_get_its_messages_back_when_the_smarthost_is_killed() {
     }
 }
 
-/// One session, for as long as the server lives.
+/// Session after session, each for as long as the server lives.
+fn sessions_with(server: SocketAddr) -> impl Fn(&Acknowledged, usize) + Sync {
+    move |acknowledged, sender| {
+        let mut nth = 0;
+        while !acknowledged.is_enough() {
+            // A server that was killed refuses connections until it is back, and breaks those that were open.
+            let _ = Session::try_greeted(server)
+                .map(|session| send_until_broken(session, sender, &mut nth, acknowledged));
+        }
+    }
+}
+
 fn send_until_broken(
-    server: std::net::SocketAddr,
+    mut session: Session,
     sender: usize,
     nth: &mut usize,
     acknowledged: &Acknowledged,
 ) {
-    let Ok(mut session) = Session::try_greeted(server) else {
-        return;
-    };
-    while !acknowledged.enough.load(Ordering::SeqCst) {
+    while !acknowledged.is_enough() {
         *nth += 1;
         let name = format!("{sender}-{nth}");
         let message = format!("Subject: {name}\r\n\r\n{}\r\n", "x".repeat(random(3000)));
@@ -177,36 +189,30 @@ fn what_sendmail_took_with_exit_0_is_delivered_after_any_number_of_kills_of_the_
         machine.config(),
         machine.program("sendmail").get_program().to_owned(),
     );
-    thread::scope(|scope| {
-        for sender in 0..SENDERS {
-            let (acknowledged, config, sendmail) = (&acknowledged, &config, &sendmail);
-            scope.spawn(move || {
-                for nth in 0.. {
-                    if acknowledged.enough.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let name = format!("{sender}-{nth}");
-                    let mut command = std::process::Command::new(sendmail);
-                    command
-                        .env("SENDMAIL_SHIM_CONFIG", config)
-                        .args(["-i", "ops@example.net"]);
-                    let output = tests::agent::pipe(
-                        &mut command,
-                        format!("Subject: {name}\n\nhello\n").as_bytes(),
-                    );
-                    // Anything else than 0 promises nothing.
-                    if output.status.success() {
-                        acknowledged.add(name);
-                    }
-                }
-            });
+    let send = |acknowledged: &Acknowledged, sender| {
+        for nth in 0.. {
+            if acknowledged.is_enough() {
+                return;
+            }
+            let name = format!("{sender}-{nth}");
+            let mut command = Command::new(&sendmail);
+            command
+                .env("SENDMAIL_SHIM_CONFIG", &config)
+                .args(["-i", "ops@example.net"]);
+            let message = format!("Subject: {name}\n\nhello\n");
+            let output = tests::agent::pipe(&mut command, message.as_bytes());
+            // Anything else than 0 promises nothing.
+            if output.status.success() {
+                acknowledged.add(name);
+            }
         }
+    };
+    under_load(&acknowledged, send, || {
         for _ in 0..KILLS {
             acknowledged.wait_for_some_more();
             machine.kill();
             machine.run();
         }
-        acknowledged.enough.store(true, Ordering::SeqCst);
     });
     all_arrive(&sink, &acknowledged);
     machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));

@@ -34,13 +34,7 @@ fn postfix_as_next_hop_takes_mail_over_pinned_tls() {
         postfix.port()
     ));
     let mut session = Session::greeted(smarthost.address());
-    assert_eq!(
-        session
-            .mail("a@example.org", &["box@example.net"], MESSAGE)
-            .unwrap()
-            .code,
-        250
-    );
+    session.delivers("a@example.org", &["box@example.net"], MESSAGE);
     let delivered = until("Postfix has delivered", || postfix.mailbox().pop());
     assert!(
         delivered.contains("\n.leading dot\n.\nend\n"),
@@ -51,16 +45,10 @@ fn postfix_as_next_hop_takes_mail_over_pinned_tls() {
         "{delivered}"
     );
     // What Postfix refuses for good comes back to the sender, and leaves the queue.
-    assert_eq!(
-        session
-            .mail(
-                "box@example.net",
-                &["nobody@elsewhere.invalid", "box@example.net"],
-                MESSAGE
-            )
-            .unwrap()
-            .code,
-        250
+    session.delivers(
+        "box@example.net",
+        &["nobody@elsewhere.invalid", "box@example.net"],
+        MESSAGE,
     );
     until_true("the second message is delivered", || {
         postfix.mailbox().len() >= 2
@@ -100,16 +88,10 @@ fn postfix_as_client_relays_through_us_with_the_fingerprint_of_our_key() {
     };
     let mut session = Session::greeted(([127, 0, 0, 1], postfix.port()).into());
     for _ in 0..3 {
-        assert_eq!(
-            session
-                .mail(
-                    "a@example.org",
-                    &["b@example.com", "c@example.com"],
-                    MESSAGE
-                )
-                .unwrap()
-                .code,
-            250
+        session.delivers(
+            "a@example.org",
+            &["b@example.com", "c@example.com"],
+            MESSAGE,
         );
     }
     for received in sink.journal().wait_for(3) {
@@ -173,13 +155,7 @@ fn dovecot_gets_local_mail_over_lmtp_and_decides_for_each_recipient() {
         mailboxes.path().display()
     ));
     let recipients = ["alice@example.org", "ghost@example.org", "bob@example.org"];
-    assert_eq!(
-        Session::greeted(smarthost.address())
-            .mail("sender@example.com", &recipients, MESSAGE)
-            .unwrap()
-            .code,
-        250
-    );
+    Session::greeted(smarthost.address()).delivers("sender@example.com", &recipients, MESSAGE);
     let count = |user: &str| {
         fs::read_dir(mailboxes.path().join(format!("mail/{user}/new"))).map_or(0, Iterator::count)
     };
