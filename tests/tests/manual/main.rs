@@ -1,4 +1,5 @@
-//! The manual pages are what the programs' own tables say: `UPDATE=1 cargo test -p tests --test manual` writes packaging/man.
+//! The manual pages and the shells' completions are what the programs' own tables say: `UPDATE=1 cargo test -p tests --test manual` writes
+//! packaging/man and packaging/completions.
 //!
 //! packaging/manual holds the text written by hand; a line `@NAME@` in it stands for a part made from a table.
 #![expect(
@@ -8,6 +9,7 @@
 )]
 
 mod commands;
+mod completions;
 mod roff;
 mod settings;
 
@@ -83,24 +85,39 @@ fn rewriting() -> bool {
     env::var_os("UPDATE").is_some()
 }
 
+/// Compares a file below packaging with what it should be, after writing it where that was asked for.
+fn compare(name: &str, fresh: &str) {
+    let written = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../packaging")
+        .join(name);
+    if rewriting() {
+        fs::create_dir_all(written.parent().unwrap()).unwrap();
+        shared::fs::replace(&written, fresh.as_bytes(), 0o644).unwrap();
+    }
+    let old = fs::read_to_string(&written).unwrap_or_default();
+    let differs = fresh
+        .lines()
+        .zip(old.lines())
+        .find(|(fresh, old)| fresh != old);
+    assert!(
+        old == fresh,
+        "packaging/{name} is old: UPDATE=1 cargo test -p tests --test manual; new and old: {differs:?}"
+    );
+}
+
 #[test]
 fn the_manual_pages_say_what_the_programs_do() {
-    let packaging = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+    let templates = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../packaging/manual");
     for name in PAGES {
-        let fresh = page(&fs::read_to_string(packaging.join("manual").join(name)).unwrap());
-        let written = packaging.join("man").join(name);
-        if rewriting() {
-            shared::fs::replace(&written, fresh.as_bytes(), 0o644).unwrap();
-        }
-        let old = fs::read_to_string(&written).unwrap_or_default();
-        let differs = fresh
-            .lines()
-            .zip(old.lines())
-            .find(|(fresh, old)| fresh != old);
-        assert!(
-            old == fresh,
-            "packaging/man/{name} is old: UPDATE=1 cargo test -p tests --test manual; new and old: {differs:?}"
-        );
+        let fresh = page(&fs::read_to_string(templates.join(name)).unwrap());
+        compare(&format!("man/{name}"), &fresh);
+    }
+}
+
+#[test]
+fn shells_know_what_the_programs_take() {
+    for (name, fresh) in completions::files() {
+        compare(&format!("completions/{name}"), &fresh);
     }
 }
 

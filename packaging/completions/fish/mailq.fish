@@ -1,0 +1,1 @@
+complete -c mailq -f -a '--help --version'

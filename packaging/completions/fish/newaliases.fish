@@ -1,0 +1,1 @@
+complete -c newaliases -f -a '--help --version'

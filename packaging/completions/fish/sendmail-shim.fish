@@ -1,0 +1,125 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sendmail_shim_global_optspecs
+    string join \n config= h/help V/version
+end
+
+function __fish_sendmail_shim_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sendmail_shim_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sendmail_shim_using_subcommand
+    set -l cmd (__fish_sendmail_shim_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -s V -l version -d 'Print version'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "agent" -d 'Run the agent: take mail, keep it, deliver it. Started by systemd'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand agent" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand agent" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -l json -d 'One JSON object instead of the table'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -l all -d 'Print all of them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -s f -d 'Envelope sender, as for sendmail -f' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -s F -d 'Full name, as for sendmail -F' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -l user -d 'As if this user had sent it; without it, you' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -s t -d 'Take recipients from the header, as for sendmail -t'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l from -d 'Whose configuration; without it, the one that is there' -r -f -a "ssmtp\t''
+nullmailer\t''
+dma\t''
+msmtp\t''
+postfix\t''"
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l root -d 'Where the other system\'s files are, and where ours are written' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l apply -d 'Write the files instead of showing them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l force -d 'Overwrite our files'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l wrapped -d 'TLS from the first byte. Without this and --starttls, both are tried, the likelier one first'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l starttls -d 'STARTTLS only'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "flush" -d 'Try one message, or all, now'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "hold" -d 'Keep messages without trying them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "release" -d 'Try held messages again'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "delete" -d 'Throw messages away: nobody is told'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "bounce" -d 'Return messages to their senders'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try one message, or all, now'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Keep messages without trying them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "release" -d 'Try held messages again'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Throw messages away: nobody is told'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "bounce" -d 'Return messages to their senders'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand test" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand test" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "agent" -d 'Run the agent: take mail, keep it, deliver it. Started by systemd'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try one message, or all, now'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "hold" -d 'Keep messages without trying them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Try held messages again'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Throw messages away: nobody is told'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "bounce" -d 'Return messages to their senders'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show flush hold release delete bounce" -f -a "(sendmail-shim queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

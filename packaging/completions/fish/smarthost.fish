@@ -1,0 +1,128 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_smarthost_global_optspecs
+    string join \n config= h/help V/version
+end
+
+function __fish_smarthost_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_smarthost_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_smarthost_using_subcommand
+    set -l cmd (__fish_smarthost_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c smarthost -n "__fish_smarthost_needs_command" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_needs_command" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_needs_command" -s V -l version -d 'Print version'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "check" -d 'Check the configuration, the alias tables and the certificate; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it or delete it'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "status" -d 'The daemon in numbers'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "demo" -d 'Play the whole way of a message in a temporary directory, without privileges'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand run" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand run" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand check" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand check" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l all -d 'Print all settings in effect'
+complete -c smarthost -n "__fish_smarthost_using_subcommand config" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "list" -d 'List the mail that waits, each recipient with its reason, as mailq does'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "show" -d 'Show one message: its envelope, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "flush" -d 'Try now, also where a destination is suspended'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "hold" -d 'Do not deliver until released'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "release" -d 'Deliver what was held'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "delete" -d 'Delete; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'One JSON object a line, as postqueue -j'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason, as mailq does'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one message: its envelope, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try now, also where a destination is suspended'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Do not deliver until released'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "release" -d 'Deliver what was held'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "list" -d 'List all clients with what they have sent, most first'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "show" -d 'Show one client'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -l json -d 'One JSON object a line'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from reset" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l until -d '`tomorrow` (in 24 hours), or after a time such as 12h or 7d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all clients with what they have sent, most first'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one client'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand pin" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l json -d 'As JSON'
+complete -c smarthost -n "__fish_smarthost_using_subcommand status" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand demo" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand demo" -l remove -d 'Remove the directory at the end'
+complete -c smarthost -n "__fish_smarthost_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "check" -d 'Check the configuration, the alias tables and the certificate; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it or delete it'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "status" -d 'The daemon in numbers'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "demo" -d 'Play the whole way of a message in a temporary directory, without privileges'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check config queue limits pin status demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason, as mailq does'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: its envelope, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try now, also where a destination is suspended'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "hold" -d 'Do not deliver until released'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Deliver what was held'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Delete; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show flush hold release delete" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
