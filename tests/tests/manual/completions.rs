@@ -1,4 +1,4 @@
-//! What bash, zsh and fish complete: the administrators' commands as clap_complete writes them, `sendmail`'s options from their table.
+//! What bash, zsh and fish complete: the administrators' commands as `clap_complete` writes them, `sendmail`'s options from their table.
 //!
 //! Contract: where a command takes what `GROUP list` lists (`queue delete ID`, `limits show ADDRESS`), the shell asks the program for it;
 //! only letters, digits, dots and colons of the answer reach the shell.

@@ -10,6 +10,7 @@
 
 mod commands;
 mod completions;
+mod guide;
 mod roff;
 mod settings;
 
