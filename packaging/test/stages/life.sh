@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# A machine's mail from the first installation on: the answers, the callers, the daemons that end and come back.
+
+installing_over_exim_replaces_it_and_sets_no_privileged_bits() {
+    files > /root/before
+    install exim4-daemon-light
+    install /root/smarthost_*.deb # port 25 of loopback is Exim's
+    install /root/sendmail-shim_*.deb
+    dpkg -s exim4-daemon-light | grep -q '^Status: deinstall'
+    systemctl restart smarthost.socket smarthost.service
+    [ "$(readlink -f /usr/lib/sendmail)" = /usr/sbin/sendmail ]
+    [ "$(readlink -f /usr/bin/mailq)" = /usr/sbin/sendmail ]
+    newaliases
+    dpkg -L sendmail-shim smarthost | grep / | xargs -d '\n' stat -c '%a %n' | absent -E '^[2-7][0-7]{3} '
+    [ "$(dpkg-query -Wf '${Installed-Size}' sendmail-shim)" -le 5120 ]
+    [ "$(dpkg-query -Wf '${Installed-Size}' smarthost)" -le 15360 ]
+    [ "$(id -un "$(stat -c %u /proc/"$(systemctl show -P MainPID smarthost)")")" = smarthost ]
+}
+
+without_answers_mail_is_queued_and_the_missing_relayhost_is_named() {
+    alice_sends "before the relayhost was known"
+    [ "$(waiting)" = 1 ]
+    mailq | grep -q "no relayhost is set"
+    { sendmail-shim check || true; } | grep -q "no relayhost is set"
+}
+
+with_answers_what_was_queued_arrives() {
+    local pin
+    pin=$(smarthost pin | sed -n 's/^pins = \["\(.*\)"\]/\1/p')
+    debconf-set-selections <<END
+sendmail-shim sendmail-shim/relayhost string 192.0.2.1, 127.0.0.1
+sendmail-shim sendmail-shim/pins string $pin
+sendmail-shim sendmail-shim/admin string admins@$(hostname -f)
+END
+    dpkg-reconfigure -f noninteractive sendmail-shim
+    sendmail-shim config | grep '^relayhost = .*192\.0\.2\.1.*127\.0\.0\.1'
+    wait_for 60 arrived "before the relayhost was known"
+    wait_for 10 none_waits
+    sendmail-shim check || [ $? = 1 ] # the first relayhost is not there
+
+    # An answer that cannot be used changes nothing, and says so.
+    cp /etc/sendmail-shim/debconf.toml /root/good
+    echo "sendmail-shim sendmail-shim/pins string nonsense" | debconf-set-selections
+    dpkg-reconfigure -f noninteractive sendmail-shim 2>&1 | grep "these answers cannot be used"
+    cmp /etc/sendmail-shim/debconf.toml /root/good
+    echo "sendmail-shim sendmail-shim/pins string $pin" | debconf-set-selections
+    # The administrator's own file decides, and is left alone.
+    echo 'relayhost = "127.0.0.1"' > /etc/sendmail-shim/config.toml
+    dpkg-reconfigure -f noninteractive sendmail-shim
+    [ "$(cat /etc/sendmail-shim/config.toml)" = 'relayhost = "127.0.0.1"' ]
+    sendmail-shim config | grep '^relayhost = .*127\.0\.0\.1'
+    sendmail-shim config | grep '^relayhost = ' | absent -F 192.0.2.1
+    sendmail-shim config | grep -F "$pin"
+}
+
+the_output_of_a_cron_job_arrives() {
+    echo '* * * * * echo output of a cron job' | crontab -u alice -
+    wait_for 90 arrived "output of a cron job"
+    crontab -u alice -r
+    arrived 'Subject: Cron <alice@.*'
+}
+
+sandboxed_services_can_send_mail() {
+    echo "from a sandbox" | systemd-run -q --wait --pipe -p DynamicUser=yes -p NoNewPrivileges=yes -p ProtectSystem=strict -p ProtectHome=yes \
+        -p PrivateNetwork=yes -p PrivateTmp=yes -p RestrictSUIDSGID=yes -p CapabilityBoundingSet= -p SystemCallFilter=@system-service sendmail -i root
+    wait_for 30 arrived "from a sandbox"
+}
+
+an_idle_agent_ends_and_comes_back_with_the_next_message() {
+    wait_for 90 inactive sendmail-shim.service
+    [ "$(systemctl show -P Result sendmail-shim.service)" = success ]
+    alice_sends "to a sleeping agent"
+    wait_for 30 arrived "to a sleeping agent"
+}
+
+a_restarted_smarthost_refuses_no_connection() {
+    python3 - <<'END' &
+import smtplib, time
+end, done = time.monotonic() + 6, 0
+while time.monotonic() < end:
+    try:
+        with smtplib.SMTP("127.0.0.1", 25, timeout=20) as smtp:
+            smtp.noop()
+        done += 1
+    except smtplib.SMTPException:
+        pass  # an open session may be ended with 421; a connection is not refused
+print(done, "sessions")
+assert done > 10
+END
+    local client=$! i
+    for i in 1 2 3; do
+        sleep 1
+        systemctl restart smarthost.service
+    done
+    wait $client
+}
+
+mail_survives_a_killed_agent_and_waits_for_the_relayhost() {
+    local i
+    systemctl disable --now smarthost.socket smarthost.service
+    for i in $(seq 20); do
+        alice_sends "while the relay was down $i" &
+        [ "$i" != 10 ] || systemctl kill -s KILL sendmail-shim.service || true
+    done > /root/sent 2>&1
+    wait
+    # Each that was taken is there; one that was not has told its caller, whose second attempt succeeds.
+    for i in $(seq 20); do
+        alice_sends "while the relay was down, once more $i"
+    done
+    systemctl kill -s KILL sendmail-shim.service
+    [ "$(waiting)" -ge 20 ]
+    mailq | grep -q "Connection refused"
+}
+
+waiting_mail_is_delivered_after_a_reboot() {
+    local i
+    systemctl -q is-active sendmail-shim.service # without being asked
+    [ "$(waiting)" -ge 20 ]
+    systemctl enable --now smarthost.socket smarthost.service
+    sendmail -q
+    wait_for 60 none_waits
+    for i in $(seq 20); do
+        arrived "while the relay was down, once more $i"
+    done
+}
