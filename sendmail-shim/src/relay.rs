@@ -14,7 +14,7 @@ use shared::{
     envelope::Envelope,
     message::seven_bit::SevenBit,
     net::{Connection, Target},
-    outcome::{Blame, Failure, Stage},
+    outcome::Failure,
     secret,
     smtp::{
         client::{Protocol, Settings as Smtp, Timeouts, Transaction},
@@ -124,10 +124,5 @@ pub fn fit<'a>(
 
 /// A fault of this machine.
 pub fn local(text: &str) -> Failure {
-    Failure::new(
-        Blame::Local,
-        Stage::Local,
-        EnhancedStatus::new(4, 3, 5),
-        text,
-    )
+    Failure::local(EnhancedStatus::new(4, 3, 5), text)
 }

@@ -132,6 +132,11 @@ impl Failure {
         }
     }
 
+    /// A failure of this machine: its disk, its configuration.
+    pub fn local(status: EnhancedStatus, text: &str) -> Self {
+        Self::new(Blame::Local, Stage::Local, status, text)
+    }
+
     /// A failure that a peer's reply tells; `status` is the reply's own enhanced code, or class.0.0 where it has none.
     pub fn replied(
         stage: Stage,

@@ -18,7 +18,7 @@ use shared::{
     config::ConfigError,
     limits,
     message::recipients,
-    outcome::{Blame, Failure, Stage},
+    outcome::Failure,
     status::EnhancedStatus,
     sysexits::Exit,
 };
@@ -233,9 +233,7 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
 
 /// The message itself cannot be read back.
 pub(super) fn unreadable(error: &io::Error) -> Failure {
-    Failure::new(
-        Blame::Local,
-        Stage::Local,
+    Failure::local(
         EnhancedStatus::new(4, 3, 0),
         &format!("cannot read the message back: {error}"),
     )

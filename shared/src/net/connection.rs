@@ -419,12 +419,7 @@ impl Connection {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Event::Body(&[]),
             Err(error) => {
                 let text = format!("the message cannot be read: {}", reason(&error));
-                Event::BodyFailed(Failure::new(
-                    Blame::Local,
-                    Stage::Local,
-                    EnhancedStatus::new(4, 3, 0),
-                    &text,
-                ))
+                Event::BodyFailed(Failure::local(EnhancedStatus::new(4, 3, 0), &text))
             }
         };
         self.machine.handle(event, Instant::now());

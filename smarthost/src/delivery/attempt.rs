@@ -8,7 +8,7 @@ use shared::{
     clock,
     envelope::Envelope,
     log::life,
-    outcome::{Blame, Failure, Outcome, Stage},
+    outcome::{Failure, Outcome},
     spool::Stored,
     status::EnhancedStatus,
 };
@@ -87,12 +87,7 @@ fn part(envelope: &Envelope, recipients: &[u32]) -> Envelope {
 
 /// A failure of this machine.
 pub(super) fn local(text: &str) -> Failure {
-    Failure::new(
-        Blame::Local,
-        Stage::Local,
-        EnhancedStatus::new(4, 3, 0),
-        text,
-    )
+    Failure::local(EnhancedStatus::new(4, 3, 0), text)
 }
 
 /// The same failure for all recipients.

@@ -5,12 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{
-    clock,
-    outcome::{Blame, Failure, Stage},
-    spool::QueueId,
-    status::EnhancedStatus,
-};
+use shared::{clock, outcome::Failure, spool::QueueId, status::EnhancedStatus};
 use tokio::{sync::watch, task::JoinSet, time};
 
 use super::{Carrier, nondelivery};
@@ -150,12 +145,7 @@ fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
         }
         Ok(None) => Event::Gone { id },
         Err(error) => {
-            let failure = Failure::new(
-                Blame::Local,
-                Stage::Local,
-                EnhancedStatus::new(4, 3, 0),
-                &error.to_string(),
-            );
+            let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &error.to_string());
             Event::LoadFailed { id, failure }
         }
     };

@@ -47,13 +47,7 @@ pub(super) fn deliver(
         }),
         Err(error) => {
             let text = format!("cannot deliver to maildir {}: {error}", directory.display());
-            Failure::new(
-                Blame::Local,
-                Stage::Local,
-                EnhancedStatus::new(4, 2, 0),
-                &text,
-            )
-            .outcome()
+            Failure::local(EnhancedStatus::new(4, 2, 0), &text).outcome()
         }
     }
 }

@@ -243,12 +243,7 @@ impl Connection {
             Ok(length) => Event::Body(piece.get(..length).unwrap_or_default()),
             Err(error) => {
                 let text = format!("cannot read the queued message: {error}");
-                Event::BodyFailed(Failure::new(
-                    Blame::Local,
-                    Stage::Local,
-                    EnhancedStatus::new(4, 3, 0),
-                    &text,
-                ))
+                Event::BodyFailed(Failure::local(EnhancedStatus::new(4, 3, 0), &text))
             }
         };
         self.machine.handle(event, Instant::now());

@@ -127,9 +127,7 @@ impl Queue {
                 Err(failure) => self.outcome(id, vec![recipient], failure, now),
             }
         }
-        let missing = Failure::new(
-            Blame::Local,
-            Stage::Local,
+        let missing = Failure::local(
             EnhancedStatus::new(4, 3, 0),
             "the recipient could not be read from the queue file",
         );
@@ -393,13 +391,7 @@ impl Queue {
 /// The driver owes an outcome for each recipient.
 fn unknown() -> Outcome {
     let text = "the delivery ended without an outcome";
-    Failure::new(
-        Blame::Local,
-        Stage::Local,
-        EnhancedStatus::new(4, 3, 0),
-        text,
-    )
-    .outcome()
+    Failure::local(EnhancedStatus::new(4, 3, 0), text).outcome()
 }
 
 fn delivered(outcome: &Outcome) -> bool {

@@ -180,12 +180,7 @@ impl World {
             Action::Load { id, recipients } => {
                 let key = self.index(id);
                 let routed = self.routed(key, &recipients);
-                let failure = Failure::new(
-                    Blame::Local,
-                    Stage::Local,
-                    EnhancedStatus::new(4, 3, 0),
-                    "disk",
-                );
+                let failure = Failure::local(EnhancedStatus::new(4, 3, 0), "disk");
                 let failed = self.chance(5);
                 let event = if failed {
                     Event::LoadFailed { id, failure }

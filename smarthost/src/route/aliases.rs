@@ -3,11 +3,7 @@
 use std::collections::HashSet;
 
 use shared::{
-    address::Address,
-    envelope::Recipient,
-    maps,
-    outcome::{Blame, Failure, Stage},
-    status::EnhancedStatus,
+    address::Address, envelope::Recipient, maps, outcome::Failure, status::EnhancedStatus,
 };
 
 use crate::{config::LocalTransport, route::Router};
@@ -131,10 +127,5 @@ fn standing_for(recipient: &Recipient, address: Address) -> Recipient {
 /// The table is wrong: that can be mended, so the mail waits.
 fn unusable(alias: &Address, why: &str) -> Failure {
     let text = format!("alias {alias} cannot be expanded: {why}");
-    Failure::new(
-        Blame::Local,
-        Stage::Local,
-        EnhancedStatus::new(4, 3, 5),
-        &text,
-    )
+    Failure::local(EnhancedStatus::new(4, 3, 5), &text)
 }

@@ -213,9 +213,7 @@ impl Client {
 
     pub(super) fn bare_line_end(&mut self) {
         let text = "the message has a CR or an LF that stands alone and cannot be sent";
-        self.abandon(&Outcome::Failed(Failure::new(
-            Blame::Local,
-            Stage::Local,
+        self.abandon(&Outcome::Failed(Failure::local(
             EnhancedStatus::new(5, 6, 0),
             text,
         )));
