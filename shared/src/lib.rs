@@ -7,7 +7,7 @@
 //! | vocabulary | [`status`] [`outcome`] [`sysexits`] [`limits`] [`clock`] [`retry`] |
 //! | grammar | [`address`] [`nexthop`] [`message`] [`trust`] [`envelope`] [`maps`] |
 //! | wire | [`smtp`] |
-//! | tables | [`config`] [`listing`] [`notice`] |
+//! | tables | [`config`] [`listing`] [`notice`] [`rate`] |
 //! | edges | [`fs`] [`secret`] [`log`] [`tls`] [`net`] [`spool`] [`control`] |
 //!
 //! Everything above the edges is pure: no sockets, files, clocks or threads.
@@ -32,6 +32,7 @@ pub mod config;
 pub mod listing;
 pub mod maps;
 pub mod notice;
+pub mod rate;
 // edges
 pub mod control;
 pub mod fs;

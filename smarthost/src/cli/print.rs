@@ -117,8 +117,9 @@ pub(super) fn json(answers: &[Answer]) -> String {
 mod tests {
     use std::time::Duration;
 
+    use shared::rate::Window;
+
     use super::*;
-    use crate::limits::Window;
 
     #[test]
     fn a_client_over_its_limit_is_one_line_that_says_when_it_may_send_again() {

@@ -11,12 +11,12 @@ use shared::{
     address::{Address, domain},
     config::{OneOrMany, Size, Span},
     nexthop::Nexthop,
+    rate::Window,
     trust::Pin,
 };
 
 use crate::{
     config::{ListenTls, Listener, LmtpTarget, LocalTransport, Transport},
-    limits::Window,
     network::Network,
 };
 

@@ -1,10 +1,9 @@
 use std::{fs::File, io::Write as _, path::Path, time::Duration};
 
 use proptest::prelude::*;
-use shared::smtp::client::Security;
+use shared::{rate::Window, smtp::client::Security};
 
 use super::{Config, ListenTls, LmtpTarget, LocalTransport, Transport, load::full_name};
-use crate::limits::Window;
 
 fn parse(text: &str) -> Config {
     Config::parse(

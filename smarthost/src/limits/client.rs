@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared::clock::Timestamp;
+use shared::{
+    clock::Timestamp,
+    rate::{Recorded, Ring, Window},
+};
 
-use crate::limits::{Rules, Window, report::Report, ring::Ring};
+use crate::limits::{Rules, report::Report};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
@@ -28,16 +31,10 @@ struct Raised {
 /// As kept by [`crate::state`]: JSON, to be read with any `SQLite` tool.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    windows: Vec<RecordedWindow>,
+    windows: Vec<Recorded>,
     raised: Option<Raised>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RecordedWindow {
-    seconds: u64,
-    slots: Vec<(u64, u32)>,
 }
 
 /// A full window.
@@ -177,10 +174,7 @@ impl Client {
             .rings
             .iter()
             .zip(&rules.per_client)
-            .map(|(ring, window)| RecordedWindow {
-                seconds: window.span.as_secs(),
-                slots: ring.slots().collect(),
-            });
+            .map(|(ring, window)| ring.record(*window));
         let record = Record {
             windows: windows.collect(),
             raised: self.raised,
@@ -193,17 +187,8 @@ impl Client {
     /// From [`crate::state`]. Counts belong to a window by its length; a window that is new in the configuration starts at zero.
     pub(super) fn restore(record: &str, rules: &Rules, now: Timestamp) -> Option<Self> {
         let record: Record = serde_json::from_str(record).ok()?;
-        let rings = rules.per_client.iter().map(|window| {
-            let kept = record
-                .windows
-                .iter()
-                .find(|kept| kept.seconds == window.span.as_secs());
-            Ring::restore(
-                *window,
-                kept.map(|kept| kept.slots.clone()).unwrap_or_default(),
-                now,
-            )
-        });
+        let windows = rules.per_client.iter();
+        let rings = windows.map(|window| Ring::restore(*window, &record.windows, now));
         Some(Self {
             rings: rings.collect(),
             raised: record.raised,

@@ -2,8 +2,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`rules`](Rules) | `"100/day"`, `"20/10m"`, the exempt list |
-//! | [`ring`](ring::Ring) | one window's counter |
+//! | [`rules`](Rules) | the windows, the exempt list |
 //! | [`client`](client::Client) | one client: a ring for each window, a raised limit, which notices were sent |
 //! | [`limiter`](Limits) | all clients, bounded; counts, reports, resets, raises |
 //! | [`report`](Report) | the texts: reply, log line, notices |
@@ -15,11 +14,10 @@
 mod client;
 mod limiter;
 mod report;
-mod ring;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use limiter::{Change, Limits};
 pub use report::{Decision, Excess, Notice, Report};
-pub use rules::{Rules, Window};
+pub use rules::Rules;

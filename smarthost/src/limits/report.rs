@@ -1,9 +1,9 @@
 //! The texts of the limit: reply to the client, line in the log, mail to the administrators, listing.
 
 use serde::{Deserialize, Serialize};
-use shared::{clock::Timestamp, smtp::reply::Reply, status::EnhancedStatus};
+use shared::{clock::Timestamp, rate::Window, smtp::reply::Reply, status::EnhancedStatus};
 
-use crate::{limits::Window, network::Network};
+use crate::network::Network;
 
 /// The answer for one message.
 #[derive(Clone, PartialEq, Eq, Debug)]

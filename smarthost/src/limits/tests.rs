@@ -1,8 +1,8 @@
 use std::{net::IpAddr, time::Duration};
 
-use shared::clock::Timestamp;
+use shared::{clock::Timestamp, rate::Window};
 
-use super::{Decision, Limits, Rules, Window};
+use super::{Decision, Limits, Rules};
 use crate::network::{Network, Networks};
 
 const START: Timestamp = Timestamp::from_secs(1_795_333_912);

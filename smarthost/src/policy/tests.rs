@@ -4,13 +4,14 @@ use shared::{
     address::{Address, Sender},
     envelope::Notify,
     maps::Table,
+    rate::Window,
     smtp::session::{Mail, Question, Rcpt, Verdict},
 };
 
 use super::{Answer, Facts, Policy, Query, Step};
 use crate::{
     config::Config,
-    limits::{Decision, Limits, Rules, Window},
+    limits::{Decision, Limits, Rules},
 };
 
 const CONFIG: &str = "

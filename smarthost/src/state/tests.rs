@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use shared::clock::Timestamp;
+use shared::{clock::Timestamp, rate::Window};
 
 use super::{Keeper, Store};
 use crate::{
-    limits::{Decision, Limits, Rules, Window},
+    limits::{Decision, Limits, Rules},
     network::Network,
 };
 

@@ -5,23 +5,33 @@
 
 use std::collections::VecDeque;
 
-use shared::clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::limits::Window;
+use super::Window;
+use crate::clock::Timestamp;
 
 /// Slots of a window.
 const SLOTS: u64 = 144;
 
+/// A counter of events in a sliding window.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Ring {
+pub struct Ring {
     /// Milliseconds of a slot.
     width: u64,
     /// Number of the slot since 1970, and its count; ascending, none is zero.
     slots: VecDeque<(u64, u32)>,
 }
 
+/// A ring as it is kept in a file: slots since 1970 and their counts, and the window's length in seconds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    seconds: u64,
+    slots: Vec<(u64, u32)>,
+}
+
 impl Ring {
-    pub(super) fn new(window: Window) -> Self {
+    /// Nothing counted yet.
+    pub fn new(window: Window) -> Self {
         let span = u64::try_from(window.span.as_millis()).unwrap_or(u64::MAX);
         Self {
             width: span.div_ceil(SLOTS).max(1),
@@ -29,21 +39,33 @@ impl Ring {
         }
     }
 
-    /// A ring with what was stored; slots that make no sense are put in order.
-    pub(super) fn restore(window: Window, mut slots: Vec<(u64, u32)>, now: Timestamp) -> Self {
+    /// A ring with what was kept of the window of that length, if any was; slots that make no sense are put in order.
+    pub fn restore(window: Window, kept: &[Recorded], now: Timestamp) -> Self {
         let mut ring = Self::new(window);
-        slots.sort_unstable();
-        ring.slots = slots.into_iter().filter(|(_, count)| *count > 0).collect();
+        let seconds = window.span.as_secs();
+        if let Some(kept) = kept.iter().find(|kept| kept.seconds == seconds) {
+            let counted = kept.slots.iter().filter(|(_, count)| *count > 0);
+            ring.slots.extend(counted);
+        }
+        ring.slots.make_contiguous().sort_unstable();
         ring.advance(now);
         ring
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+    /// To be kept in a file.
+    pub fn record(&self, window: Window) -> Recorded {
+        Recorded {
+            seconds: window.span.as_secs(),
+            slots: self.slots().collect(),
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         self.slots.iter().copied()
     }
 
     /// Events that count now.
-    pub(super) fn count(&self, now: Timestamp) -> u32 {
+    pub fn count(&self, now: Timestamp) -> u32 {
         let oldest = self.slot(now).saturating_sub(SLOTS);
         self.slots()
             .filter(|(slot, _)| *slot >= oldest)
@@ -51,7 +73,7 @@ impl Ring {
     }
 
     /// Counts one event.
-    pub(super) fn add(&mut self, now: Timestamp) {
+    pub fn add(&mut self, now: Timestamp) {
         self.advance(now);
         let slot = self.slot(now);
         match self.slots.back_mut() {
@@ -60,8 +82,21 @@ impl Ring {
         }
     }
 
+    /// Takes back an event that was counted then.
+    pub fn take_back(&mut self, then: Timestamp) {
+        let slot = self.slot(then);
+        if let Some(at) = self.slots.iter().rposition(|(known, _)| *known == slot)
+            && let Some((_, count)) = self.slots.get_mut(at)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.slots.remove(at);
+            }
+        }
+    }
+
     /// When fewer than `limit` events will count, if nothing is added; `None` if never (the limit is 0).
-    pub(super) fn free_at(&self, limit: u32, now: Timestamp) -> Option<Timestamp> {
+    pub fn free_at(&self, limit: u32, now: Timestamp) -> Option<Timestamp> {
         let current = self.slot(now);
         let mut left = self.count(now);
         if left < limit {
@@ -149,6 +184,32 @@ mod tests {
                 prop_assert!(ring.count(Timestamp::from_millis(free.as_millis() - 1)) >= limit);
             }
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_counts_no_more_and_what_was_kept_counts_again() {
+        let window = Window {
+            limit: 2,
+            span: Duration::from_hours(24),
+        };
+        let (early, late) = (
+            Timestamp::from_secs(1_000_000),
+            Timestamp::from_secs(1_003_600),
+        );
+        let mut ring = Ring::new(window);
+        for time in [early, late, late] {
+            ring.add(time);
+        }
+        ring.take_back(early);
+        ring.take_back(early);
+        assert_eq!((ring.count(late), ring.slots.len()), (2, 1));
+        let kept = [ring.record(window)];
+        assert_eq!(Ring::restore(window, &kept, late), ring);
+        let hour = Window {
+            limit: 2,
+            span: Duration::from_hours(1),
+        };
+        assert_eq!(Ring::restore(hour, &kept, late).count(late), 0);
     }
 
     #[test]
