@@ -6,15 +6,15 @@ use std::{
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use tests::{
     agent::{Agent, pipe},
     binaries::binaries,
     peers,
-    sink::Sink,
-    wait::until_true,
+    sink::{Script, Sink, nexthop},
+    wait::{free_address, until_true},
 };
 
 /// Two users whom nobody has told the agent about.
@@ -145,6 +145,61 @@ fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     until_true("the flood is over", || {
         send(&agent, HOSTILE);
         agent.daemon().log().contains(&format!(", uid {HOSTILE}"))
+    });
+}
+
+/// The relayhost is away, and a program sends in a loop: what it may have in the queue is bounded, and only for its user.
+#[test]
+fn a_user_who_fills_his_share_of_the_queue_leaves_room_for_others_and_may_send_again_when_it_has_gone()
+ {
+    const SHARE: usize = 20;
+    if !peers::root() || peers::find("setpriv").is_none() {
+        return;
+    }
+    let relay = free_address();
+    let mut agent = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ndomain = \"example.test\"\ntls = \"none\"\nshare = {{ recipients = {SHARE}, size = \"300KiB\" }}\n",
+        nexthop(relay)
+    ));
+    fs::set_permissions(agent.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    agent.run();
+    let send = |agent: &Agent, user: &str, recipients: &[&str], text: &str| {
+        let mut sendmail = public(agent, "sendmail");
+        sendmail.args(recipients);
+        pipe(&mut as_user(user, &sendmail), text.as_bytes())
+    };
+    let few = |agent: &Agent, user| send(agent, user, &["admin@example.test"], "Subject: x\n\nx\n");
+    let refused = |output: &Output| {
+        let told = String::from_utf8_lossy(&output.stderr);
+        output.status.code() == Some(75) && told.contains("your share of the queue is used up")
+    };
+    assert!(few(&agent, HOSTILE).status.success());
+    let large = "0123456789abcdef\n".repeat(20_000);
+    let output = send(&agent, HOSTILE, &["admin@example.test"], &large);
+    assert!(refused(&output), "340,000 bytes: {output:?}");
+    let many: Vec<_> = (0..SHARE)
+        .map(|n| format!("user{n}@example.test"))
+        .collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let output = send(&agent, HOSTILE, &many, "Subject: x\n\nx\n");
+    assert!(refused(&output), "one to {SHARE} more: {output:?}");
+    let taken = (1..100).take_while(|_| few(&agent, HOSTILE).status.success());
+    assert_eq!(1 + taken.count(), SHARE);
+
+    // Only his; and a restart counts what is there.
+    agent.kill();
+    agent.run();
+    let output = few(&agent, HOSTILE);
+    assert!(refused(&output), "{output:?}");
+    assert!(few(&agent, MODEST).status.success());
+    agent.send(&many, "Subject: from root\n\nx\n");
+    agent.send(&many, "Subject: from root\n\nx\n");
+
+    let sink = Sink::on(relay, Script::default());
+    assert!(agent.admin(&["queue", "flush"]).status.success());
+    sink.journal().wait_for(SHARE + 3);
+    until_true("he may send again", || {
+        few(&agent, HOSTILE).status.success()
     });
 }
 

@@ -17,6 +17,7 @@ use super::{
     terminal::{Trouble, complain, say},
 };
 use crate::{
+    agent::storms::likeness,
     compose::read::{self, Message},
     config::{settings::Settings, tables::Tables},
     identity,
@@ -66,6 +67,13 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
         .map_err(|error| Trouble::new(Exit::DataErr, error))?;
     tell(&message.header, &prepared);
     route(settings);
+    if let Some(budget) = settings.budget
+        && likeness::is_automatic(&prepared.header)
+    {
+        say(format_args!(
+            "\nbudget:\n  automatic mail: costs one of {budget}; beyond that it waits in the queue"
+        ));
+    }
     Ok(Exit::Ok)
 }
 

@@ -15,10 +15,10 @@ use shared::{
     listing::{RecipientRow, Row},
     log::life,
     outcome::escape,
-    spool::{Entry, Event, QueueId},
+    spool::{Entry, Event, Hold, QueueId},
 };
 
-use super::{Agent, schedule};
+use super::{Agent, budget::keeping::Budget, schedule};
 use crate::queue::{ALL, Answer, Request};
 
 /// A client that neither asks nor reads.
@@ -102,6 +102,10 @@ impl Desk<'_> {
                 agent.event(schedule::Event::Held(id));
             }),
             Request::Release { ids } => self.change_as_admin(ids, say, |agent, id| {
+                let hold = agent.spool.entry(id).map(|entry| entry.hold);
+                if let (Some(Hold::OverBudget), Some(budget)) = (hold, &agent.budget) {
+                    budget.count();
+                }
                 agent.spool.record(id, Event::Released);
                 agent.event(schedule::Event::Released(id));
             }),
@@ -226,7 +230,12 @@ impl Desk<'_> {
             .iter()
             .filter_map(|waiting| waiting.until)
             .min();
-        let trouble = self.agent.outages.reason().filter(|_| !entry.held);
+        let held = entry.hold != Hold::No;
+        let trouble = self.agent.outages.reason().filter(|_| !held);
+        let budget = self.agent.budget.as_ref();
+        let over = budget
+            .filter(|_| entry.hold == Hold::OverBudget)
+            .map(Budget::reason);
         let repeats = entry.repeats.filter(|repeats| repeats.count > 1);
         let repeats = repeats.map(|repeats| {
             let (count, last) = (repeats.count, repeats.last.mailq());
@@ -239,8 +248,9 @@ impl Desk<'_> {
             Some(RecipientRow {
                 address: recipient.address.to_string(),
                 orig_address: recipient.original.as_ref().map(ToString::to_string),
-                delay_reason: repeats
+                delay_reason: over
                     .clone()
+                    .or_else(|| repeats.clone())
                     .or_else(|| trouble.clone())
                     .or_else(|| waiting.reason.as_deref().map(str::to_owned))
                     .unwrap_or_default(),
@@ -248,8 +258,7 @@ impl Desk<'_> {
         });
         Row {
             queue_id: entry.id.to_string(),
-            queue_name: queue_name(entry.held, trouble.is_some(), next_attempt, clock::now())
-                .to_owned(),
+            queue_name: queue_name(held, trouble.is_some(), next_attempt, clock::now()).to_owned(),
             arrival: entry.arrival,
             size: entry.size,
             sender: envelope.sender.to_string(),

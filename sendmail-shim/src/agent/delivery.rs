@@ -12,7 +12,12 @@ use std::{
     time::Duration,
 };
 
-use shared::{clock, outcome::Failure, spool::QueueId, tls::ClientTls};
+use shared::{
+    clock,
+    outcome::Failure,
+    spool::{Hold, QueueId},
+    tls::ClientTls,
+};
 
 use super::{
     Agent, maillog,
@@ -70,10 +75,10 @@ impl Delivery {
                 .unwrap_or(now);
             let event = Event::Arrived {
                 id: entry.id,
-                user: user(&agent, entry.id),
+                user: entry.uid.unwrap_or(NOBODY),
                 arrival: entry.arrival,
                 due,
-                held: entry.held,
+                held: entry.hold != Hold::No,
             };
             scheduler.handle(event, now, 0);
         }
@@ -164,6 +169,9 @@ impl Delivery {
                     attempt,
                     failure,
                 });
+                if attempt == Attempt::Held {
+                    agent.in_line(id);
+                }
             });
         });
         self.workers.push(actions);
@@ -181,10 +189,4 @@ impl Delivery {
         // Whoever asked may have stopped waiting.
         let _ = stopped.send(());
     }
-}
-
-/// Whose message it is.
-fn user(agent: &Agent, id: QueueId) -> u32 {
-    let envelope = agent.spool.envelope(id).ok().flatten();
-    envelope.and_then(|envelope| envelope.uid).unwrap_or(NOBODY)
 }

@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 use shared::{
     address::Address,
-    clock,
+    clock::{self, Timestamp},
     envelope::{Content, Envelope, Ret},
     message::{
         Header,
@@ -15,11 +15,13 @@ use shared::{
     },
     notice::{self, Bounce},
     outcome::Failure,
-    spool::{Body, QueueId, Repeats, Stored},
+    rate::Window,
+    spool::{Body, Hold, QueueId, Repeats, Stored},
 };
 
 use super::{
     Agent,
+    budget::notice::{self as over, Census},
     outage::Outage,
     storms::digest::{self, Storm},
 };
@@ -143,6 +145,27 @@ pub(super) fn outage(agent: &Agent, outage: &Outage) -> Result<QueueId, String> 
         &format!("{host}: the relayhost has not been reached since {since}"),
         &text,
     )
+}
+
+/// Tells root that automatic mail waits for the budget, if any does.
+pub(super) fn over_budget(
+    agent: &Agent,
+    window: Window,
+    room: Option<Timestamp>,
+) -> Result<(), String> {
+    let mut census = Census::default();
+    let entries = agent.spool.entries().into_iter();
+    for entry in entries.filter(|entry| entry.hold == Hold::OverBudget) {
+        // One that leaves meanwhile, or cannot be read, is not counted.
+        if let Ok(Some(stored)) = agent.spool.load(entry.id) {
+            census.add(&stored.envelope.origin, &stored.header);
+        }
+    }
+    if census.total() == 0 {
+        return Ok(());
+    }
+    let (subject, text) = over::notice(&agent.settings.hostname, window, room, &census);
+    to_root(agent, &subject, &text).map(drop)
 }
 
 /// Tells the recipients of a message for how many others it stands; goes in its place.

@@ -4,15 +4,45 @@ use shared::{
     clock::Timestamp,
     envelope::Envelope,
     log::{Level, line},
+    rate::Window,
     spool::QueueId,
 };
 
 pub(super) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
+    taken(id, envelope, size, "active");
+}
+
+/// A message that waits for the budget, as the last of so many.
+pub(super) fn over_budget(
+    id: QueueId,
+    envelope: &Envelope,
+    size: u64,
+    budget: Window,
+    waiting: usize,
+) {
+    taken(id, envelope, size, "hold");
+    line(
+        Level::Info,
+        &format_args!("{id}: over the budget of {budget}, {waiting} wait now"),
+    );
+}
+
+/// A message that waited for the budget goes.
+pub(super) fn let_go(id: QueueId, budget: Window) {
+    line(
+        Level::Info,
+        &format_args!("{id}: goes, within the budget of {budget}"),
+    );
+}
+
+fn taken(id: QueueId, envelope: &Envelope, size: u64, queue: &str) {
     let count = envelope.recipients.len();
     let (sender, origin) = (&envelope.sender, &envelope.origin);
     line(
         Level::Info,
-        &format_args!("{id}: from=<{sender}>, size={size}, nrcpt={count} (queue active), {origin}"),
+        &format_args!(
+            "{id}: from=<{sender}>, size={size}, nrcpt={count} (queue {queue}), {origin}"
+        ),
     );
 }
 

@@ -3,10 +3,12 @@
 //! | part | what |
 //! |---|---|
 //! | [`quota`] | who may have how many connections; pure |
+//! | [`share`] | who may have how much of the queue |
 //! | [`schedule`] | which message is tried when; pure |
 //! | [`settle`] | what follows from the outcomes of an attempt; pure |
 //! | [`loopback`] | who is at the other end of a TCP connection |
 //! | [`storms`] | the same automatic mail again and again: counted, and told in a digest |
+//! | [`budget`] | so much automatic mail a day; what is beyond it waits |
 //! | [`outage`] | why the relayhost cannot be used, kept over restarts |
 //! | [`door`] | the sockets |
 //! | `accept` | the threads that wait at them |
@@ -20,6 +22,7 @@
 //! | `supervision` | what systemd wants to know |
 //! | [`run`] | all of it put together |
 
+pub mod budget;
 pub mod delivery;
 pub mod door;
 pub mod loopback;
@@ -28,6 +31,7 @@ pub mod quota;
 pub mod run;
 pub mod schedule;
 pub mod settle;
+pub mod share;
 pub mod storms;
 
 mod accept;

@@ -27,7 +27,7 @@ use signal_hook::{
 use super::{
     Agent,
     accept::{self, Listener, Serve},
-    control,
+    budget, control,
     delivery::{Delivery, Signal},
     door::Doors,
     maillog, session, supervision,
@@ -69,6 +69,10 @@ pub fn run(settings: Settings) -> Result<(), String> {
     watch_signals(stop)?;
     let delivery = Delivery::new(Arc::clone(&agent), tls, signals);
     thread::spawn(|| delivery.run());
+    if agent.budget.is_some() {
+        let agent = Arc::clone(&agent);
+        thread::spawn(move || budget::keeping::run(&agent));
+    }
     let serve = |listener, serve: Serve| {
         accept::begin(&agent, listener, serve)
             .map_err(|error| format!("cannot start a thread: {error}"))

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use shared::{clock::Timestamp, retry::Schedule, spool::QueueId};
 
 mod reach;
-mod timetable;
+pub(in crate::agent) mod timetable;
 
 use reach::Reach;
 use timetable::{Ticket, Timetable};

@@ -167,17 +167,12 @@ impl Driver<'_> {
                 let caller = self
                     .caller
                     .get_or_insert_with(|| identity::caller(self.uid));
-                match self.agent.spool.has_room(mail.size.unwrap_or(0)) {
-                    Ok(()) => {
-                        self.transaction = Some(Transaction::new(
-                            self.agent,
-                            self.uid,
-                            caller.clone(),
-                            mail.clone(),
-                        ));
+                match Transaction::open(self.agent, self.uid, caller.clone(), mail.clone()) {
+                    Ok(transaction) => {
+                        self.transaction = Some(transaction);
                         Verdict::Accept
                     }
-                    Err(error) => Verdict::Refuse(super::transaction::unavailable(&error)),
+                    Err(reply) => Verdict::Refuse(reply),
                 }
             }
             Question::Recipient(rcpt) => {

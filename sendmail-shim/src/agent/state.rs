@@ -10,17 +10,19 @@ use std::{
 
 use shared::{
     clock::{self, Timestamp},
-    spool::{QueueId, Spool},
+    spool::{Hold, QueueId, Spool},
     trust::PeerKey,
 };
 
 use super::{
     attempts::Attempts,
+    budget::keeping::Budget,
     delivery::Signal,
     outage::Outages,
     quota::Quota,
     rollover::Keys,
     schedule::{Event, NOBODY},
+    share::Claims,
     storms::keeping::Storms,
 };
 use crate::config::{settings::Settings, tables::Tables};
@@ -40,6 +42,10 @@ pub(super) struct Agent {
     pub(super) outages: Outages,
     /// If storms are collapsed.
     pub(super) storms: Option<Storms>,
+    /// If automatic mail has one.
+    pub(super) budget: Option<Budget>,
+    /// What users are sending just now.
+    pub(super) claims: Claims,
     presence: Mutex<Presence>,
     /// Messages being committed and answered.
     committing: Mutex<usize>,
@@ -61,6 +67,8 @@ impl Agent {
             tables: Mutex::new(Tables::new(&settings)),
             outages: Outages::open(&settings.spool),
             storms: settings.collapse.map(|span| Storms::new(span, &spool)),
+            budget: Budget::open(settings.budget, &settings.spool, &spool),
+            claims: Claims::default(),
             settings,
             spool,
             uid: rustix::process::geteuid().as_raw(),
@@ -93,13 +101,28 @@ impl Agent {
 
     /// The same, and it is not to be sent before `due`.
     pub(super) fn arrived_early(&self, id: QueueId, uid: Option<u32>, due: Timestamp) {
+        self.placed(id, uid, due, false);
+    }
+
+    /// The same, and it is held.
+    pub(super) fn arrived_held(&self, id: QueueId, uid: Option<u32>) {
+        self.placed(id, uid, clock::now(), true);
+    }
+
+    fn placed(&self, id: QueueId, uid: Option<u32>, due: Timestamp, held: bool) {
         self.event(Event::Arrived {
             id,
             user: uid.unwrap_or(NOBODY),
             arrival: clock::now(),
             due,
-            held: false,
+            held,
         });
+    }
+
+    /// A message that the scheduler holds waits for the budget, if that is why it is held. How many wait.
+    pub(super) fn in_line(&self, id: QueueId) -> Option<usize> {
+        let (budget, entry) = self.budget.as_ref().zip(self.spool.entry(id))?;
+        (entry.hold == Hold::OverBudget).then(|| budget.wait(&entry))
     }
 
     pub(super) fn event(&self, event: Event) {

@@ -2,6 +2,8 @@
 //!
 //! Failures: a full or broken spool is a 4yz reply; an address that cannot be used a 5yz one.
 
+use std::io;
+
 use shared::{
     address::Sender,
     clock::{self, Timestamp},
@@ -15,11 +17,11 @@ use shared::{
         reply::Reply,
         session::{Mail, Rcpt, Verdict},
     },
-    spool::{Draft, QueueId, SpoolError},
+    spool::{Draft, Hold, QueueId, SpoolError, Usage},
     status::EnhancedStatus,
 };
 
-use super::{Agent, maillog, storms::keeping as storms};
+use super::{Agent, budget::keeping::Answer, maillog, share::Claim, storms::keeping as storms};
 use crate::prepare::{PrepareError, Prepared, Submitted, Wanted, prepare};
 
 /// From MAIL to the end of the message.
@@ -33,11 +35,33 @@ pub(super) struct Transaction<'a> {
     draft: Option<Draft>,
     /// The first thing that went wrong while the message came; told at its end.
     fault: Option<Reply>,
+    /// Its part of the user's share of the queue.
+    claim: Claim<'a>,
+}
+
+/// What the guards against floods say of a message that is taken.
+#[derive(Clone, Copy, Default)]
+struct Terms {
+    likeness: Option<u64>,
+    /// To be kept until then, as the one that stands for others.
+    until: Option<Timestamp>,
+    budget: Answer,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(agent: &'a Agent, uid: u32, caller: Caller, mail: Mail) -> Self {
-        Self {
+    /// MAIL; refused if there is no room.
+    pub(super) fn open(
+        agent: &'a Agent,
+        uid: u32,
+        caller: Caller,
+        mail: Mail,
+    ) -> Result<Self, Reply> {
+        let (spool, bytes) = (&agent.spool, mail.size.unwrap_or(0));
+        spool.has_room(bytes).map_err(|error| unavailable(&error))?;
+        let claim = Claim::new(&agent.claims, agent.settings.share, uid);
+        let recipients = 1;
+        claim.fits(spool, Usage { bytes, recipients })?;
+        Ok(Self {
             agent,
             uid,
             caller,
@@ -46,7 +70,8 @@ impl<'a> Transaction<'a> {
             splitter: Splitter::default(),
             draft: None,
             fault: None,
-        }
+            claim,
+        })
     }
 
     pub(super) fn recipient(&mut self, rcpt: &Rcpt) {
@@ -78,16 +103,21 @@ impl<'a> Transaction<'a> {
         let (Some(draft), None) = (&mut self.draft, &self.fault) else {
             return;
         };
-        match self.splitter.split(piece) {
-            Ok(body) => {
-                if let Err(error) = draft.write(body) {
-                    maillog::warning(&format!("the spool cannot take a message: {error}"));
-                    self.fault = Some(Reply::literal(
-                        "452 4.3.1 the spool cannot take this message now",
-                    ));
-                }
-            }
-            Err(_) => self.fault = Some(Reply::literal("552 5.3.4 the header section is too big")),
+        let more = Usage {
+            bytes: piece.len() as u64,
+            recipients: 0,
+        };
+        let taken = match self.splitter.split(piece) {
+            Ok(body) => self
+                .claim
+                .grow(&self.agent.spool, more)
+                .and_then(|()| draft.write(body).map_err(|error| unwritten(&error))),
+            Err(_) => Err(Reply::literal("552 5.3.4 the header section is too big")),
+        };
+        if let Err(fault) = taken {
+            self.fault = Some(fault);
+            // What came so far takes no room any more.
+            self.draft = None;
         }
     }
 
@@ -103,20 +133,31 @@ impl<'a> Transaction<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Verdict::Refuse(refusal(&error)),
         };
-        let verdict = self.agent.storms.as_ref().map(|storms| {
-            let (spool, header) = (&self.agent.spool, &prepared.header);
-            storms.judge(spool, &prepared.envelope, header, draft.small())
-        });
-        match verdict {
-            Some(storms::Verdict::Counted { by, count }) => {
-                self.counted(&prepared.envelope, by, count)
-            }
-            Some(storms::Verdict::Keep { likeness, until }) => {
-                self.accept(draft, &prepared, Some(likeness), Some(until))
-            }
-            Some(storms::Verdict::Send(likeness)) => self.accept(draft, &prepared, likeness, None),
-            None => self.accept(draft, &prepared, None, None),
+        let (spool, header) = (&self.agent.spool, &prepared.header);
+        let more = Usage {
+            bytes: 0,
+            recipients: prepared.envelope.recipients.len() as u64,
+        };
+        if let Err(reply) = self.claim.grow(spool, more) {
+            return Verdict::Refuse(reply);
         }
+        let mut terms = Terms::default();
+        if let Some(storms) = &self.agent.storms {
+            match storms.judge(spool, &prepared.envelope, header, draft.small()) {
+                storms::Verdict::Counted { by, count } => {
+                    return self.counted(&prepared.envelope, by, count);
+                }
+                storms::Verdict::Keep { likeness, until } => {
+                    (terms.likeness, terms.until) = (Some(likeness), Some(until));
+                }
+                storms::Verdict::Send(likeness) => terms.likeness = likeness,
+            }
+        }
+        // One that is kept is asked for when its digest does not go in its place.
+        if let Some(budget) = self.agent.budget.as_ref().filter(|_| terms.until.is_none()) {
+            terms.budget = budget.ask(header);
+        }
+        self.accept(draft, &prepared, terms)
     }
 
     /// Another message in the queue stands for this one.
@@ -129,42 +170,55 @@ impl<'a> Transaction<'a> {
         Verdict::AcceptWith(Reply::new(250, EnhancedStatus::new(2, 0, 0), text))
     }
 
-    /// Into the queue; with `until`, to be kept as the one that stands for others.
-    fn accept(
-        &self,
-        draft: Draft,
-        prepared: &Prepared,
-        likeness: Option<u64>,
-        until: Option<Timestamp>,
-    ) -> Verdict {
-        let header = prepared.header.to_bytes();
+    /// Into the queue.
+    fn accept(&self, mut draft: Draft, prepared: &Prepared, terms: Terms) -> Verdict {
+        let (envelope, header) = (&prepared.envelope, prepared.header.to_bytes());
         let size = draft
             .size()
             .saturating_add(header.len() as u64)
             .saturating_add(2);
-        match self.agent.spool.accept(draft, &prepared.envelope, &header) {
+        if matches!(terms.budget, Answer::Over) {
+            draft.hold(Hold::OverBudget);
+        }
+        match self.agent.spool.accept(draft, envelope, &header) {
             Ok(id) => {
-                maillog::queued(id, &prepared.envelope, size);
-                let kept = self.agent.storms.as_ref().zip(likeness).zip(until);
-                if let Some(((storms, likeness), until)) = kept {
-                    storms.keep(&self.agent.spool, id, likeness, until);
-                    self.agent.arrived_early(id, Some(self.uid), until);
-                } else {
-                    self.agent.arrived(id, Some(self.uid));
-                }
+                let note = self.taken(id, envelope, size, terms);
                 Verdict::AcceptWith(Reply::new(
                     250,
                     EnhancedStatus::new(2, 0, 0),
-                    format!("Ok: queued as {id}"),
+                    format!("Ok: queued as {id}{note}"),
                 ))
             }
             Err(error) => {
-                if let Some((storms, likeness)) = self.agent.storms.as_ref().zip(likeness) {
+                if let Some((storms, likeness)) = self.agent.storms.as_ref().zip(terms.likeness) {
                     storms.forget(likeness);
+                }
+                if let Some(budget) = &self.agent.budget {
+                    budget.take_back(terms.budget);
                 }
                 Verdict::Refuse(unavailable(&error))
             }
         }
+    }
+
+    /// It is in the queue; what its sender should know beyond that.
+    fn taken(&self, id: QueueId, envelope: &Envelope, size: u64, terms: Terms) -> String {
+        let agent = self.agent;
+        if let (Some(budget), Answer::Over) = (&agent.budget, terms.budget) {
+            agent.arrived_held(id, Some(self.uid));
+            let waiting = agent.in_line(id).unwrap_or_default();
+            maillog::over_budget(id, envelope, size, budget.window, waiting);
+            return format!(", and waits: {}", budget.reason());
+        }
+        maillog::queued(id, envelope, size);
+        let kept = agent.storms.as_ref().zip(terms.likeness).zip(terms.until);
+        if let Some(((storms, likeness), until)) = kept {
+            storms.keep(&agent.spool, id, likeness, until);
+            agent.arrived_early(id, Some(self.uid), until);
+        } else {
+            agent.arrived(id, Some(self.uid));
+        }
+        String::new()
     }
 
     fn prepare(&mut self, draft: &Draft) -> Result<Prepared, PrepareError> {
@@ -197,6 +251,11 @@ impl<'a> Transaction<'a> {
         }
         prepare(&submitted, header, rules)
     }
+}
+
+fn unwritten(error: &io::Error) -> Reply {
+    maillog::warning(&format!("the spool cannot take a message: {error}"));
+    Reply::literal("452 4.3.1 the spool cannot take this message now")
 }
 
 /// 452 for a full spool, 451 for a broken one; the administrator finds the details in the log.

@@ -19,6 +19,7 @@ use shared::{
     envelope::Envelope,
     limits,
     log::life,
+    message::Header,
     net::Connection,
     outcome::{Blame, Failure, Outcome, Stage},
     smtp::client::Timeouts,
@@ -28,7 +29,9 @@ use shared::{
 };
 
 use super::{
-    Agent, letters, maillog,
+    Agent,
+    budget::keeping::Answer,
+    letters, maillog,
     schedule::{Action, Attempt},
     settle::{Settlement, Tried, settle},
 };
@@ -88,6 +91,9 @@ impl Worker {
         if let Some(attempt) = self.digest(&stored) {
             return (attempt, None);
         }
+        if self.over_budget(&stored) {
+            return (Attempt::Held, None);
+        }
         let waiting = self.waiting(id);
         let outcomes = match self.send_all(&stored, &waiting) {
             Ok(outcomes) => outcomes,
@@ -117,6 +123,21 @@ impl Worker {
             }
             Err(why) => self.put_off(id, &why),
         })
+    }
+
+    /// Whether a message that was kept for a digest, and remained alone, must wait for the budget as any other.
+    fn over_budget(&self, stored: &Stored) -> bool {
+        let (spool, id) = (&self.agent.spool, stored.id);
+        let alone = spool.entry(id).is_some_and(|entry| entry.repeats.is_some());
+        let Some(budget) = self.agent.budget.as_ref().filter(|_| alone) else {
+            return false;
+        };
+        spool.record(id, Event::Alone);
+        let over = matches!(budget.ask(&Header::parse(&stored.header)), Answer::Over);
+        if over {
+            spool.record(id, Event::OverBudget);
+        }
+        over
     }
 
     /// Keeps the reason for `mailq`; the administrator is told of an outage that lasts.

@@ -93,6 +93,15 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
             "collapse.window",
             span(settings.collapse.unwrap_or_default()),
         ),
+        ("budget", settings.budget.map_or_else(String::new, quoted)),
+        (
+            "share.size",
+            settings
+                .share
+                .size
+                .map_or_else(String::new, |size| size.to_string()),
+        ),
+        ("share.recipients", settings.share.recipients.to_string()),
     ]
 }
 

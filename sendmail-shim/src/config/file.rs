@@ -7,6 +7,7 @@ use shared::{
     address::Address,
     config::{OneOrMany, Size, Span},
     nexthop::Nexthop,
+    rate::Window,
     trust::Pin,
 };
 
@@ -56,6 +57,10 @@ pub struct File {
     pub listen: OneOrMany<Loopback>,
     /// Whether the same automatic mail, again and again, is told in digests.
     pub collapse: Collapse,
+    /// How many automatic mails may go in such a time; what is beyond it waits in the queue.
+    pub budget: Option<Window>,
+    /// How much of the queue one user may fill.
+    pub share: Share,
 }
 
 impl File {
@@ -90,6 +95,11 @@ impl File {
             listen: chosen(self.listen, below.listen),
             collapse: Collapse {
                 window: self.collapse.window.or(below.collapse.window),
+            },
+            budget: self.budget.or(below.budget),
+            share: Share {
+                size: self.share.size.or(below.share.size),
+                recipients: self.share.recipients.or(below.share.recipients),
             },
         }
     }
@@ -137,6 +147,16 @@ pub struct Retry {
 pub struct Collapse {
     /// From the first of the same messages to the digest of the others; absent or `"0s"`: each is sent.
     pub window: Option<Span>,
+}
+
+/// `[share]`: what one user other than root may have in the queue.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Share {
+    /// Bytes; absent: a quarter of what is free together with what he has.
+    pub size: Option<Size>,
+    /// Recipients that wait: a message to ten counts ten.
+    pub recipients: Option<u32>,
 }
 
 /// An address that only this machine can reach.

@@ -28,6 +28,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("retry.warning", "Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; \"0s\": never."),
     ("listen", "Loopback addresses where programs may speak SMTP, such as \"127.0.0.1:25\", \"[::1]:25\"; whose mail it is, the kernel says. Without it, there is no such port."),
     ("collapse.window", "How long the same automatic mail (cron's, or Auto-Submitted), numbers apart, is counted after the first, until one digest tells of all: \"10m\"; \"0s\": each is sent."),
+    ("budget", "How many automatic mails (as above) may go in any such time: \"200/day\". What is beyond it waits in the queue, users in turn, and root is told once a day; an administrator may release it. Without it, there is no limit."),
+    ("share.size", "Bytes of mail that one user other than root may have in the queue; more is refused until some of it has gone. Default: a quarter of what is free above minimum_free together with what he has."),
+    ("share.recipients", "Recipients that may wait for his mail; a message to ten counts ten."),
 ];
 
 /// The sentence for a key; empty for one that is none.

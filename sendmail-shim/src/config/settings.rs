@@ -14,6 +14,7 @@ use shared::{
     config::{ConfigError, parse},
     limits,
     nexthop::Nexthop,
+    rate::Window,
     retry::Schedule,
     smtp::client::Security,
     spool::Options,
@@ -28,6 +29,9 @@ use super::{
 
 /// Where the agent listens unless the configuration says otherwise.
 pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
+
+/// Recipients that one user may have waiting: with all that is kept of each in memory, some megabytes.
+const SHARE: u32 = 20_000;
 
 /// All settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +66,19 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// How long the same automatic mail is counted before its digest; `None`: each is sent.
     pub collapse: Option<Duration>,
+    /// How much automatic mail goes; `None`: all.
+    pub budget: Option<Window>,
+    /// What one user may have in the queue.
+    pub share: Share,
+}
+
+/// What one user other than root may have in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    /// Bytes; without it, a part of what is free.
+    pub size: Option<u64>,
+    /// Recipients that wait: a message to ten counts ten.
+    pub recipients: u64,
 }
 
 impl Settings {
@@ -142,6 +159,11 @@ impl Settings {
                 .window
                 .map(|span| span.0)
                 .filter(|span| !span.is_zero()),
+            budget: file.budget,
+            share: Share {
+                size: file.share.size.map(|size| size.0),
+                recipients: file.share.recipients.unwrap_or(SHARE).into(),
+            },
             minimum_free: file
                 .minimum_free
                 .map_or(Options::default().minimum_free, |size| size.0),

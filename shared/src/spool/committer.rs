@@ -18,9 +18,9 @@ use std::{
 };
 
 use super::{
-    QueueId, SpoolError,
+    Hold, QueueId, SpoolError, Waiting,
     disk::Disk,
-    index::{Index, Message},
+    index::{Index, Location, Message},
     layout::Layout,
     lock,
     log::{Log, Outgoing},
@@ -45,13 +45,29 @@ pub(super) enum Item {
 /// A message to be made durable.
 pub(super) struct Accept {
     pub(super) record: Record,
+    pub(super) new: New,
+    /// A bounce: may use the reserve.
+    pub(super) vital: bool,
+    pub(super) done: Done,
+}
+
+/// What the index will know of it.
+pub(super) struct New {
     pub(super) arrival: Timestamp,
     pub(super) size: u64,
     pub(super) body: Place,
     pub(super) recipients: u32,
-    /// A bounce: may use the reserve.
-    pub(super) vital: bool,
-    pub(super) done: Done,
+    pub(super) uid: Option<u32>,
+    pub(super) hold: Hold,
+}
+
+impl New {
+    fn at(&self, place: Location) -> Message {
+        let waiting = Waiting::new(self.recipients);
+        let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
+        (message.uid, message.hold) = (self.uid, self.hold);
+        message
+    }
 }
 
 /// What waits, and who does what about it.
@@ -292,18 +308,9 @@ impl Committer {
         for (outgoing, effect) in outgoing.into_iter().zip(effects) {
             let id = outgoing.record.id();
             match (outgoing.placed, effect) {
-                (Some(at), Effect::Accepted(accepted)) => {
-                    index.place(
-                        id,
-                        Message::new(
-                            at,
-                            accepted.arrival,
-                            accepted.size,
-                            accepted.body,
-                            accepted.waiting(),
-                        ),
-                    );
-                    calls.push((accepted.done, Ok(id)));
+                (Some(at), Effect::Accepted { new, done }) => {
+                    index.place(id, new.at(at));
+                    calls.push((done, Ok(id)));
                 }
                 (Some(at), Effect::Changed { segment, last, .. }) => {
                     index.pin(at.segment, segment);
@@ -311,12 +318,12 @@ impl Committer {
                         self.reclaim.buried(id, message.blob);
                     }
                 }
-                (None, Effect::Accepted(accepted)) => {
-                    if matches!(accepted.body, Place::File(_)) {
+                (None, Effect::Accepted { new, done }) => {
+                    if matches!(new.body, Place::File(_)) {
                         self.reclaim.buried(id, true);
                     }
                     calls.push((
-                        accepted.done,
+                        done,
                         Err(result
                             .as_ref()
                             .err()
@@ -337,7 +344,7 @@ impl Committer {
 
     /// Makes the names of bodies in files durable, before the records that refer to them.
     fn name_bodies(&self, items: Vec<Item>) -> Vec<Item> {
-        let has_file = |item: &Item| matches!(item, Item::Accept(accept) if matches!(accept.body, Place::File(_)));
+        let has_file = |item: &Item| matches!(item, Item::Accept(accept) if matches!(accept.new.body, Place::File(_)));
         if !items.iter().any(has_file) {
             return items;
         }
@@ -348,7 +355,7 @@ impl Committer {
         let mut rest = Vec::new();
         for item in items {
             match item {
-                Item::Accept(accept) if matches!(accept.body, Place::File(_)) => {
+                Item::Accept(accept) if matches!(accept.new.body, Place::File(_)) => {
                     self.reclaim.buried(accept.record.id(), true);
                     (accept.done)(Err(error.again()));
                 }
@@ -366,10 +373,7 @@ impl Committer {
             Item::Accept(accept) => {
                 let Accept {
                     record,
-                    arrival,
-                    size,
-                    body,
-                    recipients,
+                    new,
                     vital,
                     done,
                 } = *accept;
@@ -378,16 +382,7 @@ impl Committer {
                     vital,
                     placed: None,
                 };
-                Some((
-                    outgoing,
-                    Effect::Accepted(Accepted {
-                        arrival,
-                        size,
-                        body,
-                        recipients,
-                        done,
-                    }),
-                ))
+                Some((outgoing, Effect::Accepted { new, done }))
             }
             Item::Event { id, what, last } => {
                 let segment = index.segment_of(id)?;
@@ -414,30 +409,13 @@ impl Committer {
 
 /// What a record does once it is durable.
 enum Effect {
-    Accepted(Accepted),
+    Accepted {
+        new: New,
+        done: Done,
+    },
     Changed {
         segment: u64,
         last: bool,
         what: What,
     },
-}
-
-struct Accepted {
-    arrival: Timestamp,
-    size: u64,
-    body: Place,
-    recipients: u32,
-    done: Done,
-}
-
-impl Accepted {
-    fn waiting(&self) -> Vec<super::Waiting> {
-        (0..self.recipients)
-            .map(|recipient| super::Waiting {
-                recipient,
-                until: None,
-                reason: None,
-            })
-            .collect()
-    }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    QueueId,
+    Hold, QueueId,
     disk::{self, Disk},
 };
 use crate::limits;
@@ -21,6 +21,7 @@ pub struct Draft {
     disk: Arc<dyn Disk>,
     bodies: PathBuf,
     content: Content,
+    hold: Hold,
 }
 
 /// A draft's body.
@@ -37,7 +38,13 @@ impl Draft {
             disk,
             bodies,
             content: Content::Inline(Vec::new()),
+            hold: Hold::No,
         }
+    }
+
+    /// It will be held from the first moment on.
+    pub fn hold(&mut self, hold: Hold) {
+        self.hold = hold;
     }
 
     /// The queue id that the message will have.
@@ -89,7 +96,7 @@ impl Draft {
         matches!(self.content, Content::File(..))
     }
 
-    pub(super) fn into_content(self) -> Content {
-        self.content
+    pub(super) fn into_content(self) -> (Content, Hold) {
+        (self.content, self.hold)
     }
 }

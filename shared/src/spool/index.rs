@@ -12,8 +12,9 @@ use std::{
 };
 
 use super::{
-    Entry, Event, QueueId, Repeats, Waiting,
+    Entry, Event, Hold, QueueId, Repeats, Waiting,
     record::{Place, State, What},
+    usage::{Usage, Usages},
 };
 use crate::clock::Timestamp;
 
@@ -28,7 +29,8 @@ pub(super) struct Message {
     pub(super) size: u64,
     /// Its body is a file of its own.
     pub(super) blob: bool,
-    pub(super) held: bool,
+    pub(super) hold: Hold,
+    pub(super) uid: Option<u32>,
     pub(super) warned: bool,
     /// Boxed: hardly any message has it.
     pub(super) repeats: Option<Box<Repeats>>,
@@ -67,7 +69,8 @@ impl Message {
             arrival,
             size,
             blob,
-            held: false,
+            hold: Hold::No,
+            uid: None,
             warned: false,
             repeats: None,
             gone: false,
@@ -85,7 +88,7 @@ impl Message {
 
     pub(super) fn state(&self) -> State {
         State::of(
-            self.held,
+            self.hold,
             self.warned,
             self.repeats.as_deref().copied(),
             &self.waiting,
@@ -97,7 +100,8 @@ impl Message {
             id,
             arrival: self.arrival,
             size: self.size,
-            held: self.held,
+            hold: self.hold,
+            uid: self.uid,
             warned: self.warned,
             repeats: self.repeats.as_deref().copied(),
             waiting: self.waiting.clone(),
@@ -128,14 +132,16 @@ impl Message {
                     }
                 }
             }
-            What::Event(Event::Held) => self.held = true,
-            What::Event(Event::Released) => self.held = false,
+            What::Event(Event::Held) => self.hold = Hold::Held,
+            What::Event(Event::OverBudget) => self.hold = Hold::OverBudget,
+            What::Event(Event::Released) => self.hold = Hold::No,
             What::Event(Event::Warned) => self.warned = true,
             // Totals, so that one that is read twice changes nothing.
             What::Event(Event::Repeated(repeats)) => self.repeats = Some(Box::new(*repeats)),
+            What::Event(Event::Alone) => self.repeats = None,
             What::Event(Event::Removed) => self.waiting.clear(),
             What::State(state) => {
-                self.held = state.held;
+                self.hold = state.hold;
                 self.warned = state.warned;
                 self.repeats = state.repeats.map(Box::new);
                 self.waiting = state.waiting();
@@ -168,6 +174,7 @@ pub(super) struct Index {
     messages: BTreeMap<QueueId, Message>,
     pub(super) segments: BTreeMap<u64, Segment>,
     reasons: Reasons,
+    usages: Usages,
     gone: usize,
 }
 
@@ -229,6 +236,7 @@ impl Index {
             segment.live = segment.live.saturating_add(at.length.into());
         }
         self.gone = self.gone.saturating_add(usize::from(message.gone));
+        self.usages.add(&message);
         self.messages.insert(id, message);
     }
 
@@ -247,7 +255,9 @@ impl Index {
         let Some(message) = self.messages.get_mut(&id).filter(|message| !message.gone) else {
             return false;
         };
+        self.usages.subtract(message);
         message.apply(what, &mut self.reasons);
+        self.usages.add(message);
         self.gone = self.gone.saturating_add(usize::from(message.gone));
         true
     }
@@ -271,9 +281,15 @@ impl Index {
         }
     }
 
+    /// What is queued of a user's mail.
+    pub(super) fn usage(&self, uid: u32) -> Usage {
+        self.usages.of(uid)
+    }
+
     /// Takes a message out, without a word on disk.
     pub(super) fn forget(&mut self, id: QueueId) -> Option<Message> {
         let message = self.messages.remove(&id)?;
+        self.usages.subtract(&message);
         self.gone = self.gone.saturating_sub(usize::from(message.gone));
         if let Some(segment) = self.segments.get_mut(&message.segment) {
             segment.live = segment.live.saturating_sub(message.length.into());

@@ -43,6 +43,21 @@ pub enum Event {
     Warned,
     /// It stands for so many messages now, itself included; the last of them came then.
     Repeated(Repeats),
+    /// It stands for itself alone.
+    Alone,
+    /// No delivery until the budget of its senders allows it.
+    OverBudget,
+}
+
+/// Whether a message is kept from delivery. On disk the first two are false and true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Hold {
+    #[default]
+    No,
+    /// Until an administrator says otherwise.
+    Held,
+    /// Until the budget of its senders allows it, or an administrator.
+    OverBudget,
 }
 
 /// How many messages one in the queue stands for.
@@ -61,7 +76,9 @@ pub struct Entry {
     pub arrival: Timestamp,
     /// Bytes of header, empty line and body.
     pub size: u64,
-    pub held: bool,
+    pub hold: Hold,
+    /// The unix user who submitted it, where there is one.
+    pub uid: Option<u32>,
     /// The sender was told that it is late.
     pub warned: bool,
     /// Set if it stands for others that are like it.
@@ -79,6 +96,18 @@ pub struct Waiting {
     pub until: Option<Timestamp>,
     /// Why it waited last.
     pub reason: Option<Arc<str>>,
+}
+
+impl Waiting {
+    /// So many recipients, of whom nothing is known yet.
+    pub(super) fn new(recipients: u32) -> Vec<Self> {
+        let waiting = (0..recipients).map(|recipient| Self {
+            recipient,
+            until: None,
+            reason: None,
+        });
+        waiting.collect()
+    }
 }
 
 /// A message as kept.

@@ -66,12 +66,14 @@ mod scan;
 mod store;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use lock::lock;
 
 pub use draft::Draft;
 pub use error::SpoolError;
 pub use id::QueueId;
-pub use message::{Body, Entry, Event, Repeats, Settlement, Stored, Waiting};
+pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting};
 pub use recovery::Recovery;
 pub use store::{Options, Spool};
+pub use usage::Usage;

@@ -16,7 +16,7 @@ use std::{io::IoSlice, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, QueueId, Repeats, Waiting};
+use super::{Event, Hold, QueueId, Repeats, Waiting};
 use crate::{clock::Timestamp, envelope::Envelope};
 
 /// Bytes of a record's header.
@@ -248,7 +248,7 @@ impl Place {
 /// Everything that is known of a message's recipients.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct State {
-    pub(super) held: bool,
+    pub(super) hold: Hold,
     pub(super) warned: bool,
     pub(super) repeats: Option<Repeats>,
     reasons: Vec<Arc<str>>,
@@ -259,7 +259,7 @@ pub(super) struct State {
 impl State {
     /// The state as a value of its own; equal reasons stand in it once.
     pub(super) fn of(
-        held: bool,
+        hold: Hold,
         warned: bool,
         repeats: Option<Repeats>,
         waiting: &[Waiting],
@@ -286,7 +286,7 @@ impl State {
             })
             .collect();
         Self {
-            held,
+            hold,
             warned,
             repeats,
             reasons,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    QueueId, SpoolError,
+    QueueId, SpoolError, Waiting,
     disk::Disk,
     index::{Index, Location, Message, Segment},
     journal::{self, Level},
@@ -170,7 +170,7 @@ fn apply(
                 offset: u32::try_from(offset).ok()?,
                 length,
             };
-            index.place(header.id, message(at, header, &head, payload.len())?);
+            index.place(header.id, message(at, header, &head, payload)?);
         }
         Kind::Change => {
             let change = record::read_change(payload)?;
@@ -181,27 +181,21 @@ fn apply(
     Some(())
 }
 
-fn message(at: Location, header: &Header, head: &Head, bound: usize) -> Option<Message> {
-    let everybody = || {
-        (0..head.recipients)
-            .map(|recipient| super::Waiting {
-                recipient,
-                until: None,
-                reason: None,
-            })
-            .collect()
-    };
+fn message(at: Location, header: &Header, head: &Head, payload: &[u8]) -> Option<Message> {
     // Every recipient has bytes of its own in the envelope; a number above that is nonsense.
-    if usize::try_from(head.recipients).ok()? > bound {
+    if usize::try_from(head.recipients).ok()? > payload.len() {
         return None;
     }
     let size = super::message::message_size(usize::try_from(head.header).ok()?, head.body.len());
+    let everybody = || Waiting::new(head.recipients);
     let waiting = head
         .state
         .as_ref()
         .map_or_else(everybody, record::State::waiting);
     let mut message = Message::new(at, header.time, size, head.body, waiting);
-    message.held = head.state.as_ref().is_some_and(|state| state.held);
+    message.uid = record::read_envelope(payload).and_then(|envelope| envelope.uid);
+    let hold = head.state.as_ref().map(|state| state.hold);
+    message.hold = hold.unwrap_or_default();
     message.warned = head.state.as_ref().is_some_and(|state| state.warned);
     let repeats = head.state.as_ref().and_then(|state| state.repeats);
     message.repeats = repeats.map(Box::new);

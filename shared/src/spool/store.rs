@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Draft, Entry, Event, QueueId, Recovery, SpoolError,
-    committer::{Accept, Committer, Done},
+    Draft, Entry, Event, Hold, QueueId, Recovery, SpoolError, Usage, Waiting,
+    committer::{Accept, Committer, Done, New},
     disk::{Disk, Native},
     draft::Content,
     id::Ids,
@@ -19,10 +19,10 @@ use super::{
     lock,
     log::Log,
     message::message_size,
-    record::{Head, Part, Place, Record, What},
+    record::{Head, Part, Place, Record, State, What},
     recovery,
 };
-use crate::{address::Sender, clock, envelope::Envelope};
+use crate::{address::Sender, clock, envelope::Envelope, fs::Room};
 
 /// Inodes that must be free before new mail is taken.
 const MINIMUM_INODES: u64 = 64;
@@ -131,20 +131,29 @@ impl Spool {
 
     /// Whether there is room for a message of that size (0: unknown). Ask before a message is received; bounces need not.
     pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
-        let root = &self.open.committer.layout.root;
-        let free = crate::fs::room(root);
-        let free = free.map_err(SpoolError::io("cannot see the free space of", root))?;
+        let free = self.room()?;
         let enough = free.bytes >= self.open.minimum_free.saturating_add(size)
             && free.inodes >= MINIMUM_INODES;
         if enough && self.open.committer.has_reserve() {
             Ok(())
         } else {
             Err(SpoolError::Full {
-                path: root.clone(),
+                path: self.open.committer.layout.root.clone(),
                 free: free.bytes,
                 inodes: free.inodes,
             })
         }
+    }
+
+    /// Bytes that new mail may still take.
+    pub fn free(&self) -> Result<u64, SpoolError> {
+        let room = self.room()?;
+        Ok(room.bytes.saturating_sub(self.open.minimum_free))
+    }
+
+    fn room(&self) -> Result<Room, SpoolError> {
+        let root = &self.open.committer.layout.root;
+        crate::fs::room(root).map_err(SpoolError::io("cannot see the free space of", root))
     }
 
     /// Begins a message.
@@ -222,13 +231,18 @@ impl Spool {
                 record,
                 arrival,
                 body,
+                hold,
             }) => Some(Box::new(Accept {
-                size: message_size(header.len(), body.len()),
-                recipients: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
+                new: New {
+                    size: message_size(header.len(), body.len()),
+                    recipients: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
+                    uid: envelope.uid,
+                    arrival,
+                    body,
+                    hold,
+                },
                 vital: envelope.sender == Sender::Null,
                 record,
-                arrival,
-                body,
                 done,
             })),
             Err(error) => {
@@ -250,7 +264,8 @@ impl Spool {
             .ok()
             .filter(|count| *count > 0)
             .ok_or_else(invalid)?;
-        let (place, inline) = match draft.into_content() {
+        let (content, hold) = draft.into_content();
+        let (place, inline) = match content {
             Content::Inline(body) => (
                 Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),
                 body,
@@ -274,7 +289,8 @@ impl Spool {
             envelope: Part::of(&envelope).ok_or_else(invalid)?,
             header: u32::try_from(header.len()).map_err(|_| invalid())?,
             body: place,
-            state: None,
+            state: (hold != Hold::No)
+                .then(|| State::of(hold, false, None, &Waiting::new(recipients))),
         };
         let record = Record::message(id, arrival, &head, &[&envelope, header], inline)
             .ok_or_else(invalid)?;
@@ -282,6 +298,7 @@ impl Spool {
             record,
             arrival,
             body: place,
+            hold,
         })
     }
 
@@ -305,6 +322,11 @@ impl Spool {
     /// All that is queued, oldest first.
     pub fn entries(&self) -> Vec<Entry> {
         lock(&self.open.committer.index).entries()
+    }
+
+    /// What is queued of a user's mail.
+    pub fn usage(&self, uid: u32) -> Usage {
+        lock(&self.open.committer.index).usage(uid)
     }
 
     /// Number of messages queued.
@@ -369,6 +391,7 @@ struct Formed {
     record: Record,
     arrival: clock::Timestamp,
     body: Place,
+    hold: Hold,
 }
 
 fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {

@@ -9,7 +9,7 @@ use shared::{
     clock::Timestamp,
     listing::{RecipientRow, Row},
     outcome::escape,
-    spool::{Entry, QueueId, Spool},
+    spool::{Entry, Hold, QueueId, Spool},
 };
 
 use crate::{
@@ -168,7 +168,7 @@ impl Office<'_> {
                 delay_reason: waiting.reason.as_deref().unwrap_or_default().to_owned(),
             })
         });
-        let queue_name = match (entry.held, self.queue().is_active(entry.id)) {
+        let queue_name = match (entry.hold != Hold::No, self.queue().is_active(entry.id)) {
             (true, _) => "hold",
             (false, true) => "active",
             (false, false) => "deferred",

@@ -334,7 +334,9 @@ impl World {
                 message.warned = true;
             }
             Recorded::Held | Recorded::Released => {}
-            Recorded::Repeated(_) => panic!("the smarthost counts no storms"),
+            Recorded::Repeated(_) | Recorded::Alone | Recorded::OverBudget => {
+                panic!("the smarthost counts no storms and has no such budget")
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use shared::{
     clock, fs,
     log::{self, Level, line},
-    spool::{self, Spool},
+    spool::{self, Hold, Spool},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -158,7 +158,7 @@ fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, 
         let found = queue::Event::Recovered {
             id: entry.id,
             arrival: entry.arrival,
-            held: entry.held,
+            held: entry.hold != Hold::No,
             warned: entry.warned,
             waiting: waiting.collect(),
         };

@@ -16,16 +16,16 @@ const ROOT: u32 = 0;
 
 /// A message that waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
-    pub(super) id: QueueId,
-    pub(super) user: u32,
-    pub(super) arrival: Timestamp,
-    pub(super) due: Timestamp,
+pub(in crate::agent) struct Ticket {
+    pub(in crate::agent) id: QueueId,
+    pub(in crate::agent) user: u32,
+    pub(in crate::agent) arrival: Timestamp,
+    pub(in crate::agent) due: Timestamp,
 }
 
 /// All that wait.
 #[derive(Debug, Default)]
-pub(super) struct Timetable {
+pub(in crate::agent) struct Timetable {
     due: BTreeSet<(Timestamp, QueueId)>,
     ages: BTreeSet<(Timestamp, QueueId)>,
     users: BTreeMap<u32, BTreeSet<(Timestamp, QueueId)>>,
@@ -35,7 +35,7 @@ pub(super) struct Timetable {
 }
 
 impl Timetable {
-    pub(super) fn insert(&mut self, ticket: Ticket) {
+    pub(in crate::agent) fn insert(&mut self, ticket: Ticket) {
         let Ticket {
             id,
             user,
@@ -47,7 +47,7 @@ impl Timetable {
         self.users.entry(user).or_default().insert((due, id));
     }
 
-    pub(super) fn remove(&mut self, ticket: Ticket) {
+    pub(in crate::agent) fn remove(&mut self, ticket: Ticket) {
         let Ticket {
             id,
             user,
@@ -65,7 +65,7 @@ impl Timetable {
     }
 
     /// The message whose turn it is, if one is due; it had its turn then.
-    pub(super) fn take_turn(&mut self, now: Timestamp) -> Option<QueueId> {
+    pub(in crate::agent) fn take_turn(&mut self, now: Timestamp) -> Option<QueueId> {
         self.earliest().filter(|due| *due <= now)?;
         let of_root = self.users.get(&ROOT).and_then(|own| first_due(own, now));
         if of_root.is_some() && self.root_turns < ROOT_TURNS {
@@ -87,23 +87,23 @@ impl Timetable {
     }
 
     /// Whether at least so many messages are due.
-    pub(super) fn are_due(&self, count: usize, now: Timestamp) -> bool {
+    pub(in crate::agent) fn are_due(&self, count: usize, now: Timestamp) -> bool {
         let due = self.due.iter().take_while(|(due, _)| *due <= now);
         due.take(count).count() == count
     }
 
     /// When the first one is due.
-    pub(super) fn earliest(&self) -> Option<Timestamp> {
+    pub(in crate::agent) fn earliest(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
     }
 
     /// The one that arrived first, and when.
-    pub(super) fn oldest(&self) -> Option<(Timestamp, QueueId)> {
+    pub(in crate::agent) fn oldest(&self) -> Option<(Timestamp, QueueId)> {
         self.ages.first().copied()
     }
 
     /// All of them.
-    pub(super) fn ids(&self) -> Vec<QueueId> {
+    pub(in crate::agent) fn ids(&self) -> Vec<QueueId> {
         self.due.iter().map(|(_, id)| *id).collect()
     }
 }

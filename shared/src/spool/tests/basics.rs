@@ -49,7 +49,8 @@ fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
         [(0, Some(until)), (2, Some(until))]
     );
     assert_eq!(entry.waiting[0].reason.as_deref(), Some("450 later"));
-    assert!(entry.held && entry.warned && entry.repeats == Some(repeats));
+    assert!(entry.warned && entry.repeats == Some(repeats));
+    assert_eq!(entry.hold, Hold::Held);
     spool.close();
 
     let (spool, recovery) = open(directory.path());
@@ -60,7 +61,7 @@ fn a_message_is_queued_loaded_deferred_and_gone_and_a_restart_remembers_each() {
     assert_eq!(spool.entries(), [entry]);
     check_content(&spool, id);
     spool.record(id, Event::Released);
-    assert!(!spool.entry(id).unwrap().held);
+    assert_eq!(spool.entry(id).unwrap().hold, Hold::No);
     spool.record(id, settled(0));
     spool.record(id, settled(2));
     assert!(spool.is_empty() && spool.entry(id).is_none() && spool.load(id).unwrap().is_none());

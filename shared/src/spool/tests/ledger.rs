@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
-use crate::{clock::Timestamp, spool::Entry};
+use crate::{
+    clock::Timestamp,
+    spool::{Entry, Usage},
+};
 
 /// The promises.
 #[derive(Default)]
@@ -30,6 +33,8 @@ impl Ledger {
         // Everything recorded before was on the same commit, or an earlier one.
         self.all_durable();
         let durable = spool.entry(id);
+        let held = durable.as_ref().map(|entry| entry.hold != Hold::No);
+        assert_eq!(held, Some(size % 5 == 3));
         assert_eq!(
             durable.as_ref().map(|entry| entry.waiting.len()),
             Some(recipients as usize)
@@ -72,6 +77,7 @@ impl Ledger {
             .collect();
         assert_eq!(spool.entries(), expected);
         assert_eq!(spool.len(), expected.len());
+        check_usage(spool);
     }
 
     /// After a crash: every promised message is queued as it may be, or was settled; what is queued beyond that is whole.
@@ -91,6 +97,7 @@ impl Ledger {
                 promise.since
             );
         }
+        check_usage(spool);
         for (id, entry) in &entries {
             check_content(spool, *id);
             if !self.messages.contains_key(id) {
@@ -125,6 +132,19 @@ impl Promise {
     }
 }
 
+/// That what is counted of each user's mail is what is queued.
+fn check_usage(spool: &Spool) {
+    for uid in 0..5 {
+        let mut usage = Usage::default();
+        let entries = spool.entries().into_iter();
+        for entry in entries.filter(|entry| entry.uid == Some(uid)) {
+            usage.bytes += entry.size;
+            usage.recipients += entry.waiting.len() as u64;
+        }
+        assert_eq!(spool.usage(uid), usage, "of user {uid}");
+    }
+}
+
 /// What events make of a message, written as plainly as possible.
 fn apply(entry: Option<Entry>, events: impl Iterator<Item = Event>) -> Option<Entry> {
     let mut entry = entry?;
@@ -144,8 +164,10 @@ fn apply(entry: Option<Entry>, events: impl Iterator<Item = Event>) -> Option<En
                     }
                 }
             }
-            Event::Held => entry.held = true,
-            Event::Released => entry.held = false,
+            Event::Held => entry.hold = Hold::Held,
+            Event::Released => entry.hold = Hold::No,
+            Event::OverBudget => entry.hold = Hold::OverBudget,
+            Event::Alone => entry.repeats = None,
             Event::Warned => entry.warned = true,
             Event::Repeated(repeats) => entry.repeats = Some(repeats),
             Event::Removed => entry.waiting.clear(),

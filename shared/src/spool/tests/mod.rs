@@ -10,7 +10,7 @@ mod sim;
 
 use std::{path::Path, time::Duration};
 
-use super::{Event, Options, QueueId, Recovery, Settlement, Spool, SpoolError};
+use super::{Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError};
 use crate::{
     address::{Address, Sender},
     envelope::{Envelope, Recipient},
@@ -25,11 +25,12 @@ const QUIET: Options = Options {
 
 fn envelope(recipients: u32) -> Envelope {
     let address = |local: String| Address::parse(&format!("{local}@example.org")).unwrap();
-    let recipients = (0..recipients)
+    let recipients: Vec<_> = (0..recipients)
         .map(|number| Recipient::from(address(format!("r{number}"))))
         .collect();
     Envelope {
         sender: Sender::Address(address("sender".to_owned())),
+        uid: Some(u32::try_from(recipients.len()).unwrap()),
         recipients,
         ..Envelope::default()
     }
@@ -47,6 +48,9 @@ fn accept(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolE
         draft
             .write(piece)
             .map_err(SpoolError::io("cannot write", Path::new("draft")))?;
+    }
+    if size % 5 == 3 {
+        draft.hold(Hold::OverBudget);
     }
     let header = header_of(draft.id());
     spool.accept(draft, &envelope(recipients), &header)

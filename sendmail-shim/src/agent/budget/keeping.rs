@@ -1,0 +1,212 @@
+//! The budget with spool, file and thread.
+//!
+//! Contract: what goes is counted on disk before it goes. What waits is known again after a restart; without a budget in the
+//! configuration it is let go.
+//! Failures: a file that cannot be written or read costs counts, never mail; the log says so.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use shared::{
+    clock::{self, Timestamp},
+    message::Header,
+    rate::Window,
+    spool::{Entry, Event, Hold, QueueId, Spool},
+};
+
+use super::account::{Account, Kept};
+use crate::agent::{Agent, letters, maillog, schedule, schedule::NOBODY, storms::likeness};
+
+/// Longest wait without looking at the clock: a machine that slept has a new time.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// The machine's budget.
+pub(in crate::agent) struct Budget {
+    pub(in crate::agent) window: Window,
+    path: PathBuf,
+    account: Mutex<Account>,
+    changed: Condvar,
+}
+
+/// What the budget says to a message.
+#[derive(Clone, Copy, Default)]
+pub(in crate::agent) enum Answer {
+    /// It is none of its business.
+    #[default]
+    Free,
+    /// It goes, and was counted then.
+    Counted(Timestamp),
+    /// It waits.
+    Over,
+}
+
+impl Budget {
+    /// With what the last agent kept.
+    pub(in crate::agent) fn open(
+        window: Option<Window>,
+        directory: &Path,
+        spool: &Spool,
+    ) -> Option<Self> {
+        let over = spool.entries().into_iter();
+        let over = over.filter(|entry| entry.hold == Hold::OverBudget);
+        let Some(window) = window else {
+            over.for_each(|entry| spool.record(entry.id, Event::Released));
+            return None;
+        };
+        let path = directory.join("budget");
+        let kept = read(&path).unwrap_or_else(|error| {
+            maillog::warning(&format!(
+                "{}: {error}; the budget is counted anew",
+                path.display()
+            ));
+            Kept::default()
+        });
+        let budget = Self {
+            window,
+            path,
+            account: Mutex::new(Account::new(window, &kept, clock::now())),
+            changed: Condvar::new(),
+        };
+        for entry in over {
+            budget.wait(&entry);
+        }
+        Some(budget)
+    }
+
+    /// Asks for a message that is about to be taken.
+    pub(in crate::agent) fn ask(&self, header: &Header) -> Answer {
+        if !likeness::is_automatic(header) {
+            return Answer::Free;
+        }
+        let (now, mut account) = (clock::now(), self.lock());
+        if !account.ask(now) {
+            return Answer::Over;
+        }
+        self.keep(&account);
+        Answer::Counted(now)
+    }
+
+    /// The message was refused after all.
+    pub(in crate::agent) fn take_back(&self, answer: Answer) {
+        if let Answer::Counted(then) = answer {
+            let mut account = self.lock();
+            account.take_back(then);
+            self.keep(&account);
+        }
+    }
+
+    /// The administrator lets it go.
+    pub(in crate::agent) fn count(&self) {
+        let mut account = self.lock();
+        account.count(clock::now());
+        self.keep(&account);
+    }
+
+    /// A message that is held for the budget is in the queue, and the scheduler knows it. How many wait now.
+    pub(in crate::agent) fn wait(&self, entry: &Entry) -> usize {
+        let mut account = self.lock();
+        account.wait(entry.id, entry.uid.unwrap_or(NOBODY), entry.arrival);
+        self.changed.notify_one();
+        account.waiting()
+    }
+
+    /// Why mail waits.
+    pub(in crate::agent) fn reason(&self) -> String {
+        let now = clock::now();
+        match self.room_at(now) {
+            Some(room) => format!(
+                "over the budget of {}; next at {}",
+                self.window,
+                room.mailq()
+            ),
+            None => format!("over the budget of {}; waits for its release", self.window),
+        }
+    }
+
+    fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lock().room_at(now)
+    }
+
+    /// Those that may go now, counted.
+    fn let_go(&self, spool: &Spool) -> Vec<QueueId> {
+        let (now, mut account, mut free) = (clock::now(), self.lock(), Vec::new());
+        while let Some(id) = account.let_go(now) {
+            // Who was released, deleted or held by hand is out of the line.
+            if spool
+                .entry(id)
+                .is_some_and(|entry| entry.hold == Hold::OverBudget)
+            {
+                account.count(now);
+                free.push(id);
+            }
+        }
+        if !free.is_empty() {
+            self.keep(&account);
+        }
+        free
+    }
+
+    /// Until there is something to do.
+    fn rest(&self) {
+        let account = self.lock();
+        let now = clock::now();
+        let deadline = account.deadline(now);
+        let wait = deadline.map_or(LOOK, |deadline| deadline.since(now).min(LOOK));
+        if !wait.is_zero() {
+            drop(self.changed.wait_timeout(account, wait));
+        }
+    }
+
+    fn keep(&self, account: &Account) {
+        let written = serde_json::to_vec(&account.kept())
+            .map_err(io::Error::other)
+            .and_then(|bytes| shared::fs::replace(&self.path, &bytes, 0o600));
+        if let Err(error) = written {
+            let path = self.path.display();
+            maillog::warning(&format!(
+                "{path}: {error}; a restart forgets what the budget counted"
+            ));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that lets go what may, and tells root; it works as long as the program runs.
+pub(in crate::agent) fn run(agent: &Agent) {
+    let Some(budget) = &agent.budget else { return };
+    loop {
+        for id in budget.let_go(&agent.spool) {
+            agent.spool.record(id, Event::Released);
+            maillog::let_go(id, budget.window);
+            agent.event(schedule::Event::Released(id));
+        }
+        let now = clock::now();
+        let tell = {
+            let mut account = budget.lock();
+            let tell = account.to_tell(now);
+            if tell {
+                budget.keep(&account);
+            }
+            tell
+        };
+        if tell && let Err(why) = letters::over_budget(agent, budget.window, budget.room_at(now)) {
+            maillog::warning(&format!("the administrator cannot be written to: {why}"));
+        }
+        budget.rest();
+    }
+}
+
+fn read(path: &Path) -> io::Result<Kept> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(error) => Err(error),
+    }
+}
