@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, envelope::Recipient};
 
 /// One queued message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -41,6 +41,17 @@ pub struct RecipientRow {
     pub orig_address: Option<String>,
     /// Why it waits; empty before the first attempt.
     pub delay_reason: String,
+}
+
+impl RecipientRow {
+    /// A recipient and why he waits.
+    pub fn new(recipient: &Recipient, delay_reason: String) -> Self {
+        Self {
+            address: recipient.address.to_string(),
+            orig_address: recipient.original.as_ref().map(ToString::to_string),
+            delay_reason,
+        }
+    }
 }
 
 /// Widths of the columns before sender and recipients.

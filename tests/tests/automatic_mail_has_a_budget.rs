@@ -1,5 +1,4 @@
 //! A machine may send so much automatic mail a day (`budget`): what is beyond it waits in the queue, and is counted in the log, there and to root.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},

@@ -245,16 +245,12 @@ impl Desk<'_> {
             let recipient = envelope
                 .recipients
                 .get(usize::try_from(waiting.recipient).ok()?)?;
-            Some(RecipientRow {
-                address: recipient.address.to_string(),
-                orig_address: recipient.original.as_ref().map(ToString::to_string),
-                delay_reason: over
-                    .clone()
-                    .or_else(|| repeats.clone())
-                    .or_else(|| trouble.clone())
-                    .or_else(|| waiting.reason.as_deref().map(str::to_owned))
-                    .unwrap_or_default(),
-            })
+            let reason = [&over, &repeats, &trouble].into_iter().flatten().next();
+            let reason = reason.map(String::as_str).or(waiting.reason.as_deref());
+            Some(RecipientRow::new(
+                recipient,
+                reason.unwrap_or_default().to_owned(),
+            ))
         });
         Row {
             queue_id: entry.id.to_string(),

@@ -162,11 +162,8 @@ impl Office<'_> {
             let recipient = envelope
                 .recipients
                 .get(usize::try_from(waiting.recipient).ok()?)?;
-            Some(RecipientRow {
-                address: recipient.address.to_string(),
-                orig_address: recipient.original.as_ref().map(ToString::to_string),
-                delay_reason: waiting.reason.as_deref().unwrap_or_default().to_owned(),
-            })
+            let reason = waiting.reason.as_deref().unwrap_or_default();
+            Some(RecipientRow::new(recipient, reason.to_owned()))
         });
         let queue_name = match (entry.hold != Hold::No, self.queue().is_active(entry.id)) {
             (true, _) => "hold",
