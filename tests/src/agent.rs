@@ -3,14 +3,20 @@
 //! Contract: everything lies in its own [`Installation`]. `spool`, `socket`, `control` and `hostname` are filled in where the test does not set them.
 
 use std::{
+    fs,
     io::Write as _,
     ops::{Deref, DerefMut},
-    os::unix::net::UnixStream,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
-use crate::{binaries::install_names, daemon::Daemon, installation::Installation, wait::until};
+use crate::{
+    binaries::{binaries, install_names},
+    daemon::Daemon,
+    installation::Installation,
+    wait::until,
+};
 
 /// What Debian's cron pipes into `sendmail -i -FCronDaemon -B8BITMIME -oem root`.
 pub const CRON: &str = "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@vm1> test -x /usr/sbin/backup\n\
@@ -97,6 +103,23 @@ impl Agent {
         command
     }
 
+    /// Lets other users reach sockets and configuration.
+    pub fn open_to_all(&self) {
+        fs::set_permissions(self.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A program of this machine where every user can run it, wherever the tests were built.
+    pub fn public(&self, name: &str) -> Command {
+        let program = self.directory().join("public").join(name);
+        if !program.exists() {
+            fs::create_dir_all(program.parent().unwrap()).unwrap();
+            fs::copy(&binaries().sendmail, &program).unwrap();
+        }
+        let mut command = Command::new(program);
+        command.env("SENDMAIL_SHIM_CONFIG", self.config());
+        command
+    }
+
     /// Pipes a message into `sendmail`.
     pub fn sendmail(&self, arguments: &[&str], message: impl AsRef<[u8]>) -> Output {
         let mut command = self.program("sendmail");
@@ -150,6 +173,21 @@ impl DerefMut for Agent {
     fn deref_mut(&mut self) -> &mut Installation {
         &mut self.installation
     }
+}
+
+/// A program as another user runs it (root only, by `setpriv`).
+pub fn as_user(user: &str, program: &Command) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([
+        &format!("--reuid={user}"),
+        &format!("--regid={user}"),
+        "--clear-groups",
+    ]);
+    command.arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command
 }
 
 /// Runs a command with this on its standard input.

@@ -1,17 +1,13 @@
 //! The agent's sockets are open to every user of the machine: who asks is known, and a hostile user harms only himself.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
 
 use tests::{
-    agent::{Agent, pipe},
-    binaries::binaries,
+    agent::{Agent, as_user, pipe},
     peers,
     sink::{Script, Sink, nexthop},
     wait::{free_address, until_true},
@@ -56,20 +52,6 @@ print(turned_away, flush=True)
 sys.stdin.read()
 "#;
 
-fn as_user(user: &str, program: &Command) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args([
-        &format!("--reuid={user}"),
-        &format!("--regid={user}"),
-        "--clear-groups",
-    ]);
-    command.arg(program.get_program()).args(program.get_args());
-    for (name, value) in program.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command
-}
-
 /// A child that ends with the test.
 struct Running(Child);
 impl Drop for Running {
@@ -86,18 +68,6 @@ fn machine(sink: &Sink) -> Agent {
     ))
 }
 
-/// A program of the machine where every user can run it, wherever the tests were built.
-fn public(agent: &Agent, name: &str) -> Command {
-    let program = agent.directory().join("public").join(name);
-    if !program.exists() {
-        fs::create_dir_all(program.parent().unwrap()).unwrap();
-        fs::copy(&binaries().sendmail, &program).unwrap();
-    }
-    let mut command = Command::new(program);
-    command.env("SENDMAIL_SHIM_CONFIG", agent.config());
-    command
-}
-
 #[test]
 fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     if !peers::root() || peers::find("setpriv").is_none() {
@@ -109,7 +79,7 @@ fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     }
     let sink = Sink::start();
     let mut agent = machine(&sink);
-    fs::set_permissions(agent.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    agent.open_to_all();
     agent.run();
 
     let mut flood = Command::new(PYTHON);
@@ -128,14 +98,14 @@ fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     assert!(turned_away > 0, "500 connections of one user are too many");
 
     let send = |agent: &Agent, user| {
-        let mut sendmail = public(agent, "sendmail");
+        let mut sendmail = agent.public("sendmail");
         sendmail.arg("admin@example.test");
         let output = pipe(&mut as_user(user, &sendmail), b"Subject: x\n\nx\n");
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     };
     send(&agent, MODEST);
     agent.daemon().wait_for_log(&format!(", uid {MODEST}"));
-    let listing = pipe(&mut as_user(MODEST, &public(&agent, "mailq")), b"");
+    let listing = pipe(&mut as_user(MODEST, &agent.public("mailq")), b"");
     assert!(listing.status.success(), "{listing:?}");
     sink.journal().wait_for(1);
     let peak = agent.daemon().peak_memory();
@@ -161,10 +131,10 @@ fn a_user_who_fills_his_share_of_the_queue_leaves_room_for_others_and_may_send_a
         "relayhost = \"{}\"\ndomain = \"example.test\"\ntls = \"none\"\nshare = {{ recipients = {SHARE}, size = \"300KiB\" }}\n",
         nexthop(relay)
     ));
-    fs::set_permissions(agent.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    agent.open_to_all();
     agent.run();
     let send = |agent: &Agent, user: &str, recipients: &[&str], text: &str| {
-        let mut sendmail = public(agent, "sendmail");
+        let mut sendmail = agent.public("sendmail");
         sendmail.args(recipients);
         pipe(&mut as_user(user, &sendmail), text.as_bytes())
     };

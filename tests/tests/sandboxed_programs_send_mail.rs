@@ -1,19 +1,46 @@
 //! Programs in the sandboxes that systemd makes for its services: without new privileges, without network, with users and mounts of
 //! their own, without an entry in passwd. Each is delivered, or told why not.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::process::Command;
 
 use tests::{
     agent::{Agent, pipe},
     sink::Sink,
 };
 
-/// The prefix of a command, as `NoNewPrivileges=`, `PrivateNetwork=`, `PrivateUsers=`, `ProtectSystem=strict` and `DynamicUser=` would run it.
-const SANDBOXES: [(&str, &[&str]); 4] = [
+/// What systemd makes of `RestrictAddressFamilies=AF_UNIX`: socket() knows no other family. Then the program.
+const UNIX_ONLY: &str = r#"
+import ctypes, os, platform, struct, sys
+arch, number = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}[platform.machine()]
+LOAD, EQUAL, RETURN, ALLOW, ERRNO = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050000
+filter = b"".join(struct.pack("HBBI", *step) for step in [
+    (LOAD, 0, 0, 4), (EQUAL, 0, 4, arch),
+    (LOAD, 0, 0, 0), (EQUAL, 0, 2, number),
+    (LOAD, 0, 0, 16), (EQUAL, 0, 1, 1),
+    (RETURN, 0, 0, ALLOW),
+    (RETURN, 0, 0, ERRNO | 97),
+])
+code = ctypes.create_string_buffer(filter)
+program = struct.pack("HP", len(filter) // 8, ctypes.addressof(code))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+address = ctypes.create_string_buffer(program)
+assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.addressof(address), 0, 0) == 0, ctypes.get_errno()
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+/// The prefix of a command, as `NoNewPrivileges=`, `PrivateNetwork=`, `PrivateUsers=`, `ProtectSystem=strict`, `RestrictAddressFamilies=` and
+/// `DynamicUser=` would run it.
+const SANDBOXES: [(&str, &[&str]); 6] = [
     ("without new privileges", &["setpriv", "--no-new-privs"]),
     (
         "without network",
         &["unshare", "--user", "--map-root-user", "--net"],
+    ),
+    ("with users of its own", &["unshare", "--user"]),
+    (
+        "with no sockets but unix sockets",
+        &["/usr/bin/python3", "-c", UNIX_ONLY],
     ),
     (
         "with a file system that cannot be written",
@@ -58,7 +85,7 @@ fn mail_from_every_sandbox_is_delivered_and_without_agent_the_status_is_75_with_
         "relayhost = {:?}\ndomain = \"example.org\"\ntls = \"none\"\n",
         sink.nexthop()
     ));
-    fs::set_permissions(machine.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    machine.open_to_all();
     let made: Vec<_> = SANDBOXES
         .into_iter()
         .filter(|(_, prefix)| possible(prefix))

@@ -61,9 +61,15 @@ the_output_of_a_cron_job_arrives() {
 }
 
 sandboxed_services_can_send_mail() {
-    echo "from a sandbox" | systemd-run -q --wait --pipe -p DynamicUser=yes -p NoNewPrivileges=yes -p ProtectSystem=strict -p ProtectHome=yes \
-        -p PrivateNetwork=yes -p PrivateTmp=yes -p RestrictSUIDSGID=yes -p CapabilityBoundingSet= -p SystemCallFilter=@system-service sendmail -i root
-    wait_for 30 arrived "from a sandbox"
+    local sandbox
+    for sandbox in NoNewPrivileges=yes DynamicUser=yes ProtectSystem=strict PrivateNetwork=yes PrivateUsers=yes RestrictAddressFamilies=AF_UNIX User=61234; do
+        echo "from a sandbox with $sandbox" | systemd-run -q --wait --pipe -p "$sandbox" sendmail -i root
+        wait_for 30 arrived "from a sandbox with $sandbox"
+    done
+    echo "from all sandboxes at once" | systemd-run -q --wait --pipe -p DynamicUser=yes -p NoNewPrivileges=yes -p ProtectSystem=strict -p ProtectHome=yes \
+        -p PrivateNetwork=yes -p PrivateUsers=yes -p RestrictAddressFamilies=AF_UNIX -p PrivateTmp=yes -p RestrictSUIDSGID=yes \
+        -p CapabilityBoundingSet= -p SystemCallFilter=@system-service sendmail -i root
+    wait_for 30 arrived "from all sandboxes at once"
 }
 
 an_idle_agent_ends_and_comes_back_with_the_next_message() {

@@ -44,6 +44,8 @@ mod session;
 mod state;
 mod supervision;
 mod transaction;
+#[cfg(test)]
+mod week;
 mod worker;
 
 use state::Agent;

@@ -352,3 +352,55 @@ impl Reasons {
         Arc::clone(reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compaction that stops half-way leaves a segment that is needed, with old copies in it.
+    #[test]
+    fn the_segment_of_a_copy_stays_as_long_as_the_one_it_was_copied_from() {
+        let mut index = Index::default();
+        for number in [1, 2] {
+            let segment = Segment {
+                file: Arc::new(tempfile::tempfile().unwrap()),
+                path: PathBuf::new(),
+                mark: 0,
+                end: 0,
+                live: 0,
+                pins: BTreeSet::new(),
+                sealed: true,
+            };
+            index.segments.insert(number, segment);
+        }
+        let at = |segment| Location {
+            segment,
+            offset: 0,
+            length: 100,
+        };
+        let [copied, left] = [1, 2].map(QueueId::from_number);
+        for id in [copied, left] {
+            let (body, waiting) = (Place::Inline(1), Waiting::new(1));
+            index.place(
+                id,
+                Message::new(at(1), Timestamp::default(), 1, body, waiting),
+            );
+        }
+        let removable = |index: &Index| {
+            let removable = index.removable().into_iter();
+            removable.map(|(number, _)| number).collect::<Vec<_>>()
+        };
+        index.relocate(copied, at(2));
+        index.apply(copied, &What::Event(Event::Removed));
+        assert!(index.bury(copied).is_some());
+        assert_eq!(
+            removable(&index),
+            [],
+            "without segment 2, the copy in segment 1 would come back to life"
+        );
+        index.forget(left);
+        assert_eq!(removable(&index), [1]);
+        index.segments.remove(&1);
+        assert_eq!(removable(&index), [2]);
+    }
+}

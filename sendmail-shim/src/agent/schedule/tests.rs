@@ -250,50 +250,6 @@ fn mail_that_the_administrator_returns_goes_back_at_once_whether_it_waits_is_hel
     assert_eq!(scheduler.deadline(), None);
 }
 
-/// The relayhost is away for six days, and a message comes every hour: few probes, each message is returned at its age, and what is left goes when
-/// the relayhost is back.
-#[test]
-fn in_a_week_without_relayhost_it_is_probed_sparingly_and_each_message_is_sent_or_returned_once() {
-    let mut scheduler = Scheduler::new(RETRY, 4);
-    let (hour, back) = (3600, 6 * 86_400);
-    let (mut now, mut probes, mut next) = (0, 0u32, 1u64);
-    let (mut sent, mut returned) = (BTreeSet::new(), BTreeSet::new());
-    while now < 7 * 86_400 {
-        while now >= (next - 1) * hour {
-            arrive(&mut scheduler, next, at((next - 1) * hour));
-            next += 1;
-        }
-        for action in started(&mut scheduler, at(now)) {
-            let number = |tried| (1..next).find(|&number| id(number) == tried).unwrap();
-            let (number, attempt) = match action {
-                Action::Deliver(tried) if now < back => {
-                    probes += 1;
-                    (number(tried), Attempt::Unreached)
-                }
-                Action::Deliver(tried) => {
-                    assert!(sent.insert(number(tried)));
-                    (number(tried), Attempt::Done)
-                }
-                Action::Expire(tried) | Action::Bounce(tried) => {
-                    assert!(returned.insert(number(tried)));
-                    (number(tried), Attempt::Done)
-                }
-            };
-            finish(&mut scheduler, number, attempt, at(now));
-        }
-        let wake = scheduler
-            .deadline()
-            .map_or(u64::MAX, |at| at.as_secs() - 1_000_000);
-        now = wake.max(now + 1).min((next - 1) * hour);
-    }
-    assert_eq!(returned, (1..=25).collect(), "those older than five days");
-    assert_eq!(sent, (26..next).collect());
-    assert!(
-        (1700..3600).contains(&probes),
-        "{probes} probes in six days"
-    );
-}
-
 proptest! {
     /// Whatever happens in whatever order: each message is tried or waits, never twice at once, and all of them end.
     #[test]
