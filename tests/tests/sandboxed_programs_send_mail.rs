@@ -8,7 +8,7 @@ use tests::{
     sink::Sink,
 };
 
-/// What systemd makes of `RestrictAddressFamilies=AF_UNIX`: socket() knows no other family. Then the program.
+/// What systemd makes of `RestrictAddressFamilies=AF_UNIX`: `socket()` knows no other family. Then the program.
 const UNIX_ONLY: &str = r#"
 import ctypes, os, platform, struct, sys
 arch, number = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}[platform.machine()]

@@ -393,9 +393,8 @@ mod tests {
         index.relocate(copied, at(2));
         index.apply(copied, &What::Event(Event::Removed));
         assert!(index.bury(copied).is_some());
-        assert_eq!(
-            removable(&index),
-            [],
+        assert!(
+            removable(&index).is_empty(),
             "without segment 2, the copy in segment 1 would come back to life"
         );
         index.forget(left);
