@@ -74,13 +74,20 @@ syscalls() { # of the command and its children
     emit "client calls" syscalls_of_hello_world "$(python3 "$HERE/stats.py" strace "$ROOT/bench/strace" all 1)"
 }
 
-idle() {
+idle() { # TABLE
+    local table=$1
     sleep 3
     # shellcheck disable=SC2046 # three numbers
     set -- $(memory)
-    emit "client idle" rss_kib "$1"
-    emit "client idle" processes "$2"
-    emit "client idle" pss_kib "$3"
+    emit "$table" rss_kib "$1"
+    emit "$table" processes "$2"
+    emit "$table" pss_kib "$3"
+}
+
+waiting() { # our agent, with a queue and the relay away
+    sink_stop
+    submit waiting -n 1000 -j 8
+    idle "client with 1000 waiting"
 }
 
 make_tools || exit 1
@@ -91,7 +98,8 @@ for p in "${PEERS[@]}"; do
     say "== client $p"
     box_start || exit 1
     paced plain
-    idle
+    idle "client idle"
+    [ "$PEER" != ours ] || waiting
     syscalls
     [ $TLS = yes ] && paced tls "${TLS_ARGUMENTS[@]}"
     [ $TLS = yes ] && storm
