@@ -79,28 +79,6 @@ an_idle_agent_ends_and_comes_back_with_the_next_message() {
     wait_for 30 arrived "to a sleeping agent"
 }
 
-a_restarted_smarthost_refuses_no_connection() {
-    python3 - <<'END' &
-import smtplib, time
-end, done = time.monotonic() + 6, 0
-while time.monotonic() < end:
-    try:
-        with smtplib.SMTP("127.0.0.1", 25, timeout=20) as smtp:
-            smtp.noop()
-        done += 1
-    except smtplib.SMTPException:
-        pass  # an open session may be ended with 421; a connection is not refused
-print(done, "sessions")
-assert done > 10
-END
-    local client=$! i
-    for i in 1 2 3; do
-        sleep 1
-        systemctl restart smarthost.service
-    done
-    wait $client
-}
-
 mail_survives_a_killed_agent_and_waits_for_the_relayhost() {
     local i
     systemctl disable --now smarthost.socket smarthost.service

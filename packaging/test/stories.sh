@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# The stories of the packages: the stages (stages/*.sh) in which a machine goes through them, for packaging/test/run and for Debian's own tests.
+# Who tells them knows `stage NAME` and `reboot`.
+
+life() {
+    stage installing_over_exim_replaces_it_and_sets_no_privileged_bits
+    stage without_answers_mail_is_queued_and_the_missing_relayhost_is_named
+    stage with_answers_what_was_queued_arrives
+    stage the_output_of_a_cron_job_arrives
+    stage sandboxed_services_can_send_mail
+    stage an_idle_agent_ends_and_comes_back_with_the_next_message
+    stage mail_survives_a_killed_agent_and_waits_for_the_relayhost
+    reboot
+    stage waiting_mail_is_delivered_after_a_reboot
+    stage reinstalling_keeps_queue_and_settings
+    stage removing_keeps_the_queue
+    stage purging_leaves_nothing
+}
+
+replacement() {
+    stage installing_over_nullmailer_works_too
+}
+
+without_systemd() {
+    stage sysvinit_takes_the_place_of_systemd
+    reboot
+    stage init_scripts_start_both_daemons_without_rights
+    stage a_killed_daemon_loses_nothing
+    reboot
+    stage init_scripts_start_both_daemons_at_boot
+    stage purging_leaves_nothing
+}
