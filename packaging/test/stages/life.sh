@@ -62,7 +62,7 @@ the_output_of_a_cron_job_arrives() {
 
 sandboxed_services_can_send_mail() {
     local sandbox
-    for sandbox in NoNewPrivileges=yes DynamicUser=yes ProtectSystem=strict PrivateNetwork=yes PrivateUsers=yes RestrictAddressFamilies=AF_UNIX User=61234; do
+    for sandbox in NoNewPrivileges=yes DynamicUser=yes ProtectSystem=strict PrivateNetwork=yes PrivateUsers=yes RestrictAddressFamilies=AF_UNIX; do
         echo "from a sandbox with $sandbox" | systemd-run -q --wait --pipe -p "$sandbox" sendmail -i root
         wait_for 30 arrived "from a sandbox with $sandbox"
     done
