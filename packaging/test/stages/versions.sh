@@ -32,7 +32,7 @@ replaced_with() { # FOLDER VERSION TEXT
     sendmail -q
     wait_for 60 arrived "$3"
     while read -r i; do wait_for 60 arrived "$i"; done < /root/accepted
-    wc -l /root/accepted
+    echo "told: $(wc -l < /root/accepted) accepted meanwhile, none lost"
     rm /root/accepted
 }
 
@@ -72,7 +72,7 @@ while True:
         break
     time.sleep(0.5)
 there = [name for name in there if name.startswith("restart ")]
-print(len(taken), "accepted", len(taken - set(there)), "lost", len(there) - len(set(there)), "delivered twice")
+print(f"told: {len(taken)} accepted, {len(taken - set(there))} lost, {len(there) - len(set(there))} delivered twice")
 assert len(taken) > 50 and taken <= set(there)
 END
     client=$!
