@@ -86,6 +86,7 @@ pub fn transaction(connection: &Connection, mut envelope: Envelope, size: u64) -
         envelope,
         size,
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     }

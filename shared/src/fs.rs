@@ -12,6 +12,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{CWD, RenameFlags},
+    io::Errno,
+};
+
 /// Writes a file so that after a crash either the old or the new content is there: temporary name in the same directory,
 /// fsync, rename, fsync of the directory. `mode` holds whatever the umask is.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -84,6 +89,31 @@ pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// Moves a file into a directory of the same file system, which is there; its new name. Nothing is replaced: a name that is taken gets a number.
+pub fn move_into(path: &Path, directory: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let mut target = directory.join(name);
+    for number in 1..1000 {
+        let moved = rustix::fs::renameat_with(CWD, path, CWD, &target, RenameFlags::NOREPLACE);
+        match moved {
+            Ok(()) => {
+                sync_directory(directory)?;
+                sync_directory(parent(path))?;
+                return Ok(target);
+            }
+            Err(Errno::EXIST) => {
+                let mut numbered = name.to_owned();
+                numbered.push(format!(".{number}"));
+                target = directory.join(numbered);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
 /// Bytes and inodes free for us where `path` lies.
 pub fn room(path: &Path) -> io::Result<Room> {
     let free = rustix::fs::statvfs(path)?;
@@ -134,6 +164,22 @@ mod tests {
         assert!(replace(&path, b"x", 0o600).is_err());
         assert!(path.join("inside").is_dir());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_moved_replaces_none_of_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let aside = directory.path().join("aside");
+        create_directory(&aside, 0o700).unwrap();
+        let path = directory.path().join("A1");
+        for (content, name) in [("one", "A1"), ("two", "A1.1"), ("three", "A1.2")] {
+            replace(&path, content.as_bytes(), 0o600).unwrap();
+            let moved = move_into(&path, &aside).unwrap();
+            assert_eq!(moved, aside.join(name));
+            assert_eq!(std::fs::read_to_string(&moved).unwrap(), content);
+            assert!(!path.exists());
+        }
+        assert!(move_into(&path, &aside).is_err(), "it is gone");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const FIRST: &str = "\"$@\" start-fg; exit $?";
 pub struct Postfix {
     port: u16,
     // Before the directory: what is dropped first ends first.
-    _daemon: Daemon,
+    daemon: Daemon,
     directory: TempDir,
 }
 
@@ -86,7 +86,7 @@ impl Postfix {
         let started = Self {
             directory,
             port,
-            _daemon: daemon,
+            daemon,
         };
         until("postfix takes connections", || {
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
@@ -102,6 +102,11 @@ impl Postfix {
     /// Configuration, keys and queue.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Ends it, and leaves its queue.
+    pub fn kill(&mut self) {
+        self.daemon.kill();
     }
 
     /// Messages in the one Maildir.

@@ -189,6 +189,7 @@ fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure
         },
         size: 15,
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     };

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use shared::{address::Address, sysexits::Exit};
 
 use super::{
-    check, effective, explain, import, pin, queue,
+    check, effective, explain, import, pin, queue, takeover,
     terminal::{Trouble, complain},
     test,
 };
@@ -158,7 +158,9 @@ pub fn main(words: Vec<String>) -> Exit {
 }
 
 fn run(cli: Cli) -> Result<Exit, Trouble> {
-    if let Command::Import(request) = &cli.command {
+    if let Command::Import(request) = &cli.command
+        && !request.queue
+    {
         // There may be no configuration of ours yet.
         return import::run(request);
     }
@@ -170,7 +172,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Check { json } => check::run(&settings, json),
         Command::Config { all } => effective::print(&settings, all),
         Command::Explain(request) => explain::run(&settings, &request),
-        Command::Import(request) => import::run(&request),
+        Command::Import(request) => takeover::run(&settings, &request),
         Command::Pin(request) => pin::run(&settings, &request),
         Command::Queue { json, command } => queue::run(&settings, command, json),
         Command::Test { address } => test::run(&settings, address),

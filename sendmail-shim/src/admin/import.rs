@@ -17,7 +17,7 @@ use super::terminal::{Trouble, complain, say};
 use crate::{
     config::{places::SYSTEM, settings::Settings},
     import::{
-        dma, msmtp, nullmailer,
+        dma, exim, msmtp, nullmailer,
         plan::{Lookup, Plan, Source},
         postfix, ssmtp,
     },
@@ -41,8 +41,14 @@ pub struct Request {
     #[arg(long)]
     pub apply: bool,
     /// Overwrite our files.
-    #[arg(long, requires = "apply")]
+    #[arg(long, requires = "apply", conflicts_with = "queue")]
     pub force: bool,
+    /// The mail that waits in its queue instead of the configuration; without --from, of every program that has one.
+    #[arg(long)]
+    pub queue: bool,
+    /// With --queue: also what is on hold there, or failed for good.
+    #[arg(long, requires = "queue")]
+    pub held: bool,
 }
 
 /// Programs whose configuration can be taken over.
@@ -53,16 +59,18 @@ pub enum Program {
     Dma,
     Msmtp,
     Postfix,
+    Exim,
 }
 
 impl Program {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ssmtp => "ssmtp",
             Self::Nullmailer => "nullmailer",
             Self::Dma => "dma",
             Self::Msmtp => "msmtp",
             Self::Postfix => "postfix",
+            Self::Exim => "exim",
         }
     }
 
@@ -74,6 +82,7 @@ impl Program {
             Self::Dma => (dma::CONFIG, dma::read),
             Self::Msmtp => (msmtp::CONFIG, msmtp::read),
             Self::Postfix => (postfix::CONFIG, postfix::read),
+            Self::Exim => (exim::CONFIG, exim::read),
         }
     }
 }
@@ -129,12 +138,12 @@ fn detected(root: &Path) -> Result<Program, Trouble> {
     }
 }
 
-fn under(root: &Path, path: &str) -> PathBuf {
+pub(super) fn under(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
 /// A file of the other program; one that cannot be read is told, and counts as missing.
-fn source(root: &Path, path: &str) -> Option<Source> {
+pub(super) fn source(root: &Path, path: &str) -> Option<Source> {
     let file = under(root, path);
     let read = fs::File::open(&file).and_then(|open| {
         let mode = open.metadata()?.permissions().mode();
@@ -228,6 +237,8 @@ mod tests {
             root: root.path().to_owned(),
             apply,
             force,
+            queue: false,
+            held: false,
         };
         assert_eq!(run(&request(true, false)).unwrap_err().exit, Exit::NoInput);
         let conf = root.path().join("etc/ssmtp/ssmtp.conf");

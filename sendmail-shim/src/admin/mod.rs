@@ -12,6 +12,7 @@
 //! | [`aliases`] | the alias files checked; also `newaliases` |
 //! | [`test`] | a test message |
 //! | [`verify`] | `sendmail -bv`, `-bt`: what would become of an address |
+//! | [`takeover`] | the mail that waits in another program's queue, taken into ours |
 //! | [`terminal`] | words to the terminal |
 
 pub mod aliases;
@@ -22,6 +23,7 @@ pub mod explain;
 pub mod import;
 pub mod pin;
 pub mod queue;
+pub mod takeover;
 pub mod terminal;
 pub mod test;
 pub mod verify;

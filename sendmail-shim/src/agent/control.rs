@@ -37,7 +37,7 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
     let desk = Desk {
         agent,
         uid,
-        privileged: uid == 0 || uid == agent.uid,
+        privileged: agent.is_privileged(uid),
     };
     let mut out = io::BufWriter::new(stream);
     let mut say = |answer: &Answer| -> io::Result<()> {

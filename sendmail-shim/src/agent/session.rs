@@ -163,6 +163,9 @@ impl Driver<'_> {
     fn verdict(&mut self, question: &Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
+            Question::Mail(mail) if mail.queued && !self.agent.is_privileged(self.uid) => {
+                Verdict::Refuse(Reply::literal("550 5.7.1 XQUEUED is for root"))
+            }
             Question::Mail(mail) => {
                 let caller = self
                     .caller

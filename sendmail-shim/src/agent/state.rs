@@ -88,6 +88,11 @@ impl Agent {
         lock(&self.tables)
     }
 
+    /// Whether this user may do everything here: root, and the agent's own.
+    pub(super) fn is_privileged(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.uid
+    }
+
     /// A relayhost has presented this key; what the administrator should know.
     pub(super) fn presented(&self, relay: &str, seen: &PeerKey) -> Option<String> {
         let host = relay.split('[').next().unwrap_or(relay);

@@ -1,5 +1,7 @@
 //! One message being submitted: envelope as typed, header and body as they come, then rewritten, completed and committed.
 //!
+//! A message that another program had queued (`XQUEUED`) keeps its From field, and is not counted as one of a storm.
+//!
 //! Failures: a full or broken spool is a 4yz reply; an address that cannot be used a 5yz one.
 
 use std::io;
@@ -10,7 +12,7 @@ use shared::{
     envelope::Envelope,
     message::{
         Splitter,
-        rewrite::{Caller, RewriteError},
+        rewrite::{Caller, RewriteError, Rules},
     },
     outcome::escape,
     smtp::{
@@ -142,7 +144,8 @@ impl<'a> Transaction<'a> {
             return Verdict::Refuse(reply);
         }
         let mut terms = Terms::default();
-        if let Some(storms) = &self.agent.storms {
+        // Mail that waited elsewhere is no storm, however alike it is.
+        if let Some(storms) = self.agent.storms.as_ref().filter(|_| !self.mail.queued) {
             match storms.judge(spool, &prepared.envelope, header, draft.small()) {
                 storms::Verdict::Counted { by, count } => {
                     return self.counted(&prepared.envelope, by, count);
@@ -230,7 +233,10 @@ impl<'a> Transaction<'a> {
             (Sender::Null, None) if xcaller.is_some() => None,
             (Sender::Null, None) => Some(String::new()),
         };
-        if let Some(Some(name)) = xcaller {
+        if self.mail.queued {
+            // Who hands it over has not written it.
+            self.caller.full_name.clear();
+        } else if let Some(Some(name)) = xcaller {
             self.caller.full_name = name;
         }
         let submitted = Submitted {
@@ -248,6 +254,13 @@ impl<'a> Transaction<'a> {
         let (rules, problems) = tables.refresh();
         for problem in problems {
             maillog::warning(&problem.to_string());
+        }
+        if self.mail.queued && !rules.from_override {
+            let rules = Rules {
+                from_override: true,
+                ..rules.clone()
+            };
+            return prepare(&submitted, header, &rules);
         }
         prepare(&submitted, header, rules)
     }

@@ -9,10 +9,12 @@
 //! configuration unsafe (no certificate check, another relay for each user, a password that everybody can read) is marked, for it needs a decision.
 
 pub mod dma;
+pub mod exim;
 pub mod msmtp;
 pub mod nullmailer;
 pub mod plan;
 pub mod postfix;
+pub mod queue;
 pub mod ssmtp;
 
 #[cfg(test)]

@@ -87,6 +87,9 @@ pub struct Plan {
     pub notes: Vec<Note>,
 }
 
+/// Keys, what becomes of them, and why.
+pub type Words = &'static [(&'static [&'static str], Verdict, &'static str)];
+
 /// Where a key stands: file and line.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
@@ -109,6 +112,15 @@ impl Plan {
     /// The key is one of ours now.
     pub fn mapped(&mut self, at: Place<'_>, key: &str, ours: impl Into<String>) {
         self.note(Verdict::Mapped, at, key, ours);
+    }
+
+    /// What a table says of a key that needs no more than a word.
+    pub fn told(&mut self, at: Place<'_>, key: &str, words: Words, otherwise: &str) {
+        let found = words.iter().find(|(keys, ..)| keys.contains(&key));
+        match found {
+            Some((_, verdict, text)) => self.note(*verdict, at, key, *text),
+            None => self.note(Verdict::Unmapped, at, key, otherwise),
+        }
     }
 
     /// A host name for a key of ours; noted as not taken over if it is none.

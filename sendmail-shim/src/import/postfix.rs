@@ -12,6 +12,7 @@ use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, is_yes
 
 /// Its main file.
 pub const CONFIG: &str = "/etc/postfix/main.cf";
+const SPOOL: &str = "/var/spool/postfix";
 /// Settings within settings.
 const MAX_DEPTH: usize = 8;
 /// Names replaced in one value, all depths together.
@@ -19,6 +20,14 @@ const MAX_NAMES: usize = 1000;
 
 /// Settings: line and value of each.
 type Settings = BTreeMap<String, (usize, String)>;
+
+/// Where its queue is.
+pub fn spool(lookup: &Lookup<'_>) -> String {
+    let source = lookup(CONFIG);
+    let settings = source.as_ref().map(settings).unwrap_or_default();
+    let named = settings.get("queue_directory");
+    named.map_or_else(|| SPOOL.to_owned(), |(_, value)| expand(&settings, value))
+}
 
 /// Reads it, and the table of passwords.
 pub fn read(lookup: &Lookup<'_>) -> Plan {

@@ -176,6 +176,34 @@ fn a_postfix_null_client_is_taken_over_with_the_fingerprint_of_its_relay() {
 }
 
 #[test]
+fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
+    let config_file = "# comment\ndc_eximconfig_configtype='satellite'\ndc_other_hostnames='vm1'\ndc_readhost='example.org'\n\
+                       dc_smarthost='mail.example.org::587; [2001::db8::::1]::2525'\nCFILEMODE='644'\ndc_hide_mailname='true'\n";
+    let passwords = "# x\nother.example:u:p\n*.example.org:vm1:pa=s#s: w\n";
+    let senders = "# x\nroot: admins@example.org\n";
+    let plan = read_with(
+        exim::read,
+        &[
+            (exim::CONFIG, config_file, true),
+            ("/etc/exim4/passwd.client", passwords, false),
+            ("/etc/email-addresses", senders, true),
+        ],
+    );
+    assert_eq!(
+        config(&plan),
+        "relayhost = [\"[mail.example.org]:587\", \"[2001:db8::1]:2525\"]\ndomain = \"example.org\"\nauth.user = \"vm1\"\n\
+         auth.password_file = \"password\"\n"
+    );
+    assert_eq!(plan.credentials.as_ref().unwrap().password, "pa=s#s: w");
+    assert_eq!(plan.revaliases, ["root:admins@example.org"]);
+    assert_eq!(
+        keys(&plan, Verdict::Unmapped),
+        ["dc_other_hostnames", "other.example"]
+    );
+    assert!(plan.is_unsafe(), "nothing checked the relay");
+}
+
+#[test]
 fn settings_that_name_each_other_without_end_are_cut() {
     let all = "$a".repeat(5000);
     let text = format!("a = {all}\nmyhostname = $a\nrelayhost = $relayhost");
@@ -216,6 +244,7 @@ proptest! {
             (ssmtp::read as fn(&Lookup<'_>) -> Plan, ssmtp::CONFIG),
             (nullmailer::read, nullmailer::CONFIG),
             (dma::read, dma::CONFIG),
+            (exim::read, exim::CONFIG),
             (msmtp::read, msmtp::CONFIG),
             (postfix::read, postfix::CONFIG),
         ] {

@@ -17,7 +17,7 @@ use shared::{
 };
 
 use super::run::Ready;
-use crate::plan::Origin;
+use crate::{compose::read::Message, plan::Origin};
 
 /// An agent that is alive answers in milliseconds.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -33,8 +33,13 @@ pub enum Answer {
     NotTaken(Failure),
 }
 
-/// Hands the message over.
+/// Hands a program's message over.
 pub fn send(socket: &Path, ready: &Ready) -> Answer {
+    hand_over(socket, transaction(ready), &ready.message)
+}
+
+/// Hands a message over with an envelope that is made already; the outcomes are in its order.
+pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> Answer {
     let settings = Settings {
         helo: "localhost".to_owned(),
         protocol: Protocol::Smtp,
@@ -52,8 +57,8 @@ pub fn send(socket: &Path, ready: &Ready) -> Answer {
         Ok(connection) => connection,
         Err(failure) => return Answer::NotTaken(failure),
     };
-    let outcomes = match ready.message.reader() {
-        Ok(mut content) => connection.send(transaction(ready), &mut content),
+    let outcomes = match message.reader() {
+        Ok(mut content) => connection.send(transaction, &mut content),
         Err(error) => return Answer::NotTaken(super::run::unreadable(&error)),
     };
     connection.quit();
@@ -99,6 +104,7 @@ fn transaction(ready: &Ready) -> Transaction {
         },
         size: ready.message.size(),
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     };

@@ -47,6 +47,7 @@ fn mail() -> Transaction {
         },
         size: 5,
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     }

@@ -23,7 +23,8 @@ pub struct Capabilities {
     pub starttls: bool,
     /// Mechanisms of AUTH, upper case.
     pub auth: Vec<String>,
-    /// Our agent's own: MAIL takes `XCALLER[=full-name]`, "the sender is the caller, as the socket tells".
+    /// Our agent's own: MAIL takes `XCALLER[=full-name]`, "the sender is the caller, as the socket tells", and
+    /// `XQUEUED`, "another program had taken this message".
     pub xcaller: bool,
 }
 

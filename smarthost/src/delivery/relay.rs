@@ -59,6 +59,7 @@ impl Carrier {
             envelope,
             size: stored.size(),
             xcaller: None,
+            queued: false,
             unqualified_sender: None,
             unqualified: Vec::new(),
         };

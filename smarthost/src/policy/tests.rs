@@ -174,6 +174,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
         ret: None,
         envid: None,
         xcaller: None,
+        queued: false,
     };
     let question = Question::Mail(mail);
     let client = "192.0.2.7".parse().unwrap();

@@ -144,6 +144,7 @@ fn transaction() -> Transaction {
         },
         size: 20,
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     }

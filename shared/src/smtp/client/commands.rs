@@ -9,7 +9,7 @@ use crate::{
     envelope::{Notify, Recipient},
     smtp::{
         capability::Capabilities,
-        command::{fits_path, write_mail, write_recipient, write_unqualified},
+        command::{Own, fits_path, write_mail, write_recipient, write_unqualified},
     },
 };
 
@@ -57,7 +57,10 @@ pub(super) fn mail(transaction: &Transaction, peer: &Capabilities) -> Option<Vec
         envelope,
         transaction.size,
         needs_utf8(transaction),
-        transaction.xcaller.as_ref(),
+        Own {
+            xcaller: transaction.xcaller.as_ref(),
+            queued: transaction.queued,
+        },
         peer,
     );
     Some(out)

@@ -14,6 +14,8 @@ pub struct Transaction {
     pub size: u64,
     /// To our own agent: `XCALLER[=full name]` instead of a sender.
     pub xcaller: Option<Option<String>>,
+    /// To our own agent: another program had taken the message, and it is not the caller's own.
+    pub queued: bool,
     /// To our own agent: a sender without domain (`-f www-data`), sent as `MAIL FROM:<www-data>` in place of the envelope's.
     pub unqualified_sender: Option<String>,
     /// To our own agent: recipients without domain and their NOTIFY, sent after the envelope's; outcomes follow in the same order.

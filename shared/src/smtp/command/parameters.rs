@@ -18,7 +18,7 @@ use crate::{
 pub struct Rules<'a> {
     /// Our name, for a bare `<postmaster>`.
     pub hostname: &'a str,
-    /// Unqualified names and `XCALLER` are allowed (our agent's socket).
+    /// Unqualified names, `XCALLER` and `XQUEUED` are allowed (our agent's socket).
     pub local: bool,
     /// RCPT: the transaction was begun with SMTPUTF8.
     pub utf8: bool,
@@ -43,6 +43,8 @@ pub struct Mail {
     pub envid: Option<String>,
     /// `XCALLER` was given, with the full name if it has one.
     pub xcaller: Option<Option<String>>,
+    /// `XQUEUED`: another program had taken this message; it is not the caller's own.
+    pub queued: bool,
 }
 
 /// RCPT TO with its parameters.
@@ -70,7 +72,7 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
         Path::Unqualified(name) if rules.local => mail.unqualified = Some(name),
         Path::Unqualified(name) => return Err(CommandError::SenderUnqualified(name)),
     }
-    let (mut eight_bit, mut utf8) = (None, None);
+    let (mut eight_bit, mut utf8, mut queued) = (None, None, None);
     for (key, value) in split_parameters(parameters) {
         match key.to_ascii_uppercase().as_str() {
             "SIZE" => set(&mut mail.size, value.and_then(size), "SIZE")?,
@@ -83,11 +85,15 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
                     value.map(|name| full_name(name).ok_or(CommandError::Parameter("XCALLER")));
                 set(&mut mail.xcaller, Some(name.transpose()?), "XCALLER")?;
             }
+            "XQUEUED" if rules.local => {
+                set(&mut queued, value.is_none().then_some(true), "XQUEUED")?;
+            }
             _ => return Err(CommandError::Unsupported(key.to_owned())),
         }
     }
     mail.eight_bit = eight_bit.unwrap_or(false);
     mail.utf8 = utf8.unwrap_or(false);
+    mail.queued = queued.unwrap_or(false);
     let ascii = match &mail.sender {
         Sender::Address(address) => address.is_ascii(),
         Sender::Null => mail.unqualified.as_deref().is_none_or(str::is_ascii),

@@ -151,6 +151,7 @@ fn a_sender_is_read_with_its_parameters_or_refused() {
             "501 5.5.4 Error: bad SMTPUTF8 parameter",
         ),
         ("FROM:<> XCALLER", "555 5.5.4 Unsupported option: XCALLER"),
+        ("FROM:<> XQUEUED", "555 5.5.4 Unsupported option: XQUEUED"),
         ("FROM:<> AUTH=<>", "555 5.5.4 Unsupported option: AUTH"),
     ];
     for (arguments, expected) in refused {
@@ -169,7 +170,10 @@ fn the_agents_socket_takes_names_without_domain_and_the_callers_full_name() {
         (sender.unqualified.as_deref(), sender.xcaller),
         (Some("root"), Some(Some("J. Doe".into())))
     );
-    assert_eq!(mail("FROM:<> XCALLER", LOCAL).unwrap().xcaller, Some(None));
+    let mail = |arguments| mail(arguments, LOCAL).map(|mail| (mail.xcaller, mail.queued));
+    assert_eq!(mail("FROM:<> XCALLER"), Ok((Some(None), false)));
+    assert_eq!(mail("FROM:<> XQUEUED"), Ok((None, true)));
+    assert!(mail("FROM:<> XQUEUED=1").is_err() && mail("FROM:<> XQUEUED XQUEUED").is_err());
     let to = recipient("TO:<postmaster>", LOCAL).unwrap();
     assert_eq!(
         (to.recipient, to.unqualified.as_deref()),
@@ -251,7 +255,10 @@ fn the_client_asks_only_for_what_the_peer_offered() {
             &envelope,
             77,
             true,
-            xcaller.as_ref(),
+            Own {
+                xcaller: xcaller.as_ref(),
+                queued: xcaller.is_some(),
+            },
             peer,
         );
         write_recipient(&mut out, &recipient, peer.smtputf8, peer);
@@ -261,7 +268,7 @@ fn the_client_asks_only_for_what_the_peer_offered() {
         written(&Capabilities::default(), Some(None)),
         "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n"
     );
-    let expected = "MAIL FROM:<a@example.org> SIZE=77 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+20b+2Bc XCALLER=J+20é\r\n\
+    let expected = "MAIL FROM:<a@example.org> SIZE=77 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+20b+2Bc XCALLER=J+20é XQUEUED\r\n\
                     RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;root@example.org\r\n";
     assert_eq!(written(&all, Some(Some("J é".into()))), expected);
     let mut out = Vec::new();

@@ -15,15 +15,24 @@ use crate::{
 const MAX_ENVID: usize = 100;
 const MAX_ORCPT: usize = 500;
 
+/// What only our own agent is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Own<'a> {
+    /// `XCALLER`, with the full name if there is one.
+    pub xcaller: Option<&'a Option<String>>,
+    /// `XQUEUED`
+    pub queued: bool,
+}
+
 /// `MAIL FROM:<sender>` with its parameters. `sender` is the envelope's, or a name without domain for our own agent; `size` that of the message,
-/// in bytes; `utf8`: the transaction needs SMTPUTF8; `xcaller` is for our own agent.
+/// in bytes; `utf8`: the transaction needs SMTPUTF8.
 pub fn write_mail(
     out: &mut Vec<u8>,
     sender: &str,
     envelope: &Envelope,
     size: u64,
     utf8: bool,
-    xcaller: Option<&Option<String>>,
+    own: Own<'_>,
     peer: &Capabilities,
 ) {
     let utf8 = utf8 && peer.smtputf8;
@@ -47,12 +56,15 @@ pub fn write_mail(
             write_bounded(out, " ENVID=", envid, false, MAX_ENVID);
         }
     }
-    if let Some(name) = xcaller.filter(|_| peer.xcaller) {
+    if let Some(name) = own.xcaller.filter(|_| peer.xcaller) {
         push(out, format_args!(" XCALLER"));
         if let Some(name) = name {
             out.push(b'=');
             xtext::encode(name, utf8, out);
         }
+    }
+    if own.queued && peer.xcaller {
+        push(out, format_args!(" XQUEUED"));
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -36,6 +36,7 @@ fn transaction() -> Transaction {
         },
         size: 10,
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     }

@@ -125,6 +125,7 @@ fn mail(recipients: &[&str]) -> Transaction {
         envelope,
         size: 20,
         xcaller: None,
+        queued: false,
         unqualified_sender: None,
         unqualified: Vec::new(),
     }
