@@ -173,6 +173,29 @@ fn a_user_who_fills_his_share_of_the_queue_leaves_room_for_others_and_may_send_a
     });
 }
 
+/// It would let him write a From that is not his where `from_override` is off.
+#[test]
+fn only_root_may_say_that_a_message_was_queued_elsewhere() {
+    if !peers::root() || peers::find("setpriv").is_none() {
+        return;
+    }
+    let sink = Sink::start();
+    let mut agent = machine(&sink);
+    agent.open_to_all();
+    agent.run();
+    let dialog = b"EHLO x\r\nMAIL FROM:<a@b.example> XQUEUED\r\nQUIT\r\n";
+    for (user, reply) in [
+        (HOSTILE, "550 5.7.1 XQUEUED is for root"),
+        ("0", "250 2.1.0"),
+    ] {
+        let mut sendmail = agent.public("sendmail");
+        sendmail.arg("-bs");
+        let output = pipe(&mut as_user(user, &sendmail), dialog);
+        let replies = String::from_utf8(output.stdout).unwrap();
+        assert!(replies.contains(reply), "{user}: {replies}");
+    }
+}
+
 /// A container that has the socket mounted submits too: its processes have no pid in the agent's eyes, but a user id.
 #[test]
 fn a_program_in_another_pid_namespace_submits_and_lists_its_mail() {

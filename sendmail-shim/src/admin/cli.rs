@@ -55,10 +55,14 @@ enum Command {
     },
     /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
     Explain(Explain),
-    /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours.
+    /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian's Exim) into ours, or take its queue.
     ///
     /// Shows what it would write, and on standard error what becomes of each key. Exit status 1: something needs a decision, such as a
     /// relay whose certificate nobody checked.
+    ///
+    /// With --queue, the mail that waits in nullmailer, dma, Postfix or Exim is listed, and with --apply handed to the agent; its file is then
+    /// moved into taken-over/ in the old spool, never deleted. Recipients are those of the envelope who have not been served; the header stays
+    /// as it is. The old program must be stopped. Exit status 1: something was left, and is named; 75: the agent does not answer, run it again.
     Import(import::Request),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),

@@ -2,6 +2,7 @@
 //!
 //! Contract: the other program's files are read and never touched. Without `--apply` nothing is written. Nothing is overwritten without `--force`.
 //! Exit status: 0 taken over, 1 something needs a decision (no certificate check, a relay for each user, a password that everybody can read).
+//! The mail that waits in its queue is [`super::takeover`]'s.
 
 use std::{
     fs,
@@ -22,6 +23,8 @@ use crate::{
         postfix, ssmtp,
     },
 };
+
+mod found;
 
 /// Largest file that is read, bytes.
 const MAX: u64 = 1024 * 1024;
@@ -74,6 +77,25 @@ impl Program {
         }
     }
 
+    /// Debian's packages of it; the first is the one to go back to.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Ssmtp => &["ssmtp"],
+            Self::Nullmailer => &["nullmailer"],
+            Self::Dma => &["dma"],
+            Self::Msmtp => &["msmtp-mta", "msmtp"],
+            Self::Postfix => &["postfix"],
+            Self::Exim => &["exim4-daemon-light", "exim4-daemon-heavy", "exim4-base"],
+        }
+    }
+
+    /// How to have it again, in one line.
+    pub(super) fn way_back(self) -> String {
+        let package = self.packages().first().unwrap_or(&"");
+        let file = self.source().0;
+        format!("to go back: apt install {package}; {file} and what belongs to it are as they were")
+    }
+
     /// The file without which there is nothing to take over, and who reads it.
     fn source(self) -> (&'static str, fn(&Lookup<'_>) -> Plan) {
         match self {
@@ -92,7 +114,7 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
     let root = &request.root;
     let program = match request.from {
         Some(program) => program,
-        None => detected(root)?,
+        None => found::program(root)?,
     };
     let (main, read) = program.source();
     let main = under(root, main);
@@ -109,33 +131,12 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
     } else {
         show(&plan, &config);
     }
+    complain("import", program.way_back());
     Ok(if plan.is_unsafe() {
         Exit::Warning
     } else {
         Exit::Ok
     })
-}
-
-fn detected(root: &Path) -> Result<Program, Trouble> {
-    let found: Vec<_> = Program::value_variants()
-        .iter()
-        .filter(|program| under(root, program.source().0).exists())
-        .collect();
-    match found.as_slice() {
-        [one] => Ok(**one),
-        [] => Err(Trouble::new(
-            Exit::NoInput,
-            "no configuration of ssmtp, nullmailer, dma, msmtp or Postfix was found: name the program with --from, and where it is with --root",
-        )),
-        many => {
-            let names: Vec<_> = many.iter().map(|program| program.name()).collect();
-            let text = format!(
-                "several are there ({}): choose one with --from",
-                names.join(", ")
-            );
-            Err(Trouble::new(Exit::Usage, text))
-        }
-    }
 }
 
 pub(super) fn under(root: &Path, path: &str) -> PathBuf {

@@ -125,22 +125,16 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, hidden: bool)
 
 /// `host`, `host::port`, `[2001::db8::::1]::port`: within brackets too each colon may be written twice.
 fn relay(plan: &mut Plan, at: Place<'_>, key: &str, text: &str) {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => {
-            let once = host.replace("::", ":");
-            let doubled = host.parse::<Ipv6Addr>().is_err() && once.parse::<Ipv6Addr>().is_ok();
-            let host = if doubled { once } else { host.to_owned() };
-            (host, port.trim_start_matches(':'))
-        }
-        None => {
-            let (host, port) = text.split_once("::").unwrap_or((text, ""));
-            (host.to_owned(), port)
-        }
-    };
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (host, port) = bracketed.unwrap_or_else(|| text.split_once("::").unwrap_or((text, "")));
+    let once = host.replace("::", ":");
+    let doubled = host.parse::<Ipv6Addr>().is_err() && once.parse::<Ipv6Addr>().is_ok();
+    let host = if doubled { &once } else { host };
+    let port = port.trim_start_matches(':');
     match port.parse::<u16>() {
-        Ok(port) => plan.relay(at, key, &host, Some(port)),
+        Ok(port) => plan.relay(at, key, host, Some(port)),
         // Ours defaults to the same port.
-        Err(_) if port.is_empty() => plan.relay(at, key, &host, None),
+        Err(_) if port.is_empty() => plan.relay(at, key, host, None),
         Err(_) => plan.note(Verdict::Unmapped, at, key, "is no port"),
     }
 }

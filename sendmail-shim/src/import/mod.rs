@@ -1,9 +1,10 @@
-//! Other programs' configurations made into ours: ssmtp, nullmailer, dma, msmtp, and Postfix as null client.
+//! Other programs' configurations made into ours: ssmtp, nullmailer, dma, msmtp, Postfix as null client, and Debian's Exim; and their queues read.
 //!
 //! | part | what |
 //! |---|---|
 //! | [`plan`] | what was understood, what was not, and our configuration written from it |
-//! | [`ssmtp`], [`nullmailer`], [`dma`], [`msmtp`], [`postfix`] | one grammar each, quirks included |
+//! | [`ssmtp`], [`nullmailer`], [`dma`], [`msmtp`], [`postfix`], [`exim`] | one grammar each, quirks included |
+//! | [`queue`] | the messages that wait in the files of a queue |
 //!
 //! Contract: pure and total. Each key that is set is told: mapped, without effect here, or not taken over; never silently dropped. What made the old
 //! configuration unsafe (no certificate check, another relay for each user, a password that everybody can read) is marked, for it needs a decision.

@@ -111,11 +111,13 @@ fn served<'a>(lines: &mut Lines<'a>, first: &'a [u8]) -> Result<Vec<&'a [u8]>, L
     let mut open = 1usize;
     let mut line = first;
     loop {
-        let (letters, name) = line
-            .split_at_checked(2)
-            .filter(|(letters, _)| letters.iter().all(|letter| b"YN".contains(letter)))
-            .ok_or(Left::Damaged("who has been served", lines.number))?;
-        let branches = letters.iter().filter(|&&letter| letter == b'Y').count();
+        let (letters, name) = line.split_at_checked(2).unwrap_or_default();
+        let branches = match letters {
+            b"NN" => 0,
+            b"YN" | b"NY" => 1,
+            b"YY" => 2,
+            _ => return Err(Left::Damaged("who has been served", lines.number)),
+        };
         served.push(name.strip_prefix(b" ").unwrap_or(name));
         open = open.saturating_add(branches).saturating_sub(1);
         if open == 0 {
@@ -174,8 +176,6 @@ fn header(lines: &mut Lines<'_>) -> Result<Vec<u8>, Left> {
         if !kind.starts_with(b"*") {
             header.extend_from_slice(field);
         }
-        let breaks = field.iter().filter(|&&byte| byte == b'\n').count();
-        lines.number = lines.number.saturating_add(breaks);
     }
     Ok(header)
 }

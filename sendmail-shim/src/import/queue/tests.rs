@@ -112,13 +112,13 @@ fn pointers_of_postfix_are_followed_once_and_never_round() {
     .concat();
     let edited = head.len() + 17 + tail.len();
     let back = head.len() + 17;
-    let heap = [
+    let edit = [
         record(b'N', b"Subject: edited"),
         record(b'w', b"room"),
         pointer(back),
     ]
     .concat();
-    let file = [head.clone(), pointer(edited), tail.clone(), heap].concat();
+    let file = [head.clone(), pointer(edited), tail.clone(), edit].concat();
     assert_eq!(
         postfix::read(&file).unwrap().content,
         b"Subject: edited\n\ntext\n"
