@@ -84,9 +84,9 @@ impl Postfix {
                 .args(["-c", &path]),
         );
         let started = Self {
-            directory,
             port,
             daemon,
+            directory,
         };
         until("postfix takes connections", || {
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()

@@ -179,9 +179,7 @@ fn senders(plan: &mut Plan, source: &Source) {
             .split_once(':')
             .filter(|_| !line.trim_start().starts_with('#'));
         if let Some((user, address)) = parts {
-            let (user, address) = (user.trim(), address.trim());
-            plan.revaliases.push(format!("{user}:{address}"));
-            plan.mapped(at, user, "revaliases");
+            plan.revalias(at, user.trim(), address);
         }
     }
 }

@@ -151,6 +151,17 @@ impl Plan {
         }
     }
 
+    /// A line of the table of senders. What the other program never matched (blanks, a `*` that stood for itself) must not match here.
+    pub fn revalias(&mut self, at: Place<'_>, user: &str, address: &str) {
+        let special = |c: char| c.is_whitespace() || matches!(c, '*' | '"' | '/' | '|' | ':');
+        if user.is_empty() || user.contains(special) {
+            self.note(Verdict::Unmapped, at, user, "is no user's name");
+        } else {
+            self.revaliases.push(format!("{user}:{}", address.trim()));
+            self.mapped(at, user, "revaliases");
+        }
+    }
+
     /// One more relayhost.
     pub fn relay(&mut self, at: Place<'_>, key: &str, host: &str, port: Option<u16>) {
         let text = match port {

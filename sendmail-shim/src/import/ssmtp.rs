@@ -144,8 +144,7 @@ fn senders(plan: &mut Plan, source: &Source) {
         let (Some(user), Some(address)) = (parts.next(), parts.next()) else {
             continue;
         };
-        plan.revaliases.push(format!("{user}:{address}"));
-        plan.mapped(at, user, "revaliases");
+        plan.revalias(at, user, address);
         if parts.next().is_some() {
             plan.note(
                 Verdict::Insecure,

@@ -203,6 +203,92 @@ fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
     assert!(plan.is_unsafe(), "nothing checked the relay");
 }
 
+/// What is rare, and gets lost: `#` and `=` in passwords, relays in IPv6, blanks in tables, quotes.
+#[test]
+fn what_breaks_other_migrations_is_read_as_the_program_read_it() {
+    type Reader = fn(&Lookup<'_>) -> Plan;
+    let cases: &[(Reader, &[(&str, &str, bool)], &str, &str, &[&str])] = &[
+        (
+            ssmtp::read,
+            &[
+                (
+                    ssmtp::CONFIG,
+                    "mailhub=[2001:db8::1]:587\nAuthUser=u\nAuthPass=p=q\n",
+                    false,
+                ),
+                (
+                    "/etc/ssmtp/revaliases",
+                    " root:a@example.org\nweb : b@example.org\n*:c@example.org\nftp: d@example.org\n",
+                    false,
+                ),
+            ],
+            "",
+            "p",
+            &["AuthPass", "Mailhub", " root", "web ", "*"],
+        ),
+        (
+            nullmailer::read,
+            &[(
+                nullmailer::CONFIG,
+                "2001:db8::1 smtp --port=587 --starttls --user='a b' --pass=\\#x=\"y'z\"\n",
+                false,
+            )],
+            "[2001:db8::1]:587",
+            "#x=y'z",
+            &[],
+        ),
+        (
+            dma::read,
+            &[
+                (
+                    dma::CONFIG,
+                    "SMARTHOST mail.example.org\nAUTHPATH /a\n",
+                    false,
+                ),
+                ("/a", "u|mail.example.org:p=q#r\n", false),
+            ],
+            "[mail.example.org]",
+            "p=q",
+            &["u"],
+        ),
+        (
+            msmtp::read,
+            &[(
+                msmtp::CONFIG,
+                "host 2001:db8::1\nport 587\nuser u\npassword #p=q \"r\n",
+                false,
+            )],
+            "[2001:db8::1]:587",
+            "#p=q \"r",
+            &[],
+        ),
+        (
+            postfix::read,
+            &[
+                (
+                    postfix::CONFIG,
+                    "relayhost = [2001:db8::1]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:/p\n",
+                    false,
+                ),
+                ("/p", "[2001:db8::1]:587 u:#p=q:r\n", false),
+            ],
+            "[2001:db8::1]:587",
+            "#p=q:r",
+            &[],
+        ),
+    ];
+    for (reader, files, relayhost, password, not_taken) in cases {
+        let plan = read_with(*reader, files);
+        let relays: Vec<_> = plan.relayhost.iter().map(ToString::to_string).collect();
+        assert_eq!(relays.join(" "), *relayhost, "{files:?}");
+        let credentials = plan.credentials.as_ref().unwrap();
+        assert_eq!(credentials.password, *password, "{files:?}");
+        assert_eq!(keys(&plan, Verdict::Unmapped), *not_taken, "{files:?}");
+        let senders = plan.revaliases.iter().map(String::as_str);
+        assert!(senders.eq(["ftp:d@example.org"]) || plan.revaliases.is_empty());
+    }
+}
+
 #[test]
 fn settings_that_name_each_other_without_end_are_cut() {
     let all = "$a".repeat(5000);

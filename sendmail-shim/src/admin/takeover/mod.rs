@@ -37,7 +37,7 @@ use crate::{
     compose::read::{self, Message},
     config::settings::Settings,
     import::{
-        postfix,
+        dma, postfix,
         queue::{self, Left, Queued, Recipient},
     },
     submit::{
@@ -85,8 +85,8 @@ fn spool(program: Program, root: &Path) -> Option<PathBuf> {
     let path = match program {
         Program::Ssmtp | Program::Msmtp => return None,
         Program::Nullmailer => "/var/spool/nullmailer".to_owned(),
-        Program::Dma => "/var/spool/dma".to_owned(),
         Program::Exim => "/var/spool/exim4".to_owned(),
+        Program::Dma => dma::spool(&|path| source(root, path)),
         Program::Postfix => postfix::spool(&|path| source(root, path)),
     };
     Some(under(root, &path))
