@@ -5,7 +5,7 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | command line | [`mode`] [`flags`] [`plan`] | which program, what was typed, what is meant; pure |
-//! | migration | [`import`] | other programs' configurations made into ours; pure |
+//! | migration | [`import`] | other programs' configurations made into ours, and their queues read; pure |
 //! | message | [`compose`] [`prepare`] [`deposit`] [`queue`] | standard input made canonical, rewritten, completed; what is said about the queue |
 //! | machine | [`config`] [`identity`] | configuration files and users |
 //! | ways out | [`relay`] [`submit`] [`agent`] | the relayhost; `sendmail` to the agent or there; the agent itself |

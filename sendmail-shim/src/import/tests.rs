@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-fn read_with(reader: fn(&Lookup<'_>) -> Plan, files: &[(&str, &str, bool)]) -> Plan {
+fn read_with(reader: Reader, files: &[(&str, &str, bool)]) -> Plan {
     reader(&|path| {
         let (path, text, world_readable) = files.iter().find(|(name, ..)| *name == path)?;
         Some(Source {
@@ -203,90 +203,70 @@ fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
     assert!(plan.is_unsafe(), "nothing checked the relay");
 }
 
+type Reader = fn(&Lookup<'_>) -> Plan;
+
+/// The relays, the password and the table of senders that `reader` finds, and the keys that it does not take over.
+fn gist(reader: Reader, files: &[(&str, &str)]) -> [String; 4] {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (*path, *text, false))
+        .collect();
+    let plan = read_with(reader, &files);
+    let relays: Vec<_> = plan.relayhost.iter().map(ToString::to_string).collect();
+    let password = plan
+        .credentials
+        .as_ref()
+        .map(|login| login.password.clone());
+    [
+        relays.join(" "),
+        password.unwrap_or_default(),
+        plan.revaliases.join(" "),
+        keys(&plan, Verdict::Unmapped).join("|"),
+    ]
+}
+
 /// What is rare, and gets lost: `#` and `=` in passwords, relays in IPv6, blanks in tables, quotes.
 #[test]
 fn what_breaks_other_migrations_is_read_as_the_program_read_it() {
-    type Reader = fn(&Lookup<'_>) -> Plan;
-    let cases: &[(Reader, &[(&str, &str, bool)], &str, &str, &[&str])] = &[
-        (
-            ssmtp::read,
-            &[
-                (
-                    ssmtp::CONFIG,
-                    "mailhub=[2001:db8::1]:587\nAuthUser=u\nAuthPass=p=q\n",
-                    false,
-                ),
-                (
-                    "/etc/ssmtp/revaliases",
-                    " root:a@example.org\nweb : b@example.org\n*:c@example.org\nftp: d@example.org\n",
-                    false,
-                ),
-            ],
-            "",
-            "p",
-            &["AuthPass", "Mailhub", " root", "web ", "*"],
-        ),
-        (
-            nullmailer::read,
-            &[(
-                nullmailer::CONFIG,
-                "2001:db8::1 smtp --port=587 --starttls --user='a b' --pass=\\#x=\"y'z\"\n",
-                false,
-            )],
-            "[2001:db8::1]:587",
-            "#x=y'z",
-            &[],
-        ),
-        (
-            dma::read,
-            &[
-                (
-                    dma::CONFIG,
-                    "SMARTHOST mail.example.org\nAUTHPATH /a\n",
-                    false,
-                ),
-                ("/a", "u|mail.example.org:p=q#r\n", false),
-            ],
-            "[mail.example.org]",
-            "p=q",
-            &["u"],
-        ),
-        (
-            msmtp::read,
-            &[(
-                msmtp::CONFIG,
-                "host 2001:db8::1\nport 587\nuser u\npassword #p=q \"r\n",
-                false,
-            )],
-            "[2001:db8::1]:587",
-            "#p=q \"r",
-            &[],
-        ),
-        (
-            postfix::read,
-            &[
-                (
-                    postfix::CONFIG,
-                    "relayhost = [2001:db8::1]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:/p\n",
-                    false,
-                ),
-                ("/p", "[2001:db8::1]:587 u:#p=q:r\n", false),
-            ],
-            "[2001:db8::1]:587",
-            "#p=q:r",
-            &[],
-        ),
+    let config = "mailhub=[2001:db8::1]:587\nAuthUser=u\nAuthPass=p=q\n";
+    let senders = " root:a@example.org\nweb : b@example.org\n*:c@example.org\nftp: d@example.org\n";
+    let files = [(ssmtp::CONFIG, config), ("/etc/ssmtp/revaliases", senders)];
+    let lost = "AuthPass|Mailhub| root|web |*";
+    assert_eq!(
+        gist(ssmtp::read, &files),
+        ["", "p", "ftp:d@example.org", lost]
+    );
+
+    let remotes = "2001:db8::1 smtp --port=587 --starttls --user='a b' --pass=\\#x=\"y'z\"\n";
+    let files = [(nullmailer::CONFIG, remotes)];
+    assert_eq!(
+        gist(nullmailer::read, &files),
+        ["[2001:db8::1]:587", "#x=y'z", "", ""]
+    );
+
+    let config = "SMARTHOST mail.example.org\nAUTHPATH /a\n";
+    let files = [(dma::CONFIG, config), ("/a", "u|mail.example.org:p=q#r\n")];
+    assert_eq!(
+        gist(dma::read, &files),
+        ["[mail.example.org]", "p=q", "", "u"]
+    );
+
+    let config = "host 2001:db8::1\nport 587\nuser u\npassword #p=q \"r\n";
+    let files = [(msmtp::CONFIG, config)];
+    assert_eq!(
+        gist(msmtp::read, &files),
+        ["[2001:db8::1]:587", "#p=q \"r", "", ""]
+    );
+
+    let config = "relayhost = [2001:db8::1]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:/p\n";
+    let files = [
+        (postfix::CONFIG, config),
+        ("/p", "[2001:db8::1]:587 u:#p=q:r\n"),
     ];
-    for (reader, files, relayhost, password, not_taken) in cases {
-        let plan = read_with(*reader, files);
-        let relays: Vec<_> = plan.relayhost.iter().map(ToString::to_string).collect();
-        assert_eq!(relays.join(" "), *relayhost, "{files:?}");
-        let credentials = plan.credentials.as_ref().unwrap();
-        assert_eq!(credentials.password, *password, "{files:?}");
-        assert_eq!(keys(&plan, Verdict::Unmapped), *not_taken, "{files:?}");
-        let senders = plan.revaliases.iter().map(String::as_str);
-        assert!(senders.eq(["ftp:d@example.org"]) || plan.revaliases.is_empty());
-    }
+    assert_eq!(
+        gist(postfix::read, &files),
+        ["[2001:db8::1]:587", "#p=q:r", "", ""]
+    );
 }
 
 #[test]
@@ -301,7 +281,7 @@ fn settings_that_name_each_other_without_end_are_cut() {
 fn a_password_is_in_no_report() {
     for (reader, file, text) in [
         (
-            ssmtp::read as fn(&Lookup<'_>) -> Plan,
+            ssmtp::read as Reader,
             ssmtp::CONFIG,
             "AuthUser=u\nAuthPass=hunter2 x",
         ),
@@ -327,7 +307,7 @@ proptest! {
     #[test]
     fn any_file_is_read_to_its_end_and_what_is_written_is_toml(text in "([A-Za-z_]{1,12}[= :\t]?[^\r]{0,20}\n){0,12}|(?s).{0,200}") {
         for (reader, file) in [
-            (ssmtp::read as fn(&Lookup<'_>) -> Plan, ssmtp::CONFIG),
+            (ssmtp::read as Reader, ssmtp::CONFIG),
             (nullmailer::read, nullmailer::CONFIG),
             (dma::read, dma::CONFIG),
             (exim::read, exim::CONFIG),

@@ -1,4 +1,5 @@
-//! docs/ADMINISTRATION.md shows configurations that are shipped and validated, tables that can be read, and commands that exist.
+//! docs/ADMINISTRATION.md shows configurations that are shipped and validated, tables that can be read, and commands that exist; so does
+//! docs/MIGRATION.md with its commands.
 
 use std::{fs, path::PathBuf};
 
@@ -86,10 +87,11 @@ fn commands(guide: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_of_the_guide_exists() {
-    let guide = guide();
+fn every_command_of_the_guides_exists() {
+    let migration = fs::read_to_string(repository().join("docs/MIGRATION.md")).unwrap();
+    let guides = [guide(), migration];
     let mut count = 0;
-    for words in commands(&guide) {
+    for words in guides.iter().flat_map(|guide| commands(guide)) {
         let (Some(program), true) = (words.first(), words.len() > 1) else {
             continue;
         };

@@ -158,17 +158,15 @@ impl Visit<'_> {
             }
         }
         let (taken, left) = (self.taken, self.left);
-        if self.request.apply {
-            let aside = self.spool.join(ASIDE);
-            say(format_args!(
-                "{name}: {taken} taken over, their files now in {}; {left} left",
-                aside.display()
-            ));
-        } else {
-            say(format_args!(
-                "{name}: {taken} can be taken over with --apply; {left} cannot"
-            ));
-        }
+        say(match (self.request.apply, taken) {
+            (false, _) => format!("{name}: {taken} can be taken over with --apply; {left} cannot"),
+            (true, 0) => format!("{name}: none taken over; {left} left"),
+            (true, _) => {
+                let aside = self.spool.join(ASIDE);
+                let aside = aside.display();
+                format!("{name}: {taken} taken over, their files now in {aside}; {left} left")
+            }
+        });
         Ok(())
     }
 
@@ -216,7 +214,7 @@ impl Visit<'_> {
             Program::Exim => {
                 let (body, exclusive) = open(&next(), true)?;
                 lock = exclusive;
-                spools::lock(self.program, &lock)?;
+                spools::lock(self.program, &lock).map_err(Stays::Left)?;
                 let journal = match open(&next(), false) {
                     Ok((journal, _)) => Some(journal),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -225,7 +223,7 @@ impl Visit<'_> {
                 queue::exim::read(&first, &body, journal.as_deref(), self.request.held)?
             }
             program => {
-                spools::lock(program, &lock)?;
+                spools::lock(program, &lock).map_err(Stays::Left)?;
                 match program {
                     Program::Dma => queue::dma::read(&first, &open(&next(), false)?.0)?,
                     Program::Nullmailer => queue::nullmailer::read(&first)?,

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use crate::{admin::import::Program, import::queue::Left};
+use crate::admin::import::Program;
 
 /// Directories below a queue of Postfix, at most (`hash_queue_depth`), and below `input` of Exim.
 const DEPTH: usize = 16;
@@ -137,19 +137,37 @@ fn works_in(directory: &Path, names: &[&str]) -> Option<(String, String)> {
     fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
         let name = fs::read_to_string(process.path().join("comm")).ok()?;
         let name = name.trim_end();
-        let works = fs::metadata(process.path().join("cwd")).ok()?;
-        let same = (works.dev(), works.ino()) == (place.dev(), place.ino());
+        let same = is_same(&process.path().join("cwd"), &place);
         let pid = process.file_name().to_string_lossy().into_owned();
         (same && names.contains(&name)).then(|| (pid, name.to_owned()))
     })
 }
 
-/// Locks a file as the program does while it works on it; the error says that it does so now.
-pub(super) fn lock(program: Program, file: &File) -> Result<(), Left> {
+/// Locks a file as the program does while it works on it; the error names the process that does so now.
+pub(super) fn lock(program: Program, file: &File) -> Result<(), String> {
     let operation = FlockOperation::NonBlockingLockExclusive;
     let locked = match program {
         Program::Exim => rustix::fs::fcntl_lock(file, operation),
         _ => rustix::fs::flock(file, operation),
     };
-    locked.map_err(|_| Left::Foreign("a process is delivering it: end that first"))
+    locked.map_err(|_| match holder(file) {
+        Some(pid) => format!("process {pid} is delivering it: end that first (kill {pid})"),
+        None => "a process is delivering it: end that first".to_owned(),
+    })
+}
+
+/// Another process that has this file open.
+fn holder(file: &File) -> Option<u32> {
+    let file = file.metadata().ok()?;
+    let own = std::process::id();
+    fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let mut open = fs::read_dir(process.path().join("fd")).ok()?.flatten();
+        (pid != own && open.any(|open| is_same(&open.path(), &file))).then_some(pid)
+    })
+}
+
+fn is_same(path: &Path, other: &fs::Metadata) -> bool {
+    let key = |file: &fs::Metadata| (file.dev(), file.ino());
+    fs::metadata(path).is_ok_and(|file| key(&file) == key(other))
 }
