@@ -117,10 +117,11 @@ fn client_binary() -> anyhow::Result<PathBuf> {
         clippy::disallowed_methods,
         reason = "cargo says in this way that it runs us; without it nothing is built"
     )]
-    let cargo = std::env::var_os("CARGO");
-    if let Some(cargo) = cargo {
+    let cargo = std::env::var_os("CARGO").zip(std::env::var_os("CARGO_MANIFEST_DIR"));
+    if let Some((cargo, package)) = cargo {
         build(
             Path::new(&cargo),
+            &Path::new(&package).join("../Cargo.toml"),
             directory.file_name().is_some_and(|name| name == "release"),
         )?;
     }
@@ -134,10 +135,12 @@ fn client_binary() -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
-fn build(cargo: &Path, release: bool) -> anyhow::Result<()> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+/// The source tree is what cargo says now: a path that was compiled in would make each place's binary another one.
+fn build(cargo: &Path, manifest: &Path, release: bool) -> anyhow::Result<()> {
     let mut command = Command::new(cargo);
-    command.args(["build", "-p", "sendmail-shim", "--manifest-path", manifest]);
+    command
+        .args(["build", "-p", "sendmail-shim", "--manifest-path"])
+        .arg(manifest);
     if release {
         command.arg("--release");
     }
