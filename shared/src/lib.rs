@@ -8,7 +8,7 @@
 //! | grammar | [`address`] [`nexthop`] [`message`] [`trust`] [`envelope`] [`maps`] |
 //! | wire | [`smtp`] |
 //! | tables | [`config`] [`listing`] [`notice`] [`rate`] |
-//! | edges | [`fs`] [`secret`] [`log`] [`tls`] [`net`] [`spool`] [`control`] |
+//! | edges | [`fs`] [`secret`] [`log`] [`tls`] [`net`] [`spool`] [`control`] [`provision`] |
 //!
 //! Everything above the edges is pure: no sockets, files, clocks or threads.
 
@@ -38,6 +38,7 @@ pub mod control;
 pub mod fs;
 pub mod log;
 pub mod net;
+pub mod provision;
 pub mod secret;
 pub mod spool;
 pub mod tls;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use shared::{address::Address, sysexits::Exit};
 
 use super::{
-    check, effective, explain, import, pin, queue, takeover,
+    check, effective, explain, import, pin, provision, queue, takeover,
     terminal::{Trouble, complain},
     test,
 };
@@ -66,6 +66,10 @@ enum Command {
     Import(import::Request),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),
+    /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more.
+    ///
+    /// What cannot be used is told, and changes nothing.
+    Provision(provision::Request),
     /// List and change the queue. Where messages are named by id, ALL means every one.
     Queue {
         /// JSON, one object a line; messages as postqueue -j prints them.
@@ -162,11 +166,11 @@ pub fn main(words: Vec<String>) -> Exit {
 }
 
 fn run(cli: Cli) -> Result<Exit, Trouble> {
-    if let Command::Import(request) = &cli.command
-        && !request.queue
-    {
+    match &cli.command {
         // There may be no configuration of ours yet.
-        return import::run(request);
+        Command::Import(request) if !request.queue => return import::run(request),
+        Command::Provision(request) => return provision::run(request),
+        _ => {}
     }
     let settings = places::load(cli.config.as_deref())?;
     match cli.command {
@@ -177,6 +181,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Config { all } => effective::print(&settings, all),
         Command::Explain(request) => explain::run(&settings, &request),
         Command::Import(request) => takeover::run(&settings, &request),
+        Command::Provision(request) => provision::run(&request),
         Command::Pin(request) => pin::run(&settings, &request),
         Command::Queue { json, command } => queue::run(&settings, command, json),
         Command::Test { address } => test::run(&settings, address),

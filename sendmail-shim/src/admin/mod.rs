@@ -8,6 +8,7 @@
 //! | [`explain`] | what would become of a message, and why |
 //! | [`import`] | another program's configuration made into ours |
 //! | [`pin`] | which key a relayhost presents |
+//! | [`provision`] | settings that come with the machine or the package |
 //! | [`queue`] | the queue; also `mailq`, `sendmail -bp`, `sendmail -q` |
 //! | [`aliases`] | the alias files checked; also `newaliases` |
 //! | [`test`] | a test message |
@@ -22,6 +23,7 @@ pub mod effective;
 pub mod explain;
 pub mod import;
 pub mod pin;
+pub mod provision;
 pub mod queue;
 pub mod takeover;
 pub mod terminal;

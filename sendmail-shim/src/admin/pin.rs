@@ -33,6 +33,9 @@ pub struct Request {
     /// STARTTLS only.
     #[arg(long)]
     pub starttls: bool,
+    /// For scripts: one line for each host: its pin, starttls or wrapped, and what else it shows.
+    #[arg(long)]
+    pub brief: bool,
 }
 
 /// Prints the pins of one host, or of each relayhost.
@@ -48,6 +51,7 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
     let mut exit = Exit::Ok;
     for host in &hosts {
         match shown(settings, request, host) {
+            Ok((wrapped, shown)) if request.brief => say(line(wrapped, &shown)),
             Ok((wrapped, shown)) => text(settings, host, wrapped, &shown).iter().for_each(say),
             Err(failure) => {
                 let why = format_args!("{host}: {}", failure.log_text());
@@ -82,9 +86,22 @@ fn shown(
     first.or_else(|failure| attempt(!likely).map_err(|_| failure))
 }
 
+fn security(wrapped: bool) -> &'static str {
+    if wrapped { "wrapped" } else { "starttls" }
+}
+
+fn line(wrapped: bool, shown: &Presented) -> String {
+    let valid = shown.key.validity.map_or_else(String::new, |validity| {
+        let (from, until) = (validity.from.rfc3339(), validity.until.rfc3339());
+        format!(", its certificate says: from {from} until {until}")
+    });
+    let (pin, security) = (shown.key.pin(), security(wrapped));
+    format!("{pin} {security} {}, {}{valid}", shown.relay, shown.session)
+}
+
 fn text(settings: &Settings, host: &Nexthop, wrapped: bool, shown: &Presented) -> Vec<String> {
     let key = &shown.key;
-    let security = if wrapped { "wrapped" } else { "starttls" };
+    let security = security(wrapped);
     let mut lines = vec![format!("# {}, {}", shown.relay, shown.session)];
     if let Some(validity) = key.validity {
         lines.push(format!(
@@ -138,6 +155,12 @@ mod tests {
             "relayhost = \"relay.example\"\ntls = \"wrapped\"\npins = [\"{}\"]\n",
             key(1).pin()
         );
+        let brief = line(true, &shown(1));
+        let expected = format!(
+            "{} wrapped relay.example[192.0.2.1]:465, TLSv1.3",
+            key(1).pin()
+        );
+        assert_eq!(brief, expected);
         let settings = Settings::parse(None, &config).unwrap();
         let host = Nexthop::parse("relay.example").unwrap();
         let same = text(&settings, &host, true, &shown(1)).join("\n");

@@ -63,52 +63,6 @@ pub struct File {
     pub share: Share,
 }
 
-impl File {
-    /// What this file leaves open, `below` decides; nothing is added up: a relayhost or a pin here replaces all of those there.
-    #[must_use]
-    pub fn above(self, below: Self) -> Self {
-        Self {
-            relayhost: chosen(self.relayhost, below.relayhost),
-            domain: self.domain.or(below.domain),
-            hostname: self.hostname.or(below.hostname),
-            pins: chosen(self.pins, below.pins),
-            admin: self.admin.or(below.admin),
-            tls: self.tls.or(below.tls),
-            auth: self.auth.or(below.auth),
-            certificate: self.certificate.or(below.certificate),
-            key: self.key.or(below.key),
-            revaliases: self.revaliases.or(below.revaliases),
-            aliases: self.aliases.or(below.aliases),
-            spool: self.spool.or(below.spool),
-            socket: self.socket.or(below.socket),
-            control: self.control.or(below.control),
-            from_override: self.from_override.or(below.from_override),
-            message_size: self.message_size.or(below.message_size),
-            minimum_free: self.minimum_free.or(below.minimum_free),
-            connections: self.connections.or(below.connections),
-            retry: Retry {
-                minimal: self.retry.minimal.or(below.retry.minimal),
-                maximal: self.retry.maximal.or(below.retry.maximal),
-                lifetime: self.retry.lifetime.or(below.retry.lifetime),
-                warning: self.retry.warning.or(below.retry.warning),
-            },
-            listen: chosen(self.listen, below.listen),
-            collapse: Collapse {
-                window: self.collapse.window.or(below.collapse.window),
-            },
-            budget: self.budget.or(below.budget),
-            share: Share {
-                size: self.share.size.or(below.share.size),
-                recipients: self.share.recipients.or(below.share.recipients),
-            },
-        }
-    }
-}
-
-fn chosen<T>(own: OneOrMany<T>, below: OneOrMany<T>) -> OneOrMany<T> {
-    if own.0.is_empty() { below } else { own }
-}
-
 /// `tls`
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]

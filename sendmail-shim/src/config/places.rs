@@ -4,25 +4,25 @@
 //! |---|---|
 //! | 1 | `--config FILE` (the administrator's commands only) |
 //! | 2 | `SENDMAIL_SHIM_CONFIG=FILE`: the only environment variable that is read; harmless, for nothing here is privileged |
-//! | 3 | /etc/sendmail-shim/config.toml; what it leaves open, /etc/sendmail-shim/debconf.toml decides: the answers to the package's questions |
+//! | 3 | /etc/sendmail-shim/config.toml; what it leaves open, credential.toml beside it decides, then debconf.toml ([`shared::config::layers`]) |
 //! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
 //! | 5 | none: defaults |
 //!
 //! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-use shared::config::ConfigError;
+use shared::{config::ConfigError, provision};
 
 use super::settings::Settings;
 
 /// The machine's configuration.
 pub const SYSTEM: &str = "/etc/sendmail-shim/config.toml";
-/// What the package's maintainer scripts write.
-const ANSWERS: &str = "/etc/sendmail-shim/debconf.toml";
+/// Where it is, and what is written for the administrator.
+pub const DIRECTORY: &str = "/etc/sendmail-shim";
 /// The environment variable that names another one.
 pub const VARIABLE: &str = "SENDMAIL_SHIM_CONFIG";
 
@@ -42,17 +42,10 @@ pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
     if let Some(path) = given.map(Path::to_owned).or_else(named) {
         return match fs::read_to_string(&path) {
             Ok(text) => Settings::parse(Some(&path), &text),
-            Err(error) => Err(unreadable(&path, &error)),
+            Err(error) => Err(provision::unreadable(&path, &error)),
         };
     }
-    let mut system = Vec::new();
-    for path in [SYSTEM, ANSWERS].map(PathBuf::from) {
-        match fs::read_to_string(&path) {
-            Ok(text) => system.push((path, text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(&path, &error)),
-        }
-    }
+    let system = provision::read(Path::new(DIRECTORY))?;
     if !system.is_empty() {
         return Settings::layered(system);
     }
@@ -62,11 +55,5 @@ pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
         Some((path, Ok(text))) => Settings::parse(Some(path), &text),
         // A home that cannot be read is one without a configuration.
         _ => Settings::parse(None, ""),
-    }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
-    ConfigError {
-        text: format!("{}: cannot be read: {error}", path.display()),
     }
 }

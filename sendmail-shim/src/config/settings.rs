@@ -11,7 +11,11 @@ use std::{
 
 use shared::{
     address::{Address, domain},
-    config::{ConfigError, parse},
+    config::{
+        ConfigError,
+        layers::{self, Layer},
+        parse,
+    },
     limits,
     nexthop::Nexthop,
     rate::Window,
@@ -89,11 +93,11 @@ impl Settings {
     }
 
     /// From several files of one directory: what an earlier one leaves open, a later one decides.
-    pub fn layered(layers: Vec<(PathBuf, String)>) -> Result<Self, ConfigError> {
-        let mut all = File::default();
+    pub fn layered(layers: Vec<Layer>) -> Result<Self, ConfigError> {
         for (path, text) in &layers {
-            all = all.above(read(path, text)?);
+            read(path, text)?;
         }
+        let all = layers::layered(&layers, &[])?;
         Self::of(layers.into_iter().map(|(path, _)| path).collect(), all)
     }
 

@@ -8,8 +8,10 @@
 //! | [`Span`] | `"5d"`, `"20m"`, `"1d12h"` |
 //! | [`Size`] | `"25MiB"`, or bytes as a number |
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
+//! | [`layers`] | several files of one directory as one configuration |
 
 mod error;
+pub mod layers;
 mod units;
 
 pub use error::{ConfigError, error_at, parse};

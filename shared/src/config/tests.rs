@@ -6,6 +6,94 @@ use serde::Deserialize;
 use super::*;
 use crate::nexthop::Nexthop;
 
+mod in_layers {
+    use std::path::PathBuf;
+
+    use super::super::layers::{Layer, answers, layered, quote};
+    use super::*;
+
+    #[derive(Deserialize, Debug, PartialEq, Default)]
+    #[serde(deny_unknown_fields, default)]
+    struct Sample {
+        hostname: Option<String>,
+        #[serde(alias = "admin")]
+        admins: OneOrMany<String>,
+        retry: Option<Retry>,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq, Default)]
+    #[serde(deny_unknown_fields, default)]
+    struct Retry {
+        minimal: Option<String>,
+        maximal: Option<String>,
+    }
+
+    fn read(texts: &[&str]) -> Result<Sample, String> {
+        let layers: Vec<Layer> = ["config.toml", "credential.toml", "debconf.toml"]
+            .iter()
+            .zip(texts)
+            .map(|(name, text)| (PathBuf::from(name), (*text).to_owned()))
+            .collect();
+        layered(&layers, &[("admin", "admins")]).map_err(|error| error.text)
+    }
+
+    #[test]
+    fn what_a_file_leaves_open_the_next_one_decides_key_by_key() {
+        let own = "admin = \"own\"\nretry.minimal = \"1m\"\n";
+        let below = "hostname = \"h\"\nadmins = [\"a\", \"b\"]\n[retry]\nminimal = \"9m\"\nmaximal = \"9h\"\n";
+        let both = read(&[own, below, "hostname = \"last\""]).unwrap();
+        assert_eq!(both.hostname.as_deref(), Some("h"));
+        assert_eq!(both.admins.0, ["own"], "a second name is the same key");
+        let retry = both.retry.unwrap();
+        assert_eq!(
+            (retry.minimal.as_deref(), retry.maximal.as_deref()),
+            (Some("1m"), Some("9h"))
+        );
+        let nobody = read(&["admins = []", "admin = \"a\""]).unwrap();
+        assert_eq!(
+            nobody.admins.0,
+            <[String; 0]>::default(),
+            "an empty list is an answer"
+        );
+        assert_eq!(read(&[]), Ok(Sample::default()));
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_its_file() {
+        let told = read(&["", "\nhostnam = \"h\""]).unwrap_err();
+        assert!(
+            told.starts_with("credential.toml:2:1: unknown setting"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn answers_become_settings_and_cannot_become_anything_else() {
+        let given = [
+            "hostname=h",
+            "admins= a,b  c ",
+            "retry.minimal=",
+            "retry.maximal=\"\\\u{7f}\n1",
+        ];
+        let text = answers(&given.map(str::to_owned)).unwrap();
+        let expected = "hostname = \"h\"\nadmins = [\"a\", \"b\", \"c\"]\nretry.maximal = [\"\\\"\\\\\\u007F\", \"1\"]\n";
+        assert_eq!(text, expected);
+        for wrong in ["hostname", "host name=h", "x\ny=1"] {
+            assert!(answers(&[wrong.to_owned()]).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_back_as_it_was_given(words in proptest::collection::vec("[^\\s,]{1,9}", 0..4), text in ".*") {
+            let read = |toml: &str| parse::<Sample>(Path::new("x"), toml).unwrap();
+            let given = format!("admins={}", words.join(" , "));
+            prop_assert_eq!(read(&answers(&[given]).unwrap()).admins.0, words);
+            prop_assert_eq!(read(&format!("hostname = {}", quote(&text))).hostname.unwrap(), text);
+        }
+    }
+}
+
 #[derive(Deserialize, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Sample {

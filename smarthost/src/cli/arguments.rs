@@ -51,6 +51,12 @@ pub(super) enum Command {
         The key and its certificate are made here if there are none yet."
     )]
     Pin,
+    /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more
+    #[command(
+        long_about = "Write settings that come with the machine or with the package into a file of their own, \
+        beside the configuration file, which counts more.\n\nWhat cannot be used is told, and changes nothing."
+    )]
+    Provision(Provision),
     /// The daemon in numbers
     Status {
         /// As JSON
@@ -63,6 +69,16 @@ pub(super) enum Command {
         #[arg(long)]
         remove: bool,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Provision {
+    /// Settings as in config.toml; without the file nothing is done
+    #[arg(long, value_name = "FILE", required_unless_present = "answers")]
+    pub(super) credential: Option<PathBuf>,
+    /// Settings one by one; several words in a value, between spaces or commas, are a list
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential")]
+    pub(super) answers: Vec<String>,
 }
 
 #[derive(Subcommand, Debug)]

@@ -2,9 +2,13 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use shared::{fs, tls};
+use shared::{
+    fs,
+    provision::{Given, write},
+    tls,
+};
 
-use super::Failed;
+use super::{Failed, arguments::Provision};
 use crate::{
     config::{Config, ListenTls, meaning},
     setup::Setup,
@@ -90,6 +94,17 @@ pub(super) fn pin(path: &Path) -> Result<String, Failed> {
         pin = key.pin(),
         postfix = colons(&key.key_sha256),
     ))
+}
+
+/// Row D3: the answers to the package's questions, or a credential of the machine.
+pub(super) fn provision(config: &Path, settings: &Provision) -> Result<String, Failed> {
+    let given = match &settings.credential {
+        Some(file) => Given::Credential(file),
+        None => Given::Answers(&settings.answers),
+    };
+    let directory = config.parent().unwrap_or(Path::new(""));
+    let written = write(directory, given, Config::usable)?;
+    Ok(written.map_or_else(String::new, |path| format!("{} written", path.display())))
 }
 
 /// Upper-case hexadecimal with colons, as Postfix writes fingerprints.

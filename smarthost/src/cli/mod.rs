@@ -3,7 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`arguments`] | what can be typed, with its help |
-//! | [`local`] | commands that need no daemon: check, config, pin |
+//! | [`local`] | commands that need no daemon: check, config, pin, provision |
 //! | [`remote`] | commands that ask the daemon over its control socket: queue, limits, status |
 //! | [`print`] | answers as text |
 //!
@@ -41,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Check => local::check(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
+        Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => remote::queue(config, queue),
         Command::Limits(limits) => remote::limits(config, limits),
         Command::Status { json } => remote::status(config, json),

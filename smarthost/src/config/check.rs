@@ -8,7 +8,11 @@ use std::{
 
 use serde_spanned::Spanned;
 use shared::{
-    config::{ConfigError, OneOrMany, Span, error_at, parse},
+    config::{
+        ConfigError, OneOrMany, Span, error_at,
+        layers::{self, Layer},
+        parse,
+    },
     limits::MESSAGE,
     retry::Schedule,
     smtp::client::Security,
@@ -35,6 +39,18 @@ impl Config {
     pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {
         let at = |span: Range<usize>, what: &str| error_at(path, text, span, what);
         Self::fill_in(parse(path, text)?, machine, &at)
+    }
+
+    /// From several files of one directory: what an earlier one leaves open, a later one decides.
+    pub fn layered(layers: &[Layer], machine: &str) -> Result<Self, ConfigError> {
+        match layers {
+            [] => Self::parse(Path::new(Self::PATH), "", machine),
+            [(path, text)] => Self::parse(path, text, machine),
+            several => {
+                let file = layers::layered(several, &[("admin", "admins")])?;
+                Self::fill_in(file, machine, &|_, what| layers::wrong(several, what))
+            }
+        }
     }
 
     /// The defaults, given the settings that others follow from.

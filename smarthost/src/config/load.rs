@@ -4,8 +4,9 @@ use std::{fs, io, path::Path, sync::Arc};
 
 use shared::{
     address::domain,
-    config::ConfigError,
+    config::{ConfigError, layers::Layer},
     maps::{Problem, Table},
+    provision,
 };
 
 use crate::config::Config;
@@ -14,21 +15,23 @@ use crate::config::Config;
 pub type Aliases = (Arc<Table>, Vec<Problem>);
 
 impl Config {
-    /// Reads and checks a file. A missing file means all defaults only where `path` is [`Config::PATH`].
+    /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for the administrator, and none need be there.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound && path == Path::new(Self::PATH) =>
-            {
-                String::new()
-            }
-            Err(error) => {
+        let layers = match path.parent() {
+            Some(directory) if path == Path::new(Self::PATH) => provision::read(directory)?,
+            _ => {
                 let remedy = "create it, or name another with --config FILE";
-                return Err(unreadable(path, &error, remedy));
+                let text =
+                    fs::read_to_string(path).map_err(|error| unreadable(path, &error, remedy))?;
+                vec![(path.to_owned(), text)]
             }
         };
-        Self::parse(path, &text, &machine_name())
+        Self::layered(&layers, &machine_name())
+    }
+
+    /// Whether files can be this machine's configuration.
+    pub fn usable(layers: Vec<Layer>) -> Result<(), ConfigError> {
+        Self::layered(&layers, &machine_name()).map(drop)
     }
 
     /// What an empty file would mean on this machine.

@@ -1,11 +1,11 @@
 //! Settings printed as they may be written (row D7).
 
-use std::{
-    fmt::{self, Write as _},
-    path::Path,
-};
+use std::{fmt, path::Path};
 
-use shared::{config::Span, smtp::client::Security};
+use shared::{
+    config::{Span, layers::quote},
+    smtp::client::Security,
+};
 
 use crate::config::{Config, ListenTls, Listener, LmtpTarget, LocalTransport, Transport};
 
@@ -181,20 +181,4 @@ fn strings<T: fmt::Display>(values: &[T]) -> String {
 
 fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(", "))
-}
-
-/// A TOML basic string.
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            control if control.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(control)); // Writing to a String cannot fail.
-            }
-            plain => out.push(plain),
-        }
-    }
-    out.push('"');
-    out
 }

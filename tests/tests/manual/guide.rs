@@ -25,6 +25,10 @@ fn the_guide_quotes_the_configurations_that_are_shipped() {
     let shipped: Vec<(PathBuf, String)> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
         .collect();
     let guide = guide();

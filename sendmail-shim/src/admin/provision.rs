@@ -1,0 +1,39 @@
+//! `sendmail-shim provision`: settings from a credential of the machine, or from the answers to the package's questions.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shared::{
+    provision::{Given, write},
+    sysexits::Exit,
+};
+
+use super::terminal::{Trouble, say};
+use crate::config::{places::DIRECTORY, settings::Settings};
+
+/// `provision …`
+#[derive(Debug, Args)]
+pub struct Request {
+    /// Settings as in config.toml; without the file nothing is done.
+    #[arg(long, value_name = "FILE", required_unless_present = "answers")]
+    pub credential: Option<PathBuf>,
+    /// Settings one by one; several words in a value, between spaces or commas, are a list.
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential")]
+    pub answers: Vec<String>,
+    /// Where the configuration is.
+    #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
+    pub directory: PathBuf,
+}
+
+/// Writes the file, if it can be used.
+pub fn run(request: &Request) -> Result<Exit, Trouble> {
+    let given = match &request.credential {
+        Some(file) => Given::Credential(file),
+        None => Given::Answers(&request.answers),
+    };
+    let check = |layers| Settings::layered(layers).map(drop);
+    if let Some(path) = write(&request.directory, given, check)? {
+        say(format_args!("{} written", path.display()));
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,126 @@
+//! A configuration in several files of one directory: the administrator's own, and those that are written for him.
+//!
+//! | what decides first | who writes it |
+//! |---|---|
+//! | `config.toml` | the administrator |
+//! | `credential.toml` | `provision --credential`: what the machine was started with |
+//! | `debconf.toml` | `provision --answers`: the answers to the package's questions |
+//!
+//! Contract: what a file leaves open, the next one decides, key by key, also within a table. Nothing is added up: a list replaces the list below.
+//! Failures: [`ConfigError`]; its place is shown where one file alone is wrong. What is wrong only together names the files.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde_spanned::Spanned;
+use toml::{
+    de::{DeTable, DeValue, Deserializer},
+    map::Entry,
+};
+
+use super::error::{ConfigError, parse};
+
+/// The administrator's file.
+pub const OWN: &str = "config.toml";
+/// From a credential of the machine.
+pub const CREDENTIAL: &str = "credential.toml";
+/// From the package's questions.
+pub const ANSWERS: &str = "debconf.toml";
+/// The one that decides first comes first.
+pub const LAYERS: [&str; 3] = [OWN, CREDENTIAL, ANSWERS];
+
+/// A file and its text.
+pub type Layer = (PathBuf, String);
+
+/// Several files as one, the one that decides first at the front. `synonyms` are keys with a second name: `(second, first)`.
+pub fn layered<T: DeserializeOwned>(
+    layers: &[Layer],
+    synonyms: &[(&str, &'static str)],
+) -> Result<T, ConfigError> {
+    let mut all = DeTable::new();
+    for (path, text) in layers {
+        let alone: T = parse(path, text)?;
+        if layers.len() == 1 {
+            return Ok(alone);
+        }
+        let table = DeTable::parse(text).map_err(|error| wrong(layers, error.message()))?;
+        lay_below(&mut all, table.into_inner(), synonyms);
+    }
+    let all = Deserializer::from(Spanned::new(0..0, all));
+    T::deserialize(all).map_err(|error| wrong(layers, error.message()))
+}
+
+/// What is wrong only in the files together.
+pub fn wrong(layers: &[Layer], what: &str) -> ConfigError {
+    let files: Vec<_> = layers
+        .iter()
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    ConfigError {
+        text: format!("{}: {what}", files.join(" over ")),
+    }
+}
+
+fn lay_below<'a>(above: &mut DeTable<'a>, below: DeTable<'a>, synonyms: &[(&str, &'static str)]) {
+    for (key, value) in below {
+        let synonym = synonyms.iter().find(|(name, _)| name == key.get_ref());
+        let key = synonym.map_or(key.clone(), |(_, first)| {
+            Spanned::new(key.span(), (*first).into())
+        });
+        match above.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(value);
+            }
+            Entry::Occupied(mut taken) => {
+                if let (DeValue::Table(above), DeValue::Table(below)) =
+                    (taken.get_mut().get_mut(), value.into_inner())
+                {
+                    lay_below(above, below, &[]);
+                }
+            }
+        }
+    }
+}
+
+/// Answers, each `KEY=VALUE`, as TOML: several words in a value, between spaces or commas, are a list; none, no setting.
+pub fn answers(given: &[String]) -> Result<String, ConfigError> {
+    let mut text = String::new();
+    for answer in given {
+        let is_key = |key: &str| key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'_' | b'.'));
+        let Some((key, value)) = answer.split_once('=').filter(|(key, _)| is_key(key)) else {
+            let text = format!("{answer:?}: write KEY=VALUE");
+            return Err(ConfigError { text });
+        };
+        let words = value
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .filter(|word| !word.is_empty());
+        let words: Vec<_> = words.map(quote).collect();
+        match words.as_slice() {
+            [] => {}
+            [one] => {
+                let _ = writeln!(text, "{key} = {one}");
+            }
+            many => {
+                let _ = writeln!(text, "{key} = [{}]", many.join(", "));
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// A TOML basic string.
+pub fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(control)); // Writing to a String cannot fail.
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+    out
+}
