@@ -18,7 +18,15 @@ life() {
 }
 
 replacement() {
-    stage installing_over_nullmailer_works_too
+    stage a_relay_waits_for_the_machines_mail
+    stage without_an_answer_what_was_there_is_named
+    stage ssmtp_is_replaced
+    stage msmtp_is_replaced
+    stage nullmailer_is_replaced_with_its_queue
+    stage dma_is_replaced_with_its_queue
+    stage postfix_is_replaced_with_its_queue
+    stage exim_is_replaced_with_its_queue
+    stage nothing_is_left_of_any_of_them
 }
 
 without_systemd() {

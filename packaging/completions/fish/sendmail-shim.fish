@@ -31,8 +31,9 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "agent" 
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
-complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -54,19 +55,22 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l f
 nullmailer\t''
 dma\t''
 msmtp\t''
-postfix\t''
-exim\t''"
+postfix\t''"
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l root -d 'Where the other system\'s files are, and where ours are written' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l apply -d 'Write the files instead of showing them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l force -d 'Overwrite our files'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l queue -d 'The mail that waits in its queue instead of the configuration; without --from, of every program that has one'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l held -d 'With --queue: also what is on hold there, or failed for good'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l wrapped -d 'TLS from the first byte. Without this and --starttls, both are tried, the likelier one first'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l starttls -d 'STARTTLS only'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l brief -d 'For scripts: one line for each host: its pin, starttls or wrapped, and what else it shows'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand provision" -l credential -d 'Settings as in config.toml; without the file nothing is done' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand provision" -l answers -d 'Settings one by one; several words in a value, between spaces or commas, are a list' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand provision" -l directory -d 'Where the configuration is' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand provision" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -s h -l help -d 'Print help'
@@ -109,15 +113,16 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand test" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand test" -s h -l help -d 'Print help'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "agent" -d 'Run the agent: take mail, keep it, deliver it. Started by systemd'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "config" -d 'Print the settings that differ from the default'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin queue test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "agent" -d 'Run the agent: take mail, keep it, deliver it. Started by systemd'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try one message, or all, now'
