@@ -125,6 +125,7 @@ mod tests {
      {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
+        let put = |name: &str, text: &[u8]| replace(&path(name), text, 0o644).unwrap();
         let answers = |words: &[&str]| {
             let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
             write(directory.path(), Given::Answers(&words), check)
@@ -149,7 +150,7 @@ mod tests {
             Ok(None),
             "answers that were lost are not forgotten"
         );
-        fs::write(path("config.toml"), "broken").unwrap();
+        put("config.toml", b"broken");
         assert!(
             answers(&["admin=b"])
                 .unwrap_err()
@@ -163,8 +164,9 @@ mod tests {
     fn a_credential_comes_between_the_administrators_file_and_the_answers() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
+        let put = |name: &str, text: &[u8]| replace(&path(name), text, 0o644).unwrap();
         let given = |text: &[u8]| {
-            fs::write(path("given"), text).unwrap();
+            put("given", text);
             write(directory.path(), Given::Credential(&path("given")), check)
         };
         assert_eq!(
@@ -172,8 +174,8 @@ mod tests {
             Ok(None),
             "a machine may have none"
         );
-        fs::write(path("debconf.toml"), "admin = \"answered\"").unwrap();
-        fs::write(path("config.toml"), "relayhost = \"own\"\nadmin = \"own\"").unwrap();
+        put("debconf.toml", b"admin = \"answered\"");
+        put("config.toml", b"relayhost = \"own\"\nadmin = \"own\"");
         assert_eq!(given(b"admin = \"c\""), Ok(Some(path("credential.toml"))));
         let names: Vec<_> = read(directory.path())
             .unwrap()
