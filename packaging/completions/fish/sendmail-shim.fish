@@ -31,7 +31,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "agent" 
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
-complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
@@ -55,11 +55,14 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l f
 nullmailer\t''
 dma\t''
 msmtp\t''
-postfix\t''"
+postfix\t''
+exim\t''"
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l root -d 'Where the other system\'s files are, and where ours are written' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l apply -d 'Write the files instead of showing them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l force -d 'Overwrite our files'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l queue -d 'The mail that waits in its queue instead of the configuration; without --from, of every program that has one'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -l held -d 'With --queue: also what is on hold there, or failed for good'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand pin" -l wrapped -d 'TLS from the first byte. Without this and --starttls, both are tried, the likelier one first'
@@ -117,7 +120,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and no
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "check" -d 'Check configuration, alias files, spool, agent, and the way to each relayhost with its key'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "explain" -d 'Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client) into ours'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'

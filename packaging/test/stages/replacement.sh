@@ -13,12 +13,15 @@ a_relay_waits_for_the_machines_mail() {
 
 # Installs sendmail-shim over PACKAGE, which is there and configured, and goes back to it. QUEUE: it keeps mail, and the relay was away.
 replaces() { # PACKAGE QUEUE|- ETC...
-    local package=$1 queue=$2
+    local package=$1 queue=$2 delivery
     shift 2
     if [ "$queue" = - ]; then
         start_smarthost
     else
         printf 'Subject: waits\n\nqueued by %s\n' "$package" | su alice -c "sendmail -i root" # nullmailer takes a first line for a header
+        for delivery in $(pgrep -x dma); do
+            kill "$delivery" # it sleeps until its next attempt, and holds the message
+        done
     fi
     find "$@" -type f -exec md5sum {} + | sort > /root/sums
     printf 'sendmail-shim sendmail-shim/%s\n' "pins string $(cat /root/pin)" 'import boolean true' | debconf-set-selections
