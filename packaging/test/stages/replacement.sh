@@ -11,8 +11,8 @@ a_relay_waits_for_the_machines_mail() {
     smarthost pin | sed -n 's/^pins = \["\(.*\)"\]/\1/p' > /root/pin
 }
 
-# Installs sendmail-shim over PACKAGE, which is there and configured, and goes back to it. QUEUE: it keeps mail, and the relay was away.
-replaces() { # PACKAGE QUEUE|- ETC...
+# Installs sendmail-shim over PACKAGE, which is there and configured, and goes back to it. It may keep mail while the relay is away, or hold it.
+replaces() { # PACKAGE queue|held|- ETC...
     local package=$1 queue=$2 delivery
     shift 2
     if [ "$queue" = - ]; then
@@ -28,6 +28,10 @@ replaces() { # PACKAGE QUEUE|- ETC...
     install /root/sendmail-shim_*.deb 2>&1 | tee /root/installation
     dpkg-query -Wf '${Status}\n' "$package" | grep '^deinstall'
     start_smarthost
+    if [ "$queue" = held ]; then
+        grep "^import: LEFT .* is held there" /root/installation
+        sendmail-shim import --queue --apply --held
+    fi
     sendmail-shim config | grep '^relayhost = .*127\.0\.0\.1'
     alice_sends "after $package"
     wait_for 60 flushed "after $package"
@@ -67,7 +71,7 @@ nullmailer_is_replaced_with_its_queue() {
 
 dma_is_replaced_with_its_queue() {
     install dma
-    printf '%s\n' 'SMARTHOST 127.0.0.1' 'PORT 25' SECURETRANSFER STARTTLS "MAILNAME $(hostname -f)" > /etc/dma/dma.conf
+    printf '%s\n' 'SMARTHOST 127.0.0.1' 'PORT 25' SECURETRANSFER STARTTLS NULLCLIENT "MAILNAME $(hostname -f)" > /etc/dma/dma.conf
     replaces dma queue /etc/dma
 }
 
@@ -85,7 +89,8 @@ exim_is_replaced_with_its_queue() {
     install exim4-daemon-light
     sed -i "s/^QUEUERUNNER=.*/QUEUERUNNER='queueonly'/" /etc/default/exim4 # the port is the relay's
     systemctl restart exim4
-    replaces exim4-daemon-light queue /etc/exim4 /etc/default/exim4
+    # It freezes mail for a relay that is this machine.
+    replaces exim4-daemon-light held /etc/exim4 /etc/default/exim4
 }
 
 nothing_is_left_of_any_of_them() {
