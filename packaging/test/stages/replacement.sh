@@ -19,7 +19,7 @@ replaces() { # PACKAGE queue|held|- ETC...
         start_smarthost
     else
         printf 'Subject: waits\n\nqueued by %s\n' "$package" | su alice -c "sendmail -i root" # nullmailer takes a first line for a header
-        for delivery in $(pgrep -x dma); do
+        for delivery in $(pgrep -x "dma|sendmail"); do
             kill "$delivery" # it sleeps until its next attempt, and holds the message
         done
     fi
@@ -29,8 +29,8 @@ replaces() { # PACKAGE queue|held|- ETC...
     dpkg-query -Wf '${Status}\n' "$package" | grep '^deinstall'
     start_smarthost
     if [ "$queue" = held ]; then
-        grep "^import: LEFT .* is held there" /root/installation
-        sendmail-shim import --queue --apply --held
+        grep "not all of the old queue was taken" /root/installation
+        wait_for 20 sendmail-shim import --queue --apply --held
     fi
     sendmail-shim config | grep '^relayhost = .*127\.0\.0\.1'
     alice_sends "after $package"
