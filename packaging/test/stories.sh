@@ -25,8 +25,6 @@ replacement() {
     stage nullmailer_is_replaced_with_its_queue
     stage dma_is_replaced_with_its_queue
     stage postfix_is_replaced_with_its_queue
-    stage exim_is_replaced_with_its_queue
-    stage nothing_is_left_of_any_of_them
 }
 
 without_systemd() {

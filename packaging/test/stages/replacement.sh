@@ -6,13 +6,12 @@ start_smarthost() { systemctl start smarthost.socket smarthost.service; }
 flushed() { sendmail -q && arrived "$1"; }
 
 a_relay_waits_for_the_machines_mail() {
-    files > /root/before
     install /root/smarthost_*.deb
     smarthost pin | sed -n 's/^pins = \["\(.*\)"\]/\1/p' > /root/pin
 }
 
-# Installs sendmail-shim over PACKAGE, which is there and configured, and goes back to it. It may keep mail while the relay is away, or hold it.
-replaces() { # PACKAGE queue|held|- ETC...
+# Installs sendmail-shim over PACKAGE, which is there and configured, and goes back to it. It may keep mail while the relay is away.
+replaces() { # PACKAGE queue|- ETC...
     local package=$1 queue=$2 delivery
     shift 2
     if [ "$queue" = - ]; then
@@ -28,10 +27,6 @@ replaces() { # PACKAGE queue|held|- ETC...
     install /root/sendmail-shim_*.deb 2>&1 | tee /root/installation
     dpkg-query -Wf '${Status}\n' "$package" | grep '^deinstall'
     start_smarthost
-    if [ "$queue" = held ]; then
-        grep "not all of the old queue was taken" /root/installation
-        wait_for 20 sendmail-shim import --queue --apply --held
-    fi
     sendmail-shim config | grep '^relayhost = .*127\.0\.0\.1'
     alice_sends "after $package"
     wait_for 60 flushed "after $package"
@@ -81,23 +76,6 @@ postfix_is_replaced_with_its_queue() {
     postconf -e master_service_disable=inet inet_protocols=ipv4 mydestination= 'relayhost=[127.0.0.1]' smtp_tls_security_level=encrypt
     systemctl restart postfix
     replaces postfix queue /etc/postfix
-}
-
-exim_is_replaced_with_its_queue() {
-    printf 'exim4-config exim4/%s\n' 'dc_eximconfig_configtype select mail sent by smarthost; no local mail' 'dc_smarthost string 127.0.0.1' \
-        "mailname string $(hostname -f)" 'dc_other_hostnames string' | debconf-set-selections
-    install exim4-daemon-light
-    sed -i "s/^QUEUERUNNER=.*/QUEUERUNNER='queueonly'/" /etc/default/exim4 # the port is the relay's
-    systemctl restart exim4
-    # It freezes mail for a relay that is this machine.
-    replaces exim4-daemon-light held /etc/exim4 /etc/default/exim4
-}
-
-nothing_is_left_of_any_of_them() {
-    apt-get -qq -y purge smarthost 'exim4*'
-    apt-get -qq -y autoremove --purge
-    files > /root/after
-    { diff /root/before /root/after || true; } | grep '^>' | grep -E 'sendmail-shim|smarthost' | absent .
 }
 
 without_an_answer_what_was_there_is_named() {
