@@ -1,7 +1,7 @@
 //! What is in force: configuration, tables and keys, loaded together and exchanged as a whole at a reload.
 //!
-//! Contract: a session or delivery that has begun keeps the setup it began with; a reload that fails leaves the old one in force. Session tickets
-//! survive a reload, so that clients resume (row B7).
+//! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next one of the same session takes that in force; a
+//! reload that fails leaves the old one. Session tickets survive a reload, so that clients resume (row B7).
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{

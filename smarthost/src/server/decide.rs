@@ -35,6 +35,10 @@ use crate::{
 impl Visit {
     /// The answer to a question of the machine.
     pub(super) async fn decide(&mut self, question: Question) -> Verdict {
+        if let Question::Mail(_) = question {
+            // What a reload changed holds from here on: clients keep their sessions for long.
+            self.setup = self.reception.current.get();
+        }
         let verdict = match self.judge(&question, 0) {
             Verdict::Accept => self.follow(&question).await,
             other => other,

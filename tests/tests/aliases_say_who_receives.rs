@@ -1,0 +1,82 @@
+//! The alias tables of both programs: who receives, by which chain, and from when on a change counts.
+
+use rustix::process::Signal;
+use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost};
+
+const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
+
+/// A server on which only aliases receive.
+fn server(sink: &Sink, aliases: &str) -> Smarthost {
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\ndomains = {{ local = [\"relays.example\"] }}\naliases = [\"$DIR/aliases\"]\n\
+         recipient_delimiter = \"+\"\nmaildir = \"none\"\n",
+        sink.nexthop()
+    ));
+    smarthost.file("aliases", aliases);
+    smarthost.run();
+    smarthost
+}
+
+/// Rows B2, B3, B9.
+#[test]
+fn system_users_reach_root_and_root_an_encrypted_list_and_nobody_else_receives() {
+    let sink = Sink::start();
+    let smarthost = server(
+        &sink,
+        "daemon: postmaster\npostmaster: root\nroot: list@encrypted.example\ndonations: treasurer@elsewhere.example\n",
+    );
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers("cron@relays.example", &["daemon@relays.example"], MESSAGE);
+    session.delivers(
+        "a@elsewhere.example",
+        &["donations+2026@relays.example"],
+        MESSAGE,
+    );
+    let mut received: Vec<_> = sink
+        .journal()
+        .wait_for(2)
+        .into_iter()
+        .flat_map(|message| message.recipients)
+        .collect();
+    received.sort();
+    assert_eq!(
+        received,
+        ["list@encrypted.example", "treasurer@elsewhere.example"]
+    );
+    // A user of the system, as every machine has one; it is no alias.
+    assert_eq!(session.say("MAIL FROM:<a@elsewhere.example>").code, 250);
+    for stranger in ["nobody", "root.x", "list"] {
+        let reply = session.say(&format!("RCPT TO:<{stranger}@relays.example>"));
+        assert_eq!(reply.code, 550, "{stranger}: {}", reply.text());
+    }
+}
+
+/// Row D4: what is done after a change today, `newaliases` and a reload, is right here too. Without them the relay goes on with what it has read;
+/// the machine reads its table for each message.
+#[test]
+fn a_changed_alias_counts_after_newaliases_and_a_reload() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "root: first@encrypted.example\n");
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"relays.example\"\naliases = \"$DIR/aliases\"\n",
+        smarthost.nexthop()
+    ));
+    machine.file("aliases", "cron: root@relays.example\n");
+    machine.run();
+    machine.send(&["cron"], MESSAGE);
+    let received = sink.journal().wait_for(1);
+    assert_eq!(received[0].recipients, ["first@encrypted.example"]);
+
+    machine.file("aliases", "cron: admin@relays.example\n");
+    let newaliases = machine.program("newaliases").output();
+    assert!(newaliases.is_ok_and(|output| output.status.success()));
+    smarthost.file(
+        "aliases",
+        "root: first@encrypted.example\nadmin: second@encrypted.example\n",
+    );
+    smarthost.daemon().signal(Signal::HUP);
+    smarthost.daemon().wait_for_log("reloaded");
+    machine.send(&["cron"], MESSAGE);
+    let received = sink.journal().wait_for(2);
+    assert_eq!(received[1].recipients, ["second@encrypted.example"]);
+}
