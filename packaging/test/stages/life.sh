@@ -24,6 +24,7 @@ without_answers_mail_is_queued_and_the_missing_relayhost_is_named() {
     { sendmail-shim check || true; } | grep -q "no relayhost is set"
 }
 
+# Row D3.
 with_answers_what_was_queued_arrives() {
     local pin
     pin=$(smarthost pin | sed -n 's/^pins = \["\(.*\)"\]/\1/p')
@@ -53,6 +54,7 @@ END
     sendmail-shim config | grep -F "$pin"
 }
 
+# Row A1.
 the_output_of_a_cron_job_arrives() {
     echo '* * * * * echo output of a cron job' | crontab -u alice -
     wait_for 90 arrived "output of a cron job"

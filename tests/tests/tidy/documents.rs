@@ -1,6 +1,8 @@
 //! What README.md says is so.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, fs};
+
+use tests::binaries::repository;
 
 use super::source::{file, sources};
 
@@ -31,35 +33,57 @@ fn ci_runs_the_commands_that_the_readme_shows_first() {
     );
 }
 
-/// Rows of the deployments that end-to-end tests name, with the files that name them.
+/// Rows of the deployments that end-to-end tests and the stages of the packages' tests name, with the files that name them.
 fn rows_held() -> BTreeMap<(char, u8), Vec<String>> {
     let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for source in sources()
-        .into_iter()
-        .filter(|s| s.path.starts_with("tests/tests/"))
-    {
-        let file = source.path.trim_start_matches("tests/tests/");
-        for line in source.text.lines().map(str::trim_start) {
-            let named = line
-                .strip_prefix("/// Row ")
-                .or_else(|| line.strip_prefix("/// Rows "));
-            for word in named
-                .into_iter()
-                .flat_map(|rest| rest.split([' ', '.', ',', ':', ';']))
-            {
-                let mut characters = word.chars();
-                if let Some((group @ 'A'..='D', number)) =
-                    characters.next().zip(characters.as_str().parse().ok())
-                {
-                    let files = rows.entry((group, number)).or_default();
-                    if !files.iter().any(|named| named == file) {
-                        files.push(file.to_owned());
-                    }
-                }
+    let tests = sources().into_iter().filter_map(|source| {
+        let name = source.path.strip_prefix("tests/tests/")?.to_owned();
+        Some((name, source.text))
+    });
+    for (name, text) in tests.chain(stages()) {
+        for row in named(&text) {
+            let files = rows.entry(row).or_default();
+            if files.last() != Some(&name) {
+                files.push(name.clone());
             }
         }
     }
     rows
+}
+
+/// Shell scripts of packaging/test/stages, by name.
+fn stages() -> Vec<(String, String)> {
+    let folder = "packaging/test/stages";
+    let entries = fs::read_dir(repository().join(folder)).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    names.sort();
+    names
+        .into_iter()
+        .map(|name| (name.clone(), file(&name)))
+        .collect()
+}
+
+/// The rows that comments of a test name: `/// Row A1.`, `# Rows D3 D4`.
+fn named(text: &str) -> Vec<(char, u8)> {
+    let begins = ["/// Row ", "/// Rows ", "# Row ", "# Rows "];
+    let comments = text.lines().filter_map(|line| {
+        begins
+            .iter()
+            .find_map(|begin| line.trim_start().strip_prefix(begin))
+    });
+    comments
+        .flat_map(|rest| rest.split([' ', '.', ',', ':', ';']))
+        .filter_map(|word| {
+            let mut characters = word.chars();
+            let group = characters
+                .next()
+                .filter(|group| ('A'..='D').contains(group))?;
+            Some((group, characters.as_str().parse().ok()?))
+        })
+        .collect()
 }
 
 #[test]
