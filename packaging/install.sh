@@ -82,7 +82,7 @@ directories() { # PACKAGE
     esac
 }
 
-units() { # PACKAGE
+units() { # PACKAGE: those to enable; they want the others
     for unit in "init/systemd/$1".s*; do
         echo "${unit##*/}"
     done
@@ -127,8 +127,8 @@ install_package() { # PACKAGE
     rm "$list.wanted"
     case $init in
     systemd)
-        for unit in $(units "$1"); do
-            put "$1" "init/systemd/$unit" "/usr/lib/systemd/system/$unit"
+        for unit in "init/systemd/$1"[.-]*; do
+            put "$1" "$unit" "/usr/lib/systemd/system/${unit##*/}"
         done ;;
     openrc | sysvinit) put "$1" "init/$init/$1" "/etc/init.d/$1" ;;
     none) ;;

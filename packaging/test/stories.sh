@@ -25,6 +25,7 @@ replacement() {
     stage nullmailer_is_replaced_with_its_queue
     stage dma_is_replaced_with_its_queue
     stage postfix_is_replaced_with_its_queue
+    stage exim_is_replaced_with_its_queue
 }
 
 without_systemd() {
