@@ -125,6 +125,7 @@ an_unreachable_relayhost_is_told_and_a_preseeded_yes_believes_the_first_key() {
 }
 
 the_relays_questions_become_its_configuration() {
+    rm -f /etc/smarthost/credential.toml # it counts more
     printf 'smarthost smarthost/%s\n' 'networks string 192.0.2.0/24, 2001:db8::/32' 'relayhost string [192.0.2.9]:25' \
         'hostname string relay.example.org' 'admins string a@example.org b@example.org' | debconf-set-selections
     dpkg-reconfigure -f noninteractive smarthost
