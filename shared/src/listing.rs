@@ -9,7 +9,12 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, envelope::Recipient};
+use crate::{clock::Timestamp, envelope::Recipient, outcome::escape};
+
+/// Longest header section shown, bytes.
+const MAX_HEADER: usize = 128 * 1024;
+/// Longest line of it shown, bytes.
+const MAX_HEADER_LINE: usize = 1000;
 
 /// One queued message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -205,6 +210,27 @@ pub fn json_lines(rows: &[Row]) -> String {
     out
 }
 
+/// A header section for a terminal: lines escaped and bounded.
+pub fn header(header: &[u8]) -> String {
+    let mut out = String::new();
+    for line in header.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii_end();
+        let (blanks, rest) = match line.strip_prefix(b"\t") {
+            Some(rest) => ("        ", rest),
+            None => ("", line),
+        };
+        out.push_str(blanks);
+        out.push_str(&escape(rest, MAX_HEADER_LINE));
+        out.push('\n');
+        if out.len() > MAX_HEADER {
+            out.push_str("...\n");
+            break;
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,5 +320,12 @@ mod tests {
         );
         let first: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
         assert_eq!(first["recipients"][1]["address"], "u2@dead.test");
+    }
+
+    #[test]
+    fn a_header_is_shown_without_what_would_command_the_terminal() {
+        let shown = header(b"Subject: \x1b[2Jhello\r\n\tfolded\r\nX: \xff\r\n");
+        assert_eq!(shown, "Subject: \\x1b[2Jhello\n        folded\nX: \\xff");
+        assert!(header(&b"A: b\r\n".repeat(100_000)).len() < MAX_HEADER + 2000);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use shared::{
     clock::{self, Timestamp},
     envelope::Envelope,
-    listing::{RecipientRow, Row},
+    listing::{self, RecipientRow, Row},
     log::life,
     outcome::escape,
     spool::{Entry, Event, Hold, QueueId},
@@ -173,11 +173,7 @@ impl Desk<'_> {
             Ok(None) => return Answer::Refused(format!("{id} has just left the queue")),
             Err(error) => return Answer::Refused(error.to_string()),
         };
-        let lines = stored.header.split(|&byte| byte == b'\n');
-        let lines: Vec<_> = lines
-            .map(|line| escape(line.trim_ascii_end(), 1000))
-            .collect();
-        Answer::Text(lines.join("\n").trim_end().to_owned())
+        Answer::Text(listing::header(&stored.header))
     }
 
     /// The attempts, then how many recipients still wait.

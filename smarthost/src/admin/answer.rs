@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use shared::{
     clock::Timestamp,
-    listing::{RecipientRow, Row},
+    listing::{self, RecipientRow, Row},
     outcome::escape,
     spool::{Entry, Hold, QueueId, Spool},
 };
@@ -18,11 +18,6 @@ use crate::{
     queue::{Event, Queue},
     state::Keeper,
 };
-
-/// Longest header section shown, bytes.
-const MAX_HEADER: usize = 128 * 1024;
-/// Longest line of it shown, bytes.
-const MAX_HEADER_LINE: usize = 1000;
 
 /// What requests act on.
 #[derive(Clone, Copy)]
@@ -145,7 +140,7 @@ impl Office<'_> {
             each(Answer::Row(row));
         }
         match self.spool.load(id) {
-            Ok(Some(stored)) => each(Answer::Header(printable(&stored.header))),
+            Ok(Some(stored)) => each(Answer::Header(listing::header(&stored.header))),
             Ok(None) => each(Answer::Error(format!(
                 "message {id} has just left the queue"
             ))),
@@ -198,38 +193,5 @@ impl Office<'_> {
             clients: count(self.limits().len()),
             ..(self.status)()
         }
-    }
-}
-
-/// A header section for a terminal: lines escaped and bounded.
-fn printable(header: &[u8]) -> String {
-    let mut out = String::new();
-    for line in header.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let (blanks, rest) = match line.strip_prefix(b"\t") {
-            Some(rest) => ("        ", rest),
-            None => ("", line),
-        };
-        out.push_str(blanks);
-        out.push_str(&escape(rest, MAX_HEADER_LINE));
-        out.push('\n');
-        if out.len() > MAX_HEADER {
-            out.push_str("...\n");
-            break;
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_is_shown_without_what_would_command_the_terminal() {
-        let shown = printable(b"Subject: \x1b[2Jhello\r\n\tfolded\r\nX: \xff\r\n");
-        assert_eq!(shown, "Subject: \\x1b[2Jhello\n        folded\nX: \\xff");
-        assert!(printable(&b"A: b\r\n".repeat(100_000)).len() < MAX_HEADER + 2000);
     }
 }
