@@ -2,7 +2,13 @@
 
 use std::{fmt::Display, path::Path, time::Duration};
 
-use shared::{config::ConfigError, smtp::client::Security};
+use shared::{
+    config::{
+        ConfigError,
+        layers::{quote, strings},
+    },
+    smtp::client::Security,
+};
 
 use super::settings::Settings;
 
@@ -37,10 +43,10 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         Security::StartTls | Security::Opportunistic => "starttls",
     };
     vec![
-        ("relayhost", list(&settings.relayhost)),
+        ("relayhost", strings(&settings.relayhost)),
         ("domain", quoted(&settings.domain)),
         ("hostname", quoted(&settings.hostname)),
-        ("pins", list(&settings.pins)),
+        ("pins", strings(&settings.pins)),
         (
             "admin",
             settings.admin.as_ref().map_or_else(String::new, quoted),
@@ -88,7 +94,7 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("retry.maximal", span(settings.retry.maximal)),
         ("retry.lifetime", span(settings.retry.lifetime)),
         ("retry.warning", span(settings.warning.unwrap_or_default())),
-        ("listen", list(&settings.listen)),
+        ("listen", strings(&settings.listen)),
         (
             "collapse.window",
             span(settings.collapse.unwrap_or_default()),
@@ -106,21 +112,11 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
 }
 
 fn quoted(value: impl Display) -> String {
-    format!("{:?}", value.to_string())
+    quote(&value.to_string())
 }
 
 fn path(path: &Path) -> String {
     quoted(path.display())
-}
-
-fn list<T: Display>(values: &[T]) -> String {
-    match values {
-        [one] => quoted(one),
-        many => format!(
-            "[{}]",
-            many.iter().map(quoted).collect::<Vec<_>>().join(", ")
-        ),
-    }
 }
 
 /// In the largest unit that gives a whole number.

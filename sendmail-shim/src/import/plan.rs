@@ -2,7 +2,12 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use shared::{address::Address, address::domain, nexthop::Nexthop, trust::Pin};
+use shared::{
+    address::{Address, domain},
+    config::layers::{quote, strings},
+    nexthop::Nexthop,
+    trust::Pin,
+};
 
 /// A file of the other program.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -221,28 +226,16 @@ impl Plan {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "{key} = {value}");
         };
-        let list = |values: Vec<String>| match values.as_slice() {
-            [one] => quoted(one),
-            many => format!(
-                "[{}]",
-                many.iter()
-                    .map(|v| quoted(v))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        };
         if !self.relayhost.is_empty() {
-            let hosts = self.relayhost.iter().map(ToString::to_string);
-            line("relayhost", list(hosts.collect()));
+            line("relayhost", strings(&self.relayhost));
         }
         match self.tls {
-            Some(Tls::Wrapped) => line("tls", quoted("wrapped")),
-            Some(Tls::StartTls) => line("tls", quoted("starttls")),
+            Some(Tls::Wrapped) => line("tls", quote("wrapped")),
+            Some(Tls::StartTls) => line("tls", quote("starttls")),
             None => {}
         }
         if !self.pins.is_empty() {
-            let pins = self.pins.iter().map(ToString::to_string);
-            line("pins", list(pins.collect()));
+            line("pins", strings(&self.pins));
         }
         for (key, value) in [
             ("domain", self.domain.clone()),
@@ -251,7 +244,7 @@ impl Plan {
             ("aliases", self.aliases.clone()),
         ] {
             if let Some(value) = value {
-                line(key, quoted(&value));
+                line(key, quote(&value));
             }
         }
         if let Some(own) = self.from_override {
@@ -266,12 +259,12 @@ impl Plan {
 
     fn tables(&self, line: &mut impl FnMut(&str, String), password_file: &str) {
         if let Some(credentials) = &self.credentials {
-            line("auth.user", quoted(&credentials.user));
-            line("auth.password_file", quoted(password_file));
+            line("auth.user", quote(&credentials.user));
+            line("auth.password_file", quote(password_file));
         }
         if let Some((certificate, key)) = &self.client_certificate {
-            line("certificate", quoted(certificate));
-            line("key", quoted(key));
+            line("certificate", quote(certificate));
+            line("key", quote(key));
         }
         for (key, span) in [
             ("retry.minimal", self.minimal),
@@ -303,25 +296,6 @@ impl Plan {
         });
         lines.collect()
     }
-}
-
-/// A TOML basic string.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 /// `yes`, `on`, `true`, `1`, in any case.

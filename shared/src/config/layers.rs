@@ -10,7 +10,10 @@
 //! Failures: [`ConfigError`]; its place is shown where one file alone is wrong. What is wrong only together names the files.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::{Display, Write as _},
+    path::PathBuf,
+};
 
 use serde::de::DeserializeOwned;
 use serde_spanned::Spanned;
@@ -95,18 +98,24 @@ pub fn answers(given: &[String]) -> Result<String, ConfigError> {
         let words = value
             .split(|c: char| c.is_whitespace() || c == ',')
             .filter(|word| !word.is_empty());
-        let words: Vec<_> = words.map(quote).collect();
-        match words.as_slice() {
-            [] => {}
-            [one] => {
-                let _ = writeln!(text, "{key} = {one}");
-            }
-            many => {
-                let _ = writeln!(text, "{key} = [{}]", many.join(", "));
-            }
+        let words: Vec<_> = words.collect();
+        if !words.is_empty() {
+            let _ = writeln!(text, "{key} = {}", strings(&words)); // Writing to a String cannot fail.
         }
     }
     Ok(text)
+}
+
+/// One value as a TOML string, several as an array of them.
+pub fn strings<T: Display>(values: &[T]) -> String {
+    let quoted: Vec<_> = values
+        .iter()
+        .map(|value| quote(&value.to_string()))
+        .collect();
+    match quoted.as_slice() {
+        [one] => one.clone(),
+        many => format!("[{}]", many.join(", ")),
+    }
 }
 
 /// A TOML basic string.
