@@ -1,10 +1,7 @@
 //! A whole message of our own put into the spool: bounces and test mail.
 
-use shared::{
-    envelope::Envelope,
-    message::Splitter,
-    spool::{QueueId, Spool, SpoolError},
-};
+use mail::{envelope::Envelope, message::Splitter};
+use spool::{QueueId, Spool, SpoolError};
 
 /// Queues `text` (canonical CRLF lines); durable when it returns.
 pub fn whole(spool: &Spool, mut envelope: Envelope, text: &[u8]) -> Result<QueueId, SpoolError> {

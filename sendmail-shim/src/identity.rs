@@ -2,7 +2,7 @@
 //!
 //! Contract: never the environment, never a failure.
 
-use shared::message::rewrite::Caller;
+use mail::message::rewrite::Caller;
 use uzers::os::unix::UserExt as _;
 
 /// The caller with this number.

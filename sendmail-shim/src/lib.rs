@@ -32,8 +32,8 @@ use admin::terminal::{Trouble, complain, say};
 use config::places;
 use mode::{Mode, Program};
 use plan::Plan;
-use shared::sysexits::Exit;
 use submit::report::Report;
+use system::sysexits::Exit;
 
 /// The program, under any of its names.
 pub fn main() -> ExitCode {

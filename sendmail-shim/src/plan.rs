@@ -5,14 +5,14 @@
 //! Failures: a [`Refusal`] with its exit status. A malformed recipient among good ones does not stop the good ones: it is kept
 //! in [`Submission::problems`], and the exit status tells at the end.
 
-use shared::{
+use mail::{
     address::{
         AddressError,
         list::{self, List, Problem, Target},
     },
     envelope::{Notify, Ret},
-    sysexits::Exit,
 };
+use system::sysexits::Exit;
 
 use crate::{
     flags::parse::Typed,

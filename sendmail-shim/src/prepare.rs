@@ -1,12 +1,12 @@
 //! The one place where a submitted message is rewritten and completed: in the agent, or in `sendmail` where no agent answers.
 //!
 //! Contract: pure. Bcc, Resent-Bcc and Return-Path are gone from the header; envelope and header are rewritten by one policy
-//! ([`shared::message::rewrite`]); Date, Message-ID, From, To and Received are there; header text
+//! ([`mail::message::rewrite`]); Date, Message-ID, From, To and Received are there; header text
 //! is ASCII (RFC 2047) and no header line is over 998 bytes.
 //! Failures: [`RewriteError`] (a bad address, a loop of aliases), [`TooManyHops`].
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
-use shared::{
+use mail::{
     address::{Address, list},
     clock::Timestamp,
     envelope::{Content, Envelope, Notify, Ret},
@@ -177,7 +177,7 @@ fn mailbox(full_name: &str, address: &Address) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::maps::Table;
+    use mail::maps::Table;
 
     use super::*;
 

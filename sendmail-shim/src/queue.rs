@@ -1,7 +1,7 @@
 //! What is said over the agent's control socket: one request, then answers until it closes.
 
+use control::listing::Row;
 use serde::{Deserialize, Serialize};
-use shared::listing::Row;
 
 /// In place of the ids, where root and the agent's user name them: every message.
 pub const ALL: &str = "ALL";

@@ -10,19 +10,18 @@ use std::{
     time::Duration,
 };
 
-use shared::{
-    envelope::Envelope,
-    message::seven_bit::SevenBit,
+use mail::{
+    envelope::Envelope, message::seven_bit::SevenBit, outcome::Failure, status::EnhancedStatus,
+};
+use relay::{
     net::{Connection, Target},
-    outcome::Failure,
-    secret,
-    smtp::{
-        client::{Protocol, Settings as Smtp, Timeouts, Transaction},
-        sasl::Credentials,
-    },
-    status::EnhancedStatus,
     tls::ClientTls,
 };
+use smtp::{
+    client::{Protocol, Settings as Smtp, Timeouts, Transaction},
+    sasl::Credentials,
+};
+use system::secret;
 
 use crate::config::{file::Auth, settings::Settings};
 

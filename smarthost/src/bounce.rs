@@ -1,9 +1,9 @@
-//! What to tell the sender: bounces and warnings of a delay; composing is [`shared::notice`]. Pure.
+//! What to tell the sender: bounces and warnings of a delay; composing is [`mail::notice`]. Pure.
 //!
 //! Contract: never a notification of a notification (null sender), never against NOTIFY. The original is returned whole only where the
 //! sender asked for it. RFC 5321 §4.5.5, §6.1; RFC 3461 §4.1, §4.3.
 
-use shared::{
+use mail::{
     address::{Address, Sender},
     envelope::{Envelope, Notify, Recipient, Ret},
     outcome::{Delivery, Failure, Handover, Outcome},
@@ -74,7 +74,7 @@ pub fn reached(
 
 #[cfg(test)]
 mod tests {
-    use shared::{
+    use mail::{
         outcome::{Blame, Stage},
         status::EnhancedStatus,
     };

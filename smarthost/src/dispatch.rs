@@ -6,12 +6,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::{
+use mail::{
     clock::{self, Timestamp},
     envelope::{Content, Envelope, Recipient},
     message::{Header, Splitter},
-    spool::{Draft, QueueId, Spool, SpoolError},
 };
+use spool::{Draft, QueueId, Spool, SpoolError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{

@@ -9,7 +9,7 @@
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
 //! | pure core | [`config`] [`network`] [`policy`] [`limits`] [`route`] [`queue`] [`bounce`] | decides; no I/O, no clock, no tokio |
 //!
-//! Below all of them is the crate `shared`.
+//! Below all of them are the crates in `shared/`.
 
 // pure core
 pub mod bounce;

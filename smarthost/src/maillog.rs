@@ -1,19 +1,19 @@
 //! The mail log: every line that tells of a session or a message, in Postfix's words, so that fail2ban and pflogsumm read it.
 //!
 //! Contract: text that came from a peer is escaped and bounded here, if it was not before.
-//! See also: `shared::log`, which writes the lines.
+//! See also: `system::log`, which writes the lines.
 
 use std::fmt::{Display, Write as _};
 
-use shared::{
+use mail::{
     address::{Address, Sender},
     clock::Timestamp,
     envelope::Envelope,
-    log::{Level, life, line},
     outcome::escape,
-    smtp::reply::Reply,
-    spool::QueueId,
 };
+use smtp::reply::Reply;
+use spool::QueueId;
+use system::log::{Level, life, line};
 
 use crate::{config::LmtpTarget, route::Destination};
 

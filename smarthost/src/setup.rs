@@ -10,12 +10,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rustls::{ServerConfig, server::ProducesTickets};
-use shared::{
-    fs, log,
+use relay::{
     tls::{self, ClientTls, Trust},
     trust::Pin,
 };
+use rustls::{ServerConfig, server::ProducesTickets};
+use system::{fs, log};
 
 use crate::{
     config::{Config, KeyFiles, ListenTls},

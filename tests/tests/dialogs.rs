@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::smtp::{
+use smtp::{
     reply::Reply,
     session::{Action, Event, Question, Session, Settings, Verdict},
 };

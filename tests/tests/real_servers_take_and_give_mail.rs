@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use shared::tls::pins_of_file;
+use relay::tls::pins_of_file;
 use tests::{
     daemon::Daemon,
     identity::{Identity, write},

@@ -65,7 +65,7 @@ impl Programs {
             binaries().smarthost.display(),
             relay.config().display()
         );
-        shared::fs::replace(&bin.join("smarthost"), script.as_bytes(), 0o755).unwrap();
+        system::fs::replace(&bin.join("smarthost"), script.as_bytes(), 0o755).unwrap();
         Self {
             path: format!("{}:/usr/bin:/bin", bin.display()),
             _relay: relay,

@@ -13,17 +13,19 @@ use std::{
     time::Duration,
 };
 
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use shared::{
+use mail::{
     address::Address,
     envelope::{Envelope, Recipient},
-    net::{Connection, Target},
     nexthop::Nexthop,
     outcome::{Blame, Failure, Outcome, Stage},
-    smtp::client::{Protocol, Security, Settings, Timeouts, Transaction},
+};
+use relay::{
+    net::{Connection, Target},
     tls::{ClientTls, Trust},
     trust::PeerKey,
 };
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use smtp::client::{Protocol, Security, Settings, Timeouts, Transaction};
 use tests::{
     identity::Identity,
     sink::{Script, Sink},

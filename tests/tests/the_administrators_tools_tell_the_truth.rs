@@ -24,7 +24,7 @@ fn relay_with(identity: &Identity) -> Script {
 fn pin_of(node: &Agent, identity: &Identity, name: &str) -> String {
     identity.write(node.directory(), name);
     let file = node.directory().join(format!("{name}.pem"));
-    shared::tls::pins_of_file(&file).unwrap().pin().to_string()
+    relay::tls::pins_of_file(&file).unwrap().pin().to_string()
 }
 
 fn text(output: &Output) -> String {

@@ -54,7 +54,7 @@ fn starttls_of_sink_and_session_is_tls() {
         starttls: Some(Identity::new("sink.example.test").server()),
         ..Script::default()
     });
-    let trusting = shared::tls::ClientTls::new(&shared::tls::Trust::Opportunistic).unwrap();
+    let trusting = relay::tls::ClientTls::new(&relay::tls::Trust::Opportunistic).unwrap();
     let mut session = Session::greeted(sink.address()).starttls(trusting.config);
     session.delivers("a@example.org", &["b@example.org"], MESSAGE);
     assert!(sink.journal().first().encrypted);

@@ -79,7 +79,7 @@ fn another_key_is_refused_and_the_mail_waits_with_the_reason() {
     right.write(node.directory(), "right");
     wrong.write(node.directory(), "wrong");
     let [expected, seen] = ["right.pem", "wrong.pem"].map(|file| {
-        shared::tls::pins_of_file(&node.directory().join(file))
+        relay::tls::pins_of_file(&node.directory().join(file))
             .unwrap()
             .pin()
             .to_string()

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use relay::tls::{ClientTls, Trust};
 use rustls::{ClientConfig, HandshakeKind};
-use shared::tls::{ClientTls, Trust};
 use tests::{
     identity::Identity, session::Session, sink::Sink, smarthost::Smarthost, wait::free_address,
 };
@@ -116,7 +116,7 @@ fn the_key_made_at_the_first_start_is_still_the_servers_after_a_restart() {
     smarthost.kill();
     smarthost.run();
     assert_eq!(smarthost.pin(), pin);
-    let pins = Trust::Pins(vec![shared::trust::Pin::parse(&pin).unwrap()]);
+    let pins = Trust::Pins(vec![relay::trust::Pin::parse(&pin).unwrap()]);
     let session =
         Session::greeted(smarthost.address()).starttls(ClientTls::new(&pins).unwrap().config);
     assert_eq!(
@@ -134,7 +134,7 @@ fn a_certificate_of_ones_own_is_used() {
     identity.write(smarthost.directory(), "own");
     smarthost.run();
     let pins = Trust::Pins(vec![
-        shared::tls::pins_of_file(&smarthost.directory().join("own.pem"))
+        relay::tls::pins_of_file(&smarthost.directory().join("own.pem"))
             .unwrap()
             .pin(),
     ]);

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::{
-    maps::{Table, expand},
-    sysexits::Exit,
-};
+use mail::maps::{Table, expand};
+use system::sysexits::Exit;
 
 use super::terminal::{complain, say};
 use crate::config::{settings::Settings, tables::Tables};

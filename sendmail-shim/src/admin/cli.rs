@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use shared::{address::Address, sysexits::Exit};
+use mail::address::Address;
+use system::sysexits::Exit;
 
 use super::{
     check, effective, explain, import, pin, provision, queue, takeover,

@@ -1,6 +1,6 @@
 //! `sendmail-shim config`: the settings that differ from the default (row D7).
 
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 use super::terminal::{Trouble, say};
 use crate::config::{effective, meaning, settings::Settings};

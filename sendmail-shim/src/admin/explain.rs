@@ -2,15 +2,15 @@
 
 use std::io::{self, IsTerminal as _};
 
-use shared::{
+use mail::{
     address::list,
     clock,
     envelope::Notify,
     message::{Header, recipients, rewrite::Caller},
     outcome::escape,
-    smtp::client::Security,
-    sysexits::Exit,
 };
+use smtp::client::Security;
+use system::sysexits::Exit;
 
 use super::{
     cli::Explain,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 use super::terminal::{Trouble, complain, say};
 use crate::{
@@ -201,8 +201,8 @@ fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Trou
     for (path, content, mode) in files {
         let path = under(root, path);
         let parent = path.parent().unwrap_or(Path::new("/"));
-        shared::fs::create_directory(parent, 0o755)
-            .and_then(|()| shared::fs::replace(&path, content.as_bytes(), mode))
+        system::fs::create_directory(parent, 0o755)
+            .and_then(|()| system::fs::replace(&path, content.as_bytes(), mode))
             .and_then(|()| {
                 if mode == 0o600 {
                     give_to_agent(&path)
@@ -243,9 +243,9 @@ mod tests {
         };
         assert_eq!(run(&request(true, false)).unwrap_err().exit, Exit::NoInput);
         let conf = root.path().join("etc/ssmtp/ssmtp.conf");
-        shared::fs::create_directory(conf.parent().unwrap(), 0o755).unwrap();
+        system::fs::create_directory(conf.parent().unwrap(), 0o755).unwrap();
         let text = b"mailhub=mail.example.org\nAuthUser=u\nAuthPass=p\n";
-        shared::fs::replace(&conf, text, 0o640).unwrap();
+        system::fs::replace(&conf, text, 0o640).unwrap();
         let written = root.path().join("etc/sendmail-shim/config.toml");
         assert_eq!(run(&request(false, false)), Ok(Exit::Warning), "clear text");
         assert!(!written.exists());

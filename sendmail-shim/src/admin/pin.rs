@@ -6,14 +6,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use shared::{
+use mail::{nexthop::Nexthop, outcome::Failure};
+use relay::{
     net::{Presented, presented},
-    nexthop::Nexthop,
-    outcome::Failure,
-    smtp::client::Security,
-    sysexits::Exit,
     trust::Pin,
 };
+use smtp::client::Security;
+use system::sysexits::Exit;
 
 use super::terminal::{Trouble, complain, say};
 use crate::config::settings::Settings;
@@ -134,7 +133,7 @@ fn text(settings: &Settings, host: &Nexthop, wrapped: bool, shown: &Presented) -
 
 #[cfg(test)]
 mod tests {
-    use shared::trust::PeerKey;
+    use relay::trust::PeerKey;
 
     use super::*;
 

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shared::{
-    provision::{Given, write},
-    sysexits::Exit,
-};
+use settings::provision::{Given, write};
+use system::sysexits::Exit;
 
 use super::terminal::{Trouble, say};
 use crate::config::{places::DIRECTORY, settings::Settings};

@@ -2,11 +2,11 @@
 //!
 //! Failures: an agent that does not answer is exit status 69, as with Postfix, and the remedy.
 
-use shared::{
-    control,
+use control::{
+    self,
     listing::{self, Row},
-    sysexits::Exit,
 };
+use system::sysexits::Exit;
 
 use super::{
     cli::QueueCommand,

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 /// A line on standard output.
 pub fn say(text: impl Display) {
@@ -33,8 +33,8 @@ impl Trouble {
     }
 }
 
-impl From<shared::config::ConfigError> for Trouble {
-    fn from(error: shared::config::ConfigError) -> Self {
+impl From<settings::ConfigError> for Trouble {
+    fn from(error: settings::ConfigError) -> Self {
         Self::new(Exit::Config, error)
     }
 }

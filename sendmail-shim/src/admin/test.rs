@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use shared::{
+use mail::{
     address::{Address, list::Target},
-    control,
     envelope::Notify,
     message::Splitter,
     notice,
     outcome::Outcome,
-    sysexits::Exit,
 };
+use system::sysexits::Exit;
 
 use super::terminal::{Trouble, complain, say};
 use crate::{
@@ -134,7 +133,7 @@ fn ready(settings: &Settings, target: Target) -> Result<Ready, String> {
     );
     let notice = notice::notice(
         hostname,
-        shared::clock::now(),
+        mail::clock::now(),
         &[to],
         &format!("Test message from {hostname}"),
         &text,

@@ -5,13 +5,11 @@
 
 use std::io::{self, BufRead as _, Read as _, Write as _};
 
-use shared::{
-    message::{
-        Header,
-        rewrite::{self, Caller, Rules, Typed},
-    },
-    sysexits::Exit,
+use mail::message::{
+    Header,
+    rewrite::{self, Caller, Rules, Typed},
 };
+use system::sysexits::Exit;
 
 use super::terminal::{Trouble, complain, say};
 use crate::{

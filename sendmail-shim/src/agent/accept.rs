@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use shared::control::Asker;
+use control::Asker;
 
 use super::{Agent, loopback, maillog, session, state::Visit};
 

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use mail::{
     envelope::{Envelope, Recipient},
     outcome::Outcome,
-    spool::QueueId,
 };
+use spool::QueueId;
 
 use crate::queue::AttemptRow;
 

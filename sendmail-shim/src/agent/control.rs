@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use control::listing::{self, RecipientRow, Row};
+use mail::{
     clock::{self, Timestamp},
     envelope::Envelope,
-    listing::{self, RecipientRow, Row},
-    log::life,
     outcome::escape,
-    spool::{Entry, Event, Hold, QueueId},
 };
+use spool::{Entry, Event, Hold, QueueId};
+use system::log::life;
 
 use super::{Agent, budget::keeping::Budget, schedule};
 use crate::queue::{ALL, Answer, Request};

@@ -12,12 +12,9 @@ use std::{
     time::Duration,
 };
 
-use shared::{
-    clock,
-    outcome::Failure,
-    spool::{Hold, QueueId},
-    tls::ClientTls,
-};
+use mail::{clock, outcome::Failure};
+use relay::tls::ClientTls;
+use spool::{Hold, QueueId};
 
 use super::{
     Agent, maillog,

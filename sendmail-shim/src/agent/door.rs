@@ -89,7 +89,7 @@ fn on_this_machine(listener: TcpListener) -> Result<TcpListener, String> {
 fn bind(path: &Path) -> Result<UnixListener, String> {
     let told = |doing: &str, error: io::Error| format!("{}: {doing}: {error}", path.display());
     if let Some(directory) = path.parent() {
-        shared::fs::create_directory(directory, 0o755)
+        system::fs::create_directory(directory, 0o755)
             .map_err(|error| told("cannot make its directory", error))?;
     }
     let listener = match UnixListener::bind(path) {

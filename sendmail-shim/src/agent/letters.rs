@@ -5,7 +5,7 @@
 
 use std::io::Read as _;
 
-use shared::{
+use mail::{
     address::Address,
     clock::{self, Timestamp},
     envelope::{Content, Envelope, Ret},
@@ -15,9 +15,9 @@ use shared::{
     },
     notice::{self, Bounce},
     outcome::Failure,
-    rate::Window,
-    spool::{Body, Hold, QueueId, Repeats, Stored},
 };
+use queue::rate::Window;
+use spool::{Body, Hold, QueueId, Repeats, Stored};
 
 use super::{
     Agent,

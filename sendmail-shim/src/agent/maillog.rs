@@ -1,12 +1,9 @@
 //! The agent's lines in the mail log, in Postfix's words, so that pflogsumm and habits keep working.
 
-use shared::{
-    clock::Timestamp,
-    envelope::Envelope,
-    log::{Level, line},
-    rate::Window,
-    spool::QueueId,
-};
+use mail::{clock::Timestamp, envelope::Envelope};
+use queue::rate::Window;
+use spool::QueueId;
+use system::log::{Level, line};
 
 pub(super) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     taken(id, envelope, size, "active");

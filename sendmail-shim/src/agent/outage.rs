@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
+use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::clock::Timestamp;
 
 /// What an outage is known by.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Outages {
 
     fn write(&self, outage: &Outage) -> io::Result<()> {
         let bytes = serde_json::to_vec(outage)?;
-        shared::fs::replace(&self.path, &bytes, 0o600)
+        system::fs::replace(&self.path, &bytes, 0o600)
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Option<Outage>) -> T) -> T {

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::trust::{PeerKey, Pin};
+use relay::trust::{PeerKey, Pin};
 
 use super::maillog;
 
@@ -74,7 +74,7 @@ impl Keys {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{host} {pin}");
         }
-        if let Err(error) = shared::fs::replace(&self.path, text.as_bytes(), 0o600) {
+        if let Err(error) = system::fs::replace(&self.path, text.as_bytes(), 0o600) {
             maillog::warning(&format!("{}: {error}", self.path.display()));
         }
     }

@@ -15,14 +15,12 @@ use std::{
     time::Duration,
 };
 
-use shared::{
-    log::{self, Level, line},
-    spool::{Options, Recovery, Spool},
-};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
+use spool::{Options, Recovery, Spool};
+use system::log::{self, Level, line};
 
 use super::{
     Agent,
@@ -51,7 +49,7 @@ pub fn run(settings: Settings) -> Result<(), String> {
     let tls = settings
         .client_tls()
         .map_err(|error| format!("tls: {error}"))?;
-    shared::fs::create_directory(&settings.spool, 0o700)
+    system::fs::create_directory(&settings.spool, 0o700)
         .map_err(|error| format!("{}: {error}", settings.spool.display()))?;
     let options = Options {
         segment: SEGMENT,

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use shared::{clock::Timestamp, retry::Schedule, spool::QueueId};
+use mail::clock::Timestamp;
+use queue::retry::Schedule;
+use spool::QueueId;
 
 mod reach;
 pub(in crate::agent) mod timetable;

@@ -9,13 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::{
-    limits,
-    message::rewrite::Caller,
-    smtp::{
-        reply::Reply,
-        session::{Action, Event, Question, Session, Settings, Verdict},
-    },
+use mail::{limits, message::rewrite::Caller};
+use smtp::{
+    reply::Reply,
+    session::{Action, Event, Question, Session, Settings, Verdict},
 };
 
 use super::{Agent, maillog, transaction::Transaction};

@@ -6,14 +6,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use shared::{
+use mail::{
     address::Sender,
     clock::Timestamp,
     envelope::{Envelope, Notify},
     outcome::{Failure, Outcome},
-    retry::Schedule,
-    spool::{Event, Settlement as Settled},
 };
+use queue::retry::Schedule;
+use spool::{Event, Settlement as Settled};
 
 use super::schedule::Attempt;
 
@@ -128,7 +128,7 @@ pub fn settle(tried: &Tried<'_>, retry: &Schedule, now: Timestamp, random: u32) 
 mod tests {
     use std::time::Duration;
 
-    use shared::{
+    use mail::{
         address::Address,
         envelope::Recipient,
         outcome::{Blame, Delivery, Handover, Stage},

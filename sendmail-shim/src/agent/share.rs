@@ -10,12 +10,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use shared::{
-    outcome::escape,
-    smtp::reply::Reply,
-    spool::{Spool, Usage},
-    status::EnhancedStatus,
-};
+use mail::{outcome::escape, status::EnhancedStatus};
+use smtp::reply::Reply;
+use spool::{Spool, Usage};
 
 use crate::config::settings::Share;
 
@@ -204,7 +201,7 @@ mod tests {
     #[test]
     fn what_is_being_sent_counts_and_what_is_given_up_does_not() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path(), shared::spool::Options::default()).unwrap();
+        let (spool, _) = Spool::open(directory.path(), spool::Options::default()).unwrap();
         let claims = Claims::default();
         let share = Share {
             size: Some(1000),

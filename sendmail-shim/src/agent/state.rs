@@ -8,11 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::{
-    clock::{self, Timestamp},
-    spool::{Hold, QueueId, Spool},
-    trust::PeerKey,
-};
+use mail::clock::{self, Timestamp};
+use relay::trust::PeerKey;
+use spool::{Hold, QueueId, Spool};
 
 use super::{
     attempts::Attempts,

@@ -54,7 +54,7 @@ fn tell(state: NotifyState<'_>) {
 mod tests {
     use std::{sync::Arc, thread};
 
-    use shared::spool::{Options, Spool};
+    use spool::{Options, Spool};
 
     use super::*;
     use crate::{agent::delivery::Delivery, config::settings::Settings};

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use shared::{
+use mail::{
     address::Sender,
     clock::{self, Timestamp},
     envelope::Envelope,
@@ -15,13 +15,13 @@ use shared::{
         rewrite::{Caller, RewriteError, Rules},
     },
     outcome::escape,
-    smtp::{
-        reply::Reply,
-        session::{Mail, Rcpt, Verdict},
-    },
-    spool::{Draft, Hold, QueueId, SpoolError, Usage},
     status::EnhancedStatus,
 };
+use smtp::{
+    reply::Reply,
+    session::{Mail, Rcpt, Verdict},
+};
+use spool::{Draft, Hold, QueueId, SpoolError, Usage};
 
 use super::{Agent, budget::keeping::Answer, maillog, share::Claim, storms::keeping as storms};
 use crate::prepare::{PrepareError, Prepared, Submitted, Wanted, prepare};

@@ -2,15 +2,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use shared::{
+use mail::{
     address::{Address, Sender},
     clock::Timestamp,
     envelope::Envelope,
     outcome::{Blame, Failure, Outcome, Stage},
-    retry::Schedule,
-    spool::QueueId,
     status::EnhancedStatus,
 };
+use queue::retry::Schedule;
+use spool::QueueId;
 
 use super::{
     outage::Outages,

@@ -14,19 +14,18 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use ::relay::{net::Connection, tls::ClientTls};
+use mail::{
     clock,
     envelope::Envelope,
     limits,
-    log::life,
     message::Header,
-    net::Connection,
     outcome::{Blame, Failure, Outcome, Stage},
-    smtp::client::Timeouts,
-    spool::{Event, QueueId, Settlement as Settled, Stored},
     status::EnhancedStatus,
-    tls::ClientTls,
 };
+use smtp::client::Timeouts;
+use spool::{Event, QueueId, Settlement as Settled, Stored};
+use system::log::life;
 
 use super::{
     Agent,
@@ -395,12 +394,12 @@ fn open(agent: &Agent, tls: Option<&ClientTls>) -> Result<Connection, Failure> {
 mod tests {
     use std::{fs::File, path::Path};
 
-    use shared::{
+    use mail::{
         address::{Address, Sender},
         envelope::Ret,
         outcome::{Delivery, Handover},
-        spool::{Body, Options, Spool},
     };
+    use spool::{Body, Options, Spool};
 
     use super::*;
     use crate::config::settings::Settings;

@@ -8,8 +8,8 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
+use mail::limits::INLINE_BODY;
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags};
-use shared::limits::INLINE_BODY;
 
 /// A body.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`read`] | reads to the end, through [`shared::message::intake`] and [`shared::message::Splitter`] |
+//! | [`read`] | reads to the end, through [`mail::message::intake`] and [`mail::message::Splitter`] |
 //! | [`body`] | holds the body: in memory, and from 256 KiB on in a file without a name |
 
 pub mod body;

@@ -1,7 +1,7 @@
 //! Reads standard input to its end and makes it canonical: LF or CRLF, `From ` lines, no header, no empty line, lone dots.
 //!
 //! Contract: a lone dot is data, except on a terminal; header and body come out in CRLF lines. Memory is bounded, the size is
-//! checked while reading. Lines too long for SMTP are re-encoded or folded ([`shared::message::long_lines`]).
+//! checked while reading. Lines too long for SMTP are re-encoded or folded ([`mail::message::long_lines`]).
 //! Failures: [`ComposeError`], each with its exit status.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
 };
 
-use shared::{
+use mail::{
     envelope::Content,
     limits,
     message::{
@@ -17,8 +17,8 @@ use shared::{
         intake::Intake,
         long_lines::{Encoder, Longest, Treatment, treatment},
     },
-    sysexits::Exit,
 };
+use system::sysexits::Exit;
 
 use super::body::Body;
 

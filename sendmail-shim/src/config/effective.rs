@@ -2,13 +2,11 @@
 
 use std::{fmt::Display, path::Path, time::Duration};
 
-use shared::{
-    config::{
-        ConfigError,
-        layers::{quote, strings},
-    },
-    smtp::client::Security,
+use settings::{
+    ConfigError,
+    layers::{quote, strings},
 };
+use smtp::client::Security;
 
 use super::settings::Settings;
 

@@ -2,14 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use mail::{address::Address, nexthop::Nexthop};
+use queue::rate::Window;
+use relay::trust::Pin;
 use serde::Deserialize;
-use shared::{
-    address::Address,
-    config::{OneOrMany, Size, Span},
-    nexthop::Nexthop,
-    rate::Window,
-    trust::Pin,
-};
+use settings::{OneOrMany, Size, Span};
 
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]

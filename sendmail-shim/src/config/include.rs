@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use mail::maps::{Problem, Table};
 use rustix::fs::OFlags;
-use shared::maps::{Problem, Table};
 
 use super::tables::Stamp;
 
@@ -136,7 +136,7 @@ mod tests {
         fn write(&self, name: &str, text: &str) -> PathBuf {
             let path = self.0.path().join(name);
             let text = text.replace("$DIR", &self.0.path().display().to_string());
-            shared::fs::replace(&path, text.as_bytes(), 0o644).unwrap();
+            system::fs::replace(&path, text.as_bytes(), 0o644).unwrap();
             path
         }
 

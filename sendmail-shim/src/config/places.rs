@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 1 | `--config FILE` (the administrator's commands only) |
 //! | 2 | `SENDMAIL_SHIM_CONFIG=FILE`: the only environment variable that is read; harmless, for nothing here is privileged |
-//! | 3 | /etc/sendmail-shim/config.toml; what it leaves open, credential.toml beside it decides, then debconf.toml ([`shared::config::layers`]) |
+//! | 3 | /etc/sendmail-shim/config.toml; what it leaves open, credential.toml beside it decides, then debconf.toml ([`settings::layers`]) |
 //! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
 //! | 5 | none: defaults |
 //!
@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::{config::ConfigError, provision};
+use settings::{ConfigError, provision};
 
 use super::settings::Settings;
 

@@ -9,22 +9,23 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use mail::{
     address::{Address, domain},
-    config::{
-        ConfigError,
-        layers::{self, Layer},
-        parse,
-    },
     limits,
     nexthop::Nexthop,
-    rate::Window,
-    retry::Schedule,
-    smtp::client::Security,
-    spool::Options,
+};
+use queue::{rate::Window, retry::Schedule};
+use relay::{
     tls::{ClientTls, TlsError, Trust},
     trust::Pin,
 };
+use settings::{
+    ConfigError,
+    layers::{self, Layer},
+    parse,
+};
+use smtp::client::Security;
+use spool::Options;
 
 use super::{
     file::{Auth, File, Tls},
@@ -238,7 +239,7 @@ fn wrong(path: &Path, what: &str) -> ConfigError {
 }
 
 fn schedule(retry: &super::file::Retry) -> Schedule {
-    let span = |setting: Option<shared::config::Span>, default: u64| {
+    let span = |setting: Option<settings::Span>, default: u64| {
         setting.map_or(Duration::from_secs(default), |span| span.0)
     };
     Schedule {

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::{
+use mail::{
     maps::{Problem, Table},
     message::rewrite::Rules,
 };
@@ -141,7 +141,7 @@ mod tests {
             ("root: a@example.org\n", "a@example.org"),
             ("root: other@example.org\n", "other@example.org"),
         ] {
-            shared::fs::replace(&aliases, content.as_bytes(), 0o644).unwrap();
+            system::fs::replace(&aliases, content.as_bytes(), 0o644).unwrap();
             assert_eq!(
                 tables.refresh().0.aliases.get("ROOT").unwrap().values,
                 [target]

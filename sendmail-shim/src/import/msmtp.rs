@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::trust::Pin;
+use relay::trust::Pin;
 
 use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, lines};
 

@@ -2,12 +2,12 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use shared::{
+use mail::{
     address::{Address, domain},
-    config::layers::{quote, strings},
     nexthop::Nexthop,
-    trust::Pin,
 };
+use relay::trust::Pin;
+use settings::layers::{quote, strings};
 
 /// A file of the other program.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use shared::{nexthop::Nexthop, trust::Pin};
+use mail::nexthop::Nexthop;
+use relay::trust::Pin;
 
 use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, is_yes, lines};
 

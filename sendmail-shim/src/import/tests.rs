@@ -316,7 +316,7 @@ proptest! {
         ] {
             let plan = read_with(reader, &[(file, &text, false)]);
             let written = plan.config("x", "p\"\\\n");
-            let parsed = shared::config::parse::<crate::config::file::File>(std::path::Path::new("x"), &written);
+            let parsed = settings::parse::<crate::config::file::File>(std::path::Path::new("x"), &written);
             prop_assert!(parsed.is_ok(), "{written}");
         }
     }

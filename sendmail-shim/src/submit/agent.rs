@@ -5,15 +5,15 @@
 
 use std::{path::Path, time::Duration};
 
-use shared::{
+use mail::{
     address::{Sender, list::Target, quote_local},
     envelope::{Envelope, Recipient},
-    net::{Connection, Target as Place},
     outcome::{Failure, Outcome, Stage},
-    smtp::{
-        capability::Capabilities,
-        client::{Protocol, Security, Settings, Timeouts, Transaction},
-    },
+};
+use relay::net::{Connection, Target as Place};
+use smtp::{
+    capability::Capabilities,
+    client::{Protocol, Security, Settings, Timeouts, Transaction},
 };
 
 use super::run::Ready;

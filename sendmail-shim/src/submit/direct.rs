@@ -6,13 +6,13 @@
 
 use std::{io::Read, time::Duration};
 
-use shared::{
+use mail::{
     envelope::Envelope,
     limits,
     message::Header,
     outcome::{Failure, Outcome},
-    smtp::client::Timeouts,
 };
+use smtp::client::Timeouts;
 
 use crate::{compose::read::Message, config::settings::Settings, relay};
 

@@ -3,10 +3,8 @@
 //! Contract: 0 only when every recipient was taken. Of several faults the one that a retry can mend wins (75).
 //! `sysexits.h`.
 
-use shared::{
-    outcome::{Failure, Outcome, Stage},
-    sysexits::Exit,
-};
+use mail::outcome::{Failure, Outcome, Stage};
+use system::sysexits::Exit;
 
 /// How it ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,7 +79,7 @@ fn refused(failure: &Failure) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use shared::{
+    use mail::{
         outcome::{Blame, Delivery, Handover},
         status::{EnhancedStatus, ReplyCode},
     };

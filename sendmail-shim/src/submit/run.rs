@@ -9,19 +9,18 @@ use std::{
     path::Path,
 };
 
-use shared::{
+use mail::{
     address::{
         list::{self, Target},
         quote_local,
     },
-    clock,
-    config::ConfigError,
-    limits,
+    clock, limits,
     message::recipients,
     outcome::Failure,
     status::EnhancedStatus,
-    sysexits::Exit,
 };
+use settings::ConfigError;
+use system::sysexits::Exit;
 
 use super::{
     agent::{self, Answer},

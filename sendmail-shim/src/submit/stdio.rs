@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 use super::report::Report;
 use crate::config::{places, settings::SOCKET};

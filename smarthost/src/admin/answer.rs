@@ -5,12 +5,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use shared::{
-    clock::Timestamp,
-    listing::{self, RecipientRow, Row},
-    outcome::escape,
-    spool::{Entry, Hold, QueueId, Spool},
-};
+use control::listing::{self, RecipientRow, Row};
+use mail::{clock::Timestamp, outcome::escape};
+use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request, Selection, Status},

@@ -1,7 +1,8 @@
-//! Requests and answers: one JSON value a line ([`shared::control`]).
+//! Requests and answers: one JSON value a line ([`control`]).
 
+use control::listing::Row;
+use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::{clock::Timestamp, listing::Row};
 
 use crate::limits::Report;
 

@@ -2,11 +2,9 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use shared::{
-    fs,
-    provision::{Given, write},
-    tls,
-};
+use relay::tls;
+use settings::provision::{Given, write};
+use system::fs;
 
 use super::{Failed, arguments::Provision};
 use crate::{

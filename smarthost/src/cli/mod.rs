@@ -17,7 +17,7 @@ mod remote;
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 use arguments::{Arguments, Command};
 
@@ -29,7 +29,7 @@ pub fn command() -> clap::Command {
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    shared::log::init("smarthost");
+    system::log::init("smarthost");
     let config = &arguments.config;
     let result = match arguments.command {
         Command::Run => crate::runtime::run(config)
@@ -83,8 +83,8 @@ impl Failed {
     }
 }
 
-impl From<shared::config::ConfigError> for Failed {
-    fn from(error: shared::config::ConfigError) -> Self {
+impl From<settings::ConfigError> for Failed {
+    fn from(error: settings::ConfigError) -> Self {
         Self {
             text: error.text,
             exit: Exit::Config.into(),
@@ -94,7 +94,7 @@ impl From<shared::config::ConfigError> for Failed {
 
 impl From<anyhow::Error> for Failed {
     fn from(error: anyhow::Error) -> Self {
-        let exit = if error.is::<shared::config::ConfigError>() {
+        let exit = if error.is::<settings::ConfigError>() {
             Exit::Config.into()
         } else {
             ExitCode::FAILURE

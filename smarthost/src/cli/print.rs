@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use shared::{clock::Timestamp, config::Span, listing};
+use control::listing;
+use mail::clock::Timestamp;
+use settings::Span;
 
 use crate::{admin::Answer, limits::Report};
 
@@ -117,7 +119,7 @@ pub(super) fn json(answers: &[Answer]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use shared::rate::Window;
+    use queue::rate::Window;
 
     use super::*;
 

@@ -2,7 +2,10 @@
 
 use std::{io, path::Path};
 
-use shared::{clock, config::Span, control, listing, sysexits::Exit};
+use control::{self, listing};
+use mail::clock;
+use settings::Span;
+use system::sysexits::Exit;
 
 use super::{
     Failed,

@@ -6,17 +6,15 @@ use std::{
     time::Duration,
 };
 
+use mail::limits::MESSAGE;
+use queue::retry::Schedule;
 use serde_spanned::Spanned;
-use shared::{
-    config::{
-        ConfigError, OneOrMany, Span, error_at,
-        layers::{self, Layer},
-        parse,
-    },
-    limits::MESSAGE,
-    retry::Schedule,
-    smtp::client::Security,
+use settings::{
+    ConfigError, OneOrMany, Span, error_at,
+    layers::{self, Layer},
+    parse,
 };
+use smtp::client::Security;
 
 use crate::{
     config::{

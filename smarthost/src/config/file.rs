@@ -2,18 +2,18 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
+use mail::{
+    address::{Address, domain},
+    nexthop::Nexthop,
+};
+use queue::rate::Window;
+use relay::trust::Pin;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_spanned::Spanned;
-use shared::{
-    address::{Address, domain},
-    config::{OneOrMany, Size, Span},
-    nexthop::Nexthop,
-    rate::Window,
-    trust::Pin,
-};
+use settings::{OneOrMany, Size, Span};
 
 use crate::{
     config::{ListenTls, Listener, LmtpTarget, LocalTransport, Transport},

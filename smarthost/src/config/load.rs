@@ -2,12 +2,11 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use shared::{
+use mail::{
     address::domain,
-    config::{ConfigError, layers::Layer},
     maps::{Problem, Table},
-    provision,
 };
+use settings::{ConfigError, layers::Layer, provision};
 
 use crate::config::Config;
 

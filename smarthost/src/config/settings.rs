@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use shared::{
-    address::Address, nexthop::Nexthop, retry::Schedule, smtp::client::Security, trust::Pin,
-};
+use mail::{address::Address, nexthop::Nexthop};
+use queue::retry::Schedule;
+use relay::trust::Pin;
+use smtp::client::Security;
 
 use crate::{limits::Rules, network::Networks};
 

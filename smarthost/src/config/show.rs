@@ -2,10 +2,8 @@
 
 use std::{fmt, path::Path};
 
-use shared::{
-    config::{Span, layers::quote},
-    smtp::client::Security,
-};
+use settings::{Span, layers::quote};
+use smtp::client::Security;
 
 use crate::config::{Config, ListenTls, Listener, LmtpTarget, LocalTransport, Transport};
 

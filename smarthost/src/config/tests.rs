@@ -1,7 +1,8 @@
 use std::{fs::File, io::Write as _, path::Path, time::Duration};
 
 use proptest::prelude::*;
-use shared::{rate::Window, smtp::client::Security};
+use queue::rate::Window;
+use smtp::client::Security;
 
 use super::{Config, ListenTls, LmtpTarget, LocalTransport, Transport, load::full_name};
 

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use shared::{
+use mail::{
     clock,
     envelope::Envelope,
-    log::life,
     outcome::{Failure, Outcome},
-    spool::Stored,
     status::EnhancedStatus,
 };
+use spool::Stored;
+use system::log::life;
 use tokio::task::spawn_blocking;
 
 use super::{Carrier, maildir, nondelivery};

@@ -5,7 +5,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{clock, outcome::Failure, spool::QueueId, status::EnhancedStatus};
+use mail::{clock, outcome::Failure, status::EnhancedStatus};
+use spool::QueueId;
 use tokio::{sync::watch, task::JoinSet, time};
 
 use super::{Carrier, nondelivery};

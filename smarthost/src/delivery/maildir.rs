@@ -11,15 +11,15 @@ use std::{
     path::Path,
 };
 
-use shared::{
+use mail::{
     envelope::Recipient,
-    fs::{create_directory, sync_directory},
     limits,
     message::Header,
     outcome::{Blame, Delivery, Failure, Handover, Outcome, Stage},
-    spool::Stored,
     status::EnhancedStatus,
 };
+use spool::Stored;
+use system::fs::{create_directory, sync_directory};
 
 /// Delivers one message for one recipient. Blocks.
 pub(super) fn deliver(
@@ -125,11 +125,11 @@ fn file_part(hostname: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::{
+    use mail::{
         address::{Address, Sender},
         envelope::Envelope,
-        spool::{Options, Spool},
     };
+    use spool::{Options, Spool};
 
     use super::*;
 

@@ -5,15 +5,15 @@
 
 use std::io::Read as _;
 
-use shared::{
+use mail::{
     address::Sender,
     clock,
     envelope::{Envelope, Recipient},
-    log::{Level, life, line},
     notice,
     outcome::{Failure, Outcome},
-    spool::{QueueId, SpoolError, Stored},
 };
+use spool::{QueueId, SpoolError, Stored};
+use system::log::{Level, life, line};
 
 use super::Carrier;
 use crate::bounce::{self, Occasion, Plan};

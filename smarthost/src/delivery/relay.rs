@@ -6,18 +6,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{
+use mail::{
     envelope::Envelope,
     limits,
     nexthop::Nexthop,
     outcome::{Blame, Failure, Outcome, Stage},
-    secret,
-    smtp::{
-        client::{Protocol, Security, Settings, Timeouts, Transaction},
-        sasl::Credentials,
-    },
-    spool::Stored,
 };
+use smtp::{
+    client::{Protocol, Security, Settings, Timeouts, Transaction},
+    sasl::Credentials,
+};
+use spool::Stored;
+use system::secret;
 use tokio::time;
 
 use super::{
@@ -182,8 +182,8 @@ impl Carrier {
     }
 }
 
-fn temporary() -> shared::status::EnhancedStatus {
-    shared::status::EnhancedStatus::new(4, 4, 3)
+fn temporary() -> mail::status::EnhancedStatus {
+    mail::status::EnhancedStatus::new(4, 4, 3)
 }
 
 fn lmtp_plan(target: &LmtpTarget, setup: &Setup) -> Plan {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use shared::fs::{create_directory, replace};
+use system::fs::{create_directory, replace};
 
 use super::program::Program;
 

@@ -154,7 +154,7 @@ impl<'a> Story<'a> {
     fn report(&self, client: IpAddr) -> anyhow::Result<Report> {
         let mut answers = Vec::new();
         let socket = self.scene.path("smarthost.sock");
-        shared::control::ask(
+        control::ask(
             &socket,
             &Request::LimitsShow { client },
             &mut |answer: Answer| answers.push(answer),

@@ -5,7 +5,7 @@
 //! Failures: temporary, unless the name servers say for sure that the domain does not exist, takes no mail, or is us.
 //! RFC 5321 §5.1, RFC 7505 §4.2.
 
-use shared::{
+use mail::{
     nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,

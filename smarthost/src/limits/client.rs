@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use mail::clock::Timestamp;
+use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
-use shared::{
-    clock::Timestamp,
-    rate::{Recorded, Ring, Window},
-};
 
 use crate::limits::{Rules, report::Report};
 

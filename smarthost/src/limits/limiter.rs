@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use shared::clock::Timestamp;
+use mail::clock::Timestamp;
 
 use crate::{
     limits::{Decision, Excess, Notice, Report, Rules, client::Client, report::Level},

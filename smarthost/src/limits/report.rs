@@ -1,7 +1,9 @@
 //! The texts of the limit: reply to the client, line in the log, mail to the administrators, listing.
 
+use mail::{clock::Timestamp, status::EnhancedStatus};
+use queue::rate::Window;
 use serde::{Deserialize, Serialize};
-use shared::{clock::Timestamp, rate::Window, smtp::reply::Reply, status::EnhancedStatus};
+use smtp::reply::Reply;
 
 use crate::network::Network;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use shared::rate::Window;
+use queue::rate::Window;
 
 use crate::network::{Network, Networks};
 

@@ -1,6 +1,7 @@
 use std::{net::IpAddr, time::Duration};
 
-use shared::{clock::Timestamp, rate::Window};
+use mail::clock::Timestamp;
+use queue::rate::Window;
 
 use super::{Decision, Limits, Rules};
 use crate::network::{Network, Networks};

@@ -1,4 +1,4 @@
-//! The tokio driver of [`shared::smtp::client`]: moves bytes, keeps deadlines, makes handshakes; decides nothing.
+//! The tokio driver of [`smtp::client`]: moves bytes, keeps deadlines, makes handshakes; decides nothing.
 //!
 //! Contract: what the machine sends between two waits goes out in as few writes as possible, at most [`FLUSH`] bytes are held;
 //! every wait ends at the machine's deadline.
@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::{
+use mail::{
     limits,
     outcome::{Blame, Failure, Outcome, Stage},
-    smtp::client::{Action, Client, Event, Transaction},
     status::EnhancedStatus,
-    tls::ClientTls,
 };
+use relay::tls::ClientTls;
+use smtp::client::{Action, Client, Event, Transaction};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time,

@@ -7,7 +7,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use shared::{
+use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };

@@ -2,10 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use shared::{
-    maps::Table,
-    smtp::session::{Question, Verdict},
-};
+use mail::maps::Table;
+use smtp::session::{Question, Verdict};
 
 use crate::{
     config::Config,

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use shared::{address::Address, limits::HOPS, smtp::reply::Reply, status::EnhancedStatus};
+use mail::{address::Address, limits::HOPS, status::EnhancedStatus};
+use smtp::reply::Reply;
 
 use crate::{
     limits::Decision,

@@ -1,12 +1,12 @@
 use std::{path::Path, sync::Arc};
 
-use shared::{
+use mail::{
     address::{Address, Sender},
     envelope::Notify,
     maps::Table,
-    rate::Window,
-    smtp::session::{Mail, Question, Rcpt, Verdict},
 };
+use queue::rate::Window;
+use smtp::session::{Mail, Question, Rcpt, Verdict};
 
 use super::{Answer, Facts, Policy, Query, Step};
 use crate::{
@@ -190,7 +190,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     for _ in 0..2 {
         let mut evaluation = policy.evaluate(&Facts { client, hops: 0 }, &question);
         assert_eq!(evaluation.step(), Step::Ask(Query::Limit(client)));
-        let decision = limits.count(client, shared::clock::Timestamp::from_secs(1_000_000));
+        let decision = limits.count(client, mail::clock::Timestamp::from_secs(1_000_000));
         evaluation.answer(Answer::Limit(decision));
         let Step::Done(ruling) = evaluation.step() else {
             panic!("asks twice")

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{
+use mail::{
     clock::Timestamp,
     outcome::{Failure, Outcome},
-    retry::Schedule,
-    spool::{self, QueueId},
 };
+use queue::retry::Schedule;
+use spool::{self, QueueId};
 
 use crate::route::Destination;
 
@@ -131,7 +131,7 @@ pub enum Action {
     Load { id: QueueId, recipients: Vec<u32> },
     /// Deliver, say `Finished`.
     Deliver(Delivery),
-    /// [`shared::spool::Spool::record`].
+    /// [`spool::Spool::record`].
     Record { id: QueueId, event: spool::Event },
     /// Tell the sender ([`crate::bounce`]), then say `Bounced` or `BounceFailed`. `expired`: given up after the queue lifetime.
     Bounce {

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use shared::{clock::Timestamp, outcome::Failure, spool::QueueId};
+use mail::{clock::Timestamp, outcome::Failure};
+use spool::QueueId;
 
 use crate::{queue::Settings, route::Destination};
 

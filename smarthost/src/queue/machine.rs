@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use shared::{clock::Timestamp, spool::QueueId};
+use mail::clock::Timestamp;
+use spool::QueueId;
 
 use crate::{
     queue::{

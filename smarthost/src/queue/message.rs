@@ -1,6 +1,6 @@
 //! One message: the state of each recipient that is not settled.
 
-use shared::{clock::Timestamp, outcome::Failure};
+use mail::{clock::Timestamp, outcome::Failure};
 
 /// Where a recipient stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,10 +1,7 @@
 //! The administrator's orders: flush, hold, release, remove.
 
-use shared::{
-    clock::Timestamp,
-    outcome::Outcome,
-    spool::{self, QueueId},
-};
+use mail::{clock::Timestamp, outcome::Outcome};
+use spool::{self, QueueId};
 
 use crate::queue::{Action, Queue, message::State};
 

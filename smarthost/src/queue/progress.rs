@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use shared::{
+use mail::{
     clock::Timestamp,
     outcome::{Blame, Failure, Outcome, Stage},
-    spool::{self, QueueId, Settlement},
     status::{EnhancedStatus, ReplyCode},
 };
+use spool::{self, QueueId, Settlement};
 
 use crate::{
     queue::{

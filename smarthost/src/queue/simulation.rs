@@ -7,15 +7,15 @@ use std::{
     time::Duration,
 };
 
-use proptest::prelude::*;
-use shared::{
+use mail::{
     clock::Timestamp,
     nexthop::Nexthop,
     outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
-    retry::Schedule,
-    spool::{Event as Recorded, QueueId, Settlement},
     status::{EnhancedStatus, ReplyCode},
 };
+use proptest::prelude::*;
+use queue::retry::Schedule;
+use spool::{Event as Recorded, QueueId, Settlement};
 
 use super::{Action, Delivery, Event, Queue, Routed, Settings, Waiting, random::Random};
 use crate::route::Destination;

@@ -4,12 +4,9 @@ mod orders;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use shared::{
-    clock::Timestamp,
-    outcome::Stage,
-    retry::Schedule,
-    spool::{Event as Recorded, Settlement},
-};
+use mail::{clock::Timestamp, outcome::Stage};
+use queue::retry::Schedule;
+use spool::{Event as Recorded, Settlement};
 
 use super::{
     Action, Delivery, Event, Queue, Routed, Settings, Waiting,

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use shared::{
-    address::Address, envelope::Recipient, maps, outcome::Failure, status::EnhancedStatus,
-};
+use mail::{address::Address, envelope::Recipient, maps, outcome::Failure, status::EnhancedStatus};
 
 use crate::{config::LocalTransport, route::Router};
 

@@ -16,7 +16,7 @@ mod transport;
 
 use std::sync::Arc;
 
-use shared::{address::Address, maps::Table};
+use mail::{address::Address, maps::Table};
 
 pub use transport::Destination;
 
@@ -35,7 +35,7 @@ struct Rules {
     hostname: String,
     domains: crate::config::Domains,
     local: crate::config::LocalTransport,
-    relayhost: Option<shared::nexthop::Nexthop>,
+    relayhost: Option<mail::nexthop::Nexthop>,
     routes: std::collections::BTreeMap<String, crate::config::Transport>,
     delimiter: Option<char>,
     admins: Vec<Address>,

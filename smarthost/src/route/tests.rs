@@ -1,6 +1,6 @@
 use std::{path::Path, sync::Arc};
 
-use shared::{address::Address, envelope::Recipient, maps::Table};
+use mail::{address::Address, envelope::Recipient, maps::Table};
 
 use super::{Destination, Router};
 use crate::config::Config;

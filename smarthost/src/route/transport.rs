@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use shared::{
+use mail::{
     address::{Address, domain},
     nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},

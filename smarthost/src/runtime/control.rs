@@ -2,7 +2,7 @@
 //!
 //! Contract: only root and the daemon's own user are answered. Each connection is one request on one line; it is answered on a thread of its own, so that a
 //! long listing holds nothing up. At most [`DESKS`] at a time.
-//! See also: `shared::control`, the asking side.
+//! See also: `control`, the asking side.
 
 use std::{
     fs::Permissions,
@@ -14,9 +14,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use shared::{
-    clock::{self, Timestamp},
-    control, fs,
+use mail::clock::{self, Timestamp};
+use system::{
+    fs,
     log::{Level, line},
 };
 use tokio::{

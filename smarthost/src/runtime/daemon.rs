@@ -11,10 +11,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use shared::{
-    clock, fs,
+use mail::clock;
+use spool::{self, Hold, Spool};
+use system::{
+    fs,
     log::{self, Level, line},
-    spool::{self, Hold, Spool},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},

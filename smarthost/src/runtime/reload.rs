@@ -8,10 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use shared::{
-    clock,
-    log::{Level, line},
-};
+use mail::clock;
+use system::log::{Level, line};
 
 use crate::{
     config::Config,

@@ -5,18 +5,18 @@
 
 use std::sync::Arc;
 
-use shared::{
+use mail::{
     address::Sender,
     clock,
     envelope::{Content, Envelope},
     message::{complete, trace},
-    smtp::{
-        reply::Reply,
-        session::{Question, Verdict},
-    },
-    spool::SpoolError,
     status::EnhancedStatus,
 };
+use smtp::{
+    reply::Reply,
+    session::{Question, Verdict},
+};
+use spool::SpoolError;
 
 use tokio::sync::oneshot;
 
@@ -276,7 +276,7 @@ impl Visit {
 }
 
 fn no_room(error: &SpoolError) -> Reply {
-    shared::log::line(shared::log::Level::Error, error);
+    system::log::line(system::log::Level::Error, error);
     match error {
         SpoolError::Full { .. } => Reply::literal("452 4.3.1 Insufficient system storage"),
         _ => Reply::literal("451 4.3.0 Error: queue file write error"),
@@ -287,8 +287,8 @@ fn unkept(fault: &Fault) -> Reply {
     match fault {
         Fault::HeaderTooLong => Reply::literal("552 5.3.4 Error: the header section is too long"),
         Fault::Disk(error) => {
-            shared::log::line(
-                shared::log::Level::Error,
+            system::log::line(
+                system::log::Level::Error,
                 &format_args!("cannot keep a message: {error}"),
             );
             Reply::literal("452 4.3.1 Insufficient system storage")

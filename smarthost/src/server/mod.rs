@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`listen`] | sockets bound or handed over by systemd; the accept loop |
 //! | [`gate`] | how many sessions there may be, altogether and for one client |
-//! | [`session`] | the tokio driver of [`shared::smtp::session`] |
+//! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
 //! | [`transaction`] | the message that is being received |
 

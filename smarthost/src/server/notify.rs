@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use shared::{
+use mail::{
     address::Sender,
     clock,
     envelope::{Envelope, Recipient},
-    log::{Level, line},
 };
+use system::log::{Level, line};
 
 use crate::{dispatch::Dispatch, limits::Notice, setup::Setup};
 
@@ -18,7 +18,7 @@ pub(super) async fn administrators(dispatch: Arc<Dispatch>, setup: Arc<Setup>, n
     if admins.is_empty() {
         return;
     }
-    let message = shared::notice::notice(
+    let message = mail::notice::notice(
         &setup.config.hostname,
         clock::now(),
         admins,

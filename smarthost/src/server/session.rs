@@ -1,4 +1,4 @@
-//! The tokio driver of [`shared::smtp::session`]: moves bytes, keeps deadlines, makes handshakes; decides nothing.
+//! The tokio driver of [`smtp::session`]: moves bytes, keeps deadlines, makes handshakes; decides nothing.
 //!
 //! Contract: what the machine sends between two waits goes out together; the read buffer is small until a message comes. The first and the
 //! last line of each session are in the log.
@@ -10,11 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::{
-    limits,
-    smtp::session::{Action, Event, Session, Settings},
-    tls,
-};
+use mail::limits;
+use relay::tls;
+use smtp::session::{Action, Event, Session, Settings};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

@@ -4,14 +4,14 @@
 //! Failures: a full disk or an endless header is remembered and answered at the end of the message, so that the client hears it.
 //! RFC 5321 §4.4 (trace fields).
 
-use shared::{
+use mail::{
     address::Sender,
     envelope::{Content, Recipient},
     limits,
     message::{Header, Splitter},
-    smtp::session::{Mail, Rcpt},
-    spool::{Draft, QueueId},
 };
+use smtp::session::{Mail, Rcpt};
+use spool::{Draft, QueueId};
 use tokio::task::block_in_place;
 
 /// A transaction.

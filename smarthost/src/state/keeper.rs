@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::log::{Level, line};
+use system::log::{Level, line};
 
 use crate::{
     limits::Limits,

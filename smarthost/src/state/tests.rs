@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use shared::{clock::Timestamp, rate::Window};
+use mail::clock::Timestamp;
+use queue::rate::Window;
 
 use super::{Keeper, Store};
 use crate::{

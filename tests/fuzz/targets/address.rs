@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shared::address::{
+use mail::address::{
     Address,
     list::{self, Target},
 };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shared::trust::{PeerKey, Pin, public_key};
+use relay::trust::{PeerKey, Pin, public_key};
 
 fuzz_target!(|input: &[u8]| {
     let key = public_key(input);

@@ -4,18 +4,8 @@
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    address::{Address, Sender},
-    envelope::Envelope,
-    outcome::{Outcome, Stage},
-    smtp::{
-        client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction},
-        data::Checker,
-        reply::Parser,
-        sasl::Credentials,
-    },
-    status::Severity,
-};
+use mail::{address::{Address, Sender}, envelope::Envelope, outcome::{Outcome, Stage}, status::Severity};
+use smtp::{client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction}, data::Checker, reply::Parser, sasl::Credentials};
 
 /// Messages of one connection: a server that always says 250 would keep us here.
 const MESSAGES: usize = 3;

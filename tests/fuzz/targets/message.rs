@@ -2,10 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    message::{Header, intake::Intake, recipients},
-    smtp::data::{Checker, Encoder},
-};
+use mail::{message::{Header, intake::Intake, recipients}};
+use smtp::{data::{Checker, Encoder}};
 
 fuzz_target!(|input: &[u8]| {
     let [piece, input @ ..] = input else { return };

@@ -4,14 +4,8 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    limits,
-    smtp::{
-        data::Checker,
-        reply::Reply,
-        session::{Action, Event, Question, Session, Settings, Verdict},
-    },
-};
+use mail::{limits};
+use smtp::{data::Checker, reply::Reply, session::{Action, Event, Question, Session, Settings, Verdict}};
 
 fuzz_target!(|input: &[u8]| {
     let [packet, policy, input @ ..] = input else { return };

@@ -9,11 +9,8 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    address::{Address, Sender},
-    envelope::Envelope,
-    spool::{Options, QueueId, Spool},
-};
+use mail::{address::{Address, Sender}, envelope::Envelope};
+use spool::{Options, QueueId, Spool};
 
 const OPTIONS: Options = Options { segment: 4096, minimum_free: 0, linger: Duration::from_secs(3600) };
 

@@ -4,10 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    config,
-    maps::{Table, expand},
-};
+use mail::{maps::{Table, expand}};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = str::from_utf8(input) else { return };

@@ -3,8 +3,8 @@
 
 use std::{fs, path::PathBuf};
 
+use mail::maps::Table;
 use sendmail_shim::{flags, mode::Mode};
-use shared::maps::Table;
 use tests::binaries::repository;
 
 fn guide() -> String {

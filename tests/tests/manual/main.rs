@@ -93,7 +93,7 @@ fn compare(name: &str, fresh: &str) {
         .join(name);
     if rewriting() {
         fs::create_dir_all(written.parent().unwrap()).unwrap();
-        shared::fs::replace(&written, fresh.as_bytes(), 0o644).unwrap();
+        system::fs::replace(&written, fresh.as_bytes(), 0o644).unwrap();
     }
     let old = fs::read_to_string(&written).unwrap_or_default();
     let differs = fresh

@@ -9,7 +9,7 @@ mod arrows;
 mod documents;
 mod source;
 
-use source::{Source, manifest, sources};
+use source::{CRATES, Source, manifest, sources};
 
 #[test]
 fn every_file_is_small_enough_to_be_read_in_one_sitting() {
@@ -81,7 +81,7 @@ fn an_ignored_test_says_why() {
 
 #[test]
 fn versions_of_dependencies_stand_in_one_place() {
-    for member in ["shared", "sendmail-shim", "smarthost", "tests"] {
+    for member in CRATES.into_iter().chain(["tests"]) {
         let text = manifest(member);
         let mut in_dependencies = false;
         for line in text
@@ -106,15 +106,30 @@ fn versions_of_dependencies_stand_in_one_place() {
 
 #[test]
 fn the_lower_crates_stay_free_of_runtimes() {
-    for (member, forbidden) in [
-        ("shared", ["tokio", "anyhow", "clap"].as_slice()),
-        ("sendmail-shim", &["tokio", "tokio-rustls", "rusqlite"]),
-    ] {
+    for member in CRATES {
+        let forbidden = match member {
+            "smarthost" => [].as_slice(),
+            "sendmail-shim" => &["tokio", "tokio-rustls", "rusqlite"],
+            _ => &["tokio", "tokio-rustls", "rusqlite", "anyhow", "clap"],
+        };
         for name in forbidden {
             let depends = manifest(member).lines().any(|line| {
                 line.starts_with(&format!("{name}.")) || line.starts_with(&format!("{name} "))
             });
             assert!(!depends, "{member} must not depend on {name}");
+        }
+    }
+}
+
+#[test]
+fn a_crate_uses_only_crates_that_stand_before_it() {
+    for (rank, member) in CRATES.into_iter().enumerate() {
+        for higher in CRATES.into_iter().skip(rank) {
+            let name = higher.trim_start_matches("shared/");
+            let depends = manifest(member)
+                .lines()
+                .any(|line| line == format!("{name}.workspace = true"));
+            assert!(!depends, "{member} uses {name}, which stands above it");
         }
     }
 }

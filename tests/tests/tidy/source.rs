@@ -33,7 +33,21 @@ impl Source {
     }
 }
 
-/// All Rust files of the four crates.
+/// The crates that the programs are made of, lowest first.
+pub(crate) const CRATES: [&str; 10] = [
+    "shared/mail",
+    "shared/system",
+    "shared/smtp",
+    "shared/spool",
+    "shared/settings",
+    "shared/queue",
+    "shared/relay",
+    "shared/control",
+    "sendmail-shim",
+    "smarthost",
+];
+
+/// All Rust files of the workspace.
 pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     for member in ["shared", "sendmail-shim", "smarthost", "tests"] {

@@ -1,7 +1,7 @@
 //! What was found, as a table for people, as JSON for programs, and as an exit status for monitoring.
 
 use serde::Serialize;
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 use super::{machine, relayhost};
 use crate::{

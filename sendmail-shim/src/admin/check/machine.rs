@@ -7,14 +7,11 @@ use std::{
     time::Duration,
 };
 
-use shared::{
-    clock::{self, Timestamp},
-    control,
-    fs::Room,
-    listing::Row,
-    net::{Connection, Target},
-    smtp::client::{Protocol, Security, Settings as Smtp, Timeouts},
-};
+use control::{self, listing::Row};
+use mail::clock::{self, Timestamp};
+use relay::net::{Connection, Target};
+use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
+use system::fs::Room;
 
 use super::finding::Findings;
 use crate::{
@@ -141,7 +138,7 @@ fn waiting(rows: &[Row], now: Timestamp, findings: &mut Findings) {
 
 fn spool(path: &Path, findings: &mut Findings) {
     let shown = path.display();
-    let (metadata, room) = match (fs::metadata(path), shared::fs::room(path)) {
+    let (metadata, room) = match (fs::metadata(path), system::fs::room(path)) {
         (Ok(metadata), Ok(room)) => (metadata, room),
         (Err(error), _) | (_, Err(error)) => {
             return findings.warn(
@@ -231,7 +228,7 @@ mod tests {
     fn another_mta_behind_usr_sbin_sendmail_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let (other, link) = (directory.path().join("exim4"), directory.path().join("s"));
-        shared::fs::replace(&other, b"#!/bin/sh\n", 0o755).unwrap();
+        system::fs::replace(&other, b"#!/bin/sh\n", 0o755).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
         let mut findings = Findings::default();
         sendmail(&link, &mut findings);

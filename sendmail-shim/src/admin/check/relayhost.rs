@@ -2,19 +2,21 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use shared::{
+use ::relay::{
+    net::{Connection, Target, addresses},
+    tls::ClientTls,
+    trust::{PeerKey, Validity},
+};
+use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
     envelope::{Envelope, Recipient},
-    net::{Connection, Target, addresses},
     nexthop::Nexthop,
     outcome::{Failure, Outcome, Stage},
-    smtp::{
-        capability::Capabilities,
-        client::{Security, Timeouts},
-    },
-    tls::ClientTls,
-    trust::{PeerKey, Validity},
+};
+use smtp::{
+    capability::Capabilities,
+    client::{Security, Timeouts},
 };
 
 use super::finding::{Findings, Level};

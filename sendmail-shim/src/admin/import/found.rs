@@ -5,7 +5,7 @@
 use std::{fs, path::Path, time::SystemTime};
 
 use clap::ValueEnum as _;
-use shared::sysexits::Exit;
+use system::sysexits::Exit;
 
 use super::{
     super::terminal::{Trouble, complain},
@@ -99,8 +99,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let put = |path: &str, text: &str| {
             let path = under(root.path(), path);
-            shared::fs::create_directory(path.parent().unwrap(), 0o755).unwrap();
-            shared::fs::replace(&path, text.as_bytes(), 0o644).unwrap();
+            system::fs::create_directory(path.parent().unwrap(), 0o755).unwrap();
+            system::fs::replace(&path, text.as_bytes(), 0o644).unwrap();
             path
         };
         let found = || program(root.path()).map_err(|trouble| trouble.exit);

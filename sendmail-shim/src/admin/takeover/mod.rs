@@ -19,14 +19,14 @@ use std::{
 };
 
 use clap::ValueEnum as _;
-use shared::{
+use mail::{
     address::{Sender, list::Target, quote_local},
     envelope::{Envelope, Recipient as Served},
     limits,
     outcome::Outcome,
-    smtp::client::Transaction,
-    sysexits::Exit,
 };
+use smtp::client::Transaction;
+use system::sysexits::Exit;
 
 use self::spools::Place;
 use super::{
@@ -201,7 +201,7 @@ impl Visit<'_> {
     fn aside(&self, place: &Place) -> Result<PathBuf, Stays> {
         let below = place.files.first().and_then(|file| file.parent());
         let aside = self.spool.join(ASIDE).join(below.unwrap_or(Path::new("")));
-        shared::fs::create_directory(&aside, 0o700)
+        system::fs::create_directory(&aside, 0o700)
             .map_err(|error| Stays::Left(format!("{}: {error}", aside.display())))?;
         Ok(aside)
     }
@@ -277,7 +277,7 @@ fn open(path: &Path, writing: bool) -> io::Result<(Vec<u8>, File)> {
 
 /// What the agent has now is no longer the other program's.
 fn move_aside(path: &Path, aside: &Path) -> Result<(), Stays> {
-    match shared::fs::move_into(path, aside) {
+    match system::fs::move_into(path, aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Stays::Left(format!(
             "it was taken over, but {} cannot be moved to {}: {error}: move it by hand, or it is taken again",

@@ -5,12 +5,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use mail::clock::Timestamp;
+use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
-use shared::{
-    clock::Timestamp,
-    rate::{Recorded, Ring, Window},
-    spool::QueueId,
-};
+use spool::QueueId;
 
 use crate::agent::schedule::timetable::{Ticket, Timetable};
 

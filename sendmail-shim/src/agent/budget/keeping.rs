@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use mail::{
     clock::{self, Timestamp},
     message::Header,
-    rate::Window,
-    spool::{Entry, Event, Hold, QueueId, Spool},
 };
+use queue::rate::Window;
+use spool::{Entry, Event, Hold, QueueId, Spool};
 
 use super::account::{Account, Kept};
 use crate::agent::{Agent, letters, maillog, schedule, schedule::NOBODY, storms::likeness};
@@ -164,7 +164,7 @@ impl Budget {
     fn keep(&self, account: &Account) {
         let written = serde_json::to_vec(&account.kept())
             .map_err(io::Error::other)
-            .and_then(|bytes| shared::fs::replace(&self.path, &bytes, 0o600));
+            .and_then(|bytes| system::fs::replace(&self.path, &bytes, 0o600));
         if let Err(error) = written {
             let path = self.path.display();
             maillog::warning(&format!(

@@ -5,12 +5,12 @@
 
 use std::{cmp::Reverse, collections::HashMap, fmt::Write as _};
 
-use shared::{
+use mail::{
     clock::Timestamp,
     message::{Field, Header},
     outcome::escape,
-    rate::Window,
 };
+use queue::rate::Window;
 
 /// Kinds of mail that are named.
 const KINDS: usize = 20;

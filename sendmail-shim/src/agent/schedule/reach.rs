@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use shared::{clock::Timestamp, retry::Schedule};
+use mail::clock::Timestamp;
+use queue::retry::Schedule;
 
 /// First pause after a relayhost did not answer, and the least between two attempts to reach it.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);

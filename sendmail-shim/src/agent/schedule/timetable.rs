@@ -8,7 +8,8 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
-use shared::{clock::Timestamp, spool::QueueId};
+use mail::clock::Timestamp;
+use spool::QueueId;
 
 /// Root's messages in a row while others wait.
 const ROOT_TURNS: u32 = 4;

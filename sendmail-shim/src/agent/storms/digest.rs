@@ -2,11 +2,11 @@
 //!
 //! Contract: pure; the text of the mail is bounded and cannot pass for our own words: each of its lines is marked.
 
-use shared::{
+use mail::{
     clock::Timestamp,
     message::{Field, Header},
-    spool::Repeats,
 };
+use spool::Repeats;
 
 /// Most lines, and bytes, of the message that a digest shows.
 const LINES: usize = 40;

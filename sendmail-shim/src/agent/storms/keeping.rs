@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use mail::{
     clock::{self, Timestamp},
     envelope::Envelope,
     message::Header,
-    spool::{Body, Event, QueueId, Repeats, Spool},
 };
+use spool::{Body, Event, QueueId, Repeats, Spool};
 
 use super::{
     likeness::{is_automatic, likeness},

@@ -7,7 +7,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use shared::{
+use mail::{
     envelope::Envelope,
     message::{Field, Header},
 };
@@ -72,8 +72,8 @@ fn write_masked(hasher: &mut impl Hasher, text: &[u8]) {
 mod tests {
     use std::hash::RandomState;
 
+    use mail::address::Address;
     use proptest::prelude::*;
-    use shared::address::Address;
 
     use super::*;
 

@@ -5,7 +5,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use shared::{clock::Timestamp, spool::QueueId};
+use mail::clock::Timestamp;
+use spool::QueueId;
 
 /// Messages remembered at once.
 const MAX_KNOWN: usize = 1024;

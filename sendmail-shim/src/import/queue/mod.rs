@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use shared::{
+use mail::{
     address::{Address, AddressError, list::Target},
     envelope::{Notify, Ret},
 };

@@ -5,7 +5,7 @@
 //! Addresses are not quoted.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use shared::envelope::{Notify, Ret};
+use mail::envelope::{Notify, Ret};
 
 use super::{Left, Queued, Recipient, meant, waiting};
 

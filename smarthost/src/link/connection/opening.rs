@@ -6,14 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::ServerName;
-use shared::{
+use mail::{
     limits,
     outcome::{Blame, Failure, Stage},
-    smtp::client::{Client, Event, Security, Settings},
     status::EnhancedStatus,
-    tls,
 };
+use relay::tls;
+use rustls::pki_types::ServerName;
+use smtp::client::{Client, Event, Security, Settings};
 use tokio::{net::UnixStream, time};
 use tokio_rustls::TlsConnector;
 

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use shared::{
+use mail::{
     address::{Address, Sender},
     envelope::{Envelope, Recipient},
-    smtp::client::{Protocol, Security, Settings, Timeouts},
-    tls,
 };
+use relay::tls;
+use smtp::client::{Protocol, Security, Settings, Timeouts};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -191,7 +191,7 @@ async fn a_broken_handshake_leads_to_clear_text_only_where_no_key_must_be_shown(
         ("EHLO", "250-there.example\r\n250 STARTTLS"),
         ("STARTTLS", "220 2.0.0 go"),
     ];
-    let pin = shared::trust::Pin::parse(&format!("sha256:{}", "9f".repeat(32))).unwrap();
+    let pin = relay::trust::Pin::parse(&format!("sha256:{}", "9f".repeat(32))).unwrap();
     for (trust, connections) in [
         (tls::Trust::Pins(vec![pin]), 1),
         (tls::Trust::WebRoots, 1),

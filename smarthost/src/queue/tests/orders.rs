@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use shared::{
-    outcome::{Outcome, Stage},
-    spool::Event as Recorded,
-};
+use mail::outcome::{Outcome, Stage};
+use spool::Event as Recorded;
 
 use super::{
     super::{

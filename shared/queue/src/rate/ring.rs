@@ -1,0 +1,227 @@
+//! One window's counter: the time is cut into slots of 1/144 of the window (10 minutes of a day), and each slot counts.
+//!
+//! Contract: an event counts for the whole span, and for at most one slot longer. So never more than the limit passes
+//! in any span, and a message is taken again at most 0.7 % of the span late. Slots without events take no memory.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Window;
+use mail::clock::Timestamp;
+
+/// Slots of a window.
+const SLOTS: u64 = 144;
+
+/// A counter of events in a sliding window.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ring {
+    /// Milliseconds of a slot.
+    width: u64,
+    /// Number of the slot since 1970, and its count; ascending, none is zero.
+    slots: VecDeque<(u64, u32)>,
+}
+
+/// A ring as it is kept in a file: slots since 1970 and their counts, and the window's length in seconds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    seconds: u64,
+    slots: Vec<(u64, u32)>,
+}
+
+impl Ring {
+    /// Nothing counted yet.
+    pub fn new(window: Window) -> Self {
+        let span = u64::try_from(window.span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            width: span.div_ceil(SLOTS).max(1),
+            slots: VecDeque::new(),
+        }
+    }
+
+    /// A ring with what was kept of the window of that length, if any was; slots that make no sense are put in order.
+    pub fn restore(window: Window, kept: &[Recorded], now: Timestamp) -> Self {
+        let mut ring = Self::new(window);
+        let seconds = window.span.as_secs();
+        if let Some(kept) = kept.iter().find(|kept| kept.seconds == seconds) {
+            let counted = kept.slots.iter().filter(|(_, count)| *count > 0);
+            ring.slots.extend(counted);
+        }
+        ring.slots.make_contiguous().sort_unstable();
+        ring.advance(now);
+        ring
+    }
+
+    /// To be kept in a file.
+    pub fn record(&self, window: Window) -> Recorded {
+        Recorded {
+            seconds: window.span.as_secs(),
+            slots: self.slots().collect(),
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.slots.iter().copied()
+    }
+
+    /// Events that count now.
+    pub fn count(&self, now: Timestamp) -> u32 {
+        let oldest = self.slot(now).saturating_sub(SLOTS);
+        self.slots()
+            .filter(|(slot, _)| *slot >= oldest)
+            .fold(0, |sum, (_, count)| sum.saturating_add(count))
+    }
+
+    /// Counts one event.
+    pub fn add(&mut self, now: Timestamp) {
+        self.advance(now);
+        let slot = self.slot(now);
+        match self.slots.back_mut() {
+            Some((last, count)) if *last == slot => *count = count.saturating_add(1),
+            _ => self.slots.push_back((slot, 1)),
+        }
+    }
+
+    /// Takes back an event that was counted then.
+    pub fn take_back(&mut self, then: Timestamp) {
+        let slot = self.slot(then);
+        if let Some(at) = self.slots.iter().rposition(|(known, _)| *known == slot)
+            && let Some((_, count)) = self.slots.get_mut(at)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.slots.remove(at);
+            }
+        }
+    }
+
+    /// When fewer than `limit` events will count, if nothing is added; `None` if never (the limit is 0).
+    pub fn free_at(&self, limit: u32, now: Timestamp) -> Option<Timestamp> {
+        let current = self.slot(now);
+        let mut left = self.count(now);
+        if left < limit {
+            return Some(now);
+        }
+        let oldest = current.saturating_sub(SLOTS);
+        for (slot, count) in self.slots().filter(|(slot, _)| *slot >= oldest) {
+            left = left.saturating_sub(count);
+            if left < limit {
+                let gone = slot.min(current).saturating_add(SLOTS).saturating_add(1);
+                return Some(Timestamp::from_millis(gone.saturating_mul(self.width)));
+            }
+        }
+        None
+    }
+
+    fn slot(&self, now: Timestamp) -> u64 {
+        now.as_millis() / self.width
+    }
+
+    /// Drops what has slid out. Events of the future (the clock was set back) count as of now, or they would stay for as long.
+    fn advance(&mut self, now: Timestamp) {
+        let current = self.slot(now);
+        let mut future = 0u32;
+        while let Some((_, count)) = self.slots.pop_back_if(|(slot, _)| *slot > current) {
+            future = future.saturating_add(count);
+        }
+        if future > 0 {
+            match self.slots.back_mut() {
+                Some((last, count)) if *last == current => *count = count.saturating_add(future),
+                _ => self.slots.push_back((current, future)),
+            }
+        }
+        let oldest = current.saturating_sub(SLOTS);
+        while self
+            .slots
+            .pop_front_if(|(slot, _)| *slot < oldest)
+            .is_some()
+        {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_ring_counts_as_a_log_of_all_events_does_up_to_one_slot(
+            steps in proptest::collection::vec(0u64..5000, 1..200),
+            span in 1u64..600,
+        ) {
+            let mut ring = Ring::new(Window { limit: 1, span: Duration::from_secs(span) });
+            let (mut log, mut now) = (Vec::new(), 1_000_000_000u64);
+            for step in steps {
+                now += step;
+                ring.add(Timestamp::from_millis(now));
+                log.push(now);
+                let within = |millis: u64| log.iter().filter(|&&event| now - event < millis).count();
+                let count = ring.count(Timestamp::from_millis(now)) as usize;
+                prop_assert!(count >= within(span * 1000), "forgotten too early");
+                prop_assert!(count <= within(ring.width * (SLOTS + 1)), "kept too long");
+                prop_assert!(ring.slots.len() <= 145);
+            }
+        }
+
+        #[test]
+        fn the_time_that_is_promised_is_when_a_slot_is_free(
+            steps in proptest::collection::vec(0u64..5000, 1..100),
+            limit in 1u32..50,
+        ) {
+            let mut ring = Ring::new(Window { limit, span: Duration::from_mins(1) });
+            let mut now = Timestamp::from_secs(1_000_000);
+            for step in steps {
+                now = now.after(Duration::from_millis(step));
+                ring.add(now);
+            }
+            let free = ring.free_at(limit, now).unwrap();
+            prop_assert!(ring.count(free) < limit);
+            if free > now {
+                prop_assert!(ring.count(Timestamp::from_millis(free.as_millis() - 1)) >= limit);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_counts_no_more_and_what_was_kept_counts_again() {
+        let window = Window {
+            limit: 2,
+            span: Duration::from_hours(24),
+        };
+        let (early, late) = (
+            Timestamp::from_secs(1_000_000),
+            Timestamp::from_secs(1_003_600),
+        );
+        let mut ring = Ring::new(window);
+        for time in [early, late, late] {
+            ring.add(time);
+        }
+        ring.take_back(early);
+        ring.take_back(early);
+        assert_eq!((ring.count(late), ring.slots.len()), (2, 1));
+        let kept = [ring.record(window)];
+        assert_eq!(Ring::restore(window, &kept, late), ring);
+        let hour = Window {
+            limit: 2,
+            span: Duration::from_hours(1),
+        };
+        assert_eq!(Ring::restore(hour, &kept, late).count(late), 0);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_block_a_client_for_years() {
+        let mut ring = Ring::new(Window {
+            limit: 1,
+            span: Duration::from_mins(1),
+        });
+        ring.add(Timestamp::from_secs(2_000_000_000));
+        let now = Timestamp::from_secs(1_000_000_000);
+        ring.add(now);
+        assert_eq!(ring.count(now), 2);
+        assert_eq!(ring.count(now.after(Duration::from_secs(61))), 0);
+    }
+}

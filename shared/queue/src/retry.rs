@@ -1,0 +1,71 @@
+//! When to try again, and when to give up.
+//!
+//! The wait grows with the message's age, as in Postfix: the next attempt comes after as long as the message has waited
+//! so far, but not sooner than `minimal` and not later than `maximal`, with ±20 % jitter so that mail which was deferred
+//! together does not come back together.
+
+use std::time::Duration;
+
+use mail::clock::Timestamp;
+
+/// The retry schedule of a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Schedule {
+    /// Shortest wait between two attempts.
+    pub minimal: Duration,
+    /// Longest wait between two attempts.
+    pub maximal: Duration,
+    /// Age at which undelivered mail is returned to its sender.
+    pub lifetime: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            minimal: Duration::from_mins(5),
+            maximal: Duration::from_secs(4000),
+            lifetime: Duration::from_hours(5 * 24),
+        }
+    }
+}
+
+impl Schedule {
+    /// When to try again a message that arrived at `arrival` and was just deferred; `random` is any number.
+    pub fn next(&self, arrival: Timestamp, now: Timestamp, random: u32) -> Timestamp {
+        let wait = now.since(arrival).max(self.minimal).min(self.maximal);
+        // 80 % to 120 % in steps of 0.01 %.
+        let ten_thousandths = 8000 + random % 4001;
+        now.after(wait.saturating_mul(ten_thousandths) / 10_000)
+    }
+
+    /// Whether a message that arrived at `arrival` has waited too long.
+    pub fn expired(&self, arrival: Timestamp, now: Timestamp) -> bool {
+        now.since(arrival) >= self.lifetime
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_with_age_within_their_bounds_and_never_lie_in_the_past() {
+        let schedule = Schedule::default();
+        let arrival = Timestamp::from_secs(1_000_000);
+        for (age, least, most) in [(0, 240, 360), (600, 480, 720), (86_400, 3200, 4800)] {
+            let now = arrival.after(Duration::from_secs(age));
+            for random in [0, 1, 4000, u32::MAX] {
+                let wait = schedule.next(arrival, now, random).since(now).as_secs();
+                assert!((least..=most).contains(&wait), "age {age}: {wait}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_neither_expires_mail_nor_makes_it_wait_longer() {
+        let schedule = Schedule::default();
+        let (arrival, earlier) = (Timestamp::from_secs(1_000_000), Timestamp::from_secs(10));
+        assert!(!schedule.expired(arrival, earlier));
+        assert!(schedule.next(arrival, earlier, 0).since(earlier) <= schedule.minimal);
+    }
+}

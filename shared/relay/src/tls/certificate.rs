@@ -1,0 +1,137 @@
+//! Certificate and key of our own: read and checked, or made.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::{
+    Error, InconsistentKeys, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
+use super::error::TlsError;
+use crate::trust::{PeerKey, is_version_1};
+use mail::clock;
+
+/// Largest PEM file that is read, bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+const DAY: Duration = Duration::from_hours(24);
+
+/// A server configuration from PEM files; refuses X.509 v1 and a key that does not fit, with a clear text. Clients resume their sessions with
+/// tickets, whose keys change by themselves (row B7).
+pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let (chain, secret) = pair(certificate, key)?;
+    let setup = |error: Error| unfit(certificate, key, error);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(setup)?;
+    config.ticketer = ring::Ticketer::new().map_err(setup)?;
+    Ok(Arc::new(config))
+}
+
+/// Certificates and key from PEM files; refuses X.509 v1, which peers refuse.
+pub(super) fn pair(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let chain = chain_of(certificate)?;
+    if chain.first().and_then(|first| is_version_1(first)) == Some(true) {
+        let file = certificate.display();
+        return Err(TlsError(format!(
+            "{file}: an X.509 version 1 certificate, which TLS clients refuse: make a version 3 one, or remove {file} and {} to have a pair made at the next start",
+            key.display()
+        )));
+    }
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| {
+        TlsError(format!(
+            "{}: no private key in PEM without a passphrase found ({error})",
+            key.display()
+        ))
+    })?;
+    Ok((chain, secret))
+}
+
+/// Why a pair cannot be used, with its files.
+pub(super) fn unfit(certificate: &Path, key: &Path, error: Error) -> TlsError {
+    match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError(format!(
+            "{}: this key does not belong to the certificate in {}",
+            key.display(),
+            certificate.display()
+        )),
+        error => TlsError(format!(
+            "{} with {}: {error}",
+            certificate.display(),
+            key.display()
+        )),
+    }
+}
+
+/// What a certificate file's pins are.
+pub fn pins_of_file(certificate: &Path) -> Result<PeerKey, TlsError> {
+    let chain = chain_of(certificate)?;
+    chain
+        .first()
+        .and_then(|first| PeerKey::of_certificate(first))
+        .ok_or_else(|| {
+            TlsError(format!(
+                "{}: the first certificate is damaged: no public key can be found in it",
+                certificate.display()
+            ))
+        })
+}
+
+/// Makes an ECDSA P-256 key and a self-signed certificate (10 years) for a host, in PEM: (certificate, key).
+pub fn self_signed(hostname: &str) -> Result<(String, String), TlsError> {
+    let failed = |error: rcgen::Error| {
+        TlsError(format!(
+            "no certificate can be made for {hostname}: {error}"
+        ))
+    };
+    let mut params = CertificateParams::new(vec![hostname.to_owned()]).map_err(failed)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, hostname);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock::now().as_secs());
+    // A day early, for peers whose clock is behind.
+    params.not_before = now.checked_sub(DAY).unwrap_or(now).into();
+    params.not_after = (now + DAY * 3652).into();
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// All certificates of a file, at least one.
+fn chain_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(&read(file)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| {
+            TlsError(format!(
+                "{}: not a certificate in PEM ({error})",
+                file.display()
+            ))
+        })?;
+    if chain.is_empty() {
+        return Err(TlsError(format!(
+            "{}: there is no certificate in PEM (-----BEGIN CERTIFICATE-----) in this file",
+            file.display()
+        )));
+    }
+    Ok(chain)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|open| open.take(MAX_FILE).read_to_end(&mut bytes))
+        .map_err(|error| TlsError(format!("{}: {error}", file.display())))?;
+    Ok(bytes)
+}

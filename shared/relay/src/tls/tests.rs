@@ -1,0 +1,269 @@
+//! Handshakes in memory: client and server of rustls, with our verifier in between.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use rustls::{
+    ClientConnection, HandshakeKind, ServerConfig, ServerConnection,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+
+use super::*;
+use crate::trust::{PeerKey, Pin};
+
+/// A certificate with its key, both in PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Pair {
+    fn fresh(name: &str) -> Self {
+        let (certificate, key) = self_signed(name).unwrap();
+        Self { certificate, key }
+    }
+    fn old_ec() -> Self {
+        Self {
+            certificate: include_str!("testdata/v1-ec.pem").into(),
+            key: include_str!("testdata/v1-ec.key").into(),
+        }
+    }
+    fn old_rsa() -> Self {
+        Self {
+            certificate: include_str!("testdata/v1-rsa.pem").into(),
+            key: include_str!("testdata/v1-rsa.key").into(),
+        }
+    }
+    fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
+    }
+    fn peer_key(&self) -> PeerKey {
+        PeerKey::of_certificate(&self.der()).unwrap()
+    }
+    /// A server that presents this certificate, even if it is old or the key is another's.
+    fn server(&self, version: &'static rustls::SupportedProtocolVersion) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let key = ring::sign::any_supported_type(&key).unwrap();
+        let certified = CertifiedKey::new(vec![self.der()], key);
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap();
+        Arc::new(
+            builder
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(Always(Arc::new(certified)))),
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+impl rustls::server::ResolvesServerCert for Always {
+    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// One handshake, with a few bytes behind it so that tickets arrive.
+fn shake(client: &ClientTls, server: &Arc<ServerConfig>) -> io::Result<ClientConnection> {
+    let name = ServerName::try_from("relay.example.org").unwrap();
+    let mut client =
+        ClientConnection::new(Arc::clone(&client.config), name).map_err(io::Error::other)?;
+    let mut server = ServerConnection::new(Arc::clone(server)).map_err(io::Error::other)?;
+    while client.is_handshaking() || server.is_handshaking() || server.wants_write() {
+        let mut wire = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut wire)?;
+        }
+        server.read_tls(&mut wire.as_slice())?;
+        // A server that is refused says so; what counts is the client's own error.
+        let _ = server.process_new_packets();
+        let mut wire = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut wire)?;
+        }
+        client.read_tls(&mut wire.as_slice())?;
+        client
+            .process_new_packets()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    }
+    Ok(client)
+}
+
+fn pinned(pins: &[Pin]) -> ClientTls {
+    ClientTls::new(&Trust::Pins(pins.to_vec())).unwrap()
+}
+
+const VERSIONS: [&rustls::SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS12, &rustls::version::TLS13];
+
+/// Rows B15 and B7: key or certificate, current or next, new or of an ancient server.
+#[test]
+fn a_peer_with_a_pinned_key_is_believed_whatever_its_certificate_says() {
+    for pair in [
+        Pair::fresh("other.example.net"),
+        Pair::old_ec(),
+        Pair::old_rsa(),
+    ] {
+        let key = pair.peer_key();
+        for pin in [
+            key.pin(),
+            Pin::CertificateSha256(key.certificate_sha256),
+            Pin::KeySha1(key.key_sha1),
+        ] {
+            for version in VERSIONS {
+                let client = shake(
+                    &pinned(&[Pin::KeySha256([7; 32]), pin.clone()]),
+                    &pair.server(version),
+                )
+                .unwrap();
+                assert_eq!(peer_key(&client), Some(key.clone()));
+            }
+        }
+    }
+}
+
+#[test]
+fn another_key_is_refused_and_the_error_tells_what_to_paste() {
+    let (pair, pinned_key) = (
+        Pair::fresh("relay.example.org"),
+        Pair::fresh("relay.example.org").peer_key(),
+    );
+    for version in VERSIONS {
+        let error =
+            explain(&shake(&pinned(&[pinned_key.pin()]), &pair.server(version)).unwrap_err());
+        assert!(
+            error.contains(&format!("it has {}", pair.peer_key().pin())),
+            "{error}"
+        );
+        assert!(
+            error.contains(&format!("expected {}", pinned_key.pin())),
+            "{error}"
+        );
+        assert!(error.contains("add it to the pins"), "{error}");
+        assert!(
+            error.len() <= mail::outcome::MAX_TEXT,
+            "{} bytes do not fit into the log",
+            error.len()
+        );
+    }
+    let old = Pin::CertificateSha256(pinned_key.certificate_sha256);
+    let error = explain(
+        &shake(
+            &pinned(std::slice::from_ref(&old)),
+            &pair.server(VERSIONS[1]),
+        )
+        .unwrap_err(),
+    );
+    assert!(
+        error.contains(&format!("({})", pair.peer_key().pin_like(&old))),
+        "{error}"
+    );
+}
+
+/// The pin is public: whoever copies the certificate must not pass with it.
+#[test]
+fn a_copied_certificate_without_its_key_is_refused_even_where_anybody_is_believed() {
+    for real in [Pair::fresh("relay.example.org"), Pair::old_ec()] {
+        let thief = Pair {
+            certificate: real.certificate.clone(),
+            key: Pair::fresh("thief").key,
+        };
+        for version in VERSIONS {
+            for client in [
+                pinned(&[real.peer_key().pin()]),
+                ClientTls::new(&Trust::Opportunistic).unwrap(),
+            ] {
+                let error = explain(&shake(&client, &thief.server(version)).unwrap_err());
+                assert!(
+                    error.contains("did not prove that it has the key"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+/// Row B8.
+#[test]
+fn opportunistic_tls_takes_any_certificate_and_the_web_takes_no_self_signed_one() {
+    for pair in [Pair::fresh("x.example.org"), Pair::old_rsa()] {
+        shake(
+            &ClientTls::new(&Trust::Opportunistic).unwrap(),
+            &pair.server(VERSIONS[1]),
+        )
+        .unwrap();
+    }
+    let error = shake(
+        &ClientTls::new(&Trust::WebRoots).unwrap(),
+        &Pair::fresh("relay.example.org").server(VERSIONS[1]),
+    )
+    .unwrap_err();
+    assert!(
+        explain(&error).contains("pin its key"),
+        "{}",
+        explain(&error)
+    );
+    assert!(ClientTls::new(&Trust::Pins(Vec::new())).is_err());
+}
+
+/// Row B7.
+#[test]
+fn a_session_is_resumed_under_the_same_pins_and_never_under_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = write(&directory, "relay", &Pair::fresh("relay.example.org"));
+    let pin = pins_of_file(&certificate).unwrap().pin();
+    let server = server_config(&certificate, &key).unwrap();
+    let client = pinned(&[pin]);
+    assert_eq!(
+        shake(&client, &server).unwrap().handshake_kind(),
+        Some(HandshakeKind::Full)
+    );
+    let again = shake(&client, &server).unwrap();
+    assert_eq!(again.handshake_kind(), Some(HandshakeKind::Resumed));
+    assert!(
+        summary(&again).starts_with("TLSv1.3 with cipher TLS_")
+            && summary(&again).ends_with("resumed"),
+        "{}",
+        summary(&again)
+    );
+    assert!(shake(&pinned(&[Pin::KeySha256([0; 32])]), &server).is_err());
+}
+
+fn write(directory: &tempfile::TempDir, name: &str, pair: &Pair) -> (PathBuf, PathBuf) {
+    let file = |ending: &str, text: &str| {
+        let path = directory.path().join(format!("{name}.{ending}"));
+        io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), text.as_bytes()).unwrap();
+        path
+    };
+    (file("pem", &pair.certificate), file("key", &pair.key))
+}
+
+#[test]
+fn files_that_cannot_serve_are_refused_with_their_name_and_a_remedy() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, one_key) = write(&directory, "one", &Pair::fresh("one.example.org"));
+    let (_, other_key) = write(&directory, "other", &Pair::fresh("other.example.org"));
+    let (old, old_key) = write(&directory, "old", &Pair::old_ec());
+    for (certificate, key, hint) in [
+        (
+            &one,
+            &other_key,
+            "other.key: this key does not belong to the certificate in",
+        ),
+        (&old, &old_key, "version 1"),
+        (&one_key, &one_key, "one.key: there is no certificate"),
+        (&one, &one, "one.pem: no private key"),
+        (
+            &directory.path().join("none"),
+            &one_key,
+            "none: No such file",
+        ),
+    ] {
+        let error = server_config(certificate, key).unwrap_err().to_string();
+        assert!(error.contains(hint), "{error}");
+    }
+    assert_eq!(pins_of_file(&old).unwrap(), Pair::old_ec().peer_key());
+    assert!(self_signed("not a name\u{e9}").is_err());
+}

@@ -1,0 +1,23 @@
+//! Loading TOML into a typed struct, with errors that tell file, line, column and remedy.
+//!
+//! Unknown keys are refused, with "did you mean", where the struct says `#[serde(deny_unknown_fields)]`.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`parse`], [`error_at`], [`ConfigError`] | text to struct; errors that show the place |
+//! | [`Span`] | `"5d"`, `"20m"`, `"1d12h"` |
+//! | [`Size`] | `"25MiB"`, or bytes as a number |
+//! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
+//! | [`layers`] | several files of one directory as one configuration |
+//! | [`provision`] | settings that the machine itself is given |
+
+mod error;
+pub mod layers;
+pub mod provision;
+mod units;
+
+pub use error::{ConfigError, error_at, parse};
+pub use units::{OneOrMany, Size, Span};
+
+#[cfg(test)]
+mod tests;

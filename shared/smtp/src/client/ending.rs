@@ -1,0 +1,107 @@
+//! The ways out: a transaction that ends, a connection that is of no use any more.
+
+use std::time::Instant;
+
+use super::{
+    attempt::{Attempt, Purpose},
+    event::{Action, Transaction},
+    machine::{Client, Expect, Phase},
+};
+use mail::{
+    outcome::{Blame, Failure, Outcome, Stage},
+    status::EnhancedStatus,
+};
+
+impl Client {
+    pub(super) fn send(&mut self, expect: Expect, bytes: Vec<u8>, now: Instant) {
+        self.expected.push_back(expect);
+        self.since = Some(now);
+        self.actions.push_back(Action::Send(bytes));
+    }
+
+    /// What is being done, for a failure.
+    pub(super) fn stage(&self) -> Stage {
+        match (self.expected.front(), self.phase) {
+            (Some(expect), _) => expect.stage(),
+            (None, Phase::New) => Stage::Connect,
+            (None, Phase::Handshake) => Stage::Tls,
+            (None, Phase::Body | Phase::End) => Stage::Message,
+            (None, _) => Stage::Mail,
+        }
+    }
+
+    pub(super) fn failure(&self, blame: Blame, status: EnhancedStatus, text: &str) -> Failure {
+        Failure::new(blame, self.stage(), status, text)
+    }
+
+    /// The connection ends without the peer having said so: if the message was out already, the peer may have taken it.
+    pub(super) fn cut(&mut self, failure: Failure) {
+        let text = match self.phase {
+            Phase::End => format!("message may be sent more than once: {}", failure.text),
+            _ => failure.text,
+        };
+        self.fail(Failure { text, ..failure });
+    }
+
+    /// The connection is of no use any more; never a reason to give up a recipient.
+    pub(super) fn fail(&mut self, failure: Failure) {
+        let failure = if failure.status.class() == 4 {
+            failure
+        } else {
+            Failure {
+                status: EnhancedStatus::new(4, 4, 0),
+                ..failure
+            }
+        };
+        if self.attempt.is_some() {
+            self.finish(&Outcome::Deferred(failure));
+        } else {
+            self.actions.push_back(Action::Failed(failure));
+        }
+        self.close();
+    }
+
+    /// The transaction cannot be brought to an end that the peer would understand.
+    pub(super) fn abandon(&mut self, outcome: &Outcome) {
+        self.finish(outcome);
+        self.close();
+    }
+
+    pub(super) fn finish(&mut self, rest: &Outcome) {
+        self.commands.clear();
+        if let Some(attempt) = self.attempt.take() {
+            self.actions
+                .push_back(Action::Finished(attempt.finish(rest)));
+        }
+    }
+
+    pub(super) fn refuse_closed(&mut self, transaction: &Transaction) {
+        let failure = Failure::new(
+            Blame::Local,
+            Stage::Connect,
+            EnhancedStatus::new(4, 4, 2),
+            "the connection is closed already",
+        );
+        let recipients = transaction
+            .envelope
+            .recipients
+            .len()
+            .saturating_add(transaction.unqualified.len());
+        self.actions.push_back(Action::Finished(
+            Attempt::new(recipients, Purpose::Deliver).finish(&Outcome::Deferred(failure)),
+        ));
+    }
+
+    pub(super) fn quit(&mut self, phase: Phase) {
+        if phase == Phase::Idle && !self.hello_due {
+            self.actions.push_back(Action::Send(b"QUIT\r\n".to_vec()));
+        }
+        self.close();
+    }
+
+    pub(super) fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.expected.clear();
+        self.actions.push_back(Action::Close);
+    }
+}

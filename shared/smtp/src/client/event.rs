@@ -1,0 +1,66 @@
+//! What the driver tells the machine, and what the machine has the driver do.
+
+use mail::{
+    envelope::{Envelope, Notify},
+    outcome::{Failure, Outcome},
+};
+
+/// One message for this connection.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    /// Only `sender`, `recipients`, `content`, `ret`, `envid` are used; the recipients are those of this delivery.
+    pub envelope: Envelope,
+    /// Bytes of header, empty line and body, for SIZE.
+    pub size: u64,
+    /// To our own agent: `XCALLER[=full name]` instead of a sender.
+    pub xcaller: Option<Option<String>>,
+    /// To our own agent: another program had taken the message, and it is not the caller's own.
+    pub queued: bool,
+    /// To our own agent: a sender without domain (`-f www-data`), sent as `MAIL FROM:<www-data>` in place of the envelope's.
+    pub unqualified_sender: Option<String>,
+    /// To our own agent: recipients without domain and their NOTIFY, sent after the envelope's; outcomes follow in the same order.
+    pub unqualified: Vec<(String, Notify)>,
+}
+
+/// What the driver tells.
+#[derive(Debug)]
+pub enum Event<'a> {
+    Connected,
+    Received(&'a [u8]),
+    /// The handshake that [`Action::StartTls`] asked for is done.
+    TlsStarted,
+    /// Connect, handshake or I/O failed, or the peer closed: the failure says how. Its stage counts only during connect and handshake.
+    Lost(Failure),
+    TimedOut,
+    /// Begin a transaction; only after [`Action::Ready`].
+    Begin(Transaction),
+    /// As `Begin`, but only to learn whether the recipients would be accepted: no message follows, and the peer's transaction
+    /// ends with RSET (before the next one) or QUIT. `Delivered` then means "accepted".
+    Probe(Transaction),
+    /// The next piece of the message, raw, as [`Action::WantBody`] asked; canonical CRLF lines.
+    Body(&'a [u8]),
+    /// The message is complete.
+    BodyEnd,
+    /// The message cannot be read any more: the transaction ends without it (the connection is dropped).
+    BodyFailed(Failure),
+    /// Say QUIT and close, without waiting for the answer; only after `Ready` or `Finished`.
+    Quit,
+}
+
+/// What the driver has to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    Send(Vec<u8>),
+    /// Make the TLS handshake as client, then say `TlsStarted` or `Lost`.
+    StartTls,
+    /// A transaction can begin (after the greeting, and again after each `Finished` on a connection that is still good).
+    Ready,
+    /// Give the next piece (`Body`), or `BodyEnd`.
+    WantBody,
+    /// One outcome for each recipient of the transaction, in order.
+    Finished(Vec<Outcome>),
+    /// The session failed outside a transaction (greeting, EHLO, STARTTLS, lost while idle). `Close` follows.
+    Failed(Failure),
+    /// Close the connection.
+    Close,
+}

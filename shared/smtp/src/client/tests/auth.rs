@@ -1,0 +1,99 @@
+//! AUTH: what is said, and to whom nothing is said.
+
+use super::*;
+use crate::sasl::Credentials;
+
+const TLS: &str = "220 mx\r\n|250-mx\r\n250 STARTTLS\r\n|220 go\r\n";
+
+/// After EHLO under TLS, with these mechanisms.
+fn offered(mechanisms: &str, password: &str) -> Dialog {
+    let mut dialog = Dialog::new(Settings {
+        security: Security::StartTls,
+        credentials: Some(Credentials {
+            user: "vm1".into(),
+            password: password.into(),
+        }),
+        ..settings()
+    });
+    dialog.event(Event::Connected);
+    dialog.hear(TLS);
+    dialog.event(Event::TlsStarted);
+    dialog.hear(&format!("250-mx\r\n250 AUTH {mechanisms}\r\n"));
+    dialog
+}
+
+/// PLAIN and LOGIN as RFC 4616 and the draft have them; the base64 is openssl's.
+#[test]
+fn user_and_password_are_told_with_what_the_relay_offers() {
+    let mut plain = offered("LOGIN PLAIN CRAM-MD5", "secret");
+    assert_eq!(
+        plain.sent.last().unwrap(),
+        "AUTH PLAIN AHZtMQBzZWNyZXQ=\r\n"
+    );
+    plain.hear("235 2.7.0 ok\r\n");
+    assert!(plain.ready);
+
+    let mut login = offered("LOGIN CRAM-MD5", "secret");
+    assert_eq!(login.sent.last().unwrap(), "AUTH LOGIN\r\n");
+    login.hear("334 VXNlcm5hbWU6\r\n");
+    assert_eq!(login.sent.last().unwrap(), "dm0x\r\n");
+    login.hear("334 Password:\r\n");
+    assert_eq!(login.sent.last().unwrap(), "c2VjcmV0\r\n");
+    assert!(!login.ready);
+    login.hear("235 ok\r\n");
+    assert!(login.ready);
+
+    let mut long = offered("PLAIN", &"x".repeat(600));
+    assert_eq!(long.sent.last().unwrap(), "AUTH PLAIN\r\n");
+    long.hear("334 \r\n");
+    assert!(long.sent.last().unwrap().starts_with("AHZtMQB4eHh4"));
+}
+
+#[test]
+fn a_relay_that_takes_scram_without_proving_itself_is_not_believed() {
+    let mut dialog = offered("PLAIN SCRAM-SHA-256", "secret");
+    let sent = dialog.sent.last().unwrap().clone();
+    assert!(sent.starts_with("AUTH SCRAM-SHA-256 biws"), "{sent}");
+    dialog.hear("235 2.7.0 welcome\r\n");
+    let failure = dialog.failed.unwrap();
+    assert!(failure.text.contains("did not prove"), "{}", failure.text);
+    assert!(!dialog.ready && dialog.closed);
+}
+
+#[test]
+fn a_refused_password_defers_the_mail_and_is_in_no_text() {
+    for (mechanisms, script, told) in [
+        ("PLAIN", "535 5.7.8 no\r\n", "535 5.7.8 no"),
+        ("PLAIN", "334 more\r\n", "more than the mechanism"),
+        ("SCRAM-SHA-256", "334 !!\r\n", "not base64"),
+        ("CRAM-MD5 GSSAPI", "", "CRAM-MD5 GSSAPI"),
+        ("", "", "offers no AUTH"),
+    ] {
+        let mut dialog = offered(mechanisms, "hunter2");
+        dialog.hear(script);
+        let debug = format!("{:?}", dialog.client);
+        let failure = dialog.failed.unwrap();
+        assert_eq!((failure.stage, failure.status.class()), (Stage::Auth, 4));
+        assert!(failure.text.contains(told), "{}", failure.text);
+        assert!(!failure.text.contains("hunter2") && !debug.contains("hunter2"));
+        assert!(!dialog.ready);
+    }
+}
+
+#[test]
+fn no_password_travels_in_clear_text() {
+    for security in [Security::None, Security::Opportunistic] {
+        let mut dialog = Dialog::new(Settings {
+            security,
+            credentials: Some(Credentials {
+                user: "vm1".into(),
+                password: "secret".into(),
+            }),
+            ..settings()
+        });
+        dialog.event(Event::Connected);
+        dialog.hear("220 mx\r\n|250-mx\r\n250 AUTH PLAIN\r\n");
+        assert!(dialog.failed.unwrap().text.contains("without TLS"));
+        assert!(!dialog.sent.concat().contains("AUTH"));
+    }
+}

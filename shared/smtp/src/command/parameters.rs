@@ -1,0 +1,242 @@
+//! MAIL and RCPT: path and `KEY=value` parameters.
+//!
+//! Contract: each parameter at most once; what no one offered is refused, never ignored, because the sender relies on it.
+//! RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.1.11; 1870, 6152, 6531, 3461.
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+use crate::command::{CommandError, path, path::Path, verb::BLANKS, xtext};
+use mail::{
+    address::{Address, Sender},
+    envelope::{Notify, Ret},
+};
+
+/// What decides how paths are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Our name, for a bare `<postmaster>`.
+    pub hostname: &'a str,
+    /// Unqualified names, `XCALLER` and `XQUEUED` are allowed (our agent's socket).
+    pub local: bool,
+    /// RCPT: the transaction was begun with SMTPUTF8.
+    pub utf8: bool,
+}
+
+/// MAIL FROM with its parameters.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Mail {
+    /// With [`Rules::local`], an unqualified name is in `unqualified` instead and this is `Null`.
+    pub sender: Sender,
+    /// Only with [`Rules::local`]: a sender without domain.
+    pub unqualified: Option<String>,
+    /// SIZE=, bytes.
+    pub size: Option<u64>,
+    /// BODY=8BITMIME.
+    pub eight_bit: bool,
+    /// SMTPUTF8.
+    pub utf8: bool,
+    /// RET=
+    pub ret: Option<Ret>,
+    /// ENVID=, decoded.
+    pub envid: Option<String>,
+    /// `XCALLER` was given, with the full name if it has one.
+    pub xcaller: Option<Option<String>>,
+    /// `XQUEUED`: another program had taken this message; it is not the caller's own.
+    pub queued: bool,
+}
+
+/// RCPT TO with its parameters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rcpt {
+    /// `None` only with [`Rules::local`], when `unqualified` is set. `<postmaster>` is qualified with the host name.
+    pub recipient: Option<Address>,
+    /// Only with [`Rules::local`]: a recipient without domain.
+    pub unqualified: Option<String>,
+    /// NOTIFY=
+    pub notify: Notify,
+    /// ORCPT=, decoded: `rfc822;user@example.org`.
+    pub orcpt: Option<String>,
+}
+
+/// The arguments of MAIL.
+pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
+    let text =
+        after_keyword(arguments, "FROM:").ok_or(CommandError::Usage("MAIL FROM:<address>"))?;
+    let (path, parameters) = path::split(text).ok_or(CommandError::SenderSyntax)?;
+    let mut mail = Mail::default();
+    match path {
+        Path::Empty => {}
+        Path::Qualified(address) => mail.sender = Sender::Address(address),
+        Path::Unqualified(name) if rules.local => mail.unqualified = Some(name),
+        Path::Unqualified(name) => return Err(CommandError::SenderUnqualified(name)),
+    }
+    let (mut eight_bit, mut utf8, mut queued) = (None, None, None);
+    for (key, value) in split_parameters(parameters) {
+        match key.to_ascii_uppercase().as_str() {
+            "SIZE" => set(&mut mail.size, value.and_then(size), "SIZE")?,
+            "BODY" => set(&mut eight_bit, value.and_then(body), "BODY")?,
+            "SMTPUTF8" => set(&mut utf8, value.is_none().then_some(true), "SMTPUTF8")?,
+            "RET" => set(&mut mail.ret, value.and_then(ret), "RET")?,
+            "ENVID" => set(&mut mail.envid, value.and_then(envid), "ENVID")?,
+            "XCALLER" if rules.local => {
+                let name =
+                    value.map(|name| full_name(name).ok_or(CommandError::Parameter("XCALLER")));
+                set(&mut mail.xcaller, Some(name.transpose()?), "XCALLER")?;
+            }
+            "XQUEUED" if rules.local => {
+                set(&mut queued, value.is_none().then_some(true), "XQUEUED")?;
+            }
+            _ => return Err(CommandError::Unsupported(key.to_owned())),
+        }
+    }
+    mail.eight_bit = eight_bit.unwrap_or(false);
+    mail.utf8 = utf8.unwrap_or(false);
+    mail.queued = queued.unwrap_or(false);
+    let ascii = match &mail.sender {
+        Sender::Address(address) => address.is_ascii(),
+        Sender::Null => mail.unqualified.as_deref().is_none_or(str::is_ascii),
+    };
+    if ascii || mail.utf8 {
+        Ok(mail)
+    } else {
+        Err(CommandError::SenderNonAscii)
+    }
+}
+
+/// The arguments of RCPT.
+pub fn recipient(arguments: &str, rules: Rules<'_>) -> Result<Rcpt, CommandError> {
+    let text = after_keyword(arguments, "TO:").ok_or(CommandError::Usage("RCPT TO:<address>"))?;
+    let (path, parameters) = path::split(text).ok_or(CommandError::RecipientSyntax)?;
+    let mut rcpt = Rcpt {
+        recipient: None,
+        unqualified: None,
+        notify: Notify::default(),
+        orcpt: None,
+    };
+    match path {
+        Path::Empty => return Err(CommandError::RecipientSyntax),
+        Path::Qualified(address) => rcpt.recipient = Some(address),
+        Path::Unqualified(name) if rules.local => rcpt.unqualified = Some(name),
+        Path::Unqualified(name) if name.eq_ignore_ascii_case("postmaster") => {
+            rcpt.recipient = Some(
+                Address::new(&name, rules.hostname)
+                    .map_err(|_| CommandError::RecipientUnqualified(name))?,
+            );
+        }
+        Path::Unqualified(name) => return Err(CommandError::RecipientUnqualified(name)),
+    }
+    let ascii = rcpt.recipient.as_ref().is_none_or(Address::is_ascii)
+        && rcpt.unqualified.as_deref().is_none_or(str::is_ascii);
+    if !ascii && !rules.utf8 {
+        return Err(CommandError::RecipientNonAscii);
+    }
+    let mut wishes = None;
+    for (key, value) in split_parameters(parameters) {
+        match key.to_ascii_uppercase().as_str() {
+            "NOTIFY" => set(&mut wishes, value.and_then(notify), "NOTIFY")?,
+            "ORCPT" => set(&mut rcpt.orcpt, value.and_then(orcpt), "ORCPT")?,
+            _ => return Err(CommandError::Unsupported(key.to_owned())),
+        }
+    }
+    rcpt.notify = wishes.unwrap_or_default();
+    Ok(rcpt)
+}
+
+/// What stands behind `keyword` (in any case) and blanks.
+fn after_keyword<'a>(arguments: &'a str, keyword: &str) -> Option<&'a str> {
+    let (head, rest) = arguments.split_at_checked(keyword.len())?;
+    head.eq_ignore_ascii_case(keyword)
+        .then(|| rest.trim_start_matches(BLANKS))
+}
+
+fn split_parameters(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let words = text.split(BLANKS).filter(|word| !word.is_empty());
+    words.map(|word| {
+        word.split_once('=')
+            .map_or((word, None), |(key, value)| (key, Some(value)))
+    })
+}
+
+fn set<T>(slot: &mut Option<T>, value: Option<T>, name: &'static str) -> Result<(), CommandError> {
+    if slot.is_some() || value.is_none() {
+        return Err(CommandError::Parameter(name));
+    }
+    *slot = value;
+    Ok(())
+}
+
+/// Up to 20 digits (RFC 1870 §3); more than 64 bits can say is the most that they can.
+fn size(value: &str) -> Option<u64> {
+    let valid = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
+    valid.then(|| value.parse().unwrap_or(u64::MAX))
+}
+
+fn body(value: &str) -> Option<bool> {
+    match value.to_ascii_uppercase().as_str() {
+        "7BIT" => Some(false),
+        "8BITMIME" => Some(true),
+        _ => None,
+    }
+}
+
+fn ret(value: &str) -> Option<Ret> {
+    match value.to_ascii_uppercase().as_str() {
+        "FULL" => Some(Ret::Full),
+        "HDRS" => Some(Ret::Headers),
+        _ => None,
+    }
+}
+
+/// At most 100 characters, printable ASCII once decoded (RFC 3461 §4.4).
+fn envid(value: &str) -> Option<String> {
+    let decoded = if value.len() <= 100 {
+        xtext::decode(value)
+    } else {
+        None
+    };
+    decoded.filter(|id| !id.is_empty() && id.is_ascii())
+}
+
+/// A full name.
+fn full_name(value: &str) -> Option<String> {
+    if value.len() <= 500 {
+        xtext::decode(value)
+    } else {
+        None
+    }
+}
+
+/// `NEVER` alone, or a list of the others (RFC 3461 §4.1).
+fn notify(value: &str) -> Option<Notify> {
+    let mut notify = Notify {
+        explicit: true,
+        success: false,
+        failure: false,
+        delay: false,
+    };
+    if value.eq_ignore_ascii_case("NEVER") {
+        return Some(notify);
+    }
+    for word in value.split(',') {
+        let wish = match word.to_ascii_uppercase().as_str() {
+            "SUCCESS" => &mut notify.success,
+            "FAILURE" => &mut notify.failure,
+            "DELAY" => &mut notify.delay,
+            _ => return None,
+        };
+        *wish = true;
+    }
+    Some(notify)
+}
+
+/// `type;address`, at most 500 characters (RFC 3461 §4.2).
+fn orcpt(value: &str) -> Option<String> {
+    let (kind, address) = value.split_once(';')?;
+    let atom = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    if value.len() > 500 || kind.is_empty() || address.is_empty() || !kind.bytes().all(atom) {
+        return None;
+    }
+    Some(format!("{kind};{}", xtext::decode(address)?))
+}

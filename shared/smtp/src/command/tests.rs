@@ -1,0 +1,317 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::capability::Capabilities;
+use mail::{
+    address::{Address, Sender},
+    envelope::{Content, Envelope, Notify, Recipient, Ret},
+};
+
+const RULES: Rules<'static> = Rules {
+    hostname: "mail.example.org",
+    local: false,
+    utf8: false,
+};
+const LOCAL: Rules<'static> = Rules {
+    hostname: "vm1.example.org",
+    local: true,
+    utf8: true,
+};
+
+/// The recipient as it would go on, or the reply.
+fn rcpt(arguments: &str) -> String {
+    match recipient(arguments, RULES) {
+        Ok(rcpt) => rcpt.recipient.unwrap().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_recipient_is_kept_as_it_was_written_or_refused() {
+    let cases = [
+        ("TO:<user@example.org>", "user@example.org"),
+        ("to:  user@example.org", "user@example.org"),
+        ("To:<user@example.org> NOTIFY=NEVER", "user@example.org"),
+        (r#"TO:<"a\"b@c"@example.org>"#, r#""a\"b@c"@example.org"#),
+        (r#"TO:<"a> b"@example.org>"#, r#""a> b"@example.org"#),
+        ("TO:<a@[127.0.0.1]>", "a@[127.0.0.1]"),
+        ("TO:<a@[IPv6:2001:db8::1]>", "a@[IPv6:2001:db8::1]"),
+        ("TO:<postmaster>", "postmaster@mail.example.org"),
+        ("TO:<Postmaster>", "Postmaster@mail.example.org"),
+        (
+            "TO:<@a.example,@[IPv6:::1]:user@example.org>",
+            "user@example.org",
+        ),
+        ("TO:<>", "501 5.1.3 Bad recipient address syntax"),
+        ("TO:", "501 5.1.3 Bad recipient address syntax"),
+        (
+            "TO:<user@example.org",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        (
+            "TO:<user@example.org>x",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        (
+            "TO:<a b@example.org>",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        (
+            "TO:<<a@example.org>>",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        ("TO:<@a.example:>", "501 5.1.3 Bad recipient address syntax"),
+        (
+            "TO:<@a..example:user@example.org>",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        (
+            "TO:<root>",
+            "504 5.5.2 <root>: Recipient address rejected: need fully-qualified address",
+        ),
+        (
+            "TO:<jürgen@example.org>",
+            "553 5.6.7 Error: a non-ASCII recipient needs MAIL with SMTPUTF8",
+        ),
+        ("<user@example.org>", "501 5.5.4 Syntax: RCPT TO:<address>"),
+        ("", "501 5.5.4 Syntax: RCPT TO:<address>"),
+        (
+            "TO:<a@example.org> NOTIFY=NEVER,SUCCESS",
+            "501 5.5.4 Error: bad NOTIFY parameter",
+        ),
+        (
+            "TO:<a@example.org> NOTIFY=",
+            "501 5.5.4 Error: bad NOTIFY parameter",
+        ),
+        (
+            "TO:<a@example.org> NOTIFY=DELAY NOTIFY=DELAY",
+            "501 5.5.4 Error: bad NOTIFY parameter",
+        ),
+        (
+            "TO:<a@example.org> ORCPT=a@example.org",
+            "501 5.5.4 Error: bad ORCPT parameter",
+        ),
+        (
+            "TO:<a@example.org> ORCPT=rfc822;a+0D+0Ab",
+            "501 5.5.4 Error: bad ORCPT parameter",
+        ),
+        (
+            "TO:<a@example.org> SIZE=1",
+            "555 5.5.4 Unsupported option: SIZE",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(rcpt(arguments), expected, "{arguments}");
+    }
+}
+
+#[test]
+fn a_sender_is_read_with_its_parameters_or_refused() {
+    let full = "FROM:<a@example.org> size=1024 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=q+2B1";
+    let expected = Mail {
+        sender: Sender::Address(Address::parse("a@example.org").unwrap()),
+        size: Some(1024),
+        eight_bit: true,
+        utf8: true,
+        ret: Some(Ret::Headers),
+        envid: Some("q+1".into()),
+        ..Mail::default()
+    };
+    assert_eq!(mail(full, RULES), Ok(expected));
+    assert_eq!(mail("FROM:<>", RULES), Ok(Mail::default()));
+    assert_eq!(
+        mail("FROM:<> SIZE=99999999999999999999", RULES)
+            .unwrap()
+            .size,
+        Some(u64::MAX)
+    );
+    let refused = [
+        ("FROM:", "501 5.1.7 Bad sender address syntax"),
+        ("FROM:<a@>", "501 5.1.7 Bad sender address syntax"),
+        ("<a@example.org>", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+        (
+            "TO:<a@example.org>",
+            "501 5.5.4 Syntax: MAIL FROM:<address>",
+        ),
+        (
+            "FROM:<root>",
+            "504 5.5.2 <root>: Sender address rejected: need fully-qualified address",
+        ),
+        (
+            "FROM:<é@example.org>",
+            "553 5.6.7 Error: a non-ASCII sender needs the parameter SMTPUTF8",
+        ),
+        ("FROM:<> SIZE=-1", "501 5.5.4 Error: bad SIZE parameter"),
+        (
+            "FROM:<> BODY=BINARYMIME",
+            "501 5.5.4 Error: bad BODY parameter",
+        ),
+        (
+            "FROM:<> SMTPUTF8=yes",
+            "501 5.5.4 Error: bad SMTPUTF8 parameter",
+        ),
+        ("FROM:<> XCALLER", "555 5.5.4 Unsupported option: XCALLER"),
+        ("FROM:<> XQUEUED", "555 5.5.4 Unsupported option: XQUEUED"),
+        ("FROM:<> AUTH=<>", "555 5.5.4 Unsupported option: AUTH"),
+    ];
+    for (arguments, expected) in refused {
+        assert_eq!(
+            mail(arguments, RULES).unwrap_err().to_string(),
+            expected,
+            "{arguments}"
+        );
+    }
+}
+
+#[test]
+fn the_agents_socket_takes_names_without_domain_and_the_callers_full_name() {
+    let sender = mail("FROM:<root> XCALLER=J.+20Doe", LOCAL).unwrap();
+    assert_eq!(
+        (sender.unqualified.as_deref(), sender.xcaller),
+        (Some("root"), Some(Some("J. Doe".into())))
+    );
+    let mail = |arguments| mail(arguments, LOCAL).map(|mail| (mail.xcaller, mail.queued));
+    assert_eq!(mail("FROM:<> XCALLER"), Ok((Some(None), false)));
+    assert_eq!(mail("FROM:<> XQUEUED"), Ok((None, true)));
+    assert!(mail("FROM:<> XQUEUED=1").is_err() && mail("FROM:<> XQUEUED XQUEUED").is_err());
+    let to = recipient("TO:<postmaster>", LOCAL).unwrap();
+    assert_eq!(
+        (to.recipient, to.unqualified.as_deref()),
+        (None, Some("postmaster"))
+    );
+}
+
+#[test]
+fn verbs_are_known_in_any_case_and_binary_lines_are_refused() {
+    assert_eq!(split(b"helo test"), Ok((Verb::Helo, "test")));
+    assert_eq!(split(b"mail from: <a@b>"), Ok((Verb::Mail, "from: <a@b>")));
+    assert_eq!(split(b"\tQUIT  "), Ok((Verb::Quit, "")));
+    assert_eq!(split(b"DATA foo"), Ok((Verb::Data, "foo")));
+    assert_eq!(split(b"GET / HTTP/1.1"), Ok((Verb::Http, "/ HTTP/1.1")));
+    assert_eq!(split(b""), Ok((Verb::Unknown, "")));
+    assert_eq!(split(b"MAIL FROM:<\xff\xfe@x>"), Err(CommandError::Utf8));
+    assert_eq!(split(b"NOOP\x00"), Err(CommandError::Control));
+    assert_eq!(
+        chunk("0 last"),
+        Ok(Chunk {
+            size: 0,
+            last: true
+        })
+    );
+    for bad in [
+        "",
+        "x",
+        "-1",
+        "+1",
+        "1 LAST x",
+        "1 FIRST",
+        "99999999999999999999",
+    ] {
+        assert!(chunk(bad).is_err(), "{bad}");
+    }
+    for bad in ["", "a b", "a\u{a0}b", &"a".repeat(256)] {
+        assert!(helo_name(Verb::Ehlo, bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_client_asks_only_for_what_the_peer_offered() {
+    let address = |text| Address::parse(text).unwrap();
+    let envelope = Envelope {
+        sender: Sender::Address(address("a@example.org")),
+        content: Content {
+            eight_bit: true,
+            utf8: true,
+        },
+        ret: Some(Ret::Full),
+        envid: Some("a b+c".into()),
+        ..Envelope::default()
+    };
+    let notify = Notify {
+        explicit: true,
+        success: true,
+        failure: false,
+        delay: true,
+    };
+    let recipient = Recipient {
+        original: Some(address("root@example.org")),
+        notify,
+        ..address("b@example.org").into()
+    };
+    let all = Capabilities {
+        size: Some(0),
+        eight_bit_mime: true,
+        smtputf8: true,
+        dsn: true,
+        xcaller: true,
+        ..Capabilities::default()
+    };
+    let written = |peer: &Capabilities, xcaller: Option<Option<String>>| {
+        let mut out = Vec::new();
+        let sender = envelope.sender.to_string();
+        write_mail(
+            &mut out,
+            &sender,
+            &envelope,
+            77,
+            true,
+            Own {
+                xcaller: xcaller.as_ref(),
+                queued: xcaller.is_some(),
+            },
+            peer,
+        );
+        write_recipient(&mut out, &recipient, peer.smtputf8, peer);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        written(&Capabilities::default(), Some(None)),
+        "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n"
+    );
+    let expected = "MAIL FROM:<a@example.org> SIZE=77 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+20b+2Bc XCALLER=J+20é XQUEUED\r\n\
+                    RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;root@example.org\r\n";
+    assert_eq!(written(&all, Some(Some("J é".into()))), expected);
+    let mut out = Vec::new();
+    for (name, fits) in [
+        ("root", true),
+        ("\"john doe\"", true),
+        ("\"a\\\"b>\"", true),
+        ("root> NOTIFY=NEVER", false),
+        ("\"a\" b\"", false),
+        ("\"a\\\"", false),
+        ("\"", false),
+        ("\"a\nb\"", false),
+        ("", false),
+    ] {
+        assert_eq!(fits_path(name), fits, "{name}");
+    }
+    write_unqualified(&mut out, "root>\r\nDATA", notify, &all);
+    assert_eq!(
+        out.split(|&byte| byte == b'\n').count(),
+        2,
+        "a name cannot smuggle a command"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_line_is_read_or_refused_and_nothing_read_has_control_characters(line in proptest::collection::vec(any::<u8>(), 0..80), head in "(MAIL FROM:|RCPT TO:<|BDAT |EHLO |)") {
+        let line = [head.as_bytes(), &line].concat();
+        let Ok((verb, arguments)) = split(&line) else { return Ok(()) };
+        let read = match verb {
+            Verb::Mail => mail(arguments, LOCAL).map(|mail| format!("{}{:?}{:?}", mail.sender, mail.unqualified, mail.envid)),
+            Verb::Rcpt => recipient(arguments, LOCAL).map(|rcpt| format!("{:?}{:?}", rcpt.recipient, rcpt.orcpt)),
+            Verb::Bdat => chunk(arguments).map(|chunk| chunk.size.to_string()),
+            _ => helo_name(verb, arguments).map(str::to_owned),
+        };
+        let text = read.unwrap_or_else(|error| error.to_string());
+        prop_assert!(!text.chars().any(char::is_control), "{:?}", text);
+    }
+
+    #[test]
+    fn xtext_is_read_back_as_it_was_written(text in "[^\\p{Cc}]{0,20}", utf8: bool) {
+        let mut out = Vec::new();
+        xtext::encode(&text, utf8, &mut out);
+        prop_assert_eq!(xtext::decode(str::from_utf8(&out).unwrap()), Some(text));
+    }
+}

@@ -1,0 +1,90 @@
+//! The first word of a command: which it is, and the arguments behind it.
+//!
+//! Failures: [`CommandError`] for lines that are no text.
+//! RFC 5321 §2.4 (verbs in any case), §4.1.1.
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+use crate::command::CommandError;
+
+/// The commands that have a meaning here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    Helo,
+    Ehlo,
+    Mail,
+    Rcpt,
+    Data,
+    Bdat,
+    Rset,
+    Noop,
+    Vrfy,
+    Expn,
+    Help,
+    Quit,
+    StartTls,
+    Auth,
+    /// The first word of an HTTP request: a browser, or an attack through one.
+    Http,
+    Unknown,
+}
+
+const VERBS: [(Verb, &str); 21] = [
+    (Verb::Mail, "MAIL"),
+    (Verb::Rcpt, "RCPT"),
+    (Verb::Data, "DATA"),
+    (Verb::Bdat, "BDAT"),
+    (Verb::Helo, "HELO"),
+    (Verb::Ehlo, "EHLO"),
+    (Verb::Rset, "RSET"),
+    (Verb::Noop, "NOOP"),
+    (Verb::Vrfy, "VRFY"),
+    (Verb::Expn, "EXPN"),
+    (Verb::Help, "HELP"),
+    (Verb::Quit, "QUIT"),
+    (Verb::StartTls, "STARTTLS"),
+    (Verb::Auth, "AUTH"),
+    (Verb::Http, "GET"),
+    (Verb::Http, "HEAD"),
+    (Verb::Http, "POST"),
+    (Verb::Http, "PUT"),
+    (Verb::Http, "CONNECT"),
+    (Verb::Http, "OPTIONS"),
+    (Verb::Http, "PRI"),
+];
+
+impl Verb {
+    fn find(word: &str) -> Self {
+        VERBS
+            .iter()
+            .find(|(_, name)| name.eq_ignore_ascii_case(word))
+            .map_or(Self::Unknown, |(verb, _)| *verb)
+    }
+
+    /// As the log names it: `lost connection after RCPT`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Http => "UNKNOWN",
+            _ => VERBS
+                .iter()
+                .find(|(verb, _)| *verb == self)
+                .map_or("UNKNOWN", |(_, name)| name),
+        }
+    }
+}
+
+/// Splits a line (without CRLF) into its verb and the arguments, blanks around them removed.
+pub fn split(line: &[u8]) -> Result<(Verb, &str), CommandError> {
+    let text = str::from_utf8(line).map_err(|_| CommandError::Utf8)?;
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(CommandError::Control);
+    }
+    let text = text.trim_matches(BLANKS);
+    let (word, arguments) = text.split_once(BLANKS).unwrap_or((text, ""));
+    Ok((Verb::find(word), arguments.trim_matches(BLANKS)))
+}
+
+/// What separates words.
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];

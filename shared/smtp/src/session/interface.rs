@@ -1,0 +1,100 @@
+//! What the driver says to the machine, and what it hears.
+
+use std::time::Duration;
+
+use crate::{
+    command::{Mail, Rcpt},
+    reply::Reply,
+};
+
+/// What a listener offers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name in greeting and EHLO.
+    pub hostname: String,
+    /// Text after `220 `; must begin with the host name. `None`: `hostname ESMTP`.
+    pub banner: Option<String>,
+    /// STARTTLS is offered (until the session is encrypted).
+    pub starttls: bool,
+    /// TLS was there from the start (wrapped).
+    pub encrypted: bool,
+    /// SIZE limit, bytes.
+    pub max_size: u64,
+    /// Recipients of one transaction.
+    pub max_recipients: usize,
+    /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
+    pub local: bool,
+    /// Waiting for a command. A message must come at 500 bytes a second in the long run.
+    pub command_timeout: Duration,
+    /// Errors (5yz replies) after which the session ends (421); forgotten when a message is accepted.
+    pub max_errors: u32,
+    /// Commands that lead nowhere (NOOP, RSET, VRFY, a deferred MAIL …) after which each counts as an error.
+    pub max_junk: u32,
+}
+
+/// What the driver tells.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The connection is there; the first action is `Ask(Question::Connect)`.
+    Connected,
+    /// Bytes came. Before the greeting they mark an early talker, who gets a 521 instead.
+    Received(&'a [u8]),
+    /// The handshake that [`Action::StartTls`] asked for is done.
+    TlsStarted,
+    /// The peer closed. If `Question::Message` is open, its verdict must still be told: it decides about `Abort`.
+    Closed,
+    /// The deadline has passed.
+    TimedOut,
+    /// The server is going down: a message that is coming is finished, anything else ends with 421.
+    Shutdown,
+    /// The answer to the last [`Action::Ask`].
+    Verdict(Verdict),
+}
+
+/// The answer to a question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Go on, with the usual reply.
+    Accept,
+    /// Go on, with this reply (2yz). To HELO, EHLO and DATA the usual one is given all the same.
+    AcceptWith(Reply),
+    /// Refuse this command with a 4yz or 5yz reply; the session goes on. A refused connection ends, a refused DATA or message ends
+    /// the transaction.
+    Refuse(Reply),
+    /// Refuse, and end the session.
+    Close(Reply),
+}
+
+/// What the driver has to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Write these bytes (flush before waiting for input).
+    Send(Vec<u8>),
+    /// Make the TLS handshake as server, then say `TlsStarted`. What is not yet read from the socket stays there; the machine dropped what it had.
+    StartTls,
+    /// Decide, then say `Verdict`.
+    Ask(Question),
+    /// A piece of the message: dots removed, canonical CRLF lines, at most [`mail::limits::PIECE`].
+    Body(Vec<u8>),
+    /// The transaction is over without a message: drop what belongs to it. Comes exactly once for each accepted MAIL that does not end in an accepted message.
+    Abort,
+    /// Close the connection, after what was sent.
+    Close,
+}
+
+/// What policy has to decide.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// May this client talk to us at all?
+    Connect,
+    /// HELO or EHLO.
+    Helo { name: String, extended: bool },
+    /// MAIL. A new transaction begins with it.
+    Mail(Mail),
+    /// RCPT.
+    Recipient(Rcpt),
+    /// DATA, or the first BDAT: last chance before the message.
+    Data,
+    /// The message is complete (`size` bytes as handed over): keep it, then answer. `Accept` without text is `250 2.0.0 Ok`.
+    Message { size: u64 },
+}

@@ -1,0 +1,349 @@
+//! The session's state, its input and its replies; every way out.
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+use std::{
+    collections::VecDeque,
+    mem,
+    time::{Duration, Instant},
+};
+
+use super::{
+    interface::{Action, Event, Question, Settings},
+    state::{Asked, Greeting, Mode, Transaction},
+};
+use crate::{
+    line::{self, LineError},
+    reply::Reply,
+};
+use mail::limits;
+
+/// Bytes a second that a message must bring in the long run (Postfix `smtpd_min_data_rate`).
+pub(super) const MIN_DATA_RATE: u64 = 500;
+/// Bytes kept while a verdict is awaited; only a driver that reads although it should not comes there.
+const KEPT: usize = 1024 * 1024;
+/// Room that an empty input buffer may keep.
+const ROOM: usize = 8 * 1024;
+
+pub(super) const BARE_LINE_END: &str =
+    "521 5.5.2 Error: bare <CR> or <LF> received; lines end in <CR><LF> (RFC 5321 section 2.3.8)";
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) settings: Settings,
+    pub(super) mode: Mode,
+    /// The question whose verdict is awaited.
+    pub(super) asked: Option<Asked>,
+    pub(super) greeting: Option<Greeting>,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) encrypted: bool,
+    pub(super) verb: &'static str,
+    pub(super) errors: u32,
+    pub(super) junk: u32,
+    pub(super) early: bool,
+    going_down: bool,
+    peer_gone: bool,
+    /// Something was answered: a new wait begins.
+    pub(super) answered: bool,
+    input: Vec<u8>,
+    /// How much of `input` is done with.
+    done: usize,
+    replies: Vec<u8>,
+    actions: VecDeque<Action>,
+    deadline: Instant,
+}
+
+impl Session {
+    pub fn new(settings: Settings, now: Instant) -> Self {
+        Self {
+            encrypted: settings.encrypted,
+            settings,
+            mode: Mode::Greeting,
+            asked: None,
+            greeting: None,
+            transaction: None,
+            verb: "CONNECT",
+            errors: 0,
+            junk: 0,
+            early: false,
+            going_down: false,
+            peer_gone: false,
+            answered: true,
+            input: Vec::new(),
+            done: 0,
+            replies: Vec::new(),
+            actions: VecDeque::new(),
+            deadline: now,
+        }
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, event: Event<'_>, now: Instant) {
+        let mut received = 0;
+        match event {
+            Event::Connected if matches!(self.mode, Mode::Greeting) && self.asked.is_none() => {
+                self.ask(Question::Connect, Asked::Connect);
+            }
+            Event::Received(bytes) => {
+                received = bytes.len();
+                self.receive(bytes);
+            }
+            Event::TlsStarted if matches!(self.mode, Mode::Handshake) => {
+                self.encrypted = true;
+                self.answered = true;
+                self.mode = Mode::Command;
+            }
+            Event::Closed => self.lose(),
+            Event::TimedOut if self.asked.is_none() => {
+                let reply = format!(
+                    "421 4.4.2 {} Error: timeout exceeded",
+                    self.settings.hostname
+                );
+                self.finish(&reply);
+            }
+            Event::Shutdown => self.going_down = true,
+            Event::Verdict(verdict) => {
+                if let Some(asked) = self.asked.take() {
+                    self.answer(asked, verdict);
+                    self.answered = true;
+                }
+            }
+            Event::Connected | Event::TlsStarted | Event::TimedOut => {}
+        }
+        self.advance();
+        self.set_deadline(received, now);
+    }
+
+    /// The next thing to do; drain until `None` after each event.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to say `TimedOut` at the latest; `None` while a verdict is awaited: do not read the socket then.
+    pub fn deadline(&self) -> Option<Instant> {
+        let waiting = self.asked.is_none() && !matches!(self.mode, Mode::Greeting | Mode::Ended);
+        waiting.then_some(self.deadline)
+    }
+
+    /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848, RFC 6531 §4.3).
+    pub fn protocol(&self) -> &'static str {
+        let extended = self
+            .greeting
+            .as_ref()
+            .is_some_and(|greeting| greeting.extended);
+        let utf8 = self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.utf8);
+        match (extended, utf8, self.encrypted) {
+            (false, ..) => "SMTP",
+            (true, false, false) => "ESMTP",
+            (true, false, true) => "ESMTPS",
+            (true, true, false) => "UTF8SMTP",
+            (true, true, true) => "UTF8SMTPS",
+        }
+    }
+
+    /// HELO name, once given.
+    pub fn helo(&self) -> Option<&str> {
+        self.greeting
+            .as_ref()
+            .map(|greeting| greeting.name.as_str())
+    }
+
+    /// The last command's verb, for `lost connection after RCPT`; `CONNECT` before the first, `END-OF-MESSAGE` after a message.
+    pub fn last_verb(&self) -> &'static str {
+        self.verb
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        match self.mode {
+            Mode::Greeting => self.early |= !bytes.is_empty(),
+            Mode::Handshake | Mode::Ended => {}
+            _ if self.asked.is_some() && self.input.len().saturating_add(bytes.len()) > KEPT => {
+                self.lose();
+            }
+            _ => {
+                self.input.drain(..mem::take(&mut self.done));
+                self.input.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Works through the input until a verdict or more bytes are needed.
+    fn advance(&mut self) {
+        let input = mem::take(&mut self.input);
+        let mut rest = input.get(self.done..).unwrap_or_default();
+        while self.asked.is_none() && self.step(&mut rest) {}
+        if matches!(self.mode, Mode::Handshake | Mode::Ended) {
+            rest = &[];
+        }
+        let rest_is_empty = rest.is_empty();
+        self.done = input.len().saturating_sub(rest.len());
+        self.input = input;
+        if rest_is_empty {
+            self.done = 0;
+            self.input.clear();
+            self.input.shrink_to(ROOM);
+        }
+        if self.asked.is_none() {
+            self.flush();
+        }
+    }
+
+    /// Takes the next command or piece; whether there was one.
+    fn step(&mut self, rest: &mut &[u8]) -> bool {
+        match self.mode {
+            Mode::Command => self.read_command(rest),
+            Mode::Data(_) => self.read_data(rest),
+            Mode::Chunk(_) => self.read_chunk(rest),
+            Mode::Greeting | Mode::Handshake | Mode::Ended => false,
+        }
+    }
+
+    fn read_command(&mut self, rest: &mut &[u8]) -> bool {
+        if self.errors >= self.settings.max_errors {
+            let reply = format!(
+                "421 4.7.0 {} Error: too many errors",
+                self.settings.hostname
+            );
+            self.finish(&reply);
+        } else if self.going_down {
+            let reply = format!(
+                "421 4.3.2 {} Error: server is going down, try again later",
+                self.settings.hostname
+            );
+            self.finish(&reply);
+        } else if rest.starts_with(&[0x16, 0x03]) {
+            self.finish("521 5.5.1 Error: TLS handshake received, but this port begins in clear text (STARTTLS)");
+        } else {
+            match line::split(rest, limits::COMMAND_LINE) {
+                Ok(None) => return false,
+                Ok(Some(found)) => {
+                    *rest = found.rest;
+                    self.command(found.line);
+                }
+                Err(LineError::TooLong) => self.finish("500 5.5.2 Error: command line too long"),
+                Err(LineError::LineEnding) => self.finish(BARE_LINE_END),
+            }
+        }
+        true
+    }
+
+    fn set_deadline(&mut self, received: usize, now: Instant) {
+        let full = now
+            .checked_add(self.settings.command_timeout)
+            .unwrap_or(now);
+        if mem::take(&mut self.answered) {
+            self.deadline = full;
+        } else if matches!(self.mode, Mode::Data(_) | Mode::Chunk(_)) {
+            let bytes = u64::try_from(received).unwrap_or(u64::MAX);
+            let earned = Duration::from_millis(bytes.saturating_mul(1000 / MIN_DATA_RATE));
+            self.deadline = self
+                .deadline
+                .checked_add(earned)
+                .map_or(full, |later| later.min(full));
+        }
+    }
+
+    pub(super) fn ask(&mut self, question: Question, asked: Asked) {
+        self.actions.push_back(Action::Ask(question));
+        self.asked = Some(asked);
+    }
+
+    /// Hands over a piece of the message; small ones are joined.
+    pub(super) fn hand_over(&mut self, piece: Vec<u8>) {
+        if let Some(Action::Body(last)) = self.actions.back_mut()
+            && last.len().saturating_add(piece.len()) <= limits::PIECE
+        {
+            last.extend_from_slice(&piece);
+        } else {
+            self.actions.push_back(Action::Body(piece));
+        }
+    }
+
+    /// One line of ours.
+    pub(super) fn say(&mut self, reply: &str) {
+        self.replies.extend_from_slice(reply.as_bytes());
+        self.replies.extend_from_slice(b"\r\n");
+        self.answered = true;
+    }
+
+    pub(super) fn reply(&mut self, reply: &Reply) {
+        reply.encode(&mut self.replies);
+        self.answered = true;
+    }
+
+    /// A permanent error: said, and counted.
+    pub(super) fn refuse(&mut self, reply: &str) {
+        self.say(reply);
+        self.errors = self.errors.saturating_add(1);
+    }
+
+    /// A command that leads nowhere: beyond the limit it is an error.
+    pub(super) fn count_junk(&mut self) {
+        self.junk = self.junk.saturating_add(1);
+        if self.junk > self.settings.max_junk {
+            self.errors = self.errors.saturating_add(1);
+        }
+    }
+
+    /// The one way out of a transaction without a message.
+    pub(super) fn reset(&mut self) {
+        if self.transaction.take().is_some() {
+            self.actions.push_back(Action::Abort);
+        }
+    }
+
+    /// Forgets what was said in clear text, and lets the driver make the handshake.
+    pub(super) fn start_tls(&mut self) {
+        self.reset();
+        self.greeting = None;
+        self.say("220 2.0.0 Ready to start TLS");
+        self.flush();
+        self.actions.push_back(Action::StartTls);
+        self.mode = Mode::Handshake;
+    }
+
+    /// Says a last word, and ends the session.
+    pub(super) fn finish(&mut self, reply: &str) {
+        self.say(reply);
+        self.end();
+    }
+
+    /// The one way out of the session.
+    pub(super) fn end(&mut self) {
+        self.reset();
+        self.asked = None;
+        if mem::take(&mut self.peer_gone) {
+            self.replies.clear();
+        }
+        self.flush();
+        self.actions.push_back(Action::Close);
+        self.mode = Mode::Ended;
+    }
+
+    /// Ends the session if the peer has gone, once nothing is asked any more.
+    pub(super) fn end_if_gone(&mut self) {
+        if self.peer_gone {
+            self.end();
+        }
+    }
+
+    fn lose(&mut self) {
+        self.peer_gone = true;
+        if !matches!(self.asked, Some(Asked::Message)) && !matches!(self.mode, Mode::Ended) {
+            self.end();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.replies.is_empty() {
+            self.actions
+                .push_back(Action::Send(mem::take(&mut self.replies)));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a session stands.
+
+use crate::{
+    command::Chunk,
+    data::{Checker, Decoder},
+    reply::Reply,
+};
+
+/// What the next bytes are.
+#[derive(Debug)]
+pub(super) enum Mode {
+    /// Too early: we speak first.
+    Greeting,
+    Command,
+    /// The message after DATA. Without a transaction it is too large already, and skipped.
+    Data(Decoder),
+    Chunk(OpenChunk),
+    /// TLS; none of ours.
+    Handshake,
+    Ended,
+}
+
+/// A BDAT chunk that is coming.
+#[derive(Debug)]
+pub(super) struct OpenChunk {
+    pub(super) chunk: Chunk,
+    /// Bytes that are still to come.
+    pub(super) left: u64,
+    /// The chunk is skipped, and this reply follows.
+    pub(super) refusal: Option<Reply>,
+}
+
+#[derive(Debug)]
+pub(super) enum Asked {
+    Connect,
+    Helo(Greeting),
+    Mail { utf8: bool },
+    Recipient,
+    Data,
+    Chunk(Chunk),
+    Message,
+}
+
+/// How the client greeted.
+#[derive(Debug)]
+pub(super) struct Greeting {
+    pub(super) name: String,
+    pub(super) extended: bool,
+}
+
+/// From an accepted MAIL to the message's end.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) utf8: bool,
+    /// RCPT commands, whatever became of them.
+    pub(super) tried: bool,
+    pub(super) recipients: usize,
+    /// Bytes of the message so far.
+    pub(super) size: u64,
+    /// BDAT has begun.
+    pub(super) chunks: Option<Checker>,
+}

@@ -1,0 +1,421 @@
+//! Group commit: everything that waits is written together, and one fdatasync serves all.
+//!
+//! Whoever finds nobody committing commits: an [`accept`](super::Spool::accept) on an idle spool writes and syncs on the
+//! caller's own thread, with no hand-over. What arrives meanwhile is handed to the committer's thread, which goes on until
+//! nothing waits; so under load one thread does all commits and the disk never waits for a caller to wake up. That thread
+//! also commits for `accept_then`, and events that nothing else took along within `linger`.
+//!
+//! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake; no lock is held while the
+//! disk is waited for, except the log's own, which only the leader takes.
+//! Failures: a commit that fails tells every message in it; its events are kept and tried again after `linger`.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    Hold, QueueId, SpoolError, Waiting,
+    disk::Disk,
+    index::{Index, Location, Message},
+    layout::Layout,
+    lock,
+    log::{Log, Outgoing},
+    record::{Change, Place, Record, What},
+};
+use mail::clock::{self, Timestamp};
+
+/// Called when a message is durable, or not.
+pub(super) type Done = Box<dyn FnOnce(Result<QueueId, SpoolError>) + Send>;
+
+/// Something to be made durable.
+pub(super) enum Item {
+    Accept(Box<Accept>),
+    /// `last`: with it the message leaves the spool.
+    Event {
+        id: QueueId,
+        what: What,
+        last: bool,
+    },
+}
+
+/// A message to be made durable.
+pub(super) struct Accept {
+    pub(super) record: Record,
+    pub(super) new: New,
+    /// A bounce: may use the reserve.
+    pub(super) vital: bool,
+    pub(super) done: Done,
+}
+
+/// What the index will know of it.
+pub(super) struct New {
+    pub(super) arrival: Timestamp,
+    pub(super) size: u64,
+    pub(super) body: Place,
+    pub(super) recipients: u32,
+    pub(super) uid: Option<u32>,
+    pub(super) hold: Hold,
+}
+
+impl New {
+    fn at(&self, place: Location) -> Message {
+        let waiting = Waiting::new(self.recipients);
+        let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
+        (message.uid, message.hold) = (self.uid, self.hold);
+        message
+    }
+}
+
+/// What waits, and who does what about it.
+#[derive(Default)]
+pub(super) struct Intake {
+    items: Vec<Item>,
+    /// Events of a commit that failed; they come first in the next.
+    retry: Vec<Item>,
+    /// Somebody leads.
+    committing: bool,
+    /// The committer's thread leads, and may not know yet.
+    handed_over: bool,
+    /// Threads that wait for the lead.
+    waiting: u32,
+    /// When events must be committed.
+    due: Option<Instant>,
+    stopped: bool,
+}
+
+/// What the threads of a spool share.
+pub(super) struct Committer {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) layout: Layout,
+    pub(super) linger: Duration,
+    pub(super) segment_size: u64,
+    /// Whether the log has its spare segment.
+    reserve: Arc<AtomicBool>,
+    pub(super) index: Mutex<Index>,
+    pub(super) log: Mutex<Log>,
+    intake: Mutex<Intake>,
+    work: Condvar,
+    idle: Condvar,
+    pub(super) reclaim: super::reclaim::Schedule,
+}
+
+impl Committer {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        layout: Layout,
+        linger: Duration,
+        segment_size: u64,
+        index: Index,
+        log: Log,
+    ) -> Self {
+        Self {
+            disk,
+            layout,
+            linger,
+            segment_size,
+            reserve: log.reserve(),
+            index: Mutex::new(index),
+            log: Mutex::new(log),
+            intake: Mutex::default(),
+            work: Condvar::new(),
+            idle: Condvar::new(),
+            reclaim: super::reclaim::Schedule::default(),
+        }
+    }
+
+    /// Whether there is a spare segment for a full disk.
+    pub(super) fn has_reserve(&self) -> bool {
+        self.reserve.load(Ordering::Relaxed)
+    }
+
+    /// Commits a message on this thread if nobody leads, otherwise leaves it to the committer's thread.
+    pub(super) fn accept_here(&self, accept: Box<Accept>) {
+        match self.enqueue(accept) {
+            Some(mut intake) if !intake.committing => {
+                intake.committing = true;
+                drop(intake);
+                // A failure is told to every message in it.
+                let _ = self.commit_waiting();
+                self.release();
+            }
+            _ => {}
+        }
+    }
+
+    /// Leaves a message to the committer's thread.
+    pub(super) fn accept_there(&self, accept: Box<Accept>) {
+        if let Some(mut intake) = self.enqueue(accept) {
+            self.hand_over(&mut intake);
+        }
+    }
+
+    fn enqueue(&self, accept: Box<Accept>) -> Option<MutexGuard<'_, Intake>> {
+        let mut intake = lock(&self.intake);
+        if intake.stopped {
+            drop(intake);
+            (accept.done)(Err(SpoolError::Stopped));
+            return None;
+        }
+        intake.items.push(Item::Accept(accept));
+        Some(intake)
+    }
+
+    /// Applies an event at once, and commits it within `linger`.
+    pub(super) fn record(&self, id: QueueId, what: What) {
+        let mut index = lock(&self.index);
+        if !index.apply(id, &what) {
+            return;
+        }
+        let last = index.message(id).is_none();
+        // The index stays locked: events of one message must be written in the order in which they were applied.
+        let mut intake = lock(&self.intake);
+        intake.items.push(Item::Event { id, what, last });
+        if intake.due.is_none() {
+            intake.due = Instant::now().checked_add(self.linger);
+            self.work.notify_one();
+        }
+    }
+
+    /// Commits all that waits, on this thread. Whether all of it is durable.
+    pub(super) fn flush(&self) -> Result<(), SpoolError> {
+        self.lead();
+        let result = self.commit_waiting();
+        self.release();
+        result
+    }
+
+    /// Waits until nobody else leads, and leads.
+    pub(super) fn lead(&self) {
+        let mut intake = lock(&self.intake);
+        while intake.committing {
+            intake.waiting += 1;
+            intake = self
+                .idle
+                .wait(intake)
+                .unwrap_or_else(PoisonError::into_inner);
+            intake.waiting -= 1;
+        }
+        intake.committing = true;
+    }
+
+    /// Ends the lead: to who waits for it, to the committer's thread if there is more to commit, or to nobody.
+    pub(super) fn release(&self) {
+        let mut intake = lock(&self.intake);
+        intake.committing = false;
+        if intake.waiting > 0 {
+            self.idle.notify_one();
+        } else if !intake.items.is_empty() {
+            self.hand_over(&mut intake);
+        }
+    }
+
+    fn hand_over(&self, intake: &mut Intake) {
+        if !intake.committing {
+            intake.committing = true;
+            intake.handed_over = true;
+            self.work.notify_one();
+        }
+    }
+
+    /// The committer's thread.
+    pub(super) fn run(&self) {
+        while self.wait_for_lead() {
+            // Its failure was told to every message in it; events stay and are due again.
+            let _ = self.commit_waiting();
+            self.release();
+        }
+        // What was recorded until the end; who closes the spool asks again and hears of a failure.
+        let _ = self.flush();
+    }
+
+    /// Waits until this thread has to lead; false when the spool is closed.
+    fn wait_for_lead(&self) -> bool {
+        let mut intake = lock(&self.intake);
+        loop {
+            if intake.handed_over {
+                intake.handed_over = false;
+                return true;
+            }
+            if intake.stopped {
+                return false;
+            }
+            let wait = intake
+                .due
+                .map(|due| due.saturating_duration_since(Instant::now()));
+            match wait {
+                Some(Duration::ZERO) if !intake.committing => {
+                    intake.committing = true;
+                    return true;
+                }
+                // The leader took the events along, or hands over as soon as it has done.
+                Some(Duration::ZERO) => intake.due = None,
+                Some(wait) => {
+                    let woken = self.work.wait_timeout(intake, wait);
+                    intake = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None => {
+                    intake = self
+                        .work
+                        .wait(intake)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// No more is taken; the committer's thread ends.
+    pub(super) fn stop(&self) {
+        lock(&self.intake).stopped = true;
+        self.work.notify_all();
+    }
+
+    /// Commits what waits now. Only the leader calls this.
+    fn commit_waiting(&self) -> Result<(), SpoolError> {
+        let items = {
+            let mut intake = lock(&self.intake);
+            intake.due = None;
+            let mut items = std::mem::take(&mut intake.retry);
+            items.append(&mut intake.items);
+            items
+        };
+        if items.is_empty() {
+            return Ok(());
+        }
+        let (failed, result) = self.commit(items);
+        if !failed.is_empty() {
+            let mut intake = lock(&self.intake);
+            intake.retry = failed;
+            intake.due = Instant::now().checked_add(self.linger);
+            self.work.notify_one();
+        }
+        result
+    }
+
+    /// One commit. Returns the events that could not be written.
+    fn commit(&self, items: Vec<Item>) -> (Vec<Item>, Result<(), SpoolError>) {
+        let items = self.name_bodies(items);
+        let mut pending = self.form(items);
+        // Vital first: they may use the reserve. The sort is stable, so events keep their order.
+        pending.sort_by_key(|(outgoing, _)| !outgoing.vital);
+        let (mut outgoing, effects): (Vec<Outgoing>, Vec<Effect>) = pending.into_iter().unzip();
+        let result = lock(&self.log).append(&self.index, &mut outgoing);
+        let (mut failed, mut calls) = (Vec::new(), Vec::new());
+        let mut index = lock(&self.index);
+        for (outgoing, effect) in outgoing.into_iter().zip(effects) {
+            let id = outgoing.record.id();
+            match (outgoing.placed, effect) {
+                (Some(at), Effect::Accepted { new, done }) => {
+                    index.place(id, new.at(at));
+                    calls.push((done, Ok(id)));
+                }
+                (Some(at), Effect::Changed { segment, last, .. }) => {
+                    index.pin(at.segment, segment);
+                    if last && let Some(message) = index.bury(id) {
+                        self.reclaim.buried(id, message.blob);
+                    }
+                }
+                (None, Effect::Accepted { new, done }) => {
+                    if matches!(new.body, Place::File(_)) {
+                        self.reclaim.buried(id, true);
+                    }
+                    calls.push((
+                        done,
+                        Err(result
+                            .as_ref()
+                            .err()
+                            .map_or(SpoolError::Stopped, SpoolError::again)),
+                    ));
+                }
+                (None, Effect::Changed { last, what, .. }) => {
+                    failed.push(Item::Event { id, what, last });
+                }
+            }
+        }
+        drop(index);
+        for (done, told) in calls {
+            done(told);
+        }
+        (failed, result)
+    }
+
+    /// Makes the names of bodies in files durable, before the records that refer to them.
+    fn name_bodies(&self, items: Vec<Item>) -> Vec<Item> {
+        let has_file = |item: &Item| matches!(item, Item::Accept(accept) if matches!(accept.new.body, Place::File(_)));
+        if !items.iter().any(has_file) {
+            return items;
+        }
+        let Err(error) = self.disk.sync_directory(&self.layout.bodies) else {
+            return items;
+        };
+        let error = SpoolError::io("cannot sync directory", &self.layout.bodies)(error);
+        let mut rest = Vec::new();
+        for item in items {
+            match item {
+                Item::Accept(accept) if matches!(accept.new.body, Place::File(_)) => {
+                    self.reclaim.buried(accept.record.id(), true);
+                    (accept.done)(Err(error.again()));
+                }
+                item => rest.push(item),
+            }
+        }
+        rest
+    }
+
+    /// Makes records of items. What happened to a message names the segment that holds it now.
+    fn form(&self, items: Vec<Item>) -> Vec<(Outgoing, Effect)> {
+        let now = clock::now();
+        let index = lock(&self.index);
+        let form = |item| match item {
+            Item::Accept(accept) => {
+                let Accept {
+                    record,
+                    new,
+                    vital,
+                    done,
+                } = *accept;
+                let outgoing = Outgoing {
+                    record,
+                    vital,
+                    placed: None,
+                };
+                Some((outgoing, Effect::Accepted { new, done }))
+            }
+            Item::Event { id, what, last } => {
+                let segment = index.segment_of(id)?;
+                let change = Change { segment, what };
+                let record = Record::change(id, now, &change)?;
+                let effect = Effect::Changed {
+                    segment,
+                    last,
+                    what: change.what,
+                };
+                Some((
+                    Outgoing {
+                        record,
+                        vital: true,
+                        placed: None,
+                    },
+                    effect,
+                ))
+            }
+        };
+        items.into_iter().filter_map(form).collect()
+    }
+}
+
+/// What a record does once it is durable.
+enum Effect {
+    Accepted {
+        new: New,
+        done: Done,
+    },
+    Changed {
+        segment: u64,
+        last: bool,
+        what: What,
+    },
+}

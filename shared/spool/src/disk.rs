@@ -1,0 +1,125 @@
+//! The file operations that durability rests on, behind a trait so that a test can cut, fail and forget after each of them.
+//!
+//! Contract: nothing but this writes in the spool's directory. Reading goes through [`File`] itself.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, IoSlice},
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
+    path::Path,
+};
+
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
+
+/// What the spool asks of a disk.
+pub(super) trait Disk: Send + Sync {
+    /// A new file of `size` zero bytes whose space is reserved. The name lasts after [`Disk::sync_directory`].
+    fn create(&self, path: &Path, size: u64) -> io::Result<File>;
+    /// A new file without a name: gone when closed, unless linked.
+    fn create_nameless(&self, directory: &Path) -> io::Result<File>;
+    /// Writes at a place; may write less than given, as `pwritev` does.
+    fn write(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// fdatasync. After a failure the file's unsynced part is lost; do not ask again.
+    fn sync(&self, file: &File) -> io::Result<()>;
+    /// Gives a nameless file its name.
+    fn link(&self, file: &File, path: &Path) -> io::Result<()>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    fn truncate(&self, file: &File, size: u64) -> io::Result<()>;
+    /// fsync of a directory: names made and removed there last.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The real one.
+pub(super) struct Native;
+
+impl Disk for Native {
+    fn create(&self, path: &Path, size: u64) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        let reserved = match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
+            // Copy-on-write file systems cannot reserve; they then meet a full disk later, in `write`.
+            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(size),
+            other => other.map_err(io::Error::from),
+        };
+        match reserved {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                // What matters is why it failed.
+                let _ = std::fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn create_nameless(&self, directory: &Path) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    fn write(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::io::pwritev(file, pieces, offset)?)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn link(&self, file: &File, path: &Path) -> io::Result<()> {
+        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(rustix::fs::linkat(
+            CWD,
+            nameless,
+            CWD,
+            path,
+            AtFlags::SYMLINK_FOLLOW,
+        )?)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Ok(rustix::fs::rename(from, to)?)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn truncate(&self, file: &File, size: u64) -> io::Result<()> {
+        file.set_len(size)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        system::fs::sync_directory(path)
+    }
+}
+
+/// Pieces of one `pwritev` (`IOV_MAX`).
+const PIECES: usize = 1024;
+
+/// Writes everything, however short the single writes are.
+pub(super) fn write_all(
+    disk: &dyn Disk,
+    file: &File,
+    mut offset: u64,
+    pieces: &mut [IoSlice<'_>],
+) -> io::Result<()> {
+    let mut rest = pieces;
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let (now, _) = rest.split_at(rest.len().min(PIECES));
+        match disk.write(file, offset, now) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! A message while it is received: in memory while it is small, then in a file without a name.
+//!
+//! Contract: nothing of a draft is promised; one that is dropped leaves nothing behind, and neither does a crash.
+
+use std::{
+    fs::File,
+    io::{self, IoSlice},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use super::{
+    Hold, QueueId,
+    disk::{self, Disk},
+};
+use mail::limits;
+
+/// A message being received: nothing of it is promised.
+pub struct Draft {
+    id: QueueId,
+    disk: Arc<dyn Disk>,
+    bodies: PathBuf,
+    content: Content,
+    hold: Hold,
+}
+
+/// A draft's body.
+pub(super) enum Content {
+    Inline(Vec<u8>),
+    /// A nameless file and its length.
+    File(File, u64),
+}
+
+impl Draft {
+    pub(super) fn new(id: QueueId, disk: Arc<dyn Disk>, bodies: PathBuf) -> Self {
+        Self {
+            id,
+            disk,
+            bodies,
+            content: Content::Inline(Vec::new()),
+            hold: Hold::No,
+        }
+    }
+
+    /// It will be held from the first moment on.
+    pub fn hold(&mut self, hold: Hold) {
+        self.hold = hold;
+    }
+
+    /// The queue id that the message will have.
+    pub fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// Adds a piece of the body. `ErrorKind::StorageFull` means 452.
+    pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        if let Content::Inline(body) = &mut self.content {
+            if body.len().saturating_add(piece.len()) <= limits::INLINE_BODY {
+                body.extend_from_slice(piece);
+                return Ok(());
+            }
+            let file = self.disk.create_nameless(&self.bodies)?;
+            disk::write_all(self.disk.as_ref(), &file, 0, &mut [IoSlice::new(body)])?;
+            self.content = Content::File(file, body.len() as u64);
+        }
+        if let Content::File(file, length) = &mut self.content {
+            disk::write_all(
+                self.disk.as_ref(),
+                file,
+                *length,
+                &mut [IoSlice::new(piece)],
+            )?;
+            *length = length.saturating_add(piece.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// The body so far, while it is small enough to be in memory.
+    pub fn small(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Inline(body) => Some(body),
+            Content::File(..) => None,
+        }
+    }
+
+    /// Bytes of body so far.
+    pub fn size(&self) -> u64 {
+        match &self.content {
+            Content::Inline(body) => body.len() as u64,
+            Content::File(_, length) => *length,
+        }
+    }
+
+    /// Whether the body is in a file of its own.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.content, Content::File(..))
+    }
+
+    pub(super) fn into_content(self) -> (Content, Hold) {
+        (self.content, self.hold)
+    }
+}

@@ -1,0 +1,79 @@
+//! The durable queue store of both programs: append-only segments with group commit.
+//!
+//! Contract: [`Spool::accept`] returns `Ok` only when the message is on disk, names included (fdatasync of the segment;
+//! body files: fdatasync, link, fsync of the directory, before the record). One sync serves all that wait. What is
+//! [recorded](Spool::record) shows at once and is durable within [`Options::linger`]: a crash may repeat a delivery, it
+//! never loses a message. A message leaves with its last recipient, and leaves nothing behind in memory.
+//! Failures: [`SpoolError`]; a full disk refuses new mail and goes on delivering and bouncing on a spare segment; damage is
+//! copied to `quarantine/` and reported in [`Recovery`] and the log, and never keeps the spool from opening.
+//!
+//! # In the directory
+//!
+//! ```text
+//! lock                  flock of the one process that has the spool open
+//! segments/NUMBER-MARK  records, appended; the highest number is the active one        (form: record.rs)
+//! segments/spare        an empty segment in reserve for a full disk
+//! bodies/ID             bodies over limits::INLINE_BODY
+//! quarantine/           damaged ranges SEGMENT-OFFSET, bodies without a record; never read, never deleted by us
+//! ```
+//!
+//! # States of a message
+//!
+//! `+` on disk for certain, `?` perhaps, `-` not.
+//!
+//! ```text
+//! state      body file  message record  last change record  meaning                        after a crash
+//! draft      nameless         -                 -           being received, not promised   gone, nothing to do
+//! linked         ?            -                 -           waits for the commit           the body file is removed
+//! written        +            ?                 -           fdatasync is under way         queued, or cut as a torn tail
+//! queued         +            +                 -           promised: accept was Ok        queued, as last recorded
+//! gone           +            +                 ?           settled in memory              queued again, or buried
+//! buried         ?            +                 +           leaves nothing in memory       buried; the body file is removed
+//! forgotten      -            -                 ?           its segment is removed         nothing
+//! ```
+//!
+//! # When a segment may be removed
+//!
+//! A segment is *live* by the messages whose (newest) record it holds, and is *pinned* by every older segment that holds
+//! the message of one of its changes, or an older copy of one of its messages: without the newer record the older one
+//! would come back to life. It is removed when it is sealed, not live, and all that pins it is durably gone. Compaction
+//! copies messages (with their state) and changes that still matter to the end of the log, which empties a segment of both.
+//!
+//! # Why so
+//!
+//! A file per message costs a journal commit and a directory commit each, and stops at some thousand a second; one sync of
+//! a log serves everyone who waits (`cargo run --release -p spool --example spool_bench` measures both). Segments are not
+//! reused and start at zeros, so nothing stale can be mistaken for a record, and old segments are never written again.
+//!
+//! See also: RFC 5321 §6.1 (responsibility after 250).
+
+mod committer;
+mod disk;
+mod draft;
+mod error;
+mod id;
+mod index;
+mod journal;
+mod layout;
+mod lock;
+mod log;
+mod message;
+mod read;
+mod reclaim;
+mod record;
+mod recovery;
+mod scan;
+mod store;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+use lock::lock;
+
+pub use draft::Draft;
+pub use error::SpoolError;
+pub use id::QueueId;
+pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting};
+pub use recovery::Recovery;
+pub use store::{Options, Spool};
+pub use usage::Usage;

@@ -1,0 +1,349 @@
+//! The segments that are appended to: place, write, sync; and what is done when one of these fails.
+//!
+//! Contract: a record that has a place is on disk. A segment whose write or sync failed is never written or synced again:
+//! its unsynced end is cut off, and what was not promised goes to a new segment, once; if that fails too, the caller hears it.
+//! Failures: no space for a new segment is [`SpoolError::Full`]; the reserve is for vital records only.
+
+use std::{
+    fs::File,
+    io::{self, IoSlice},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{
+    SpoolError,
+    disk::{self, Disk},
+    index::{Index, Location, Segment},
+    journal::{self, Level},
+    layout::Layout,
+    lock,
+    record::Record,
+};
+
+/// A record and, once it is durable, its place.
+pub(super) struct Outgoing {
+    pub(super) record: Record,
+    /// May use the reserve: events, bounces, what compaction moves.
+    pub(super) vital: bool,
+    pub(super) placed: Option<Location>,
+}
+
+/// The end of the log. Whoever leads the commit holds it.
+pub(super) struct Log {
+    disk: Arc<dyn Disk>,
+    layout: Layout,
+    segment_size: u64,
+    active: Option<Active>,
+    next: u64,
+    spare: Option<File>,
+    reserve: Arc<AtomicBool>,
+    /// The last commit failed, and that has been said.
+    failing: bool,
+}
+
+struct Active {
+    number: u64,
+    mark: u64,
+    file: Arc<File>,
+    size: u64,
+    /// What is synced ends here.
+    end: u64,
+}
+
+impl Log {
+    /// A log that goes on with segment `next`; its file is made when the first record comes.
+    pub(super) fn new(disk: Arc<dyn Disk>, layout: Layout, segment_size: u64, next: u64) -> Self {
+        Self {
+            disk,
+            layout,
+            segment_size,
+            active: None,
+            next,
+            spare: None,
+            reserve: Arc::default(),
+            failing: false,
+        }
+    }
+
+    /// Makes the spare segment if there is none. Whether there is one now.
+    pub(super) fn keep_reserve(&mut self) -> bool {
+        if self.spare.is_none() {
+            // One that is left from before may have another size.
+            let _ = self.disk.remove(&self.layout.spare);
+            self.spare = match self.disk.create(&self.layout.spare, self.segment_size) {
+                Ok(file) => Some(file),
+                Err(error) => {
+                    let text = format_args!(
+                        "spool: cannot reserve {}: {error}",
+                        self.layout.spare.display()
+                    );
+                    journal::line(Level::Warning, &text);
+                    None
+                }
+            };
+        }
+        self.reserve.store(self.spare.is_some(), Ordering::Relaxed);
+        self.has_reserve()
+    }
+
+    /// Whether there is a spare segment, for those who must not wait for the log.
+    pub(super) fn reserve(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.reserve)
+    }
+
+    fn has_reserve(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Writes and syncs records, in order, with one sync for each segment they touch. Those that have a place afterwards
+    /// are durable even if an error is returned. Vital records must come first.
+    pub(super) fn append(
+        &mut self,
+        index: &Mutex<Index>,
+        records: &mut [Outgoing],
+    ) -> Result<(), SpoolError> {
+        let result = self.append_groups(index, records);
+        // Said once, and once more when it works again: a disk that fails would fill the log too.
+        match &result {
+            Err(error) if !self.failing => {
+                journal::line(Level::Error, &format_args!("spool: commit failed: {error}"));
+            }
+            Ok(()) if self.failing => {
+                journal::line(Level::Notice, &format_args!("spool: commits work again"));
+            }
+            _ => {}
+        }
+        self.failing = result.is_err();
+        result
+    }
+
+    fn append_groups(
+        &mut self,
+        index: &Mutex<Index>,
+        records: &mut [Outgoing],
+    ) -> Result<(), SpoolError> {
+        let mut rest = records;
+        while let Some(first) = rest.first() {
+            let (vital, length) = (first.vital, first.record.len());
+            if !vital && !self.has_reserve() {
+                return Err(self.full());
+            }
+            if !self.fits(length) {
+                self.rotate(index, length, vital)?;
+            }
+            let (group, later) = self.split(rest);
+            self.write_twice(index, group, vital)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Writes to the active segment, and if that fails, once more to a new one.
+    fn write_twice(
+        &mut self,
+        index: &Mutex<Index>,
+        group: &mut [Outgoing],
+        vital: bool,
+    ) -> Result<(), SpoolError> {
+        let Err(error) = self.write(group) else {
+            return Ok(());
+        };
+        self.abandon(index, &error);
+        let abandoned = self.next.saturating_sub(1);
+        let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
+        self.rotate(index, length, vital)?;
+        if let Err(error) = self.write(group) {
+            self.abandon(index, &error);
+            return Err(self.failure(error));
+        }
+        let mut index = lock(index);
+        for at in group.iter().filter_map(|outgoing| outgoing.placed) {
+            index.pin(at.segment, abandoned);
+        }
+        Ok(())
+    }
+
+    fn fits(&self, length: u64) -> bool {
+        self.active
+            .as_ref()
+            .is_some_and(|active| active.end.saturating_add(length) <= active.size)
+    }
+
+    /// The records that fit in the active segment (at least one), and the others.
+    fn split<'a>(&self, records: &'a mut [Outgoing]) -> (&'a mut [Outgoing], &'a mut [Outgoing]) {
+        let mut left = self
+            .active
+            .as_ref()
+            .map_or(0, |active| active.size.saturating_sub(active.end));
+        let reserve = self.has_reserve();
+        let fitting = records.iter().take_while(|outgoing| {
+            let length = outgoing.record.len();
+            let fits = length <= left && (outgoing.vital || reserve);
+            left = left.saturating_sub(length);
+            fits
+        });
+        let count = fitting.count().max(1);
+        records.split_at_mut(count)
+    }
+
+    fn write(&mut self, group: &mut [Outgoing]) -> io::Result<()> {
+        let active = self.active.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let commit = u32::try_from(active.end).map_err(io::Error::other)?;
+        for outgoing in group.iter_mut() {
+            outgoing.record.seal(active.mark, commit);
+        }
+        let mut pieces: Vec<IoSlice<'_>> = group
+            .iter()
+            .flat_map(|outgoing| outgoing.record.pieces())
+            .collect();
+        disk::write_all(self.disk.as_ref(), &active.file, active.end, &mut pieces)?;
+        self.disk.sync(&active.file)?;
+        for outgoing in group {
+            let (Ok(offset), Ok(length)) = (
+                u32::try_from(active.end),
+                u32::try_from(outgoing.record.len()),
+            ) else {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            };
+            outgoing.placed = Some(Location {
+                segment: active.number,
+                offset,
+                length,
+            });
+            active.end = active.end.saturating_add(outgoing.record.len());
+        }
+        Ok(())
+    }
+
+    /// Ends the active segment and begins one that has room for `length` bytes.
+    fn rotate(&mut self, index: &Mutex<Index>, length: u64, vital: bool) -> Result<(), SpoolError> {
+        let number = self.next;
+        let mark = random_mark()?;
+        let path = self.layout.segment(number, mark);
+        let size = self.segment_size.max(length);
+        let (file, size) = match self.disk.create(&path, size) {
+            Ok(file) => (file, size),
+            Err(error) if is_full(&error) && vital && length <= self.segment_size => {
+                let Some(spare) = self.spare.take() else {
+                    return Err(self.full());
+                };
+                self.reserve.store(false, Ordering::Relaxed);
+                journal::line(
+                    Level::Error,
+                    &format_args!(
+                        "spool {}: disk full, using the reserve",
+                        self.layout.root.display()
+                    ),
+                );
+                self.disk
+                    .rename(&self.layout.spare, &path)
+                    .map_err(SpoolError::io("cannot use the reserve as", &path))?;
+                (spare, self.segment_size)
+            }
+            Err(error) if is_full(&error) => return Err(self.full()),
+            Err(error) => return Err(SpoolError::io("cannot create segment", &path)(error)),
+        };
+        self.seal(index);
+        self.next = number.saturating_add(1);
+        let file = Arc::new(file);
+        let (end, live, pins, sealed) = (0, 0, std::collections::BTreeSet::new(), false);
+        let segment = Segment {
+            file: Arc::clone(&file),
+            path,
+            mark,
+            end,
+            live,
+            pins,
+            sealed,
+        };
+        lock(index).segments.insert(number, segment);
+        self.active = Some(Active {
+            number,
+            mark,
+            file,
+            size,
+            end: 0,
+        });
+        let synced = self.disk.sync_directory(&self.layout.segments);
+        if let Err(error) = synced {
+            self.abandon(index, &error);
+            return Err(SpoolError::io(
+                "cannot sync directory",
+                &self.layout.segments,
+            )(error));
+        }
+        Ok(())
+    }
+
+    /// Ends the active segment; the space behind its last record is given back.
+    pub(super) fn seal(&mut self, index: &Mutex<Index>) {
+        let Some(active) = self.active.take() else {
+            return;
+        };
+        if active.end < active.size
+            && let Err(error) = self.disk.truncate(&active.file, active.end)
+        {
+            journal::line(
+                Level::Warning,
+                &format_args!(
+                    "spool: cannot cut the end of segment {:016x}: {error}",
+                    active.number
+                ),
+            );
+        }
+        if let Some(segment) = lock(index).segments.get_mut(&active.number) {
+            segment.end = active.end;
+            segment.sealed = true;
+        }
+    }
+
+    /// Never touches the active segment's data again, after a write or sync that failed.
+    fn abandon(&mut self, index: &Mutex<Index>, error: &io::Error) {
+        let number = self.active.as_ref().map_or(0, |active| active.number);
+        if !self.failing {
+            let text =
+                format_args!("spool: segment {number:016x}: write failed, given up: {error}");
+            journal::line(Level::Error, &text);
+        }
+        self.seal(index);
+    }
+
+    fn failure(&self, error: io::Error) -> SpoolError {
+        if is_full(&error) {
+            self.full()
+        } else {
+            SpoolError::io("cannot write to", &self.layout.segments)(error)
+        }
+    }
+
+    fn full(&self) -> SpoolError {
+        let room = system::fs::room(&self.layout.root);
+        let (free, inodes) = room.map_or((0, 0), |room| (room.bytes, room.inodes));
+        SpoolError::Full {
+            path: self.layout.root.clone(),
+            free,
+            inodes,
+        }
+    }
+}
+
+/// No space, no quota, no inodes.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn random_mark() -> Result<u64, SpoolError> {
+    // Never zero: unwritten space must not look like a mark.
+    let random = getrandom::u64().map_err(|error| SpoolError::Io {
+        doing: "cannot read random numbers from",
+        path: "getrandom(2)".into(),
+        error: io::Error::other(error),
+    })?;
+    Ok(random | 1)
+}

@@ -1,0 +1,187 @@
+//! What callers see of a message: entry, content, events.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt as _,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::QueueId;
+use mail::{clock::Timestamp, envelope::Envelope};
+
+/// What became of one recipient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Settlement {
+    Delivered,
+    Bounced,
+}
+
+/// What is recorded after acceptance. Rides on the next commit, within [`Options::linger`](super::Options::linger).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// Recipient number `recipient` (index in the envelope) is done; with the last one the message leaves the spool.
+    Settled {
+        recipient: u32,
+        settlement: Settlement,
+    },
+    /// These recipients wait until then, for this reason.
+    Deferred {
+        recipients: Vec<u32>,
+        until: Timestamp,
+        reason: Arc<str>,
+    },
+    /// No delivery until released.
+    Held,
+    /// Delivery goes on.
+    Released,
+    /// By the administrator.
+    Removed,
+    /// The sender was told that it is late.
+    Warned,
+    /// It stands for so many messages now, itself included; the last of them came then.
+    Repeated(Repeats),
+    /// It stands for itself alone.
+    Alone,
+    /// No delivery until the budget of its senders allows it.
+    OverBudget,
+}
+
+/// Whether a message is kept from delivery. On disk the first two are false and true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Hold {
+    #[default]
+    No,
+    /// Until an administrator says otherwise.
+    Held,
+    /// Until the budget of its senders allows it, or an administrator.
+    OverBudget,
+}
+
+/// How many messages one in the queue stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Repeats {
+    /// Itself included.
+    pub count: u32,
+    /// When the last of them came.
+    pub last: Timestamp,
+}
+
+/// A message in the queue, without its content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub id: QueueId,
+    pub arrival: Timestamp,
+    /// Bytes of header, empty line and body.
+    pub size: u64,
+    pub hold: Hold,
+    /// The unix user who submitted it, where there is one.
+    pub uid: Option<u32>,
+    /// The sender was told that it is late.
+    pub warned: bool,
+    /// Set if it stands for others that are like it.
+    pub repeats: Option<Repeats>,
+    /// Recipients that are not settled, by index.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A recipient that is not settled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// Index in the envelope.
+    pub recipient: u32,
+    /// When to try next; `None`: at once.
+    pub until: Option<Timestamp>,
+    /// Why it waited last.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Waiting {
+    /// So many recipients, of whom nothing is known yet.
+    pub(super) fn new(recipients: u32) -> Vec<Self> {
+        let waiting = (0..recipients).map(|recipient| Self {
+            recipient,
+            until: None,
+            reason: None,
+        });
+        waiting.collect()
+    }
+}
+
+/// A message as kept.
+pub struct Stored {
+    pub id: QueueId,
+    pub arrival: Timestamp,
+    pub envelope: Envelope,
+    /// Header section, CRLF lines, without the empty line.
+    pub header: Vec<u8>,
+    pub body: Body,
+}
+
+/// Where the body is.
+pub enum Body {
+    Inline(Vec<u8>),
+    /// A file of its own and its length; stays readable while this lives.
+    File(File, u64),
+}
+
+impl Stored {
+    /// Bytes of header, empty line and body.
+    pub fn size(&self) -> u64 {
+        let body = match &self.body {
+            Body::Inline(bytes) => bytes.len() as u64,
+            Body::File(_, length) => *length,
+        };
+        message_size(self.header.len(), body)
+    }
+
+    /// Header, empty line and body as one stream. Several may be read at the same time.
+    pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut head = Vec::with_capacity(self.header.len() + 2);
+        head.extend_from_slice(&self.header);
+        head.extend_from_slice(b"\r\n");
+        let head = io::Cursor::new(head);
+        Ok(match &self.body {
+            Body::Inline(bytes) => Box::new(head.chain(io::Cursor::new(bytes.clone()))),
+            Body::File(file, length) => Box::new(head.chain(Section {
+                file: file.try_clone()?,
+                at: 0,
+                end: *length,
+            })),
+        })
+    }
+}
+
+/// Bytes of header, empty line and body.
+pub(super) fn message_size(header: usize, body: u64) -> u64 {
+    (header as u64).saturating_add(2).saturating_add(body)
+}
+
+/// Reads a file by position, so that readers of one file do not disturb one another.
+struct Section {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let room = buffer.len().min(left);
+        let Some(buffer) = buffer.get_mut(..room).filter(|buffer| !buffer.is_empty()) else {
+            return Ok(0);
+        };
+        match self.file.read_at(buffer, self.at)? {
+            0 => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the body's file is shorter than recorded",
+            )),
+            read => {
+                self.at += read as u64;
+                Ok(read)
+            }
+        }
+    }
+}

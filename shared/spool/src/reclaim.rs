@@ -1,0 +1,355 @@
+//! Gives space back: bodies of settled messages, segments that nothing needs, and, by compaction, segments of which
+//! only little is needed.
+//!
+//! Contract: what is removed is not needed after any crash (the rules are in [`super`]). All segments together take
+//! at most four times what is live, and four segments more: above that the segment with the least live part is copied
+//! forward. Work is done at most once in `linger`, on a thread of its own, so that no commit waits for it.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Instant,
+};
+
+use super::{
+    QueueId, SpoolError,
+    committer::Committer,
+    index::{Index, Location},
+    journal::{self, Level},
+    lock,
+    log::Outgoing,
+    record::{self, Change, Head, Header, Kind, Record, What},
+    scan,
+};
+use mail::clock;
+
+/// Of a segment's bytes, and of all bytes, this part at least must be live.
+const LIVE_PART: u64 = 4;
+/// Segments that may lie about beyond that.
+const SLACK: u64 = 4;
+/// Bytes that compaction commits at a time; accepts wait as long.
+const CHUNK: u64 = 1024 * 1024;
+
+/// When to reclaim, and what.
+#[derive(Default)]
+pub(super) struct Schedule {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Held while reclaiming.
+    running: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    bodies: Vec<QueueId>,
+    due: Option<Instant>,
+    stopped: bool,
+    /// Segments that compaction found damaged; they stay.
+    stuck: HashSet<u64>,
+}
+
+impl Schedule {
+    /// It is durable that a message is gone.
+    pub(super) fn buried(&self, id: QueueId, blob: bool) {
+        let mut state = lock(&self.state);
+        if blob {
+            state.bodies.push(id);
+        }
+        if state.due.is_none() {
+            state.due = Some(Instant::now());
+            self.wake.notify_one();
+        }
+    }
+
+    /// The reclaiming thread ends.
+    pub(super) fn stop(&self) {
+        lock(&self.state).stopped = true;
+        self.wake.notify_all();
+    }
+}
+
+/// Something of a segment that must be copied before it can go.
+enum Copy {
+    /// A message: where it was, and its payload taken apart.
+    Message {
+        id: QueueId,
+        at: Location,
+        head: Head,
+        rest: Vec<u8>,
+    },
+    /// What happened to a message in another segment.
+    Change { id: QueueId, segment: u64 },
+}
+
+impl Committer {
+    /// The reclaiming thread.
+    pub(super) fn run_reclaim(&self) {
+        let mut state = lock(&self.reclaim.state);
+        while !state.stopped {
+            let wait = state
+                .due
+                .map(|due| (due + self.linger).saturating_duration_since(Instant::now()));
+            match wait {
+                Some(wait) if wait.is_zero() => {
+                    drop(state);
+                    self.reclaim();
+                    state = lock(&self.reclaim.state);
+                }
+                Some(wait) => {
+                    let woken = self.reclaim.wake.wait_timeout(state, wait);
+                    state = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None => {
+                    state = self
+                        .reclaim
+                        .wake
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Removes what can go, keeps the reserve, compacts. What fails is tried again the next time.
+    pub(super) fn reclaim(&self) {
+        let _alone = lock(&self.reclaim.running);
+        lock(&self.reclaim.state).due = None;
+        let reclaimed = self
+            .remove_bodies()
+            .and_then(|()| self.remove_segments())
+            .and_then(|()| self.compact_while_too_large());
+        if let Err(error) = reclaimed {
+            journal::line(
+                Level::Warning,
+                &format_args!("spool: cannot give space back yet: {error}"),
+            );
+        }
+        if !self.has_reserve() {
+            lock(&self.log).keep_reserve();
+        }
+    }
+
+    /// Before the segments that say the messages are settled: a body without any record would be a riddle at the next start.
+    fn remove_bodies(&self) -> Result<(), SpoolError> {
+        let bodies = std::mem::take(&mut lock(&self.reclaim.state).bodies);
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        for id in bodies {
+            let path = self.layout.body(id);
+            if let Err(error) = self.disk.remove(&path) {
+                journal::line(
+                    Level::Warning,
+                    &format_args!("spool: cannot remove {}: {error}", path.display()),
+                );
+            }
+        }
+        self.disk
+            .sync_directory(&self.layout.bodies)
+            .map_err(SpoolError::io("cannot sync directory", &self.layout.bodies))
+    }
+
+    /// In rounds: what a segment pinned can go only when its removal is durable.
+    fn remove_segments(&self) -> Result<(), SpoolError> {
+        loop {
+            let removable = lock(&self.index).removable();
+            if removable.is_empty() {
+                return Ok(());
+            }
+            for (_, path) in &removable {
+                self.disk
+                    .remove(path)
+                    .map_err(SpoolError::io("cannot remove", path))?;
+            }
+            let synced = self.disk.sync_directory(&self.layout.segments);
+            synced.map_err(SpoolError::io(
+                "cannot sync directory",
+                &self.layout.segments,
+            ))?;
+            let mut index = lock(&self.index);
+            for (number, _) in &removable {
+                index.segments.remove(number);
+            }
+        }
+    }
+
+    fn compact_while_too_large(&self) -> Result<(), SpoolError> {
+        loop {
+            let stuck = lock(&self.reclaim.state).stuck.clone();
+            let Some(number) = worst_segment(&lock(&self.index), self.segment_size, &stuck) else {
+                return Ok(());
+            };
+            self.compact(number)?;
+            self.remove_segments()?;
+        }
+    }
+
+    /// Copies what is needed of a segment to the end of the log.
+    fn compact(&self, number: u64) -> Result<(), SpoolError> {
+        let Some((file, mark, path)) = lock(&self.index).segments.get(&number).map(|segment| {
+            (
+                Arc::clone(&segment.file),
+                segment.mark,
+                segment.path.clone(),
+            )
+        }) else {
+            return Ok(());
+        };
+        let (mut copies, mut bytes, mut seen, mut result) =
+            (Vec::new(), 0u64, HashSet::new(), Ok(()));
+        let scanned = scan::scan(&file, mark, |offset, header, payload| {
+            if result.is_err() {
+                return true;
+            }
+            match needed(&lock(&self.index), number, offset, header, payload) {
+                Some(Copy::Change { id, .. }) if !seen.insert(id) => {}
+                Some(copy) => {
+                    copies.push(copy);
+                    bytes = bytes.saturating_add(header.record_length());
+                }
+                None => {}
+            }
+            if bytes >= CHUNK {
+                bytes = 0;
+                result = self.commit_copies(std::mem::take(&mut copies));
+            }
+            true
+        });
+        let scanned = scanned.map_err(SpoolError::io("cannot read", &path))?;
+        result?;
+        self.commit_copies(copies)?;
+        let mut index = lock(&self.index);
+        let emptied = index
+            .segments
+            .get_mut(&number)
+            .filter(|segment| segment.live == 0 && scanned.damaged.is_empty());
+        if let Some(segment) = emptied {
+            segment.pins.clear();
+        } else {
+            lock(&self.reclaim.state).stuck.insert(number);
+            let text = format_args!(
+                "spool: {} is damaged and stays; the next start quarantines the damage",
+                path.display()
+            );
+            journal::line(Level::Error, &text);
+        }
+        Ok(())
+    }
+
+    fn commit_copies(&self, copies: Vec<Copy>) -> Result<(), SpoolError> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        // As the leader: no other commit may bury one of these messages between its look-up and its new place.
+        self.lead();
+        let (mut outgoing, abouts): (Vec<_>, Vec<_>) = {
+            let index = lock(&self.index);
+            copies
+                .into_iter()
+                .filter_map(|copy| form(&index, copy))
+                .unzip()
+        };
+        let result = lock(&self.log).append(&self.index, &mut outgoing);
+        {
+            let mut index = lock(&self.index);
+            for (outgoing, about) in outgoing.iter().zip(abouts) {
+                match (outgoing.placed, about) {
+                    (Some(at), Some(segment)) => index.pin(at.segment, segment),
+                    (Some(at), None) => index.relocate(outgoing.record.id(), at),
+                    (None, _) => {}
+                }
+            }
+        }
+        self.release();
+        result
+    }
+}
+
+/// The sealed segment with the least live part, if all together take too much.
+fn worst_segment(index: &Index, segment_size: u64, stuck: &HashSet<u64>) -> Option<u64> {
+    let sealed = || index.segments.iter().filter(|(_, segment)| segment.sealed);
+    let total: u64 = sealed().map(|(_, segment)| segment.end).sum();
+    let live: u64 = sealed().map(|(_, segment)| segment.live).sum();
+    if total
+        <= live
+            .saturating_mul(LIVE_PART)
+            .saturating_add(segment_size.saturating_mul(SLACK))
+    {
+        return None;
+    }
+    let sparse = sealed().filter(|(number, segment)| {
+        segment.live.saturating_mul(LIVE_PART) < segment.end && !stuck.contains(number)
+    });
+    sparse
+        .min_by_key(|(_, segment)| segment.live.saturating_mul(1000) / segment.end.max(1))
+        .map(|(number, _)| *number)
+}
+
+/// What of a record must be copied.
+fn needed(
+    index: &Index,
+    number: u64,
+    offset: u64,
+    header: &Header,
+    payload: &[u8],
+) -> Option<Copy> {
+    let id = header.id;
+    match header.kind? {
+        Kind::Message => {
+            let at = index.message(id)?.location();
+            if at.segment != number || u64::from(at.offset) != offset {
+                return None;
+            }
+            let (head, rest) = record::read_head(payload)?;
+            Some(Copy::Message {
+                id,
+                at,
+                head,
+                rest: rest.to_vec(),
+            })
+        }
+        Kind::Change => {
+            let segment = record::read_change(payload)?.segment;
+            (segment != number && index.segments.contains_key(&segment))
+                .then_some(Copy::Change { id, segment })
+        }
+    }
+}
+
+/// The record of a copy, and the segment that it is about if it is a change; `None` if it is needed no more.
+fn form(index: &Index, copy: Copy) -> Option<(Outgoing, Option<u64>)> {
+    let (record, about) = match copy {
+        Copy::Message { id, at, head, rest } => {
+            let message = index
+                .message(id)
+                .filter(|message| message.location() == at)?;
+            let head = Head {
+                state: Some(message.state()),
+                ..head
+            };
+            (
+                Record::message(id, message.arrival, &head, &[&rest], Vec::new())?,
+                None,
+            )
+        }
+        Copy::Change { id, segment } => {
+            let what = match index.message(id) {
+                Some(message) if message.segment != segment => return None,
+                Some(message) => What::State(message.state()),
+                None => What::Event(super::Event::Removed),
+            };
+            (
+                Record::change(id, clock::now(), &Change { segment, what })?,
+                Some(segment),
+            )
+        }
+    };
+    Some((
+        Outgoing {
+            record,
+            vital: true,
+            placed: None,
+        },
+        about,
+    ))
+}

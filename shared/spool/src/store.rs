@@ -1,0 +1,422 @@
+//! The spool as its callers see it.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    Draft, Entry, Event, Hold, QueueId, Recovery, SpoolError, Usage, Waiting,
+    committer::{Accept, Committer, Done, New},
+    disk::{Disk, Native},
+    draft::Content,
+    id::Ids,
+    journal::{self, Level},
+    layout::Layout,
+    lock,
+    log::Log,
+    message::message_size,
+    record::{Head, Part, Place, Record, State, What},
+    recovery,
+};
+use mail::{address::Sender, clock, envelope::Envelope};
+use system::fs::Room;
+
+/// Inodes that must be free before new mail is taken.
+const MINIMUM_INODES: u64 = 64;
+
+/// How the spool is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Size of a segment, bytes (4 KiB to 1 GiB).
+    pub segment: u64,
+    /// Below this many free bytes new mail is refused (deliveries go on).
+    pub minimum_free: u64,
+    /// Delivery results are durable at the latest after this.
+    pub linger: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment: 16 * 1024 * 1024,
+            minimum_free: 64 * 1024 * 1024,
+            linger: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The store. Cheap to clone; shared by threads. The last clone closes it when dropped.
+#[derive(Clone)]
+pub struct Spool {
+    pub(super) open: Arc<Open>,
+}
+
+pub(super) struct Open {
+    pub(super) committer: Arc<Committer>,
+    ids: Ids,
+    minimum_free: u64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<File>>,
+}
+
+impl Spool {
+    /// Opens (and makes) the spool in a directory, and recovers what is there.
+    pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovery), SpoolError> {
+        Self::open_on(Arc::new(Native), directory, options)
+    }
+
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        let layout = Layout::new(directory);
+        for path in [
+            &layout.root,
+            &layout.segments,
+            &layout.bodies,
+            &layout.quarantine,
+        ] {
+            system::fs::create_directory(path, 0o700)
+                .map_err(SpoolError::io("cannot create directory", path))?;
+        }
+        let lock = lock_directory(&layout)?;
+        let recovered = recovery::recover(disk.as_ref(), &layout)?;
+        let segment = options.segment.clamp(4096, 1 << 30);
+        let mut log = Log::new(
+            Arc::clone(&disk),
+            layout.clone(),
+            segment,
+            recovered.next_segment,
+        );
+        log.keep_reserve();
+        let committer = Arc::new(Committer::new(
+            disk,
+            layout,
+            options.linger,
+            segment,
+            recovered.index,
+            log,
+        ));
+        let open = Open {
+            ids: Ids::after(recovered.highest_id),
+            minimum_free: options.minimum_free,
+            threads: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+            committer,
+        };
+        let spool = Self {
+            open: Arc::new(open),
+        };
+        spool.start("spool-commit", Committer::run)?;
+        spool.start("spool-reclaim", Committer::run_reclaim)?;
+        Ok((spool, recovered.recovery))
+    }
+
+    fn start(&self, name: &str, run: fn(&Committer)) -> Result<(), SpoolError> {
+        let committer = Arc::clone(&self.open.committer);
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&committer));
+        let thread = thread.map_err(SpoolError::io(
+            "cannot start a thread for",
+            &self.open.committer.layout.root,
+        ))?;
+        lock(&self.open.threads).push(thread);
+        Ok(())
+    }
+
+    /// Whether there is room for a message of that size (0: unknown). Ask before a message is received; bounces need not.
+    pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
+        let free = self.room()?;
+        let enough = free.bytes >= self.open.minimum_free.saturating_add(size)
+            && free.inodes >= MINIMUM_INODES;
+        if enough && self.open.committer.has_reserve() {
+            Ok(())
+        } else {
+            Err(SpoolError::Full {
+                path: self.open.committer.layout.root.clone(),
+                free: free.bytes,
+                inodes: free.inodes,
+            })
+        }
+    }
+
+    /// Bytes that new mail may still take.
+    pub fn free(&self) -> Result<u64, SpoolError> {
+        let room = self.room()?;
+        Ok(room.bytes.saturating_sub(self.open.minimum_free))
+    }
+
+    fn room(&self) -> Result<Room, SpoolError> {
+        let root = &self.open.committer.layout.root;
+        system::fs::room(root).map_err(SpoolError::io("cannot see the free space of", root))
+    }
+
+    /// Begins a message.
+    pub fn draft(&self) -> Result<Draft, SpoolError> {
+        let committer = &self.open.committer;
+        Ok(Draft::new(
+            self.open.ids.next(),
+            Arc::clone(&committer.disk),
+            committer.layout.bodies.clone(),
+        ))
+    }
+
+    /// Makes it durable; blocks until the commit that holds it is on disk.
+    pub fn accept(
+        &self,
+        draft: Draft,
+        envelope: &Envelope,
+        header: &[u8],
+    ) -> Result<QueueId, SpoolError> {
+        let (told, result) = mpsc::sync_channel(1);
+        // The receiver below outlives every sender; a failed send cannot be.
+        let done = Box::new(move |result| drop(told.send(result)));
+        if let Some(accept) = self.prepare(draft, envelope, header, done) {
+            self.open.committer.accept_here(accept);
+        }
+        result.recv().unwrap_or(Err(SpoolError::Stopped))
+    }
+
+    /// The same without blocking: `done` is called (on a thread of the spool, or of another `accept`) when it is durable, or
+    /// not. It must not block.
+    pub fn accept_then(
+        &self,
+        draft: Draft,
+        envelope: &Envelope,
+        header: &[u8],
+        done: impl FnOnce(Result<QueueId, SpoolError>) + Send + 'static,
+    ) {
+        if !draft.is_file() {
+            if let Some(accept) = self.prepare(draft, envelope, header, Box::new(done)) {
+                self.open.committer.accept_there(accept);
+            }
+            return;
+        }
+        // The body's own sync may take long; that is rare enough for a thread of its own.
+        let (spool, envelope, header) = (self.clone(), envelope.clone(), header.to_vec());
+        let work = Arc::new(Mutex::new(Some((draft, done))));
+        let run = move |work: &Mutex<Option<_>>| {
+            let Some((draft, done)) = lock(work).take() else {
+                return;
+            };
+            if let Some(accept) = spool.prepare(draft, &envelope, &header, Box::new(done)) {
+                spool.open.committer.accept_there(accept);
+            }
+        };
+        let (theirs, run_there) = (Arc::clone(&work), run.clone());
+        if thread::Builder::new()
+            .name("spool-body".to_owned())
+            .spawn(move || run_there(&theirs))
+            .is_err()
+        {
+            run(&work);
+        }
+    }
+
+    /// Everything about a message that needs no lead; a body's file is synced and named here. `None`: `done` was told.
+    fn prepare(
+        &self,
+        draft: Draft,
+        envelope: &Envelope,
+        header: &[u8],
+        done: Done,
+    ) -> Option<Box<Accept>> {
+        match self.form(draft, envelope, header) {
+            Ok(Formed {
+                record,
+                arrival,
+                body,
+                hold,
+            }) => Some(Box::new(Accept {
+                new: New {
+                    size: message_size(header.len(), body.len()),
+                    recipients: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
+                    uid: envelope.uid,
+                    arrival,
+                    body,
+                    hold,
+                },
+                vital: envelope.sender == Sender::Null,
+                record,
+                done,
+            })),
+            Err(error) => {
+                done(Err(error));
+                None
+            }
+        }
+    }
+
+    fn form(&self, draft: Draft, envelope: &Envelope, header: &[u8]) -> Result<Formed, SpoolError> {
+        let committer = &self.open.committer;
+        let (id, arrival) = (draft.id(), clock::now());
+        let invalid = || {
+            SpoolError::io("cannot take a message into", &committer.layout.root)(
+                std::io::ErrorKind::InvalidInput.into(),
+            )
+        };
+        let recipients = u32::try_from(envelope.recipients.len())
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(invalid)?;
+        let (content, hold) = draft.into_content();
+        let (place, inline) = match content {
+            Content::Inline(body) => (
+                Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),
+                body,
+            ),
+            Content::File(file, length) => {
+                let path = committer.layout.body(id);
+                committer
+                    .disk
+                    .sync(&file)
+                    .map_err(SpoolError::io("cannot sync", &path))?;
+                committer
+                    .disk
+                    .link(&file, &path)
+                    .map_err(SpoolError::io("cannot create", &path))?;
+                (Place::File(length), Vec::new())
+            }
+        };
+        let envelope = postcard::to_stdvec(envelope).map_err(|_| invalid())?;
+        let head = Head {
+            recipients,
+            envelope: Part::of(&envelope).ok_or_else(invalid)?,
+            header: u32::try_from(header.len()).map_err(|_| invalid())?,
+            body: place,
+            state: (hold != Hold::No)
+                .then(|| State::of(hold, false, None, &Waiting::new(recipients))),
+        };
+        let record = Record::message(id, arrival, &head, &[&envelope, header], inline)
+            .ok_or_else(invalid)?;
+        Ok(Formed {
+            record,
+            arrival,
+            body: place,
+            hold,
+        })
+    }
+
+    /// Records what happened to a message. Returns at once; [`Spool::entry`] shows it at once.
+    pub fn record(&self, id: QueueId, event: Event) {
+        self.open.committer.record(id, What::Event(event));
+    }
+
+    /// Waits until all that was recorded is on disk, and gives back what space it freed.
+    pub fn flush(&self) -> Result<(), SpoolError> {
+        self.open.committer.flush()?;
+        self.open.committer.reclaim();
+        Ok(())
+    }
+
+    /// A message without its content.
+    pub fn entry(&self, id: QueueId) -> Option<Entry> {
+        lock(&self.open.committer.index).entry(id)
+    }
+
+    /// All that is queued, oldest first.
+    pub fn entries(&self) -> Vec<Entry> {
+        lock(&self.open.committer.index).entries()
+    }
+
+    /// What is queued of a user's mail.
+    pub fn usage(&self, uid: u32) -> Usage {
+        lock(&self.open.committer.index).usage(uid)
+    }
+
+    /// Number of messages queued.
+    pub fn len(&self) -> usize {
+        lock(&self.open.committer.index).len()
+    }
+
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Commits what is recorded, stops the committer and gives up the lock; later accepts are refused with
+    /// [`SpoolError::Stopped`].
+    pub fn close(&self) {
+        self.open.close();
+    }
+}
+
+impl Open {
+    fn close(&self) {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        if threads.is_empty() {
+            return;
+        }
+        self.committer.stop();
+        self.committer.reclaim.stop();
+        if threads
+            .iter()
+            .any(|thread| thread.thread().id() == thread::current().id())
+        {
+            // The last clone was in a `done`: this is the committer's thread, which commits what is left when it returns.
+            return;
+        }
+        for thread in threads {
+            if thread.join().is_err() {
+                journal::line(
+                    Level::Error,
+                    &format_args!("spool: a thread of the spool ended in a panic"),
+                );
+            }
+        }
+        if let Err(error) = self.committer.flush() {
+            journal::line(
+                Level::Error,
+                &format_args!("spool: what was recorded last is not on disk: {error}"),
+            );
+        }
+        self.committer.reclaim();
+        lock(&self.committer.log).seal(&self.committer.index);
+        drop(lock(&self.lock).take());
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Formed {
+    record: Record,
+    arrival: clock::Timestamp,
+    body: Place,
+    hold: Hold,
+}
+
+fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {
+    let open = || {
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&layout.lock)
+    };
+    let file = open().map_err(SpoolError::io("cannot open", &layout.lock))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(layout.root.clone())),
+        Err(TryLockError::Error(error)) => Err(SpoolError::io("cannot lock", &layout.lock)(error)),
+    }
+}
+
+#[cfg(test)]
+impl Spool {
+    /// Where a message's record begins in its segment.
+    pub(super) fn place_of(&self, id: QueueId) -> Option<u64> {
+        lock(&self.open.committer.index)
+            .message(id)
+            .map(|message| message.offset.into())
+    }
+}

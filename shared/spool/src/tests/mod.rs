@@ -1,0 +1,105 @@
+//! Tests of the spool as a whole.
+
+mod basics;
+mod crash;
+mod faults;
+mod kill;
+mod ledger;
+mod model;
+mod sim;
+
+use std::{path::Path, time::Duration};
+
+use super::{Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError};
+use mail::{
+    address::{Address, Sender},
+    envelope::{Envelope, Recipient},
+};
+
+/// Small segments, so that little mail fills many; nothing happens by itself, so that runs can be repeated.
+const QUIET: Options = Options {
+    segment: 16 * 1024,
+    minimum_free: 0,
+    linger: Duration::from_hours(1),
+};
+
+fn envelope(recipients: u32) -> Envelope {
+    let address = |local: String| Address::parse(&format!("{local}@example.org")).unwrap();
+    let recipients: Vec<_> = (0..recipients)
+        .map(|number| Recipient::from(address(format!("r{number}"))))
+        .collect();
+    Envelope {
+        sender: Sender::Address(address("sender".to_owned())),
+        uid: Some(u32::try_from(recipients.len()).unwrap()),
+        recipients,
+        ..Envelope::default()
+    }
+}
+
+fn open(directory: &Path) -> (Spool, Recovery) {
+    Spool::open(directory, QUIET).unwrap()
+}
+
+/// Accepts a message whose body repeats its number, so that any mix-up shows.
+fn accept(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolError> {
+    let mut draft = spool.draft()?;
+    let body = body_of(draft.id(), size);
+    for piece in body.chunks(64 * 1024) {
+        draft
+            .write(piece)
+            .map_err(SpoolError::io("cannot write", Path::new("draft")))?;
+    }
+    if size % 5 == 3 {
+        draft.hold(Hold::OverBudget);
+    }
+    let header = header_of(draft.id());
+    spool.accept(draft, &envelope(recipients), &header)
+}
+
+fn header_of(id: QueueId) -> Vec<u8> {
+    format!("Subject: {id}\r\n").into_bytes()
+}
+
+fn body_of(id: QueueId, size: usize) -> Vec<u8> {
+    format!("{id}\r\n")
+        .into_bytes()
+        .into_iter()
+        .cycle()
+        .take(size)
+        .collect()
+}
+
+fn settled(recipient: u32) -> Event {
+    Event::Settled {
+        recipient,
+        settlement: Settlement::Delivered,
+    }
+}
+
+/// That the content is what was accepted.
+fn check_content(spool: &Spool, id: QueueId) {
+    let stored = spool
+        .load(id)
+        .unwrap()
+        .unwrap_or_else(|| panic!("{id} is not queued"));
+    assert_eq!(stored.header, header_of(id));
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut stored.reader().unwrap(), &mut content).unwrap();
+    let head = stored.header.len() + 2;
+    assert_eq!(content[head..], body_of(id, content.len() - head));
+    assert_eq!(stored.size(), content.len() as u64);
+    assert_eq!(spool.entry(id).unwrap().size, stored.size());
+    let highest = spool.entry(id).unwrap().waiting.last().unwrap().recipient;
+    assert!(stored.envelope.recipients.len() > highest as usize);
+    assert_eq!(spool.envelope(id).unwrap(), Some(stored.envelope));
+}
+
+/// Names in one of the spool's directories.
+fn names(directory: &Path, inside: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.join(inside)).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

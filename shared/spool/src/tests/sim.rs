@@ -1,0 +1,336 @@
+//! A disk that remembers what would be left after a power cut: what was synced, and of the rest what luck decides.
+//!
+//! It works on real files, so that the spool reads what it wrote, and keeps a second picture of what is durable.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::{self, File},
+    io::{self, IoSlice, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use crate::disk::{Disk, Native};
+
+/// What the spool asks of the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Operation {
+    Create,
+    Nameless,
+    Write,
+    Sync,
+    Link,
+    Rename,
+    Remove,
+    Truncate,
+    SyncDirectory,
+}
+
+/// What becomes of an operation.
+pub(super) enum Verdict {
+    Work,
+    /// A write takes only so many bytes.
+    Short(usize),
+    /// It fails with this errno.
+    Fail(i32),
+    /// The power is cut: this operation and all later ones fail, and a write among them is torn.
+    Cut,
+}
+
+/// What is left of what was not synced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Luck {
+    Nothing,
+    Everything,
+    Some(u64),
+}
+
+type Plan = dyn Fn(usize, Operation) -> Verdict + Send + Sync;
+
+pub(super) struct Sim {
+    plan: Box<Plan>,
+    world: Mutex<World>,
+}
+
+#[derive(Default)]
+struct World {
+    count: usize,
+    off: bool,
+    /// Which of our files an inode is now.
+    inodes: HashMap<u64, usize>,
+    files: Vec<Image>,
+    names: BTreeMap<PathBuf, usize>,
+    unsynced_names: Vec<(PathBuf, Option<usize>)>,
+}
+
+#[derive(Default)]
+struct Image {
+    durable: Vec<u8>,
+    unsynced: Vec<Change>,
+    /// A sync failed: another one on this file would be a lie.
+    broken: bool,
+}
+
+enum Change {
+    Write(u64, Vec<u8>),
+    Size(u64),
+}
+
+impl Sim {
+    /// A disk that holds what is in the directory, all of it durable.
+    pub(super) fn new(
+        root: &Path,
+        plan: impl Fn(usize, Operation) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        let mut world = World::default();
+        for inside in ["segments", "bodies"] {
+            for entry in fs::read_dir(root.join(inside)).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                let image = Image {
+                    durable: fs::read(&path).unwrap(),
+                    ..Image::default()
+                };
+                let number = world.add(&File::open(&path).unwrap(), image);
+                world.names.insert(path, number);
+            }
+        }
+        Self {
+            plan: Box::new(plan),
+            world: Mutex::new(world),
+        }
+    }
+
+    /// Operations so far.
+    pub(super) fn count(&self) -> usize {
+        self.world.lock().unwrap().count
+    }
+
+    /// Writes to an empty directory what a power cut now would leave.
+    pub(super) fn leave(&self, luck: Luck, from: &Path, to: &Path) {
+        let world = self.world.lock().unwrap();
+        let mut random = Random(match luck {
+            Luck::Some(seed) => seed,
+            _ => 0,
+        });
+        let mut keeps = move || match luck {
+            Luck::Nothing => false,
+            Luck::Everything => true,
+            Luck::Some(_) => random.next().is_multiple_of(2),
+        };
+        let mut names = world.names.clone();
+        for (path, target) in &world.unsynced_names {
+            if keeps() {
+                match target {
+                    Some(number) => drop(names.insert(path.clone(), *number)),
+                    None => drop(names.remove(path)),
+                }
+            }
+        }
+        for inside in ["segments", "bodies", "quarantine"] {
+            fs::create_dir_all(to.join(inside)).unwrap();
+        }
+        // Copies in quarantine are written with fsync, past this disk.
+        for entry in fs::read_dir(from.join("quarantine")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, to.join("quarantine").join(path.file_name().unwrap())).unwrap();
+        }
+        for (path, number) in names {
+            let target = to.join(path.strip_prefix(from).unwrap());
+            File::create(&target)
+                .unwrap()
+                .write_all(&world.files[number].left(&mut keeps))
+                .unwrap();
+        }
+    }
+
+    fn begin(
+        &self,
+        operation: Operation,
+    ) -> io::Result<(std::sync::MutexGuard<'_, World>, Verdict)> {
+        let mut world = self.world.lock().unwrap();
+        world.count += 1;
+        let off = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        if world.off {
+            return Err(off());
+        }
+        match (self.plan)(world.count, operation) {
+            Verdict::Fail(errno) if operation != Operation::Sync => {
+                Err(io::Error::from_raw_os_error(errno))
+            }
+            Verdict::Cut => {
+                world.off = true;
+                if operation == Operation::Write {
+                    Ok((world, Verdict::Cut))
+                } else {
+                    Err(off())
+                }
+            }
+            verdict => Ok((world, verdict)),
+        }
+    }
+}
+
+impl World {
+    fn add(&mut self, file: &File, image: Image) -> usize {
+        self.files.push(image);
+        self.inodes
+            .insert(file.metadata().unwrap().ino(), self.files.len() - 1);
+        self.files.len() - 1
+    }
+
+    fn number(&self, file: &File) -> usize {
+        self.inodes[&file.metadata().unwrap().ino()]
+    }
+}
+
+impl Image {
+    fn left(&self, keeps: &mut impl FnMut() -> bool) -> Vec<u8> {
+        const SECTOR: usize = 512;
+        let mut content = self.durable.clone();
+        for change in &self.unsynced {
+            match change {
+                Change::Size(size) if keeps() => content.resize(usize::try_from(*size).unwrap(), 0),
+                Change::Size(_) => {}
+                Change::Write(offset, bytes) => {
+                    let mut at = usize::try_from(*offset).unwrap();
+                    for sector in bytes.chunks(SECTOR) {
+                        if keeps() {
+                            content.resize(content.len().max(at + sector.len()), 0);
+                            content[at..at + sector.len()].copy_from_slice(sector);
+                        }
+                        at += sector.len();
+                    }
+                }
+            }
+        }
+        content
+    }
+
+    fn sync(&mut self) {
+        self.durable = self.left(&mut || true);
+        self.unsynced.clear();
+    }
+}
+
+impl Disk for Sim {
+    fn create(&self, path: &Path, size: u64) -> io::Result<File> {
+        let (mut world, _) = self.begin(Operation::Create)?;
+        let file = Native.create(path, size)?;
+        let number = world.add(
+            &file,
+            Image {
+                unsynced: vec![Change::Size(size)],
+                ..Image::default()
+            },
+        );
+        world.unsynced_names.push((path.to_owned(), Some(number)));
+        Ok(file)
+    }
+
+    fn create_nameless(&self, directory: &Path) -> io::Result<File> {
+        let (mut world, _) = self.begin(Operation::Nameless)?;
+        let file = Native.create_nameless(directory)?;
+        world.add(&file, Image::default());
+        Ok(file)
+    }
+
+    fn write(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (mut world, verdict) = self.begin(Operation::Write)?;
+        let mut bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
+        if let Verdict::Short(most) = verdict {
+            bytes.truncate(most);
+        }
+        let written = Native.write(file, offset, &[IoSlice::new(&bytes)])?;
+        assert_eq!(written, bytes.len());
+        let number = world.number(file);
+        world.files[number]
+            .unsynced
+            .push(Change::Write(offset, bytes));
+        if world.off {
+            Err(io::ErrorKind::Other.into())
+        } else {
+            Ok(written)
+        }
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        let (mut world, verdict) = self.begin(Operation::Sync)?;
+        let number = world.number(file);
+        let image = &mut world.files[number];
+        assert!(!image.broken, "fsync again on a file whose fsync failed");
+        if let Verdict::Fail(errno) = verdict {
+            // Linux marks the pages clean and forgets them.
+            image.unsynced.clear();
+            image.broken = true;
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        image.sync();
+        Ok(())
+    }
+
+    fn link(&self, file: &File, path: &Path) -> io::Result<()> {
+        let (mut world, _) = self.begin(Operation::Link)?;
+        Native.link(file, path)?;
+        let number = world.number(file);
+        world.unsynced_names.push((path.to_owned(), Some(number)));
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (mut world, _) = self.begin(Operation::Rename)?;
+        let number = world.number(&File::open(from)?);
+        Native.rename(from, to)?;
+        world
+            .unsynced_names
+            .extend([(to.to_owned(), Some(number)), (from.to_owned(), None)]);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let (mut world, _) = self.begin(Operation::Remove)?;
+        Native.remove(path)?;
+        world.unsynced_names.push((path.to_owned(), None));
+        Ok(())
+    }
+
+    fn truncate(&self, file: &File, size: u64) -> io::Result<()> {
+        let (mut world, _) = self.begin(Operation::Truncate)?;
+        Native.truncate(file, size)?;
+        let number = world.number(file);
+        world.files[number].unsynced.push(Change::Size(size));
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        let (mut world, _) = self.begin(Operation::SyncDirectory)?;
+        let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut world.unsynced_names)
+            .into_iter()
+            .partition(|(name, _)| name.starts_with(path));
+        world.unsynced_names = others;
+        for (name, target) in mine {
+            match target {
+                Some(number) => drop(world.names.insert(name, number)),
+                None => drop(world.names.remove(&name)),
+            }
+        }
+        let known: HashSet<usize> = world.names.values().copied().collect();
+        assert!(known.iter().all(|number| *number < world.files.len()));
+        Ok(())
+    }
+}
+
+/// splitmix64: the same luck every time.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,93 @@
+//! The lines of a message's life in the queue, the same in both programs, in the words of Postfix's smtp, bounce and qmgr.
+
+use std::{fmt::Display, time::Duration};
+
+use super::{Level, line};
+use mail::{
+    address::Sender,
+    envelope::Recipient,
+    outcome::{Failure, Outcome},
+};
+
+/// The result of one delivery attempt for one recipient; `age` is the time since the message arrived.
+pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: &Outcome) {
+    let failed = |status, failure: &Failure| {
+        let relay = failure.relay.clone();
+        (
+            status,
+            relay,
+            failure.status.to_string(),
+            failure.log_text(),
+        )
+    };
+    let (status, relay, dsn, text) = match outcome {
+        Outcome::Delivered(delivery) => {
+            let (relay, reply) = (delivery.relay.clone(), delivery.reply.clone());
+            ("sent", Some(relay), "2.0.0".to_owned(), reply)
+        }
+        Outcome::Deferred(failure) => failed("deferred", failure),
+        Outcome::Failed(failure) => failed("bounced", failure),
+    };
+    let original = recipient
+        .original
+        .as_ref()
+        .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
+    let relay = relay.as_deref().unwrap_or("none");
+    line(
+        Level::Info,
+        &format_args!(
+            "{id}: to=<{}>{original}, relay={relay}, delay={}, dsn={dsn}, status={status} ({text})",
+            recipient.address,
+            seconds(age)
+        ),
+    );
+}
+
+/// The message was given up for its age.
+pub fn expired(id: impl Display, sender: &Sender) {
+    line(
+        Level::Info,
+        &format_args!("{id}: from=<{sender}>, status=expired, returned to sender"),
+    );
+}
+
+/// A bounce was queued.
+pub fn bounced(id: impl Display, bounce: impl Display) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender non-delivery notification: {bounce}"),
+    );
+}
+
+/// A delay warning was queued.
+pub fn delayed(id: impl Display, warning: impl Display) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender delay notification: {warning}"),
+    );
+}
+
+/// The news of a delivery was queued.
+pub fn confirmed(id: impl Display, news: impl Display) {
+    line(
+        Level::Info,
+        &format_args!("{id}: sender delivery status notification: {news}"),
+    );
+}
+
+/// The message has left the queue.
+pub fn removed(id: impl Display) {
+    line(Level::Info, &format_args!("{id}: removed"));
+}
+
+/// Two significant digits, as Postfix prints delays.
+fn seconds(delay: Duration) -> String {
+    let seconds = delay.as_secs_f64();
+    if seconds < 0.1 {
+        format!("{seconds:.2}")
+    } else if seconds < 10.0 {
+        format!("{seconds:.1}")
+    } else {
+        format!("{seconds:.0}")
+    }
+}
