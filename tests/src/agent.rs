@@ -6,9 +6,16 @@ use std::{
     fs,
     io::Write as _,
     ops::{Deref, DerefMut},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt as _, net::UnixStream},
+    },
     path::PathBuf,
     process::{Command, Output, Stdio},
+};
+
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
 
 use crate::{
@@ -88,6 +95,24 @@ impl Agent {
         command.args(["--pid", "--fork", "--kill-child"]);
         command.arg(plain.get_program()).args(plain.get_args());
         command
+    }
+
+    /// A listener in the agent's place that accepts nothing, and as many connections as it holds without.
+    pub fn stands_still(&self) -> (OwnedFd, Vec<OwnedFd>) {
+        let made =
+            |flags| socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+        let listener = made(SocketFlags::CLOEXEC);
+        let address = SocketAddrUnix::new(self.directory().join("submit.sock")).unwrap();
+        bind(&listener, &address).unwrap();
+        listen(&listener, 1).unwrap();
+        let connect = || {
+            let client = made(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
+            rustix::net::connect(&client, &address).map(|()| client)
+        };
+        let held = std::iter::repeat_with(connect)
+            .map_while(Result::ok)
+            .collect();
+        (listener, held)
     }
 
     fn admin_command(&self) -> Command {

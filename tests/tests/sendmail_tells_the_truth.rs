@@ -100,6 +100,17 @@ fn an_agent_that_takes_connections_and_never_answers_does_not_keep_the_caller() 
 }
 
 #[test]
+fn an_agent_that_stands_still_with_a_full_backlog_does_not_keep_the_caller() {
+    let sink = Sink::start();
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let _listener = machine.stands_still();
+    machine.send(&["root"], CRON);
+    assert_eq!(sink.journal().len(), 1);
+    let output = machine.sendmail(&["-bs"], "QUIT\r\n");
+    assert_eq!(status(&output).0, Some(69), "{output:?}");
+}
+
+#[test]
 fn bcc_is_delivered_to_and_never_shown_with_and_without_an_agent() {
     let sink = Sink::start();
     let mut machine = Agent::prepare(&config(&sink.nexthop()));

@@ -9,6 +9,7 @@ use std::{
     net::TcpListener,
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
+    time::Duration,
 };
 
 use listenfd::ListenFd;
@@ -94,7 +95,9 @@ fn bind(path: &Path) -> Result<UnixListener, String> {
     }
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            // One that stands still is there, too.
+            let answer = system::socket::connect(path, Duration::from_secs(1));
+            if answer.map_or_else(|error| error.kind() == io::ErrorKind::TimedOut, |_| true) {
                 return Err(format!("{}: another agent listens there", path.display()));
             }
             fs::remove_file(path).map_err(|error| {

@@ -9,12 +9,16 @@ use std::{
     os::unix::net::UnixStream,
     path::Path,
     thread,
+    time::Duration,
 };
 
 use system::sysexits::Exit;
 
 use super::report::Report;
 use crate::config::{places, settings::SOCKET};
+
+/// An agent that stands still is not waited for longer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Joins standard input and output to the agent's socket, until it closes.
 pub fn relay() -> Report {
@@ -56,7 +60,7 @@ fn connect() -> Result<UnixStream, Report> {
             .map_err(|error| Report::fault(Exit::Config, error.to_string()))?
             .socket
     };
-    UnixStream::connect(&socket).map_err(|error| {
+    system::socket::connect(&socket, PATIENCE).map_err(|error| {
         Report::fault(
             Exit::Unavailable,
             format!("no agent at {}: {error}", socket.display()),

@@ -71,7 +71,7 @@ impl Asker {
 }
 
 fn connect(socket: &Path) -> io::Result<UnixStream> {
-    let stream = UnixStream::connect(socket).map_err(|error| {
+    let stream = system::socket::connect(socket, PATIENCE).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "is the daemon running?",
             io::ErrorKind::PermissionDenied => "only administrators may ask",

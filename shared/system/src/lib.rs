@@ -5,9 +5,11 @@
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
+//! | [`socket`] | connections to unix sockets, within a time |
 //! | [`sysexits`] | exit statuses |
 
 pub mod fs;
 pub mod log;
 pub mod secret;
+pub mod socket;
 pub mod sysexits;

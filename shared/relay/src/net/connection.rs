@@ -3,7 +3,6 @@
 use std::{
     io,
     net::SocketAddr,
-    os::unix::net::UnixStream,
     path::Path,
     time::{Duration, Instant},
 };
@@ -28,6 +27,7 @@ use smtp::{
     capability::Capabilities,
     client::{Action, Client, Event, Security, Settings, Transaction},
 };
+use system::socket;
 
 /// Most replies fit into one read.
 const REPLIES: usize = 4096;
@@ -90,7 +90,7 @@ impl Connection {
         connect_timeout: Duration,
     ) -> Result<Self, Failure> {
         match target {
-            Target::Unix(path) => Self::open_unix(path, settings),
+            Target::Unix(path) => Self::open_unix(path, settings, connect_timeout),
             Target::Address {
                 nexthop,
                 address,
@@ -175,10 +175,10 @@ impl Connection {
         }
     }
 
-    fn open_unix(path: &Path, settings: &Settings) -> Result<Self, Failure> {
+    fn open_unix(path: &Path, settings: &Settings, timeout: Duration) -> Result<Self, Failure> {
         let relay = path.display().to_string();
-        let stream =
-            UnixStream::connect(path).map_err(|error| unreachable(&relay, Blame::Local, &error))?;
+        let stream = socket::connect(path, timeout)
+            .map_err(|error| unreachable(&relay, Blame::Local, &error))?;
         Self::greet(Stream::from(stream), relay, None, settings)
     }
 
