@@ -285,18 +285,3 @@ fn explain_tells_each_change_with_its_place_and_sends_nothing() {
     );
     assert!(machine.mailq().contains("is empty") && sink.journal().is_empty());
 }
-
-#[test]
-fn programs_that_speak_smtp_to_sendmail_bs_reach_the_queue() {
-    let sink = Sink::start();
-    let machine = Agent::start(&config(&format!("{:?}", sink.nexthop())));
-    let dialog = "EHLO test\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n\
-                  Subject: spoken\r\n\r\ntext\r\n.\r\nQUIT\r\n";
-    let output = machine.sendmail(&["-bs"], dialog);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success() && said.contains("queued as") && said.contains("221 "),
-        "{said}"
-    );
-    assert_eq!(sink.journal().first().field("Subject"), "spoken");
-}

@@ -15,7 +15,7 @@ use smtp::{
     session::{Action, Event, Question, Session, Settings, Verdict},
 };
 
-use super::{Agent, maillog, transaction::Transaction};
+use super::{Agent, maillog, state::Committing, transaction::Transaction};
 use crate::identity;
 
 /// Waiting for a command of a local program.
@@ -51,6 +51,7 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
         session: Session::new(settings, now),
         transaction: None,
         out: Vec::new(),
+        committing: None,
     };
     driver.run(now)
 }
@@ -75,6 +76,8 @@ struct Driver<'a> {
     session: Session,
     transaction: Option<Transaction<'a>>,
     out: Vec<u8>,
+    /// From a message's commit until its reply is written.
+    committing: Option<Committing<'a>>,
 }
 
 impl Driver<'_> {
@@ -115,16 +118,12 @@ impl Driver<'_> {
             match action {
                 Action::Send(bytes) => self.out.extend_from_slice(&bytes),
                 Action::Ask(question) => {
-                    // The answer to what is then on disk must reach the client, even if the agent is told to stop.
-                    let committing = matches!(question, Question::Message { .. })
-                        .then(|| self.agent.committing());
-                    self.decide(&question);
-                    if committing.is_some()
-                        && let Some(Action::Send(bytes)) = self.session.next_action()
-                    {
-                        self.out.extend_from_slice(&bytes);
-                        self.flush()?;
+                    // What is then on disk must be answered, even if the agent is told to stop.
+                    if matches!(question, Question::Message { .. }) {
+                        let agent = self.agent;
+                        self.committing.get_or_insert_with(|| agent.committing());
                     }
+                    self.decide(&question);
                 }
                 Action::Body(piece) => {
                     if let Some(transaction) = &mut self.transaction {
@@ -146,6 +145,8 @@ impl Driver<'_> {
     fn flush(&mut self) -> io::Result<()> {
         (&mut &*self.stream).write_all(&self.out)?;
         self.out.clear();
+        // The machine keeps replies only while it waits for a verdict, which comes at once.
+        self.committing = None;
         Ok(())
     }
 

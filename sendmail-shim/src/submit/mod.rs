@@ -6,9 +6,11 @@
 //! | [`agent`] | over the agent's socket |
 //! | [`direct`] | to the relayhost, without a queue |
 //! | [`report`] | outcomes as exit status and lines for standard error; pure |
+//! | [`dialogue`] | what `-bs` knows of the session that passes through it; pure |
 //! | [`stdio`] | `-bs`: standard input and output joined to the agent's socket |
 
 pub mod agent;
+pub mod dialogue;
 pub mod direct;
 pub mod report;
 pub mod run;

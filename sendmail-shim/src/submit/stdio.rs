@@ -1,24 +1,31 @@
 //! `sendmail -bs`: SMTP on standard input and output, spoken by the agent.
 //!
-//! Contract: bytes pass through unchanged in both directions; the agent decides all. Where no agent answers, the greeting is a
-//! 421 and the exit status 69.
+//! Contract: the agent decides all; on the way line ends become CRLF ([`dialogue`](super::dialogue)). Exit status 0 means
+//! that everything typed was answered. Where no agent answers, the greeting is a 421 and the exit status 69; where
+//! it goes away, or is silent while it owes a reply, 75.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
-    thread,
     time::Duration,
 };
 
+use mail::limits::REPLY_TIMEOUT;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{Errno, read},
+};
 use system::sysexits::Exit;
 
-use super::report::Report;
+use super::{dialogue::Dialogue, report::Report};
 use crate::config::{places, settings::SOCKET};
 
 /// An agent that stands still is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes that are moved at once.
+const PIECE: usize = 16 * 1024;
 
 /// Joins standard input and output to the agent's socket, until it closes.
 pub fn relay() -> Report {
@@ -30,25 +37,186 @@ pub fn relay() -> Report {
             return report;
         }
     };
-    let broken = |error: io::Error| {
-        Report::fault(Exit::TempFail, format!("connection to the agent: {error}"))
+    let mut relay = Relay {
+        stream,
+        dialogue: Dialogue::default(),
+        input: Vec::new(),
+        outgoing: Vec::new(),
+        at_end: false,
     };
-    let mut upward = match stream.try_clone() {
-        Ok(upward) => upward,
-        Err(error) => return broken(error),
-    };
-    // Ends with the process: standard input may stay open for ever.
-    thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut upward);
-        let _ = upward.shutdown(Shutdown::Write);
-    });
-    match io::copy(&mut &stream, &mut Unbuffered(io::stdout())) {
-        Ok(_) => Report {
+    match relay.run() {
+        Ok(()) if relay.dialogue.is_complete(&relay.input) => Report {
             exit: Exit::Ok,
             lines: Vec::new(),
         },
-        Err(error) => broken(error),
+        Ok(()) => Report::fault(
+            Exit::TempFail,
+            format!(
+                "the session ended before everything was answered (last reply: {})",
+                relay.dialogue.last_code()
+            ),
+        ),
+        Err(error) => Report::fault(Exit::TempFail, format!("connection to the agent: {error}")),
     }
+}
+
+struct Relay {
+    stream: UnixStream,
+    dialogue: Dialogue,
+    /// Read, but not yet taken.
+    input: Vec<u8>,
+    /// Taken, but not yet written to the agent.
+    outgoing: Vec<u8>,
+    /// Standard input has ended.
+    at_end: bool,
+}
+
+impl Relay {
+    fn run(&mut self) -> io::Result<()> {
+        self.stream.set_nonblocking(true)?;
+        let mut told = false;
+        loop {
+            if self.at_end && self.input.is_empty() && self.outgoing.is_empty() && !told {
+                told = true;
+                // The agent may have closed already; what it said is still read.
+                let _ = self.stream.shutdown(Shutdown::Write);
+            }
+            let (typed, heard, room) = self.wait()?;
+            if heard && !self.hear()? {
+                self.look_for_more();
+                return Ok(());
+            }
+            if room {
+                self.send()?;
+            }
+            if typed {
+                self.type_in()?;
+            }
+            self.take();
+        }
+    }
+
+    /// Waits until something can be moved: input, a reply, room for what is to be sent.
+    fn wait(&self) -> io::Result<(bool, bool, bool)> {
+        let stdin = io::stdin();
+        let wants = !self.at_end
+            && self.input.is_empty()
+            && self.outgoing.is_empty()
+            && self.dialogue.wants_input();
+        let mut socket = PollFlags::IN;
+        if !self.outgoing.is_empty() {
+            socket |= PollFlags::OUT;
+        }
+        let mut sockets = vec![PollFd::new(&self.stream, socket)];
+        if wants {
+            sockets.push(PollFd::new(&stdin, PollFlags::IN));
+        }
+        let patience = Timespec {
+            tv_sec: i64::try_from(REPLY_TIMEOUT.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: 0,
+        };
+        // Who owes nothing may be silent: the agent ends a session that does nothing.
+        let patience = (self.dialogue.is_owed() || !self.outgoing.is_empty()).then_some(&patience);
+        match poll(&mut sockets, patience) {
+            Ok(0) => return Err(io::Error::other("it does not answer")),
+            Err(Errno::INTR) => return Ok((false, false, false)),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let ready = |index: usize| {
+            sockets
+                .get(index)
+                .map_or(PollFlags::empty(), PollFd::revents)
+        };
+        let ended = PollFlags::HUP | PollFlags::ERR;
+        Ok((
+            ready(1).intersects(PollFlags::IN | ended | PollFlags::NVAL),
+            ready(0).intersects(PollFlags::IN | ended),
+            ready(0).contains(PollFlags::OUT),
+        ))
+    }
+
+    /// From the agent to standard output; false when it has closed.
+    fn hear(&mut self) -> io::Result<bool> {
+        let mut buffer = vec![0; PIECE];
+        match self.stream.read(&mut buffer) {
+            // Closed with something of ours unread; what it said was read before.
+            Ok(0) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
+            Err(error) if is_momentary(&error) => Ok(true),
+            Err(error) => Err(error),
+            Ok(count) => {
+                let said = buffer.get(..count).unwrap_or_default();
+                self.dialogue.hear(said);
+                let mut stdout = io::stdout();
+                stdout.write_all(said)?;
+                stdout.flush()?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// From what was taken to the agent.
+    fn send(&mut self) -> io::Result<()> {
+        match self.stream.write(&self.outgoing) {
+            Ok(count) => {
+                self.outgoing.drain(..count);
+                Ok(())
+            }
+            Err(error) if is_momentary(&error) => Ok(()),
+            // It has closed: what it said last is read next.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.outgoing.clear();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From standard input.
+    fn type_in(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; PIECE];
+        match read(io::stdin(), &mut buffer) {
+            Ok(0) => self.at_end = true,
+            Ok(count) => self
+                .input
+                .extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) {
+        let rest = self.dialogue.take(&self.input, &mut self.outgoing).len();
+        self.input.drain(..self.input.len().saturating_sub(rest));
+    }
+
+    /// The agent is done; what stands in standard input behind that was not answered. Waits for nothing.
+    fn look_for_more(&mut self) {
+        let stdin = io::stdin();
+        let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        while !self.at_end
+            && self.input.iter().all(u8::is_ascii_whitespace)
+            && matches!(poll(&mut ready, Some(&at_once)), Ok(1..))
+        {
+            self.input.clear();
+            if self.type_in().is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn is_momentary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
 
 fn connect() -> Result<UnixStream, Report> {
@@ -66,18 +234,4 @@ fn connect() -> Result<UnixStream, Report> {
             format!("no agent at {}: {error}", socket.display()),
         )
     })
-}
-
-/// Standard output without its line buffer: a reply must reach the caller at once.
-struct Unbuffered(io::Stdout);
-
-impl io::Write for Unbuffered {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.0.write(bytes)?;
-        self.0.flush()?;
-        Ok(count)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
 }

@@ -97,7 +97,7 @@ impl Session {
                 self.mode = Mode::Command;
             }
             Event::Closed => self.lose(),
-            Event::TimedOut if self.asked.is_none() => {
+            Event::TimedOut if !matches!(self.mode, Mode::Ended) => {
                 let reply = format!(
                     "421 4.4.2 {} Error: timeout exceeded",
                     self.settings.hostname
@@ -122,10 +122,9 @@ impl Session {
         self.actions.pop_front()
     }
 
-    /// When to say `TimedOut` at the latest; `None` while a verdict is awaited: do not read the socket then.
+    /// When to say `TimedOut` at the latest, also while a verdict is awaited; `None` once the session is over.
     pub fn deadline(&self) -> Option<Instant> {
-        let waiting = self.asked.is_none() && !matches!(self.mode, Mode::Greeting | Mode::Ended);
-        waiting.then_some(self.deadline)
+        (!matches!(self.mode, Mode::Ended)).then_some(self.deadline)
     }
 
     /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848, RFC 6531 §4.3).
@@ -252,6 +251,7 @@ impl Session {
     pub(super) fn ask(&mut self, question: Question, asked: Asked) {
         self.actions.push_back(Action::Ask(question));
         self.asked = Some(asked);
+        self.answered = true;
     }
 
     /// Hands over a piece of the message; small ones are joined.

@@ -67,7 +67,7 @@ impl Story {
                         }
                     }
                     self.asked.push(question);
-                    assert!(session.deadline().is_none());
+                    assert!(session.deadline().is_some(), "no answer is owed for ever");
                     session.handle(Event::Verdict(verdict), now);
                 }
                 Action::Body(piece) => {
@@ -180,7 +180,7 @@ fn bytes_that_come_while_a_verdict_is_awaited_are_kept_but_not_without_bound() {
         session.next_action(),
         Some(Action::Ask(Question::Helo { .. }))
     ));
-    assert!(session.deadline().is_none());
+    assert_eq!(session.deadline(), Some(now + WAIT));
     session.handle(Event::Received(b"NOOP\r\n"), now);
     session.handle(Event::Verdict(Verdict::Accept), now);
     let Some(Action::Send(replies)) = session.next_action() else {
@@ -198,6 +198,24 @@ fn bytes_that_come_while_a_verdict_is_awaited_are_kept_but_not_without_bound() {
     assert!(
         packets.count() < 20,
         "a driver that reads although it should not is cut off"
+    );
+}
+
+#[test]
+fn a_verdict_that_does_not_come_ends_the_session_and_comes_too_late() {
+    let (mut session, mut story, now) = greeted(&[]);
+    session.handle(Event::Received(OPENING), now);
+    story.drain(&mut session, &[], now);
+    session.handle(Event::Received(b"RCPT TO:<c@example.net>\r\n"), now);
+    assert!(matches!(session.next_action(), Some(Action::Ask(_))));
+    session.handle(Event::Received(b"NOOP\r\n"), now + WAIT / 2);
+    assert_eq!(session.deadline(), Some(now + WAIT), "bytes do not move it");
+    session.handle(Event::TimedOut, now + WAIT);
+    session.handle(Event::Verdict(Verdict::Accept), now + WAIT);
+    let rest: Vec<Action> = std::iter::from_fn(|| session.next_action()).collect();
+    assert!(
+        matches!(&rest[..], [Action::Abort, Action::Send(said), Action::Close] if said.starts_with(b"421 ")),
+        "{rest:?}"
     );
 }
 
