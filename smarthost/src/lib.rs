@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what |
 //! |---|---|---|
-//! | programs | [`cli`] [`runtime`] [`demo`] | the command line; the composition root, which alone names everything; the demonstration |
+//! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, [`admin`] | receiving, sending, the administrators' socket |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
 //! | pure core | [`config`] [`network`] [`policy`] [`limits`] [`route`] [`queue`] [`bounce`] | decides; no I/O, no clock, no tokio |
@@ -32,5 +32,4 @@ mod delivery;
 mod server;
 // programs
 pub mod cli;
-pub mod demo;
 pub mod runtime;

@@ -1,4 +1,4 @@
-//! The two programs, built once, in the profile that the tests themselves were built in.
+//! The programs, built once, in the profile that the tests themselves were built in.
 
 use std::{
     env, fs,
@@ -13,11 +13,25 @@ use std::{
 pub struct Binaries {
     /// The daemon and its commands.
     pub smarthost: PathBuf,
-    /// The binary behind `sendmail`, `mailq`, `newaliases` and `sendmail-shim`.
+    /// The binary behind `sendmail`, `mailq` and `newaliases`.
     pub sendmail: PathBuf,
+    /// The agent and its administrator's commands.
+    pub sendmail_shim: PathBuf,
 }
 
-/// Builds both programs (cargo does nothing where they are fresh).
+impl Binaries {
+    /// The names that an installed system has, and what is behind them.
+    pub fn names(&self) -> [(&'static str, &Path); 4] {
+        [
+            ("sendmail", &self.sendmail),
+            ("mailq", &self.sendmail),
+            ("newaliases", &self.sendmail),
+            ("sendmail-shim", &self.sendmail_shim),
+        ]
+    }
+}
+
+/// Builds the programs (cargo does nothing where they are fresh).
 pub fn binaries() -> &'static Binaries {
     static BUILT: OnceLock<Binaries> = OnceLock::new();
     BUILT.get_or_init(build)
@@ -39,6 +53,8 @@ fn build() -> Binaries {
             "-p",
             "smarthost",
             "-p",
+            "sendmail",
+            "-p",
             "sendmail-shim",
             "--target-dir",
         ])
@@ -59,13 +75,15 @@ fn build() -> Binaries {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the programs do not build");
-    let [smarthost, sendmail] = ["smarthost", "sendmail"].map(|name| profile.join(name));
-    for built in [&smarthost, &sendmail] {
+    let [smarthost, sendmail, sendmail_shim] =
+        ["smarthost", "sendmail", "sendmail-shim"].map(|name| profile.join(name));
+    for built in [&smarthost, &sendmail, &sendmail_shim] {
         assert!(built.is_file(), "cargo did not leave {}", built.display());
     }
     Binaries {
         smarthost,
         sendmail,
+        sendmail_shim,
     }
 }
 
@@ -76,12 +94,12 @@ pub fn repository() -> &'static Path {
         .expect("tests/ lies in the repository")
 }
 
-/// Links the names that an installed system has (`sendmail`, `mailq`, `newaliases`, `sendmail-shim`) into `directory`/bin.
+/// Links the names that an installed system has into `directory`/bin.
 pub fn install_names(directory: &Path) -> PathBuf {
     let bin = directory.join("bin");
     fs::create_dir_all(&bin).unwrap();
-    for name in ["sendmail", "mailq", "newaliases", "sendmail-shim"] {
-        symlink(&binaries().sendmail, bin.join(name)).unwrap();
+    for (name, program) in binaries().names() {
+        symlink(program, bin.join(name)).unwrap();
     }
     bin
 }

@@ -12,6 +12,7 @@
 //! | [`resolver`] | a name server that a test can ask what it was asked |
 //! | [`identity`] | keys and certificates |
 //! | [`compat`] | one suite of cases for every `sendmail` |
+//! | [`demo`] | the demonstration: `cargo demo` |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //! | [`postfix`] | a Postfix that ends with its test |
@@ -28,6 +29,7 @@ pub mod agent;
 pub mod binaries;
 pub mod compat;
 pub mod daemon;
+pub mod demo;
 pub mod dialog;
 pub mod identity;
 pub mod installation;

@@ -1,27 +1,17 @@
-//! `smarthost demo`: its story is told by what really happened.
+//! `cargo demo`: its story is told by what really happened.
 
-use std::process::{Command, Stdio};
-
-use tests::binaries::binaries;
+use tests::{
+    binaries::{Binaries, binaries},
+    demo,
+};
 
 #[test]
 fn the_demonstration_shows_each_hop_and_succeeds() {
     let directory = tempfile::tempdir().unwrap();
-    let output = Command::new(&binaries().smarthost)
-        .args(["demo", "--remove"])
-        .env("TMPDIR", directory.path())
-        .env_remove("CARGO")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{told}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let left = std::fs::read_dir(directory.path()).unwrap().count();
-    assert_eq!(left, 0, "--remove leaves nothing");
+    let mut told = Vec::new();
+    let result = demo::run(directory.path(), binaries(), &mut told);
+    let told = String::from_utf8_lossy(&told);
+    assert!(result.is_ok(), "{told}\n{result:?}");
     for part in [
         "exit status 0",
         "TLSv1.3",
@@ -39,18 +29,14 @@ fn the_demonstration_shows_each_hop_and_succeeds() {
 #[test]
 fn a_demonstration_that_cannot_happen_fails_and_says_what_is_missing() {
     let directory = tempfile::tempdir().unwrap();
-    let lonely = directory.path().join("smarthost");
-    std::fs::copy(&binaries().smarthost, &lonely).unwrap();
-    let output = Command::new(&lonely)
-        .args(["demo", "--remove"])
-        .env("TMPDIR", directory.path())
-        .env_remove("CARGO")
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        error.contains("install sendmail-shim beside smarthost"),
-        "{error}"
+    let missing = directory.path().join("sendmail");
+    let programs = Binaries {
+        sendmail: missing.clone(),
+        ..binaries().clone()
+    };
+    let error = demo::run(directory.path(), &programs, &mut Vec::new()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} is not there", missing.display())
     );
 }

@@ -27,7 +27,7 @@ replaced_with() { # FOLDER VERSION TEXT
     [ "$(dpkg-query -Wf '${Version}' sendmail-shim)" = "$2" ]
     [ "$(systemctl show -P MainPID sendmail-shim.service)" != "$agent" ]
     [ "$(systemctl show -P MainPID smarthost.service)" != "$relay" ]
-    [ "$(readlink "/proc/$(systemctl show -P MainPID sendmail-shim.service)/exe")" = /usr/sbin/sendmail ]
+    [ "$(readlink "/proc/$(systemctl show -P MainPID sendmail-shim.service)/exe")" = /usr/sbin/sendmail-shim ]
     [ "$(readlink "/proc/$(systemctl show -P MainPID smarthost.service)/exe")" = /usr/sbin/smarthost ]
     sendmail -q
     wait_for 60 arrived "$3"

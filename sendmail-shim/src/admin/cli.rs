@@ -142,9 +142,8 @@ pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-/// Reads the words after argv\[0] and does what they say.
-pub fn main(words: Vec<String>) -> Exit {
-    let words = std::iter::once("sendmail-shim".to_owned()).chain(words);
+/// Reads the words and does what they say.
+pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {

@@ -2,8 +2,8 @@
 
 use system::sysexits::Exit;
 
-use super::terminal::{Trouble, say};
 use crate::config::{effective, meaning, settings::Settings};
+use crate::terminal::{Trouble, say};
 
 /// Prints them as TOML that can be pasted back; all of them with what they mean.
 pub fn print(settings: &Settings, all: bool) -> Result<Exit, Trouble> {

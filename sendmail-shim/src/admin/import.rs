@@ -14,7 +14,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use system::sysexits::Exit;
 
-use super::terminal::{Trouble, complain, say};
+use crate::terminal::{Trouble, complain, say};
 use crate::{
     config::{places::SYSTEM, settings::Settings},
     import::{

@@ -9,14 +9,10 @@
 //! | [`import`] | another program's configuration made into ours |
 //! | [`pin`] | which key a relayhost presents |
 //! | [`provision`] | settings that come with the machine or the package |
-//! | [`queue`] | the queue; also `mailq`, `sendmail -bp`, `sendmail -q` |
-//! | [`aliases`] | the alias files checked; also `newaliases` |
+//! | [`queue`] | the queue |
 //! | [`test`] | a test message |
-//! | [`verify`] | `sendmail -bv`, `-bt`: what would become of an address |
 //! | [`takeover`] | the mail that waits in another program's queue, taken into ours |
-//! | [`terminal`] | words to the terminal |
 
-pub mod aliases;
 pub mod check;
 pub mod cli;
 pub mod effective;
@@ -26,6 +22,6 @@ pub mod pin;
 pub mod provision;
 pub mod queue;
 pub mod takeover;
-pub mod terminal;
 pub mod test;
-pub mod verify;
+
+use crate::{aliases, terminal};

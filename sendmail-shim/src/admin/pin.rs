@@ -14,8 +14,8 @@ use relay::{
 use smtp::client::Security;
 use system::sysexits::Exit;
 
-use super::terminal::{Trouble, complain, say};
 use crate::config::settings::Settings;
+use crate::terminal::{Trouble, complain, say};
 
 /// A server that waits for our first byte of TLS says nothing; so long is its greeting waited for.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -6,8 +6,8 @@ use clap::Args;
 use settings::provision::{Given, write};
 use system::sysexits::Exit;
 
-use super::terminal::{Trouble, say};
 use crate::config::{places::DIRECTORY, settings::Settings};
+use crate::terminal::{Trouble, say};
 
 /// `provision …`
 #[derive(Debug, Args)]

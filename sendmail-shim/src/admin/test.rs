@@ -11,7 +11,7 @@ use mail::{
 };
 use system::sysexits::Exit;
 
-use super::terminal::{Trouble, complain, say};
+use crate::terminal::{Trouble, complain, say};
 use crate::{
     compose::{body::Body, read::Message},
     config::settings::Settings,

@@ -27,21 +27,19 @@ pub enum Excess {
     Recipients { has: u64, may: u64 },
 }
 
-impl Share {
-    /// Whether who `has` so much may have `more`; `free` bytes are left on the disk.
-    pub fn allows(&self, has: Usage, more: Usage, free: u64) -> Result<(), Excess> {
-        let may = self.size.unwrap_or(free.saturating_add(has.bytes) / PART);
-        if has.bytes.saturating_add(more.bytes) > may {
-            let has = has.bytes;
-            return Err(Excess::Bytes { has, may });
-        }
-        let may = self.recipients;
-        if has.recipients.saturating_add(more.recipients) > may {
-            let has = has.recipients;
-            return Err(Excess::Recipients { has, may });
-        }
-        Ok(())
+/// Whether who `has` so much may have `more`; `free` bytes are left on the disk.
+fn allows(share: Share, has: Usage, more: Usage, free: u64) -> Result<(), Excess> {
+    let may = share.size.unwrap_or(free.saturating_add(has.bytes) / PART);
+    if has.bytes.saturating_add(more.bytes) > may {
+        let has = has.bytes;
+        return Err(Excess::Bytes { has, may });
     }
+    let may = share.recipients;
+    if has.recipients.saturating_add(more.recipients) > may {
+        let has = has.recipients;
+        return Err(Excess::Recipients { has, may });
+    }
+    Ok(())
 }
 
 /// What the sender reads; mailq(1) shows him what waits.
@@ -116,7 +114,7 @@ impl<'a> Claim<'a> {
         let free = spool
             .free()
             .map_err(|error| super::transaction::unavailable(&error))?;
-        self.share.allows(has, more, free).map_err(|excess| {
+        allows(self.share, has, more, free).map_err(|excess| {
             let text = escape(excess.to_string().as_bytes(), 200);
             Reply::new(452, EnhancedStatus::new(4, 3, 1), text)
         })
@@ -158,7 +156,7 @@ mod tests {
         let mut free = 1_000_000;
         for user in 0..10 {
             let mut has = usage(0, 0);
-            while share.allows(has, usage(1000, 1), free).is_ok() {
+            while allows(share, has, usage(1000, 1), free).is_ok() {
                 add(&mut has, usage(1000, 1));
                 free -= 1000;
             }
@@ -178,10 +176,8 @@ mod tests {
             size: Some(2048),
             recipients: 10,
         };
-        assert_eq!(share.allows(usage(1048, 9), usage(1000, 1), 0), Ok(()));
-        let bytes = share
-            .allows(usage(2048, 1), usage(1, 1), u64::MAX)
-            .unwrap_err();
+        assert_eq!(allows(share, usage(1048, 9), usage(1000, 1), 0), Ok(()));
+        let bytes = allows(share, usage(2048, 1), usage(1, 1), u64::MAX).unwrap_err();
         assert_eq!(
             bytes,
             Excess::Bytes {
@@ -190,8 +186,7 @@ mod tests {
             }
         );
         assert_eq!(
-            share
-                .allows(usage(5, 8), usage(1, 3), u64::MAX)
+            allows(share, usage(5, 8), usage(1, 3), u64::MAX)
                 .unwrap_err()
                 .to_string(),
             "your share of the queue is used up: you have 8 recipients waiting and may have 10; see mailq"

@@ -26,6 +26,8 @@ pub const HEADER: usize = 256 * 1024;
 pub const PIECE: usize = 64 * 1024;
 /// Bodies up to this size are kept in a spool record, larger ones in a file of their own.
 pub const INLINE_BODY: usize = 256 * 1024;
+/// A queue takes no new mail while fewer bytes are free on its disk, unless the administrator says otherwise.
+pub const MINIMUM_FREE: u64 = 64 * 1024 * 1024;
 /// Default for the size of a message.
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 /// `Received` fields of a message that loops: RFC 5321 §6.3 asks at least 100 to be let through; Postfix stops at 50.

@@ -22,7 +22,7 @@ use super::{
     record::{Head, Part, Place, Record, State, What},
     recovery,
 };
-use mail::{address::Sender, clock, envelope::Envelope};
+use mail::{address::Sender, clock, envelope::Envelope, limits};
 use system::fs::Room;
 
 /// Inodes that must be free before new mail is taken.
@@ -43,7 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             segment: 16 * 1024 * 1024,
-            minimum_free: 64 * 1024 * 1024,
+            minimum_free: limits::MINIMUM_FREE,
             linger: Duration::from_secs(1),
         }
     }

@@ -12,7 +12,6 @@ use crate::config::Config;
     version,
     about = "A mail relay with daily limits per client and a durable queue",
     after_help = "Examples:\n  \
-        smarthost demo                                   see all of it work, in a temporary directory\n  \
         smarthost check                                  is the configuration right?\n  \
         smarthost queue list                             what waits, and why\n  \
         smarthost queue flush                            try everything now\n  \
@@ -62,12 +61,6 @@ pub(super) enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
-    },
-    /// Play the whole way of a message in a temporary directory, without privileges
-    Demo {
-        /// Remove the directory at the end
-        #[arg(long)]
-        remove: bool,
     },
 }
 

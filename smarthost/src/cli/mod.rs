@@ -35,9 +35,6 @@ pub fn main() -> ExitCode {
         Command::Run => crate::runtime::run(config)
             .map(|()| String::new())
             .map_err(Failed::from),
-        Command::Demo { remove } => crate::demo::run(remove)
-            .map(|()| String::new())
-            .map_err(Failed::from),
         Command::Check => local::check(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),

@@ -2,7 +2,7 @@
 peer_install() {
     install -m 755 "$OURS/sendmail" "$ROOT/usr/sbin/sendmail"
     [ ! -e "$OURS/hello" ] || install -m 755 "$OURS/hello" "$ROOT/bench/hello"
-    ln -sf sendmail "$ROOT/usr/sbin/sendmail-shim"
+    install -m 755 "$OURS/sendmail-shim" "$ROOT/usr/sbin/sendmail-shim"
     ln -sf ../sbin/sendmail "$ROOT/usr/bin/mailq"
     ln -sf ../sbin/sendmail "$ROOT/usr/bin/newaliases"
     mkdir -p "$ROOT/etc/sendmail-shim" "$ROOT/run/sendmail-shim"

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use clap::Command;
 use clap_complete::{Shell, generate};
-use sendmail_shim::flags::table::{Argument, FLAGS, Flag};
+use sendmail::flags::table::{Argument, FLAGS, Flag};
 
 /// Groups of commands, and the key of `GROUP list --json` that their arguments are.
 const LISTS: &[(&str, &str)] = &[("queue", "queue_id"), ("limits", "client")];

@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use mail::maps::Table;
-use sendmail_shim::{flags, mode::Mode};
+use sendmail::{flags, mode::Mode};
 use tests::binaries::repository;
 
 fn guide() -> String {

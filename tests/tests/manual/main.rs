@@ -16,7 +16,7 @@ mod settings;
 
 use std::{env, fs, path::PathBuf};
 
-use sendmail_shim::flags::{help, table};
+use sendmail::flags::{help, table};
 
 const PAGES: &[&str] = &[
     "sendmail.8",

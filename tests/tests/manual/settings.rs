@@ -18,7 +18,7 @@ fn entry(key: &str, default: &str, sentence: &str) -> String {
 }
 
 pub(crate) fn of_sendmail_shim() -> String {
-    use sendmail_shim::config::{effective, meaning, settings::Settings};
+    use sendmail::config::{effective, meaning, settings::Settings};
     let rows = effective::rows(&Settings::parse(None, "").unwrap()).unwrap();
     rows.iter()
         .map(|row| entry(row.key, &row.value, meaning::of(row.key)))

@@ -4,7 +4,13 @@
 use super::source::{Source, file, sources};
 
 /// The crates that have layers. The other crates are held by the compiler alone.
-const CRATES: [&str; 4] = ["shared/mail", "shared/relay", "sendmail-shim", "smarthost"];
+const CRATES: [&str; 5] = [
+    "shared/mail",
+    "shared/relay",
+    "sendmail",
+    "sendmail-shim",
+    "smarthost",
+];
 
 /// Modules by layer, lowest first.
 struct Layers(Vec<Vec<String>>);

@@ -34,7 +34,7 @@ impl Source {
 }
 
 /// The crates that the programs are made of, lowest first.
-pub(crate) const CRATES: [&str; 10] = [
+pub(crate) const CRATES: [&str; 11] = [
     "shared/mail",
     "shared/system",
     "shared/smtp",
@@ -43,6 +43,7 @@ pub(crate) const CRATES: [&str; 10] = [
     "shared/queue",
     "shared/relay",
     "shared/control",
+    "sendmail",
     "sendmail-shim",
     "smarthost",
 ];
@@ -50,7 +51,7 @@ pub(crate) const CRATES: [&str; 10] = [
 /// All Rust files of the workspace.
 pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    for member in ["shared", "sendmail-shim", "smarthost", "tests"] {
+    for member in ["shared", "sendmail", "sendmail-shim", "smarthost", "tests"] {
         walk(&repository().join(member), &mut found);
     }
     assert!(found.len() > 30, "the sources were not found");

@@ -5,8 +5,8 @@ use system::sysexits::Exit;
 
 use super::{machine, relayhost};
 use crate::{
-    admin::terminal::{Trouble, say},
     config::settings::Settings,
+    terminal::{Trouble, say},
 };
 
 /// How bad it is; the worst decides the exit status.

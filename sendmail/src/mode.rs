@@ -6,7 +6,10 @@
 /// Why `-bd` and `smtpd` do nothing.
 pub const NO_DAEMON: &str = "the agent is started by systemd: systemctl start sendmail-shim.socket";
 
-/// A name of the one binary.
+/// Why it does nothing under the name of the administrator's program.
+pub const NO_COMMANDS: &str = "this is sendmail under the name sendmail-shim, which is a program of its own: install it again";
+
+/// A name of the binary.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
     /// `sendmail`, and whatever else links to it.
@@ -15,7 +18,7 @@ pub enum Program {
     Mailq,
     /// `newaliases`: `sendmail -bi`.
     Newaliases,
-    /// `sendmail-shim`: the administrator's commands and the agent.
+    /// `sendmail-shim`: another program.
     Admin,
     /// `hoststat`, `purgestat`: nothing to tell, and no error either.
     Hoststat,

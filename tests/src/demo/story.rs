@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::Write,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Instant,
 };
@@ -12,10 +12,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 
 use super::{client::Client, program::Program, scene::Scene};
-use crate::{
-    admin::{Answer, Request},
-    limits::Report,
-};
+use crate::binaries::Binaries;
 
 /// What cron sends when a job has written something.
 const CRON: &str = "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@vm1> /usr/local/bin/backup\nX-Cron-Env: <LOGNAME=root>\n\n\
@@ -27,24 +24,15 @@ const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const FLOODER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 const MONITORING: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
 
-/// Plays the demonstration; an error is the first step that did not happen. `remove`: the directory is removed at the end.
-pub fn run(remove: bool) -> anyhow::Result<()> {
-    let scene = Scene::new()?;
-    let told = Story::begin(&scene)?.tell();
-    if told.is_ok() && remove {
-        fs::remove_dir_all(&scene.directory)
-            .with_context(|| format!("cannot remove {}", scene.directory.display()))?;
-    } else {
-        say(&format!(
-            "\nEverything is kept in {} (logs, queues, configurations).",
-            scene.directory.display()
-        ))?;
-    }
-    told
+/// Plays the demonstration in an empty directory, and tells it to `out`; an error is the first step that did not happen.
+pub fn run(directory: &Path, programs: &Binaries, out: &mut dyn Write) -> anyhow::Result<()> {
+    let scene = Scene::new(directory, programs)?;
+    Story::begin(&scene, out)?.tell()
 }
 
 struct Story<'a> {
-    scene: &'a Scene,
+    scene: &'a Scene<'a>,
+    out: &'a mut dyn Write,
     smarthost: Program,
     agent: Program,
     server: SocketAddr,
@@ -53,9 +41,10 @@ struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    fn begin(scene: &'a Scene) -> anyhow::Result<Self> {
-        say(
-            "One message, end to end: cron -> sendmail -> agent -> pinned TLS -> smarthost -> mailbox.",
+    fn begin(scene: &'a Scene<'a>, out: &'a mut dyn Write) -> anyhow::Result<Self> {
+        writeln!(
+            out,
+            "One message, end to end: cron -> sendmail -> agent -> pinned TLS -> smarthost -> mailbox."
         )?;
         let mut smarthost = scene.smarthost()?;
         let listening = smarthost.line_with(&["listens on "])?;
@@ -70,6 +59,7 @@ impl<'a> Story<'a> {
         let agent = scene.agent("agent", server, &pin)?;
         Ok(Self {
             scene,
+            out,
             smarthost,
             agent,
             server,
@@ -80,12 +70,12 @@ impl<'a> Story<'a> {
 
     fn tell(mut self) -> anyhow::Result<()> {
         self.step("The smarthost runs, without privileges, with a key made a moment ago")?;
-        say(&format!("   listens on {}, key {}", self.server, self.pin))?;
+        self.say(&format!("   listens on {}, key {}", self.server, self.pin))?;
         self.step("The agent runs, and trusts this key alone")?;
         self.agent
             .line_with(&["agent.sock"])
             .context("the agent does not take mail")?;
-        say(&format!(
+        self.say(&format!(
             "   takes mail at {}",
             self.scene.path("agent.sock").display()
         ))?;
@@ -96,13 +86,17 @@ impl<'a> Story<'a> {
         self.exempt()?;
         self.wrong_key()?;
         self.step("The message of step 3, as it was delivered")?;
-        say(&format!("   {}", mail.display()))?;
+        self.say(&format!("   {}", mail.display()))?;
         for line in fs::read_to_string(&mail)?.lines() {
-            say(&format!("   | {line}"))?;
+            self.say(&format!("   | {line}"))?;
         }
         self.agent.end()?;
         self.smarthost.end()?;
-        say("\nEach step was seen to happen. All programs have ended.")
+        writeln!(
+            self.out,
+            "\nEach step was seen to happen. All programs have ended."
+        )?;
+        Ok(())
     }
 
     /// One mail from cron to the mailbox; its file.
@@ -110,7 +104,7 @@ impl<'a> Story<'a> {
         self.step("cron pipes a message to `sendmail -i -t -oem`")?;
         let began = Instant::now();
         self.submit("agent")?;
-        say(&format!(
+        self.say(&format!(
             "   exit status 0 after {:.1} ms: the message is on this machine's disk",
             began.elapsed().as_secs_f64() * 1000.0
         ))?;
@@ -118,16 +112,16 @@ impl<'a> Story<'a> {
         let session = self
             .agent
             .line_with(&["TLS connection established to", "TLSv1.3"])?;
-        say(&format!("   {}", event(&session)))?;
+        self.say(&format!("   {}", event(&session)))?;
         let sent = self
             .agent
             .line_with(&["to=<admins@demo.example>", "status=sent"])?;
-        say(&format!("   {}", event(&sent)))?;
+        self.say(&format!("   {}", event(&sent)))?;
         self.step("The smarthost has it on disk, and delivers it")?;
         let queue_id = after(&sent, "queued as ")?.trim_end_matches(')').to_owned();
         for part in ["client=unknown[127.0.0.1]", "from=<", "status=sent"] {
             let line = self.smarthost.line_with(&[&queue_id, part])?;
-            say(&format!("   {}", event(&line)))?;
+            self.say(&format!("   {}", event(&line)))?;
         }
         let delivered = self.smarthost.line_with(&[&queue_id, "status=sent"])?;
         let name = after(&delivered, "delivered to maildir as ")?.trim_end_matches(')');
@@ -141,28 +135,13 @@ impl<'a> Story<'a> {
     }
 
     /// What the smarthost has counted of a client.
-    fn usage_is(&self, client: IpAddr, expected: u32) -> anyhow::Result<()> {
-        let report = self.report(client)?;
-        let count = report.windows.first().map(|(count, _)| *count);
+    fn usage_is(&mut self, client: IpAddr, expected: u32) -> anyhow::Result<()> {
+        let report = self.scene.ask(&["limits", "show", &client.to_string()])?;
         ensure!(
-            count == Some(expected),
-            "{client} has sent {expected}, the smarthost counts {count:?}"
+            report.contains(&format!(" {expected} of 100 ")),
+            "{client} has sent {expected}, the smarthost counts: {report}"
         );
-        say(&format!("   {}: {}", report.client, report.usage()))
-    }
-
-    fn report(&self, client: IpAddr) -> anyhow::Result<Report> {
-        let mut answers = Vec::new();
-        let socket = self.scene.path("smarthost.sock");
-        control::ask(
-            &socket,
-            &Request::LimitsShow { client },
-            &mut |answer: Answer| answers.push(answer),
-        )?;
-        match answers.into_iter().next() {
-            Some(Answer::Report(report)) => Ok(report),
-            other => bail!("the smarthost answered {other:?}"),
-        }
+        self.say(&format!("   {}", report.trim()))
     }
 
     fn flood(&mut self) -> anyhow::Result<()> {
@@ -186,8 +165,8 @@ impl<'a> Story<'a> {
             reply.starts_with("450 4.7.1 "),
             "message 101 of the flood got: {reply}"
         );
-        say("   messages 1 to 100: 250")?;
-        say(&format!("   message 101: {reply}"))?;
+        self.say("   messages 1 to 100: 250")?;
+        self.say(&format!("   message 101: {reply}"))?;
         self.usage_is(FLOODER, 100)
     }
 
@@ -203,7 +182,7 @@ impl<'a> Story<'a> {
             )?;
             ensure!(last.starts_with("250 "), "alert {number} got: {last}");
         }
-        say(&format!("   messages 1 to 101: 250; the last one: {last}"))
+        self.say(&format!("   messages 1 to 101: 250; the last one: {last}"))
     }
 
     fn wrong_key(&mut self) -> anyhow::Result<()> {
@@ -215,8 +194,8 @@ impl<'a> Story<'a> {
         self.submit("suspicious")?;
         // The refusal names the key that was seen.
         let refused = agent.line_with(&[&self.pin])?;
-        say(&format!("   {}", event(&refused)))?;
-        say("   The mail is kept, and mailq tells why:")?;
+        self.say(&format!("   {}", event(&refused)))?;
+        self.say("   The mail is kept, and mailq tells why:")?;
         let listing = self.scene.command("mailq", "suspicious").output()?;
         let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
         ensure!(
@@ -224,9 +203,9 @@ impl<'a> Story<'a> {
             "mailq does not tell it: {listing}"
         );
         for line in listing.lines() {
-            say(&format!("   | {line}"))?;
+            self.say(&format!("   | {line}"))?;
         }
-        say("   The smarthost has got nothing of it:")?;
+        self.say("   The smarthost has got nothing of it:")?;
         self.usage_is(LOCAL, 1)?;
         agent.end()
     }
@@ -255,14 +234,14 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
+    fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
     fn step(&mut self, title: &str) -> anyhow::Result<()> {
         self.step += 1;
-        say(&format!("\n{}. {title}", self.step))
+        self.say(&format!("\n{}. {title}", self.step))
     }
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout(), "{text}")?)
 }
 
 /// What follows `mark` in a line.

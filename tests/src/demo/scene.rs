@@ -11,23 +11,29 @@ use anyhow::{Context as _, bail};
 use system::fs::{create_directory, replace};
 
 use super::program::Program;
+use crate::binaries::Binaries;
 
 /// The directory and the programs.
-pub(super) struct Scene {
-    pub(super) directory: PathBuf,
+pub(super) struct Scene<'a> {
+    pub(super) directory: &'a Path,
+    programs: &'a Binaries,
 }
 
-impl Scene {
-    /// A fresh directory with the names that the client's program is called by.
-    pub(super) fn new() -> anyhow::Result<Self> {
-        let binary = client_binary()?;
-        let directory = std::env::temp_dir().join(format!("smarthost-demo-{}", std::process::id()));
-        create_directory(&directory.join("bin"), 0o700)
-            .with_context(|| format!("cannot create {}", directory.display()))?;
-        for name in ["sendmail", "mailq", "sendmail-shim"] {
-            symlink(&binary, directory.join("bin").join(name))?;
+impl<'a> Scene<'a> {
+    /// Prepares a directory with the names that the client's programs are called by.
+    pub(super) fn new(directory: &'a Path, programs: &'a Binaries) -> anyhow::Result<Self> {
+        for (name, program) in programs.names() {
+            if !program.is_file() {
+                bail!("{} is not there", program.display());
+            }
+            create_directory(&directory.join("bin"), 0o700)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+            symlink(program, directory.join("bin").join(name))?;
         }
-        Ok(Self { directory })
+        Ok(Self {
+            directory,
+            programs,
+        })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -60,12 +66,30 @@ maildir = "{t}/Maildir"
             aliases.display()
         );
         let config = self.write("smarthost.toml", &text)?;
-        let own = std::env::current_exe().context("cannot find this program")?;
         Program::start(
             "smarthost",
-            Command::new(own).arg("run").arg("--config").arg(config),
+            Command::new(&self.programs.smarthost)
+                .arg("run")
+                .arg("--config")
+                .arg(config),
             &self.path("smarthost.log"),
         )
+    }
+
+    /// What the smarthost's administrator types.
+    pub(super) fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
+        let output = Command::new(&self.programs.smarthost)
+            .arg("--config")
+            .arg(self.path("smarthost.toml"))
+            .args(words)
+            .output()?;
+        if !output.status.success() {
+            bail!(
+                "smarthost {words:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Starts an agent that trusts `pin` alone. Names its files.
@@ -107,45 +131,4 @@ revaliases = "{t}/revaliases"
             .stderr(Stdio::piped());
         command
     }
-}
-
-/// The client's binary beside our own; under cargo it is built first.
-fn client_binary() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find this program")?;
-    let directory = own.parent().context("this program has no directory")?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "cargo says in this way that it runs us; without it nothing is built"
-    )]
-    let cargo = std::env::var_os("CARGO").zip(std::env::var_os("CARGO_MANIFEST_DIR"));
-    if let Some((cargo, package)) = cargo {
-        build(
-            Path::new(&cargo),
-            &Path::new(&package).join("../Cargo.toml"),
-            directory.file_name().is_some_and(|name| name == "release"),
-        )?;
-    }
-    let binary = directory.join("sendmail");
-    if !binary.is_file() {
-        bail!(
-            "{} is not there: install sendmail-shim beside smarthost, or run `cargo demo` in the source tree",
-            binary.display()
-        );
-    }
-    Ok(binary)
-}
-
-/// The source tree is what cargo says now: a path that was compiled in would make each place's binary another one.
-fn build(cargo: &Path, manifest: &Path, release: bool) -> anyhow::Result<()> {
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "-p", "sendmail-shim", "--manifest-path"])
-        .arg(manifest);
-    if release {
-        command.arg("--release");
-    }
-    if !command.status().context("cannot run cargo")?.success() {
-        bail!("sendmail-shim cannot be built; see above");
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! `smarthost demo`: the whole way of a message, unprivileged, on loopback, in a temporary directory.
+//! `cargo demo`: the whole way of a message, unprivileged, on loopback, in a temporary directory.
 //!
 //! | part | what |
 //! |---|---|

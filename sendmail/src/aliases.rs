@@ -10,10 +10,10 @@ use crate::config::{settings::Settings, tables::Tables};
 
 /// What is in the files, and what is wrong with them.
 #[derive(Debug)]
-pub(super) struct Checked {
+pub struct Checked {
     /// A text for each file. Missing files are fine.
-    pub(super) files: Vec<String>,
-    pub(super) faults: BTreeSet<String>,
+    pub files: Vec<String>,
+    pub faults: BTreeSet<String>,
 }
 
 /// Tells what is in the files and what is wrong with them.
@@ -31,7 +31,7 @@ pub fn check(settings: &Settings) -> Exit {
 }
 
 /// Reads the files.
-pub(super) fn look(settings: &Settings) -> Checked {
+pub fn look(settings: &Settings) -> Checked {
     let mut tables = Tables::new(settings);
     let (rules, problems) = tables.refresh();
     let mut faults: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();

@@ -25,7 +25,6 @@ use settings::{
     parse,
 };
 use smtp::client::Security;
-use spool::Options;
 
 use super::{
     file::{Auth, File, Tls},
@@ -171,7 +170,7 @@ impl Settings {
             },
             minimum_free: file
                 .minimum_free
-                .map_or(Options::default().minimum_free, |size| size.0),
+                .map_or(limits::MINIMUM_FREE, |size| size.0),
             files,
         })
     }

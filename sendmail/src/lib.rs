@@ -1,0 +1,110 @@
+//! `sendmail`, `mailq` and `newaliases`: what programs call, and what cron starts. The administrator's commands and the agent are another
+//! program, `sendmail-shim`, which builds on this one.
+//!
+//! Layers, lowest first; a module uses its own layer or lower ones, and a test enforces it:
+//!
+//! | layer | modules | what |
+//! |---|---|---|
+//! | command line | [`mode`] [`flags`] [`plan`] [`terminal`] | which program, what was typed, what is meant, words to the terminal |
+//! | message | [`compose`] [`prepare`] | standard input made canonical, rewritten, completed |
+//! | machine | [`config`] [`identity`] | configuration files and users |
+//! | ways out | [`relay`] [`submit`] [`queue`] | the relayhost; the message to the agent or there; what is asked about the queue |
+//! | modes | [`listing`] [`verify`] [`aliases`] | `mailq`, `-q`; `-bv`, `-bt`; `newaliases` |
+
+pub mod aliases;
+pub mod compose;
+pub mod config;
+pub mod flags;
+pub mod identity;
+pub mod listing;
+pub mod mode;
+pub mod plan;
+pub mod prepare;
+pub mod queue;
+pub mod relay;
+pub mod submit;
+pub mod terminal;
+pub mod verify;
+
+use std::process::ExitCode;
+
+use config::places;
+use mode::{Mode, Program};
+use plan::Plan;
+use submit::report::Report;
+use system::sysexits::Exit;
+use terminal::{Trouble, complain, say};
+
+/// The program, under any of its names.
+pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = Program::of(&words.next().unwrap_or_default());
+    match program {
+        // A link that an older installation left behind: its words are no recipients.
+        Program::Admin => end(Report::fault(Exit::Usage, mode::NO_COMMANDS.to_owned())),
+        _ => sendmail(program, words),
+    }
+    .into()
+}
+
+fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
+    let typed = match flags::parse::parse(Mode::from(program), words) {
+        Ok(typed) => typed,
+        Err(error) => {
+            return end(Report::fault(
+                Exit::Usage,
+                format!("{error} (see sendmail --help)"),
+            ));
+        }
+    };
+    if typed.verbose {
+        typed
+            .warnings
+            .iter()
+            .for_each(|warning| complain("sendmail", warning));
+    }
+    match Plan::of(typed) {
+        Ok(plan) => {
+            carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text)))
+        }
+        Err(refusal) => end(Report::fault(refusal.exit, refusal.text)),
+    }
+}
+
+fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
+    match plan {
+        Plan::Submit(submission) => Ok(end(submit::run::submit(submission))),
+        Plan::Smtp => Ok(end(submit::stdio::relay())),
+        Plan::ListQueue => listing::list(&places::load(None)?),
+        Plan::CountQueue => listing::count(&places::load(None)?),
+        Plan::Flush(None) => listing::flush(&places::load(None)?, None),
+        Plan::Flush(Some(selector)) => listing::flush_selected(&places::load(None)?, &selector),
+        Plan::Verify(recipients) => verify::words(&places::load(None)?, &recipients),
+        Plan::AddressTest => verify::lines(&places::load(None)?),
+        Plan::CheckAliases => Ok(aliases::check(&places::load(None)?)),
+        Plan::CheckConfig => {
+            places::load(None)?
+                .warnings()
+                .iter()
+                .for_each(|warning| complain("sendmail", warning));
+            Ok(Exit::Ok)
+        }
+        Plan::Version => {
+            say(format_args!("sendmail-shim {}", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Ok)
+        }
+        Plan::Help => {
+            say(flags::help::text());
+            Ok(Exit::Ok)
+        }
+        Plan::Nothing => Ok(Exit::Ok),
+    }
+}
+
+fn end(report: Report) -> Exit {
+    report
+        .lines
+        .iter()
+        .for_each(|line| complain("sendmail", line));
+    report.exit
+}
