@@ -6,11 +6,8 @@
 //! in [`Submission::problems`], and the exit status tells at the end.
 
 use mail::{
-    address::{
-        AddressError,
-        list::{self, List, Problem, Target},
-    },
-    envelope::{Notify, Ret},
+    address::list::{self, Problem},
+    envelope::{Mail, Notify, Rcpt, Ret},
 };
 use system::sysexits::Exit;
 
@@ -40,32 +37,18 @@ pub enum Plan {
 }
 
 /// A message to be submitted.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Submission {
-    pub sender: Origin,
-    /// For a `From` field that is made; without control characters.
-    pub full_name: Option<String>,
+    pub mail: Mail,
     /// From the command line.
-    pub recipients: Vec<Target>,
+    pub recipients: Vec<Rcpt>,
     /// Malformed recipients of the command line.
     pub problems: Vec<Problem>,
-    /// Whether the header adds recipients (`-t`).
+    /// The header adds recipients (`-t`).
     pub from_header: bool,
+    /// What is wished for them.
     pub notify: Notify,
-    pub ret: Option<Ret>,
-    pub envid: Option<String>,
     pub verbose: bool,
-}
-
-/// The envelope sender as asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Origin {
-    /// Whoever calls.
-    Caller,
-    /// `<>`
-    Null,
-    /// `-f`
-    Given(Target),
 }
 
 /// Which messages `-q` is about: a text that must be in the queue id, the sender or a recipient.
@@ -154,11 +137,20 @@ impl Plan {
 }
 
 fn submission(typed: Typed) -> Result<Submission, Refusal> {
+    let notify = typed
+        .notify
+        .as_deref()
+        .map(notify)
+        .transpose()?
+        .unwrap_or_default();
     let mut recipients = Vec::new();
     let mut problems = Vec::new();
     for text in &typed.recipients {
-        let list = addresses(text);
-        recipients.extend(list.entries.into_iter().map(|entry| entry.target));
+        let list = list::argument(text);
+        recipients.extend(list.entries.into_iter().map(|entry| Rcpt {
+            notify,
+            ..Rcpt::from(entry.target)
+        }));
         problems.extend(list.problems);
     }
     if recipients.is_empty() && !typed.from_header {
@@ -167,22 +159,18 @@ fn submission(typed: Typed) -> Result<Submission, Refusal> {
             None => usage("no recipients: name them on the command line, or use -t to take them from the header".into()),
         });
     }
+    let name = typed.full_name.as_deref().map(full_name);
+    let name = name.filter(|name| !name.is_empty());
     Ok(Submission {
-        sender: origin(typed.sender.as_deref())?,
-        full_name: typed
-            .full_name
-            .as_deref()
-            .map(full_name)
-            .filter(|name| !name.is_empty()),
+        mail: Mail {
+            ret: typed.ret.as_deref().map(ret).transpose()?,
+            envid: typed.envid.map(envid).transpose()?,
+            ..sender(typed.sender.as_deref(), name)?
+        },
         recipients,
         problems,
         from_header: typed.from_header,
-        notify: typed
-            .notify
-            .as_deref()
-            .map_or(Ok(Notify::default()), notify)?,
-        ret: typed.ret.as_deref().map(ret).transpose()?,
-        envid: typed.envid.map(envid).transpose()?,
+        notify,
         verbose: typed.verbose,
     })
 }
@@ -199,39 +187,25 @@ fn usage(text: String) -> Refusal {
     }
 }
 
-fn origin(typed: Option<&str>) -> Result<Origin, Refusal> {
+/// What `-f` and `-F` say; without `-f` the caller sends.
+pub fn sender(typed: Option<&str>, full_name: Option<String>) -> Result<Mail, Refusal> {
     let Some(text) = typed.map(str::trim) else {
-        return Ok(Origin::Caller);
+        return Ok(Mail::of_caller(full_name));
     };
     if matches!(text, "" | "<>") {
-        return Ok(Origin::Null);
+        return Ok(Mail::default());
     }
-    let mut list = addresses(text);
-    match (
-        list.entries.pop(),
-        list.entries.is_empty() && list.problems.is_empty(),
-    ) {
-        (Some(entry), true) => Ok(Origin::Given(entry.target)),
-        _ => Err(Refusal {
+    match list::one(text) {
+        Ok(sender) => Ok(Mail {
+            sender: Some(sender),
+            xcaller: full_name.map(Some),
+            ..Mail::default()
+        }),
+        Err(_) => Err(Refusal {
             exit: Exit::DataErr,
             text: format!("bad sender address \"{}\"", text.escape_debug()),
         }),
     }
-}
-
-/// An argument as an address list. Unlike a header field it is never folded: a line break in it is an attack.
-fn addresses(text: &str) -> List {
-    if text.contains(char::is_control) {
-        let problem = Problem {
-            text: text.escape_debug().to_string(),
-            error: AddressError::Control,
-        };
-        return List {
-            entries: Vec::new(),
-            problems: vec![problem],
-        };
-    }
-    list::parse(text.as_bytes())
 }
 
 fn full_name(typed: &str) -> String {
@@ -251,36 +225,13 @@ fn full_name(typed: &str) -> String {
 }
 
 fn notify(typed: &str) -> Result<Notify, Refusal> {
-    let mut notify = Notify {
-        explicit: true,
-        success: false,
-        failure: false,
-        delay: false,
-    };
-    if typed.eq_ignore_ascii_case("never") {
-        return Ok(notify);
-    }
-    for word in typed.split(',').map(|w| w.trim().to_ascii_lowercase()) {
-        match word.as_str() {
-            "success" => notify.success = true,
-            "failure" => notify.failure = true,
-            "delay" => notify.delay = true,
-            _ => {
-                return Err(usage(
-                    "-N takes `never`, or a list of success, failure, delay".into(),
-                ));
-            }
-        }
-    }
-    Ok(notify)
+    let packed: String = typed.split_whitespace().collect();
+    let refusal = || usage("-N takes `never`, or a list of success, failure, delay".into());
+    Notify::parse(&packed).ok_or_else(refusal)
 }
 
 fn ret(typed: &str) -> Result<Ret, Refusal> {
-    match typed.to_ascii_lowercase().as_str() {
-        "full" => Ok(Ret::Full),
-        "hdrs" => Ok(Ret::Headers),
-        _ => Err(usage("-R takes `full` or `hdrs`".into())),
-    }
+    Ret::parse(typed).ok_or_else(|| usage("-R takes `full` or `hdrs`".into()))
 }
 
 fn envid(typed: String) -> Result<String, Refusal> {
@@ -295,6 +246,8 @@ fn envid(typed: String) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use mail::envelope::Origin;
+
     use super::*;
     use crate::flags::parse;
 
@@ -306,14 +259,8 @@ mod tests {
         }
     }
 
-    fn shown(targets: &[Target]) -> Vec<String> {
-        targets
-            .iter()
-            .map(|t| match t {
-                Target::Address(a) => a.to_string(),
-                Target::Local(name) => name.clone(),
-            })
-            .collect()
+    fn shown(recipients: &[Rcpt]) -> Vec<String> {
+        recipients.iter().map(|rcpt| rcpt.to.to_string()).collect()
     }
 
     #[test]
@@ -328,19 +275,23 @@ mod tests {
     #[test]
     fn the_null_sender_has_two_spellings_and_brackets_around_a_sender_are_not_part_of_it() {
         for text in ["", "<>", " <> "] {
-            assert_eq!(
-                plan(&["-f", text, "root"]).unwrap().sender,
-                Origin::Null,
-                "{text}"
-            );
+            let mail = plan(&["-f", text, "root"]).unwrap().mail;
+            assert_eq!(mail.origin(), Origin::Null, "{text}");
         }
-        for text in ["a@b.example", "<a@b.example>"] {
-            let Origin::Given(target) = plan(&["-f", text, "root"]).unwrap().sender else {
+        for text in [
+            "a@b.example",
+            "<a@b.example>",
+            "a@b.example.",
+            " <a@b.example.> ",
+        ] {
+            let mail = plan(&["-f", text, "root"]).unwrap().mail;
+            let Origin::Given(sender) = mail.origin() else {
                 panic!("{text}")
             };
-            assert_eq!(shown(&[target]), ["a@b.example"]);
+            assert_eq!(sender.to_string(), "a@b.example");
         }
-        assert_eq!(plan(&["root"]).unwrap().sender, Origin::Caller);
+        let mail = plan(&["root"]).unwrap().mail;
+        assert_eq!(mail.origin(), Origin::Caller);
     }
 
     #[test]
@@ -358,9 +309,9 @@ mod tests {
         assert_eq!(
             plan(&["-F", "Cron\r\nBcc: x@y.example", "root"])
                 .unwrap()
-                .full_name
-                .unwrap(),
-            "Cron  Bcc: x@y.example"
+                .mail
+                .xcaller,
+            Some(Some("Cron  Bcc: x@y.example".to_owned()))
         );
     }
 
@@ -411,7 +362,7 @@ mod tests {
             }
         );
         assert_eq!(
-            (submission.ret, submission.envid.as_deref()),
+            (submission.mail.ret, submission.mail.envid.as_deref()),
             (Some(Ret::Headers), Some("job 7"))
         );
         for line in [

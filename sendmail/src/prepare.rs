@@ -9,13 +9,13 @@
 use mail::{
     address::{Address, list},
     clock::Timestamp,
-    envelope::{Content, Envelope, Notify, Ret},
+    envelope::{Content, Envelope, Mail, Rcpt},
     limits,
     message::{
         Header,
         complete::{self, Facts},
         encoded_words, long_lines, recipients,
-        rewrite::{self, Caller, Change, RewriteError, Rules, Typed},
+        rewrite::{self, Caller, Change, RewriteError, Rules},
         trace::{self, Received},
     },
 };
@@ -28,21 +28,9 @@ pub struct Submitted<'a> {
     /// Queue id, or what stands for it.
     pub id: &'a str,
     pub now: Timestamp,
-    /// `None`: the caller; `Some("")`: the null sender.
-    pub sender: Option<String>,
-    pub recipients: Vec<Wanted>,
-    pub ret: Option<Ret>,
-    pub envid: Option<String>,
+    pub mail: &'a Mail,
+    pub recipients: &'a [Rcpt],
     pub content: Content,
-}
-
-/// One recipient as typed, with its DSN wishes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wanted {
-    /// An address, or a name without a domain.
-    pub text: String,
-    pub notify: Notify,
-    pub orcpt: Option<String>,
 }
 
 /// What becomes of it.
@@ -85,21 +73,16 @@ pub fn prepare(
         return Err(PrepareError::Hops);
     }
     recipients::withhold(&mut header);
-    let typed = Typed {
-        sender: submitted.sender.clone(),
-        recipients: submitted
-            .recipients
-            .iter()
-            .map(|wanted| wanted.text.clone())
-            .collect(),
-    };
-    let (mut envelope, changes) = rewrite::rewrite(&typed, &mut header, submitted.caller, rules)
-        .map_err(PrepareError::Rewrite)?;
+    let (mut envelope, changes) = rewrite::rewrite(
+        submitted.mail,
+        submitted.recipients,
+        &mut header,
+        submitted.caller,
+        rules,
+    )
+    .map_err(PrepareError::Rewrite)?;
     envelope.uid = Some(submitted.uid);
     envelope.origin = format!("uid {} ({})", submitted.uid, submitted.caller.user);
-    envelope.ret = submitted.ret;
-    envelope.envid.clone_from(&submitted.envid);
-    restore_wishes(&mut envelope, &submitted.recipients);
     complete_header(&mut header, submitted, &envelope, rules).map_err(PrepareError::Rewrite)?;
     encoded_words::repair(&mut header);
     long_lines::fold_header(&mut header);
@@ -112,21 +95,6 @@ pub fn prepare(
         header,
         changes,
     })
-}
-
-/// Rewriting knows addresses only; the DSN wishes follow them here, aliases included.
-fn restore_wishes(envelope: &mut Envelope, wanted: &[Wanted]) {
-    for recipient in &mut envelope.recipients {
-        let before = recipient.original.as_ref().unwrap_or(&recipient.address);
-        let found = wanted.iter().find(|wanted| {
-            wanted.text.eq_ignore_ascii_case(before.as_str())
-                || wanted.text.eq_ignore_ascii_case(before.local_part())
-        });
-        if let Some(wanted) = found {
-            recipient.notify = wanted.notify;
-            recipient.orcpt.clone_from(&wanted.orcpt);
-        }
-    }
 }
 
 fn complete_header(
@@ -177,7 +145,11 @@ fn mailbox(full_name: &str, address: &Address) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mail::maps::Table;
+    use mail::{
+        address::{Domain, list},
+        envelope::Notify,
+        maps::Table,
+    };
 
     use super::*;
 
@@ -186,8 +158,8 @@ mod tests {
             Table::aliases("aliases".into(), "root: a@x.example, b@x.example\n");
         assert_eq!(problems, []);
         Rules {
-            hostname: "vm1.example.org".into(),
-            domain: "example.org".into(),
+            hostname: Domain::name("vm1.example.org").unwrap(),
+            domain: Domain::name("example.org").unwrap(),
             admin: None,
             revaliases: Table::default(),
             aliases,
@@ -204,20 +176,18 @@ mod tests {
             user: "www-data".into(),
             full_name: "Web \"Shop\"".into(),
         };
-        let wanted = |(text, notify): &(&str, Notify)| Wanted {
-            text: (*text).into(),
+        let rcpt = |(text, notify): &(&str, Notify)| Rcpt {
             notify: *notify,
-            orcpt: None,
+            ..Rcpt::from(list::one(text).unwrap())
         };
+        let recipients: Vec<_> = recipients.iter().map(rcpt).collect();
         let submitted = Submitted {
             caller: &caller,
             uid: 33,
             id: "8yGavsVubFN",
             now: Timestamp::from_secs(1_795_349_985),
-            sender: sender.map(str::to_owned),
-            recipients: recipients.iter().map(wanted).collect(),
-            ret: None,
-            envid: None,
+            mail: &crate::plan::sender(sender, None).unwrap(),
+            recipients: &recipients,
             content: Content::default(),
         };
         prepare(&submitted, Header::parse(header.as_bytes()), &rules())

@@ -58,7 +58,7 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
         None => None,
     };
     Ok(Smtp {
-        helo: settings.hostname.clone(),
+        helo: settings.hostname.to_string(),
         protocol: Protocol::Smtp,
         security: settings.security,
         timeouts,
@@ -81,14 +81,7 @@ fn credentials(auth: &Auth) -> Result<Credentials, String> {
 /// A message of `size` bytes for this connection.
 pub fn transaction(connection: &Connection, mut envelope: Envelope, size: u64) -> Transaction {
     envelope.content.utf8 &= connection.capabilities().smtputf8;
-    Transaction {
-        envelope,
-        size,
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    }
+    Transaction::of(&envelope, size)
 }
 
 /// A message as one peer can take it.
@@ -111,11 +104,11 @@ pub fn fit<'a>(
         content: read()?,
         eight_bit_all_the_same: false,
     };
-    if fitted.transaction.envelope.content.eight_bit && !connection.capabilities().eight_bit_mime {
+    if fitted.transaction.mail.eight_bit && !connection.capabilities().eight_bit_mime {
         let mut counted = SevenBit::new(fitted.content)?;
         fitted.eight_bit_all_the_same = !counted.is_encoded();
         if counted.is_encoded() {
-            fitted.transaction.size = io::copy(&mut counted, &mut io::sink())?;
+            fitted.transaction.mail.size = Some(io::copy(&mut counted, &mut io::sink())?);
         }
         fitted.content = Box::new(SevenBit::new(read()?)?);
     }

@@ -5,9 +5,13 @@
 
 use std::io::{self, BufRead as _, Read as _, Write as _};
 
-use mail::message::{
-    Header,
-    rewrite::{self, Caller, Rules, Typed},
+use mail::{
+    address::list,
+    envelope::{Mail, Rcpt},
+    message::{
+        Header,
+        rewrite::{self, Caller, Rules},
+    },
 };
 use system::sysexits::Exit;
 
@@ -84,11 +88,28 @@ impl<'a> Verifier<'a> {
 
     /// Whether it can be mailed to.
     fn tell(&self, text: &str) -> bool {
-        let typed = Typed {
-            sender: None,
-            recipients: vec![text.to_owned()],
+        let list = list::argument(text.trim());
+        let to: Vec<_> = list
+            .entries
+            .into_iter()
+            .map(|entry| Rcpt::from(entry.target))
+            .collect();
+        let rewritten = match list.problems.first() {
+            Some(problem) => Err(format!(
+                "bad recipient `{}`: {}",
+                problem.text, problem.error
+            )),
+            None if to.is_empty() => Err("bad recipient: the address is empty".to_owned()),
+            None => rewrite::rewrite(
+                &Mail::of_caller(None),
+                &to,
+                &mut Header::default(),
+                &self.caller,
+                self.rules,
+            )
+            .map_err(|error| error.to_string()),
         };
-        match rewrite::rewrite(&typed, &mut Header::default(), &self.caller, self.rules) {
+        match rewritten {
             Ok((envelope, changes)) => {
                 for recipient in envelope.recipients {
                     let address = recipient.address.as_str();

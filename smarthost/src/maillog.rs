@@ -103,7 +103,7 @@ pub(crate) struct Rejected<'a> {
     pub(crate) stage: &'a str,
     pub(crate) client: &'a str,
     pub(crate) reply: &'a Reply,
-    pub(crate) sender: Option<&'a Sender>,
+    pub(crate) sender: Option<Sender>,
     pub(crate) recipient: Option<&'a Address>,
     pub(crate) protocol: &'a str,
     pub(crate) helo: Option<&'a str>,
@@ -123,7 +123,13 @@ pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
             let _ = write!(text, " {name}=<{value}>");
         }
     };
-    add("from", rejected.sender.map(|sender| sender as &dyn Display));
+    add(
+        "from",
+        rejected
+            .sender
+            .as_ref()
+            .map(|sender| sender as &dyn Display),
+    );
     add(
         "to",
         rejected

@@ -69,14 +69,11 @@ impl Held {
         let (name, text) = match question {
             Question::Connect => ("connect", String::new()),
             Question::Helo { name, .. } => ("helo", name.clone()),
-            Question::Mail(mail) => (
-                "mail",
-                mail.unqualified.clone().unwrap_or(mail.sender.to_string()),
-            ),
-            Question::Recipient(rcpt) => {
-                let address = rcpt.recipient.as_ref().map(ToString::to_string);
-                ("rcpt", address.or(rcpt.unqualified.clone()).unwrap())
+            Question::Mail(mail) => {
+                let sender = mail.sender.as_ref().map(ToString::to_string);
+                ("mail", sender.unwrap_or_default())
             }
+            Question::Recipient(rcpt) => ("rcpt", rcpt.to.to_string()),
             Question::Data => ("data", String::new()),
             Question::Message { size } => ("message", size.to_string()),
         };

@@ -184,17 +184,11 @@ fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure
     let recipients = vec![Recipient::from(
         Address::parse("admins@example.org").unwrap(),
     )];
-    let transaction = Transaction {
-        envelope: Envelope {
-            recipients,
-            ..Envelope::default()
-        },
-        size: 15,
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
+    let envelope = Envelope {
+        recipients,
+        ..Envelope::default()
     };
+    let transaction = Transaction::of(&envelope, 15);
     let outcomes = connection.send(transaction, &mut b"Subject: x\r\n\r\n".as_slice());
     connection.quit();
     Ok(outcomes)

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use mail::{
     address::list,
     clock,
-    envelope::Notify,
+    envelope::Rcpt,
     message::{Header, recipients, rewrite::Caller},
     outcome::escape,
 };
@@ -20,8 +20,8 @@ use crate::{
     agent::storms::likeness,
     compose::read::{self, Message},
     config::{settings::Settings, tables::Tables},
-    identity,
-    prepare::{Prepared, Submitted, Wanted, prepare},
+    identity, plan,
+    prepare::{Prepared, Submitted, prepare},
 };
 
 /// Longest line shown, bytes.
@@ -57,10 +57,9 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
         uid,
         id: "EXPLAIN",
         now: clock::now(),
-        sender: request.sender.clone(),
-        recipients: wanted(request, &message),
-        ret: None,
-        envid: None,
+        mail: &plan::sender(request.sender.as_deref(), None)
+            .map_err(|refusal| Trouble::new(refusal.exit, refusal.text))?,
+        recipients: &recipients(request, &message),
         content: message.content,
     };
     let prepared = prepare(&submitted, message.header.clone(), rules)
@@ -77,28 +76,19 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
     Ok(Exit::Ok)
 }
 
-fn wanted(request: &Explain, message: &Message) -> Vec<Wanted> {
-    let named = if request.from_header {
-        recipients::extract(&message.header).recipients
-    } else {
-        Vec::new()
-    };
+fn recipients(request: &Explain, message: &Message) -> Vec<Rcpt> {
+    let malformed = |problem: &list::Problem| complain("sendmail-shim", plan::malformed(problem));
     let typed = request.recipients.iter().flat_map(|text| {
-        let list = list::parse(text.as_bytes());
-        list.problems
-            .iter()
-            .for_each(|problem| complain("sendmail-shim", crate::plan::malformed(problem)));
-        list.entries
+        let list = list::argument(text);
+        list.problems.iter().for_each(malformed);
+        list.entries.into_iter().map(|entry| entry.target)
     });
-    let typed = typed.map(|entry| crate::submit::run::text(&entry.target));
-    typed
-        .chain(named)
-        .map(|text| Wanted {
-            text,
-            notify: Notify::default(),
-            orcpt: None,
-        })
-        .collect()
+    let mut named = recipients::Named::default();
+    if request.from_header {
+        named = recipients::extract(&message.header);
+        named.problems.iter().for_each(malformed);
+    }
+    typed.chain(named.recipients).map(Rcpt::from).collect()
 }
 
 fn tell(before: &Header, prepared: &Prepared) {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use mail::{
-    address::{Address, list::Target},
-    envelope::Notify,
+    address::{Address, LocalPart, Mailbox},
+    envelope::{Mail, Rcpt},
     message::Splitter,
     notice,
     outcome::Outcome,
@@ -15,7 +15,7 @@ use crate::terminal::{Trouble, complain, say};
 use crate::{
     compose::{body::Body, read::Message},
     config::settings::Settings,
-    plan::{Origin, Submission},
+    plan::Submission,
     queue::{Answer as Told, AttemptRow, Request},
     submit::{
         agent::{self, Answer},
@@ -29,8 +29,14 @@ const FOLLOW: Duration = Duration::from_mins(2);
 
 /// Sends it, and tells what becomes of it: 0 when the relayhost has it.
 pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Trouble> {
-    let target = address.map_or_else(|| Target::Local("root".to_owned()), Target::Address);
-    let ready = ready(settings, target).map_err(|error| Trouble::new(Exit::Software, error))?;
+    let target = match address {
+        Some(address) => Ok(Mailbox::Address(address)),
+        None => LocalPart::new("root").map(Mailbox::Local),
+    };
+    let ready = target
+        .map_err(|error| error.to_string())
+        .and_then(|target| ready(settings, target))
+        .map_err(|error| Trouble::new(Exit::Software, error))?;
     match agent::send(&settings.socket, &ready) {
         Answer::Outcomes(outcomes) => {
             let report = Report::of(&ready.names(), &outcomes, true);
@@ -120,12 +126,12 @@ fn worse(exit: Exit, row: &AttemptRow) -> Exit {
     }
 }
 
-fn ready(settings: &Settings, target: Target) -> Result<Ready, String> {
+fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
     let hostname = &settings.hostname;
     let to = match &target {
-        Target::Address(address) => address.clone(),
-        Target::Local(name) => {
-            Address::new(name, &settings.domain).map_err(|error| error.to_string())?
+        Mailbox::Address(address) => address.clone(),
+        Mailbox::Local(name) => {
+            Address::new(name.as_str(), &settings.domain).map_err(|error| error.to_string())?
         }
     };
     let text = format!(
@@ -144,15 +150,9 @@ fn ready(settings: &Settings, target: Target) -> Result<Ready, String> {
     body.write(rest).map_err(|error| error.to_string())?;
     let (header, content) = splitter.finish();
     let submission = Submission {
-        sender: Origin::Caller,
-        full_name: None,
-        recipients: Vec::new(),
-        problems: Vec::new(),
-        from_header: false,
-        notify: Notify::default(),
-        ret: None,
-        envid: None,
+        mail: Mail::of_caller(None),
         verbose: true,
+        ..Submission::default()
     };
     Ok(Ready {
         submission,
@@ -161,6 +161,6 @@ fn ready(settings: &Settings, target: Target) -> Result<Ready, String> {
             content,
             body,
         },
-        recipients: vec![target],
+        recipients: vec![Rcpt::from(target)],
     })
 }

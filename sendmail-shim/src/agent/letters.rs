@@ -6,12 +6,12 @@
 use std::io::Read as _;
 
 use mail::{
-    address::Address,
+    address::{Address, LocalPart, Mailbox},
     clock::{self, Timestamp},
-    envelope::{Content, Envelope, Ret},
+    envelope::{Content, Envelope, Mail, Rcpt, Ret},
     message::{
         Header,
-        rewrite::{self, Caller, Typed},
+        rewrite::{self, Caller},
     },
     notice::{self, Bounce},
     outcome::Failure,
@@ -95,10 +95,8 @@ fn report(
 
 /// Writes to root, whom aliases and `admin` redirect.
 pub(super) fn to_root(agent: &Agent, subject: &str, text: &str) -> Result<QueueId, String> {
-    let typed = Typed {
-        sender: Some(String::new()),
-        recipients: vec!["root".to_owned()],
-    };
+    let root = LocalPart::new("root").map_err(|error| error.to_string())?;
+    let root = [Rcpt::from(Mailbox::Local(root))];
     let caller = Caller {
         user: "root".to_owned(),
         full_name: String::new(),
@@ -106,7 +104,13 @@ pub(super) fn to_root(agent: &Agent, subject: &str, text: &str) -> Result<QueueI
     let rewritten = {
         let mut tables = agent.tables();
         let (rules, _) = tables.refresh();
-        rewrite::rewrite(&typed, &mut Header::default(), &caller, rules)
+        rewrite::rewrite(
+            &Mail::default(),
+            &root,
+            &mut Header::default(),
+            &caller,
+            rules,
+        )
     };
     let (mut envelope, _) = rewritten.map_err(|error| format!("{error:?}"))?;
     let to: Vec<Address> = envelope

@@ -32,7 +32,7 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
     let now = Instant::now();
     stream.set_write_timeout(Some(WRITE))?;
     let settings = Settings {
-        hostname: agent.settings.hostname.clone(),
+        hostname: agent.settings.hostname.to_string(),
         banner: None,
         starttls: false,
         encrypted: false,

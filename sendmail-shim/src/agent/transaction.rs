@@ -7,9 +7,8 @@
 use std::io;
 
 use mail::{
-    address::Sender,
     clock::{self, Timestamp},
-    envelope::Envelope,
+    envelope::{Envelope, Mail, Rcpt},
     message::{
         Splitter,
         rewrite::{Caller, RewriteError, Rules},
@@ -17,14 +16,11 @@ use mail::{
     outcome::escape,
     status::EnhancedStatus,
 };
-use smtp::{
-    reply::Reply,
-    session::{Mail, Rcpt, Verdict},
-};
+use smtp::{reply::Reply, session::Verdict};
 use spool::{Draft, Hold, QueueId, SpoolError, Usage};
 
 use super::{Agent, budget::keeping::Answer, maillog, share::Claim, storms::keeping as storms};
-use crate::prepare::{PrepareError, Prepared, Submitted, Wanted, prepare};
+use crate::prepare::{PrepareError, Prepared, Submitted, prepare};
 
 /// From MAIL to the end of the message.
 pub(super) struct Transaction<'a> {
@@ -32,7 +28,7 @@ pub(super) struct Transaction<'a> {
     uid: u32,
     caller: Caller,
     mail: Mail,
-    recipients: Vec<Wanted>,
+    recipients: Vec<Rcpt>,
     splitter: Splitter,
     draft: Option<Draft>,
     /// The first thing that went wrong while the message came; told at its end.
@@ -77,16 +73,7 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn recipient(&mut self, rcpt: &Rcpt) {
-        let text = match (&rcpt.recipient, &rcpt.unqualified) {
-            (Some(address), _) => address.to_string(),
-            (None, Some(name)) => name.clone(),
-            (None, None) => return,
-        };
-        self.recipients.push(Wanted {
-            text,
-            notify: rcpt.notify,
-            orcpt: rcpt.orcpt.clone(),
-        });
+        self.recipients.push(rcpt.clone());
     }
 
     /// DATA.
@@ -226,28 +213,19 @@ impl<'a> Transaction<'a> {
 
     fn prepare(&mut self, draft: &Draft) -> Result<Prepared, PrepareError> {
         let (header, content) = std::mem::take(&mut self.splitter).finish();
-        let xcaller = self.mail.xcaller.take();
-        let sender = match (&self.mail.sender, self.mail.unqualified.take()) {
-            (Sender::Address(address), _) => Some(address.to_string()),
-            (Sender::Null, Some(name)) => Some(name),
-            (Sender::Null, None) if xcaller.is_some() => None,
-            (Sender::Null, None) => Some(String::new()),
-        };
         if self.mail.queued {
             // Who hands it over has not written it.
             self.caller.full_name.clear();
-        } else if let Some(Some(name)) = xcaller {
-            self.caller.full_name = name;
+        } else if let Some(Some(name)) = &self.mail.xcaller {
+            self.caller.full_name.clone_from(name);
         }
         let submitted = Submitted {
             caller: &self.caller,
             uid: self.uid,
             id: &draft.id().to_string(),
             now: clock::now(),
-            sender,
-            recipients: std::mem::take(&mut self.recipients),
-            ret: self.mail.ret,
-            envid: self.mail.envid.take(),
+            mail: &self.mail,
+            recipients: &self.recipients,
             content,
         };
         let mut tables = self.agent.tables();

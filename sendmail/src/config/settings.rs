@@ -10,7 +10,7 @@ use std::{
 };
 
 use mail::{
-    address::{Address, domain},
+    address::{Address, Domain},
     limits,
     nexthop::Nexthop,
 };
@@ -43,8 +43,8 @@ pub struct Settings {
     /// The files they come from, the one that decides first.
     pub files: Vec<PathBuf>,
     pub relayhost: Vec<Nexthop>,
-    pub domain: String,
-    pub hostname: String,
+    pub domain: Domain,
+    pub hostname: Domain,
     pub pins: Vec<Pin>,
     pub admin: Option<Address>,
     pub security: Security,
@@ -103,12 +103,14 @@ impl Settings {
 
     fn of(files: Vec<PathBuf>, file: File) -> Result<Self, ConfigError> {
         let path = files.first();
-        let given = file
-            .domain
-            .or_else(|| machine::mailname().filter(|name| domain::is_name(name)));
-        let hostname = file
-            .hostname
-            .unwrap_or_else(|| machine::hostname(given.as_deref()));
+        let name = |text: &str| Domain::name(text).ok();
+        let given = file.domain.or_else(machine::mailname);
+        let given = given.as_deref().and_then(name);
+        let hostname = match &file.hostname {
+            Some(hostname) => name(hostname),
+            None => name(&machine::hostname(given.as_deref())),
+        };
+        let hostname = hostname.unwrap_or_else(Domain::localhost);
         let from = |setting: Option<PathBuf>, default: &str| {
             let setting = setting.unwrap_or_else(|| default.into());
             path.and_then(|path| path.parent())
@@ -221,7 +223,7 @@ impl Settings {
 fn read(path: &Path, text: &str) -> Result<File, ConfigError> {
     let file: File = parse(path, text)?;
     for (key, name) in [("hostname", &file.hostname), ("domain", &file.domain)] {
-        if let Some(name) = name.as_deref().filter(|name| !domain::is_name(name)) {
+        if let Some(name) = name.as_deref().filter(|name| Domain::name(name).is_err()) {
             let what = format!(
                 "{key} = {name:?} is not a domain name; write it like \"example.org\", without a final dot"
             );
@@ -318,7 +320,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.relayhost, [Nexthop::parse("own.example").unwrap()]);
-        assert_eq!(settings.domain, "asked.example");
+        assert_eq!(settings.domain.as_str(), "asked.example");
         assert_eq!(settings.admin.unwrap().to_string(), "admins@asked.example");
         assert_eq!(settings.spool, Path::new("/etc/sendmail-shim/spool"));
         assert_eq!(settings.retry.lifetime, Duration::from_hours(24));

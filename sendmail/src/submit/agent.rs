@@ -6,8 +6,7 @@
 use std::{path::Path, time::Duration};
 
 use mail::{
-    address::{Sender, list::Target, quote_local},
-    envelope::{Envelope, Recipient},
+    envelope::Mail,
     outcome::{Failure, Outcome, Stage},
 };
 use relay::net::{Connection, Target as Place};
@@ -17,7 +16,7 @@ use smtp::{
 };
 
 use super::run::Ready;
-use crate::{compose::read::Message, plan::Origin};
+use crate::compose::read::Message;
 
 /// An agent that is alive answers in milliseconds.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -27,7 +26,7 @@ const COMMIT: Duration = Duration::from_mins(2);
 /// What the agent did.
 #[derive(Debug)]
 pub enum Answer {
-    /// One outcome for each recipient, in the order of [`Ready::names`].
+    /// One outcome for each recipient, in order.
     Outcomes(Vec<Outcome>),
     /// It certainly does not have the message, for this reason: somebody else may be tried.
     NotTaken(Failure),
@@ -95,45 +94,18 @@ fn surely_not_taken(outcomes: &[Outcome]) -> Option<&Failure> {
 }
 
 fn transaction(ready: &Ready) -> Transaction {
-    let mut transaction = Transaction {
-        envelope: Envelope {
-            content: ready.message.content,
-            ret: ready.submission.ret,
-            envid: ready.submission.envid.clone(),
-            ..Envelope::default()
-        },
-        size: ready.message.size(),
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    };
-    match &ready.submission.sender {
-        Origin::Caller => transaction.xcaller = Some(ready.submission.full_name.clone()),
-        Origin::Null => {}
-        Origin::Given(sender) => {
-            transaction.xcaller = ready.submission.full_name.clone().map(Some);
-            match sender {
-                Target::Address(address) => {
-                    transaction.envelope.sender = Sender::Address(address.clone());
-                }
-                Target::Local(name) => transaction.unqualified_sender = Some(quote_local(name)),
-            }
-        }
+    Transaction {
+        mail: described(ready.submission.mail.clone(), &ready.message),
+        recipients: ready.recipients.clone(),
     }
-    for target in &ready.recipients {
-        match target {
-            Target::Address(address) => {
-                let recipient = Recipient {
-                    notify: ready.submission.notify,
-                    ..Recipient::from(address.clone())
-                };
-                transaction.envelope.recipients.push(recipient);
-            }
-            Target::Local(name) => transaction
-                .unqualified
-                .push((quote_local(name), ready.submission.notify)),
-        }
+}
+
+/// MAIL with what the message needs.
+pub fn described(mail: Mail, message: &Message) -> Mail {
+    Mail {
+        size: Some(message.size()),
+        eight_bit: message.content.eight_bit,
+        utf8: message.content.utf8,
+        ..mail
     }
-    transaction
 }

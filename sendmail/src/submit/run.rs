@@ -10,14 +10,7 @@ use std::{
 };
 
 use mail::{
-    address::{
-        list::{self, Target},
-        quote_local,
-    },
-    clock, limits,
-    message::recipients,
-    outcome::Failure,
-    status::EnhancedStatus,
+    clock, envelope::Rcpt, limits, message::recipients, outcome::Failure, status::EnhancedStatus,
 };
 use settings::ConfigError;
 use system::sysexits::Exit;
@@ -35,8 +28,8 @@ use crate::{
         tables::Tables,
     },
     identity,
-    plan::{Origin, Submission, malformed},
-    prepare::{Submitted, Wanted, prepare},
+    plan::{Submission, malformed},
+    prepare::{Submitted, prepare},
 };
 
 /// A message with its recipients, ready to be handed over.
@@ -45,17 +38,16 @@ pub struct Ready {
     pub submission: Submission,
     pub message: Message,
     /// Without duplicates.
-    pub recipients: Vec<Target>,
+    pub recipients: Vec<Rcpt>,
 }
 
 impl Ready {
-    /// The recipients as text, those with a domain first: the order of the outcomes.
+    /// The recipients as text.
     pub fn names(&self) -> Vec<String> {
-        let (full, short): (Vec<_>, Vec<_>) = self
-            .recipients
+        self.recipients
             .iter()
-            .partition(|target| matches!(target, Target::Address(_)));
-        full.into_iter().chain(short).map(text).collect()
+            .map(|rcpt| rcpt.to.to_string())
+            .collect()
     }
 }
 
@@ -96,17 +88,16 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     };
     let message = composed.map_err(|error| Report::fault(error.exit(), error.to_string()))?;
     let mut problems: Vec<_> = submission.problems.iter().map(malformed).collect();
-    let mut targets = submission.recipients.clone();
+    let mut recipients = submission.recipients.clone();
     if submission.from_header {
         let named = recipients::extract(&message.header);
-        let entries = named
-            .recipients
-            .iter()
-            .flat_map(|written| list::parse(written.as_bytes()).entries);
-        targets.extend(entries.map(|entry| entry.target));
+        recipients.extend(named.recipients.into_iter().map(|to| Rcpt {
+            notify: submission.notify,
+            ..Rcpt::from(to)
+        }));
         problems.extend(named.problems.iter().map(malformed));
     }
-    let recipients = distinct(targets);
+    let recipients = distinct(recipients);
     match (recipients.len(), problems.first()) {
         (0, Some(problem)) => Err(Report::fault(Exit::DataErr, problem)),
         (0, None) => Err(Report::fault(
@@ -132,24 +123,10 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     }
 }
 
-/// An address as written in an envelope.
-pub fn text(target: &Target) -> String {
-    match target {
-        Target::Address(address) => address.to_string(),
-        Target::Local(name) => quote_local(name),
-    }
-}
-
-fn distinct(targets: Vec<Target>) -> Vec<Target> {
+fn distinct(recipients: Vec<Rcpt>) -> Vec<Rcpt> {
     let mut seen = std::collections::HashSet::new();
-    let key = |target: &Target| match target {
-        Target::Address(address) => address.key(),
-        Target::Local(name) => name.to_lowercase(),
-    };
-    targets
-        .into_iter()
-        .filter(|target| seen.insert(key(target)))
-        .collect()
+    let first = recipients.into_iter();
+    first.filter(|rcpt| seen.insert(rcpt.to.key())).collect()
 }
 
 /// To the agent; where it does not answer, to the relayhost.
@@ -179,29 +156,18 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
 fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Report, Report> {
     let uid = rustix::process::getuid().as_raw();
     let mut caller = identity::caller(uid);
-    if let Some(name) = &ready.submission.full_name {
+    let submission = &ready.submission;
+    if let Some(Some(name)) = &submission.mail.xcaller {
         caller.full_name.clone_from(name);
     }
     let now = clock::now();
-    let submission = &ready.submission;
-    let wanted = |target: &Target| Wanted {
-        text: text(target),
-        notify: submission.notify,
-        orcpt: None,
-    };
     let submitted = Submitted {
         caller: &caller,
         uid,
         id: &format!("{:X}.{}", now.as_millis(), std::process::id()),
         now,
-        sender: match &submission.sender {
-            Origin::Caller => None,
-            Origin::Null => Some(String::new()),
-            Origin::Given(target) => Some(text(target)),
-        },
-        recipients: ready.recipients.iter().map(wanted).collect(),
-        ret: submission.ret,
-        envid: submission.envid.clone(),
+        mail: &submission.mail,
+        recipients: &ready.recipients,
         content: ready.message.content,
     };
     let mut tables = Tables::new(settings);

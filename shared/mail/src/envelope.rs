@@ -1,10 +1,112 @@
 //! What a message carries outside itself: sender, recipients, DSN wishes, where it came from.
 //!
+//! [`Mail`] and [`Rcpt`] are what is said of it: on a command line, in a session, in a plan. [`Envelope`] and [`Recipient`] are
+//! what is kept of it: rewritten, and with an address for everybody.
 //! RFC 5321 §2.3.1; RFC 3461 (NOTIFY, ORCPT, RET, ENVID).
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Address, Sender};
+use crate::address::{Address, Mailbox, Sender};
+
+/// MAIL: who sends, and what is said of the message. The same on both sides of a session.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Mail {
+    /// `None`: the null sender. A name alone only on our agent's socket.
+    pub sender: Option<Mailbox>,
+    /// SIZE=, bytes of header, empty line and body.
+    pub size: Option<u64>,
+    /// BODY=8BITMIME.
+    pub eight_bit: bool,
+    /// SMTPUTF8.
+    pub utf8: bool,
+    /// RET=
+    pub ret: Option<Ret>,
+    /// ENVID=, decoded.
+    pub envid: Option<String>,
+    /// Our agent's socket, `XCALLER`: who calls is the sender where none is given; with the full name if it has one.
+    pub xcaller: Option<Option<String>>,
+    /// Our agent's socket, `XQUEUED`: another program had taken this message; it is not the caller's own.
+    pub queued: bool,
+}
+
+/// Who a [`Mail`] says that sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin<'a> {
+    /// Whoever calls.
+    Caller,
+    /// `<>`
+    Null,
+    Given(&'a Mailbox),
+}
+
+impl Mail {
+    /// Whoever calls sends, under this full name if there is one.
+    pub fn of_caller(full_name: Option<String>) -> Self {
+        Self {
+            xcaller: Some(full_name),
+            ..Self::default()
+        }
+    }
+
+    /// Who sends.
+    pub fn origin(&self) -> Origin<'_> {
+        match (&self.sender, &self.xcaller) {
+            (Some(sender), _) => Origin::Given(sender),
+            (None, Some(_)) => Origin::Caller,
+            (None, None) => Origin::Null,
+        }
+    }
+
+    /// The sender as it stays in an envelope; a name alone stands for nobody there.
+    pub fn sender(&self) -> Sender {
+        let address = self.sender.as_ref().and_then(Mailbox::address);
+        address.map_or(Sender::Null, |address| Sender::Address(address.clone()))
+    }
+}
+
+/// RCPT: for whom, and when the sender wants to be told. From the command line to the envelope.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rcpt {
+    /// A name alone only on our agent's socket.
+    pub to: Mailbox,
+    /// NOTIFY=
+    pub notify: Notify,
+    /// ORCPT=, decoded: `rfc822;user@example.org`.
+    pub orcpt: Option<String>,
+}
+
+impl From<Mailbox> for Rcpt {
+    fn from(to: Mailbox) -> Self {
+        Self {
+            to,
+            notify: Notify::default(),
+            orcpt: None,
+        }
+    }
+}
+
+/// As a recipient of an envelope is told to the next hop: with the address before aliases as ORCPT, if the sender gave none.
+impl From<&Recipient> for Rcpt {
+    fn from(recipient: &Recipient) -> Self {
+        let replaced = recipient.original.as_ref();
+        let replaced = replaced.filter(|original| **original != recipient.address);
+        let orcpt = recipient.orcpt.clone().or_else(|| {
+            replaced.map(|address| {
+                let kind = if address.is_ascii() {
+                    "rfc822"
+                } else {
+                    "utf-8"
+                };
+                format!("{kind};{address}")
+            })
+        });
+        Self {
+            to: recipient.address.clone().into(),
+            notify: recipient.notify,
+            orcpt,
+        }
+    }
+}
 
 /// An envelope as the spool keeps it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -71,6 +173,45 @@ pub struct Notify {
     pub delay: bool,
 }
 
+impl Notify {
+    /// NOTIFY=NEVER, or the beginning of a list.
+    pub const NEVER: Self = Self {
+        explicit: true,
+        success: false,
+        failure: false,
+        delay: false,
+    };
+
+    /// Reads `NEVER` alone, or a list of the others (RFC 3461 §4.1), in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut notify = Self::NEVER;
+        if text.eq_ignore_ascii_case("NEVER") {
+            return Some(notify);
+        }
+        for word in text.split(',') {
+            let wish = match word.to_ascii_uppercase().as_str() {
+                "SUCCESS" => &mut notify.success,
+                "FAILURE" => &mut notify.failure,
+                "DELAY" => &mut notify.delay,
+                _ => return None,
+            };
+            *wish = true;
+        }
+        Some(notify)
+    }
+
+    /// What two wishes about one recipient ask for together: whoever wants to be told is told.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            explicit: self.explicit || other.explicit,
+            success: self.success || other.success,
+            failure: self.failure || other.failure,
+            delay: self.delay || other.delay,
+        }
+    }
+}
+
 impl Default for Notify {
     fn default() -> Self {
         Self {
@@ -89,4 +230,15 @@ pub enum Ret {
     Full,
     /// Return the header only.
     Headers,
+}
+
+impl Ret {
+    /// Reads `FULL` or `HDRS`, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_uppercase().as_str() {
+            "FULL" => Some(Self::Full),
+            "HDRS" => Some(Self::Headers),
+            _ => None,
+        }
+    }
 }

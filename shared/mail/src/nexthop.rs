@@ -10,7 +10,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use crate::address::domain;
+use crate::address::Domain;
 
 /// A next hop as configured.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, serde::Deserialize)]
@@ -96,7 +96,10 @@ fn host_in_brackets(text: &str, host: &str) -> Result<String, NexthopError> {
 }
 
 fn host_name(text: &str, host: &str) -> Result<String, NexthopError> {
-    if let Some(host) = host.strip_suffix('.').filter(|host| domain::is_name(host)) {
+    if let Some(host) = host
+        .strip_suffix('.')
+        .filter(|host| Domain::name(host).is_ok())
+    {
         return Err(wrong(
             text,
             &format!("write it without the final dot, \"{host}\""),
@@ -108,8 +111,8 @@ fn host_name(text: &str, host: &str) -> Result<String, NexthopError> {
             "the host is missing; write \"host\", \"[host]\" or \"[host]:port\"",
         ));
     }
-    if domain::is_name(host) {
-        return Ok(host.to_owned());
+    if let Ok(host) = Domain::name(host) {
+        return Ok(host.to_string());
     }
     Err(wrong(
         text,

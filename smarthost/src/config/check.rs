@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mail::limits::MESSAGE;
+use mail::{address::Domain, limits::MESSAGE};
 use queue::retry::Schedule;
 use serde_spanned::Spanned;
 use settings::{
@@ -54,7 +54,7 @@ impl Config {
     /// The defaults, given the settings that others follow from.
     pub(super) fn basis(&self) -> Result<Self, ConfigError> {
         let file = File {
-            hostname: Some(file::Name(self.hostname.clone())),
+            hostname: Some(self.hostname.clone()),
             state: Some(self.state.clone()),
             relayhost: self.relayhost.clone(),
             relay_tls: file::RelayTls {
@@ -74,9 +74,8 @@ impl Config {
         machine: &str,
         at: &impl Fn(Range<usize>, &str) -> ConfigError,
     ) -> Result<Self, ConfigError> {
-        let hostname = file
-            .hostname
-            .map_or_else(|| machine.to_lowercase(), |name| name.0);
+        let own = || Domain::name(machine).unwrap_or_else(|_| Domain::localhost());
+        let hostname = file.hostname.unwrap_or_else(own);
         let banner = file
             .banner
             .map(|banner| check_banner(banner, &hostname, at))
@@ -133,11 +132,7 @@ impl Config {
                 user: auth.user,
                 password_file: auth.password_file,
             }),
-            routes: file
-                .routes
-                .into_iter()
-                .map(|(domain, transport)| (domain.0, transport))
-                .collect(),
+            routes: file.routes,
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
             retry: check_retry(file.retry, at)?,
@@ -222,16 +217,16 @@ fn loopback() -> Networks {
     Networks(vec![v4, v6])
 }
 
-fn domains(domains: file::Domains, hostname: &str) -> Domains {
-    let mut local: Vec<String> = domains.local.0.into_iter().map(|name| name.0).collect();
-    for ours in [hostname, "localhost"] {
-        if !local.iter().any(|name| name == ours) {
-            local.push(ours.to_owned());
+fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
+    let mut local = domains.local.0;
+    for ours in [hostname.clone(), Domain::localhost()] {
+        if !local.contains(&ours) {
+            local.push(ours);
         }
     }
     Domains {
         local,
-        relay: domains.relay.0.into_iter().map(|name| name.0).collect(),
+        relay: domains.relay.0,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use mail::{
-    address::{Address, domain},
+    address::{Address, Domain, DomainPattern},
     nexthop::Nexthop,
 };
 use queue::rate::Window;
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
-    pub hostname: Option<Name>,
+    pub hostname: Option<Domain>,
     pub banner: Option<Spanned<String>>,
     pub listen: Option<OneOrMany<Listener>>,
     pub tls: Option<Tls>,
@@ -67,7 +67,7 @@ pub(super) struct Limits {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Domains {
-    pub local: OneOrMany<Name>,
+    pub local: OneOrMany<Domain>,
     pub relay: OneOrMany<DomainPattern>,
 }
 
@@ -126,45 +126,6 @@ impl TryFrom<u32> for Count {
             _ => Err(format!(
                 "{number} is out of range; write a number from 1 to 1000000"
             )),
-        }
-    }
-}
-
-/// A host or domain name, in lower case.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(try_from = "String")]
-pub(super) struct Name(pub String);
-impl TryFrom<String> for Name {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.ends_with('.') {
-            return Err(format!(
-                "`{}`: write it without the final dot",
-                text.escape_debug()
-            ));
-        }
-        if domain::is_name(&text) {
-            return Ok(Self(text.to_lowercase()));
-        }
-        Err(format!(
-            "`{}` is no host or domain name; write one such as \"mail.example.org\"",
-            text.escape_debug()
-        ))
-    }
-}
-
-/// `example.org`, or `.example.org` for all its subdomains.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(try_from = "String")]
-pub(super) struct DomainPattern(pub String);
-impl TryFrom<String> for DomainPattern {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.strip_prefix('.') {
-            Some(parent) => {
-                Name::try_from(parent.to_owned()).map(|name| Self(format!(".{}", name.0)))
-            }
-            None => Name::try_from(text).map(|name| Self(name.0)),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use mail::{address::Address, nexthop::Nexthop};
+use mail::{
+    address::{Address, Domain, DomainPattern},
+    nexthop::Nexthop,
+};
 use queue::retry::Schedule;
 use relay::trust::Pin;
 use smtp::client::Security;
@@ -13,7 +16,7 @@ use crate::{limits::Rules, network::Networks};
 #[derive(Clone, Debug)]
 pub struct Config {
     /// FQDN of this machine: greeting, EHLO, Received, bounces.
-    pub hostname: String,
+    pub hostname: Domain,
     /// Greeting after `220 `; begins with the host name (row B6).
     pub banner: Option<String>,
     /// Where clients connect.
@@ -50,8 +53,8 @@ pub struct Config {
     pub relay_tls: RelayTls,
     /// User and password at the relayhost.
     pub relay_auth: Option<RelayAuth>,
-    /// Exceptions by recipient domain, keys in lower case: `example.net`, or `.example.org` for all its subdomains.
-    pub routes: BTreeMap<String, Transport>,
+    /// Exceptions by recipient domain.
+    pub routes: BTreeMap<DomainPattern, Transport>,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
     pub admins: Vec<Address>,
     /// Largest message, bytes.
@@ -91,13 +94,13 @@ pub struct KeyFiles {
     pub generate: bool,
 }
 
-/// Domains that we take mail for from anybody; lower case.
+/// Domains that we take mail for from anybody.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Domains {
     /// Ours: aliases apply, the rest goes to [`LocalTransport`]. The host name and `localhost` are always among them.
-    pub local: Vec<String>,
-    /// Passed on (backup MX, inbound relay); a name with a leading dot means all its subdomains.
-    pub relay: Vec<String>,
+    pub local: Vec<Domain>,
+    /// Passed on (backup MX, inbound relay).
+    pub relay: Vec<DomainPattern>,
 }
 
 /// Where mail for local domains ends.
@@ -159,21 +162,13 @@ pub struct Concurrency {
 
 impl Domains {
     /// Whether mail for this domain ends here.
-    pub fn is_local(&self, domain: &str) -> bool {
-        self.local
-            .iter()
-            .any(|local| local.eq_ignore_ascii_case(domain))
+    pub fn is_local(&self, domain: &Domain) -> bool {
+        self.local.contains(domain)
     }
 
     /// Whether mail for this domain is passed on.
-    pub fn is_relayed(&self, domain: &str) -> bool {
-        let domain = domain.to_lowercase();
-        self.relay
-            .iter()
-            .any(|relay| match relay.strip_prefix('.') {
-                Some(_) => domain.ends_with(relay.as_str()) && domain.len() > relay.len(),
-                None => domain == *relay,
-            })
+    pub fn is_relayed(&self, domain: &Domain) -> bool {
+        self.relay.iter().any(|relay| relay.covers(domain))
     }
 }
 

@@ -91,7 +91,7 @@ impl Config {
         self.relay(&mut row);
         for (domain, transport) in &self.routes {
             row(
-                &format!("routes.{}", quote(domain)),
+                &format!("routes.{}", quote(&domain.to_string())),
                 quote(&transport.to_string()),
             );
         }

@@ -1,5 +1,6 @@
 use std::{fs::File, io::Write as _, path::Path, time::Duration};
 
+use mail::address::DomainPattern;
 use proptest::prelude::*;
 use queue::rate::Window;
 use smtp::client::Security;
@@ -13,6 +14,10 @@ fn parse(text: &str) -> Config {
         "vm1.example.org",
     )
     .unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn pattern(text: &str) -> DomainPattern {
+    DomainPattern::try_from(text.to_owned()).unwrap()
 }
 
 fn error(text: &str) -> String {
@@ -140,10 +145,13 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
         LocalTransport::Lmtp(LmtpTarget::Unix("/run/dovecot/lmtp".into()))
     );
     assert_eq!(
-        config.routes[".b.example"],
+        config.routes[&pattern(".b.example")],
         Transport::Lmtp(LmtpTarget::Unix("/x".into()))
     );
-    assert_eq!(config.routes["a.example"].to_string(), "[10.0.0.5]:25");
+    assert_eq!(
+        config.routes[&pattern("a.example")].to_string(),
+        "[10.0.0.5]:25"
+    );
     assert_eq!(config.retry.schedule.lifetime, Duration::from_hours(720));
     assert_eq!(
         (

@@ -55,14 +55,7 @@ impl Carrier {
         stored: &Stored,
     ) -> Vec<Outcome> {
         let count = envelope.recipients.len();
-        let transaction = Transaction {
-            envelope,
-            size: stored.size(),
-            xcaller: None,
-            queued: false,
-            unqualified_sender: None,
-            unqualified: Vec::new(),
-        };
+        let transaction = Transaction::of(&envelope, stored.size());
         while let Some(line) = self.pool.take(destination) {
             let outcomes = self
                 .converse(destination, line, transaction.clone(), stored)
@@ -85,7 +78,7 @@ impl Carrier {
         transaction: Transaction,
         stored: &Stored,
     ) -> Vec<Outcome> {
-        let count = transaction.envelope.recipients.len();
+        let count = transaction.recipients.len();
         let mut content = match stored.reader() {
             Ok(content) => content,
             Err(error) => {
@@ -220,7 +213,7 @@ fn credentials(setup: &Setup) -> Result<Option<Credentials>, Failure> {
 
 fn settings(setup: &Setup, protocol: Protocol, security: Security) -> Settings {
     Settings {
-        helo: setup.config.hostname.clone(),
+        helo: setup.config.hostname.to_string(),
         protocol,
         security,
         timeouts: Timeouts::default(),

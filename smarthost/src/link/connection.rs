@@ -87,7 +87,7 @@ impl Connection {
         transaction: Transaction,
         content: &mut (dyn Read + Send),
     ) -> Vec<Outcome> {
-        let count = transaction.envelope.recipients.len();
+        let count = transaction.recipients.len();
         self.ready = false;
         self.machine
             .handle(Event::Begin(transaction), Instant::now());

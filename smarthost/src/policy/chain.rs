@@ -78,7 +78,7 @@ impl Policy {
     /// Begins to decide a question.
     pub fn evaluate(&self, facts: &Facts, question: &Question) -> Evaluation {
         let recipient = match question {
-            Question::Recipient(rcpt) => rcpt.recipient.clone(),
+            Question::Recipient(rcpt) => rcpt.to.address().cloned(),
             _ => None,
         };
         let chain = match question {

@@ -1,10 +1,6 @@
 use std::{path::Path, sync::Arc};
 
-use mail::{
-    address::{Address, Sender},
-    envelope::Notify,
-    maps::Table,
-};
+use mail::{address::Mailbox, maps::Table};
 use queue::rate::Window;
 use smtp::session::{Mail, Question, Rcpt, Verdict};
 
@@ -31,13 +27,7 @@ fn policy(config: &str) -> Policy {
 }
 
 fn rcpt(recipient: &str) -> Question {
-    let recipient = Some(Address::parse(recipient).unwrap());
-    Question::Recipient(Rcpt {
-        recipient,
-        unqualified: None,
-        notify: Notify::default(),
-        orcpt: None,
-    })
+    Question::Recipient(Rcpt::from(Mailbox::parse(recipient).unwrap()))
 }
 
 /// Runs a question that needs nothing of the world; the verdict as a reply line.
@@ -165,18 +155,7 @@ fn a_message_that_loops_is_refused_after_50_hops() {
 #[test]
 fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     let policy = policy(CONFIG);
-    let mail = Mail {
-        sender: Sender::Null,
-        unqualified: None,
-        size: None,
-        eight_bit: false,
-        utf8: false,
-        ret: None,
-        envid: None,
-        xcaller: None,
-        queued: false,
-    };
-    let question = Question::Mail(mail);
+    let question = Question::Mail(Mail::default());
     let client = "192.0.2.7".parse().unwrap();
     let window = Window {
         limit: 1,

@@ -16,7 +16,10 @@ mod transport;
 
 use std::sync::Arc;
 
-use mail::{address::Address, maps::Table};
+use mail::{
+    address::{Address, Domain, DomainPattern},
+    maps::Table,
+};
 
 pub use transport::Destination;
 
@@ -32,11 +35,11 @@ pub struct Router {
 /// The settings that route mail.
 #[derive(Debug)]
 struct Rules {
-    hostname: String,
+    hostname: Domain,
     domains: crate::config::Domains,
     local: crate::config::LocalTransport,
     relayhost: Option<mail::nexthop::Nexthop>,
-    routes: std::collections::BTreeMap<String, crate::config::Transport>,
+    routes: std::collections::BTreeMap<DomainPattern, crate::config::Transport>,
     delimiter: Option<char>,
     admins: Vec<Address>,
 }

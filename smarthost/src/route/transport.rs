@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use mail::{
-    address::{Address, domain},
+    address::{Address, Domain, DomainPattern},
     nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
@@ -82,33 +82,31 @@ impl Router {
         })
     }
 
-    /// The routes table's entry for a domain, or for the nearest parent with a leading dot.
-    fn routed(&self, domain: &str) -> Option<&Transport> {
+    /// The routes table's entry for a domain, or for the nearest domain above it that has one for all below.
+    fn routed(&self, domain: &Domain) -> Option<&Transport> {
         let routes = &self.rules.routes;
-        if routes.is_empty() {
-            return None;
+        let mut nearest: Option<(&Domain, &Transport)> = None;
+        for (pattern, transport) in routes.iter().filter(|(pattern, _)| pattern.covers(domain)) {
+            match pattern {
+                DomainPattern::Exactly(_) => return Some(transport),
+                DomainPattern::Below(parent) => {
+                    if nearest.is_none_or(|(other, _)| other.len() < parent.len()) {
+                        nearest = Some((parent, transport));
+                    }
+                }
+            }
         }
-        let domain = domain.to_lowercase();
-        routes.get(&domain).or_else(|| {
-            domain
-                .match_indices('.')
-                .find_map(|(dot, _)| routes.get(domain.get(dot..).unwrap_or_default()))
-        })
+        nearest.map(|(_, transport)| transport)
     }
 }
 
 /// The domain's MX, or the host itself of an address literal (RFC 5321 §4.1.3).
-fn exchanger(domain: &str) -> Nexthop {
-    match domain::literal(domain) {
-        Some(address) => Nexthop {
-            host: address.to_string(),
-            port: None,
-            mx: false,
-        },
-        None => Nexthop {
-            host: domain.to_lowercase(),
-            port: None,
-            mx: true,
-        },
+fn exchanger(domain: &Domain) -> Nexthop {
+    Nexthop {
+        host: domain
+            .as_literal()
+            .map_or_else(|| domain.to_string(), |address| address.to_string()),
+        port: None,
+        mx: domain.as_literal().is_none(),
     }
 }

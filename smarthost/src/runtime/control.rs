@@ -146,7 +146,7 @@ impl Desk {
         let setup = self.reception.current.get();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            hostname: setup.config.hostname.clone(),
+            hostname: setup.config.hostname.to_string(),
             pid: std::process::id(),
             started: self.started,
             listen: self.listen.clone(),

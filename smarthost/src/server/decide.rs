@@ -145,7 +145,7 @@ impl Visit {
             return verdict;
         }
         if self.setup.policy.may_relay(self.client) {
-            self.complete(&mut message, transaction.sender());
+            self.complete(&mut message, &transaction.sender());
         }
         self.add_trace(&mut message, &transaction);
         let envelope = self.envelope(&transaction, message.content);
@@ -224,7 +224,7 @@ impl Visit {
     fn envelope(&self, transaction: &Transaction, content: Content) -> Envelope {
         let mail = &transaction.mail;
         Envelope {
-            sender: mail.sender.clone(),
+            sender: transaction.sender(),
             recipients: dispatch::expand(&transaction.recipients, &self.setup.router),
             origin: self.name.clone(),
             uid: None,
@@ -242,11 +242,11 @@ impl Visit {
         let (stage, sender, recipient) = match question {
             Question::Connect => ("CONNECT", None, None),
             Question::Helo { .. } => ("HELO", None, None),
-            Question::Mail(mail) => ("MAIL", Some(&mail.sender), None),
+            Question::Mail(mail) => ("MAIL", Some(mail.sender()), None),
             Question::Recipient(rcpt) => (
                 "RCPT",
                 self.transaction.as_ref().map(Transaction::sender),
-                rcpt.recipient.as_ref(),
+                rcpt.to.address(),
             ),
             Question::Data => (
                 "DATA",

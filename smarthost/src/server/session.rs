@@ -93,7 +93,7 @@ pub(super) async fn serve(
 
 fn settings(setup: &Setup, tls: ListenTls) -> Settings {
     Settings {
-        hostname: setup.config.hostname.clone(),
+        hostname: setup.config.hostname.to_string(),
         banner: setup.config.banner.clone(),
         starttls: tls == ListenTls::StartTls && setup.identity.is_some(),
         encrypted: tls == ListenTls::Wrapped,

@@ -5,7 +5,7 @@
 //! RFC 5321 §4.4 (trace fields).
 
 use mail::{
-    address::Sender,
+    address::{Mailbox, Sender},
     envelope::{Content, Recipient},
     limits,
     message::{Header, Splitter},
@@ -55,23 +55,26 @@ impl Transaction {
         }
     }
 
-    pub(super) fn sender(&self) -> &Sender {
-        &self.mail.sender
+    pub(super) fn sender(&self) -> Sender {
+        self.mail.sender()
     }
 
-    /// Adds a recipient, once.
+    /// Adds a recipient, once; the wishes of one that comes again are added.
     pub(super) fn add(&mut self, rcpt: Rcpt) {
-        let Some(address) = rcpt.recipient else {
+        let Mailbox::Address(address) = rcpt.to else {
             return;
         };
-        if self.recipients.iter().all(|known| known.address != address) {
-            self.recipients.push(Recipient {
-                address,
-                original: None,
-                orcpt: rcpt.orcpt,
-                notify: rcpt.notify,
-            });
+        let mut known = self.recipients.iter_mut();
+        if let Some(known) = known.find(|known| known.address == address) {
+            known.notify = known.notify.or(rcpt.notify);
+            return;
         }
+        self.recipients.push(Recipient {
+            address: address.with_ascii_domain(),
+            original: None,
+            orcpt: rcpt.orcpt,
+            notify: rcpt.notify,
+        });
     }
 
     /// The message begins.

@@ -126,16 +126,10 @@ impl Driver {
 
 fn transaction() -> Transaction {
     let address = |text| Address::parse(text).expect("an address");
-    Transaction {
-        envelope: Envelope {
-            sender: Sender::Address(address("a@example.org")),
-            recipients: vec![address("b@example.net").into(), address("c@example.net").into()],
-            ..Envelope::default()
-        },
-        size: 20,
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    }
+    let envelope = Envelope {
+        sender: Sender::Address(address("a@example.org")),
+        recipients: vec![address("b@example.net").into(), address("c@example.net").into()],
+        ..Envelope::default()
+    };
+    Transaction::of(&envelope, 20)
 }

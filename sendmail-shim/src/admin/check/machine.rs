@@ -74,7 +74,7 @@ fn aliases(settings: &Settings, findings: &mut Findings) {
 
 fn agent(settings: &Settings, findings: &mut Findings) {
     let smtp = Smtp {
-        helo: settings.hostname.clone(),
+        helo: settings.hostname.to_string(),
         protocol: Protocol::Smtp,
         security: Security::None,
         timeouts: Timeouts {

@@ -20,8 +20,7 @@ use std::{
 
 use clap::ValueEnum as _;
 use mail::{
-    address::{Sender, list::Target, quote_local},
-    envelope::{Envelope, Recipient as Served},
+    envelope::{Mail, Rcpt},
     limits,
     outcome::Outcome,
 };
@@ -38,12 +37,9 @@ use crate::{
     config::settings::Settings,
     import::{
         dma, postfix,
-        queue::{self, Left, Queued, Recipient},
+        queue::{self, Left, Queued},
     },
-    submit::{
-        agent::{self, Answer},
-        run::text,
-    },
+    submit::agent::{self, Answer},
 };
 
 /// Where what was taken is moved to, in the other program's spool.
@@ -178,8 +174,12 @@ impl Visit<'_> {
         let (queued, _lock) = self.read(place)?;
         let size = queued.content.len();
         let (program, name) = (self.program.name(), place.name());
-        let sender = queued.sender.as_ref().map(text).unwrap_or_default();
-        let recipients = queued.recipients.iter().map(|to| text(&to.target));
+        let sender = queued
+            .sender
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let recipients = queued.recipients.iter().map(|rcpt| rcpt.to.to_string());
         let recipients = recipients.collect::<Vec<_>>().join(", ");
         if self.request.apply {
             let mut most = || self.settings.message_size;
@@ -288,39 +288,15 @@ fn move_aside(path: &Path, aside: &Path) -> Result<(), Stays> {
     }
 }
 
-fn transaction(queued: &Queued, recipients: &[Recipient], message: &Message) -> Transaction {
-    let mut transaction = Transaction {
-        envelope: Envelope {
-            content: message.content,
+fn transaction(queued: &Queued, recipients: &[Rcpt], message: &Message) -> Transaction {
+    Transaction {
+        mail: Mail {
+            sender: queued.sender.clone(),
             ret: queued.ret,
             envid: queued.envid.clone(),
-            ..Envelope::default()
+            queued: true,
+            ..agent::described(Mail::default(), message)
         },
-        size: message.size(),
-        xcaller: None,
-        queued: true,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    };
-    match &queued.sender {
-        None => {}
-        Some(Target::Address(address)) => {
-            transaction.envelope.sender = Sender::Address(address.clone());
-        }
-        Some(Target::Local(name)) => transaction.unqualified_sender = Some(quote_local(name)),
+        recipients: recipients.to_vec(),
     }
-    for recipient in recipients {
-        match &recipient.target {
-            Target::Address(address) => transaction.envelope.recipients.push(Served {
-                notify: recipient.notify,
-                orcpt: recipient.orcpt.clone(),
-                ..Served::from(address.clone())
-            }),
-            Target::Local(name) => {
-                let name = quote_local(name);
-                transaction.unqualified.push((name, recipient.notify));
-            }
-        }
-    }
-    transaction
 }

@@ -3,7 +3,8 @@
 //! Quirks that count: unknown fields are passed over, as dma does; `Sender` may be empty; an id is needed, for dma takes none without.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Left, Queued, Recipient, waiting, written};
+use super::{Left, Queued, waiting, written};
+use mail::envelope::Rcpt;
 
 /// Reads both files.
 pub fn read(envelope: &[u8], message: &[u8]) -> Result<Queued, Left> {
@@ -25,7 +26,7 @@ pub fn read(envelope: &[u8], message: &[u8]) -> Result<Queued, Left> {
         match name {
             b"ID" => id = !value.is_empty(),
             b"Sender" => sender = Some(value),
-            b"Recipient" => recipients.push(Recipient::from(written(value)?)),
+            b"Recipient" => recipients.push(Rcpt::from(written(value)?)),
             _ => {}
         }
     }

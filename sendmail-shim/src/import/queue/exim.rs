@@ -5,7 +5,8 @@
 //! option may have lines of its own, as many bytes as the option says.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Left, Queued, Recipient, waiting, written};
+use super::{Left, Queued, waiting, written};
+use mail::envelope::Rcpt;
 
 /// Reads the files. `held`: also what Exim has frozen.
 pub fn read(
@@ -40,7 +41,7 @@ pub fn read(
     for line in recipients_listed(&mut lines)? {
         let address = address(line);
         if !served.iter().any(|done| done.eq_ignore_ascii_case(address)) {
-            recipients.push(Recipient::from(written(address)?));
+            recipients.push(Rcpt::from(written(address)?));
         }
     }
     let mut content = header(&mut lines)?;

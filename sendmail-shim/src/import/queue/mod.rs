@@ -14,8 +14,8 @@
 use std::fmt;
 
 use mail::{
-    address::{Address, AddressError, list::Target},
-    envelope::{Notify, Ret},
+    address::{Address, AddressError, LocalPart, Mailbox},
+    envelope::{Rcpt, Ret},
 };
 
 pub mod dma;
@@ -29,31 +29,13 @@ mod tests;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Queued {
     /// Nobody: the null sender.
-    pub sender: Option<Target>,
+    pub sender: Option<Mailbox>,
     /// Who has it still to get; never empty.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Rcpt>,
     pub ret: Option<Ret>,
     pub envid: Option<String>,
     /// Header, empty line and body; lines end in LF.
     pub content: Vec<u8>,
-}
-
-/// Who has it still to get, and when the sender wants to be told.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Recipient {
-    pub target: Target,
-    pub notify: Notify,
-    pub orcpt: Option<String>,
-}
-
-impl From<Target> for Recipient {
-    fn from(target: Target) -> Self {
-        Self {
-            target,
-            notify: Notify::default(),
-            orcpt: None,
-        }
-    }
 }
 
 /// Why a message stays where it is.
@@ -88,37 +70,32 @@ impl fmt::Display for Left {
 impl std::error::Error for Left {}
 
 /// An address as SMTP writes it, or a name without a domain.
-fn written(bytes: &[u8]) -> Result<Target, Left> {
+fn written(bytes: &[u8]) -> Result<Mailbox, Left> {
     let text = text(bytes)?;
     if text.contains('@') {
         let address = Address::parse(text);
         return address
-            .map(Target::Address)
+            .map(Mailbox::Address)
             .map_err(|error| Left::Address(text.to_owned(), error));
     }
     local(text)
 }
 
 /// An address as a program keeps it for itself: nothing is quoted.
-fn meant(bytes: &[u8]) -> Result<Target, Left> {
+fn meant(bytes: &[u8]) -> Result<Mailbox, Left> {
     let text = text(bytes)?;
     let Some((name, domain)) = text.rsplit_once('@') else {
         return local(text);
     };
     Address::new(name, domain)
-        .map(Target::Address)
+        .map(Mailbox::Address)
         .map_err(|error| Left::Address(text.to_owned(), error))
 }
 
-fn local(name: &str) -> Result<Target, Left> {
-    let error = if name.is_empty() {
-        AddressError::Empty
-    } else if name.contains(char::is_control) {
-        AddressError::Control
-    } else {
-        return Ok(Target::Local(name.to_owned()));
-    };
-    Err(Left::Address(name.to_owned(), error))
+fn local(name: &str) -> Result<Mailbox, Left> {
+    LocalPart::new(name)
+        .map(Mailbox::Local)
+        .map_err(|error| Left::Address(name.to_owned(), error))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Left> {

@@ -3,7 +3,8 @@
 //! Quirks that count: the null sender is an empty first line; a bounce that must not bounce comes from `#@[]`. The file appears in `queue/` complete.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Left, Queued, Recipient, waiting, written};
+use super::{Left, Queued, waiting, written};
+use mail::envelope::Rcpt;
 
 /// Who sends bounces of bounces.
 const DOUBLE_BOUNCE: &[u8] = b"#@[]";
@@ -22,7 +23,7 @@ pub fn read(file: &[u8]) -> Result<Queued, Left> {
         if address.is_empty() {
             break;
         }
-        recipients.push(Recipient::from(written(address)?));
+        recipients.push(Rcpt::from(written(address)?));
     }
     waiting(Queued {
         sender,

@@ -5,9 +5,9 @@
 //! Addresses are not quoted.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use mail::envelope::{Notify, Ret};
+use mail::envelope::{Notify, Rcpt, Ret};
 
-use super::{Left, Queued, Recipient, meant, waiting};
+use super::{Left, Queued, meant, waiting};
 
 /// Bits of `notify_flags`.
 const NEVER: u32 = 1;
@@ -52,13 +52,9 @@ pub fn read(file: &[u8]) -> Result<Queued, Left> {
                 queued.sender = (!data.is_empty()).then(|| meant(data)).transpose()?;
             }
             (_, b'R') => {
-                let target = meant(data)?;
+                let to = meant(data)?;
                 let Wishes { notify, orcpt } = std::mem::take(&mut wishes);
-                queued.recipients.push(Recipient {
-                    target,
-                    notify,
-                    orcpt,
-                });
+                queued.recipients.push(Rcpt { to, notify, orcpt });
             }
             (_, b'D') => wishes = Wishes::default(),
             (_, b'A') => attribute(data, &mut queued, &mut wishes),

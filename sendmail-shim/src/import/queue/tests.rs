@@ -18,15 +18,13 @@ const BCC_D: &[u8] = include_bytes!("../testdata/queue/exim-bcc-D");
 /// What was piped into Postfix and Exim, from the body on.
 const BODY: &[u8] = b"\n.a dot\n.\nlatin \xe9\n";
 
-fn address(text: &str) -> Target {
-    Target::Address(Address::parse(text).unwrap())
+fn address(text: &str) -> Mailbox {
+    Mailbox::Address(Address::parse(text).unwrap())
 }
 
-fn targets(queued: &Queued) -> Vec<Target> {
+fn targets(queued: &Queued) -> Vec<Mailbox> {
     let recipients = queued.recipients.iter();
-    recipients
-        .map(|recipient| recipient.target.clone())
-        .collect()
+    recipients.map(|recipient| recipient.to.clone()).collect()
 }
 
 fn contains(queued: &Queued, part: &[u8]) -> bool {
@@ -85,8 +83,14 @@ fn postfix_gives_the_null_sender_and_what_no_daemon_has_seen_yet() {
     assert_eq!(bounce.sender, None);
     assert_eq!(targets(&bounce), [address("later@example.net")]);
     let dropped = postfix::read(MAILDROP).unwrap();
-    assert_eq!(dropped.sender, Some(Target::Local("root".into())));
-    assert_eq!(targets(&dropped), [Target::Local("root".into())]);
+    assert_eq!(
+        dropped.sender,
+        Some(Mailbox::Local(LocalPart::new("root").unwrap()))
+    );
+    assert_eq!(
+        targets(&dropped),
+        [Mailbox::Local(LocalPart::new("root").unwrap())]
+    );
     assert!(
         dropped
             .content

@@ -2,17 +2,15 @@
 //!
 //! Contract: total and linear in the input; every mailbox of the text becomes an [`Entry`] or a [`Problem`]; each entry
 //! knows its place, so that a header field can be rewritten without touching anything else. Source routes are dropped
-//! (RFC 5321 §3.6.1), comments nest, folding is white space, empty list elements are skipped.
+//! (RFC 5321 §3.6.1), comments nest, folding is white space, empty list elements are skipped. Two slips that leave no doubt
+//! about what is meant are read as meant: a final dot of a domain, and whole addresses with blanks in the place of commas.
 //! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the same.
 //! RFC 5322 §3.2 (tokens), §3.4 (addresses), §4.4 (obsolete forms); RFC 6532 §3.2 (UTF-8).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::ops::Range;
 
-use crate::{
-    address::{Address, AddressError, is_dot_string, quote_local},
-    limits,
-};
+use crate::address::{Address, AddressError, LocalPart, Mailbox, is_dot_string};
 
 mod token;
 use token::{Kind, Token, tokens};
@@ -32,7 +30,7 @@ pub struct List {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// Where it points.
-    pub target: Target,
+    pub target: Mailbox,
     /// Display name, without quotes.
     pub name: Option<String>,
     /// The last comment, without its parentheses: where old programs put the name.
@@ -41,15 +39,6 @@ pub struct Entry {
     pub mailbox: Range<usize>,
     /// Bytes of the address itself, without brackets.
     pub spec: Range<usize>,
-}
-
-/// An address, or a name that still wants a domain.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// `local@domain`
-    Address(Address),
-    /// A local part alone, as meant (no quotes). Never empty, no control characters.
-    Local(String),
 }
 
 /// An element that is no mailbox.
@@ -94,6 +83,38 @@ pub fn parse(bytes: &[u8]) -> List {
     list
 }
 
+/// Reads an argument. Unlike a header field it is never folded: a line break in it is an attack.
+pub fn argument(text: &str) -> List {
+    if !text.contains(char::is_control) {
+        return parse(text.as_bytes());
+    }
+    List {
+        entries: Vec::new(),
+        problems: vec![Problem {
+            text: text.escape_debug().to_string(),
+            error: AddressError::Control,
+        }],
+    }
+}
+
+/// Reads an argument that is one address or name, with a display name or brackets if it likes.
+pub fn one(text: &str) -> Result<Mailbox, Problem> {
+    let mut list = argument(text);
+    if let Some(problem) = list.problems.pop() {
+        return Err(problem);
+    }
+    let entry = list.entries.pop();
+    let error = match (entry, list.entries.is_empty()) {
+        (Some(entry), true) => return Ok(entry.target),
+        (None, _) => AddressError::Empty,
+        (Some(_), false) => AddressError::LocalPart,
+    };
+    Err(Problem {
+        text: text.to_owned(),
+        error,
+    })
+}
+
 /// Where the reader stands, as to angle brackets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bracket {
@@ -115,11 +136,25 @@ impl List {
         match read(bytes, element, span.clone()) {
             Ok(entry) => self.entries.push(entry),
             Err(error) => {
+                if let Some(entries) = without_commas(bytes, element) {
+                    return self.entries.extend(entries);
+                }
                 let text = token::text(bytes.get(span).unwrap_or_default());
                 self.problems.push(Problem { text, error });
             }
         }
     }
+}
+
+/// `a@x b@y <c@z>`: each word between blanks is a whole address.
+fn without_commas(bytes: &[u8], element: &[Token]) -> Option<Vec<Entry>> {
+    let words = element.chunk_by(|one, next| one.range.end == next.range.start);
+    let entries = words.filter(|word| word.iter().any(|token| token.kind != Kind::Comment));
+    let entries = entries.map(|word| {
+        let entry = read(bytes, word, span(word)).ok()?;
+        matches!(entry.target, Mailbox::Address(_)).then_some(entry)
+    });
+    entries.collect()
 }
 
 fn span(tokens: &[Token]) -> Range<usize> {
@@ -192,15 +227,20 @@ fn name(bytes: &[u8], phrase: &[&Token]) -> Option<String> {
 }
 
 /// The address that the tokens spell; blanks and comments around dots and the @ do not count (RFC 5322 §4.4).
-fn target(bytes: &[u8], spec: &[&Token]) -> Result<Target, AddressError> {
+fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressError> {
     let at = spec.iter().rposition(|t| t.kind == Kind::Special(b'@'));
     let Some(at) = at else {
-        return bare(&local(bytes, spec)?);
+        return LocalPart::new(&local(bytes, spec)?).map(Mailbox::Local);
     };
     let (before, after) = spec.split_at_checked(at).unwrap_or_default();
     let mut domain = String::new();
     let mut expect_dot = false;
-    for token in after.get(1..).unwrap_or_default() {
+    let after = after.get(1..).unwrap_or_default();
+    let after = match after.split_last() {
+        Some((last, rest)) if last.kind == Kind::Special(b'.') => rest,
+        _ => after,
+    };
+    for token in after {
         let dot = token.kind == Kind::Special(b'.');
         if dot != expect_dot {
             return Err(AddressError::Domain);
@@ -211,10 +251,10 @@ fn target(bytes: &[u8], spec: &[&Token]) -> Result<Target, AddressError> {
     if let [word] = before {
         // As written, where that can be: a quoted local part stays quoted.
         if let Ok(address) = Address::parse(&format!("{}@{domain}", word.written(bytes))) {
-            return Ok(Target::Address(address));
+            return Ok(Mailbox::Address(address));
         }
     }
-    Address::new(&local(bytes, before)?, &domain).map(Target::Address)
+    Address::new(&local(bytes, before)?, &domain).map(Mailbox::Address)
 }
 
 /// Words with single dots between them, as meant.
@@ -234,19 +274,6 @@ fn local(bytes: &[u8], words: &[&Token]) -> Result<String, AddressError> {
     } else {
         Err(AddressError::LocalPart)
     }
-}
-
-fn bare(local: &str) -> Result<Target, AddressError> {
-    if local.chars().any(char::is_control) {
-        return Err(AddressError::Control);
-    }
-    if local.is_empty() {
-        return Err(AddressError::Empty);
-    }
-    if quote_local(local).len() > limits::LOCAL_PART {
-        return Err(AddressError::TooLong);
-    }
-    Ok(Target::Local(local.to_owned()))
 }
 
 /// A display name as it may stand before `<`: one plain word as it is, anything else quoted; controls become blanks.

@@ -6,17 +6,24 @@
 //! RFC 5321 §4.1.2 (Mailbox), §4.5.3.1 (lengths); RFC 6531 §3.3 (UTF-8).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::fmt;
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
-use crate::{address::domain, limits};
+use crate::{address::Domain, limits};
 
 /// `local@domain`, as RFC 5321 writes a Mailbox.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+///
+/// Prints as it was written; two are equal if local part and [`Domain`] are.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
     text: Box<str>,
     /// Length of the local part, in bytes.
     at: u16,
+    domain: Domain,
 }
 
 /// Why a text is no address.
@@ -76,13 +83,11 @@ impl Address {
         if !local.starts_with('"') && !is_dot_string(local) {
             return Err(AddressError::LocalPart);
         }
-        if !domain::is_valid(domain) {
-            return Err(AddressError::Domain);
-        }
         let at = u16::try_from(end).map_err(|_| AddressError::TooLong)?;
         Ok(Self {
             text: text.into(),
             at,
+            domain: Domain::parse(domain)?,
         })
     }
 
@@ -104,8 +109,13 @@ impl Address {
         unquote_local(self.local_part())
     }
 
-    /// Domain as written.
-    pub fn domain(&self) -> &str {
+    /// The domain, in the form that is compared.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// The domain as written.
+    pub fn written_domain(&self) -> &str {
         self.text
             .get(usize::from(self.at).saturating_add(1)..)
             .unwrap_or_default()
@@ -125,21 +135,45 @@ impl Address {
     /// that has no such form stays.
     #[must_use]
     pub fn with_ascii_domain(self) -> Self {
-        if self.domain().is_ascii() {
+        if self.written_domain().is_ascii() {
             return self;
         }
-        let ascii = idna::domain_to_ascii(self.domain()).ok();
-        let whole =
-            ascii.and_then(|ascii| Self::parse(&format!("{}@{ascii}", self.local_part())).ok());
-        whole.unwrap_or(self)
+        let whole = format!("{}@{}", self.local_part(), self.domain);
+        Self::parse(&whole).unwrap_or(self)
     }
 
-    /// For table lookups and for finding duplicates: all in lower case, needless quotes removed.
+    /// For table lookups and for finding duplicates: all in lower case, needless quotes removed, the domain in A-labels.
     pub fn key(&self) -> String {
-        if self.local_part().starts_with('"') {
-            return format!("{}@{}", quote_local(&self.local_name()), self.domain()).to_lowercase();
-        }
-        self.text.to_lowercase()
+        let local = self.local_part();
+        let plain = local
+            .starts_with('"')
+            .then(|| quote_local(&self.local_name()));
+        let local = plain.as_deref().unwrap_or(local).to_lowercase();
+        format!("{local}@{}", self.domain)
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Address {}
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let local = self.local_part().cmp(other.local_part());
+        local.then_with(|| self.domain.cmp(&other.domain))
+    }
+}
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.local_part().hash(state);
+        self.domain.hash(state);
     }
 }
 
@@ -162,6 +196,111 @@ impl TryFrom<String> for Address {
 impl From<Address> for String {
     fn from(address: Address) -> Self {
         address.text.into()
+    }
+}
+
+/// An address, or a name of this machine that still wants a domain.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Mailbox {
+    /// `local@domain`
+    Address(Address),
+    /// A local part alone.
+    Local(LocalPart),
+}
+
+impl Mailbox {
+    /// Reads `local@domain` or `local` as RFC 5321 writes them, without brackets.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        match Address::parse(text) {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(AddressError::NoDomain) if text.starts_with('"') => {
+                LocalPart::new(&unquote_local(text)).map(Self::Local)
+            }
+            Err(AddressError::NoDomain) if is_dot_string(text) => {
+                LocalPart::new(text).map(Self::Local)
+            }
+            Err(AddressError::NoDomain) => Err(AddressError::LocalPart),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The address, if it has a domain.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// Local part as meant: what a table is asked for.
+    pub fn local_name(&self) -> String {
+        match self {
+            Self::Address(address) => address.local_name(),
+            Self::Local(name) => name.as_str().to_owned(),
+        }
+    }
+
+    /// Whether it can travel without SMTPUTF8.
+    pub fn is_ascii(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_ascii(),
+            Self::Local(name) => name.as_str().is_ascii(),
+        }
+    }
+
+    /// For finding duplicates, as [`Address::key`].
+    pub fn key(&self) -> String {
+        match self {
+            Self::Address(address) => address.key(),
+            Self::Local(name) => name.as_str().to_lowercase(),
+        }
+    }
+}
+
+impl From<Address> for Mailbox {
+    fn from(address: Address) -> Self {
+        Self::Address(address)
+    }
+}
+
+/// As it goes on the wire, without brackets.
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => fmt::Display::fmt(address, f),
+            Self::Local(name) => fmt::Display::fmt(name, f),
+        }
+    }
+}
+
+/// A local part alone: never empty, no control characters. Prints quoted where that is needed.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LocalPart(Box<str>);
+
+impl LocalPart {
+    /// From what is meant (no quotes).
+    pub fn new(name: &str) -> Result<Self, AddressError> {
+        if name.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if name.chars().any(char::is_control) {
+            return Err(AddressError::Control);
+        }
+        if quote_local(name).len() > limits::LOCAL_PART {
+            return Err(AddressError::TooLong);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// What is meant.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LocalPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quote_local(&self.0))
     }
 }
 
@@ -287,7 +426,10 @@ mod tests {
             ("jürgen@münchen.example", "jürgen", "münchen.example"),
         ] {
             let address = Address::parse(text).unwrap();
-            assert_eq!((address.local_part(), address.domain()), (local, domain));
+            assert_eq!(
+                (address.local_part(), address.written_domain()),
+                (local, domain)
+            );
             assert_eq!(address.to_string(), text);
         }
     }
@@ -340,13 +482,55 @@ mod tests {
         assert_eq!(Address::new("a\nb", "x"), Err(AddressError::Control));
     }
 
+    #[test]
+    fn a_name_alone_is_a_mailbox_too_and_goes_out_quoted_where_it_must() {
+        for (text, name, written) in [
+            ("root", "root", "root"),
+            ("\"root\"", "root", "root"),
+            ("\"john doe\"", "john doe", "\"john doe\""),
+            ("\"a\\\"b>\"", "a\"b>", "\"a\\\"b>\""),
+            ("j\u{fc}rgen", "j\u{fc}rgen", "j\u{fc}rgen"),
+        ] {
+            let mailbox = Mailbox::parse(text).unwrap();
+            assert_eq!(
+                mailbox,
+                Mailbox::Local(LocalPart::new(name).unwrap()),
+                "{text}"
+            );
+            assert_eq!(mailbox.to_string(), written);
+        }
+        for bad in [
+            "",
+            "root> NOTIFY=NEVER",
+            "\"a\" b\"",
+            "\"a\\\"",
+            "\"",
+            "\"a\nb\"",
+            "john doe",
+            "a\r\nRCPT TO:<evil@x.example>",
+        ] {
+            assert!(Mailbox::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(LocalPart::new("a\nb"), Err(AddressError::Control));
+    }
+
+    #[test]
+    fn two_spellings_of_one_domain_make_one_address() {
+        let one = Address::parse("jane@B\u{dc}CHER.example").unwrap();
+        for text in ["jane@xn--bcher-kva.example", "jane@bu\u{308}cher.EXAMPLE"] {
+            let other = Address::parse(text).unwrap();
+            assert_eq!((&one, one.key()), (&other, other.key()), "{text}");
+        }
+        assert_ne!(one, Address::parse("jane@bucher.example").unwrap());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_an_address_or_an_error_and_an_address_reads_back(text in "\\PC*|.*|[a-z\"\\\\@.]{0,12}@[a-z.\\[\\]:1-9]{0,8}") {
             if let Ok(address) = Address::parse(&text) {
                 prop_assert_eq!(Address::parse(&address.to_string()), Ok(address.clone()));
                 prop_assert!(!address.as_str().contains(char::is_control));
-                prop_assert_eq!(format!("{}@{}", address.local_part(), address.domain()), text);
+                prop_assert_eq!(format!("{}@{}", address.local_part(), address.written_domain()), text);
             }
         }
 

@@ -5,11 +5,13 @@
 //! | part | what |
 //! |---|---|
 //! | [`Address`], [`Sender`] | RFC 5321 §4.1.2 Mailbox and reverse path, with UTF-8 (RFC 6531 §3.3) |
-//! | [`domain`] | domain names and address literals (RFC 5321 §4.1.2, §4.1.3) |
+//! | [`Mailbox`] | an address, or a name of this machine alone |
+//! | [`Domain`] | domain names and address literals, one value however they are written |
 //! | [`list`] | address lists as header fields write them: groups, comments, display names (RFC 5322 §3.4) |
 
 pub mod domain;
 pub mod list;
 mod mailbox;
 
-pub use mailbox::{Address, AddressError, Sender, is_dot_string, quote_local};
+pub use domain::{Domain, DomainPattern};
+pub use mailbox::{Address, AddressError, LocalPart, Mailbox, Sender, is_dot_string, quote_local};

@@ -6,15 +6,15 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
-    address::{list, quote_local},
+    address::{Mailbox, list},
     message::{Field, Header},
 };
 
 /// What [`extract`] finds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Named {
-    /// Addresses and bare local parts in written form, in order, as [`crate::message::rewrite::Typed`] takes them.
-    pub recipients: Vec<String>,
+    /// In order.
+    pub recipients: Vec<Mailbox>,
     /// What is no address.
     pub problems: Vec<list::Problem>,
 }
@@ -26,10 +26,7 @@ pub fn extract(header: &Header) -> Named {
         let list = list::parse(field.body());
         named
             .recipients
-            .extend(list.entries.into_iter().map(|entry| match entry.target {
-                list::Target::Address(address) => address.to_string(),
-                list::Target::Local(local) => quote_local(&local),
-            }));
+            .extend(list.entries.into_iter().map(|entry| entry.target));
         named.problems.extend(list.problems);
     }
     named
@@ -85,7 +82,7 @@ mod tests {
     fn extracted(text: &str) -> Vec<String> {
         let named = extract(&Header::parse(text.as_bytes()));
         assert_eq!(named.problems, []);
-        named.recipients
+        named.recipients.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -214,13 +214,9 @@ impl Connection {
 
     /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_usable`] is false.
     pub fn send(&mut self, transaction: Transaction, content: &mut dyn Content) -> Vec<Outcome> {
-        let recipients = transaction
-            .envelope
-            .recipients
-            .len()
-            .saturating_add(transaction.unqualified.len());
+        let recipients = transaction.recipients.len();
         // A small message is read in one piece, without room for a large one.
-        let room = usize::try_from(transaction.size)
+        let room = usize::try_from(transaction.mail.size.unwrap_or_default())
             .unwrap_or(limits::PIECE)
             .clamp(SMALL_PIECE, limits::PIECE);
         self.conversation(Event::Begin(transaction), content, recipients, room)
@@ -228,7 +224,7 @@ impl Connection {
 
     /// Asks whether the recipients would be accepted, without a message: for those, `Delivered` holds the peer's words.
     pub fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
-        let recipients = transaction.envelope.recipients.len();
+        let recipients = transaction.recipients.len();
         self.conversation(Event::Probe(transaction), &mut io::empty(), recipients, 0)
     }
 

@@ -42,17 +42,11 @@ fn mail() -> Transaction {
     let recipients = vec![Recipient::from(
         Address::parse("admins@example.org").unwrap(),
     )];
-    Transaction {
-        envelope: Envelope {
-            recipients,
-            ..Envelope::default()
-        },
-        size: 5,
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    }
+    let envelope = Envelope {
+        recipients,
+        ..Envelope::default()
+    };
+    Transaction::of(&envelope, 5)
 }
 
 /// Says each line, after having read what ends in the text that stands before it. Gives the bytes of each read, and what came after the script.

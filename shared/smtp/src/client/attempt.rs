@@ -80,13 +80,6 @@ impl Attempt {
         }
     }
 
-    /// One recipient cannot be sent for.
-    pub(super) fn settle(&mut self, index: usize, outcome: Outcome) {
-        if let Some(progress @ Progress::Waiting) = self.recipients.get_mut(index) {
-            *progress = Progress::Done(outcome);
-        }
-    }
-
     /// What concerns all that are not decided.
     pub(super) fn settle_rest(&mut self, outcome: &Outcome) {
         for progress in &mut self.recipients {

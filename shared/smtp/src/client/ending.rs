@@ -82,11 +82,7 @@ impl Client {
             EnhancedStatus::new(4, 4, 2),
             "the connection is closed already",
         );
-        let recipients = transaction
-            .envelope
-            .recipients
-            .len()
-            .saturating_add(transaction.unqualified.len());
+        let recipients = transaction.recipients.len();
         self.actions.push_back(Action::Finished(
             Attempt::new(recipients, Purpose::Deliver).finish(&Outcome::Deferred(failure)),
         ));

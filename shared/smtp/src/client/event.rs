@@ -1,25 +1,39 @@
 //! What the driver tells the machine, and what the machine has the driver do.
 
 use mail::{
-    envelope::{Envelope, Notify},
+    address::Sender,
+    envelope::{Envelope, Mail, Rcpt},
     outcome::{Failure, Outcome},
 };
 
 /// One message for this connection.
 #[derive(Clone, Debug)]
 pub struct Transaction {
-    /// Only `sender`, `recipients`, `content`, `ret`, `envid` are used; the recipients are those of this delivery.
-    pub envelope: Envelope,
-    /// Bytes of header, empty line and body, for SIZE.
-    pub size: u64,
-    /// To our own agent: `XCALLER[=full name]` instead of a sender.
-    pub xcaller: Option<Option<String>>,
-    /// To our own agent: another program had taken the message, and it is not the caller's own.
-    pub queued: bool,
-    /// To our own agent: a sender without domain (`-f www-data`), sent as `MAIL FROM:<www-data>` in place of the envelope's.
-    pub unqualified_sender: Option<String>,
-    /// To our own agent: recipients without domain and their NOTIFY, sent after the envelope's; outcomes follow in the same order.
-    pub unqualified: Vec<(String, Notify)>,
+    pub mail: Mail,
+    /// Those of this delivery.
+    pub recipients: Vec<Rcpt>,
+}
+
+impl Transaction {
+    /// A message of an envelope; `size` is that of header, empty line and body, in bytes.
+    pub fn of(envelope: &Envelope, size: u64) -> Self {
+        Self {
+            mail: Mail {
+                sender: match &envelope.sender {
+                    Sender::Null => None,
+                    Sender::Address(address) => Some(address.clone().into()),
+                },
+                size: Some(size),
+                eight_bit: envelope.content.eight_bit,
+                utf8: envelope.content.utf8,
+                ret: envelope.ret,
+                envid: envelope.envid.clone(),
+                xcaller: None,
+                queued: false,
+            },
+            recipients: envelope.recipients.iter().map(Rcpt::from).collect(),
+        }
+    }
 }
 
 /// What the driver tells.

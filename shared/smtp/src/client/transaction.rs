@@ -9,6 +9,7 @@ use super::{
     machine::{Client, Expect, Phase},
     settings::Protocol,
 };
+use crate::command::{write_mail, write_recipient};
 use mail::{
     limits,
     outcome::{Blame, Failure, Handover, Outcome, Stage},
@@ -20,36 +21,23 @@ const WINDOW: usize = 100;
 
 impl Client {
     pub(super) fn begin(&mut self, transaction: &Transaction, purpose: Purpose, now: Instant) {
-        let named = transaction.envelope.recipients.len();
-        let mut attempt =
-            Attempt::new(named.saturating_add(transaction.unqualified.len()), purpose);
-        let mail = match self.check(transaction) {
-            Ok(mail) => mail,
-            Err(failure) => {
-                attempt.settle_rest(&failure.outcome());
-                Vec::new()
-            }
-        };
+        let mut attempt = Attempt::new(transaction.recipients.len(), purpose);
+        if let Err(failure) = self.check(transaction) {
+            attempt.settle_rest(&failure.outcome());
+        }
         let utf8 = commands::needs_utf8(transaction);
         if self.dirty {
             self.commands
                 .push_back((Expect::Reset, b"RSET\r\n".to_vec()));
         }
-        self.commands.push_back((Expect::Mail, mail));
-        for (index, recipient) in transaction.envelope.recipients.iter().enumerate() {
-            self.commands.push_back((
-                Expect::Recipient(index),
-                commands::recipient(recipient, utf8, &self.capabilities),
-            ));
-        }
-        for (index, (name, notify)) in (named..).zip(&transaction.unqualified) {
-            match commands::unqualified_recipient(name, *notify, &self.capabilities) {
-                Some(command) => self.commands.push_back((Expect::Recipient(index), command)),
-                None => attempt.settle(
-                    index,
-                    not_a_name(Stage::Recipient, EnhancedStatus::new(5, 1, 3), name).outcome(),
-                ),
-            }
+        let mut command = Vec::new();
+        write_mail(&mut command, &transaction.mail, utf8, &self.capabilities);
+        self.commands.push_back((Expect::Mail, command));
+        let utf8 = utf8 && self.capabilities.smtputf8;
+        for (index, rcpt) in transaction.recipients.iter().enumerate() {
+            let mut command = Vec::new();
+            write_recipient(&mut command, rcpt, utf8, &self.capabilities);
+            self.commands.push_back((Expect::Recipient(index), command));
         }
         if purpose == Purpose::Deliver {
             self.commands
@@ -67,17 +55,12 @@ impl Client {
         self.proceed(now);
     }
 
-    /// What is known before anything is sent (RFC 1870 §6.1, RFC 6531 §3.5); the command that begins the transaction.
-    pub(super) fn check(&self, transaction: &Transaction) -> Result<Vec<u8>, Failure> {
+    /// What is known before anything is sent (RFC 1870 §6.1, RFC 6531 §3.5).
+    pub(super) fn check(&self, transaction: &Transaction) -> Result<(), Failure> {
         let peer = &self.capabilities;
-        if let Some(limit) = peer
-            .size
-            .filter(|limit| *limit > 0 && transaction.size > *limit)
-        {
-            let text = format!(
-                "message size {} exceeds size limit {limit} of the peer",
-                transaction.size
-            );
+        let size = transaction.mail.size.unwrap_or_default();
+        if let Some(limit) = peer.size.filter(|limit| *limit > 0 && size > *limit) {
+            let text = format!("message size {size} exceeds size limit {limit} of the peer");
             return Err(Failure::new(
                 Blame::Peer,
                 Stage::Mail,
@@ -94,12 +77,7 @@ impl Client {
                 text,
             ));
         }
-        let sender = transaction
-            .unqualified_sender
-            .as_deref()
-            .unwrap_or_default();
-        commands::mail(transaction, peer)
-            .ok_or_else(|| not_a_name(Stage::Mail, EnhancedStatus::new(5, 1, 7), sender))
+        Ok(())
     }
 
     /// Sends what can be sent now; when all is answered, the transaction is over.
@@ -218,13 +196,4 @@ impl Client {
             text,
         )));
     }
-}
-
-fn not_a_name(stage: Stage, status: EnhancedStatus, name: &str) -> Failure {
-    Failure::new(
-        Blame::Local,
-        stage,
-        status,
-        &format!("\"{name}\" cannot be an address"),
-    )
 }

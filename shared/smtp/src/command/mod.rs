@@ -26,6 +26,6 @@ pub mod xtext;
 
 pub use arguments::{Chunk, chunk, helo_name};
 pub use error::CommandError;
-pub use parameters::{Mail, Rcpt, Rules, mail, recipient};
+pub use parameters::{Rules, mail, recipient};
 pub use verb::{Verb, split};
-pub use write::{Own, fits_path, write_mail, write_recipient, write_unqualified};
+pub use write::{write_mail, write_recipient};

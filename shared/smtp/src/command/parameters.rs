@@ -7,10 +7,10 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use crate::command::{CommandError, path, path::Path, verb::BLANKS, xtext};
+use crate::command::{CommandError, path, verb::BLANKS, xtext};
 use mail::{
-    address::{Address, Sender},
-    envelope::{Notify, Ret},
+    address::{Address, Mailbox},
+    envelope::{Mail, Notify, Rcpt, Ret},
 };
 
 /// What decides how paths are read.
@@ -24,53 +24,17 @@ pub struct Rules<'a> {
     pub utf8: bool,
 }
 
-/// MAIL FROM with its parameters.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Mail {
-    /// With [`Rules::local`], an unqualified name is in `unqualified` instead and this is `Null`.
-    pub sender: Sender,
-    /// Only with [`Rules::local`]: a sender without domain.
-    pub unqualified: Option<String>,
-    /// SIZE=, bytes.
-    pub size: Option<u64>,
-    /// BODY=8BITMIME.
-    pub eight_bit: bool,
-    /// SMTPUTF8.
-    pub utf8: bool,
-    /// RET=
-    pub ret: Option<Ret>,
-    /// ENVID=, decoded.
-    pub envid: Option<String>,
-    /// `XCALLER` was given, with the full name if it has one.
-    pub xcaller: Option<Option<String>>,
-    /// `XQUEUED`: another program had taken this message; it is not the caller's own.
-    pub queued: bool,
-}
-
-/// RCPT TO with its parameters.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rcpt {
-    /// `None` only with [`Rules::local`], when `unqualified` is set. `<postmaster>` is qualified with the host name.
-    pub recipient: Option<Address>,
-    /// Only with [`Rules::local`]: a recipient without domain.
-    pub unqualified: Option<String>,
-    /// NOTIFY=
-    pub notify: Notify,
-    /// ORCPT=, decoded: `rfc822;user@example.org`.
-    pub orcpt: Option<String>,
-}
-
 /// The arguments of MAIL.
 pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
     let text =
         after_keyword(arguments, "FROM:").ok_or(CommandError::Usage("MAIL FROM:<address>"))?;
     let (path, parameters) = path::split(text).ok_or(CommandError::SenderSyntax)?;
     let mut mail = Mail::default();
-    match path {
-        Path::Empty => {}
-        Path::Qualified(address) => mail.sender = Sender::Address(address),
-        Path::Unqualified(name) if rules.local => mail.unqualified = Some(name),
-        Path::Unqualified(name) => return Err(CommandError::SenderUnqualified(name)),
+    match path.mailbox {
+        Some(name @ Mailbox::Local(_)) if !rules.local => {
+            return Err(CommandError::SenderUnqualified(name.to_string()));
+        }
+        sender => mail.sender = sender,
     }
     let (mut eight_bit, mut utf8, mut queued) = (None, None, None);
     for (key, value) in split_parameters(parameters) {
@@ -78,7 +42,7 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
             "SIZE" => set(&mut mail.size, value.and_then(size), "SIZE")?,
             "BODY" => set(&mut eight_bit, value.and_then(body), "BODY")?,
             "SMTPUTF8" => set(&mut utf8, value.is_none().then_some(true), "SMTPUTF8")?,
-            "RET" => set(&mut mail.ret, value.and_then(ret), "RET")?,
+            "RET" => set(&mut mail.ret, value.and_then(Ret::parse), "RET")?,
             "ENVID" => set(&mut mail.envid, value.and_then(envid), "ENVID")?,
             "XCALLER" if rules.local => {
                 let name =
@@ -94,11 +58,7 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
     mail.eight_bit = eight_bit.unwrap_or(false);
     mail.utf8 = utf8.unwrap_or(false);
     mail.queued = queued.unwrap_or(false);
-    let ascii = match &mail.sender {
-        Sender::Address(address) => address.is_ascii(),
-        Sender::Null => mail.unqualified.as_deref().is_none_or(str::is_ascii),
-    };
-    if ascii || mail.utf8 {
+    if path.ascii || mail.utf8 {
         Ok(mail)
     } else {
         Err(CommandError::SenderNonAscii)
@@ -109,33 +69,27 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
 pub fn recipient(arguments: &str, rules: Rules<'_>) -> Result<Rcpt, CommandError> {
     let text = after_keyword(arguments, "TO:").ok_or(CommandError::Usage("RCPT TO:<address>"))?;
     let (path, parameters) = path::split(text).ok_or(CommandError::RecipientSyntax)?;
-    let mut rcpt = Rcpt {
-        recipient: None,
-        unqualified: None,
-        notify: Notify::default(),
-        orcpt: None,
-    };
-    match path {
-        Path::Empty => return Err(CommandError::RecipientSyntax),
-        Path::Qualified(address) => rcpt.recipient = Some(address),
-        Path::Unqualified(name) if rules.local => rcpt.unqualified = Some(name),
-        Path::Unqualified(name) if name.eq_ignore_ascii_case("postmaster") => {
-            rcpt.recipient = Some(
-                Address::new(&name, rules.hostname)
-                    .map_err(|_| CommandError::RecipientUnqualified(name))?,
-            );
+    let to = match path.mailbox {
+        None => return Err(CommandError::RecipientSyntax),
+        Some(Mailbox::Local(name)) if !rules.local => {
+            let written = name.to_string();
+            let postmaster = name.as_str().eq_ignore_ascii_case("postmaster");
+            let address = Address::new(name.as_str(), rules.hostname).ok();
+            match address.filter(|_| postmaster) {
+                Some(address) => address.into(),
+                None => return Err(CommandError::RecipientUnqualified(written)),
+            }
         }
-        Path::Unqualified(name) => return Err(CommandError::RecipientUnqualified(name)),
-    }
-    let ascii = rcpt.recipient.as_ref().is_none_or(Address::is_ascii)
-        && rcpt.unqualified.as_deref().is_none_or(str::is_ascii);
-    if !ascii && !rules.utf8 {
+        Some(mailbox) => mailbox,
+    };
+    if !path.ascii && !rules.utf8 {
         return Err(CommandError::RecipientNonAscii);
     }
+    let mut rcpt = Rcpt::from(to);
     let mut wishes = None;
     for (key, value) in split_parameters(parameters) {
         match key.to_ascii_uppercase().as_str() {
-            "NOTIFY" => set(&mut wishes, value.and_then(notify), "NOTIFY")?,
+            "NOTIFY" => set(&mut wishes, value.and_then(Notify::parse), "NOTIFY")?,
             "ORCPT" => set(&mut rcpt.orcpt, value.and_then(orcpt), "ORCPT")?,
             _ => return Err(CommandError::Unsupported(key.to_owned())),
         }
@@ -181,14 +135,6 @@ fn body(value: &str) -> Option<bool> {
     }
 }
 
-fn ret(value: &str) -> Option<Ret> {
-    match value.to_ascii_uppercase().as_str() {
-        "FULL" => Some(Ret::Full),
-        "HDRS" => Some(Ret::Headers),
-        _ => None,
-    }
-}
-
 /// At most 100 characters, printable ASCII once decoded (RFC 3461 §4.4).
 fn envid(value: &str) -> Option<String> {
     let decoded = if value.len() <= 100 {
@@ -206,29 +152,6 @@ fn full_name(value: &str) -> Option<String> {
     } else {
         None
     }
-}
-
-/// `NEVER` alone, or a list of the others (RFC 3461 §4.1).
-fn notify(value: &str) -> Option<Notify> {
-    let mut notify = Notify {
-        explicit: true,
-        success: false,
-        failure: false,
-        delay: false,
-    };
-    if value.eq_ignore_ascii_case("NEVER") {
-        return Some(notify);
-    }
-    for word in value.split(',') {
-        let wish = match word.to_ascii_uppercase().as_str() {
-            "SUCCESS" => &mut notify.success,
-            "FAILURE" => &mut notify.failure,
-            "DELAY" => &mut notify.delay,
-            _ => return None,
-        };
-        *wish = true;
-    }
-    Some(notify)
 }
 
 /// `type;address`, at most 500 characters (RFC 3461 §4.2).

@@ -9,16 +9,15 @@
 )]
 
 use crate::command::verb::BLANKS;
-use mail::address::{Address, AddressError, domain};
+use mail::address::{Mailbox, domain};
 
 /// What stands between the brackets.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Path {
-    /// `<>`
-    Empty,
-    Qualified(Address),
-    /// A local part without domain.
-    Unqualified(String),
+pub(super) struct Path {
+    /// `None`: `<>`
+    pub(super) mailbox: Option<Mailbox>,
+    /// It was written in ASCII.
+    pub(super) ascii: bool,
 }
 
 /// Reads the path at the start of `text`; what follows it begins with a blank, if there is anything.
@@ -34,21 +33,16 @@ pub(super) fn split(text: &str) -> Option<(Path, &str)> {
     if !rest.is_empty() && !rest.starts_with(BLANKS) {
         return None;
     }
-    Some((read(without_route(inner)?)?, rest))
-}
-
-fn read(mailbox: &str) -> Option<Path> {
-    if mailbox.is_empty() {
-        return Some(Path::Empty);
-    }
-    match Address::parse(mailbox) {
-        Ok(address) => Some(Path::Qualified(address)),
-        // The grammar of local parts lives in Address: ask it with a domain that is right.
-        Err(AddressError::NoDomain) => Address::parse(&format!("{mailbox}@localhost"))
-            .ok()
-            .map(|_| Path::Unqualified(mailbox.to_owned())),
-        Err(_) => None,
-    }
+    let mailbox = without_route(inner)?;
+    let read = (!mailbox.is_empty()).then(|| Mailbox::parse(mailbox).ok());
+    let path = Path {
+        mailbox: match read {
+            Some(mailbox) => Some(mailbox?),
+            None => None,
+        },
+        ascii: mailbox.is_ascii(),
+    };
+    Some((path, rest))
 }
 
 /// Splits before the first character that `ends` knows, outside quoted strings.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{
-    command::{Mail, Rcpt},
-    reply::Reply,
-};
+use mail::envelope::{Mail, Rcpt};
+
+use crate::reply::Reply;
 
 /// What a listener offers.
 #[derive(Clone, Debug)]

@@ -29,4 +29,4 @@ mod verdict;
 pub use interface::{Action, Event, Question, Settings, Verdict};
 pub use machine::Session;
 
-pub use crate::command::{Mail, Rcpt};
+pub use mail::envelope::{Mail, Rcpt};

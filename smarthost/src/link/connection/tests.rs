@@ -28,18 +28,12 @@ fn settings(security: Security) -> Settings {
 
 fn transaction() -> Transaction {
     let to = |text| Recipient::from(Address::parse(text).unwrap());
-    Transaction {
-        envelope: Envelope {
-            sender: Sender::Null,
-            recipients: vec![to("a@there.example"), to("b@there.example")],
-            ..Envelope::default()
-        },
-        size: 10,
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    }
+    let envelope = Envelope {
+        sender: Sender::Null,
+        recipients: vec![to("a@there.example"), to("b@there.example")],
+        ..Envelope::default()
+    };
+    Transaction::of(&envelope, 10)
 }
 
 fn peer(address: SocketAddr, tls: Option<ClientTls>) -> Peer {

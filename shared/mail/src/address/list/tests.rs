@@ -8,8 +8,8 @@ fn targets(text: &str) -> Vec<String> {
     list.entries
         .into_iter()
         .map(|entry| match entry.target {
-            Target::Address(address) => address.to_string(),
-            Target::Local(local) => format!("local {local}"),
+            Mailbox::Address(address) => address.to_string(),
+            Mailbox::Local(local) => format!("local {}", local.as_str()),
         })
         .collect()
 }
@@ -42,6 +42,39 @@ fn lists_are_read_as_programs_and_people_write_them() {
         ("", vec![]),
     ] {
         assert_eq!(targets(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_final_dot_and_blanks_in_the_place_of_commas_leave_no_doubt_about_what_is_meant() {
+    for (text, expected) in [
+        ("e@c.d.", vec!["e@c.d"]),
+        ("E <e@c.d.>, f@g.", vec!["e@c.d", "f@g"]),
+        ("e@[192.0.2.1]", vec!["e@[192.0.2.1]"]),
+        ("a@b.c d@e.f", vec!["a@b.c", "d@e.f"]),
+        ("a@b.c.\r\n\td@e.f. g@h", vec!["a@b.c", "d@e.f", "g@h"]),
+        ("<a@b.c> <d@e.f>", vec!["a@b.c", "d@e.f"]),
+        (
+            "x@y, a@b.c \"d e\"@e.f; z@z",
+            vec!["x@y", "a@b.c", "\"d e\"@e.f", "z@z"],
+        ),
+        ("a@b.c (one) d@e.f (two)", vec!["a@b.c", "d@e.f"]),
+    ] {
+        assert_eq!(targets(text), expected, "{text:?}");
+    }
+    for doubtful in [
+        "e@c.d..",
+        "e@.",
+        "a@b.c d",
+        "john a@b.c",
+        "a@b.c Doe <d@e.f>",
+    ] {
+        let list = parse(doubtful.as_bytes());
+        assert_eq!(
+            (list.entries.len(), list.problems.len()),
+            (0, 1),
+            "{doubtful}"
+        );
     }
 }
 
@@ -117,7 +150,7 @@ fn check(bytes: &[u8]) {
             again.entries.first().map(|e| &e.target),
             Some(&entry.target)
         );
-        if let Target::Address(address) = entry.target {
+        if let Mailbox::Address(address) = entry.target {
             assert_eq!(Address::parse(address.as_str()), Ok(address));
         }
     }

@@ -3,8 +3,8 @@
 
 use crate::{
     address::{
-        Address, AddressError,
-        list::{self, Entry, Target},
+        Address, AddressError, Mailbox,
+        list::{self, Entry},
     },
     message::{
         Field, Header,
@@ -84,7 +84,7 @@ fn change(field: &Field, before: String, after: &str, because: &str) -> Change {
 }
 
 /// What an address becomes; `None`: it stays. One that cannot be made into an address stays too.
-fn of_role(role: Role, target: &Target, own: &Mapped, rules: &Rules) -> Option<Mapped> {
+fn of_role(role: Role, target: &Mailbox, own: &Mapped, rules: &Rules) -> Option<Mapped> {
     match role {
         Role::Sender => sender::of_target(target, rules).ok().flatten(),
         Role::Recipient => qualified(target, rules).ok().flatten(),
@@ -101,20 +101,20 @@ fn of_role(role: Role, target: &Target, own: &Mapped, rules: &Rules) -> Option<M
 }
 
 /// The account that an address means, if revaliases name it.
-fn revaliased(target: &Target, rules: &Rules) -> Option<String> {
+fn revaliased(target: &Mailbox, rules: &Rules) -> Option<String> {
     let name = match target {
-        Target::Local(name) => name.clone(),
-        Target::Address(address) if rules.is_ours(address.domain()) => address.local_name(),
-        Target::Address(_) => return None,
+        Mailbox::Local(name) => name.as_str().to_owned(),
+        Mailbox::Address(address) if rules.is_ours(address.domain()) => address.local_name(),
+        Mailbox::Address(_) => return None,
     };
     rules.revaliases.get(&name).is_some().then_some(name)
 }
 
-fn qualified(target: &Target, rules: &Rules) -> Result<Option<Mapped>, AddressError> {
+fn qualified(target: &Mailbox, rules: &Rules) -> Result<Option<Mapped>, AddressError> {
     let name = match target {
-        Target::Local(name) => name.clone(),
-        Target::Address(address) if Rules::is_localhost(address.domain()) => address.local_name(),
-        Target::Address(_) => return Ok(None),
+        Mailbox::Local(name) => name.as_str().to_owned(),
+        Mailbox::Address(address) if Rules::is_localhost(address.domain()) => address.local_name(),
+        Mailbox::Address(_) => return Ok(None),
     };
     Ok(Some(Mapped {
         address: Address::new(&name, &rules.domain)?,
@@ -123,9 +123,9 @@ fn qualified(target: &Target, rules: &Rules) -> Result<Option<Mapped>, AddressEr
 }
 
 /// An address that stays, but for its domain in UTF-8.
-fn ascii(target: &Target) -> Option<Mapped> {
+fn ascii(target: &Mailbox) -> Option<Mapped> {
     match target {
-        Target::Address(address) if !address.domain().is_ascii() => Some(Mapped {
+        Mailbox::Address(address) if !address.written_domain().is_ascii() => Some(Mapped {
             address: address.clone().with_ascii_domain(),
             because: A_LABELS.into(),
         }),
@@ -137,7 +137,7 @@ fn ascii(target: &Target) -> Option<Mapped> {
 fn replace(
     field: &Field,
     entries: &[Entry],
-    map: impl Fn(&Target) -> Option<Mapped>,
+    map: impl Fn(&Mailbox) -> Option<Mapped>,
     changes: &mut Vec<Change>,
 ) -> Option<Field> {
     let body = field.body();
@@ -147,8 +147,10 @@ fn replace(
         let Some(mapped) = map(&entry.target).or_else(|| ascii(&entry.target)) else {
             continue;
         };
-        if matches!(&entry.target, Target::Address(address) if address.key() == mapped.address.key())
-        {
+        let same = |address: &Address| {
+            address.key() == mapped.address.key() && address.written_domain().is_ascii()
+        };
+        if entry.target.address().is_some_and(same) {
             continue;
         }
         // The old form with the name in a comment becomes the one that every mail program shows.
@@ -167,8 +169,8 @@ fn replace(
         out.extend_from_slice(text.as_bytes());
         kept = range.end;
         let before = match &entry.target {
-            Target::Address(address) => address.to_string(),
-            Target::Local(name) => name.clone(),
+            Mailbox::Address(address) => address.to_string(),
+            Mailbox::Local(name) => name.as_str().to_owned(),
         };
         changes.push(change(
             field,

@@ -19,5 +19,5 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
-pub use rules::{Caller, Change, RewriteError, Rules, Typed, rewrite};
+pub use rules::{Caller, Change, RewriteError, Rules, rewrite};
 pub use sender::default_from;

@@ -5,14 +5,11 @@
 //! Names at `localhost` or at the machine's own name (where that is not the domain) are local names.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, hash_map};
 
 use crate::{
-    address::{
-        Address, AddressError,
-        list::{self, Target},
-    },
-    envelope::Recipient,
+    address::{Address, AddressError, Mailbox, list},
+    envelope::{Rcpt, Recipient},
     limits,
     maps::expand,
     message::rewrite::{Change, RewriteError, Rules, rules::A_LABELS},
@@ -20,7 +17,7 @@ use crate::{
 
 /// The envelope's recipients.
 pub(super) fn envelope(
-    typed: &[String],
+    recipients: &[Rcpt],
     rules: &Rules,
     changes: &mut Vec<Change>,
 ) -> Result<Vec<Recipient>, RewriteError> {
@@ -28,22 +25,10 @@ pub(super) fn envelope(
         rules,
         changes,
         recipients: Vec::new(),
-        seen: HashSet::new(),
+        known: HashMap::new(),
     };
-    for text in typed {
-        if text.contains(char::is_control) {
-            return Err(bad(text, AddressError::Control));
-        }
-        let list = list::parse(text.as_bytes());
-        if let Some(problem) = list.problems.first() {
-            return Err(bad(&problem.text, problem.error));
-        }
-        if list.entries.is_empty() {
-            return Err(bad(text, AddressError::Empty));
-        }
-        for entry in list.entries {
-            resolver.resolve(entry.target)?;
-        }
+    for rcpt in recipients {
+        resolver.resolve(rcpt)?;
     }
     Ok(resolver.recipients)
 }
@@ -56,44 +41,44 @@ struct Resolver<'a> {
     rules: &'a Rules,
     changes: &'a mut Vec<Change>,
     recipients: Vec<Recipient>,
-    seen: HashSet<String>,
+    /// Where in `recipients` an address stands.
+    known: HashMap<String, usize>,
 }
 
-/// A recipient on its way: what was typed, and the same as an address.
-struct Origin {
+/// A recipient on its way: what was asked for, and the same as an address.
+struct Origin<'a> {
+    rcpt: &'a Rcpt,
     typed: String,
     address: Option<Address>,
 }
 
 impl Resolver<'_> {
-    fn resolve(&mut self, target: Target) -> Result<(), RewriteError> {
-        match target {
-            Target::Local(name) => {
+    fn resolve(&mut self, rcpt: &Rcpt) -> Result<(), RewriteError> {
+        match &rcpt.to {
+            Mailbox::Local(name) => {
                 let origin = Origin {
-                    address: Address::new(&name, &self.rules.hostname).ok(),
-                    typed: name.clone(),
+                    rcpt,
+                    typed: name.as_str().to_owned(),
+                    address: Address::new(name.as_str(), &self.rules.hostname).ok(),
                 };
-                self.local(&name, &origin)
+                self.local(name.as_str(), &origin)
             }
-            Target::Address(address) if self.rules.is_this_host(address.domain()) => {
-                let name = address.local_name();
+            Mailbox::Address(address) => {
                 let origin = Origin {
-                    typed: address.to_string(),
-                    address: Some(address),
-                };
-                self.local(&name, &origin)
-            }
-            Target::Address(address) => {
-                let origin = Origin {
+                    rcpt,
                     typed: address.to_string(),
                     address: Some(address.clone()),
                 };
-                self.add(address, &origin, "")
+                if self.rules.is_this_host(address.domain()) {
+                    self.local(&address.local_name(), &origin)
+                } else {
+                    self.add(address.clone(), &origin, "")
+                }
             }
         }
     }
 
-    fn local(&mut self, name: &str, origin: &Origin) -> Result<(), RewriteError> {
+    fn local(&mut self, name: &str, origin: &Origin<'_>) -> Result<(), RewriteError> {
         let Some(entry) = self.rules.aliases.get(name) else {
             return self.unaliased(name, origin, "");
         };
@@ -125,20 +110,27 @@ impl Resolver<'_> {
         }
         for target in targets {
             match target {
-                Target::Address(address) if !Rules::is_localhost(address.domain()) => {
+                Mailbox::Address(address) if !Rules::is_localhost(address.domain()) => {
                     self.add(address, origin, &place)?;
                 }
-                Target::Address(address) => {
+                Mailbox::Address(address) => {
                     self.unaliased(&address.local_name(), origin, &format!(" ({place})"))?;
                 }
-                Target::Local(name) => self.unaliased(&name, origin, &format!(" ({place})"))?,
+                Mailbox::Local(name) => {
+                    self.unaliased(name.as_str(), origin, &format!(" ({place})"))?;
+                }
             }
         }
         Ok(())
     }
 
     /// A local name that no alias names: to the administrator, or at the domain.
-    fn unaliased(&mut self, name: &str, origin: &Origin, note: &str) -> Result<(), RewriteError> {
+    fn unaliased(
+        &mut self,
+        name: &str,
+        origin: &Origin<'_>,
+        note: &str,
+    ) -> Result<(), RewriteError> {
         if let Some(admin) = self.rules.admin.clone() {
             return self.add(admin, origin, &format!("admin{note}"));
         }
@@ -160,7 +152,7 @@ impl Resolver<'_> {
     fn add(
         &mut self,
         address: Address,
-        origin: &Origin,
+        origin: &Origin<'_>,
         because: &str,
     ) -> Result<(), RewriteError> {
         let address = address.with_ascii_domain();
@@ -177,29 +169,36 @@ impl Resolver<'_> {
                 because: because.to_owned(),
             });
         }
-        if !self.seen.insert(address.key()) {
-            return Ok(());
-        }
+        let rcpt = origin.rcpt;
+        match self.known.entry(address.key()) {
+            // One mailbox that two were asked for: whoever wants to be told is told.
+            hash_map::Entry::Occupied(place) => {
+                if let Some(known) = self.recipients.get_mut(*place.get()) {
+                    known.notify = known.notify.or(rcpt.notify);
+                }
+                return Ok(());
+            }
+            hash_map::Entry::Vacant(place) => place.insert(self.recipients.len()),
+        };
         if self.recipients.len() >= limits::RECIPIENTS {
             return Err(RewriteError::Recipient(format!(
                 "`{address}`: there are more than {} recipients",
                 limits::RECIPIENTS
             )));
         }
-        let original = origin
-            .address
-            .clone()
-            .filter(|original| *original != address);
+        let original = origin.address.clone();
         self.recipients.push(Recipient {
-            original,
-            ..Recipient::from(address)
+            original: original.filter(|original| *original != address),
+            notify: rcpt.notify,
+            orcpt: rcpt.orcpt.clone(),
+            address,
         });
         Ok(())
     }
 }
 
 /// The address or name that a value of the table writes; programs, files and includes are none.
-fn mailable(value: &str) -> Option<Target> {
+fn mailable(value: &str) -> Option<Mailbox> {
     if value.starts_with(['|', '/', ':']) {
         return None;
     }

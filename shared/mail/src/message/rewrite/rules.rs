@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    address::{Address, Sender},
-    envelope::{Content, Envelope},
+    address::{Address, Domain, Sender},
+    envelope::{Content, Envelope, Mail, Rcpt},
     maps::Table,
     message::{
         Header,
@@ -28,9 +28,9 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// FQDN of this machine.
-    pub hostname: String,
+    pub hostname: Domain,
     /// Appended to unqualified senders (and to recipients that neither alias nor admin catches).
-    pub domain: String,
+    pub domain: Domain,
     /// Where unqualified recipients go that no alias names.
     pub admin: Option<Address>,
     /// Senders: local account → address; chains are followed.
@@ -43,22 +43,19 @@ pub struct Rules {
 
 impl Rules {
     /// A domain that means this machine and nothing else.
-    pub(super) fn is_localhost(domain: &str) -> bool {
-        ["localhost", "localhost.localdomain"]
-            .iter()
-            .any(|name| domain.eq_ignore_ascii_case(name))
+    pub(super) fn is_localhost(domain: &Domain) -> bool {
+        ["localhost", "localhost.localdomain"].contains(&domain.as_str())
     }
 
     /// A domain whose mailboxes are this machine's accounts.
-    pub(super) fn is_this_host(&self, domain: &str) -> bool {
-        let own = domain.eq_ignore_ascii_case(&self.hostname)
-            && !domain.eq_ignore_ascii_case(&self.domain);
+    pub(super) fn is_this_host(&self, domain: &Domain) -> bool {
+        let own = *domain == self.hostname && *domain != self.domain;
         own || Self::is_localhost(domain)
     }
 
     /// A domain that we write behind our own senders.
-    pub(super) fn is_ours(&self, domain: &str) -> bool {
-        self.is_this_host(domain) || domain.eq_ignore_ascii_case(&self.domain)
+    pub(super) fn is_ours(&self, domain: &Domain) -> bool {
+        self.is_this_host(domain) || *domain == self.domain
     }
 }
 
@@ -73,15 +70,6 @@ pub struct Change {
     pub after: String,
     /// `FILE:LINE` or the setting that caused it.
     pub because: String,
-}
-
-/// The envelope as typed: unqualified names allowed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Typed {
-    /// `None`: the caller; `Some("")`: null sender.
-    pub sender: Option<String>,
-    /// As typed.
-    pub recipients: Vec<String>,
 }
 
 /// Why an envelope cannot be made. The text quotes what is wrong and says why.
@@ -108,16 +96,18 @@ impl std::error::Error for RewriteError {}
 
 /// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`, `Resent-*`. Pure.
 ///
-/// The envelope has sender and recipients, and `content.utf8` if one of them is not ASCII; the rest is the caller's to fill in.
+/// The envelope has sender, recipients with their wishes, RET and ENVID, and `content.utf8` if an address is not ASCII; the rest is
+/// the caller's to fill in.
 pub fn rewrite(
-    typed: &Typed,
+    mail: &Mail,
+    recipients: &[Rcpt],
     header: &mut Header,
     caller: &Caller,
     rules: &Rules,
 ) -> Result<(Envelope, Vec<Change>), RewriteError> {
     let mut changes = Vec::new();
-    let sender = sender::envelope(typed.sender.as_deref(), caller, rules, &mut changes)?;
-    let recipients = recipient::envelope(&typed.recipients, rules, &mut changes)?;
+    let sender = sender::envelope(mail, caller, rules, &mut changes)?;
+    let recipients = recipient::envelope(recipients, rules, &mut changes)?;
     fields::rewrite(header, caller, rules, &mut changes)?;
     let ascii = sender.address().is_none_or(Address::is_ascii)
         && recipients
@@ -132,6 +122,8 @@ pub fn rewrite(
             sender,
             recipients,
             content,
+            ret: mail.ret,
+            envid: mail.envid.clone(),
             ..Envelope::default()
         },
         changes,

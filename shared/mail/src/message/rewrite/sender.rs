@@ -4,12 +4,13 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
-    address::{
-        Address, AddressError, Sender,
-        list::{self, Target},
-    },
+    address::{Address, AddressError, Mailbox, Sender, list},
+    envelope::{Mail, Origin},
     maps::expand,
-    message::rewrite::{Caller, Change, RewriteError, Rules, rules::note_sender},
+    message::rewrite::{
+        Caller, Change, RewriteError, Rules,
+        rules::{A_LABELS, note_sender},
+    },
 };
 
 /// An address, and what made it.
@@ -50,17 +51,17 @@ pub(super) fn of_account(name: &str, rules: &Rules) -> Result<Mapped, AddressErr
 fn single(value: &str, rules: &Rules) -> Option<Address> {
     let mut list = list::parse(value.as_bytes());
     match list.entries.pop()?.target {
-        Target::Address(address) => Some(address),
-        Target::Local(_) if value.starts_with(['|', '/', ':']) => None,
-        Target::Local(name) => Address::new(&name, &rules.domain).ok(),
+        Mailbox::Address(address) => Some(address),
+        Mailbox::Local(_) if value.starts_with(['|', '/', ':']) => None,
+        Mailbox::Local(name) => Address::new(name.as_str(), &rules.domain).ok(),
     }
 }
 
 /// What becomes of an address that stands for a sender; `None`: it stays.
-pub(super) fn of_target(target: &Target, rules: &Rules) -> Result<Option<Mapped>, AddressError> {
+pub(super) fn of_target(target: &Mailbox, rules: &Rules) -> Result<Option<Mapped>, AddressError> {
     match target {
-        Target::Local(name) => of_account(name, rules).map(Some),
-        Target::Address(address) => {
+        Mailbox::Local(name) => of_account(name.as_str(), rules).map(Some),
+        Mailbox::Address(address) => {
             let name = address.local_name();
             let known = rules.is_ours(address.domain()) && rules.revaliases.get(&name).is_some();
             if known || Rules::is_localhost(address.domain()) {
@@ -74,7 +75,7 @@ pub(super) fn of_target(target: &Target, rules: &Rules) -> Result<Option<Mapped>
 
 /// The envelope sender.
 pub(super) fn envelope(
-    typed: Option<&str>,
+    mail: &Mail,
     caller: &Caller,
     rules: &Rules,
     changes: &mut Vec<Change>,
@@ -82,35 +83,21 @@ pub(super) fn envelope(
     let bad = |text: &str, error: AddressError| {
         RewriteError::Sender(format!("`{}`: {error}", text.escape_debug()))
     };
-    let text = typed.map_or(caller.user.as_str(), str::trim);
-    let target = match typed {
-        None => Target::Local(caller.user.clone()),
-        Some(_) if text.is_empty() || text == "<>" => return Ok(Sender::Null),
-        Some(_) if text.contains(char::is_control) => return Err(bad(text, AddressError::Control)),
-        Some(_) => {
-            let mut list = list::parse(text.as_bytes());
-            if let Some(problem) = list.problems.first() {
-                return Err(bad(&problem.text, problem.error));
-            }
-            match (list.entries.pop(), list.entries.is_empty()) {
-                (Some(entry), true) => entry.target,
-                (_, _) => {
-                    return Err(RewriteError::Sender(format!(
-                        "`{}`: one address is needed",
-                        text.escape_debug()
-                    )));
-                }
-            }
-        }
+    let (text, mapped) = match mail.origin() {
+        Origin::Null => return Ok(Sender::Null),
+        Origin::Caller => (
+            caller.user.clone(),
+            of_account(&caller.user, rules).map(Some),
+        ),
+        Origin::Given(mailbox) => (mailbox.to_string(), of_target(mailbox, rules)),
     };
-    let mapped = of_target(&target, rules).map_err(|error| bad(text, error))?;
-    let (address, because) = match (target, mapped) {
+    let (address, because) = match (mail.origin(), mapped.map_err(|error| bad(&text, error))?) {
         (_, Some(mapped)) => (mapped.address, mapped.because),
-        (Target::Address(address), None) => (address, "the brackets are not part of it".to_owned()),
-        (Target::Local(_), None) => return Err(bad(text, AddressError::NoDomain)),
+        (Origin::Given(Mailbox::Address(address)), None) => (address.clone(), A_LABELS.to_owned()),
+        (_, None) => return Err(bad(&text, AddressError::NoDomain)),
     };
     let sender = Sender::Address(address.with_ascii_domain());
-    note_sender(text, &sender, because, changes);
+    note_sender(&text, &sender, because, changes);
     Ok(sender)
 }
 

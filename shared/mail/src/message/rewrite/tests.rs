@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    address::{Address, Sender},
-    envelope::Envelope,
+    address::{Address, Domain, Sender, list},
+    envelope::{Envelope, Mail, Notify, Rcpt},
     maps::Table,
     message::Header,
 };
@@ -17,8 +17,8 @@ listmaster: admins\nadmins: admins@example.org\n";
 
 fn rules(revaliases: &str, aliases: &str) -> Rules {
     Rules {
-        hostname: "vm1.example.org".into(),
-        domain: "example.org".into(),
+        hostname: Domain::name("vm1.example.org").unwrap(),
+        domain: Domain::name("example.org").unwrap(),
         admin: None,
         revaliases: Table::revaliases(PathBuf::from("revaliases"), revaliases).0,
         aliases: Table::aliases(PathBuf::from("aliases"), aliases).0,
@@ -40,17 +40,30 @@ fn run(
     to: &[&str],
     header: &str,
 ) -> (Envelope, String, Vec<Change>) {
-    let typed = Typed {
-        sender: sender.map(Into::into),
-        recipients: to.iter().map(|&to| to.into()).collect(),
-    };
+    let mail = mail(sender);
+    let to: Vec<_> = to
+        .iter()
+        .map(|to| Rcpt::from(list::one(to).unwrap()))
+        .collect();
     let mut header = Header::parse(header.as_bytes());
-    let (envelope, changes) = rewrite(&typed, &mut header, &caller(user), rules).unwrap();
+    let (envelope, changes) = rewrite(&mail, &to, &mut header, &caller(user), rules).unwrap();
     (
         envelope,
         String::from_utf8(header.to_bytes()).unwrap(),
         changes,
     )
+}
+
+/// `None`: the caller; `Some("")`: the null sender.
+fn mail(sender: Option<&str>) -> Mail {
+    match sender {
+        None => Mail::of_caller(None),
+        Some("" | "<>") => Mail::default(),
+        Some(text) => Mail {
+            sender: Some(list::one(text).unwrap()),
+            ..Mail::default()
+        },
+    }
 }
 
 fn recipients(rules: &Rules, to: &[&str]) -> Vec<String> {
@@ -193,15 +206,7 @@ fn every_form_of_the_envelope_sender_is_understood() {
         assert_eq!(sender(typed).to_string(), expected, "{typed:?}");
     }
     for bad in ["a@b, c@d", "a b", "@", "a@b\r\nRCPT TO:<c@d>", "a@"] {
-        let typed = Typed {
-            sender: Some(bad.into()),
-            recipients: vec!["a@x".into()],
-        };
-        let result = rewrite(&typed, &mut Header::default(), &caller("root"), &rules);
-        assert!(
-            matches!(result, Err(RewriteError::Sender(_))),
-            "{bad}: {result:?}"
-        );
+        assert!(list::one(bad).is_err(), "{bad}");
     }
 }
 
@@ -252,11 +257,10 @@ fn an_alias_that_cannot_be_mailed_to_loses_no_mail() {
         ("prog", "aliases:1: `prog`: `|/bin/cat` cannot"),
         ("loop", "aliases:3: `loop`: the alias comes back"),
     ] {
-        let typed = Typed {
-            sender: None,
-            recipients: vec![name.into()],
-        };
-        let error = rewrite(&typed, &mut Header::default(), &caller("root"), &rules).unwrap_err();
+        let to = [Rcpt::from(list::one(name).unwrap())];
+        let mail = Mail::of_caller(None);
+        let error = rewrite(&mail, &to, &mut Header::default(), &caller("root"), &rules);
+        let error = error.unwrap_err();
         assert!(error.to_string().contains(place), "{error}");
     }
     rules.admin = Some(Address::parse("admins@example.org").unwrap());
@@ -269,22 +273,69 @@ fn an_alias_that_cannot_be_mailed_to_loses_no_mail() {
 #[test]
 fn a_malformed_recipient_is_quoted_in_the_error() {
     for bad in ["a b@x", "", "x@", ",", "a@x\nb"] {
-        let typed = Typed {
-            sender: None,
-            recipients: vec!["good@x".into(), bad.into()],
+        let problem = list::one(bad).unwrap_err();
+        assert_eq!(problem.text, bad.escape_debug().to_string(), "{problem:?}");
+    }
+}
+
+/// RFC 3461 §4.1.
+#[test]
+fn the_wishes_of_a_recipient_stay_with_it_however_its_neighbour_is_written() {
+    let wish = |text: &str| Notify::parse(text).unwrap();
+    let asked = |list: &[(&str, &str)]| -> Vec<(String, Notify)> {
+        let rcpt = |(to, notify): &(&str, &str)| Rcpt {
+            notify: wish(notify),
+            ..Rcpt::from(list::one(to).unwrap())
         };
-        let error = rewrite(
-            &typed,
-            &mut Header::default(),
-            &caller("root"),
-            &rules("", ""),
-        )
-        .unwrap_err();
-        assert!(
-            matches!(error, RewriteError::Recipient(_)),
-            "{bad:?}: {error}"
+        let to: Vec<_> = list.iter().map(rcpt).collect();
+        let rules = rules("", "staff: bob@elsewhere.example, eve@elsewhere.example\n");
+        let caller = caller("root");
+        let mail = Mail::of_caller(None);
+        let rewritten = rewrite(&mail, &to, &mut Header::default(), &caller, &rules);
+        let recipients = rewritten.unwrap().0.recipients.into_iter();
+        recipients
+            .map(|r| (r.address.to_string(), r.notify))
+            .collect()
+    };
+    let pair = |one: &str, of, two: &str, wishes| {
+        vec![(one.to_owned(), wish(of)), (two.to_owned(), wish(wishes))]
+    };
+    for (first, second) in [
+        ("bob", "bob"),
+        ("BOB", "Bob"),
+        ("\"bob\"", "bob"),
+        ("bob@localhost", "bob"),
+    ] {
+        assert_eq!(
+            asked(&[
+                (first, "NEVER"),
+                (&format!("{second}@elsewhere.example"), "SUCCESS,FAILURE")
+            ]),
+            pair(
+                &format!(
+                    "{}@example.org",
+                    first.trim_matches('"').trim_end_matches("@localhost")
+                ),
+                "NEVER",
+                &format!("{second}@elsewhere.example"),
+                "SUCCESS,FAILURE"
+            ),
+            "{first}"
         );
     }
+    // Two ways to one mailbox: whoever wants to be told is told.
+    assert_eq!(
+        asked(&[
+            ("bob@Elsewhere.example", "NEVER"),
+            ("staff", "SUCCESS,FAILURE")
+        ]),
+        pair(
+            "bob@Elsewhere.example",
+            "SUCCESS,FAILURE",
+            "eve@elsewhere.example",
+            "SUCCESS,FAILURE"
+        )
+    );
 }
 
 #[test]
@@ -381,10 +432,11 @@ proptest! {
         from in "[a-c@<>(),;:.\"\\\\ ]{0,20}", to in prop::collection::vec("[a-c]{1,2}(@[xy])?", 1..6), sender in "[a-c@<>]{0,6}",
     ) {
         let rules = rules("a: b\nb:q@example.org\n", "a: b, c@x\n");
-        let typed = Typed { sender: Some(sender), recipients: to.clone() };
+        let mail = Mail { sender: list::one(&sender).ok(), ..Mail::default() };
+        let typed: Vec<_> = to.iter().map(|to| Rcpt::from(list::one(to).unwrap())).collect();
         let text = format!("X-A: {from}\r\nFrom: {from}\r\nSubject: {from}\r\n");
         let mut header = Header::parse(text.as_bytes());
-        if let Ok((envelope, _)) = rewrite(&typed, &mut header, &caller("root"), &rules) {
+        if let Ok((envelope, _)) = rewrite(&mail, &typed, &mut header, &caller("root"), &rules) {
             prop_assert_eq!(header.fields().len(), 3);
             let subject = format!("Subject: {from}\r\n");
             prop_assert_eq!(header.fields()[2].raw(), subject.as_bytes());

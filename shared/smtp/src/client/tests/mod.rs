@@ -121,14 +121,7 @@ fn mail(recipients: &[&str]) -> Transaction {
             .collect(),
         ..Envelope::default()
     };
-    Transaction {
-        envelope,
-        size: 20,
-        xcaller: None,
-        queued: false,
-        unqualified_sender: None,
-        unqualified: Vec::new(),
-    }
+    Transaction::of(&envelope, 20)
 }
 
 /// `D`, `4` or `5` with the words of the peer.
