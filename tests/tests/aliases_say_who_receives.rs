@@ -51,6 +51,48 @@ fn system_users_reach_root_and_root_an_encrypted_list_and_nobody_else_receives()
     }
 }
 
+/// Row B3.
+#[test]
+fn a_domain_with_an_umlaut_is_one_domain_in_configuration_table_and_session() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.2\"]\nrelayhost = \"{}\"\ndomains = {{ local = [\"b\u{fc}cher.example\"] }}\naliases = [\"$DIR/aliases\"]\nmaildir = \"none\"\n",
+        sink.nexthop()
+    ));
+    smarthost.file(
+        "aliases",
+        "info: board@bu\u{308}cher.example\nboard: jane@ex\u{e4}mple.example\n",
+    );
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    for (mail, to) in [
+        (
+            "MAIL FROM:<a@elsewhere.example>",
+            "info@xn--bcher-kva.example",
+        ),
+        (
+            "MAIL FROM:<a@elsewhere.example> SMTPUTF8",
+            "info@B\u{dc}CHER.example",
+        ),
+        (
+            "MAIL FROM:<a@elsewhere.example> SMTPUTF8",
+            "info@bu\u{308}cher.example",
+        ),
+    ] {
+        assert_eq!(session.say(mail).code, 250);
+        let reply = session.say(&format!("RCPT TO:<{to}>"));
+        assert_eq!(reply.code, 250, "{to}: {}", reply.text());
+        assert_eq!(session.say("RSET").code, 250);
+    }
+    session.delivers(
+        "a@elsewhere.example",
+        &["info@xn--bcher-kva.example"],
+        MESSAGE,
+    );
+    let received = sink.journal().wait_for(1);
+    assert_eq!(received[0].recipients, ["jane@xn--exmple-cua.example"]);
+}
+
 /// Row D4: what is done after a change today, `newaliases` and a reload, is right here too. Without them the relay goes on with what it has read;
 /// the machine reads its table for each message.
 #[test]

@@ -88,6 +88,37 @@ fn strangers_may_write_to_our_domains_only_and_our_networks_to_anybody() {
 }
 
 #[test]
+fn a_domain_is_ours_however_it_is_written() {
+    let policy = policy(
+        "domains = { local = [\"b\u{fc}cher.example\"], relay = [\"xn--strae-oqa.example\", \".M\u{dc}NCHEN.example\"] }",
+    );
+    for to in [
+        "root@b\u{fc}cher.example",
+        "root@bu\u{308}cher.example",
+        "root@XN--BCHER-KVA.example",
+        "u@stra\u{df}e.example",
+        "u@xn--strae-oqa.EXAMPLE",
+        "u@mx.m\u{fc}nchen.example",
+        "u@mx.mu\u{308}nchen.example",
+        "u@mx.xn--mnchen-3ya.example",
+    ] {
+        assert_eq!(
+            verdict(&policy, "203.0.113.9", &rcpt(to), 0),
+            "accept",
+            "{to}"
+        );
+    }
+    for to in [
+        "root@bucher.example",
+        "u@m\u{fc}nchen.example",
+        "u@strasse.example",
+    ] {
+        let answer = verdict(&policy, "203.0.113.9", &rcpt(to), 0);
+        assert!(answer.starts_with("554 5.7.1"), "{to}: {answer}");
+    }
+}
+
+#[test]
 fn no_way_of_writing_an_address_makes_an_open_relay() {
     let policy = policy(CONFIG);
     for to in [

@@ -169,6 +169,29 @@ fn postmaster_reaches_the_administrators_without_an_alias() {
     );
 }
 
+#[test]
+fn routes_and_aliases_know_a_domain_in_every_spelling() {
+    let router = router(
+        "domains = { local = [\"b\u{fc}cher.example\"] }\n\
+         routes = { \"stra\u{df}e.example\" = \"[10.0.0.5]\", \".xn--mnchen-3ya.example\" = \"lmtp:unix:/x\" }",
+    );
+    for (to, expected) in [
+        ("u@xn--strae-oqa.example", "smtp:[10.0.0.5]"),
+        ("u@STRA\u{df}E.example", "smtp:[10.0.0.5]"),
+        ("u@a.mu\u{308}nchen.example", "lmtp:unix:/x"),
+        ("u@k\u{f6}ln.example", "smtp:xn--kln-sna.example"),
+        (
+            "u@bu\u{308}cher.example",
+            "maildir:/var/lib/smarthost/Maildir",
+        ),
+    ] {
+        assert_eq!(destination(&router, to), expected, "{to}");
+    }
+    let board = expand(&router, "board@b\u{fc}cher.example");
+    assert_eq!(expand(&router, "board@xn--bcher-kva.example"), board);
+    assert!(board.contains(&"a@elsewhere.example".to_owned()));
+}
+
 /// Rows C1, D1, D5.
 #[test]
 fn mail_goes_by_the_routes_table_then_to_local_delivery_then_to_the_relayhost_then_by_mx() {

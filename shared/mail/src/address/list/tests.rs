@@ -62,13 +62,7 @@ fn a_final_dot_and_blanks_in_the_place_of_commas_leave_no_doubt_about_what_is_me
     ] {
         assert_eq!(targets(text), expected, "{text:?}");
     }
-    for doubtful in [
-        "e@c.d..",
-        "e@.",
-        "a@b.c d",
-        "john a@b.c",
-        "a@b.c Doe <d@e.f>",
-    ] {
+    for doubtful in ["e@c.d..", "e@.", "a@b.c d", "john a@b.c"] {
         let list = parse(doubtful.as_bytes());
         assert_eq!(
             (list.entries.len(), list.problems.len()),

@@ -409,6 +409,36 @@ fn a_domain_in_utf8_becomes_one_that_every_relay_understands() {
 }
 
 #[test]
+fn this_machines_domain_is_known_in_every_spelling() {
+    let rules = Rules {
+        domain: Domain::name("b\u{fc}cher.example").unwrap(),
+        hostname: Domain::name("vm1.B\u{dc}CHER.example").unwrap(),
+        ..rules(
+            "www: web@elsewhere.example\n",
+            "root: ops@elsewhere.example\n",
+        )
+    };
+    for host in ["vm1.xn--bcher-kva.example", "vm1.bu\u{308}cher.example"] {
+        let to = format!("root@{host}");
+        assert_eq!(
+            recipients(&rules, &[&to]),
+            ["ops@elsewhere.example"],
+            "{to}"
+        );
+    }
+    for domain in [
+        "xn--bcher-kva.example",
+        "bu\u{308}cher.example",
+        "B\u{dc}CHER.example",
+    ] {
+        let from = format!("www@{domain}");
+        let sender = run(&rules, "root", Some(&from), &["a@x"], "").0.sender;
+        assert_eq!(sender.to_string(), "web@elsewhere.example", "{from}");
+    }
+    assert_eq!(recipients(&rules, &["pi"]), ["pi@xn--bcher-kva.example"]);
+}
+
+#[test]
 fn utf8_in_an_address_is_told() {
     let rules = rules("", "");
     assert!(run(&rules, "root", None, &["jürgen@x"], "").0.content.utf8);
