@@ -103,7 +103,9 @@ impl Router {
         } else {
             Address::new(value, &self.rules.hostname)
         };
-        parsed.map_err(|error| unusable(alias, &format!("`{value}`: {error}")))
+        parsed
+            .map(Address::with_ascii_domain)
+            .map_err(|error| unusable(alias, &format!("`{value}`: {error}")))
     }
 }
 

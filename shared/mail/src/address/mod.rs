@@ -12,6 +12,8 @@
 pub mod domain;
 pub mod list;
 mod mailbox;
+mod name;
 
 pub use domain::{Domain, DomainPattern};
-pub use mailbox::{Address, AddressError, LocalPart, Mailbox, Sender, is_dot_string, quote_local};
+pub use mailbox::{Address, AddressError, Sender, is_dot_string, quote_local};
+pub use name::{LocalPart, Mailbox};
