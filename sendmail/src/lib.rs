@@ -75,10 +75,10 @@ fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
     match plan {
         Plan::Submit(submission) => Ok(end(submit::run::submit(submission))),
         Plan::Smtp => Ok(end(submit::stdio::relay())),
-        Plan::ListQueue => listing::list(&places::load(None)?),
-        Plan::CountQueue => listing::count(&places::load(None)?),
-        Plan::Flush(None) => listing::flush(&places::load(None)?, None),
-        Plan::Flush(Some(selector)) => listing::flush_selected(&places::load(None)?, &selector),
+        Plan::ListQueue => listing::list(&reachable()?),
+        Plan::CountQueue => listing::count(&reachable()?),
+        Plan::Flush(None) => listing::flush(&reachable()?, None),
+        Plan::Flush(Some(selector)) => listing::flush_selected(&reachable()?, &selector),
         Plan::Verify(recipients) => verify::words(&places::load(None)?, &recipients),
         Plan::AddressTest => verify::lines(&places::load(None)?),
         Plan::CheckAliases => Ok(aliases::check(&places::load(None)?)),
@@ -99,6 +99,15 @@ fn carry_out(plan: Plan) -> Result<Exit, Trouble> {
         }
         Plan::Nothing => Ok(Exit::Ok),
     }
+}
+
+/// Settings with which the agent is found, whatever else is wrong in the file.
+fn reachable() -> Result<config::settings::Settings, Trouble> {
+    let (settings, wrong) = places::load_anyway(None)?;
+    if let Some(error) = wrong {
+        complain("sendmail", error);
+    }
+    Ok(settings)
 }
 
 fn end(report: Report) -> Exit {

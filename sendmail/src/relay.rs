@@ -36,7 +36,10 @@ pub fn open(
     connect: Duration,
 ) -> Result<Connection, Failure> {
     let smtp = smtp(settings, timeouts)?;
-    let mut last = local("no relayhost is set in the configuration");
+    let mut last = match &settings.fault {
+        Some(fault) => local(&format!("the configuration is wrong: {}", fault.summary())),
+        None => local("no relayhost is set in the configuration"),
+    };
     for nexthop in &settings.relayhost {
         let target = Target::Tcp {
             nexthop,

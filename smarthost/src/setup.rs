@@ -2,6 +2,7 @@
 //!
 //! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next one of the same session takes that in force; a
 //! reload that fails leaves the old one. Session tickets survive a reload, so that clients resume (row B7).
+//! A start never fails for what stands in the files: the last good configuration is used, or else mail is queued and not sent.
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{
@@ -10,15 +11,20 @@ use std::{
 };
 
 use anyhow::Context as _;
+use mail::maps::Problem;
 use relay::{
     tls::{self, ClientTls, Trust},
     trust::Pin,
 };
 use rustls::{ServerConfig, server::ProducesTickets};
+use settings::{
+    last_good::{self, Fault},
+    layers::Layer,
+};
 use system::{fs, log};
 
 use crate::{
-    config::{Config, KeyFiles, ListenTls},
+    config::{Config, KeyFiles, ListenTls, STATE},
     policy::Policy,
     route::Router,
 };
@@ -35,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) world_tls: ClientTls,
     /// For the listeners; `None` if none offers TLS.
     pub(crate) identity: Option<Identity>,
+    /// What is wrong in lines of the alias tables.
+    problems: Vec<Problem>,
 }
 
 /// Who we are in a TLS handshake.
@@ -46,13 +54,80 @@ pub(crate) struct Identity {
 }
 
 impl Setup {
-    /// Loads everything that a configuration names; `before` lends its session tickets.
+    /// Loads everything that the files name, and keeps a copy of them; `before` lends its session tickets.
     pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
-        let config = Config::load(path)?;
-        let (aliases, problems) = config.read_aliases()?;
-        for problem in problems {
-            log::line(log::Level::Warning, &problem);
+        let layers = Config::files(path)?;
+        let setup = Self::of(Config::of_files(&layers)?, before)?;
+        setup.remember(path, &layers);
+        for problem in &setup.problems {
+            log::line(log::Level::Warning, problem);
         }
+        Ok(setup)
+    }
+
+    /// Whether the files could be loaded as they are now.
+    pub(crate) fn is_right(path: &Path) -> bool {
+        Config::load(path).is_ok_and(|config| Self::of(config, None).is_ok())
+    }
+
+    /// The same for a start, which goes on with what there is.
+    pub(crate) fn start(path: &Path) -> anyhow::Result<(Self, Option<Fault>)> {
+        let error = match Self::load(path, None) {
+            Ok(setup) => return Ok((setup, None)),
+            Err(error) => error,
+        };
+        let (salvaged, _) = Config::load_anyway(path)?;
+        let copy = [salvaged.state.as_path(), Path::new(STATE)]
+            .iter()
+            .find_map(|state| {
+                let config = Config::of_files(&last_good::recall(state, path)?).ok()?;
+                Self::of(config, None).ok()
+            });
+        let fault = Fault {
+            text: format!("{error:#}"),
+            remembered: copy.is_some(),
+        };
+        let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;
+        Ok((setup, Some(fault)))
+    }
+
+    /// Whatever it takes to queue mail.
+    fn salvaged(config: Config) -> anyhow::Result<Self> {
+        let plain = Config::of_files(&[])?;
+        let own_key = Config {
+            tls: plain.tls.clone(),
+            ..config.clone()
+        };
+        let bare = Config {
+            aliases: plain.aliases,
+            aliases_is_default: true,
+            ..own_key.clone()
+        };
+        Self::of(config, None)
+            .or_else(|_| Self::of(own_key, None))
+            .or_else(|_| Self::of(bare, None))
+    }
+
+    /// Keeps the copy where it is found even if the name of the state directory is what goes wrong next.
+    fn remember(&self, path: &Path, layers: &[Layer]) {
+        let (state, default) = (self.config.state.as_path(), Path::new(STATE));
+        let at_default = path == Path::new(Config::PATH) && default.is_dir() && state != default;
+        for directory in std::iter::once(state).chain(at_default.then_some(default)) {
+            let kept = fs::create_directory(directory, 0o700)
+                .and_then(|()| last_good::keep(directory, path, layers));
+            if let Err(error) = kept {
+                let text = format_args!(
+                    "no copy of the configuration is kept in {}: {error}",
+                    directory.display()
+                );
+                log::line(log::Level::Warning, &text);
+            }
+            last_good::is_over(directory);
+        }
+    }
+
+    fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
+        let (aliases, problems) = config.read_aliases()?;
         let wants_tls = config
             .listen
             .iter()
@@ -79,6 +154,7 @@ impl Setup {
                 .context("cannot set up TLS towards the relayhost")?,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
             identity,
+            problems,
             config,
         })
     }
@@ -129,22 +205,43 @@ fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The setup in force now.
+/// The setup in force now, and what is wrong with the files, if they are not what is in force.
 #[derive(Debug)]
-pub(crate) struct Current(RwLock<Arc<Setup>>);
+pub(crate) struct Current {
+    setup: RwLock<Arc<Setup>>,
+    fault: RwLock<Option<Fault>>,
+}
 
 impl Current {
-    pub(crate) fn new(setup: Setup) -> Self {
-        Self(RwLock::new(Arc::new(setup)))
+    pub(crate) fn new(setup: Setup, fault: Option<Fault>) -> Self {
+        Self {
+            setup: RwLock::new(Arc::new(setup)),
+            fault: RwLock::new(fault),
+        }
     }
 
     /// What is in force; kept by the caller as long as its work lasts.
     pub(crate) fn get(&self) -> Arc<Setup> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From now on this.
+    /// From now on this, which is what the files say.
     pub(crate) fn set(&self, setup: Setup) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        self.set_fault(None);
+    }
+
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
+        *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let fault = self.fault.read().unwrap_or_else(PoisonError::into_inner);
+        fault.clone()
+    }
+
+    /// There was never a good configuration: mail is taken, not sent, and nothing is refused for good.
+    pub(crate) fn only_queues(&self) -> bool {
+        self.fault().is_some_and(|fault| !fault.remembered)
     }
 }

@@ -29,7 +29,7 @@ fn a_program_that_speaks_smtp_to_localhost_is_known_by_its_user_and_its_mail_rea
 #[test]
 fn an_address_that_others_can_reach_is_a_mistake_told_with_its_place() {
     let machine = Agent::prepare("listen = [\"0.0.0.0:2525\"]\n");
-    let output = machine.admin(&["agent"]);
+    let output = machine.admin(&["check"]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78), "{told}");
     assert!(

@@ -166,14 +166,14 @@ fn a_raw_utf8_subject_is_delivered_by_a_relay_that_lacks_smtputf8() {
 }
 
 #[test]
-fn a_command_line_or_configuration_that_cannot_be_used_has_its_own_status() {
+fn a_command_line_that_cannot_be_used_has_its_own_status_and_a_wrong_configuration_is_temporary() {
     let machine = Agent::prepare("relayhsot = \"x\"\n");
     for (arguments, expected) in [
         (&[][..], 64),
         (&["-bd"][..], 64),
         (&["a@@b"][..], 65),
         (&["-f", "a\nb@example.org", "root"][..], 65),
-        (&["root"][..], 78),
+        (&["root"][..], 75),
         (&["--help"][..], 0),
         (&["-bV"][..], 0),
     ] {

@@ -166,25 +166,30 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
 }
 
 fn run(cli: Cli) -> Result<Exit, Trouble> {
-    match &cli.command {
-        // There may be no configuration of ours yet.
-        Command::Import(request) if !request.queue => return import::run(request),
-        Command::Provision(request) => return provision::run(request),
-        _ => {}
-    }
-    let settings = places::load(cli.config.as_deref())?;
+    let file = cli.config.as_deref();
+    let settings = || places::load(file);
     match cli.command {
-        Command::Agent => agent::run::run(settings)
+        // It queues, whatever the configuration says.
+        Command::Agent => agent::run::run(file)
             .map(|()| Exit::Ok)
             .map_err(|text| Trouble::new(Exit::TempFail, text)),
-        Command::Check { json } => check::run(&settings, json),
-        Command::Config { all } => effective::print(&settings, all),
-        Command::Explain(request) => explain::run(&settings, &request),
-        Command::Import(request) => takeover::run(&settings, &request),
+        Command::Check { json } => check::run(&settings()?, json),
+        Command::Config { all } => effective::print(&settings()?, all),
+        Command::Explain(request) => explain::run(&settings()?, &request),
+        Command::Import(request) if request.queue => takeover::run(&settings()?, &request),
+        // There may be no configuration of ours yet.
+        Command::Import(request) => import::run(&request),
         Command::Provision(request) => provision::run(&request),
-        Command::Pin(request) => pin::run(&settings, &request),
-        Command::Queue { json, command } => queue::run(&settings, command, json),
-        Command::Test { address } => test::run(&settings, address),
+        Command::Pin(request) => pin::run(&settings()?, &request),
+        Command::Queue { json, command } => {
+            // The agent is found whatever else is wrong in the file.
+            let (settings, wrong) = places::load_anyway(file)?;
+            if let Some(error) = wrong {
+                complain("sendmail-shim", error);
+            }
+            queue::run(&settings, command, json)
+        }
+        Command::Test { address } => test::run(&settings()?, address),
     }
 }
 

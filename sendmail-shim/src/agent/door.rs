@@ -13,8 +13,12 @@ use std::{
 };
 
 use listenfd::ListenFd;
+use system::{
+    again,
+    log::{Level, line},
+};
 
-use crate::config::settings::Settings;
+use crate::config::settings::{CONTROL, Settings};
 
 /// The sockets.
 #[derive(Debug)]
@@ -23,8 +27,8 @@ pub struct Doors {
     pub control: Vec<UnixListener>,
     /// For programs that speak SMTP to localhost.
     pub loopback: Vec<TcpListener>,
-    /// Whether systemd made them: then the agent may end when it is idle, and comes back with the next connection.
-    pub activated: bool,
+    /// How many are systemd's: if any is, the agent may end when it is idle, and comes back with the next connection.
+    pub handed: usize,
 }
 
 impl Doors {
@@ -35,10 +39,11 @@ impl Doors {
             submit: Vec::new(),
             control: Vec::new(),
             loopback: Vec::new(),
-            activated: handed.len() > 0,
+            handed: handed.len(),
         };
         for number in 0..handed.len() {
             if let Ok(Some(listener)) = handed.take_tcp_listener(number) {
+                again::keep_open(&listener);
                 doors.loopback.push(on_this_machine(listener)?);
                 continue;
             }
@@ -47,9 +52,11 @@ impl Doors {
                 format!("socket {number} from systemd is no listening stream socket: {error}")
             })?;
             let Some(listener) = listener else { continue };
-            let is_control = listener
-                .local_addr()
-                .is_ok_and(|address| address.as_pathname() == Some(&settings.control));
+            again::keep_open(&listener);
+            let is_control = listener.local_addr().is_ok_and(|address| {
+                let path = address.as_pathname();
+                path == Some(&settings.control) || path == Some(Path::new(CONTROL))
+            });
             if is_control {
                 doors.control.push(listener);
             } else {
@@ -64,11 +71,18 @@ impl Doors {
         }
         for &address in &settings.listen {
             let open = |listener: &TcpListener| listener.local_addr().ok() == Some(address);
-            if !doors.loopback.iter().any(open) {
-                let listener = TcpListener::bind(address).map_err(|error| {
-                    format!("listen: {address}: {error}; ports below 1024 are for root, or come from systemd's socket unit")
-                })?;
-                doors.loopback.push(listener);
+            if doors.loopback.iter().any(open) {
+                continue;
+            }
+            match TcpListener::bind(address) {
+                Ok(listener) => doors.loopback.push(listener),
+                // What cron and others hand to `sendmail` is taken all the same.
+                Err(error) => line(
+                    Level::Error,
+                    &format_args!(
+                        "listen: {address}: {error}; ports below 1024 are for root, or come from systemd's socket unit"
+                    ),
+                ),
             }
         }
         Ok(doors)

@@ -17,6 +17,7 @@ use mail::{
     outcome::Failure,
 };
 use queue::rate::Window;
+use settings::last_good::Fault;
 use spool::{Body, Hold, QueueId, Repeats, Stored};
 
 use super::{
@@ -123,6 +124,23 @@ pub(super) fn to_root(agent: &Agent, subject: &str, text: &str) -> Result<QueueI
     "the agent".clone_into(&mut envelope.origin);
     envelope.uid = Some(0);
     queue(agent, envelope, &text)
+}
+
+/// Tells root that the configuration is wrong, and what the agent does about it.
+pub(super) fn fault(agent: &Agent, fault: &Fault) -> Result<QueueId, String> {
+    let host = &agent.settings.hostname;
+    let text = format!(
+        "The configuration of the mail agent on {host} is wrong:\n\n{}\n\n\
+         No mail is lost: {}.\n\
+         The agent takes the mended file by itself. See also: sendmail-shim check\n",
+        fault.text,
+        fault.consequence(),
+    );
+    to_root(
+        agent,
+        &format!("{host}: the configuration of the mail agent is wrong"),
+        &text,
+    )
 }
 
 /// Tells root that the relayhost has not been reached for long.

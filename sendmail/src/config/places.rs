@@ -8,16 +8,24 @@
 //! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
 //! | 5 | none: defaults |
 //!
-//! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid.
+//! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid. Who must go on all the same
+//! ([`load_anyway`], [`for_agent`]) gets what can be used, and the fault.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use settings::{ConfigError, provision};
+use settings::{
+    ConfigError,
+    last_good::{self, Fault},
+    layers::Layer,
+    provision,
+};
 
-use super::settings::Settings;
+use system::log::{Level, line};
+
+use super::settings::{SPOOL, Settings};
 
 /// The machine's configuration.
 pub const SYSTEM: &str = "/etc/sendmail-shim/config.toml";
@@ -39,21 +47,105 @@ pub fn named() -> Option<PathBuf> {
 
 /// Finds and reads the configuration; `given` is `--config`.
 pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
-    if let Some(path) = given.map(Path::to_owned).or_else(named) {
-        return match fs::read_to_string(&path) {
-            Ok(text) => Settings::parse(Some(&path), &text),
-            Err(error) => Err(provision::unreadable(&path, &error)),
-        };
+    let (_, found) = find(given);
+    Settings::layered(found?)
+}
+
+/// The same for who only has to find the agent: what can be used of wrong files, and what is wrong.
+pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError>), ConfigError> {
+    let (of, found) = find(given);
+    match usable(found) {
+        Ok((_, settings)) => Ok((settings, None)),
+        Err((layers, error)) => Ok((Settings::salvaged(&layers, Some(&of))?, Some(error))),
     }
-    let system = provision::read(Path::new(DIRECTORY))?;
-    if !system.is_empty() {
-        return Settings::layered(system);
+}
+
+/// The same for the agent, which goes on with the last good settings, or else queues and does not send.
+pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
+    let (of, found) = find(given);
+    let (layers, error) = match usable(found) {
+        Ok((layers, settings)) => {
+            remember(&settings, &of, &layers);
+            return Ok(settings);
+        }
+        Err(wrong) => wrong,
+    };
+    let salvaged = Settings::salvaged(&layers, Some(&of))?;
+    let copies = [salvaged.spool.as_path(), Path::new(SPOOL)];
+    let copy = copies.iter().find_map(|spool| {
+        let settings = Settings::layered(last_good::recall(spool, &of)?).ok()?;
+        settings.client_tls().ok().map(|_| settings)
+    });
+    let remembered = copy.is_some();
+    let mut settings = copy.unwrap_or(salvaged);
+    settings.fault = Some(Fault {
+        text: error.text,
+        remembered,
+    });
+    Ok(settings)
+}
+
+/// Whether the agent could start with the files as they are now.
+pub fn is_right(given: Option<&Path>) -> bool {
+    usable(find(given).1).is_ok()
+}
+
+/// Settings with which mail can be sent; otherwise the files and what is wrong.
+fn usable(
+    found: Result<Vec<Layer>, ConfigError>,
+) -> Result<(Vec<Layer>, Settings), (Vec<Layer>, ConfigError)> {
+    let layers = found.map_err(|error| (Vec::new(), error))?;
+    let settings = Settings::layered(layers.clone()).and_then(|settings| {
+        settings.client_tls().map_err(|error| {
+            let file = settings.files.first();
+            let file = file.map_or(Path::new(SYSTEM), PathBuf::as_path).display();
+            let text = format!("{file}: {error}");
+            ConfigError { text }
+        })?;
+        Ok(settings)
+    });
+    match settings {
+        Ok(settings) => Ok((layers, settings)),
+        Err(error) => Err((layers, error)),
+    }
+}
+
+/// Keeps the copy where it is found even if the name of the queue's directory is what goes wrong next.
+fn remember(settings: &Settings, of: &Path, layers: &[Layer]) {
+    let default = Path::new(SPOOL);
+    let at_default = of == Path::new(SYSTEM) && default.is_dir() && settings.spool != default;
+    let places = std::iter::once(settings.spool.as_path()).chain(at_default.then_some(default));
+    for spool in places {
+        let kept = system::fs::create_directory(spool, 0o700)
+            .and_then(|()| last_good::keep(spool, of, layers));
+        if let Err(error) = kept {
+            let text = format_args!(
+                "no copy of the configuration is kept in {}: {error}",
+                spool.display()
+            );
+            line(Level::Warning, &text);
+        }
+        last_good::is_over(spool);
+    }
+}
+
+/// What the configuration is known by (the administrator's file, be it there or not), and its files.
+fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
+    if let Some(path) = given.map(Path::to_owned).or_else(named) {
+        let text = fs::read_to_string(&path).map_err(|error| provision::unreadable(&path, &error));
+        let layers = text.map(|text| vec![(path.clone(), text)]);
+        return (path, layers);
+    }
+    let system = PathBuf::from(SYSTEM);
+    match provision::read(Path::new(DIRECTORY)) {
+        Ok(layers) if layers.is_empty() => {}
+        read => return (system, read),
     }
     let own = directories::ProjectDirs::from("", "", "sendmail-shim")
         .map(|dirs| dirs.config_dir().join("config.toml"));
-    match own.as_deref().map(|path| (path, fs::read_to_string(path))) {
-        Some((path, Ok(text))) => Settings::parse(Some(path), &text),
+    match own.map(|path| (fs::read_to_string(&path), path)) {
+        Some((Ok(text), path)) => (path.clone(), Ok(vec![(path, text)])),
         // A home that cannot be read is one without a configuration.
-        _ => Settings::parse(None, ""),
+        _ => (system, Ok(Vec::new())),
     }
 }

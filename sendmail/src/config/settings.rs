@@ -21,6 +21,7 @@ use relay::{
 };
 use settings::{
     ConfigError,
+    last_good::{Fault, salvage},
     layers::{self, Layer},
     parse,
 };
@@ -34,14 +35,37 @@ use super::{
 /// Where the agent listens unless the configuration says otherwise.
 pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
 
+/// Where the agent answers administrators unless the configuration says otherwise.
+pub const CONTROL: &str = "/run/sendmail-shim/control.sock";
+/// Where the queue is unless the configuration says otherwise.
+pub const SPOOL: &str = "/var/spool/sendmail-shim";
+
 /// Recipients that one user may have waiting: with all that is kept of each in memory, some megabytes.
 const SHARE: u32 = 20_000;
+
+/// Settings that are used while the files are wrong, if they are right by themselves.
+const SALVAGED: [&str; 12] = [
+    "spool",
+    "socket",
+    "control",
+    "hostname",
+    "domain",
+    "admin",
+    "aliases",
+    "revaliases",
+    "listen",
+    "message_size",
+    "minimum_free",
+    "share",
+];
 
 /// All settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// The files they come from, the one that decides first.
     pub files: Vec<PathBuf>,
+    /// The files are wrong: these are the last good settings, or what is right by itself and no relayhost.
+    pub fault: Option<Fault>,
     pub relayhost: Vec<Nexthop>,
     pub domain: Domain,
     pub hostname: Domain,
@@ -101,6 +125,24 @@ impl Settings {
         Self::of(layers.into_iter().map(|(path, _)| path).collect(), all)
     }
 
+    /// What can be used of files that are wrong: enough to find the agent and to queue, nothing to send with.
+    pub fn salvaged(layers: &[Layer], path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut file: File = salvage(layers, &SALVAGED).unwrap_or_default();
+        for name in [&mut file.hostname, &mut file.domain] {
+            if name
+                .as_deref()
+                .is_some_and(|name| Domain::name(name).is_err())
+            {
+                *name = None;
+            }
+        }
+        let mut settings = Self::of(path.map(Path::to_owned).into_iter().collect(), file)?;
+        // Nothing is given up before an administrator has had a say.
+        settings.retry.lifetime = Duration::MAX;
+        settings.warning = None;
+        Ok(settings)
+    }
+
     fn of(files: Vec<PathBuf>, file: File) -> Result<Self, ConfigError> {
         let path = files.first();
         let name = |text: &str| Domain::name(text).ok();
@@ -148,7 +190,7 @@ impl Settings {
             },
             revaliases: from(file.revaliases, "/etc/sendmail-shim/revaliases"),
             aliases: from(file.aliases, "/etc/aliases"),
-            spool: from(file.spool, "/var/spool/sendmail-shim"),
+            spool: from(file.spool, SPOOL),
             control: file.control.map_or_else(
                 || socket.with_file_name("control.sock"),
                 |control| from(Some(control), ""),
@@ -174,6 +216,7 @@ impl Settings {
                 .minimum_free
                 .map_or(limits::MINIMUM_FREE, |size| size.0),
             files,
+            fault: None,
         })
     }
 
@@ -201,7 +244,7 @@ impl Settings {
     /// What is allowed but deserves a word.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.relayhost.is_empty() {
+        if self.relayhost.is_empty() && self.fault.is_none() {
             warnings.push("no relayhost is set: mail is queued and not sent; set relayhost = \"mail.example.org\"".to_owned());
         }
         for pin in self.pins.iter().filter(|pin| pin.is_weak()) {

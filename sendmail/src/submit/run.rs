@@ -51,16 +51,32 @@ impl Ready {
     }
 }
 
-/// The configuration, read at most once.
+/// The configuration, read at most once; what can be used of it, and what is wrong.
 #[derive(Default)]
-struct Lazy(OnceCell<Result<Settings, ConfigError>>);
+struct Lazy(OnceCell<Result<(Settings, Option<ConfigError>), ConfigError>>);
 
 impl Lazy {
-    fn get(&self) -> Result<&Settings, Report> {
+    fn get(&self) -> Result<&(Settings, Option<ConfigError>), Report> {
         self.0
-            .get_or_init(|| places::load(None))
+            .get_or_init(|| places::load_anyway(None))
             .as_ref()
-            .map_err(|error| Report::fault(Exit::Config, error.to_string()))
+            .map_err(|error| Report::fault(Exit::TempFail, error.to_string()))
+    }
+
+    /// For finding the agent, whatever else is wrong: it queues.
+    fn salvaged(&self) -> Result<&Settings, Report> {
+        self.get().map(|(settings, _)| settings)
+    }
+
+    /// For sending without the agent: all of it must be right.
+    fn whole(&self, no_agent: &str) -> Result<&Settings, Report> {
+        match self.get()? {
+            (settings, None) => Ok(settings),
+            (_, Some(error)) => Err(Report::fault(
+                Exit::TempFail,
+                format!("not sent and not queued: {no_agent}; {error}"),
+            )),
+        }
     }
 }
 
@@ -77,7 +93,7 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     let config = Lazy::default();
     let mut limit = || {
         config
-            .get()
+            .salvaged()
             .map_or(limits::MESSAGE, |settings| settings.message_size)
     };
     let input = io::stdin().lock();
@@ -135,14 +151,14 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
     let default = Path::new(SOCKET);
     let mut socket = default;
     if places::named().is_some() || !default.exists() {
-        socket = &config.get()?.socket;
+        socket = &config.salvaged()?.socket;
     }
     let failure = match agent::send(socket, ready) {
         Answer::Outcomes(outcomes) => return Ok(Report::of(&ready.names(), &outcomes, verbose)),
         Answer::NotTaken(failure) => failure,
     };
-    let settings = config.get()?;
     let no_agent = format!("no agent at {}: {}", socket.display(), failure.log_text());
+    let settings = config.whole(&no_agent)?;
     if settings.relayhost.is_empty() {
         let remedy = "start it (systemctl start sendmail-shim.socket), or set relayhost";
         return Err(Report::fault(

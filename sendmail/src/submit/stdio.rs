@@ -224,9 +224,11 @@ fn connect() -> Result<UnixStream, Report> {
     let socket = if places::named().is_none() && default.exists() {
         default.to_owned()
     } else {
-        places::load(None)
-            .map_err(|error| Report::fault(Exit::Config, error.to_string()))?
-            .socket
+        // A fault elsewhere in the file does not keep the agent from queueing.
+        let loaded = places::load_anyway(None);
+        let (settings, _) =
+            loaded.map_err(|error| Report::fault(Exit::TempFail, error.to_string()))?;
+        settings.socket
     };
     system::socket::connect(&socket, PATIENCE).map_err(|error| {
         Report::fault(

@@ -9,9 +9,11 @@
 //! | [`Size`] | `"25MiB"`, or bytes as a number |
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
 //! | [`layers`] | several files of one directory as one configuration |
+//! | [`last_good`] | what a program runs with while its files are wrong |
 //! | [`provision`] | settings that the machine itself is given |
 
 mod error;
+pub mod last_good;
 pub mod layers;
 pub mod provision;
 mod units;

@@ -2,12 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`again`] | a program that starts anew in its own place |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
 //! | [`socket`] | connections to unix sockets, within a time |
 //! | [`sysexits`] | exit statuses |
 
+pub mod again;
 pub mod fs;
 pub mod log;
 pub mod secret;

@@ -33,6 +33,7 @@ pub struct Office<'a> {
 pub fn answer(request: Request, office: &Office<'_>, now: Timestamp, each: &mut dyn FnMut(Answer)) {
     match request {
         Request::Status => each(Answer::Status(office.full_status())),
+        Request::Reload => each(Answer::Error("only the daemon itself reloads".to_owned())),
         Request::QueueList => {
             for entry in office.spool.entries() {
                 if let Some(row) = office.row(&entry) {

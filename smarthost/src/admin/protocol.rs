@@ -18,6 +18,8 @@ pub enum Selection {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Request {
     Status,
+    /// Read the configuration anew; answered when it is in force, or is not.
+    Reload,
     QueueList,
     /// One message: its row and its header section.
     QueueShow {
@@ -49,6 +51,10 @@ pub enum Answer {
     Header(String),
     Report(Report),
     Status(Status),
+    /// Done; these settings have changed and take effect at the next restart.
+    Reloaded {
+        restart: Vec<String>,
+    },
     /// So many messages were flushed, held, released or deleted.
     Done {
         messages: u64,
@@ -71,4 +77,7 @@ pub struct Status {
     /// Clients with counters.
     pub clients: u64,
     pub pin: String,
+    /// What is wrong with the configuration's files, and what is done meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }

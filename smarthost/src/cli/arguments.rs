@@ -31,6 +31,13 @@ pub(super) enum Command {
     Run,
     /// Check the configuration, the alias tables and the certificate; exit 0 if all is right
     Check,
+    /// Let the daemon read the configuration anew; exit 0 when it is in force
+    #[command(
+        long_about = "Let the daemon read the configuration, the alias tables and the certificate anew.\n\n\
+        Exit 0: they are in force, and settings that take effect at the next restart only are named. \
+        Otherwise what was in force stays in force, and the reason is told."
+    )]
+    Reload,
     /// Print the settings that differ from the default
     Config {
         /// Print all settings in effect

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | what can be typed, with its help |
 //! | [`local`] | commands that need no daemon: check, config, pin, provision |
-//! | [`remote`] | commands that ask the daemon over its control socket: queue, limits, status |
+//! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`print`] | answers as text |
 //!
 //! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
@@ -36,6 +36,7 @@ pub fn main() -> ExitCode {
             .map(|()| String::new())
             .map_err(Failed::from),
         Command::Check => local::check(config),
+        Command::Reload => remote::reload(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
         Command::Provision(settings) => local::provision(config, &settings),

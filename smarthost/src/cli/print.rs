@@ -91,8 +91,9 @@ pub(super) fn status(answers: &[Answer], now: Timestamp) -> String {
             ),
             ("clients", format!("{} counted", status.clients)),
             ("pin", status.pin.clone()),
+            ("configuration", status.fault.clone().unwrap_or_default()),
         ];
-        for (name, value) in rows {
+        for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
             let _ = writeln!(text, "{name:13} {value}");
         }
     }

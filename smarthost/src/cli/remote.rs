@@ -17,6 +17,8 @@ use crate::{
     config::Config,
 };
 
+const NOT_ANSWERED: &str = "the daemon closed the connection before it answered";
+
 pub(super) fn queue(config: &Path, command: Queue) -> Result<String, Failed> {
     match command {
         Queue::List { json } => {
@@ -116,6 +118,23 @@ pub(super) fn status(config: &Path, json: bool) -> Result<String, Failed> {
     })
 }
 
+/// The configuration, read anew.
+pub(super) fn reload(config: &Path) -> Result<String, Failed> {
+    let answers = ask(config, &Request::Reload)?;
+    let restart = answers.iter().find_map(|answer| match answer {
+        Answer::Reloaded { restart } => Some(restart),
+        _ => None,
+    });
+    match restart.map(Vec::as_slice) {
+        Some([]) => Ok("reloaded".to_owned()),
+        Some(names) => Ok(format!(
+            "reloaded; at the next restart only: {}",
+            names.join(", ")
+        )),
+        None => Err(Failed::new(NOT_ANSWERED.to_owned())),
+    }
+}
+
 fn selection(which: Which) -> Selection {
     if which.all {
         Selection::All
@@ -132,15 +151,14 @@ fn done(answers: &[Answer], what: &str) -> Result<String, Failed> {
     match messages {
         Some(1) => Ok(format!("1 message {what}")),
         Some(messages) => Ok(format!("{messages} messages {what}")),
-        None => Err(Failed::new(
-            "the daemon closed the connection before it answered".to_owned(),
-        )),
+        None => Err(Failed::new(NOT_ANSWERED.to_owned())),
     }
 }
 
 /// All answers; the first error among them fails the command (what else was asked is done all the same).
 fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
-    let config = Config::load(config)?;
+    // The daemon is found whatever else is wrong in the file.
+    let (config, _) = Config::load_anyway(config)?;
     let mut answers = Vec::new();
     control::ask(&config.control, request, &mut |answer: Answer| answers.push(answer)).map_err(|error| {
         let socket = config.control.display();

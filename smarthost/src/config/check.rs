@@ -11,6 +11,7 @@ use queue::retry::Schedule;
 use serde_spanned::Spanned;
 use settings::{
     ConfigError, OneOrMany, Span, error_at,
+    last_good::salvage,
     layers::{self, Layer},
     parse,
 };
@@ -19,12 +20,38 @@ use smtp::client::Security;
 use crate::{
     config::{
         Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LocalTransport, RelayAuth,
-        RelayTls, Retry,
+        RelayTls, Retry, STATE,
         file::{self, File, Level},
     },
     limits::Rules,
     network::{Network, Networks},
 };
+
+/// Where the daemon is found, and where it finds its queue.
+const PLACES: [&str; 5] = ["hostname", "listen", "spool", "state", "control"];
+
+/// Settings that are used while the files are wrong, if they are right by themselves.
+const SALVAGED: [&str; 19] = [
+    "hostname",
+    "listen",
+    "spool",
+    "state",
+    "control",
+    "tls",
+    "networks",
+    "limits",
+    "aliases",
+    "recipient_delimiter",
+    "domains",
+    "maildir",
+    "lmtp",
+    "relayhost",
+    "routes",
+    "admins",
+    "admin",
+    "message_size",
+    "concurrency",
+];
 
 /// A sender is warned of a delay after this.
 const WARNING: Duration = Duration::from_hours(4);
@@ -49,6 +76,22 @@ impl Config {
                 Self::fill_in(file, machine, &|_, what| layers::wrong(several, what))
             }
         }
+    }
+
+    /// What can be used of files that are wrong as a whole: enough to find the queue and to take mail into it.
+    pub(super) fn salvaged(layers: &[Layer], machine: &str) -> Result<Self, ConfigError> {
+        let nowhere = |_: Range<usize>, what: &str| ConfigError {
+            text: what.to_owned(),
+        };
+        let with = |keys: &[&str]| {
+            let file = salvage(layers, keys).unwrap_or_default();
+            Self::fill_in(file, machine, &nowhere)
+        };
+        let mut config = with(&SALVAGED).or_else(|_| with(&PLACES))?;
+        // Nothing is given up before an administrator has had a say.
+        config.retry.schedule.lifetime = Duration::MAX;
+        config.retry.warning = None;
+        Ok(config)
     }
 
     /// The defaults, given the settings that others follow from.
@@ -80,9 +123,7 @@ impl Config {
             .banner
             .map(|banner| check_banner(banner, &hostname, at))
             .transpose()?;
-        let state = file
-            .state
-            .unwrap_or_else(|| PathBuf::from("/var/lib/smarthost"));
+        let state = file.state.unwrap_or_else(|| PathBuf::from(STATE));
         let local = local_transport(
             file.maildir,
             file.lmtp,

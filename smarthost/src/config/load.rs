@@ -16,21 +16,42 @@ pub type Aliases = (Arc<Table>, Vec<Problem>);
 impl Config {
     /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for the administrator, and none need be there.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let layers = match path.parent() {
-            Some(directory) if path == Path::new(Self::PATH) => provision::read(directory)?,
+        Self::of_files(&Self::files(path)?)
+    }
+
+    /// The files of a configuration.
+    pub fn files(path: &Path) -> Result<Vec<Layer>, ConfigError> {
+        match path.parent() {
+            Some(directory) if path == Path::new(Self::PATH) => provision::read(directory),
             _ => {
                 let remedy = "create it, or name another with --config FILE";
                 let text =
                     fs::read_to_string(path).map_err(|error| unreadable(path, &error, remedy))?;
-                vec![(path.to_owned(), text)]
+                Ok(vec![(path.to_owned(), text)])
             }
+        }
+    }
+
+    /// For who only has to find the daemon or the queue: what can be used of wrong files, and what is wrong.
+    pub fn load_anyway(path: &Path) -> Result<(Self, Option<ConfigError>), ConfigError> {
+        let (layers, error) = match Self::files(path) {
+            Ok(layers) => match Self::of_files(&layers) {
+                Ok(config) => return Ok((config, None)),
+                Err(error) => (layers, error),
+            },
+            Err(error) => (Vec::new(), error),
         };
-        Self::layered(&layers, &machine_name())
+        Ok((Self::salvaged(&layers, &machine_name())?, Some(error)))
+    }
+
+    /// From files that were read before.
+    pub fn of_files(layers: &[Layer]) -> Result<Self, ConfigError> {
+        Self::layered(layers, &machine_name())
     }
 
     /// Whether files can be this machine's configuration.
     pub fn usable(layers: Vec<Layer>) -> Result<(), ConfigError> {
-        Self::layered(&layers, &machine_name()).map(drop)
+        Self::of_files(&layers).map(drop)
     }
 
     /// What an empty file would mean on this machine.

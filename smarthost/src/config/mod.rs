@@ -23,6 +23,6 @@ mod tests;
 pub use load::Aliases;
 pub use settings::{
     Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LmtpTarget, LocalTransport,
-    RelayAuth, RelayTls, Retry, Transport,
+    RelayAuth, RelayTls, Retry, STATE, Transport,
 };
 pub use show::Setting;

@@ -12,6 +12,9 @@ use smtp::client::Security;
 
 use crate::{limits::Rules, network::Networks};
 
+/// The state directory unless the configuration says otherwise.
+pub const STATE: &str = "/var/lib/smarthost";
+
 /// All settings.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -178,7 +178,7 @@ impl Queue {
 
     /// Starts deliveries as long as the limits allow, destinations in turns.
     fn dispatch(&mut self) {
-        while self.flying.len() < self.settings.deliveries.max(1) {
+        while self.flying.len() < self.settings.deliveries {
             let Some((destination, job)) = self.lanes.next() else {
                 return;
             };

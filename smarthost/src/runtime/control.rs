@@ -26,6 +26,7 @@ use tokio::{
     time,
 };
 
+use super::reload::Reload;
 use crate::{
     admin::{Answer, Office, Request, Status, answer},
     server::Reception,
@@ -39,6 +40,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What requests are answered from.
 pub(super) struct Desk {
     pub(super) reception: Arc<Reception>,
+    pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
     pub(super) listen: Vec<String>,
 }
@@ -124,6 +126,14 @@ impl Desk {
         say: &mut dyn FnMut(&Answer) -> io::Result<()>,
     ) -> io::Result<()> {
         let reception = &self.reception;
+        if request == Request::Reload {
+            return say(&match self.reload.run() {
+                Ok(restart) => Answer::Reloaded {
+                    restart: restart.into_iter().map(str::to_owned).collect(),
+                },
+                Err(fault) => Answer::Error(fault.text),
+            });
+        }
         let dispatch = &reception.dispatch;
         let office = Office {
             spool: dispatch.spool(),
@@ -155,6 +165,10 @@ impl Desk {
                 .identity
                 .as_ref()
                 .map_or_else(String::new, |identity| identity.pin.to_string()),
+            fault: self.reception.current.fault().map(|fault| {
+                let consequence = fault.consequence();
+                format!("{consequence}: {}", fault.text)
+            }),
             ..Status::default()
         }
     }

@@ -1,10 +1,12 @@
 //! The daemon from start to end.
 //!
 //! Contract: what was queued is recovered before anybody can connect; at SIGTERM or SIGINT sessions end with 421, deliveries in flight may finish
-//! for a moment, then counters and queue are written out. SIGHUP reloads.
+//! for a moment, then counters and queue are written out. SIGHUP reloads. While the configuration is known to be wrong its files are looked
+//! at again and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
 use std::{
+    net::TcpListener as StdListener,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -12,6 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use mail::clock;
+use settings::last_good::{self, Fault};
 use spool::{self, Hold, Spool};
 use system::{
     fs,
@@ -20,17 +23,17 @@ use system::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time,
 };
 
-use super::{control, reload, supervision};
+use super::{control, reload::Reload, supervision};
 use crate::{
     delivery::{self, Carrier},
     dispatch::Dispatch,
     limits::Limits,
     queue::{self, Queue},
-    server::{Gate, Reception, listen},
+    server::{Gate, Reception, listen, notify},
     setup::{Current, Setup},
     state::{Keeper, Store},
 };
@@ -40,27 +43,48 @@ const WORKERS: usize = 2;
 /// How long sessions and deliveries may go on after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often files that are wrong are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Told,
+    /// The files are right, and most of what they say is only read at a start.
+    Mended,
+}
+
 /// Runs the daemon until it is told to end.
 pub fn run(path: &Path) -> anyhow::Result<()> {
     log::init("smarthost");
-    let setup = Setup::load(path, None)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("smarthost")
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    let ended = runtime.block_on(live(path, setup));
-    // Name lookups may still hang in the system's resolver: nobody waits for them.
-    runtime.shutdown_background();
-    ended
+    let handed = listen::inherited();
+    loop {
+        let (setup, fault) = Setup::start(path)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("smarthost")
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let ended = runtime.block_on(live(path, setup, fault, &handed));
+        // Name lookups may still hang in the system's resolver: nobody waits for them.
+        runtime.shutdown_background();
+        if ended? == End::Told {
+            return Ok(());
+        }
+    }
 }
 
-async fn live(path: &Path, setup: Setup) -> anyhow::Result<()> {
+async fn live(
+    path: &Path,
+    setup: Setup,
+    fault: Option<Fault>,
+    handed: &[StdListener],
+) -> anyhow::Result<End> {
     let started = clock::now();
-    let (dispatch, limits, keeper) = recover(&setup)?;
+    let current = Arc::new(Current::new(setup, fault));
+    let (dispatch, limits, keeper) = recover(&current)?;
     let (end, ending) = watch::channel(false);
-    let current = Arc::new(Current::new(setup));
     let reception = Arc::new(Reception {
         current: Arc::clone(&current),
         dispatch: Arc::clone(&dispatch),
@@ -69,10 +93,16 @@ async fn live(path: &Path, setup: Setup) -> anyhow::Result<()> {
         gate: Arc::new(Gate::default()),
         ending: ending.clone(),
     });
-    let doors = listen::open(&current.get().config)?;
+    let doors = listen::open(&current.get().config, handed)?;
     let addresses: Vec<String> = doors.iter().map(|door| door.address.to_string()).collect();
+    let reload = Arc::new(Reload {
+        path: path.to_owned(),
+        current: Arc::clone(&current),
+        limits: Arc::clone(&limits),
+    });
     let desk = control::Desk {
         reception: Arc::clone(&reception),
+        reload: Arc::clone(&reload),
         started,
         listen: addresses.clone(),
     };
@@ -91,7 +121,12 @@ async fn live(path: &Path, setup: Setup) -> anyhow::Result<()> {
     supervision::ready();
     tasks.spawn(supervision::watchdog(end.subscribe()));
 
-    wait_for_end(path, &current, &limits).await?;
+    if let Some(fault) = current.fault() {
+        let consequence = fault.consequence();
+        line(Level::Error, &format_args!("{consequence}: {}", fault.text));
+        tell(&reception, fault).await;
+    }
+    let ended = wait_for_end(&reload, &reception).await?;
     supervision::stopping();
     line(
         Level::Notice,
@@ -108,11 +143,20 @@ async fn live(path: &Path, setup: Setup) -> anyhow::Result<()> {
     // The socket may be gone already.
     let _ = std::fs::remove_file(&current.get().config.control);
     line(Level::Notice, &"ended");
-    Ok(())
+    Ok(ended)
+}
+
+/// Tells the administrators, once, what is wrong with the configuration.
+async fn tell(reception: &Reception, fault: Fault) {
+    let setup = reception.current.get();
+    if last_good::is_news(&setup.config.state, &fault) {
+        notify::of_fault(Arc::clone(&reception.dispatch), setup, fault).await;
+    }
 }
 
 /// Opens spool and state, and takes back what is in them.
-fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, Keeper)> {
+fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, Keeper)> {
+    let setup = current.get();
     let config = &setup.config;
     for directory in [&config.spool, &config.state] {
         fs::create_directory(directory, 0o700)
@@ -150,7 +194,7 @@ fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, 
     }
     let limits = Arc::new(Mutex::new(limits));
     let keeper = store.keep(Arc::clone(&limits));
-    let mut queue = Queue::new(queue_settings(setup), getrandom::u64()?);
+    let mut queue = Queue::new(queue_settings(current), getrandom::u64()?);
     for entry in spool.entries() {
         let waiting = entry.waiting.iter().map(|waiting| queue::Waiting {
             recipient: waiting.recipient,
@@ -175,13 +219,19 @@ fn recover(setup: &Setup) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, 
     Ok((Arc::new(Dispatch::new(spool, queue)), limits, keeper))
 }
 
-fn queue_settings(setup: &Setup) -> queue::Settings {
+fn queue_settings(current: &Current) -> queue::Settings {
+    let setup = current.get();
     let config = &setup.config;
+    let sends = !current.only_queues();
     queue::Settings {
         schedule: config.retry.schedule,
         warning: config.retry.warning,
         destination_concurrency: config.concurrency.destination,
-        deliveries: config.concurrency.deliveries,
+        deliveries: if sends {
+            config.concurrency.deliveries
+        } else {
+            0
+        },
     }
 }
 
@@ -204,23 +254,33 @@ fn announce(current: &Current, addresses: &[String]) {
     }
 }
 
-/// Reloads at each SIGHUP; returns at SIGTERM or SIGINT.
-async fn wait_for_end(
-    path: &Path,
-    current: &Current,
-    limits: &Mutex<Limits>,
-) -> anyhow::Result<()> {
+/// Reloads at each SIGHUP, and when wrong files are mended; returns at SIGTERM or SIGINT, or to start anew.
+async fn wait_for_end(reload: &Arc<Reload>, reception: &Reception) -> anyhow::Result<End> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut look = time::interval(LOOK);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(End::Told),
+            _ = interrupt.recv() => return Ok(End::Told),
             _ = hangup.recv() => {
                 supervision::reloading();
-                reload::reload(path, current, limits);
+                if let Err(fault) = reload.run() {
+                    tell(reception, fault).await;
+                }
                 supervision::ready();
+            }
+            _ = look.tick(), if reload.current.fault().is_some() => {
+                let looking = Arc::clone(reload);
+                let mended = spawn_blocking(move || looking.is_mended()).await?;
+                if mended && reload.current.only_queues() {
+                    line(Level::Notice, &"the configuration is mended: starting anew");
+                    return Ok(End::Mended);
+                }
+                if mended && let Err(fault) = reload.run() {
+                    tell(reception, fault).await;
+                }
             }
         }
     }

@@ -4,11 +4,12 @@
 //! Failures: an error leaves everything as it was, and says so.
 
 use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use mail::clock;
+use settings::last_good::Fault;
 use system::log::{Level, line};
 
 use crate::{
@@ -17,31 +18,58 @@ use crate::{
     setup::{Current, Setup},
 };
 
-/// Reloads, or keeps what is in force.
-pub(super) fn reload(path: &Path, current: &Current, limits: &Mutex<Limits>) {
-    let before = current.get();
-    let setup = match Setup::load(path, Some(&before)) {
-        Ok(setup) => setup,
-        Err(error) => {
+/// What a reload works on.
+pub(super) struct Reload {
+    pub(super) path: PathBuf,
+    pub(super) current: Arc<Current>,
+    pub(super) limits: Arc<Mutex<Limits>>,
+}
+
+impl Reload {
+    /// Reloads, and names the settings that take effect at the next restart; or keeps what is in force, and tells why.
+    pub(super) fn run(&self) -> Result<Vec<&'static str>, Fault> {
+        let before = self.current.get();
+        let setup = match Setup::load(&self.path, Some(&before)) {
+            Ok(setup) => setup,
+            Err(error) => {
+                let fault = Fault {
+                    text: format!("{error:#}"),
+                    remembered: true,
+                };
+                line(
+                    Level::Error,
+                    &format_args!(
+                        "reload failed, the old configuration stays in force: {}",
+                        fault.text
+                    ),
+                );
+                self.current.set_fault(Some(fault.clone()));
+                return Err(fault);
+            }
+        };
+        let restart = needs_restart(&before.config, &setup.config);
+        for name in &restart {
             line(
-                Level::Error,
-                &format_args!("reload failed, the old configuration stays in force: {error:#}"),
+                Level::Warning,
+                &format_args!("`{name}` takes effect at the next restart"),
             );
-            return;
         }
-    };
-    for name in needs_restart(&before.config, &setup.config) {
+        self.limits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_rules(setup.config.limits.clone(), clock::now());
+        self.current.set(setup);
         line(
-            Level::Warning,
-            &format_args!("`{name}` takes effect at the next restart"),
+            Level::Notice,
+            &format_args!("reloaded {}", self.path.display()),
         );
+        Ok(restart)
     }
-    limits
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .set_rules(setup.config.limits.clone(), clock::now());
-    current.set(setup);
-    line(Level::Notice, &format_args!("reloaded {}", path.display()));
+
+    /// Whether the files that were wrong are right.
+    pub(super) fn is_mended(&self) -> bool {
+        Setup::is_right(&self.path)
+    }
 }
 
 /// Settings that differ and are only read at start.
@@ -52,6 +80,14 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("state", before.state != after.state),
         ("control", before.control != after.control),
         ("retry", before.retry != after.retry),
+        (
+            "concurrency.destination",
+            before.concurrency.destination != after.concurrency.destination,
+        ),
+        (
+            "concurrency.deliveries",
+            before.concurrency.deliveries != after.concurrency.deliveries,
+        ),
     ];
     changed
         .into_iter()

@@ -58,7 +58,14 @@ impl Visit {
         let mut evaluation: Evaluation = self.setup.policy.evaluate(&facts, question);
         loop {
             match evaluation.step() {
-                Step::Done(ruling) => return ruling.verdict,
+                Step::Done(ruling) => {
+                    return match ruling.verdict {
+                        Verdict::Refuse(reply) if self.reception.current.only_queues() => {
+                            Verdict::Refuse(not_for_good(reply))
+                        }
+                        verdict => verdict,
+                    };
+                }
                 Step::Ask(Query::Limit(client)) => {
                     evaluation.answer(Answer::Limit(self.count(client)));
                 }
@@ -83,7 +90,7 @@ impl Visit {
                 Arc::clone(&self.reception.dispatch),
                 Arc::clone(&self.setup),
             );
-            tokio::spawn(notify::administrators(dispatch, setup, notice));
+            tokio::spawn(notify::of_limit(dispatch, setup, notice));
         }
         if let Decision::Over(excess) = &decision {
             maillog::over_limit(&excess.log_text(&self.name));
@@ -273,6 +280,14 @@ impl Visit {
             },
         );
     }
+}
+
+/// Without its configuration the daemon does not know what to refuse.
+fn not_for_good(reply: Reply) -> Reply {
+    if reply.code.value() < 500 {
+        return reply;
+    }
+    Reply::literal("451 4.3.5 Error: server configuration problem")
 }
 
 fn no_room(error: &SpoolError) -> Reply {

@@ -39,9 +39,12 @@ pub(crate) struct Door {
     tls: ListenTls,
 }
 
-/// Opens all listeners of the configuration.
-pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Door>> {
-    let mut inherited = inherited();
+/// Opens all listeners of the configuration; `handed` are systemd's, which outlast them.
+pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Vec<Door>> {
+    let mut inherited: Vec<_> = handed
+        .iter()
+        .map(StdListener::try_clone)
+        .collect::<io::Result<_>>()?;
     let mut doors = Vec::new();
     for listener in &config.listen {
         let ready = inherited.iter().position(|socket| {
@@ -85,7 +88,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Vec<Door>> {
 }
 
 /// TCP sockets handed over by systemd; those of other kinds are left alone.
-fn inherited() -> Vec<StdListener> {
+pub(crate) fn inherited() -> Vec<StdListener> {
     let mut handed = listenfd::ListenFd::from_env();
     (0..handed.len())
         .filter_map(|index| handed.take_tcp_listener(index).ok()?)

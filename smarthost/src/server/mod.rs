@@ -11,7 +11,7 @@
 mod decide;
 mod gate;
 pub(crate) mod listen;
-mod notify;
+pub(crate) mod notify;
 mod session;
 mod transaction;
 

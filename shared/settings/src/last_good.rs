@@ -1,0 +1,234 @@
+//! What a program runs with while its files are wrong: the last good ones, or single settings of the wrong ones.
+//!
+//! Contract: a copy is only ever of files that were taken as a whole, and is only used for the configuration
+//! that it is a copy of. Salvaged settings are for finding the queue and taking mail into it, never for sending.
+//! Failures: a copy that is missing, damaged or of other files is none.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_spanned::Spanned;
+use toml::de::{DeString, DeTable, DeValue, Deserializer};
+
+use super::{
+    error::parse,
+    layers::{Layer, quote},
+};
+
+/// The copy's name in the state directory.
+const NAME: &str = "config.last-good";
+/// The fault that the administrators were told of.
+const TOLD: &str = "config.told";
+
+/// What is wrong with the files, and what the program does about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The error, as `check` prints it.
+    pub text: String,
+    /// Whether the last good ones are used in their place; if there are none, mail is queued and not sent.
+    pub remembered: bool,
+}
+
+impl Fault {
+    /// Its first line, with the place.
+    pub fn summary(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// What the program does meanwhile, as a sentence without its point.
+    pub fn consequence(&self) -> &'static str {
+        if self.remembered {
+            "the last good configuration stays in force until the file is mended"
+        } else {
+            "mail is queued and not sent until the file is mended"
+        }
+    }
+}
+
+/// A key of a file and its value.
+type Entry<'a> = (Spanned<DeString<'a>>, Spanned<DeValue<'a>>);
+
+#[derive(Deserialize)]
+struct Copy {
+    of: PathBuf,
+    #[serde(default)]
+    file: Vec<File>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    path: PathBuf,
+    text: String,
+}
+
+/// Keeps a copy of the files of a configuration that is in force; `of` is what it is known by.
+pub fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
+    let mut text = String::from(
+        "# The last good configuration: what the program goes on with while its file is wrong.\n",
+    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "of = {}", quote(&of.display().to_string()));
+    for (path, content) in layers {
+        let path = quote(&path.display().to_string());
+        let _ = writeln!(text, "[[file]]\npath = {path}\ntext = {}", quote(content));
+    }
+    let path = directory.join(NAME);
+    if fs::read(&path).is_ok_and(|known| known == text.as_bytes()) {
+        return Ok(());
+    }
+    system::fs::replace(&path, text.as_bytes(), 0o600)
+}
+
+/// The copy of a configuration.
+pub fn recall(directory: &Path, of: &Path) -> Option<Vec<Layer>> {
+    let path = directory.join(NAME);
+    let text = fs::read_to_string(&path).ok()?;
+    let copy: Copy = parse(&path, &text).ok()?;
+    let layers = copy.file.into_iter().map(|file| (file.path, file.text));
+    (copy.of == of).then(|| layers.collect())
+}
+
+/// Whether this fault is a new one, of which the administrators are to be told; it is known from now on.
+pub fn is_news(directory: &Path, fault: &Fault) -> bool {
+    let path = directory.join(TOLD);
+    if fs::read(&path).is_ok_and(|told| told == fault.text.as_bytes()) {
+        return false;
+    }
+    // If it cannot be kept they are told again after the next start, which is better than never.
+    let _ = system::fs::replace(&path, fault.text.as_bytes(), 0o600);
+    true
+}
+
+/// The files are right: the next fault is news.
+pub fn is_over(directory: &Path) {
+    // What stays is compared with the next fault, and differs most likely.
+    let _ = fs::remove_file(directory.join(TOLD));
+}
+
+/// What can be used of files that are wrong as a whole: of these keys those that are right by themselves.
+pub fn salvage<T: DeserializeOwned>(layers: &[Layer], keys: &[&str]) -> Option<T> {
+    let usable: Vec<_> = keys
+        .iter()
+        .filter_map(|key| {
+            let mut files = layers.iter().map(|(_, text)| text);
+            let text = files.find(|text| only::<T>(&[(text, key)]).is_some_and(|(_, any)| any))?;
+            Some((text.as_str(), *key))
+        })
+        .collect();
+    only(&usable).map(|(settings, _)| settings)
+}
+
+/// A configuration of these keys alone, each from its text, and whether one of them is there.
+fn only<T: DeserializeOwned>(wanted: &[(&str, &str)]) -> Option<(T, bool)> {
+    let mut all = DeTable::new();
+    for (text, key) in wanted {
+        let (mut table, _) = DeTable::parse_recoverable(text);
+        let found = table.get_mut().remove_entry(*key);
+        if let Some((key, value)) = found.or_else(|| alone(text, key)) {
+            all.insert(key, value);
+        }
+    }
+    let any = !all.is_empty();
+    let all = Deserializer::from(Spanned::new(0..0, all));
+    T::deserialize(all).ok().map(|settings| (settings, any))
+}
+
+/// A setting from its line alone: the parser may lose what stands behind a line that is no TOML.
+fn alone<'a>(text: &'a str, key: &str) -> Option<Entry<'a>> {
+    let top = text.lines().take_while(|line| !line.starts_with('['));
+    top.filter_map(|line| DeTable::parse(line).ok())
+        .find_map(|mut table| table.get_mut().remove_entry(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Default, PartialEq, Debug)]
+    #[serde(deny_unknown_fields, default)]
+    struct Sample {
+        spool: Option<PathBuf>,
+        hostname: Option<String>,
+        size: Option<u32>,
+    }
+
+    fn layer(name: &str, text: &str) -> Layer {
+        (PathBuf::from(name), text.to_owned())
+    }
+
+    #[test]
+    fn a_copy_is_read_back_as_it_was_and_only_for_its_own_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let of = Path::new("/etc/x/config.toml");
+        assert_eq!(recall(directory.path(), of), None);
+        let layers = vec![
+            layer("/etc/x/config.toml", "a = \"\\\"\u{7f}\"\n\n# é\ttab\r\n"),
+            layer("/etc/x/debconf.toml", ""),
+        ];
+        keep(directory.path(), of, &layers).unwrap();
+        let read = recall(directory.path(), of).unwrap();
+        assert_eq!(read, layers);
+        assert_eq!(
+            recall(directory.path(), Path::new("/etc/y/config.toml")),
+            None
+        );
+        keep(directory.path(), of, &[]).unwrap();
+        assert_eq!(recall(directory.path(), of).unwrap(), []);
+        system::fs::replace(&directory.path().join(NAME), b"of = [", 0o600).unwrap();
+        assert_eq!(recall(directory.path(), of), None);
+    }
+
+    #[test]
+    fn a_fault_is_news_once_and_again_after_the_file_was_right() {
+        let directory = tempfile::tempdir().unwrap();
+        let fault = |text: &str| Fault {
+            text: text.to_owned(),
+            remembered: false,
+        };
+        assert!(is_news(directory.path(), &fault("a")));
+        assert!(!is_news(directory.path(), &fault("a")));
+        assert!(is_news(directory.path(), &fault("b")));
+        is_over(directory.path());
+        assert!(is_news(directory.path(), &fault("b")));
+    }
+
+    #[test]
+    fn of_a_wrong_file_the_settings_are_used_that_are_right_by_themselves() {
+        let keys = ["spool", "hostname", "size"];
+        for (text, spool, size) in [
+            (
+                "spool = \"/q\"\nnonsense = 1\nsize = 5",
+                Some("/q"),
+                Some(5),
+            ),
+            ("spool = \"/q\"\nsize = \"x\"", Some("/q"), None),
+            ("spool = 7\nsize = 5", None, Some(5)),
+            ("spool = \"/q\"\nsize = 5\nsize = 6", Some("/q"), Some(5)),
+            (
+                "spool = \"/q\"\nthis is no TOML\nsize = 5",
+                Some("/q"),
+                Some(5),
+            ),
+            (
+                "spool = \"/q\"\nhostname = \"open\nsize = 5",
+                Some("/q"),
+                Some(5),
+            ),
+            ("\u{0}\u{1}[[[", None, None),
+            ("", None, None),
+        ] {
+            let found: Sample = salvage(&[layer("f", text)], &keys).unwrap();
+            assert_eq!(found.spool.as_deref(), spool.map(Path::new), "{text}");
+            assert_eq!(found.size, size, "{text}");
+        }
+        let below = layer("g", "spool = \"/r\"\nsize = 9");
+        let both = [layer("f", "spool = \"/q\"\nsize = [1]"), below];
+        let found: Sample = salvage(&both, &keys).unwrap();
+        assert_eq!(found.spool.as_deref(), Some(Path::new("/q")));
+        assert_eq!(found.size, Some(9));
+    }
+}

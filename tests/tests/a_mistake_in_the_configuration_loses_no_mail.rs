@@ -1,0 +1,211 @@
+//! Mail is queued whatever the configuration says: both programs go on with the last good one, or else queue, and take the mended file by
+//! themselves.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, process::Output};
+
+use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS},
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::until,
+};
+
+/// What administrators type; each makes the whole file wrong.
+const MISTAKES: [&str; 10] = [
+    "adminn = 1",
+    "relayhost = ",
+    "relayhost = \"[b\"",
+    "tls = \"ssl\"",
+    "pins = [\"abc\"]",
+    "this is no TOML at all",
+    "retry = { minimal = \"2h\", maximal = \"1h\" }",
+    "connections = -1",
+    "certificate = \"missing.pem\"",
+    "admin = \"a@example.test\"\nadmin = \"b@example.test\"",
+];
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn subjects(sink: &Sink) -> Vec<String> {
+    let journal = sink.journal();
+    let messages = journal.messages();
+    messages.iter().map(|it| it.field("Subject")).collect()
+}
+
+fn good(sink: &Sink) -> String {
+    format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nadmin = \"admins@example.test\"\naliases = \"none\"",
+        sink.nexthop()
+    )
+}
+
+#[test]
+fn with_a_typo_the_agent_sends_by_its_last_good_configuration_and_says_so_once() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&good(&sink));
+    machine.daemon().stop();
+    for round in 0..2 {
+        machine.configure("adminn = 1");
+        machine.run();
+        machine.send(&CRON_ARGUMENTS, CRON);
+        sink.journal().wait_for(2 + round);
+        let log = machine.daemon().log();
+        assert!(
+            log.contains("the last good configuration stays in force")
+                && log.contains("config.toml:5:1: unknown setting `adminn`"),
+            "{log}"
+        );
+        machine.daemon().stop();
+    }
+    let told = subjects(&sink);
+    let of_the_fault = |subject: &&String| subject.contains("configuration of the mail agent");
+    assert_eq!(told.iter().filter(of_the_fault).count(), 1, "{told:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn an_agent_that_never_had_a_good_configuration_queues_until_the_file_is_mended() {
+    for mistake in MISTAKES {
+        let sink = Sink::start();
+        let mut machine = Agent::prepare(mistake);
+        machine.run();
+        let output = machine.sendmail(&CRON_ARGUMENTS, CRON);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{mistake}: {}",
+            stderr(&output)
+        );
+        machine.wait_for_mailq(mistake, |listing| {
+            listing.contains("configuration is wrong")
+        });
+        machine.configure(&good(&sink));
+        machine.daemon().wait_for_log("starting anew");
+        until("the cron mail arrives", || {
+            subjects(&sink)
+                .iter()
+                .any(|subject| subject.starts_with("Cron"))
+                .then_some(())
+        });
+        machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+    }
+}
+
+#[test]
+fn sendmail_finds_the_agent_whatever_is_wrong_in_the_file_and_without_it_fails_for_now() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&good(&sink));
+    for mistake in MISTAKES {
+        machine.configure(mistake);
+        machine.send(&["a@example.net"], "Subject: x\n\ntext\n");
+    }
+    sink.journal().wait_for(MISTAKES.len());
+    machine.daemon().stop();
+    for mistake in MISTAKES {
+        machine.configure(mistake);
+        let output = machine.sendmail(&["a@example.net"], "Subject: x\n\ntext\n");
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(75), "{mistake}: {told}");
+        assert!(told.contains("config.toml"), "{mistake}: {told}");
+    }
+    fs::remove_file(machine.config()).unwrap();
+    let output = machine.sendmail(&["a@example.net"], "Subject: x\n\ntext\n");
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+}
+
+#[test]
+fn a_smarthost_with_a_typo_goes_on_with_its_last_good_configuration_and_takes_the_mended_one() {
+    let (sink, other) = (Sink::start(), Sink::start());
+    let with = |sink: &Sink| {
+        format!(
+            "relayhost = \"{}\"\nadmins = \"admins@example.test\"",
+            sink.nexthop()
+        )
+    };
+    let mut smarthost = Smarthost::start(&with(&sink));
+    smarthost.daemon().stop();
+    smarthost.configure("relayhots = 1");
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers(
+        "a@example.net",
+        &["b@example.net"],
+        b"Subject: x\r\n\r\ntext\r\n",
+    );
+    sink.journal().wait_for(2);
+    let told = subjects(&sink);
+    assert!(
+        told.iter()
+            .any(|subject| subject.contains("configuration of smarthost is wrong")),
+        "{told:?}"
+    );
+    let status = smarthost.admin(&["status"]);
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(
+        status.contains("last good configuration") && status.contains("config.toml:6:1"),
+        "{status}"
+    );
+    let reload = smarthost.admin(&["reload"]);
+    assert_eq!(
+        reload.status.code(),
+        Some(1),
+        "a reload of a wrong file fails"
+    );
+    assert!(stderr(&reload).contains("relayhots"), "{}", stderr(&reload));
+
+    smarthost.configure(&with(&other));
+    smarthost.daemon().wait_for_log("reloaded ");
+    session.delivers(
+        "a@example.net",
+        &["c@example.net"],
+        b"Subject: x\r\n\r\ntext\r\n",
+    );
+    other.journal().wait_for(1);
+}
+
+#[test]
+fn a_smarthost_that_never_had_a_good_configuration_queues_and_sends_later() {
+    for mistake in [
+        "relayhots = 1",
+        "no TOML",
+        "relay_tls = { pins = [\"x\"] }",
+        "aliases = \"missing\"",
+    ] {
+        let sink = Sink::start();
+        let mut smarthost = Smarthost::prepare(mistake);
+        smarthost.run();
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers(
+            "a@example.net",
+            &["b@example.net"],
+            b"Subject: x\r\n\r\ntext\r\n",
+        );
+        smarthost.wait_for_mailq(mistake, |listing| listing.contains("b@example.net"));
+        assert!(sink.journal().messages().is_empty());
+        smarthost.configure(&format!("relayhost = \"{}\"", sink.nexthop()));
+        smarthost.daemon().wait_for_log("starting anew");
+        sink.journal().wait_for(1);
+    }
+}
+
+#[test]
+fn a_smarthost_that_never_had_a_good_configuration_refuses_nobody_for_good() {
+    let smarthost = &mut Smarthost::prepare("networks = \"192.0.2.0/24\"\nrelayhots = 1");
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    assert_eq!(session.say("MAIL FROM:<a@example.net>").code, 250);
+    let reply = session.say("RCPT TO:<b@example.net>");
+    assert_eq!(reply.code, 451, "{reply:?}");
+    smarthost.configure("networks = \"192.0.2.0/24\"");
+    smarthost.daemon().wait_for_log("starting anew");
+    let mut session = until("the daemon answers again", || {
+        Session::try_greeted(smarthost.address()).ok()
+    });
+    assert_eq!(session.say("MAIL FROM:<a@example.net>").code, 250);
+    let reply = session.say("RCPT TO:<b@example.net>");
+    assert_eq!(reply.code, 554, "{reply:?}");
+}
