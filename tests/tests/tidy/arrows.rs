@@ -7,7 +7,7 @@ use super::source::{Source, file, sources};
 const CRATES: [&str; 5] = [
     "shared/mail",
     "shared/relay",
-    "sendmail",
+    "sendmail-shim/sendmail",
     "sendmail-shim",
     "smarthost",
 ];

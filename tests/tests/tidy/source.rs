@@ -43,7 +43,7 @@ pub(crate) const CRATES: [&str; 11] = [
     "shared/queue",
     "shared/relay",
     "shared/control",
-    "sendmail",
+    "sendmail-shim/sendmail",
     "sendmail-shim",
     "smarthost",
 ];
@@ -51,7 +51,7 @@ pub(crate) const CRATES: [&str; 11] = [
 /// All Rust files of the workspace.
 pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    for member in ["shared", "sendmail", "sendmail-shim", "smarthost", "tests"] {
+    for member in ["shared", "sendmail-shim", "smarthost", "tests"] {
         walk(&repository().join(member), &mut found);
     }
     assert!(found.len() > 30, "the sources were not found");
