@@ -143,6 +143,16 @@ pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
     );
 }
 
+/// Nothing else can be done where a next hop does not take 8 bits and the message is not text in one part.
+pub(crate) fn eight_bit(id: QueueId, relay: &str) {
+    line(
+        Level::Warning,
+        &format_args!(
+            "{id}: {relay} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same"
+        ),
+    );
+}
+
 /// `deleted`: recipients that an administrator's order kept from delivery.
 pub(crate) fn removed(id: QueueId, deleted: usize) {
     if deleted > 0 {

@@ -30,6 +30,10 @@ pub struct Script {
     pub greeting: String,
     /// Replies to RCPT by address; anyone else is `250 2.1.5 Ok`.
     pub recipients: Vec<(String, String)>,
+    /// Replies to commands that begin so, such as `MAIL`, instead of what is usual.
+    pub answers: Vec<(String, String)>,
+    /// Said in answer to the first command after a message; then the connection is closed.
+    pub farewell: Option<String>,
     /// RCPT over this number in a transaction is answered 452.
     pub most_recipients: usize,
     /// The reply after the final dot; with LMTP by address, as `recipients`.
@@ -64,6 +68,8 @@ impl Default for Script {
             lmtp: false,
             greeting: "220 sink.example.test ESMTP".to_owned(),
             recipients: Vec::new(),
+            answers: Vec::new(),
+            farewell: None,
             most_recipients: usize::MAX,
             after_message: "250 2.0.0 Ok: taken".to_owned(),
             settled: Vec::new(),

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use rustix::process::Signal;
 use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS},
     session::Session,
     sink::{Script, Sink},
     smarthost::Smarthost,
@@ -95,4 +97,65 @@ fn a_refused_recipient_bounces_to_the_sender_and_the_others_get_the_mail() {
         assert!(bounce.contains(part), "{part} is missing in:\n{bounce}");
     }
     smarthost.wait_for_mailq("nothing", |listing| listing.contains("Mail queue is empty"));
+}
+
+/// A peer that ends an idle connection may speak at the very moment when the next message begins; the reply is about no mail.
+#[test]
+fn the_last_words_of_a_kept_connection_bounce_nobodys_mail() {
+    for farewell in [
+        "554 5.4.2 idle too long, closing",
+        "550 5.1.1 who are you?",
+        "421 4.4.2 timeout",
+        "250 2.0.0 still there",
+        "",
+    ] {
+        let sink = Sink::with(Script {
+            farewell: Some(farewell.to_owned()),
+            ..Script::default()
+        });
+        let mut smarthost = Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n",
+            sink.nexthop()
+        ));
+        let mut machine = Agent::start(&format!(
+            "relayhost = \"{}\"\ntls = \"none\"\n",
+            sink.nexthop()
+        ));
+        let mut session = Session::greeted(smarthost.address());
+        for sent in [2, 4, 6] {
+            session.delivers("a@example.org", &["b@example.net"], MESSAGE);
+            machine.send(&CRON_ARGUMENTS, CRON);
+            sink.journal().wait_for(sent);
+        }
+        for log in [smarthost.daemon().log(), machine.daemon().log()] {
+            assert!(
+                !log.contains("status=bounced") && !log.contains("status=deferred"),
+                "{farewell}: {log}"
+            );
+        }
+    }
+}
+
+/// Whom to believe is asked anew after a reload: a connection made before it carries no mail after it.
+#[test]
+fn after_a_reload_no_mail_goes_over_a_connection_of_before() {
+    let sink = Sink::start();
+    let relay = format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    );
+    let mut smarthost = Smarthost::start(&relay);
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers("a@example.org", &["b@example.net"], MESSAGE);
+    sink.journal().wait_for(1);
+
+    let pin = "9f".repeat(32);
+    smarthost.configure(&format!(
+        "{relay}relay_tls = {{ pins = [\"sha256:{pin}\"] }}\n"
+    ));
+    smarthost.daemon().signal(Signal::HUP);
+    smarthost.daemon().wait_for_log("reloaded");
+    session.delivers("a@example.org", &["b@example.net"], MESSAGE);
+    smarthost.wait_for_mailq("that TLS is missing", |text| text.contains("TLS"));
+    assert_eq!(sink.journal().len(), 1, "in clear text");
 }

@@ -16,7 +16,6 @@ use std::{
 use mail::{
     address::Address,
     envelope::{Envelope, Recipient},
-    nexthop::Nexthop,
     outcome::{Blame, Failure, Outcome, Stage},
 };
 use relay::{
@@ -162,11 +161,6 @@ fn flawed_client(scene: &Scene) -> Vec<String> {
 
 /// Our client: the outcome, or why there is no connection.
 fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure> {
-    let nexthop = Nexthop {
-        host: "127.0.0.1".to_owned(),
-        port: Some(scene.middle.port()),
-        mx: false,
-    };
     let settings = Settings {
         helo: "vm1.example.org".to_owned(),
         protocol: Protocol::Smtp,
@@ -175,12 +169,8 @@ fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure
         known: None,
         credentials: None,
     };
-    let target = Target::Tcp {
-        nexthop: &nexthop,
-        default_port: 25,
-        tls: Some(&scene.tls),
-    };
-    let mut connection = Connection::open(&target, &settings, PATIENCE)?;
+    let target = Target::tcp("127.0.0.1", scene.middle, Some(&scene.tls));
+    let mut connection = Connection::open_or_clear(&target, &settings, PATIENCE)?;
     let recipients = vec![Recipient::from(
         Address::parse("admins@example.org").unwrap(),
     )];

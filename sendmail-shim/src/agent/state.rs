@@ -9,7 +9,7 @@ use std::{
 };
 
 use mail::clock::{self, Timestamp};
-use relay::trust::PeerKey;
+use relay::{delivery::Memory, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
 
 use super::{
@@ -38,6 +38,8 @@ pub(super) struct Agent {
     signals: Sender<Signal>,
     /// Why the relayhost cannot be used, while it cannot.
     pub(super) outages: Outages,
+    /// What deliveries have learned of the relayhosts.
+    pub(super) memory: Mutex<Memory>,
     /// If storms are collapsed.
     pub(super) storms: Option<Storms>,
     /// If automatic mail has one.
@@ -64,6 +66,7 @@ impl Agent {
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::new(&settings)),
             outages: Outages::open(&settings.spool),
+            memory: Mutex::default(),
             storms: settings.collapse.map(|span| Storms::new(span, &spool)),
             budget: Budget::open(settings.budget, &settings.spool, &spool),
             claims: Claims::default(),

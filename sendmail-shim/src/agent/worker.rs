@@ -1,12 +1,10 @@
 //! One connection to the relayhost, kept while there is work, and the thread that uses it.
 //!
-//! Contract: a message is tried over the kept connection; if that turns out to be stale before the message went out, once more over
-//! a new one. A bounce is in the queue before the failure it tells of is recorded.
+//! Contract: what is tried and in which order is [`::relay::delivery`]'s. A bounce is in the queue before the failure it tells of is recorded.
 //! Failures: a relayhost that does not answer, or that cannot be trusted, is [`Attempt::Unreached`] with the reason; what goes
 //! wrong on this machine defers the message.
 
 use std::{
-    io::Read,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -14,11 +12,13 @@ use std::{
     time::Duration,
 };
 
-use ::relay::{net::Connection, tls::ClientTls};
+use ::relay::{
+    delivery::{Delivery, Patience},
+    net::{Connection, Letter, Road, deliver},
+    tls::ClientTls,
+};
 use mail::{
     clock,
-    envelope::Envelope,
-    limits,
     message::Header,
     outcome::{Blame, Failure, Outcome, Stage},
     status::EnhancedStatus,
@@ -94,13 +94,11 @@ impl Worker {
             return (Attempt::Held, None);
         }
         let waiting = self.waiting(id);
-        let outcomes = match self.send_all(&stored, &waiting) {
-            Ok(outcomes) => outcomes,
-            Err(failure) => {
-                self.unreached(&failure);
-                return (Attempt::Unreached, Some(failure));
-            }
-        };
+        let (outcomes, unusable) = self.send(&stored, &waiting);
+        if let Some(failure) = unusable {
+            self.unreached(&failure);
+            return (Attempt::Unreached, Some(failure));
+        }
         self.agent.outages.ended();
         (self.conclude(&stored, &waiting, &outcomes), None)
     }
@@ -209,66 +207,37 @@ impl Worker {
             .unwrap_or_default()
     }
 
-    /// In as many transactions as a strict relayhost wants.
-    fn send_all(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {
-        let mut outcomes = Vec::with_capacity(waiting.len());
-        for some in waiting.chunks(limits::SURE_RECIPIENTS) {
-            match self.send(stored, some) {
-                Ok(more) => outcomes.extend(more),
-                Err(failure) if outcomes.is_empty() => return Err(failure),
-                // What the transactions before have settled must be known.
-                Err(failure) => {
-                    outcomes.resize(waiting.len(), Outcome::Deferred(failure));
-                    break;
-                }
-            }
-        }
-        Ok(outcomes)
-    }
-
-    fn send(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {
-        let kept = self.connection.as_ref().is_some_and(Connection::is_usable);
-        let outcomes = self.transaction(stored, waiting)?;
-        let stale = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(failure) if failure.stage != Stage::Message && failure.blame == Blame::Network);
-        let usable = self.connection.as_ref().is_some_and(Connection::is_usable);
-        if kept && !usable && outcomes.iter().all(stale) {
-            self.connection = None;
-            return self.transaction(stored, waiting);
-        }
-        Ok(outcomes)
-    }
-
-    fn transaction(&mut self, stored: &Stored, waiting: &[u32]) -> Result<Vec<Outcome>, Failure> {
-        let recipients = waiting
+    /// The outcomes, and the failure that speaks against any other mail, too.
+    fn send(&mut self, stored: &Stored, waiting: &[u32]) -> (Vec<Outcome>, Option<Failure>) {
+        let agent = Arc::clone(&self.agent);
+        let (settings, tls) = (&agent.settings, self.tls.clone());
+        let indexes: Vec<usize> = waiting
             .iter()
-            .filter_map(|&index| stored.envelope.recipients.get(usize::try_from(index).ok()?));
-        let envelope = Envelope {
-            recipients: recipients.cloned().collect(),
-            ..stored.envelope.clone()
+            .filter_map(|&index| usize::try_from(index).ok())
+            .collect();
+        let envelope = stored.envelope.with_only(&indexes);
+        let road = Road {
+            way: &|| relay::way(settings, tls.as_ref()),
+            settings: &|| relay::smtp(settings, Timeouts::default()),
+            tls: tls.as_ref(),
+            memory: &agent.memory,
+            opened: &|connection| opened(&agent, connection),
+            eight_bit: &|connection| {
+                maillog::warning(&format!(
+                    "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",
+                    stored.id,
+                    connection.relay()
+                ));
+            },
         };
-        let connection = self.connection()?;
-        let read = || Ok(stored.reader()? as Box<dyn Read>);
-        let mut fitted = relay::fit(connection, envelope, stored.size(), &read)
-            .map_err(|error| relay::local(&error.to_string()))?;
-        if fitted.eight_bit_all_the_same {
-            maillog::warning(&format!(
-                "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",
-                stored.id,
-                connection.relay()
-            ));
-        }
-        Ok(connection.send(fitted.transaction, &mut fitted.content))
-    }
-
-    /// The kept connection, or one to the first relayhost that answers and is trusted.
-    fn connection(&mut self) -> Result<&mut Connection, Failure> {
-        if let Some(kept) = self.connection.take_if(|kept| !kept.is_usable()) {
-            kept.quit();
-        }
-        match &mut self.connection {
-            Some(kept) => Ok(kept),
-            none => Ok(none.insert(open(&self.agent, self.tls.as_ref())?)),
-        }
+        let letter = Letter {
+            envelope: &envelope,
+            size: stored.size(),
+            read: &|| stored.reader(),
+        };
+        let sender = envelope.sender.to_string();
+        let delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
+        deliver(delivery, &mut self.connection, &road, &letter)
     }
 
     fn conclude(&self, stored: &Stored, waiting: &[u32], outcomes: &[Outcome]) -> Attempt {
@@ -377,17 +346,15 @@ impl Worker {
     }
 }
 
-fn open(agent: &Agent, tls: Option<&ClientTls>) -> Result<Connection, Failure> {
-    let settings = &agent.settings;
-    let connection = relay::open(settings, tls, Timeouts::default(), limits::CONNECT_TIMEOUT)?;
+/// Says what was agreed upon with a relayhost.
+fn opened(agent: &Agent, connection: &Connection) {
     if let Some(summary) = connection.tls_summary() {
-        maillog::tls(connection.relay(), summary, !settings.pins.is_empty());
+        maillog::tls(connection.relay(), summary, !agent.settings.pins.is_empty());
     }
     let key = connection.peer_key();
     if let Some(change) = key.and_then(|key| agent.presented(connection.relay(), key)) {
         maillog::notice(&change);
     }
-    Ok(connection)
 }
 
 #[cfg(test)]
@@ -396,7 +363,7 @@ mod tests {
 
     use mail::{
         address::{Address, Sender},
-        envelope::Ret,
+        envelope::{Envelope, Ret},
         outcome::{Delivery, Handover},
     };
     use spool::{Body, Options, Spool};

@@ -127,6 +127,20 @@ pub struct Envelope {
     pub envid: Option<String>,
 }
 
+impl Envelope {
+    /// The same with only these recipients, by index.
+    #[must_use]
+    pub fn with_only(&self, indexes: &[usize]) -> Self {
+        let chosen = indexes
+            .iter()
+            .filter_map(|&index| self.recipients.get(index).cloned());
+        Self {
+            recipients: chosen.collect(),
+            ..self.clone()
+        }
+    }
+}
+
 /// One recipient.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Recipient {

@@ -51,10 +51,12 @@ pub enum Blame {
     Peer,
     /// A rule of ours, such as a pin that does not match.
     Policy,
+    /// The next hop refuses this machine, whatever the mail: login, TLS, permission to relay.
+    Us,
 }
 
 /// Where in the delivery it happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Stage {
     /// Finding the next hop's addresses.
     Lookup,
@@ -74,7 +76,9 @@ pub enum Stage {
     Recipient,
     /// DATA or BDAT, before the message.
     Data,
-    /// The message, up to the reply to its end.
+    /// The message on its way, its end not sent.
+    Body,
+    /// The reply to the message or its end.
     Message,
     /// On this machine: reading the spool, writing a file, running a program.
     Local,
@@ -93,6 +97,7 @@ impl Stage {
             Self::Mail => "MAIL FROM command",
             Self::Recipient => "RCPT TO command",
             Self::Data => "DATA command",
+            Self::Body => "sending message body",
             Self::Message => "end of DATA command",
             Self::Local => "local delivery",
         }
@@ -114,6 +119,8 @@ pub struct Failure {
     pub relay: Option<String>,
     /// What happened, in one line, escaped and bounded.
     pub text: String,
+    /// What the administrator can do about it, where that is known.
+    pub remedy: Option<&'static str>,
 }
 
 /// Longest text kept from a peer, in bytes after escaping.
@@ -129,6 +136,7 @@ impl Failure {
             reply: None,
             relay: None,
             text: escape(text.as_bytes(), MAX_TEXT),
+            remedy: None,
         }
     }
 
@@ -159,6 +167,7 @@ impl Failure {
             reply: Some(code),
             relay: None,
             text: escape(text.as_bytes(), MAX_TEXT),
+            remedy: None,
         }
     }
 
@@ -179,7 +188,25 @@ impl Failure {
             reply: None,
             relay: None,
             text: format!("delivery time expired; last: {}", self.log_text()),
+            remedy: None,
         }
+    }
+
+    /// The same, not for good: the class becomes 4.
+    #[must_use]
+    pub fn for_now(self) -> Self {
+        Self {
+            status: EnhancedStatus::new(4, self.status.subject(), self.status.detail()),
+            ..self
+        }
+    }
+
+    /// Whether it speaks against trying the same next hop with any other mail now: no session came about, the next
+    /// hop closes (421), or refuses this machine.
+    pub fn stops_destination(&self) -> bool {
+        let closing = self.reply.map(ReplyCode::value) == Some(421);
+        let no_session = self.stage <= Stage::Auth && self.blame != Blame::Local;
+        no_session || closing || self.blame == Blame::Us
     }
 
     /// The outcome that this failure means: `Failed` for class 5, else `Deferred`.
@@ -194,6 +221,13 @@ impl Failure {
     /// For the log and for `mailq`, in Postfix's words:
     /// `host mx[192.0.2.1]:25 said: 450 4.2.0 try later (in reply to RCPT TO command)`.
     pub fn log_text(&self) -> String {
+        match self.remedy {
+            Some(remedy) => format!("{}; {remedy}", self.happened()),
+            None => self.happened(),
+        }
+    }
+
+    fn happened(&self) -> String {
         match (&self.relay, self.reply) {
             (Some(relay), Some(_)) => format!(
                 "host {relay} said: {} (in reply to {})",

@@ -112,6 +112,16 @@ impl EnhancedStatus {
     pub const fn class(self) -> u8 {
         self.class
     }
+
+    /// The second number: 1 address, 2 mailbox, 4 network, 6 content, 7 policy (RFC 3463 §2).
+    pub const fn subject(self) -> u16 {
+        self.subject
+    }
+
+    /// The third number.
+    pub const fn detail(self) -> u16 {
+        self.detail
+    }
 }
 
 fn parse_part(digits: &str) -> Option<u16> {

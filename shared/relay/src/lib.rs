@@ -4,10 +4,13 @@
 //!
 //! | layer | modules | what |
 //! |---|---|---|
-//! | trust | [`trust`] | pins and what they match; pure |
+//! | rules | [`trust`] | pins and what they match; pure |
 //! | encryption | [`tls`] | rustls verifiers, certificates |
-//! | edges | [`net`] | dialling, the blocking driver of the client machine |
+//! | core | [`conversation`] [`delivery`] | one connection without its socket; one delivery: what is tried, what answers mean |
+//! | edges | [`net`] | dialling, the blocking movers of bytes |
 
+pub mod conversation;
+pub mod delivery;
 pub mod net;
 pub mod tls;
 pub mod trust;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`driver`] | drains the scheduler's actions, one task for each delivery |
 //! | [`attempt`] | one transaction: which transport, and the log line of each recipient |
-//! | [`relay`] | SMTP and LMTP: hosts, trust, connections kept for the next message |
+//! | [`relay`](self::relay) | SMTP and LMTP: hosts, trust, connections kept for the next message |
 //! | [`pool`] | idle connections |
 //! | [`maildir`] | mail that ends on this machine |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
@@ -16,7 +16,9 @@ mod nondelivery;
 mod pool;
 mod relay;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use ::relay::delivery::Memory;
 
 pub(crate) use driver::run;
 
@@ -28,6 +30,8 @@ pub(crate) struct Carrier {
     current: Arc<Current>,
     resolver: Resolver,
     pool: Arc<pool::Pool>,
+    /// What deliveries have learned of next hops.
+    memory: Mutex<Memory>,
 }
 
 impl Carrier {
@@ -37,6 +41,7 @@ impl Carrier {
             current,
             resolver: Resolver::default(),
             pool: Arc::default(),
+            memory: Mutex::default(),
         }
     }
 }

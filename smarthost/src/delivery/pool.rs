@@ -1,6 +1,8 @@
 //! Connections that wait for the next message to the same destination.
 //!
 //! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most, and is ended with QUIT.
+//! It belongs to the setup it was made under: after a reload none is used again, for whom to believe may have changed.
+//! One that has ended or said something meanwhile is not given out.
 
 use std::{
     collections::HashMap,
@@ -10,7 +12,7 @@ use std::{
 
 use tokio::time;
 
-use crate::{link::Connection, route::Destination};
+use crate::{link::Connection, route::Destination, setup::Setup};
 
 /// How long an idle connection is kept (Postfix `smtp_connection_cache_time_limit` is 2 s).
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,6 +23,8 @@ const MESSAGES: u32 = 500;
 pub(super) struct Line {
     pub(super) connection: Connection,
     pub(super) used: u32,
+    /// It was made under this one.
+    pub(super) setup: Arc<Setup>,
 }
 
 struct Idle {
@@ -49,19 +53,26 @@ struct Expired {
 }
 
 impl Pool {
-    /// The connection used last, if one is idle.
-    pub(super) fn take(&self, destination: &Arc<Destination>) -> Option<Line> {
-        self.lock()
-            .lines
-            .get_mut(destination)?
-            .pop()
-            .map(|idle| idle.line)
+    /// The connection used last, if one is idle and still good under the setup in force.
+    pub(super) fn take(&self, destination: &Arc<Destination>, setup: &Arc<Setup>) -> Option<Line> {
+        loop {
+            let mut line = self.lock().lines.get_mut(destination)?.pop()?.line;
+            if Arc::ptr_eq(&line.setup, setup) && line.connection.is_usable() {
+                return Some(line);
+            }
+            tokio::spawn(line.connection.quit());
+        }
     }
 
-    /// Keeps a connection that is ready for the next message.
-    pub(super) fn put(self: &Arc<Self>, destination: &Arc<Destination>, mut line: Line) {
+    /// Keeps a connection that is ready for the next message, if it is of the setup in force.
+    pub(super) fn put(
+        self: &Arc<Self>,
+        destination: &Arc<Destination>,
+        mut line: Line,
+        setup: &Arc<Setup>,
+    ) {
         line.used = line.used.saturating_add(1);
-        if line.used >= MESSAGES {
+        if line.used >= MESSAGES || !Arc::ptr_eq(&line.setup, setup) {
             tokio::spawn(line.connection.quit());
             return;
         }
@@ -79,7 +90,7 @@ impl Pool {
         }
     }
 
-    /// Ends all connections.
+    /// Ends all connections: a reload, or the end.
     pub(super) async fn close(&self) {
         let lines = std::mem::take(&mut self.lock().lines);
         for idle in lines.into_values().flatten() {

@@ -1,24 +1,28 @@
-//! SMTP and LMTP deliveries: an idle connection if there is one, else the next hop's hosts in order.
+//! SMTP and LMTP deliveries: the driver of [`Delivery`] over tokio, and where a destination's mail can go.
 //!
-//! Contract: a kept connection that turns out to be dead costs no attempt: the message goes over a fresh one. Hosts are tried in order
-//! until one takes the session; its answer to the message is final for this attempt.
+//! Contract: what is tried and in which order is [`relay::delivery`]'s. What the setup in force when a delivery begins says holds to its end.
 //! RFC 5321 §5.1; RFC 2033 (LMTP).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::Read,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use mail::{
     envelope::Envelope,
-    limits,
-    nexthop::Nexthop,
-    outcome::{Blame, Failure, Outcome, Stage},
+    outcome::{Failure, Outcome},
+};
+use relay::{
+    delivery::{Action, Delivery, Dial, Event, Host, Patience, Place, Reach, Way, fit},
+    tls::ClientTls,
 };
 use smtp::{
-    client::{Protocol, Security, Settings, Timeouts, Transaction},
+    client::{Protocol, Security, Settings, Timeouts},
     sasl::Credentials,
 };
 use spool::Stored;
 use system::secret;
-use tokio::time;
 
 use super::{
     Carrier,
@@ -26,24 +30,19 @@ use super::{
     pool::Line,
 };
 use crate::{
-    config::LmtpTarget,
-    dns::exchange,
-    link::{Connection, Peer},
-    maillog,
-    route::Destination,
-    setup::Setup,
+    config::LmtpTarget, dns::exchange, link::Connection, maillog, route::Destination, setup::Setup,
 };
 
 /// The name of the relayhost's password among systemd's credentials.
 const CREDENTIAL: &str = "relay-password";
-/// How long a connection may take to be ready again after a message.
-const SETTLE: Duration = Duration::from_secs(2);
 
-/// Where and how to connect.
-struct Plan {
-    peers: Vec<Peer>,
-    settings: Settings,
-    pinned: bool,
+/// One delivery under way.
+struct Road<'a> {
+    carrier: &'a Carrier,
+    destination: &'a Arc<Destination>,
+    setup: Arc<Setup>,
+    envelope: &'a Envelope,
+    stored: &'a Stored,
 }
 
 impl Carrier {
@@ -54,144 +53,189 @@ impl Carrier {
         envelope: Envelope,
         stored: &Stored,
     ) -> Vec<Outcome> {
-        let count = envelope.recipients.len();
-        let transaction = Transaction::of(&envelope, stored.size());
-        while let Some(line) = self.pool.take(destination) {
-            let outcomes = self
-                .converse(destination, line, transaction.clone(), stored)
-                .await;
-            if !outcomes.iter().all(is_stale) {
-                return outcomes;
-            }
-        }
-        match self.fresh(destination).await {
-            Ok(line) => self.converse(destination, line, transaction, stored).await,
-            Err(failure) => all(count, failure),
-        }
-    }
-
-    /// One message over a connection, which is kept if it is still good.
-    async fn converse(
-        &self,
-        destination: &Arc<Destination>,
-        mut line: Line,
-        transaction: Transaction,
-        stored: &Stored,
-    ) -> Vec<Outcome> {
-        let count = transaction.recipients.len();
-        let mut content = match stored.reader() {
-            Ok(content) => content,
-            Err(error) => {
-                return all(
-                    count,
-                    local(&format!("cannot read the queued message: {error}")),
-                );
-            }
+        let road = Road {
+            carrier: self,
+            destination,
+            setup: self.current.get(),
+            envelope: &envelope,
+            stored,
         };
-        let outcomes = line.connection.send(transaction, &mut *content).await;
-        if time::timeout(SETTLE, line.connection.settle()).await == Ok(true) {
-            self.pool.put(destination, line);
-        }
-        outcomes
-    }
-
-    /// A new connection to the first host that talks to us.
-    async fn fresh(&self, destination: &Destination) -> Result<Line, Failure> {
-        let setup = self.current.get();
-        let plan = match destination {
-            Destination::Smtp { nexthop, relayhost } => {
-                self.smtp_plan(nexthop, *relayhost, &setup).await?
-            }
-            Destination::Lmtp(target) => lmtp_plan(target, &setup),
-            Destination::Maildir(_) => {
-                return Err(local("a Maildir is not reached over a connection"));
-            }
-        };
-        let mut last = local("no host to connect to");
-        for peer in &plan.peers {
-            match Connection::open(peer, &plan.settings, limits::CONNECT_TIMEOUT).await {
-                Ok(connection) => {
-                    if let Some(summary) = connection.tls_summary() {
-                        maillog::tls_to(connection.relay(), summary, plan.pinned);
-                    }
-                    return Ok(Line {
+        let sender = envelope.sender.to_string();
+        let mut delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
+        let mut line: Option<Line> = None;
+        while let Some(action) = delivery.next_action() {
+            let event = match action {
+                Action::Reuse => {
+                    line = self.pool.take(destination, &road.setup);
+                    Event::Kept(line.is_some())
+                }
+                Action::Find => Event::Way(road.way().await),
+                Action::Lookup(host) => Event::Found(road.places(&host).await),
+                Action::Open(dial) => Event::Opened(road.open(dial).await.map(|connection| {
+                    line = Some(Line {
                         connection,
                         used: 0,
+                        setup: Arc::clone(&road.setup),
                     });
-                }
-                Err(failure) => last = failure,
-            }
-        }
-        Err(last)
-    }
-
-    async fn smtp_plan(
-        &self,
-        nexthop: &Nexthop,
-        relayhost: bool,
-        setup: &Setup,
-    ) -> Result<Plan, Failure> {
-        let relay_tls = &setup.config.relay_tls;
-        let (security, tls) = if relayhost {
-            (relay_tls.security, &setup.relay_tls)
-        } else {
-            (Security::Opportunistic, &setup.world_tls)
-        };
-        let hosts = exchange::hosts(&self.resolver, nexthop, &setup.config.hostname)
-            .await
-            .map_err(|failure| {
-                // A relayhost that cannot be found is a mistake or a fault of ours, never the sender's.
-                if relayhost {
-                    Failure {
-                        status: temporary(),
-                        ..failure
+                })),
+                Action::Send(recipients) => road.send(line.as_mut(), &recipients).await,
+                Action::Leave => {
+                    if let Some(line) = line.take() {
+                        tokio::spawn(line.connection.quit());
                     }
-                } else {
-                    failure
+                    continue;
                 }
-            })?;
-        let port = nexthop.port.unwrap_or(if security == Security::Wrapped {
-            465
-        } else {
-            25
-        });
-        let peers = hosts
-            .into_iter()
-            .map(|host| Peer::Tcp {
-                host,
-                port,
-                tls: Some(tls.clone()),
-            })
-            .collect();
-        let pinned = relayhost && !relay_tls.pins.is_empty();
-        Ok(Plan {
-            peers,
-            settings: Settings {
-                credentials: if relayhost { credentials(setup)? } else { None },
-                ..settings(setup, Protocol::Smtp, security)
-            },
-            pinned,
-        })
+            };
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            delivery.handle(event, &mut memory, Instant::now());
+        }
+        if let Some(line) = line.filter(|line| line.connection.is_ready()) {
+            self.pool.put(destination, line, &self.current.get());
+        }
+        delivery.finish().0
     }
 }
 
-fn temporary() -> mail::status::EnhancedStatus {
-    mail::status::EnhancedStatus::new(4, 4, 3)
-}
+impl Road<'_> {
+    async fn way(&self) -> Result<Way, Failure> {
+        let config = &self.setup.config;
+        match &**self.destination {
+            Destination::Smtp {
+                nexthop,
+                relayhost,
+                named,
+            } => {
+                let security = if *relayhost {
+                    config.relay_tls.security
+                } else {
+                    Security::Opportunistic
+                };
+                let port = nexthop.port.unwrap_or(if security == Security::Wrapped {
+                    465
+                } else {
+                    25
+                });
+                let resolver = &self.carrier.resolver;
+                let found = exchange::hosts(resolver, nexthop, &config.hostname).await;
+                // A next hop of the administrator's that cannot be found is a fault of ours, never the sender's.
+                let names =
+                    found.map_err(|failure| if *named { failure.for_now() } else { failure })?;
+                let hosts = names.into_iter().map(|name| Host {
+                    name,
+                    port,
+                    named: *named,
+                });
+                Ok(Way {
+                    hosts: hosts.collect(),
+                    security,
+                    clear_text_is_as_good: self.tls().is_none_or(|tls| tls.clear_text_is_as_good),
+                })
+            }
+            Destination::Lmtp(target) => Ok(Way {
+                hosts: vec![match target {
+                    LmtpTarget::Unix(path) => Host {
+                        name: path.display().to_string(),
+                        port: 0,
+                        named: true,
+                    },
+                    LmtpTarget::Tcp(nexthop) => Host {
+                        name: nexthop.host.clone(),
+                        port: nexthop.port.unwrap_or(24),
+                        named: true,
+                    },
+                }],
+                security: Security::None,
+                clear_text_is_as_good: true,
+            }),
+            Destination::Maildir(_) => Err(local("a Maildir is not reached over a connection")),
+        }
+    }
 
-fn lmtp_plan(target: &LmtpTarget, setup: &Setup) -> Plan {
-    let peer = match target {
-        LmtpTarget::Unix(path) => Peer::Unix(path.clone()),
-        LmtpTarget::Tcp(nexthop) => Peer::Tcp {
-            host: nexthop.host.clone(),
-            port: nexthop.port.unwrap_or(24),
-            tls: None,
-        },
-    };
-    Plan {
-        peers: vec![peer],
-        settings: settings(setup, Protocol::Lmtp, Security::None),
-        pinned: false,
+    async fn places(&self, host: &Host) -> Result<Vec<(Place, Reach)>, Failure> {
+        if let Destination::Lmtp(LmtpTarget::Unix(path)) = &**self.destination {
+            return Ok(vec![(Place::Unix(path.clone()), Reach::Elsewhere)]);
+        }
+        let own = &self.setup.config.hostname;
+        exchange::places(&self.carrier.resolver, host, own).await
+    }
+
+    /// Towards the relayhost its own trust, towards everybody else opportunistic TLS.
+    fn tls(&self) -> Option<&ClientTls> {
+        match &**self.destination {
+            Destination::Smtp {
+                relayhost: true, ..
+            } => Some(&self.setup.relay_tls),
+            Destination::Smtp { .. } => Some(&self.setup.world_tls),
+            Destination::Lmtp(_) | Destination::Maildir(_) => None,
+        }
+    }
+
+    async fn open(&self, dial: Dial) -> Result<Connection, Failure> {
+        let config = &self.setup.config;
+        let to_relayhost = matches!(
+            &**self.destination,
+            Destination::Smtp {
+                relayhost: true,
+                ..
+            }
+        );
+        let mut timeouts = Timeouts::default();
+        if let Some(opening) = dial.opening {
+            timeouts.opening = timeouts.opening.min(opening);
+        }
+        let settings = Settings {
+            helo: config.hostname.to_string(),
+            protocol: match &**self.destination {
+                Destination::Lmtp(_) => Protocol::Lmtp,
+                Destination::Smtp { .. } | Destination::Maildir(_) => Protocol::Smtp,
+            },
+            security: dial.security,
+            timeouts,
+            known: None,
+            credentials: if to_relayhost {
+                credentials(&self.setup)?
+            } else {
+                None
+            },
+        };
+        let host = &dial.host.name;
+        let connection =
+            Connection::open(host, dial.place, self.tls(), settings, dial.connect).await?;
+        if let Some(summary) = connection.tls_summary() {
+            let pinned = to_relayhost && !config.relay_tls.pins.is_empty();
+            maillog::tls_to(connection.relay(), summary, pinned);
+        }
+        Ok(connection)
+    }
+
+    async fn send(&self, line: Option<&mut Line>, recipients: &[usize]) -> Event {
+        let Some(Line { connection, .. }) = line else {
+            return Event::Sent {
+                outcomes: Vec::new(),
+                open: false,
+            };
+        };
+        let envelope = self.envelope.with_only(recipients);
+        let read = || -> std::io::Result<Box<dyn Read + Send>> { self.stored.reader() };
+        let size = self.stored.size();
+        let outcomes = match fit(connection.capabilities(), envelope, size, &read) {
+            Ok(mut fitted) => {
+                if fitted.eight_bit_all_the_same {
+                    maillog::eight_bit(self.stored.id, connection.relay());
+                }
+                connection
+                    .send(fitted.transaction, &mut *fitted.content)
+                    .await
+            }
+            Err(error) => {
+                let text = format!("cannot read the queued message: {error}");
+                all(recipients.len(), local(&text))
+            }
+        };
+        Event::Sent {
+            outcomes,
+            open: connection.is_ready(),
+        }
     }
 }
 
@@ -209,33 +253,4 @@ fn credentials(setup: &Setup) -> Result<Option<Credentials>, Failure> {
         user: auth.user.clone(),
         password,
     }))
-}
-
-fn settings(setup: &Setup, protocol: Protocol, security: Security) -> Settings {
-    Settings {
-        helo: setup.config.hostname.to_string(),
-        protocol,
-        security,
-        timeouts: Timeouts::default(),
-        known: None,
-        credentials: None,
-    }
-}
-
-/// Whether a kept connection had ended before it took anything of the message: lost, or told with 421 that it was idle for too long.
-fn is_stale(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Deferred(Failure {
-            stage: Stage::Mail,
-            reply: None,
-            blame,
-            ..
-        }) => *blame == Blame::Network,
-        Outcome::Deferred(Failure {
-            stage: Stage::Mail,
-            reply: Some(code),
-            ..
-        }) => code.value() == 421,
-        _ => false,
-    }
 }

@@ -2,19 +2,24 @@
 //!
 //! Contract: brackets or an address skip MX (row D1); MX hosts come by preference, equal ones shuffled; this host and all that are
 //! not better than it are left out, so that no message circles.
-//! Failures: temporary, unless the name servers say for sure that the domain does not exist, takes no mail, or is us.
+//! Failures: temporary, unless the name servers say for sure that the domain or its hosts do not exist, takes no mail, or is us.
 //! RFC 5321 §5.1, RFC 7505 §4.2.
+
+use std::{fs::File, io::Read as _, net::SocketAddr};
 
 use mail::{
     nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
+use relay::delivery::{self, Host, Place, Reach};
 
 use super::mx::{Answer, Mx, Resolver};
 
 /// Hosts of one domain that are tried in one delivery.
 const MAX_HOSTS: usize = 5;
+/// Addresses of one host that are tried (Postfix `smtp_mx_address_limit`).
+const MAX_ADDRESSES: usize = 5;
 
 /// The hosts to try for a next hop; `own` is this host's name.
 pub(crate) async fn hosts(
@@ -91,6 +96,67 @@ fn order(
         .take(MAX_HOSTS)
         .map(|(_, _, mx)| mx.host)
         .collect())
+}
+
+/// The addresses of a host in the system resolver's order, the hosts file first, each with where it leads.
+///
+/// "There is none" is only said when name servers say so for both kinds of addresses.
+pub(crate) async fn places(
+    resolver: &Resolver,
+    host: &Host,
+    own: &str,
+) -> Result<Vec<(Place, Reach)>, Failure> {
+    let found: Vec<SocketAddr> =
+        match tokio::net::lookup_host((host.name.as_str(), host.port)).await {
+            Ok(found) => found.take(MAX_ADDRESSES).collect(),
+            Err(error) => return Err(not_found(resolver, &host.name, &error.to_string()).await),
+        };
+    if found.is_empty() {
+        return Err(not_found(resolver, &host.name, "no address").await);
+    }
+    let leading = found.into_iter().map(|address| {
+        (
+            Place::Tcp(address),
+            delivery::reach(address.ip(), delivery::is_own),
+        )
+    });
+    let mut places: Vec<_> = leading.collect();
+    let back = places.iter().any(|(_, reach)| *reach != Reach::Elsewhere);
+    if back && !host.name.eq_ignore_ascii_case(own) && hosts_file_names(&host.name) {
+        for (_, reach) in &mut places {
+            *reach = Reach::Elsewhere;
+        }
+    }
+    Ok(places)
+}
+
+async fn not_found(resolver: &Resolver, host: &str, why: &str) -> Failure {
+    let (status, why) = if resolver.has_no_address(host).await {
+        (EnhancedStatus::new(5, 4, 4), "Host not found")
+    } else {
+        (EnhancedStatus::new(4, 4, 3), why)
+    };
+    let text = format!("Host or domain name not found. Name service error for name={host}: {why}");
+    Failure::new(Blame::Network, Stage::Lookup, status, &text)
+}
+
+/// Whether the administrator names a host in the hosts file (row C3). Names of this machine's loopback that every system has do not count.
+fn hosts_file_names(host: &str) -> bool {
+    /// Bytes of it that are read.
+    const MOST: u64 = 4 * 1024 * 1024;
+    let lower = host.to_ascii_lowercase();
+    if lower.starts_with("localhost") || lower.ends_with(".localhost") || lower.starts_with("ip6-")
+    {
+        return false;
+    }
+    let mut text = String::new();
+    let read = File::open("/etc/hosts").and_then(|file| file.take(MOST).read_to_string(&mut text));
+    let names = |line: &str| {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut names = line.split_whitespace().skip(1);
+        names.any(|name| name.eq_ignore_ascii_case(host))
+    };
+    read.is_ok() && text.lines().any(names)
 }
 
 fn loops(domain: &str) -> String {

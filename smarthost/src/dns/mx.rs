@@ -1,4 +1,4 @@
-//! MX records of a domain, from the name servers of /etc/resolv.conf.
+//! MX records of a domain, and whether a host has an address, from the name servers of /etc/resolv.conf.
 //!
 //! Contract: "there is none" and "nobody could say" are told apart; only the first may lead to a bounce.
 //! Failures: every error, timeout, SERVFAIL or broken answer is [`Answer::Failed`].
@@ -56,6 +56,30 @@ impl Resolver {
             Rcode::NOERROR => records(message.for_slice()).map_or_else(Answer::Failed, classify),
             Rcode::NXDOMAIN => Answer::NoDomain,
             other => Answer::Failed(format!("name server answered {other}")),
+        }
+    }
+}
+
+impl Resolver {
+    /// Whether name servers say for sure that a host has neither an IPv4 nor an IPv6 address.
+    pub(crate) async fn has_no_address(&self, host: &str) -> bool {
+        self.has_none(host, Rtype::A).await && self.has_none(host, Rtype::AAAA).await
+    }
+
+    async fn has_none(&self, host: &str, kind: Rtype) -> bool {
+        let Ok(name) = host.parse::<Name<Vec<u8>>>() else {
+            return false;
+        };
+        let Ok(answer) = self.stub.query((name, kind)).await else {
+            return false;
+        };
+        let message = answer.into_message();
+        match message.header().rcode() {
+            Rcode::NXDOMAIN => true,
+            Rcode::NOERROR => message.for_slice().answer().is_ok_and(|mut section| {
+                section.all(|record| record.is_ok_and(|record| record.rtype() != kind))
+            }),
+            _ => false,
         }
     }
 }

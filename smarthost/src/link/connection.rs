@@ -1,291 +1,209 @@
-//! The tokio driver of [`smtp::client`]: moves bytes, keeps deadlines, makes handshakes; decides nothing.
-//!
-//! Contract: what the machine sends between two waits goes out in as few writes as possible, at most [`FLUSH`] bytes are held;
-//! every wait ends at the machine's deadline.
-//! Failures: each becomes an event of the machine, which knows the stage; a reply that came before the connection broke is still read.
+//! The tokio mover of bytes between a [`Conversation`] and a socket; decides nothing.
 
 use std::{
-    io::Read,
-    path::PathBuf,
+    io::{self, Read},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use mail::{
     limits,
-    outcome::{Blame, Failure, Outcome, Stage},
-    status::EnhancedStatus,
+    outcome::{Blame, Failure, Outcome},
 };
-use relay::tls::ClientTls;
-use smtp::client::{Action, Client, Event, Transaction};
+use relay::{
+    conversation::{Conversation, End, Step, Trusting, closed, unreachable},
+    delivery::Place,
+    net::relay_name,
+    tls::ClientTls,
+};
+use smtp::{
+    capability::Capabilities,
+    client::{Settings, Transaction},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
     time,
 };
 
-use super::{Stream, dial};
+use super::Stream;
 
-mod opening;
 #[cfg(test)]
 mod tests;
 
-/// Bytes held back to be written together.
-const FLUSH: usize = 64 * 1024;
-/// Replies are short.
-const REPLY_BUFFER: usize = 4096;
-/// How long QUIT's answer is waited for.
+/// Most replies fit into one read.
+const READ: usize = 4096;
+/// How long QUIT may take.
 const QUIT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a peer that stopped listening is given to say why.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Whom to connect to.
-#[derive(Clone, Debug)]
-pub(crate) enum Peer {
-    /// A host; its name is also what its certificate must show, where names count.
-    Tcp {
-        host: String,
-        port: u16,
-        tls: Option<ClientTls>,
-    },
-    /// A unix socket; never TLS.
-    Unix(PathBuf),
-}
-
-impl Peer {
-    /// Whether clear text is as good as a handshake that fails: not where a key or a name must be shown.
-    fn takes_clear_text(&self) -> bool {
-        match self {
-            Self::Tcp { tls: Some(tls), .. } => tls.clear_text_is_as_good,
-            Self::Tcp { tls: None, .. } | Self::Unix(_) => true,
-        }
-    }
-}
-
-/// An open connection.
+/// An open connection that is ready for transactions.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    machine: Client,
+    conversation: Conversation,
     /// `None` once closed.
     stream: Option<Stream>,
-    relay: String,
-    host: String,
-    tls: Option<ClientTls>,
-    outgoing: Vec<u8>,
-    ready: bool,
-    summary: Option<String>,
-}
-
-/// Where the machine has got to.
-enum Progress {
-    Ready,
-    Finished(Vec<Outcome>),
-    Failed(Failure),
-    Closed,
 }
 
 impl Connection {
-    /// Sends one message; one outcome for each recipient, in order.
+    /// Connects, greets, and makes TLS as the settings ask.
+    pub(crate) async fn open(
+        host: &str,
+        place: Place,
+        tls: Option<&ClientTls>,
+        settings: Settings,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let trusting = Trusting::at(host, &place, tls);
+        let (stream, relay) = match place {
+            Place::Unix(path) => {
+                let relay = path.display().to_string();
+                let stream = UnixStream::connect(path)
+                    .await
+                    .map_err(|error| unreachable(&relay, Blame::Local, &error))?;
+                (Stream::Unix(stream), relay)
+            }
+            Place::Tcp(address) => {
+                let relay = relay_name(host, address);
+                let stream = connect(address, timeout)
+                    .await
+                    .map_err(|error| unreachable(&relay, Blame::Network, &error))?;
+                (Stream::Tcp(stream), relay)
+            }
+        };
+        let mut connection = Self {
+            conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
+            stream: Some(stream),
+        };
+        match connection.turn(&mut io::empty()).await {
+            End::Ready => Ok(connection),
+            End::Failed(failure) => Err(failure),
+            // No transaction has begun.
+            End::Finished(_) => Err(closed().at(connection.relay())),
+        }
+    }
+
+    /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_ready`] is false.
     pub(crate) async fn send(
         &mut self,
         transaction: Transaction,
         content: &mut (dyn Read + Send),
     ) -> Vec<Outcome> {
         let count = transaction.recipients.len();
-        self.ready = false;
-        self.machine
-            .handle(Event::Begin(transaction), Instant::now());
-        loop {
-            let failure = match self.advance(content).await {
-                Progress::Finished(outcomes) => {
-                    return outcomes
-                        .into_iter()
-                        .map(|outcome| self.name_relay(outcome))
-                        .collect();
-                }
-                Progress::Ready => continue,
-                Progress::Failed(failure) => failure,
-                Progress::Closed => lost("lost connection"),
-            };
-            self.stream = None;
-            return vec![failure.at(&self.relay).outcome(); count];
-        }
+        self.conversation
+            .transact(transaction, false, Instant::now());
+        let failure = match self.turn(content).await {
+            End::Finished(outcomes) => return outcomes,
+            End::Ready => closed().at(self.relay()),
+            End::Failed(failure) => failure,
+        };
+        vec![Outcome::Deferred(failure); count]
     }
 
-    /// Waits until the next message can follow; false if none can.
-    pub(crate) async fn settle(&mut self) -> bool {
-        while !self.ready && self.stream.is_some() {
-            match self.advance(&mut std::io::empty()).await {
-                Progress::Ready => {}
-                Progress::Finished(_) | Progress::Failed(_) | Progress::Closed => {
-                    self.stream = None;
-                }
+    /// Whether another message can follow at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.conversation.is_ready()
+    }
+
+    /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        let mut buffer = [0; READ];
+        while self.is_ready()
+            && let Some(count) = self
+                .stream
+                .as_mut()
+                .and_then(|stream| stream.news(&mut buffer))
+        {
+            let wire = buffer.get(..count).unwrap_or_default();
+            if !self.conversation.is_quiet(wire, Instant::now()) {
+                return false;
             }
         }
-        self.stream.is_some()
+        self.is_ready()
     }
 
     /// `host[address]:port`, or the socket's path.
     pub(crate) fn relay(&self) -> &str {
-        &self.relay
+        self.conversation.relay()
     }
 
     /// `TLSv1.3 with cipher …`, if TLS.
     pub(crate) fn tls_summary(&self) -> Option<&str> {
-        self.summary.as_deref()
+        self.conversation.tls_summary()
     }
 
-    /// Says QUIT and closes; the answer is not waited for long.
+    /// What the peer offers.
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        self.conversation.capabilities()
+    }
+
+    /// Says QUIT and closes; the answer is not waited for.
     pub(crate) async fn quit(mut self) {
-        if self.ready {
-            self.machine.handle(Event::Quit, Instant::now());
-            let _ = time::timeout(QUIT_PATIENCE, self.advance(&mut std::io::empty())).await;
-        }
+        self.conversation.quit(Instant::now());
+        let _ = time::timeout(QUIT_PATIENCE, self.turn(&mut io::empty())).await;
     }
 
-    /// Does what the machine wants, and feeds it, until it has got somewhere.
-    async fn advance(&mut self, content: &mut (dyn Read + Send)) -> Progress {
+    /// Lets the conversation run until a transaction can begin, has ended, or the connection is closed.
+    async fn turn(&mut self, content: &mut (dyn Read + Send)) -> End {
         loop {
-            match self.machine.next_action() {
-                Some(Action::Send(bytes)) => {
-                    self.outgoing.extend_from_slice(&bytes);
-                    if self.outgoing.len() >= FLUSH {
-                        self.flush().await;
+            let now = Instant::now();
+            match self.conversation.next(now) {
+                Step::Ended(end) => {
+                    if self.conversation.is_closed() {
+                        self.stream = None;
                     }
+                    return end;
                 }
-                Some(Action::StartTls) => self.start_tls().await,
-                Some(Action::WantBody) => self.feed(content),
-                Some(Action::Ready) => {
-                    self.ready = true;
-                    return Progress::Ready;
-                }
-                Some(Action::Finished(outcomes)) => return Progress::Finished(outcomes),
-                Some(Action::Failed(failure)) => return Progress::Failed(failure),
-                Some(Action::Close) => {
-                    self.flush().await;
-                    self.stream = None;
-                    return Progress::Closed;
-                }
-                None if self.stream.is_none() => return Progress::Closed,
-                None => {
-                    if self.flush().await {
-                        self.receive().await;
-                    }
-                }
+                Step::Content => self.conversation.feed(content, limits::PIECE, now),
+                Step::Write(bytes) => self.write(&bytes, now).await,
+                Step::Read => self.read(now).await,
             }
         }
     }
 
-    /// Writes what is held; false if the machine has heard of a failure.
-    async fn flush(&mut self) -> bool {
-        let Some(stream) = self.stream.as_mut().filter(|_| !self.outgoing.is_empty()) else {
-            return true;
-        };
-        let deadline = self
-            .machine
-            .deadline()
-            .unwrap_or_else(|| Instant::now() + limits::PIECE_TIMEOUT);
-        let written = time::timeout_at(deadline.into(), async {
-            stream.write_all(&self.outgoing).await?;
-            stream.flush().await
-        })
-        .await;
-        self.outgoing.clear();
-        self.outgoing.shrink_to(FLUSH / 4);
-        match written {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => {
-                self.last_words().await;
-                self.tell_lost(&dial::reason(&error));
-            }
-            Err(_) => self.machine.handle(Event::TimedOut, Instant::now()),
-        }
-        false
-    }
-
-    /// A peer that refuses in the middle of a message often answers before it closes: that answer counts.
-    async fn last_words(&mut self) {
-        let Some(stream) = self.stream.as_mut() else {
+    async fn write(&mut self, bytes: &[u8], now: Instant) {
+        let deadline = self.conversation.deadline(now);
+        let Some(stream) = &mut self.stream else {
             return;
         };
-        let mut buffer = [0; REPLY_BUFFER];
-        if let Ok(Ok(length)) =
-            time::timeout(Duration::from_millis(100), stream.read(&mut buffer)).await
-        {
-            let bytes = buffer.get(..length).unwrap_or_default();
-            if !bytes.is_empty() {
-                self.machine.handle(Event::Received(bytes), Instant::now());
+        let written = time::timeout_at(deadline.into(), stream.write_all(bytes)).await;
+        if let Err(error) = written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            // What the peer said before it closed is a better reason than that it closed.
+            let mut buffer = [0; READ];
+            let read = time::timeout(LAST_WORDS, stream.read(&mut buffer)).await;
+            if let Ok(Ok(count @ 1..)) = read {
+                let wire = buffer.get(..count).unwrap_or_default();
+                self.conversation.received(wire, Instant::now());
             }
+            self.conversation.failed(&error, Instant::now());
         }
     }
 
-    async fn receive(&mut self) {
-        let Some(stream) = self.stream.as_mut() else {
-            return;
+    async fn read(&mut self, now: Instant) {
+        let deadline = self.conversation.deadline(now);
+        let mut buffer = [0; READ];
+        let read = match &mut self.stream {
+            Some(stream) => time::timeout_at(deadline.into(), stream.read(&mut buffer))
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            None => Ok(0),
         };
-        let deadline = self
-            .machine
-            .deadline()
-            .unwrap_or_else(|| Instant::now() + limits::REPLY_TIMEOUT);
-        let mut buffer = [0; REPLY_BUFFER];
-        match time::timeout_at(deadline.into(), stream.read(&mut buffer)).await {
-            Ok(Ok(0)) => self.tell_lost("lost connection"),
-            Ok(Ok(length)) => self.machine.handle(
-                Event::Received(buffer.get(..length).unwrap_or_default()),
-                Instant::now(),
-            ),
-            Ok(Err(error)) => self.tell_lost(&format!("lost connection: {}", dial::reason(&error))),
-            Err(_) => self.machine.handle(Event::TimedOut, Instant::now()),
-        }
-    }
-
-    /// Gives the machine the next piece of the message.
-    fn feed(&mut self, content: &mut (dyn Read + Send)) {
-        let mut piece = vec![0; limits::PIECE];
-        let event = match read_full(content, &mut piece) {
-            Ok(0) => Event::BodyEnd,
-            Ok(length) => Event::Body(piece.get(..length).unwrap_or_default()),
-            Err(error) => {
-                let text = format!("cannot read the queued message: {error}");
-                Event::BodyFailed(Failure::local(EnhancedStatus::new(4, 3, 0), &text))
+        let now = Instant::now();
+        match read {
+            Ok(count) => {
+                let wire = buffer.get(..count).unwrap_or_default();
+                self.conversation.received(wire, now);
             }
-        };
-        self.machine.handle(event, Instant::now());
-    }
-
-    fn tell_lost(&mut self, what: &str) {
-        let failure = lost(what);
-        self.machine.handle(Event::Lost(failure), Instant::now());
-    }
-
-    fn name_relay(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Delivered(mut delivery) => {
-                delivery.relay.clone_from(&self.relay);
-                Outcome::Delivered(delivery)
-            }
-            Outcome::Deferred(failure) => Outcome::Deferred(failure.at(&self.relay)),
-            Outcome::Failed(failure) => Outcome::Failed(failure.at(&self.relay)),
+            Err(error) => self.conversation.failed(&error, now),
         }
     }
 }
 
-/// What an I/O error is to the machine, which knows better in which stage it was.
-fn lost(what: &str) -> Failure {
-    Failure::new(
-        Blame::Network,
-        Stage::Message,
-        EnhancedStatus::new(4, 4, 2),
-        what,
-    )
-}
-
-/// Reads until the buffer is full or the content ends.
-fn read_full(content: &mut (dyn Read + Send), buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match content.read(rest) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
+/// Opens one connection; small writes go out at once.
+async fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let connected = time::timeout(timeout, TcpStream::connect(address)).await;
+    let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

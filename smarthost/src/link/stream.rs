@@ -32,6 +32,17 @@ impl Stream {
         }
     }
 
+    /// What has come without waiting: nothing (`None`), bytes, or the end (no bytes).
+    pub(crate) fn news(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(self).poll_read(&mut context, &mut buffer) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(())) => Some(buffer.filled().len()),
+            Poll::Ready(Err(_)) => Some(0),
+        }
+    }
+
     /// The TCP stream for a handshake; an error on any other.
     pub(crate) fn into_tcp(self) -> io::Result<TcpStream> {
         match self {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mail::{
     clock::Timestamp,
-    outcome::{Blame, Failure, Outcome, Stage},
-    status::{EnhancedStatus, ReplyCode},
+    outcome::{Failure, Outcome},
+    status::EnhancedStatus,
 };
 use spool::{self, QueueId, Settlement};
 
@@ -406,15 +406,10 @@ fn answered(outcome: &Outcome) -> bool {
     }
 }
 
-/// The failure, if it speaks against trying the destination again now: no session came about, or 421 ("closing", too many connections).
+/// The failure, if it speaks against trying the destination again now.
 fn setback(outcome: &Outcome) -> Option<&Failure> {
     let Outcome::Deferred(failure) = outcome else {
         return None;
     };
-    let no_session = matches!(
-        failure.stage,
-        Stage::Lookup | Stage::Connect | Stage::Greeting | Stage::Helo | Stage::Tls | Stage::Auth
-    );
-    let closing = failure.reply.map(ReplyCode::value) == Some(421);
-    ((no_session && failure.blame != Blame::Local) || closing).then_some(failure)
+    failure.stops_destination().then_some(failure)
 }

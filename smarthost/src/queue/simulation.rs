@@ -33,6 +33,7 @@ pub(super) fn destination(name: &str) -> Arc<Destination> {
     Arc::new(Destination::Smtp {
         nexthop,
         relayhost: false,
+        named: false,
     })
 }
 

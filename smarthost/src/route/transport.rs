@@ -21,6 +21,8 @@ pub enum Destination {
         nexthop: Nexthop,
         /// It is the relayhost: `relay_tls` applies; otherwise opportunistic TLS.
         relayhost: bool,
+        /// The administrator named it, here or in the routes; otherwise it is the recipient's own domain.
+        named: bool,
     },
     Lmtp(LmtpTarget),
     /// Local delivery; the directory.
@@ -51,6 +53,7 @@ impl Router {
                 Transport::Smtp(nexthop) => Destination::Smtp {
                     nexthop: nexthop.clone(),
                     relayhost: false,
+                    named: true,
                 },
                 Transport::Lmtp(target) => Destination::Lmtp(target.clone()),
             });
@@ -74,11 +77,13 @@ impl Router {
             return Ok(Destination::Smtp {
                 nexthop: relayhost.clone(),
                 relayhost: true,
+                named: true,
             });
         }
         Ok(Destination::Smtp {
             nexthop: exchanger(address.domain()),
             relayhost: false,
+            named: false,
         })
     }
 

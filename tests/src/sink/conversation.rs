@@ -38,6 +38,7 @@ pub(super) fn converse(stream: TcpStream, script: &Script, journal: &Journal) ->
         sender: None,
         parameters: String::new(),
         recipients: Vec::new(),
+        refused: false,
     };
     while let Some(line) = wire.line()? {
         if !talk.command(&line, &mut wire)? {
@@ -57,11 +58,23 @@ struct Talk<'a> {
     sender: Option<String>,
     parameters: String,
     recipients: Vec<String>,
+    /// The last MAIL was not taken.
+    refused: bool,
 }
 
 impl Talk<'_> {
     /// Answers one command; whether to go on.
     fn command(&mut self, line: &str, wire: &mut Wire) -> io::Result<bool> {
+        if let Some(farewell) = self.script.farewell.as_ref().filter(|_| self.sent > 0) {
+            wire.say(farewell)?;
+            return Ok(false);
+        }
+        let mut answers = self.script.answers.iter();
+        if let Some((_, reply)) = answers.find(|(start, _)| line.starts_with(start)) {
+            self.refused |= line.starts_with("MAIL");
+            wire.say(reply)?;
+            return Ok(true);
+        }
         let (verb, argument) = line.split_once(' ').unwrap_or((line, ""));
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" | "LHLO" | "HELO" => self.hello(verb, argument, wire)?,
@@ -72,8 +85,10 @@ impl Talk<'_> {
                 self.sender = Some(path.trim_start_matches([' ', '<']).to_owned());
                 parameters.trim().clone_into(&mut self.parameters);
                 self.recipients.clear();
+                self.refused = false;
                 wire.say("250 2.1.0 Ok")?;
             }
+            "RCPT" if self.refused => wire.say("503 5.5.1 MAIL first")?,
             "RCPT" => self.recipient(argument, wire)?,
             "DATA" if self.recipients.is_empty() => wire.say("503 5.5.1 no valid recipients")?,
             "DATA" => {

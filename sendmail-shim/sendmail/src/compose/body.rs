@@ -58,7 +58,7 @@ impl Body {
     }
 
     /// From the first byte on; may be asked for again.
-    pub fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
+    pub fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         match self {
             Self::Memory(bytes) => Ok(Box::new(bytes.as_slice())),
             Self::File(file, _) => {

@@ -227,7 +227,7 @@ impl Message {
     }
 
     /// The same with another header.
-    pub fn reader_with(&self, header: &Header) -> io::Result<impl Read + '_> {
+    pub fn reader_with(&self, header: &Header) -> io::Result<impl Read + Send + use<'_>> {
         let mut header = header.to_bytes();
         header.extend_from_slice(b"\r\n");
         Ok(io::Cursor::new(header).chain(self.body.reader()?))

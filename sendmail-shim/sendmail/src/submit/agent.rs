@@ -44,6 +44,7 @@ pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> 
         protocol: Protocol::Smtp,
         security: Security::None,
         timeouts: Timeouts {
+            opening: ANSWER,
             reply: ANSWER,
             data: ANSWER,
             piece: ANSWER,
@@ -52,7 +53,7 @@ pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> 
         known: Some(offered()),
         credentials: None,
     };
-    let mut connection = match Connection::open(&Place::Unix(socket), &settings, ANSWER) {
+    let mut connection = match Connection::open(&Place::unix(socket), &settings, ANSWER) {
         Ok(connection) => connection,
         Err(failure) => return Answer::NotTaken(failure),
     };

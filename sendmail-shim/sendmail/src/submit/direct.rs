@@ -1,23 +1,30 @@
 //! Delivery to the relayhost by `sendmail` itself: no queue, so the exit status is the only record.
 //!
-//! Contract: the relayhosts are tried in order until one answers; the message goes to one of them only. The caller waits, so
-//! the timeouts are shorter than those of a queue.
+//! Contract: the relayhosts are tried in order until one takes the message. The caller waits, so the timeouts are shorter than
+//! those of a queue.
 //! Failures: one [`Outcome`] a recipient; without a relayhost, or with none that answers, the [`Failure`] that says why.
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, sync::Mutex, time::Duration};
 
 use mail::{
     envelope::Envelope,
-    limits,
     message::Header,
     outcome::{Failure, Outcome},
 };
+use relay::{
+    delivery::{Delivery, Memory, Patience},
+    net::{Letter, Road, deliver},
+};
 use smtp::client::Timeouts;
 
-use crate::{compose::read::Message, config::settings::Settings, relay};
+use crate::{compose::read::Message, config::settings::Settings, relay as relayhost};
 
-const CONNECT: Duration = Duration::from_secs(10);
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(10),
+    opening: Duration::from_secs(20),
+};
 const TIMEOUTS: Timeouts = Timeouts {
+    opening: Duration::from_secs(30),
     reply: Duration::from_secs(30),
     data: Duration::from_secs(30),
     piece: Duration::from_mins(1),
@@ -33,26 +40,29 @@ pub fn send(
 ) -> Result<Vec<Outcome>, Failure> {
     let tls = settings
         .client_tls()
-        .map_err(|error| relay::local(&error.0))?;
-    let mut connection = relay::open(settings, tls.as_ref(), TIMEOUTS, CONNECT)?;
-    let read = || Ok(Box::new(message.reader_with(header)?) as Box<dyn Read>);
-    let size = message.size_with(header);
-    let mut outcomes = Vec::new();
-    for recipients in envelope.recipients.chunks(limits::SURE_RECIPIENTS) {
-        let some = Envelope {
-            recipients: recipients.to_vec(),
-            ..envelope.clone()
-        };
-        match relay::fit(&connection, some, size, &read) {
-            Ok(mut fitted) => {
-                outcomes.extend(connection.send(fitted.transaction, &mut fitted.content));
-            }
-            Err(error) => {
-                let failure = Outcome::Deferred(super::run::unreadable(&error));
-                outcomes.extend(vec![failure; recipients.len()]);
-            }
-        }
+        .map_err(|error| relayhost::local(&error.0))?;
+    let road = Road {
+        way: &|| relayhost::way(settings, tls.as_ref()),
+        settings: &|| relayhost::smtp(settings, TIMEOUTS),
+        tls: tls.as_ref(),
+        memory: &Mutex::new(Memory::default()),
+        opened: &|_| (),
+        eight_bit: &|_| (),
+    };
+    let letter = Letter {
+        envelope,
+        size: message.size_with(header),
+        read: &|| Ok(Box::new(message.reader_with(header)?) as Box<dyn Read + Send>),
+    };
+    let sender = envelope.sender.to_string();
+    let delivery = Delivery::new(envelope.recipients.len(), sender, PATIENCE);
+    let mut kept = None;
+    let (outcomes, unusable) = deliver(delivery, &mut kept, &road, &letter);
+    if let Some(connection) = kept {
+        connection.quit();
     }
-    connection.quit();
-    Ok(outcomes)
+    match unusable {
+        Some(failure) => Err(failure),
+        None => Ok(outcomes),
+    }
 }

@@ -78,13 +78,14 @@ fn agent(settings: &Settings, findings: &mut Findings) {
         protocol: Protocol::Smtp,
         security: Security::None,
         timeouts: Timeouts {
+            opening: ANSWER,
             reply: ANSWER,
             ..Timeouts::default()
         },
         known: None,
         credentials: None,
     };
-    match Connection::open(&Target::Unix(&settings.socket), &smtp, ANSWER) {
+    match Connection::open(&Target::unix(&settings.socket), &smtp, ANSWER) {
         Ok(connection) => {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();

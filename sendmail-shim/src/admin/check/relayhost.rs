@@ -16,7 +16,7 @@ use mail::{
 };
 use smtp::{
     capability::Capabilities,
-    client::{Security, Timeouts},
+    client::{Security, Timeouts, Transaction},
 };
 
 use super::finding::{Findings, Level};
@@ -83,17 +83,14 @@ fn one(
     tls: Option<&ClientTls>,
     findings: &mut Findings,
 ) {
-    let target = Target::Address {
-        nexthop,
-        address,
-        tls,
-    };
+    let target = Target::tcp(&nexthop.host, address, tls);
     let timeouts = Timeouts {
+        opening: REPLY,
         reply: REPLY,
         ..Timeouts::default()
     };
-    let opened =
-        relay::smtp(settings, timeouts).and_then(|smtp| Connection::open(&target, &smtp, CONNECT));
+    let opened = relay::smtp(settings, timeouts)
+        .and_then(|smtp| Connection::open_or_clear(&target, &smtp, CONNECT));
     match opened {
         Ok(mut connection) => {
             findings.ok("tcp", format!("connected to {}", connection.relay()));
@@ -219,7 +216,7 @@ fn recipient(settings: &Settings, connection: &mut Connection, findings: &mut Fi
         recipients: vec![Recipient::from(to.clone())],
         ..Envelope::default()
     };
-    let outcomes = connection.probe(relay::transaction(connection, envelope, 1024));
+    let outcomes = connection.probe(Transaction::of(&envelope, 1024));
     let text = |words: &str| format!("from <{root}> to <{to}>: {words}");
     match outcomes.first() {
         Some(Outcome::Delivered(delivery)) => {

@@ -1,462 +1,291 @@
-//! The driver of the client machine: moves bytes, makes handshakes, decides nothing.
+//! The mover of bytes between a [`Conversation`] and a socket; decides nothing.
 
 use std::{
-    io,
+    io::{self, Read},
     net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
 
-use rustls::pki_types::ServerName;
-
 use super::{
-    dial::{addresses, connect, reason, relay_name},
+    dial::{connect, relay_name},
     stream::Stream,
 };
 use crate::{
-    tls::{self, ClientTls},
+    conversation::{Conversation, End, Step, Trusting, closed, unreachable},
+    delivery::{Place, clear_text_goes_on},
+    tls::ClientTls,
     trust::PeerKey,
 };
 use mail::{
     limits,
-    nexthop::Nexthop,
-    outcome::{Blame, Failure, Outcome, Stage},
-    status::EnhancedStatus,
+    outcome::{Blame, Failure, Outcome},
 };
 use smtp::{
     capability::Capabilities,
-    client::{Action, Client, Event, Security, Settings, Transaction},
+    client::{Security, Settings, Transaction},
 };
 use system::socket;
 
-/// Most replies fit into one read.
-const REPLIES: usize = 4096;
+/// Read at once: a record of TLS.
+const READ: usize = 16 * 1024;
 /// Least room for a piece of the message.
 const SMALL_PIECE: usize = 4096;
-
-/// A message to be sent: gives pieces until `Ok(0)`.
-pub trait Content {
-    /// Fills `buffer` with the next bytes.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-}
-impl<R: io::Read> Content for R {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(self, buffer)
-    }
-}
+/// How long a peer that stopped listening is given to say why.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Where to connect.
-pub enum Target<'a> {
-    /// Host (all its addresses are tried, IPv6 and IPv4 in the resolver's order) and port. MX records are not asked.
-    Tcp {
-        nexthop: &'a Nexthop,
-        default_port: u16,
-        tls: Option<&'a ClientTls>,
-    },
-    /// One address of a host; the certificate must show the host's name, where names count.
-    Address {
-        nexthop: &'a Nexthop,
-        address: SocketAddr,
-        tls: Option<&'a ClientTls>,
-    },
-    /// A unix socket; never TLS.
-    Unix(&'a Path),
+pub struct Target<'a> {
+    /// What the certificate must show, where names count.
+    pub host: &'a str,
+    pub place: Place,
+    pub tls: Option<&'a ClientTls>,
+}
+
+impl<'a> Target<'a> {
+    /// A program of this machine.
+    pub fn unix(path: &Path) -> Self {
+        Self {
+            host: "",
+            place: Place::Unix(path.to_owned()),
+            tls: None,
+        }
+    }
+
+    /// One address of a host.
+    pub fn tcp(host: &'a str, address: SocketAddr, tls: Option<&'a ClientTls>) -> Self {
+        Self {
+            host,
+            place: Place::Tcp(address),
+            tls,
+        }
+    }
 }
 
 /// An open connection that is ready for transactions.
 pub struct Connection {
-    machine: Client,
+    conversation: Conversation,
     /// `None` once closed.
     stream: Option<Stream>,
-    tls: Option<(ClientTls, ServerName<'static>)>,
-    ready: bool,
-    relay: String,
-    summary: Option<String>,
-    peer_key: Option<PeerKey>,
-}
-
-/// What a turn of the machine ended with.
-enum Turn {
-    Ready,
-    Finished(Vec<Outcome>),
-    Failed(Failure),
 }
 
 impl Connection {
-    /// Connects, greets, and makes TLS as the settings ask. The failure of the address that came furthest is reported.
+    /// Connects, greets, and makes TLS as the settings ask.
     pub fn open(
         target: &Target<'_>,
         settings: &Settings,
-        connect_timeout: Duration,
+        timeout: Duration,
     ) -> Result<Self, Failure> {
-        match target {
-            Target::Unix(path) => Self::open_unix(path, settings, connect_timeout),
-            Target::Address {
-                nexthop,
-                address,
-                tls,
-            } => Self::open_address(nexthop, *address, *tls, settings, connect_timeout),
-            Target::Tcp {
-                nexthop,
-                default_port,
-                tls,
-            } => {
-                let addresses = addresses(&nexthop.host, nexthop.port.unwrap_or(*default_port))?;
-                Self::open_any(&addresses, nexthop, *tls, settings, connect_timeout)
+        let mut connection = Self::connect(target, settings, timeout)?;
+        match connection.turn(&mut io::empty(), 0) {
+            End::Ready => Ok(connection),
+            End::Failed(failure) => Err(failure),
+            // No transaction has begun.
+            End::Finished(_) => Err(closed().at(connection.relay())),
+        }
+    }
+
+    /// What the peer presents in its handshake, and the session; the connection ends with it, whatever is spoken behind it.
+    pub(super) fn shown(
+        target: &Target<'_>,
+        settings: &Settings,
+        timeout: Duration,
+    ) -> Result<Option<(PeerKey, String)>, Failure> {
+        let mut connection = Self::connect(target, settings, timeout)?;
+        loop {
+            if let (Some(key), Some(session)) = (connection.peer_key(), connection.tls_summary()) {
+                return Ok(Some((key.clone(), session.to_owned())));
+            }
+            match connection.step(&mut io::empty(), 0) {
+                Some(End::Failed(failure)) => return Err(failure),
+                Some(End::Ready | End::Finished(_)) => return Ok(None),
+                None => {}
             }
         }
     }
 
-    pub(super) fn open_any(
-        addresses: &[SocketAddr],
-        nexthop: &Nexthop,
-        tls: Option<&ClientTls>,
+    fn connect(
+        target: &Target<'_>,
         settings: &Settings,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let mut worst: Option<Failure> = None;
-        for address in addresses {
-            match Self::open_address(nexthop, *address, tls, settings, timeout) {
-                Ok(connection) => return Ok(connection),
-                Err(failure)
-                    if worst
-                        .as_ref()
-                        .is_none_or(|worst| worst.stage == Stage::Connect) =>
-                {
-                    worst = Some(failure);
-                }
-                Err(_) => {}
+        let (stream, relay) = match &target.place {
+            Place::Unix(path) => {
+                let relay = path.display().to_string();
+                let stream = socket::connect(path, timeout)
+                    .map_err(|error| unreachable(&relay, Blame::Local, &error))?;
+                (Stream::from(stream), relay)
             }
-        }
-        Err(worst.unwrap_or_else(|| {
-            Failure::new(
-                Blame::Network,
-                Stage::Lookup,
-                EnhancedStatus::new(4, 4, 3),
-                "the name has no address",
-            )
-        }))
-    }
-
-    /// One address; a peer whose handshake fails is tried once more in clear text, if TLS is opportunistic.
-    fn open_address(
-        nexthop: &Nexthop,
-        address: SocketAddr,
-        tls: Option<&ClientTls>,
-        settings: &Settings,
-        timeout: Duration,
-    ) -> Result<Self, Failure> {
-        let attempt = |settings: &Settings| {
-            let relay = relay_name(nexthop, address);
-            let stream = connect(address, timeout)
-                .map_err(|error| unreachable(&relay, Blame::Network, &error))?;
-            // Where names count, an unusable one is refused by the verifier.
-            let name = ServerName::try_from(nexthop.host.clone())
-                .unwrap_or_else(|_| ServerName::from(address.ip()));
-            Self::greet(
-                Stream::from(stream),
-                relay,
-                tls.map(|tls| (tls.clone(), name)),
-                settings,
-            )
+            Place::Tcp(address) => {
+                let relay = relay_name(target.host, *address);
+                let stream = connect(*address, timeout)
+                    .map_err(|error| unreachable(&relay, Blame::Network, &error))?;
+                (Stream::from(stream), relay)
+            }
         };
-        match attempt(settings) {
-            Err(failure)
-                if failure.stage == Stage::Tls
-                    && settings.security == Security::Opportunistic
-                    && tls.is_none_or(|tls| tls.clear_text_is_as_good) =>
-            {
-                attempt(&Settings {
+        let trusting = Trusting::at(target.host, &target.place, target.tls);
+        let settings = settings.clone();
+        Ok(Self {
+            conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
+            stream: Some(stream),
+        })
+    }
+
+    /// The same; where the handshake fails and anybody would be believed, once more in clear text (RFC 7435).
+    pub fn open_or_clear(
+        target: &Target<'_>,
+        settings: &Settings,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let as_good = target.tls.is_none_or(|tls| tls.clear_text_is_as_good);
+        match Self::open(target, settings, timeout) {
+            Err(failure) if clear_text_goes_on(&failure, settings.security, as_good) => {
+                let clear = Settings {
                     security: Security::None,
                     ..settings.clone()
-                })
+                };
+                Self::open(target, &clear, timeout)
             }
-            result => result,
+            opened => opened,
         }
     }
 
-    fn open_unix(path: &Path, settings: &Settings, timeout: Duration) -> Result<Self, Failure> {
-        let relay = path.display().to_string();
-        let stream = socket::connect(path, timeout)
-            .map_err(|error| unreachable(&relay, Blame::Local, &error))?;
-        Self::greet(Stream::from(stream), relay, None, settings)
-    }
-
-    fn greet(
-        stream: Stream,
-        relay: String,
-        tls: Option<(ClientTls, ServerName<'static>)>,
-        settings: &Settings,
-    ) -> Result<Self, Failure> {
-        let mut connection = Self {
-            machine: Client::new(settings.clone()),
-            stream: Some(stream),
-            tls,
-            ready: false,
-            relay,
-            summary: None,
-            peer_key: None,
-        };
-        if settings.security == Security::Wrapped {
-            let deadline = Instant::now() + settings.timeouts.reply;
-            connection
-                .handshake(deadline)
-                .map_err(|failure| failure.at(&connection.relay))?;
-        }
-        connection.machine.handle(Event::Connected, Instant::now());
-        match connection.turn(&mut io::empty(), 0) {
-            Turn::Ready => Ok(connection),
-            Turn::Failed(failure) => Err(failure.at(&connection.relay)),
-            // No transaction has begun.
-            Turn::Finished(_) => Err(closed().at(&connection.relay)),
-        }
-    }
-
-    /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_usable`] is false.
-    pub fn send(&mut self, transaction: Transaction, content: &mut dyn Content) -> Vec<Outcome> {
+    /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_ready`] is false.
+    pub fn send(&mut self, transaction: Transaction, content: &mut dyn Read) -> Vec<Outcome> {
         let recipients = transaction.recipients.len();
         // A small message is read in one piece, without room for a large one.
         let room = usize::try_from(transaction.mail.size.unwrap_or_default())
             .unwrap_or(limits::PIECE)
             .clamp(SMALL_PIECE, limits::PIECE);
-        self.conversation(Event::Begin(transaction), content, recipients, room)
+        self.conversation
+            .transact(transaction, false, Instant::now());
+        self.outcomes(content, recipients, room)
     }
 
     /// Asks whether the recipients would be accepted, without a message: for those, `Delivered` holds the peer's words.
     pub fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
         let recipients = transaction.recipients.len();
-        self.conversation(Event::Probe(transaction), &mut io::empty(), recipients, 0)
+        self.conversation
+            .transact(transaction, true, Instant::now());
+        self.outcomes(&mut io::empty(), recipients, 0)
     }
 
-    fn conversation(
-        &mut self,
-        beginning: Event<'_>,
-        content: &mut dyn Content,
-        recipients: usize,
-        room: usize,
-    ) -> Vec<Outcome> {
-        self.machine.handle(beginning, Instant::now());
-        let outcomes = match self.turn(content, room) {
-            Turn::Finished(outcomes) => outcomes,
-            Turn::Ready => vec![Outcome::Deferred(closed()); recipients],
-            Turn::Failed(failure) => vec![Outcome::Deferred(failure); recipients],
+    fn outcomes(&mut self, content: &mut dyn Read, recipients: usize, room: usize) -> Vec<Outcome> {
+        let failure = match self.turn(content, room) {
+            End::Finished(outcomes) => return outcomes,
+            End::Ready => closed().at(self.relay()),
+            End::Failed(failure) => failure,
         };
-        outcomes
-            .into_iter()
-            .map(|outcome| at(outcome, &self.relay))
-            .collect()
+        vec![Outcome::Deferred(failure); recipients]
     }
 
-    /// Whether another message can follow; not on a kept connection that the peer has closed or has said 421 on meanwhile.
-    pub fn is_usable(&self) -> bool {
-        self.ready
-            && self
+    /// Whether another message can follow at once.
+    pub fn is_ready(&self) -> bool {
+        self.conversation.is_ready()
+    }
+
+    /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
+    pub fn is_usable(&mut self) -> bool {
+        let mut buffer = [0; READ];
+        while self.is_ready()
+            && let Some(count) = self
                 .stream
                 .as_ref()
-                .is_some_and(|stream| !stream.has_news())
+                .and_then(|stream| stream.news(&mut buffer))
+        {
+            let wire = buffer.get(..count).unwrap_or_default();
+            if !self.conversation.is_quiet(wire, Instant::now()) {
+                return false;
+            }
+        }
+        self.is_ready()
     }
 
     /// `host[address]:port`, or the socket's path.
     pub fn relay(&self) -> &str {
-        &self.relay
+        self.conversation.relay()
     }
 
     /// `TLSv1.3 with cipher …`, if TLS.
     pub fn tls_summary(&self) -> Option<&str> {
-        self.summary.as_deref()
+        self.conversation.tls_summary()
     }
 
     /// What the peer presented, if TLS.
     pub fn peer_key(&self) -> Option<&PeerKey> {
-        self.peer_key.as_ref()
+        self.conversation.peer_key()
     }
 
     /// What the peer offers.
     pub fn capabilities(&self) -> &Capabilities {
-        self.machine.capabilities()
+        self.conversation.capabilities()
     }
 
     /// QUIT, without waiting for the answer.
     pub fn quit(mut self) {
-        self.machine.handle(Event::Quit, Instant::now());
+        self.conversation.quit(Instant::now());
         self.turn(&mut io::empty(), 0);
     }
 
-    /// Lets the machine run until a transaction can begin, has ended, or the connection is closed.
-    ///
-    /// The message is read in pieces of `room` bytes.
-    fn turn(&mut self, content: &mut dyn Content, room: usize) -> Turn {
-        let mut ended = None;
-        let mut piece = Vec::new();
+    /// Lets the conversation run until a transaction can begin, has ended, or the connection is closed. The message is read in
+    /// pieces of `room` bytes.
+    fn turn(&mut self, content: &mut dyn Read, room: usize) -> End {
         loop {
-            while let Some(action) = self.machine.next_action() {
-                match action {
-                    Action::Send(bytes) => self.write(&bytes),
-                    Action::StartTls => self.start_tls(),
-                    Action::WantBody => {
-                        piece.resize(room, 0);
-                        self.read_content(content, &mut piece);
-                    }
-                    Action::Ready => {
-                        self.ready = true;
-                        ended.get_or_insert(Turn::Ready);
-                    }
-                    Action::Finished(outcomes) => {
-                        self.ready = false;
-                        ended.get_or_insert(Turn::Finished(outcomes));
-                    }
-                    Action::Failed(failure) => {
-                        self.ready = false;
-                        ended.get_or_insert(Turn::Failed(failure));
-                    }
-                    Action::Close => self.close(),
-                }
-            }
-            match ended {
-                Some(ended) => return ended,
-                None if self.stream.is_none() => return Turn::Failed(closed()),
-                None => self.read(),
+            if let Some(end) = self.step(content, room) {
+                return end;
             }
         }
     }
 
-    fn deadline(&self) -> Instant {
-        self.machine
-            .deadline()
-            .unwrap_or_else(|| Instant::now() + limits::REPLY_TIMEOUT)
+    fn step(&mut self, content: &mut dyn Read, room: usize) -> Option<End> {
+        let now = Instant::now();
+        match self.conversation.next(now) {
+            Step::Ended(end) => {
+                if self.conversation.is_closed() {
+                    self.stream = None;
+                }
+                return Some(end);
+            }
+            Step::Content => self.conversation.feed(content, room, now),
+            Step::Write(bytes) => self.write(&bytes, now),
+            Step::Read => {
+                let deadline = self.conversation.deadline(now);
+                self.read(deadline);
+            }
+        }
+        None
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        let deadline = self.deadline();
+    fn write(&mut self, bytes: &[u8], now: Instant) {
+        let deadline = self.conversation.deadline(now);
         let Some(stream) = &mut self.stream else {
             return;
         };
         if let Err(error) = stream.write_all(bytes, deadline) {
             // What the peer said before it closed is a better reason than that it closed.
-            self.read_last_words();
-            self.lost(&error);
-        }
-    }
-
-    fn read(&mut self) {
-        let deadline = self.deadline();
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        let mut buffer = [0; REPLIES];
-        match stream.read(&mut buffer, deadline) {
-            Ok(count) => self.machine.handle(
-                Event::Received(buffer.get(..count).unwrap_or_default()),
-                Instant::now(),
-            ),
-            Err(error) => self.lost(&error),
-        }
-    }
-
-    fn read_last_words(&mut self) {
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        let mut buffer = [0; REPLIES];
-        if let Ok(count) = stream.read(&mut buffer, Instant::now() + Duration::from_millis(100)) {
-            self.machine.handle(
-                Event::Received(buffer.get(..count).unwrap_or_default()),
-                Instant::now(),
-            );
-        }
-    }
-
-    fn lost(&mut self, error: &io::Error) {
-        let event = match error.kind() {
-            io::ErrorKind::TimedOut => Event::TimedOut,
-            _ => Event::Lost(Failure::new(
-                Blame::Network,
-                Stage::Connect,
-                EnhancedStatus::new(4, 4, 2),
-                "lost connection",
-            )),
-        };
-        self.machine.handle(event, Instant::now());
-    }
-
-    fn start_tls(&mut self) {
-        let event = match self.handshake(self.deadline()) {
-            Ok(()) => Event::TlsStarted,
-            Err(failure) => Event::Lost(failure),
-        };
-        self.machine.handle(event, Instant::now());
-    }
-
-    fn handshake(&mut self, deadline: Instant) -> Result<(), Failure> {
-        let failed =
-            |blame, text: &str| Failure::new(blame, Stage::Tls, EnhancedStatus::new(4, 7, 5), text);
-        let (Some((tls, name)), Some(stream)) = (&self.tls, &mut self.stream) else {
-            return Err(failed(
-                Blame::Local,
-                "TLS is asked for, but nothing says whom to believe",
-            ));
-        };
-        stream
-            .start_tls(tls, name.clone(), deadline)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => failed(Blame::Network, "conversation timed out"),
-                io::ErrorKind::InvalidData => failed(Blame::Policy, &tls::explain(&error)),
-                _ => failed(Blame::Peer, &tls::explain(&error)),
-            })?;
-        if let Some(session) = stream.tls() {
-            self.summary = Some(tls::summary(session));
-            self.peer_key = tls::peer_key(session);
-        }
-        Ok(())
-    }
-
-    fn read_content(&mut self, content: &mut dyn Content, piece: &mut [u8]) {
-        let event = match content.read(piece) {
-            Ok(0) => Event::BodyEnd,
-            Ok(count) => Event::Body(piece.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Event::Body(&[]),
-            Err(error) => {
-                let text = format!("the message cannot be read: {}", reason(&error));
-                Event::BodyFailed(Failure::local(EnhancedStatus::new(4, 3, 0), &text))
+            let mut buffer = [0; READ];
+            let until = Instant::now() + LAST_WORDS;
+            if let Ok(count @ 1..) = stream.read(&mut buffer, until) {
+                let wire = buffer.get(..count).unwrap_or_default();
+                self.conversation.received(wire, Instant::now());
             }
-        };
-        self.machine.handle(event, Instant::now());
-    }
-
-    fn close(&mut self) {
-        self.ready = false;
-        if let Some(stream) = self.stream.take() {
-            stream.close();
+            self.conversation.failed(&error, Instant::now());
         }
     }
-}
 
-fn unreachable(relay: &str, blame: Blame, error: &io::Error) -> Failure {
-    Failure::new(
-        blame,
-        Stage::Connect,
-        EnhancedStatus::new(4, 4, 1),
-        &reason(error),
-    )
-    .at(relay)
-}
-
-fn closed() -> Failure {
-    Failure::new(
-        Blame::Local,
-        Stage::Connect,
-        EnhancedStatus::new(4, 4, 2),
-        "the connection is closed already",
-    )
-}
-
-fn at(outcome: Outcome, relay: &str) -> Outcome {
-    match outcome {
-        Outcome::Delivered(delivery) => Outcome::Delivered(mail::outcome::Delivery {
-            relay: relay.to_owned(),
-            ..delivery
-        }),
-        Outcome::Deferred(failure) => Outcome::Deferred(failure.at(relay)),
-        Outcome::Failed(failure) => Outcome::Failed(failure.at(relay)),
+    fn read(&mut self, deadline: Instant) {
+        let mut buffer = [0; READ];
+        let read = match &mut self.stream {
+            Some(stream) => stream.read(&mut buffer, deadline),
+            None => Ok(0),
+        };
+        let now = Instant::now();
+        match read {
+            Ok(count) => {
+                let wire = buffer.get(..count).unwrap_or_default();
+                self.conversation.received(wire, now);
+            }
+            Err(error) => self.conversation.failed(&error, now),
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::conversation::reason;
 use mail::{
-    nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
@@ -46,21 +46,8 @@ pub(super) fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpS
 }
 
 /// `host[address]:port`, as Postfix writes it.
-pub(super) fn relay_name(nexthop: &Nexthop, address: SocketAddr) -> String {
-    format!("{}[{}]:{}", nexthop.host, address.ip(), address.port())
-}
-
-/// An error of the system without its number.
-pub(super) fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "Connection timed out".to_owned(),
-        _ => {
-            let text = error.to_string();
-            text.split_once(" (os error")
-                .map_or(text.as_str(), |(words, _)| words)
-                .to_owned()
-        }
-    }
+pub fn relay_name(host: &str, address: SocketAddr) -> String {
+    format!("{host}[{}]:{}", address.ip().to_canonical(), address.port())
 }
 
 fn lookup_reason(error: &io::Error) -> String {

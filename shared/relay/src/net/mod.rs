@@ -1,18 +1,20 @@
-//! Blocking connections: dialling, and the driver of the client machine over TCP, TLS and unix sockets. For sendmail-shim and the
-//! administrators' commands; the daemon has a tokio driver of its own.
+//! Blocking connections: the movers of bytes for [`crate::conversation`] and [`crate::delivery`] over TCP and unix sockets. For
+//! sendmail-shim and the administrators' commands; the daemon has tokio movers of its own.
 //!
 //! | part | what |
 //! |---|---|
-//! | `connection` | the driver of [`smtp::client`]: moves bytes, makes handshakes, decides nothing |
+//! | `connection` | one connection: moves bytes, decides nothing |
+//! | `deliver` | one delivery: does what the delivery asks |
 //! | `dial` | names to addresses, addresses to sockets |
 //! | `presented` | what a host shows in its TLS handshake, without a word of mail |
-//! | `stream` | one socket, with or without TLS, that keeps deadlines |
+//! | `stream` | one socket that keeps deadlines |
 //!
-//! Contract: every wait ends at the machine's deadline, however slowly the peer drips. All addresses of a host are tried until one lets us speak.
+//! Contract: every wait ends at the machine's deadline, however slowly the peer drips.
 //! Over a unix socket a small message to a known peer takes two writes and as many reads as the peer makes of its answers.
 //! Failures: a [`mail::outcome::Failure`] that names the relay; never a panic, never clear text where TLS is required.
 
 mod connection;
+mod deliver;
 mod dial;
 mod presented;
 mod stream;
@@ -20,6 +22,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Connection, Content, Target};
-pub use dial::addresses;
+pub use connection::{Connection, Target};
+pub use deliver::{Letter, Road, deliver};
+pub use dial::{addresses, relay_name};
 pub use presented::{Presented, presented};

@@ -3,20 +3,14 @@
 //! Contract: the connection ends with the handshake, so that any TLS server can be asked, whatever it speaks afterwards.
 //! Failures: as for a delivery; the failure of the last address is reported.
 
-use std::{
-    io,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
-
-use rustls::pki_types::ServerName;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    dial::{addresses, connect, reason, relay_name},
-    stream::Stream,
+    Connection, Target,
+    dial::{addresses, relay_name},
 };
 use crate::{
-    tls::{self, ClientTls, Trust},
+    tls::{ClientTls, Trust},
     trust::PeerKey,
 };
 use mail::{
@@ -24,7 +18,7 @@ use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-use smtp::client::{Action, Client, Event, Protocol, Security, Settings, Timeouts};
+use smtp::client::{Protocol, Security, Settings, Timeouts};
 
 /// What was shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,7 +44,7 @@ pub fn presented(
     for address in addresses(&nexthop.host, port)? {
         match at_address(nexthop, address, wrapped, helo, patience, &anybody) {
             Ok(presented) => return Ok(presented),
-            Err(failure) => last = failure.at(&relay_name(nexthop, address)),
+            Err(failure) => last = failure.at(&relay_name(&nexthop.host, address)),
         }
     }
     Err(last)
@@ -64,64 +58,31 @@ fn at_address(
     patience: Duration,
     anybody: &ClientTls,
 ) -> Result<Presented, Failure> {
-    let socket = connect(address, patience)
-        .map_err(|error| failed(Blame::Network, Stage::Connect, &reason(&error)))?;
-    let mut stream = Stream::from(socket);
-    if !wrapped {
-        ask_for_tls(&mut stream, helo, patience)?;
-    }
-    let name = ServerName::try_from(nexthop.host.clone())
-        .unwrap_or_else(|_| ServerName::from(address.ip()));
-    stream
-        .start_tls(anybody, name, Instant::now() + patience)
-        .map_err(|error| failed(Blame::Peer, Stage::Tls, &tls::explain(&error)))?;
-    let shown = stream
-        .tls()
-        .and_then(|session| Some((tls::peer_key(session)?, tls::summary(session))));
-    stream.close();
-    let (key, session) =
-        shown.ok_or_else(|| failed(Blame::Peer, Stage::Tls, "no certificate was shown"))?;
-    Ok(Presented {
-        relay: relay_name(nexthop, address),
-        key,
-        session,
-    })
-}
-
-/// Greeting, EHLO and STARTTLS, up to where the handshake begins.
-fn ask_for_tls(stream: &mut Stream, helo: &str, patience: Duration) -> Result<(), Failure> {
-    let mut machine = Client::new(Settings {
+    let security = if wrapped {
+        Security::Wrapped
+    } else {
+        Security::StartTls
+    };
+    let settings = Settings {
         helo: helo.to_owned(),
         protocol: Protocol::Smtp,
-        security: Security::StartTls,
+        security,
         timeouts: Timeouts {
-            reply: patience,
+            opening: patience,
             ..Timeouts::default()
         },
         known: None,
         credentials: None,
-    });
-    machine.handle(Event::Connected, Instant::now());
-    let lost = |error: &io::Error| failed(Blame::Network, Stage::Greeting, &reason(error));
-    loop {
-        let deadline = Instant::now() + patience;
-        match machine.next_action() {
-            Some(Action::Send(bytes)) => stream
-                .write_all(&bytes, deadline)
-                .map_err(|error| lost(&error))?,
-            Some(Action::StartTls) => return Ok(()),
-            Some(Action::Failed(failure)) => return Err(failure),
-            Some(_) => {}
-            None => {
-                let mut buffer = [0; 1024];
-                let count = stream
-                    .read(&mut buffer, deadline)
-                    .map_err(|error| lost(&error))?;
-                let bytes = buffer.get(..count).unwrap_or_default();
-                machine.handle(Event::Received(bytes), Instant::now());
-            }
-        }
-    }
+    };
+    let target = Target::tcp(&nexthop.host, address, Some(anybody));
+    let shown = Connection::shown(&target, &settings, patience)?;
+    let (key, session) =
+        shown.ok_or_else(|| failed(Blame::Peer, Stage::Tls, "no certificate was shown"))?;
+    Ok(Presented {
+        relay: relay_name(&nexthop.host, address),
+        key,
+        session,
+    })
 }
 
 fn failed(blame: Blame, stage: Stage, text: &str) -> Failure {

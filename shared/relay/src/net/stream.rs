@@ -1,28 +1,21 @@
-//! One socket, with or without TLS, that keeps deadlines.
+//! One socket that keeps deadlines.
 
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
     os::unix::net::UnixStream,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustix::{io::Errno, net::RecvFlags};
-use rustls::{ClientConnection, pki_types::ServerName};
-
-use crate::tls::ClientTls;
+use rustix::net::RecvFlags;
 
 /// How far a deadline may be overrun; saves a system call for each read and write.
 const SLACK: Duration = Duration::from_secs(1);
 /// Looks at the clock during one wait; fewer would cost a system call each time the next wait is longer.
 const PIECES: u32 = 200;
-/// Bytes of TLS records taken at once.
-const RECORD: usize = 16 * 1024;
 
 pub(super) struct Stream {
     socket: Socket,
-    tls: Option<Box<ClientConnection>>,
     /// Timeouts that the socket has now.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -49,40 +42,15 @@ impl Stream {
     fn new(socket: Socket) -> Self {
         Self {
             socket,
-            tls: None,
             read_timeout: None,
             write_timeout: None,
-        }
-    }
-
-    /// Reads what is there; `TimedOut` when nothing came before the deadline, `UnexpectedEof` when the peer has closed.
-    pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        let count = loop {
-            let Some(tls) = &mut self.tls else {
-                break self.read_socket(buffer, deadline)?;
-            };
-            match tls.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.read_records(deadline)?;
-                }
-                result => break result?,
-            }
-        };
-        if count == 0 {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        } else {
-            Ok(count)
         }
     }
 
     /// Writes everything before the deadline.
     pub(super) fn write_all(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
-            let count = match &mut self.tls {
-                Some(tls) => tls.writer().write(bytes)?,
-                None => self.write_socket(bytes, deadline)?,
-            };
-            self.write_records(deadline)?;
+            let count = self.write(bytes, deadline)?;
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -91,89 +59,20 @@ impl Stream {
         Ok(())
     }
 
-    /// Makes the TLS handshake. Bytes that wait in the socket are the peer's part of it and nothing else.
-    pub(super) fn start_tls(
-        &mut self,
-        tls: &ClientTls,
-        name: ServerName<'static>,
-        deadline: Instant,
-    ) -> io::Result<()> {
-        let connection =
-            ClientConnection::new(Arc::clone(&tls.config), name).map_err(io::Error::other)?;
-        self.tls = Some(Box::new(connection));
-        loop {
-            self.write_records(deadline)?;
-            if !self.tls().is_some_and(|tls| tls.is_handshaking()) {
-                return Ok(());
-            }
-            self.read_records(deadline)?;
-        }
-    }
-
-    /// The TLS session, if there is one.
-    pub(super) fn tls(&self) -> Option<&ClientConnection> {
-        self.tls.as_deref()
-    }
-
-    /// Whether the peer has spoken or closed while nothing was asked of it. A unix socket is not looked at.
-    pub(super) fn has_news(&self) -> bool {
+    /// What has come without waiting: nothing (`None`), bytes, or the end (no bytes). A unix socket is not looked at.
+    pub(super) fn news(&self, buffer: &mut [u8]) -> Option<usize> {
         let Socket::Tcp(stream) = &self.socket else {
-            return false;
+            return None;
         };
-        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let looked = rustix::net::recv(stream, &mut [0], look);
-        !matches!(looked, Err(Errno::AGAIN))
-    }
-
-    /// Says goodbye in TLS; the peer may be gone already.
-    pub(super) fn close(mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
-            // Nothing depends on it.
-            let _ = self.write_records(Instant::now() + SLACK);
+        match rustix::net::recv(stream, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((count, _)) => Some(count),
+            Err(rustix::io::Errno::AGAIN) => None,
+            Err(_) => Some(0),
         }
     }
 
-    /// Takes from the socket once and decrypts. An alert that this calls for is sent, so that the peer can log why.
-    fn read_records(&mut self, deadline: Instant) -> io::Result<()> {
-        let mut wire = [0; RECORD];
-        let count = self.read_socket(&mut wire, deadline)?;
-        let mut wire = wire.get(..count).unwrap_or_default();
-        let Some(tls) = &mut self.tls else {
-            return Ok(());
-        };
-        loop {
-            tls.read_tls(&mut wire)?;
-            if let Err(error) = tls.process_new_packets() {
-                let _ = self.write_records(deadline);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-            }
-            if wire.is_empty() {
-                break;
-            }
-        }
-        if count == 0 && tls.is_handshaking() {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Sends what TLS has to send.
-    fn write_records(&mut self, deadline: Instant) -> io::Result<()> {
-        let mut wire = Vec::new();
-        while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
-            tls.write_tls(&mut wire)?;
-        }
-        let mut rest = wire.as_slice();
-        while !rest.is_empty() {
-            let count = self.write_socket(rest, deadline)?;
-            rest = rest.get(count..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
-    fn read_socket(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    /// Reads what is there; `TimedOut` when nothing came before the deadline, no bytes when the peer has closed.
+    pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
             let left = left(deadline)?;
             if !will_do(self.read_timeout, left) {
@@ -194,7 +93,7 @@ impl Stream {
         }
     }
 
-    fn write_socket(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
+    fn write(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
         loop {
             let left = left(deadline)?;
             if !will_do(self.write_timeout, left) {
@@ -234,8 +133,8 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the timeout that the socket has will do: not later than the deadline and its slack, and not so early that a long wait is cut into more
-/// than [`PIECES`].
+/// Whether the timeout that the socket has will do: not later than the deadline and its slack, and not so early that a long
+/// wait is cut into more than [`PIECES`].
 fn will_do(armed: Option<Duration>, left: Duration) -> bool {
     armed.is_some_and(|armed| armed <= left.saturating_add(SLACK) && armed >= left / PIECES)
 }

@@ -17,7 +17,6 @@ use crate::{
 use mail::{
     address::Address,
     envelope::{Envelope, Recipient},
-    nexthop::Nexthop,
     outcome::{Failure, Outcome, Stage},
 };
 use smtp::{
@@ -92,20 +91,7 @@ fn open(
     tls: Option<&ClientTls>,
     settings: &Settings,
 ) -> Result<Connection, Failure> {
-    let nexthop = Nexthop {
-        host: "127.0.0.1".into(),
-        port: Some(address.port()),
-        mx: false,
-    };
-    Connection::open(
-        &Target::Tcp {
-            nexthop: &nexthop,
-            default_port: 25,
-            tls,
-        },
-        settings,
-        PATIENCE,
-    )
+    Connection::open_or_clear(&Target::tcp("127.0.0.1", address, tls), settings, PATIENCE)
 }
 
 #[test]
@@ -128,7 +114,7 @@ fn a_known_peer_on_a_unix_socket_takes_two_writes() {
         ..Capabilities::default()
     });
     let mut connection = Connection::open(
-        &Target::Unix(&path),
+        &Target::unix(&path),
         &Settings {
             known,
             ..settings(Security::None)
@@ -254,67 +240,10 @@ fn behind_a_wrong_pin_the_relay_hears_nothing_even_where_tls_is_optional() {
 }
 
 #[test]
-fn the_next_address_is_tried_and_the_failure_that_came_furthest_is_reported() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let (address, relay) = peer(&[("", "220 relay\r\n"), ("\r\n", "250 relay\r\n")]);
-    let nexthop = Nexthop {
-        host: "relay.example.org".into(),
-        port: None,
-        mx: false,
-    };
-    let connection = Connection::open_any(
-        &[nobody, address],
-        &nexthop,
-        None,
-        &settings(Security::None),
-        PATIENCE,
-    )
-    .unwrap();
-    assert_eq!(
-        connection.relay(),
-        format!("relay.example.org[127.0.0.1]:{}", address.port())
-    );
-    connection.quit();
-    relay.join().unwrap();
-    let (address, relay) = peer(&[("", "421 4.7.0 too many connections\r\n")]);
-    let failure = Connection::open_any(
-        &[nobody, address, nobody],
-        &nexthop,
-        None,
-        &settings(Security::None),
-        PATIENCE,
-    )
-    .err()
-    .unwrap();
-    let text = failure.log_text();
-    assert!(text.ends_with("said: 421 4.7.0 too many connections (in reply to receiving the initial server greeting)"), "{text}");
-    relay.join().unwrap();
-    let refused = Connection::open_any(
-        &[nobody],
-        &nexthop,
-        None,
-        &settings(Security::None),
-        PATIENCE,
-    )
-    .err()
-    .unwrap();
-    assert_eq!(
-        refused.log_text(),
-        format!(
-            "connect to relay.example.org[127.0.0.1]:{}: Connection refused",
-            nobody.port()
-        )
-    );
-}
-
-#[test]
 fn a_mute_relay_costs_no_more_than_the_timeout() {
     let (address, relay) = peer(&[("", "22"), ("never", "")]);
     let mut short = settings(Security::None);
-    short.timeouts.reply = Duration::from_millis(100);
+    short.timeouts.opening = Duration::from_millis(100);
     let failure = open(address, None, &short).err().unwrap();
     assert_eq!(
         (failure.text.as_str(), failure.stage),
@@ -351,7 +280,7 @@ fn a_handshake_that_is_not_answered_or_answered_with_nonsense_costs_the_timeout_
         });
         let tls = ClientTls::new(&Trust::Pins(vec![Pin::KeySha256([1; 32])])).unwrap();
         let mut short = settings(Security::StartTls);
-        short.timeouts.reply = Duration::from_millis(300);
+        short.timeouts.opening = Duration::from_millis(300);
         let failure = open(address, Some(&tls), &short).err().unwrap();
         assert_eq!((failure.stage, failure.status.class()), (Stage::Tls, 4));
         let heard = relay.join().unwrap();
@@ -434,7 +363,7 @@ fn a_kept_connection_that_the_relay_has_ended_is_not_used_again() {
             told.recv().unwrap();
             stream.write_all(farewell.as_bytes()).unwrap();
         });
-        let connection = open(address, None, &settings(Security::None)).unwrap();
+        let mut connection = open(address, None, &settings(Security::None)).unwrap();
         assert!(connection.is_usable());
         tell.send(()).unwrap();
         relay.join().unwrap();
@@ -444,7 +373,7 @@ fn a_kept_connection_that_the_relay_has_ended_is_not_used_again() {
 
 /// Fails on the first read.
 struct Damaged;
-impl Content for Damaged {
+impl Read for Damaged {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
         Err(std::io::Error::other("checksum"))
     }
@@ -464,4 +393,45 @@ fn a_spooled_message_that_cannot_be_read_is_deferred_and_the_relay_gets_no_end_o
         "{outcomes:?}"
     );
     assert_eq!(relay.join().unwrap().last().unwrap(), "");
+}
+
+#[test]
+fn a_broken_handshake_leads_to_clear_text_only_where_no_key_must_be_shown() {
+    for (trust, connections) in [
+        (Trust::Pins(vec![Pin::KeySha256([1; 32])]), 1),
+        (Trust::WebRoots, 1),
+        (Trust::Opportunistic, 2),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = thread::spawn(move || {
+            for _ in 0..connections {
+                // The bytes of a handshake are no line: it closes.
+                let script = [
+                    ("", "220 relay\r\n"),
+                    ("\r\n", "250-relay\r\n250 STARTTLS\r\n"),
+                    ("\r\n", "220 go\r\n"),
+                ];
+                let mut stream = listener.accept().unwrap().0;
+                for (awaited, reply) in script {
+                    read_until(&mut stream, awaited);
+                    stream.write_all(reply.as_bytes()).unwrap();
+                }
+            }
+        });
+        let tls = ClientTls::new(&trust).unwrap();
+        let opened = open(address, Some(&tls), &settings(Security::Opportunistic));
+        match opened {
+            Ok(connection) => {
+                assert_eq!((connections, connection.tls_summary()), (2, None));
+                connection.quit();
+            }
+            Err(failure) => assert_eq!(
+                (connections, failure.stage, failure.status.class()),
+                (1, Stage::Tls, 4),
+                "{trust:?}"
+            ),
+        }
+        relay.join().unwrap();
+    }
 }

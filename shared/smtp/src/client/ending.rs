@@ -25,7 +25,8 @@ impl Client {
             (Some(expect), _) => expect.stage(),
             (None, Phase::New) => Stage::Connect,
             (None, Phase::Handshake) => Stage::Tls,
-            (None, Phase::Body | Phase::End) => Stage::Message,
+            (None, Phase::Body) => Stage::Body,
+            (None, Phase::End) => Stage::Message,
             (None, _) => Stage::Mail,
         }
     }

@@ -167,6 +167,7 @@ impl Client {
         let timeouts = &self.settings.timeouts;
         let patience = match (self.phase, self.expected.front()) {
             (Phase::New | Phase::Idle | Phase::Closed, _) => return None,
+            (Phase::Hello | Phase::Handshake, _) => timeouts.opening,
             (Phase::Body, _) => timeouts.piece,
             (_, Some(Expect::Data)) => timeouts.data,
             (_, Some(Expect::End | Expect::EndFor(_) | Expect::EmptyEnd)) => timeouts.message,

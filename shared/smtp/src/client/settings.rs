@@ -45,7 +45,9 @@ pub struct Settings {
 /// How long each answer may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Greeting, EHLO, STARTTLS, MAIL, RCPT, RSET.
+    /// Greeting, EHLO, STARTTLS, AUTH.
+    pub opening: Duration,
+    /// MAIL, RCPT, RSET.
     pub reply: Duration,
     pub data: Duration,
     pub piece: Duration,
@@ -55,6 +57,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            opening: limits::REPLY_TIMEOUT,
             reply: limits::REPLY_TIMEOUT,
             data: limits::DATA_TIMEOUT,
             piece: limits::PIECE_TIMEOUT,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use mail::{
     address::{Address, Sender},
     envelope::{Envelope, Recipient},
+    outcome::Stage,
 };
 use relay::tls;
 use smtp::client::{Protocol, Security, Settings, Timeouts};
@@ -36,12 +37,15 @@ fn transaction() -> Transaction {
     Transaction::of(&envelope, 10)
 }
 
-fn peer(address: SocketAddr, tls: Option<ClientTls>) -> Peer {
-    Peer::Tcp {
-        host: address.ip().to_string(),
-        port: address.port(),
-        tls,
-    }
+/// By one attempt, as the settings ask.
+async fn open(
+    address: SocketAddr,
+    tls: Option<&ClientTls>,
+    settings: Settings,
+) -> Result<Connection, Failure> {
+    let host = address.ip().to_string();
+    let place = Place::Tcp(address);
+    Connection::open(&host, place, tls, settings, limits::CONNECT_TIMEOUT).await
 }
 
 /// A peer that answers each line whose beginning is in the script, and reads a message after 354.
@@ -93,13 +97,7 @@ async fn several_messages_go_over_one_connection_and_each_recipient_has_an_outco
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let relay = tokio::spawn(async move { answer(listener.accept().await.unwrap().0, GOOD).await });
-    let mut connection = Connection::open(
-        &peer(address, None),
-        &settings(Security::None),
-        limits::CONNECT_TIMEOUT,
-    )
-    .await
-    .unwrap();
+    let mut connection = open(address, None, settings(Security::None)).await.unwrap();
     for _ in 0..2 {
         let outcomes = connection
             .send(transaction(), &mut &b"Subject: x\r\n\r\n.dot\r\n"[..])
@@ -118,7 +116,7 @@ async fn several_messages_go_over_one_connection_and_each_recipient_has_an_outco
                 delivered.relay
             )
         );
-        assert!(connection.settle().await);
+        assert!(connection.is_ready());
     }
     connection.quit().await;
     let heard = relay.await.unwrap();
@@ -139,13 +137,7 @@ async fn a_relay_that_vanishes_at_the_end_of_the_message_leaves_it_deferred() {
         script.insert(0, (".", ""));
         answer(listener.accept().await.unwrap().0, &script).await
     });
-    let mut connection = Connection::open(
-        &peer(address, None),
-        &settings(Security::None),
-        limits::CONNECT_TIMEOUT,
-    )
-    .await
-    .unwrap();
+    let mut connection = open(address, None, settings(Security::None)).await.unwrap();
     let outcomes = connection
         .send(transaction(), &mut &b"Subject: x\r\n\r\n"[..])
         .await;
@@ -153,7 +145,7 @@ async fn a_relay_that_vanishes_at_the_end_of_the_message_leaves_it_deferred() {
         matches!(&outcomes[0], Outcome::Deferred(failure) if failure.text.contains("more than once")),
         "{outcomes:?}"
     );
-    assert!(!connection.settle().await);
+    assert!(!connection.is_ready());
 }
 
 #[tokio::test]
@@ -162,13 +154,9 @@ async fn a_relay_that_must_speak_tls_and_does_not_gets_no_message() {
     let address = listener.local_addr().unwrap();
     let relay = tokio::spawn(async move { answer(listener.accept().await.unwrap().0, GOOD).await });
     let tls = ClientTls::new(&tls::Trust::Opportunistic).unwrap();
-    let failure = Connection::open(
-        &peer(address, Some(tls)),
-        &settings(Security::StartTls),
-        limits::CONNECT_TIMEOUT,
-    )
-    .await
-    .unwrap_err();
+    let failure = open(address, Some(&tls), settings(Security::StartTls))
+        .await
+        .unwrap_err();
     assert_eq!((failure.stage, failure.status.class()), (Stage::Tls, 4));
     assert!(
         relay
@@ -177,46 +165,4 @@ async fn a_relay_that_must_speak_tls_and_does_not_gets_no_message() {
             .iter()
             .all(|line| !line.starts_with("MAIL"))
     );
-}
-
-#[tokio::test]
-async fn a_broken_handshake_leads_to_clear_text_only_where_no_key_must_be_shown() {
-    const BROKEN: &[(&str, &str)] = &[
-        ("EHLO", "250-there.example\r\n250 STARTTLS"),
-        ("STARTTLS", "220 2.0.0 go"),
-    ];
-    let pin = relay::trust::Pin::parse(&format!("sha256:{}", "9f".repeat(32))).unwrap();
-    for (trust, connections) in [
-        (tls::Trust::Pins(vec![pin]), 1),
-        (tls::Trust::WebRoots, 1),
-        (tls::Trust::Opportunistic, 2),
-    ] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let relay = tokio::spawn(async move {
-            for _ in 0..connections {
-                // The bytes of a handshake are no line: it closes.
-                answer(listener.accept().await.unwrap().0, BROKEN).await;
-            }
-        });
-        let tls = ClientTls::new(&trust).unwrap();
-        let opened = Connection::open(
-            &peer(address, Some(tls)),
-            &settings(Security::Opportunistic),
-            limits::CONNECT_TIMEOUT,
-        )
-        .await;
-        match opened {
-            Ok(connection) => {
-                assert_eq!((connections, connection.tls_summary()), (2, None));
-                connection.quit().await;
-            }
-            Err(failure) => assert_eq!(
-                (connections, failure.stage, failure.status.class()),
-                (1, Stage::Tls, 4),
-                "{trust:?}"
-            ),
-        }
-        relay.await.unwrap();
-    }
 }

@@ -1,0 +1,437 @@
+//! One connection to another host without its socket: the client machine, and TLS over it.
+//!
+//! Contract: pure; whoever moves the bytes drains [`Conversation::next`] and tells what came. Up to [`FLUSH`] bytes are
+//! gathered to be written together. Every wait ends at [`Conversation::deadline`]. Bytes that came in clear text before a handshake never count
+//! behind it.
+//! Failures: each becomes an event of the machine, which knows the stage; all name the relay.
+//! RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte).
+
+use std::{
+    io::{self, Read, Write as _},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mail::{
+    limits,
+    outcome::{Blame, Delivery, Failure, Outcome, Stage},
+    status::EnhancedStatus,
+};
+use rustls::{ClientConnection, pki_types::ServerName};
+use smtp::{
+    capability::Capabilities,
+    client::{Action, Client, Event, Security, Settings, Transaction},
+};
+
+use crate::{
+    delivery::Place,
+    tls::{self, ClientTls},
+    trust::PeerKey,
+};
+
+/// Bytes held back to be written together.
+const FLUSH: usize = 64 * 1024;
+/// How long the last bytes may take to go out; nothing depends on them.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Whom to believe, and the name that a certificate must show where names count.
+#[derive(Clone, Debug)]
+pub struct Trusting {
+    pub tls: ClientTls,
+    pub name: ServerName<'static>,
+}
+
+impl Trusting {
+    /// For one place of a host; `None` where TLS is never spoken.
+    pub fn at(host: &str, place: &Place, tls: Option<&ClientTls>) -> Option<Self> {
+        let Place::Tcp(address) = place else {
+            return None;
+        };
+        // Where names count, an unusable one is refused by the verifier.
+        let name = ServerName::try_from(host.to_owned())
+            .unwrap_or_else(|_| ServerName::from(address.ip().to_canonical()));
+        let tls = tls?.clone();
+        Some(Self { tls, name })
+    }
+}
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub enum Step {
+    /// Write all of it before the deadline; [`Conversation::failed`] if that cannot be.
+    Write(Vec<u8>),
+    /// Read until the deadline: [`Conversation::received`].
+    Read,
+    /// Give the next piece of the message: [`Conversation::feed`].
+    Content,
+    /// Nothing until the next transaction.
+    Ended(End),
+}
+
+/// Where the conversation has got to.
+#[derive(Debug)]
+pub enum End {
+    /// A transaction can begin.
+    Ready,
+    Finished(Vec<Outcome>),
+    Failed(Failure),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Conversation {
+    machine: Client,
+    trusting: Option<Trusting>,
+    session: Option<Box<ClientConnection>>,
+    /// Since when a handshake from the first byte is under way.
+    wrapped: Option<Instant>,
+    patience: Duration,
+    outgoing: Vec<u8>,
+    piece: Vec<u8>,
+    ended: Option<End>,
+    ready: bool,
+    closed: bool,
+    relay: String,
+    summary: Option<String>,
+    peer_key: Option<PeerKey>,
+}
+
+impl Conversation {
+    /// Over a connection that has just been made to `relay` (`host[address]:port`, or a path).
+    pub fn begin(
+        settings: Settings,
+        relay: String,
+        trusting: Option<Trusting>,
+        now: Instant,
+    ) -> Self {
+        let wrapped = settings.security == Security::Wrapped;
+        let patience = settings.timeouts.opening;
+        let mut conversation = Self {
+            machine: Client::new(settings),
+            trusting,
+            session: None,
+            wrapped: wrapped.then_some(now),
+            patience,
+            outgoing: Vec::new(),
+            piece: Vec::new(),
+            ended: None,
+            ready: false,
+            closed: false,
+            relay,
+            summary: None,
+            peer_key: None,
+        };
+        if wrapped {
+            conversation.start_tls(now);
+        } else {
+            conversation.machine.handle(Event::Connected, now);
+        }
+        conversation
+    }
+
+    /// The next thing to do, until it is [`Step::Ended`].
+    pub fn next(&mut self, now: Instant) -> Step {
+        while self.outgoing.len() < FLUSH {
+            match self.machine.next_action() {
+                Some(Action::Send(bytes)) => self.send(&bytes),
+                Some(Action::StartTls) => self.start_tls(now),
+                Some(Action::WantBody) => return Step::Content,
+                Some(Action::Ready) => {
+                    self.ready = true;
+                    self.ended.get_or_insert(End::Ready);
+                }
+                Some(Action::Finished(outcomes)) => {
+                    self.ready = false;
+                    let outcomes = outcomes.into_iter().map(|outcome| self.at(outcome));
+                    let outcomes = End::Finished(outcomes.collect());
+                    self.ended.get_or_insert(outcomes);
+                }
+                Some(Action::Failed(failure)) => {
+                    self.ready = false;
+                    let failure = End::Failed(failure.at(&self.relay));
+                    self.ended.get_or_insert(failure);
+                }
+                Some(Action::Close) => self.close(),
+                None => break,
+            }
+        }
+        if !self.outgoing.is_empty() {
+            return Step::Write(std::mem::take(&mut self.outgoing));
+        }
+        match self.ended.take() {
+            Some(end) => Step::Ended(end),
+            None if self.closed => Step::Ended(End::Failed(closed().at(&self.relay))),
+            None => Step::Read,
+        }
+    }
+
+    /// When the driver stops waiting and says [`Conversation::failed`] with `TimedOut`.
+    pub fn deadline(&self, now: Instant) -> Instant {
+        if self.closed {
+            return now + FAREWELL;
+        }
+        let wrapped = self.wrapped.map(|since| since + self.patience);
+        let machine = self.machine.deadline();
+        wrapped.or(machine).unwrap_or(now + limits::REPLY_TIMEOUT)
+    }
+
+    /// Begins a transaction, or asks whether its recipients would be accepted (`probe`).
+    pub fn transact(&mut self, transaction: Transaction, probe: bool, now: Instant) {
+        self.ready = false;
+        let event = if probe {
+            Event::Probe(transaction)
+        } else {
+            Event::Begin(transaction)
+        };
+        self.machine.handle(event, now);
+    }
+
+    /// The end; what is left to be written is given by [`Conversation::next`].
+    pub fn quit(&mut self, now: Instant) {
+        self.machine.handle(Event::Quit, now);
+    }
+
+    /// Bytes came from the wire; none: the peer has closed.
+    pub fn received(&mut self, wire: &[u8], now: Instant) {
+        if wire.is_empty() {
+            let error = io::ErrorKind::UnexpectedEof.into();
+            return self.broken(&error, now);
+        }
+        if self.session.is_none() {
+            return self.machine.handle(Event::Received(wire), now);
+        }
+        match self.decrypt(wire, now) {
+            Ok(Some(plain)) => {
+                if !plain.is_empty() {
+                    self.machine.handle(Event::Received(&plain), now);
+                }
+            }
+            Ok(None) => self.lost("lost connection", now),
+            Err(error) => self.broken(&error, now),
+        }
+    }
+
+    /// The wire is of no use, or nothing came before the deadline.
+    pub fn failed(&mut self, error: &io::Error, now: Instant) {
+        self.outgoing.clear();
+        self.broken(error, now);
+    }
+
+    fn broken(&mut self, error: &io::Error, now: Instant) {
+        let timed_out = matches!(
+            error.kind(),
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+        );
+        if self.shakes_hands() {
+            let (blame, text) = match error.kind() {
+                _ if timed_out => (Blame::Network, "conversation timed out".to_owned()),
+                io::ErrorKind::InvalidData => (Blame::Policy, tls::explain(error)),
+                _ => (Blame::Peer, tls::explain(error)),
+            };
+            let status = EnhancedStatus::new(4, 7, 5);
+            let failure = Failure::new(blame, Stage::Tls, status, &text);
+            self.machine.handle(Event::Lost(failure), now);
+        } else if timed_out {
+            self.machine.handle(Event::TimedOut, now);
+        } else {
+            self.lost("lost connection", now);
+        }
+    }
+
+    /// Gives the machine the next piece of the message.
+    pub fn feed(&mut self, content: &mut dyn Read, room: usize, now: Instant) {
+        self.piece.resize(room.clamp(1, limits::PIECE), 0);
+        let event = match content.read(&mut self.piece) {
+            Ok(0) => Event::BodyEnd,
+            Ok(count) => Event::Body(self.piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Event::Body(&[]),
+            Err(error) => {
+                let text = format!("the message cannot be read: {}", reason(&error));
+                Event::BodyFailed(Failure::local(EnhancedStatus::new(4, 3, 0), &text))
+            }
+        };
+        self.machine.handle(event, now);
+    }
+
+    /// Whether the peer has said nothing that matters, where these bytes came while nothing was asked of it (none: it has closed).
+    /// Tickets of TLS do not count.
+    pub fn is_quiet(&mut self, wire: &[u8], now: Instant) -> bool {
+        let quiet = !wire.is_empty()
+            && self.session.is_some()
+            && matches!(self.decrypt(wire, now), Ok(Some(plain)) if plain.is_empty());
+        self.ready &= quiet;
+        quiet
+    }
+
+    /// Whether a transaction can begin.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// `host[address]:port`, or the socket's path.
+    pub fn relay(&self) -> &str {
+        &self.relay
+    }
+
+    /// `TLSv1.3 with cipher …`, if TLS.
+    pub fn tls_summary(&self) -> Option<&str> {
+        self.summary.as_deref()
+    }
+
+    /// What the peer presented, if TLS.
+    pub fn peer_key(&self) -> Option<&PeerKey> {
+        self.peer_key.as_ref()
+    }
+
+    /// What the peer offers.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.machine.capabilities()
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let Some(session) = &mut self.session else {
+            self.outgoing.extend_from_slice(bytes);
+            return;
+        };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // rustls takes what its buffer has room for; that room is made below.
+            let count = session.writer().write(rest).unwrap_or_default();
+            rest = rest.get(count..).unwrap_or_default();
+            if records(session, &mut self.outgoing) == 0 && count == 0 {
+                return;
+            }
+        }
+    }
+
+    fn start_tls(&mut self, now: Instant) {
+        let failure = match &self.trusting {
+            None => "TLS is asked for, but nothing says whom to believe".to_owned(),
+            Some(Trusting { tls, name }) => {
+                match ClientConnection::new(Arc::clone(&tls.config), name.clone()) {
+                    Ok(mut session) => {
+                        records(&mut session, &mut self.outgoing);
+                        self.session = Some(Box::new(session));
+                        return;
+                    }
+                    Err(error) => error.to_string(),
+                }
+            }
+        };
+        let status = EnhancedStatus::new(4, 7, 5);
+        let failure = Failure::new(Blame::Local, Stage::Tls, status, &failure);
+        self.machine.handle(Event::Lost(failure), now);
+    }
+
+    fn shakes_hands(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.is_handshaking())
+    }
+
+    /// What the bytes mean in clear text; `None`: the peer has ended the session.
+    fn decrypt(&mut self, mut wire: &[u8], now: Instant) -> io::Result<Option<Vec<u8>>> {
+        let mut plain = Vec::new();
+        let began = self.shakes_hands();
+        let Some(session) = &mut self.session else {
+            return Ok(Some(plain));
+        };
+        let mut ended = false;
+        while !wire.is_empty() {
+            session.read_tls(&mut wire)?;
+            let processed = session.process_new_packets();
+            // An alert that this calls for is sent, so that the peer can log why.
+            records(session, &mut self.outgoing);
+            let state =
+                processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let mut waiting = vec![0; state.plaintext_bytes_to_read()];
+            session.reader().read_exact(&mut waiting)?;
+            plain.append(&mut waiting);
+            if state.peer_has_closed() {
+                ended = true;
+                break;
+            }
+        }
+        if began && !self.shakes_hands() {
+            self.shaken(now);
+        }
+        Ok((!ended || !plain.is_empty()).then_some(plain))
+    }
+
+    fn shaken(&mut self, now: Instant) {
+        if let Some(session) = &self.session {
+            self.summary = Some(tls::summary(session));
+            self.peer_key = tls::peer_key(session);
+        }
+        let event = match self.wrapped.take() {
+            Some(_) => Event::Connected,
+            None => Event::TlsStarted,
+        };
+        self.machine.handle(event, now);
+    }
+
+    fn lost(&mut self, what: &str, now: Instant) {
+        let status = EnhancedStatus::new(4, 4, 2);
+        let failure = Failure::new(Blame::Network, Stage::Connect, status, what);
+        self.machine.handle(Event::Lost(failure), now);
+    }
+
+    fn close(&mut self) {
+        self.ready = false;
+        self.closed = true;
+        if let Some(session) = &mut self.session {
+            session.send_close_notify();
+            records(session, &mut self.outgoing);
+        }
+    }
+
+    fn at(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Delivered(delivery) => Outcome::Delivered(Delivery {
+                relay: self.relay.clone(),
+                ..delivery
+            }),
+            Outcome::Deferred(failure) => Outcome::Deferred(failure.at(&self.relay)),
+            Outcome::Failed(failure) => Outcome::Failed(failure.at(&self.relay)),
+        }
+    }
+}
+
+/// Takes what TLS has to send.
+fn records(session: &mut ClientConnection, outgoing: &mut Vec<u8>) -> usize {
+    let before = outgoing.len();
+    while session.wants_write() && session.write_tls(outgoing).is_ok() {}
+    outgoing.len().saturating_sub(before)
+}
+
+/// The failure of a connection that did not come about.
+pub fn unreachable(relay: &str, blame: Blame, error: &io::Error) -> Failure {
+    let status = EnhancedStatus::new(4, 4, 1);
+    Failure::new(blame, Stage::Connect, status, &reason(error)).at(relay)
+}
+
+/// The failure of a connection that is closed already.
+pub fn closed() -> Failure {
+    Failure::new(
+        Blame::Local,
+        Stage::Connect,
+        EnhancedStatus::new(4, 4, 2),
+        "the connection is closed already",
+    )
+}
+
+/// An I/O error in the words that mail administrators know.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "Connection timed out".to_owned(),
+        _ => {
+            let text = error.to_string();
+            text.split_once(" (os error")
+                .map_or(text.as_str(), |(words, _)| words)
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Addresses that mail is never sent to, unless the administrator named their host.
+//!
+//! Contract: pure but for [`is_own`], which asks the kernel by connecting a socket that sends nothing.
+//! RFC 5321 §5.1 (no mail to oneself).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+/// Where an address leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    Elsewhere,
+    /// Loopback, or no address at all: whoever published it means no other host.
+    Nowhere,
+    /// An address of this host.
+    Own,
+}
+
+/// Where an address leads; `own` knows the addresses of this host.
+pub fn reach(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Reach {
+    let address = canonical(address);
+    let nowhere = match address {
+        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_loopback() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
+    } || address.is_multicast();
+    if nowhere {
+        Reach::Nowhere
+    } else if own(address) {
+        Reach::Own
+    } else {
+        Reach::Elsewhere
+    }
+}
+
+/// IPv4 that is written as IPv6: mapped, compatible (RFC 4291 §2.5.5), or by NAT64's own prefix (RFC 6052 §2.1).
+fn canonical(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let [high @ .., _, _] = v6.segments();
+    let [.., w, x, y, z] = v6.octets();
+    let embeds = match high {
+        [0x64, 0xff9b, 0, 0, 0, 0] | [0, 0, 0, 0, 0, 0xffff] => true,
+        [0, 0, 0, 0, 0, 0] => !v6.is_loopback() && !v6.is_unspecified(),
+        _ => false,
+    };
+    if embeds {
+        Ipv4Addr::new(w, x, y, z).into()
+    } else {
+        address
+    }
+}
+
+/// Whether an address is one of this host's: the kernel then leaves for it from that very address.
+pub fn is_own(address: IpAddr) -> bool {
+    let any: SocketAddr = match address {
+        IpAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
+        IpAddr::V6(_) => ([0u16; 8], 0).into(),
+    };
+    // Connecting a datagram socket sends nothing; it only chooses the way.
+    let left = UdpSocket::bind(any).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    left.is_ok_and(|left| left.ip() == address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_loopback_and_unspecified_addresses_are_known_in_every_spelling() {
+        let own = |address: IpAddr| address == IpAddr::from([192, 0, 2, 1]);
+        for (text, expected) in [
+            ("127.0.0.1", Reach::Nowhere),
+            ("127.255.0.9", Reach::Nowhere),
+            ("0.0.0.0", Reach::Nowhere),
+            ("0.0.0.7", Reach::Nowhere),
+            ("255.255.255.255", Reach::Nowhere),
+            ("224.0.0.1", Reach::Nowhere),
+            ("::", Reach::Nowhere),
+            ("::1", Reach::Nowhere),
+            ("::ffff:127.0.0.1", Reach::Nowhere),
+            ("::ffff:0.0.0.0", Reach::Nowhere),
+            ("::127.0.0.1", Reach::Nowhere),
+            ("64:ff9b::127.0.0.1", Reach::Nowhere),
+            ("ff02::1", Reach::Nowhere),
+            ("192.0.2.1", Reach::Own),
+            ("::ffff:192.0.2.1", Reach::Own),
+            ("64:ff9b::c000:201", Reach::Own),
+            ("192.0.2.2", Reach::Elsewhere),
+            ("10.0.0.1", Reach::Elsewhere),
+            ("2001:db8::1", Reach::Elsewhere),
+        ] {
+            assert_eq!(reach(text.parse().unwrap(), own), expected, "{text}");
+        }
+        assert!(is_own(IpAddr::from([127, 0, 0, 1])));
+        assert!(!is_own(IpAddr::from([192, 0, 2, 1])));
+    }
+}

@@ -1,0 +1,107 @@
+//! What a delivery asks of its driver, and what the driver tells.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use mail::outcome::{Failure, Outcome};
+use smtp::client::Security;
+
+use super::address::Reach;
+
+/// A host that mail may be given to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Host {
+    /// A name, or an address in its plain textual form.
+    pub name: String,
+    pub port: u16,
+    /// The administrator named it: no address of it is refused, and what it says of this machine is believed.
+    pub named: bool,
+}
+
+/// What a socket can be connected to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Place {
+    Tcp(SocketAddr),
+    /// A unix socket of this machine; never TLS.
+    Unix(PathBuf),
+}
+
+impl Place {
+    pub(super) fn is_ipv6(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.is_ipv6())
+    }
+
+    pub(super) fn is_ipv4(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.is_ipv4())
+    }
+}
+
+/// Where and how the mail can go.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// In the order in which they are to be tried.
+    pub hosts: Vec<Host>,
+    pub security: Security,
+    /// Where a handshake fails, clear text loses nothing.
+    pub clear_text_is_as_good: bool,
+}
+
+/// How long an opening may take, where others are left to be tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For TCP.
+    pub connect: Duration,
+    /// For each reply up to the first transaction; the last host is given the full time of the protocol.
+    pub opening: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            opening: Duration::from_secs(30),
+        }
+    }
+}
+
+/// One address to connect to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dial {
+    pub host: Host,
+    pub place: Place,
+    pub security: Security,
+    pub connect: Duration,
+    /// `None`: as long as the protocol asks.
+    pub opening: Option<Duration>,
+}
+
+/// What the driver has to do; each but `Leave` is answered by the event of the same place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Take a kept connection, if a good one is there: [`Event::Kept`].
+    Reuse,
+    /// Find the hosts: [`Event::Way`].
+    Find,
+    /// Find a host's addresses: [`Event::Found`].
+    Lookup(Host),
+    /// Connect, greet, make TLS: [`Event::Opened`].
+    Open(Dial),
+    /// A transaction with these recipients over what is open: [`Event::Sent`].
+    Send(Vec<usize>),
+    /// The open connection is not needed any more.
+    Leave,
+}
+
+/// What the driver tells.
+#[derive(Debug)]
+pub enum Event {
+    /// A kept connection is open now, or there is none.
+    Kept(bool),
+    Way(Result<Way, Failure>),
+    Found(Result<Vec<(Place, Reach)>, Failure>),
+    Opened(Result<(), Failure>),
+    /// One outcome for each recipient; `open`: another transaction may follow.
+    Sent {
+        outcomes: Vec<Outcome>,
+        open: bool,
+    },
+}

@@ -1,0 +1,488 @@
+//! Which address is tried next, and what each answer means.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use mail::{
+    limits,
+    outcome::{Blame, Failure, Outcome, Stage},
+    status::EnhancedStatus,
+};
+use smtp::client::Security;
+
+use super::{
+    address::Reach,
+    fault::{about_address, about_us},
+    interface::{Action, Dial, Event, Host, Patience, Place, Way},
+    memory::Memory,
+    reuse,
+};
+
+/// Addresses of one host that are tried; more are a mistake or an attack.
+const ADDRESSES: usize = 16;
+/// Sessions of one delivery that may end with "not now" to the mail itself, before it waits.
+const SESSIONS: usize = 5;
+/// No new connection is begun when so much time has gone into them.
+const BUDGET: Duration = Duration::from_mins(5);
+/// An opening that fails only after so long is remembered as silence.
+const SLOW: Duration = Duration::from_secs(4);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum State {
+    Beginning,
+    Finding,
+    Looking(Host),
+    Opening(Dial),
+    /// `None`: over a kept connection.
+    Sending(Option<Dial>, Vec<usize>),
+    Done,
+}
+
+/// What an outcome means for its recipient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    /// It stands.
+    Stands,
+    /// The rest of a crowd: once more in the same session.
+    Again,
+    /// The session is of no use: the next address may be.
+    NextAddress,
+    /// Not now, or not here: another host may take it.
+    NextHost,
+}
+
+/// One delivery: some recipients of one message to one next hop.
+#[derive(Debug)]
+pub struct Delivery {
+    sender: String,
+    patience: Patience,
+    /// What is known of each recipient.
+    outcomes: Vec<Option<Outcome>>,
+    /// To be tried over the open connection.
+    here: Vec<usize>,
+    /// To be tried over the next one.
+    elsewhere: Vec<usize>,
+    way: Option<Way>,
+    hosts: VecDeque<Host>,
+    /// Of the host that is being tried.
+    addresses: VecDeque<(Host, Place)>,
+    /// Those that were silent not long ago.
+    postponed: VecDeque<(Host, Place)>,
+    state: State,
+    actions: VecDeque<Action>,
+    began: Option<Instant>,
+    dialled: Option<Instant>,
+    /// Transactions that ended with "not now".
+    deferrals: usize,
+    reached: bool,
+}
+
+impl Delivery {
+    /// For so many recipients; `sender` as in MAIL.
+    pub fn new(recipients: usize, sender: String, patience: Patience) -> Self {
+        Self {
+            sender,
+            patience,
+            outcomes: vec![None; recipients],
+            here: Vec::new(),
+            elsewhere: (0..recipients).collect(),
+            way: None,
+            hosts: VecDeque::new(),
+            addresses: VecDeque::new(),
+            postponed: VecDeque::new(),
+            state: State::Beginning,
+            actions: VecDeque::from([Action::Reuse]),
+            began: None,
+            dialled: None,
+            deferrals: 0,
+            reached: false,
+        }
+    }
+
+    /// The next thing to do; `None`: the delivery is over.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Takes the answer to the last action.
+    pub fn handle(&mut self, event: Event, memory: &mut Memory, now: Instant) {
+        let state = std::mem::replace(&mut self.state, State::Done);
+        match (state, event) {
+            (State::Beginning, Event::Kept(true)) => {
+                self.here = std::mem::take(&mut self.elsewhere);
+                self.send(None);
+            }
+            (State::Beginning, Event::Kept(false)) => self.find(),
+            (State::Finding, Event::Way(Ok(way))) => {
+                self.hosts = way.hosts.iter().cloned().collect();
+                self.way = Some(way);
+                self.began = Some(now);
+                self.next_address(now);
+            }
+            (State::Finding, Event::Way(Err(failure))) => self.unopened(&failure),
+            (State::Looking(host), Event::Found(Ok(found))) => {
+                self.found(&host, found, memory, now);
+                self.next_address(now);
+            }
+            (State::Looking(host), Event::Found(Err(failure))) => {
+                let failure = if host.named {
+                    failure.for_now()
+                } else {
+                    failure
+                };
+                self.unopened(&failure);
+                self.next_address(now);
+            }
+            (State::Opening(dial), Event::Opened(Ok(()))) => {
+                memory.answered(&dial.place);
+                self.reached = true;
+                self.here = std::mem::take(&mut self.elsewhere);
+                self.send(Some(dial));
+            }
+            (State::Opening(dial), Event::Opened(Err(failure))) => {
+                self.not_opened(dial, failure, memory, now);
+            }
+            (State::Sending(dial, batch), Event::Sent { outcomes, open }) => {
+                self.sent(dial, &batch, outcomes, open, memory, now);
+            }
+            // A driver that answers something else has gone wrong; what is not known is deferred.
+            _ => {}
+        }
+    }
+
+    /// One outcome for each recipient, in order; and the reason, if no session with any host came about, or all refuse this machine.
+    pub fn finish(self) -> (Vec<Outcome>, Option<Failure>) {
+        let unknown = || {
+            let status = EnhancedStatus::new(4, 3, 0);
+            Failure::local(status, "the delivery ended without an outcome").outcome()
+        };
+        let outcomes: Vec<Outcome> = self
+            .outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(unknown))
+            .collect();
+        let reached = self.reached;
+        let stops = |outcome: &Outcome| match outcome {
+            Outcome::Deferred(failure) => !reached || failure.blame == Blame::Us,
+            Outcome::Delivered(_) | Outcome::Failed(_) => false,
+        };
+        let unusable = match outcomes.first() {
+            Some(Outcome::Deferred(failure)) if outcomes.iter().all(stops) => Some(failure.clone()),
+            _ => None,
+        };
+        (outcomes, unusable)
+    }
+
+    fn find(&mut self) {
+        self.state = State::Finding;
+        self.actions.push_back(Action::Find);
+    }
+
+    fn send(&mut self, dial: Option<Dial>) {
+        let batch: Vec<usize> = self
+            .here
+            .drain(..self.here.len().min(limits::SURE_RECIPIENTS))
+            .collect();
+        self.actions.push_back(Action::Send(batch.clone()));
+        self.state = State::Sending(dial, batch);
+    }
+
+    /// Addresses that may be tried, silent ones last; none that would lead back to this host (RFC 5321 §5.1).
+    fn found(&mut self, host: &Host, found: Vec<(Place, Reach)>, memory: &Memory, now: Instant) {
+        let mut seen = Vec::new();
+        for (place, reach) in found.into_iter().take(ADDRESSES) {
+            if seen.contains(&place) {
+                continue;
+            }
+            seen.push(place.clone());
+            if !host.named && reach != Reach::Elsewhere {
+                self.unopened(&loops(&host.name, &place));
+                if reach == Reach::Own {
+                    // Whoever is not better than this host is not tried.
+                    self.hosts.clear();
+                }
+            } else if memory.was_silent(&place, now) {
+                self.postponed.push_back((host.clone(), place));
+            } else {
+                self.addresses.push_back((host.clone(), place));
+            }
+        }
+    }
+
+    /// The next address of this host, the next host, and in the end those that were silent; over when there is none.
+    fn next_address(&mut self, now: Instant) {
+        let spent = self
+            .began
+            .is_some_and(|began| now.saturating_duration_since(began) >= BUDGET);
+        if self.elsewhere.is_empty() || spent {
+            self.state = State::Done;
+            return;
+        }
+        if let Some((host, place)) = self.addresses.pop_front() {
+            self.open(host, place, now);
+        } else if let Some(host) = self.hosts.pop_front() {
+            self.actions.push_back(Action::Lookup(host.clone()));
+            self.state = State::Looking(host);
+        } else if let Some((host, place)) = self.postponed.pop_front() {
+            self.open(host, place, now);
+        } else {
+            self.state = State::Done;
+        }
+    }
+
+    fn others_are_left(&self) -> bool {
+        !(self.addresses.is_empty() && self.hosts.is_empty() && self.postponed.is_empty())
+    }
+
+    fn open(&mut self, host: Host, place: Place, now: Instant) {
+        self.dialled = Some(now);
+        let security = self
+            .way
+            .as_ref()
+            .map_or(Security::StartTls, |way| way.security);
+        let others = self.others_are_left();
+        let dial = Dial {
+            host,
+            place,
+            security,
+            connect: if others {
+                self.patience.connect
+            } else {
+                limits::CONNECT_TIMEOUT.max(self.patience.connect)
+            },
+            opening: others.then_some(self.patience.opening),
+        };
+        self.actions.push_back(Action::Open(dial.clone()));
+        self.state = State::Opening(dial);
+    }
+
+    fn not_opened(&mut self, dial: Dial, failure: Failure, memory: &mut Memory, now: Instant) {
+        let clear_text_is_as_good = self
+            .way
+            .as_ref()
+            .is_some_and(|way| way.clear_text_is_as_good);
+        if clear_text_goes_on(&failure, dial.security, clear_text_is_as_good) {
+            let dial = Dial {
+                security: Security::None,
+                ..dial
+            };
+            self.dialled = Some(now);
+            self.actions.push_back(Action::Open(dial.clone()));
+            self.state = State::Opening(dial);
+            return;
+        }
+        let waited = self
+            .dialled
+            .map(|since| now.saturating_duration_since(since));
+        if waited.is_some_and(|waited| waited >= SLOW) && failure.reply.is_none() {
+            memory.silent(dial.place, now);
+        }
+        let remedy = about_us(&failure, dial.host.named).map(super::Refusal::remedy);
+        self.unopened(&Failure { remedy, ..failure });
+        self.next_address(now);
+    }
+
+    /// All that wait for a connection wait with this reason, unless they have a better one.
+    fn unopened(&mut self, failure: &Failure) {
+        for index in self.elsewhere.clone() {
+            self.provide(index, failure.clone().outcome());
+        }
+    }
+
+    fn sent(
+        &mut self,
+        dial: Option<Dial>,
+        batch: &[usize],
+        outcomes: Vec<Outcome>,
+        open: bool,
+        memory: &mut Memory,
+        now: Instant,
+    ) {
+        let Some(dial) = dial else {
+            return self.sent_over_kept(batch, outcomes, open);
+        };
+        let progress = outcomes.iter().any(|o| matches!(o, Outcome::Delivered(_)));
+        if progress {
+            memory.accepted(&dial.host.name);
+        }
+        let mut worst = Verdict::Stands;
+        let mut again = Vec::new();
+        for (index, outcome) in batch.iter().copied().zip(outcomes) {
+            let (outcome, verdict) = self.judge(&dial, outcome, progress && open, memory);
+            self.provide(index, outcome);
+            match verdict {
+                Verdict::Stands => {}
+                Verdict::Again => again.push(index),
+                Verdict::NextAddress => {
+                    worst = verdict;
+                    self.elsewhere.push(index);
+                }
+                Verdict::NextHost => {
+                    if worst == Verdict::Stands {
+                        worst = verdict;
+                    }
+                    self.elsewhere.push(index);
+                }
+            }
+        }
+        self.here.splice(0..0, again);
+        if open && worst != Verdict::NextAddress && !self.here.is_empty() {
+            return self.send(Some(dial));
+        }
+        self.elsewhere.append(&mut self.here);
+        if worst == Verdict::NextHost && !self.elsewhere.is_empty() {
+            self.deferrals = self.deferrals.saturating_add(1);
+            if self.deferrals >= SESSIONS {
+                return;
+            }
+            if !self.hosts.is_empty() {
+                self.addresses.clear();
+            }
+        }
+        self.go_on(now);
+    }
+
+    /// What a kept connection says counts only where it is proved to be in step.
+    fn sent_over_kept(&mut self, batch: &[usize], outcomes: Vec<Outcome>, open: bool) {
+        let proven = reuse::in_step(&outcomes);
+        for (index, outcome) in batch.iter().copied().zip(outcomes) {
+            let stands = match &outcome {
+                Outcome::Delivered(_) => true,
+                Outcome::Failed(failure) => proven && about_us(failure, true).is_none(),
+                Outcome::Deferred(failure) => {
+                    failure.blame == Blame::Local || is_taken_perhaps(failure)
+                }
+            };
+            if stands {
+                self.outcomes
+                    .get_mut(index)
+                    .map(|known| known.replace(outcome));
+            } else {
+                self.elsewhere.push(index);
+            }
+        }
+        if open && self.elsewhere.is_empty() && !self.here.is_empty() {
+            self.reached = true;
+            return self.send(None);
+        }
+        self.reached |= proven;
+        self.elsewhere.append(&mut self.here);
+        if !self.elsewhere.is_empty() {
+            self.actions.push_back(Action::Leave);
+            self.find();
+        }
+    }
+
+    /// To the next address, if anybody is left and another address is.
+    fn go_on(&mut self, now: Instant) {
+        if !self.elsewhere.is_empty() && self.others_are_left() {
+            self.actions.push_back(Action::Leave);
+            self.next_address(now);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        dial: &Dial,
+        outcome: Outcome,
+        progress: bool,
+        memory: &mut Memory,
+    ) -> (Outcome, Verdict) {
+        let failure = match &outcome {
+            Outcome::Delivered(_) => return (outcome, Verdict::Stands),
+            Outcome::Deferred(failure) | Outcome::Failed(failure) => failure,
+        };
+        if let Some(refusal) = about_us(failure, dial.host.named) {
+            let shared = memory.refused(&dial.host.name, refusal, &self.sender);
+            let failure = Failure {
+                remedy: Some(refusal.remedy()),
+                blame: if shared { Blame::Us } else { failure.blame },
+                ..failure.clone().for_now()
+            };
+            return (failure.outcome(), Verdict::NextAddress);
+        }
+        let verdict = match &outcome {
+            Outcome::Failed(failure) if failure.reply.is_none() && failure.blame == Blame::Peer => {
+                Verdict::NextHost
+            }
+            Outcome::Failed(failure) if dial.place.is_ipv6() && about_address(failure) => {
+                self.over_ipv4(dial)
+            }
+            Outcome::Failed(_) => Verdict::Stands,
+            _ if failure.blame == Blame::Local || is_taken_perhaps(failure) => Verdict::Stands,
+            _ if failure.reply.is_none_or(|code| code.value() == 421) => Verdict::NextAddress,
+            _ if progress && failure.stage == Stage::Recipient && is_too_many(failure) => {
+                Verdict::Again
+            }
+            _ => Verdict::NextHost,
+        };
+        (outcome, verdict)
+    }
+
+    /// Refused for an address of ours in IPv6: IPv4 has another.
+    fn over_ipv4(&mut self, dial: &Dial) -> Verdict {
+        let is_other = |(host, place): &(Host, Place)| *host == dial.host && place.is_ipv4();
+        if self.addresses.iter().chain(&self.postponed).any(is_other) {
+            self.addresses.retain(is_other);
+            Verdict::NextAddress
+        } else {
+            Verdict::Stands
+        }
+    }
+
+    /// A newer outcome takes the place of an older one, unless the older one came further.
+    fn provide(&mut self, index: usize, new: Outcome) {
+        let Some(known) = self.outcomes.get_mut(index) else {
+            return;
+        };
+        let keep = match (&*known, &new) {
+            (None, _)
+            | (_, Outcome::Delivered(_))
+            | (Some(Outcome::Failed(_)), Outcome::Deferred(_)) => false,
+            (Some(Outcome::Delivered(_)), _) => true,
+            (Some(Outcome::Deferred(_)), Outcome::Failed(new)) => new.stage == Stage::Lookup,
+            (
+                Some(Outcome::Failed(old) | Outcome::Deferred(old)),
+                Outcome::Failed(new) | Outcome::Deferred(new),
+            ) => old.stage > new.stage,
+        };
+        if !keep {
+            *known = Some(new);
+        }
+    }
+}
+
+/// Whether a peer whose handshake failed is tried once more in clear text: where anybody is believed (RFC 7435).
+pub fn clear_text_goes_on(
+    failure: &Failure,
+    security: Security,
+    clear_text_is_as_good: bool,
+) -> bool {
+    failure.stage == Stage::Tls && security == Security::Opportunistic && clear_text_is_as_good
+}
+
+/// The end of the message was sent, and no answer came: another try elsewhere would make it two.
+fn is_taken_perhaps(failure: &Failure) -> bool {
+    failure.stage == Stage::Message && failure.reply.is_none()
+}
+
+/// 452, or 552 in old words (RFC 5321 §4.5.3.1.10).
+fn is_too_many(failure: &Failure) -> bool {
+    failure.status == EnhancedStatus::new(4, 5, 3)
+        || failure.reply.is_some_and(|code| code.value() == 452)
+}
+
+fn loops(host: &str, place: &Place) -> Failure {
+    let place = match place {
+        Place::Tcp(address) => address.ip().to_string(),
+        Place::Unix(path) => path.display().to_string(),
+    };
+    Failure::new(
+        Blame::Policy,
+        Stage::Lookup,
+        EnhancedStatus::new(5, 4, 6),
+        &format!("mail for {host}[{place}] loops back to myself"),
+    )
+}

@@ -1,0 +1,63 @@
+//! What past deliveries teach the next one: who did not answer, and who refuses this machine.
+//!
+//! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is tried after all others for [`SILENCE`].
+//! A next hop that refuses different senders in the same way refuses this machine; one message's refusal stops no other.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::{Place, fault::Refusal};
+
+/// How long an address that did not answer is tried last.
+const SILENCE: Duration = Duration::from_mins(10);
+/// Most that is remembered.
+const MOST: usize = 1024;
+
+/// Shared by all deliveries of a program.
+#[derive(Debug, Default)]
+pub struct Memory {
+    silent: HashMap<Place, Instant>,
+    refusals: HashMap<String, (Refusal, String, bool)>,
+}
+
+impl Memory {
+    pub(super) fn was_silent(&self, place: &Place, now: Instant) -> bool {
+        let since = self.silent.get(place);
+        since.is_some_and(|since| now.saturating_duration_since(*since) < SILENCE)
+    }
+
+    pub(super) fn silent(&mut self, place: Place, now: Instant) {
+        if self.silent.len() >= MOST {
+            self.silent
+                .retain(|_, since| now.saturating_duration_since(*since) < SILENCE);
+        }
+        if self.silent.len() < MOST {
+            self.silent.insert(place, now);
+        }
+    }
+
+    pub(super) fn answered(&mut self, place: &Place) {
+        self.silent.remove(place);
+    }
+
+    /// A host refuses this machine with this sender: whether it has refused another one, too.
+    pub(super) fn refused(&mut self, host: &str, refusal: Refusal, sender: &str) -> bool {
+        if let Some((known, first, shared)) = self.refusals.get_mut(host)
+            && *known == refusal
+        {
+            *shared |= first != sender;
+            return *shared;
+        }
+        if self.refusals.len() < MOST || self.refusals.contains_key(host) {
+            let first = (refusal, sender.to_owned(), false);
+            self.refusals.insert(host.to_owned(), first);
+        }
+        false
+    }
+
+    pub(super) fn accepted(&mut self, host: &str) {
+        self.refusals.remove(host);
+    }
+}

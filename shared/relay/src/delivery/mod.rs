@@ -1,0 +1,35 @@
+//! One delivery to one next hop, as both programs make it. Pure; bytes are moved by a driver of threads ([`crate::net`]) or of tokio.
+//!
+//! | part | what |
+//! |---|---|
+//! | `machine` | [`Delivery`]: which address is tried next, what each answer means, when a kept connection counts |
+//! | `interface` | what a delivery asks of its driver, and is told |
+//! | `address` | addresses that lead back to this host |
+//! | `fault` | whom a refusal is about: this machine, or the mail |
+//! | `fit` | a message fitted to what its peer offers |
+//! | `memory` | what past deliveries teach |
+//! | `reuse` | what an answer over a kept connection is worth |
+//!
+//! Contract: all addresses of a host are tried in the resolver's order, then the next host; one that was silent lately is tried last. No session (a
+//! dead address, a refusal at the greeting, 421, a lost connection) leads to the next address; a "not now" of the mail itself
+//! to the next host. What a kept connection says is tried once on a fresh one before it means anything, unless it is proved to be in step.
+//! A refusal of this machine is never the mail's. After the end of a message without an answer nothing is tried elsewhere.
+//! Failures: one [`mail::outcome::Outcome`] a recipient; the failure that came furthest is told; what is not known is deferred.
+//! RFC 5321 §5.1, §4.5.4.1, RFC 7435.
+
+mod address;
+mod fault;
+mod fit;
+mod interface;
+mod machine;
+mod memory;
+mod reuse;
+#[cfg(test)]
+mod tests;
+
+pub use address::{Reach, is_own, reach};
+pub use fault::Refusal;
+pub use fit::{Fitted, Reading, fit};
+pub use interface::{Action, Dial, Event, Host, Patience, Place, Way};
+pub use machine::{Delivery, clear_text_goes_on};
+pub use memory::Memory;

@@ -1,0 +1,436 @@
+//! Deliveries without a network: a world of hosts, each with a script.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use mail::{
+    outcome::{self, Blame, Failure, Handover, Outcome, Stage},
+    status::{EnhancedStatus, ReplyCode},
+};
+use smtp::client::Security;
+
+use super::*;
+
+/// What one address does: `Err`: no session; else the reply to each transaction in turn, the last one again and again.
+struct Peer {
+    host: &'static str,
+    address: &'static str,
+    reach: Reach,
+    opening: Result<(), Failure>,
+    /// How long the opening takes.
+    slow: Duration,
+    says: Vec<(Stage, &'static str)>,
+}
+
+fn peer(host: &'static str, address: &'static str, says: &[(Stage, &'static str)]) -> Peer {
+    Peer {
+        host,
+        address,
+        reach: Reach::Elsewhere,
+        opening: Ok(()),
+        slow: Duration::ZERO,
+        says: says.to_vec(),
+    }
+}
+
+fn dead(host: &'static str, address: &'static str) -> Peer {
+    let status = EnhancedStatus::new(4, 4, 1);
+    let failure = Failure::new(
+        Blame::Network,
+        Stage::Connect,
+        status,
+        "Connection timed out",
+    );
+    Peer {
+        opening: Err(failure),
+        slow: Duration::from_secs(10),
+        ..peer(host, address, &[])
+    }
+}
+
+const OK: &[(Stage, &str)] = &[(Stage::Message, "250 2.0.0 Ok")];
+
+struct World {
+    peers: Vec<Peer>,
+    named: bool,
+    kept: Vec<(Stage, &'static str)>,
+    memory: Memory,
+    now: Instant,
+    /// What was done, in words.
+    story: Vec<String>,
+}
+
+fn world(named: bool, peers: Vec<Peer>) -> World {
+    World {
+        peers,
+        named,
+        kept: Vec::new(),
+        memory: Memory::default(),
+        now: Instant::now(),
+        story: Vec::new(),
+    }
+}
+
+fn outcome(stage: Stage, text: &str) -> Outcome {
+    if text.starts_with("250") {
+        return Outcome::Delivered(outcome::Delivery {
+            relay: "r".into(),
+            reply: text.into(),
+            handover: Handover::default(),
+        });
+    }
+    let Some(code) = text.get(..3).and_then(|code| code.parse().ok()) else {
+        let status = EnhancedStatus::new(4, 4, 2);
+        return Failure::new(Blame::Network, stage, status, text).outcome();
+    };
+    let status = text.split(' ').nth(1).and_then(EnhancedStatus::parse);
+    Failure::replied(stage, ReplyCode::new(code).unwrap(), status, text).outcome()
+}
+
+impl World {
+    /// `host address` of each opening and sending; outcomes of the recipients.
+    fn deliver(&mut self, sender: &str, recipients: usize) -> (Vec<Outcome>, Option<Failure>) {
+        let mut delivery = Delivery::new(recipients, sender.to_owned(), Patience::default());
+        self.story.clear();
+        let mut at: Option<usize> = None;
+        let mut over_kept = false;
+        while let Some(action) = delivery.next_action() {
+            let event = match action {
+                Action::Reuse => {
+                    over_kept = !self.kept.is_empty();
+                    Event::Kept(over_kept)
+                }
+                Action::Find => Event::Way(Ok(self.way())),
+                Action::Lookup(host) => Event::Found(self.lookup(&host)),
+                Action::Open(dial) => {
+                    let Place::Tcp(address) = dial.place else {
+                        panic!("{dial:?}")
+                    };
+                    self.story.push(format!("open {}", address.ip()));
+                    let index = self.index(address);
+                    let known = &self.peers[index];
+                    self.now += known.slow;
+                    at = Some(index);
+                    Event::Opened(known.opening.clone())
+                }
+                Action::Send(some) => self.send(at.filter(|_| !over_kept), &some),
+                Action::Leave => {
+                    over_kept = false;
+                    continue;
+                }
+            };
+            delivery.handle(event, &mut self.memory, self.now);
+        }
+        delivery.finish()
+    }
+
+    fn way(&self) -> Way {
+        let mut names: Vec<&str> = self.peers.iter().map(|peer| peer.host).collect();
+        names.dedup();
+        let host = |name: &str| Host {
+            name: name.to_owned(),
+            port: 25,
+            named: self.named,
+        };
+        Way {
+            hosts: names.into_iter().map(host).collect(),
+            security: Security::Opportunistic,
+            clear_text_is_as_good: true,
+        }
+    }
+
+    fn lookup(&self, host: &Host) -> Result<Vec<(Place, Reach)>, Failure> {
+        let peers = self.peers.iter().filter(|peer| peer.host == host.name);
+        let found: Vec<_> = peers
+            .filter(|peer| !peer.address.is_empty())
+            .map(|peer| {
+                let address = SocketAddr::new(peer.address.parse().unwrap(), 25);
+                (Place::Tcp(address), peer.reach)
+            })
+            .collect();
+        if found.is_empty() {
+            let status = EnhancedStatus::new(5, 4, 4);
+            Err(Failure::new(
+                Blame::Network,
+                Stage::Lookup,
+                status,
+                "not found",
+            ))
+        } else {
+            Ok(found)
+        }
+    }
+
+    fn index(&self, address: SocketAddr) -> usize {
+        let is = |peer: &Peer| peer.address.parse() == Ok(address.ip());
+        self.peers.iter().position(is).unwrap()
+    }
+
+    fn send(&mut self, at: Option<usize>, recipients: &[usize]) -> Event {
+        let says = match at {
+            Some(at) => &mut self.peers[at].says,
+            None => &mut self.kept,
+        };
+        let (stage, text) = says[0];
+        if says.len() > 1 {
+            says.remove(0);
+        }
+        self.story.push(format!("send {}", recipients.len()));
+        Event::Sent {
+            outcomes: vec![outcome(stage, text); recipients.len()],
+            open: !text.starts_with("421") && !text.starts_with("lost"),
+        }
+    }
+}
+
+fn words(outcomes: &[Outcome]) -> Vec<String> {
+    let words = |outcome: &Outcome| match outcome {
+        Outcome::Delivered(_) => "delivered".to_owned(),
+        Outcome::Deferred(failure) => format!("deferred: {}", failure.log_text()),
+        Outcome::Failed(failure) => format!("failed {}: {}", failure.status, failure.log_text()),
+    };
+    outcomes.iter().map(words).collect()
+}
+
+#[test]
+fn every_address_of_a_host_is_tried_then_the_next_host() {
+    use Stage::{Body, Data, Mail, Message, Recipient};
+    for answer in [
+        (Mail, "421 4.7.0 too many connections"),
+        (Recipient, "421 4.3.2 going down"),
+        (Message, "421 4.3.0 disk"),
+        (Mail, "lost connection"),
+        (Data, "lost connection"),
+        (Body, "lost connection"),
+    ] {
+        let peers = vec![
+            dead("one", "192.0.2.1"),
+            peer("one", "192.0.2.2", &[answer]),
+            peer("two", "192.0.2.3", &[answer]),
+            peer("two", "2001:db8::4", OK),
+        ];
+        let mut world = world(true, peers);
+        let (outcomes, unusable) = world.deliver("a@b", 1);
+        assert_eq!(words(&outcomes), ["delivered"], "{answer:?}");
+        assert_eq!(unusable, None);
+        assert_eq!(
+            world.story,
+            [
+                "open 192.0.2.1",
+                "open 192.0.2.2",
+                "send 1",
+                "open 192.0.2.3",
+                "send 1",
+                "open 2001:db8::4",
+                "send 1"
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_one_host_takes_not_now_another_may_take() {
+    use Stage::{Data, Mail, Message, Recipient};
+    for answer in [
+        (Mail, "451 4.3.0 later"),
+        (Recipient, "450 4.2.0 greylisted"),
+        (Recipient, "452 4.2.2 full"),
+        (Data, "451 4.3.5 busy"),
+        (Message, "451 4.3.0 queue write error"),
+    ] {
+        let peers = vec![
+            peer("one", "192.0.2.1", &[answer]),
+            peer("one", "192.0.2.2", OK),
+            peer("two", "192.0.2.3", OK),
+        ];
+        let mut world = world(true, peers);
+        assert_eq!(words(&world.deliver("a@b", 2).0), ["delivered"; 2]);
+        let story = ["open 192.0.2.1", "send 2", "open 192.0.2.3", "send 2"];
+        assert_eq!(
+            world.story, story,
+            "another host, not the same one: {answer:?}"
+        );
+    }
+    let peers = vec![
+        peer("one", "192.0.2.1", &[(Recipient, "450 4.2.0 greylisted")]),
+        dead("two", "192.0.2.3"),
+    ];
+    let (outcomes, unusable) = world(true, peers).deliver("a@b", 1);
+    let text = "deferred: 450 4.2.0 greylisted (in reply to RCPT TO command)";
+    assert_eq!((words(&outcomes), unusable), (vec![text.to_owned()], None));
+}
+
+#[test]
+fn after_the_end_of_a_message_without_an_answer_nothing_is_tried_elsewhere() {
+    let peers = vec![
+        peer(
+            "one",
+            "192.0.2.1",
+            &[(Stage::Message, "lost connection: perhaps taken")],
+        ),
+        peer("two", "192.0.2.2", OK),
+    ];
+    let mut world = world(true, peers);
+    let (outcomes, _) = world.deliver("a@b", 1);
+    assert!(matches!(outcomes[0], Outcome::Deferred(_)));
+    assert_eq!(world.story, ["open 192.0.2.1", "send 1"]);
+}
+
+#[test]
+fn a_kept_connection_decides_nothing_that_is_not_proved_to_be_in_step() {
+    use Stage::{Mail, Message, Recipient};
+    for (words_over_kept, again) in [
+        ((Mail, "554 5.4.2 idle too long, closing"), true),
+        ((Recipient, "550 5.1.1 no such user"), true),
+        ((Mail, "421 4.4.2 timeout"), true),
+        ((Mail, "lost connection"), true),
+        ((Message, "554 5.7.1 spam"), false),
+        ((Message, "250 2.0.0 Ok"), false),
+    ] {
+        let mut world = world(true, vec![peer("one", "192.0.2.1", OK)]);
+        world.kept = vec![words_over_kept];
+        let (outcomes, _) = world.deliver("a@b", 2);
+        if again {
+            assert_eq!(words(&outcomes), ["delivered"; 2], "{words_over_kept:?}");
+            assert_eq!(world.story, ["send 2", "open 192.0.2.1", "send 2"]);
+        } else {
+            assert_eq!(world.story, ["send 2"], "{words_over_kept:?}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_was_silent_is_tried_last_for_a_while() {
+    let peers = vec![dead("one", "192.0.2.1"), peer("two", "192.0.2.2", OK)];
+    let mut world = world(true, peers);
+    world.deliver("a@b", 1);
+    assert_eq!(world.story.len(), 3);
+    world.deliver("a@b", 1);
+    assert_eq!(world.story, ["open 192.0.2.2", "send 1"]);
+    world.now += Duration::from_mins(11);
+    world.deliver("a@b", 1);
+    assert_eq!(world.story[0], "open 192.0.2.1");
+}
+
+#[test]
+fn a_refusal_over_ipv6_is_not_final_where_ipv4_is_left() {
+    use Stage::{Mail, Message, Recipient};
+    for answer in [
+        (Recipient, "554 5.7.1 Relay access denied"),
+        (Recipient, "550 5.7.25 no PTR record"),
+        (Mail, "550 your address is not welcome"),
+        (Message, "550 5.7.1 does not meet IPv6 sending guidelines"),
+    ] {
+        for named in [true, false] {
+            let peers = vec![
+                peer("one", "2001:db8::1", &[answer]),
+                peer("one", "2001:db8::2", &[answer]),
+                peer("one", "192.0.2.1", OK),
+            ];
+            let mut world = world(named, peers);
+            assert_eq!(
+                words(&world.deliver("a@b", 1).0),
+                ["delivered"],
+                "{answer:?}"
+            );
+        }
+    }
+    let unknown = [(Recipient, "550 5.1.1 no such user")];
+    let peers = vec![
+        peer("one", "2001:db8::1", &unknown),
+        peer("one", "192.0.2.1", OK),
+    ];
+    let (outcomes, _) = world(false, peers).deliver("a@b", 1);
+    assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
+}
+
+#[test]
+fn mail_to_ourselves_is_never_dialled_unless_the_administrator_named_the_host() {
+    let back = |reach| Peer {
+        reach,
+        ..peer("mx.one", "192.0.2.9", OK)
+    };
+    for reach in [Reach::Own, Reach::Nowhere] {
+        let mut stranger = world(false, vec![back(reach)]);
+        let (outcomes, _) = stranger.deliver("a@b", 1);
+        assert_eq!(
+            words(&outcomes),
+            ["failed 5.4.6: mail for mx.one[192.0.2.9] loops back to myself"]
+        );
+        assert!(stranger.story.is_empty());
+        let mut named = world(true, vec![back(reach)]);
+        assert_eq!(words(&named.deliver("a@b", 1).0), ["delivered"]);
+    }
+    // Whoever is worse than this host is not tried; a wrong address in between is merely left out.
+    let peers = vec![back(Reach::Own), peer("mx.two", "192.0.2.2", OK)];
+    assert!(world(false, peers).deliver("a@b", 1).0[0] != outcome(Stage::Message, "250 2.0.0 Ok"));
+    let peers = vec![back(Reach::Nowhere), peer("mx.two", "192.0.2.2", OK)];
+    assert_eq!(
+        words(&world(false, peers).deliver("a@b", 1).0),
+        ["delivered"]
+    );
+    let peers = vec![dead("mx.two", "192.0.2.2"), back(Reach::Own)];
+    assert!(words(&world(false, peers).deliver("a@b", 1).0)[0].starts_with("deferred"));
+}
+
+#[test]
+fn hosts_that_do_not_exist_are_final_only_when_none_is_left_and_nobody_of_ours_named_them() {
+    let nobody = |host| peer(host, "", &[]);
+    let lost = || vec![nobody("mx.one"), nobody("mx.two")];
+    let (outcomes, _) = world(false, lost()).deliver("a@b", 1);
+    assert_eq!(words(&outcomes), ["failed 5.4.4: not found"]);
+    let (outcomes, unusable) = world(true, lost()).deliver("a@b", 1);
+    assert_eq!(words(&outcomes), ["deferred: not found"]);
+    assert!(unusable.is_some());
+    for peers in [
+        vec![nobody("mx.one"), dead("mx.two", "192.0.2.2")],
+        vec![dead("mx.two", "192.0.2.2"), nobody("mx.one")],
+    ] {
+        assert!(words(&world(false, peers).deliver("a@b", 1).0)[0].starts_with("deferred: "));
+    }
+}
+
+#[test]
+fn a_refusal_of_this_machine_waits_and_counts_against_the_relayhost_when_senders_differ() {
+    let refusing = [(Stage::Mail, "530 5.7.0 Authentication Required")];
+    let mut world = world(true, vec![peer("one", "192.0.2.1", &refusing)]);
+    for (sender, counts) in [("a@b", false), ("a@b", false), ("c@d", true), ("a@b", true)] {
+        let (outcomes, unusable) = world.deliver(sender, 1);
+        let text = &words(&outcomes)[0];
+        assert!(
+            text.starts_with("deferred: 530 5.7.0") && text.contains("it wants a login"),
+            "{text}"
+        );
+        assert_eq!(unusable.is_some(), counts, "{sender}");
+    }
+    world.peers[0].says = OK.to_vec();
+    assert_eq!(words(&world.deliver("a@b", 1).0), ["delivered"]);
+    world.peers[0].says = refusing.to_vec();
+    assert_eq!(world.deliver("a@b", 1).1, None, "forgotten");
+}
+
+#[test]
+fn more_recipients_than_a_server_takes_at_once_go_in_as_many_transactions() {
+    let mut one = world(true, vec![peer("one", "192.0.2.1", OK)]);
+    assert_eq!(words(&one.deliver("a@b", 250).0), vec!["delivered"; 250]);
+    assert_eq!(
+        one.story,
+        ["open 192.0.2.1", "send 100", "send 100", "send 50"]
+    );
+}
+
+#[test]
+fn a_delivery_ends_however_many_hosts_do_not_answer() {
+    let addresses: Vec<&'static str> = (1..200)
+        .map(|n| &*Box::leak(format!("192.0.2.{n}").into_boxed_str()))
+        .collect();
+    let peers = addresses
+        .iter()
+        .map(|address| dead("one", address))
+        .collect();
+    let mut many = world(false, peers);
+    assert!(words(&many.deliver("a@b", 1).0)[0].starts_with("deferred"));
+    assert!(many.story.len() <= 16, "{:?}", many.story.len());
+}

@@ -1,0 +1,137 @@
+//! The driver of [`Delivery`] over blocking sockets.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use mail::{
+    envelope::Envelope,
+    outcome::{Failure, Outcome},
+    status::EnhancedStatus,
+};
+use smtp::client::Settings;
+
+use super::{Connection, Target, dial::addresses};
+use crate::{
+    delivery::{Action, Delivery, Dial, Event, Memory, Place, Reach, Reading, Way, fit},
+    tls::ClientTls,
+};
+
+/// The way to a next hop, as a program knows it.
+pub struct Road<'a> {
+    /// In the order in which they are to be tried.
+    pub way: &'a dyn Fn() -> Result<Way, Failure>,
+    pub settings: &'a dyn Fn() -> Result<Settings, Failure>,
+    pub tls: Option<&'a ClientTls>,
+    pub memory: &'a Mutex<Memory>,
+    /// Told of each new connection.
+    pub opened: &'a dyn Fn(&Connection),
+    /// Told when 8 bits are sent to a peer that did not offer to take them.
+    pub eight_bit: &'a dyn Fn(&Connection),
+}
+
+/// One message.
+pub struct Letter<'a> {
+    pub envelope: &'a Envelope,
+    pub size: u64,
+    pub read: &'a Reading<'a>,
+}
+
+/// Makes one delivery, over `kept` if that is still good; what is good afterwards is left there.
+pub fn deliver(
+    mut delivery: Delivery,
+    kept: &mut Option<Connection>,
+    road: &Road<'_>,
+    letter: &Letter<'_>,
+) -> (Vec<Outcome>, Option<Failure>) {
+    while let Some(action) = delivery.next_action() {
+        let event = match action {
+            Action::Reuse => {
+                if let Some(stale) = kept.take_if(|kept| !kept.is_usable()) {
+                    stale.quit();
+                }
+                Event::Kept(kept.is_some())
+            }
+            Action::Find => Event::Way((road.way)()),
+            Action::Lookup(host) => {
+                let found = addresses(&host.name, host.port);
+                let elsewhere = |found: Vec<_>| {
+                    let found = found.into_iter();
+                    found
+                        .map(|address| (Place::Tcp(address), Reach::Elsewhere))
+                        .collect()
+                };
+                Event::Found(found.map(elsewhere))
+            }
+            Action::Open(dial) => Event::Opened(open(&dial, road).map(|connection| {
+                (road.opened)(&connection);
+                *kept = Some(connection);
+            })),
+            Action::Send(recipients) => send(kept, &recipients, road, letter),
+            Action::Leave => {
+                if let Some(connection) = kept.take() {
+                    connection.quit();
+                }
+                continue;
+            }
+        };
+        let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        delivery.handle(event, &mut memory, Instant::now());
+    }
+    if let Some(closed) = kept.take_if(|kept| !kept.is_ready()) {
+        closed.quit();
+    }
+    delivery.finish()
+}
+
+fn open(dial: &Dial, road: &Road<'_>) -> Result<Connection, Failure> {
+    let mut settings = (road.settings)()?;
+    settings.security = dial.security;
+    if let Some(opening) = dial.opening {
+        settings.timeouts.opening = settings.timeouts.opening.min(opening);
+    }
+    let target = Target {
+        host: &dial.host.name,
+        place: dial.place.clone(),
+        tls: road.tls,
+    };
+    Connection::open(&target, &settings, dial.connect)
+}
+
+fn send(
+    kept: &mut Option<Connection>,
+    recipients: &[usize],
+    road: &Road<'_>,
+    letter: &Letter<'_>,
+) -> Event {
+    let outcomes = match kept {
+        Some(connection) => match fitted(connection, recipients, road, letter) {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let text = format!("the message cannot be read: {error}");
+                let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &text);
+                vec![failure.outcome(); recipients.len()]
+            }
+        },
+        None => Vec::new(),
+    };
+    let open = kept.as_ref().is_some_and(Connection::is_ready);
+    Event::Sent { outcomes, open }
+}
+
+fn fitted(
+    connection: &mut Connection,
+    recipients: &[usize],
+    road: &Road<'_>,
+    letter: &Letter<'_>,
+) -> io::Result<Vec<Outcome>> {
+    let envelope = letter.envelope.with_only(recipients);
+    let peer = connection.capabilities();
+    let mut fitted = fit(peer, envelope, letter.size, letter.read)?;
+    if fitted.eight_bit_all_the_same {
+        (road.eight_bit)(connection);
+    }
+    Ok(connection.send(fitted.transaction, &mut fitted.content))
+}

@@ -1,0 +1,170 @@
+//! What a next hop says of this machine, of a recipient, of a message: each has its own consequence.
+
+use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS},
+    session::Session,
+    sink::{Script, Sink},
+    smarthost::Smarthost,
+};
+
+const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
+
+fn relay_to(relayhost: &str) -> Smarthost {
+    Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{relayhost}\"\nrelay_tls = {{ level = \"none\" }}\n"
+    ))
+}
+
+fn machine_with(relayhost: &str) -> Agent {
+    Agent::start(&format!("relayhost = {relayhost}\ntls = \"none\"\n"))
+}
+
+fn answering(command: &str, reply: &str) -> Script {
+    Script {
+        answers: vec![(command.to_owned(), reply.to_owned())],
+        ..Script::default()
+    }
+}
+
+/// A relayhost that wants a login, TLS or a permission refuses this machine: no mail is returned for it, and the remedy is shown.
+#[test]
+fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
+    for (command, reply, remedy) in [
+        ("MAIL", "530 5.7.0 Authentication Required", "wants a login"),
+        (
+            "MAIL",
+            "530 5.7.0 Must issue a STARTTLS command first",
+            "wants TLS first",
+        ),
+        (
+            "RCPT",
+            "554 5.7.1 <b@example.net>: Relay access denied",
+            "does not relay for this machine",
+        ),
+        (
+            "MAIL",
+            "550 5.7.30 Basic authentication is not supported for Client Submission.",
+            "takes no passwords",
+        ),
+    ] {
+        let sink = Sink::with(answering(command, reply));
+        let mut smarthost = relay_to(&sink.nexthop());
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        Session::greeted(smarthost.address()).delivers(
+            "a@example.org",
+            &["b@example.net"],
+            MESSAGE,
+        );
+        machine.send(&CRON_ARGUMENTS, CRON);
+        for listing in [
+            smarthost.wait_for_mailq("the remedy", |text| text.contains(remedy)),
+            machine.wait_for_mailq("the remedy", |text| text.contains(remedy)),
+        ] {
+            assert!(listing.contains(&reply[..9]), "{listing}");
+        }
+        sink.play(Script::default());
+        assert!(smarthost.admin(&["queue", "flush"]).status.success());
+        assert!(machine.sendmail(&["-q"], "").status.success());
+        let received = sink.journal().wait_for(2);
+        let all: String = received.iter().map(tests::sink::Received::text).collect();
+        assert!(
+            all.contains("hello\r\n") && all.contains("nothing to do"),
+            "{all}"
+        );
+        for log in [smarthost.daemon().log(), machine.daemon().log()] {
+            assert!(!log.contains("status=bounced"), "{reply}: {log}");
+        }
+    }
+}
+
+/// What is about the recipient or the content is told to the sender at once, whatever words of policy it has.
+#[test]
+fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
+    for after_message in [
+        "552 5.7.0 This message was blocked because its content presents a potential security issue",
+        "550 5.7.26 Unauthenticated email from example.org is not accepted due to DMARC policy",
+    ] {
+        let sink = Sink::with(Script {
+            after_message: after_message.to_owned(),
+            ..Script::default()
+        });
+        let mut smarthost = relay_to(&sink.nexthop());
+        Session::greeted(smarthost.address()).delivers(
+            "a@example.org",
+            &["b@example.net"],
+            MESSAGE,
+        );
+        let log = smarthost.daemon().wait_for_log("status=bounced");
+        assert!(log.contains(&after_message[..9]), "{log}");
+    }
+}
+
+/// A first relayhost that is busy is no reason to wait while a second one is there.
+#[test]
+fn what_the_first_relayhost_takes_not_now_the_second_one_takes() {
+    let answers = [
+        ("MAIL", "421 4.7.0 too many connections"),
+        ("MAIL", "451 4.3.0 busy"),
+        ("RCPT", "452 4.2.2 full"),
+        ("DATA", "451 4.3.0 busy"),
+    ];
+    let mut firsts: Vec<Script> = answers
+        .iter()
+        .map(|(command, reply)| answering(command, reply))
+        .collect();
+    firsts.push(Script {
+        after_message: "451 4.3.0 disk".to_owned(),
+        ..Script::default()
+    });
+    firsts.push(Script {
+        greeting: "554 5.3.2 closed".to_owned(),
+        ..Script::default()
+    });
+    for script in firsts {
+        let (first, second) = (Sink::with(script), Sink::start());
+        let machine = machine_with(&format!(
+            "[\"{}\", \"{}\"]",
+            first.nexthop(),
+            second.nexthop()
+        ));
+        machine.send(&CRON_ARGUMENTS, CRON);
+        second.journal().wait_for(1);
+        assert!(first.connections() >= 1);
+        machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+    }
+}
+
+/// A message is fitted to what its next hop offers; a Subject in UTF-8 is no reason to return it.
+#[test]
+fn a_next_hop_without_extensions_gets_mail_that_it_can_take() {
+    let sink = Sink::with(Script {
+        extensions: vec!["SIZE 100000".to_owned()],
+        ..Script::default()
+    });
+    let smarthost = relay_to(&sink.nexthop());
+    let mut session = Session::greeted(smarthost.address());
+    let message = "Subject: Gr\u{fc}\u{df}e\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                   Content-Transfer-Encoding: 8bit\r\n\r\nSch\u{f6}ne Gr\u{fc}\u{df}e\r\n";
+    session.delivers("a@example.org", &["b@example.net"], message.as_bytes());
+    let received = sink.journal().first();
+    assert!(
+        !received.parameters.contains("SMTPUTF8"),
+        "{}",
+        received.parameters
+    );
+    assert_eq!(
+        received.field("Content-Transfer-Encoding"),
+        "quoted-printable"
+    );
+    assert!(
+        received.body().contains("Sch=C3=B6ne Gr=C3=BC=C3=9Fe"),
+        "{}",
+        received.body()
+    );
+    let size = format!("SIZE={}", received.content.len());
+    assert!(
+        received.parameters.contains(&size),
+        "{} is not {size}",
+        received.parameters
+    );
+}
