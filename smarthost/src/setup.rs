@@ -65,9 +65,34 @@ impl Setup {
         Ok(setup)
     }
 
+    /// Whether everything that a configuration names can be used; makes nothing.
+    pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
+        config.read_aliases()?;
+        let files = &config.tls;
+        let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
+        if offers_tls(config) && !to_be_made {
+            tls::server_config(&files.certificate, &files.key)
+                .map_err(|error| config.wrong("tls", &error.to_string()))?;
+        }
+        Self::of_relay(config).map(drop)
+    }
+
+    /// TLS towards the relayhost.
+    pub(crate) fn of_relay(config: &Config) -> anyhow::Result<ClientTls> {
+        let trust = if config.relay_tls.pins.is_empty() {
+            Trust::Opportunistic
+        } else {
+            Trust::Pins(config.relay_tls.pins.clone())
+        };
+        let shown = config.relay_tls.identity.as_ref();
+        let shown = shown.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        let tls = ClientTls::with_identity(&trust, shown);
+        Ok(tls.map_err(|error| config.wrong("relay_tls.certificate", &error.to_string()))?)
+    }
+
     /// Whether the files could be loaded as they are now.
     pub(crate) fn is_right(path: &Path) -> bool {
-        Config::load(path).is_ok_and(|config| Self::of(config, None).is_ok())
+        Config::load(path).is_ok_and(|config| Self::examine(&config).is_ok())
     }
 
     /// The same for a start, which goes on with what there is.
@@ -128,36 +153,31 @@ impl Setup {
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
         let (aliases, problems) = config.read_aliases()?;
-        let wants_tls = config
-            .listen
-            .iter()
-            .any(|listener| listener.tls != ListenTls::None);
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
-        let identity = if wants_tls {
-            Some(Identity::load(&config.tls, &config.hostname, tickets)?)
+        let identity = if offers_tls(&config) {
+            let loaded = Identity::load(&config.tls, &config.hostname, tickets);
+            Some(loaded.map_err(|error| config.wrong("tls", &format!("{error:#}")))?)
         } else {
             None
         };
-        let trust = if config.relay_tls.pins.is_empty() {
-            Trust::Opportunistic
-        } else {
-            Trust::Pins(config.relay_tls.pins.clone())
-        };
-        let shown = config.relay_tls.identity.as_ref();
-        let shown = shown.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        let relay_tls = Self::of_relay(&config)?;
         Ok(Self {
             policy: Policy::new(&config, Arc::clone(&aliases)),
             router: Router::new(&config, aliases),
-            relay_tls: ClientTls::with_identity(&trust, shown)
-                .context("cannot set up TLS towards the relayhost")?,
+            relay_tls,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
             identity,
             problems,
             config,
         })
     }
+}
+
+fn offers_tls(config: &Config) -> bool {
+    let mut listeners = config.listen.iter();
+    listeners.any(|listener| listener.tls != ListenTls::None)
 }
 
 impl Identity {

@@ -28,7 +28,7 @@ complete -c smarthost -n "__fish_smarthost_needs_command" -l config -d 'The conf
 complete -c smarthost -n "__fish_smarthost_needs_command" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_needs_command" -s V -l version -d 'Print version'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "check" -d 'Check the configuration, the alias tables and the certificate; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it or delete it'
@@ -40,7 +40,8 @@ complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "help" -d 'Print
 complete -c smarthost -n "__fish_smarthost_using_subcommand run" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand run" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand check" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand check" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand check" -l json -d 'As JSON'
+complete -c smarthost -n "__fish_smarthost_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c smarthost -n "__fish_smarthost_using_subcommand reload" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l config -d 'The configuration file' -r -F
@@ -110,7 +111,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l config -d
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l json -d 'As JSON'
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "check" -d 'Check the configuration, the alias tables and the certificate; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it or delete it'

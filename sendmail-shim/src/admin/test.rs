@@ -148,7 +148,9 @@ fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
     let mut body = Body::default();
     let rest = splitter.split(&notice).map_err(|error| error.to_string())?;
     body.write(rest).map_err(|error| error.to_string())?;
-    let (header, content) = splitter.finish();
+    let (mut header, content) = splitter.finish();
+    // Somebody waits for it: it is not kept for a digest, and no budget of automatic mail counts it.
+    header.remove("Auto-Submitted");
     let submission = Submission {
         mail: Mail::of_caller(None),
         verbose: true,

@@ -4,6 +4,7 @@
 //! longer than [`PATIENCE`] for the other's next bytes.
 //! Failures: an `io::Error` whose text names what to do; a line that is too long or no JSON is `InvalidData`.
 
+pub mod findings;
 pub mod listing;
 
 use std::{

@@ -22,7 +22,7 @@ use toml::{
     map::Entry,
 };
 
-use super::error::{ConfigError, parse};
+use super::error::{ConfigError, error_at, parse};
 
 /// The administrator's file.
 pub const OWN: &str = "config.toml";
@@ -54,8 +54,34 @@ pub fn layered<T: DeserializeOwned>(
     T::deserialize(all).map_err(|error| wrong(layers, error.message()))
 }
 
+/// What is wrong with a setting whose value could be read (a file that it names cannot be used, say): told with the setting's
+/// place, or with the files if it stands in none.
+pub fn wrong_at(layers: &[Layer], key: &str, what: &str) -> ConfigError {
+    for (path, text) in layers {
+        let (table, _) = DeTable::parse_recoverable(text);
+        let mut place = None;
+        let mut inside = Some(table.get_ref());
+        for part in key.split('.') {
+            let found = inside.and_then(|table| table.get_key_value(part));
+            place = found.map(|(key, _)| key.span());
+            inside = match found.map(|(_, value)| value.get_ref()) {
+                Some(DeValue::Table(table)) => Some(table),
+                _ => None,
+            };
+        }
+        if let Some(place) = place {
+            return error_at(path, text, place, what);
+        }
+    }
+    wrong(layers, what)
+}
+
 /// What is wrong only in the files together.
 pub fn wrong(layers: &[Layer], what: &str) -> ConfigError {
+    if layers.is_empty() {
+        let text = format!("the defaults: {what}");
+        return ConfigError { text };
+    }
     let files: Vec<_> = layers
         .iter()
         .map(|(path, _)| path.display().to_string())

@@ -8,6 +8,8 @@
 //! | [`Span`] | `"5d"`, `"20m"`, `"1d12h"` |
 //! | [`Size`] | `"25MiB"`, or bytes as a number |
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
+//! | [`table`] | a table, never an array |
+//! | [`HostName`] | a name that is no address |
 //! | [`layers`] | several files of one directory as one configuration |
 //! | [`last_good`] | what a program runs with while its files are wrong |
 //! | [`provision`] | settings that the machine itself is given |
@@ -19,7 +21,7 @@ pub mod provision;
 mod units;
 
 pub use error::{ConfigError, error_at, parse};
-pub use units::{OneOrMany, Size, Span};
+pub use units::{HostName, OneOrMany, Size, Span, optional_table, table};
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,9 @@
 //! Contract: total; overflow is an error, not a wrap. The message says which form is expected.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, net::IpAddr, time::Duration};
 
+use mail::address::Domain;
 use serde::{
     Deserialize, Deserializer,
     de::{self, value},
@@ -150,6 +151,28 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+/// A host's or domain's name; an address is none.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostName(pub Domain);
+
+impl TryFrom<String> for HostName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let plain = text.trim_start_matches('[').trim_end_matches([']', '.']);
+        let plain = plain.strip_prefix("IPv6:").unwrap_or(plain);
+        let last = plain.rsplit('.').next().unwrap_or_default();
+        let numeric = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+        if numeric || plain.parse::<IpAddr>().is_ok() {
+            let text = text.escape_debug();
+            return Err(format!(
+                "`{text}` is an address; write a name such as \"mail.example.org\""
+            ));
+        }
+        Domain::try_from(text).map(Self)
+    }
+}
+
 /// `"x"` or `["x", "y"]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OneOrMany<T>(pub Vec<T>);
@@ -163,6 +186,34 @@ impl<T> Default for OneOrMany<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+    }
+}
+
+/// A table of settings, for `deserialize_with`: never an array, which would say nothing of which value is which.
+pub fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    from.deserialize_any(TableVisitor(PhantomData))
+}
+
+/// The same for a table that may be absent.
+pub fn optional_table<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    table(from).map(Some)
+}
+
+struct TableVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for TableVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table, which names each of its values: { key = value }")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(value::MapAccessDeserializer::new(map))
     }
 }
 

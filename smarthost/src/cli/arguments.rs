@@ -29,8 +29,17 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Run the daemon in the foreground (systemd does this)
     Run,
-    /// Check the configuration, the alias tables and the certificate; exit 0 if all is right
-    Check,
+    /// Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right
+    #[command(
+        long_about = "Check the configuration, all files that it names, the relayhost, DNS and the disk, each with a remedy. \
+        Sends no mail, and costs nothing of a limit.\n\nAs root it looks with the eyes of the user that the daemon runs as. \
+        Exit 0: works, though something may want attention; 1: something does not work; 78: the configuration is wrong."
+    )]
+    Check {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Let the daemon read the configuration anew; exit 0 when it is in force
     #[command(
         long_about = "Let the daemon read the configuration, the alias tables and the certificate anew.\n\n\

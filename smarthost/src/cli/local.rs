@@ -8,43 +8,9 @@ use system::fs;
 
 use super::{Failed, arguments::Provision};
 use crate::{
-    config::{Config, ListenTls, meaning},
+    config::{Config, meaning},
     setup::Setup,
 };
-
-/// Everything that `run` would load.
-pub(super) fn check(path: &Path) -> Result<String, Failed> {
-    let config = Config::load(path)?;
-    let (_, problems) = config.read_aliases()?;
-    let generated = config.tls.generate && !config.tls.certificate.exists();
-    if !generated
-        && config
-            .listen
-            .iter()
-            .any(|listener| listener.tls != ListenTls::None)
-    {
-        tls::server_config(&config.tls.certificate, &config.tls.key)
-            .map_err(|error| Failed::new(error.to_string()))?;
-    }
-    if !problems.is_empty() {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        return Err(Failed::new(lines.join("\n")));
-    }
-    let mut text = format!("{} is right", path.display());
-    if generated {
-        text.push_str("; a key and a certificate will be made at the first start");
-    }
-    if config.limits.per_client.is_empty() {
-        text.push_str("\nno limit is set: a client may send any number of messages (limits = { per_client = [\"100/day\"] })");
-    }
-    for pin in config.relay_tls.pins.iter().filter(|pin| pin.is_weak()) {
-        let _ = write!(
-            text,
-            "\n{pin} is a SHA-1 pin; replace it by the sha256 pin that `smarthost pin` prints on the relayhost"
-        );
-    }
-    Ok(text)
-}
 
 /// Row D7.
 pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {

@@ -3,13 +3,15 @@
 //! | part | what |
 //! |---|---|
 //! | [`arguments`] | what can be typed, with its help |
-//! | [`local`] | commands that need no daemon: check, config, pin, provision |
+//! | [`check`] | what the daemon would load, and what it needs of the world |
+//! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`print`] | answers as text |
 //!
 //! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
 
 mod arguments;
+mod check;
 mod local;
 mod print;
 mod remote;
@@ -32,10 +34,10 @@ pub fn main() -> ExitCode {
     system::log::init("smarthost");
     let config = &arguments.config;
     let result = match arguments.command {
+        Command::Check { json } => return check::run(config, json).unwrap_or_else(tell),
         Command::Run => crate::runtime::run(config)
             .map(|()| String::new())
             .map_err(Failed::from),
-        Command::Check => local::check(config),
         Command::Reload => remote::reload(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
@@ -46,12 +48,14 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(text) => say(&text),
-        Err(failed) => {
-            // Nobody to tell if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "smarthost: {}", failed.text);
-            failed.exit
-        }
+        Err(failed) => tell(failed),
     }
+}
+
+fn tell(failed: Failed) -> ExitCode {
+    // Nobody to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "smarthost: {}", failed.text);
+    failed.exit
 }
 
 /// Standard output that closes early (`| head`) is no failure.

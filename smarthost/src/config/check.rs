@@ -10,7 +10,7 @@ use mail::{address::Domain, limits::MESSAGE};
 use queue::retry::Schedule;
 use serde_spanned::Spanned;
 use settings::{
-    ConfigError, OneOrMany, Span, error_at,
+    ConfigError, HostName, OneOrMany, Span, error_at,
     last_good::salvage,
     layers::{self, Layer},
     parse,
@@ -60,22 +60,36 @@ impl Config {
     /// Where the configuration is without `--config`.
     pub const PATH: &'static str = "/etc/smarthost/config.toml";
 
-    /// Checks TOML text; `path` is for messages, `machine` is the host name where none is set.
+    /// Checks TOML text; `path` is for messages and where relative paths start, `machine` is the host name where none is set.
     pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {
-        let at = |span: Range<usize>, what: &str| error_at(path, text, span, what);
-        Self::fill_in(parse(path, text)?, machine, &at)
+        Self::layered(&[(path.to_owned(), text.to_owned())], machine)
     }
 
     /// From several files of one directory: what an earlier one leaves open, a later one decides.
     pub fn layered(layers: &[Layer], machine: &str) -> Result<Self, ConfigError> {
-        match layers {
-            [] => Self::parse(Path::new(Self::PATH), "", machine),
-            [(path, text)] => Self::parse(path, text, machine),
+        let mut config = match layers {
+            [] => Self::fill_in(File::default(), machine, &|_, what| {
+                layers::wrong(layers, what)
+            }),
+            [(path, text)] => Self::fill_in(parse(path, text)?, machine, &|span, what| {
+                error_at(path, text, span, what)
+            }),
             several => {
                 let file = layers::layered(several, &[("admin", "admins")])?;
                 Self::fill_in(file, machine, &|_, what| layers::wrong(several, what))
             }
+        }?;
+        config.layers = layers.to_vec();
+        config.place();
+        match config.contradiction() {
+            Some((key, what)) => Err(config.wrong(key, &what)),
+            None => Ok(config),
         }
+    }
+
+    /// What is wrong with a setting, told with its place.
+    pub fn wrong(&self, key: &str, what: &str) -> ConfigError {
+        layers::wrong_at(&self.layers, key, what)
     }
 
     /// What can be used of files that are wrong as a whole: enough to find the queue and to take mail into it.
@@ -88,6 +102,8 @@ impl Config {
             Self::fill_in(file, machine, &nowhere)
         };
         let mut config = with(&SALVAGED).or_else(|_| with(&PLACES))?;
+        config.layers = layers.to_vec();
+        config.place();
         // Nothing is given up before an administrator has had a say.
         config.retry.schedule.lifetime = Duration::MAX;
         config.retry.warning = None;
@@ -97,7 +113,7 @@ impl Config {
     /// The defaults, given the settings that others follow from.
     pub(super) fn basis(&self) -> Result<Self, ConfigError> {
         let file = File {
-            hostname: Some(self.hostname.clone()),
+            hostname: Some(HostName(self.hostname.clone())),
             state: Some(self.state.clone()),
             relayhost: self.relayhost.clone(),
             relay_tls: file::RelayTls {
@@ -118,7 +134,7 @@ impl Config {
         at: &impl Fn(Range<usize>, &str) -> ConfigError,
     ) -> Result<Self, ConfigError> {
         let own = || Domain::name(machine).unwrap_or_else(|_| Domain::localhost());
-        let hostname = file.hostname.unwrap_or_else(own);
+        let hostname = file.hostname.map_or_else(own, |name| name.0);
         let banner = file
             .banner
             .map(|banner| check_banner(banner, &hostname, at))
@@ -141,15 +157,14 @@ impl Config {
         };
         let admins = file.admins.0;
         Ok(Self {
+            layers: Vec::new(),
             banner,
             listen,
             listen_is_default,
             tls: key_files(file.tls, &state),
-            networks: file.networks.map_or_else(loopback, |list| {
-                Networks(list.0.into_iter().map(|n| n.0).collect())
-            }),
+            networks: networks(file.networks),
             limits: Rules {
-                per_client: file.limits.per_client.0,
+                per_client: file.limits.per_client.0.iter().map(|it| it.0).collect(),
                 exempt: Networks(file.limits.exempt.0),
             },
             limits_notify: file
@@ -252,14 +267,23 @@ fn key_files(tls: Option<file::Tls>, state: &Path) -> KeyFiles {
     }
 }
 
-fn loopback() -> Networks {
-    let v4 = Network::of(std::net::Ipv4Addr::LOCALHOST.into(), 8, 8);
-    let v6 = Network::of(std::net::Ipv6Addr::LOCALHOST.into(), 128, 128);
-    Networks(vec![v4, v6])
+/// The relay's own programs speak SMTP over loopback, which is among them unless something of it is named.
+fn networks(written: Option<OneOrMany<file::RelayNetwork>>) -> Networks {
+    let written = written.unwrap_or_default().0;
+    let mut all: Vec<_> = written.into_iter().map(|network| network.0).collect();
+    for loopback in [
+        Network::of(std::net::Ipv4Addr::LOCALHOST.into(), 8, 8),
+        Network::of(std::net::Ipv6Addr::LOCALHOST.into(), 128, 128),
+    ] {
+        if !all.iter().any(|named| loopback.contains(named.address())) {
+            all.push(loopback);
+        }
+    }
+    Networks(all)
 }
 
 fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
-    let mut local = domains.local.0;
+    let mut local: Vec<_> = domains.local.0.into_iter().map(|name| name.0).collect();
     for ours in [hostname.clone(), Domain::localhost()] {
         if !local.contains(&ours) {
             local.push(ours);

@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use mail::{
-    address::{Address, Domain, DomainPattern},
+    address::{Address, DomainPattern},
     nexthop::Nexthop,
 };
-use queue::rate::Window;
+use queue::rate::Budget;
 use relay::trust::Pin;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_spanned::Spanned;
-use settings::{OneOrMany, Size, Span};
+use settings::{HostName, OneOrMany, Size, Span};
 
 use crate::{
     config::{ListenTls, Listener, LmtpTarget, LocalTransport, Transport},
@@ -24,28 +24,36 @@ use crate::{
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
-    pub hostname: Option<Domain>,
+    pub hostname: Option<HostName>,
     pub banner: Option<Spanned<String>>,
     pub listen: Option<OneOrMany<Listener>>,
+    #[serde(deserialize_with = "settings::optional_table")]
     pub tls: Option<Tls>,
     pub networks: Option<OneOrMany<RelayNetwork>>,
+    #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,
     pub spool: Option<PathBuf>,
     pub state: Option<PathBuf>,
     pub control: Option<PathBuf>,
     pub aliases: Option<OneOrMany<PathBuf>>,
     pub recipient_delimiter: Option<Delimiter>,
+    #[serde(deserialize_with = "settings::table")]
     pub domains: Domains,
     pub maildir: Option<Spanned<Maildir>>,
     pub lmtp: Option<Spanned<LmtpTarget>>,
     pub relayhost: Option<Nexthop>,
+    #[serde(deserialize_with = "settings::table")]
     pub relay_tls: RelayTls,
+    #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
+    #[serde(deserialize_with = "settings::table")]
     pub routes: BTreeMap<DomainPattern, Transport>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
     pub message_size: Option<Size>,
+    #[serde(deserialize_with = "settings::table")]
     pub retry: Retry,
+    #[serde(deserialize_with = "settings::table")]
     pub concurrency: Concurrency,
 }
 
@@ -59,7 +67,7 @@ pub(super) struct Tls {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
-    pub per_client: OneOrMany<Window>,
+    pub per_client: OneOrMany<Budget>,
     pub exempt: OneOrMany<Network>,
     pub notify: Option<OneOrMany<Address>>,
 }
@@ -67,7 +75,7 @@ pub(super) struct Limits {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Domains {
-    pub local: OneOrMany<Domain>,
+    pub local: OneOrMany<HostName>,
     pub relay: OneOrMany<DomainPattern>,
 }
 

@@ -72,7 +72,7 @@ impl Config {
                 }
                 Err(error) => {
                     let remedy = "create it, or take it out of `aliases` in the configuration";
-                    return Err(unreadable(path, &error, remedy));
+                    return Err(self.wrong("aliases", &unreadable(path, &error, remedy).text));
                 }
             };
             let (table, wrong) = Table::aliases(path.clone(), &text);

@@ -8,7 +8,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("listen", "Where clients connect: \"address:port\", or { address = \"address:port\", tls = \"wrapped\" } for TLS from the first byte, or tls = \"none\" for none. Default: ports 25, 587 and, wrapped, 465 of all addresses. Under systemd smarthost.socket holds the ports, and those below 1024 must stand there."),
     ("tls.certificate", "PEM file with the certificate chain that clients see. Default: a self-signed one, made at the first start."),
     ("tls.key", "PEM file with its key."),
-    ("networks", "Who may send mail to anywhere through this machine: addresses and networks. Default: the machine itself."),
+    ("networks", "Who may send mail to anywhere through this machine: addresses and networks. Loopback, the machine itself, is among them unless an address of it is named. Default: the machine itself."),
     ("limits.per_client", "How many messages a client may send, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"20/10m\"]. A client is an IPv4 address or an IPv6 /64. Over the limit mail is deferred with 450."),
     ("limits.exempt", "Addresses and networks that are not counted."),
     ("limits.notify", "Who is told when a client comes near its limit or reaches it. Default: admins."),

@@ -5,6 +5,7 @@
 //! | [`file`] | the keys and the forms of their values, for serde |
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
+//! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
 //! | [`load`] | reads the files: the only part with I/O |
 //! | [`meaning`] | a sentence for each key |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
@@ -15,6 +16,7 @@ mod check;
 mod file;
 mod load;
 pub mod meaning;
+mod sense;
 mod settings;
 mod show;
 #[cfg(test)]

@@ -135,7 +135,10 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
         [ListenTls::StartTls, ListenTls::Wrapped, ListenTls::None]
     );
     assert!(!config.tls.generate && !config.listen_is_default && !config.aliases_is_default);
-    assert_eq!(config.control, Path::new("T/state/control.sock"));
+    assert_eq!(
+        config.control,
+        Path::new("/etc/smarthost/T/state/control.sock")
+    );
     assert_eq!(
         config.domains.local,
         ["example.org", "vm1.example.org", "localhost"]
@@ -182,7 +185,7 @@ fn what_config_prints_can_be_read_back_and_only_what_differs_is_printed() {
         [
             "banner = \"vm1.example.org \\\"quoted\\\"\"",
             "listen = [{ address = \"127.0.0.1:465\", tls = \"wrapped\" }]",
-            "networks = [\"10.0.0.0/8\"]",
+            "networks = [\"10.0.0.0/8\", \"127.0.0.0/8\", \"::1\"]",
             "limits.per_client = [\"100/day\"]",
             "routes.\".x.example\" = \"lmtp:unix:/x\"",
         ]
@@ -271,6 +274,103 @@ fn every_mistake_names_its_place_and_a_remedy() {
             "{text}: {message}"
         );
         assert!(message.contains(remedy), "{text}: {message}");
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_together_are_told_with_their_place() {
+    for (text, place, remedy) in [
+        ("hostname = \"192.0.2.1\"", ":1:12:", "is an address"),
+        (
+            "hostname = \"[IPv6:2001:db8::1]\"",
+            ":1:12:",
+            "is an address",
+        ),
+        (
+            "limits = { per_client = [\"5/hour\", \"0/day\"] }",
+            ":1:",
+            "lets nothing through",
+        ),
+        (
+            "listen = [\"127.0.0.1:25\", \"[::1]:25\", \"127.0.0.1:25\"]",
+            ":1:1:",
+            "twice",
+        ),
+        (
+            "hostname = \"m.example\"\ndomains = { local = \"a.example\", relay = [\"b.example\", \"A.example\"] }",
+            ":2:34:",
+            "both local and passed on",
+        ),
+        (
+            "[domains]\nrelay = \"localhost\"",
+            ":2:1:",
+            "both local and passed on",
+        ),
+        (
+            "domains = { local = \"a.example\" }\nroutes = { \"a.example\" = \"[192.0.2.1]\" }",
+            ":2:1:",
+            "is a local domain",
+        ),
+        (
+            "relay_tls = { pins = [\"sha1:0123456789012345678901234567890123456789\"] }",
+            ":1:15:",
+            "set relayhost",
+        ),
+        (
+            "relayhost = \"a.example\"\nrelay_tls.level = \"none\"\nrelay_auth.user = \"u\"",
+            ":2:11:",
+            "no password is sent",
+        ),
+        (
+            "relayhost = \"vm1.example.org\"",
+            ":1:1:",
+            "this machine itself",
+        ),
+        (
+            "relayhost = \"[127.0.0.1]\"",
+            ":1:1:",
+            "this machine itself",
+        ),
+        (
+            "listen = \"192.0.2.5:2525\"\nrelayhost = \"[192.0.2.5]:2525\"",
+            ":2:1:",
+            "this machine itself",
+        ),
+    ] {
+        let message = error(text);
+        let at = format!("/etc/smarthost/config.toml{place}");
+        assert!(message.starts_with(&at), "{text:?}: {message}");
+        assert!(message.contains(remedy), "{text:?}: {message}");
+    }
+}
+
+/// An array would say nothing of which value is which.
+#[test]
+fn a_table_is_never_written_as_an_array() {
+    let tables = [
+        "tls",
+        "limits",
+        "domains",
+        "relay_tls",
+        "relay_auth",
+        "routes",
+        "retry",
+        "concurrency",
+    ];
+    for (table, array) in tables.iter().flat_map(|table| {
+        [
+            "[]",
+            "[\"a.example\"]",
+            "[\"a.example\", \"b.example\"]",
+            "[[]]",
+        ]
+        .map(|array| (table, array))
+    }) {
+        let told = error(&format!("{table} = {array}"));
+        assert!(
+            told.contains(":1:") && told.contains("a table"),
+            "{table} = {array}: {told}"
+        );
     }
 }
 

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex};
 use ::relay::delivery::Memory;
 
 pub(crate) use driver::run;
+pub(crate) use relay::credentials;
 
 use crate::{dispatch::Dispatch, dns::mx::Resolver, setup::Current};
 

@@ -30,7 +30,12 @@ use super::{
     pool::Line,
 };
 use crate::{
-    config::LmtpTarget, dns::exchange, link::Connection, maillog, route::Destination, setup::Setup,
+    config::{Config, LmtpTarget},
+    dns::exchange,
+    link::Connection,
+    maillog,
+    route::Destination,
+    setup::Setup,
 };
 
 /// The name of the relayhost's password among systemd's credentials.
@@ -193,7 +198,7 @@ impl Road<'_> {
             timeouts,
             known: None,
             credentials: if to_relayhost {
-                credentials(&self.setup)?
+                credentials(&self.setup.config)?
             } else {
                 None
             },
@@ -240,8 +245,8 @@ impl Road<'_> {
 }
 
 /// For the relayhost; the password is read anew, so that it can be changed at any time.
-fn credentials(setup: &Setup) -> Result<Option<Credentials>, Failure> {
-    let Some(auth) = &setup.config.relay_auth else {
+pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Failure> {
+    let Some(auth) = &config.relay_auth else {
         return Ok(None);
     };
     let password = match &auth.password_file {

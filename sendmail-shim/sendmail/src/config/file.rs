@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use mail::{address::Address, nexthop::Nexthop};
-use queue::rate::Window;
+use queue::rate::Budget;
 use relay::trust::Pin;
 use serde::Deserialize;
 use settings::{OneOrMany, Size, Span};
@@ -25,6 +25,7 @@ pub struct File {
     /// TLS towards the relayhost.
     pub tls: Option<Tls>,
     /// User and password at the relayhost.
+    #[serde(deserialize_with = "settings::optional_table")]
     pub auth: Option<Auth>,
     /// Certificate, in PEM, with which this machine shows itself to the relayhost.
     pub certificate: Option<PathBuf>,
@@ -49,14 +50,17 @@ pub struct File {
     /// Connections to the relayhost at once, when many messages wait.
     pub connections: Option<u8>,
     /// When to try again and when to give up.
+    #[serde(deserialize_with = "settings::table")]
     pub retry: Retry,
     /// Where programs may speak SMTP to this machine: addresses of loopback.
     pub listen: OneOrMany<Loopback>,
     /// Whether the same automatic mail, again and again, is told in digests.
+    #[serde(deserialize_with = "settings::table")]
     pub collapse: Collapse,
     /// How many automatic mails may go in such a time; what is beyond it waits in the queue.
-    pub budget: Option<Window>,
+    pub budget: Option<Budget>,
     /// How much of the queue one user may fill.
+    #[serde(deserialize_with = "settings::table")]
     pub share: Share,
 }
 

@@ -20,7 +20,7 @@ use relay::{
     trust::Pin,
 };
 use settings::{
-    ConfigError,
+    ConfigError, HostName,
     last_good::{Fault, salvage},
     layers::{self, Layer},
     parse,
@@ -207,7 +207,7 @@ impl Settings {
                 .window
                 .map(|span| span.0)
                 .filter(|span| !span.is_zero()),
-            budget: file.budget,
+            budget: file.budget.map(|budget| budget.0),
             share: Share {
                 size: file.share.size.map(|size| size.0),
                 recipients: file.share.recipients.unwrap_or(SHARE).into(),
@@ -266,7 +266,8 @@ impl Settings {
 fn read(path: &Path, text: &str) -> Result<File, ConfigError> {
     let file: File = parse(path, text)?;
     for (key, name) in [("hostname", &file.hostname), ("domain", &file.domain)] {
-        if let Some(name) = name.as_deref().filter(|name| Domain::name(name).is_err()) {
+        let is_wrong = |name: &&str| HostName::try_from((*name).to_owned()).is_err();
+        if let Some(name) = name.as_deref().filter(is_wrong) {
             let what = format!(
                 "{key} = {name:?} is not a domain name; write it like \"example.org\", without a final dot"
             );
@@ -385,6 +386,12 @@ mod tests {
             ("relayhsot = \"x\"", "relayhost"),
             ("tls = \"ssl\"", "starttls"),
             ("domain = \"exa mple\"", "without a final dot"),
+            ("hostname = \"192.0.2.1\"", "without a final dot"),
+            ("retry = [\"5m\"]", "a table"),
+            ("collapse = [\"5m\"]", "a table"),
+            ("share = []", "a table"),
+            ("auth = [\"user\", \"file\"]", "a table"),
+            ("budget = \"0/day\"", "lets nothing through"),
             ("pins = [\"abc\"]", "sha256:"),
             ("listen = \"0.0.0.0:25\"", "loopback"),
             (

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use control::{self, listing::Row};
+use control::{self, findings::Findings, listing::Row};
 use mail::clock::{self, Timestamp};
 use relay::net::{Connection, Target};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::fs::Room;
 
-use super::finding::Findings;
 use crate::{
     admin::aliases,
     config::settings::Settings,
@@ -204,7 +203,9 @@ fn other(path: &Path, target: &PathBuf) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::finding::Level, *};
+    use control::findings::Level;
+
+    use super::*;
 
     fn level_of(room: &Room) -> Level {
         let mut findings = Findings::default();

@@ -1,12 +1,16 @@
 //! The way to each relayhost and each of its addresses, up to the answer to RCPT. No message is sent.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use ::relay::{
     net::{Connection, Target, addresses},
     tls::ClientTls,
     trust::{PeerKey, Validity},
 };
+use control::findings::{Findings, Level};
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
@@ -19,7 +23,6 @@ use smtp::{
     client::{Security, Timeouts, Transaction},
 };
 
-use super::finding::{Findings, Level};
 use crate::{config::settings::Settings, relay};
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -99,7 +102,7 @@ fn one(
             if let Some(auth) = &settings.auth {
                 findings.ok("auth", format!("accepted as {}", auth.user));
             }
-            recipient(settings, &mut connection, findings);
+            recipient(settings, &mut connection, address.ip(), findings);
             connection.quit();
         }
         Err(failure) => {
@@ -131,6 +134,10 @@ fn session(settings: &Settings, connection: &Connection, findings: &mut Findings
     let position = settings.pins.iter().position(|pin| pin.matches(key));
     match position {
         Some(0) => findings.ok("key", format!("pinned: {}", key.pin())),
+        // Each of several relayhosts may have a pin of its own.
+        Some(index) if index < settings.relayhost.len() => {
+            findings.ok("key", format!("pinned, as number {}: {}", index.saturating_add(1), key.pin()));
+        }
         Some(index) => findings.warn(
             "key",
             format!(
@@ -205,7 +212,12 @@ fn extensions(offered: &Capabilities) -> String {
 }
 
 /// MAIL and RCPT, then RSET or QUIT.
-fn recipient(settings: &Settings, connection: &mut Connection, findings: &mut Findings) {
+fn recipient(
+    settings: &Settings,
+    connection: &mut Connection,
+    relay: IpAddr,
+    findings: &mut Findings,
+) {
     let root = Address::new("root", &settings.domain);
     let (Ok(root), admin) = (root, &settings.admin) else {
         return;
@@ -230,9 +242,29 @@ fn recipient(settings: &Settings, connection: &mut Connection, findings: &mut Fi
         Some(Outcome::Failed(failure)) => findings.fail(
             "recipient",
             text(&failure.log_text()),
-            "is this machine's address among the networks that may relay there? does admin exist?",
+            &format!(
+                "is {} among the networks that may relay there? does admin exist?",
+                own_address(relay)
+            ),
         ),
         None => {}
+    }
+}
+
+/// The address with which this machine comes to that of a relayhost: where it has several, one may be known there and another not.
+fn own_address(relay: IpAddr) -> String {
+    let any: IpAddr = match relay {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // Nothing is sent: the kernel only chooses the way.
+    let chosen = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((relay, 25))?;
+        socket.local_addr()
+    });
+    match chosen {
+        Ok(own) => format!("{}, with which this machine comes to {relay},", own.ip()),
+        Err(_) => "this machine's address".to_owned(),
     }
 }
 

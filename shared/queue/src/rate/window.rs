@@ -83,6 +83,24 @@ impl fmt::Display for Window {
     }
 }
 
+/// A window as a setting: what lets nothing through is a mistake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct Budget(pub Window);
+
+impl TryFrom<String> for Budget {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match Window::parse(&text)? {
+            Window { limit: 0, .. } => Err(format!(
+                "`{}` lets nothing through; write at least 1, or leave the limit out",
+                text.escape_debug()
+            )),
+            window => Ok(Self(window)),
+        }
+    }
+}
+
 impl TryFrom<String> for Window {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {

@@ -1,18 +1,11 @@
-//! What was found, as a table for people, as JSON for programs, and as an exit status for monitoring.
+//! What `check` found: a table for people, JSON for programs, a level for monitoring. Pure.
 
 use serde::Serialize;
-use system::sysexits::Exit;
-
-use super::{machine, relayhost};
-use crate::{
-    config::settings::Settings,
-    terminal::{Trouble, say},
-};
 
 /// How bad it is; the worst decides the exit status.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub enum Level {
     Ok,
     Warning,
     Critical,
@@ -20,34 +13,38 @@ pub(super) enum Level {
 
 /// One thing that was looked at.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) level: Level,
+pub struct Finding {
+    pub level: Level,
     /// What was looked at, in a word or two.
-    pub(super) subject: &'static str,
-    pub(super) text: String,
+    pub subject: &'static str,
+    pub text: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remedy: Option<String>,
+    pub remedy: Option<String>,
 }
 
 /// All of them, in the order in which mail meets them.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Findings(pub(super) Vec<Finding>);
+pub struct Findings(pub Vec<Finding>);
 
 impl Findings {
-    pub(super) fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
+    /// In order.
+    pub fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
         self.add(Level::Ok, subject, text, None);
     }
 
-    pub(super) fn warn(&mut self, subject: &'static str, text: impl Into<String>, remedy: &str) {
+    /// Works, and wants attention.
+    pub fn warn(&mut self, subject: &'static str, text: impl Into<String>, remedy: &str) {
         self.add(Level::Warning, subject, text, Some(remedy.to_owned()));
     }
 
-    pub(super) fn fail(&mut self, subject: &'static str, text: impl Into<String>, remedy: &str) {
+    /// Does not work.
+    pub fn fail(&mut self, subject: &'static str, text: impl Into<String>, remedy: &str) {
         self.add(Level::Critical, subject, text, Some(remedy.to_owned()));
     }
 
-    pub(super) fn add(
+    /// With its level, and with a remedy or without.
+    pub fn add(
         &mut self,
         level: Level,
         subject: &'static str,
@@ -63,19 +60,25 @@ impl Findings {
     }
 
     /// The worst of them.
-    pub(super) fn level(&self) -> Level {
+    pub fn level(&self) -> Level {
         let levels = self.0.iter().map(|finding| finding.level);
         levels.max().unwrap_or(Level::Ok)
     }
 
     /// What is critical for one way is a warning if there is another.
-    pub(super) fn soften(&mut self) {
+    pub fn soften(&mut self) {
         for finding in &mut self.0 {
             finding.level = finding.level.min(Level::Warning);
         }
     }
 
-    fn table(&self) -> String {
+    /// `{"status": …, "findings": […]}`.
+    pub fn json(&self) -> String {
+        serde_json::json!({ "status": self.level(), "findings": self }).to_string()
+    }
+
+    /// A line each, remedies below.
+    pub fn table(&self) -> String {
         let mut lines = Vec::new();
         for finding in &self.0 {
             let level = match finding.level {
@@ -93,25 +96,6 @@ impl Findings {
         }
         lines.join("\n")
     }
-}
-
-/// Tries everything and tells.
-pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
-    let mut findings = Findings::default();
-    machine::check(settings, &mut findings);
-    relayhost::check(settings, &mut findings);
-    let level = findings.level();
-    if json {
-        let whole = serde_json::json!({ "status": level, "findings": findings });
-        say(whole);
-    } else {
-        say(findings.table());
-    }
-    Ok(match level {
-        Level::Ok => Exit::Ok,
-        Level::Warning => Exit::Warning,
-        Level::Critical => Exit::Critical,
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,398 @@
+//! `smarthost check`: everything that the daemon would load, as its own user sees it, and what it needs of the world.
+//!
+//! Contract: sends no mail, changes nothing. As root it becomes the user that the state directory belongs to, since root can read what the daemon
+//! cannot. Exit status: 0 works (what wants attention is told), 1 something does not work, 78 the configuration is wrong.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::Path,
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::Duration,
+};
+
+use control::findings::{Findings, Level};
+use mail::{
+    address::{Address, Domain},
+    envelope::Recipient,
+    maps::Table,
+    nexthop::Nexthop,
+    outcome::Failure,
+};
+use relay::net::{Connection, Target, addresses};
+use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
+use system::sysexits::Exit;
+
+use super::Failed;
+use crate::{
+    admin::{Answer, Request, Status},
+    config::{Config, LocalTransport, RelayAuth},
+    delivery,
+    dns::mx::{self, Resolver},
+    route::Router,
+    setup::Setup,
+};
+
+/// A host that is alive answers sooner.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MIB: u64 = 1024 * 1024;
+
+/// Looks at everything, and says it.
+pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
+    let mut findings = Findings::default();
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(error) => {
+            let mut text = error.text;
+            if let Some(told) = daemon(path).and_then(|status| status.fault) {
+                let consequence = told.split(':').next().unwrap_or_default();
+                text = format!("{text}\nthe daemon runs: {consequence}");
+            }
+            if json {
+                findings.fail("configuration", &text, "correct the file");
+                say(&findings.json());
+            }
+            return Err(Failed {
+                text,
+                exit: Exit::Config.into(),
+            });
+        }
+    };
+    as_the_daemon(&config)?;
+    check(path, &config, &mut findings);
+    let works = findings.level() < Level::Critical;
+    if json {
+        say(&findings.json());
+    } else {
+        if works {
+            say(&format!("{} is right", path.display()));
+        }
+        say(&findings.table());
+    }
+    Ok(if works {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A reader that has gone is no failure.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else would run it.
+fn as_the_daemon(config: &Config) -> Result<(), Failed> {
+    let owner = [&config.state, &config.spool]
+        .into_iter()
+        .find_map(|path| fs::metadata(path).ok());
+    let Some(owner) = owner.filter(|owner| owner.uid() != 0) else {
+        return Ok(());
+    };
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let own = std::env::current_exe().map_err(|error| Failed::new(error.to_string()))?;
+    let error = Command::new("setpriv")
+        .arg(format!("--reuid={}", owner.uid()))
+        .arg(format!("--regid={}", owner.gid()))
+        .args(["--init-groups", "--"])
+        .arg(own)
+        .args(std::env::args_os().skip(1))
+        .exec();
+    Err(Failed::new(format!(
+        "cannot look as the daemon's user ({}): setpriv: {error}",
+        owner.uid()
+    )))
+}
+
+fn check(path: &Path, config: &Config, findings: &mut Findings) {
+    findings.ok("configuration", path.display().to_string());
+    if let Some(status) = daemon(path) {
+        running(&status, findings);
+    }
+    match Setup::examine(config) {
+        Ok(()) if config.tls.generate && !config.tls.certificate.exists() => findings.ok(
+            "certificate",
+            "a key and a certificate will be made at the first start",
+        ),
+        Ok(()) => {}
+        Err(error) => findings.fail("configuration", format!("{error:#}"), "correct it"),
+    }
+    aliases(config, findings);
+    password(config, findings);
+    pins(config, findings);
+    maildir(config, findings);
+    disk(&config.spool, findings);
+    relayhost(config, findings);
+    domains(config, findings);
+    if config.limits.per_client.is_empty() {
+        findings.warn(
+            "limits",
+            "no limit is set: a client may send any number of messages",
+            "limits = { per_client = [\"100/day\"] }",
+        );
+    }
+}
+
+/// What the daemon says of itself, if it runs and answers this user.
+fn daemon(path: &Path) -> Option<Status> {
+    let (config, _) = Config::load_anyway(path).ok()?;
+    let mut found = None;
+    let asked = control::ask(&config.control, &Request::Status, &mut |answer: Answer| {
+        if let Answer::Status(status) = answer {
+            found = Some(status);
+        }
+    });
+    asked.ok().and(found)
+}
+
+/// The file may be newer than what the daemon has read.
+fn running(status: &Status, findings: &mut Findings) {
+    if let Some(fault) = &status.fault {
+        return findings.warn("daemon", fault, "it takes the mended file by itself");
+    }
+    findings.ok("daemon", format!("runs, process {}", status.pid));
+}
+
+fn aliases(config: &Config, findings: &mut Findings) {
+    // What cannot be read at all is told with the configuration.
+    let Ok((table, problems)) = config.read_aliases() else {
+        return;
+    };
+    for problem in &problems {
+        findings.fail("aliases", problem.to_string(), "correct the line");
+    }
+    let router = Router::new(config, Arc::clone(&table));
+    let mut good = problems.is_empty();
+    for path in &config.aliases {
+        let text = fs::read(path).unwrap_or_default();
+        let (written, _) = Table::aliases(path.clone(), &String::from_utf8_lossy(&text));
+        let mut entries: Vec<_> = written.entries.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.line);
+        for (name, entry) in entries {
+            let expanded = Address::new(name, config.hostname.as_str())
+                .map_err(|error| error.to_string())
+                .and_then(|address| {
+                    let expanded = router.expand(&Recipient::from(address));
+                    expanded.map_err(|failure| failure.log_text())
+                });
+            if let Err(why) = expanded {
+                good = false;
+                let place = format!("{}:{}: {why}", path.display(), entry.line);
+                findings.fail("aliases", place, "correct the line");
+            }
+        }
+    }
+    if good {
+        findings.ok("aliases", format!("{} names", table.entries.len()));
+    }
+    if config.admins.is_empty() && table.get("postmaster").is_none() {
+        findings.warn(
+            "postmaster",
+            "neither an alias nor admins says who gets postmaster's mail",
+            "admins = [\"somebody@example.org\"]",
+        );
+    }
+}
+
+fn password(config: &Config, findings: &mut Findings) {
+    let Some(RelayAuth {
+        password_file: Some(file),
+        user,
+    }) = &config.relay_auth
+    else {
+        return;
+    };
+    match system::secret::password(file) {
+        Ok(_) => findings.ok("password", format!("of {user}, in {}", file.display())),
+        Err(why) => {
+            let error = config.wrong("relay_auth.password_file", &why);
+            findings.fail("password", error.text, "without it no mail is sent");
+        }
+    }
+}
+
+fn pins(config: &Config, findings: &mut Findings) {
+    for pin in config.relay_tls.pins.iter().filter(|pin| pin.is_weak()) {
+        findings.warn(
+            "pins",
+            format!("{pin} is a SHA-1 pin"),
+            "replace it by the sha256 pin that `smarthost pin` prints on the relayhost",
+        );
+    }
+}
+
+/// Whether it is there, or can be made, by the daemon.
+fn maildir(config: &Config, findings: &mut Findings) {
+    let LocalTransport::Maildir(path) = &config.local else {
+        return;
+    };
+    // Writing and searching.
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    let nearest = path.ancestors().find(|it| it.symlink_metadata().is_ok());
+    let place = nearest
+        .filter(|it| !it.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let shown = path.display();
+    let usable = place.is_dir() && rustix::fs::access(place, access).is_ok();
+    if usable {
+        findings.ok("maildir", shown.to_string());
+    } else {
+        let what = format!(
+            "{shown} cannot be made or written: {} forbids it",
+            place.display()
+        );
+        let error = config.wrong("maildir", &what);
+        findings.fail("maildir", error.text, "give it to the daemon's user");
+    }
+}
+
+fn disk(spool: &Path, findings: &mut Findings) {
+    let nearest = spool.ancestors().find(|it| it.is_dir());
+    let Ok(room) = system::fs::room(nearest.unwrap_or(Path::new("."))) else {
+        return findings.fail("spool", format!("{} cannot be seen", spool.display()), "");
+    };
+    let text = format!("{}, {} MiB free", spool.display(), room.bytes / MIB);
+    let remedy = "free space (or inodes): without it mail is refused for the time being";
+    match (room.bytes / MIB, room.inodes) {
+        (0..64, _) | (_, 0..100) => findings.fail("spool", text, remedy),
+        (0..512, _) | (_, 0..10_000) => findings.warn("spool", text, remedy),
+        _ => findings.ok("spool", text),
+    }
+}
+
+fn relayhost(config: &Config, findings: &mut Findings) {
+    let Some(relayhost) = &config.relayhost else {
+        return;
+    };
+    match reached(config, relayhost) {
+        Ok(found) => findings.ok("relayhost", format!("{relayhost}: {found}")),
+        Err(why) => findings.fail(
+            "relayhost",
+            format!("{relayhost}: {why}"),
+            "mail waits in the queue until it is reached",
+        ),
+    }
+}
+
+/// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
+fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
+    let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
+    let told = |failure: Failure| failure.log_text();
+    let smtp = Smtp {
+        helo: config.hostname.to_string(),
+        protocol: Protocol::Smtp,
+        security: config.relay_tls.security,
+        timeouts: Timeouts {
+            opening: PATIENCE,
+            reply: PATIENCE,
+            ..Timeouts::default()
+        },
+        known: None,
+        credentials: delivery::credentials(config).map_err(told)?,
+    };
+    let wrapped = smtp.security == Security::Wrapped;
+    let mut last = String::from("it has no host that could be asked");
+    for host in hosts(relayhost)? {
+        let port = host.port.unwrap_or(if wrapped { 465 } else { 25 });
+        let found = match addresses(&host.host, port) {
+            Ok(found) => found,
+            Err(failure) => {
+                last = told(failure);
+                continue;
+            }
+        };
+        for address in found {
+            let target = Target::tcp(&host.host, address, Some(&tls));
+            match Connection::open_or_clear(&target, &smtp, PATIENCE) {
+                Ok(connection) => {
+                    let tls = connection.tls_summary().unwrap_or("no TLS");
+                    let answered = format!("{} answers, {tls}", connection.relay());
+                    connection.quit();
+                    return Ok(answered);
+                }
+                Err(failure) => last = told(failure),
+            }
+        }
+    }
+    Err(last)
+}
+
+/// The hosts behind a next hop.
+fn hosts(nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
+    let host = |host: String| Nexthop {
+        host,
+        port: nexthop.port,
+        mx: false,
+    };
+    if !nexthop.mx {
+        return Ok(vec![host(nexthop.host.clone())]);
+    }
+    match exchangers(&nexthop.host)? {
+        mx::Answer::Found(mut all) => {
+            all.sort();
+            Ok(all.into_iter().map(|mx| host(mx.host)).collect())
+        }
+        mx::Answer::NoMx => Ok(vec![host(nexthop.host.clone())]),
+        mx::Answer::NoDomain => Err("the domain does not exist".to_owned()),
+        mx::Answer::NullMx => Err("the domain takes no mail".to_owned()),
+        mx::Answer::Failed(why) => Err(format!("MX: {why}")),
+    }
+}
+
+fn exchangers(domain: &str) -> Result<mx::Answer, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let asked = runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, Resolver::default().mx(domain)).await });
+    asked.map_err(|_| "no name server answers".to_owned())
+}
+
+/// Whether the world brings the mail of the domains that we take it for, here or at all.
+fn domains(config: &Config, findings: &mut Findings) {
+    let own = |domain: &&Domain| **domain != config.hostname && **domain != Domain::localhost();
+    for domain in config.domains.local.iter().filter(own) {
+        let hosts = match exchangers(domain.as_str()) {
+            Ok(mx::Answer::Found(all)) => all,
+            Ok(mx::Answer::NoMx) => Vec::new(),
+            Ok(mx::Answer::NoDomain | mx::Answer::NullMx) => {
+                findings.warn(
+                    "domains",
+                    format!("{domain}: DNS says that it takes no mail"),
+                    "an MX record",
+                );
+                continue;
+            }
+            Ok(mx::Answer::Failed(why)) | Err(why) => {
+                findings.warn(
+                    "domains",
+                    format!("{domain}: MX: {why}"),
+                    "is the name server reached?",
+                );
+                continue;
+            }
+        };
+        let names: Vec<_> = hosts.iter().map(|mx| mx.host.clone()).collect();
+        let ours = names
+            .iter()
+            .any(|name| Domain::name(name).is_ok_and(|name| name == config.hostname));
+        if ours {
+            findings.ok("domains", format!("{domain}: its MX is this machine"));
+        } else {
+            findings.warn(
+                "domains",
+                format!(
+                    "{domain}: its mail is brought to {}, not to {}",
+                    names.join(", "),
+                    config.hostname
+                ),
+                "is hostname the name that stands in the MX record?",
+            );
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Settings that are right by themselves and make no sense together, and where relative paths start. Pure.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use mail::{
+    address::{Domain, DomainPattern},
+    nexthop::Nexthop,
+};
+use smtp::client::Security;
+
+use crate::config::{Config, LocalTransport};
+
+impl Config {
+    /// Relative paths start from the directory of the administrator's file.
+    pub(super) fn place(&mut self) {
+        let file = self.layers.first().map(|(path, _)| path.clone());
+        let Some(directory) = file.as_deref().and_then(Path::parent) else {
+            return;
+        };
+        let place = |path: &mut PathBuf| *path = directory.join(&*path);
+        for path in [&mut self.spool, &mut self.state, &mut self.control] {
+            place(path);
+        }
+        self.aliases.iter_mut().for_each(place);
+        place(&mut self.tls.certificate);
+        place(&mut self.tls.key);
+        if let LocalTransport::Maildir(path) = &mut self.local {
+            place(path);
+        }
+        if let Some((certificate, key)) = &mut self.relay_tls.identity {
+            place(certificate);
+            place(key);
+        }
+        let auth = self.relay_auth.as_mut();
+        if let Some(path) = auth.and_then(|auth| auth.password_file.as_mut()) {
+            place(path);
+        }
+    }
+
+    /// The setting that contradicts another one, and how.
+    pub(super) fn contradiction(&self) -> Option<(&'static str, String)> {
+        let domains = &self.domains;
+        let named =
+            |pattern: &DomainPattern| domains.local.iter().find(|own| is(pattern, own)).cloned();
+        if let Some(domain) = domains.relay.iter().find_map(named) {
+            return Some((
+                "domains.relay",
+                format!("{domain} is both local and passed on; keep it in one of the lists"),
+            ));
+        }
+        if let Some(domain) = self.routes.keys().find_map(named) {
+            return Some((
+                "routes",
+                format!(
+                    "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on"
+                ),
+            ));
+        }
+        let twice = |(index, listener): (usize, &crate::config::Listener)| {
+            let before = self.listen.iter().take(index);
+            before
+                .clone()
+                .any(|other| other.address == listener.address)
+                .then_some(listener.address)
+        };
+        if let Some(address) = self.listen.iter().enumerate().find_map(twice) {
+            return Some((
+                "listen",
+                format!("{address} stands here twice; keep one of them"),
+            ));
+        }
+        self.contradiction_of_relay()
+    }
+
+    fn contradiction_of_relay(&self) -> Option<(&'static str, String)> {
+        let Some(relayhost) = &self.relayhost else {
+            let pinned = !self.relay_tls.pins.is_empty();
+            return pinned.then(|| {
+                let what = "pins are for the relayhost, and none is set; set relayhost, or take the pins away";
+                ("relay_tls.pins", what.to_owned())
+            });
+        };
+        if self.is_this_host(relayhost) {
+            return Some((
+                "relayhost",
+                format!(
+                    "{relayhost} is this machine itself: mail would go in circles; name another host"
+                ),
+            ));
+        }
+        let clear = self.relay_tls.security == Security::None && self.relay_auth.is_some();
+        clear.then(|| {
+            let what = "without TLS no password is sent, so no mail would be; write \"starttls\" or \"wrapped\"";
+            ("relay_tls.level", what.to_owned())
+        })
+    }
+
+    /// Whether a host to which mail is passed is one of our own listeners.
+    fn is_this_host(&self, nexthop: &Nexthop) -> bool {
+        let wrapped = self.relay_tls.security == Security::Wrapped;
+        let port = nexthop.port.unwrap_or(if wrapped { 465 } else { 25 });
+        let mut ours = self.listen.iter().filter(|own| own.address.port() == port);
+        let host: &str = nexthop.host.as_ref();
+        let plain = host.trim_start_matches('[').trim_end_matches(']');
+        let Ok(address) = plain.parse::<IpAddr>() else {
+            let name = Domain::name(host).ok();
+            let own = [Some(self.hostname.clone()), Some(Domain::localhost())];
+            return name.is_some() && own.contains(&name) && ours.next().is_some();
+        };
+        ours.any(|own| {
+            let own = own.address.ip().to_canonical();
+            let local = address.is_loopback() || address.is_unspecified();
+            own == address.to_canonical() || (own.is_unspecified() && local)
+        })
+    }
+}
+
+fn is(pattern: &DomainPattern, domain: &Domain) -> bool {
+    matches!(pattern, DomainPattern::Exactly(exactly) if exactly == domain)
+}

@@ -1,0 +1,157 @@
+//! `smarthost check` calls nothing right that the daemon could not use, names the place, and costs nothing.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until};
+
+/// Exit status, and all that was said.
+fn check(smarthost: &Smarthost, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = smarthost.admin(&[&["check"], arguments].concat());
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn mode(smarthost: &Smarthost, name: &str, mode: u32) {
+    let path = smarthost.directory().join(name);
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+const HERMETIC: &str = "aliases = [\"aliases\"]\n";
+
+#[test]
+fn what_the_daemon_could_not_use_is_not_called_right_and_has_its_place() {
+    let sink = Sink::start();
+    let relay = format!("relayhost = \"{}\"\n", sink.nexthop());
+    let auth = "relay_tls = { level = \"starttls\" }\nrelay_auth = { user = \"u\", password_file = \"password\" }\n";
+    for (more, file, content, told) in [
+        (auth, "aliases", "", "config.toml:9:28: "),
+        (auth, "password", "secret\n", "others may read it"),
+        ("maildir = \"file/box\"\n", "file", "", "cannot be made"),
+        (
+            "tls = { certificate = \"c.pem\", key = \"k.pem\" }\n",
+            "aliases",
+            "",
+            "config.toml:8:1: ",
+        ),
+        ("", "aliases", "a: b\nb: a\n", "/aliases:1: "),
+        (
+            "",
+            "aliases",
+            "ok: x@example.net\nc: |/bin/cat\n",
+            "/aliases:2: ",
+        ),
+        ("", "aliases", "d: a@@b\n", "/aliases:1: "),
+        ("", "aliases", "this is no alias\n", "/aliases:1: "),
+    ] {
+        let smarthost = Smarthost::prepare(&format!("{HERMETIC}{relay}{more}"));
+        smarthost.file("aliases", "");
+        smarthost.file(file, content);
+        let (code, said) = check(&smarthost, &[]);
+        assert_ne!(code, Some(0), "{more}{content}: {said}");
+        assert!(said.contains(told), "{more}{content}: {said}");
+        assert!(!said.contains("is right"), "{more}{content}: {said}");
+    }
+}
+
+#[test]
+fn check_connects_to_the_relayhost_sends_nothing_and_is_read_by_programs() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::prepare(&format!(
+        "{HERMETIC}relayhost = \"{}\"\nadmins = \"a@example.net\"\n",
+        sink.nexthop()
+    ));
+    smarthost.file("aliases", "root: a@example.net\n");
+    let (code, said) = check(&smarthost, &[]);
+    assert!(code == Some(0) && said.contains("is right"), "{said}");
+    let (code, said) = check(&smarthost, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    let findings = json["findings"].as_array().unwrap();
+    let relay = findings.iter().find(|it| it["subject"] == "relayhost");
+    assert_eq!(relay.unwrap()["level"], "ok", "{said}");
+    assert!(sink.journal().is_empty());
+    assert!(
+        !smarthost.directory().join("state/cert.pem").exists(),
+        "check makes nothing"
+    );
+    sink.hang_up();
+    drop(sink);
+    let (code, said) = check(&smarthost, &["--json"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("relayhost"), "{said}");
+}
+
+/// Root can read what the daemon cannot.
+#[test]
+fn root_checks_with_the_eyes_of_the_daemons_user() {
+    if !tests::peers::root() || tests::peers::find("setpriv").is_none() {
+        return;
+    }
+    let smarthost = Smarthost::prepare(&format!(
+        "{HERMETIC}tls = {{ certificate = \"our.pem\", key = \"our.key\" }}\nadmins = \"a@example.net\"\n"
+    ));
+    smarthost.file("aliases", "");
+    let made = tests::identity::Identity::new("mail.example.test");
+    made.write(smarthost.directory(), "our");
+    fs::create_dir(smarthost.directory().join("state")).unwrap();
+    mode(&smarthost, ".", 0o755);
+    mode(&smarthost, "our.pem", 0o644);
+    mode(&smarthost, "our.key", 0o600);
+    let (code, said) = check(&smarthost, &[]);
+    assert_eq!(code, Some(0), "the daemon runs as root: {said}");
+    std::os::unix::fs::chown(
+        smarthost.directory().join("state"),
+        Some(65534),
+        Some(65534),
+    )
+    .unwrap();
+    let (code, said) = check(&smarthost, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("our.key") && said.contains("config.toml:7:1"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_relays_own_programs_may_relay_whatever_networks_are_named() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"192.0.2.0/24\"]\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers(
+        "cron@example.net",
+        &["a@example.org"],
+        b"Subject: cron\r\n\r\nx\r\n",
+    );
+    until("the relay's own mail leaves", || {
+        (!sink.journal().is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn who_is_named_for_limits_is_told_without_any_administrator() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "limits = {{ per_client = [\"2/day\"], notify = [\"guard@example.net\"] }}\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    for _ in 0..2 {
+        session.delivers(
+            "w@example.net",
+            &["a@example.org"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+    }
+    until("the notice arrives", || {
+        let messages = sink.journal().messages();
+        let mut recipients = messages.iter().map(|it| it.field("To"));
+        recipients
+            .any(|to| to.contains("guard@example.net"))
+            .then_some(())
+    });
+}
