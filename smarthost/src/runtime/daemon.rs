@@ -21,7 +21,7 @@ use system::{
     log::{self, Level, line},
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::{JoinSet, spawn_blocking},
     time,
@@ -81,6 +81,12 @@ async fn live(
     fault: Option<Fault>,
     handed: &[StdListener],
 ) -> anyhow::Result<End> {
+    // Heard from the beginning: a reload that comes during the start must not end the daemon.
+    let signals = [
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    ];
     let started = clock::now();
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, limits, keeper) = recover(&current)?;
@@ -126,7 +132,7 @@ async fn live(
         line(Level::Error, &format_args!("{consequence}: {}", fault.text));
         tell(&reception, fault).await;
     }
-    let ended = wait_for_end(&reload, &reception).await?;
+    let ended = wait_for_end(signals, &reload, &reception).await?;
     supervision::stopping();
     line(
         Level::Notice,
@@ -255,10 +261,12 @@ fn announce(current: &Current, addresses: &[String]) {
 }
 
 /// Reloads at each SIGHUP, and when wrong files are mended; returns at SIGTERM or SIGINT, or to start anew.
-async fn wait_for_end(reload: &Arc<Reload>, reception: &Reception) -> anyhow::Result<End> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn wait_for_end(
+    mut signals: [Signal; 3],
+    reload: &Arc<Reload>,
+    reception: &Reception,
+) -> anyhow::Result<End> {
+    let [terminate, interrupt, hangup] = &mut signals;
     let mut look = time::interval(LOOK);
     loop {
         tokio::select! {

@@ -1,5 +1,5 @@
 //! The manual pages and the shells' completions are what the programs' own tables say: `UPDATE=1 cargo test -p tests --test manual` writes
-//! packaging/man and packaging/completions.
+//! packaging/man, packaging/completions and the commented configuration among packaging/examples.
 //!
 //! packaging/manual holds the text written by hand; a line `@NAME@` in it stands for a part made from a table.
 #![expect(
@@ -113,6 +113,14 @@ fn the_manual_pages_say_what_the_programs_do() {
         let fresh = page(&fs::read_to_string(templates.join(name)).unwrap());
         compare(&format!("man/{name}"), &fresh);
     }
+}
+
+#[test]
+fn the_commented_configuration_has_every_setting() {
+    compare(
+        "examples/sendmail-shim-all.toml",
+        &settings::example_of_sendmail_shim(),
+    );
 }
 
 #[test]

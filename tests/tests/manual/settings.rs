@@ -40,3 +40,35 @@ pub(crate) fn of_smarthost() -> String {
         .map(|(key, sentence)| entry(key, default_of(key), sentence))
         .collect()
 }
+
+/// The configuration of a machine as a file in which everything stands, with its default, as a comment.
+pub(crate) fn example_of_sendmail_shim() -> String {
+    use sendmail::config::{effective, meaning, settings::Settings};
+    let rows = effective::rows(&Settings::parse(None, "").unwrap()).unwrap();
+    let mut text = String::from(
+        "# /etc/sendmail-shim/config.toml: all settings, each with its default where it has one.\n\
+         # `sendmail-shim check` tells what is wrong with them, `sendmail-shim config` which differ.\n",
+    );
+    for row in rows {
+        text.push_str("\n#");
+        let mut width = 1;
+        for word in meaning::of(row.key).split(' ') {
+            if width + word.len() > 96 {
+                text.push_str("\n#");
+                width = 1;
+            }
+            text.push(' ');
+            text.push_str(word);
+            width += word.len() + 1;
+        }
+        let of_the_machine = OF_THE_MACHINE.contains(&row.key);
+        let default = if of_the_machine {
+            ""
+        } else {
+            row.value.as_str()
+        };
+        text.push_str(format!("\n#{} = {default}", row.key).trim_end());
+        text.push('\n');
+    }
+    text
+}
