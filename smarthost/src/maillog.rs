@@ -11,21 +11,24 @@ use mail::{
     envelope::Envelope,
     outcome::escape,
 };
-use smtp::reply::Reply;
 use spool::QueueId;
-use system::log::{Level, life, line};
+use system::log::{Level, Role, life, line_about, line_of};
 
 use crate::{config::LmtpTarget, route::Destination};
 
 /// Longest word of a peer in a line, bytes.
 const MAX_WORD: usize = 320;
 
+fn smtpd(level: Level, text: &dyn Display) {
+    line_of(Role::Smtpd, level, text);
+}
+
 pub(crate) fn connect(client: &str) {
-    line(Level::Info, &format_args!("connect from {client}"));
+    smtpd(Level::Info, &format_args!("connect from {client}"));
 }
 
 pub(crate) fn disconnect(client: &str, messages: u32, refused: u32) {
-    line(
+    smtpd(
         Level::Info,
         &format_args!("disconnect from {client} messages={messages} refused={refused}"),
     );
@@ -33,21 +36,21 @@ pub(crate) fn disconnect(client: &str, messages: u32, refused: u32) {
 
 /// `lost connection after RCPT from …`, `timeout after DATA from …`
 pub(crate) fn broken(what: &str, verb: &str, client: &str) {
-    line(
+    smtpd(
         Level::Info,
         &format_args!("{what} after {verb} from {client}"),
     );
 }
 
 pub(crate) fn tls_from(client: &str, summary: &str) {
-    line(
+    smtpd(
         Level::Info,
         &format_args!("Anonymous TLS connection established from {client}: {summary}"),
     );
 }
 
 pub(crate) fn tls_failed(client: &str, why: &str) {
-    line(
+    smtpd(
         Level::Info,
         &format_args!("TLS handshake with {client} failed: {why}"),
     );
@@ -55,39 +58,58 @@ pub(crate) fn tls_failed(client: &str, why: &str) {
 
 pub(crate) fn tls_to(relay: &str, summary: &str, pinned: bool) {
     let trust = if pinned { "Verified" } else { "Untrusted" };
-    line(
+    line_of(
+        Role::Smtp,
         Level::Info,
         &format_args!("{trust} TLS connection established to {relay}: {summary}"),
     );
 }
 
-pub(crate) fn too_many_connections(count: usize, client: &str) {
-    line(
-        Level::Warning,
-        &format_args!(
+/// No session at all; `count`: this client has too many.
+pub(crate) fn turned_away(client: &str, count: Option<usize>, reply: &str) {
+    if let Some(count) = count {
+        let text = format_args!(
             "Connection concurrency limit exceeded: {count} from {client} for service smtp"
-        ),
-    );
+        );
+        line_about(client, Role::Smtpd, Level::Warning, &text);
+    }
+    reject(&Rejected {
+        stage: "CONNECT",
+        client,
+        reply,
+        subject: Subject::default(),
+        protocol: "SMTP",
+        helo: None,
+    });
 }
 
-pub(crate) fn over_limit(text: &str) {
-    line(Level::Warning, &format_args!("{text}"));
+pub(crate) fn over_limit(client: &str, text: &str) {
+    line_about(client, Role::Smtpd, Level::Warning, &text);
 }
 
-pub(crate) fn client(id: QueueId, client: &str) {
-    line(Level::Info, &format_args!("{id}: client={client}"));
-}
-
-pub(crate) fn message_id(id: QueueId, value: &[u8]) {
-    line(
-        Level::Info,
-        &format_args!("{id}: message-id={}", escape(value, MAX_WORD)),
-    );
+/// A message is in the queue.
+pub(crate) fn accepted(
+    id: QueueId,
+    client: &str,
+    message_id: Option<&[u8]>,
+    envelope: &Envelope,
+    size: u64,
+) {
+    smtpd(Level::Info, &format_args!("{id}: client={client}"));
+    if let Some(value) = message_id {
+        line_of(
+            Role::Cleanup,
+            Level::Info,
+            &format_args!("{id}: message-id={}", escape(value, MAX_WORD)),
+        );
+    }
+    queued(id, envelope, size);
 }
 
 pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     let recipients = envelope.recipients.len();
-    line(
+    line_of(
+        Role::Qmgr,
         Level::Info,
         &format_args!(
             "{id}: from=<{}>, size={size}, nrcpt={recipients} (queue active)",
@@ -96,26 +118,31 @@ pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     );
 }
 
+/// What a refusal is about.
+#[derive(Debug, Default)]
+pub(crate) struct Subject {
+    pub(crate) sender: Option<Sender>,
+    pub(crate) recipient: Option<Address>,
+}
+
 /// What was refused, for [`reject`].
 #[derive(Debug)]
 pub(crate) struct Rejected<'a> {
     /// `RCPT`, `MAIL`, `END-OF-MESSAGE` …
     pub(crate) stage: &'a str,
     pub(crate) client: &'a str,
-    pub(crate) reply: &'a Reply,
-    pub(crate) sender: Option<Sender>,
-    pub(crate) recipient: Option<&'a Address>,
+    pub(crate) reply: &'a str,
+    pub(crate) subject: Subject,
     pub(crate) protocol: &'a str,
     pub(crate) helo: Option<&'a str>,
 }
 
-pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
-    let id = id.map_or_else(|| "NOQUEUE".to_owned(), |id| id.to_string());
+pub(crate) fn reject(rejected: &Rejected<'_>) {
     let mut text = format!(
-        "{id}: reject: {} from {}: {};",
+        "NOQUEUE: reject: {} from {}: {};",
         rejected.stage,
         rejected.client,
-        escape(rejected.reply.text().as_bytes(), MAX_WORD)
+        escape(rejected.reply.as_bytes(), MAX_WORD)
     );
     let mut add = |name: &str, value: Option<&dyn Display>| {
         if let Some(value) = value {
@@ -123,21 +150,18 @@ pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
             let _ = write!(text, " {name}=<{value}>");
         }
     };
-    add(
-        "from",
-        rejected
-            .sender
-            .as_ref()
-            .map(|sender| sender as &dyn Display),
-    );
+    let Subject { sender, recipient } = &rejected.subject;
+    add("from", sender.as_ref().map(|sender| sender as &dyn Display));
     add(
         "to",
-        rejected
-            .recipient
+        recipient
+            .as_ref()
             .map(|recipient| recipient as &dyn Display),
     );
     let helo = escape(rejected.helo.unwrap_or_default().as_bytes(), MAX_WORD);
-    line(
+    line_about(
+        rejected.client,
+        Role::Smtpd,
         Level::Info,
         &format_args!("{text} proto={} helo=<{helo}>", rejected.protocol),
     );
@@ -145,7 +169,8 @@ pub(crate) fn reject(id: Option<QueueId>, rejected: &Rejected<'_>) {
 
 /// Nothing else can be done where a next hop does not take 8 bits and the message is not text in one part.
 pub(crate) fn eight_bit(id: QueueId, relay: &str) {
-    line(
+    line_of(
+        Role::Smtp,
         Level::Warning,
         &format_args!(
             "{id}: {relay} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same"
@@ -156,7 +181,8 @@ pub(crate) fn eight_bit(id: QueueId, relay: &str) {
 /// `deleted`: recipients that an administrator's order kept from delivery.
 pub(crate) fn removed(id: QueueId, deleted: usize) {
     if deleted > 0 {
-        line(
+        line_of(
+            Role::Qmgr,
             Level::Notice,
             &format_args!("{id}: deleted by the administrator, undelivered recipients: {deleted}"),
         );
@@ -169,7 +195,8 @@ pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &st
         Destination::Smtp { nexthop, .. } | Destination::Lmtp(LmtpTarget::Tcp(nexthop)) => nexthop,
         Destination::Lmtp(LmtpTarget::Unix(path)) | Destination::Maildir(path) => &path.display(),
     };
-    line(
+    line_of(
+        Role::Qmgr,
         Level::Warning,
         &format_args!(
             "delivery to {name} temporarily suspended until {}: {reason}",

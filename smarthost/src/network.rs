@@ -10,7 +10,10 @@ use std::{
 };
 
 /// A network, or a single address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
@@ -25,6 +28,24 @@ impl fmt::Display for NetworkError {
     }
 }
 impl std::error::Error for NetworkError {}
+
+impl TryFrom<String> for Network {
+    type Error = NetworkError;
+    fn try_from(text: String) -> Result<Self, NetworkError> {
+        Self::parse(&text)
+    }
+}
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.to_string()
+    }
+}
+impl std::str::FromStr for Network {
+    type Err = NetworkError;
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        Self::parse(text)
+    }
+}
 
 impl Network {
     /// Reads `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`, `[2001:db8::1]`. Bits behind the prefix must be zero.
@@ -98,6 +119,21 @@ impl Network {
     pub fn address(&self) -> IpAddr {
         self.address
     }
+
+    /// Whether it is a single address.
+    pub fn is_address(&self) -> bool {
+        self.prefix == width(self.address)
+    }
+
+    /// Whether it is what one customer has of IPv6: a /64.
+    pub fn is_prefix6(&self) -> bool {
+        self.address.is_ipv6() && self.prefix == 64
+    }
+
+    /// Whether the two have addresses in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
 }
 
 fn width(address: IpAddr) -> u8 {
@@ -120,7 +156,7 @@ fn mask(address: IpAddr, prefix: u8) -> IpAddr {
 /// `10.0.0.0/8`; a single address without its prefix.
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.prefix == width(self.address) {
+        if self.is_address() {
             write!(f, "{}", self.address)
         } else {
             write!(f, "{}/{}", self.address, self.prefix)

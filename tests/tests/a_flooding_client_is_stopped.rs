@@ -201,3 +201,86 @@ fn the_administrator_sees_and_resets_a_clients_count() {
         [250, 250, 250, 450]
     );
 }
+
+/// What is deferred, refused or given up costs a machine nothing of its day, and a kill changes nothing about that.
+#[test]
+fn a_message_that_is_never_taken_does_not_use_up_the_day_of_its_machine() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::prepare("");
+    smarthost.file("aliases", "broken: \"|/bin/true\"\n");
+    smarthost.configure(&format!(
+        "networks = [\"127.0.0.0/8\"]\nlimits.per_client = \"3/day\"\nrelayhost = \"{}\"\n\
+         domains.local = [\"example.org\"]\naliases = [\"$DIR/aliases\"]\nmessage_size = \"1KiB\"\n",
+        sink.nexthop()
+    ));
+    smarthost.run();
+    let client: IpAddr = "127.0.0.5".parse().unwrap();
+    let large = [b"Subject: x\r\n\r\n", &[b'x'; 2000][..], b"\r\n"].concat();
+    let trouble = |smarthost: &Smarthost| {
+        let mut session = Session::connect_from(client, smarthost.address()).ehlo();
+        for _ in 0..5 {
+            let deferred = session.mail("app@example.org", &["broken@example.org"], MESSAGE);
+            assert_eq!(deferred.unwrap().code, 451);
+            let too_large = session.mail("app@example.org", &["u@example.net"], &large);
+            assert_eq!(too_large.unwrap().code, 552);
+            assert_eq!(session.say("MAIL FROM:<app@example.org>").code, 250);
+            assert_eq!(session.say("RSET").code, 250);
+        }
+        session.say("MAIL FROM:<app@example.org>");
+    };
+    trouble(&smarthost);
+    assert_eq!(send("127.0.0.5", smarthost.address(), 2), [250, 250]);
+    trouble(&smarthost);
+    smarthost.kill();
+    smarthost.run();
+    assert_eq!(send("127.0.0.5", smarthost.address(), 2), [250, 450]);
+    let listed = smarthost.admin(&["limits", "show", "127.0.0.5"]);
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(text.contains("3 of 3 in a day"), "{text}");
+}
+
+#[test]
+fn strangers_have_limits_of_their_own_and_recipients_can_be_counted() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::prepare("");
+    smarthost.configure(&format!(
+        "networks = [\"127.0.0.5\"]\nrelayhost = \"{}\"\ndomains.relay = [\"example.net\"]\n\
+         limits = {{ per_client = [\"100/day\", \"3 recipients/day\"], per_stranger = \"2/day\" }}\n",
+        sink.nexthop()
+    ));
+    smarthost.run();
+    assert_eq!(send("127.0.0.8", smarthost.address(), 3), [250, 250, 450]);
+    assert_eq!(
+        send("127.0.0.9", smarthost.address(), 1),
+        [250],
+        "another one"
+    );
+    let mut session =
+        Session::connect_from("127.0.0.5".parse().unwrap(), smarthost.address()).ehlo();
+    assert_eq!(session.say("MAIL FROM:<app@example.org>").code, 250);
+    let codes: Vec<u16> = (0..5)
+        .map(|n| session.say(&format!("RCPT TO:<u{n}@example.net>")).code)
+        .collect();
+    assert_eq!(
+        codes,
+        [250, 250, 250, 450, 450],
+        "the rest waits at the client"
+    );
+    assert_eq!(session.say("DATA").code, 354);
+    session.send(MESSAGE).unwrap();
+    assert_eq!(session.say(".").code, 250);
+    assert_eq!(session.say("MAIL FROM:<app@example.org>").code, 450);
+    // An order for a stranger is taken back under the name that the listing shows.
+    assert!(
+        smarthost
+            .admin(&["limits", "raise", "127.0.0.8", "5"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        send("127.0.0.8", smarthost.address(), 4),
+        [250, 250, 250, 450]
+    );
+    let refused = smarthost.admin(&["limits", "show", "10.0.0.0/8"]);
+    assert!(!refused.status.success(), "{refused:?}");
+}

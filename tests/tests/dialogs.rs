@@ -60,6 +60,7 @@ impl Held {
                 }
                 Action::Body(piece) => self.body.extend(piece),
                 Action::Abort => self.aborts += 1,
+                Action::Refused { .. } => {}
                 Action::Close => self.closed = true,
             }
         }
@@ -137,6 +138,7 @@ fn settings(dialog: &Dialog) -> Result<Settings, String> {
         local: false,
         command_timeout: Duration::from_mins(5),
         max_errors: 20,
+        forbid_unauth_pipelining: false,
         max_junk: 100,
     };
     for step in &dialog.steps {

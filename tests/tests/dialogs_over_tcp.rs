@@ -14,6 +14,7 @@ hostname = "mail.example.org"
 networks = ["127.0.0.0/8"]
 relayhost = "[127.0.0.1]:1"
 message_size = 10000000
+forbid_unauth_pipelining = false
 "#;
 
 /// Holds the dialog; the first difference is the error.

@@ -16,7 +16,8 @@ const ENVELOPE: &str = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@exampl
 
 fn smarthost(sink: &Sink, more: &str) -> Smarthost {
     Smarthost::start(&format!(
-        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\n{more}",
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\n\
+         forbid_unauth_pipelining = false\n{more}",
         sink.nexthop()
     ))
 }
@@ -106,7 +107,9 @@ fn after_a_failed_chunk_or_a_refused_message_nothing_of_the_transaction_is_left(
 
     begin(&mut session);
     assert_eq!(session.say("BDAT many").code, 501);
-    assert_eq!(session.say("DATA").code, 503);
+    // Nobody knows what would follow.
+    assert!(session.try_reply().is_err());
+    let mut session = from(HOSTILE, &smarthost).ehlo();
 
     begin(&mut session);
     assert_eq!(session.say("DATA").code, 354);
@@ -146,4 +149,86 @@ fn a_client_that_closes_at_any_byte_leaves_nothing_behind() {
     smarthost.wait_for_mailq("nothing", |listing| listing.contains("Mail queue is empty"));
     let bodies = fs::read_dir(smarthost.directory().join("spool/bodies")).unwrap();
     assert_eq!(bodies.count(), 0);
+}
+
+/// Idle strangers hold every place that strangers may have: clients in `networks` find theirs, and the strangers are hurried.
+#[test]
+fn strangers_who_do_nothing_keep_no_client_of_ours_out_and_their_refusal_is_logged() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::start(&format!(
+        "networks = [\"{MODEST}\"]\nrelayhost = \"{}\"\nconcurrency = {{ sessions = 8, client = 2 }}\n",
+        sink.nexthop()
+    ));
+    let stranger = |n: usize| from(&format!("127.0.1.{n}"), &smarthost);
+    let mut idle: Vec<_> = (1..=6).map(stranger).collect();
+    for session in &mut idle {
+        assert_eq!(session.reply().code, 220);
+    }
+    let mut refused = stranger(7);
+    assert_eq!(refused.reply().code, 421);
+    succeeds(&smarthost);
+    let log = smarthost
+        .daemon()
+        .wait_for_log("NOQUEUE: reject: CONNECT from unknown[127.0.1.7]: 421 4.3.2 ");
+    assert!(!log.contains("CONNECT from unknown[127.0.0.7]"), "{log}");
+    // Long before the five minutes of quiet times.
+    assert_eq!(idle[0].reply().code, 421);
+    drop(idle);
+}
+
+#[test]
+fn a_client_that_said_quit_finds_its_place_free_at_once() {
+    let sink = Sink::start();
+    let smarthost = smarthost(&sink, "concurrency = { client = 1 }\n");
+    let mut closed = Vec::new();
+    for _ in 0..50 {
+        let mut session = from(MODEST, &smarthost).ehlo();
+        assert_eq!(session.say("QUIT").code, 221);
+        // The connection is still open on this side.
+        closed.push(session);
+    }
+}
+
+#[test]
+fn commands_sent_ahead_where_that_is_forbidden_end_the_session_of_strangers_and_if_wished_not_of_ours()
+ {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"{MODEST}\"]\nrelayhost = \"{}\"\nforbid_unauth_pipelining = false\n\
+         domains.relay = [\"example.net\"]\n",
+        sink.nexthop()
+    ));
+    let last = |client: &str| {
+        let mut session = from(client, &smarthost);
+        assert_eq!(session.reply().code, 220);
+        session.send(ENVELOPE.as_bytes()).unwrap();
+        let mut codes = Vec::new();
+        while codes.len() < 3 {
+            match session.try_reply() {
+                Ok(reply) => codes.push(reply.code),
+                Err(_) => break,
+            }
+        }
+        codes
+    };
+    assert_eq!(last(HOSTILE), [554]);
+    assert_eq!(last(MODEST), [250, 250, 250]);
+}
+
+/// A client in a loop is told in some lines and counted in the others.
+#[test]
+fn a_client_that_is_refused_without_end_does_not_fill_the_log() {
+    let sink = Sink::start();
+    let mut smarthost = smarthost(&sink, "");
+    for _ in 0..10 {
+        let mut session = from(HOSTILE, &smarthost).ehlo();
+        for _ in 0..19 {
+            assert_eq!(session.say("EXPN x").code, 502);
+        }
+        session.say("QUIT");
+    }
+    let log = smarthost.daemon().log();
+    let told = log.matches("reject: EXPN from unknown[127.0.0.66]").count();
+    assert_eq!(told, 20, "{log}");
+    assert!(log.contains("messages=0 refused=19"), "{log}");
 }

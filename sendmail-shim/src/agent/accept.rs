@@ -21,7 +21,7 @@ use std::{
 
 use control::Asker;
 
-use super::{Agent, loopback, maillog, session, state::Visit};
+use super::{Agent, loopback, maillog, session, state::Connection};
 
 /// Threads that wait at a socket at most; beyond that, those that are done end.
 const WAITING: usize = 8;
@@ -31,7 +31,7 @@ const STACK: usize = 512 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What one connection of a user gets.
-pub(super) type Serve = fn(&Agent, &UnixStream, u32);
+pub(super) type Serve = fn(&Connection);
 
 /// Where connections come in.
 pub(super) enum Listener {
@@ -61,7 +61,7 @@ impl Listener {
 }
 
 /// A socket and its threads.
-struct Post {
+struct Acceptor {
     agent: Arc<Agent>,
     listener: Listener,
     serve: Serve,
@@ -70,22 +70,22 @@ struct Post {
 
 /// Begins to serve a socket, for as long as the program runs.
 pub(super) fn begin(agent: &Arc<Agent>, listener: Listener, serve: Serve) -> io::Result<()> {
-    let post = Post {
+    let acceptor = Acceptor {
         agent: Arc::clone(agent),
         listener,
         serve,
         waiting: AtomicUsize::new(0),
     };
-    Arc::new(post).wait()
+    Arc::new(acceptor).wait()
 }
 
-impl Post {
+impl Acceptor {
     /// One thread more that waits.
     fn wait(self: Arc<Self>) -> io::Result<()> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let post = Arc::clone(&self);
+        let acceptor = Arc::clone(&self);
         let thread = thread::Builder::new().stack_size(STACK);
-        let started = thread.spawn(move || post.run());
+        let started = thread.spawn(move || acceptor.run());
         if started.is_err() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
@@ -94,15 +94,15 @@ impl Post {
 
     fn run(self: Arc<Self>) {
         loop {
-            let Some((stream, visit)) = self.accept() else {
+            let Some(connection) = self.accept() else {
                 continue;
             };
             let last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
             if last && let Err(error) = Arc::clone(&self).wait() {
                 maillog::warning(&format!("no thread for the next connection: {error}"));
             }
-            (self.serve)(&visit.agent, &stream, visit.uid);
-            drop((stream, visit));
+            (self.serve)(&connection);
+            drop(connection);
             if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
                 return;
@@ -111,7 +111,7 @@ impl Post {
     }
 
     /// The next connection. One that is over the quota is refused here, and costs no thread.
-    fn accept(&self) -> Option<(UnixStream, Visit)> {
+    fn accept(&self) -> Option<Connection> {
         let (stream, uid) = match self.listener.accept() {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -120,10 +120,12 @@ impl Post {
                 return None;
             }
         };
-        let visit = self.agent.enter(uid);
-        if visit.is_none() {
-            session::refuse(&stream, uid);
+        match self.agent.enter(stream, uid) {
+            Ok(connection) => Some(connection),
+            Err((stream, no_place)) => {
+                session::refuse(&stream, uid, no_place);
+                None
+            }
         }
-        visit.map(|visit| (stream, visit))
     }
 }

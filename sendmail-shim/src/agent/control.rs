@@ -18,7 +18,7 @@ use mail::{
 use spool::{Entry, Event, Hold, QueueId};
 use system::log::life;
 
-use super::{Agent, budget::keeping::Budget, schedule};
+use super::{Agent, schedule};
 use crate::queue::{ALL, Answer, Request};
 
 /// A client that neither asks nor reads.
@@ -102,9 +102,10 @@ impl Desk<'_> {
                 agent.event(schedule::Event::Held(id));
             }),
             Request::Release { ids } => self.change_as_admin(ids, say, |agent, id| {
-                let hold = agent.spool.entry(id).map(|entry| entry.hold);
-                if let (Some(Hold::OverBudget), Some(budget)) = (hold, &agent.budget) {
-                    budget.count();
+                let over = agent.spool.entry(id);
+                let over = over.filter(|entry| entry.hold == Hold::OverBudget);
+                if let (Some(entry), Some(budget)) = (over, &agent.budget) {
+                    budget.count(agent.budget_party(entry.uid));
                 }
                 agent.spool.record(id, Event::Released);
                 agent.event(schedule::Event::Released(id));
@@ -231,7 +232,7 @@ impl Desk<'_> {
         let budget = self.agent.budget.as_ref();
         let over = budget
             .filter(|_| entry.hold == Hold::OverBudget)
-            .map(Budget::reason);
+            .map(|budget| budget.reason(self.agent.budget_party(entry.uid)));
         let repeats = entry.repeats.filter(|repeats| repeats.count > 1);
         let repeats = repeats.map(|repeats| {
             let (count, last) = (repeats.count, repeats.last.mailq());

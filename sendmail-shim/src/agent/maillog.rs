@@ -3,7 +3,7 @@
 use mail::{clock::Timestamp, envelope::Envelope};
 use queue::rate::Window;
 use spool::QueueId;
-use system::log::{Level, line};
+use system::log::{Level, Role, line, line_about};
 
 pub(super) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     taken(id, envelope, size, "active");
@@ -64,7 +64,9 @@ pub(super) fn digested(id: QueueId, digest: QueueId, count: u32) {
 
 /// A submission that was not taken.
 pub(super) fn rejected(origin: &str, reply: &str) {
-    line(
+    line_about(
+        origin,
+        Role::Smtpd,
         Level::Notice,
         &format_args!("NOQUEUE: reject: from {origin}: {reply}"),
     );

@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`quota`] | who may have how many connections; pure |
+//! | [`owners`] | whose a user number is |
 //! | [`share`] | who may have how much of the queue |
 //! | [`schedule`] | which message is tried when; pure |
 //! | [`settle`] | what follows from the outcomes of an attempt; pure |
@@ -27,6 +28,7 @@ pub mod delivery;
 pub mod door;
 pub mod loopback;
 pub mod outage;
+pub mod owners;
 pub mod quota;
 pub mod run;
 pub mod schedule;

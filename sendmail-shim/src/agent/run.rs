@@ -7,7 +7,6 @@
 
 use std::{
     io,
-    os::unix::net::UnixStream,
     path::Path,
     sync::{
         Arc,
@@ -31,7 +30,9 @@ use super::{
     budget, control,
     delivery::{Delivery, Signal},
     door::Doors,
-    letters, maillog, session, supervision,
+    letters, maillog, session,
+    state::Connection,
+    supervision,
 };
 use crate::config::{places, settings::Settings};
 
@@ -188,6 +189,7 @@ fn wait(agent: &Agent, stopped: &Receiver<()>, sockets: usize, mended: &dyn Fn()
                 return End::Mended { sockets };
             }
         }
+        log::tell_repeats();
         if supervised.is_some() {
             supervision::beat(agent);
         }
@@ -209,12 +211,15 @@ fn end(agent: &Agent) {
     );
 }
 
-fn submission(agent: &Agent, stream: &UnixStream, uid: u32) {
-    lost(uid, session::serve(agent, stream, uid));
+fn submission(connection: &Connection) {
+    lost(connection.uid, session::serve(connection));
 }
 
-fn administration(agent: &Agent, stream: &UnixStream, uid: u32) {
-    lost(uid, control::serve(agent, stream, uid));
+fn administration(connection: &Connection) {
+    let Connection {
+        agent, stream, uid, ..
+    } = connection;
+    lost(*uid, control::serve(agent, stream, *uid));
 }
 
 /// A client that does not wait for the answer to QUIT is in order.

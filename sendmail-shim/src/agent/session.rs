@@ -15,7 +15,12 @@ use smtp::{
     session::{Action, Event, Question, Session, Settings, Verdict},
 };
 
-use super::{Agent, maillog, state::Committing, transaction::Transaction};
+use super::{
+    Agent, maillog,
+    quota::NoPlace,
+    state::{Committing, Connection},
+    transaction::Transaction,
+};
 use crate::identity;
 
 /// Waiting for a command of a local program.
@@ -28,7 +33,10 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const WRITE: Duration = Duration::from_secs(30);
 
 /// Serves until the client is done.
-pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<()> {
+pub(super) fn serve(connection: &Connection) -> io::Result<()> {
+    let Connection {
+        agent, stream, uid, ..
+    } = connection;
     let now = Instant::now();
     stream.set_write_timeout(Some(WRITE))?;
     let settings = Settings {
@@ -41,12 +49,14 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
         local: true,
         command_timeout: COMMAND,
         max_errors: 20,
+        forbid_unauth_pipelining: false,
         max_junk: 100,
     };
     let mut driver = Driver {
         agent,
+        connection,
         stream,
-        uid,
+        uid: *uid,
         caller: None,
         session: Session::new(settings, now),
         transaction: None,
@@ -57,8 +67,11 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
 }
 
 /// Refuses a connection over the quota, in SMTP.
-pub(super) fn refuse(stream: &UnixStream, uid: u32) {
-    let reply = Reply::literal("421 4.7.0 too many connections of this user; try again later");
+pub(super) fn refuse(stream: &UnixStream, uid: u32, no_place: NoPlace) {
+    let reply = Reply::literal(match no_place {
+        NoPlace::User => "421 4.7.0 too many connections of this user; try again later",
+        NoPlace::All => "421 4.3.2 all connections are in use; try again later",
+    });
     let mut out = Vec::new();
     reply.encode(&mut out);
     // A client that is gone, or whose buffer is full, does not read it; nobody waits for that.
@@ -69,6 +82,7 @@ pub(super) fn refuse(stream: &UnixStream, uid: u32) {
 
 struct Driver<'a> {
     agent: &'a Agent,
+    connection: &'a Connection,
     stream: &'a UnixStream,
     uid: u32,
     /// Looked up at the first MAIL.
@@ -95,7 +109,10 @@ impl Driver<'_> {
                 self.stream.set_read_timeout(Some(wait))?;
                 armed = wait;
             }
-            let event = match (&mut &*self.stream).read(&mut buffer) {
+            self.connection.set_idle(self.transaction.is_none());
+            let read = (&mut &*self.stream).read(&mut buffer);
+            self.connection.set_idle(false);
+            let event = match read {
                 Ok(0) => Event::Closed,
                 Ok(count) => Event::Received(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -131,6 +148,9 @@ impl Driver<'_> {
                     }
                 }
                 Action::Abort => self.transaction = None,
+                Action::Refused { reply, .. } => {
+                    maillog::rejected(&format!("uid {}", self.uid), &reply);
+                }
                 // Never offered here.
                 Action::StartTls | Action::Close => {
                     self.flush()?;
@@ -152,9 +172,6 @@ impl Driver<'_> {
 
     fn decide(&mut self, question: &Question) {
         let verdict = self.verdict(question);
-        if let Verdict::Refuse(reply) | Verdict::Close(reply) = &verdict {
-            maillog::rejected(&format!("uid {}", self.uid), &reply.text());
-        }
         self.session.handle(Event::Verdict(verdict), Instant::now());
     }
 

@@ -1,4 +1,4 @@
-//! How much of the queue one user may fill: who sends in a loop while the relayhost is away harms himself, not others.
+//! How much of the queue one user, with his subordinate numbers, may fill: who sends in a loop while the relayhost is away harms himself, not others.
 //!
 //! Contract: root is not bounded. Anyone else may have a quarter of what is free together with what he has already, or so many bytes as
 //! are configured, and so many recipients that wait. So the next user finds a quarter of the rest, however many have filled theirs.
@@ -14,6 +14,7 @@ use mail::{outcome::escape, status::EnhancedStatus};
 use smtp::reply::Reply;
 use spool::{Spool, Usage};
 
+use super::owners::Owners;
 use crate::config::settings::Share;
 
 /// Part of the room that is one user's.
@@ -69,19 +70,22 @@ impl Claims {
 /// What one message takes of its user's share, until the message is in the queue or given up.
 pub(super) struct Claim<'a> {
     claims: &'a Claims,
+    owners: &'a Owners,
     share: Share,
-    uid: u32,
+    /// Whose share it is.
+    party: u32,
     own: Usage,
 }
 
 impl<'a> Claim<'a> {
     /// Of nothing yet.
-    pub(super) fn new(claims: &'a Claims, share: Share, uid: u32) -> Self {
+    pub(super) fn new(claims: &'a Claims, owners: &'a Owners, share: Share, uid: u32) -> Self {
         let own = Usage::default();
         Self {
             claims,
+            owners,
             share,
-            uid,
+            party: owners.party(uid),
             own,
         }
     }
@@ -95,7 +99,7 @@ impl<'a> Claim<'a> {
     pub(super) fn grow(&mut self, spool: &Spool, more: Usage) -> Result<(), Reply> {
         let mut claims = self.claims.lock();
         self.allowed(spool, &claims, more)?;
-        add(claims.entry(self.uid).or_default(), more);
+        add(claims.entry(self.party).or_default(), more);
         add(&mut self.own, more);
         Ok(())
     }
@@ -106,11 +110,14 @@ impl<'a> Claim<'a> {
         claims: &HashMap<u32, Usage>,
         more: Usage,
     ) -> Result<(), Reply> {
-        if self.uid == 0 {
+        if self.party == 0 {
             return Ok(());
         }
-        let mut has = spool.usage(self.uid);
-        add(&mut has, claims.get(&self.uid).copied().unwrap_or_default());
+        let mut has = spool.usage(|uid| self.owners.party(uid) == self.party);
+        add(
+            &mut has,
+            claims.get(&self.party).copied().unwrap_or_default(),
+        );
         let free = spool
             .free()
             .map_err(|error| super::transaction::unavailable(&error))?;
@@ -124,11 +131,11 @@ impl<'a> Claim<'a> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut claims = self.claims.lock();
-        if let Some(coming) = claims.get_mut(&self.uid) {
+        if let Some(coming) = claims.get_mut(&self.party) {
             coming.bytes = coming.bytes.saturating_sub(self.own.bytes);
             coming.recipients = coming.recipients.saturating_sub(self.own.recipients);
             if *coming == Usage::default() {
-                claims.remove(&self.uid);
+                claims.remove(&self.party);
             }
         }
     }
@@ -198,21 +205,23 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (spool, _) = Spool::open(directory.path(), spool::Options::default()).unwrap();
         let claims = Claims::default();
+        let owners = Owners::parse("33:100000:65536", |_| None);
         let share = Share {
             size: Some(1000),
             recipients: 10,
         };
-        let mut first = Claim::new(&claims, share, 33);
-        let mut second = Claim::new(&claims, share, 33);
+        let mut first = Claim::new(&claims, &owners, share, 33);
+        // In a container of his.
+        let mut second = Claim::new(&claims, &owners, share, 100_033);
         first.grow(&spool, usage(600, 1)).unwrap();
         assert!(second.grow(&spool, usage(600, 1)).is_err());
         assert!(
-            Claim::new(&claims, share, 34)
+            Claim::new(&claims, &owners, share, 34)
                 .fits(&spool, usage(600, 1))
                 .is_ok()
         );
         assert!(
-            Claim::new(&claims, share, 0)
+            Claim::new(&claims, &owners, share, 0)
                 .fits(&spool, usage(6000, 1))
                 .is_ok()
         );

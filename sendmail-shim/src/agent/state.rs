@@ -1,6 +1,9 @@
 //! What the agent's threads share.
 
 use std::{
+    collections::HashMap,
+    net::Shutdown,
+    os::unix::net::UnixStream,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, channel},
@@ -17,7 +20,8 @@ use super::{
     budget::keeping::Budget,
     delivery::Signal,
     outage::Outages,
-    quota::Quota,
+    owners::Owners,
+    quota::{ConnectionId, NoPlace, Quota},
     rollover::Keys,
     schedule::{Event, NOBODY},
     share::Claims,
@@ -46,6 +50,8 @@ pub(super) struct Agent {
     pub(super) budget: Option<Budget>,
     /// What users are sending just now.
     pub(super) claims: Claims,
+    /// Whose the numbers of users are.
+    pub(super) owners: Owners,
     presence: Mutex<Presence>,
     /// Messages being committed and answered.
     committing: Mutex<usize>,
@@ -55,12 +61,14 @@ pub(super) struct Agent {
 /// Who is connected.
 struct Presence {
     quota: Quota,
+    streams: HashMap<ConnectionId, Arc<UnixStream>>,
     last: Instant,
 }
 
 impl Agent {
     pub(super) fn new(settings: Settings, spool: Spool) -> (Self, Receiver<Signal>) {
         let (signals, received) = channel();
+        let (owners, own) = (Owners::of_machine(), rustix::process::geteuid().as_raw());
         let agent = Self {
             attempts: Attempts::default(),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
@@ -68,14 +76,18 @@ impl Agent {
             outages: Outages::open(&settings.spool),
             memory: Mutex::default(),
             storms: settings.collapse.map(|span| Storms::new(span, &spool)),
-            budget: Budget::open(settings.budget, &settings.spool, &spool),
+            budget: Budget::open(settings.budget, &settings.spool, &spool, |uid| {
+                if uid == own { 0 } else { owners.party(uid) }
+            }),
             claims: Claims::default(),
+            owners,
             settings,
             spool,
-            uid: rustix::process::geteuid().as_raw(),
+            uid: own,
             signals,
             presence: Mutex::new(Presence {
                 quota: Quota::default(),
+                streams: HashMap::new(),
                 last: Instant::now(),
             }),
             committing: Mutex::default(),
@@ -128,7 +140,17 @@ impl Agent {
     /// A message that the scheduler holds waits for the budget, if that is why it is held. How many wait.
     pub(super) fn in_line(&self, id: QueueId) -> Option<usize> {
         let (budget, entry) = self.budget.as_ref().zip(self.spool.entry(id))?;
-        (entry.hold == Hold::OverBudget).then(|| budget.wait(&entry))
+        let party = self.budget_party(entry.uid);
+        (entry.hold == Hold::OverBudget).then(|| budget.wait(&entry, party))
+    }
+
+    /// Whose part of the budget a message costs: what the agent's own user sends is root's.
+    pub(super) fn budget_party(&self, uid: Option<u32>) -> u32 {
+        match uid {
+            Some(uid) if self.is_privileged(uid) => 0,
+            Some(uid) => self.owners.party(uid),
+            None => NOBODY,
+        }
     }
 
     pub(super) fn event(&self, event: Event) {
@@ -140,14 +162,33 @@ impl Agent {
         let _ = self.signals.send(signal);
     }
 
-    /// Counts a connection of a user; `None`: over the quota.
-    pub(super) fn enter(self: &Arc<Self>, uid: u32) -> Option<Visit> {
+    /// Counts a connection of a user; one that is over the quota comes back.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        stream: UnixStream,
+        uid: u32,
+    ) -> Result<Connection, (UnixStream, NoPlace)> {
         let mut presence = lock(&self.presence);
         presence.last = Instant::now();
-        // Only a connection that was counted may be a visit: its end takes the lock, and one from the count.
-        presence.quota.open(uid).then(|| Visit {
+        let granted = match presence.quota.open(self.owners.party(uid)) {
+            Ok(granted) => granted,
+            Err(no_place) => return Err((stream, no_place)),
+        };
+        if let Some(idle) = granted
+            .instead_of
+            .and_then(|id| presence.streams.remove(&id))
+        {
+            // Its thread reads the end, and ends.
+            let _ = idle.shutdown(Shutdown::Both);
+        }
+        let stream = Arc::new(stream);
+        presence.streams.insert(granted.id, Arc::clone(&stream));
+        // Only one that was counted: its end takes the lock, and one from the count.
+        Ok(Connection {
             agent: Arc::clone(self),
             uid,
+            stream,
+            id: granted.id,
         })
     }
 
@@ -179,16 +220,27 @@ impl Agent {
 }
 
 /// A counted connection.
-pub(super) struct Visit {
+pub(super) struct Connection {
     pub(super) agent: Arc<Agent>,
     pub(super) uid: u32,
+    pub(super) stream: Arc<UnixStream>,
+    id: ConnectionId,
 }
 
-impl Drop for Visit {
+impl Connection {
+    /// It waits for a command, or no longer: one that is idle may have to go for others.
+    pub(super) fn set_idle(&self, idle: bool) {
+        let since = idle.then(Instant::now);
+        lock(&self.agent.presence).quota.set_idle(self.id, since);
+    }
+}
+
+impl Drop for Connection {
     fn drop(&mut self) {
         let mut presence = lock(&self.agent.presence);
         presence.last = Instant::now();
-        presence.quota.close(self.uid);
+        presence.quota.close(self.id);
+        presence.streams.remove(&self.id);
     }
 }
 

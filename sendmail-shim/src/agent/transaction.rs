@@ -56,7 +56,7 @@ impl<'a> Transaction<'a> {
     ) -> Result<Self, Reply> {
         let (spool, bytes) = (&agent.spool, mail.size.unwrap_or(0));
         spool.has_room(bytes).map_err(|error| unavailable(&error))?;
-        let claim = Claim::new(&agent.claims, agent.settings.share, uid);
+        let claim = Claim::new(&agent.claims, &agent.owners, agent.settings.share, uid);
         let recipients = 1;
         claim.fits(spool, Usage { bytes, recipients })?;
         Ok(Self {
@@ -145,7 +145,7 @@ impl<'a> Transaction<'a> {
         }
         // One that is kept is asked for when its digest does not go in its place.
         if let Some(budget) = self.agent.budget.as_ref().filter(|_| terms.until.is_none()) {
-            terms.budget = budget.ask(header);
+            terms.budget = budget.ask(header, self.agent.budget_party(Some(self.uid)));
         }
         self.accept(draft, &prepared, terms)
     }
@@ -198,7 +198,8 @@ impl<'a> Transaction<'a> {
             agent.arrived_held(id, Some(self.uid));
             let waiting = agent.in_line(id).unwrap_or_default();
             maillog::over_budget(id, envelope, size, budget.window, waiting);
-            return format!(", and waits: {}", budget.reason());
+            let party = agent.budget_party(Some(self.uid));
+            return format!(", and waits: {}", budget.reason(party));
         }
         maillog::queued(id, envelope, size);
         let kept = agent.storms.as_ref().zip(terms.likeness).zip(terms.until);

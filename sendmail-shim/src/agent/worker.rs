@@ -130,7 +130,12 @@ impl Worker {
             return false;
         };
         spool.record(id, Event::Alone);
-        let over = matches!(budget.ask(&Header::parse(&stored.header)), Answer::Over);
+        let uid = spool.entry(id).and_then(|entry| entry.uid);
+        let party = self.agent.budget_party(uid);
+        let over = matches!(
+            budget.ask(&Header::parse(&stored.header), party),
+            Answer::Over
+        );
         if over {
             spool.record(id, Event::OverBudget);
         }

@@ -282,8 +282,8 @@ impl Index {
     }
 
     /// What is queued of a user's mail.
-    pub(super) fn usage(&self, uid: u32) -> Usage {
-        self.usages.of(uid)
+    pub(super) fn usage(&self, whose: impl Fn(u32) -> bool) -> Usage {
+        self.usages.of(whose)
     }
 
     /// Takes a message out, without a word on disk.

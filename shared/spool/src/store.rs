@@ -325,9 +325,9 @@ impl Spool {
         lock(&self.open.committer.index).entries()
     }
 
-    /// What is queued of a user's mail.
-    pub fn usage(&self, uid: u32) -> Usage {
-        lock(&self.open.committer.index).usage(uid)
+    /// What is queued of the mail of all users that are meant, together.
+    pub fn usage(&self, whose: impl Fn(u32) -> bool) -> Usage {
+        lock(&self.open.committer.index).usage(whose)
     }
 
     /// Number of messages queued.

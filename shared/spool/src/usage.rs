@@ -21,8 +21,13 @@ pub struct Usage {
 pub(super) struct Usages(HashMap<u32, Usage>);
 
 impl Usages {
-    pub(super) fn of(&self, uid: u32) -> Usage {
-        self.0.get(&uid).copied().unwrap_or_default()
+    /// Of all users that are meant, together.
+    pub(super) fn of(&self, whose: impl Fn(u32) -> bool) -> Usage {
+        let meant = self.0.iter().filter(|(uid, _)| whose(**uid));
+        meant.fold(Usage::default(), |sum, (_, usage)| Usage {
+            bytes: sum.bytes.saturating_add(usage.bytes),
+            recipients: sum.recipients.saturating_add(usage.recipients),
+        })
     }
 
     pub(super) fn add(&mut self, message: &Message) {

@@ -59,22 +59,26 @@ pub fn answer(request: Request, office: &Office<'_>, now: Timestamp, each: &mut 
             let reports = office.limits().list(now);
             reports.into_iter().map(Answer::Report).for_each(each);
         }
-        Request::LimitsShow { client } => each(Answer::Report(office.limits().show(client, now))),
+        Request::LimitsShow { client } => {
+            let report = office.limits().show(client, now);
+            each(report.map_or_else(Answer::Error, Answer::Report));
+        }
         Request::LimitsReset { client } => {
             let known = office.limits().reset(client);
             office.keep();
-            each(Answer::Done {
+            each(known.map_or_else(Answer::Error, |known| Answer::Done {
                 messages: u64::from(known),
-            });
+            }));
         }
         Request::LimitsRaise {
             client,
             limit,
             until,
         } => {
-            office.limits().raise(client, limit, until, now);
+            let raised = office.limits().raise(client, limit, until, now);
             office.keep();
-            each(Answer::Report(office.limits().show(client, now)));
+            let report = raised.and_then(|name| office.limits().show(name, now));
+            each(report.map_or_else(Answer::Error, Answer::Report));
         }
     }
 }

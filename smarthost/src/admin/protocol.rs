@@ -4,7 +4,7 @@ use control::listing::Row;
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::Report;
+use crate::{limits::Report, network::Network};
 
 /// Which messages.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -31,13 +31,13 @@ pub enum Request {
     QueueDelete(Selection),
     LimitsList,
     LimitsShow {
-        client: std::net::IpAddr,
+        client: Network,
     },
     LimitsReset {
-        client: std::net::IpAddr,
+        client: Network,
     },
     LimitsRaise {
-        client: std::net::IpAddr,
+        client: Network,
         limit: u32,
         until: Timestamp,
     },

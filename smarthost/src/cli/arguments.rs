@@ -1,10 +1,10 @@
 //! What can be typed. The texts here are the help, and teach by example.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::{config::Config, network::Network};
 
 #[derive(Parser, Debug)]
 #[command(
@@ -141,15 +141,22 @@ pub(super) enum Limits {
         json: bool,
     },
     /// Show one client
-    Show { address: IpAddr },
+    Show {
+        /// An address, or an IPv6 /64
+        client: Network,
+    },
     /// Forget what a client has sent, and a limit that was raised
-    Reset { address: IpAddr },
+    Reset {
+        /// An address, or an IPv6 /64
+        client: Network,
+    },
     /// Give one client another limit for a while, in the longest window (0: nothing at all)
     #[command(after_help = "Examples:\n  \
         smarthost limits raise 10.0.0.7 500                    until this time tomorrow\n  \
-        smarthost limits raise 2001:db8::7 2000 --until 7d     its whole /64, for a week")]
+        smarthost limits raise 2001:db8::/64 2000 --until 7d   a whole network, for a week")]
     Raise {
-        address: IpAddr,
+        /// An address, or an IPv6 /64
+        client: Network,
         /// Messages
         limit: u32,
         /// `tomorrow` (in 24 hours), or after a time such as 12h or 7d

@@ -132,7 +132,7 @@ mod tests {
         };
         let report = Report {
             client: "10.0.0.7".to_owned(),
-            windows: vec![(100, window)],
+            windows: vec![(100, window.into())],
             raised: None,
             next_slot: Some(Timestamp::from_secs(1_795_333_912)),
             exempt: false,

@@ -72,23 +72,23 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
                 print::reports(&answers)
             })
         }
-        Limits::Show { address } => Ok(print::reports(&ask(
+        Limits::Show { client } => Ok(print::reports(&ask(
             config,
-            &Request::LimitsShow { client: address },
+            &Request::LimitsShow { client },
         )?)),
-        Limits::Reset { address } => {
-            let answers = ask(config, &Request::LimitsReset { client: address })?;
+        Limits::Reset { client } => {
+            let answers = ask(config, &Request::LimitsReset { client })?;
             let known = answers
                 .iter()
                 .any(|answer| matches!(answer, Answer::Done { messages: 1.. }));
             Ok(if known {
-                format!("{address} starts anew")
+                format!("{client} starts anew")
             } else {
-                format!("{address} had not sent anything")
+                format!("{client} had not sent anything")
             })
         }
         Limits::Raise {
-            address,
+            client,
             limit,
             until,
         } => {
@@ -100,7 +100,7 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             Ok(print::reports(&ask(
                 config,
                 &Request::LimitsRaise {
-                    client: address,
+                    client,
                     limit,
                     until,
                 },

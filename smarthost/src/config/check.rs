@@ -121,6 +121,16 @@ impl Config {
                 ..file::RelayTls::default()
             },
             admins: OneOrMany(self.admins.clone()),
+            limits: file::Limits {
+                per_client: OneOrMany(
+                    self.limits
+                        .per_client
+                        .iter()
+                        .map(|it| file::SomeMail(*it))
+                        .collect(),
+                ),
+                ..file::Limits::default()
+            },
             ..File::default()
         };
         Self::fill_in(file, &self.hostname, &|_, what| ConfigError {
@@ -156,15 +166,20 @@ impl Config {
             None => (vec![PathBuf::from("/etc/aliases")], true),
         };
         let admins = file.admins.0;
+        let networks = networks(file.networks);
+        let limits = |given: OneOrMany<file::SomeMail>| given.0.iter().map(|it| it.0).collect();
         Ok(Self {
             layers: Vec::new(),
             banner,
             listen,
             listen_is_default,
             tls: key_files(file.tls, &state),
-            networks: networks(file.networks),
+            networks: networks.clone(),
             limits: Rules {
-                per_client: file.limits.per_client.0.iter().map(|it| it.0).collect(),
+                networks,
+                per_client: limits(file.limits.per_client),
+                per_prefix6: file.limits.per_prefix6.map(limits),
+                per_stranger: limits(file.limits.per_stranger),
                 exempt: Networks(file.limits.exempt.0),
             },
             limits_notify: file
@@ -193,6 +208,8 @@ impl Config {
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
             retry: check_retry(file.retry, at)?,
             concurrency: concurrency(&file.concurrency),
+            forbid_unauth_pipelining: file.forbid_unauth_pipelining.unwrap_or(true),
+            log_format: file.log.format,
             hostname,
             state,
         })

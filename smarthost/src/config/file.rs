@@ -6,7 +6,6 @@ use mail::{
     address::{Address, DomainPattern},
     nexthop::Nexthop,
 };
-use queue::rate::Budget;
 use relay::trust::Pin;
 use serde::{
     Deserialize, Deserializer,
@@ -16,7 +15,8 @@ use serde_spanned::Spanned;
 use settings::{HostName, OneOrMany, Size, Span};
 
 use crate::{
-    config::{ListenTls, Listener, LmtpTarget, LocalTransport, Transport},
+    config::{ListenTls, Listener, LmtpTarget, LocalTransport, LogFormat, Transport},
+    limits::Limit,
     network::Network,
 };
 
@@ -55,6 +55,31 @@ pub(super) struct File {
     pub retry: Retry,
     #[serde(deserialize_with = "settings::table")]
     pub concurrency: Concurrency,
+    pub forbid_unauth_pipelining: Option<bool>,
+    #[serde(deserialize_with = "settings::table")]
+    pub log: Log,
+}
+
+/// A limit that lets something through: another one is a mistake.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(try_from = "Limit")]
+pub(super) struct SomeMail(pub Limit);
+impl TryFrom<Limit> for SomeMail {
+    type Error = String;
+    fn try_from(limit: Limit) -> Result<Self, String> {
+        if limit.window.limit == 0 {
+            return Err(format!(
+                "`{limit}` lets nothing through; write at least 1, or leave the limit out"
+            ));
+        }
+        Ok(Self(limit))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub format: LogFormat,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +92,9 @@ pub(super) struct Tls {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
-    pub per_client: OneOrMany<Budget>,
+    pub per_client: OneOrMany<SomeMail>,
+    pub per_prefix6: Option<OneOrMany<SomeMail>>,
+    pub per_stranger: OneOrMany<SomeMail>,
     pub exempt: OneOrMany<Network>,
     pub notify: Option<OneOrMany<Address>>,
 }
@@ -152,11 +179,6 @@ impl TryFrom<Network> for RelayNetwork {
             ));
         }
         Ok(Self(network))
-    }
-}
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 /// One character, or nothing for off.

@@ -9,7 +9,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("tls.certificate", "PEM file with the certificate chain that clients see. Default: a self-signed one, made at the first start."),
     ("tls.key", "PEM file with its key."),
     ("networks", "Who may send mail to anywhere through this machine: addresses and networks. Loopback, the machine itself, is among them unless an address of it is named. Default: the machine itself."),
-    ("limits.per_client", "How many messages a client may send, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"20/10m\"]. A client is an IPv4 address or an IPv6 /64. Over the limit mail is deferred with 450."),
+    ("limits.per_client", "How many messages a client in networks may send, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"500 recipients/day\"]. A client is an address. What was answered 250 counts; recipients count as RCPT named them. Over the limit mail is deferred with 450."),
+    ("limits.per_prefix6", "The same for each whole IPv6 /64 in networks. Default: ten times limits.per_client."),
+    ("limits.per_stranger", "The same for each client that is not in networks: an IPv4 address or an IPv6 /64. Default: no limit."),
     ("limits.exempt", "Addresses and networks that are not counted."),
     ("limits.notify", "Who is told when a client comes near its limit or reaches it. Default: admins."),
     ("spool", "The queue's directory."),
@@ -40,8 +42,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ),
     ("concurrency.destination", "Connections to one destination at once."),
     ("concurrency.deliveries", "Deliveries at once, to all destinations."),
-    ("concurrency.sessions", "Clients at once."),
+    ("concurrency.sessions", "Clients at once; a quarter of them is kept for clients in networks."),
     ("concurrency.client", "Connections of one client at once."),
+    ("forbid_unauth_pipelining", "Whether commands sent ahead where RFC 2920 forbids it (behind HELO, EHLO and DATA) end the session with 554. false: not for clients in networks."),
+    ("log.format", "How lines of the log begin: \"plain\", or \"postfix\" for the names of Postfix's daemons, which pflogsumm, logwatch and fail2ban read. Takes effect at the next restart."),
 ];
 
 /// All of them.

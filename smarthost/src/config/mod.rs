@@ -25,6 +25,6 @@ mod tests;
 pub use load::Aliases;
 pub use settings::{
     Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LmtpTarget, LocalTransport,
-    RelayAuth, RelayTls, Retry, STATE, Transport,
+    LogFormat, RelayAuth, RelayTls, Retry, STATE, Transport,
 };
 pub use show::Setting;

@@ -68,6 +68,21 @@ pub struct Config {
     pub retry: Retry,
     /// How much at once.
     pub concurrency: Concurrency,
+    /// Commands sent ahead where RFC 2920 forbids it are refused to clients in `networks`, too.
+    pub forbid_unauth_pipelining: bool,
+    /// How lines of the log begin.
+    pub log_format: LogFormat,
+}
+
+/// How lines of the log begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// With the program's name.
+    #[default]
+    Plain,
+    /// With the names of Postfix's daemons.
+    Postfix,
 }
 
 /// A listening address.

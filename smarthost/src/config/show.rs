@@ -5,7 +5,9 @@ use std::{fmt, path::Path};
 use settings::{Span, layers::quote};
 use smtp::client::Security;
 
-use crate::config::{Config, ListenTls, Listener, LmtpTarget, LocalTransport, Transport};
+use crate::config::{
+    Config, ListenTls, Listener, LmtpTarget, LocalTransport, LogFormat, Transport,
+};
 
 /// One setting: `key = value`, as TOML.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +23,14 @@ impl fmt::Display for Setting {
 }
 
 /// Settings that the defaults of others follow from ([`Config::basis`]).
-const BASIS: [&str; 5] = ["hostname", "state", "relayhost", "relay_tls.pins", "admins"];
+const BASIS: [&str; 6] = [
+    "hostname",
+    "state",
+    "relayhost",
+    "relay_tls.pins",
+    "admins",
+    "limits.per_client",
+];
 
 impl Config {
     fn relay(&self, row: &mut impl FnMut(&str, String)) {
@@ -66,6 +75,8 @@ impl Config {
         row("tls.key", path(&self.tls.key));
         row("networks", strings(&self.networks.0));
         row("limits.per_client", strings(&self.limits.per_client));
+        row("limits.per_prefix6", strings(&self.limits.per_prefix6()));
+        row("limits.per_stranger", strings(&self.limits.per_stranger));
         row("limits.exempt", strings(&self.limits.exempt.0));
         row("limits.notify", strings(&self.limits_notify));
         row("spool", path(&self.spool));
@@ -114,6 +125,15 @@ impl Config {
         ] {
             row(key, count.to_string());
         }
+        row(
+            "forbid_unauth_pipelining",
+            self.forbid_unauth_pipelining.to_string(),
+        );
+        let format = match self.log_format {
+            LogFormat::Plain => "plain",
+            LogFormat::Postfix => "postfix",
+        };
+        row("log.format", quote(format));
         rows
     }
 

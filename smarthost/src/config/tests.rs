@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use queue::rate::Window;
 use smtp::client::Security;
 
+use crate::limits::Limit;
+
 use super::{Config, ListenTls, LmtpTarget, LocalTransport, Transport, load::full_name};
 
 fn parse(text: &str) -> Config {
@@ -89,6 +91,7 @@ fn the_smallest_useful_configuration_reads_as_documented() {
                 span: Duration::from_mins(10)
             }
         ]
+        .map(Limit::from)
     );
     assert!(config.limits.exempt.contains("10.0.0.9".parse().unwrap()));
     assert!(
@@ -428,10 +431,10 @@ fn the_sample_configuration_is_valid_and_limits_each_client_to_100_a_day() {
     let config = parse(include_str!("../../../packaging/smarthost/config.toml"));
     assert_eq!(
         config.limits.per_client,
-        [Window {
+        [Limit::from(Window {
             limit: 100,
             span: Duration::from_hours(24)
-        }]
+        })]
     );
 }
 

@@ -1,4 +1,4 @@
-//! One client: a ring for each window, a limit that was raised for a while, and which notices were sent.
+//! One client: a ring for each limit, what is under way, and which notices were sent.
 
 use std::time::Duration;
 
@@ -6,120 +6,213 @@ use mail::clock::Timestamp;
 use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Rules, report::Report};
+use crate::limits::{Counted, Limit, Report, rules::longest};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
+/// Attempts that came to nothing have a limit of their own: so many times the messages, but not fewer than this.
+const ATTEMPTS: u32 = 10;
+const FEWEST_ATTEMPTS: u32 = 100;
+/// The longest time in which they are counted: a client that was mended need not wait for a day.
+const ATTEMPTS_SPAN: Duration = Duration::from_hours(1);
+/// The time that an order of the administrator is about where no limit is configured.
+const DAY: Duration = Duration::from_hours(24);
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Client {
-    /// In the order of [`Rules::per_client`].
-    rings: Vec<Ring>,
-    raised: Option<Raised>,
+    rings: Vec<(Limit, Ring)>,
+    /// Messages that were let begin and are not answered yet, and their recipients.
+    coming: [u32; 2],
+    /// Messages that were let begin and came to nothing; not kept over a restart.
+    attempts: Option<(Window, Ring)>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
 }
 
+/// Another limit for a while, by an order of the administrator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Raised {
-    limit: u32,
-    until: Timestamp,
+pub(super) struct Raised {
+    pub(super) limit: u32,
+    pub(super) until: Timestamp,
+}
+
+/// The limits in force for somebody.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) limits: Vec<Limit>,
+    pub(super) raised: Option<Raised>,
 }
 
 /// As kept by [`crate::state`]: JSON, to be read with any `SQLite` tool.
 #[derive(Serialize, Deserialize)]
 struct Record {
     windows: Vec<Recorded>,
+    #[serde(default)]
+    recipients: Vec<Recorded>,
+    /// Written here by versions before 0.2.
     raised: Option<Raised>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
 }
 
-/// A full window.
+/// A limit that is reached.
 pub(super) struct Full {
-    pub(super) window: Window,
+    pub(super) limit: Limit,
     pub(super) count: u32,
-    pub(super) limit: u32,
     pub(super) free_at: Timestamp,
+    /// It is the limit of attempts.
+    pub(super) attempts: bool,
+}
+
+impl Terms {
+    /// An order changes the longest limit; where there is none it is about a day.
+    pub(super) fn new(mut limits: Vec<Limit>, raised: Option<Raised>) -> Self {
+        if let Some(raised) = raised {
+            match longest(&limits).and_then(|index| limits.get_mut(index)) {
+                Some(limit) => limit.window.limit = raised.limit,
+                None => limits.push(Limit::from(Window {
+                    limit: raised.limit,
+                    span: DAY,
+                })),
+            }
+        }
+        Self { limits, raised }
+    }
+
+    fn attempts(&self) -> Option<Window> {
+        let longest = self.limits.get(longest(&self.limits)?)?.window;
+        Some(Window {
+            limit: longest.limit.saturating_mul(ATTEMPTS).max(FEWEST_ATTEMPTS),
+            span: longest.span.min(ATTEMPTS_SPAN),
+        })
+    }
 }
 
 impl Client {
-    pub(super) fn new(rules: &Rules) -> Self {
-        let rings = rules
-            .per_client
-            .iter()
-            .map(|window| Ring::new(*window))
-            .collect();
-        Self {
-            rings,
-            raised: None,
-            near: None,
-            full: None,
+    /// Makes its rings those of the limits in force; counts belong to a limit by what it counts and its length.
+    pub(super) fn fit(&mut self, terms: &Terms) {
+        let fits = |(ring, limit): (&(Limit, Ring), &Limit)| ring.0 == *limit;
+        if self.rings.len() != terms.limits.len() || !self.rings.iter().zip(&terms.limits).all(fits)
+        {
+            let old = std::mem::take(&mut self.rings);
+            let same = |old: &Limit, new: &Limit| {
+                old.counts == new.counts && old.window.span == new.window.span
+            };
+            for limit in &terms.limits {
+                let known = old.iter().find(|(old, _)| same(old, limit));
+                let ring = known.map_or_else(|| Ring::new(limit.window), |(_, ring)| ring.clone());
+                self.rings.push((*limit, ring));
+            }
         }
     }
 
-    /// The windows with their rings and the limits in force.
-    fn windows<'a>(
-        &'a self,
-        rules: &'a Rules,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (&'a Ring, Window, u32)> {
-        let raised = self
-            .raised
-            .filter(|raised| raised.until > now)
-            .map(|raised| raised.limit);
-        let longest = rules.longest();
-        self.rings
-            .iter()
-            .zip(&rules.per_client)
-            .enumerate()
-            .map(move |(index, (ring, window))| {
-                let limit = if Some(index) == longest {
-                    raised.unwrap_or(window.limit)
-                } else {
-                    window.limit
-                };
-                (ring, *window, limit)
+    /// The limit that is reached and stays so longest, if one more message or recipient comes.
+    pub(super) fn full(&self, what: Counted, terms: &Terms, now: Timestamp) -> Option<Full> {
+        let full = self.rings.iter().filter_map(|(limit, ring)| {
+            let coming = self.coming(limit.counts);
+            // A message has a recipient, if one only.
+            if what == Counted::Recipients && limit.counts == Counted::Messages {
+                return None;
+            }
+            let count = ring.count(now).saturating_add(coming);
+            let never = || terms.raised.map_or(now, |raised| raised.until);
+            let free_at = ring.free_at(limit.window.limit.saturating_sub(coming), now);
+            (count >= limit.window.limit).then(|| Full {
+                limit: *limit,
+                count,
+                free_at: free_at.unwrap_or_else(never),
+                attempts: false,
             })
-    }
-
-    /// The full window that stays full longest, if any.
-    pub(super) fn full(&self, rules: &Rules, now: Timestamp) -> Option<Full> {
-        self.windows(rules, now)
-            .filter_map(|(ring, window, limit)| {
-                let count = ring.count(now);
-                let never = || self.raised.map_or(now, |raised| raised.until);
-                let free_at = ring.free_at(limit, now).unwrap_or_else(never);
-                (count >= limit).then_some(Full {
-                    window,
-                    count,
-                    limit,
-                    free_at,
-                })
-            })
+        });
+        full.chain(self.tired(what, now))
             .max_by_key(|full| full.free_at)
     }
 
-    /// Counts one message; gives the count in the window that is nearest to its limit.
-    pub(super) fn add(&mut self, rules: &Rules, now: Timestamp) -> Option<(u32, u32, Window)> {
-        for ring in &mut self.rings {
-            ring.add(now);
-        }
-        self.windows(rules, now)
-            .map(|(ring, window, limit)| (ring.count(now), limit, window))
-            .max_by_key(|(count, limit, window)| {
-                (
-                    u64::from(*count) * 1_000_000 / u64::from(*limit).max(1),
-                    window.span,
-                )
-            })
+    /// The limit of attempts, if that is reached.
+    fn tired(&self, what: Counted, now: Timestamp) -> Option<Full> {
+        let (window, ring) = self.attempts.as_ref()?;
+        let count = ring.count(now);
+        (what == Counted::Messages && count >= window.limit).then(|| Full {
+            limit: Limit::from(*window),
+            count,
+            free_at: ring.free_at(window.limit, now).unwrap_or(now),
+            attempts: true,
+        })
     }
 
-    /// Whether any window is at 80 % or above, and that was not told today; then it counts as told.
-    pub(super) fn tell_near(&mut self, rules: &Rules, now: Timestamp) -> bool {
+    /// One more message or recipient is under way.
+    pub(super) fn begin(&mut self, what: Counted) {
+        if let Some(coming) = self.coming.get_mut(what as usize) {
+            *coming = coming.saturating_add(1);
+        }
+    }
+
+    /// A message with so many recipients is no longer under way.
+    pub(super) fn end(&mut self, recipients: u32) {
+        let [messages, coming] = &mut self.coming;
+        *messages = messages.saturating_sub(1);
+        *coming = coming.saturating_sub(recipients);
+    }
+
+    /// It came to nothing.
+    pub(super) fn tire(&mut self, terms: &Terms, now: Timestamp) {
+        let Some(window) = terms.attempts() else {
+            return;
+        };
+        let fresh = self.attempts.take().filter(|(known, _)| *known == window);
+        let (window, mut ring) = fresh.unwrap_or_else(|| (window, Ring::new(window)));
+        ring.add(now);
+        self.attempts = Some((window, ring));
+    }
+
+    /// It was taken.
+    pub(super) fn add(&mut self, recipients: u32, now: Timestamp) {
+        for (limit, ring) in &mut self.rings {
+            match limit.counts {
+                Counted::Messages => ring.add(now),
+                Counted::Recipients => (0..recipients).for_each(|_| ring.add(now)),
+            }
+        }
+    }
+
+    /// It was not taken after all.
+    pub(super) fn take_back(&mut self, recipients: u32, then: Timestamp) {
+        for (limit, ring) in &mut self.rings {
+            match limit.counts {
+                Counted::Messages => ring.take_back(then),
+                Counted::Recipients => (0..recipients).for_each(|_| ring.take_back(then)),
+            }
+        }
+    }
+
+    fn coming(&self, what: Counted) -> u32 {
+        self.coming.get(what as usize).copied().unwrap_or_default()
+    }
+
+    /// The count, with what is under way, of the limit that is nearest to being reached.
+    pub(super) fn nearest(&self, now: Timestamp) -> Option<(u32, Limit)> {
+        let share = |(count, limit): &(u32, Limit)| {
+            u64::from(*count) * 1_000_000 / u64::from(limit.window.limit).max(1)
+        };
+        self.counts(now)
+            .max_by_key(|near| (share(near), near.1.window.span))
+    }
+
+    /// All counts, with what is under way.
+    fn counts(&self, now: Timestamp) -> impl Iterator<Item = (u32, Limit)> {
+        self.rings.iter().map(move |(limit, ring)| {
+            (
+                ring.count(now).saturating_add(self.coming(limit.counts)),
+                *limit,
+            )
+        })
+    }
+
+    /// Whether any limit is at 80 % or above, and that was not told today; then it counts as told.
+    pub(super) fn tell_near(&mut self, now: Timestamp) -> bool {
         let near = self
-            .windows(rules, now)
-            .any(|(ring, _, limit)| u64::from(ring.count(now)) * 5 >= u64::from(limit) * 4);
+            .counts(now)
+            .any(|(count, limit)| u64::from(count) * 5 >= u64::from(limit.window.limit) * 4);
         near && tell(&mut self.near, now)
     }
 
@@ -128,71 +221,89 @@ impl Client {
         tell(&mut self.full, now)
     }
 
-    pub(super) fn raise(&mut self, limit: u32, until: Timestamp) {
-        self.raised = Some(Raised { limit, until });
-    }
-
     /// Whether nothing of it matters any more.
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
-        self.rings.iter().all(|ring| ring.count(now) == 0)
-            && self.raised.is_none_or(|raised| raised.until <= now)
+        self.counts(now).all(|(count, _)| count == 0)
+            && self.coming == [0; 2]
+            && self
+                .attempts
+                .as_ref()
+                .is_none_or(|(_, ring)| ring.count(now) == 0)
             && [self.near, self.full]
                 .into_iter()
                 .flatten()
                 .all(|at| now.since(at) >= NOTICE_INTERVAL)
     }
 
-    /// Messages in the longest window.
-    pub(super) fn weight(&self, rules: &Rules, now: Timestamp) -> u32 {
-        rules
-            .longest()
-            .and_then(|index| self.rings.get(index))
-            .map_or(0, |ring| ring.count(now))
+    /// Whether a message is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.coming != [0; 2]
     }
 
-    pub(super) fn report(&self, name: String, rules: &Rules, now: Timestamp) -> Report {
+    /// Messages in the longest window.
+    pub(super) fn weight(&self, now: Timestamp) -> u32 {
+        let rings = self.rings.iter();
+        let longest =
+            rings.max_by_key(|(limit, _)| (limit.counts == Counted::Messages, limit.window.span));
+        longest.map_or(0, |(_, ring)| ring.count(now))
+    }
+
+    pub(super) fn report(&self, name: String, terms: &Terms, now: Timestamp) -> Report {
         Report {
             client: name,
             windows: self
-                .windows(rules, now)
-                .map(|(ring, window, limit)| (ring.count(now), Window { limit, ..window }))
+                .rings
+                .iter()
+                .map(|(limit, ring)| (ring.count(now), *limit))
                 .collect(),
-            raised: self
-                .raised
-                .filter(|raised| raised.until > now)
-                .map(|raised| (raised.limit, raised.until)),
-            next_slot: self.full(rules, now).map(|full| full.free_at),
+            raised: terms.raised.map(|raised| (raised.limit, raised.until)),
+            next_slot: self
+                .full(Counted::Messages, terms, now)
+                .map(|full| full.free_at),
             exempt: false,
         }
     }
 
     /// For [`crate::state`].
-    pub(super) fn record(&self, rules: &Rules) -> String {
-        let windows = self
-            .rings
-            .iter()
-            .zip(&rules.per_client)
-            .map(|(ring, window)| ring.record(*window));
+    pub(super) fn record(&self) -> String {
+        let kept = |what| {
+            let rings = self
+                .rings
+                .iter()
+                .filter(move |(limit, _)| limit.counts == what);
+            rings
+                .map(|(limit, ring)| ring.record(limit.window))
+                .collect()
+        };
         let record = Record {
-            windows: windows.collect(),
-            raised: self.raised,
+            windows: kept(Counted::Messages),
+            recipients: kept(Counted::Recipients),
+            raised: None,
             near: self.near,
             full: self.full,
         };
         serde_json::to_string(&record).unwrap_or_default()
     }
 
-    /// From [`crate::state`]. Counts belong to a window by its length; a window that is new in the configuration starts at zero.
-    pub(super) fn restore(record: &str, rules: &Rules, now: Timestamp) -> Option<Self> {
+    /// From [`crate::state`], and an order that an older version kept there. A limit that is new in the configuration starts at zero.
+    pub(super) fn restore(
+        record: &str,
+        limits: &[Limit],
+        now: Timestamp,
+    ) -> Option<(Self, Option<Raised>)> {
         let record: Record = serde_json::from_str(record).ok()?;
-        let windows = rules.per_client.iter();
-        let rings = windows.map(|window| Ring::restore(*window, &record.windows, now));
-        Some(Self {
-            rings: rings.collect(),
-            raised: record.raised,
+        let kept = |what| match what {
+            Counted::Messages => &record.windows,
+            Counted::Recipients => &record.recipients,
+        };
+        let ring = |limit: &Limit| (*limit, Ring::restore(limit.window, kept(limit.counts), now));
+        let client = Self {
+            rings: limits.iter().map(ring).collect(),
             near: record.near,
             full: record.full,
-        })
+            ..Self::default()
+        };
+        Some((client, record.raised))
     }
 }
 

@@ -1,7 +1,7 @@
-//! All clients' counters. Bounded: at most [`MAX_CLIENTS`], of which those that sent least are forgotten first.
+//! All clients' counters. Bounded: those that sent least are forgotten first; orders of the administrator never.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     net::IpAddr,
     time::Duration,
 };
@@ -9,26 +9,44 @@ use std::{
 use mail::clock::Timestamp;
 
 use crate::{
-    limits::{Decision, Excess, Notice, Report, Rules, client::Client, report::Level},
+    limits::{
+        Class, Counted, Counter, Decision, Excess, Notice, Report, Rules,
+        client::{Client, Full, Raised, Terms},
+        digest::{Digest, Level},
+    },
     network::Network,
 };
 
-/// Clients that are counted at once (strangers on port 25 count too).
+/// Clients of ours that are counted at once.
 const MAX_CLIENTS: usize = 65_536;
+/// Strangers that are counted at once: whoever rotates addresses crowds out other strangers only.
+const MAX_STRANGERS: usize = 4096;
 /// Clients with nothing left to count are forgotten this often.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 
-/// What has to be kept for the next start: the record of a client, or `None` if there is nothing any more.
-pub type Change = (Network, Option<String>);
+/// Where something is kept for the next start.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Kept {
+    /// What somebody has sent.
+    Counts(Class),
+    /// Another limit for a while.
+    Orders,
+}
+
+/// What has to be kept for the next start: a record, or `None` if there is nothing any more.
+pub type Change = ((Kept, Network), Option<String>);
 
 /// The counting machine.
 #[derive(Debug)]
 pub struct Limits {
     rules: Rules,
-    clients: HashMap<Network, Client>,
+    clients: HashMap<Counter, Client>,
+    strangers: usize,
+    /// What administrators ordered; by what was named, whoever's network that is.
+    orders: HashMap<Network, Raised>,
     /// Changed since [`Limits::changes`].
-    dirty: HashSet<Network>,
-    notices: VecDeque<Notice>,
+    dirty: HashSet<(Kept, Network)>,
+    digest: Digest,
     swept: Timestamp,
 }
 
@@ -37,139 +55,284 @@ impl Limits {
         Self {
             rules,
             clients: HashMap::new(),
+            strangers: 0,
+            orders: HashMap::new(),
             dirty: HashSet::new(),
-            notices: VecDeque::new(),
+            digest: Digest::default(),
             swept: Timestamp::default(),
         }
     }
 
     /// Other rules from now on (reload); counters stay.
-    pub fn set_rules(&mut self, rules: Rules, now: Timestamp) {
-        let old = std::mem::replace(&mut self.rules, rules);
-        for client in self.clients.values_mut() {
-            if let Some(changed) = Client::restore(&client.record(&old), &self.rules, now) {
-                *client = changed;
-            }
-        }
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// Takes back what was stored, at start. `false`: the record could not be read.
-    pub fn restore(&mut self, client: Network, record: &str, now: Timestamp) -> bool {
-        match Client::restore(record, &self.rules, now) {
-            None => return false,
-            Some(restored) if restored.is_idle(now) => drop(self.dirty.insert(client)),
-            Some(restored) => drop(self.clients.insert(client, restored)),
+    pub fn restore(&mut self, (kept, name): (Kept, Network), record: &str, now: Timestamp) -> bool {
+        let Kept::Counts(class) = kept else {
+            let Ok(order) = serde_json::from_str(record) else {
+                return false;
+            };
+            self.order(name, order, now);
+            return true;
+        };
+        let counter = (class, name);
+        let Some((client, order)) = Client::restore(record, &self.terms(counter, now).limits, now)
+        else {
+            return false;
+        };
+        if let Some(order) = order {
+            self.order(name, order, now);
+            self.dirty.insert((kept, name));
+        }
+        if client.is_idle(now) {
+            self.dirty.insert((kept, name));
+        } else {
+            self.insert(counter, client);
         }
         true
     }
 
-    /// Counts one message, or refuses it.
-    pub fn count(&mut self, address: IpAddr, now: Timestamp) -> Decision {
-        if self.rules.per_client.is_empty() || self.rules.exempt.contains(address) {
-            return Decision::Unlimited;
+    fn insert(&mut self, counter: Counter, client: Client) -> &mut Client {
+        if !self.clients.contains_key(&counter) && counter.0 == Class::Stranger {
+            self.strangers = self.strangers.saturating_add(1);
         }
-        let name = Rules::client(address);
-        self.make_room(name, now);
-        let client = self
-            .clients
-            .entry(name)
-            .or_insert_with(|| Client::new(&self.rules));
-        if let Some(full) = client.full(&self.rules, now) {
-            if client.tell_full(now) {
-                let report = client.report(name.to_string(), &self.rules, now);
-                self.notices
-                    .push_back(Notice::new(Level::Full, &report, now));
-                self.dirty.insert(name);
+        self.clients.entry(counter).or_insert(client)
+    }
+
+    /// As whom an address is counted, and under which limits; empty: not at all.
+    fn counted(&self, address: IpAddr, now: Timestamp) -> Vec<(Counter, Terms)> {
+        if self.rules.exempt.contains(address) {
+            return Vec::new();
+        }
+        let counters = self.rules.counters(address).into_iter();
+        let counted = counters.map(|counter| (counter, self.terms(counter, now)));
+        let mut counted: Vec<_> = counted
+            .filter(|(_, terms)| !terms.limits.is_empty())
+            .collect();
+        // A network of ours that is now a stranger's, or one address of a stranger's /64: an order is an order.
+        let address = Network::of(address, 32, 128);
+        let named = counted.iter().any(|((_, name), _)| *name == address);
+        if !named && let Some(order) = self.ordered(address, now) {
+            let terms = Terms::new(Vec::new(), Some(order));
+            counted.push(((Class::Stranger, address), terms));
+        }
+        counted
+    }
+
+    fn ordered(&self, name: Network, now: Timestamp) -> Option<Raised> {
+        self.orders
+            .get(&name)
+            .copied()
+            .filter(|order| order.until > now)
+    }
+
+    fn terms(&self, counter: Counter, now: Timestamp) -> Terms {
+        Terms::new(self.rules.limits(counter), self.ordered(counter.1, now))
+    }
+
+    /// One message more is about to come, or is refused. Each one that was let begin ends in [`Limits::end`].
+    pub fn begin(&mut self, address: IpAddr, now: Timestamp) -> Decision {
+        self.grow(address, Counted::Messages, now)
+    }
+
+    /// One recipient more of a message that has begun.
+    pub fn recipient(&mut self, address: IpAddr, now: Timestamp) -> Decision {
+        self.grow(address, Counted::Recipients, now)
+    }
+
+    fn grow(&mut self, address: IpAddr, what: Counted, now: Timestamp) -> Decision {
+        let counted = self.counted(address, now);
+        let mut nearest = None;
+        for (counter, terms) in &counted {
+            let client = self.client(*counter, terms, now);
+            if let Some(full) = client.full(what, terms, now) {
+                return self.refuse(*counter, terms, &full, now);
             }
-            return Decision::Over(Excess {
-                client: name,
-                count: full.count.saturating_add(1),
-                limit: full.limit,
-                window: full.window,
-                next_slot: full.free_at,
-                now,
-            });
         }
-        let Some((count, limit, window)) = client.add(&self.rules, now) else {
-            return Decision::Unlimited;
-        };
-        if client.tell_near(&self.rules, now) {
-            let report = client.report(name.to_string(), &self.rules, now);
-            self.notices
-                .push_back(Notice::new(Level::Near, &report, now));
+        for (counter, terms) in &counted {
+            let client = self.client(*counter, terms, now);
+            client.begin(what);
+            nearest = nearest.or_else(|| client.nearest(now));
         }
-        self.dirty.insert(name);
-        Decision::Within {
+        nearest.map_or(Decision::Unlimited, |(count, limit)| Decision::Within {
             count,
-            limit,
-            window,
+            limit: limit.window.limit,
+            window: limit.window,
+        })
+    }
+
+    fn client(&mut self, counter: Counter, terms: &Terms, now: Timestamp) -> &mut Client {
+        self.make_room(counter, now);
+        let client = self.insert(counter, Client::default());
+        client.fit(terms);
+        client
+    }
+
+    fn refuse(&mut self, counter: Counter, terms: &Terms, full: &Full, now: Timestamp) -> Decision {
+        let (class, name) = counter;
+        let client = self.client(counter, terms, now);
+        if client.tell_full(now) && class == Class::Own {
+            let report = client.report(name.to_string(), terms, now);
+            self.digest.add(Level::Full, report);
+            self.dirty.insert((Kept::Counts(class), name));
+        }
+        Decision::Over(Excess {
+            client: name,
+            count: full.count.saturating_add(1),
+            limit: full.limit.window.limit,
+            counted: full.limit,
+            attempts: full.attempts,
+            next_slot: full.free_at,
+            now,
+        })
+    }
+
+    /// A whole message to one recipient.
+    #[cfg(test)]
+    pub(crate) fn count(&mut self, address: IpAddr, now: Timestamp) -> Decision {
+        let decision = self.begin(address, now);
+        if !matches!(decision, Decision::Over(_)) {
+            self.end(address, 0, Some(1), now);
+        }
+        decision
+    }
+
+    /// A message that was let begin, with so many recipients that were, was taken, or came to nothing.
+    pub fn end(&mut self, address: IpAddr, recipients: u32, taken: Option<u32>, now: Timestamp) {
+        for counter in self.rules.counters(address) {
+            if let Some(client) = self.clients.get_mut(&counter) {
+                client.end(recipients);
+            }
+        }
+        for (counter, terms) in self.counted(address, now) {
+            let (class, name) = counter;
+            let client = self.client(counter, &terms, now);
+            let Some(recipients) = taken else {
+                client.tire(&terms, now);
+                continue;
+            };
+            client.add(recipients, now);
+            if class == Class::Own && client.tell_near(now) {
+                let report = client.report(name.to_string(), &terms, now);
+                self.digest.add(Level::Near, report);
+            }
+            self.dirty.insert((Kept::Counts(class), name));
         }
     }
 
-    /// The next mail to the administrators; drain after each [`Limits::count`].
-    pub fn next_notice(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+    /// A message that was taken then was lost on its way to the disk.
+    pub fn take_back(&mut self, address: IpAddr, recipients: u32, then: Timestamp) {
+        for (class, name) in self.rules.counters(address) {
+            if let Some(client) = self.clients.get_mut(&(class, name)) {
+                client.take_back(recipients, then);
+                self.dirty.insert((Kept::Counts(class), name));
+            }
+        }
+    }
+
+    /// The mail to the administrators that is due now, if any.
+    pub fn next_notice(&mut self, now: Timestamp) -> Option<Notice> {
+        self.digest.take(now)
+    }
+
+    /// When there is one.
+    pub fn notice_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.digest.due(now)
     }
 
     /// What changed since the last call, to be kept.
     pub fn changes(&mut self) -> Vec<Change> {
         let dirty = std::mem::take(&mut self.dirty);
+        let record = |(kept, name): &(Kept, Network)| match kept {
+            Kept::Counts(class) => self.clients.get(&(*class, *name)).map(Client::record),
+            Kept::Orders => {
+                let order = self.orders.get(name)?;
+                serde_json::to_string(order).ok()
+            }
+        };
         dirty
             .into_iter()
-            .map(|name| {
-                (
-                    name,
-                    self.clients
-                        .get(&name)
-                        .map(|client| client.record(&self.rules)),
-                )
-            })
+            .map(|what| (what, record(&what)))
             .collect()
     }
 
-    /// All clients, most used first.
+    /// Everybody who is counted or has an order, most used first.
     pub fn list(&self, now: Timestamp) -> Vec<Report> {
-        let mut clients: Vec<_> = self
+        let active = self
             .clients
             .iter()
-            .filter(|(_, client)| !client.is_idle(now))
+            .filter(|(_, client)| !client.is_idle(now));
+        let mut names: Vec<_> = active
+            .map(|(counter, client)| (std::cmp::Reverse(client.weight(now)), *counter))
             .collect();
-        clients.sort_by_key(|(name, client)| {
-            (std::cmp::Reverse(client.weight(&self.rules, now)), **name)
+        let silent = self.orders.keys().filter_map(|name| {
+            let counter = self.named(*name);
+            let known = names.iter().any(|(_, (_, listed))| listed == name);
+            (!known && self.ordered(*name, now).is_some())
+                .then_some((std::cmp::Reverse(0), counter))
         });
-        clients
+        let silent: Vec<_> = silent.collect();
+        names.extend(silent);
+        names.sort_unstable_by_key(|(weight, (_, name))| (*weight, *name));
+        names
             .into_iter()
-            .map(|(name, client)| client.report(name.to_string(), &self.rules, now))
+            .map(|(_, counter)| self.report(counter, now))
             .collect()
     }
 
-    /// One client, known or not.
-    pub fn show(&self, address: IpAddr, now: Timestamp) -> Report {
-        let name = Rules::client(address);
-        let new = || Client::new(&self.rules).report(name.to_string(), &self.rules, now);
-        let mut report = self.clients.get(&name).map_or_else(new, |client| {
-            client.report(name.to_string(), &self.rules, now)
-        });
-        report.exempt = self.rules.exempt.contains(address);
-        report
+    /// Who is counted under a name of an order.
+    fn named(&self, name: Network) -> Counter {
+        self.rules.counter(name).unwrap_or((Class::Stranger, name))
+    }
+
+    fn report(&self, counter: Counter, now: Timestamp) -> Report {
+        let terms = self.terms(counter, now);
+        let mut client = self.clients.get(&counter).cloned().unwrap_or_default();
+        client.fit(&terms);
+        client.report(counter.1.to_string(), &terms, now)
+    }
+
+    /// One client, known or not; the error says what is counted.
+    pub fn show(&self, written: Network, now: Timestamp) -> Result<Report, String> {
+        let counter = self.rules.counter(written)?;
+        let exempt = written.is_address() && self.rules.exempt.contains(written.address());
+        Ok(Report {
+            exempt,
+            ..self.report(counter, now)
+        })
     }
 
     /// Forgets what a client has sent, and a limit that was raised; `false` if nothing was known.
-    pub fn reset(&mut self, address: IpAddr) -> bool {
-        let name = Rules::client(address);
-        self.dirty.insert(name);
-        self.clients.remove(&name).is_some()
+    pub fn reset(&mut self, written: Network) -> Result<bool, String> {
+        let counter = self.rules.counter(written)?;
+        let mut known = self.forget(counter);
+        for name in [counter.1, written] {
+            known |= self.orders.remove(&name).is_some();
+            self.dirty.insert((Kept::Orders, name));
+        }
+        Ok(known)
     }
 
-    /// Another limit for one client for a while, in the longest window. 0 blocks it.
-    pub fn raise(&mut self, address: IpAddr, limit: u32, until: Timestamp, now: Timestamp) {
-        let name = Rules::client(address);
-        self.make_room(name, now);
-        self.clients
-            .entry(name)
-            .or_insert_with(|| Client::new(&self.rules))
-            .raise(limit, until);
-        self.dirty.insert(name);
+    /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is about.
+    pub fn raise(
+        &mut self,
+        written: Network,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Network, String> {
+        let (_, name) = self.rules.counter(written)?;
+        self.order(name, Raised { limit, until }, now);
+        Ok(name)
+    }
+
+    fn order(&mut self, name: Network, order: Raised, now: Timestamp) {
+        self.dirty.insert((Kept::Orders, name));
+        if order.until > now {
+            self.orders.insert(name, order);
+        }
     }
 
     /// Clients with counters.
@@ -182,38 +345,65 @@ impl Limits {
     }
 
     /// Forgets idle clients from time to time, and those that sent least when a new one finds no place.
-    fn make_room(&mut self, new: Network, now: Timestamp) {
-        let full = self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&new);
+    fn make_room(&mut self, new: Counter, now: Timestamp) {
+        let (has, most) = match new.0 {
+            Class::Own => (
+                self.clients.len().saturating_sub(self.strangers),
+                MAX_CLIENTS,
+            ),
+            Class::Stranger => (self.strangers, MAX_STRANGERS),
+        };
+        let full = has >= most && !self.clients.contains_key(&new);
         if now.since(self.swept) >= SWEEP_INTERVAL || now < self.swept || full {
             self.swept = now;
-            self.forget(|client| client.is_idle(now));
+            self.sweep(now);
         }
-        if full && self.clients.len() >= MAX_CLIENTS {
-            let mut weights: Vec<u32> = self
-                .clients
-                .values()
-                .map(|client| client.weight(&self.rules, now))
-                .collect();
-            // An eighth at once, so that a flood of new clients does not search all of them each time.
-            let (_, &mut least, _) = weights.select_nth_unstable(MAX_CLIENTS / 8);
-            let rules = self.rules.clone();
-            let mut excess = MAX_CLIENTS / 8;
-            self.forget(|client| {
-                let forget = excess > 0 && client.weight(&rules, now) <= least;
-                excess -= usize::from(forget);
-                forget
-            });
+        if !full {
+            return;
+        }
+        let mut lightest: Vec<_> = self
+            .clients
+            .iter()
+            .filter(|((class, _), client)| *class == new.0 && !client.is_busy())
+            .map(|(counter, client)| (client.weight(now), *counter))
+            .collect();
+        // An eighth at once, so that a flood of new clients does not search all of them each time.
+        let excess = most / 8;
+        if lightest.len() > excess {
+            lightest.select_nth_unstable(excess);
+        }
+        for (_, counter) in lightest.into_iter().take(excess) {
+            self.forget(counter);
         }
     }
 
-    fn forget(&mut self, mut which: impl FnMut(&Client) -> bool) {
-        let Self { clients, dirty, .. } = self;
-        clients.retain(|name, client| {
-            let forget = which(client);
-            if forget {
-                dirty.insert(*name);
+    fn sweep(&mut self, now: Timestamp) {
+        let idle = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.is_idle(now));
+        let idle: Vec<Counter> = idle.map(|(counter, _)| *counter).collect();
+        for counter in idle {
+            self.forget(counter);
+        }
+        let Self { orders, dirty, .. } = self;
+        orders.retain(|name, order| {
+            let valid = order.until > now;
+            if !valid {
+                dirty.insert((Kept::Orders, *name));
             }
-            !forget
+            valid
         });
+    }
+
+    /// Whether it was known.
+    fn forget(&mut self, counter: Counter) -> bool {
+        let (class, name) = counter;
+        self.dirty.insert((Kept::Counts(class), name));
+        let known = self.clients.remove(&counter).is_some();
+        if known && class == Class::Stranger {
+            self.strangers = self.strangers.saturating_sub(1);
+        }
+        known
     }
 }

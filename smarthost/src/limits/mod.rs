@@ -2,22 +2,28 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`rules`](Rules) | the windows, the exempt list |
-//! | [`client`](client::Client) | one client: a ring for each window, a raised limit, which notices were sent |
+//! | [`rules`](Rules) | the limits, who counts as one, the exempt list |
+//! | [`client`](client::Client) | one client: a ring for each limit, what is under way, which notices were sent |
 //! | [`limiter`](Limits) | all clients, bounded; counts, reports, resets, raises |
-//! | [`report`](Report) | the texts: reply, log line, notices |
+//! | [`report`](Report) | the texts: reply, log line, listing |
+//! | [`digest`](Notice) | mail to the administrators |
 //!
-//! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted slides out
-//! again, at most 0.7 % of the window late; a refused message is not counted, so that a client which keeps trying is not kept out.
-//! Counted is each MAIL command that no other restriction refused, whatever becomes of the message afterwards.
+//! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted
+//! slides out again, at most 0.7 % of the window late. Counted is what was answered 250. A message that is under way
+//! holds a place, which it gives back if it comes to nothing; such attempts have a limit of their own, ten times as
+//! high and within an hour, so that a client which keeps trying is slowed down but never loses its day.
+//! Inside the networks a client is its address, and an IPv6 /64 as a whole has a limit too; strangers are counted by
+//! IPv4 address or IPv6 /64, in a small table of their own. What an administrator ordered is never forgotten early.
 
 mod client;
+mod digest;
 mod limiter;
 mod report;
 mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use limiter::{Change, Limits};
-pub use report::{Decision, Excess, Notice, Report};
-pub use rules::Rules;
+pub use digest::Notice;
+pub use limiter::{Change, Kept, Limits};
+pub use report::{Decision, Excess, Report};
+pub use rules::{Class, Counted, Counter, Limit, Rules};

@@ -1,29 +1,199 @@
-//! The rules, as configured.
+//! The rules, as configured: what a limit counts, and who counts as one.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use queue::rate::Window;
 
 use crate::network::{Network, Networks};
 
+/// What a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    Messages,
+    /// As they were accepted at RCPT, before aliases.
+    Recipients,
+}
+
+/// `"100/day"`, `"500 recipients/day"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Limit {
+    pub counts: Counted,
+    pub window: Window,
+}
+
+impl Limit {
+    /// Reads `100/day`, `20 messages/10m`, `500 recipients/day`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bad = |error: String| {
+            let what = text.escape_debug();
+            format!("{error}, or to count recipients \"500 recipients/day\"").replacen(
+                "`/",
+                &format!("`{what}"),
+                1,
+            )
+        };
+        let (number, span) = text.split_once('/').unwrap_or((text, ""));
+        let (number, counts) = match number.trim().split_once(char::is_whitespace) {
+            Some((number, word)) => match word.trim() {
+                "message" | "messages" => (number, Counted::Messages),
+                "recipient" | "recipients" => (number, Counted::Recipients),
+                _ => return Window::parse(text).map_err(bad).map(Self::from),
+            },
+            None => return Window::parse(text).map_err(bad).map(Self::from),
+        };
+        let window = Window::parse(&format!("{number}/{span}")).map_err(bad)?;
+        Ok(Self { counts, window })
+    }
+
+    /// `100 in a day`, `500 recipients in a day`.
+    pub fn words(&self) -> String {
+        format!(
+            "{}{} in {}",
+            self.window.limit,
+            self.counts.word(),
+            self.window.words()
+        )
+    }
+
+    /// So many times as much.
+    fn times(self, factor: u32) -> Self {
+        let limit = self.window.limit.saturating_mul(factor);
+        Self {
+            window: Window {
+                limit,
+                ..self.window
+            },
+            ..self
+        }
+    }
+}
+
+impl Counted {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Messages => "",
+            Self::Recipients => " recipients",
+        }
+    }
+}
+
+impl From<Window> for Limit {
+    fn from(window: Window) -> Self {
+        Self {
+            counts: Counted::Messages,
+            window,
+        }
+    }
+}
+impl TryFrom<String> for Limit {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+impl From<Limit> for String {
+    fn from(limit: Limit) -> Self {
+        limit.to_string()
+    }
+}
+/// As it is written in the configuration.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.window.to_string();
+        let (number, span) = text.split_once('/').unwrap_or((&text, ""));
+        write!(f, "{number}{}/{span}", self.counts.word())
+    }
+}
+
 /// Who may send how much.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rules {
-    /// All apply at once; none: no limit.
-    pub per_client: Vec<Window>,
+    /// Who is counted by address; all others are strangers.
+    pub networks: Networks,
+    /// For each address in `networks`; all apply at once, none: no limit.
+    pub per_client: Vec<Limit>,
+    /// For each IPv6 /64 in `networks` as a whole; `None`: ten times `per_client`.
+    pub per_prefix6: Option<Vec<Limit>>,
+    /// For each stranger.
+    pub per_stranger: Vec<Limit>,
     /// Never counted; never implied by "may relay".
     pub exempt: Networks,
 }
 
+/// In which table somebody is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// Clients of ours: an address, or an IPv6 /64.
+    Own,
+    /// Others: an IPv4 address, or an IPv6 /64.
+    Stranger,
+}
+
+/// Somebody who is counted.
+pub type Counter = (Class, Network);
+
 impl Rules {
-    /// What counts as one client: an IPv4 address, an IPv6 /64.
-    pub fn client(address: IpAddr) -> Network {
-        Network::of(address, 32, 64)
+    /// As whom an address is counted: of ours itself and its /64, of others the address or the /64.
+    pub fn counters(&self, address: IpAddr) -> Vec<Counter> {
+        let prefix = Network::of(address, 32, 64);
+        if !self.networks.contains(address) {
+            return vec![(Class::Stranger, prefix)];
+        }
+        let own = Network::of(address, 32, 128);
+        if own == prefix {
+            vec![(Class::Own, own)]
+        } else {
+            vec![(Class::Own, own), (Class::Own, prefix)]
+        }
     }
 
-    /// Index of the longest window.
-    pub fn longest(&self) -> Option<usize> {
-        (0..self.per_client.len())
-            .max_by_key(|&index| self.per_client.get(index).map(|window| window.span))
+    /// Who is meant by an address or network that somebody wrote.
+    pub fn counter(&self, written: Network) -> Result<Counter, String> {
+        if written.is_address() {
+            let found = self.counters(written.address()).into_iter().next();
+            return found.ok_or_else(|| format!("{written} is not counted"));
+        }
+        if !written.is_prefix6() {
+            return Err(format!(
+                "{written} is not counted as one; write an address, or an IPv6 network with /64"
+            ));
+        }
+        let ours = self
+            .networks
+            .0
+            .iter()
+            .any(|network| network.overlaps(&written));
+        let class = if ours { Class::Own } else { Class::Stranger };
+        Ok((class, written))
     }
+
+    /// The limits of somebody.
+    pub fn limits(&self, (class, name): Counter) -> Vec<Limit> {
+        match class {
+            Class::Stranger => self.per_stranger.clone(),
+            Class::Own if name.is_address() => self.per_client.clone(),
+            Class::Own => self.per_prefix6(),
+        }
+    }
+
+    /// The limits of a whole IPv6 /64 in `networks`.
+    pub fn per_prefix6(&self) -> Vec<Limit> {
+        let default = || {
+            self.per_client
+                .iter()
+                .map(|limit| limit.times(10))
+                .collect()
+        };
+        self.per_prefix6.clone().unwrap_or_else(default)
+    }
+}
+
+/// Index of the limit that orders of the administrator change: the longest of messages, if there is one.
+pub(super) fn longest(limits: &[Limit]) -> Option<usize> {
+    (0..limits.len()).max_by_key(|&index| {
+        limits
+            .get(index)
+            .map(|limit| (limit.counts == Counted::Messages, limit.window.span))
+    })
 }

@@ -1,4 +1,4 @@
-//! The chain: which restrictions run at which stage, and how one that asks is resumed.
+//! The chain: which restrictions run at which stage, and how those that ask are resumed.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -9,24 +9,20 @@ use crate::{
     config::Config,
     limits,
     network::Networks,
-    policy::restrictions::{self, Opinion, Restriction},
+    policy::{
+        Facts,
+        restrictions::{self, Opinion, Restriction},
+    },
     route::Router,
 };
-
-/// What is known of a session when a question is decided.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// The client; IPv4-mapped addresses are taken as IPv4.
-    pub client: IpAddr,
-    /// `Received` fields of the message, at [`Question::Message`].
-    pub hops: usize,
-}
 
 /// What the world has to answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Query {
-    /// Count one message of this client ([`limits::Limits::count`]).
-    Limit(IpAddr),
+    /// One message more of this client ([`limits::Limits::begin`]).
+    Message(IpAddr),
+    /// One recipient more of its message ([`limits::Limits::recipient`]).
+    Recipient(IpAddr),
 }
 
 /// The world's answer.
@@ -38,8 +34,9 @@ pub enum Answer {
 /// What to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Find out, call [`Evaluation::answer`], then [`Evaluation::step`] again.
-    Ask(Query),
+    /// Find out all of these, at the same time if possible; say each with [`Evaluation::answer`], then [`Evaluation::step`]
+    /// again.
+    Ask(Vec<Query>),
     Done(Ruling),
 }
 
@@ -76,28 +73,25 @@ impl Policy {
     }
 
     /// Begins to decide a question.
-    pub fn evaluate(&self, facts: &Facts, question: &Question) -> Evaluation {
-        let recipient = match question {
-            Question::Recipient(rcpt) => rcpt.to.address().cloned(),
-            _ => None,
-        };
+    pub fn evaluate(&self, facts: Facts, question: &Question) -> Evaluation {
         let chain = match question {
             Question::Connect | Question::Helo { .. } | Question::Data => restrictions::NONE,
             Question::Mail(_) => restrictions::MAIL,
             Question::Recipient(_) => restrictions::RECIPIENT,
             Question::Message { .. } => restrictions::MESSAGE,
         };
-        let subject = restrictions::Subject {
-            client: facts.client,
-            recipient,
-            hops: facts.hops,
-        };
-        Evaluation {
-            policy: self.clone(),
-            chain,
-            subject,
-            answer: None,
-        }
+        Evaluation::new(self.clone(), facts, chain)
+    }
+}
+
+/// What the world has answered so far.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Vec<(Query, Answer)>);
+
+impl Answers {
+    pub(super) fn get(&self, query: Query) -> Option<&Answer> {
+        let found = self.0.iter().find(|(asked, _)| *asked == query);
+        found.map(|(_, answer)| answer)
     }
 }
 
@@ -105,19 +99,28 @@ impl Policy {
 #[derive(Debug)]
 pub struct Evaluation {
     policy: Policy,
+    facts: Facts,
     /// What has not decided yet.
     chain: &'static [Restriction],
-    subject: restrictions::Subject,
-    /// For the first restriction of `chain`, which asked.
-    answer: Option<Answer>,
+    answers: Answers,
 }
 
 impl Evaluation {
-    /// Runs restrictions until one asks or decides, or all have passed.
+    pub(super) fn new(policy: Policy, facts: Facts, chain: &'static [Restriction]) -> Self {
+        Self {
+            policy,
+            facts,
+            chain,
+            answers: Answers::default(),
+        }
+    }
+
+    /// Runs restrictions until one asks or decides, or all have passed. With the first that asks, those behind it ask too
+    /// that only look something up.
     pub fn step(&mut self) -> Step {
         while let Some((restriction, rest)) = self.chain.split_first() {
-            match (restriction.judge)(&self.policy, &self.subject, self.answer.take()) {
-                Opinion::Ask(query) => return Step::Ask(query),
+            match self.judge(restriction) {
+                Opinion::Ask(queries) => return Step::Ask(self.look_ahead(queries, rest)),
                 Opinion::Pass => self.chain = rest,
                 Opinion::Refuse(reply) => {
                     self.chain = &[];
@@ -135,8 +138,27 @@ impl Evaluation {
         })
     }
 
-    /// What the world answered to [`Step::Ask`].
-    pub fn answer(&mut self, answer: Answer) {
-        self.answer = Some(answer);
+    fn judge(&self, restriction: &Restriction) -> Opinion {
+        (restriction.judge)(&self.policy, &self.facts, &self.answers)
+    }
+
+    fn look_ahead(&self, mut queries: Vec<Query>, rest: &[Restriction]) -> Vec<Query> {
+        for restriction in rest.iter().filter(|restriction| restriction.looks_up) {
+            if let Opinion::Ask(more) = self.judge(restriction) {
+                queries.extend(more);
+            }
+        }
+        let mut asked = Vec::with_capacity(queries.len());
+        for query in queries {
+            if !asked.contains(&query) && self.answers.get(query).is_none() {
+                asked.push(query);
+            }
+        }
+        asked
+    }
+
+    /// What the world answered to one of [`Step::Ask`].
+    pub fn answer(&mut self, query: Query, answer: Answer) {
+        self.answers.0.push((query, answer));
     }
 }

@@ -4,10 +4,15 @@ use mail::{address::Mailbox, maps::Table};
 use queue::rate::Window;
 use smtp::session::{Mail, Question, Rcpt, Verdict};
 
-use super::{Answer, Facts, Policy, Query, Step};
+use super::{
+    Answer, Evaluation, Facts, Policy, Query, Step,
+    chain::Answers,
+    restrictions::{Opinion, Restriction},
+};
 use crate::{
     config::Config,
     limits::{Decision, Limits, Rules},
+    network::{Network, Networks},
 };
 
 const CONFIG: &str = "
@@ -32,17 +37,27 @@ fn rcpt(recipient: &str) -> Question {
 
 /// Runs a question that needs nothing of the world; the verdict as a reply line.
 fn verdict(policy: &Policy, client: &str, question: &Question, hops: usize) -> String {
-    let facts = Facts {
-        client: client.parse().unwrap(),
-        hops,
-    };
-    match policy.evaluate(&facts, question).step() {
+    let mut facts = Facts::of(client.parse().unwrap());
+    facts.message.hops = hops;
+    if let Question::Recipient(rcpt) = question {
+        facts.transaction.recipient = rcpt.to.address().cloned();
+    }
+    let mut evaluation = policy.evaluate(facts, question);
+    let mut step = evaluation.step();
+    // Only after relay permission.
+    if let Step::Ask(queries) = &step
+        && let [query @ Query::Recipient(_)] = queries[..]
+    {
+        evaluation.answer(query, Answer::Limit(Decision::Unlimited));
+        step = evaluation.step();
+    }
+    match step {
         Step::Done(ruling) => match ruling.verdict {
             Verdict::Accept => "accept".to_owned(),
             Verdict::Refuse(reply) => format!("{} [{}]", reply.text(), ruling.restriction.unwrap()),
             other => panic!("{other:?}"),
         },
-        Step::Ask(query) => panic!("asks {query:?} before relay permission"),
+        Step::Ask(queries) => panic!("asks {queries:?} before relay permission"),
     }
 }
 
@@ -193,15 +208,17 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
         span: std::time::Duration::from_hours(24),
     };
     let mut limits = Limits::new(Rules {
-        per_client: vec![window],
+        networks: Networks(vec![Network::parse("192.0.2.0/24").unwrap()]),
+        per_client: vec![window.into()],
         ..Rules::default()
     });
     let mut replies = Vec::new();
     for _ in 0..2 {
-        let mut evaluation = policy.evaluate(&Facts { client, hops: 0 }, &question);
-        assert_eq!(evaluation.step(), Step::Ask(Query::Limit(client)));
+        let mut evaluation = policy.evaluate(Facts::of(client), &question);
+        let query = Query::Message(client);
+        assert_eq!(evaluation.step(), Step::Ask(vec![query]));
         let decision = limits.count(client, mail::clock::Timestamp::from_secs(1_000_000));
-        evaluation.answer(Answer::Limit(decision));
+        evaluation.answer(query, Answer::Limit(decision));
         let Step::Done(ruling) = evaluation.step() else {
             panic!("asks twice")
         };
@@ -218,8 +235,47 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
         ),
         "{text}"
     );
-    let mut unlimited = policy.evaluate(&Facts { client, hops: 0 }, &question);
+    let mut unlimited = policy.evaluate(Facts::of(client), &question);
     unlimited.step();
-    unlimited.answer(Answer::Limit(Decision::Unlimited));
+    unlimited.answer(Query::Message(client), Answer::Limit(Decision::Unlimited));
     assert!(matches!(unlimited.step(), Step::Done(ruling) if ruling.verdict == Verdict::Accept));
+}
+
+fn asks(client: u8, answers: &Answers) -> Opinion {
+    let query = Query::Message([192, 0, 2, client].into());
+    match answers.get(query) {
+        None => Opinion::Ask(vec![query]),
+        Some(_) => Opinion::Pass,
+    }
+}
+
+#[test]
+fn restrictions_that_only_look_something_up_are_asked_together_and_the_others_in_their_turn() {
+    const fn restriction(
+        judge: fn(&Policy, &Facts, &Answers) -> Opinion,
+        looks_up: bool,
+    ) -> Restriction {
+        Restriction {
+            name: "test",
+            judge,
+            looks_up,
+        }
+    }
+    static CHAIN: [Restriction; 5] = [
+        restriction(|_, _, answers| asks(1, answers), true),
+        restriction(|_, _, answers| asks(2, answers), false),
+        restriction(|_, _, answers| asks(3, answers), true),
+        restriction(|_, _, answers| asks(1, answers), true),
+        restriction(|_, _, _| Opinion::Pass, true),
+    ];
+    let facts = Facts::of([192, 0, 2, 7].into());
+    let mut evaluation = Evaluation::new(policy(CONFIG), facts, &CHAIN);
+    let mut rounds = Vec::new();
+    while let Step::Ask(queries) = evaluation.step() {
+        for query in &queries {
+            evaluation.answer(*query, Answer::Limit(Decision::Unlimited));
+        }
+        rounds.push(queries.len());
+    }
+    assert_eq!(rounds, [2, 1]);
 }

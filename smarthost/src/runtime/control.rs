@@ -29,7 +29,7 @@ use tokio::{
 use super::reload::Reload;
 use crate::{
     admin::{Answer, Office, Request, Status, answer},
-    server::Reception,
+    server::Server,
 };
 
 /// Requests answered at the same time.
@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// What requests are answered from.
 pub(super) struct Desk {
-    pub(super) reception: Arc<Reception>,
+    pub(super) server: Arc<Server>,
     pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
     pub(super) listen: Vec<String>,
@@ -125,7 +125,7 @@ impl Desk {
         request: Request,
         say: &mut dyn FnMut(&Answer) -> io::Result<()>,
     ) -> io::Result<()> {
-        let reception = &self.reception;
+        let server = &self.server;
         if request == Request::Reload {
             return say(&match self.reload.run() {
                 Ok(restart) => Answer::Reloaded {
@@ -134,13 +134,13 @@ impl Desk {
                 Err(fault) => Answer::Error(fault.text),
             });
         }
-        let dispatch = &reception.dispatch;
+        let dispatch = &server.dispatch;
         let office = Office {
             spool: dispatch.spool(),
             queue: dispatch.queue(),
             wake: &|| dispatch.wake(),
-            limits: &reception.limits,
-            state: &reception.state,
+            limits: &server.limits,
+            state: &server.state,
             status: &|| self.status(),
         };
         let mut said = Ok(());
@@ -153,19 +153,19 @@ impl Desk {
     }
 
     fn status(&self) -> Status {
-        let setup = self.reception.current.get();
+        let setup = self.server.current.get();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: setup.config.hostname.to_string(),
             pid: std::process::id(),
             started: self.started,
             listen: self.listen.clone(),
-            sessions: u64::try_from(self.reception.gate.sessions()).unwrap_or(u64::MAX),
+            sessions: u64::try_from(self.server.places.sessions()).unwrap_or(u64::MAX),
             pin: setup
                 .identity
                 .as_ref()
                 .map_or_else(String::new, |identity| identity.pin.to_string()),
-            fault: self.reception.current.fault().map(|fault| {
+            fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();
                 format!("{consequence}: {}", fault.text)
             }),

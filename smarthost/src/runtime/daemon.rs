@@ -22,18 +22,19 @@ use system::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{Notify, watch},
     task::{JoinSet, spawn_blocking},
     time,
 };
 
 use super::{control, reload::Reload, supervision};
 use crate::{
+    config::LogFormat,
     delivery::{self, Carrier},
     dispatch::Dispatch,
     limits::Limits,
     queue::{self, Queue},
-    server::{Gate, Reception, listen, notify},
+    server::{Places, Server, listen, notify},
     setup::{Current, Setup},
     state::{Keeper, Store},
 };
@@ -60,6 +61,9 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let handed = listen::inherited();
     loop {
         let (setup, fault) = Setup::start(path)?;
+        if setup.config.log_format == LogFormat::Postfix {
+            log::tag_as_postfix(&setup.config.hostname);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("smarthost")
@@ -91,23 +95,27 @@ async fn live(
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, limits, keeper) = recover(&current)?;
     let (end, ending) = watch::channel(false);
-    let reception = Arc::new(Reception {
+    let server = Arc::new(Server {
         current: Arc::clone(&current),
         dispatch: Arc::clone(&dispatch),
         limits: Arc::clone(&limits),
         state: keeper.clone(),
-        gate: Arc::new(Gate::default()),
+        news: Notify::new(),
+        places: Arc::new(Places::default()),
         ending: ending.clone(),
     });
-    let doors = listen::open(&current.get().config, handed)?;
-    let addresses: Vec<String> = doors.iter().map(|door| door.address.to_string()).collect();
+    let listeners = listen::open(&current.get().config, handed)?;
+    let addresses: Vec<String> = listeners
+        .iter()
+        .map(|listener| listener.address.to_string())
+        .collect();
     let reload = Arc::new(Reload {
         path: path.to_owned(),
         current: Arc::clone(&current),
         limits: Arc::clone(&limits),
     });
     let desk = control::Desk {
-        reception: Arc::clone(&reception),
+        server: Arc::clone(&server),
         reload: Arc::clone(&reload),
         started,
         listen: addresses.clone(),
@@ -115,9 +123,10 @@ async fn live(
     let socket = control::bind(&current.get().config.control)?;
 
     let mut tasks = JoinSet::new();
-    for door in doors {
-        tasks.spawn(door.serve(Arc::clone(&reception)));
+    for listener in listeners {
+        tasks.spawn(listener.serve(Arc::clone(&server)));
     }
+    tasks.spawn(notify::run(Arc::clone(&server)));
     tasks.spawn(delivery::run(
         Arc::new(Carrier::new(Arc::clone(&dispatch), Arc::clone(&current))),
         ending.clone(),
@@ -130,9 +139,9 @@ async fn live(
     if let Some(fault) = current.fault() {
         let consequence = fault.consequence();
         line(Level::Error, &format_args!("{consequence}: {}", fault.text));
-        tell(&reception, fault).await;
+        tell(&server, fault).await;
     }
-    let ended = wait_for_end(signals, &reload, &reception).await?;
+    let ended = wait_for_end(signals, &reload, &server).await?;
     supervision::stopping();
     line(
         Level::Notice,
@@ -153,10 +162,10 @@ async fn live(
 }
 
 /// Tells the administrators, once, what is wrong with the configuration.
-async fn tell(reception: &Reception, fault: Fault) {
-    let setup = reception.current.get();
+async fn tell(server: &Server, fault: Fault) {
+    let setup = server.current.get();
     if last_good::is_news(&setup.config.state, &fault) {
-        notify::of_fault(Arc::clone(&reception.dispatch), setup, fault).await;
+        notify::of_fault(Arc::clone(&server.dispatch), setup, fault).await;
     }
 }
 
@@ -190,8 +199,9 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
     }
     let now = clock::now();
     let mut limits = Limits::new(config.limits.clone());
-    for (client, record) in restored.limits {
-        if !limits.restore(client, &record, now) {
+    for (key, record) in restored.limits {
+        let client = key.1;
+        if !limits.restore(key, &record, now) {
             line(
                 Level::Warning,
                 &format_args!("the counter of {client} cannot be read and starts anew"),
@@ -264,7 +274,7 @@ fn announce(current: &Current, addresses: &[String]) {
 async fn wait_for_end(
     mut signals: [Signal; 3],
     reload: &Arc<Reload>,
-    reception: &Reception,
+    server: &Server,
 ) -> anyhow::Result<End> {
     let [terminate, interrupt, hangup] = &mut signals;
     let mut look = time::interval(LOOK);
@@ -275,7 +285,7 @@ async fn wait_for_end(
             _ = hangup.recv() => {
                 supervision::reloading();
                 if let Err(fault) = reload.run() {
-                    tell(reception, fault).await;
+                    tell(server, fault).await;
                 }
                 supervision::ready();
             }
@@ -287,7 +297,7 @@ async fn wait_for_end(
                     return Ok(End::Mended);
                 }
                 if mended && let Err(fault) = reload.run() {
-                    tell(reception, fault).await;
+                    tell(server, fault).await;
                 }
             }
         }

@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use mail::clock;
 use settings::last_good::Fault;
 use system::log::{Level, line};
 
@@ -57,7 +56,7 @@ impl Reload {
         self.limits
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .set_rules(setup.config.limits.clone(), clock::now());
+            .set_rules(setup.config.limits.clone());
         self.current.set(setup);
         line(
             Level::Notice,
@@ -80,6 +79,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("state", before.state != after.state),
         ("control", before.control != after.control),
         ("retry", before.retry != after.retry),
+        ("log.format", before.log_format != after.log_format),
         (
             "concurrency.destination",
             before.concurrency.destination != after.concurrency.destination,

@@ -3,7 +3,7 @@
 //! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count of it is written.
 //! Failures: what cannot be decided or kept now is refused with 4yz; each refusal is one line in the log.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mail::{
     address::Sender,
@@ -18,84 +18,141 @@ use smtp::{
 };
 use spool::SpoolError;
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinSet, time};
 
 use super::{
-    notify,
-    session::Visit,
+    Server,
+    counting::{Begun, Counted},
+    session::Connection,
     transaction::{Fault, Received, Transaction},
 };
 use crate::{
     dispatch,
     limits::Decision,
-    maillog,
-    policy::{Answer, Evaluation, Facts, Query, Step},
+    maillog::{self, Subject},
+    policy::{self, Answer, Facts, Query, Step},
 };
 
-impl Visit {
+/// What the world does not answer in this time is unknown, and so temporary; clients wait longer (RFC 5321 §4.5.3.2).
+const DECISION: Duration = Duration::from_mins(2);
+
+impl Connection {
     /// The answer to a question of the machine.
     pub(super) async fn decide(&mut self, question: Question) -> Verdict {
         if let Question::Mail(_) = question {
             // What a reload changed holds from here on: clients keep their sessions for long.
-            self.setup = self.reception.current.get();
+            self.setup = self.server.current.get();
         }
-        let verdict = match self.judge(&question, 0) {
+        let verdict = match self.judge(&question, 0).await {
             Verdict::Accept => self.follow(&question).await,
             other => other,
         };
-        if let Verdict::Refuse(reply) | Verdict::Close(reply) = &verdict {
-            self.log_refusal(&question, reply);
+        if matches!(verdict, Verdict::Refuse(_) | Verdict::Close(_)) {
+            self.subject = Some(self.subject(&question));
+            if matches!(question, Question::Mail(_)) {
+                self.begun = None;
+            }
         }
         verdict
     }
 
-    /// What policy says.
-    fn judge(&mut self, question: &Question, hops: usize) -> Verdict {
-        let facts = Facts {
-            client: self.client,
-            hops,
-        };
-        let mut evaluation: Evaluation = self.setup.policy.evaluate(&facts, question);
+    /// What a refusal is about.
+    fn subject(&self, question: &Question) -> Subject {
+        let known = self.transaction.as_ref().map(Transaction::sender);
+        match question {
+            Question::Mail(mail) => Subject {
+                sender: Some(mail.sender()),
+                recipient: None,
+            },
+            Question::Recipient(rcpt) => Subject {
+                sender: known,
+                recipient: rcpt.to.address().cloned(),
+            },
+            _ => Subject {
+                sender: known,
+                recipient: None,
+            },
+        }
+    }
+
+    /// What policy says; what it asks the world is found out at the same time.
+    async fn judge(&mut self, question: &Question, hops: usize) -> Verdict {
+        let facts = self.facts(question, hops);
+        let mut evaluation = self.setup.policy.evaluate(facts, question);
+        let patience = time::Instant::now() + DECISION;
         loop {
             match evaluation.step() {
                 Step::Done(ruling) => {
                     return match ruling.verdict {
-                        Verdict::Refuse(reply) if self.reception.current.only_queues() => {
+                        Verdict::Refuse(reply) if self.server.current.only_queues() => {
                             Verdict::Refuse(not_for_good(reply))
                         }
                         verdict => verdict,
                     };
                 }
-                Step::Ask(Query::Limit(client)) => {
-                    evaluation.answer(Answer::Limit(self.count(client)));
+                Step::Ask(queries) => {
+                    let answers = ask(&self.server, queries);
+                    let Ok(answers) = time::timeout_at(patience, answers).await else {
+                        return Verdict::Refuse(Reply::literal(
+                            "451 4.3.0 Error: temporary lookup failure",
+                        ));
+                    };
+                    for (query, answer) in answers {
+                        self.note(query, &answer);
+                        evaluation.answer(query, answer);
+                    }
                 }
             }
         }
     }
 
-    /// Counts one message of a client, keeps the count, and tells the administrators where that is due.
-    fn count(&mut self, client: std::net::IpAddr) -> Decision {
-        let (decision, notices) = {
-            let mut limits = self.reception.limits();
-            let decision = limits.count(client, clock::now());
-            (
-                decision,
-                std::iter::from_fn(|| limits.next_notice()).collect::<Vec<_>>(),
-            )
+    fn facts(&self, question: &Question, hops: usize) -> Facts {
+        let recipient = match question {
+            Question::Recipient(rcpt) => rcpt.to.address().cloned(),
+            _ => None,
         };
-        self.counted =
-            matches!(decision, Decision::Within { .. }).then(|| self.reception.state.changed());
-        for notice in notices {
-            let (dispatch, setup) = (
-                Arc::clone(&self.reception.dispatch),
-                Arc::clone(&self.setup),
-            );
-            tokio::spawn(notify::of_limit(dispatch, setup, notice));
+        let size = match question {
+            Question::Message { size } => *size,
+            _ => 0,
+        };
+        let transaction = self.transaction.as_ref();
+        let sender = match question {
+            Question::Mail(mail) => Some(mail.sender()),
+            _ => transaction.map(Transaction::sender),
+        };
+        Facts {
+            session: policy::Session {
+                address: self.client,
+                helo: self.machine.helo().map(str::to_owned),
+                encrypted: self.tls.is_some(),
+            },
+            transaction: policy::Transaction {
+                sender,
+                recipient,
+                recipients: transaction.map_or(0, |transaction| transaction.recipients.len()),
+            },
+            message: policy::Message { size, hops },
         }
-        if let Decision::Over(excess) = &decision {
-            maillog::over_limit(&excess.log_text(&self.name));
+    }
+
+    /// What a limit said holds for the transaction.
+    fn note(&mut self, query: Query, answer: &Answer) {
+        let Answer::Limit(decision) = answer;
+        match (query, decision) {
+            (_, Decision::Over(excess)) => {
+                maillog::over_limit(&self.name, &excess.log_text(&self.name));
+                self.server.news.notify_one();
+            }
+            (Query::Message(client), Decision::Within { .. }) => {
+                self.begun = Some(Begun::new(&self.server, client));
+            }
+            (Query::Recipient(_), Decision::Within { .. }) => {
+                if let Some(begun) = &mut self.begun {
+                    begun.add_recipient();
+                }
+            }
+            (_, Decision::Unlimited) => {}
         }
-        decision
     }
 
     /// What an accepted command does.
@@ -103,7 +160,7 @@ impl Visit {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
             Question::Mail(mail) => match self
-                .reception
+                .server
                 .dispatch
                 .spool()
                 .has_room(mail.size.unwrap_or_default())
@@ -129,9 +186,9 @@ impl Visit {
         let Some(transaction) = &mut self.transaction else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
         };
-        match self.reception.dispatch.spool().draft() {
+        match self.server.dispatch.spool().draft() {
             Ok(draft) => {
-                maillog::client(transaction.begin(draft), &self.name);
+                transaction.begin(draft);
                 Verdict::Accept
             }
             Err(error) => Verdict::Refuse(no_room(&error)),
@@ -147,7 +204,9 @@ impl Visit {
             Ok(message) => message,
             Err(fault) => return Verdict::Refuse(unkept(&fault)),
         };
-        let verdict = self.judge(&Question::Message { size }, trace::hops(&message.header));
+        let verdict = self
+            .judge(&Question::Message { size }, trace::hops(&message.header))
+            .await;
         if verdict != Verdict::Accept {
             return verdict;
         }
@@ -156,19 +215,21 @@ impl Visit {
         }
         self.add_trace(&mut message, &transaction);
         let envelope = self.envelope(&transaction, message.content);
-        let id = message.id;
-        if let Some(field) = message.header.first("Message-ID") {
-            maillog::message_id(id, &field.value());
-        }
+        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        let counted = self.begun.take().map(|begun| begun.count(recipients));
+        let message_id = message.header.first("Message-ID");
+        let message_id = message_id.map(|field| field.value().clone());
         let header = message.header.to_bytes();
-        let queued =
-            self.reception
-                .dispatch
-                .enqueue(message.draft, &envelope, &header, &self.setup.router);
-        let (queued, ()) = tokio::join!(queued, self.count_is_kept());
+        let queued = async {
+            let (dispatch, router) = (&self.server.dispatch, &self.setup.router);
+            let queued = dispatch.enqueue(message.draft, &envelope, &header, router);
+            let id = queued.await?;
+            maillog::accepted(id, &self.name, message_id.as_deref(), &envelope, size);
+            Ok::<_, SpoolError>(id)
+        };
+        let (queued, ()) = tokio::join!(queued, self.count_is_kept(counted.as_ref()));
         match queued {
             Ok(id) => {
-                maillog::queued(id, &envelope, size);
                 self.messages = self.messages.saturating_add(1);
                 Verdict::AcceptWith(Reply::new(
                     250,
@@ -176,14 +237,19 @@ impl Visit {
                     format!("Ok: queued as {id}"),
                 ))
             }
-            Err(error) => Verdict::Refuse(no_room(&error)),
+            Err(error) => {
+                if let Some(counted) = counted {
+                    counted.take_back();
+                }
+                Verdict::Refuse(no_room(&error))
+            }
         }
     }
 
     /// Waits until the count of this message would survive a kill. Messages that are not counted wait for nothing.
-    async fn count_is_kept(&self) {
-        let state = &self.reception.state;
-        if self.counted.is_some_and(|count| !state.is_kept(count)) {
+    async fn count_is_kept(&self, counted: Option<&Counted>) {
+        let state = &self.server.state;
+        if counted.is_some_and(|counted| !state.is_kept(counted.change)) {
             let (done, kept) = oneshot::channel();
             state.flush_then(move || {
                 // The session is over.
@@ -243,43 +309,32 @@ impl Visit {
             envid: mail.envid.clone(),
         }
     }
+}
 
-    fn log_refusal(&mut self, question: &Question, reply: &Reply) {
-        self.refused = self.refused.saturating_add(1);
-        let (stage, sender, recipient) = match question {
-            Question::Connect => ("CONNECT", None, None),
-            Question::Helo { .. } => ("HELO", None, None),
-            Question::Mail(mail) => ("MAIL", Some(mail.sender()), None),
-            Question::Recipient(rcpt) => (
-                "RCPT",
-                self.transaction.as_ref().map(Transaction::sender),
-                rcpt.to.address(),
-            ),
-            Question::Data => (
-                "DATA",
-                self.transaction.as_ref().map(Transaction::sender),
-                None,
-            ),
-            Question::Message { .. } => (
-                "END-OF-MESSAGE",
-                self.transaction.as_ref().map(Transaction::sender),
-                None,
-            ),
-        };
-        let id = self.transaction.as_ref().and_then(Transaction::id);
-        maillog::reject(
-            id,
-            &maillog::Rejected {
-                stage,
-                client: &self.name,
-                reply,
-                sender,
-                recipient,
-                protocol: self.machine.protocol(),
-                helo: self.machine.helo(),
-            },
-        );
+/// Finds out all of these, several at the same time.
+async fn ask(server: &Arc<Server>, queries: Vec<Query>) -> Vec<(Query, Answer)> {
+    if let [only] = queries[..] {
+        return vec![(only, find_out(server, only).await)];
     }
+    let mut asking = JoinSet::new();
+    for query in queries {
+        let server = Arc::clone(server);
+        asking.spawn(async move { (query, find_out(&server, query).await) });
+    }
+    asking.join_all().await
+}
+
+/// Asks whoever knows.
+#[expect(
+    clippy::unused_async,
+    reason = "what is asked so far is known in this process; the world is awaited here"
+)]
+async fn find_out(server: &Server, query: Query) -> Answer {
+    let now = clock::now();
+    Answer::Limit(match query {
+        Query::Message(client) => server.limits().begin(client, now),
+        Query::Recipient(client) => server.limits().recipient(client, now),
+    })
 }
 
 /// Without its configuration the daemon does not know what to refuse.

@@ -20,9 +20,13 @@ use tokio::{
     time,
 };
 
-use super::{Reception, gate::Crowded, session};
+use super::{
+    Server,
+    places::{NoPlace, Visitor},
+    session,
+};
 use crate::{
-    config::{Config, ListenTls, Listener},
+    config::{self, Config, ListenTls},
     maillog,
 };
 
@@ -33,19 +37,19 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Listener {
     socket: TcpListener,
     pub(crate) address: SocketAddr,
     tls: ListenTls,
 }
 
 /// Opens all listeners of the configuration; `handed` are systemd's, which outlast them.
-pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Vec<Door>> {
+pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Vec<Listener>> {
     let mut inherited: Vec<_> = handed
         .iter()
         .map(StdListener::try_clone)
         .collect::<io::Result<_>>()?;
-    let mut doors = Vec::new();
+    let mut listeners = Vec::new();
     for listener in &config.listen {
         let ready = inherited.iter().position(|socket| {
             socket
@@ -57,7 +61,7 @@ pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Ve
             None => bind(*listener),
         };
         match opened {
-            Ok(door) => doors.push(door),
+            Ok(opened) => listeners.push(opened),
             Err(error) if config.listen_is_default => {
                 line(
                     Level::Warning,
@@ -77,14 +81,14 @@ pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Ve
         } else {
             ListenTls::StartTls
         };
-        doors.push(adopt(socket, tls)?);
+        listeners.push(adopt(socket, tls)?);
     }
-    if doors.is_empty() {
+    if listeners.is_empty() {
         bail!(
             "no listener could be opened; set `listen` to an address and port that this user may bind"
         );
     }
-    Ok(doors)
+    Ok(listeners)
 }
 
 /// TCP sockets handed over by systemd; those of other kinds are left alone.
@@ -99,17 +103,17 @@ fn same(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
 }
 
-fn adopt(socket: StdListener, tls: ListenTls) -> io::Result<Door> {
+fn adopt(socket: StdListener, tls: ListenTls) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
-    Ok(Door {
+    Ok(Listener {
         socket: TcpListener::from_std(socket)?,
         address,
         tls,
     })
 }
 
-fn bind(listener: Listener) -> io::Result<Door> {
+fn bind(listener: config::Listener) -> io::Result<Listener> {
     let socket = if listener.address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -119,17 +123,17 @@ fn bind(listener: Listener) -> io::Result<Door> {
     socket.bind(listener.address)?;
     let socket = socket.listen(BACKLOG)?;
     let address = socket.local_addr()?;
-    Ok(Door {
+    Ok(Listener {
         socket,
         address,
         tls: listener.tls,
     })
 }
 
-impl Door {
+impl Listener {
     /// Accepts clients until the daemon ends, then waits for their sessions.
-    pub(crate) async fn serve(self, reception: Arc<Reception>) {
-        let mut ending = reception.ending.clone();
+    pub(crate) async fn serve(self, server: Arc<Server>) {
+        let mut ending = server.ending.clone();
         let mut sessions = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -138,7 +142,7 @@ impl Door {
                 _ = ending.wait_for(|ending| *ending) => break,
             };
             match accepted {
-                Ok((stream, address)) => self.admit(stream, address, &reception, &mut sessions),
+                Ok((stream, address)) => self.admit(stream, address, &server, &mut sessions),
                 Err(error) => {
                     line(
                         Level::Error,
@@ -156,41 +160,55 @@ impl Door {
         &self,
         stream: TcpStream,
         address: SocketAddr,
-        reception: &Arc<Reception>,
+        server: &Arc<Server>,
         sessions: &mut JoinSet<()>,
     ) {
-        let setup = reception.current.get();
-        let client = address.ip().to_canonical();
+        let setup = server.current.get();
+        let visitor = Visitor {
+            address: address.ip().to_canonical(),
+            own: setup.policy.may_relay(address.ip()),
+        };
         let concurrency = setup.config.concurrency;
-        match reception
-            .gate
-            .enter(client, concurrency.sessions, concurrency.client)
-        {
+        let entered = server
+            .places
+            .enter(visitor, concurrency.sessions, concurrency.client);
+        match entered {
             Ok(place) => {
-                let reception = Arc::clone(reception);
-                let tls = self.tls;
-                sessions.spawn(async move {
-                    session::serve(stream, client, tls, setup, reception).await;
-                    drop(place);
-                });
+                let server = Arc::clone(server);
+                sessions.spawn(session::serve(
+                    stream, visitor, place, self.tls, setup, server,
+                ));
             }
-            Err(crowded) => {
-                let hostname = &setup.config.hostname;
-                let reply = match crowded {
-                    Crowded::Client(count) => {
-                        maillog::too_many_connections(count, &format!("unknown[{client}]"));
-                        format!(
-                            "421 4.7.0 {hostname} Error: too many connections from {client}\r\n"
-                        )
-                    }
-                    Crowded::Everybody => format!(
-                        "421 4.3.2 {hostname} Error: too many sessions, try again later\r\n"
-                    ),
-                };
+            Err(no_place) => {
+                let reply = no_place.reply(&setup.config.hostname, visitor);
+                let name = format!("unknown[{}]", visitor.address);
+                maillog::turned_away(&name, no_place.sessions(), &reply);
                 if self.tls != ListenTls::Wrapped {
-                    turn_away(stream, &reply);
+                    turn_away(stream, &format!("{reply}\r\n"));
                 }
             }
+        }
+    }
+}
+
+impl NoPlace {
+    fn reply(self, hostname: &str, visitor: Visitor) -> String {
+        match self {
+            Self::Client(_) => format!(
+                "421 4.7.0 {hostname} Error: too many connections from {}",
+                visitor.address
+            ),
+            Self::Everybody => {
+                format!("421 4.3.2 {hostname} Error: too many sessions, try again later")
+            }
+        }
+    }
+
+    /// Of this client, if that is why.
+    fn sessions(self) -> Option<usize> {
+        match self {
+            Self::Client(count) => Some(count),
+            Self::Everybody => None,
         }
     }
 }

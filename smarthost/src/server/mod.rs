@@ -3,38 +3,43 @@
 //! | part | what |
 //! |---|---|
 //! | [`listen`] | sockets bound or handed over by systemd; the accept loop |
-//! | [`gate`] | how many sessions there may be, altogether and for one client |
+//! | [`places`] | how many sessions there may be, altogether, for strangers and for one client |
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
+//! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
+//! | [`notify`] | what administrators are told of limits |
 
+mod counting;
 mod decide;
-mod gate;
 pub(crate) mod listen;
 pub(crate) mod notify;
+mod places;
 mod session;
 mod transaction;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{dispatch::Dispatch, limits::Limits, setup::Current, state};
 
-pub(crate) use gate::Gate;
+pub(crate) use places::Places;
 
 /// What all sessions share.
-pub(crate) struct Reception {
+pub(crate) struct Server {
     pub(crate) current: Arc<Current>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) limits: Arc<Mutex<Limits>>,
+    /// The limits may have something to tell.
+    pub(crate) news: Notify,
     pub(crate) state: state::Keeper,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) places: Arc<Places>,
     /// Becomes true when the daemon ends.
     pub(crate) ending: watch::Receiver<bool>,
 }
 
-impl Reception {
+impl Server {
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }

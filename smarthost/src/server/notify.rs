@@ -1,6 +1,6 @@
 //! Mail of our own to the administrators: of limits, and of a configuration that is wrong.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mail::{
     address::{Address, Sender},
@@ -8,15 +8,46 @@ use mail::{
     envelope::{Envelope, Recipient},
 };
 use settings::last_good::Fault;
-use system::log::{Level, line};
+use system::log::{self, Level, line};
+use tokio::time;
 
-use crate::{dispatch::Dispatch, limits::Notice, setup::Setup};
+use super::Server;
+use crate::{dispatch::Dispatch, setup::Setup};
 
-/// Queues a notice of a limit; without anybody to tell it is a line in the log.
-pub(super) async fn of_limit(dispatch: Arc<Dispatch>, setup: Arc<Setup>, notice: Notice) {
+/// The longest wait without looking at the clock.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// Tells of limits, as long as the daemon runs, and what the log has counted; what waits at the end is told then.
+pub(crate) async fn run(server: Arc<Server>) {
+    let mut ending = server.ending.clone();
+    loop {
+        let now = clock::now();
+        let due = server.limits().notice_due(now);
+        let wait = due.map_or(LOOK, |due| due.since(now).min(LOOK));
+        let ended = tokio::select! {
+            _ = time::timeout(wait, server.news.notified()) => false,
+            _ = ending.wait_for(|ending| *ending) => true,
+        };
+        log::tell_repeats();
+        of_limits(&server, ended).await;
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Queues the notice that is due, or at the end whatever waits; without anybody to tell it is a line in the log.
+async fn of_limits(server: &Server, ended: bool) {
+    let notice = {
+        let (now, mut limits) = (clock::now(), server.limits());
+        let last = limits.notice_due(now).filter(|_| ended);
+        limits.next_notice(last.unwrap_or(now))
+    };
+    let Some(notice) = notice else { return };
+    let setup = server.current.get();
     line(Level::Notice, &format_args!("notice: {}", notice.subject));
     let to = &setup.config.limits_notify;
-    tell(&dispatch, &setup, to, &notice.subject, &notice.text).await;
+    tell(&server.dispatch, &setup, to, &notice.subject, &notice.text).await;
 }
 
 /// Tells the administrators what is wrong with the configuration, and what the daemon does about it.

@@ -21,8 +21,13 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Reception, transaction::Transaction};
-use crate::{config::ListenTls, link::Stream, maillog, setup::Setup, state};
+use super::{
+    Server,
+    counting::Begun,
+    places::{Place, Visitor},
+    transaction::Transaction,
+};
+use crate::{config::ListenTls, link::Stream, maillog, setup::Setup};
 
 /// Read buffer while commands are exchanged, bytes.
 const COMMANDS: usize = 4 * 1024;
@@ -34,18 +39,29 @@ const HANDSHAKE: Duration = Duration::from_mins(1);
 const MAX_ERRORS: u32 = 20;
 const MAX_JUNK: u32 = 100;
 
+/// Longest wait for a stranger while strangers hold most of their places (Postfix's `stress`).
+const STRESSED: Duration = Duration::from_secs(10);
+/// Longest wait for a client to take its last reply.
+const GOODBYE: Duration = Duration::from_secs(10);
+
 /// A session and what belongs to it.
-pub(super) struct Visit {
+pub(super) struct Connection {
     pub(super) machine: Session,
     stream: Option<Stream>,
     pub(super) client: IpAddr,
+    /// In `networks` when it came.
+    own: bool,
+    /// Given back with the last reply, so that the client may come again at once.
+    place: Option<Place>,
     /// `unknown[192.0.2.1]`, as the log and Received name the client.
     pub(super) name: String,
     pub(super) setup: Arc<Setup>,
-    pub(super) reception: Arc<Reception>,
+    pub(super) server: Arc<Server>,
     pub(super) transaction: Option<Transaction>,
-    /// The last MAIL that was accepted, as the client's limit counted it.
-    pub(super) counted: Option<state::Changed>,
+    /// The message that the limits let begin.
+    pub(super) begun: Option<Begun>,
+    /// What the command that was just refused is about, for the log.
+    pub(super) subject: Option<maillog::Subject>,
     /// `TLSv1.3 with cipher …`
     pub(super) tls: Option<String>,
     outgoing: Vec<u8>,
@@ -59,23 +75,27 @@ pub(super) struct Visit {
 /// One client's session, from greeting to goodbye.
 pub(super) async fn serve(
     stream: TcpStream,
-    client: IpAddr,
+    visitor: Visitor,
+    place: Place,
     tls: ListenTls,
     setup: Arc<Setup>,
-    reception: Arc<Reception>,
+    server: Arc<Server>,
 ) {
     // Without it replies wait for the client's acknowledgements; nothing else depends on it.
     let _ = stream.set_nodelay(true);
-    let settings = settings(&setup, tls);
-    let mut visit = Visit {
+    let settings = settings(&setup, tls, visitor.own);
+    let mut connection = Connection {
         machine: Session::new(settings, Instant::now()),
         stream: Some(Stream::Tcp(stream)),
-        client,
-        name: format!("unknown[{client}]"),
+        client: visitor.address,
+        own: visitor.own,
+        place: Some(place),
+        name: format!("unknown[{}]", visitor.address),
         setup,
-        reception,
+        server,
         transaction: None,
-        counted: None,
+        begun: None,
+        subject: None,
         tls: None,
         outgoing: Vec::new(),
         buffer: vec![0; COMMANDS],
@@ -83,15 +103,15 @@ pub(super) async fn serve(
         messages: 0,
         refused: 0,
     };
-    maillog::connect(&visit.name);
-    if tls != ListenTls::Wrapped || visit.handshake().await {
-        visit.machine.handle(Event::Connected, Instant::now());
-        visit.run().await;
+    maillog::connect(&connection.name);
+    if tls != ListenTls::Wrapped || connection.handshake().await {
+        connection.machine.handle(Event::Connected, Instant::now());
+        connection.run().await;
     }
-    maillog::disconnect(&visit.name, visit.messages, visit.refused);
+    maillog::disconnect(&connection.name, connection.messages, connection.refused);
 }
 
-fn settings(setup: &Setup, tls: ListenTls) -> Settings {
+fn settings(setup: &Setup, tls: ListenTls, own: bool) -> Settings {
     Settings {
         hostname: setup.config.hostname.to_string(),
         banner: setup.config.banner.clone(),
@@ -102,13 +122,15 @@ fn settings(setup: &Setup, tls: ListenTls) -> Settings {
         local: false,
         command_timeout: limits::COMMAND_TIMEOUT,
         max_errors: MAX_ERRORS,
+        forbid_unauth_pipelining: setup.config.forbid_unauth_pipelining || !own,
         max_junk: MAX_JUNK,
     }
 }
 
-impl Visit {
+impl Connection {
     async fn run(&mut self) {
-        let mut ending = self.reception.ending.clone();
+        let mut ending = self.server.ending.clone();
+        let mut stress = self.server.places.stressed();
         while self.stream.is_some() {
             match self.machine.next_action() {
                 Some(Action::Send(bytes)) => self.outgoing.extend_from_slice(&bytes),
@@ -127,15 +149,17 @@ impl Visit {
                     }
                 }
                 Some(Action::Abort) => self.end_transaction(),
+                Some(Action::Refused { stage, reply }) => self.log_refusal(stage, &reply),
                 Some(Action::Close) => {
-                    self.flush().await;
+                    self.place = None;
+                    let _ = time::timeout(GOODBYE, self.flush()).await;
                     if let Some(mut stream) = self.stream.take() {
-                        let _ = time::timeout(HANDSHAKE, stream.shutdown()).await;
+                        let _ = time::timeout(GOODBYE, stream.shutdown()).await;
                     }
                 }
                 None => {
                     if self.flush().await {
-                        self.receive(&mut ending).await;
+                        self.receive(&mut ending, &mut stress).await;
                     }
                 }
             }
@@ -143,22 +167,51 @@ impl Visit {
         self.end_transaction();
     }
 
+    /// Every refusal passes here: one line, and it is counted.
+    fn log_refusal(&mut self, stage: &str, reply: &str) {
+        self.refused = self.refused.saturating_add(1);
+        let subject = self.subject.take();
+        let sender = self.transaction.as_ref().map(Transaction::sender);
+        maillog::reject(&maillog::Rejected {
+            stage,
+            client: &self.name,
+            reply,
+            subject: subject.unwrap_or(maillog::Subject {
+                sender,
+                recipient: None,
+            }),
+            protocol: self.machine.protocol(),
+            helo: self.machine.helo(),
+        });
+    }
+
     pub(super) fn end_transaction(&mut self) {
+        self.begun = None;
         self.transaction = None;
         if self.buffer.len() > COMMANDS {
             self.buffer = vec![0; COMMANDS];
         }
     }
 
+    /// How long this client is waited for: a stranger not so long while strangers hold most of their places.
+    fn patience(&self, quiet: Duration) -> Duration {
+        if !self.own && *self.server.places.stressed().borrow() {
+            quiet.min(STRESSED)
+        } else {
+            quiet
+        }
+    }
+
     /// Writes what is held; false if the session is over.
     async fn flush(&mut self) -> bool {
+        if self.outgoing.is_empty() {
+            return self.stream.is_some();
+        }
+        let patience = self.patience(limits::COMMAND_TIMEOUT);
         let Some(stream) = self.stream.as_mut() else {
             return false;
         };
-        if self.outgoing.is_empty() {
-            return true;
-        }
-        let written = time::timeout(limits::COMMAND_TIMEOUT, async {
+        let written = time::timeout(patience, async {
             stream.write_all(&self.outgoing).await?;
             stream.flush().await
         })
@@ -172,7 +225,11 @@ impl Visit {
         false
     }
 
-    async fn receive(&mut self, ending: &mut watch::Receiver<bool>) {
+    async fn receive(
+        &mut self,
+        ending: &mut watch::Receiver<bool>,
+        stress: &mut watch::Receiver<bool>,
+    ) {
         let Some(stream) = self.stream.as_mut() else {
             return;
         };
@@ -184,16 +241,24 @@ impl Visit {
         {
             self.buffer.resize(MESSAGE, 0);
         }
-        let deadline = self
-            .machine
-            .deadline()
-            .unwrap_or_else(|| Instant::now() + limits::COMMAND_TIMEOUT);
-        let read = tokio::select! {
-            read = time::timeout_at(deadline.into(), stream.read(&mut self.buffer)) => read,
-            _ = ending.wait_for(|ending| *ending), if !self.told => {
-                self.told = true;
-                self.machine.handle(Event::Shutdown, Instant::now());
-                return;
+        let since = Instant::now();
+        let deadline = self.machine.deadline().unwrap_or(since);
+        let read = loop {
+            let hurried = !self.own && *stress.borrow_and_update();
+            let deadline = if hurried {
+                deadline.min(since + STRESSED)
+            } else {
+                deadline
+            };
+            tokio::select! {
+                read = time::timeout_at(deadline.into(), stream.read(&mut self.buffer)) => break read,
+                _ = ending.wait_for(|ending| *ending), if !self.told => {
+                    self.told = true;
+                    self.machine.handle(Event::Shutdown, Instant::now());
+                    return;
+                }
+                // Those that were there before wait no longer, either.
+                Ok(()) = stress.changed(), if !self.own => {}
             }
         };
         let now = Instant::now();
@@ -217,6 +282,7 @@ impl Visit {
 
     /// TLS as server; false if the session is over.
     async fn handshake(&mut self) -> bool {
+        let patience = self.patience(HANDSHAKE);
         let (Some(stream), Some(identity)) = (self.stream.take(), &self.setup.identity) else {
             return false;
         };
@@ -224,7 +290,7 @@ impl Visit {
             return false;
         };
         let acceptor = TlsAcceptor::from(Arc::clone(&identity.tls));
-        match time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
+        match time::timeout(patience, acceptor.accept(tcp)).await {
             Ok(Ok(stream)) => {
                 let stream = Stream::Tls(Box::new(stream.into()));
                 self.tls = stream.tls().map(tls::summary);

@@ -78,25 +78,18 @@ impl Transaction {
     }
 
     /// The message begins.
-    pub(super) fn begin(&mut self, draft: Draft) -> QueueId {
-        let id = draft.id();
+    pub(super) fn begin(&mut self, draft: Draft) {
         self.message = Some(Message {
-            id,
+            id: draft.id(),
             draft,
             splitter: Splitter::default(),
             fault: None,
         });
-        id
     }
 
     /// Whether a message is coming.
     pub(super) fn receiving(&self) -> bool {
         self.message.is_some()
-    }
-
-    /// Queue id, once the message has begun.
-    pub(super) fn id(&self) -> Option<QueueId> {
-        self.message.as_ref().map(|message| message.id)
     }
 
     /// Takes a piece of the message.

@@ -14,7 +14,7 @@ use std::{
 use system::log::{Level, line};
 
 use crate::{
-    limits::Limits,
+    limits::{Kept, Limits},
     network::Network,
     state::{StateError, Store},
 };
@@ -111,7 +111,7 @@ struct Writer {
     limits: Arc<Mutex<Limits>>,
     progress: Arc<Progress>,
     /// Not yet written; the newest of each client.
-    waiting: HashMap<Network, Option<String>>,
+    waiting: HashMap<(Kept, Network), Option<String>>,
     /// The last write failed: nobody waits for the next one, which is due then.
     retry: Option<Instant>,
 }

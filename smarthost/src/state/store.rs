@@ -1,4 +1,5 @@
-//! The database: one table, one row a client, the record as JSON text, so that any `SQLite` tool can look at it.
+//! The database: a row a client, the record as JSON text, so that any `SQLite` tool can look at it; one table for our
+//! clients, one for strangers, one for what administrators ordered.
 
 use std::{
     fmt,
@@ -8,9 +9,17 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, params};
 
-use crate::network::Network;
+use crate::{
+    limits::{Class, Kept},
+    network::Network,
+};
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS client_limits (client TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT";
+/// The tables, in the order in which they are read: limits that were raised say which windows are counted.
+const TABLES: [(&str, Kept); 3] = [
+    ("raised_limits", Kept::Orders),
+    ("client_limits", Kept::Counts(Class::Own)),
+    ("stranger_limits", Kept::Counts(Class::Stranger)),
+];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
 const BUSY_AT_START: Duration = Duration::from_secs(5);
@@ -33,7 +42,7 @@ impl std::error::Error for StateError {}
 #[derive(Debug, Default)]
 pub struct Restored {
     /// For [`crate::limits::Limits::restore`].
-    pub limits: Vec<(Network, String)>,
+    pub limits: Vec<((Kept, Network), String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -80,22 +89,22 @@ impl Store {
     /// Writes all changes, or none.
     pub(super) fn write<'a>(
         &mut self,
-        changes: impl IntoIterator<Item = (&'a Network, &'a Option<String>)>,
+        changes: impl IntoIterator<Item = (&'a (Kept, Network), &'a Option<String>)>,
     ) -> Result<(), StateError> {
         let result = (|| {
             let transaction = self.connection.transaction()?;
-            {
-                let mut put = transaction
-                    .prepare("INSERT INTO client_limits VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = ?2")?;
-                for (client, record) in changes {
-                    match record {
-                        Some(record) => put.execute(params![client.to_string(), record])?,
-                        None => transaction.execute(
-                            "DELETE FROM client_limits WHERE client = ?1",
-                            params![client.to_string()],
-                        )?,
-                    };
-                }
+            for ((kept, client), record) in changes {
+                let (table, client) = (name(*kept), client.to_string());
+                match record {
+                    Some(record) => transaction
+                        .prepare(&format!(
+                            "INSERT INTO {table} VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = ?2"
+                        ))?
+                        .execute(params![client, record])?,
+                    None => transaction
+                        .prepare(&format!("DELETE FROM {table} WHERE client = ?1"))?
+                        .execute(params![client])?,
+                };
             }
             transaction.commit()
         })();
@@ -106,25 +115,37 @@ impl Store {
     }
 }
 
-fn read(path: &Path) -> rusqlite::Result<(Connection, Vec<(Network, String)>)> {
+fn name(kept: Kept) -> &'static str {
+    let table = TABLES.iter().find(|(_, of)| *of == kept);
+    table.map_or("client_limits", |(name, _)| *name)
+}
+
+type Rows = Vec<((Kept, Network), String)>;
+
+fn read(path: &Path) -> rusqlite::Result<(Connection, Rows)> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_AT_START)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.execute_batch(SCHEMA)?;
-    let rows = {
-        let mut select = connection.prepare("SELECT client, record FROM client_limits")?;
+    let mut found = Vec::new();
+    for (table, kept) in TABLES {
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {table} (client TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT"
+        ))?;
+        let mut select = connection.prepare(&format!("SELECT client, record FROM {table}"))?;
         let rows = select.query_map([], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         })?;
-        rows.collect::<rusqlite::Result<Vec<_>>>()?
-    };
+        for row in rows {
+            let (name, record) = row?;
+            // A name that is no client was not written by us: it is ignored, and stays.
+            if let Ok(client) = Network::parse(&name) {
+                found.push(((kept, client), record));
+            }
+        }
+    }
     connection.busy_timeout(BUSY)?;
-    // A name that is no client was not written by us: it is ignored, and stays.
-    let clients = rows
-        .into_iter()
-        .filter_map(|(name, record)| Some((Network::parse(&name).ok()?, record)));
-    Ok((connection, clients.collect()))
+    Ok((connection, found))
 }
 
 fn is_damaged(error: &rusqlite::Error) -> bool {

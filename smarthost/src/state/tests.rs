@@ -12,8 +12,8 @@ use queue::rate::Window;
 
 use super::{Keeper, Store};
 use crate::{
-    limits::{Decision, Limits, Rules},
-    network::Network,
+    limits::{Class, Decision, Kept, Limits, Rules},
+    network::{Network, Networks},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_333_912);
@@ -24,7 +24,9 @@ fn limits() -> Limits {
         span: Duration::from_hours(24),
     };
     Limits::new(Rules {
-        per_client: vec![window],
+        networks: Networks(vec![Network::parse("10.0.0.0/8").unwrap()]),
+        per_client: vec![window.into()],
+        per_stranger: vec![window.into()],
         ..Rules::default()
     })
 }
@@ -71,7 +73,13 @@ fn counters_survive_a_restart() {
         count(&limits, &keeper, "2001:db8::2", 1),
         Decision::Within { count: 6, .. }
     ));
-    assert!(limits.lock().unwrap().reset("10.0.0.7".parse().unwrap()));
+    assert!(
+        limits
+            .lock()
+            .unwrap()
+            .reset("10.0.0.7".parse().unwrap())
+            .unwrap()
+    );
     keeper.flush();
     let (limits, keeper) = start(directory.path());
     assert!(matches!(
@@ -132,7 +140,8 @@ fn kept(directory: &Path, client: &str) -> u32 {
         )
         .unwrap();
     let (mut limits, client) = (limits(), client.parse().unwrap());
-    assert!(limits.restore(Network::of(client, 32, 64), &record, NOW));
+    let key = (Kept::Counts(Class::Own), Network::of(client, 32, 128));
+    assert!(limits.restore(key, &record, NOW));
     match limits.count(client, NOW) {
         Decision::Within { count, .. } => count - 1,
         other => panic!("{other:?}"),
@@ -200,4 +209,41 @@ fn a_state_directory_that_is_not_there_is_an_error_with_its_path() {
             .starts_with("/nonexistent/state/state.sqlite: "),
         "{error}"
     );
+}
+
+/// What an administrator ordered is kept apart from what is counted.
+#[test]
+fn a_block_survives_a_restart_and_a_database_of_the_version_before_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let (limits, keeper) = start(directory.path());
+    let blocked: IpAddr = "203.0.113.9".parse().unwrap();
+    let until = NOW.after(Duration::from_hours(48));
+    let order = |limits: &Mutex<Limits>, client: &str| {
+        let mut limits = limits.lock().unwrap();
+        limits
+            .raise(client.parse().unwrap(), 0, until, NOW)
+            .unwrap();
+    };
+    order(&limits, "203.0.113.9");
+    keeper.changed();
+    keeper.flush();
+    let old = rusqlite::Connection::open(directory.path().join("state.sqlite")).unwrap();
+    old.busy_timeout(Duration::from_secs(5)).unwrap();
+    let record = format!(
+        r#"{{"windows":[],"raised":{{"limit":0,"until":{}}},"near":null,"full":null}}"#,
+        serde_json::to_string(&until).unwrap()
+    );
+    old.execute(
+        "INSERT INTO client_limits VALUES ('2001:db8:1:2::/64', ?1)",
+        [record],
+    )
+    .unwrap();
+    let (limits, _keeper) = start(directory.path());
+    for client in [blocked, "2001:db8:1:2::7".parse().unwrap()] {
+        let decision = limits.lock().unwrap().begin(client, NOW);
+        assert!(
+            matches!(decision, Decision::Over(_)),
+            "{client}: {decision:?}"
+        );
+    }
 }

@@ -53,6 +53,7 @@ fn settings(policy: u8) -> Settings {
         local: policy & 1 != 0,
         command_timeout: Duration::from_secs(300),
         max_errors: 20,
+        forbid_unauth_pipelining: false,
         max_junk: 100,
     }
 }
@@ -71,6 +72,7 @@ fn drain(session: &mut Session, story: &mut Story, policy: u8, now: Instant) {
             }
             Action::Body(piece) => story.take(&piece),
             Action::Abort => story.end(),
+            Action::Refused { .. } => {}
             Action::Close => assert_eq!(session.next_action(), None),
         }
     }

@@ -1,29 +1,39 @@
 //! What goes now, what waits, and whose turn it is when there is room.
 //!
 //! Contract: pure. In no span more than the limit goes, but for what an administrator lets go, which counts too. Users take turns,
-//! root first, each with his oldest. What was refused after all costs nothing.
+//! root first, each with his oldest. Nobody but root spends more than half, and a quarter is root's alone. What was refused
+//! after all costs nothing.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound::{Excluded, Unbounded},
+    time::Duration,
+};
 
 use mail::clock::Timestamp;
 use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 use spool::QueueId;
 
-use crate::agent::schedule::timetable::{Ticket, Timetable};
-
 /// Part of the window that passes before root is told that mail waits, so that he hears of a whole burst: ten minutes of a day.
 const PATIENCE: u32 = 144;
 /// Notices are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
+const ROOT: u32 = 0;
+/// Part of the budget that only root may spend.
+const RESERVED: u32 = 4;
+/// Part of the budget that one user may spend.
+const USER_PART: u32 = 2;
 
 /// What was spent, and who waits.
 #[derive(Debug)]
 pub struct Account {
     window: Window,
     spent: Ring,
-    line: Timetable,
-    tickets: HashMap<QueueId, Ticket>,
+    /// The same without root.
+    by_users: Ring,
+    users: HashMap<u32, Ring>,
+    line: Line,
     told: Option<Timestamp>,
 }
 
@@ -32,79 +42,132 @@ pub struct Account {
 pub struct Kept {
     spent: Vec<Recorded>,
     told: Option<Timestamp>,
+    #[serde(default)]
+    by_users: Vec<Recorded>,
+    #[serde(default)]
+    users: Vec<(u32, Vec<Recorded>)>,
+}
+
+/// Who waits: by user, and by age.
+#[derive(Debug, Default)]
+struct Line {
+    users: BTreeMap<u32, BTreeSet<QueueId>>,
+    ages: BTreeSet<(Timestamp, QueueId)>,
+    tickets: HashMap<QueueId, (u32, Timestamp)>,
+    /// Who had the last turn, root apart.
+    last: u32,
 }
 
 impl Account {
     /// With what was kept.
     pub fn new(window: Window, kept: &Kept, now: Timestamp) -> Self {
+        let ring = |kept: &[Recorded]| Ring::restore(window, kept, now);
+        let users = kept.users.iter().map(|(user, kept)| (*user, ring(kept)));
         Self {
             window,
-            spent: Ring::restore(window, &kept.spent, now),
-            line: Timetable::default(),
-            tickets: HashMap::new(),
+            spent: ring(&kept.spent),
+            by_users: ring(&kept.by_users),
+            users: users.collect(),
+            line: Line::default(),
             told: kept.told,
         }
     }
 
     /// What is to be kept.
     pub fn kept(&self) -> Kept {
+        let users = self.users.iter();
         Kept {
             spent: vec![self.spent.record(self.window)],
             told: self.told,
+            by_users: vec![self.by_users.record(self.window)],
+            users: users
+                .map(|(user, ring)| (*user, vec![ring.record(self.window)]))
+                .collect(),
         }
     }
 
-    /// Whether a message that comes may go; it is counted then.
-    pub fn ask(&mut self, now: Timestamp) -> bool {
-        let granted = self.tickets.is_empty() && self.has_room(now);
+    /// Whether a message of this user that comes may go; it is counted then. Who has mail that waits is behind it.
+    pub fn ask(&mut self, user: u32, now: Timestamp) -> bool {
+        let behind = self.line.in_turn().any(|waiting| match (user, waiting) {
+            (ROOT, _) => waiting == ROOT,
+            _ => waiting == user || self.has_room(waiting, now),
+        });
+        let granted = !behind && self.has_room(user, now);
         if granted {
-            self.count(now);
+            self.count(user, now);
         }
         granted
     }
 
-    /// One more goes.
-    pub fn count(&mut self, now: Timestamp) {
+    /// One more of this user goes.
+    pub fn count(&mut self, user: u32, now: Timestamp) {
         self.spent.add(now);
+        if user != ROOT {
+            self.by_users.add(now);
+            self.users.retain(|_, ring| ring.count(now) > 0);
+            let ring = self.users.entry(user);
+            ring.or_insert_with(|| Ring::new(self.window)).add(now);
+        }
     }
 
     /// What was counted then was not taken after all.
-    pub fn take_back(&mut self, then: Timestamp) {
+    pub fn take_back(&mut self, user: u32, then: Timestamp) {
         self.spent.take_back(then);
+        if user != ROOT {
+            self.by_users.take_back(then);
+            if let Some(ring) = self.users.get_mut(&user) {
+                ring.take_back(then);
+            }
+        }
     }
 
     /// A message waits from now on.
     pub fn wait(&mut self, id: QueueId, user: u32, arrival: Timestamp) {
-        self.leave(id);
-        let ticket = Ticket {
-            id,
-            user,
-            arrival,
-            // Everybody's time has come; ids grow, so each user's oldest is first.
-            due: Timestamp::default(),
-        };
-        self.line.insert(ticket);
-        self.tickets.insert(id, ticket);
+        self.line.leave(id);
+        self.line.users.entry(user).or_default().insert(id);
+        self.line.ages.insert((arrival, id));
+        self.line.tickets.insert(id, (user, arrival));
     }
 
-    /// The message that may go now, if there is room: say [`Account::count`] if it does.
-    pub fn let_go(&mut self, now: Timestamp) -> Option<QueueId> {
-        let id = self
-            .has_room(now)
-            .then(|| self.line.take_turn(now))
-            .flatten()?;
-        self.leave(id);
-        Some(id)
+    /// The message that may go now, and whose it is, if there is room: say [`Account::count`] if it does.
+    pub fn let_go(&mut self, now: Timestamp) -> Option<(u32, QueueId)> {
+        let user = self.line.in_turn().find(|user| self.has_room(*user, now))?;
+        let id = *self.line.users.get(&user)?.first()?;
+        if user != ROOT {
+            self.line.last = user;
+        }
+        self.line.leave(id);
+        Some((user, id))
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.tickets.len()
+        self.line.tickets.len()
     }
 
-    /// When there is room; `None`: never, there is no budget at all.
+    /// When there is room for root at least; `None`: never, there is no budget at all.
     pub fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.spent.free_at(self.window.limit, now)
+        self.room_for(ROOT, now)
+    }
+
+    /// When there is room for this user; `None`: never.
+    pub fn room_for(&self, user: u32, now: Timestamp) -> Option<Timestamp> {
+        let mut room = self.spent.free_at(self.window.limit, now)?;
+        if user != ROOT {
+            let (of_users, of_one) = self.shares();
+            room = room.max(self.by_users.free_at(of_users, now)?);
+            if let Some(ring) = self.users.get(&user) {
+                room = room.max(ring.free_at(of_one, now)?);
+            }
+        }
+        Some(room)
+    }
+
+    /// What all users together may spend, and each of them.
+    fn shares(&self) -> (u32, u32) {
+        let limit = self.window.limit;
+        let of_users = limit.saturating_sub(limit / RESERVED);
+        (of_users, (limit / USER_PART).max(limit.min(1)))
     }
 
     /// Whether root must be told that mail waits; then he counts as told.
@@ -118,25 +181,44 @@ impl Account {
 
     /// When there is something to do at the latest.
     pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
-        let room = self.room_at(now).filter(|_| !self.tickets.is_empty());
+        let users = self.line.users.keys();
+        let room = users.filter_map(|user| self.room_for(*user, now)).min();
         room.into_iter().chain(self.notice_at(now)).min()
     }
 
     fn notice_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let (oldest, _) = self.line.oldest()?;
-        let complete = oldest.min(now).after(self.window.span / PATIENCE);
+        let (oldest, _) = self.line.ages.first()?;
+        let complete = (*oldest).min(now).after(self.window.span / PATIENCE);
         // A clock that was set back must not silence for years.
         let told = self.told.map(|told| told.min(now).after(NOTICE_INTERVAL));
         Some(told.map_or(complete, |told| told.max(complete)))
     }
 
-    fn has_room(&self, now: Timestamp) -> bool {
-        self.spent.count(now) < self.window.limit
+    fn has_room(&self, user: u32, now: Timestamp) -> bool {
+        self.room_for(user, now).is_some_and(|room| room <= now)
+    }
+}
+
+impl Line {
+    /// Who waits, root first, then those after whom the last turn was.
+    fn in_turn(&self) -> impl Iterator<Item = u32> {
+        let root = self.users.contains_key(&ROOT).then_some(ROOT);
+        let after = self.users.range((Excluded(self.last), Unbounded));
+        let others = after.chain(self.users.range(..=self.last));
+        let others = others.map(|(user, _)| *user).filter(|user| *user != ROOT);
+        root.into_iter().chain(others)
     }
 
     fn leave(&mut self, id: QueueId) {
-        if let Some(ticket) = self.tickets.remove(&id) {
-            self.line.remove(ticket);
+        let Some((user, arrival)) = self.tickets.remove(&id) else {
+            return;
+        };
+        self.ages.remove(&(arrival, id));
+        if let Some(own) = self.users.get_mut(&user) {
+            own.remove(&id);
+            if own.is_empty() {
+                self.users.remove(&user);
+            }
         }
     }
 }
@@ -162,8 +244,8 @@ mod tests {
     /// Lets go all that may; the time is that of the account's own deadline.
     fn let_go(account: &mut Account, now: Timestamp) -> Vec<QueueId> {
         std::iter::from_fn(|| {
-            let id = account.let_go(now)?;
-            account.count(now);
+            let (user, id) = account.let_go(now)?;
+            account.count(user, now);
             Some(id)
         })
         .collect()
@@ -173,9 +255,9 @@ mod tests {
     fn what_is_over_the_budget_waits_for_its_day_and_a_restart_forgets_nothing() {
         let mut account = account("3/day");
         for number in 0..3 {
-            assert!(account.ask(at(number * 3600)));
+            assert!(account.ask(0, at(number * 3600)));
         }
-        assert!(!account.ask(at(3 * 3600)));
+        assert!(!account.ask(0, at(3 * 3600)));
         account.wait(id(1), 33, at(3 * 3600));
         account.wait(id(2), 33, at(3 * 3600));
         assert!(let_go(&mut account, at(DAY - 1)).is_empty());
@@ -191,7 +273,7 @@ mod tests {
             "a day after the first, at most a slot late"
         );
         assert_eq!(let_go(&mut account, room), [id(1)]);
-        assert!(!account.ask(room), "others wait longer");
+        assert!(!account.ask(33, room), "others wait longer");
         assert_eq!(account.waiting(), 1);
     }
 
@@ -199,7 +281,7 @@ mod tests {
     fn users_take_turns_in_the_line_and_root_is_first_however_late_he_comes() {
         let mut account = account("4/day");
         for _ in 0..4 {
-            assert!(account.ask(at(0)));
+            assert!(account.ask(0, at(0)));
         }
         for number in 1..=100 {
             account.wait(id(number), 33, at(1));
@@ -216,18 +298,21 @@ mod tests {
     #[test]
     fn what_was_refused_after_all_costs_nothing_and_what_the_administrator_lets_go_costs() {
         let mut account = account("1/day");
-        assert!(account.ask(at(0)));
-        account.take_back(at(0));
-        assert!(account.ask(at(1)));
-        account.count(at(DAY / 2));
-        assert!(!account.ask(at(DAY + 601)), "what was let go counts still");
-        assert!(account.ask(at(DAY / 2 + DAY + 601)));
+        assert!(account.ask(0, at(0)));
+        account.take_back(0, at(0));
+        assert!(account.ask(0, at(1)));
+        account.count(0, at(DAY / 2));
+        assert!(
+            !account.ask(0, at(DAY + 601)),
+            "what was let go counts still"
+        );
+        assert!(account.ask(0, at(DAY / 2 + DAY + 601)));
     }
 
     #[test]
     fn root_is_told_once_a_day_and_not_before_a_burst_is_complete() {
         let mut account = account("1/day");
-        account.ask(at(0));
+        account.ask(0, at(0));
         assert_eq!(account.deadline(at(0)), None, "nothing waits");
         account.wait(id(1), 33, at(100));
         assert!(!account.to_tell(at(101)));
@@ -245,9 +330,38 @@ mod tests {
     }
 
     #[test]
+    fn a_user_can_use_up_neither_the_budget_of_root_nor_that_of_others() {
+        let mut account = account("20/day");
+        let granted =
+            |account: &mut Account, user| (0..100).filter(|_| account.ask(user, at(0))).count();
+        assert_eq!(granted(&mut account, 33), 10, "half");
+        for number in 1..=50 {
+            account.wait(id(number), 33, at(1));
+        }
+        assert!(let_go(&mut account, at(2)).is_empty());
+        assert_eq!(granted(&mut account, 1000), 5, "of what is left for users");
+        assert_eq!(granted(&mut account, 1001), 0);
+        assert_eq!(
+            granted(&mut account, 0),
+            5,
+            "the quarter that is kept for root"
+        );
+        let kept: Kept =
+            serde_json::from_slice(&serde_json::to_vec(&account.kept()).unwrap()).unwrap();
+        let mut restarted = Account::new(account.window, &kept, at(3));
+        restarted.wait(id(1), 33, at(1));
+        restarted.wait(id(2), 1000, at(4));
+        let day = restarted.deadline(at(4)).unwrap().max(at(DAY + 601));
+        assert_eq!(let_go(&mut restarted, day), [1, 2].map(id));
+        // A file that an older agent wrote.
+        let old: Kept = serde_json::from_str(r#"{"spent":[],"told":null}"#).unwrap();
+        assert_eq!(old, Kept::default());
+    }
+
+    #[test]
     fn a_budget_of_nothing_lets_go_nothing() {
         let mut account = account("0/day");
-        assert!(!account.ask(at(0)));
+        assert!(!account.ask(0, at(0)));
         account.wait(id(1), 0, at(0));
         assert_eq!(account.room_at(at(0)), None);
         assert!(let_go(&mut account, at(10 * DAY)).is_empty());
@@ -256,15 +370,15 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_the_limit_goes_in_a_span_and_all_go_in_the_end(
-            steps in proptest::collection::vec((0u64..4000, 0u32..4), 1..150),
+            steps in prop::collection::vec((0u64..4000, 0u32..4), 1..150),
             limit in 1u32..8,
         ) {
             let span = 3600;
             let mut account = Account::new(Window { limit, span: Duration::from_secs(span) }, &Kept::default(), at(0));
-            let (mut now, mut went, mut waiting) = (0, Vec::new(), std::collections::BTreeSet::new());
+            let (mut now, mut went, mut waiting) = (0, Vec::new(), BTreeSet::new());
             for (number, (step, user)) in steps.into_iter().enumerate() {
                 now += step;
-                if account.ask(at(now)) {
+                if account.ask(user, at(now)) {
                     went.push(now);
                 } else {
                     account.wait(id(number as u64 + 1), user, at(now));
@@ -275,7 +389,11 @@ mod tests {
                     went.push(now);
                 }
             }
-            while let Some(room) = account.room_at(at(now)).filter(|_| account.waiting() > 0) {
+            let room = |account: &Account, now| {
+                let users = account.line.users.keys();
+                users.filter_map(|user| account.room_for(*user, at(now))).min()
+            };
+            while let Some(room) = room(&account, now) {
                 now = now.max(room.as_secs() - 1_000_000_000);
                 let gone = let_go(&mut account, room);
                 prop_assert!(!gone.is_empty());

@@ -39,7 +39,7 @@ pub(in crate::agent) enum Answer {
     #[default]
     Free,
     /// It goes, and was counted then.
-    Counted(Timestamp),
+    Counted { party: u32, at: Timestamp },
     /// It waits.
     Over,
 }
@@ -50,6 +50,7 @@ impl Budget {
         window: Option<Window>,
         directory: &Path,
         spool: &Spool,
+        party: impl Fn(u32) -> u32,
     ) -> Option<Self> {
         let over = spool.entries().into_iter();
         let over = over.filter(|entry| entry.hold == Hold::OverBudget);
@@ -72,52 +73,52 @@ impl Budget {
             changed: Condvar::new(),
         };
         for entry in over {
-            budget.wait(&entry);
+            budget.wait(&entry, entry.uid.map_or(NOBODY, &party));
         }
         Some(budget)
     }
 
     /// Asks for a message that is about to be taken.
-    pub(in crate::agent) fn ask(&self, header: &Header) -> Answer {
+    pub(in crate::agent) fn ask(&self, header: &Header, party: u32) -> Answer {
         if !likeness::is_automatic(header) {
             return Answer::Free;
         }
         let (now, mut account) = (clock::now(), self.lock());
-        if !account.ask(now) {
+        if !account.ask(party, now) {
             return Answer::Over;
         }
         self.keep(&account);
-        Answer::Counted(now)
+        Answer::Counted { party, at: now }
     }
 
     /// The message was refused after all.
     pub(in crate::agent) fn take_back(&self, answer: Answer) {
-        if let Answer::Counted(then) = answer {
+        if let Answer::Counted { party, at } = answer {
             let mut account = self.lock();
-            account.take_back(then);
+            account.take_back(party, at);
             self.keep(&account);
         }
     }
 
     /// The administrator lets it go.
-    pub(in crate::agent) fn count(&self) {
+    pub(in crate::agent) fn count(&self, party: u32) {
         let mut account = self.lock();
-        account.count(clock::now());
+        account.count(party, clock::now());
         self.keep(&account);
     }
 
     /// A message that is held for the budget is in the queue, and the scheduler knows it. How many wait now.
-    pub(in crate::agent) fn wait(&self, entry: &Entry) -> usize {
+    pub(in crate::agent) fn wait(&self, entry: &Entry, party: u32) -> usize {
         let mut account = self.lock();
-        account.wait(entry.id, entry.uid.unwrap_or(NOBODY), entry.arrival);
+        account.wait(entry.id, party, entry.arrival);
         self.changed.notify_one();
         account.waiting()
     }
 
     /// Why mail waits.
-    pub(in crate::agent) fn reason(&self) -> String {
+    pub(in crate::agent) fn reason(&self, party: u32) -> String {
         let now = clock::now();
-        match self.room_at(now) {
+        match self.lock().room_for(party, now) {
             Some(room) => format!(
                 "over the budget of {}; next at {}",
                 self.window,
@@ -134,13 +135,13 @@ impl Budget {
     /// Those that may go now, counted.
     fn let_go(&self, spool: &Spool) -> Vec<QueueId> {
         let (now, mut account, mut free) = (clock::now(), self.lock(), Vec::new());
-        while let Some(id) = account.let_go(now) {
+        while let Some((party, id)) = account.let_go(now) {
             // Who was released, deleted or held by hand is out of the line.
             if spool
                 .entry(id)
                 .is_some_and(|entry| entry.hold == Hold::OverBudget)
             {
-                account.count(now);
+                account.count(party, now);
                 free.push(id);
             }
         }

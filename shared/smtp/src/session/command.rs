@@ -33,6 +33,30 @@ impl Session {
         }
     }
 
+    /// Whether nothing may be sent behind this command before it is answered; it is the last of the session then.
+    pub(super) fn must_be_last(&mut self, line: &[u8]) -> bool {
+        if !self.settings.forbid_unauth_pipelining {
+            return false;
+        }
+        let Ok((verb, _)) = command::split(line) else {
+            return false;
+        };
+        let plain = self
+            .greeting
+            .as_ref()
+            .is_some_and(|greeting| !greeting.extended);
+        let last = match verb {
+            Verb::Helo | Verb::Ehlo | Verb::Data => true,
+            // What is behind these is not read.
+            Verb::Quit | Verb::StartTls => false,
+            _ => plain,
+        };
+        if last {
+            self.verb = verb.name();
+        }
+        last
+    }
+
     fn dispatch(&mut self, verb: Verb, arguments: &str) -> Result<(), CommandError> {
         match verb {
             Verb::Helo | Verb::Ehlo => self.helo_command(verb, arguments)?,
@@ -70,7 +94,7 @@ impl Session {
             Verb::Expn => self.refuse("502 5.5.1 Error: lists are not expanded here"),
             Verb::Auth => self.refuse("503 5.5.1 Error: authentication not enabled"),
             Verb::Http => self.finish("521 5.5.1 Error: this server speaks SMTP, not HTTP"),
-            Verb::Unknown => self.refuse("502 5.5.2 Error: command not recognized"),
+            Verb::Unknown => self.refuse("500 5.5.2 Error: command not recognized"),
         }
         Ok(())
     }

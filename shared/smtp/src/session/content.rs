@@ -1,6 +1,8 @@
 //! The message, after DATA and in BDAT chunks.
 //!
 //! Contract: the two give the same bytes: canonical CRLF lines, the last one complete.
+//! Failures: a message with a NUL, or one that is too large, is read to its end and refused. A BDAT that does not say how
+//! long its chunk is ends the session.
 //! RFC 5321 §4.1.1.4; RFC 3030 §2 (after an error the chunk is still read).
 #![cfg_attr(
     not(test),
@@ -16,6 +18,8 @@ use super::{
 use crate::{command, data::Decoded, reply::Reply};
 use mail::limits;
 
+/// RFC 5321 §2.3.7, §4.5.2; what the next host would make of it nobody knows.
+const NUL: &str = "554 5.6.0 Error: NUL in the message (RFC 5321 section 2.3.7)";
 const END_OF_MESSAGE: &str = "END-OF-MESSAGE";
 
 impl Session {
@@ -46,9 +50,9 @@ impl Session {
     pub(super) fn bdat(&mut self, arguments: &str) {
         let chunk = match command::chunk(arguments) {
             Ok(chunk) => chunk,
+            // Nobody knows where the chunk ends.
             Err(error) => {
-                self.reset();
-                return self.refuse(&error.to_string());
+                return self.finish(&format!("{error}; the chunk cannot be told from commands"));
             }
         };
         let size = self
@@ -114,6 +118,9 @@ impl Session {
         if let Some(reply) = refusal {
             return self.refuse_with(&reply);
         }
+        if let Some(reply) = self.spoilt.take() {
+            return self.refuse(reply);
+        }
         if !chunk.last {
             return self.say(&format!("250 2.0.0 Ok: {} bytes", chunk.size));
         }
@@ -141,6 +148,10 @@ impl Session {
             .size
             .saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if transaction.size > self.settings.max_size {
+            self.spoilt = Some(TOO_LARGE);
+            self.reset();
+        } else if memchr::memchr(0, &piece).is_some() {
+            self.spoilt = Some(NUL);
             self.reset();
         } else if !piece.is_empty() {
             self.hand_over(piece);
@@ -150,14 +161,12 @@ impl Session {
     fn complete(&mut self) {
         self.mode = Mode::Command;
         self.verb = END_OF_MESSAGE;
-        match &self.transaction {
-            Some(transaction) => self.ask(
-                Question::Message {
-                    size: transaction.size,
-                },
-                Asked::Message,
-            ),
-            None => self.refuse(TOO_LARGE),
+        if let Some(transaction) = &self.transaction {
+            let size = transaction.size;
+            self.ask(Question::Message { size }, Asked::Message);
+        } else {
+            let reply = self.spoilt.take().unwrap_or(TOO_LARGE);
+            self.refuse(reply);
         }
     }
 }

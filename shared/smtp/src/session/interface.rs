@@ -27,6 +27,9 @@ pub struct Settings {
     pub command_timeout: Duration,
     /// Errors (5yz replies) after which the session ends (421); forgotten when a message is accepted.
     pub max_errors: u32,
+    /// Commands sent ahead where RFC 2920 §3.1 forbids it end the session (554): behind HELO, EHLO and DATA, and everywhere in
+    /// a session that began with HELO.
+    pub forbid_unauth_pipelining: bool,
     /// Commands that lead nowhere (NOOP, RSET, VRFY, a deferred MAIL …) after which each counts as an error.
     pub max_junk: u32,
 }
@@ -77,6 +80,9 @@ pub enum Action {
     Body(Vec<u8>),
     /// The transaction is over without a message: drop what belongs to it. Comes exactly once for each accepted MAIL that does not end in an accepted message.
     Abort,
+    /// A command or message was refused with this reply (4yz or 5yz), whoever refused it: for the log. The stage is the
+    /// verb, `CONNECT` or `END-OF-MESSAGE`.
+    Refused { stage: &'static str, reply: String },
     /// Close the connection, after what was sent.
     Close,
 }

@@ -43,6 +43,8 @@ pub struct Session {
     pub(super) verb: &'static str,
     pub(super) errors: u32,
     pub(super) junk: u32,
+    /// Why the message that is coming is refused at its end.
+    pub(super) spoilt: Option<&'static str>,
     pub(super) early: bool,
     going_down: bool,
     peer_gone: bool,
@@ -68,6 +70,7 @@ impl Session {
             verb: "CONNECT",
             errors: 0,
             junk: 0,
+            spoilt: None,
             early: false,
             going_down: false,
             peer_gone: false,
@@ -102,7 +105,9 @@ impl Session {
                     "421 4.4.2 {} Error: timeout exceeded",
                     self.settings.hostname
                 );
-                self.finish(&reply);
+                // The driver logs it as a timeout.
+                self.put(reply.as_bytes());
+                self.end();
             }
             Event::Shutdown => self.going_down = true,
             Event::Verdict(verdict) => {
@@ -223,7 +228,11 @@ impl Session {
                 Ok(None) => return false,
                 Ok(Some(found)) => {
                     *rest = found.rest;
-                    self.command(found.line);
+                    if !found.rest.is_empty() && self.must_be_last(found.line) {
+                        self.finish("554 5.5.0 Error: SMTP protocol synchronization");
+                    } else {
+                        self.command(found.line);
+                    }
                 }
                 Err(LineError::TooLong) => self.finish("500 5.5.2 Error: command line too long"),
                 Err(LineError::LineEnding) => self.finish(BARE_LINE_END),
@@ -267,14 +276,32 @@ impl Session {
 
     /// One line of ours.
     pub(super) fn say(&mut self, reply: &str) {
-        self.replies.extend_from_slice(reply.as_bytes());
+        self.tell(|| reply.to_owned(), reply.as_bytes());
+        self.put(reply.as_bytes());
+    }
+
+    pub(super) fn reply(&mut self, reply: &Reply) {
+        let start = self.replies.len();
+        reply.encode(&mut self.replies);
+        self.answered = true;
+        let code = self.replies.get(start..).unwrap_or_default().to_vec();
+        self.tell(|| reply.text(), &code);
+    }
+
+    fn put(&mut self, line: &[u8]) {
+        self.replies.extend_from_slice(line);
         self.replies.extend_from_slice(b"\r\n");
         self.answered = true;
     }
 
-    pub(super) fn reply(&mut self, reply: &Reply) {
-        reply.encode(&mut self.replies);
-        self.answered = true;
+    /// The one place that every refusal passes.
+    fn tell(&mut self, text: impl FnOnce() -> String, reply: &[u8]) {
+        if matches!(reply, [b'4' | b'5', ..]) {
+            self.actions.push_back(Action::Refused {
+                stage: self.verb,
+                reply: text(),
+            });
+        }
     }
 
     /// A permanent error: said, and counted.

@@ -21,6 +21,7 @@ fn session(now: Instant) -> Session {
         local: false,
         command_timeout: WAIT,
         max_errors: 20,
+        forbid_unauth_pipelining: false,
         max_junk: 100,
     };
     Session::new(settings, now)
@@ -40,6 +41,7 @@ struct Story {
     kept: usize,
     aborted: usize,
     tls: bool,
+    refused: usize,
     closed: usize,
 }
 
@@ -77,6 +79,10 @@ impl Story {
                 Action::Abort => {
                     self.aborted += 1;
                     self.body.truncate(self.whole);
+                }
+                Action::Refused { reply, .. } => {
+                    assert!(reply.starts_with(['4', '5']), "{reply}");
+                    self.refused += 1;
                 }
                 Action::Close => self.closed += 1,
             }
@@ -162,7 +168,9 @@ fn a_client_that_leaves_while_its_message_is_stored_has_no_say_in_what_becomes_o
         session.handle(Event::Closed, now);
         assert_eq!(session.next_action(), None, "nothing is decided yet");
         session.handle(Event::Verdict(verdict), now);
-        let rest: Vec<Action> = std::iter::from_fn(|| session.next_action()).collect();
+        let rest: Vec<Action> = std::iter::from_fn(|| session.next_action())
+            .filter(|action| !matches!(action, Action::Refused { .. }))
+            .collect();
         let expected = if aborted == 1 {
             vec![Action::Abort, Action::Close]
         } else {
@@ -337,4 +345,140 @@ proptest! {
         prop_assert_eq!(whole.closed, 1);
         prop_assert!(whole.text().ends_with("\r\n"));
     }
+}
+
+/// All that a session said and did when these bytes came in one packet.
+fn told(input: &[u8], strict: bool) -> Story {
+    let now = Instant::now();
+    let mut session = session(now);
+    session.settings.forbid_unauth_pipelining = strict;
+    let mut story = Story::default();
+    session.handle(Event::Connected, now);
+    story.drain(&mut session, &[], now);
+    for packet in input.split(|&byte| byte == b'|') {
+        session.handle(Event::Received(packet), now);
+        story.drain(&mut session, &[], now);
+    }
+    story
+}
+
+#[test]
+fn commands_sent_ahead_where_rfc_2920_forbids_it_end_the_session_unless_they_are_allowed() {
+    let transaction = "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n";
+    for (ahead, ends) in [
+        ("EHLO c.example\r\nMAIL FROM:<>\r\n".to_owned(), true),
+        ("EHLO c.example\r\n ".to_owned(), true),
+        ("ehlo c.example\r\nNOOP\r\n".to_owned(), true),
+        ("HELO c.example\r\nNOOP\r\n".to_owned(), true),
+        (format!("HELO c.example\r\n|{transaction}"), true),
+        (
+            format!("EHLO c.example\r\n|{transaction}DATA\r\nSubject: x\r\n"),
+            true,
+        ),
+        (
+            format!("EHLO c.example\r\n|{transaction}DATA\r\n.\r\n"),
+            true,
+        ),
+        (
+            format!("EHLO c.example\r\n|{transaction}DATA\r\n|x\r\n.\r\n{transaction}QUIT\r\n"),
+            false,
+        ),
+        (
+            format!("EHLO c.example\r\n|{transaction}BDAT 3 LAST\r\na\r\nNOOP\r\nRSET\r\n"),
+            false,
+        ),
+        ("HELO c.example\r\n|QUIT\r\n\r\n".to_owned(), false),
+        ("NOOP\r\nEHLO c.example\r\n".to_owned(), false),
+    ] {
+        let strict = told(ahead.as_bytes(), true);
+        let refusal = strict
+            .text()
+            .contains("554 5.5.0 Error: SMTP protocol synchronization");
+        assert_eq!(refusal, ends, "{ahead}: {}", strict.text());
+        assert!(!ends || (strict.closed == 1 && strict.kept == 0));
+        assert!(
+            !told(ahead.as_bytes(), false)
+                .text()
+                .contains("synchronization")
+        );
+    }
+}
+
+#[test]
+fn a_message_with_a_nul_is_refused_wherever_the_nul_stands_and_the_session_goes_on() {
+    let opening = "EHLO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n";
+    for message in [
+        "DATA\r\n\0\r\n.\r\n",
+        "DATA\r\nSubject: \0\r\n\r\n.\r\n",
+        "DATA\r\nx\r\n\0.\r\nx\r\n.\r\n",
+        "BDAT 3 LAST\r\n\0\r\n",
+        "BDAT 3\r\n\0\r\nBDAT 0 LAST\r\n",
+        "BDAT 3\r\na\r\nBDAT 1 LAST\r\n\0",
+    ] {
+        let story = told(format!("{opening}{message}NOOP\r\n").as_bytes(), false);
+        let text = story.text();
+        assert!(text.contains("554 5.6.0 Error: NUL"), "{message:?}: {text}");
+        assert!(story.kept == 0 && story.aborted == 1 && text.ends_with("250 2.0.0 Ok\r\n"));
+    }
+}
+
+#[test]
+fn a_chunk_whose_length_nobody_knows_is_not_read_as_commands() {
+    let opening = "EHLO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n";
+    for bdat in [
+        "BDAT 3 LAST X",
+        "BDAT 18446744073709551616",
+        "BDAT 99999999999999999999999 LAST",
+        "BDAT -1",
+        "BDAT 3 LASTLY",
+        "BDAT",
+        "BDAT 0x10",
+        "bdat +3 last",
+    ] {
+        for before in ["", opening] {
+            let story = told(
+                format!("{before}{bdat}\r\nEXPN smuggled\r\n").as_bytes(),
+                false,
+            );
+            let text = story.text();
+            assert!(
+                text.contains("501 5.5.4 ") && !text.contains("502 "),
+                "{bdat}: {text}"
+            );
+            assert_eq!(story.closed, 1, "{bdat}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_told_to_the_log_with_its_stage() {
+    let now = Instant::now();
+    let mut session = session(now);
+    session.handle(Event::Connected, now);
+    let input = b"EHLO c.example\r\nMAIL FROM:<a b>\r\nMAIL FROM:<a@example.org> SIZE=9999999999\r\nWHAT\r\n\
+        MAIL FROM:<a@example.org> X=Y\r\nRCPT TO:<b@example.net>\r\nNO\nOP\r\n";
+    let mut told = Vec::new();
+    let mut step = |session: &mut Session| {
+        while let Some(action) = session.next_action() {
+            match action {
+                Action::Ask(_) => session.handle(Event::Verdict(Verdict::Accept), now),
+                Action::Refused { stage, reply } => told.push(format!("{stage} {}", &reply[..3])),
+                _ => {}
+            }
+        }
+    };
+    step(&mut session);
+    session.handle(Event::Received(input), now);
+    step(&mut session);
+    assert_eq!(
+        told,
+        [
+            "MAIL 501",
+            "MAIL 552",
+            "UNKNOWN 500",
+            "MAIL 555",
+            "RCPT 503",
+            "RCPT 521"
+        ]
+    );
 }

@@ -139,7 +139,7 @@ fn check_usage(spool: &Spool) {
             usage.bytes += entry.size;
             usage.recipients += entry.waiting.len() as u64;
         }
-        assert_eq!(spool.usage(uid), usage, "of user {uid}");
+        assert_eq!(spool.usage(|user| user == uid), usage, "of user {uid}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use super::{Level, line};
+use super::{Level, Role, line_of};
 use mail::{
     address::Sender,
     envelope::Recipient,
@@ -33,7 +33,8 @@ pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: 
         .as_ref()
         .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
     let relay = relay.as_deref().unwrap_or("none");
-    line(
+    line_of(
+        Role::Smtp,
         Level::Info,
         &format_args!(
             "{id}: to=<{}>{original}, relay={relay}, delay={}, dsn={dsn}, status={status} ({text})",
@@ -45,7 +46,8 @@ pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: 
 
 /// The message was given up for its age.
 pub fn expired(id: impl Display, sender: &Sender) {
-    line(
+    line_of(
+        Role::Qmgr,
         Level::Info,
         &format_args!("{id}: from=<{sender}>, status=expired, returned to sender"),
     );
@@ -53,7 +55,8 @@ pub fn expired(id: impl Display, sender: &Sender) {
 
 /// A bounce was queued.
 pub fn bounced(id: impl Display, bounce: impl Display) {
-    line(
+    line_of(
+        Role::Bounce,
         Level::Info,
         &format_args!("{id}: sender non-delivery notification: {bounce}"),
     );
@@ -61,7 +64,8 @@ pub fn bounced(id: impl Display, bounce: impl Display) {
 
 /// A delay warning was queued.
 pub fn delayed(id: impl Display, warning: impl Display) {
-    line(
+    line_of(
+        Role::Bounce,
         Level::Info,
         &format_args!("{id}: sender delay notification: {warning}"),
     );
@@ -69,7 +73,8 @@ pub fn delayed(id: impl Display, warning: impl Display) {
 
 /// The news of a delivery was queued.
 pub fn confirmed(id: impl Display, news: impl Display) {
-    line(
+    line_of(
+        Role::Bounce,
         Level::Info,
         &format_args!("{id}: sender delivery status notification: {news}"),
     );
@@ -77,7 +82,7 @@ pub fn confirmed(id: impl Display, news: impl Display) {
 
 /// The message has left the queue.
 pub fn removed(id: impl Display) {
-    line(Level::Info, &format_args!("{id}: removed"));
+    line_of(Role::Qmgr, Level::Info, &format_args!("{id}: removed"));
 }
 
 /// Two significant digits, as Postfix prints delays.

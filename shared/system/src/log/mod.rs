@@ -2,18 +2,24 @@
 //!
 //! Contract: one line is one write, so that lines of several processes and threads do not mix; no lock is held. To standard error: with `<N>`
 //! priorities when systemd's journal reads it, otherwise with a time stamp, the program's name and its process id.
+//! In the form of Postfix each line has the name of the daemon that would write it there, as `postfix/smtpd[7]`: pflogsumm, logwatch and
+//! fail2ban as they are shipped read it. The journal takes the name of a line from syslog's socket, so it goes there.
 //! Failures: none that the caller sees; a log that cannot be written must not stop mail.
 
 use std::{
     fmt::{Display, Write as _},
     io::{self, Write as _},
+    os::unix::net::UnixDatagram,
     process,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use mail::clock;
 
 pub mod life;
+mod repeats;
+
+use repeats::Repeats;
 
 /// Priorities of syslog that we use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,7 +38,32 @@ enum Form {
     Plain { program: &'static str, pid: u32 },
 }
 
+/// Which of Postfix's daemons would write a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// None in particular.
+    Master,
+    Smtpd,
+    Cleanup,
+    Qmgr,
+    Smtp,
+    Bounce,
+}
+
+/// Lines have Postfix's names in front.
+#[derive(Debug)]
+struct Tags {
+    hostname: String,
+    /// Syslog's socket, where the journal reads standard error.
+    syslog: Option<UnixDatagram>,
+}
+
 static FORM: OnceLock<Form> = OnceLock::new();
+static TAGS: OnceLock<Tags> = OnceLock::new();
+static REPEATS: Mutex<Option<Repeats>> = Mutex::new(None);
+
+/// Facility `mail`.
+const FACILITY: u8 = 2 << 3;
 
 /// Chooses the form once, at start; `program` stands before each line where there is no journal.
 pub fn init(program: &'static str) {
@@ -48,29 +79,89 @@ pub fn init(program: &'static str) {
     let _ = FORM.set(form);
 }
 
+/// From now on lines have the names of Postfix's daemons; chosen once, at start.
+pub fn tag_as_postfix(hostname: &str) {
+    let syslog = (FORM.get() == Some(&Form::Journal)).then(|| {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect("/dev/log").map(|()| socket)
+    });
+    // A second call changes nothing.
+    let _ = TAGS.set(Tags {
+        hostname: hostname.to_owned(),
+        syslog: syslog.and_then(Result::ok),
+    });
+}
+
 /// Writes one line. `text` must already be escaped where it holds bytes of a peer.
 pub fn line(level: Level, text: &dyn Display) {
+    line_of(Role::Master, level, text);
+}
+
+/// Writes one line of a role.
+pub fn line_of(role: Role, level: Level, text: &dyn Display) {
     let form = FORM.get().copied().unwrap_or_else(|| Form::Plain {
         program: "mail",
         pid: process::id(),
     });
-    // Nobody could be told.
-    let _ = io::stderr().write_all(render(form, level, text).as_bytes());
+    let Some(tags) = TAGS.get() else {
+        // Nobody could be told.
+        let _ = io::stderr().write_all(render(form, level, text).as_bytes());
+        return;
+    };
+    let tag = format!("postfix/{}[{}]: ", role.word(), process::id());
+    let sent = tags.syslog.as_ref().is_some_and(|syslog| {
+        let priority = FACILITY | level as u8;
+        let line = render_after(format!("<{priority}>{tag}"), level, text);
+        syslog.send(line.trim_end().as_bytes()).is_ok()
+    });
+    if !sent {
+        let start = match form {
+            Form::Journal => format!("<{}>{tag}", level as u8),
+            Form::Plain { .. } => format!("{} {} {tag}", clock::now().rfc3339(), tags.hostname),
+        };
+        let _ = io::stderr().write_all(render_after(start, level, text).as_bytes());
+    }
+}
+
+/// Writes one line about a peer, who may cause very many: beyond some a minute they are counted.
+pub fn line_about(peer: &str, role: Role, level: Level, text: &dyn Display) {
+    let text = text.to_string();
+    let admitted = {
+        let mut repeats = REPEATS.lock().unwrap_or_else(PoisonError::into_inner);
+        let repeats = repeats.get_or_insert_default();
+        repeats.admits(peer, &text, clock::now())
+    };
+    tell_repeats();
+    if admitted {
+        line_of(role, level, &text);
+    }
+}
+
+/// Tells what was counted instead of written; to be called from time to time.
+pub fn tell_repeats() {
+    let due = {
+        let mut repeats = REPEATS.lock().unwrap_or_else(PoisonError::into_inner);
+        repeats.get_or_insert_default().due(clock::now())
+    };
+    for text in due {
+        line_of(Role::Smtpd, Level::Warning, &text);
+    }
 }
 
 fn render(form: Form, level: Level, text: &dyn Display) -> String {
-    let mut out = String::with_capacity(160);
-    // Writing to a String cannot fail.
-    let _ = match form {
-        Form::Journal => write!(out, "<{}>{}", level as u8, level.word()),
-        Form::Plain { program, pid } => write!(
-            out,
-            "{} {program}[{pid}]: {}",
-            clock::now().rfc3339(),
-            level.word()
-        ),
+    let start = match form {
+        Form::Journal => format!("<{}>", level as u8),
+        Form::Plain { program, pid } => {
+            format!("{} {program}[{pid}]: ", clock::now().rfc3339())
+        }
     };
+    render_after(start, level, text)
+}
+
+fn render_after(mut out: String, level: Level, text: &dyn Display) -> String {
+    out.push_str(level.word());
     let start = out.len();
+    // Writing to a String cannot fail.
     let _ = write!(out, "{text}");
     if out
         .get(start..)
@@ -84,6 +175,19 @@ fn render(form: Form, level: Level, text: &dyn Display) -> String {
     }
     out.push('\n');
     out
+}
+
+impl Role {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Smtpd => "smtpd",
+            Self::Cleanup => "cleanup",
+            Self::Qmgr => "qmgr",
+            Self::Smtp => "smtp",
+            Self::Bounce => "bounce",
+        }
+    }
 }
 
 impl Level {

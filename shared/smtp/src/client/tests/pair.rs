@@ -69,6 +69,7 @@ impl Pair {
             local: known,
             command_timeout: Duration::from_mins(5),
             max_errors: 1000,
+            forbid_unauth_pipelining: false,
             max_junk: 1000,
         };
         let known = known.then(|| Capabilities {
@@ -131,7 +132,9 @@ impl Pair {
                 }
                 session::Action::Body(bytes) => self.arriving.extend(bytes),
                 session::Action::Abort => self.arriving.clear(),
-                session::Action::Close | session::Action::StartTls => {}
+                session::Action::Close
+                | session::Action::StartTls
+                | session::Action::Refused { .. } => {}
             }
         }
     }

@@ -1,10 +1,14 @@
+//! What the limits let through, and what they tell.
+
 use std::{net::IpAddr, time::Duration};
 
 use mail::clock::Timestamp;
 use queue::rate::Window;
 
-use super::{Decision, Limits, Rules};
+use super::{Class, Counted, Decision, Kept, Limit, Limits, Rules};
 use crate::network::{Network, Networks};
+
+mod counting;
 
 const START: Timestamp = Timestamp::from_secs(1_795_333_912);
 
@@ -16,6 +20,10 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+fn net(text: &str) -> Network {
+    Network::parse(text).unwrap()
+}
+
 fn limits(windows: &[(u32, u64)], exempt: &[&str]) -> Limits {
     Limits::new(rules(windows, exempt))
 }
@@ -25,8 +33,12 @@ fn rules(windows: &[(u32, u64)], exempt: &[&str]) -> Rules {
         limit,
         span: Duration::from_secs(secs),
     };
+    let limits: Vec<Limit> = windows.iter().map(window).map(Limit::from).collect();
     Rules {
-        per_client: windows.iter().map(window).collect(),
+        networks: Networks(vec![net("10.0.0.0/8"), net("2001:db8:ffff::/48")]),
+        per_client: limits.clone(),
+        per_prefix6: None,
+        per_stranger: limits,
         exempt: Networks(
             exempt
                 .iter()
@@ -133,13 +145,15 @@ fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
     let mut seen = Vec::new();
     for attempt in 1..=300u32 {
         limits.count(ip("10.0.0.7"), START);
-        while let Some(notice) = limits.next_notice() {
+        // One mail an hour.
+        let later = START.after(minutes(u64::from(attempt)));
+        while let Some(notice) = limits.next_notice(later) {
             assert!(
                 notice.text.contains("smarthost limits raise 10.0.0.7"),
                 "{}",
                 notice.text
             );
-            let slot = limits.show(ip("10.0.0.7"), START).next_slot;
+            let slot = limits.show(net("10.0.0.7"), START).unwrap().next_slot;
             assert!(
                 slot.is_none_or(|slot| notice.text.contains(&slot.time_of_day())
                     || notice.text.contains(&slot.rfc3339())),
@@ -153,11 +167,13 @@ fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
             ));
         }
     }
-    assert_eq!(seen, [(80, true, false), (101, false, true)]);
-    for hour in 1..=72 {
-        accepted(&mut limits, "10.0.0.7", 50, START.after(minutes(60 * hour)));
+    assert_eq!(seen, [(80, true, false), (140, false, true)]);
+    let mut later = 0;
+    for hour in 6..=72 {
+        let now = START.after(minutes(60 * hour));
+        accepted(&mut limits, "10.0.0.7", 50, now);
+        later += usize::from(limits.next_notice(now).is_some());
     }
-    let later = std::iter::from_fn(|| limits.next_notice()).count();
     assert!(
         (2..=6).contains(&later),
         "{later} notices in three more days"
@@ -169,9 +185,9 @@ fn any_window_at_80_percent_is_told_and_neither_notice_is_repeated_after_a_resta
     let windows = [(100, 86_400), (10, 600)];
     let mut before = limits(&windows, &[]);
     accepted(&mut before, "10.0.0.7", 7, START);
-    assert_eq!(before.next_notice(), None);
+    assert_eq!(before.next_notice(START), None);
     accepted(&mut before, "10.0.0.7", 1, START);
-    let notice = before.next_notice().unwrap();
+    let notice = before.next_notice(START).unwrap();
     assert!(
         notice.subject.contains("8 of 10 in 10 minutes"),
         "{notice:?}"
@@ -179,7 +195,8 @@ fn any_window_at_80_percent_is_told_and_neither_notice_is_repeated_after_a_resta
     accepted(&mut before, "10.0.0.7", 2, START);
     before.changes();
     accepted(&mut before, "10.0.0.7", 1, START);
-    assert!(before.next_notice().is_some(), "the first refusal");
+    let hour = START.after(minutes(60));
+    assert!(before.next_notice(hour).is_some(), "the first refusal");
     let mut after = limits(&windows, &[]);
     let changes = before.changes();
     assert_eq!(changes.len(), 1, "a refusal alone is kept too");
@@ -188,17 +205,23 @@ fn any_window_at_80_percent_is_told_and_neither_notice_is_repeated_after_a_resta
     }
     accepted(&mut after, "10.0.0.7", 5, START.after(minutes(1)));
     accepted(&mut after, "10.0.0.7", 20, START.after(minutes(30)));
-    assert_eq!(after.next_notice(), None);
-    accepted(&mut after, "10.0.0.7", 20, START.after(minutes(25 * 60)));
-    let again = std::iter::from_fn(|| after.next_notice()).count();
-    assert_eq!(again, 2, "the next day both are told again");
+    let day = START.after(minutes(25 * 60));
+    assert_eq!(after.next_notice(day), None);
+    accepted(&mut after, "10.0.0.7", 20, day);
+    let again = after.next_notice(day).unwrap();
+    assert!(
+        again.text.matches("Client:   10.0.0.7").count() == 2,
+        "the next day both are told again: {again:?}"
+    );
 }
 
 #[test]
 fn counters_survive_a_restart_and_a_change_of_the_limit() {
     let mut before = limits(&[(100, 86_400)], &[]);
     accepted(&mut before, "10.0.0.7", 70, START);
-    before.raise(ip("10.0.0.8"), 500, START.after(minutes(60)), START);
+    before
+        .raise(net("10.0.0.8"), 500, START.after(minutes(60)), START)
+        .unwrap();
     let mut after = limits(&[(90, 86_400), (1000, 3600)], &[]);
     for (client, record) in before.changes() {
         assert!(after.restore(client, &record.unwrap(), START.after(minutes(5))));
@@ -212,10 +235,10 @@ fn counters_survive_a_restart_and_a_change_of_the_limit() {
         20
     );
     assert_eq!(
-        after.show(ip("10.0.0.8"), START).raised,
+        after.show(net("10.0.0.8"), START).unwrap().raised,
         Some((500, START.after(minutes(60))))
     );
-    after.set_rules(rules(&[(100, 86_400)], &[]), START.after(minutes(6)));
+    after.set_rules(rules(&[(100, 86_400)], &[]));
     assert_eq!(
         accepted(&mut after, "10.0.0.7", 100, START.after(minutes(6))),
         10
@@ -225,7 +248,7 @@ fn counters_survive_a_restart_and_a_change_of_the_limit() {
 #[test]
 fn a_damaged_record_is_told_and_harms_nothing() {
     let mut limits = limits(&[(100, 86_400)], &[]);
-    let client = Network::parse("10.0.0.7").unwrap();
+    let client = (Kept::Counts(Class::Own), net("10.0.0.7"));
     for record in [
         "",
         "{}",
@@ -252,14 +275,16 @@ fn a_damaged_record_is_told_and_harms_nothing() {
 fn raise_lets_a_client_send_more_for_a_while_and_reset_forgets_it() {
     let mut limits = limits(&[(10, 86_400)], &[]);
     assert_eq!(accepted(&mut limits, "10.0.0.7", 20, START), 10);
-    limits.raise(ip("10.0.0.7"), 15, START.after(minutes(60)), START);
+    limits
+        .raise(net("10.0.0.7"), 15, START.after(minutes(60)), START)
+        .unwrap();
     assert_eq!(accepted(&mut limits, "10.0.0.7", 20, START), 5);
     assert_eq!(
         accepted(&mut limits, "10.0.0.7", 20, START.after(minutes(61))),
         0
     );
-    assert!(limits.reset(ip("10.0.0.7")));
-    assert!(!limits.reset(ip("10.0.0.7")));
+    assert!(limits.reset(net("10.0.0.7")).unwrap());
+    assert!(!limits.reset(net("10.0.0.7")).unwrap());
     assert_eq!(
         limits.changes().last().unwrap().1,
         None,
@@ -269,7 +294,9 @@ fn raise_lets_a_client_send_more_for_a_while_and_reset_forgets_it() {
         accepted(&mut limits, "10.0.0.7", 20, START.after(minutes(61))),
         10
     );
-    limits.raise(ip("10.0.0.7"), 0, START.after(minutes(120)), START);
+    limits
+        .raise(net("10.0.0.7"), 0, START.after(minutes(120)), START)
+        .unwrap();
     let Decision::Over(excess) = limits.count(ip("10.0.0.7"), START.after(minutes(62))) else {
         panic!("not blocked")
     };

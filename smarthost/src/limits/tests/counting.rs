@@ -1,0 +1,245 @@
+//! What counts, and for whom.
+
+use super::*;
+
+/// Refused mail costs the day nothing, and an endless row of attempts is slowed down for an hour.
+#[test]
+fn what_is_not_taken_does_not_count_and_attempts_without_end_have_a_limit_of_their_own() {
+    let mut limits = limits(&[(10, 86_400)], &[]);
+    let client = ip("10.0.0.7");
+    for _ in 0..99 {
+        assert!(matches!(
+            limits.begin(client, START),
+            Decision::Within { count: 1, .. }
+        ));
+        limits.end(client, 0, None, START);
+    }
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 9, START), 9);
+    limits.begin(client, START);
+    limits.end(client, 0, None, START);
+    let Decision::Over(excess) = limits.begin(client, START) else {
+        panic!("not slowed down")
+    };
+    let text = excess.reply().text();
+    assert!(
+        text.contains("too many attempts from 10.0.0.7 (101 of 100 in an hour"),
+        "{text}"
+    );
+    let later = START.after(minutes(62));
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 5, later),
+        1,
+        "the tenth of the day"
+    );
+}
+
+#[test]
+fn messages_that_are_under_way_hold_their_places_and_give_them_back() {
+    let mut limits = limits(&[(2, 86_400)], &[]);
+    let client = ip("10.0.0.7");
+    assert!(matches!(
+        limits.begin(client, START),
+        Decision::Within { count: 1, .. }
+    ));
+    assert!(matches!(
+        limits.begin(client, START),
+        Decision::Within { count: 2, .. }
+    ));
+    assert!(matches!(limits.begin(client, START), Decision::Over(_)));
+    limits.end(client, 0, None, START);
+    assert!(matches!(
+        limits.begin(client, START),
+        Decision::Within { count: 2, .. }
+    ));
+    limits.end(client, 0, Some(1), START);
+    limits.end(client, 0, Some(1), START);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 3, START), 0);
+    limits.take_back(client, 1, START);
+    assert_eq!(accepted(&mut limits, "10.0.0.7", 3, START), 1);
+}
+
+#[test]
+fn recipients_are_counted_where_a_limit_says_so() {
+    let limit = Limit::parse("5 recipients/day").unwrap();
+    let mut rules = rules(&[(100, 86_400)], &[]);
+    rules.per_client.push(limit);
+    let mut limits = Limits::new(rules);
+    let client = ip("10.0.0.7");
+    assert!(matches!(
+        limits.begin(client, START),
+        Decision::Within { .. }
+    ));
+    let through = (0..10).filter(|_| !matches!(limits.recipient(client, START), Decision::Over(_)));
+    assert_eq!(through.count(), 5);
+    let Decision::Over(excess) = limits.recipient(client, START) else {
+        panic!("let through")
+    };
+    assert!(
+        excess
+            .reply()
+            .text()
+            .contains("too much mail from 10.0.0.7 (6 of 5 recipients in a day"),
+        "{excess:?}"
+    );
+    limits.end(client, 5, Some(5), START);
+    let report = limits.show(net("10.0.0.7"), START).unwrap();
+    assert_eq!(
+        report.usage(),
+        "1 of 100 in a day, 5 of 5 recipients in a day"
+    );
+    assert!(matches!(limits.begin(client, START), Decision::Over(_)));
+    assert!(matches!(
+        limits.begin(client, START.after(minutes(25 * 60))),
+        Decision::Within { .. }
+    ));
+}
+
+#[test]
+fn a_limit_is_written_as_it_is_read_and_a_mistake_says_what_to_write() {
+    for (text, counts, shown) in [
+        ("100/day", Counted::Messages, "100/day"),
+        ("20 messages / 10m", Counted::Messages, "20/10m"),
+        (
+            "500 recipients/day",
+            Counted::Recipients,
+            "500 recipients/day",
+        ),
+        ("1 recipient/hour", Counted::Recipients, "1 recipients/hour"),
+    ] {
+        let limit = Limit::parse(text).unwrap();
+        assert_eq!((limit.counts, limit.to_string().as_str()), (counts, shown));
+    }
+    for bad in [
+        "",
+        "100",
+        "x recipients/day",
+        "5 boxes/day",
+        "recipients/day",
+        "5 recipients/soon",
+    ] {
+        let error = Limit::parse(bad).unwrap_err();
+        assert!(
+            error.contains("\"500 recipients/day\"") && error.contains("100/day"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn machines_of_one_lan_have_budgets_of_their_own_and_one_that_rotates_addresses_meets_that_of_the_64()
+ {
+    let mut limits = limits(&[(3, 86_400)], &[]);
+    let host = |n: u32| format!("2001:db8:ffff:1::{n:x}");
+    for n in 1..=10 {
+        assert_eq!(accepted(&mut limits, &host(n), 3, START), 3, "{n}");
+    }
+    let Decision::Over(excess) = limits.begin(ip(&host(11)), START) else {
+        panic!("rotated")
+    };
+    assert_eq!(excess.client.to_string(), "2001:db8:ffff:1::/64");
+    let Decision::Over(excess) = limits.begin(ip(&host(1)), START) else {
+        panic!("let through")
+    };
+    assert_eq!(
+        excess.client.to_string(),
+        host(1),
+        "the machine, not its network"
+    );
+    assert_eq!(accepted(&mut limits, "2001:db8:ffff:2::1", 1, START), 1);
+    // What is named in listings and notices is taken back as an argument.
+    for report in limits.list(START) {
+        let known = limits.show(net(&report.client), START).unwrap();
+        assert_eq!(known.usage(), report.usage());
+        assert!(
+            limits.reset(net(&report.client)).unwrap(),
+            "{}",
+            report.client
+        );
+    }
+    assert_eq!(accepted(&mut limits, &host(11), 3, START), 3);
+    assert!(limits.show(net("2001:db8:ffff::/48"), START).is_err());
+}
+
+#[test]
+fn strangers_have_no_limit_by_default_and_what_an_administrator_blocked_stays_blocked() {
+    let mut rules = rules(&[(100, 86_400)], &[]);
+    rules.per_stranger.clear();
+    let mut limits = Limits::new(rules);
+    assert_eq!(accepted(&mut limits, "203.0.113.9", 1000, START), 1000);
+    assert!(limits.is_empty(), "nothing is counted");
+    let until = START.after(minutes(7 * 24 * 60));
+    let blocked = [
+        "203.0.113.1",
+        "10.0.0.1",
+        "2001:db8::1",
+        "2001:db8:1:2::/64",
+        "2001:db8:ffff:3::/64",
+    ];
+    for client in blocked {
+        limits.raise(net(client), 0, until, START).unwrap();
+    }
+    let mut rules = self::rules(&[(100, 86_400)], &[]);
+    rules.per_stranger = vec![Limit::parse("10/day").unwrap()];
+    limits.set_rules(rules);
+    for n in 0..20_000u32 {
+        let address = (u128::from(n) << 64 | 0x2001_0db9 << 96).to_be_bytes();
+        limits.count(IpAddr::from(address), START);
+        limits.changes();
+    }
+    assert!(limits.len() <= 4096 + 5, "{}", limits.len());
+    for client in [
+        "203.0.113.1",
+        "10.0.0.1",
+        "2001:db8::1",
+        "2001:db8:1:2::7",
+        "2001:db8:ffff:3::8",
+    ] {
+        assert_eq!(accepted(&mut limits, client, 1, START), 0, "{client}");
+    }
+    let named: Vec<_> = limits
+        .list(START)
+        .into_iter()
+        .map(|report| report.client)
+        .collect();
+    assert!(
+        named.contains(&"2001:db8::/64".to_owned()),
+        "by what is counted"
+    );
+    limits.set_rules(Rules::default());
+    for (now, taken) in [(START, 0), (until.after(minutes(1)), 1)] {
+        let accepted = accepted(&mut limits, "10.0.0.1", 1, now);
+        assert_eq!(accepted, taken, "whoever's network it is");
+    }
+}
+
+#[test]
+fn strangers_cannot_fill_the_administrators_mailbox_and_many_clients_make_one_mail_an_hour() {
+    let mut limits = limits(&[(2, 86_400)], &[]);
+    for n in 0..1000u32 {
+        let address = IpAddr::from((u128::from(n) << 64 | 0x2001_0db9 << 96).to_be_bytes());
+        for _ in 0..12 {
+            limits.count(address, START);
+        }
+    }
+    assert_eq!(limits.notice_due(START), None);
+    for n in 0..200u8 {
+        let address = IpAddr::from([10, 0, 1, n]);
+        for _ in 0..12 {
+            limits.count(address, START);
+        }
+    }
+    let notice = limits.next_notice(START).unwrap();
+    assert_eq!(
+        notice.subject,
+        "400 clients came near the limit of their mail, or reached it"
+    );
+    assert!(
+        notice.text.contains("And 350 more") && notice.text.len() < 30_000,
+        "{notice:?}"
+    );
+    limits.count(ip("10.0.0.7"), START);
+    limits.count(ip("10.0.0.7"), START);
+    assert_eq!(limits.next_notice(START.after(minutes(59))), None);
+    assert_eq!(limits.notice_due(START), Some(START.after(minutes(60))));
+    assert!(limits.next_notice(START.after(minutes(60))).is_some());
+}

@@ -1,0 +1,58 @@
+//! What restrictions see: facts of the session, of the transaction and of the message.
+
+use std::net::IpAddr;
+
+use mail::address::{Address, Sender};
+
+/// All that is known when a question is decided.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub session: Session,
+    pub transaction: Transaction,
+    pub message: Message,
+}
+
+/// From the connection on.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The client; IPv4-mapped addresses are taken as IPv4.
+    pub address: IpAddr,
+    /// As the client called itself.
+    pub helo: Option<String>,
+    /// The session is encrypted.
+    pub encrypted: bool,
+}
+
+/// From MAIL on.
+#[derive(Clone, Debug, Default)]
+pub struct Transaction {
+    pub sender: Option<Sender>,
+    /// The one in question, at RCPT.
+    pub recipient: Option<Address>,
+    /// Those that were accepted before.
+    pub recipients: usize,
+}
+
+/// At the end of the message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Message {
+    /// Bytes.
+    pub size: u64,
+    /// Its `Received` fields.
+    pub hops: usize,
+}
+
+impl Facts {
+    /// Of a client who has said nothing yet.
+    pub fn of(address: IpAddr) -> Self {
+        Self {
+            session: Session {
+                address,
+                helo: None,
+                encrypted: false,
+            },
+            transaction: Transaction::default(),
+            message: Message::default(),
+        }
+    }
+}

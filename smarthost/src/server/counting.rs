@@ -1,0 +1,82 @@
+//! A message that the limits let begin, from MAIL until it is answered.
+//!
+//! Contract: it ends once, as taken or as an attempt that came to nothing, however its session ends.
+
+use std::{net::IpAddr, sync::Arc};
+
+use mail::clock::{self, Timestamp};
+
+use super::Server;
+use crate::state::Changed;
+
+/// A message under way.
+pub(super) struct Begun {
+    server: Arc<Server>,
+    client: IpAddr,
+    /// That were let through with it.
+    recipients: u32,
+    ended: bool,
+}
+
+/// A message that was counted, until it is on disk.
+pub(super) struct Counted {
+    server: Arc<Server>,
+    client: IpAddr,
+    recipients: u32,
+    at: Timestamp,
+    pub(super) change: Changed,
+}
+
+impl Begun {
+    pub(super) fn new(server: &Arc<Server>, client: IpAddr) -> Self {
+        Self {
+            server: Arc::clone(server),
+            client,
+            recipients: 0,
+            ended: false,
+        }
+    }
+
+    /// One more recipient was let through.
+    pub(super) fn add_recipient(&mut self) {
+        self.recipients = self.recipients.saturating_add(1);
+    }
+
+    /// It is taken, with so many recipients.
+    pub(super) fn count(mut self, recipients: u32) -> Counted {
+        let at = clock::now();
+        self.end(Some(recipients), at);
+        Counted {
+            server: Arc::clone(&self.server),
+            client: self.client,
+            recipients,
+            at,
+            change: self.server.state.changed(),
+        }
+    }
+
+    fn end(&mut self, taken: Option<u32>, now: Timestamp) {
+        if !std::mem::replace(&mut self.ended, true) {
+            let mut limits = self.server.limits();
+            limits.end(self.client, self.recipients, taken, now);
+            drop(limits);
+            self.server.news.notify_one();
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.end(None, clock::now());
+    }
+}
+
+impl Counted {
+    /// It could not be kept after all.
+    pub(super) fn take_back(self) {
+        let mut limits = self.server.limits();
+        limits.take_back(self.client, self.recipients, self.at);
+        drop(limits);
+        self.server.state.changed();
+    }
+}
