@@ -15,9 +15,10 @@ use spool::{Draft, QueueId, Spool, SpoolError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
+    destination::Destination,
     maillog,
     queue::{Event, Queue, Routed},
-    route::{Destination, Router},
+    route::Router,
 };
 
 /// Spool and scheduler, as everybody who brings mail needs them.

@@ -14,7 +14,7 @@ use mail::{
 use spool::QueueId;
 use system::log::{Level, Role, life, line_about, line_of};
 
-use crate::{config::LmtpTarget, route::Destination};
+use crate::destination::{Destination, LmtpTarget};
 
 /// Longest word of a peer in a line, bytes.
 const MAX_WORD: usize = 320;

@@ -1,6 +1,7 @@
-//! A name server with one answer for every name, to see who asks it and whom one believes.
+//! A name server with one answer for every name, or a table of names, to see who asks it and whom one believes.
 //!
-//! Contract: answers A with its address and anything else with an empty answer (RFC 1035 §4.1); keeps the names it was asked for.
+//! Contract: answers A with its address and anything else with an empty answer (RFC 1035 §4.1); keeps the names it was asked for. With a
+//! table: what stands there, and NXDOMAIN for any other name.
 
 use std::{
     net::{Ipv4Addr, UdpSocket},
@@ -17,6 +18,17 @@ pub struct Resolver {
 impl Resolver {
     /// Answers `answer` for everything. Ends with the test's process.
     pub fn start(address: Ipv4Addr, answer: Ipv4Addr) -> Self {
+        Self::with(address, move |name| {
+            let _ = name;
+            Some(vec![Record::A(answer)])
+        })
+    }
+
+    /// Answers as `table` says; `None`: the name does not exist.
+    pub fn with(
+        address: Ipv4Addr,
+        table: impl Fn(&str) -> Option<Vec<Record>> + Send + 'static,
+    ) -> Self {
         let socket = UdpSocket::bind((address, 53))
             .unwrap_or_else(|e| panic!("name server on {address}: {e}"));
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -24,7 +36,7 @@ impl Resolver {
         thread::spawn(move || {
             let mut query = [0; 512];
             while let Ok((length, client)) = socket.recv_from(&mut query) {
-                if let Some((name, reply)) = reply(&query[..length], answer) {
+                if let Some((name, reply)) = reply(&query[..length], &table) {
                     names.lock().unwrap().push(name);
                     let _ = socket.send_to(&reply, client);
                 }
@@ -39,8 +51,36 @@ impl Resolver {
     }
 }
 
+/// What a name has.
+#[derive(Clone, Debug)]
+pub enum Record {
+    A(Ipv4Addr),
+    Mx(&'static str),
+    /// The server fails for this name.
+    Servfail,
+}
+
+impl Record {
+    /// Its type, and its data on the wire.
+    fn wire(&self) -> Option<(u8, Vec<u8>)> {
+        match self {
+            Self::A(address) => Some((1, address.octets().to_vec())),
+            Self::Mx(host) => {
+                let mut data = vec![0, 10];
+                for label in host.split('.').filter(|label| !label.is_empty()) {
+                    data.push(u8::try_from(label.len()).ok()?);
+                    data.extend(label.bytes());
+                }
+                data.push(0);
+                Some((15, data))
+            }
+            Self::Servfail => None,
+        }
+    }
+}
+
 /// The name in a query, and the reply to it.
-fn reply(query: &[u8], answer: Ipv4Addr) -> Option<(String, Vec<u8>)> {
+fn reply(query: &[u8], table: &dyn Fn(&str) -> Option<Vec<Record>>) -> Option<(String, Vec<u8>)> {
     let (header, mut rest) = query.split_at_checked(12)?;
     let mut labels = Vec::new();
     loop {
@@ -55,18 +95,26 @@ fn reply(query: &[u8], answer: Ipv4Addr) -> Option<(String, Vec<u8>)> {
     }
     let (kind_and_class, _) = rest.split_at_checked(4)?;
     let question = &query[12..query.len() - rest.len() + 4];
-    let address = kind_and_class == [0, 1, 0, 1];
-    // Response, recursion desired and available; one question, at most one answer.
-    let mut reply = [
-        &header[..2],
-        &[0x81, 0x80, 0, 1, 0, u8::from(address), 0, 0, 0, 0],
-        question,
-    ]
-    .concat();
-    if address {
-        // The name by pointer, A, IN, 60 seconds, four bytes.
-        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        reply.extend(answer.octets());
+    let name = labels.join(".");
+    let known = table(&name);
+    let code = match &known {
+        None => 3,
+        Some(records) => 2 * u8::from(records.iter().any(|r| matches!(r, Record::Servfail))),
+    };
+    let records = known.unwrap_or_default();
+    let wire = records.iter().filter_map(Record::wire);
+    let answers: Vec<_> = wire
+        .filter(|(kind, _)| kind_and_class == [0, *kind, 0, 1])
+        .collect();
+    // Response, recursion desired and available; one question.
+    let count = u8::try_from(answers.len()).ok()?;
+    let flags = [0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
+    let mut reply = [&header[..2], &flags, question].concat();
+    for (kind, data) in answers {
+        // The name by pointer, class IN, 60 seconds.
+        reply.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0]);
+        reply.push(u8::try_from(data.len()).ok()?);
+        reply.extend(data);
     }
-    Some((labels.join("."), reply))
+    Some((name, reply))
 }

@@ -1,6 +1,7 @@
 //! What a sender hears of a message: its arrival where NOTIFY asks for it, its delay once, its end.
 
 use tests::{
+    agent::Agent,
     session::Session,
     sink::{Script, Sink},
     smarthost::Smarthost,
@@ -76,4 +77,33 @@ fn a_sender_is_warned_of_a_delay_once_also_over_a_restart() {
         });
     }
     assert_eq!(reports(&smarthost, "delayed").len(), 1);
+}
+
+/// RFC 3461 §5.2.2: a relayhost without DSN tells nobody, so the machine says that it relayed the mail.
+#[test]
+fn a_machine_tells_its_sender_that_the_mail_was_relayed_where_the_relayhost_cannot() {
+    for (dsn, reports) in [(false, 1), (true, 0)] {
+        let mut script = Script::default();
+        script.extensions.retain(|word| dsn || word != "DSN");
+        let sink = Sink::with(script);
+        let machine = Agent::start(&format!(
+            "relayhost = \"{}\"\ntls = \"none\"\n",
+            sink.nexthop()
+        ));
+        let arguments = ["-N", "success", "-f", "me@example.org", "b@example.net"];
+        machine.send(&arguments, "Subject: hello\n\nhello\n");
+        sink.journal().wait_for(1 + reports);
+        machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+        let received = sink.journal().messages();
+        let told = received
+            .iter()
+            .filter(|message| message.recipients == ["me@example.org"])
+            .map(tests::sink::Received::text)
+            .collect::<Vec<_>>();
+        assert_eq!(told.len(), reports, "{told:?}");
+        assert!(
+            told.iter()
+                .all(|text| text.contains("\nAction: relayed\r\n"))
+        );
+    }
 }

@@ -1,9 +1,14 @@
-//! A next hop whose address the administrator wrote into the hosts file.
+//! Names of next hops: the hosts file, and what name servers of strangers say.
 
 use std::net::Ipv4Addr;
 
 use tests::{
-    identity::write, peers, resolver::Resolver, session::Session, sink::Sink, smarthost::Smarthost,
+    identity::write,
+    peers,
+    resolver::{Record, Resolver},
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
 };
 
 const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
@@ -58,4 +63,69 @@ fn the_hosts_file_is_believed_before_any_name_server() {
         !asked.iter().any(|name| name == "internal.example.test"),
         "{asked:?}"
     );
+}
+
+/// A stranger's DNS leads no mail back to us, and what it says for sure is not waited for.
+#[test]
+fn what_a_strangers_name_server_says_is_believed_as_far_as_it_goes() {
+    if !peers::root() {
+        return;
+    }
+    let _resolver = Resolver::with(Ipv4Addr::new(127, 0, 0, 154), |name| {
+        let loopback = Record::A(Ipv4Addr::LOCALHOST);
+        Some(match name {
+            "loops.example" => vec![Record::Mx("home.example")],
+            "home.example" | "bare.example" => vec![loopback],
+            "local.example" => vec![Record::Mx("localhost")],
+            "zero.example" => vec![Record::Mx("nought.example")],
+            "nought.example" => vec![Record::A(Ipv4Addr::UNSPECIFIED)],
+            "nohost.example" => vec![Record::Mx("gone.example")],
+            "empty.example" => vec![],
+            "null.example" => vec![Record::Mx("")],
+            "broken.example" => vec![Record::Servfail],
+            "halfway.example" => vec![Record::Mx("broken.example")],
+            _ => return None,
+        })
+    });
+    let mut smarthost = Smarthost::prepare(
+        "networks = [\"127.0.0.0/8\"]\nroutes = { \"routed.example\" = \"gone.example\" }\n",
+    );
+    write(
+        &smarthost.directory().join("resolv.conf"),
+        "nameserver 127.0.0.154\noptions timeout:1 attempts:1\n",
+    );
+    write(
+        &smarthost.directory().join("hosts"),
+        "127.0.0.1 localhost\n",
+    );
+    smarthost.in_mount_namespace(
+        "mount --bind $DIR/hosts /etc/hosts && mount --bind $DIR/resolv.conf /etc/resolv.conf",
+    );
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    for (domain, status) in [
+        ("loops.example", "dsn=5.4.6"),
+        ("bare.example", "dsn=5.4.6"),
+        ("local.example", "dsn=5.4.6"),
+        ("zero.example", "dsn=5.4.6"),
+        ("[127.0.0.1]", "dsn=5.4.6"),
+        ("[IPv6:::1]", "dsn=5.4.6"),
+        ("[IPv6:::ffff:127.0.0.1]", "dsn=5.4.6"),
+        ("unknown.example", "dsn=5.4.4"),
+        ("nohost.example", "dsn=5.4.4"),
+        ("empty.example", "dsn=5.4.4"),
+        ("null.example", "dsn=5.1.10"),
+        ("broken.example", "dsn=4.4.3"),
+        ("halfway.example", "dsn=4.4.3"),
+        ("routed.example", "dsn=4.4."),
+    ] {
+        let to = format!("u@{domain}");
+        session.delivers("", &[&to], MESSAGE);
+        let log = smarthost.daemon().wait_for_log(&format!("to=<{to}>"));
+        let line = log
+            .lines()
+            .find(|line| line.contains(&format!("to=<{to}>")))
+            .unwrap_or_default();
+        assert!(line.contains(status), "{domain}: {line}");
+    }
 }

@@ -8,13 +8,13 @@ use std::io::Read as _;
 use mail::{
     address::{Address, LocalPart, Mailbox},
     clock::{self, Timestamp},
-    envelope::{Content, Envelope, Mail, Rcpt, Ret},
+    envelope::{Content, Envelope, Mail, Rcpt, Recipient, Ret},
     message::{
         Header,
         rewrite::{self, Caller},
     },
     notice::{self, Bounce},
-    outcome::Failure,
+    outcome::{Failure, Outcome},
 };
 use queue::rate::Window;
 use settings::last_good::Fault;
@@ -55,6 +55,28 @@ pub(super) fn delay(
     })
 }
 
+/// Tells the sender who was reached, where NOTIFY=SUCCESS asks for it and the relayhost does not tell (RFC 3461 §5.2.2).
+pub(super) fn success(
+    agent: &Agent,
+    stored: &Stored,
+    tried: &[u32],
+    outcomes: &[Outcome],
+) -> Result<Option<QueueId>, String> {
+    let indexes: Vec<usize> = tried
+        .iter()
+        .filter_map(|&index| usize::try_from(index).ok())
+        .collect();
+    let recipients = stored.envelope.with_only(&indexes).recipients;
+    let reached = notice::reached(&stored.envelope.sender, &recipients, outcomes);
+    let Some((to, reached)) = reached else {
+        return Ok(None);
+    };
+    queue_report(agent, stored, &to, &[], None, &|facts| {
+        notice::success(facts, &reached)
+    })
+    .map(Some)
+}
+
 fn report(
     agent: &Agent,
     stored: &Stored,
@@ -74,6 +96,17 @@ fn report(
         .iter()
         .filter_map(|(index, failure)| Some((recipient(index)?, failure.clone())))
         .collect();
+    queue_report(agent, stored, to, &about, body, compose).map(Some)
+}
+
+fn queue_report(
+    agent: &Agent,
+    stored: &Stored,
+    to: &Address,
+    failed: &[(Recipient, Failure)],
+    body: Option<&[u8]>,
+    compose: &dyn Fn(&Bounce<'_>) -> Vec<u8>,
+) -> Result<QueueId, String> {
     let text = compose(&Bounce {
         hostname: &agent.settings.hostname,
         queue_id: &stored.id.to_string(),
@@ -81,7 +114,7 @@ fn report(
         now: clock::now(),
         to,
         envid: stored.envelope.envid.as_deref(),
-        failed: &about,
+        failed,
         header: &stored.header,
         body,
     });
@@ -91,7 +124,7 @@ fn report(
         uid: stored.envelope.uid,
         ..Envelope::default()
     };
-    queue(agent, envelope, &text).map(Some)
+    queue(agent, envelope, &text)
 }
 
 /// Writes to root, whom aliases and `admin` redirect.

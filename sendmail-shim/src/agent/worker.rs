@@ -258,6 +258,12 @@ impl Worker {
                 attempts.tell(stored.id, &stored.envelope, recipient, outcome);
             }
         }
+        // Before they are settled: a crash may repeat it.
+        match letters::success(&self.agent, stored, waiting, outcomes) {
+            Ok(Some(news)) => life::confirmed(stored.id, news),
+            Ok(None) => {}
+            Err(why) => maillog::warning(&format!("{}: nobody is told of it: {why}", stored.id)),
+        }
         let patience = self.agent.settings.warning;
         let warned = |id| self.agent.spool.entry(id).is_none_or(|entry| entry.warned);
         let tried = Tried {

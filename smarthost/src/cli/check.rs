@@ -28,8 +28,9 @@ use system::sysexits::Exit;
 use super::Failed;
 use crate::{
     admin::{Answer, Request, Status},
-    config::{Config, LocalTransport, RelayAuth},
+    config::{Config, RelayAuth},
     delivery,
+    destination::Destination,
     dns::mx::{self, Resolver},
     route::Router,
     setup::Setup,
@@ -227,7 +228,7 @@ fn pins(config: &Config, findings: &mut Findings) {
 
 /// Whether it is there, or can be made, by the daemon.
 fn maildir(config: &Config, findings: &mut Findings) {
-    let LocalTransport::Maildir(path) = &config.local else {
+    let Some(Destination::Maildir(path)) = &config.local else {
         return;
     };
     // Writing and searching.

@@ -19,10 +19,11 @@ use smtp::client::Security;
 
 use crate::{
     config::{
-        Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LocalTransport, RelayAuth,
-        RelayTls, Retry, STATE,
+        Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, RelayAuth, RelayTls, Retry,
+        STATE,
         file::{self, File, Level},
     },
+    destination::{Destination, LmtpTarget},
     limits::Rules,
     network::{Network, Networks},
 };
@@ -240,20 +241,20 @@ fn check_banner(
 
 fn local_transport(
     maildir: Option<Spanned<file::Maildir>>,
-    lmtp: Option<Spanned<crate::config::LmtpTarget>>,
+    lmtp: Option<Spanned<LmtpTarget>>,
     relayhost: bool,
     state: &Path,
     at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<LocalTransport, ConfigError> {
+) -> Result<Option<Destination>, ConfigError> {
     match (maildir, lmtp) {
         (Some(_), Some(lmtp)) => Err(at(
             lmtp.span(),
             "`maildir` and `lmtp` both say where local mail goes; keep one of them",
         )),
         (Some(maildir), None) => Ok(maildir.into_inner().0),
-        (None, Some(lmtp)) => Ok(LocalTransport::Lmtp(lmtp.into_inner())),
-        (None, None) if relayhost => Ok(LocalTransport::None),
-        (None, None) => Ok(LocalTransport::Maildir(state.join("Maildir"))),
+        (None, Some(lmtp)) => Ok(Some(Destination::Lmtp(lmtp.into_inner()))),
+        (None, None) if relayhost => Ok(None),
+        (None, None) => Ok(Some(Destination::Maildir(state.join("Maildir")))),
     }
 }
 

@@ -15,7 +15,8 @@ use serde_spanned::Spanned;
 use settings::{HostName, OneOrMany, Size, Span};
 
 use crate::{
-    config::{ListenTls, Listener, LmtpTarget, LocalTransport, LogFormat, Transport},
+    config::{ListenTls, Listener, LogFormat},
+    destination::{Destination, LmtpTarget},
     limits::Limit,
     network::Network,
 };
@@ -47,7 +48,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]
-    pub routes: BTreeMap<DomainPattern, Transport>,
+    pub routes: BTreeMap<DomainPattern, Destination>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
     pub message_size: Option<Size>,
@@ -202,51 +203,10 @@ impl TryFrom<String> for Delimiter {
 /// A directory, or `"none"`: local domains have aliases only.
 #[derive(Deserialize)]
 #[serde(from = "String")]
-pub(super) struct Maildir(pub LocalTransport);
+pub(super) struct Maildir(pub Option<Destination>);
 impl From<String> for Maildir {
     fn from(text: String) -> Self {
-        Self(if text == "none" {
-            LocalTransport::None
-        } else {
-            LocalTransport::Maildir(text.into())
-        })
-    }
-}
-
-impl TryFrom<String> for LmtpTarget {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(path) => Err(format!(
-                "`{path}`: write the whole path, \"unix:/run/dovecot/lmtp\""
-            )),
-            None => Nexthop::parse(&text)
-                .map(|nexthop| {
-                    Self::Tcp(Nexthop {
-                        mx: false,
-                        ..nexthop
-                    })
-                })
-                .map_err(|error| format!("{error}; or \"unix:/run/dovecot/lmtp\"")),
-        }
-    }
-}
-impl<'de> Deserialize<'de> for LmtpTarget {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-impl<'de> Deserialize<'de> for Transport {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.strip_prefix("lmtp:") {
-            Some(target) => LmtpTarget::try_from(target.to_owned()).map(Self::Lmtp),
-            None => Nexthop::parse(text.strip_prefix("smtp:").unwrap_or(&text))
-                .map(Self::Smtp)
-                .map_err(|error| error.to_string()),
-        }
-        .map_err(serde::de::Error::custom)
+        Self((text != "none").then(|| Destination::Maildir(text.into())))
     }
 }
 

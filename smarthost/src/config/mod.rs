@@ -24,7 +24,7 @@ mod tests;
 
 pub use load::Aliases;
 pub use settings::{
-    Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LmtpTarget, LocalTransport,
-    LogFormat, RelayAuth, RelayTls, Retry, STATE, Transport,
+    Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LogFormat, RelayAuth, RelayTls,
+    Retry, STATE,
 };
 pub use show::Setting;

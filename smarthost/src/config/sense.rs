@@ -11,7 +11,7 @@ use mail::{
 };
 use smtp::client::Security;
 
-use crate::config::{Config, LocalTransport};
+use crate::{config::Config, destination::Destination};
 
 impl Config {
     /// Relative paths start from the directory of the administrator's file.
@@ -27,7 +27,7 @@ impl Config {
         self.aliases.iter_mut().for_each(place);
         place(&mut self.tls.certificate);
         place(&mut self.tls.key);
-        if let LocalTransport::Maildir(path) = &mut self.local {
+        if let Some(Destination::Maildir(path)) = &mut self.local {
             place(path);
         }
         if let Some((certificate, key)) = &mut self.relay_tls.identity {

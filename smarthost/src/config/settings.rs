@@ -10,7 +10,7 @@ use queue::retry::Schedule;
 use relay::trust::Pin;
 use smtp::client::Security;
 
-use crate::{limits::Rules, network::Networks};
+use crate::{destination::Destination, limits::Rules, network::Networks};
 
 /// The state directory unless the configuration says otherwise.
 pub const STATE: &str = "/var/lib/smarthost";
@@ -50,8 +50,8 @@ pub struct Config {
     pub recipient_delimiter: Option<char>,
     /// For whom we take mail.
     pub domains: Domains,
-    /// Where mail for local domains ends.
-    pub local: LocalTransport,
+    /// Where mail for local domains ends; `None`: only aliases receive (row B3).
+    pub local: Option<Destination>,
     /// Where all other mail goes; `None`: by MX.
     pub relayhost: Option<Nexthop>,
     /// TLS towards the relayhost.
@@ -59,7 +59,7 @@ pub struct Config {
     /// User and password at the relayhost.
     pub relay_auth: Option<RelayAuth>,
     /// Exceptions by recipient domain.
-    pub routes: BTreeMap<DomainPattern, Transport>,
+    pub routes: BTreeMap<DomainPattern, Destination>,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
     pub admins: Vec<Address>,
     /// Largest message, bytes.
@@ -117,35 +117,10 @@ pub struct KeyFiles {
 /// Domains that we take mail for from anybody.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Domains {
-    /// Ours: aliases apply, the rest goes to [`LocalTransport`]. The host name and `localhost` are always among them.
+    /// Ours: aliases apply, the rest goes where [`Config::local`] says. The host name and `localhost` are always among them.
     pub local: Vec<Domain>,
     /// Passed on (backup MX, inbound relay).
     pub relay: Vec<DomainPattern>,
-}
-
-/// Where mail for local domains ends.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum LocalTransport {
-    /// One Maildir for all.
-    Maildir(PathBuf),
-    /// Dovecot and its like (row D5).
-    Lmtp(LmtpTarget),
-    /// Only aliases receive (row B3).
-    None,
-}
-
-/// An LMTP server.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum LmtpTarget {
-    Unix(PathBuf),
-    Tcp(Nexthop),
-}
-
-/// A value of the routes table.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Transport {
-    Smtp(Nexthop),
-    Lmtp(LmtpTarget),
 }
 
 /// TLS towards the relayhost.

@@ -5,8 +5,9 @@ use std::{fmt, path::Path};
 use settings::{Span, layers::quote};
 use smtp::client::Security;
 
-use crate::config::{
-    Config, ListenTls, Listener, LmtpTarget, LocalTransport, LogFormat, Transport,
+use crate::{
+    config::{Config, ListenTls, Listener, LogFormat},
+    destination::Destination,
 };
 
 /// One setting: `key = value`, as TOML.
@@ -95,15 +96,20 @@ impl Config {
         row("domains.local", strings(&self.domains.local));
         row("domains.relay", strings(&self.domains.relay));
         match &self.local {
-            LocalTransport::Maildir(directory) => row("maildir", path(directory)),
-            LocalTransport::Lmtp(target) => row("lmtp", quote(&target.to_string())),
-            LocalTransport::None => row("maildir", quote("none")),
+            None => row("maildir", quote("none")),
+            Some(Destination::Maildir(directory)) => row("maildir", path(directory)),
+            Some(Destination::Lmtp(target)) => row("lmtp", quote(&target.to_string())),
+            // No setting of today leads there.
+            Some(other @ Destination::Smtp { .. }) => row("local", quote(&other.to_string())),
         }
         self.relay(&mut row);
         for (domain, transport) in &self.routes {
             row(
                 &format!("routes.{}", quote(&domain.to_string())),
-                quote(&transport.to_string()),
+                quote(&match transport {
+                    Destination::Smtp { nexthop, .. } => nexthop.to_string(),
+                    other => other.to_string(),
+                }),
             );
         }
         row("admins", strings(&self.admins));
@@ -149,25 +155,6 @@ impl Config {
                 && (BASIS.contains(&setting.key.as_str()) || !follows.contains(setting))
         };
         self.settings().into_iter().filter(changed).collect()
-    }
-}
-
-impl fmt::Display for LmtpTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp(nexthop) => write!(f, "{nexthop}"),
-        }
-    }
-}
-
-/// As in the routes table.
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Smtp(nexthop) => write!(f, "{nexthop}"),
-            Self::Lmtp(target) => write!(f, "lmtp:{target}"),
-        }
     }
 }
 

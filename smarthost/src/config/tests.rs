@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use queue::rate::Window;
 use smtp::client::Security;
 
-use crate::limits::Limit;
-
-use super::{Config, ListenTls, LmtpTarget, LocalTransport, Transport, load::full_name};
+use super::{Config, ListenTls, load::full_name};
+use crate::{
+    destination::{Destination, LmtpTarget},
+    limits::Limit,
+};
 
 fn parse(text: &str) -> Config {
     Config::parse(
@@ -60,7 +62,7 @@ fn an_empty_file_is_a_useful_and_closed_configuration() {
     );
     assert_eq!(
         config.local,
-        LocalTransport::Maildir("/var/lib/smarthost/Maildir".into())
+        Some(Destination::Maildir("/var/lib/smarthost/Maildir".into()))
     );
     assert_eq!(config.relay_tls.security, Security::Opportunistic);
     assert!(config.limits.per_client.is_empty() && config.changed_settings(&config).is_empty());
@@ -105,11 +107,7 @@ fn the_smallest_useful_configuration_reads_as_documented() {
         Security::StartTls,
         "a pin never falls back to clear text"
     );
-    assert_eq!(
-        config.local,
-        LocalTransport::None,
-        "with a relayhost only aliases receive"
-    );
+    assert_eq!(config.local, None, "with a relayhost only aliases receive");
     assert_eq!(config.limits_notify, config.admins);
 }
 
@@ -148,15 +146,17 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
     );
     assert_eq!(
         config.local,
-        LocalTransport::Lmtp(LmtpTarget::Unix("/run/dovecot/lmtp".into()))
+        Some(Destination::Lmtp(LmtpTarget::Unix(
+            "/run/dovecot/lmtp".into()
+        )))
     );
     assert_eq!(
         config.routes[&pattern(".b.example")],
-        Transport::Lmtp(LmtpTarget::Unix("/x".into()))
+        Destination::Lmtp(LmtpTarget::Unix("/x".into()))
     );
     assert_eq!(
-        config.routes[&pattern("a.example")].to_string(),
-        "[10.0.0.5]:25"
+        config.routes[&pattern("a.example")],
+        Destination::parse("[10.0.0.5]:25").unwrap()
     );
     assert_eq!(config.retry.schedule.lifetime, Duration::from_hours(720));
     assert_eq!(
@@ -167,7 +167,7 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
         (2, 100)
     );
     assert_eq!(config.recipient_delimiter, Some('-'));
-    assert_eq!(parse("maildir = \"none\"").local, LocalTransport::None);
+    assert_eq!(parse("maildir = \"none\"").local, None);
 }
 
 /// Row D7.

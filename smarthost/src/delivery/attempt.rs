@@ -15,7 +15,7 @@ use system::log::life;
 use tokio::task::spawn_blocking;
 
 use super::{Carrier, maildir, nondelivery};
-use crate::{queue::Delivery, route::Destination};
+use crate::{destination::Destination, queue::Delivery};
 
 impl Carrier {
     /// Makes one transaction.

@@ -78,7 +78,7 @@ pub(super) async fn confirm(
     recipients: &[Recipient],
     outcomes: &[Outcome],
 ) -> Result<(), SpoolError> {
-    let Some((to, reached)) = bounce::reached(&stored.envelope.sender, recipients, outcomes) else {
+    let Some((to, reached)) = notice::reached(&stored.envelope.sender, recipients, outcomes) else {
         return Ok(());
     };
     let plan = Plan {

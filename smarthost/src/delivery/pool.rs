@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time;
 
-use crate::{link::Connection, route::Destination, setup::Setup};
+use crate::{destination::Destination, link::Connection, setup::Setup};
 
 /// How long an idle connection is kept (Postfix `smtp_connection_cache_time_limit` is 2 s).
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -30,11 +30,11 @@ use super::{
     pool::Line,
 };
 use crate::{
-    config::{Config, LmtpTarget},
+    config::Config,
+    destination::{Destination, LmtpTarget},
     dns::exchange,
     link::Connection,
     maillog,
-    route::Destination,
     setup::Setup,
 };
 

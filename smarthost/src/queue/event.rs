@@ -9,7 +9,7 @@ use mail::{
 use queue::retry::Schedule;
 use spool::{self, QueueId};
 
-use crate::route::Destination;
+use crate::destination::Destination;
 
 /// How the queue is run.
 #[derive(Clone, Copy, Debug)]

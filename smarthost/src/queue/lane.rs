@@ -13,7 +13,7 @@ use std::{
 use mail::{clock::Timestamp, outcome::Failure};
 use spool::QueueId;
 
-use crate::{queue::Settings, route::Destination};
+use crate::{destination::Destination, queue::Settings};
 
 /// Deliveries at once to a destination that nothing is known of.
 const FIRST_LIMIT: usize = 5;

@@ -9,13 +9,13 @@ use mail::clock::Timestamp;
 use spool::QueueId;
 
 use crate::{
+    destination::Destination,
     queue::{
         Action, Delivery, Event, Settings,
         lane::{Job, Lanes},
         message::{Message, State},
         random::Random,
     },
-    route::Destination,
 };
 
 /// Envelopes that are being read at once.

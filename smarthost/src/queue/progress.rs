@@ -10,13 +10,13 @@ use mail::{
 use spool::{self, QueueId, Settlement};
 
 use crate::{
+    destination::Destination,
     queue::{
         Action, Queue, Routed, Waiting,
         lane::{Job, Setback, Suspension},
         machine::Flight,
         message::{Message, Pending, State},
     },
-    route::Destination,
 };
 
 /// Recipients of one transaction (RFC 5321 §4.5.3.1.8: every server takes 100).

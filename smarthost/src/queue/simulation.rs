@@ -18,7 +18,7 @@ use queue::retry::Schedule;
 use spool::{Event as Recorded, QueueId, Settlement};
 
 use super::{Action, Delivery, Event, Queue, Routed, Settings, Waiting, random::Random};
-use crate::route::Destination;
+use crate::destination::Destination;
 
 pub(super) fn id(number: u64) -> QueueId {
     serde_json::from_str(&number.to_string()).unwrap()

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use mail::{address::Address, envelope::Recipient, maps, outcome::Failure, status::EnhancedStatus};
 
-use crate::{config::LocalTransport, route::Router};
+use crate::route::Router;
 
 /// Recipients that one may stand for.
 const MAX_RESULTS: usize = 1000;
@@ -49,7 +49,7 @@ impl Router {
 
     /// Whether a recipient in our own domains can be delivered to: by an alias, or because the local transport decides.
     pub fn is_known(&self, address: &Address) -> bool {
-        self.rules.local != LocalTransport::None || !matches!(self.lookup(address), Ok(None))
+        self.rules.local.is_some() || !matches!(self.lookup(address), Ok(None))
     }
 
     /// One step: the addresses an alias names; `None` if there is no alias (or the address is not ours).

@@ -21,9 +21,7 @@ use mail::{
     maps::Table,
 };
 
-pub use transport::Destination;
-
-use crate::config::Config;
+use crate::{config::Config, destination::Destination};
 
 /// The tables. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,9 +35,9 @@ pub struct Router {
 struct Rules {
     hostname: Domain,
     domains: crate::config::Domains,
-    local: crate::config::LocalTransport,
+    local: Option<Destination>,
     relayhost: Option<mail::nexthop::Nexthop>,
-    routes: std::collections::BTreeMap<DomainPattern, crate::config::Transport>,
+    routes: std::collections::BTreeMap<DomainPattern, Destination>,
     delimiter: Option<char>,
     admins: Vec<Address>,
 }

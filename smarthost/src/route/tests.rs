@@ -2,8 +2,9 @@ use std::{path::Path, sync::Arc};
 
 use mail::{address::Address, envelope::Recipient, maps::Table};
 
-use super::{Destination, Router};
+use super::Router;
 use crate::config::Config;
+use crate::destination::Destination;
 
 const ALIASES: &str = "\
 mailer-daemon: postmaster\n\

@@ -1,7 +1,5 @@
 //! An address → the destination that its mail is taken to now.
 
-use std::{fmt, path::PathBuf};
-
 use mail::{
     address::{Address, Domain, DomainPattern},
     nexthop::Nexthop,
@@ -9,36 +7,7 @@ use mail::{
     status::EnhancedStatus,
 };
 
-use crate::{
-    config::{LmtpTarget, LocalTransport, Transport},
-    route::Router,
-};
-
-/// Where mail is taken to. Equal destinations share connections, concurrency and back-off.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Destination {
-    Smtp {
-        nexthop: Nexthop,
-        /// It is the relayhost: `relay_tls` applies; otherwise opportunistic TLS.
-        relayhost: bool,
-        /// The administrator named it, here or in the routes; otherwise it is the recipient's own domain.
-        named: bool,
-    },
-    Lmtp(LmtpTarget),
-    /// Local delivery; the directory.
-    Maildir(PathBuf),
-}
-
-/// `smtp:example.net`, `lmtp:unix:/run/dovecot/lmtp`, `maildir:/var/lib/smarthost/Maildir`.
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Smtp { nexthop, .. } => write!(f, "smtp:{nexthop}"),
-            Self::Lmtp(target) => write!(f, "lmtp:{target}"),
-            Self::Maildir(path) => write!(f, "maildir:{}", path.display()),
-        }
-    }
-}
+use crate::{destination::Destination, route::Router};
 
 impl Router {
     /// Where an address goes now: by the routes table, else into our local transport, else to the relayhost, else by MX.
@@ -49,48 +18,25 @@ impl Router {
             self.lookup(address)?;
         }
         if let Some(transport) = self.routed(address.domain()) {
-            return Ok(match transport {
-                Transport::Smtp(nexthop) => Destination::Smtp {
-                    nexthop: nexthop.clone(),
-                    relayhost: false,
-                    named: true,
-                },
-                Transport::Lmtp(target) => Destination::Lmtp(target.clone()),
-            });
+            return Ok(transport.clone());
         }
         if self.is_local(address) {
-            return match &rules.local {
-                LocalTransport::Maildir(path) => Ok(Destination::Maildir(path.clone())),
-                LocalTransport::Lmtp(target) => Ok(Destination::Lmtp(target.clone())),
-                LocalTransport::None => {
-                    let text = format!("{address}: User unknown in local recipient table");
-                    Err(Failure::new(
-                        Blame::Policy,
-                        Stage::Local,
-                        EnhancedStatus::new(5, 1, 1),
-                        &text,
-                    ))
-                }
-            };
-        }
-        if let Some(relayhost) = &rules.relayhost {
-            return Ok(Destination::Smtp {
-                nexthop: relayhost.clone(),
-                relayhost: true,
-                named: true,
+            return rules.local.clone().ok_or_else(|| {
+                let text = format!("{address}: User unknown in local recipient table");
+                let status = EnhancedStatus::new(5, 1, 1);
+                Failure::new(Blame::Policy, Stage::Local, status, &text)
             });
         }
-        Ok(Destination::Smtp {
-            nexthop: exchanger(address.domain()),
-            relayhost: false,
-            named: false,
-        })
+        if let Some(relayhost) = &rules.relayhost {
+            return Ok(Destination::relayhost(relayhost.clone()));
+        }
+        Ok(Destination::of_recipient(exchanger(address.domain())))
     }
 
     /// The routes table's entry for a domain, or for the nearest domain above it that has one for all below.
-    fn routed(&self, domain: &Domain) -> Option<&Transport> {
+    fn routed(&self, domain: &Domain) -> Option<&Destination> {
         let routes = &self.rules.routes;
-        let mut nearest: Option<(&Domain, &Transport)> = None;
+        let mut nearest: Option<(&Domain, &Destination)> = None;
         for (pattern, transport) in routes.iter().filter(|(pattern, _)| pattern.covers(domain)) {
             match pattern {
                 DomainPattern::Exactly(_) => return Some(transport),
