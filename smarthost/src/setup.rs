@@ -1,17 +1,18 @@
 //! What is in force: configuration, tables and keys, loaded together and exchanged as a whole at a reload.
 //!
 //! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next one of the same session takes that in force; a
-//! reload that fails leaves the old one. Session tickets survive a reload, so that clients resume (row B7).
+//! reload that fails leaves the old one. Tables are looked at whenever somebody asks what is in force. Session tickets survive a reload, so that clients resume (row B7).
 //! A start never fails for what stands in the files: the last good configuration is used, or else mail is queued and not sent.
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use mail::maps::Problem;
+use mail::{clock, maps::Problem};
 use relay::{
     tls::{self, ClientTls, Trust},
     trust::Pin,
@@ -22,6 +23,7 @@ use settings::{
     layers::Layer,
 };
 use system::{fs, log};
+use tables::Aliases;
 
 use crate::{
     config::{Config, KeyFiles, ListenTls, STATE},
@@ -29,8 +31,11 @@ use crate::{
     route::Router,
 };
 
+/// How often it is looked whether a table has changed.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// All that a reload exchanges.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) policy: Policy,
@@ -43,10 +48,19 @@ pub(crate) struct Setup {
     pub(crate) identity: Option<Identity>,
     /// What is wrong in lines of the alias tables.
     problems: Vec<Problem>,
+    tables: Arc<Mutex<Tables>>,
+}
+
+/// The tables' files.
+#[derive(Debug)]
+struct Tables {
+    aliases: Aliases,
+    /// When it was last looked at them.
+    looked: Instant,
 }
 
 /// Who we are in a TLS handshake.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) tls: Arc<ServerConfig>,
     /// What clients pin.
@@ -153,6 +167,7 @@ impl Setup {
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
         let (aliases, problems) = config.read_aliases()?;
+        let router = Router::new(&config, Arc::clone(aliases.table()));
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
@@ -164,8 +179,12 @@ impl Setup {
         };
         let relay_tls = Self::of_relay(&config)?;
         Ok(Self {
-            policy: Policy::new(&config, Arc::clone(&aliases)),
-            router: Router::new(&config, aliases),
+            policy: Policy::new(&config, router.clone()),
+            router,
+            tables: Arc::new(Mutex::new(Tables {
+                aliases,
+                looked: Instant::now(),
+            })),
             relay_tls,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
             identity,
@@ -178,6 +197,32 @@ impl Setup {
 fn offers_tls(config: &Config) -> bool {
     let mut listeners = config.listen.iter();
     listeners.any(|listener| listener.tls != ListenTls::None)
+impl Setup {
+    /// The same with the tables as they are now, if one of them has changed. Looks at most once a second.
+    fn renewed(&self) -> Option<Self> {
+        // Somebody else is looking.
+        let mut tables = self.tables.try_lock().ok()?;
+        if tables.looked.elapsed() < LOOK {
+            return None;
+        }
+        tables.looked = Instant::now();
+        let looked = tables.aliases.refresh(clock::now());
+        tell(looked.problems);
+        looked.changed.then(|| {
+            let router = Router::new(&self.config, Arc::clone(tables.aliases.table()));
+            Self {
+                policy: Policy::new(&self.config, router.clone()),
+                router,
+                ..self.clone()
+            }
+        })
+    }
+}
+
+fn tell(problems: Vec<Problem>) {
+    for problem in problems {
+        log::line(log::Level::Warning, &problem);
+    }
 }
 
 impl Identity {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use mail::maps::{Table, expand};
+use mail::clock;
 use system::sysexits::Exit;
+use tables::aliases::unusable;
 
 use super::terminal::{complain, say};
 use crate::config::{settings::Settings, tables::Tables};
@@ -33,29 +34,20 @@ pub fn check(settings: &Settings) -> Exit {
 /// Reads the files.
 pub fn look(settings: &Settings) -> Checked {
     let mut tables = Tables::new(settings);
-    let (rules, problems) = tables.refresh();
+    let (rules, problems) = tables.refresh(clock::now());
     let mut faults: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
     let mut files = Vec::new();
     for (table, path) in [
         (&rules.aliases, &settings.aliases),
         (&rules.revaliases, &settings.revaliases),
     ] {
-        faults.extend(loops(table));
+        faults.extend(unusable(table).iter().map(ToString::to_string));
         let state = if path.exists() {
-            format!("{} names", table.entries.len())
+            format!("{} names", table.all().count())
         } else {
             "not there".to_owned()
         };
         files.push(format!("{}: {state}", path.display()));
     }
     Checked { files, faults }
-}
-
-fn loops(table: &Table) -> Vec<String> {
-    let names = table.entries.iter();
-    let broken = names.filter_map(|(name, entry)| {
-        let error = expand(table, name).err()?;
-        Some(format!("{}: {name}: {error}", table.place(entry)))
-    });
-    broken.collect()
 }

@@ -56,7 +56,8 @@ impl std::fmt::Display for PrepareError {
             Self::Rewrite(
                 RewriteError::Sender(what)
                 | RewriteError::Recipient(what)
-                | RewriteError::Alias(what),
+                | RewriteError::Alias(what)
+                | RewriteError::Refused(what),
             ) => f.write_str(what),
             Self::Hops => write!(f, "mail loop: more than {} Received fields", limits::HOPS),
         }
@@ -145,6 +146,8 @@ fn mailbox(full_name: &str, address: &Address) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use mail::{
         address::{Domain, list},
         envelope::Notify,
@@ -161,8 +164,8 @@ mod tests {
             hostname: Domain::name("vm1.example.org").unwrap(),
             domain: Domain::name("example.org").unwrap(),
             admin: None,
-            revaliases: Table::default(),
-            aliases,
+            revaliases: Arc::default(),
+            aliases: aliases.into(),
             from_override: true,
         }
     }

@@ -7,6 +7,7 @@ use std::io::{self, BufRead as _, Read as _, Write as _};
 
 use mail::{
     address::list,
+    clock,
     envelope::{Mail, Rcpt},
     message::{
         Header,
@@ -71,7 +72,7 @@ struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     fn new(settings: &Settings, tables: &'a mut Tables) -> Self {
-        let (rules, problems) = tables.refresh();
+        let (rules, problems) = tables.refresh(clock::now());
         for problem in problems {
             complain("sendmail", problem);
         }

@@ -37,7 +37,7 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
     }
     .map_err(|error| Trouble::new(error.exit(), error))?;
     let mut tables = Tables::new(settings);
-    let (rules, problems) = tables.refresh();
+    let (rules, problems) = tables.refresh(clock::now());
     for problem in problems {
         complain("sendmail-shim", problem);
     }

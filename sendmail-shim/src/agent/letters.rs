@@ -137,7 +137,7 @@ pub(super) fn to_root(agent: &Agent, subject: &str, text: &str) -> Result<QueueI
     };
     let rewritten = {
         let mut tables = agent.tables();
-        let (rules, _) = tables.refresh();
+        let (rules, _) = tables.refresh(clock::now());
         rewrite::rewrite(
             &Mail::default(),
             &root,

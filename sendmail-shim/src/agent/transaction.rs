@@ -230,7 +230,7 @@ impl<'a> Transaction<'a> {
             content,
         };
         let mut tables = self.agent.tables();
-        let (rules, problems) = tables.refresh();
+        let (rules, problems) = tables.refresh(clock::now());
         for problem in problems {
             maillog::warning(&problem.to_string());
         }
@@ -267,6 +267,7 @@ fn refusal(error: &PrepareError) -> Reply {
     let status = match error {
         PrepareError::Rewrite(RewriteError::Sender(_)) => EnhancedStatus::new(5, 1, 7),
         PrepareError::Rewrite(RewriteError::Recipient(_)) => EnhancedStatus::new(5, 1, 3),
+        PrepareError::Rewrite(RewriteError::Refused(_)) => EnhancedStatus::new(5, 2, 1),
         PrepareError::Rewrite(RewriteError::Alias(_)) | PrepareError::Hops => {
             EnhancedStatus::new(5, 4, 6)
         }

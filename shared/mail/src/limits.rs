@@ -18,6 +18,8 @@ pub const DOMAIN: usize = 255;
 pub const PATH: usize = LOCAL_PART + DOMAIN + 3;
 /// Recipients of one transaction: RFC 5321 §4.5.3.1.8 asks at least 100; Postfix' default is 1000.
 pub const RECIPIENTS: usize = 1000;
+/// Recipients that one may stand for, and that one message may have after aliases.
+pub const EXPANDED: usize = 50_000;
 /// Recipients that every server takes in one transaction (RFC 5321 §4.5.3.1.8).
 pub const SURE_RECIPIENTS: usize = 100;
 /// Header section of one message (Postfix `header_size_limit` is 100 KiB for one field).

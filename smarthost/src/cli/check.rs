@@ -160,41 +160,22 @@ fn running(status: &Status, findings: &mut Findings) {
 
 fn aliases(config: &Config, findings: &mut Findings) {
     // What cannot be read at all is told with the configuration.
-    let Ok((table, problems)) = config.read_aliases() else {
+    let Ok((aliases, mut problems)) = config.read_aliases() else {
         return;
     };
+    problems.extend(unusable(aliases.table()));
     for problem in &problems {
         findings.fail("aliases", problem.to_string(), "correct the line");
     }
-    let router = Router::new(config, Arc::clone(&table));
-    let mut good = problems.is_empty();
-    for path in &config.aliases {
-        let text = fs::read(path).unwrap_or_default();
-        let (written, _) = Table::aliases(path.clone(), &String::from_utf8_lossy(&text));
-        let mut entries: Vec<_> = written.entries.iter().collect();
-        entries.sort_by_key(|(_, entry)| entry.line);
-        for (name, entry) in entries {
-            let expanded = Address::new(name, config.hostname.as_str())
-                .map_err(|error| error.to_string())
-                .and_then(|address| {
-                    let expanded = router.expand(&Recipient::from(address));
-                    expanded.map_err(|failure| failure.log_text())
-                });
-            if let Err(why) = expanded {
-                good = false;
-                let place = format!("{}:{}: {why}", path.display(), entry.line);
-                findings.fail("aliases", place, "correct the line");
-            }
-        }
+    if problems.is_empty() {
+        let names = aliases.table().all().count();
+        findings.ok("aliases", format!("{names} names"));
     }
-    if good {
-        findings.ok("aliases", format!("{} names", table.entries.len()));
-    }
-    if config.admins.is_empty() && table.get("postmaster").is_none() {
+    for name in Router::new(config, Arc::clone(aliases.table())).unnamed() {
         findings.warn(
-            "postmaster",
-            "neither an alias nor admins says who gets postmaster's mail",
-            "admins = [\"somebody@example.org\"]",
+            name,
+            format!("nobody is named for {name}: its mail is kept on hold (RFC 5321 §4.5.1)"),
+            "admins = [\"somebody@example.org\"], or an alias",
         );
     }
 }

@@ -1,10 +1,11 @@
 //! Commands that need no daemon.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use relay::tls;
 use settings::provision::{Given, write};
 use system::fs;
+use tables::aliases::unusable;
 
 use super::{Failed, arguments::Provision};
 use crate::{

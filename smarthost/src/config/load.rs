@@ -1,17 +1,16 @@
 //! Reads configuration and tables from files: the only part of this module with I/O.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, path::Path};
 
 use mail::{
     address::domain,
+    clock,
     maps::{Problem, Table},
 };
 use settings::{ConfigError, layers::Layer, provision};
+use tables::{Aliases, Missing};
 
 use crate::config::Config;
-
-/// All alias files as one table; in case of two entries for a name the earlier file wins.
-pub type Aliases = (Arc<Table>, Vec<Problem>);
 
 impl Config {
     /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for the administrator, and none need be there.
@@ -60,29 +59,30 @@ impl Config {
     }
 
     /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
-    pub fn read_aliases(&self) -> Result<Aliases, ConfigError> {
-        let (mut all, mut problems) = (Table::default(), Vec::new());
-        for path in &self.aliases {
-            let text = match fs::read(path) {
-                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound && self.aliases_is_default =>
-                {
-                    continue;
-                }
-                Err(error) => {
-                    let remedy = "create it, or take it out of `aliases` in the configuration";
-                    return Err(self.wrong("aliases", &unreadable(path, &error, remedy).text));
-                }
-            };
-            let (table, wrong) = Table::aliases(path.clone(), &text);
-            problems.extend(wrong);
-            all.path.clone_from(&table.path);
-            for (name, entry) in table.entries {
-                all.entries.entry(name).or_insert(entry);
+    pub fn read_aliases(&self) -> Result<(Aliases, Vec<Problem>), ConfigError> {
+        let missing = if self.aliases_is_default {
+            Missing::EmptyAtFirst
+        } else {
+            Missing::Fault
+        };
+        for path in self.aliases.iter().filter(|_| missing == Missing::Fault) {
+            let remedy = "create it, or take it out of `aliases` in the configuration";
+            fs::metadata(path)
+                .map_err(|error| self.wrong("aliases", &unreadable(path, &error, remedy).text))?;
+        }
+        let mut aliases = Aliases::new(&self.aliases, missing, Table::aliases);
+        let looked = aliases.refresh(clock::now());
+        match aliases.unread() {
+            None => Ok((aliases, looked.problems)),
+            Some(path) => {
+                let mut problems = looked.problems.into_iter();
+                let why = problems.find(|problem| problem.path == path);
+                let why = why.map_or_else(String::new, |problem| problem.text);
+                let remedy = "it must be a file that can be read for the user that smarthost runs as";
+                let text = format!("{}: {why}; {remedy}", path.display());
+                Err(self.wrong("aliases", &text))
             }
         }
-        Ok((Arc::new(all), problems))
     }
 }
 

@@ -22,7 +22,6 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub use load::Aliases;
 pub use settings::{
     Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LogFormat, RelayAuth, RelayTls,
     Retry, STATE,

@@ -400,7 +400,7 @@ fn only_the_default_file_may_be_missing() {
         "{message}"
     );
     config.aliases_is_default = true;
-    assert!(config.read_aliases().unwrap().0.entries.is_empty());
+    assert!(config.read_aliases().unwrap().0.table().is_empty());
 }
 
 #[test]
@@ -420,9 +420,12 @@ fn of_two_alias_files_the_earlier_wins() {
         .unwrap();
     let mut config = parse("");
     config.aliases = vec![first, second];
-    let (table, problems) = config.read_aliases().unwrap();
-    assert_eq!(table.get("root").unwrap().values, ["a@example.org"]);
-    assert_eq!(table.get("NOC").unwrap().values, ["c@example.org"]);
+    let (aliases, problems) = config.read_aliases().unwrap();
+    for (name, target) in [("root", "a@example.org"), ("NOC", "c@example.org")] {
+        let targets = &aliases.table().get(name).unwrap().targets;
+        let shown: Vec<_> = targets.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, [target]);
+    }
     assert_eq!(problems.len(), 1);
 }
 

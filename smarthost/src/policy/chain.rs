@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use mail::maps::Table;
 use smtp::session::{Question, Verdict};
 
 use crate::{
@@ -56,10 +55,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub fn new(config: &Config, aliases: Arc<Table>) -> Self {
+    pub fn new(config: &Config, router: Router) -> Self {
         Self {
             networks: Arc::new(config.networks.clone()),
-            router: Router::new(config, aliases),
+            router,
         }
     }
 

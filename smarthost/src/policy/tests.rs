@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     limits::{Decision, Limits, Rules},
     network::{Network, Networks},
+    route::Router,
 };
 
 const CONFIG: &str = "
@@ -28,7 +29,7 @@ fn policy(config: &str) -> Policy {
         "aliases".into(),
         "root: admins@elsewhere.example\nlist: \"|/bin/x\"\n",
     );
-    Policy::new(&config, Arc::new(aliases))
+    Policy::new(&config, Router::new(&config, Arc::new(aliases)))
 }
 
 fn rcpt(recipient: &str) -> Question {

@@ -2,12 +2,20 @@
 
 use std::collections::HashSet;
 
-use mail::{address::Address, envelope::Recipient, maps, outcome::Failure, status::EnhancedStatus};
+use mail::{
+    address::{Address, LocalPart, Mailbox},
+    envelope::Recipient,
+    limits,
+    maps::{self, Target},
+    outcome::{Blame, Failure, Stage},
+    status::EnhancedStatus,
+};
+use tables::aliases::not_mailable;
 
 use crate::route::Router;
 
-/// Recipients that one may stand for.
-const MAX_RESULTS: usize = 1000;
+/// Whose mail always has a place (RFC 5321 §4.5.1).
+const ALWAYS: [&str; 2] = ["postmaster", "root"];
 
 impl Router {
     /// The recipients that stand for one after aliases (itself, if there is none); `original` is set where the address changed.
@@ -31,11 +39,9 @@ impl Router {
                     open.push(target);
                 }
             }
-            if results.len() + open.len() > MAX_RESULTS {
-                return Err(unusable(
-                    &recipient.address,
-                    "it stands for more than 1000 addresses",
-                ));
+            if results.len() + open.len() > limits::EXPANDED {
+                let why = format!("it stands for more than {} addresses", limits::EXPANDED);
+                return Err(unusable(&recipient.address, &why));
             }
         }
         if results.is_empty() {
@@ -47,9 +53,34 @@ impl Router {
             .collect())
     }
 
-    /// Whether a recipient in our own domains can be delivered to: by an alias, or because the local transport decides.
+    /// Whether a recipient in our own domains can be delivered to: by an alias, because the local transport decides, or because
+    /// its mail always has a place.
     pub fn is_known(&self, address: &Address) -> bool {
-        self.rules.local.is_some() || !matches!(self.lookup(address), Ok(None))
+        self.rules.local.is_some()
+            || self.always(&address.local_name()).is_some()
+            || !matches!(self.lookup(address), Ok(None))
+    }
+
+    /// Whether mail for this address has a place only because it must have one: nobody is named who would read it.
+    pub fn is_nobodys(&self, address: &Address) -> bool {
+        self.rules.local.is_none()
+            && self.is_local(address)
+            && self.always(&address.local_name()).is_some()
+            && matches!(self.lookup(address), Ok(None))
+    }
+
+    /// Those of the names whose mail must have a place that nobody is named for.
+    pub fn unnamed(&self) -> Vec<&'static str> {
+        let nobodys = |name: &&str| {
+            let address = Address::new(name, &self.rules.hostname);
+            address.is_ok_and(|address| self.is_nobodys(&address))
+        };
+        ALWAYS.into_iter().filter(nobodys).collect()
+    }
+
+    fn always(&self, name: &str) -> Option<&'static str> {
+        let stem = self.stem(name).unwrap_or(name);
+        ALWAYS.into_iter().find(|always| stem.eq_ignore_ascii_case(always))
     }
 
     /// One step: the addresses an alias names; `None` if there is no alias (or the address is not ours).
@@ -60,52 +91,51 @@ impl Router {
         let name = address.local_name();
         let Some(key) = self.alias_name(&name) else {
             let admins = &self.rules.admins;
-            let postmaster = name.eq_ignore_ascii_case("postmaster") && !admins.is_empty();
-            return Ok(postmaster.then(|| admins.clone()));
+            let theirs = match self.always(&name) {
+                Some("root") => self.rules.local == LocalTransport::None,
+                always => always.is_some(),
+            };
+            return Ok((theirs && !admins.is_empty()).then(|| admins.clone()));
         };
-        let values = maps::expand(&self.aliases, key)
+        let key = LocalPart::new(key).map_err(|error| unusable(address, &error.to_string()))?;
+        let targets = maps::expand(&self.aliases, &key)
             .map_err(|error| unusable(address, &error.to_string()))?;
-        values
-            .iter()
-            .map(|value| self.target(address, value))
+        targets
+            .into_iter()
+            .map(|target| self.target(address, target))
             .collect::<Result<_, _>>()
             .map(Some)
     }
 
     /// The name in the table: the whole local part, or what stands before the delimiter (row B2).
     fn alias_name<'a>(&self, name: &'a str) -> Option<&'a str> {
-        let stem = self
-            .rules
-            .delimiter
-            .and_then(|delimiter| name.split_once(delimiter))
-            .map(|(stem, _)| stem);
-        [Some(name), stem]
+        [Some(name), self.stem(name)]
             .into_iter()
             .flatten()
             .find(|name| self.aliases.get(name).is_some())
     }
 
-    fn target(&self, alias: &Address, value: &str) -> Result<Address, Failure> {
-        for (sign, what) in [
-            ("|", "programs"),
-            ("/", "files"),
-            (":include:", "included files"),
-        ] {
-            if value.starts_with(sign) {
-                return Err(unusable(
-                    alias,
-                    &format!("delivery to {what} is not supported: {value}"),
-                ));
-            }
+    /// What stands before the delimiter.
+    fn stem<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let (stem, _) = name.split_once(self.rules.delimiter?)?;
+        Some(stem)
+    }
+
+    fn target(&self, alias: &Address, target: Target) -> Result<Address, Failure> {
+        if let Some(what) = not_mailable(&target) {
+            let why = format!("delivery to {what} is not supported: {target}");
+            return Err(unusable(alias, &why));
         }
-        let parsed = if value.contains('@') {
-            Address::parse(value)
-        } else {
-            Address::new(value, &self.rules.hostname)
-        };
-        parsed
-            .map(Address::with_ascii_domain)
-            .map_err(|error| unusable(alias, &format!("`{value}`: {error}")))
+        match target {
+            Target::Mailbox(Mailbox::Address(address)) => Ok(address),
+            Target::Mailbox(Mailbox::Local(name)) => {
+                Address::new(name.as_str(), &self.rules.hostname)
+                    .map_err(|error| unusable(alias, &format!("`{name}`: {error}")))
+            }
+            Target::Refusal(reason) => Err(refused(&reason)),
+            Target::Unusable(written, why) => Err(unusable(alias, &format!("`{written}`: {why}"))),
+            other => Err(unusable(alias, &format!("`{other}` is no address"))),
+        }
     }
 }
 
@@ -128,4 +158,19 @@ fn standing_for(recipient: &Recipient, address: Address) -> Recipient {
 fn unusable(alias: &Address, why: &str) -> Failure {
     let text = format!("alias {alias} cannot be expanded: {why}");
     Failure::local(EnhancedStatus::new(4, 3, 5), &text)
+}
+
+/// The administrator says that there is no mail for this name; a status of his own may stand in front.
+fn refused(reason: &str) -> Failure {
+    let (first, rest) = reason.split_once(' ').unwrap_or((reason, ""));
+    let (status, text) = match EnhancedStatus::parse(first).filter(|status| status.class() == 5) {
+        Some(status) => (status, rest),
+        None => (EnhancedStatus::new(5, 2, 1), reason),
+    };
+    let text = if text.is_empty() {
+        "no mail is taken for this address"
+    } else {
+        text
+    };
+    Failure::new(Blame::Policy, Stage::Local, status, text)
 }

@@ -9,11 +9,9 @@
 //! | [`meaning`] | a sentence for each key |
 //! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
 //! | [`tables`] | aliases and revaliases, read when they change |
-//! | `include` | lists of recipients in files of their own |
 
 pub mod effective;
 pub mod file;
-mod include;
 pub mod machine;
 pub mod meaning;
 pub mod places;

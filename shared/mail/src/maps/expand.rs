@@ -1,18 +1,23 @@
 //! Following names through a table: chains, lists, loops.
 //!
-//! Contract: total and bounded ([`MAX_RESULTS`], [`MAX_DEPTH`]); each name is followed once, each result given once, in order.
-//! A name whose values hold itself means itself there, as in Postfix; `\name` means that name, not followed.
+//! Contract: total and bounded ([`limits::EXPANDED`], [`MAX_DEPTH`]); each name is followed once, each result given once, in order.
+//! A name whose values hold itself means itself there, as in Postfix; `\\name` means that name, not followed. A catch-all is
+//! followed once on each way.
 //! Failures: a chain that comes back to itself, or more results than allowed; nothing is delivered by halves.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{collections::HashSet, fmt};
 
-use crate::maps::Table;
+use crate::{
+    address::{LocalPart, Mailbox},
+    limits,
+    maps::{Table, Target},
+};
 
-/// Most results of one name.
-const MAX_RESULTS: usize = 1000;
 /// Longest chain.
 const MAX_DEPTH: usize = 100;
+/// Stands for the catch-all on a way; no name can be so.
+const CATCH_ALL: &str = "";
 
 /// Why a name cannot be expanded.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,20 +34,19 @@ impl fmt::Display for ExpandError {
             Self::Loop(names) => {
                 write!(f, "the alias comes back to itself: {}", names.join(" -> "))
             }
-            Self::TooMany => {
-                write!(
-                    f,
-                    "the alias has more than {MAX_RESULTS} results or a chain of more than {MAX_DEPTH} names"
-                )
-            }
+            Self::TooMany => write!(
+                f,
+                "the alias has more than {} results or a chain of more than {MAX_DEPTH} names",
+                limits::EXPANDED
+            ),
         }
     }
 }
 impl std::error::Error for ExpandError {}
 
-/// Follows a name through the table until nothing changes: chains, lists, loops caught, at most 1000 results and depth 100.
-/// Values that are addresses, `|program`, `:include:FILE` or `/file` are returned as they are.
-pub fn expand(table: &Table, name: &str) -> Result<Vec<String>, ExpandError> {
+/// Follows a name through the table until nothing changes. What is no name is given as it is; of the results, none is a
+/// [`Target::Final`].
+pub fn expand(table: &Table, name: &LocalPart) -> Result<Vec<Target>, ExpandError> {
     let mut expansion = Expansion {
         table,
         path: Vec::new(),
@@ -60,17 +64,23 @@ struct Expansion<'a> {
     path: Vec<String>,
     followed: HashSet<String>,
     given: HashSet<String>,
-    results: Vec<String>,
+    results: Vec<Target>,
 }
 
 impl Expansion<'_> {
-    fn follow(&mut self, name: &str) -> Result<(), ExpandError> {
-        let key = name.to_lowercase();
-        let Some(entry) = self.table.get(&key) else {
-            return self.give(name);
+    fn follow(&mut self, name: &LocalPart) -> Result<(), ExpandError> {
+        let itself = || Target::Mailbox(Mailbox::Local(name.clone()));
+        let mut key = name.as_str().to_lowercase();
+        let mut entry = self.table.named(&key);
+        if entry.is_none() && !self.path.iter().any(|on_path| on_path == CATCH_ALL) {
+            entry = self.table.catch_all.as_ref();
+            CATCH_ALL.clone_into(&mut key);
+        }
+        let Some(entry) = entry else {
+            return self.give(itself());
         };
         if self.path.last() == Some(&key) {
-            return self.give(name);
+            return self.give(itself());
         }
         if let Some(start) = self.path.iter().position(|on_path| *on_path == key) {
             let mut names = self.path.split_off(start);
@@ -84,31 +94,31 @@ impl Expansion<'_> {
             return Err(ExpandError::TooMany);
         }
         self.path.push(key);
-        for value in &entry.values {
-            match value.strip_prefix('\\') {
-                Some(final_name) => self.give(final_name)?,
-                None if is_final(value) => self.give(value)?,
-                None => self.follow(value)?,
+        for target in &entry.targets {
+            match target {
+                Target::Mailbox(Mailbox::Local(name)) => self.follow(name)?,
+                Target::Final(mailbox) => self.give(Target::Mailbox(mailbox.clone()))?,
+                other => self.give(other.clone())?,
             }
         }
         self.path.pop();
         Ok(())
     }
 
-    fn give(&mut self, value: &str) -> Result<(), ExpandError> {
-        if self.given.insert(value.to_lowercase()) {
-            self.results.push(value.to_owned());
+    fn give(&mut self, target: Target) -> Result<(), ExpandError> {
+        let key = match &target {
+            Target::Mailbox(mailbox) => mailbox.key(),
+            other => other.to_string(),
+        };
+        if self.given.insert(key) {
+            self.results.push(target);
         }
-        if self.results.len() > MAX_RESULTS {
+        if self.results.len() > limits::EXPANDED {
             Err(ExpandError::TooMany)
         } else {
             Ok(())
         }
     }
-}
-
-fn is_final(value: &str) -> bool {
-    value.contains('@') || value.starts_with(['|', '/', ':'])
 }
 
 #[cfg(test)]
@@ -123,8 +133,13 @@ mod tests {
         Table::aliases(PathBuf::from("aliases"), text).0
     }
 
+    fn follow(table: &Table, name: &str) -> Result<Vec<String>, ExpandError> {
+        let results = expand(table, &LocalPart::new(name).unwrap())?;
+        Ok(results.iter().map(ToString::to_string).collect())
+    }
+
     fn expanded(text: &str, name: &str) -> Vec<String> {
-        expand(&table(text), name).unwrap()
+        follow(&table(text), name).unwrap()
     }
 
     /// Rows A2, B9, B18, D2.
@@ -149,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_loop_is_an_error_that_names_the_chain_but_a_name_may_mean_itself() {
-        let looped = expand(&table("a: b\nb: c, x@y\nc: B"), "a").unwrap_err();
+        let looped = follow(&table("a: b\nb: c, x@y\nc: B"), "a").unwrap_err();
         assert_eq!(
             looped,
             ExpandError::Loop(vec!["b".into(), "c".into(), "b".into()])
@@ -166,15 +181,45 @@ mod tests {
     }
 
     #[test]
+    fn a_catch_all_takes_the_names_that_have_no_entry_of_their_own_and_stops_there() {
+        let client = |text: &str, name: &str| {
+            let (table, problems) = Table::client_aliases(PathBuf::from("aliases"), text);
+            assert_eq!(problems, []);
+            follow(&table, name).unwrap()
+        };
+        for text in [
+            "postmaster: root\n*: ops@x",
+            "postmaster: root\ndefault: ops@x",
+            "DEFAULT: boss\npostmaster: root\nboss: ops@x",
+        ] {
+            for name in ["postmaster", "root", "smartd"] {
+                assert_eq!(client(text, name), ["ops@x"], "{text}: {name}");
+            }
+        }
+        assert_eq!(client("*: keeper", "root"), ["keeper"]);
+        assert_eq!(client("all: a, b, c@x\n*: keeper, d@x", "all"), ["keeper", "d@x", "c@x"]);
+        assert_eq!(client("root: a@x\n*: b@x", "root"), ["a@x"]);
+        // A server's table knows none (row B3).
+        assert_eq!(expanded("root: a@x\ndefault: b@x\n", "smartd"), ["smartd"]);
+    }
+
+    #[test]
+    fn a_list_of_ten_thousand_members_is_followed() {
+        let members: Vec<String> = (0..10_000).map(|n| format!("m{n}@x.example")).collect();
+        let text = format!("all: {}\n", members.join(", "));
+        assert_eq!(expanded(&text, "all"), members);
+    }
+
+    #[test]
     fn expansion_is_bounded_in_breadth_and_depth() {
-        let wide: Vec<String> = (0..1001).map(|n| format!("u{n}@x")).collect();
+        let wide: Vec<String> = (0..=limits::EXPANDED).map(|n| format!("u{n}@x")).collect();
         assert_eq!(
-            expand(&table(&format!("all: {}", wide.join(","))), "all"),
+            follow(&table(&format!("all: {}", wide.join(","))), "all"),
             Err(ExpandError::TooMany)
         );
         let deep: Vec<String> = (0..200).map(|n| format!("n{n}: n{}\n", n + 1)).collect();
         let deep = deep.concat();
-        assert_eq!(expand(&table(&deep), "n0"), Err(ExpandError::TooMany));
+        assert_eq!(follow(&table(&deep), "n0"), Err(ExpandError::TooMany));
         assert_eq!(expanded(&deep, "n150"), ["n200"]);
         // Doubling at each step ends after 60 names, not after 2^60.
         let doubling: Vec<String> = (0..60)
@@ -187,8 +232,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_table_expands_or_fails_within_its_bounds(text in "([a-e]: [a-e]{1}(, [a-e@]{1,2})?\n){0,12}", name in "[a-e]") {
-            if let Ok(results) = expand(&table(&text), &name) {
-                prop_assert!(results.len() <= MAX_RESULTS);
+            if let Ok(results) = follow(&table(&text), &name) {
+                prop_assert!(results.len() <= limits::EXPANDED);
             }
         }
     }

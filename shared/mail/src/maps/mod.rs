@@ -2,13 +2,15 @@
 //!
 //! | grammar | file | form |
 //! |---|---|---|
-//! | aliases | /etc/aliases | `name: target, target` (aliases(5)); continuation lines; `:include:`, `\|program`, `/file` are values |
+//! | aliases | /etc/aliases | `name: target, target` (aliases(5)); continuation lines; `:include:`, `\|program`, `/file`, `:fail:` are values |
 //! | revaliases | /etc/…/revaliases | `local_account:outgoing_address[:mailhub]` (ssmtp), last match wins |
 //!
 //! A revaliases file may be written in either grammar (row A2).
 
 mod expand;
 mod table;
+mod target;
 
 pub use expand::{ExpandError, expand};
 pub use table::{Entry, Problem, Table};
+pub use target::Target;

@@ -9,27 +9,39 @@
 use std::{
     collections::{HashMap, hash_map},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use super::target::{Target, outer_quotes};
 
 /// What a name maps to, and where that is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Values in order, as written, outer quotes removed. Never empty.
-    pub values: Vec<String>,
-    /// Line of the file, from 1.
+    /// In order. Never empty, unless a list that is included is.
+    pub targets: Vec<Target>,
+    /// The file.
+    pub path: Arc<Path>,
+    /// Its line, from 1.
     pub line: u32,
+}
+
+/// `FILE:LINE`
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
 }
 
 /// A table in memory. Names are in lower case.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Table {
-    /// For messages: `FILE:LINE`.
-    pub path: PathBuf,
     /// By name.
     pub entries: HashMap<String, Entry>,
     /// By the beginning of names, the longest first.
     pub patterns: Vec<(String, Entry)>,
+    /// For names that have no other: `*` (dma) or `default` (msmtp), in a client's aliases only.
+    pub catch_all: Option<Entry>,
 }
 
 /// What is wrong with a line; the rest of the table is good.
@@ -41,6 +53,8 @@ pub struct Problem {
     pub line: u32,
     /// What is wrong, and what to write.
     pub text: String,
+    /// Something could not be read, or means nothing. Otherwise it is only odd.
+    pub fault: bool,
 }
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,17 +62,30 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Which of two entries for one name stays.
+/// How a file is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    First,
-    Last,
+enum Grammar {
+    /// Of two entries for a name the first stays.
+    Aliases,
+    /// The same, with a catch-all.
+    ClientAliases,
+    /// The last stays; a name may end in `*`.
+    Revaliases,
 }
 
 impl Table {
-    /// Reads aliases(5). Total.
+    /// Reads aliases(5) as a server does. Total.
     pub fn aliases(path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
-        let mut reader = Reader::new(path, Keep::First);
+        Self::read_aliases(path, text, Grammar::Aliases)
+    }
+
+    /// Reads aliases(5) as a machine does that has no mailboxes: with the catch-all of dma and msmtp. Total.
+    pub fn client_aliases(path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
+        Self::read_aliases(path, text, Grammar::ClientAliases)
+    }
+
+    fn read_aliases(path: PathBuf, text: &str, grammar: Grammar) -> (Self, Vec<Problem>) {
+        let mut reader = Reader::new(path, grammar);
         let mut logical: Option<(u32, String)> = None;
         for (number, line) in numbered(text) {
             if is_comment(line) {
@@ -72,7 +99,7 @@ impl Table {
 
     /// Reads revaliases, in ssmtp's grammar or as aliases, told apart line by line. Total.
     pub fn revaliases(path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
-        let mut reader = Reader::new(path, Keep::Last);
+        let mut reader = Reader::new(path, Grammar::Revaliases);
         let mut logical: Option<(u32, String)> = None;
         for (number, line) in numbered(text) {
             let line = line.split('#').next().unwrap_or_default().trim_end();
@@ -90,18 +117,23 @@ impl Table {
         reader.done()
     }
 
-    /// Values as in an alias, on any number of lines: what a file of `:include:` holds. Total.
-    pub fn list(text: &str) -> Vec<String> {
-        let lines = numbered(text).map(|(_, line)| line);
-        let written = lines
-            .filter(|line| !is_comment(line))
-            .flat_map(split_values);
-        let values = written.map(|value| unquote(without_comment(value).0));
-        values.filter(|value| !value.is_empty()).collect()
+    /// Reads a list of values on any number of lines: what a file of `:include:` holds. Total.
+    pub fn list(path: PathBuf, text: &str) -> (Vec<Target>, Vec<Problem>) {
+        let mut reader = Reader::new(path, Grammar::Aliases);
+        let mut targets = Vec::new();
+        for (number, line) in numbered(text).filter(|(_, line)| !is_comment(line)) {
+            targets.extend(reader.targets(number, line));
+        }
+        (targets, reader.problems)
     }
 
-    /// The entry of a name, or else of the longest pattern that fits, without regard to case.
+    /// The entry of a name, or else of the longest pattern that fits, or else the catch-all, without regard to case.
     pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.named(name).or(self.catch_all.as_ref())
+    }
+
+    /// The same without the catch-all.
+    pub fn named(&self, name: &str) -> Option<&Entry> {
         let name = name.to_lowercase();
         let pattern = || {
             let mut patterns = self.patterns.iter();
@@ -112,9 +144,33 @@ impl Table {
             .or_else(|| pattern().map(|(_, entry)| entry))
     }
 
-    /// `FILE:LINE` of an entry.
-    pub fn place(&self, entry: &Entry) -> String {
-        format!("{}:{}", self.path.display(), entry.line)
+    /// All entries: a name, a beginning with `*`, or `*` for the catch-all.
+    pub fn all(&self) -> impl Iterator<Item = (String, &Entry)> {
+        let named = self.entries.iter().map(|(name, entry)| (name.clone(), entry));
+        let patterns = self.patterns.iter();
+        let patterns = patterns.map(|(beginning, entry)| (format!("{beginning}*"), entry));
+        let catch_all = self.catch_all.iter().map(|entry| ("*".to_owned(), entry));
+        named.chain(patterns).chain(catch_all)
+    }
+
+    /// The same, to be changed.
+    pub fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        let patterns = self.patterns.iter_mut().map(|(_, entry)| entry);
+        self.entries.values_mut().chain(patterns).chain(&mut self.catch_all)
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.patterns.is_empty() && self.catch_all.is_none()
+    }
+
+    /// Adds what an earlier table does not have.
+    pub fn extend(&mut self, later: Self) {
+        for (name, entry) in later.entries {
+            self.entries.entry(name).or_insert(entry);
+        }
+        self.patterns.extend(later.patterns);
+        self.catch_all = self.catch_all.take().or(later.catch_all);
     }
 }
 
@@ -137,20 +193,19 @@ fn is_ssmtp(line: &str) -> bool {
 }
 
 struct Reader {
+    path: Arc<Path>,
     table: Table,
     problems: Vec<Problem>,
-    keep: Keep,
+    grammar: Grammar,
 }
 
 impl Reader {
-    fn new(path: PathBuf, keep: Keep) -> Self {
+    fn new(path: PathBuf, grammar: Grammar) -> Self {
         Self {
-            table: Table {
-                path,
-                ..Table::default()
-            },
+            path: path.into(),
+            table: Table::default(),
             problems: Vec::new(),
-            keep,
+            grammar,
         }
     }
 
@@ -158,12 +213,21 @@ impl Reader {
         (self.table, self.problems)
     }
 
-    fn problem(&mut self, line: u32, text: impl Into<String>) {
+    fn tell(&mut self, line: u32, text: impl Into<String>, fault: bool) {
         self.problems.push(Problem {
-            path: self.table.path.clone(),
+            path: self.path.to_path_buf(),
             line,
             text: text.into(),
+            fault,
         });
+    }
+
+    fn problem(&mut self, line: u32, text: impl Into<String>) {
+        self.tell(line, text, true);
+    }
+
+    fn hint(&mut self, line: u32, text: impl Into<String>) {
+        self.tell(line, text, false);
     }
 
     /// Adds a physical line to the logical one; a new logical line lets the one before be read.
@@ -203,21 +267,29 @@ impl Reader {
             );
             return;
         }
-        let mut values = Vec::new();
-        for value in split_values(rest) {
+        let targets = self.targets(number, rest);
+        self.add(number, &name, targets);
+    }
+
+    /// Reads the values of an alias, or of one line of a list.
+    fn targets(&mut self, number: u32, text: &str) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for value in split_values(text) {
             let (value, comment) = without_comment(value);
             if comment {
-                self.problem(
+                self.hint(
                     number,
                     "text after `#` is ignored here; a comment stands on a line of its own",
                 );
             }
-            match unquote(value) {
-                value if value.is_empty() => {}
-                value => values.push(value),
+            for target in Target::read(value) {
+                if let Target::Unusable(written, why) = &target {
+                    self.problem(number, format!("`{}`: {why}", written.escape_debug()));
+                }
+                targets.push(target);
             }
         }
-        self.add(number, &name, values);
+        targets
     }
 
     /// Reads `account:address[:mailhub[:port]]`.
@@ -240,7 +312,7 @@ impl Reader {
             None => (value, ""),
         };
         if !mailhub.is_empty() {
-            self.problem(
+            self.hint(
                 number,
                 format!(
                     "the mailhub `{}` is ignored: all mail goes to the relayhost",
@@ -255,11 +327,12 @@ impl Reader {
             );
             return;
         }
-        self.add(number, name.trim(), vec![address.to_owned()]);
+        let targets = self.targets(number, address);
+        self.add(number, name.trim(), targets);
     }
 
-    fn add(&mut self, line: u32, name: &str, values: Vec<String>) {
-        if values.is_empty() {
+    fn add(&mut self, line: u32, name: &str, targets: Vec<Target>) {
+        if targets.is_empty() {
             self.problem(
                 line,
                 format!(
@@ -269,21 +342,47 @@ impl Reader {
             );
             return;
         }
-        let entry = Entry { values, line };
-        if let Some(beginning) = name.strip_suffix('*').filter(|_| self.keep == Keep::Last) {
+        if name.contains('@') && !name.contains(char::is_whitespace) {
+            let name = name.escape_debug();
+            self.hint(line, format!("`{name}` never matches: aliases are for names without a domain"));
+        }
+        let entry = Entry {
+            targets,
+            path: Arc::clone(&self.path),
+            line,
+        };
+        let revaliases = self.grammar == Grammar::Revaliases;
+        if let Some(beginning) = name.strip_suffix('*').filter(|_| revaliases) {
             return self.pattern(beginning.to_lowercase(), entry);
+        }
+        if name == "*" || name.eq_ignore_ascii_case("default") {
+            match self.grammar {
+                Grammar::ClientAliases => return self.catch_all(name, entry),
+                Grammar::Aliases if name == "*" => self.hint(
+                    line,
+                    "a server's aliases know no catch-all: only names that are listed receive",
+                ),
+                Grammar::Aliases | Grammar::Revaliases => {}
+            }
         }
         let (kept, dropped) = match self.table.entries.entry(name.to_lowercase()) {
             hash_map::Entry::Vacant(place) => {
                 place.insert(entry);
                 return;
             }
-            hash_map::Entry::Occupied(place) if self.keep == Keep::First => {
+            hash_map::Entry::Occupied(place) if !revaliases => {
                 (place.get().line, line)
             }
             hash_map::Entry::Occupied(mut place) => (line, place.insert(entry).line),
         };
         self.given_again(name, dropped, kept);
+    }
+
+    fn catch_all(&mut self, name: &str, entry: Entry) {
+        match &self.table.catch_all {
+            Some(first) => self.given_again(name, entry.line, first.line),
+            None => self.table.catch_all = Some(entry),
+        }
     }
 
     fn pattern(&mut self, beginning: String, entry: Entry) {
@@ -298,7 +397,7 @@ impl Reader {
     }
 
     fn given_again(&mut self, name: &str, dropped: u32, kept: u32) {
-        self.problem(
+        self.hint(
             dropped,
             format!(
                 "`{}` is given again in line {kept}, which counts; remove one",
@@ -316,7 +415,9 @@ fn split_name(text: &str) -> Option<(String, &str)> {
         .find(|&(_, c)| !quotes.inside(c) && c == ':')?
         .0;
     let (name, rest) = text.split_at_checked(colon)?;
-    Some((unquote(name.trim()), rest.strip_prefix(':')?))
+    let name = name.trim();
+    let name = outer_quotes(name).unwrap_or_else(|| name.to_owned());
+    Some((name, rest.strip_prefix(':')?))
 }
 
 /// The values between commas; commas in quotes, angle brackets and comments do not count.
@@ -368,27 +469,6 @@ fn without_comment(value: &str) -> (&str, bool) {
         }
         _ => (value, false),
     }
-}
-
-/// Removes quotes that stand around all of the value; `"joe smith"@example.org` keeps its own.
-fn unquote(value: &str) -> String {
-    let Some(inner) = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    else {
-        return value.to_owned();
-    };
-    let mut out = String::with_capacity(inner.len());
-    let mut escaped = false;
-    for c in inner.chars() {
-        if c == '\\' && !escaped {
-            escaped = true;
-            continue;
-        }
-        escaped = false;
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@
 use std::collections::{HashMap, hash_map};
 
 use crate::{
-    address::{Address, AddressError, Mailbox, list},
+    address::{Address, AddressError, LocalPart, Mailbox},
     envelope::{Rcpt, Recipient},
     limits,
-    maps::expand,
+    maps::{Target, expand},
     message::rewrite::{Change, RewriteError, Rules, rules::A_LABELS},
 };
 
@@ -82,24 +82,33 @@ impl Resolver<'_> {
         let Some(entry) = self.rules.aliases.get(name) else {
             return self.unaliased(name, origin, "");
         };
-        let place = self.rules.aliases.place(entry);
-        let mut targets = Vec::new();
+        let place = entry.to_string();
+        let mut mailboxes = Vec::new();
         let mut failure = "it leads to no address".to_owned();
-        match expand(&self.rules.aliases, name) {
-            Ok(values) => {
-                for value in values {
-                    match mailable(&value) {
-                        Some(target) => targets.push(target),
-                        None => {
+        let expanded = LocalPart::new(name)
+            .map_err(|error| error.to_string())
+            .and_then(|name| {
+                expand(&self.rules.aliases, &name).map_err(|error| error.to_string())
+            });
+        match expanded {
+            Ok(targets) => {
+                for target in targets {
+                    match target {
+                        Target::Mailbox(mailbox) => mailboxes.push(mailbox),
+                        Target::Refusal(reason) => {
+                            return Err(RewriteError::Refused(format!("`{name}`: {reason}")));
+                        }
+                        other => {
+                            let written = other.to_string();
                             failure =
-                                format!("`{}` cannot be mailed to from here", value.escape_debug());
+                                format!("`{}` cannot be mailed to from here", written.escape_debug());
                         }
                     }
                 }
             }
-            Err(error) => failure = error.to_string(),
+            Err(error) => failure = error,
         }
-        if targets.is_empty() {
+        if mailboxes.is_empty() {
             return match self.rules.admin {
                 Some(_) => self.unaliased(name, origin, &format!(" ({place}: {failure})")),
                 None => Err(RewriteError::Alias(format!(
@@ -108,17 +117,12 @@ impl Resolver<'_> {
                 ))),
             };
         }
-        for target in targets {
-            match target {
+        for mailbox in mailboxes {
+            match mailbox {
                 Mailbox::Address(address) if !Rules::is_localhost(address.domain()) => {
                     self.add(address, origin, &place)?;
                 }
-                Mailbox::Address(address) => {
-                    self.unaliased(&address.local_name(), origin, &format!(" ({place})"))?;
-                }
-                Mailbox::Local(name) => {
-                    self.unaliased(name.as_str(), origin, &format!(" ({place})"))?;
-                }
+                local => self.unaliased(&local.local_name(), origin, &format!(" ({place})"))?,
             }
         }
         Ok(())
@@ -180,10 +184,10 @@ impl Resolver<'_> {
             }
             hash_map::Entry::Vacant(place) => place.insert(self.recipients.len()),
         };
-        if self.recipients.len() >= limits::RECIPIENTS {
+        if self.recipients.len() >= limits::EXPANDED {
             return Err(RewriteError::Recipient(format!(
                 "`{address}`: there are more than {} recipients",
-                limits::RECIPIENTS
+                limits::EXPANDED
             )));
         }
         let original = origin.address.clone();
@@ -194,18 +198,5 @@ impl Resolver<'_> {
             address,
         });
         Ok(())
-    }
-}
-
-/// The address or name that a value of the table writes; programs, files and includes are none.
-fn mailable(value: &str) -> Option<Mailbox> {
-    if value.starts_with(['|', '/', ':']) {
-        return None;
-    }
-    let mut list = list::parse(value.as_bytes());
-    if list.problems.is_empty() {
-        list.entries.pop().map(|entry| entry.target)
-    } else {
-        None
     }
 }

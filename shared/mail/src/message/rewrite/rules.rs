@@ -1,6 +1,6 @@
 //! What rewriting works with, and its one entry.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
     address::{Address, Domain, Sender},
@@ -34,9 +34,9 @@ pub struct Rules {
     /// Where unqualified recipients go that no alias names.
     pub admin: Option<Address>,
     /// Senders: local account → address; chains are followed.
-    pub revaliases: Table,
+    pub revaliases: Arc<Table>,
     /// Recipients: local account → addresses; chains and lists.
-    pub aliases: Table,
+    pub aliases: Arc<Table>,
     /// Whether a `From:` given by the program is kept.
     pub from_override: bool,
 }
@@ -81,6 +81,8 @@ pub enum RewriteError {
     Recipient(String),
     /// An alias leads nowhere, and there is no `admin` to take its mail.
     Alias(String),
+    /// An alias says that there is no mail for this name.
+    Refused(String),
 }
 
 impl fmt::Display for RewriteError {
@@ -89,6 +91,7 @@ impl fmt::Display for RewriteError {
             Self::Sender(text) => write!(f, "bad sender {text}"),
             Self::Recipient(text) => write!(f, "bad recipient {text}"),
             Self::Alias(text) => write!(f, "bad alias {text}"),
+            Self::Refused(text) => write!(f, "refused {text}"),
         }
     }
 }

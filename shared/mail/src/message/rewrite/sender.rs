@@ -4,9 +4,9 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
-    address::{Address, AddressError, Mailbox, Sender, list},
+    address::{Address, AddressError, LocalPart, Mailbox, Sender, list},
     envelope::{Mail, Origin},
-    maps::expand,
+    maps::{Target, expand},
     message::rewrite::{
         Caller, Change, RewriteError, Rules,
         rules::{A_LABELS, note_sender},
@@ -27,9 +27,9 @@ pub(super) fn of_account(name: &str, rules: &Rules) -> Result<Mapped, AddressErr
             because: "domain".into(),
         });
     };
-    let place = rules.revaliases.place(entry);
-    let failure = match expand(&rules.revaliases, name) {
-        Ok(values) => match values.iter().find_map(|value| single(value, rules)) {
+    let place = entry.to_string();
+    let failure = match expand(&rules.revaliases, &LocalPart::new(name)?) {
+        Ok(targets) => match targets.iter().find_map(|target| single(target, rules)) {
             Some(address) => {
                 return Ok(Mapped {
                     address,
@@ -47,13 +47,12 @@ pub(super) fn of_account(name: &str, rules: &Rules) -> Result<Mapped, AddressErr
     })
 }
 
-/// The one address that a value of the table writes.
-fn single(value: &str, rules: &Rules) -> Option<Address> {
-    let mut list = list::parse(value.as_bytes());
-    match list.entries.pop()?.target {
-        Mailbox::Address(address) => Some(address),
-        Mailbox::Local(_) if value.starts_with(['|', '/', ':']) => None,
-        Mailbox::Local(name) => Address::new(name.as_str(), &rules.domain).ok(),
+/// The address that a target of the table is.
+fn single(target: &Target, rules: &Rules) -> Option<Address> {
+    match target {
+        Target::Mailbox(Mailbox::Address(address)) => Some(address.clone()),
+        Target::Mailbox(Mailbox::Local(name)) => Address::new(name.as_str(), &rules.domain).ok(),
+        _ => None,
     }
 }
 

@@ -1,0 +1,193 @@
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+
+use mail::clock;
+
+use super::*;
+
+struct Place {
+    directory: tempfile::TempDir,
+    now: Timestamp,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            now: clock::now(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn text(&self, text: &str) -> String {
+        text.replace("$DIR", &self.directory.path().display().to_string())
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        system::fs::replace(&path, self.text(text).as_bytes(), 0o644).unwrap();
+        path
+    }
+
+    fn aliases(&self, text: &str, missing: Missing) -> Aliases {
+        Aliases::new(&[self.write("aliases", text)], missing, Table::aliases)
+    }
+
+    /// What is told, once all that was written has been left alone.
+    fn later(&mut self, aliases: &mut Aliases) -> Vec<String> {
+        self.now = self.now.max(clock::now()).after(Duration::from_mins(1));
+        self.at_once(aliases)
+    }
+
+    fn at_once(&self, aliases: &mut Aliases) -> Vec<String> {
+        let problems = aliases.refresh(self.now).problems;
+        let here = self.directory.path().display().to_string();
+        let shown = problems.iter().map(|problem| problem.to_string().replace(&here, ""));
+        shown.collect()
+    }
+}
+
+fn values(aliases: &Aliases, name: &str) -> Vec<String> {
+    let entry = aliases.table().get(name);
+    let targets = entry.map(|entry| entry.targets.as_slice());
+    targets.unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_list_in_a_file_takes_the_place_of_its_name_and_is_read_again_when_it_changes() {
+    let mut place = Place::new();
+    place.write("staff", "# everybody\na@x.example, b@x.example\n\n:include:$DIR/more\n");
+    place.write("more", "root\n:include:$DIR/staff\n");
+    let text = "staff: first@x.example, :include:$DIR/staff, last@x.example\n";
+    let mut aliases = place.aliases(text, Missing::Empty);
+    let told = place.at_once(&mut aliases);
+    assert_eq!(
+        values(&aliases, "staff"),
+        ["first@x.example", "a@x.example", "b@x.example", "root", "last@x.example"]
+    );
+    assert_eq!(told, ["/aliases:1: /staff includes itself"]);
+    assert_eq!(place.later(&mut aliases), Vec::<String>::new());
+    place.write("more", "other@x.example\n");
+    place.later(&mut aliases);
+    assert!(values(&aliases, "staff").contains(&"other@x.example".to_owned()));
+    assert!(!values(&aliases, "staff").contains(&"root".to_owned()));
+}
+
+#[test]
+fn a_file_that_others_may_write_or_that_is_none_is_not_followed_and_the_rest_of_the_alias_is() {
+    let place = Place::new();
+    let open = place.write("open", "evil@x.example\n");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o666)).unwrap();
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, place.path("fifo"), kind, mode, 0).unwrap();
+    for (name, why) in [
+        ("$DIR/open", "o-w"),
+        ("$DIR/fifo", "not a regular file"),
+        ("$DIR", "not a regular file"),
+        ("$DIR/missing", "No such file"),
+        ("relative", "whole path"),
+    ] {
+        let mut aliases =
+            place.aliases(&format!("staff: a@x.example, :include:{name}\n"), Missing::Empty);
+        let told = place.at_once(&mut aliases);
+        assert!(told[0].starts_with("/aliases:1: ") && told[0].contains(why), "{name}: {told:?}");
+        let values = values(&aliases, "staff");
+        assert_eq!(values[0], "a@x.example");
+        assert!(values[1].starts_with(":include:"), "{name}: {values:?}");
+    }
+}
+
+/// Each change is bad in its own way; what was read before stays, and it is said once.
+#[test]
+fn a_table_that_is_broken_emptied_or_taken_away_keeps_what_was_read_before() {
+    let mut place = Place::new();
+    place.write("staff", "a@x.example\n");
+    let good = "root: first@x.example\nstaff: :include:$DIR/staff\n";
+    let mut aliases = place.aliases(good, Missing::EmptyAtFirst);
+    assert_eq!(place.at_once(&mut aliases), Vec::<String>::new());
+    for (file, text, why) in [
+        ("aliases", "", "/aliases:0: is suddenly empty; what was read before stays in force"),
+        ("aliases", "# nothing\n\n", "is suddenly empty"),
+        ("aliases", "root: other@x.example\nnocolon\n", "is faulty"),
+        ("aliases", "root: other@x.example, a@@b\n", "is faulty"),
+        ("staff", "\n", "/staff:0: is suddenly empty"),
+        ("staff", "b@x.example\nb b\n", "is faulty"),
+    ] {
+        place.write(file, text);
+        let told = place.later(&mut aliases);
+        assert!(told[0].contains(why), "{text:?}: {told:?}");
+        assert_eq!(place.later(&mut aliases), Vec::<String>::new(), "once");
+        assert_eq!(values(&aliases, "root"), ["first@x.example"], "{text:?}");
+        assert_eq!(values(&aliases, "staff"), ["a@x.example"], "{text:?}");
+    }
+    for file in ["aliases", "staff"] {
+        fs::remove_file(place.path(file)).unwrap();
+        place.at_once(&mut aliases);
+        let told = place.later(&mut aliases);
+        assert!(told[0].contains("stays in force"), "{file}: {told:?}");
+        assert_eq!(values(&aliases, "staff"), ["a@x.example"], "{file}");
+    }
+    // Mended, it is taken by itself.
+    place.write("aliases", "root: second@x.example\n");
+    place.later(&mut aliases);
+    assert_eq!(values(&aliases, "root"), ["second@x.example"]);
+}
+
+#[test]
+fn a_change_counts_once_the_file_was_left_alone_for_two_seconds() {
+    let mut place = Place::new();
+    let mut aliases = place.aliases("root: first@x.example\n", Missing::Fault);
+    place.at_once(&mut aliases);
+    place.write("aliases", "root: second@x.example\n");
+    place.now = clock::now();
+    place.at_once(&mut aliases);
+    assert_eq!(values(&aliases, "root"), ["first@x.example"]);
+    place.now = place.now.after(crate::watch::SETTLED);
+    place.at_once(&mut aliases);
+    assert_eq!(values(&aliases, "root"), ["second@x.example"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_found_with_file_and_line() {
+    let place = Place::new();
+    place.write("list", "|/bin/y\nok@x.example\nbroken@@x\n");
+    let mut aliases = place.aliases(
+        "a: b\nb: a\nprog: \"|/bin/x\"\nfile: /var/mail/x\n\ngood: ok@x.example\nlist: :include:$DIR/list\n\
+         none: :include:$DIR/none\nno: :fail: gone\n",
+        Missing::Empty,
+    );
+    let mut told = place.at_once(&mut aliases);
+    told.extend(unusable(aliases.table()).iter().map(|problem| {
+        let here = place.directory.path().display().to_string();
+        problem.to_string().replace(&here, "")
+    }));
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "/aliases:1: a: the alias comes back to itself: a -> b -> a",
+            "/aliases:2: b: the alias comes back to itself: b -> a -> b",
+            "/aliases:3: prog: delivery to programs is not supported: |/bin/x",
+            "/aliases:4: file: delivery to files is not supported: /var/mail/x",
+            "/aliases:7: list: delivery to programs is not supported: |/bin/y",
+            "/aliases:8: /none is not followed: No such file or directory (os error 2)",
+            "/aliases:8: none: delivery to included files is not supported: :include:/none",
+            "/list:3: `broken@@x`: the domain is malformed",
+        ]
+    );
+}
+
+#[test]
+fn ten_thousand_members_are_one_list_in_an_alias_and_by_include() {
+    let place = Place::new();
+    let members: Vec<String> = (0..10_000).map(|n| format!("m{n}@x.example")).collect();
+    place.write("members", &members.join("\n"));
+    let text = format!("all: {}\nlist: :include:$DIR/members\n", members.join(",\n "));
+    let mut aliases = place.aliases(&text, Missing::Fault);
+    assert_eq!(place.at_once(&mut aliases), Vec::<String>::new());
+    assert_eq!(values(&aliases, "all"), members);
+    assert_eq!(values(&aliases, "list"), members);
+    assert_eq!(unusable(aliases.table()), []);
+}

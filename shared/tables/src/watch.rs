@@ -1,0 +1,100 @@
+//! When a file is to be read: at once the first time, then whenever it has changed and was left alone for two seconds.
+//!
+//! Contract: pure. A look that was taken, or refused, is not read again; so a fault is told once.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::time::Duration;
+
+use mail::clock::Timestamp;
+
+/// An editor, or a program that writes the file piece by piece, is done when it was silent for so long.
+pub const SETTLED: Duration = Duration::from_secs(2);
+
+/// How a file looks without being read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Device, inode, size; when it last changed (its mode and owner too), and the nanoseconds of that.
+    File([u64; 3], Timestamp, i64),
+    Missing,
+    /// Why it cannot even be looked at.
+    Hidden(String),
+}
+
+/// What is known of one file.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// How it looked when it was read.
+    seen: Option<Look>,
+    /// Another look, and since when.
+    changing: Option<(Look, Timestamp)>,
+}
+
+impl Watch {
+    /// Whether it is to be read now.
+    pub fn handle(&mut self, look: &Look, now: Timestamp) -> bool {
+        let Some(seen) = &self.seen else {
+            return self.take(look);
+        };
+        if seen == look {
+            self.changing = None;
+            return false;
+        }
+        let since = match (look, &self.changing) {
+            // It says itself when it changed; a time to come says nothing.
+            (Look::File(_, changed, _), _) if *changed <= now => *changed,
+            (_, Some((other, since))) if other == look => *since,
+            _ => now,
+        };
+        if since <= now && now.since(since) >= SETTLED {
+            return self.take(look);
+        }
+        self.changing = Some((look.clone(), since));
+        false
+    }
+
+    fn take(&mut self, look: &Look) -> bool {
+        self.seen = Some(look.clone());
+        self.changing = None;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_000_000 + seconds)
+    }
+
+    fn file(size: u64, changed: u64) -> Look {
+        Look::File([1, 2, size], at(changed), 0)
+    }
+
+    #[test]
+    fn a_file_is_read_at_once_the_first_time_and_then_when_it_was_left_alone_for_two_seconds() {
+        let mut watch = Watch::default();
+        assert!(watch.handle(&file(10, 5), at(5)), "first");
+        assert!(!watch.handle(&file(10, 5), at(6)), "as it was");
+        assert!(!watch.handle(&file(3, 10), at(10)), "just changed");
+        assert!(!watch.handle(&file(20, 11), at(12)), "again");
+        assert!(watch.handle(&file(20, 11), at(13)), "left alone");
+        assert!(watch.handle(&file(7, 100), at(5000)), "long ago");
+        assert!(!watch.handle(&file(7, 100), at(5001)));
+    }
+
+    #[test]
+    fn a_file_that_comes_and_goes_or_is_from_the_future_is_waited_for_by_our_own_clock() {
+        let mut watch = Watch::default();
+        assert!(watch.handle(&file(10, 5), at(5)));
+        assert!(!watch.handle(&Look::Missing, at(10)));
+        assert!(!watch.handle(&Look::Missing, at(11)));
+        assert!(watch.handle(&Look::Missing, at(12)));
+        let ahead = file(8, 900_000);
+        assert!(!watch.handle(&ahead, at(20)));
+        assert!(watch.handle(&ahead, at(22)));
+        let hidden = Look::Hidden("permission denied".into());
+        assert!(!watch.handle(&hidden, at(30)));
+        assert!(watch.handle(&hidden, at(32)) && !watch.handle(&hidden, at(40)));
+    }
+}

@@ -1,0 +1,187 @@
+//! One file and what was read from it.
+//!
+//! Contract: the file is a regular one and bounded; a FIFO keeps nobody waiting.
+//! Failures: a [`Problem`] each, told once; what was read before stays.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use mail::{clock::Timestamp, maps::Problem};
+use rustix::fs::OFlags;
+
+use crate::watch::{Look, Watch};
+
+/// Largest file, bytes.
+const MAX: u64 = 16 * 1024 * 1024;
+
+/// What a file means that is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// It is empty.
+    Empty,
+    /// It is empty if it was never there; one that disappears is a fault.
+    EmptyAtFirst,
+    /// A fault.
+    Fault,
+}
+
+/// What may be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    pub missing: Missing,
+    /// It must belong to root or to us, and not everybody may write to it.
+    pub trusted: bool,
+}
+
+/// A file, and what it held when it was last good.
+#[derive(Clone, Debug)]
+pub struct Watched<T> {
+    pub path: PathBuf,
+    rules: Rules,
+    watch: Watch,
+    /// `None`: nothing could be read yet.
+    pub value: Option<T>,
+}
+
+/// What has come of a look.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Looked {
+    /// There is another value now.
+    pub changed: bool,
+    /// What is wrong with it, or with what was refused.
+    pub problems: Vec<Problem>,
+}
+
+impl Looked {
+    /// This one and another.
+    pub fn and(&mut self, other: Self) {
+        self.changed |= other.changed;
+        self.problems.extend(other.problems);
+    }
+}
+
+impl<T: Default> Watched<T> {
+    pub fn new(path: PathBuf, rules: Rules) -> Self {
+        Self {
+            path,
+            rules,
+            watch: Watch::default(),
+            value: None,
+        }
+    }
+
+    /// Reads it if it is time. `read` makes a value of its text; `is_empty` tells whether that holds anything.
+    pub fn look(
+        &mut self,
+        now: Timestamp,
+        read: impl Fn(&Path, &str) -> (T, Vec<Problem>),
+        is_empty: impl Fn(&T) -> bool,
+    ) -> Looked {
+        if !self.watch.handle(&look(&self.path), now) {
+            return Looked::default();
+        }
+        let had = self.value.as_ref().is_some_and(|value| !is_empty(value));
+        let text = match self.text() {
+            Ok(text) => text,
+            Err(error) => return self.keep(&format!("cannot be read: {error}"), Vec::new()),
+        };
+        let may_be_gone = self.rules.missing == Missing::Empty || !had;
+        let Some(text) = text else {
+            return match self.rules.missing {
+                Missing::Empty | Missing::EmptyAtFirst if may_be_gone => self.take(T::default()),
+                _ => self.keep("is not there", Vec::new()),
+            };
+        };
+        let (value, problems) = read(&self.path, &text);
+        if had && is_empty(&value) {
+            return self.keep("is suddenly empty", problems);
+        }
+        if had && problems.iter().any(|problem| problem.fault) {
+            return self.keep("is faulty", problems);
+        }
+        Looked {
+            problems,
+            ..self.take(value)
+        }
+    }
+
+    fn take(&mut self, value: T) -> Looked {
+        self.value = Some(value);
+        Looked {
+            changed: true,
+            problems: Vec::new(),
+        }
+    }
+
+    fn keep(&self, why: &str, mut problems: Vec<Problem>) -> Looked {
+        let kept = match self.value {
+            Some(_) => "; what was read before stays in force",
+            None => "",
+        };
+        problems.insert(
+            0,
+            Problem {
+                path: self.path.clone(),
+                line: 0,
+                text: format!("{why}{kept}"),
+                fault: true,
+            },
+        );
+        Looked {
+            changed: false,
+            problems,
+        }
+    }
+
+    /// `None` if it is not there.
+    fn text(&self) -> io::Result<Option<String>> {
+        let refused = |why: &str| Err(io::Error::other(why.to_owned()));
+        if self.rules.trusted && !self.path.is_absolute() {
+            return refused("write its whole path, from / on");
+        }
+        // A FIFO must not keep us waiting.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).custom_flags(flags.bits().cast_signed());
+        let file = match opened.open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return match self.rules.missing {
+                    Missing::Fault => Err(error),
+                    Missing::Empty | Missing::EmptyAtFirst => Ok(None),
+                };
+            }
+            opened => opened?,
+        };
+        let metadata = file.metadata()?;
+        let own = rustix::process::geteuid().as_raw();
+        match metadata {
+            m if !m.is_file() => return refused("it is not a regular file"),
+            m if self.rules.trusted && m.uid() != 0 && m.uid() != own => {
+                return refused("it belongs neither to root nor to the user who follows it");
+            }
+            m if self.rules.trusted && m.mode() & 0o002 != 0 => {
+                return refused("everybody may write to it; chmod o-w");
+            }
+            m if m.len() > MAX => return refused("it is larger than 16 MiB"),
+            _ => {}
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX).read_to_end(&mut bytes)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+fn look(path: &Path) -> Look {
+    match fs::metadata(path) {
+        Ok(m) => {
+            let seconds = u64::try_from(m.ctime()).unwrap_or_default();
+            Look::File([m.dev(), m.ino(), m.len()], Timestamp::from_secs(seconds), m.ctime_nsec())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Look::Missing,
+        Err(error) => Look::Hidden(error.to_string()),
+    }
+}
