@@ -23,6 +23,8 @@ pub enum Destination {
     Lmtp(LmtpTarget),
     /// Mail that ends on this machine; the directory.
     Maildir(PathBuf),
+    /// Back into the queue, to those whom an alias names by now: the recipient was queued before it did.
+    Aliases,
 }
 
 /// An LMTP server.
@@ -114,6 +116,7 @@ impl fmt::Display for Destination {
             Self::Smtp { nexthop, .. } => write!(f, "smtp:{nexthop}"),
             Self::Lmtp(target) => write!(f, "lmtp:{target}"),
             Self::Maildir(path) => write!(f, "maildir:{}", path.display()),
+            Self::Aliases => f.write_str("aliases"),
         }
     }
 }

@@ -4,20 +4,30 @@
 //! disk at the same moment share one commit.
 //! Failures: the spool's own, unchanged.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::{HashMap, hash_map},
+    io::{self, Read as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use mail::{
     clock::{self, Timestamp},
     envelope::{Content, Envelope, Recipient},
+    limits,
     message::{Header, Splitter},
+    outcome::Failure,
+    status::EnhancedStatus,
 };
-use spool::{Draft, QueueId, Spool, SpoolError};
-use tokio::sync::{Notify, oneshot};
+use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::block_in_place,
+};
 
 use crate::{
     destination::Destination,
     maillog,
-    queue::{Event, Queue, Routed},
+    queue::{Event, Queue, Routed, Waiting},
     route::Router,
 };
 
@@ -68,6 +78,8 @@ impl Dispatch {
     }
 
     /// Commits a message and schedules it. Returns when it is on disk.
+    ///
+    /// What must have a place, and has nobody who would read it, is kept on hold: as a message of its own, if others get it too.
     pub(crate) async fn enqueue(
         &self,
         draft: Draft,
@@ -75,6 +87,38 @@ impl Dispatch {
         header: &[u8],
         router: &Router,
     ) -> Result<QueueId, SpoolError> {
+        let recipients = envelope.recipients.iter().cloned();
+        let (kept, others): (Vec<_>, Vec<_>) =
+            recipients.partition(|recipient| router.is_nobodys(&recipient.address));
+        if kept.is_empty() {
+            return self.commit(draft, envelope, header, Some(router)).await;
+        }
+        let to = |recipients| Envelope {
+            recipients,
+            ..envelope.clone()
+        };
+        let held = self.commit(draft, &to(kept), header, None).await?;
+        if others.is_empty() {
+            return Ok(held);
+        }
+        let draft = match self.spool.load(held)? {
+            Some(stored) => block_in_place(|| self.copy(&stored))?,
+            None => return Ok(held),
+        };
+        self.commit(draft, &to(others), header, Some(router)).await
+    }
+
+    /// Without a router, it is on hold from the beginning.
+    async fn commit(
+        &self,
+        mut draft: Draft,
+        envelope: &Envelope,
+        header: &[u8],
+        router: Option<&Router>,
+    ) -> Result<QueueId, SpoolError> {
+        if router.is_none() {
+            draft.hold(Hold::Held);
+        }
         let (done, committed) = oneshot::channel();
         self.spool
             .accept_then(draft, envelope, header, move |result| {
@@ -86,8 +130,71 @@ impl Dispatch {
             .spool
             .entry(id)
             .map_or_else(clock::now, |entry| entry.arrival);
-        self.schedule(id, arrival, envelope, router);
+        match router {
+            Some(router) => self.schedule(id, arrival, envelope, router),
+            None => self.keep(id, arrival, envelope),
+        }
         Ok(id)
+    }
+
+    /// Nobody is named who would read it.
+    fn keep(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope) {
+        maillog::nobodys(id, &envelope.recipients);
+        let waiting = (0u32..).zip(&envelope.recipients);
+        let waiting = waiting.map(|(recipient, _)| Waiting {
+            recipient,
+            until: None,
+        });
+        self.tell(Event::Recovered {
+            id,
+            arrival,
+            held: true,
+            warned: false,
+            waiting: waiting.collect(),
+        });
+    }
+
+    /// Queues a message that is in the queue once more, for these recipients.
+    pub(crate) async fn forward(
+        &self,
+        stored: &Stored,
+        recipients: Vec<Recipient>,
+        router: &Router,
+    ) -> Result<QueueId, SpoolError> {
+        let envelope = Envelope {
+            recipients,
+            ..stored.envelope.clone()
+        };
+        let draft = block_in_place(|| self.copy(stored))?;
+        let id = self
+            .enqueue(draft, &envelope, &stored.header, router)
+            .await?;
+        maillog::queued(id, &envelope, stored.size());
+        Ok(id)
+    }
+
+    fn copy(&self, stored: &Stored) -> Result<Draft, SpoolError> {
+        let failed = |error| SpoolError::Io {
+            doing: "copy a queued message",
+            path: "spool".into(),
+            error,
+        };
+        let mut draft = self.spool.draft()?;
+        let mut content = stored.reader().map_err(failed)?;
+        let head = u64::try_from(stored.header.len())
+            .unwrap_or(u64::MAX)
+            .saturating_add(2);
+        // The header and the empty line are not part of the body.
+        io::copy(&mut content.by_ref().take(head), &mut io::sink()).map_err(failed)?;
+        let mut piece = vec![0; limits::PIECE];
+        loop {
+            match content.read(&mut piece).map_err(failed)? {
+                0 => return Ok(draft),
+                count => draft
+                    .write(piece.get(..count).unwrap_or_default())
+                    .map_err(failed)?,
+            }
+        }
     }
 
     fn schedule(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope, router: &Router) {
@@ -120,7 +227,9 @@ impl Dispatch {
         })?;
         let (header, content): (Header, Content) = splitter.finish();
         envelope.content = content;
-        envelope.recipients = expand(&envelope.recipients, router);
+        if let Ok(recipients) = expand(&envelope.recipients, router) {
+            envelope.recipients = recipients;
+        }
         let id = self
             .enqueue(draft, &envelope, &header.to_bytes(), router)
             .await?;
@@ -140,20 +249,31 @@ pub(crate) fn routed(index: u32, recipient: &Recipient, router: &Router) -> Rout
 }
 
 /// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.
-pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Vec<Recipient> {
-    let mut seen = std::collections::HashSet::new();
-    let mut all = Vec::with_capacity(recipients.len());
+pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
+    let mut known = HashMap::new();
+    let mut all: Vec<Recipient> = Vec::with_capacity(recipients.len());
     for recipient in recipients {
         let expanded = router
             .expand(recipient)
-            .ok()
-            .filter(|expanded| !expanded.is_empty())
-            .unwrap_or_else(|| vec![recipient.clone()]);
-        all.extend(
-            expanded
-                .into_iter()
-                .filter(|recipient| seen.insert(recipient.address.key())),
-        );
+            .unwrap_or_else(|_| vec![recipient.clone()]);
+        for recipient in expanded {
+            match known.entry(recipient.address.key()) {
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(all.len());
+                    all.push(recipient);
+                }
+                // One mailbox for two recipients: whoever wants to be told is told.
+                hash_map::Entry::Occupied(place) => {
+                    if let Some(first) = all.get_mut(*place.get()) {
+                        first.notify = first.notify.or(recipient.notify);
+                    }
+                }
+            }
+        }
+        if all.len() > limits::EXPANDED {
+            let text = "too many recipients after aliases; send it to fewer at once";
+            return Err(Failure::local(EnhancedStatus::new(4, 5, 3), text));
+        }
     }
-    all
+    Ok(all)
 }

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 use mail::{
     address::{Address, Sender},
     clock::Timestamp,
-    envelope::Envelope,
+    envelope::{Envelope, Recipient},
     outcome::escape,
 };
 use spool::QueueId;
@@ -118,6 +118,22 @@ pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     );
 }
 
+/// Mail that has nobody who would read it is kept.
+pub(crate) fn nobodys(id: QueueId, recipients: &[Recipient]) {
+    let addresses = recipients
+        .iter()
+        .map(|recipient| recipient.address.to_string());
+    let addresses = addresses.collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{id}: on hold: nobody is named for {addresses}; set admins, or write an alias, then release it"
+    );
+    line_of(
+        Role::Cleanup,
+        Level::Warning,
+        &escape(text.as_bytes(), MAX_WORD),
+    );
+}
+
 /// What a refusal is about.
 #[derive(Debug, Default)]
 pub(crate) struct Subject {
@@ -194,6 +210,7 @@ pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &st
     let name: &dyn Display = match destination {
         Destination::Smtp { nexthop, .. } | Destination::Lmtp(LmtpTarget::Tcp(nexthop)) => nexthop,
         Destination::Lmtp(LmtpTarget::Unix(path)) | Destination::Maildir(path) => &path.display(),
+        Destination::Aliases => &"aliases",
     };
     line_of(
         Role::Qmgr,

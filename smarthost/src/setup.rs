@@ -197,6 +197,8 @@ impl Setup {
 fn offers_tls(config: &Config) -> bool {
     let mut listeners = config.listen.iter();
     listeners.any(|listener| listener.tls != ListenTls::None)
+}
+
 impl Setup {
     /// The same with the tables as they are now, if one of them has changed. Looks at most once a second.
     fn renewed(&self) -> Option<Self> {
@@ -287,7 +289,17 @@ impl Current {
 
     /// What is in force; kept by the caller as long as its work lasts.
     pub(crate) fn get(&self) -> Arc<Setup> {
-        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
+        let setup = Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner));
+        let Some(renewed) = setup.renewed() else {
+            return setup;
+        };
+        let renewed = Arc::new(renewed);
+        let mut current = self.setup.write().unwrap_or_else(PoisonError::into_inner);
+        // A reload that came in between has read the tables itself.
+        if Arc::ptr_eq(&current, &setup) {
+            current.clone_from(&renewed);
+        }
+        renewed
     }
 
     /// From now on this, which is what the files say.

@@ -1,7 +1,7 @@
 //! The alias tables of both programs: who receives, by which chain, and from when on a change counts.
 
 use rustix::process::Signal;
-use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost};
+use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true};
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
 
@@ -93,8 +93,7 @@ fn a_domain_with_an_umlaut_is_one_domain_in_configuration_table_and_session() {
     assert_eq!(received[0].recipients, ["jane@xn--exmple-cua.example"]);
 }
 
-/// Row D4: what is done after a change today, `newaliases` and a reload, is right here too. Without them the relay goes on with what it has read;
-/// the machine reads its table for each message.
+/// Row D4: what is done after a change today, `newaliases` and a reload, is right here too, and counts at once.
 #[test]
 fn a_changed_alias_counts_after_newaliases_and_a_reload() {
     let sink = Sink::start();
@@ -110,6 +109,7 @@ fn a_changed_alias_counts_after_newaliases_and_a_reload() {
     assert_eq!(received[0].recipients, ["first@encrypted.example"]);
 
     machine.file("aliases", "cron: admin@relays.example\n");
+    // It comes back when the agent takes the file.
     let newaliases = machine.program("newaliases").output();
     assert!(newaliases.is_ok_and(|output| output.status.success()));
     smarthost.file(
@@ -121,4 +121,82 @@ fn a_changed_alias_counts_after_newaliases_and_a_reload() {
     machine.send(&["cron"], MESSAGE);
     let received = sink.journal().wait_for(2);
     assert_eq!(received[1].recipients, ["second@encrypted.example"]);
+}
+
+#[test]
+fn a_changed_alias_and_a_changed_list_count_without_a_reload_and_a_broken_file_changes_nothing() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "staff: :include:$DIR/list\n");
+    let address = smarthost.address();
+    let taken = |name: &str| {
+        let mut session = Session::greeted(address);
+        session.say("MAIL FROM:<a@elsewhere.example>");
+        session
+            .say(&format!("RCPT TO:<{name}@relays.example>"))
+            .code
+    };
+    // The list is not there: the mail stays with its sender.
+    assert_eq!((taken("staff"), taken("new")), (451, 550));
+    smarthost.file("list", "one@elsewhere.example\ntwo@elsewhere.example\n");
+    until_true("the list is followed", || taken("staff") == 250);
+    smarthost.file("aliases", "staff: :include:$DIR/list\nnew: staff\n");
+    until_true("the new alias counts", || taken("new") == 250);
+    smarthost.file("aliases", "");
+    until_true("the empty file is told of", || {
+        assert_eq!(taken("new"), 250);
+        smarthost
+            .daemon()
+            .log()
+            .contains("is suddenly empty; what was read before stays in force")
+    });
+    assert_eq!(taken("new"), 250);
+    assert_eq!(
+        smarthost.daemon().log().matches("suddenly empty").count(),
+        1,
+        "told once"
+    );
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers("a@elsewhere.example", &["new@relays.example"], MESSAGE);
+    let mut received = sink.journal().wait_for(1).remove(0).recipients;
+    received.sort();
+    assert_eq!(received, ["one@elsewhere.example", "two@elsewhere.example"]);
+}
+
+/// RFC 5321 §4.5.1.
+#[test]
+fn mail_for_postmaster_is_kept_until_somebody_is_named_and_then_released_to_them() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "info: someone@elsewhere.example\n");
+    let check = smarthost.admin(&["check"]);
+    let text = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(text.contains("nobody is named for postmaster"), "{text}");
+    let mut session = Session::greeted(smarthost.address());
+    let to = ["postmaster@relays.example", "info@relays.example"];
+    session.delivers("a@elsewhere.example", &to, MESSAGE);
+    // The others have it at once.
+    assert_eq!(
+        sink.journal().first().recipients,
+        ["someone@elsewhere.example"]
+    );
+    let listing = smarthost.wait_for_mailq("the held message", |listing| listing.contains('!'));
+    let id = listing
+        .lines()
+        .find_map(|line| line.split_once('!').map(|(id, _)| id.trim().to_owned()))
+        .unwrap();
+    smarthost.file(
+        "aliases",
+        "info: x@elsewhere.example\npostmaster: person@elsewhere.example\n",
+    );
+    until_true("somebody is named", || {
+        let text = smarthost.admin(&["check"]).stdout;
+        !String::from_utf8_lossy(&text).contains("for postmaster")
+    });
+    smarthost.daemon().signal(Signal::HUP);
+    smarthost.daemon().wait_for_log("reloaded");
+    assert!(smarthost.admin(&["queue", "release", &id]).status.success());
+    assert_eq!(
+        sink.journal().wait_for(2)[1].recipients,
+        ["person@elsewhere.example"]
+    );
+    smarthost.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
 }

@@ -1,13 +1,20 @@
 //! `newaliases`, `sendmail -bi`: the alias files checked. There is nothing to rebuild: the agent reads them when they change.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
 
 use mail::clock;
 use system::sysexits::Exit;
-use tables::aliases::unusable;
+use tables::{aliases::unusable, watch, watched::is_fresh};
 
 use super::terminal::{complain, say};
 use crate::config::{settings::Settings, tables::Tables};
+
+/// Between two looks at whether the files were left alone.
+const SLACK: Duration = Duration::from_millis(50);
 
 /// What is in the files, and what is wrong with them.
 #[derive(Debug)]
@@ -24,10 +31,20 @@ pub fn check(settings: &Settings) -> Exit {
     for fault in &checked.faults {
         complain("newaliases", fault);
     }
+    settle(settings);
     if checked.faults.is_empty() {
         Exit::Ok
     } else {
         Exit::DataErr
+    }
+}
+
+/// Comes back when the agent takes the files: once they were left alone for long enough.
+fn settle(settings: &Settings) {
+    let end = Instant::now() + watch::SETTLED + SLACK;
+    let files = [&settings.aliases, &settings.revaliases];
+    while files.iter().any(|file| is_fresh(file, clock::now())) && Instant::now() < end {
+        thread::park_timeout(SLACK);
     }
 }
 

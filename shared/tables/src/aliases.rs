@@ -134,7 +134,9 @@ impl Follower<'_> {
             }
             if trail.len() >= DEPTH {
                 let name = path.display();
-                self.problem(format!("{name} is not followed: too many files include one another"));
+                self.problem(format!(
+                    "{name} is not followed: too many files include one another"
+                ));
                 targets.push(target.clone());
                 continue;
             }
@@ -198,7 +200,7 @@ pub fn unusable(table: &Table) -> Vec<Problem> {
             });
         };
         for target in &entry.targets {
-            if let Some(what) = not_mailable(target) {
+            if let Some(what) = target.not_mailable() {
                 tell(format!("delivery to {what} is not supported: {target}"));
             }
         }
@@ -209,16 +211,6 @@ pub fn unusable(table: &Table) -> Vec<Problem> {
     }
     problems.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     problems
-}
-
-/// What a target is that no address is.
-pub fn not_mailable(target: &Target) -> Option<&'static str> {
-    match target {
-        Target::Program(_) => Some("programs"),
-        Target::File(_) => Some("files"),
-        Target::Include(_) => Some("included files"),
-        Target::Mailbox(_) | Target::Final(_) | Target::Refusal(_) | Target::Unusable(..) => None,
-    }
 }
 
 #[cfg(test)]

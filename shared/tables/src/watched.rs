@@ -13,7 +13,7 @@ use std::{
 use mail::{clock::Timestamp, maps::Problem};
 use rustix::fs::OFlags;
 
-use crate::watch::{Look, Watch};
+use crate::watch::{Look, SETTLED, Watch};
 
 /// Largest file, bytes.
 const MAX: u64 = 16 * 1024 * 1024;
@@ -175,11 +175,23 @@ impl<T: Default> Watched<T> {
     }
 }
 
+/// Whether a file has changed so lately that it is not taken yet.
+pub fn is_fresh(path: &Path, now: Timestamp) -> bool {
+    match look(path) {
+        Look::File(_, changed, _) => changed <= now && now.since(changed) < SETTLED,
+        Look::Missing | Look::Hidden(_) => false,
+    }
+}
+
 fn look(path: &Path) -> Look {
     match fs::metadata(path) {
         Ok(m) => {
             let seconds = u64::try_from(m.ctime()).unwrap_or_default();
-            Look::File([m.dev(), m.ino(), m.len()], Timestamp::from_secs(seconds), m.ctime_nsec())
+            Look::File(
+                [m.dev(), m.ino(), m.len()],
+                Timestamp::from_secs(seconds),
+                m.ctime_nsec(),
+            )
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Look::Missing,
         Err(error) => Look::Hidden(error.to_string()),

@@ -14,16 +14,11 @@ use std::{
 };
 
 use control::findings::{Findings, Level};
-use mail::{
-    address::{Address, Domain},
-    envelope::Recipient,
-    maps::Table,
-    nexthop::Nexthop,
-    outcome::Failure,
-};
+use mail::{address::Domain, nexthop::Nexthop, outcome::Failure};
 use relay::net::{Connection, Target, addresses};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
+use tables::aliases::unusable;
 
 use super::Failed;
 use crate::{

@@ -1,11 +1,10 @@
 //! Commands that need no daemon.
 
-use std::{fmt::Write as _, path::Path, sync::Arc};
+use std::{fmt::Write as _, path::Path};
 
 use relay::tls;
 use settings::provision::{Given, write};
 use system::fs;
-use tables::aliases::unusable;
 
 use super::{Failed, arguments::Provision};
 use crate::{

@@ -78,7 +78,8 @@ impl Config {
                 let mut problems = looked.problems.into_iter();
                 let why = problems.find(|problem| problem.path == path);
                 let why = why.map_or_else(String::new, |problem| problem.text);
-                let remedy = "it must be a file that can be read for the user that smarthost runs as";
+                let remedy =
+                    "it must be a file that can be read for the user that smarthost runs as";
                 let text = format!("{}: {why}; {remedy}", path.display());
                 Err(self.wrong("aliases", &text))
             }

@@ -100,7 +100,9 @@ impl Config {
             Some(Destination::Maildir(directory)) => row("maildir", path(directory)),
             Some(Destination::Lmtp(target)) => row("lmtp", quote(&target.to_string())),
             // No setting of today leads there.
-            Some(other @ Destination::Smtp { .. }) => row("local", quote(&other.to_string())),
+            Some(other @ (Destination::Smtp { .. } | Destination::Aliases)) => {
+                row("local", quote(&other.to_string()))
+            }
         }
         self.relay(&mut row);
         for (domain, transport) in &self.routes {

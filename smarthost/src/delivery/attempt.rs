@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mail::{
     clock,
-    envelope::Envelope,
-    outcome::{Failure, Outcome},
+    envelope::{Envelope, Recipient},
+    outcome::{Delivery as Delivered, Failure, Handover, Outcome},
     status::EnhancedStatus,
 };
 use spool::Stored;
@@ -15,7 +15,7 @@ use system::log::life;
 use tokio::task::spawn_blocking;
 
 use super::{Carrier, maildir, nondelivery};
-use crate::{destination::Destination, queue::Delivery};
+use crate::{destination::Destination, dispatch, queue::Delivery};
 
 impl Carrier {
     /// Makes one transaction.
@@ -55,6 +55,10 @@ impl Carrier {
             Destination::Smtp { .. } | Destination::Lmtp(_) => {
                 self.relay(&delivery.destination, envelope, &stored).await
             }
+            Destination::Aliases => {
+                let forwarded = self.forward(&envelope.recipients, &stored).await;
+                vec![forwarded; count]
+            }
             Destination::Maildir(directory) => {
                 let directory = directory.clone();
                 let hostname = self.current.get().config.hostname.clone();
@@ -67,6 +71,30 @@ impl Carrier {
                     .await
                     .unwrap_or_else(|error| all(count, local(&error.to_string())))
             }
+        }
+    }
+}
+
+impl Carrier {
+    /// Queues it again for those whom aliases name by now.
+    async fn forward(&self, recipients: &[Recipient], stored: &Stored) -> Outcome {
+        let setup = self.current.get();
+        let recipients = dispatch::expand(recipients, &setup.router);
+        let forwarded = match recipients {
+            Ok(recipients) => {
+                self.dispatch
+                    .forward(stored, recipients, &setup.router)
+                    .await
+            }
+            Err(failure) => return failure.outcome(),
+        };
+        match forwarded {
+            Ok(id) => Outcome::Delivered(Delivered {
+                relay: "local".to_owned(),
+                reply: format!("forwarded as {id}"),
+                handover: Handover::Promised,
+            }),
+            Err(error) => local(&error.to_string()).outcome(),
         }
     }
 }

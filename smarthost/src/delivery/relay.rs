@@ -152,7 +152,9 @@ impl Road<'_> {
                 security: Security::None,
                 clear_text_is_as_good: true,
             }),
-            Destination::Maildir(_) => Err(local("a Maildir is not reached over a connection")),
+            Destination::Maildir(_) | Destination::Aliases => {
+                Err(local("it is not reached over a connection"))
+            }
         }
     }
 
@@ -171,7 +173,7 @@ impl Road<'_> {
                 relayhost: true, ..
             } => Some(&self.setup.relay_tls),
             Destination::Smtp { .. } => Some(&self.setup.world_tls),
-            Destination::Lmtp(_) | Destination::Maildir(_) => None,
+            Destination::Lmtp(_) | Destination::Maildir(_) | Destination::Aliases => None,
         }
     }
 
@@ -192,7 +194,9 @@ impl Road<'_> {
             helo: config.hostname.to_string(),
             protocol: match &**self.destination {
                 Destination::Lmtp(_) => Protocol::Lmtp,
-                Destination::Smtp { .. } | Destination::Maildir(_) => Protocol::Smtp,
+                Destination::Smtp { .. } | Destination::Maildir(_) | Destination::Aliases => {
+                    Protocol::Smtp
+                }
             },
             security: dial.security,
             timeouts,

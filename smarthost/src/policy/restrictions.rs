@@ -113,7 +113,10 @@ fn alias_expansion(policy: &Policy, facts: &Facts, _: &Answers) -> Opinion {
     match policy.router().expand(&recipient.clone().into()) {
         Ok(_) => Opinion::Pass,
         Err(failure) if failure.status.class() == 5 => {
-            let text = format!("<{recipient}>: Recipient address rejected: {}", failure.text);
+            let text = format!(
+                "<{recipient}>: Recipient address rejected: {}",
+                failure.text
+            );
             Opinion::Refuse(Reply::new(550, failure.status, text))
         }
         Err(failure) => {

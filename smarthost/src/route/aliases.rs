@@ -10,7 +10,6 @@ use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-use tables::aliases::not_mailable;
 
 use crate::route::Router;
 
@@ -80,7 +79,9 @@ impl Router {
 
     fn always(&self, name: &str) -> Option<&'static str> {
         let stem = self.stem(name).unwrap_or(name);
-        ALWAYS.into_iter().find(|always| stem.eq_ignore_ascii_case(always))
+        ALWAYS
+            .into_iter()
+            .find(|always| stem.eq_ignore_ascii_case(always))
     }
 
     /// One step: the addresses an alias names; `None` if there is no alias (or the address is not ours).
@@ -92,7 +93,7 @@ impl Router {
         let Some(key) = self.alias_name(&name) else {
             let admins = &self.rules.admins;
             let theirs = match self.always(&name) {
-                Some("root") => self.rules.local == LocalTransport::None,
+                Some("root") => self.rules.local.is_none(),
                 always => always.is_some(),
             };
             return Ok((theirs && !admins.is_empty()).then(|| admins.clone()));
@@ -122,7 +123,7 @@ impl Router {
     }
 
     fn target(&self, alias: &Address, target: Target) -> Result<Address, Failure> {
-        if let Some(what) = not_mailable(&target) {
+        if let Some(what) = target.not_mailable() {
             let why = format!("delivery to {what} is not supported: {target}");
             return Err(unusable(alias, &why));
         }

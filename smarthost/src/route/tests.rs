@@ -155,6 +155,61 @@ fn without_mailboxes_only_aliases_receive_with_any_extension() {
     );
 }
 
+/// RFC 5321 §4.5.1.
+#[test]
+fn mail_for_postmaster_and_root_always_has_a_place() {
+    let without = |config: &str| {
+        let config = Config::parse(Path::new("c"), config, "mail.example.org").unwrap();
+        Router::new(&config, Arc::default())
+    };
+    let nobody = without("maildir = \"none\"\ndomains = { local = [\"example.org\"] }");
+    assert_eq!(nobody.unnamed(), ["postmaster", "root"]);
+    for to in [
+        "postmaster@example.org",
+        "Root+cron@localhost",
+        "POSTMASTER@mail.example.org",
+    ] {
+        let address = address(to);
+        assert!(
+            nobody.is_known(&address) && nobody.is_nobodys(&address),
+            "{to}"
+        );
+        assert!(
+            destination(&nobody, to).starts_with("4.3.5 nobody is named for"),
+            "{to}"
+        );
+    }
+    assert!(!nobody.is_known(&address("roots@example.org")));
+    let named = without("maildir = \"none\"\nadmins = \"a@elsewhere.example\"");
+    for to in ["postmaster@localhost", "root@localhost"] {
+        assert_eq!(expand(&named, to), ["a@elsewhere.example"], "{to}");
+        // Queued before anybody was named.
+        assert_eq!(destination(&named, to), "aliases");
+    }
+    let mailbox = without("admins = \"a@elsewhere.example\"");
+    assert_eq!(
+        destination(&mailbox, "root@localhost"),
+        "maildir:/var/lib/smarthost/Maildir"
+    );
+    assert_eq!((mailbox.unnamed().len(), named.unnamed().len()), (0, 0));
+}
+
+#[test]
+fn an_alias_that_refuses_is_final_and_may_name_its_status() {
+    let config = Config::parse(Path::new("c"), "", "mail.example.org").unwrap();
+    let text = "old: :fail: moved, write to new@example.org\ncoded: :fail: 5.7.1 not for you\nbare: :fail:\n";
+    let (aliases, problems) = Table::aliases("aliases".into(), text);
+    assert_eq!(problems, []);
+    let router = Router::new(&config, Arc::new(aliases));
+    for (to, expected) in [
+        ("old@localhost", "5.2.1 moved, write to new@example.org"),
+        ("coded@localhost", "5.7.1 not for you"),
+        ("bare@localhost", "5.2.1 no mail is taken for this address"),
+    ] {
+        assert_eq!(destination(&router, to), expected);
+    }
+}
+
 #[test]
 fn postmaster_reaches_the_administrators_without_an_alias() {
     let config = Config::parse(

@@ -13,9 +13,14 @@ impl Router {
     /// Where an address goes now: by the routes table, else into our local transport, else to the relayhost, else by MX.
     pub fn destination(&self, address: &Address) -> Result<Destination, Failure> {
         let rules = &self.rules;
-        if self.is_local(address) {
-            // An alias that cannot be expanded must not end in the mailbox of its own name.
-            self.lookup(address)?;
+        // An alias that cannot be expanded must not end in the mailbox of its own name.
+        if let Some(named) = self.lookup(address)?
+            && !named.contains(address)
+        {
+            return Ok(Destination::Aliases);
+        }
+        if self.is_nobodys(address) {
+            return Err(nobodys(address));
         }
         if let Some(transport) = self.routed(address.domain()) {
             return Ok(transport.clone());
@@ -49,6 +54,13 @@ impl Router {
         }
         nearest.map(|(_, transport)| transport)
     }
+}
+
+/// Kept until somebody is named.
+fn nobodys(address: &Address) -> Failure {
+    let text =
+        format!("nobody is named for {address}: set admins, or write an alias; then release it");
+    Failure::local(EnhancedStatus::new(4, 3, 5), &text)
 }
 
 /// The domain's MX, or the host itself of an address literal (RFC 5321 §4.1.3).

@@ -10,6 +10,7 @@ use mail::{
     clock,
     envelope::{Content, Envelope},
     message::{complete, trace},
+    outcome::Failure,
     status::EnhancedStatus,
 };
 use smtp::{
@@ -214,7 +215,12 @@ impl Connection {
             self.complete(&mut message, &transaction.sender());
         }
         self.add_trace(&mut message, &transaction);
-        let envelope = self.envelope(&transaction, message.content);
+        let envelope = match self.envelope(&transaction, message.content) {
+            Ok(envelope) => envelope,
+            Err(failure) => {
+                return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
+            }
+        };
         let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
         let counted = self.begun.take().map(|begun| begun.count(recipients));
         let message_id = message.header.first("Message-ID");
@@ -294,11 +300,11 @@ impl Connection {
         }));
     }
 
-    fn envelope(&self, transaction: &Transaction, content: Content) -> Envelope {
+    fn envelope(&self, transaction: &Transaction, content: Content) -> Result<Envelope, Failure> {
         let mail = &transaction.mail;
-        Envelope {
+        Ok(Envelope {
             sender: transaction.sender(),
-            recipients: dispatch::expand(&transaction.recipients, &self.setup.router),
+            recipients: dispatch::expand(&transaction.recipients, &self.setup.router)?,
             origin: self.name.clone(),
             uid: None,
             content: Content {
@@ -307,7 +313,7 @@ impl Connection {
             },
             ret: mail.ret,
             envid: mail.envid.clone(),
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Contract: a missing file is an empty table.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use mail::{
     clock::Timestamp,
@@ -34,8 +34,8 @@ impl Tables {
                 hostname: settings.hostname.clone(),
                 domain: settings.domain.clone(),
                 admin: settings.admin.clone(),
-                revaliases: Default::default(),
-                aliases: Default::default(),
+                revaliases: Arc::default(),
+                aliases: Arc::default(),
                 from_override: settings.from_override,
             },
             revaliases: Watched::new(settings.revaliases.clone(), rules),

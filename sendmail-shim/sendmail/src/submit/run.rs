@@ -187,8 +187,12 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
         content: ready.message.content,
     };
     let mut tables = Tables::new(settings);
-    let prepared = prepare(&submitted, ready.message.header.clone(), tables.refresh(now).0)
-        .map_err(|error| Report::fault(Exit::DataErr, error.to_string()))?;
+    let prepared = prepare(
+        &submitted,
+        ready.message.header.clone(),
+        tables.refresh(now).0,
+    )
+    .map_err(|error| Report::fault(Exit::DataErr, error.to_string()))?;
     let names: Vec<_> = prepared
         .envelope
         .recipients

@@ -197,7 +197,10 @@ mod tests {
             }
         }
         assert_eq!(client("*: keeper", "root"), ["keeper"]);
-        assert_eq!(client("all: a, b, c@x\n*: keeper, d@x", "all"), ["keeper", "d@x", "c@x"]);
+        assert_eq!(
+            client("all: a, b, c@x\n*: keeper, d@x", "all"),
+            ["keeper", "d@x", "c@x"]
+        );
         assert_eq!(client("root: a@x\n*: b@x", "root"), ["a@x"]);
         // A server's table knows none (row B3).
         assert_eq!(expanded("root: a@x\ndefault: b@x\n", "smartd"), ["smartd"]);

@@ -146,7 +146,10 @@ impl Table {
 
     /// All entries: a name, a beginning with `*`, or `*` for the catch-all.
     pub fn all(&self) -> impl Iterator<Item = (String, &Entry)> {
-        let named = self.entries.iter().map(|(name, entry)| (name.clone(), entry));
+        let named = self
+            .entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry));
         let patterns = self.patterns.iter();
         let patterns = patterns.map(|(beginning, entry)| (format!("{beginning}*"), entry));
         let catch_all = self.catch_all.iter().map(|entry| ("*".to_owned(), entry));
@@ -156,7 +159,10 @@ impl Table {
     /// The same, to be changed.
     pub fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         let patterns = self.patterns.iter_mut().map(|(_, entry)| entry);
-        self.entries.values_mut().chain(patterns).chain(&mut self.catch_all)
+        self.entries
+            .values_mut()
+            .chain(patterns)
+            .chain(&mut self.catch_all)
     }
 
     /// Whether there is no entry.
@@ -273,6 +279,11 @@ impl Reader {
 
     /// Reads the values of an alias, or of one line of a list.
     fn targets(&mut self, number: u32, text: &str) -> Vec<Target> {
+        let whole = text.trim();
+        if Target::is_refusal(whole) {
+            // Commas are part of what it says.
+            return Target::read(whole);
+        }
         let mut targets = Vec::new();
         for value in split_values(text) {
             let (value, comment) = without_comment(value);
@@ -344,7 +355,10 @@ impl Reader {
         }
         if name.contains('@') && !name.contains(char::is_whitespace) {
             let name = name.escape_debug();
-            self.hint(line, format!("`{name}` never matches: aliases are for names without a domain"));
+            self.hint(
+                line,
+                format!("`{name}` never matches: aliases are for names without a domain"),
+            );
         }
         let entry = Entry {
             targets,
@@ -370,9 +384,7 @@ impl Reader {
                 place.insert(entry);
                 return;
             }
-            hash_map::Entry::Occupied(place) if !revaliases => {
-                (place.get().line, line)
-            }
+            hash_map::Entry::Occupied(place) if !revaliases => (place.get().line, line),
             hash_map::Entry::Occupied(mut place) => (line, place.insert(entry).line),
         };
         self.given_again(name, dropped, kept);

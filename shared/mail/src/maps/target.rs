@@ -43,6 +43,22 @@ impl fmt::Display for Target {
 }
 
 impl Target {
+    /// What it is, if nobody can be mailed there: programs, files, and lists that were not followed.
+    pub fn not_mailable(&self) -> Option<&'static str> {
+        match self {
+            Self::Program(_) => Some("programs"),
+            Self::File(_) => Some("files"),
+            Self::Include(_) => Some("included files"),
+            Self::Mailbox(_) | Self::Final(_) | Self::Refusal(_) | Self::Unusable(..) => None,
+        }
+    }
+
+    /// Whether a text begins with `:fail:`.
+    pub(super) fn is_refusal(text: &str) -> bool {
+        let sign = text.split_at_checked(6).map(|(sign, _)| sign);
+        sign.is_some_and(|sign| sign.eq_ignore_ascii_case(":fail:"))
+    }
+
     /// Reads what stands between two commas, which may be several addresses with blanks between them.
     pub(super) fn read(written: &str) -> Vec<Self> {
         let quoted = outer_quotes(written);
@@ -149,11 +165,17 @@ mod tests {
                 "jane@B\u{fc}cher.example",
                 vec![address("jane@xn--bcher-kva.example")],
             ),
-            ("a@x.example b@y.example", vec![address("a@x.example"), address("b@y.example")]),
+            (
+                "a@x.example b@y.example",
+                vec![address("a@x.example"), address("b@y.example")],
+            ),
             ("\\root", vec![Target::Final(root())]),
             ("\\\"root\"", vec![Target::Final(root())]),
             ("|/bin/x -a", vec![Target::Program("/bin/x -a".into())]),
-            ("\"|/bin/x, \\\"y\\\"\"", vec![Target::Program("/bin/x, \"y\"".into())]),
+            (
+                "\"|/bin/x, \\\"y\\\"\"",
+                vec![Target::Program("/bin/x, \"y\"".into())],
+            ),
             ("/var/mail/x", vec![Target::File("/var/mail/x".into())]),
             (":INCLUDE: /l", vec![Target::Include("/l".into())]),
             (":fail: gone", vec![Target::Refusal("gone".into())]),
@@ -162,7 +184,10 @@ mod tests {
         }
         for bad in ["a b", "a@", "@x", ":blackhole:", "a@b@c", "\"a@b c\"", "\\"] {
             let read = Target::read(bad);
-            assert!(matches!(read.as_slice(), [Target::Unusable(..)]), "{bad}: {read:?}");
+            assert!(
+                matches!(read.as_slice(), [Target::Unusable(..)]),
+                "{bad}: {read:?}"
+            );
         }
     }
 }

@@ -44,7 +44,9 @@ impl Place {
     fn at_once(&self, aliases: &mut Aliases) -> Vec<String> {
         let problems = aliases.refresh(self.now).problems;
         let here = self.directory.path().display().to_string();
-        let shown = problems.iter().map(|problem| problem.to_string().replace(&here, ""));
+        let shown = problems
+            .iter()
+            .map(|problem| problem.to_string().replace(&here, ""));
         shown.collect()
     }
 }
@@ -52,20 +54,33 @@ impl Place {
 fn values(aliases: &Aliases, name: &str) -> Vec<String> {
     let entry = aliases.table().get(name);
     let targets = entry.map(|entry| entry.targets.as_slice());
-    targets.unwrap_or_default().iter().map(ToString::to_string).collect()
+    targets
+        .unwrap_or_default()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
 fn a_list_in_a_file_takes_the_place_of_its_name_and_is_read_again_when_it_changes() {
     let mut place = Place::new();
-    place.write("staff", "# everybody\na@x.example, b@x.example\n\n:include:$DIR/more\n");
+    place.write(
+        "staff",
+        "# everybody\na@x.example, b@x.example\n\n:include:$DIR/more\n",
+    );
     place.write("more", "root\n:include:$DIR/staff\n");
     let text = "staff: first@x.example, :include:$DIR/staff, last@x.example\n";
     let mut aliases = place.aliases(text, Missing::Empty);
     let told = place.at_once(&mut aliases);
     assert_eq!(
         values(&aliases, "staff"),
-        ["first@x.example", "a@x.example", "b@x.example", "root", "last@x.example"]
+        [
+            "first@x.example",
+            "a@x.example",
+            "b@x.example",
+            "root",
+            "last@x.example"
+        ]
     );
     assert_eq!(told, ["/aliases:1: /staff includes itself"]);
     assert_eq!(place.later(&mut aliases), Vec::<String>::new());
@@ -89,10 +104,15 @@ fn a_file_that_others_may_write_or_that_is_none_is_not_followed_and_the_rest_of_
         ("$DIR/missing", "No such file"),
         ("relative", "whole path"),
     ] {
-        let mut aliases =
-            place.aliases(&format!("staff: a@x.example, :include:{name}\n"), Missing::Empty);
+        let mut aliases = place.aliases(
+            &format!("staff: a@x.example, :include:{name}\n"),
+            Missing::Empty,
+        );
         let told = place.at_once(&mut aliases);
-        assert!(told[0].starts_with("/aliases:1: ") && told[0].contains(why), "{name}: {told:?}");
+        assert!(
+            told[0].starts_with("/aliases:1: ") && told[0].contains(why),
+            "{name}: {told:?}"
+        );
         let values = values(&aliases, "staff");
         assert_eq!(values[0], "a@x.example");
         assert!(values[1].starts_with(":include:"), "{name}: {values:?}");
@@ -108,7 +128,11 @@ fn a_table_that_is_broken_emptied_or_taken_away_keeps_what_was_read_before() {
     let mut aliases = place.aliases(good, Missing::EmptyAtFirst);
     assert_eq!(place.at_once(&mut aliases), Vec::<String>::new());
     for (file, text, why) in [
-        ("aliases", "", "/aliases:0: is suddenly empty; what was read before stays in force"),
+        (
+            "aliases",
+            "",
+            "/aliases:0: is suddenly empty; what was read before stays in force",
+        ),
         ("aliases", "# nothing\n\n", "is suddenly empty"),
         ("aliases", "root: other@x.example\nnocolon\n", "is faulty"),
         ("aliases", "root: other@x.example, a@@b\n", "is faulty"),
@@ -174,7 +198,7 @@ fn what_cannot_be_done_is_found_with_file_and_line() {
             "/aliases:7: list: delivery to programs is not supported: |/bin/y",
             "/aliases:8: /none is not followed: No such file or directory (os error 2)",
             "/aliases:8: none: delivery to included files is not supported: :include:/none",
-            "/list:3: `broken@@x`: the domain is malformed",
+            "/list:3: `broken@@x`: the part before the @ is malformed",
         ]
     );
 }
@@ -184,7 +208,10 @@ fn ten_thousand_members_are_one_list_in_an_alias_and_by_include() {
     let place = Place::new();
     let members: Vec<String> = (0..10_000).map(|n| format!("m{n}@x.example")).collect();
     place.write("members", &members.join("\n"));
-    let text = format!("all: {}\nlist: :include:$DIR/members\n", members.join(",\n "));
+    let text = format!(
+        "all: {}\nlist: :include:$DIR/members\n",
+        members.join(",\n ")
+    );
     let mut aliases = place.aliases(&text, Missing::Fault);
     assert_eq!(place.at_once(&mut aliases), Vec::<String>::new());
     assert_eq!(values(&aliases, "all"), members);

@@ -87,9 +87,7 @@ impl Resolver<'_> {
         let mut failure = "it leads to no address".to_owned();
         let expanded = LocalPart::new(name)
             .map_err(|error| error.to_string())
-            .and_then(|name| {
-                expand(&self.rules.aliases, &name).map_err(|error| error.to_string())
-            });
+            .and_then(|name| expand(&self.rules.aliases, &name).map_err(|error| error.to_string()));
         match expanded {
             Ok(targets) => {
                 for target in targets {
@@ -100,8 +98,10 @@ impl Resolver<'_> {
                         }
                         other => {
                             let written = other.to_string();
-                            failure =
-                                format!("`{}` cannot be mailed to from here", written.escape_debug());
+                            failure = format!(
+                                "`{}` cannot be mailed to from here",
+                                written.escape_debug()
+                            );
                         }
                     }
                 }

@@ -20,8 +20,12 @@ fn rules(revaliases: &str, aliases: &str) -> Rules {
         hostname: Domain::name("vm1.example.org").unwrap(),
         domain: Domain::name("example.org").unwrap(),
         admin: None,
-        revaliases: Table::revaliases(PathBuf::from("revaliases"), revaliases).0.into(),
-        aliases: Table::client_aliases(PathBuf::from("aliases"), aliases).0.into(),
+        revaliases: Table::revaliases(PathBuf::from("revaliases"), revaliases)
+            .0
+            .into(),
+        aliases: Table::client_aliases(PathBuf::from("aliases"), aliases)
+            .0
+            .into(),
         from_override: false,
     }
 }
