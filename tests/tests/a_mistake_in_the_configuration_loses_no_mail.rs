@@ -1,6 +1,5 @@
 //! Mail is queued whatever the configuration says: both programs go on with the last good one, or else queue, and take the mended file by
 //! themselves.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, process::Output};
 

@@ -34,6 +34,18 @@ const BASIS: [&str; 6] = [
 ];
 
 impl Config {
+    /// Where local mail ends. No setting of today leads to the last ones.
+    fn shown_local(&self) -> (&'static str, String) {
+        match &self.local {
+            None => ("maildir", quote("none")),
+            Some(Destination::Maildir(directory)) => ("maildir", path(directory)),
+            Some(Destination::Lmtp(target)) => ("lmtp", quote(&target.to_string())),
+            Some(other @ (Destination::Smtp { .. } | Destination::Aliases)) => {
+                ("local", quote(&other.to_string()))
+            }
+        }
+    }
+
     fn relay(&self, row: &mut impl FnMut(&str, String)) {
         if let Some(relayhost) = &self.relayhost {
             row("relayhost", quote(&relayhost.to_string()));
@@ -95,15 +107,8 @@ impl Config {
         );
         row("domains.local", strings(&self.domains.local));
         row("domains.relay", strings(&self.domains.relay));
-        match &self.local {
-            None => row("maildir", quote("none")),
-            Some(Destination::Maildir(directory)) => row("maildir", path(directory)),
-            Some(Destination::Lmtp(target)) => row("lmtp", quote(&target.to_string())),
-            // No setting of today leads there.
-            Some(other @ (Destination::Smtp { .. } | Destination::Aliases)) => {
-                row("local", quote(&other.to_string()))
-            }
-        }
+        let (key, value) = self.shown_local();
+        row(key, value);
         self.relay(&mut row);
         for (domain, transport) in &self.routes {
             row(
