@@ -7,13 +7,11 @@
 //!
 //! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake; no lock is held while the
 //! disk is waited for, except the log's own, which only the leader takes.
-//! Failures: a commit that fails tells every message in it; its events are kept and tried again after `linger`.
+//! Failures: a commit that fails tells every message in it; its events are kept and tried again. While commits fail, the
+//! disk is asked only after a [`Pause`] that grows; mail that comes meanwhile is refused with the same reason.
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -61,13 +59,44 @@ pub(super) struct New {
     pub(super) hold: Hold,
 }
 
+impl Intake {
+    /// After a commit: a failure of the disk makes a pause, success ends it. A full disk is asked
+    /// each time: it tells at once, and nothing is left behind.
+    fn pause(&mut self, failure: Option<&SpoolError>) {
+        let (first, longest) = PAUSES;
+        let before = self.pause.take().map(|pause| pause.length);
+        if let Some(why @ SpoolError::Io { .. }) = failure {
+            let length = before.map_or(first, |before| longest.min(before.saturating_mul(2)));
+            self.pause = Some(Pause {
+                until: Instant::now() + length,
+                length,
+                why: why.again(),
+            });
+        }
+    }
+}
+
 impl New {
+    fn has_file(&self) -> bool {
+        matches!(self.body, Place::File(_))
+    }
+
     fn at(&self, place: Location) -> Message {
         let waiting = Waiting::new(self.recipients);
         let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
         (message.uid, message.hold) = (self.uid, self.hold);
         message
     }
+}
+
+/// First pause after a commit that failed, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Commits failed; until then nobody asks the disk again.
+struct Pause {
+    until: Instant,
+    length: Duration,
+    why: SpoolError,
 }
 
 /// What waits, and who does what about it.
@@ -84,6 +113,7 @@ pub(super) struct Intake {
     waiting: u32,
     /// When events must be committed.
     due: Option<Instant>,
+    pause: Option<Pause>,
     stopped: bool,
 }
 
@@ -93,8 +123,8 @@ pub(super) struct Committer {
     pub(super) layout: Layout,
     pub(super) linger: Duration,
     pub(super) segment_size: u64,
-    /// Whether the log has its spare segment.
-    reserve: Arc<AtomicBool>,
+    /// Why the log has no spare segment.
+    lack: Arc<Mutex<Option<SpoolError>>>,
     pub(super) index: Mutex<Index>,
     pub(super) log: Mutex<Log>,
     intake: Mutex<Intake>,
@@ -117,7 +147,7 @@ impl Committer {
             layout,
             linger,
             segment_size,
-            reserve: log.reserve(),
+            lack: log.lack(),
             index: Mutex::new(index),
             log: Mutex::new(log),
             intake: Mutex::default(),
@@ -127,9 +157,14 @@ impl Committer {
         }
     }
 
-    /// Whether there is a spare segment for a full disk.
-    pub(super) fn has_reserve(&self) -> bool {
-        self.reserve.load(Ordering::Relaxed)
+    /// Why there is no spare segment for a full disk, if there is none and none can be made now.
+    pub(super) fn lack(&self) -> Option<SpoolError> {
+        lock(&self.lack).as_ref()?;
+        // Who leads makes one, too.
+        if let Ok(mut log) = self.log.try_lock() {
+            log.keep_reserve();
+        }
+        lock(&self.lack).as_ref().map(SpoolError::again)
     }
 
     /// Commits a message on this thread if nobody leads, otherwise leaves it to the committer's thread.
@@ -139,7 +174,7 @@ impl Committer {
                 intake.committing = true;
                 drop(intake);
                 // A failure is told to every message in it.
-                let _ = self.commit_waiting();
+                let _ = self.commit_waiting(false);
                 self.release();
             }
             _ => {}
@@ -180,12 +215,22 @@ impl Committer {
         }
     }
 
-    /// Commits all that waits, on this thread. Whether all of it is durable.
+    /// Commits all that waits, on this thread, and during a pause, too. Whether all of it is durable.
     pub(super) fn flush(&self) -> Result<(), SpoolError> {
         self.lead();
-        let result = self.commit_waiting();
+        let result = self.commit_waiting(true);
         self.release();
         result
+    }
+
+    /// How long the pause is that there is now.
+    #[cfg(test)]
+    pub(super) fn pause(&self) -> Duration {
+        let intake = lock(&self.intake);
+        intake
+            .pause
+            .as_ref()
+            .map_or(Duration::ZERO, |pause| pause.length)
     }
 
     /// Waits until nobody else leads, and leads.
@@ -210,6 +255,9 @@ impl Committer {
             self.idle.notify_one();
         } else if !intake.items.is_empty() {
             self.hand_over(&mut intake);
+        } else if intake.due.is_some() {
+            // The committer's thread may have found it due while it was not free to lead.
+            self.work.notify_one();
         }
     }
 
@@ -225,7 +273,7 @@ impl Committer {
     pub(super) fn run(&self) {
         while self.wait_for_lead() {
             // Its failure was told to every message in it; events stay and are due again.
-            let _ = self.commit_waiting();
+            let _ = self.commit_waiting(false);
             self.release();
         }
         // What was recorded until the end; who closes the spool asks again and hears of a failure.
@@ -245,14 +293,14 @@ impl Committer {
             }
             let wait = intake
                 .due
+                // Who leads takes the events along, or wakes this thread.
+                .filter(|_| !intake.committing)
                 .map(|due| due.saturating_duration_since(Instant::now()));
             match wait {
-                Some(Duration::ZERO) if !intake.committing => {
+                Some(Duration::ZERO) => {
                     intake.committing = true;
                     return true;
                 }
-                // The leader took the events along, or hands over as soon as it has done.
-                Some(Duration::ZERO) => intake.due = None,
                 Some(wait) => {
                     let woken = self.work.wait_timeout(intake, wait);
                     intake = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -273,26 +321,60 @@ impl Committer {
         self.work.notify_all();
     }
 
-    /// Commits what waits now. Only the leader calls this.
-    fn commit_waiting(&self) -> Result<(), SpoolError> {
-        let items = {
+    /// Commits what waits now, unless there is a pause. Only the leader calls this.
+    fn commit_waiting(&self, at_once: bool) -> Result<(), SpoolError> {
+        let (items, why) = {
             let mut intake = lock(&self.intake);
             intake.due = None;
             let mut items = std::mem::take(&mut intake.retry);
             items.append(&mut intake.items);
-            items
+            let pause = intake.pause.as_ref();
+            let pause = pause.filter(|pause| !at_once && Instant::now() < pause.until);
+            (items, pause.map(|pause| pause.why.again()))
         };
         if items.is_empty() {
             return Ok(());
         }
-        let (failed, result) = self.commit(items);
+        let refused = why.is_some();
+        let (failed, result) = match why {
+            Some(why) => (self.refuse(items, |_| true, &why), Err(why)),
+            None => self.commit(items),
+        };
+        let mut intake = lock(&self.intake);
+        if !refused {
+            intake.pause(result.as_ref().err());
+        }
         if !failed.is_empty() {
-            let mut intake = lock(&self.intake);
+            let now = Instant::now();
+            let again = now.checked_add(self.linger);
+            let pause = intake.pause.as_ref().map(|pause| pause.until);
             intake.retry = failed;
-            intake.due = Instant::now().checked_add(self.linger);
+            intake.due = again.max(pause);
             self.work.notify_one();
         }
         result
+    }
+
+    /// Tells the messages that are meant that they are not taken; the other items.
+    fn refuse(
+        &self,
+        items: Vec<Item>,
+        meant: impl Fn(&Accept) -> bool,
+        why: &SpoolError,
+    ) -> Vec<Item> {
+        let mut rest = Vec::new();
+        for item in items {
+            match item {
+                Item::Accept(accept) if meant(&accept) => {
+                    if accept.new.has_file() {
+                        self.reclaim.buried(accept.record.id(), true);
+                    }
+                    (accept.done)(Err(why.again()));
+                }
+                item => rest.push(item),
+            }
+        }
+        rest
     }
 
     /// One commit. Returns the events that could not be written.
@@ -309,6 +391,10 @@ impl Committer {
             let id = outgoing.record.id();
             match (outgoing.placed, effect) {
                 (Some(at), Effect::Accepted { new, done }) => {
+                    if new.has_file() {
+                        // Only a mark: what counts is the record.
+                        let _ = self.disk.promise(&self.layout.body(id));
+                    }
                     index.place(id, new.at(at));
                     calls.push((done, Ok(id)));
                 }
@@ -319,7 +405,7 @@ impl Committer {
                     }
                 }
                 (None, Effect::Accepted { new, done }) => {
-                    if matches!(new.body, Place::File(_)) {
+                    if new.has_file() {
                         self.reclaim.buried(id, true);
                     }
                     calls.push((
@@ -344,7 +430,7 @@ impl Committer {
 
     /// Makes the names of bodies in files durable, before the records that refer to them.
     fn name_bodies(&self, items: Vec<Item>) -> Vec<Item> {
-        let has_file = |item: &Item| matches!(item, Item::Accept(accept) if matches!(accept.new.body, Place::File(_)));
+        let has_file = |item: &Item| matches!(item, Item::Accept(accept) if accept.new.has_file());
         if !items.iter().any(has_file) {
             return items;
         }
@@ -352,17 +438,7 @@ impl Committer {
             return items;
         };
         let error = SpoolError::io("cannot sync directory", &self.layout.bodies)(error);
-        let mut rest = Vec::new();
-        for item in items {
-            match item {
-                Item::Accept(accept) if matches!(accept.new.body, Place::File(_)) => {
-                    self.reclaim.buried(accept.record.id(), true);
-                    (accept.done)(Err(error.again()));
-                }
-                item => rest.push(item),
-            }
-        }
-        rest
+        self.refuse(items, |accept| accept.new.has_file(), &error)
     }
 
     /// Makes records of items. What happened to a message names the segment that holds it now.

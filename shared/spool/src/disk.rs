@@ -1,15 +1,22 @@
 //! The file operations that durability rests on, behind a trait so that a test can cut, fail and forget after each of them.
 //!
-//! Contract: nothing but this writes in the spool's directory. Reading goes through [`File`] itself.
+//! Contract: nothing but this writes in the spool's directory, or opens what lies there. Reading
+//! goes through [`File`] itself.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions, Permissions},
     io::{self, IoSlice},
-    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::Path,
 };
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
+use rustix::{
+    fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags},
+    io::Errno,
+};
 
 /// What the spool asks of a disk.
 pub(super) trait Disk: Send + Sync {
@@ -25,9 +32,23 @@ pub(super) trait Disk: Send + Sync {
     fn link(&self, file: &File, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
-    fn truncate(&self, file: &File, size: u64) -> io::Result<()>;
+    fn truncate(&self, path: &Path, size: u64) -> io::Result<()>;
+    /// Opens a regular file to be read; nobody keeps it open for long.
+    fn open(&self, path: &Path) -> io::Result<File>;
+    /// Writes a new file; content and name last.
+    fn save(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// Marks a body file as one of accepted mail ([`is_promised`]). Need not last.
+    fn promise(&self, path: &Path) -> io::Result<()>;
     /// fsync of a directory: names made and removed there last.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// Mode of the body files of accepted mail: nobody writes to them any more.
+const PROMISED: u32 = 0o400;
+
+/// Whether a body file is marked as one of accepted mail.
+pub(super) fn is_promised(metadata: &Metadata) -> bool {
+    metadata.permissions().mode() & 0o200 == 0
 }
 
 /// The real one.
@@ -42,8 +63,11 @@ impl Disk for Native {
             .mode(0o600)
             .open(path)?;
         let reserved = match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
-            // Copy-on-write file systems cannot reserve; they then meet a full disk later, in `write`.
-            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(size),
+            // Some file systems, and sandboxes, cannot reserve; they then meet a full disk later,
+            // in `write`.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::NODEV) => {
+                file.set_len(size)
+            }
             other => other.map_err(io::Error::from),
         };
         match reserved {
@@ -88,8 +112,27 @@ impl Disk for Native {
         std::fs::remove_file(path)
     }
 
-    fn truncate(&self, file: &File, size: u64) -> io::Result<()> {
-        file.set_len(size)
+    fn truncate(&self, path: &Path, size: u64) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.set_len(size)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        // A pipe would wait for its other end for ever.
+        if !path.symlink_metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no regular file",
+            ));
+        }
+        File::open(path)
+    }
+
+    fn save(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        system::fs::replace(path, content, 0o600)
+    }
+
+    fn promise(&self, path: &Path) -> io::Result<()> {
+        std::fs::set_permissions(path, Permissions::from_mode(PROMISED))
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

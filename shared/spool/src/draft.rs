@@ -27,8 +27,8 @@ pub struct Draft {
 /// A draft's body.
 pub(super) enum Content {
     Inline(Vec<u8>),
-    /// A nameless file and its length.
-    File(File, u64),
+    /// A nameless file, its length and its checksum (CRC32C).
+    File(File, u64, u32),
 }
 
 impl Draft {
@@ -61,9 +61,9 @@ impl Draft {
             }
             let file = self.disk.create_nameless(&self.bodies)?;
             disk::write_all(self.disk.as_ref(), &file, 0, &mut [IoSlice::new(body)])?;
-            self.content = Content::File(file, body.len() as u64);
+            self.content = Content::File(file, body.len() as u64, crc32c::crc32c(body));
         }
-        if let Content::File(file, length) = &mut self.content {
+        if let Content::File(file, length, crc) = &mut self.content {
             disk::write_all(
                 self.disk.as_ref(),
                 file,
@@ -71,6 +71,7 @@ impl Draft {
                 &mut [IoSlice::new(piece)],
             )?;
             *length = length.saturating_add(piece.len() as u64);
+            *crc = crc32c::crc32c_append(*crc, piece);
         }
         Ok(())
     }
@@ -87,7 +88,7 @@ impl Draft {
     pub fn size(&self) -> u64 {
         match &self.content {
             Content::Inline(body) => body.len() as u64,
-            Content::File(_, length) => *length,
+            Content::File(_, length, _) => *length,
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 /// Why the spool did not take or give something.
 #[derive(Debug)]
 pub enum SpoolError {
-    /// Answer 452: path, bytes and inodes free.
+    /// Answer 452: no space, no quota or no inodes. Path, bytes and inodes free.
     Full {
         path: PathBuf,
         free: u64,
@@ -66,7 +66,7 @@ impl fmt::Display for SpoolError {
                 if *inodes < u64::MAX {
                     write!(f, " and {inodes} inodes")?;
                 }
-                f.write_str(" free; free space on its file system or lower `minimum_free`")
+                f.write_str(" free; free space on its file system")
             }
             Self::Io { doing, path, error } => write!(f, "{doing} {}: {error}", path.display()),
             Self::Locked(path) => write!(

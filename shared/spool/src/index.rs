@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    fs::File,
+    ops::Range,
     path::PathBuf,
     sync::Arc,
 };
@@ -155,8 +155,8 @@ impl Message {
 }
 
 /// A segment as the index keeps it.
+#[derive(Default)]
 pub(super) struct Segment {
-    pub(super) file: Arc<File>,
     pub(super) path: PathBuf,
     pub(super) mark: u64,
     /// Bytes of records; nothing valid lies behind.
@@ -167,6 +167,10 @@ pub(super) struct Segment {
     pub(super) pins: BTreeSet<u64>,
     /// Nothing will be appended any more.
     pub(super) sealed: bool,
+    /// Not touched in this run: what is in it, or in one before it, is not all known.
+    pub(super) stays: bool,
+    /// Damage of which there is a copy in quarantine.
+    pub(super) saved: Vec<Range<u64>>,
 }
 
 #[derive(Default)]
@@ -310,6 +314,7 @@ impl Index {
     pub(super) fn removable(&self) -> Vec<(u64, PathBuf)> {
         let free = |segment: &Segment| {
             segment.sealed
+                && !segment.stays
                 && segment.live == 0
                 && !segment
                     .pins
@@ -320,6 +325,22 @@ impl Index {
         removable
             .map(|(number, segment)| (*number, segment.path.clone()))
             .collect()
+    }
+
+    /// A segment is not to be touched in this run.
+    pub(super) fn stay(&mut self, number: u64) {
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.stays = true;
+        }
+    }
+
+    /// Where one segment stays, all do: later ones may say what became of messages in it, and it
+    /// may say what became of messages in earlier ones, which must not be copied as if it did not.
+    pub(super) fn stay_together(&mut self) {
+        let stays = self.segments.values().any(|segment| segment.stays);
+        for segment in self.segments.values_mut() {
+            segment.stays = stays;
+        }
     }
 
     /// Whether bodies in files are queued, by id.
@@ -363,13 +384,8 @@ mod tests {
         let mut index = Index::default();
         for number in [1, 2] {
             let segment = Segment {
-                file: Arc::new(tempfile::tempfile().unwrap()),
-                path: PathBuf::new(),
-                mark: 0,
-                end: 0,
-                live: 0,
-                pins: BTreeSet::new(),
                 sealed: true,
+                ..Segment::default()
             };
             index.segments.insert(number, segment);
         }

@@ -36,8 +36,21 @@ impl Layout {
         self.bodies.join(id.to_string())
     }
 
-    pub(super) fn quarantined(&self, segment: u64, offset: u64) -> PathBuf {
-        self.quarantine.join(format!("{segment:016x}-{offset:08x}"))
+    /// Names in quarantine for a damaged range, best first: nothing that lies there is replaced.
+    pub(super) fn quarantined(&self, segment: u64, offset: u64) -> impl Iterator<Item = PathBuf> {
+        self.quarantine_names(format!("{segment:016x}-{offset:08x}"))
+    }
+
+    /// The same for a body file.
+    pub(super) fn quarantined_body(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        self.quarantine_names(name.to_owned())
+    }
+
+    fn quarantine_names(&self, name: String) -> impl Iterator<Item = PathBuf> {
+        let first = self.quarantine.join(&name);
+        let directory = self.quarantine.clone();
+        let more = (1..1000).map(move |number| directory.join(format!("{name}.{number}")));
+        std::iter::once(first).chain(more)
     }
 }
 

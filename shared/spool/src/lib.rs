@@ -12,8 +12,9 @@
 //! ```text
 //! lock                  flock of the one process that has the spool open
 //! segments/NUMBER-MARK  records, appended; the highest number is the active one        (form: record.rs)
+//!                       a clean close ends the active one with a record that says so
 //! segments/spare        an empty segment in reserve for a full disk
-//! bodies/ID             bodies over limits::INLINE_BODY
+//! bodies/ID             bodies over limits::INLINE_BODY; those of accepted mail have mode 0400
 //! quarantine/           damaged ranges SEGMENT-OFFSET, bodies without a record; never read, never deleted by us
 //! ```
 //!
@@ -39,6 +40,9 @@
 //! would come back to life. It is removed when it is sealed, not live, and all that pins it is durably gone. Compaction
 //! copies messages (with their state) and changes that still matter to the end of the log, which empties a segment of both.
 //!
+//! What the start cannot open, or cannot copy to quarantine, stays, and with it every other segment that it found:
+//! nothing is known then of what they say about each other.
+//!
 //! # Why so
 //!
 //! A file per message costs a journal commit and a directory commit each, and stops at some thousand a second; one sync of
@@ -47,6 +51,7 @@
 //!
 //! See also: RFC 5321 §6.1 (responsibility after 250).
 
+mod bodies;
 mod committer;
 mod disk;
 mod draft;
@@ -62,6 +67,7 @@ mod read;
 mod reclaim;
 mod record;
 mod recovery;
+mod salvage;
 mod scan;
 mod store;
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! The segments that are appended to: place, write, sync; and what is done when one of these fails.
 //!
 //! Contract: a record that has a place is on disk. A segment whose write or sync failed is never written or synced again:
-//! its unsynced end is cut off, and what was not promised goes to a new segment, once; if that fails too, the caller hears it.
+//! its unsynced end is cut off (a segment without anything else goes at once), and what was not promised goes to a new
+//! segment, once; if that fails too, the caller hears it.
 //! Failures: no space for a new segment is [`SpoolError::Full`]; the reserve is for vital records only.
 
 use std::{
     fs::File,
     io::{self, IoSlice},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::PathBuf,
+    sync::{Arc, Mutex},
 };
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     lock,
     record::Record,
 };
+use mail::clock;
 
 /// A record and, once it is durable, its place.
 pub(super) struct Outgoing {
@@ -39,7 +39,8 @@ pub(super) struct Log {
     active: Option<Active>,
     next: u64,
     spare: Option<File>,
-    reserve: Arc<AtomicBool>,
+    /// Why there is no spare segment; for those who must not wait for the log.
+    lack: Arc<Mutex<Option<SpoolError>>>,
     /// The last commit failed, and that has been said.
     failing: bool,
 }
@@ -47,7 +48,8 @@ pub(super) struct Log {
 struct Active {
     number: u64,
     mark: u64,
-    file: Arc<File>,
+    path: PathBuf,
+    file: File,
     size: u64,
     /// What is synced ends here.
     end: u64,
@@ -63,35 +65,36 @@ impl Log {
             active: None,
             next,
             spare: None,
-            reserve: Arc::default(),
+            lack: Arc::default(),
             failing: false,
         }
     }
 
-    /// Makes the spare segment if there is none. Whether there is one now.
-    pub(super) fn keep_reserve(&mut self) -> bool {
-        if self.spare.is_none() {
-            // One that is left from before may have another size.
-            let _ = self.disk.remove(&self.layout.spare);
-            self.spare = match self.disk.create(&self.layout.spare, self.segment_size) {
-                Ok(file) => Some(file),
-                Err(error) => {
-                    let text = format_args!(
-                        "spool: cannot reserve {}: {error}",
-                        self.layout.spare.display()
-                    );
-                    journal::line(Level::Warning, &text);
-                    None
-                }
-            };
+    /// Makes the spare segment if there is none; says so when that fails for the first time.
+    pub(super) fn keep_reserve(&mut self) {
+        if self.spare.is_some() {
+            return;
         }
-        self.reserve.store(self.spare.is_some(), Ordering::Relaxed);
-        self.has_reserve()
+        // One that is left from before may have another size.
+        let _ = self.disk.remove(&self.layout.spare);
+        let lack = match self.disk.create(&self.layout.spare, self.segment_size) {
+            Ok(file) => {
+                self.spare = Some(file);
+                None
+            }
+            Err(error) if is_full(&error) => Some(self.full()),
+            Err(error) => Some(SpoolError::io("cannot reserve", &self.layout.spare)(error)),
+        };
+        let before = std::mem::replace(&mut *lock(&self.lack), lack);
+        if let (None, Some(lack)) = (before, &*lock(&self.lack)) {
+            let text = format_args!("spool: no reserve, so no new mail is taken: {lack}");
+            journal::line(Level::Warning, &text);
+        }
     }
 
-    /// Whether there is a spare segment, for those who must not wait for the log.
-    pub(super) fn reserve(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.reserve)
+    /// Why there is no spare segment.
+    pub(super) fn lack(&self) -> Arc<Mutex<Option<SpoolError>>> {
+        Arc::clone(&self.lack)
     }
 
     fn has_reserve(&self) -> bool {
@@ -128,8 +131,11 @@ impl Log {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let (vital, length) = (first.vital, first.record.len());
-            if !vital && !self.has_reserve() {
-                return Err(self.full());
+            if !vital {
+                self.keep_reserve();
+                if let Some(lack) = &*lock(&self.lack) {
+                    return Err(lack.again());
+                }
             }
             if !self.fits(length) {
                 self.rotate(index, length, vital)?;
@@ -148,10 +154,14 @@ impl Log {
         group: &mut [Outgoing],
         vital: bool,
     ) -> Result<(), SpoolError> {
+        let fresh = self.active.as_ref().is_some_and(|active| active.end == 0);
         let Err(error) = self.write(group) else {
             return Ok(());
         };
         self.abandon(index, &error);
+        if fresh {
+            return Err(self.failure(error));
+        }
         let abandoned = self.next.saturating_sub(1);
         let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
         self.rotate(index, length, vital)?;
@@ -230,7 +240,7 @@ impl Log {
                 let Some(spare) = self.spare.take() else {
                     return Err(self.full());
                 };
-                self.reserve.store(false, Ordering::Relaxed);
+                *lock(&self.lack) = Some(self.full());
                 journal::line(
                     Level::Error,
                     &format_args!(
@@ -248,21 +258,16 @@ impl Log {
         };
         self.seal(index);
         self.next = number.saturating_add(1);
-        let file = Arc::new(file);
-        let (end, live, pins, sealed) = (0, 0, std::collections::BTreeSet::new(), false);
         let segment = Segment {
-            file: Arc::clone(&file),
-            path,
+            path: path.clone(),
             mark,
-            end,
-            live,
-            pins,
-            sealed,
+            ..Segment::default()
         };
         lock(index).segments.insert(number, segment);
         self.active = Some(Active {
             number,
             mark,
+            path,
             file,
             size,
             end: 0,
@@ -278,13 +283,30 @@ impl Log {
         Ok(())
     }
 
+    /// Ends the active segment for good, and says in it that this was no crash.
+    pub(super) fn close(&mut self, index: &Mutex<Index>) {
+        let number = self.active.as_ref().map(|active| active.number);
+        if let Some(record) = number.and_then(|number| Record::end(number, clock::now())) {
+            let mut end = [Outgoing {
+                record,
+                vital: true,
+                placed: None,
+            }];
+            // Without it, the next start takes a damaged end for one that a crash may have torn.
+            if let Err(error) = self.write(&mut end) {
+                return self.abandon(index, &error);
+            }
+        }
+        self.seal(index);
+    }
+
     /// Ends the active segment; the space behind its last record is given back.
-    pub(super) fn seal(&mut self, index: &Mutex<Index>) {
+    fn seal(&mut self, index: &Mutex<Index>) {
         let Some(active) = self.active.take() else {
             return;
         };
         if active.end < active.size
-            && let Err(error) = self.disk.truncate(&active.file, active.end)
+            && let Err(error) = self.disk.truncate(&active.path, active.end)
         {
             journal::line(
                 Level::Warning,
@@ -307,6 +329,16 @@ impl Log {
             let text =
                 format_args!("spool: segment {number:016x}: write failed, given up: {error}");
             journal::line(Level::Error, &text);
+        }
+        let empty = self.active.take_if(|active| active.end == 0);
+        if let Some(empty) = empty {
+            let mut index = lock(index);
+            if self.disk.remove(&empty.path).is_ok() {
+                index.segments.remove(&empty.number);
+            } else if let Some(segment) = index.segments.get_mut(&empty.number) {
+                // It goes later.
+                segment.sealed = true;
+            }
         }
         self.seal(index);
     }

@@ -1,31 +1,38 @@
 //! Messages read back: whole, or the envelope alone, which is all that listings and routing need.
 //!
-//! Contract: what is given has the checksum it was written with. A message that leaves the queue while it is read is `None`, not an error.
+//! Contract: what is given has the checksum it was written with, a body in a file, too (spools that are older have none for these:
+//! then its length alone is checked). A message that leaves the queue while it is read is `None`, not an error.
+//! Failures: a damaged message is an error, and an alarm in the log: it stays queued.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
     fs::File,
     io::{Error, ErrorKind, Result},
     os::unix::fs::FileExt as _,
-    sync::Arc,
 };
 
 use super::{
     Body, QueueId, Spool, SpoolError, Stored,
     index::{Location, Message},
+    journal::{self, Level},
     lock,
-    record::{self, HEADER, Header, Kind, Place},
+    record::{self, HEADER, Header, Kind, Place, State},
 };
 use mail::envelope::Envelope;
 
 /// What is read first for an envelope, bytes: enough for some recipients.
 const FIRST: usize = 1024;
 
+/// Bytes of a body that are checked at a time.
+const PIECE: usize = 256 * 1024;
+/// How often a message is looked for that compaction moves while it is read.
+const MOVES: usize = 8;
+
 /// A record on disk.
 struct Found {
     id: QueueId,
     at: Location,
-    file: Arc<File>,
+    file: File,
     mark: u64,
 }
 
@@ -33,8 +40,8 @@ impl Spool {
     /// A message with its content; `None` if it is no longer queued.
     pub fn load(&self, id: QueueId) -> std::result::Result<Option<Stored>, SpoolError> {
         self.find(id, |found| {
-            let bodies = &self.open.committer.layout;
-            found.whole(|| File::open(bodies.body(id)))
+            let committer = &self.open.committer;
+            found.whole(|| committer.disk.open(&committer.layout.body(id)))
         })
     }
 
@@ -46,26 +53,39 @@ impl Spool {
     fn find<T>(
         &self,
         id: QueueId,
-        read: impl FnOnce(&Found) -> Result<T>,
+        read: impl Fn(&Found) -> Result<T>,
     ) -> std::result::Result<Option<T>, SpoolError> {
-        let (found, path) = {
-            let index = lock(&self.open.committer.index);
-            let Some(at) = index.message(id).map(Message::location) else {
-                return Ok(None);
-            };
-            let Some(segment) = index.segments.get(&at.segment) else {
-                return Ok(None);
-            };
-            let (file, mark) = (Arc::clone(&segment.file), segment.mark);
-            let found = Found { id, at, file, mark };
-            (found, segment.path.clone())
+        let committer = &self.open.committer;
+        let place = || {
+            let index = lock(&committer.index);
+            let at = index.message(id).map(Message::location)?;
+            let segment = index.segments.get(&at.segment)?;
+            Some((at, segment.mark, segment.path.clone()))
         };
-        match read(&found) {
-            // Settled while we read: then its body may be gone, and that is no error.
-            Err(_) if self.entry(id).is_none() => Ok(None),
-            read => read
-                .map(Some)
-                .map_err(SpoolError::io("cannot read a message of", &path)),
+        let mut moves = MOVES;
+        loop {
+            let Some((at, mark, path)) = place() else {
+                return Ok(None);
+            };
+            let opened = committer.disk.open(&path);
+            let found = opened.map(|file| Found { id, at, file, mark });
+            match found.and_then(|found| read(&found)) {
+                Ok(read) => return Ok(Some(read)),
+                Err(error) => match place() {
+                    // Settled while we read: then its body may be gone, and that is no error.
+                    None => return Ok(None),
+                    Some((now, ..)) if now != at && moves > 0 => {
+                        moves = moves.saturating_sub(1);
+                    }
+                    Some(_) => {
+                        if error.kind() == ErrorKind::InvalidData {
+                            let text = format_args!("spool: {error}; not delivered, it stays");
+                            journal::line(Level::Error, &text);
+                        }
+                        return Err(SpoolError::io("cannot read a message of", &path)(error));
+                    }
+                },
+            }
         }
     }
 }
@@ -115,7 +135,12 @@ impl Found {
         let (envelope, section, inline) = record::read_content(&head, rest).ok_or_else(damaged)?;
         let body = match head.body {
             Place::Inline(_) => Body::Inline(inline.to_vec()),
-            Place::File(length) => Body::File(open_body()?, length),
+            Place::File(length) => {
+                let file = open_body()?;
+                let checksum = head.state.as_ref().and_then(State::body_checksum);
+                self.check_body(&file, length, checksum)?;
+                Body::File(file, length)
+            }
         };
         Ok(Stored {
             id: self.id,
@@ -124,5 +149,34 @@ impl Found {
             header: section.to_vec(),
             body,
         })
+    }
+
+    fn check_body(&self, file: &File, length: u64, checksum: Option<u32>) -> Result<()> {
+        let spoiled = |what: String| {
+            let text = format!("body of {} is damaged: {what}", self.id);
+            Error::new(ErrorKind::InvalidData, text)
+        };
+        let found = file.metadata()?.len();
+        if found != length {
+            return Err(spoiled(format!("it has {found} bytes, not {length}")));
+        }
+        let Some(checksum) = checksum else {
+            return Ok(());
+        };
+        let (mut piece, mut at, mut crc) = (vec![0; PIECE], 0, 0);
+        loop {
+            match file.read_at(&mut piece, at)? {
+                0 => break,
+                read => {
+                    crc = crc32c::crc32c_append(crc, piece.get(..read).unwrap_or_default());
+                    at = at.saturating_add(read as u64);
+                }
+            }
+        }
+        if crc == checksum {
+            Ok(())
+        } else {
+            Err(spoiled("its checksum is wrong".to_owned()))
+        }
     }
 }

@@ -7,14 +7,16 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    fs::File,
+    io,
+    sync::{Condvar, Mutex, PoisonError},
     time::Instant,
 };
 
 use super::{
     QueueId, SpoolError,
     committer::Committer,
-    index::{Index, Location},
+    index::{Index, Location, Segment},
     journal::{self, Level},
     lock,
     log::Outgoing,
@@ -124,9 +126,7 @@ impl Committer {
                 &format_args!("spool: cannot give space back yet: {error}"),
             );
         }
-        if !self.has_reserve() {
-            lock(&self.log).keep_reserve();
-        }
+        lock(&self.log).keep_reserve();
     }
 
     /// Before the segments that say the messages are settled: a body without any record would be a riddle at the next start.
@@ -135,18 +135,21 @@ impl Committer {
         if bodies.is_empty() {
             return Ok(());
         }
-        for id in bodies {
+        let (mut bodies, mut removed) = (bodies, Ok(()));
+        while let Some(id) = bodies.pop() {
             let path = self.layout.body(id);
-            if let Err(error) = self.disk.remove(&path) {
-                journal::line(
-                    Level::Warning,
-                    &format_args!("spool: cannot remove {}: {error}", path.display()),
-                );
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    // What says that it is settled stays as long as it does.
+                    bodies.push(id);
+                    lock(&self.reclaim.state).bodies.append(&mut bodies);
+                    removed = Err(SpoolError::io("cannot remove", &path)(error));
+                }
+                _ => {}
             }
         }
-        self.disk
-            .sync_directory(&self.layout.bodies)
-            .map_err(SpoolError::io("cannot sync directory", &self.layout.bodies))
+        let synced = self.disk.sync_directory(&self.layout.bodies);
+        removed.and(synced.map_err(SpoolError::io("cannot sync directory", &self.layout.bodies)))
     }
 
     /// In rounds: what a segment pinned can go only when its removal is durable.
@@ -174,11 +177,13 @@ impl Committer {
     }
 
     fn compact_while_too_large(&self) -> Result<(), SpoolError> {
+        // Each once: what is settled, but not yet on disk, keeps a segment a little longer.
+        let mut tried = lock(&self.reclaim.state).stuck.clone();
         loop {
-            let stuck = lock(&self.reclaim.state).stuck.clone();
-            let Some(number) = worst_segment(&lock(&self.index), self.segment_size, &stuck) else {
+            let Some(number) = worst_segment(&lock(&self.index), self.segment_size, &tried) else {
                 return Ok(());
             };
+            tried.insert(number);
             self.compact(number)?;
             self.remove_segments()?;
         }
@@ -186,52 +191,55 @@ impl Committer {
 
     /// Copies what is needed of a segment to the end of the log.
     fn compact(&self, number: u64) -> Result<(), SpoolError> {
-        let Some((file, mark, path)) = lock(&self.index).segments.get(&number).map(|segment| {
-            (
-                Arc::clone(&segment.file),
-                segment.mark,
-                segment.path.clone(),
-            )
-        }) else {
+        let Some((mark, path)) = lock(&self.index)
+            .segments
+            .get(&number)
+            .map(|segment| (segment.mark, segment.path.clone()))
+        else {
             return Ok(());
         };
         let (mut copies, mut bytes, mut seen, mut result) =
             (Vec::new(), 0u64, HashSet::new(), Ok(()));
-        let scanned = scan::scan(&file, mark, |offset, header, payload| {
-            if result.is_err() {
-                return true;
-            }
-            match needed(&lock(&self.index), number, offset, header, payload) {
-                Some(Copy::Change { id, .. }) if !seen.insert(id) => {}
-                Some(copy) => {
-                    copies.push(copy);
-                    bytes = bytes.saturating_add(header.record_length());
+        let read = SpoolError::io("cannot read", &path);
+        let scan = |file: File| {
+            scan::scan(&file, mark, |offset, header, payload| {
+                if result.is_err() {
+                    return true;
                 }
-                None => {}
-            }
-            if bytes >= CHUNK {
-                bytes = 0;
-                result = self.commit_copies(std::mem::take(&mut copies));
-            }
-            true
-        });
-        let scanned = scanned.map_err(SpoolError::io("cannot read", &path))?;
+                match needed(&lock(&self.index), number, offset, header, payload) {
+                    Some(Copy::Change { id, .. }) if !seen.insert(id) => {}
+                    Some(copy) => {
+                        copies.push(copy);
+                        bytes = bytes.saturating_add(header.record_length());
+                    }
+                    None => {}
+                }
+                if bytes >= CHUNK {
+                    bytes = 0;
+                    result = self.commit_copies(std::mem::take(&mut copies));
+                }
+                true
+            })
+        };
+        let scanned = self.disk.open(&path).and_then(scan).map_err(read)?;
         result?;
         self.commit_copies(copies)?;
         let mut index = lock(&self.index);
-        let emptied = index
-            .segments
-            .get_mut(&number)
-            .filter(|segment| segment.live == 0 && scanned.damaged.is_empty());
-        if let Some(segment) = emptied {
-            segment.pins.clear();
-        } else {
+        let Some(segment) = index.segments.get_mut(&number) else {
+            return Ok(());
+        };
+        // Damage that the start has saved is no news.
+        let saved = |range| segment.saved.contains(range);
+        if !scanned.damaged.iter().all(saved) || scanned.unreadable > 0 {
+            segment.stays = true;
             lock(&self.reclaim.state).stuck.insert(number);
             let text = format_args!(
                 "spool: {} is damaged and stays; the next start quarantines the damage",
                 path.display()
             );
             journal::line(Level::Error, &text);
+        } else if segment.live == 0 {
+            segment.pins.clear();
         }
         Ok(())
     }
@@ -267,7 +275,11 @@ impl Committer {
 
 /// The sealed segment with the least live part, if all together take too much.
 fn worst_segment(index: &Index, segment_size: u64, stuck: &HashSet<u64>) -> Option<u64> {
-    let sealed = || index.segments.iter().filter(|(_, segment)| segment.sealed);
+    // A copy says all that is known of a message; where a segment stays, that may not be all.
+    let known = |pin: &u64| index.segments.get(pin).is_none_or(|of| !of.stays);
+    let may_go =
+        |segment: &Segment| segment.sealed && !segment.stays && segment.pins.iter().all(known);
+    let sealed = || index.segments.iter().filter(|(_, segment)| may_go(segment));
     let total: u64 = sealed().map(|(_, segment)| segment.end).sum();
     let live: u64 = sealed().map(|(_, segment)| segment.live).sum();
     if total
@@ -323,8 +335,13 @@ fn form(index: &Index, copy: Copy) -> Option<(Outgoing, Option<u64>)> {
             let message = index
                 .message(id)
                 .filter(|message| message.location() == at)?;
+            let checksum = head.state.as_ref().and_then(record::State::body_checksum);
+            let state = message.state();
             let head = Head {
-                state: Some(message.state()),
+                state: Some(match checksum {
+                    Some(crc) => state.with_body_checksum(crc),
+                    None => state,
+                }),
                 ..head
             };
             (

@@ -9,6 +9,17 @@
 //!
 //! The envelope has a CRC of its own ([`Part`]): listings and the scheduler read it without the rest.
 //!
+//! # Versions
+//!
+//! A record has the lowest version that can express it, so that an older program reads whatever it
+//! could have written. What was added to version 1 is therefore said in words that its first
+//! readers know, and ignore:
+//! - the checksum of a body in a file is a reason to which no recipient refers ([`State`]);
+//! - the end of a segment that was closed cleanly is a change of message 0, which there is not.
+//!
+//! A reader that meets a later version copies the record to quarantine, and leaves segment and
+//! body where they are for the program that knows it.
+//!
 //! Contract: decoding is total; what does not check is `None`.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -23,8 +34,12 @@ use mail::{clock::Timestamp, envelope::Envelope};
 pub(super) const HEADER: usize = 44;
 /// Longest payload: header section, body and envelope have limits of their own that lie far below.
 pub(super) const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
-/// Version of what is written. A reader puts records of later versions in quarantine.
+/// Version of what is written.
 const VERSION: u8 = 1;
+/// How the reason begins that is the checksum of a body in a file; eight hexadecimal digits follow.
+const BODY_CHECKSUM: &str = "body crc32c ";
+/// The message that there is not: its changes are about the segment.
+const NOBODY: QueueId = QueueId::from_number(0);
 
 /// What a record is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,6 +157,12 @@ impl Record {
     pub(super) fn change(id: QueueId, time: Timestamp, change: &Change) -> Option<Self> {
         let front = postcard::to_extend(change, vec![0; HEADER]).ok()?;
         Self::new(id, time, Kind::Change, front, Vec::new())
+    }
+
+    /// That a segment was closed cleanly: what is damaged in it was promised, and is not torn.
+    pub(super) fn end(segment: u64, time: Timestamp) -> Option<Self> {
+        let what = What::Event(Event::Removed);
+        Self::change(NOBODY, time, &Change { segment, what })
     }
 
     fn new(
@@ -294,6 +315,27 @@ impl State {
         }
     }
 
+    /// The same with the checksum of the body, which is a file.
+    pub(super) fn with_body_checksum(mut self, crc: u32) -> Self {
+        self.reasons
+            .push(Arc::from(format!("{BODY_CHECKSUM}{crc:08x}")));
+        self
+    }
+
+    /// The body's checksum. What a peer says can never be it: a recipient refers to that.
+    pub(super) fn body_checksum(&self) -> Option<u32> {
+        let last = u32::try_from(self.reasons.len()).ok()?.checked_sub(1)?;
+        if self
+            .waiting
+            .iter()
+            .any(|(_, _, reason)| *reason == Some(last))
+        {
+            return None;
+        }
+        let digits = self.reasons.last()?.strip_prefix(BODY_CHECKSUM)?;
+        u32::from_str_radix(digits, 16).ok()
+    }
+
     pub(super) fn waiting(&self) -> Vec<Waiting> {
         let reason = |number: u32| self.reasons.get(usize::try_from(number).ok()?).cloned();
         let waiting = self.waiting.iter();
@@ -349,6 +391,13 @@ pub(super) fn read_content<'a>(
         Place::File(_) => 0,
     };
     (body.len() == expected).then_some((envelope, header, body))
+}
+
+/// Whether this record says that its segment was closed cleanly.
+pub(super) fn is_end(segment: u64, header: &Header, payload: &[u8]) -> bool {
+    header.id == NOBODY
+        && header.kind == Some(Kind::Change)
+        && read_change(payload).is_some_and(|change| change.segment == segment)
 }
 
 /// Reads a change's payload.

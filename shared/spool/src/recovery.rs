@@ -1,24 +1,28 @@
 //! Start-up: from what lies in the directory to the index.
 //!
-//! Contract: never deletes what may be mail, never refuses to start because of damage. Running it twice gives the same.
-//! Damage is copied to `quarantine/SEGMENT-OFFSET` once; while that copy is there, the same range is not reported again.
+//! Contract: never deletes what may be mail, never refuses to start because of damage. Running it
+//! twice gives the same. Damage is copied to `quarantine/` once; while that copy is there, the same
+//! range is not reported again (salvage.rs, bodies.rs).
+//!
+//! What cannot be read today may be readable tomorrow: a segment that cannot be opened, or damage
+//! that cannot be saved, stays where it is, and with it every other segment that was found: they
+//! hold what happened to each other's messages.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    fs::{self, File, OpenOptions},
+    collections::{HashMap, HashSet},
+    fs::{self, File},
     io,
-    ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::{
-    QueueId, SpoolError, Waiting,
+    QueueId, SpoolError, Waiting, bodies,
     disk::Disk,
     index::{Index, Location, Message, Segment},
     journal::{self, Level},
     layout::{self, Layout},
-    record::{self, Head, Header, Kind},
+    record::{self, Head, Header, Kind, Place},
+    salvage,
     scan::{self, Scanned},
 };
 
@@ -31,61 +35,136 @@ pub struct Recovery {
     pub cut: u64,
     /// Damaged ranges, and bodies whose record is lost, that are new in `quarantine/`.
     pub quarantined: u64,
+    /// Bodies moved to `quarantine/` beside a torn tail: their record may have been in it.
+    pub doubtful: u64,
+    /// Segments that cannot be opened.
+    pub unopened: u64,
+    /// Damaged parts of which no copy could be made; they stay where they are.
+    pub unsaved: u64,
+    /// Messages whose body is not as long as it was; they stay queued and are not delivered.
+    pub spoiled: u64,
+}
+
+impl Recovery {
+    /// What an administrator has to look at, a sentence each. `spool`: the directory.
+    pub fn alarms(&self, spool: &Path) -> Vec<String> {
+        let (spool, quarantine) = (spool.display(), spool.join("quarantine"));
+        let quarantine = quarantine.display();
+        let sentences = [
+            (
+                self.quarantined,
+                format!("damaged parts of the queue are now in {quarantine}; look at them"),
+            ),
+            (
+                self.doubtful,
+                format!(
+                    "large messages were being written when the program ended, and it is not \
+                     certain that they were not accepted; they are in {quarantine}"
+                ),
+            ),
+            (
+                self.unopened,
+                format!(
+                    "segments of the queue in {spool}/segments cannot be opened; their mail waits \
+                     there until you have mended that, and the program is started again"
+                ),
+            ),
+            (
+                self.unsaved,
+                format!(
+                    "damaged parts of the queue cannot be copied to {quarantine} and stay where \
+                     they are; see to it that it can be written"
+                ),
+            ),
+            (
+                self.spoiled,
+                "messages have a damaged body; they are in the queue, and not delivered".to_owned(),
+            ),
+        ];
+        let told = sentences.into_iter().filter(|(count, _)| *count > 0);
+        told.map(|(count, text)| format!("spool: {count} {text}"))
+            .collect()
+    }
 }
 
 /// What recovery gives the running spool.
+#[derive(Default)]
 pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) next_segment: u64,
     pub(super) highest_id: u64,
     pub(super) recovery: Recovery,
+    /// Bytes of each body that is a file.
+    pub(super) bodies: HashMap<QueueId, u64>,
+    /// Settled, as the log says.
+    pub(super) settled: HashSet<QueueId>,
 }
 
-/// A segment while it is recovered.
-struct Found {
-    number: u64,
-    file: Arc<File>,
-    size: u64,
-    scanned: Scanned,
+/// A segment that was read.
+pub(super) struct Found {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) size: u64,
+    pub(super) scanned: Scanned,
+    /// Its last record says that it was closed cleanly.
+    pub(super) ended: bool,
 }
 
 /// Reads all segments, in order.
 pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, SpoolError> {
     let mut recovered = Recovered {
-        index: Index::default(),
         next_segment: 1,
-        highest_id: 0,
-        recovery: Recovery::default(),
+        ..Recovered::default()
     };
-    let mut found = Vec::new();
+    let (mut newest, mut damage) = (None, salvage::Damage::default());
     for (number, mark, path) in segments(layout)? {
         recovered.next_segment = number.saturating_add(1);
-        match open_and_scan(&mut recovered, number, mark, &path) {
-            Ok(segment) => found.push(segment),
+        let segment = Segment {
+            path: path.clone(),
+            mark,
+            sealed: true,
+            ..Segment::default()
+        };
+        recovered.index.segments.insert(number, segment);
+        match read_segment(disk, &mut recovered, number, mark, path.clone()) {
+            Ok(found) if found.scanned.end == 0 && found.scanned.damaged.is_empty() => {
+                salvage::segment(disk, layout, &found, false, &mut recovered, &mut damage);
+            }
+            // Whether its end may be torn is known when no later one holds anything.
+            Ok(found) => {
+                if let Some(before) = newest.replace(found) {
+                    salvage::segment(disk, layout, &before, false, &mut recovered, &mut damage);
+                }
+            }
             Err(error) => {
-                // It stays where it is: a person can mend what made it unreadable, and start again.
+                // A person can mend what made it unreadable, and start again.
                 journal::line(
                     Level::Error,
-                    &format_args!("spool: cannot read segment {}: {error}", path.display()),
+                    &format_args!("spool: cannot open segment {}: {error}", path.display()),
                 );
-                recovered.recovery.quarantined = recovered.recovery.quarantined.saturating_add(1);
+                recovered.recovery.unopened = recovered.recovery.unopened.saturating_add(1);
+                recovered.index.stay(number);
             }
         }
     }
-    let intact = quarantine_damage(disk, layout, &found, &mut recovered.recovery);
+    if let Some(newest) = newest {
+        salvage::segment(disk, layout, &newest, true, &mut recovered, &mut damage);
+    }
     recovered.highest_id = recovered.highest_id.max(recovered.index.highest());
-    let settled: HashSet<QueueId> = recovered.index.all_gone().into_iter().collect();
-    for id in &settled {
+    recovered.settled = recovered.index.all_gone().into_iter().collect();
+    for id in &recovered.settled {
         recovered.index.bury(*id);
     }
-    check_bodies(disk, layout, &mut recovered, &found, &settled, intact)?;
+    bodies::check(disk, layout, &mut recovered, damage);
+    recovered.index.stay_together();
     recovered.recovery.messages = recovered.index.len() as u64;
     Ok(recovered)
 }
 
 fn segments(layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>, SpoolError> {
     let mut segments = Vec::new();
-    for name in names(&layout.segments)? {
+    for name in names(&layout.segments).map_err(SpoolError::io("cannot list", &layout.segments))? {
         match layout::parse_segment(&name) {
             Some((number, mark)) => segments.push((number, mark, layout.segments.join(name))),
             None if layout.segments.join(&name) == layout.spare => {}
@@ -102,65 +181,52 @@ fn segments(layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>, SpoolError> {
     Ok(segments)
 }
 
-fn names(directory: &Path) -> Result<Vec<String>, SpoolError> {
-    let read = || -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(directory)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        Ok(names)
-    };
-    read().map_err(SpoolError::io("cannot list", directory))
+/// The names in a directory.
+pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
 }
 
-fn open_and_scan(
+fn read_segment(
+    disk: &dyn Disk,
     recovered: &mut Recovered,
     number: u64,
     mark: u64,
-    path: &Path,
+    path: PathBuf,
 ) -> io::Result<Found> {
-    let file = Arc::new(OpenOptions::new().read(true).write(true).open(path)?);
+    let file = disk.open(&path)?;
     let size = file.metadata()?.len();
-    let (live, pins, sealed) = (0, BTreeSet::new(), true);
-    let segment = Segment {
-        file: Arc::clone(&file),
-        path: path.to_owned(),
-        mark,
-        end: size,
-        live,
-        pins,
-        sealed,
-    };
-    recovered.index.segments.insert(number, segment);
-    let (index, highest) = (&mut recovered.index, &mut recovered.highest_id);
-    let scanned = scan::scan(&file, mark, |offset, header, payload| {
-        *highest = header.id.number().max(*highest);
-        apply(index, number, offset, header, payload).is_some()
-    })?;
-    if scanned.unreadable > 0 {
-        let text = format_args!(
-            "spool: {}: {} blocks cannot be read",
-            path.display(),
-            scanned.unreadable
-        );
-        journal::line(Level::Error, &text);
+    if let Some(segment) = recovered.index.segments.get_mut(&number) {
+        segment.end = size;
     }
+    let mut ended = false;
+    let scanned = scan::scan(&file, mark, |offset, header, payload| {
+        recovered.highest_id = header.id.number().max(recovered.highest_id);
+        ended = record::is_end(number, header, payload);
+        apply(recovered, number, offset, header, payload).is_some()
+    })?;
     Ok(Found {
         number,
+        path,
         file,
         size,
         scanned,
+        ended,
     })
 }
 
 /// What one record does to the index; `None` if it makes no sense.
 fn apply(
-    index: &mut Index,
+    recovered: &mut Recovered,
     segment: u64,
     offset: u64,
     header: &Header,
     payload: &[u8],
 ) -> Option<()> {
+    let index = &mut recovered.index;
     match header.kind? {
         Kind::Message => {
             let (head, _) = record::read_head(payload)?;
@@ -171,6 +237,9 @@ fn apply(
                 length,
             };
             index.place(header.id, message(at, header, &head, payload)?);
+            if let Place::File(length) = head.body {
+                recovered.bodies.insert(header.id, length);
+            }
         }
         Kind::Change => {
             let change = record::read_change(payload)?;
@@ -200,142 +269,4 @@ fn message(at: Location, header: &Header, head: &Head, payload: &[u8]) -> Option
     let repeats = head.state.as_ref().and_then(|state| state.repeats);
     message.repeats = repeats.map(Box::new);
     Some(message)
-}
-
-/// Copies damaged ranges away and cuts the torn tail. Whether there was no damage beyond that.
-fn quarantine_damage(
-    disk: &dyn Disk,
-    layout: &Layout,
-    found: &[Found],
-    recovery: &mut Recovery,
-) -> bool {
-    let newest = found
-        .iter()
-        .rposition(|segment| segment.scanned.end > 0 || !segment.scanned.damaged.is_empty());
-    let mut intact = true;
-    for (place, segment) in found.iter().enumerate() {
-        let scanned = &segment.scanned;
-        let mut may_cut = true;
-        for range in &scanned.damaged {
-            let torn = Some(place) == newest && range.start >= scanned.last_commit;
-            let saved = save(layout, segment, range);
-            may_cut &= torn && saved.is_ok() || range.end <= scanned.end;
-            if torn {
-                recovery.cut = recovery
-                    .cut
-                    .saturating_add(range.end.saturating_sub(range.start));
-                journal::line(
-                    Level::Notice,
-                    &format_args!(
-                        "spool: segment {:016x}: torn tail {range:?} cut",
-                        segment.number
-                    ),
-                );
-                continue;
-            }
-            intact = false;
-            report(layout, segment.number, range, &saved);
-            recovery.quarantined = recovery
-                .quarantined
-                .saturating_add(u64::from(saved.unwrap_or(true)));
-        }
-        if may_cut && scanned.unreadable == 0 && scanned.end < segment.size {
-            // Space only; if it fails, the next start tries again.
-            let _ = disk.truncate(&segment.file, scanned.end);
-        }
-    }
-    intact
-}
-
-/// Copies a range to `quarantine/`; false if it is there already.
-fn save(layout: &Layout, segment: &Found, range: &Range<u64>) -> io::Result<bool> {
-    let path = layout.quarantined(segment.number, range.start);
-    if path.exists() {
-        return Ok(false);
-    }
-    let length =
-        usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    scan::read_what_can_be_read(&segment.file, range.start, &mut bytes);
-    system::fs::replace(&path, &bytes, 0o600)?;
-    Ok(true)
-}
-
-fn report(layout: &Layout, number: u64, range: &Range<u64>, saved: &io::Result<bool>) {
-    let path = layout.quarantined(number, range.start);
-    let length = range.end.saturating_sub(range.start);
-    match saved {
-        Ok(true) => {
-            let text = format_args!(
-                "spool: segment {number:016x} is damaged: {length} bytes copied to {}",
-                path.display()
-            );
-            journal::line(Level::Error, &text);
-        }
-        Ok(false) => {}
-        Err(error) => {
-            let text = format_args!(
-                "spool: segment {number:016x} is damaged and {} cannot be written: {error}",
-                path.display()
-            );
-            journal::line(Level::Error, &text);
-        }
-    }
-}
-
-/// Bodies without a message, and messages without their body.
-fn check_bodies(
-    disk: &dyn Disk,
-    layout: &Layout,
-    recovered: &mut Recovered,
-    found: &[Found],
-    settled: &HashSet<QueueId>,
-    intact: bool,
-) -> Result<(), SpoolError> {
-    let mut expected = recovered.index.blobs();
-    for name in names(&layout.bodies)? {
-        let path = layout.bodies.join(&name);
-        let id = QueueId::parse(&name);
-        if id.is_some_and(|id| expected.remove(&id).is_some()) {
-            continue;
-        }
-        let finished = id.is_some_and(|id| settled.contains(&id));
-        let moved = if finished || intact && id.is_some() {
-            // Settled, or linked by a commit that never was.
-            disk.remove(&path)
-        } else {
-            journal::line(
-                Level::Error,
-                &format_args!(
-                    "spool: {} has no record, moved to quarantine",
-                    path.display()
-                ),
-            );
-            recovered.recovery.quarantined = recovered.recovery.quarantined.saturating_add(1);
-            disk.rename(&path, &layout.quarantine.join(&name))
-        };
-        if let Err(error) = moved {
-            journal::line(
-                Level::Warning,
-                &format_args!("spool: cannot clear {}: {error}", path.display()),
-            );
-        }
-    }
-    for (id, at) in expected {
-        let path = layout.body(id);
-        journal::line(
-            Level::Error,
-            &format_args!("spool: {id}: its body {} is missing", path.display()),
-        );
-        recovered.index.forget(id);
-        let range = u64::from(at.offset)..u64::from(at.offset).saturating_add(at.length.into());
-        if let Some(segment) = found.iter().find(|segment| segment.number == at.segment) {
-            let saved = save(layout, segment, &range);
-            recovered.recovery.quarantined = recovered
-                .recovery
-                .quarantined
-                .saturating_add(u64::from(saved.unwrap_or(true)));
-        }
-    }
-    Ok(())
 }

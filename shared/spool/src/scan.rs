@@ -25,6 +25,8 @@ pub(super) struct Scanned {
     pub(super) last_commit: u64,
     /// Blocks that could not be read.
     pub(super) unreadable: u64,
+    /// Whole records of a later version or an unknown kind; they count as damaged, too.
+    pub(super) later: u64,
 }
 
 /// Hands every record to `visit`: offset, header, payload. `visit` says whether it could make sense of it.
@@ -63,8 +65,11 @@ pub(super) fn scan(
         } else {
             window.view(at.saturating_add(HEADER as u64), length)
         };
-        let sound = payload
-            .filter(|payload| header.kind.is_some() && crc32c::crc32c(payload) == header.crc);
+        let whole = payload.filter(|payload| crc32c::crc32c(payload) == header.crc);
+        if header.kind.is_none() && whole.is_some() {
+            scanned.later = scanned.later.saturating_add(1);
+        }
+        let sound = whole.filter(|_| header.kind.is_some());
         if sound.is_some_and(|payload| visit(at, &header, payload)) {
             scanned.end = end;
             scanned.last_commit = header.commit.into();

@@ -75,14 +75,15 @@ impl Spool {
         options: Options,
     ) -> Result<(Self, Recovery), SpoolError> {
         let layout = Layout::new(directory);
-        for path in [
-            &layout.root,
-            &layout.segments,
-            &layout.bodies,
-            &layout.quarantine,
-        ] {
+        for path in [&layout.root, &layout.segments, &layout.bodies] {
             system::fs::create_directory(path, 0o700)
                 .map_err(SpoolError::io("cannot create directory", path))?;
+        }
+        // What cannot be copied there stays where it is.
+        if let Err(error) = system::fs::create_directory(&layout.quarantine, 0o700) {
+            let path = layout.quarantine.display();
+            let text = format_args!("spool: cannot create {path}: {error}");
+            journal::line(Level::Error, &text);
         }
         let lock = lock_directory(&layout)?;
         let recovered = recovery::recover(disk.as_ref(), &layout)?;
@@ -135,15 +136,14 @@ impl Spool {
         let free = self.room()?;
         let enough = free.bytes >= self.open.minimum_free.saturating_add(size)
             && free.inodes >= MINIMUM_INODES;
-        if enough && self.open.committer.has_reserve() {
-            Ok(())
-        } else {
-            Err(SpoolError::Full {
+        if !enough {
+            return Err(SpoolError::Full {
                 path: self.open.committer.layout.root.clone(),
                 free: free.bytes,
                 inodes: free.inodes,
-            })
+            });
         }
+        self.open.committer.lack().map_or(Ok(()), Err)
     }
 
     /// Bytes that new mail may still take.
@@ -266,12 +266,14 @@ impl Spool {
             .filter(|count| *count > 0)
             .ok_or_else(invalid)?;
         let (content, hold) = draft.into_content();
-        let (place, inline) = match content {
+        let fresh = || State::of(hold, false, None, &Waiting::new(recipients));
+        let (place, inline, state) = match content {
             Content::Inline(body) => (
                 Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),
                 body,
+                (hold != Hold::No).then(fresh),
             ),
-            Content::File(file, length) => {
+            Content::File(file, length, crc) => {
                 let path = committer.layout.body(id);
                 committer
                     .disk
@@ -281,7 +283,8 @@ impl Spool {
                     .disk
                     .link(&file, &path)
                     .map_err(SpoolError::io("cannot create", &path))?;
-                (Place::File(length), Vec::new())
+                let state = fresh().with_body_checksum(crc);
+                (Place::File(length), Vec::new(), Some(state))
             }
         };
         let envelope = postcard::to_stdvec(envelope).map_err(|_| invalid())?;
@@ -290,8 +293,7 @@ impl Spool {
             envelope: Part::of(&envelope).ok_or_else(invalid)?,
             header: u32::try_from(header.len()).map_err(|_| invalid())?,
             body: place,
-            state: (hold != Hold::No)
-                .then(|| State::of(hold, false, None, &Waiting::new(recipients))),
+            state,
         };
         let record = Record::message(id, arrival, &head, &[&envelope, header], inline)
             .ok_or_else(invalid)?;
@@ -308,9 +310,14 @@ impl Spool {
         self.open.committer.record(id, What::Event(event));
     }
 
-    /// Waits until all that was recorded is on disk, and gives back what space it freed.
+    /// Waits until all that was recorded is on disk: an order is answered only then.
+    pub fn commit(&self) -> Result<(), SpoolError> {
+        self.open.committer.flush()
+    }
+
+    /// The same, and gives back what space it freed.
     pub fn flush(&self) -> Result<(), SpoolError> {
-        self.open.committer.flush()?;
+        self.commit()?;
         self.open.committer.reclaim();
         Ok(())
     }
@@ -377,7 +384,7 @@ impl Open {
             );
         }
         self.committer.reclaim();
-        lock(&self.committer.log).seal(&self.committer.index);
+        lock(&self.committer.log).close(&self.committer.index);
         drop(lock(&self.lock).take());
     }
 }

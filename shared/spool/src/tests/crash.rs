@@ -10,7 +10,7 @@ use super::{
 use mail::limits;
 
 /// A day in the life of a spool: mail of several sizes, results, deferrals, segments that fill, empty and are compacted.
-fn day(spool: &Spool, ledger: &mut Ledger) {
+pub(super) fn day(spool: &Spool, ledger: &mut Ledger) {
     let mut ids = Vec::new();
     for number in 0u32..32 {
         let size = if number == 5 {

@@ -16,10 +16,10 @@ use super::{
 };
 
 const NO_SPACE: Verdict = Verdict::Fail(rustix::io::Errno::NOSPC.raw_os_error());
-const BROKEN: Verdict = Verdict::Fail(rustix::io::Errno::IO.raw_os_error());
+pub(super) const BROKEN: Verdict = Verdict::Fail(rustix::io::Errno::IO.raw_os_error());
 
 /// A disk on which one kind of operation fails while the switch is on.
-fn switched(
+pub(super) fn switched(
     directory: &Path,
     operation: Operation,
     verdict: fn() -> Verdict,
@@ -150,7 +150,7 @@ fn short_writes_are_continued() {
 }
 
 /// A spool of ten messages in one segment: its directory, the ids, the segment's path.
-fn ten() -> (tempfile::TempDir, Vec<QueueId>, std::path::PathBuf) {
+pub(super) fn ten() -> (tempfile::TempDir, Vec<QueueId>, std::path::PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let (spool, _) = open(directory.path());
     let ids = (0..10).map(|_| accept(&spool, 1, 1000).unwrap()).collect();
@@ -162,7 +162,7 @@ fn ten() -> (tempfile::TempDir, Vec<QueueId>, std::path::PathBuf) {
     (directory, ids, segment)
 }
 
-fn write_at(path: &Path, offset: u64, bytes: &[u8]) {
+pub(super) fn write_at(path: &Path, offset: u64, bytes: &[u8]) {
     std::fs::File::options()
         .write(true)
         .open(path)

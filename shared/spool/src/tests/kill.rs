@@ -18,7 +18,7 @@ fn no_accepted_message_is_lost_when_the_process_is_killed_at_a_random_moment() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "spool::tests::kill::accept_until_killed",
+                "tests::kill::accept_until_killed",
                 "--ignored",
                 "--nocapture",
             ])

@@ -1,12 +1,16 @@
 //! Tests of the spool as a whole.
 
 mod basics;
+mod bodies;
 mod crash;
+mod failing;
 mod faults;
 mod kill;
 mod ledger;
 mod model;
+mod older;
 mod sim;
+mod unread;
 
 use std::{path::Path, time::Duration};
 

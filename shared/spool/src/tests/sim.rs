@@ -11,7 +11,7 @@ use std::{
     sync::Mutex,
 };
 
-use crate::disk::{Disk, Native};
+use crate::disk::{self, Disk, Native};
 
 /// What the spool asks of the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,9 @@ pub(super) enum Operation {
     Remove,
     Truncate,
     SyncDirectory,
+    Open,
+    Save,
+    Promise,
 }
 
 /// What becomes of an operation.
@@ -61,13 +64,16 @@ struct World {
     inodes: HashMap<u64, usize>,
     files: Vec<Image>,
     names: BTreeMap<PathBuf, usize>,
-    unsynced_names: Vec<(PathBuf, Option<usize>)>,
+    /// Each a change that happens as a whole.
+    unsynced_names: Vec<Vec<(PathBuf, Option<usize>)>>,
 }
 
 #[derive(Default)]
 struct Image {
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// Marked as a body of accepted mail.
+    promised: bool,
     /// A sync failed: another one on this file would be a lie.
     broken: bool,
 }
@@ -84,11 +90,12 @@ impl Sim {
         plan: impl Fn(usize, Operation) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         let mut world = World::default();
-        for inside in ["segments", "bodies"] {
+        for inside in ["segments", "bodies", "quarantine"] {
             for entry in fs::read_dir(root.join(inside)).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let image = Image {
                     durable: fs::read(&path).unwrap(),
+                    promised: disk::is_promised(&path.metadata().unwrap()),
                     ..Image::default()
                 };
                 let number = world.add(&File::open(&path).unwrap(), image);
@@ -119,11 +126,13 @@ impl Sim {
             Luck::Some(_) => random.next().is_multiple_of(2),
         };
         let mut names = world.names.clone();
-        for (path, target) in &world.unsynced_names {
+        for change in &world.unsynced_names {
             if keeps() {
-                match target {
-                    Some(number) => drop(names.insert(path.clone(), *number)),
-                    None => drop(names.remove(path)),
+                for (path, target) in change {
+                    match target {
+                        Some(number) => drop(names.insert(path.clone(), *number)),
+                        None => drop(names.remove(path)),
+                    }
                 }
             }
         }
@@ -133,7 +142,10 @@ impl Sim {
         // Copies in quarantine are written with fsync, past this disk.
         for entry in fs::read_dir(from.join("quarantine")).unwrap() {
             let path = entry.unwrap().path();
-            fs::copy(&path, to.join("quarantine").join(path.file_name().unwrap())).unwrap();
+            let known = world.inodes.contains_key(&path.metadata().unwrap().ino());
+            if !known {
+                fs::copy(&path, to.join("quarantine").join(path.file_name().unwrap())).unwrap();
+            }
         }
         for (path, number) in names {
             let target = to.join(path.strip_prefix(from).unwrap());
@@ -141,6 +153,9 @@ impl Sim {
                 .unwrap()
                 .write_all(&world.files[number].left(&mut keeps))
                 .unwrap();
+            if world.files[number].promised && keeps() {
+                Native.promise(&target).unwrap();
+            }
         }
     }
 
@@ -224,7 +239,9 @@ impl Disk for Sim {
                 ..Image::default()
             },
         );
-        world.unsynced_names.push((path.to_owned(), Some(number)));
+        world
+            .unsynced_names
+            .push(vec![(path.to_owned(), Some(number))]);
         Ok(file)
     }
 
@@ -276,7 +293,9 @@ impl Disk for Sim {
         let (mut world, _) = self.begin(Operation::Link)?;
         Native.link(file, path)?;
         let number = world.number(file);
-        world.unsynced_names.push((path.to_owned(), Some(number)));
+        world
+            .unsynced_names
+            .push(vec![(path.to_owned(), Some(number))]);
         Ok(())
     }
 
@@ -286,32 +305,49 @@ impl Disk for Sim {
         Native.rename(from, to)?;
         world
             .unsynced_names
-            .extend([(to.to_owned(), Some(number)), (from.to_owned(), None)]);
+            .push(vec![(to.to_owned(), Some(number)), (from.to_owned(), None)]);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let (mut world, _) = self.begin(Operation::Remove)?;
         Native.remove(path)?;
-        world.unsynced_names.push((path.to_owned(), None));
+        world.unsynced_names.push(vec![(path.to_owned(), None)]);
         Ok(())
     }
 
-    fn truncate(&self, file: &File, size: u64) -> io::Result<()> {
+    fn truncate(&self, path: &Path, size: u64) -> io::Result<()> {
         let (mut world, _) = self.begin(Operation::Truncate)?;
-        Native.truncate(file, size)?;
-        let number = world.number(file);
+        Native.truncate(path, size)?;
+        let number = world.number(&File::open(path)?);
         world.files[number].unsynced.push(Change::Size(size));
         Ok(())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        let (_world, _) = self.begin(Operation::Open)?;
+        Native.open(path)
+    }
+
+    fn save(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let (_world, _) = self.begin(Operation::Save)?;
+        Native.save(path, content)
+    }
+
+    fn promise(&self, path: &Path) -> io::Result<()> {
+        let (mut world, _) = self.begin(Operation::Promise)?;
+        let number = world.number(&File::open(path)?);
+        world.files[number].promised = true;
+        Native.promise(path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let (mut world, _) = self.begin(Operation::SyncDirectory)?;
         let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut world.unsynced_names)
             .into_iter()
-            .partition(|(name, _)| name.starts_with(path));
+            .partition(|change: &Vec<_>| change.iter().any(|(name, _)| name.starts_with(path)));
         world.unsynced_names = others;
-        for (name, target) in mine {
+        for (name, target) in mine.into_iter().flatten() {
             match target {
                 Some(number) => drop(world.names.insert(name, number)),
                 None => drop(world.names.remove(&name)),

@@ -1,0 +1,169 @@
+//! Body files that are damaged, alone, or away.
+
+use std::{fs, path::PathBuf};
+
+use super::{ledger::deferred, *};
+use mail::limits;
+
+const LARGE: usize = limits::INLINE_BODY + 1000;
+
+fn body_path(directory: &Path, id: QueueId) -> PathBuf {
+    directory.join("bodies").join(id.to_string())
+}
+
+/// Writes a body file anew, whatever its mode is.
+fn overwrite(path: &Path, content: &[u8]) {
+    fs::remove_file(path).unwrap();
+    system::fs::replace(path, content, 0o600).unwrap();
+}
+
+/// Ways in which a body can be wrong; `other`: the body of another message.
+fn spoiled(good: &[u8], other: &[u8]) -> Vec<Vec<u8>> {
+    let with = |at: usize, bytes: &[u8]| {
+        let mut body = good.to_vec();
+        body[at..at + bytes.len()].copy_from_slice(bytes);
+        body
+    };
+    vec![
+        with(1234, b"damaged"),
+        with(0, b"\0"),
+        with(good.len() - 1, b"!"),
+        with(4096, &[0; 4096]),
+        good[..good.len() - 1].to_vec(),
+        [good, b"more"].concat(),
+        Vec::new(),
+        vec![0; good.len()],
+        other.to_vec(),
+    ]
+}
+
+#[test]
+fn a_large_message_whose_body_was_changed_on_disk_is_not_given_out_but_stays_queued_until_it_is_mended()
+ {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(directory.path());
+    let [id, other] = [(); 2].map(|()| accept(&spool, 2, LARGE).unwrap());
+    let path = body_path(directory.path(), id);
+    let good = fs::read(&path).unwrap();
+    let foreign = fs::read(body_path(directory.path(), other)).unwrap();
+    for body in spoiled(&good, &foreign) {
+        overwrite(&path, &body);
+        let error = spool.load(id).err().unwrap().to_string();
+        assert!(
+            error.contains(&format!("body of {id} is damaged")),
+            "{error}"
+        );
+        spool.record(id, deferred(vec![0], 7));
+        spool.close();
+        let recovery;
+        (spool, recovery) = open(directory.path());
+        assert_eq!(recovery.spoiled, u64::from(body.len() != good.len()));
+        assert!(spool.load(id).is_err() && spool.entry(id).is_some());
+        check_content(&spool, other);
+        overwrite(&path, &good);
+        check_content(&spool, id);
+    }
+}
+
+#[test]
+fn the_checksum_of_a_body_goes_along_when_its_record_is_copied() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let id = accept(&spool, 1, LARGE).unwrap();
+    for _ in 0..40 {
+        accept(&spool, 1, 100).unwrap();
+        let passing = accept(&spool, 1, 14_000).unwrap();
+        spool.record(passing, settled(0));
+        spool.flush().unwrap();
+    }
+    let first = names(directory.path(), "segments").remove(0);
+    assert!(first > format!("{:016x}", 2), "it was copied: {first}");
+    check_content(&spool, id);
+    let path = body_path(directory.path(), id);
+    let mut body = fs::read(&path).unwrap();
+    body[300] ^= 1;
+    overwrite(&path, &body);
+    assert!(spool.load(id).is_err());
+}
+
+#[test]
+fn a_body_of_accepted_mail_whose_record_has_vanished_goes_to_quarantine_and_comes_back_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let id = accept(&spool, 1, LARGE).unwrap();
+    spool.close();
+    let aside = tempfile::tempdir().unwrap();
+    for name in names(directory.path(), "segments") {
+        let path = directory.path().join("segments").join(&name);
+        fs::copy(&path, aside.path().join(&name)).unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+    let (spool, recovery) = open(directory.path());
+    assert_eq!((recovery.quarantined, spool.len()), (1, 0));
+    spool.close();
+    assert_eq!(names(directory.path(), "quarantine"), [id.to_string()]);
+    for entry in fs::read_dir(aside.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        fs::copy(&path, directory.path().join("segments").join(name)).unwrap();
+    }
+    let (spool, recovery) = open(directory.path());
+    assert_eq!(recovery.quarantined, 0);
+    check_content(&spool, id);
+}
+
+/// A crash between the name of a body and its record: the sender was not told that it is accepted.
+#[test]
+fn a_body_that_was_never_promised_is_removed_when_the_log_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let id = accept(&spool, 1, 10).unwrap();
+    let orphan = spool.draft().unwrap().id();
+    spool.close();
+    let path = body_path(directory.path(), orphan);
+    system::fs::replace(&path, b"body", 0o600).unwrap();
+    let (spool, recovery) = open(directory.path());
+    assert!(recovery.alarms(directory.path()).is_empty() && !path.exists());
+    check_content(&spool, id);
+}
+
+#[test]
+fn when_the_last_record_is_damaged_the_body_of_its_message_is_kept_after_a_clean_stop_and_after_a_crash()
+ {
+    for clean in [true, false] {
+        for (from_end, length) in [(400u64, 20usize), (120, 10), (420, 300), (1, 1)] {
+            let directory = tempfile::tempdir().unwrap();
+            let (spool, _) = open(directory.path());
+            let small = accept(&spool, 1, 10).unwrap();
+            let large = accept(&spool, 40, LARGE).unwrap();
+            let name = names(directory.path(), "segments").remove(0);
+            let segment = directory.path().join("segments").join(name);
+            let crashed = fs::read(&segment).unwrap();
+            let record = spool.place_of(large).unwrap();
+            spool.close();
+            let mut bytes = if clean {
+                fs::read(&segment).unwrap()
+            } else {
+                crashed
+            };
+            let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+            let at = used.saturating_sub(from_end).max(record);
+            for byte in &mut bytes[usize::try_from(at).unwrap()..][..length] {
+                *byte ^= 0x55;
+            }
+            system::fs::replace(&segment, &bytes, 0o600).unwrap();
+            let (spool, recovery) = open(directory.path());
+            check_content(&spool, small);
+            assert!(!recovery.alarms(directory.path()).is_empty() || spool.len() == 2);
+            if spool.len() == 2 {
+                // Only the mark of the end was hit.
+                check_content(&spool, large);
+                continue;
+            }
+            assert!(names(directory.path(), "quarantine").contains(&large.to_string()));
+            if clean && from_end > 100 {
+                assert_eq!((recovery.cut, recovery.quarantined), (0, 2), "{recovery:?}");
+            }
+        }
+    }
+}

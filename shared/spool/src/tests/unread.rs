@@ -1,0 +1,196 @@
+//! What cannot be read, or not be saved, today: it stays until it can.
+
+use std::{fs, sync::Arc};
+
+use super::{
+    faults::{ten, write_at},
+    ledger::{Ledger, deferred},
+    sim::{Operation, Sim, Verdict},
+    *,
+};
+use mail::limits;
+use rustix::io::Errno;
+
+/// A disk on which the operation fails the n-th time that it is asked for.
+fn failing_once(root: &Path, operation: Operation, nth: usize, errno: i32) -> Arc<Sim> {
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    Arc::new(Sim::new(root, move |_, asked| {
+        let hit =
+            asked == operation && seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == nth;
+        if hit {
+            Verdict::Fail(errno)
+        } else {
+            Verdict::Work
+        }
+    }))
+}
+
+/// Old mail of which half is delivered, and what happened later in segments of its own.
+fn history(directory: &Path) -> (Ledger, Vec<QueueId>) {
+    let mut ledger = Ledger::default();
+    let (spool, _) = open(directory);
+    let mut ids = Vec::new();
+    for number in 0..16 {
+        let size = if number % 5 == 0 {
+            limits::INLINE_BODY + 1
+        } else {
+            4000
+        };
+        ids.push(ledger.accept(&spool, 2, size).unwrap());
+    }
+    for (place, id) in ids.iter().enumerate() {
+        ledger.record(&spool, *id, deferred(vec![0, 1], 7));
+        if place % 2 == 0 {
+            ledger.record(&spool, *id, settled(0));
+        }
+        if place % 4 == 0 {
+            ledger.record(&spool, *id, settled(1));
+        }
+        if place % 3 == 0 {
+            ledger.flush(&spool);
+            ledger.accept(&spool, 1, 3000).unwrap();
+        }
+    }
+    ledger.flush(&spool);
+    spool.close();
+    (ledger, ids)
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_loses_no_mail_and_what_was_delivered_does_not_return_when_it_can_be()
+ {
+    let before = tempfile::tempdir().unwrap();
+    let (segments, errors) = {
+        history(before.path());
+        let segments = names(before.path(), "segments").len();
+        (segments, [Errno::ACCESS, Errno::IO, Errno::MFILE])
+    };
+    assert!(segments > 4, "{segments}");
+    for nth in 1..segments {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = history(directory.path());
+        let errno = errors[nth % errors.len()].raw_os_error();
+        let disk = failing_once(directory.path(), Operation::Open, nth, errno);
+        let (spool, recovery) = Spool::open_on(disk, directory.path(), QUIET).unwrap();
+        assert_eq!((recovery.unopened, recovery.quarantined), (1, 0));
+        let alarms = recovery.alarms(directory.path());
+        assert!(alarms[0].contains("cannot be opened"), "{alarms:?}");
+        // Work goes on, and compaction with it.
+        let seen: Vec<QueueId> = spool.entries().iter().map(|entry| entry.id).collect();
+        for number in 0..30 {
+            let passing = ledger.accept(&spool, 1, 3500).unwrap();
+            ledger.record(&spool, passing, settled(0));
+            if let Some(id) = seen.get(number) {
+                ledger.record(&spool, *id, deferred(vec![0, 1], 9));
+            }
+            ledger.flush(&spool);
+        }
+        spool.close();
+        let (spool, recovery) = open(directory.path());
+        assert!(recovery.alarms(directory.path()).is_empty(), "{recovery:?}");
+        ledger.check_running(&spool);
+        for entry in spool.entries() {
+            check_content(&spool, entry.id);
+        }
+    }
+}
+
+#[test]
+fn damage_that_cannot_be_copied_to_quarantine_is_not_deleted_with_its_segment() {
+    for (offset, length) in [(2500u64, 20usize), (2900, 1000)] {
+        let (directory, _, segment) = ten();
+        write_at(&segment, offset, &vec![0xee; length]);
+        let disk = Arc::new(Sim::new(directory.path(), |_, asked| {
+            if asked == Operation::Save {
+                Verdict::Fail(Errno::ACCESS.raw_os_error())
+            } else {
+                Verdict::Work
+            }
+        }));
+        let (spool, recovery) = Spool::open_on(disk, directory.path(), QUIET).unwrap();
+        assert_eq!(recovery.quarantined, 0, "only what was really saved counts");
+        assert!(recovery.unsaved > 0 && names(directory.path(), "quarantine").is_empty());
+        for entry in spool.entries() {
+            spool.record(entry.id, settled(0));
+        }
+        spool.flush().unwrap();
+        spool.close();
+        assert!(segment.exists());
+        let (spool, recovery) = open(directory.path());
+        assert!(
+            recovery.quarantined > 0 && recovery.unsaved == 0,
+            "{recovery:?}"
+        );
+        spool.flush().unwrap();
+        let saved = names(directory.path(), "quarantine").remove(0);
+        let saved = fs::read(directory.path().join("quarantine").join(saved)).unwrap();
+        assert!(saved.windows(15).any(|bytes| bytes == [0xee; 15]));
+        assert!(
+            !segment.exists(),
+            "its damage is saved, and nothing needs it"
+        );
+    }
+}
+
+/// Segments are numbered anew when none is left, so that names in quarantine come again.
+#[test]
+fn damage_is_saved_beside_older_damage_of_the_same_name() {
+    let (directory, _, segment) = ten();
+    write_at(&segment, 2500, b"first damage");
+    drop(open(directory.path()));
+    write_at(&segment, 2600, b"second damage");
+    let (_, recovery) = open(directory.path());
+    let saved: Vec<Vec<u8>> = names(directory.path(), "quarantine")
+        .iter()
+        .map(|name| fs::read(directory.path().join("quarantine").join(name)).unwrap())
+        .collect();
+    assert_eq!((recovery.quarantined, saved.len()), (1, 2));
+    let has = |text: &[u8]| {
+        saved
+            .iter()
+            .any(|bytes| bytes.windows(text.len()).any(|w| w == text))
+    };
+    assert!(has(b"first damage") && has(b"second damage"));
+}
+
+#[test]
+fn a_record_and_a_body_of_a_later_version_stay_for_the_program_that_knows_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    let later = accept(&spool, 1, limits::INLINE_BODY + 1).unwrap();
+    let known = accept(&spool, 1, 10).unwrap();
+    spool.close();
+    let name = names(directory.path(), "segments").remove(0);
+    let segment = directory.path().join("segments").join(name);
+    let original = fs::read(&segment).unwrap();
+    let mut header = original[..44].to_vec();
+    header[36] = 99;
+    let checksum = crc32c::crc32c(&header[..40]);
+    header[40..44].copy_from_slice(&checksum.to_le_bytes());
+    write_at(&segment, 0, &header);
+    let (spool, recovery) = open(directory.path());
+    assert_eq!((recovery.quarantined, spool.len()), (1, 1));
+    spool.record(known, settled(0));
+    spool.flush().unwrap();
+    spool.close();
+    // The later program is back.
+    write_at(&segment, 0, &original[..44]);
+    let (spool, _) = open(directory.path());
+    assert_eq!(spool.len(), 1);
+    check_content(&spool, later);
+}
+
+#[test]
+fn what_is_no_segment_keeps_no_spool_from_opening() {
+    let (directory, ids, segment) = ten();
+    let segments = directory.path().join("segments");
+    let mark = "1111111111111111";
+    let pipe = segments.join(format!("{:016x}-{mark}", 0x77));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    fs::create_dir(segments.join(format!("{:016x}-{mark}", 0x78))).unwrap();
+    std::os::unix::fs::symlink(&segment, segments.join(format!("{:016x}-{mark}", 0x79))).unwrap();
+    let (spool, recovery) = open(directory.path());
+    assert_eq!((recovery.unopened, spool.len()), (3, ids.len()));
+    let id = accept(&spool, 1, 10).unwrap();
+    check_content(&spool, id);
+}
