@@ -50,6 +50,7 @@ const SEGMENT: u64 = 4 * 1024 * 1024;
 /// Runs until told to stop, or until idle; the error is for the administrator. `config` is the file that was named, if one was.
 pub fn run(config: Option<&Path>) -> Result<(), String> {
     log::init("sendmail-shim");
+    system::descriptors::raise();
     let settings = places::for_agent(config).map_err(|error| error.to_string())?;
     match serve(settings, config)? {
         End::Told => Ok(()),
@@ -85,7 +86,7 @@ fn serve(settings: Settings, config: Option<&Path>) -> Result<End, String> {
     };
     let (spool, recovery) =
         Spool::open(&settings.spool, options).map_err(|error| error.to_string())?;
-    told(&recovery);
+    told(&recovery, &settings.spool);
     let doors = Doors::open(&settings)?;
     let sockets = doors.handed;
     let (agent, signals) = Agent::new(settings, spool);
@@ -138,13 +139,9 @@ fn tell(agent: &Agent) {
     }
 }
 
-fn told(recovery: &Recovery) {
-    if recovery.quarantined > 0 {
-        let count = recovery.quarantined;
-        line(
-            Level::Error,
-            &format_args!("spool: {count} damaged ranges moved to quarantine/: look at them"),
-        );
+fn told(recovery: &Recovery, spool: &Path) {
+    for alarm in recovery.alarms(spool) {
+        line(Level::Error, &alarm);
     }
     if recovery.cut > 0 {
         maillog::warning(&format!(

@@ -257,7 +257,7 @@ pub(super) fn unavailable(error: &SpoolError) -> Reply {
         SpoolError::Full { .. } => Reply::new(
             452,
             EnhancedStatus::new(4, 3, 1),
-            escape(error.to_string().as_bytes(), 200),
+            escape(format!("{error} or lower `minimum_free`").as_bytes(), 200),
         ),
         _ => Reply::literal("451 4.3.0 the spool cannot be written"),
     }

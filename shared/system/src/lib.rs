@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`again`] | a program that starts anew in its own place |
+//! | [`descriptors`] | how many files may be open |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
@@ -10,6 +11,7 @@
 //! | [`sysexits`] | exit statuses |
 
 pub mod again;
+pub mod descriptors;
 pub mod fs;
 pub mod log;
 pub mod secret;

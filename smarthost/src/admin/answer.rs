@@ -98,9 +98,14 @@ impl Office<'_> {
         self.state.flush();
     }
 
+    /// Gives the queue events; what follows from them is recorded when this returns.
     fn order(&self, events: impl IntoIterator<Item = Event>, now: Timestamp) {
         for event in events {
-            self.queue().handle(event, now);
+            let mut queue = self.queue();
+            queue.handle(event, now);
+            for (id, event) in queue.take_records() {
+                self.spool.record(id, event);
+            }
         }
         (self.wake)();
     }
@@ -119,7 +124,12 @@ impl Office<'_> {
         };
         let messages = u64::try_from(ids.len()).unwrap_or(u64::MAX);
         self.order(ids.into_iter().map(event), now);
-        each(Answer::Done { messages });
+        match self.spool.commit() {
+            Ok(()) => each(Answer::Done { messages }),
+            Err(error) => each(Answer::Error(format!(
+                "done, but not on disk yet, so that a crash may undo it: {error}"
+            ))),
+        }
     }
 
     /// A message in the queue by its id as typed.

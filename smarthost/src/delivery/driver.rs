@@ -62,8 +62,13 @@ fn conclude(carrier: &Arc<Carrier>, tasks: &mut JoinSet<()>) {
     }
 }
 
+/// What is to be done; what is to be recorded is recorded here. Under the lock: whoever answers an
+/// order does the same, and what was decided first is recorded first.
 fn drain(carrier: &Carrier) -> Vec<Action> {
     let mut queue = carrier.dispatch.lock();
+    for (id, event) in queue.take_records() {
+        carrier.dispatch.spool().record(id, event);
+    }
     std::iter::from_fn(|| queue.next_action()).collect()
 }
 

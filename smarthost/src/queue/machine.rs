@@ -107,6 +107,19 @@ impl Queue {
         self.actions.pop_front()
     }
 
+    /// What is to be recorded so far, in order. It may go ahead of all other actions.
+    pub fn take_records(&mut self) -> Vec<(QueueId, spool::Event)> {
+        let mut records = Vec::new();
+        self.actions.retain(|action| {
+            let Action::Record { id, event } = action else {
+                return true;
+            };
+            records.push((*id, event.clone()));
+            false
+        });
+        records
+    }
+
     /// When to say `TimedOut` at the latest.
     pub fn deadline(&self) -> Option<Timestamp> {
         // While the window is full, the end of a load or of a delivery goes on with what is due.

@@ -58,6 +58,7 @@ enum End {
 /// Runs the daemon until it is told to end.
 pub fn run(path: &Path) -> anyhow::Result<()> {
     log::init("smarthost");
+    system::descriptors::raise();
     let handed = listen::inherited();
     loop {
         let (setup, fault) = Setup::start(path)?;
@@ -178,14 +179,8 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
             .with_context(|| format!("cannot create {}", directory.display()))?;
     }
     let (spool, recovery) = Spool::open(&config.spool, spool::Options::default())?;
-    if recovery.quarantined > 0 {
-        let place = config.spool.join("quarantine");
-        let text = format_args!(
-            "{} damaged parts of the queue were moved to {}; look at them",
-            recovery.quarantined,
-            place.display()
-        );
-        line(Level::Error, &text);
+    for alarm in recovery.alarms(&config.spool) {
+        line(Level::Error, &alarm);
     }
     let (store, restored) = Store::open(&config.state)?;
     if let Some(path) = restored.quarantined {
