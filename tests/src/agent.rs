@@ -67,6 +67,8 @@ impl Agent {
             ("socket", "\"$DIR/submit.sock\""),
             ("control", "\"$DIR/control.sock\""),
             ("hostname", "\"vm1.example.test\""),
+            ("aliases", "\"$DIR/no-aliases\""),
+            ("revaliases", "\"$DIR/no-revaliases\""),
         ];
         self.write_config(&settings, config);
     }

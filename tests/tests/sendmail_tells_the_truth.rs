@@ -181,3 +181,57 @@ fn a_command_line_that_cannot_be_used_has_its_own_status_and_a_wrong_configurati
         assert_eq!(code, Some(expected), "{arguments:?}: {told}");
     }
 }
+
+#[test]
+fn a_message_with_fields_twice_or_a_comma_in_a_name_leaves_in_a_form_that_no_strict_relay_refuses()
+{
+    let sink = Sink::start();
+    let strict = |from_override: bool, message: &str| {
+        let config = format!(
+            "{}from_override = {from_override}\n",
+            config(&sink.nexthop())
+        );
+        let machine = Agent::prepare(&config);
+        let before = sink.journal().len();
+        machine.send(&["-t"], message);
+        let message = sink.journal().messages().remove(before);
+        for field in ["Date", "From", "To", "Subject", "Message-ID"] {
+            assert_eq!(
+                message.fields(field).len(),
+                1,
+                "{field}: {}",
+                message.text()
+            );
+        }
+        message.fields("From").remove(0)
+    };
+    let twice = "Date: Tue, 4 Oct 2022 10:00:00 +0000\nFrom: TrueNAS <nas@example.net>\nTo: x@example.net\nSubject: s\n\
+                 Date: Tue, 4 Oct 2022 10:00:01 +0000\nFrom: nas2@example.net\nMessage-ID: <1@nas>\nMessage-ID: <2@nas>\n\nb\n";
+    assert_eq!(strict(true, twice), "TrueNAS <nas@example.net>");
+    assert!(strict(false, twice).starts_with("TrueNAS <"));
+    let comma = "From: Kock, Arne <a@example.net>\nTo: x@example.net\nSubject: s\n\nb\n";
+    assert_eq!(strict(true, comma), "\"Kock, Arne\" <a@example.net>");
+    assert!(strict(false, comma).starts_with("\"Kock, Arne\" <"));
+    let colon = "From: Ops: nightly <a@example.net>\nTo: x@example.net\nSubject: s\n\nb\n";
+    assert_eq!(strict(true, colon), "\"Ops: nightly\" <a@example.net>");
+}
+
+#[test]
+fn a_long_line_in_an_attachment_arrives_whole() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop()));
+    let numbers: Vec<_> = (1..=5000).map(|number| number.to_string()).collect();
+    let numbers = numbers.join(",");
+    machine.send(
+        &["x@example.net"],
+        format!(
+            "Subject: s\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=q\n\n--q\nContent-Type: text/csv\n\n{numbers}\n--q--\n"
+        ),
+    );
+    let body = sink.journal().first().body();
+    assert!(body.lines().all(|line| line.len() <= 76), "{body}");
+    let part =
+        "--q\r\nContent-Type: text/csv\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n";
+    let expected = format!("{part}{numbers}\r\n--q--\r\n");
+    assert_eq!(body.replace("=\r\n", ""), expected);
+}

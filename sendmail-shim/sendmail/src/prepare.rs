@@ -1,20 +1,20 @@
 //! The one place where a submitted message is rewritten and completed: in the agent, or in `sendmail` where no agent answers.
 //!
 //! Contract: pure. Bcc, Resent-Bcc and Return-Path are gone from the header; envelope and header are rewritten by one policy
-//! ([`mail::message::rewrite`]); Date, Message-ID, From, To and Received are there; header text
+//! ([`mail::message::rewrite`]); what a strict relay refuses is mended ([`mail::message::conform`](mod@conform)); Date, Message-ID, From, To and Received are there; header text
 //! is ASCII (RFC 2047) and no header line is over 998 bytes.
 //! Failures: [`RewriteError`] (a bad address, a loop of aliases), [`TooManyHops`].
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
 use mail::{
-    address::{Address, list},
+    address::{Address, list, quote_local},
     clock::Timestamp,
     envelope::{Content, Envelope, Mail, Rcpt},
     limits,
     message::{
         Header,
         complete::{self, Facts},
-        encoded_words, long_lines, recipients,
+        conform, encoded_words, long_lines, recipients,
         rewrite::{self, Caller, Change, RewriteError, Rules},
         trace::{self, Received},
     },
@@ -31,6 +31,8 @@ pub struct Submitted<'a> {
     pub mail: &'a Mail,
     pub recipients: &'a [Rcpt],
     pub content: Content,
+    /// What the body's text is to be called, if it has 8 bits.
+    pub charset: &'a str,
 }
 
 /// What becomes of it.
@@ -74,7 +76,13 @@ pub fn prepare(
         return Err(PrepareError::Hops);
     }
     recipients::withhold(&mut header);
-    let (mut envelope, changes) = rewrite::rewrite(
+    let own = submitted
+        .mail
+        .sender
+        .as_ref()
+        .map_or_else(|| quote_local(&submitted.caller.user), ToString::to_string);
+    let mut changes = conform::conform(&mut header, &own);
+    let (mut envelope, rewritten) = rewrite::rewrite(
         submitted.mail,
         submitted.recipients,
         &mut header,
@@ -82,6 +90,7 @@ pub fn prepare(
         rules,
     )
     .map_err(PrepareError::Rewrite)?;
+    changes.extend(rewritten);
     envelope.uid = Some(submitted.uid);
     envelope.origin = format!("uid {} ({})", submitted.uid, submitted.caller.user);
     complete_header(&mut header, submitted, &envelope, rules).map_err(PrepareError::Rewrite)?;
@@ -118,6 +127,7 @@ fn complete_header(
             id,
             from: &from,
             content: submitted.content,
+            charset: submitted.charset,
         },
     );
     let for_ = match envelope.recipients.as_slice() {
@@ -192,6 +202,7 @@ mod tests {
             mail: &crate::plan::sender(sender, None).unwrap(),
             recipients: &recipients,
             content: Content::default(),
+            charset: "utf-8",
         };
         prepare(&submitted, Header::parse(header.as_bytes()), &rules())
     }

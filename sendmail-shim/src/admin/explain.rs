@@ -61,6 +61,7 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
             .map_err(|refusal| Trouble::new(refusal.exit, refusal.text))?,
         recipients: &recipients(request, &message),
         content: message.content,
+        charset: message.charset,
     };
     let prepared = prepare(&submitted, message.header.clone(), rules)
         .map_err(|error| Trouble::new(Exit::DataErr, error))?;

@@ -161,6 +161,7 @@ fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
         message: Message {
             header,
             content,
+            charset: "utf-8",
             body,
         },
         recipients: vec![Rcpt::from(target)],

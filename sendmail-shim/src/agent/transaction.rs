@@ -213,7 +213,9 @@ impl<'a> Transaction<'a> {
     }
 
     fn prepare(&mut self, draft: &Draft) -> Result<Prepared, PrepareError> {
-        let (header, content) = std::mem::take(&mut self.splitter).finish();
+        let splitter = std::mem::take(&mut self.splitter);
+        let charset = splitter.charset();
+        let (header, content) = splitter.finish();
         if self.mail.queued {
             // Who hands it over has not written it.
             self.caller.full_name.clear();
@@ -228,6 +230,7 @@ impl<'a> Transaction<'a> {
             mail: &self.mail,
             recipients: &self.recipients,
             content,
+            charset,
         };
         let mut tables = self.agent.tables();
         let (rules, problems) = tables.refresh(clock::now());

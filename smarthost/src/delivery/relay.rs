@@ -227,7 +227,8 @@ impl Road<'_> {
         let envelope = self.envelope.with_only(recipients);
         let read = || -> std::io::Result<Box<dyn Read + Send>> { self.stored.reader() };
         let size = self.stored.size();
-        let outcomes = match fit(connection.capabilities(), envelope, size, &read) {
+        let fitting = || fit(connection.capabilities(), envelope, size, &read);
+        let outcomes = match tokio::task::block_in_place(fitting) {
             Ok(mut fitted) => {
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(self.stored.id, connection.relay());

@@ -9,7 +9,7 @@ use mail::{
     address::Sender,
     clock,
     envelope::{Content, Envelope},
-    message::{complete, trace},
+    message::{complete, conform, trace},
     outcome::Failure,
     status::EnhancedStatus,
 };
@@ -266,7 +266,7 @@ impl Connection {
         }
     }
 
-    /// A client of ours may leave fields out (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
+    /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
     fn complete(&self, message: &mut Received, sender: &Sender) {
         let hostname = &self.setup.config.hostname;
         let from = match sender {
@@ -279,7 +279,9 @@ impl Connection {
             id: &message.id.to_string(),
             from: &from,
             content: message.content,
+            charset: message.charset,
         };
+        conform::conform(&mut message.header, &from);
         complete::complete(&mut message.header, &facts);
     }
 

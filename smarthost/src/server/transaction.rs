@@ -44,6 +44,8 @@ pub(super) struct Received {
     pub(super) draft: Draft,
     pub(super) header: Header,
     pub(super) content: Content,
+    /// What the body's text is to be called.
+    pub(super) charset: &'static str,
 }
 
 impl Transaction {
@@ -117,8 +119,10 @@ impl Transaction {
         if let Some(fault) = message.fault {
             return Err(fault);
         }
+        let charset = message.splitter.charset();
         let (header, content) = message.splitter.finish();
         Ok(Received {
+            charset,
             id: message.id,
             draft: message.draft,
             header,

@@ -1,7 +1,7 @@
 //! Reads standard input to its end and makes it canonical: LF or CRLF, `From ` lines, no header, no empty line, lone dots.
 //!
 //! Contract: a lone dot is data, except on a terminal; header and body come out in CRLF lines. Memory is bounded, the size is
-//! checked while reading. Lines too long for SMTP are re-encoded or folded ([`mail::message::long_lines`]).
+//! checked while reading. Lines too long for SMTP are re-encoded or folded ([`mail::message::mime`](mod@mime)).
 //! Failures: [`ComposeError`], each with its exit status.
 
 use std::{
@@ -15,7 +15,8 @@ use mail::{
     message::{
         Header, HeaderTooLong, Splitter,
         intake::Intake,
-        long_lines::{Encoder, Longest, Treatment, treatment},
+        long_lines::Longest,
+        mime::{self, Wanted},
     },
 };
 use system::sysexits::Exit;
@@ -27,6 +28,8 @@ use super::body::Body;
 pub struct Message {
     pub header: Header,
     pub content: Content,
+    /// What the body's text is to be called, if it has 8 bits.
+    pub charset: &'static str,
     pub body: Body,
 }
 
@@ -167,8 +170,10 @@ impl Reader {
         let body = self.splitter.split(&self.canonical)?;
         self.longest.feed(body);
         self.body.write(body).map_err(ComposeError::Spill)?;
+        let charset = self.splitter.charset();
         let (header, content) = self.splitter.finish();
         let message = Message {
+            charset,
             header,
             content,
             body: self.body,
@@ -182,28 +187,27 @@ impl Reader {
 
 impl Message {
     /// The same message without a line that is too long for SMTP.
-    fn with_short_lines(mut self) -> io::Result<Self> {
-        let treatment = treatment(&mut self.header);
-        let mut encoder = Encoder::new(treatment);
+    fn with_short_lines(self) -> io::Result<Self> {
+        let mut splitter = Splitter::default();
         let mut body = Body::default();
         let mut piece = vec![0; limits::PIECE];
-        let mut short = Vec::new();
-        let mut reader = self.body.reader()?;
+        let mut fitted = mime::fit(|| self.reader(), Wanted::default())?.content;
         loop {
-            let count = reader.read(&mut piece)?;
+            let count = fitted.read(&mut piece)?;
             let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else {
                 break;
             };
-            short.clear();
-            encoder.feed(read, &mut short);
-            body.write(&short)?;
+            body.write(splitter.split(read).map_err(io::Error::other)?)?;
         }
-        short.clear();
-        encoder.finish(&mut short);
-        body.write(&short)?;
-        drop(reader);
-        self.content.eight_bit &= treatment != Treatment::Quote;
-        Ok(Self { body, ..self })
+        drop(fitted);
+        let charset = splitter.charset();
+        let (header, content) = splitter.finish();
+        Ok(Self {
+            header,
+            content,
+            charset,
+            body,
+        })
     }
 
     /// Bytes of header, empty line and body.

@@ -185,6 +185,7 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
         mail: &submission.mail,
         recipients: &ready.recipients,
         content: ready.message.content,
+        charset: ready.message.charset,
     };
     let mut tables = Tables::new(settings);
     let prepared = prepare(

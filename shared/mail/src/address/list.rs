@@ -10,8 +10,9 @@
 
 use std::ops::Range;
 
-use crate::address::{Address, AddressError, LocalPart, Mailbox, is_dot_string};
+use crate::address::{Address, AddressError, LocalPart, Mailbox, is_atext, is_dot_string};
 
+pub mod mend;
 mod token;
 use token::{Kind, Token, tokens};
 
@@ -289,6 +290,25 @@ pub fn display_name(name: &str) -> String {
     } else {
         quoted(&words)
     }
+}
+
+/// A display name that may hold encoded words (RFC 2047 §5 (3)): those stand outside of quotes.
+pub fn phrase(name: &str) -> String {
+    let encoded = |word: &str| {
+        let marks = word.starts_with("=?") && word.ends_with("?=");
+        marks && word.matches('?').count() == 4 && word.chars().all(is_atext)
+    };
+    let bare = |word: &str| encoded(word.trim_end_matches(','));
+    if !name.split_whitespace().any(bare) {
+        return display_name(name);
+    }
+    let word = |word: &str| match word.strip_suffix(',') {
+        _ if encoded(word) => word.to_owned(),
+        Some(rest) if encoded(rest) => format!("{rest} \",\""),
+        _ => display_name(word),
+    };
+    let words: Vec<String> = name.split_whitespace().map(word).collect();
+    words.join(" ")
 }
 
 fn quoted(text: &str) -> String {

@@ -236,7 +236,8 @@ pub fn is_dot_string(local: &str) -> bool {
         .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-fn is_atext(c: char) -> bool {
+/// RFC 5322 §3.2.3, with UTF-8 (RFC 6532 §3.2).
+pub(crate) fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || "!#$%&'*+-/=?^_`{|}~".contains(c)
         || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())

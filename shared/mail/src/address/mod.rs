@@ -15,5 +15,6 @@ mod mailbox;
 mod name;
 
 pub use domain::{Domain, DomainPattern};
+pub(crate) use mailbox::is_atext;
 pub use mailbox::{Address, AddressError, Sender, is_dot_string, quote_local};
 pub use name::{LocalPart, Mailbox};

@@ -1,7 +1,7 @@
 //! Completion: what a message must have and does not.
 //!
 //! Contract: fields that are there stay as they are, byte for byte; one that is there without a value counts as missing.
-//! Completing twice is completing once. A resent message gets its Resent- fields instead of Message-ID and To.
+//! Completing twice is completing once. A resent message gets its Resent- fields instead of To.
 //! RFC 5322 §3.6 (required fields), §3.6.6 (resent); RFC 2045 §4, §6 (MIME fields); RFC 6854 is not needed: From is never a group.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -24,6 +24,8 @@ pub struct Facts<'a> {
     pub from: &'a str,
     /// 8-bit content without MIME fields gets MIME fields.
     pub content: Content,
+    /// What 8-bit text is called ([`Charset::label`](super::charset::Charset::label)).
+    pub charset: &'a str,
 }
 
 /// Adds Date, Message-ID, From, To (`undisclosed-recipients:;`), MIME fields where missing; nothing else changes. Idempotent.
@@ -43,16 +45,16 @@ pub fn complete(header: &mut Header, facts: &Facts<'_>) {
         }
     }
     add(header, "Date", &facts.now.rfc5322());
-    if !resent {
-        add(header, "Message-ID", &message_id);
-    }
+    // A large receiver takes no mail without it, resent or not.
+    add(header, "Message-ID", &message_id);
     add(header, "From", facts.from);
     if !resent && lacks(header, "To") && header.first("Cc").is_none() {
         add(header, "To", "undisclosed-recipients:;");
     }
     if facts.content.eight_bit {
         add(header, "MIME-Version", "1.0");
-        add(header, "Content-Type", "text/plain; charset=utf-8");
+        let content_type = format!("text/plain; charset={}", facts.charset);
+        add(header, "Content-Type", &content_type);
         add(header, "Content-Transfer-Encoding", "8bit");
     }
 }
@@ -98,6 +100,7 @@ mod tests {
             eight_bit: false,
             utf8: false,
         },
+        charset: "utf-8",
     };
 
     fn completed(text: &str, content: Content) -> String {
@@ -185,6 +188,7 @@ mod tests {
                 "Resent-To",
                 "To",
                 "Date",
+                "Message-ID",
                 "From"
             ]
         );

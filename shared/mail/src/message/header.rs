@@ -114,6 +114,20 @@ impl Field {
         body.strip_suffix(b"\r\n").unwrap_or(body)
     }
 
+    /// Without blanks before the colon and lines of blanks alone (RFC 5322 §4.2, §4.5); `None` if there are none.
+    pub(super) fn tidied(&self) -> Option<Self> {
+        let name = self.raw.get(..self.colon)?.trim_ascii_end();
+        let rest = self.raw.get(self.colon..)?;
+        let mut raw = name.to_vec();
+        for (index, line) in rest.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            if index == 0 || !line.trim_ascii().is_empty() {
+                raw.extend_from_slice(line);
+            }
+        }
+        let colon = name.len();
+        (raw != self.raw).then_some(Self { raw, colon })
+    }
+
     /// Name as written; empty for a line that is no field.
     pub fn name(&self) -> &str {
         let name = self
@@ -219,6 +233,25 @@ impl Header {
                 *field = other;
             }
         }
+    }
+
+    /// Of the fields of that name keeps the one at `index`, with `body` if it is to change; gives back the others.
+    pub(super) fn keep_one(&mut self, name: &str, index: usize, body: Option<&[u8]>) -> Vec<Field> {
+        let mut at = 0usize;
+        let others = self.fields.extract_if(.., |field| {
+            let here = at == index;
+            at = at.saturating_add(1);
+            if let Some(body) = body.filter(|_| here) {
+                *field = field.with_body(body);
+            }
+            !here && field.is(name)
+        });
+        others.collect()
+    }
+
+    /// Removes the fields for which `unwanted` holds.
+    pub(super) fn remove_where(&mut self, unwanted: impl Fn(&Field) -> bool) {
+        self.fields.retain(|field| !unwanted(field));
     }
 
     /// Removes all fields of that name; how many there were.

@@ -7,22 +7,26 @@
 //! | [`intake`] | what programs pipe in (LF or CRLF, `From ` lines, no header at all) made into canonical CRLF lines |
 //! | [`recipients`] | who is named in To, Cc, Bcc (`-t`); fields that never leave the machine |
 //! | [`rewrite`](mod@rewrite) | one policy for envelope and header: revaliases, aliases, domain |
+//! | [`conform`](mod@conform) | fields that a strict relayhost refuses, written as they were meant |
 //! | [`complete`](mod@complete) | adds Date, Message-ID, From, To and MIME fields where missing |
 //! | [`encoded_words`] | raw 8-bit text in fields made ASCII (RFC 2047) |
 //! | `parameters` | raw 8-bit names of attachments made ASCII (RFC 2231) |
-//! | [`long_lines`] | lines over 998 bytes folded or re-encoded |
-//! | [`seven_bit`] | the body made ASCII for a peer without 8BITMIME |
+//! | [`long_lines`] | header lines over 998 bytes folded |
+//! | [`mime`] | the message as a peer can take it: short lines, 7 bits without 8BITMIME |
 //! | [`trace`] | Received fields, hop count |
 
+pub mod charset;
 pub mod complete;
+pub mod conform;
+mod date;
 pub mod encoded_words;
 mod header;
 pub mod intake;
 pub mod long_lines;
+pub mod mime;
 mod parameters;
 pub mod recipients;
 pub mod rewrite;
-pub mod seven_bit;
 mod splitter;
 pub mod trace;
 

@@ -30,7 +30,7 @@ pub(super) fn encoded(field: &Field) -> Option<Field> {
 }
 
 /// The text between semicolons; those in quotes do not count.
-fn parts(body: &[u8]) -> Vec<&[u8]> {
+pub(super) fn parts(body: &[u8]) -> Vec<&[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     body.split(|&byte| {
         match byte {
@@ -67,7 +67,7 @@ fn parameter(part: &[u8]) -> Option<String> {
     Some(out)
 }
 
-fn unquoted(value: &[u8]) -> Vec<u8> {
+pub(super) fn unquoted(value: &[u8]) -> Vec<u8> {
     let inner = value.strip_prefix(b"\"").unwrap_or(value);
     let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
     let mut escaped = false;

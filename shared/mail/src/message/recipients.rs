@@ -5,6 +5,8 @@
 //! RFC 5322 §3.6.3, §3.6.6.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::collections::HashSet;
+
 use crate::{
     address::{Mailbox, list},
     message::{Field, Header},
@@ -50,6 +52,7 @@ fn fields(header: &Header) -> Vec<&Field> {
 /// The Resent- fields up to the first name that comes again, with which the block before it begins.
 fn first_block(header: &Header) -> Vec<&Field> {
     let mut block: Vec<&Field> = Vec::new();
+    let mut names = HashSet::new();
     for field in header.fields() {
         let resent = field
             .name()
@@ -58,7 +61,7 @@ fn first_block(header: &Header) -> Vec<&Field> {
         if !resent {
             continue;
         }
-        if block.iter().any(|known| known.is(field.name())) {
+        if !names.insert(field.name().to_ascii_lowercase()) {
             break;
         }
         block.push(field);

@@ -8,7 +8,11 @@
 
 use std::fmt;
 
-use crate::{envelope::Content, limits, message::Header};
+use crate::{
+    envelope::Content,
+    limits,
+    message::{Header, charset::Charset},
+};
 
 /// Cuts a message that arrives in pieces (canonical CRLF) into header section and body; remembers what the content needs.
 /// Bounded: a header section over [`crate::limits::HEADER`] is an error.
@@ -17,6 +21,7 @@ pub struct Splitter {
     header: Vec<u8>,
     in_body: bool,
     eight_bit: bool,
+    charset: Charset,
 }
 
 /// The header section is larger than [`crate::limits::HEADER`].
@@ -43,6 +48,9 @@ impl Splitter {
             self.collect(piece)?
         };
         self.eight_bit |= !body.is_ascii();
+        if self.eight_bit {
+            self.charset.feed(body);
+        }
         Ok(body)
     }
 
@@ -64,6 +72,11 @@ impl Splitter {
         self.in_body = true;
         let skip = end.saturating_add(2).saturating_sub(before);
         Ok(piece.get(skip..).unwrap_or_default())
+    }
+
+    /// What to call the body's text, if it has 8 bits, after the last piece.
+    pub fn charset(&self) -> &'static str {
+        self.charset.label()
     }
 
     /// The header section and what was seen, after the last piece.

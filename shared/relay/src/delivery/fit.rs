@@ -1,13 +1,21 @@
 //! A message fitted to what its next peer offers.
 //!
 //! Contract: header fields in raw UTF-8 do not make a message undeliverable: SMTPUTF8 is asked for where it is offered, and needed
-//! only for addresses that are not ASCII. A peer without 8BITMIME gets text in quoted-printable; what cannot be encoded as a whole
-//! is sent as it is, and told. The size that is announced is that of what is sent.
-//! RFC 6531 §3.4, RFC 6152 §3, RFC 1870 §6.
+//! only for addresses that are not ASCII; without it the fields are encoded. A peer without 8BITMIME gets 7 bits, and no peer gets a
+//! line over 998 bytes: parts that need it are encoded ([`mime`]). What is signed is sent as it is, and told. The size that is
+//! announced is that of what is sent.
+//! RFC 6531 §3.4, RFC 6152 §3, RFC 1870 §6, RFC 5321 §4.5.3.1.6.
 
 use std::io::{self, Read};
 
-use mail::{envelope::Envelope, message::seven_bit::SevenBit};
+use mail::{
+    envelope::Envelope,
+    limits,
+    message::{
+        long_lines::Longest,
+        mime::{self, Wanted},
+    },
+};
 use smtp::{capability::Capabilities, client::Transaction};
 
 /// Gives the message from its beginning, more than once if need be.
@@ -28,20 +36,42 @@ pub fn fit<'a>(
     size: u64,
     read: &Reading<'a>,
 ) -> io::Result<Fitted<'a>> {
-    envelope.content.utf8 &= peer.smtputf8;
-    let needs_eight_bit = envelope.content.eight_bit && !peer.eight_bit_mime;
-    let mut fitted = Fitted {
-        transaction: Transaction::of(&envelope, size),
-        content: read()?,
-        eight_bit_all_the_same: false,
+    let wanted = Wanted {
+        seven_bit: envelope.content.eight_bit && !peer.eight_bit_mime,
+        ascii_header: envelope.content.utf8 && !peer.smtputf8,
     };
-    if needs_eight_bit {
-        let mut counted = SevenBit::new(fitted.content)?;
-        fitted.eight_bit_all_the_same = !counted.is_encoded();
-        if counted.is_encoded() {
-            fitted.transaction.mail.size = Some(io::copy(&mut counted, &mut io::sink())?);
-        }
-        fitted.content = Box::new(SevenBit::new(read()?)?);
+    envelope.content.utf8 &= peer.smtputf8;
+    let mut transaction = Transaction::of(&envelope, size);
+    if wanted == Wanted::default() && !has_long_lines(size, read)? {
+        return Ok(Fitted {
+            transaction,
+            content: read()?,
+            eight_bit_all_the_same: false,
+        });
     }
-    Ok(fitted)
+    let fit = mime::fit(read, wanted)?;
+    transaction.mail.size = Some(fit.size);
+    Ok(Fitted {
+        transaction,
+        eight_bit_all_the_same: wanted.seven_bit && fit.eight_bit,
+        content: Box::new(fit.content),
+    })
+}
+
+/// Most messages have none, and are read for nothing else.
+fn has_long_lines(size: u64, read: &Reading<'_>) -> io::Result<bool> {
+    let mut longest = Longest::default();
+    if size < limits::TEXT_LINE as u64 {
+        return Ok(false);
+    }
+    let mut piece = vec![0; limits::PIECE];
+    let mut from = read()?;
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(longest.too_long()),
+            Ok(count) => longest.feed(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

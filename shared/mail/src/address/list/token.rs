@@ -100,6 +100,19 @@ fn in_atom(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !b"\"([<>@,;:.".contains(&byte)
 }
 
+/// Whether the token ends with what closes it.
+pub(super) fn is_closed(kind: Kind, raw: &[u8]) -> bool {
+    let (open, close) = match kind {
+        Kind::Quoted => (None, b'"'),
+        Kind::Comment => (Some(b'('), b')'),
+        Kind::Literal => (None, b']'),
+        Kind::Atom | Kind::Special(_) => return true,
+    };
+    // One byte more belongs to the token only where it is still open.
+    let longer = [raw, b" "].concat();
+    delimited(&longer, open, close) == raw.len()
+}
+
 /// Length up to and with the closing byte; `open` nests, a backslash takes the next byte with it.
 fn delimited(rest: &[u8], open: Option<u8>, close: u8) -> usize {
     let mut depth = 0usize;

@@ -157,7 +157,7 @@ fn replace(
         let comment = entry
             .comment
             .as_deref()
-            .map(list::display_name)
+            .map(list::phrase)
             .filter(|name| !name.is_empty());
         let (range, text) = match comment {
             Some(name) if entry.name.is_none() => {

@@ -1,0 +1,538 @@
+//! Address fields that a strict reader would refuse or read in another way, written anew as they were meant.
+//!
+//! Contract: total and linear; a well-formed field is left alone; what comes out is well-formed and holds every address
+//! that went in. A name with specials is quoted (`Kock, Arne <a@x>` in From is one mailbox, `Ops: x <a@x>` no group), an
+//! open group is closed or was none, text without an address becomes an empty group with that name.
+//! RFC 5322 §3.2.3, §3.4, §3.6.2.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{Kind, Token, phrase, target, token, tokens, without_route};
+use crate::address::{Mailbox, is_atext};
+
+/// How many mailboxes a field may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role<'a> {
+    /// From, Sender: one. A name without any address gets this one.
+    Author(&'a str),
+    /// To, Cc, Reply-To: any number, and groups.
+    Recipients,
+}
+
+/// A field written anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mended {
+    /// The value, not folded; empty if nothing is left.
+    pub text: String,
+    /// All authors, where there are more than one field can hold.
+    pub authors: Vec<String>,
+}
+
+/// `None`: it is well-formed.
+pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
+    let closed = closed(bytes);
+    let semicolon = |token: &Token| token.kind == Kind::Special(b';');
+    let mut reader = Reader {
+        bytes: &closed,
+        role,
+        in_group: false,
+        semicolons: tokens(&closed).filter(semicolon).count(),
+        fine: closed == bytes,
+        items: Vec::new(),
+        names: Vec::new(),
+    };
+    reader.read();
+    let mailboxes = reader.mailboxes();
+    let single = matches!(role, Role::Author(_));
+    if reader.fine && (!single || mailboxes.len() == 1) {
+        return None;
+    }
+    Some(match mailboxes.as_slice() {
+        [first, _, ..] if single => Mended {
+            text: first.clone(),
+            authors: mailboxes,
+        },
+        _ => Mended {
+            text: written(&reader.items),
+            authors: Vec::new(),
+        },
+    })
+}
+
+/// Quotes, parentheses and brackets that are never closed become blanks. Only the last token can be open.
+fn closed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = sound_words(bytes);
+    for _ in 0..4 {
+        let Some(last) = tokens(&bytes).last() else {
+            break;
+        };
+        let range = bytes.get_mut(last.range).unwrap_or_default();
+        let signs: &[u8] = match last.kind {
+            _ if token::is_closed(last.kind, range) => break,
+            Kind::Quoted => b"\"\\",
+            Kind::Comment => b"()\\",
+            _ => b"[\\",
+        };
+        range
+            .iter_mut()
+            .filter(|byte| signs.contains(byte))
+            .for_each(|byte| *byte = b' ');
+    }
+    bytes
+}
+
+/// Specials inside of encoded words in Q (RFC 2047 §5 (3) allows none) become escapes: `=?utf-8?q?M,_(J)?=`.
+fn sound_words(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut quoted = false;
+    let mut rest = bytes;
+    while let Some(&first) = rest.first() {
+        let length = if quoted { None } else { q_word(rest) };
+        let (word, after) = rest
+            .split_at_checked(length.unwrap_or(1))
+            .unwrap_or((rest, &[]));
+        rest = after;
+        if length.is_none() {
+            quoted ^= first == b'"' && out.last() != Some(&b'\\');
+            out.push(first);
+            continue;
+        }
+        for &byte in word {
+            if b"\"(),.:;<>@[\\]".contains(&byte) {
+                out.extend_from_slice(format!("={byte:02X}").as_bytes());
+            } else {
+                out.push(byte);
+            }
+        }
+    }
+    out
+}
+
+/// Length of the encoded word in Q that the text begins with; RFC 2047 §2 allows 75, programs write longer ones.
+fn q_word(text: &[u8]) -> Option<usize> {
+    let head = text.get(..text.len().min(300))?;
+    let inner = head.strip_prefix(b"=?")?;
+    let charset = inner.iter().position(|&byte| byte == b'?')?;
+    let encoded = inner.get(charset..)?;
+    let encoded = encoded
+        .strip_prefix(b"?q?")
+        .or_else(|| encoded.strip_prefix(b"?Q?"))?;
+    let end = encoded
+        .iter()
+        .position(|&byte| byte == b'?' || !byte.is_ascii_graphic())?;
+    encoded
+        .get(end..)?
+        .starts_with(b"?=")
+        .then_some(charset.saturating_add(end).saturating_add(7))
+}
+
+enum Item {
+    Mailbox(String),
+    GroupBegins(String),
+    GroupEnds,
+}
+
+fn written(items: &[Item]) -> String {
+    let mut out = String::new();
+    let mut comma = false;
+    for item in items {
+        match item {
+            Item::GroupEnds => out.push(';'),
+            Item::Mailbox(text) | Item::GroupBegins(text) => {
+                out.push_str(if comma { ", " } else { " " });
+                out.push_str(text);
+            }
+        }
+        comma = true;
+        if matches!(item, Item::GroupBegins(_)) {
+            out.push(':');
+            comma = false;
+        }
+    }
+    out.trim().to_owned()
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    role: Role<'a>,
+    in_group: bool,
+    /// Semicolons still to come.
+    semicolons: usize,
+    /// Nothing had to be guessed so far.
+    fine: bool,
+    items: Vec<Item>,
+    /// Words of an author's name that stand alone between commas.
+    names: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) {
+        let mut element: Vec<Token> = Vec::new();
+        let mut angle = false;
+        for token in tokens(self.bytes) {
+            self.fine &= self.without_controls(&token);
+            match token.kind {
+                Kind::Special(b'<') => angle = true,
+                Kind::Special(b'>') => angle = false,
+                Kind::Special(b',') if !angle => {
+                    if !(element.is_empty() && self.after_group()) {
+                        self.element(&element);
+                    }
+                    element.clear();
+                    continue;
+                }
+                Kind::Special(b':') if !angle && self.begins_group(&element) => {
+                    let name = phrase(&self.words(&element));
+                    self.items.push(Item::GroupBegins(name));
+                    self.in_group = true;
+                    element.clear();
+                    continue;
+                }
+                Kind::Special(b';') if !angle => {
+                    self.semicolons = self.semicolons.saturating_sub(1);
+                    self.semicolon(&element);
+                    element.clear();
+                    continue;
+                }
+                _ => {}
+            }
+            element.push(token);
+        }
+        self.end(&element);
+    }
+
+    /// Ends a group, or stands for a comma.
+    fn semicolon(&mut self, element: &[Token]) {
+        if !element.is_empty() {
+            self.element(element);
+        }
+        self.fine &= self.in_group;
+        if std::mem::take(&mut self.in_group) {
+            self.items.push(Item::GroupEnds);
+        }
+    }
+
+    fn end(&mut self, element: &[Token]) {
+        let after_group = self.after_group();
+        if !element.is_empty() {
+            self.element(element);
+        } else if !after_group {
+            // A comma at the end, or nothing at all.
+            self.fine = false;
+        }
+        if std::mem::take(&mut self.in_group) {
+            self.fine = false;
+            self.items.push(Item::GroupEnds);
+        }
+        if let Role::Author(own) = self.role
+            && self.mailboxes().is_empty()
+            && !self.names.is_empty()
+        {
+            self.fine = false;
+            let name = phrase(&self.names.join(", "));
+            self.items.push(Item::Mailbox(format!("{name} <{own}>")));
+        }
+    }
+
+    fn after_group(&self) -> bool {
+        matches!(self.items.last(), Some(Item::GroupEnds))
+    }
+
+    /// A phrase, then a colon, and a semicolon somewhere behind it.
+    fn begins_group(&self, element: &[Token]) -> bool {
+        let special = |token: &Token| matches!(token.kind, Kind::Special(b'@' | b'<' | b':'));
+        self.role == Role::Recipients
+            && !self.in_group
+            && self.semicolons > 0
+            && element.iter().any(|token| token.kind != Kind::Comment)
+            && !element.iter().any(special)
+    }
+
+    /// What stands between two commas.
+    fn element(&mut self, element: &[Token]) {
+        let comment = element
+            .iter()
+            .rev()
+            .find(|token| token.kind == Kind::Comment);
+        let comment = comment
+            .map(|token| token.meaning(self.bytes))
+            .unwrap_or_default();
+        let words: Vec<Token> = element
+            .iter()
+            .filter(|token| token.kind != Kind::Comment)
+            .cloned()
+            .collect();
+        let open = words
+            .iter()
+            .rposition(|token| token.kind == Kind::Special(b'<'));
+        match open {
+            _ if words.is_empty() => self.fine = false,
+            Some(open) => self.angled(&words, open, &comment),
+            None => self.bare(&words, &comment),
+        }
+    }
+
+    /// `phrase <spec>`
+    fn angled(&mut self, words: &[Token], open: usize, comment: &str) {
+        let (before, rest) = words.split_at_checked(open).unwrap_or_default();
+        let rest = rest.get(1..).unwrap_or_default();
+        let close = rest
+            .iter()
+            .position(|token| token.kind == Kind::Special(b'>'));
+        let (spec, after) = rest
+            .split_at_checked(close.unwrap_or(rest.len()))
+            .unwrap_or_default();
+        let after = after.get(1..).unwrap_or_default();
+        self.fine &=
+            close.is_some() && after.is_empty() && before.iter().all(|t| self.in_phrase(t));
+        let mut names = vec![self.words(before), self.words(after)];
+        if names.first().is_some_and(String::is_empty) {
+            names.push(comment.to_owned());
+        }
+        names.retain(|name| !name.is_empty());
+        let name = names.join(" ");
+        if let Some(target) = self.address(spec) {
+            return self.mailbox(&target, &name);
+        }
+        self.fine = false;
+        let spec = self.words(spec);
+        self.no_address(if name.is_empty() { &spec } else { &name });
+    }
+
+    /// An address without brackets, a name, or several words of which some are addresses.
+    fn bare(&mut self, words: &[Token], comment: &str) {
+        match (self.address(words), self.role) {
+            (Some(Mailbox::Local(name)), Role::Author(_)) if self.more_to_come(words) => {
+                self.names.push(name.as_str().to_owned());
+            }
+            (Some(target), _) => self.mailbox(&target, comment),
+            (None, _) => {
+                self.fine = false;
+                let mut name: Vec<String> = Vec::new();
+                let mut found = false;
+                for run in words.chunk_by(|one, next| one.range.end == next.range.start) {
+                    let at = run.iter().any(|token| token.kind == Kind::Special(b'@'));
+                    match self.address(run).filter(|_| at) {
+                        Some(target) => {
+                            self.mailbox(&target, name.join(" ").trim_end_matches(':'));
+                            name.clear();
+                            found = true;
+                        }
+                        None => name.push(self.words(run)),
+                    }
+                }
+                if !found {
+                    self.no_address(name.join(" ").trim_end_matches(':'));
+                }
+            }
+        }
+    }
+
+    /// Whether something stands before or behind these words in the field.
+    fn more_to_come(&self, words: &[Token]) -> bool {
+        let end = words.last().map_or(0, |token| token.range.end);
+        let rest = self.bytes.get(end..).unwrap_or_default();
+        !self.names.is_empty() || tokens(rest).any(|token| token.kind != Kind::Comment)
+    }
+
+    /// Text where an address should be.
+    fn no_address(&mut self, text: &str) {
+        if matches!(self.role, Role::Author(_)) {
+            self.names.push(text.to_owned());
+        } else if !self.in_group && !text.is_empty() {
+            self.items.push(Item::GroupBegins(phrase(text)));
+            self.items.push(Item::GroupEnds);
+        }
+    }
+
+    fn mailbox(&mut self, target: &Mailbox, name: &str) {
+        let address = target.to_string();
+        let mut name = name.to_owned();
+        if !self.names.is_empty() {
+            self.fine = false;
+            self.names.push(name);
+            self.names.retain(|name| !name.is_empty());
+            name = std::mem::take(&mut self.names).join(", ");
+        }
+        self.items.push(Item::Mailbox(if name.is_empty() {
+            address
+        } else {
+            format!("{} <{address}>", phrase(&name))
+        }));
+    }
+
+    fn mailboxes(&self) -> Vec<String> {
+        let mailbox = |item: &Item| match item {
+            Item::Mailbox(text) => Some(text.clone()),
+            Item::GroupBegins(_) | Item::GroupEnds => None,
+        };
+        self.items.iter().filter_map(mailbox).collect()
+    }
+
+    /// The address that the tokens spell; a source route and a final dot do not count.
+    fn address(&mut self, spec: &[Token]) -> Option<Mailbox> {
+        let spec: Vec<&Token> = spec.iter().collect();
+        let direct = without_route(&spec);
+        let dot = |token: &&Token| token.kind == Kind::Special(b'.');
+        let kept = direct
+            .len()
+            .saturating_sub(direct.iter().rev().take_while(|t| dot(t)).count());
+        let kept = direct.get(..kept).unwrap_or_default();
+        let first = kept.first()?.range.start;
+        let raw = self.bytes.get(first..kept.last()?.range.end)?;
+        std::str::from_utf8(raw).ok()?;
+        let target = target(self.bytes, kept).ok()?;
+        self.fine &= kept.len() == spec.len();
+        Some(target)
+    }
+
+    /// The meaning of the tokens, with blanks where there are any.
+    fn words(&self, tokens: &[Token]) -> String {
+        let tokens: Vec<&Token> = tokens.iter().filter(|t| t.kind != Kind::Comment).collect();
+        super::name(self.bytes, &tokens).unwrap_or_default()
+    }
+
+    fn in_phrase(&self, token: &Token) -> bool {
+        match token.kind {
+            Kind::Atom => token.written(self.bytes).chars().all(is_atext),
+            Kind::Quoted | Kind::Comment | Kind::Special(b'.') => true,
+            Kind::Literal | Kind::Special(_) => false,
+        }
+    }
+
+    fn without_controls(&self, token: &Token) -> bool {
+        let raw = self.bytes.get(token.range.clone()).unwrap_or_default();
+        !raw.iter()
+            .any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::address::list;
+
+    fn author(text: &str) -> Option<String> {
+        mend(text.as_bytes(), Role::Author("me")).map(|mended| mended.text)
+    }
+    fn recipients(text: &str) -> Option<String> {
+        mend(text.as_bytes(), Role::Recipients).map(|mended| mended.text)
+    }
+
+    #[test]
+    fn a_name_with_specials_stays_the_name_of_one_author() {
+        for (text, expected) in [
+            ("Kock, Arne <a@x.example>", "\"Kock, Arne\" <a@x.example>"),
+            (
+                "Kock, Arne, Dr. <a@x.example>",
+                "\"Kock, Arne, Dr.\" <a@x.example>",
+            ),
+            (
+                "Ops: nightly <a@x.example>",
+                "\"Ops: nightly\" <a@x.example>",
+            ),
+            ("Ops: a@x.example", "Ops <a@x.example>"),
+            (
+                "Ops; nightly <a@x.example>",
+                "\"Ops, nightly\" <a@x.example>",
+            ),
+            (
+                "Backup [nas] <a@x.example>",
+                "\"Backup [nas]\" <a@x.example>",
+            ),
+            ("me@home <a@x.example>", "\"me@home\" <a@x.example>"),
+            ("a \\ b <a@x.example>", "\"a \\\\ b\" <a@x.example>"),
+            ("smiley :) <a@x.example>", "\"smiley :)\" <a@x.example>"),
+            ("\"Kock, Arne <a@x.example>", "\"Kock, Arne\" <a@x.example>"),
+            ("Arne (boss <a@x.example>", "\"Arne boss\" <a@x.example>"),
+            ("Arne [boss <a@x.example>", "\"Arne boss\" <a@x.example>"),
+            ("Fail2Ban Daemon", "\"Fail2Ban Daemon\" <me>"),
+            ("Cron <>", "Cron <me>"),
+            ("<a@x.example> Arne", "Arne <a@x.example>"),
+            ("Arne <a@x.example", "Arne <a@x.example>"),
+            ("Arne a@x.example", "Arne <a@x.example>"),
+            (
+                "=?utf-8?q?J=C3=BC?=, [nas] <a@x.example>",
+                "=?utf-8?q?J=C3=BC?= \",\" \"[nas]\" <a@x.example>",
+            ),
+            (
+                "=?utf-8?Q?M=C3=BC,_(J.)?= <a@x.example>",
+                "=?utf-8?Q?M=C3=BC=2C_=28J=2E=29?= <a@x.example>",
+            ),
+            ("a@x.example, b@x.example", "a@x.example"),
+            ("a@x.example.", "a@x.example"),
+            ("", ""),
+            ("(nobody)", ""),
+        ] {
+            assert_eq!(author(text).as_deref(), Some(expected), "{text}");
+        }
+        for fine in [
+            "root (Cron Daemon)",
+            "root",
+            "a@x.example",
+            "J. Doe <a@x.example>",
+            "\"Kock, Arne\" (boss)\r\n <a@x.example>",
+            "=?utf-8?q?J=C3=BC?= <a@x.example>",
+            "\"a b\"@x.example",
+        ] {
+            assert_eq!(author(fine), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn recipients_keep_their_groups_and_what_is_no_address_becomes_an_empty_one() {
+        for (text, expected) in [
+            ("undisclosed-recipients:", "undisclosed-recipients:;"),
+            ("undisclosed recipients", "\"undisclosed recipients\":;"),
+            (
+                "Ops: nightly <a@x.example>",
+                "\"Ops: nightly\" <a@x.example>",
+            ),
+            ("a@x.example d@x.example", "a@x.example, d@x.example"),
+            ("a@x.example; d@x.example", "a@x.example, d@x.example"),
+            ("a@x.example,, d@x.example,", "a@x.example, d@x.example"),
+            (
+                "g: a@x.example, [b] <c@x.example>;, e@x.example",
+                "g: a@x.example, \"[b]\" <c@x.example>;, e@x.example",
+            ),
+            ("<@r.example,@s.example:a@x.example>", "a@x.example"),
+            (
+                "a@@x.example, b@x.example",
+                "\"a@@x.example\":;, b@x.example",
+            ),
+        ] {
+            assert_eq!(recipients(text).as_deref(), Some(expected), "{text}");
+        }
+        for fine in [
+            "root, Arne <a@x.example>",
+            "g:;",
+            "g: a@x.example;, b@x.example",
+            "a@x.example (x)",
+        ] {
+            assert_eq!(recipients(fine), None, "{fine}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_mended_is_well_formed_and_keeps_its_addresses(
+            words in prop::collection::vec(prop::sample::select(&[
+                "a@x.example", "<b@y.example>", "Arne", ",", ";", ":", "[", "]", "\"", "(", ")", "<", ">", "@", ".", "\\",
+                " ", "=?utf-8?q?x?=", "\u{fc}", "\r\n ",
+            ][..]), 0..14),
+        ) {
+            let text = words.concat();
+            for role in [Role::Author("me"), Role::Recipients] {
+                let Some(mended) = mend(text.as_bytes(), role) else { continue };
+                if mended.text.is_empty() {
+                    continue;
+                }
+                prop_assert_eq!(mend(mended.text.as_bytes(), role), None, "{} from {}", mended.text, text);
+                let list = list::parse(mended.text.as_bytes());
+                prop_assert_eq!(&list.problems, &[], "{} from {}", mended.text, text);
+                prop_assert!(role == Role::Recipients || list.entries.len() == 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What is to be done with each entity, decided from one reading of the message.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{
+    encode::Action,
+    entity::{Encoding, Entity, Kind},
+    walk::Piece,
+};
+use crate::message::{
+    Header,
+    charset::Charset,
+    long_lines::{self, Longest},
+};
+
+/// Entities that are decided one by one; those behind them share one decision.
+const ENTITIES: usize = 10_000;
+
+/// What the peer does not take.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Wanted {
+    /// No byte over 127 in the body (a peer without 8BITMIME).
+    pub seven_bit: bool,
+    /// None in the header (a peer without SMTPUTF8); only an address may keep them.
+    pub ascii_header: bool,
+}
+
+/// What one entity holds.
+#[derive(Clone, Default, Debug)]
+struct Seen {
+    longest: Longest,
+    eight_bit: bool,
+    charset: Charset,
+}
+
+impl Seen {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.longest.feed(bytes);
+        if !bytes.is_ascii() {
+            self.eight_bit = true;
+        }
+        if self.eight_bit {
+            self.charset.feed(bytes);
+        }
+    }
+}
+
+/// What is done with one entity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Step {
+    pub(super) action: Action,
+    /// Name of the character set, where the header is to tell it.
+    pub(super) charset: Option<&'static str>,
+}
+
+const KEPT: Step = Step {
+    action: Action::Keep,
+    charset: None,
+};
+
+/// The decisions, in the order of the header sections.
+#[derive(Debug)]
+pub(super) struct Plan {
+    wanted: Wanted,
+    steps: Vec<Step>,
+    /// Anything at all changes.
+    pub(super) changes: bool,
+    /// A part is encoded.
+    encodes: bool,
+    /// Bytes over 127 remain in the body.
+    pub(super) eight_bit: bool,
+    /// Lines over 998 bytes remain.
+    pub(super) long_lines: bool,
+    /// Lines are cut that could not be encoded.
+    pub(super) cut: bool,
+    /// All of it is signed.
+    pub(super) signed: bool,
+    current: Option<(Entity, bool)>,
+    seen: Seen,
+    /// Lines in no part, where no signature covers them.
+    frame: Longest,
+    /// Lines that a signature covers, other than those of leaf parts.
+    kept: Longest,
+    /// A signature covers what follows the header section that came last.
+    covered: bool,
+}
+
+impl Plan {
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            steps: Vec::new(),
+            changes: false,
+            encodes: false,
+            eight_bit: false,
+            long_lines: false,
+            cut: false,
+            signed: false,
+            current: None,
+            seen: Seen::default(),
+            frame: Longest::default(),
+            kept: Longest::default(),
+            covered: false,
+        }
+    }
+
+    /// Takes the next piece of the first reading.
+    pub(super) fn see(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Header(header, entity, signed) => {
+                self.settle();
+                let first = self.steps.is_empty();
+                self.signed |= first && is_signed(&header);
+                let signed = signed || self.signed;
+                let mut header = header;
+                if signed {
+                    self.kept.feed(&header.to_bytes());
+                } else {
+                    self.changes |= self.mend_header(&mut header, first);
+                }
+                self.eight_bit |= !first && !header.to_bytes().is_ascii();
+                self.covered = signed;
+                self.current = Some((entity.clone(), signed));
+            }
+            Piece::Body(bytes) => self.seen.feed(bytes),
+            Piece::End => {
+                // The line end before a boundary is not the part's.
+                self.seen.longest.feed(b"\r\n");
+                self.settle();
+            }
+            Piece::Frame(bytes) => {
+                self.eight_bit |= !bytes.is_ascii();
+                let lines = if self.covered {
+                    &mut self.kept
+                } else {
+                    &mut self.frame
+                };
+                lines.feed(bytes);
+            }
+        }
+    }
+
+    /// The first reading is over.
+    pub(super) fn ready(&mut self) {
+        self.settle();
+        self.cut |= self.frame.too_long();
+        self.long_lines |= self.kept.too_long();
+        self.changes |= self.frame.too_long();
+    }
+
+    /// Decides about the entity that has ended.
+    fn settle(&mut self) {
+        let Some((entity, signed)) = self.current.take() else {
+            return;
+        };
+        let seen = std::mem::take(&mut self.seen);
+        let step = if signed {
+            KEPT
+        } else {
+            self.step(&entity, &seen)
+        };
+        let long = seen.longest.too_long();
+        self.changes |= step.action != Action::Keep;
+        self.encodes |= matches!(step.action, Action::Quote | Action::Base64);
+        self.cut |= step.action == Action::Cut && entity.encoding != Encoding::Base64;
+        self.long_lines |= long && step.action == Action::Keep;
+        let encoded = matches!(
+            step.action,
+            Action::Quote | Action::Base64 | Action::Requote
+        );
+        self.eight_bit |= seen.eight_bit && !encoded;
+        if self.steps.len() < ENTITIES {
+            self.steps.push(step);
+        } else if let Some(last) = self.steps.last_mut()
+            && step.action != Action::Keep
+        {
+            *last = step;
+        }
+    }
+
+    fn step(&self, entity: &Entity, seen: &Seen) -> Step {
+        let long = seen.longest.too_long();
+        let eight_bit = seen.eight_bit && self.wanted.seven_bit;
+        let action = match (&entity.kind, entity.encoding) {
+            _ if !long && !eight_bit => Action::Keep,
+            (Kind::Leaf, Encoding::Plain) if entity.text => Action::Quote,
+            (Kind::Leaf, Encoding::Plain) => Action::Base64,
+            (Kind::Leaf, Encoding::QuotedPrintable) => Action::Requote,
+            _ if long => Action::Cut,
+            _ => Action::Keep,
+        };
+        Step {
+            action,
+            charset: (action == Action::Quote).then(|| seen.charset.label()),
+        }
+    }
+
+    /// What is done with the entity of that number. One behind those that were decided on shares the last one's fate, as
+    /// far as it can.
+    pub(super) fn step_of(&self, number: usize, entity: &Entity, signed: bool) -> Step {
+        if signed || self.signed {
+            return KEPT;
+        }
+        let step = self
+            .steps
+            .get(number.min(ENTITIES.saturating_sub(1)))
+            .copied()
+            .unwrap_or(KEPT);
+        match (step.action, &entity.kind, entity.encoding) {
+            (Action::Keep, _, _) => KEPT,
+            _ if number < ENTITIES.saturating_sub(1) => step,
+            (_, Kind::Leaf, Encoding::Plain) => Step {
+                action: if entity.text {
+                    Action::Quote
+                } else {
+                    Action::Base64
+                },
+                charset: None,
+            },
+            (_, Kind::Leaf, Encoding::QuotedPrintable) => Step {
+                action: Action::Requote,
+                charset: None,
+            },
+            (_, Kind::Multipart { .. } | Kind::Message, _) => KEPT,
+            _ => Step {
+                action: Action::Cut,
+                charset: None,
+            },
+        }
+    }
+
+    /// The header section of an entity as it is sent.
+    pub(super) fn header(&self, header: &mut Header, step: Step, first: bool, signed: bool) {
+        if signed || self.signed {
+            return;
+        }
+        self.mend_header(header, first);
+        let encoding = match step.action {
+            Action::Quote => "quoted-printable",
+            Action::Base64 => "base64",
+            Action::Keep | Action::Requote | Action::Cut => {
+                if self.wanted.seven_bit && !self.eight_bit {
+                    seven_bit_label(header);
+                }
+                if first && self.encodes {
+                    add(header, "MIME-Version", "1.0");
+                }
+                return;
+            }
+        };
+        header.remove("Content-Transfer-Encoding");
+        if first {
+            add(header, "MIME-Version", "1.0");
+        }
+        if let Some(charset) = step.charset {
+            add(
+                header,
+                "Content-Type",
+                &format!("text/plain; charset={charset}"),
+            );
+        }
+        add(header, "Content-Transfer-Encoding", encoding);
+    }
+
+    /// Short lines, and ASCII where that is wanted.
+    fn mend_header(&self, header: &mut Header, first: bool) -> bool {
+        let ascii = if first {
+            self.wanted.ascii_header
+        } else {
+            self.wanted.seven_bit
+        };
+        let repaired = if ascii {
+            crate::message::encoded_words::repair(header)
+        } else {
+            0
+        };
+        long_lines::fold_header(header).saturating_add(repaired) > 0
+    }
+}
+
+/// RFC 6376 and RFC 8617: the signature covers header and body.
+fn is_signed(header: &Header) -> bool {
+    header.first("DKIM-Signature").is_some() || header.first("ARC-Message-Signature").is_some()
+}
+
+fn add(header: &mut Header, name: &str, value: &str) {
+    if header.first(name).is_none() {
+        header.append(crate::message::Field::new(name, value));
+    }
+}
+
+/// `8bit` is no longer true.
+fn seven_bit_label(header: &mut Header) {
+    header.edit(|field| {
+        let value = field.value().to_ascii_lowercase();
+        let wrong = field.is("Content-Transfer-Encoding")
+            && matches!(value.as_slice(), b"8bit" | b"binary");
+        wrong.then(|| field.with_body(b" 7bit"))
+    });
+}
