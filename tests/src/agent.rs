@@ -21,7 +21,7 @@ use rustix::net::{
 use crate::{
     binaries::{binaries, install_names},
     daemon::Daemon,
-    installation::Installation,
+    installation::{Installation, MACHINE_ALIASES, hermetic},
     wait::until,
 };
 
@@ -67,9 +67,11 @@ impl Agent {
             ("socket", "\"$DIR/submit.sock\""),
             ("control", "\"$DIR/control.sock\""),
             ("hostname", "\"vm1.example.test\""),
-            ("aliases", "\"$DIR/no-aliases\""),
-            ("revaliases", "\"$DIR/no-revaliases\""),
+            ("aliases", "\"$DIR/machine.aliases\""),
+            ("revaliases", "\"$DIR/machine.revaliases\""),
         ];
+        self.file("machine.aliases", MACHINE_ALIASES);
+        self.file("machine.revaliases", "");
         self.write_config(&settings, config);
     }
 
@@ -93,7 +95,7 @@ impl Agent {
         if !self.pid_namespace {
             return plain;
         }
-        let mut command = Command::new("unshare");
+        let mut command = hermetic("unshare");
         command.args(["--pid", "--fork", "--kill-child"]);
         command.arg(plain.get_program()).args(plain.get_args());
         command
@@ -118,14 +120,14 @@ impl Agent {
     }
 
     fn admin_command(&self) -> Command {
-        let mut command = Command::new(self.bin.join("sendmail-shim"));
+        let mut command = hermetic(self.bin.join("sendmail-shim"));
         command.arg("--config").arg(self.config());
         command
     }
 
     /// A program of this machine: `sendmail`, `mailq`, `newaliases`.
     pub fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.bin.join(name));
+        let mut command = hermetic(self.bin.join(name));
         command.env("SENDMAIL_SHIM_CONFIG", self.config());
         command
     }
@@ -142,7 +144,7 @@ impl Agent {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
             fs::copy(&binaries().sendmail, &program).unwrap();
         }
-        let mut command = Command::new(program);
+        let mut command = hermetic(program);
         command.env("SENDMAIL_SHIM_CONFIG", self.config());
         command
     }
@@ -204,7 +206,7 @@ impl DerefMut for Agent {
 
 /// A program as another user runs it (root only, by `setpriv`).
 pub fn as_user(user: &str, program: &Command) -> Command {
-    let mut command = Command::new("setpriv");
+    let mut command = hermetic("setpriv");
     command.args([
         &format!("--reuid={user}"),
         &format!("--regid={user}"),

@@ -2,11 +2,25 @@
 //!
 //! Contract: all files lie in the directory, which outlives a restart and goes with the guard. In configurations, `$DIR` is the directory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
 use crate::{daemon::Daemon, identity::write, wait::until};
+
+/// What stands in /etc/aliases of a Debian machine. The file of the machine that the tests run on decides nothing.
+pub(crate) const MACHINE_ALIASES: &str = "postmaster: root\n";
+
+/// A command that the machine's zone, language and home have no part in.
+pub(crate) fn hermetic(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env("TZ", "UTC").env("LC_ALL", "C").env("HOME", "/nonexistent");
+    command
+}
 
 /// A daemon's files, and the daemon if it runs.
 #[derive(Debug)]

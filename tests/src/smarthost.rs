@@ -12,7 +12,7 @@ use std::{
 use crate::{
     binaries::binaries,
     daemon::Daemon,
-    installation::Installation,
+    installation::{Installation, MACHINE_ALIASES, hermetic},
     sink::nexthop,
     wait::{free_address, until},
 };
@@ -52,7 +52,9 @@ impl Smarthost {
             ("control", "\"$DIR/control.sock\""),
             ("hostname", "\"mail.example.test\""),
             ("listen", &format!("[\"{}\"]", self.address)),
+            ("aliases", "[\"$DIR/machine.aliases\"]"),
         ];
+        self.file("machine.aliases", MACHINE_ALIASES);
         self.write_config(&settings, config);
     }
 
@@ -73,7 +75,7 @@ impl Smarthost {
         let Some(mounts) = &self.mounts else {
             return plain;
         };
-        let mut command = Command::new("unshare");
+        let mut command = hermetic("unshare");
         command.args([
             "--mount",
             "sh",
@@ -86,7 +88,7 @@ impl Smarthost {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&binaries().smarthost);
+        let mut command = hermetic(&binaries().smarthost);
         command.arg("--config").arg(self.config());
         command
     }
