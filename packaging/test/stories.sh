@@ -10,10 +10,14 @@ life() {
     stage sandboxed_services_can_send_mail
     stage an_idle_agent_ends_and_comes_back_with_the_next_message
     stage mail_survives_a_killed_agent_and_waits_for_the_relayhost
+    stage services_that_write_when_they_end_are_started
     reboot
+    stage what_services_wrote_when_they_ended_was_queued
     stage waiting_mail_is_delivered_after_a_reboot
+    stage no_number_of_restarts_and_no_broken_configuration_costs_a_socket
     stage reinstalling_keeps_queue_and_settings
     stage removing_keeps_the_queue
+    stage purging_keeps_the_mail_that_waits
     stage purging_leaves_nothing
 }
 

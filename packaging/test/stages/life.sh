@@ -39,12 +39,13 @@ END
     wait_for 10 none_waits
     sendmail-shim check || [ $? = 1 ] # the first relayhost is not there
 
-    # An answer that cannot be used changes nothing, and says so.
+    # An answer that cannot be used leaves what was answered before, is named, and costs no other.
     cp /etc/sendmail-shim/debconf.toml /root/good
-    echo "sendmail-shim sendmail-shim/pins string nonsense" | debconf-set-selections
-    dpkg-reconfigure -f noninteractive sendmail-shim 2>&1 | grep "these answers cannot be used"
-    cmp /etc/sendmail-shim/debconf.toml /root/good
-    echo "sendmail-shim sendmail-shim/pins string $pin" | debconf-set-selections
+    printf 'sendmail-shim sendmail-shim/%s\n' 'pins string nonsense' 'mailname string mail.example.org' | debconf-set-selections
+    dpkg-reconfigure -f noninteractive sendmail-shim 2>&1 | grep -A1 "these answers cannot be used" | grep "pins: "
+    grep -Fx "$(grep '^pins' /root/good)" /etc/sendmail-shim/debconf.toml
+    grep -Fx 'domain = "mail.example.org"' /etc/sendmail-shim/debconf.toml
+    printf 'sendmail-shim sendmail-shim/%s\n' "pins string $pin" "mailname string $(cat /etc/mailname)" | debconf-set-selections
     # The administrator's own file decides, and is left alone.
     echo 'relayhost = "127.0.0.1"' > /etc/sendmail-shim/config.toml
     dpkg-reconfigure -f noninteractive sendmail-shim
@@ -98,6 +99,27 @@ mail_survives_a_killed_agent_and_waits_for_the_relayhost() {
     mailq | grep -q "Connection refused"
 }
 
+# Services write a last mail while the machine goes down; the relay is not there.
+services_that_write_when_they_end_are_started() {
+    cat > /etc/systemd/system/farewell@.service <<'END'
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+ExecStop=/bin/sh -c 'echo "a last word of %i" | sendmail -i root; echo $? > /root/farewell-%i'
+END
+    systemctl start farewell@{1..8}.service
+}
+
+what_services_wrote_when_they_ended_was_queued() {
+    local i
+    for i in $(seq 8); do
+        [ "$(cat "/root/farewell-$i")" = 0 ]
+    done
+    rm /etc/systemd/system/farewell@.service
+    systemctl daemon-reload
+}
+
 waiting_mail_is_delivered_after_a_reboot() {
     local i
     systemctl -q is-active sendmail-shim.service # without being asked
@@ -107,5 +129,34 @@ waiting_mail_is_delivered_after_a_reboot() {
     wait_for 60 none_waits
     for i in $(seq 20); do
         arrived "while the relay was down, once more $i"
+    done
+    for i in $(seq 8); do
+        arrived "a last word of $i"
+    done
+}
+
+no_number_of_restarts_and_no_broken_configuration_costs_a_socket() {
+    local i
+    for i in $(seq 8); do
+        systemctl restart smarthost.service
+    done
+    systemctl restart smarthost.socket # the natural step after an edit of its ports
+    wait_for 20 systemctl -q is-active smarthost.service
+    alice_sends "after many restarts"
+    wait_for 60 arrived "after many restarts"
+
+    systemctl stop sendmail-shim.service smarthost.service
+    sed -i '1i adminn = 1' /etc/sendmail-shim/config.toml
+    sed -i '1i hostnme = "x"' /etc/smarthost/config.toml
+    for i in $(seq 25); do
+        alice_sends "while the configuration is broken $i"
+        : < /dev/tcp/127.0.0.1/25 || true
+    done
+    systemctl -q is-active sendmail-shim.socket
+    systemctl -q is-active smarthost.socket
+    sed -i '/^adminn = 1$/d' /etc/sendmail-shim/config.toml
+    sed -i '/^hostnme = "x"$/d' /etc/smarthost/config.toml
+    for i in 1 25; do # nothing is started by hand
+        wait_for 90 arrived "while the configuration is broken $i"
     done
 }

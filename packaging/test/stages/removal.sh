@@ -21,6 +21,21 @@ removing_keeps_the_queue() {
     wait_for 60 arrived "before the reinstallation"
 }
 
+# Nobody said that it may go.
+purging_keeps_the_mail_that_waits() {
+    systemctl stop smarthost.socket smarthost.service
+    alice_sends "before the purge"
+    apt-get -qq -y purge sendmail-shim smarthost 2>&1 | tee /root/purge
+    grep "1 messages stay in /var/spool/sendmail-shim" /root/purge
+    grep "delivered ones in /var/lib/smarthost/Maildir" /root/purge
+    [ ! -e /etc/sendmail-shim ] && [ ! -e /etc/smarthost ]
+    install /root/smarthost_*.deb /root/sendmail-shim_*.deb
+    everything_goes_to_the_smarthost_here
+    sendmail -q
+    wait_for 60 arrived "before the purge"
+    printf '%s boolean true\n' 'smarthost smarthost/delete-mail' 'sendmail-shim sendmail-shim/delete-queue' | debconf-set-selections
+}
+
 purging_leaves_nothing() {
     apt-get -qq -y purge sendmail-shim smarthost 'exim4*'
     apt-get -qq -y autoremove --purge

@@ -1,7 +1,10 @@
 //! Settings that reach a machine without an administrator's hand: the files beside his own, read and written ([`crate::layers`]).
 //!
-//! Contract: what is written was valid, alone and with the other files; otherwise the file is as it was. A reader sees the old or the new one.
-//! Failures: [`ConfigError`]: what was given cannot be used, or a file cannot be read or written.
+//! Contract: what is written was valid, alone and with the other files. A credential that cannot be used changes nothing.
+//! Answers are separate: those that can be used count, and one that cannot leaves what was answered before. A reader sees
+//! the old file or the new one.
+//! Failures: [`ConfigError`]: what was given cannot be used, or a file cannot be read or written. For answers a line each,
+//! `  KEY: reason`, after the others were written.
 
 use std::{
     fs,
@@ -40,39 +43,138 @@ pub fn read(directory: &Path) -> Result<Vec<Layer>, ConfigError> {
     Ok(found)
 }
 
-/// Writes the file for what is given, once `check` agrees to all files together. Tells which one, or that there was nothing to write.
+/// Writes the file for what is given, as far as `check` agrees to all files together. Tells which one, or that there was
+/// nothing to write.
 pub fn write(
     directory: &Path,
     given: Given<'_>,
     check: impl Fn(Vec<Layer>) -> Result<(), ConfigError>,
 ) -> Result<Option<PathBuf>, ConfigError> {
-    let (name, origin, text) = match given {
+    match given {
         Given::Credential(source) => {
+            let Some(text) = credential(source)?.filter(|text| !text.is_empty()) else {
+                return Ok(None);
+            };
             let origin = "The credential that this machine was started with";
-            (layers::CREDENTIAL, origin, credential(source)?)
+            let file = Provided::new(directory, layers::CREDENTIAL, origin, &check)?;
+            file.usable(&text)?;
+            file.replace(&text)
         }
         Given::Answers(words) => {
             let origin = "The answers to the package's questions (dpkg-reconfigure)";
-            (layers::ANSWERS, origin, Some(layers::answers(words)?))
+            let file = Provided::new(directory, layers::ANSWERS, origin, &check)?;
+            file.answers(words)
         }
-    };
-    let path = directory.join(name);
-    // No answer at all is no reason to forget what was once answered.
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let own = layers::OWN;
-    let text = format!("# {origin}. What stands in {own} beside this file counts more.\n{text}");
-    check(vec![(path.clone(), text.clone())])?;
-    let mut all = read(directory)?;
-    all.retain(|(other, _)| *other != path);
-    all.push((path.clone(), text.clone()));
-    all.sort_by_key(|(path, _)| LAYERS.iter().position(|name| path.ends_with(name)));
-    check(all)?;
-    replace(&path, text.as_bytes(), 0o644).map_err(|error| ConfigError {
-        text: format!("{}: cannot be written: {error}", path.display()),
-    })?;
-    Ok(Some(path))
+    }
+}
+
+/// The file that is written, among the others of its directory.
+struct Provided<'a, C> {
+    path: PathBuf,
+    origin: &'static str,
+    others: Vec<Layer>,
+    before: String,
+    check: &'a C,
+}
+
+impl<'a, C: Fn(Vec<Layer>) -> Result<(), ConfigError>> Provided<'a, C> {
+    fn new(
+        directory: &Path,
+        name: &str,
+        origin: &'static str,
+        check: &'a C,
+    ) -> Result<Self, ConfigError> {
+        let path = directory.join(name);
+        let (own, others): (Vec<_>, Vec<_>) = read(directory)?
+            .into_iter()
+            .partition(|(other, _)| *other == path);
+        let before = own.into_iter().map(|(_, text)| text).collect();
+        Ok(Self {
+            path,
+            origin,
+            others,
+            before,
+            check,
+        })
+    }
+
+    fn content(&self, text: &str) -> String {
+        let (origin, own) = (self.origin, layers::OWN);
+        format!("# {origin}. What stands in {own} beside this file counts more.\n{text}")
+    }
+
+    /// Alone, and with the other files.
+    fn usable(&self, text: &str) -> Result<(), ConfigError> {
+        let layer = (self.path.clone(), self.content(text));
+        (self.check)(vec![layer.clone()])?;
+        let mut all = self.others.clone();
+        all.push(layer);
+        all.sort_by_key(|(path, _)| LAYERS.iter().position(|name| path.ends_with(name)));
+        (self.check)(all)
+    }
+
+    fn replace(&self, text: &str) -> Result<Option<PathBuf>, ConfigError> {
+        replace(&self.path, self.content(text).as_bytes(), 0o644).map_err(|error| ConfigError {
+            text: format!("{}: cannot be written: {error}", self.path.display()),
+        })?;
+        Ok(Some(self.path.clone()))
+    }
+
+    fn answers(&self, words: &[String]) -> Result<Option<PathBuf>, ConfigError> {
+        let mut open = Vec::new();
+        for word in words {
+            let line = layers::answers(std::slice::from_ref(word))?;
+            if let Some((key, _)) = line.split_once(" = ") {
+                open.push((key.to_owned(), line.clone()));
+            }
+        }
+        // No answer at all is no reason to forget what was once answered.
+        if open.is_empty() {
+            return Ok(None);
+        }
+        let mut text: String = open.iter().map(|(_, line)| line.as_str()).collect();
+        let mut refused = Vec::new();
+        if self.usable(&text).is_err() {
+            self.usable("")?;
+            (text, refused) = self.select(open);
+        }
+        let written = if text.is_empty() {
+            None
+        } else {
+            self.replace(&text)?
+        };
+        if refused.is_empty() {
+            return Ok(written);
+        }
+        Err(ConfigError {
+            text: format!("these answers cannot be used:\n{}", refused.join("\n")),
+        })
+    }
+
+    /// The answers that can be used together, and why each of the others cannot. Two rounds, since one may need another.
+    fn select(&self, mut open: Vec<(String, String)>) -> (String, Vec<String>) {
+        let mut text = String::new();
+        let mut refused = Vec::new();
+        for last in [false, true] {
+            let mut left = Vec::new();
+            for (key, line) in open {
+                match self.usable(&format!("{text}{line}")) {
+                    Ok(()) => text.push_str(&line),
+                    Err(_) if !last => left.push((key, line)),
+                    Err(error) => {
+                        let reason = error.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                        refused.push(format!("  {key}: {reason}"));
+                        let prefix = format!("{key} = ");
+                        let old = self.before.lines().find(|line| line.starts_with(&prefix));
+                        let with_old = old.map(|old| format!("{text}{old}\n"));
+                        text = with_old.filter(|t| self.usable(t).is_ok()).unwrap_or(text);
+                    }
+                }
+            }
+            open = left;
+        }
+        (text, refused)
+    }
 }
 
 fn credential(source: &Path) -> Result<Option<String>, ConfigError> {
@@ -140,9 +242,29 @@ mod tests {
             good.starts_with("# ") && good.ends_with("\nadmin = \"a\"\nrelayhost = \"r\"\n"),
             "{good}"
         );
-        for wrong in [&["relayhost=r"], &["relayhots=r"], &["admin=a b"]] {
-            assert!(answers(wrong).is_err(), "{wrong:?}");
+        for (wrong, key) in [
+            (["relayhost=r", "relayhots=r"], "relayhots"),
+            (["admin=a b", "relayhost=r"], "admin"),
+        ] {
+            let told = answers(&wrong).unwrap_err().text;
+            assert!(told.contains(&format!("\n  {key}: ")), "{wrong:?}: {told}");
         }
+        let now = fs::read_to_string(path("debconf.toml")).unwrap();
+        assert_eq!(
+            now, good,
+            "an answer that cannot be used leaves the earlier one"
+        );
+        let told = answers(&["admin=b", "nonsense=1"]).unwrap_err().text;
+        assert!(
+            told.contains("  nonsense: ") && !told.contains("  admin: "),
+            "{told}"
+        );
+        let now = fs::read_to_string(path("debconf.toml")).unwrap();
+        assert!(
+            now.ends_with("\nadmin = \"b\"\n"),
+            "the good one counts: {now}"
+        );
+        put("debconf.toml", good.as_bytes());
         assert_eq!(
             answers(&["admin="]),
             Ok(None),
