@@ -18,7 +18,10 @@ pub(crate) const MACHINE_ALIASES: &str = "postmaster: root\n";
 /// A command that the machine's zone, language and home have no part in.
 pub(crate) fn hermetic(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.env("TZ", "UTC").env("LC_ALL", "C").env("HOME", "/nonexistent");
+    command
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C")
+        .env("HOME", "/nonexistent");
     command
 }
 

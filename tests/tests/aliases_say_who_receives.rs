@@ -126,7 +126,12 @@ fn a_changed_alias_counts_after_newaliases_and_a_reload() {
 #[test]
 fn a_changed_alias_and_a_changed_list_count_without_a_reload_and_a_broken_file_changes_nothing() {
     let sink = Sink::start();
-    let mut smarthost = server(&sink, "staff: :include:$DIR/list\n");
+    let mut smarthost = server(&sink, "info: someone@elsewhere.example\n");
+    let list = smarthost.directory().join("list");
+    let include = format!("staff: :include:{}\n", list.display());
+    smarthost.file("aliases", &include);
+    smarthost.daemon().signal(Signal::HUP);
+    smarthost.daemon().wait_for_log("reloaded");
     let address = smarthost.address();
     let taken = |name: &str| {
         let mut session = Session::greeted(address);
@@ -139,7 +144,7 @@ fn a_changed_alias_and_a_changed_list_count_without_a_reload_and_a_broken_file_c
     assert_eq!((taken("staff"), taken("new")), (451, 550));
     smarthost.file("list", "one@elsewhere.example\ntwo@elsewhere.example\n");
     until_true("the list is followed", || taken("staff") == 250);
-    smarthost.file("aliases", "staff: :include:$DIR/list\nnew: staff\n");
+    smarthost.file("aliases", &format!("{include}new: staff\n"));
     until_true("the new alias counts", || taken("new") == 250);
     smarthost.file("aliases", "");
     until_true("the empty file is told of", || {

@@ -28,7 +28,7 @@ mod tests {
         let limit = getrlimit(Resource::Nofile);
         let low = Rlimit {
             current: Some(256),
-            ..limit.clone()
+            ..limit
         };
         setrlimit(Resource::Nofile, low).unwrap();
         raise();

@@ -250,7 +250,8 @@ proptest! {
         ][..]), 0..20), size in 1usize..50, seven_bit: bool,
     ) {
         let long = "y".repeat(1200);
-        let message: String = lines.iter().map(|line| format!("{}\r\n", line.replace("LONG", &long))).collect();
+        let lines: Vec<_> = lines.iter().map(|line| line.replace("LONG", &long)).collect();
+        let message = lines.join("\r\n") + "\r\n";
         let wanted = Wanted { seven_bit, ascii_header: false };
         let (out, fit) = sent(message.as_bytes(), wanted);
         prop_assert!(fit.long_lines || out.lines().all(|line| line.len() <= 998));
