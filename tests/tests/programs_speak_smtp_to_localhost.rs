@@ -33,7 +33,7 @@ fn an_address_that_others_can_reach_is_a_mistake_told_with_its_place() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78), "{told}");
     assert!(
-        told.contains("config.toml:5") && told.contains("127.0.0.1:25"),
+        told.contains("config.toml:7") && told.contains("127.0.0.1:25"),
         "{told}"
     );
 }

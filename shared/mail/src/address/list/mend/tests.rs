@@ -1,0 +1,127 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::address::list;
+
+fn author(text: &str) -> Option<String> {
+    mend(text.as_bytes(), Role::Author("me")).map(|mended| mended.text)
+}
+fn recipients(text: &str) -> Option<String> {
+    mend(text.as_bytes(), Role::Recipients).map(|mended| mended.text)
+}
+
+#[test]
+fn a_name_with_specials_stays_the_name_of_one_author() {
+    for (text, expected) in [
+        ("Kock, Arne <a@x.example>", "\"Kock, Arne\" <a@x.example>"),
+        (
+            "Kock, Arne, Dr. <a@x.example>",
+            "\"Kock, Arne, Dr.\" <a@x.example>",
+        ),
+        (
+            "Ops: nightly <a@x.example>",
+            "\"Ops: nightly\" <a@x.example>",
+        ),
+        ("Ops: a@x.example", "Ops <a@x.example>"),
+        (
+            "Ops; nightly <a@x.example>",
+            "\"Ops, nightly\" <a@x.example>",
+        ),
+        (
+            "Backup [nas] <a@x.example>",
+            "\"Backup [nas]\" <a@x.example>",
+        ),
+        ("me@home <a@x.example>", "\"me@home\" <a@x.example>"),
+        ("a \\ b <a@x.example>", "\"a \\\\ b\" <a@x.example>"),
+        ("smiley :) <a@x.example>", "\"smiley :)\" <a@x.example>"),
+        ("\"Kock, Arne <a@x.example>", "\"Kock, Arne\" <a@x.example>"),
+        ("Arne (boss <a@x.example>", "\"Arne boss\" <a@x.example>"),
+        ("Arne [boss <a@x.example>", "\"Arne boss\" <a@x.example>"),
+        ("Fail2Ban Daemon", "\"Fail2Ban Daemon\" <me>"),
+        ("Cron <>", "Cron <me>"),
+        ("<a@x.example> Arne", "Arne <a@x.example>"),
+        ("Arne <a@x.example", "Arne <a@x.example>"),
+        ("Arne a@x.example", "Arne <a@x.example>"),
+        (
+            "=?utf-8?q?J=C3=BC?=, [nas] <a@x.example>",
+            "=?utf-8?q?J=C3=BC?= \",\" \"[nas]\" <a@x.example>",
+        ),
+        (
+            "=?utf-8?Q?M=C3=BC,_(J.)?= <a@x.example>",
+            "=?utf-8?Q?M=C3=BC=2C_=28J=2E=29?= <a@x.example>",
+        ),
+        ("a@x.example, b@x.example", "a@x.example"),
+        ("a@x.example.", "a@x.example"),
+        ("", ""),
+        ("(nobody)", ""),
+    ] {
+        assert_eq!(author(text).as_deref(), Some(expected), "{text}");
+    }
+    for fine in [
+        "root (Cron Daemon)",
+        "root",
+        "a@x.example",
+        "J. Doe <a@x.example>",
+        "\"Kock, Arne\" (boss)\r\n <a@x.example>",
+        "=?utf-8?q?J=C3=BC?= <a@x.example>",
+        "\"a b\"@x.example",
+    ] {
+        assert_eq!(author(fine), None, "{fine}");
+    }
+}
+
+#[test]
+fn recipients_keep_their_groups_and_what_is_no_address_becomes_an_empty_one() {
+    for (text, expected) in [
+        ("undisclosed-recipients:", "undisclosed-recipients:;"),
+        ("undisclosed recipients", "\"undisclosed recipients\":;"),
+        (
+            "Ops: nightly <a@x.example>",
+            "\"Ops: nightly\" <a@x.example>",
+        ),
+        ("a@x.example d@x.example", "a@x.example, d@x.example"),
+        ("a@x.example; d@x.example", "a@x.example, d@x.example"),
+        ("a@x.example,, d@x.example,", "a@x.example, d@x.example"),
+        (
+            "g: a@x.example, [b] <c@x.example>;, e@x.example",
+            "g: a@x.example, \"[b]\" <c@x.example>;, e@x.example",
+        ),
+        ("<@r.example,@s.example:a@x.example>", "a@x.example"),
+        (
+            "a@@x.example, b@x.example",
+            "\"a@@x.example\":;, b@x.example",
+        ),
+    ] {
+        assert_eq!(recipients(text).as_deref(), Some(expected), "{text}");
+    }
+    for fine in [
+        "root, Arne <a@x.example>",
+        "g:;",
+        "g: a@x.example;, b@x.example",
+        "a@x.example (x)",
+    ] {
+        assert_eq!(recipients(fine), None, "{fine}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_mended_is_well_formed_and_keeps_its_addresses(
+        words in prop::collection::vec(prop::sample::select(&[
+            "a@x.example", "<b@y.example>", "Arne", ",", ";", ":", "[", "]", "\"", "(", ")", "<", ">", "@", ".", "\\",
+            " ", "=?utf-8?q?x?=", "\u{fc}", "\r\n ",
+        ][..]), 0..14),
+    ) {
+        let text = words.concat();
+        for role in [Role::Author("me"), Role::Recipients] {
+            let Some(mended) = mend(text.as_bytes(), role) else { continue };
+            if mended.text.is_empty() {
+                continue;
+            }
+            prop_assert_eq!(mend(mended.text.as_bytes(), role), None, "{} from {}", mended.text, text);
+            let list = list::parse(mended.text.as_bytes());
+            prop_assert_eq!(&list.problems, &[], "{} from {}", mended.text, text);
+            prop_assert!(role == Role::Recipients || list.entries.len() == 1);
+        }
+    }
+}
