@@ -7,10 +7,12 @@
 use std::{
     collections::{HashMap, hash_map},
     io::{self, Read as _},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use mail::{
+    address::Sender,
     clock::{self, Timestamp},
     envelope::{Content, Envelope, Recipient},
     limits,
@@ -18,18 +20,20 @@ use mail::{
     outcome::Failure,
     status::EnhancedStatus,
 };
+use queue::{Origin, Routed, Waiting};
 use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
 use tokio::{
     sync::{Notify, oneshot},
     task::block_in_place,
 };
+use crate::{destination::Destination, maillog, route::Router};
 
-use crate::{
-    destination::Destination,
-    maillog,
-    queue::{Event, Queue, Routed, Waiting},
-    route::Router,
-};
+/// Whose mail it is: the client that brought it, nobody where we wrote it ourselves.
+pub(crate) type Client = Option<IpAddr>;
+pub(crate) type Queue = queue::Queue<Destination, Client>;
+pub(crate) type Event = queue::Event<Destination, Client>;
+pub(crate) type Action = queue::Action<Destination>;
+pub(crate) type Delivery = queue::Delivery<Destination>;
 
 /// Spool and scheduler, as everybody who brings mail needs them.
 pub(crate) struct Dispatch {
@@ -205,6 +209,7 @@ impl Dispatch {
         self.tell(Event::Accepted {
             id,
             arrival,
+            origin: origin(envelope),
             recipients,
         });
     }
@@ -238,8 +243,17 @@ impl Dispatch {
     }
 }
 
+/// What the queue wants to know of a message as a whole.
+pub(crate) fn origin(envelope: &Envelope) -> Origin<Client> {
+    let (_, bracketed) = envelope.origin.rsplit_once('[').unwrap_or_default();
+    Origin {
+        owner: bracketed.trim_end_matches(']').parse().ok(),
+        null_sender: envelope.sender == Sender::Null,
+    }
+}
+
 /// A recipient with where it goes now.
-pub(crate) fn routed(index: u32, recipient: &Recipient, router: &Router) -> Routed {
+pub(crate) fn routed(index: u32, recipient: &Recipient, router: &Router) -> Routed<Destination> {
     Routed {
         recipient: index,
         destination: router

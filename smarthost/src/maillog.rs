@@ -11,6 +11,7 @@ use mail::{
     envelope::{Envelope, Recipient},
     outcome::escape,
 };
+use queue::clock::Step;
 use spool::QueueId;
 use system::log::{Level, Role, life, line_about, line_of};
 
@@ -204,6 +205,21 @@ pub(crate) fn removed(id: QueueId, deleted: usize) {
         );
     }
     life::removed(id);
+}
+
+pub(crate) fn stepped(step: Step) {
+    let (way, by) = match step {
+        Step::Forward(by) => ("forward", by),
+        Step::Back(by) => ("back", by),
+    };
+    line_of(
+        Role::Qmgr,
+        Level::Warning,
+        &format_args!(
+            "the clock was set {way} by {} seconds: no mail is older for it",
+            by.as_secs()
+        ),
+    );
 }
 
 pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {

@@ -1,9 +1,63 @@
-//! What decides about queued mail. Pure.
+//! The queue of both programs: which recipients are tried when, in what order, how many at once, and what is recorded. Pure.
 //!
 //! | module | what |
 //! |---|---|
+//! | `event` | what the driver tells, what it has to do |
+//! | `machine` | [`Queue`]: `handle`, `next_action`, `deadline` |
+//! | `message` | one message: the state of each of its recipients |
+//! | `destination` | one destination: its jobs, how many at once, its back-off |
+//! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
+//! | `turns` | fair turns among those whose mail it is |
+//! | `timetable` | what waits in the spool, by the time it is due |
+//! | `progress` | accepted, loaded, delivered, deferred, bounced |
+//! | `settlement` | what an outcome means for its recipients: again, expired, returned, dead |
+//! | `orders` | flush, hold, release, return, remove |
 //! | [`retry`] | when a deferred recipient is tried again |
+//! | [`notification`] | what the sender is told, and the administrators of dead mail |
+//! | [`clock`] | steps of the wall clock |
 //! | [`rate`] | how many of something in a sliding time |
+//!
+//! It is generic over the destination `D` and over whose mail it is, the owner `O`: a user in the agent, a client in the smarthost.
+//!
+//! The states of a recipient, and what leaves them:
+//!
+//! ```text
+//! Waiting(time) ──time──▶ Loading ──Loaded──▶ Queued ──its turn──▶ Delivering ──▶ delivered (recorded, gone)
+//!      ▲                     │                   │                      ├────▶ Failed ──Bounced──▶ bounced (recorded, gone)
+//!      └─────────────────────┴──── suspended ────┴─ deferred (recorded) ┘          └─null sender──▶ held as dead mail
+//! ```
+//!
+//! Contract: every recipient ends in exactly one of delivered, bounced, removed. Nothing is recorded as settled before it is; a bounce
+//! is in the spool before its recipients are settled. A recipient is never in two deliveries at once. What waits longest is tried
+//! first; owners and destinations take turns, so that a slow one holds up nobody else. Mail expires only after an attempt that failed when
+//! the mail was too old already; no step of the clock makes mail older, and no wait is longer than the longest retry step.
+//! Failures: a destination that cannot be reached is suspended for a growing time, and its mail is deferred with that reason (row C7), or stays
+//! in memory as it is where there is no other destination ([`BackOff::stays`]); where other connections to it work, only their number is lowered.
+//! Memory: about 150 bytes a message with one recipient while it waits; envelopes are read from the spool when they are due.
 
+pub mod clock;
+pub mod notification;
 pub mod rate;
 pub mod retry;
+
+mod destination;
+mod event;
+mod machine;
+mod message;
+mod orders;
+mod progress;
+mod random;
+mod settlement;
+#[cfg(test)]
+mod simulation;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod timetable;
+mod turns;
+
+pub use event::{Action, Delivery, Event, Origin, Patience, Recovered, Routed, Waiting};
+pub use machine::Queue;
+pub use settings::{BackOff, Settings, Slots};
+
+mod settings;

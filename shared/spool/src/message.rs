@@ -137,6 +137,29 @@ impl Stored {
         message_size(self.header.len(), body)
     }
 
+    /// The first so many bytes of the body; cut at the end of a line, if it is longer.
+    pub fn beginning(&self, most: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match &self.body {
+            Body::Inline(body) => body.as_slice().take(most).read_to_end(&mut bytes)?,
+            Body::File(file, length) => Section {
+                file: file.try_clone()?,
+                at: 0,
+                end: (*length).min(most),
+            }
+            .read_to_end(&mut bytes)?,
+        };
+        let whole = match &self.body {
+            Body::Inline(body) => body.len() as u64,
+            Body::File(_, length) => *length,
+        };
+        if whole > most {
+            let end = bytes.iter().rposition(|&byte| byte == b'\n');
+            bytes.truncate(end.map_or(bytes.len(), |at| at.saturating_add(1)));
+        }
+        Ok(bytes)
+    }
+
     /// Header, empty line and body as one stream. Several may be read at the same time.
     pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
         let mut head = Vec::with_capacity(self.header.len() + 2);

@@ -11,8 +11,8 @@ use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request, Selection, Status},
+    dispatch::{Event, Queue},
     limits::Limits,
-    queue::{Event, Queue},
     state::Keeper,
 };
 

@@ -1,47 +1,61 @@
 //! One delivery: from the spool to the transport, and one log line for each recipient.
 //!
-//! Contract: there are as many outcomes as recipients, in their order; what is not known is deferred.
+//! Contract: there are as many outcomes as recipients, in their order; what is not known is deferred. A whole delivery has a deadline.
+//! `None`: it was not made, its turn comes again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mail::{
     clock,
     envelope::{Envelope, Recipient},
-    outcome::{Delivery as Delivered, Failure, Handover, Outcome},
+    outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
 use spool::Stored;
 use system::log::life;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time};
 
 use super::{Carrier, maildir, nondelivery};
-use crate::{destination::Destination, dispatch, queue::Delivery};
+use crate::{
+    destination::Destination,
+    dispatch::{self, Delivery},
+};
+
+/// A whole delivery of a small message.
+const BASE: Duration = Duration::from_mins(40);
+/// Bytes a second that a message must make.
+const SLOWEST: u64 = 4096;
 
 impl Carrier {
     /// Makes one transaction.
-    pub(super) async fn attempt(&self, delivery: &Delivery) -> Vec<Outcome> {
+    pub(super) async fn attempt(&self, delivery: &Delivery) -> Option<Vec<Outcome>> {
         let count = delivery.recipients.len();
         let stored = match self.dispatch.spool().load(delivery.id) {
             Ok(Some(stored)) => Arc::new(stored),
             // Removed a moment ago: there is nothing to tell of, neither in the log.
-            Ok(None) => return all(count, local("the message is no longer queued")),
-            Err(error) => return all(count, local(&error.to_string())),
+            Ok(None) => return Some(all(count, local("the message is no longer queued"))),
+            Err(error) => return Some(all(count, local(&error.to_string()))),
         };
         let envelope = part(&stored.envelope, &delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
-        let mut outcomes = self
-            .transport(delivery, envelope, Arc::clone(&stored))
-            .await;
+        let most = longest(stored.size());
+        let transport = self.transport(delivery, envelope, Arc::clone(&stored));
+        let mut outcomes = match time::timeout(most, transport).await {
+            Ok(outcomes) => outcomes?,
+            Err(_) => all(count, too_slow(most)),
+        };
         outcomes.resize(count, local("no result for this recipient").outcome());
         let now = clock::now();
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
             life::attempt(delivery.id, recipient, now.since(arrival), outcome);
         }
-        if let Err(error) = nondelivery::confirm(self, &stored, &recipients, &outcomes).await {
+        if let Err(error) =
+            nondelivery::confirm(self, &stored, &delivery.recipients, &outcomes).await
+        {
             // The mail has arrived; only the news of it has not.
             nondelivery::unqueued(delivery.id, "delivery status notification", &error);
         }
-        outcomes
+        Some(outcomes)
     }
 
     async fn transport(
@@ -49,11 +63,11 @@ impl Carrier {
         delivery: &Delivery,
         envelope: Envelope,
         stored: Arc<Stored>,
-    ) -> Vec<Outcome> {
+    ) -> Option<Vec<Outcome>> {
         let count = envelope.recipients.len();
         match &*delivery.destination {
             Destination::Smtp { .. } | Destination::Lmtp(_) => {
-                self.relay(&delivery.destination, envelope, &stored).await
+                self.relay(delivery, envelope, &stored).await
             }
             Destination::Aliases => {
                 let forwarded = self.forward(&envelope.recipients, &stored).await;
@@ -67,9 +81,8 @@ impl Carrier {
                         |recipient| maildir::deliver(&directory, &stored, recipient, &hostname);
                     envelope.recipients.iter().map(deliver).collect()
                 });
-                delivered
-                    .await
-                    .unwrap_or_else(|error| all(count, local(&error.to_string())))
+                let delivered = delivered.await;
+                Some(delivered.unwrap_or_else(|error| all(count, local(&error.to_string()))))
             }
         }
     }
@@ -97,6 +110,20 @@ impl Carrier {
             Err(error) => local(&error.to_string()).outcome(),
         }
     }
+}
+
+/// How long a delivery of so many bytes may take: every wait in it has a bound of its own, but a peer may use up each of them.
+fn longest(size: u64) -> Duration {
+    BASE.saturating_add(Duration::from_secs(size / SLOWEST))
+}
+
+fn too_slow(most: Duration) -> Failure {
+    let text = format!(
+        "the delivery took more than {} minutes",
+        most.as_secs() / 60
+    );
+    let status = EnhancedStatus::new(4, 4, 2);
+    Failure::new(Blame::Network, Stage::Data, status, &text)
 }
 
 /// The envelope with those recipients alone.

@@ -1,29 +1,38 @@
 //! The scheduler's driver: one task drains its actions in order, deliveries run beside it.
 //!
-//! Contract: what the scheduler wants recorded is recorded in its order. At the end no new delivery begins, and those in flight may finish
+//! Contract: a step of the wall clock is told as one. What the scheduler wants recorded is recorded in its order. At the end no new delivery begins, and those in flight may finish
 //! for a short while; what they do not finish stays queued.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mail::{clock, outcome::Failure, status::EnhancedStatus};
+use queue::clock::Watch;
 use spool::QueueId;
 use tokio::{sync::watch, task::JoinSet, time};
 
 use super::{Carrier, nondelivery};
 use crate::{
-    dispatch, maillog,
-    queue::{Action, Event},
+    dispatch::{self, Action, Event},
+    maillog,
 };
 
 /// How long deliveries in flight may go on when the daemon ends.
 const GRACE: Duration = Duration::from_secs(5);
-/// Without anything due.
-const IDLE: Duration = Duration::from_hours(1);
+/// Longest wait without looking at the clock: a machine that slept has a new time.
+const LOOK: Duration = Duration::from_mins(1);
 
 /// Runs the queue until the daemon ends.
 pub(crate) async fn run(carrier: Arc<Carrier>, mut ending: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
+    let mut watch = Watch::new(clock::now(), Instant::now());
     loop {
+        if let Some(step) = watch.look(clock::now(), Instant::now()) {
+            maillog::stepped(step);
+            carrier.dispatch.tell(Event::Stepped(step));
+        }
         for action in drain(&carrier) {
             carry_out(&carrier, action, &mut tasks);
         }
@@ -77,7 +86,7 @@ fn until_due(carrier: &Carrier) -> Duration {
         .dispatch
         .lock()
         .deadline()
-        .map_or(IDLE, |deadline| deadline.since(clock::now()))
+        .map_or(LOOK, |deadline| deadline.since(clock::now()).min(LOOK))
 }
 
 fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
@@ -86,11 +95,13 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
         Action::Deliver(delivery) => {
             let carrier = Arc::clone(carrier);
             tasks.spawn(async move {
-                let outcomes = carrier.attempt(&delivery).await;
-                carrier.dispatch.tell(Event::Finished {
-                    ticket: delivery.ticket,
-                    outcomes,
-                });
+                let ticket = delivery.ticket;
+                carrier
+                    .dispatch
+                    .tell(match carrier.attempt(&delivery).await {
+                        Some(outcomes) => Event::Finished { ticket, outcomes },
+                        None => Event::Withdrawn { ticket },
+                    });
             });
         }
         Action::Record { id, event } => carrier.dispatch.spool().record(id, event),
@@ -111,6 +122,10 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
                 carrier.dispatch.tell(event);
             });
         }
+        Action::Dead { id, failed, tell } => {
+            let carrier = Arc::clone(carrier);
+            tasks.spawn(async move { nondelivery::dead(&carrier, id, &failed, tell).await });
+        }
         Action::Warn { id, late } => {
             let carrier = Arc::clone(carrier);
             tasks.spawn(async move {
@@ -129,8 +144,7 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
             until,
             reason,
         } => maillog::suspended(&destination, until, &reason),
-        // Idle connections end soon by themselves, and more mail may come any moment.
-        Action::Drained(_) => {}
+        Action::Resumed(_) => {}
         Action::Ended { id, deleted } => maillog::removed(id, deleted),
     }
 }
@@ -146,6 +160,7 @@ fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
             });
             Event::Loaded {
                 id,
+                origin: dispatch::origin(&envelope),
                 recipients: due.collect(),
             }
         }

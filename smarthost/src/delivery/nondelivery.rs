@@ -1,25 +1,23 @@
-//! Bounces and warnings of a delay: composed, and queued as messages of our own with the null sender.
+//! Bounces, warnings of a delay, news of deliveries, and the notice about dead mail: queued as messages of our own with the null sender.
 //!
-//! Contract: the bounce is on disk before the recipients it tells of are settled.
+//! Contract: the bounce is on disk before the recipients it tells of are settled. What is told to whom is [`queue::notification`]'s.
 //! RFC 3464; RFC 5321 §6.1.
 
-use std::io::Read as _;
+use std::fmt::Display;
 
 use mail::{
-    address::Sender,
     clock,
-    envelope::{Envelope, Recipient},
-    notice,
     outcome::{Failure, Outcome},
 };
+use queue::notification::{self, Occasion};
 use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
 
 use super::Carrier;
-use crate::bounce::{self, Occasion, Plan};
+use crate::server::notify;
 
-/// Most of a returned message's body, bytes (Postfix `bounce_size_limit`).
-const RETURNED: u64 = 50_000;
+/// Where a notice about dead mail came from: nothing is told of it when it dies itself.
+const DEAD: &str = "notice of dead mail";
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
@@ -34,18 +32,35 @@ pub(super) async fn bounce(
     if expired {
         life::expired(id, &stored.envelope.sender);
     }
-    let Some(plan) = bounce::plan(&stored.envelope, Occasion::Failed, failed) else {
-        return Ok(());
+    let waiting = carrier
+        .dispatch
+        .spool()
+        .entry(id)
+        .map(|entry| entry.waiting);
+    let earlier = |recipient: u32| {
+        let mut waiting = waiting.iter().flatten();
+        waiting
+            .find(|it| it.recipient == recipient)?
+            .reason
+            .as_ref()
     };
-    let body = if plan.whole {
-        Some(returned_body(&stored)?)
-    } else {
-        None
+    let failed: Vec<_> = failed
+        .iter()
+        .map(|(recipient, failure)| {
+            let earlier = earlier(*recipient).filter(|_| expired);
+            (*recipient, notification::with_earlier(failure, earlier))
+        })
+        .collect();
+    let client = crate::dispatch::origin(&stored.envelope).owner;
+    let networks = &carrier.current.get().config.networks;
+    let stranger = client.is_some_and(|client| !networks.contains(client));
+    let occasion = Occasion::Failed {
+        failed: &failed,
+        stranger,
     };
-    let bounce = carrier
-        .report(&stored, plan, body.as_deref(), notice::bounce)
-        .await?;
-    life::bounced(id, bounce);
+    if let Some(bounce) = carrier.report(&stored, occasion).await? {
+        life::bounced(id, bounce);
+    }
     Ok(())
 }
 
@@ -58,15 +73,14 @@ pub(super) async fn warn(
     let Some(stored) = carrier.dispatch.spool().load(id)? else {
         return Ok(());
     };
-    let Some(plan) = bounce::plan(&stored.envelope, Occasion::Late, late) else {
-        return Ok(());
-    };
     let lifetime = carrier.current.get().config.retry.schedule.lifetime;
     let give_up = stored.arrival.after(lifetime);
-    let warning = carrier
-        .report(&stored, plan, None, |facts| notice::delay(facts, give_up))
-        .await?;
-    life::delayed(id, warning);
+    if let Some(warning) = carrier
+        .report(&stored, Occasion::Late { late, give_up })
+        .await?
+    {
+        life::delayed(id, warning);
+    }
     Ok(())
 }
 
@@ -75,81 +89,66 @@ pub(super) async fn warn(
 pub(super) async fn confirm(
     carrier: &Carrier,
     stored: &Stored,
-    recipients: &[Recipient],
+    recipients: &[u32],
     outcomes: &[Outcome],
 ) -> Result<(), SpoolError> {
-    let Some((to, reached)) = notice::reached(&stored.envelope.sender, recipients, outcomes) else {
-        return Ok(());
+    let occasion = Occasion::Reached {
+        recipients,
+        outcomes,
     };
-    let plan = Plan {
-        to,
-        told: Vec::new(),
-        whole: false,
-    };
-    let news = carrier
-        .report(stored, plan, None, |facts| notice::success(facts, &reached))
-        .await?;
-    life::confirmed(stored.id, news);
+    if let Some(news) = carrier.report(stored, occasion).await? {
+        life::confirmed(stored.id, news);
+    }
     Ok(())
 }
 
+/// Nobody can be told of its failure: the administrators hear of it, once a day.
+pub(super) async fn dead(carrier: &Carrier, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
+    let reason = failed.first().map(|(_, failure)| failure.log_text());
+    life::dead(id, &reason.unwrap_or_default());
+    let Ok(Some(stored)) = carrier.dispatch.spool().load(id) else {
+        return;
+    };
+    if !tell || stored.envelope.origin == DEAD {
+        return;
+    }
+    let setup = carrier.current.get();
+    let remedy = format!(
+        "Look at it with `smarthost queue show {id}`; `smarthost queue release {id}` has it tried again, \
+         `smarthost queue delete {id}` deletes it.\n"
+    );
+    let (subject, text) = notification::dead(&stored, &setup.config.hostname, failed, &remedy);
+    notify::of_queue(&carrier.dispatch, &setup, (&subject, &text), DEAD).await;
+}
+
 impl Carrier {
-    /// Queues a report to the sender.
+    /// Queues the report that is due, if one is.
     async fn report(
         &self,
         stored: &Stored,
-        plan: Plan,
-        body: Option<&[u8]>,
-        compose: impl FnOnce(&notice::Bounce<'_>) -> Vec<u8>,
-    ) -> Result<QueueId, SpoolError> {
+        occasion: Occasion<'_>,
+    ) -> Result<Option<QueueId>, SpoolError> {
         let setup = self.current.get();
-        let message = compose(&notice::Bounce {
-            hostname: &setup.config.hostname,
-            queue_id: &stored.id.to_string(),
-            arrival: stored.arrival,
-            now: clock::now(),
-            to: &plan.to,
-            envid: stored.envelope.envid.as_deref(),
-            failed: &plan.told,
-            header: &stored.header,
-            body,
-        });
-        let envelope = Envelope {
-            sender: Sender::Null,
-            recipients: vec![Recipient::from(plan.to)],
-            origin: "bounce".to_owned(),
-            ..Envelope::default()
+        let report = notification::report(occasion, stored, &setup.config.hostname, clock::now());
+        let Some(report) = report.map_err(|error| SpoolError::Io {
+            doing: "read the message to be returned",
+            path: "spool".into(),
+            error,
+        })?
+        else {
+            return Ok(None);
         };
-        self.dispatch
-            .inject(&message, envelope, &setup.router)
-            .await
+        let queued = self
+            .dispatch
+            .inject(&report.message, report.envelope, &setup.router);
+        queued.await.map(Some)
     }
 }
 
 /// A report could not be kept.
-pub(super) fn unqueued(id: QueueId, what: &str, error: &SpoolError) {
+pub(super) fn unqueued(id: QueueId, what: &str, error: &dyn Display) {
     line(
         Level::Error,
         &format_args!("{id}: cannot queue the {what}: {error}"),
     );
-}
-
-fn returned_body(stored: &Stored) -> Result<Vec<u8>, SpoolError> {
-    let broken = |error| SpoolError::Io {
-        doing: "read the message to be returned",
-        path: "spool".into(),
-        error,
-    };
-    let mut content = stored.reader().map_err(broken)?;
-    let header = u64::try_from(stored.header.len())
-        .unwrap_or(u64::MAX)
-        .saturating_add(2);
-    // The header section and the empty line are returned anyway.
-    std::io::copy(&mut content.by_ref().take(header), &mut std::io::sink()).map_err(broken)?;
-    let mut body = Vec::new();
-    content
-        .take(RETURNED)
-        .read_to_end(&mut body)
-        .map_err(broken)?;
-    Ok(body)
 }

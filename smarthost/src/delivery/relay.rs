@@ -6,10 +6,11 @@
 use std::{
     io::Read,
     sync::{Arc, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mail::{
+    clock,
     envelope::Envelope,
     outcome::{Failure, Outcome},
 };
@@ -32,6 +33,7 @@ use super::{
 use crate::{
     config::Config,
     destination::{Destination, LmtpTarget},
+    dispatch::Delivery as Job,
     dns::exchange,
     link::Connection,
     maillog,
@@ -41,6 +43,9 @@ use crate::{
 /// The name of the relayhost's password among systemd's credentials.
 const CREDENTIAL: &str = "relay-password";
 
+/// How long a connection may take to come about where others wait for its place; replies have twice that.
+const HURRIED: Duration = Duration::from_secs(10);
+
 /// One delivery under way.
 struct Road<'a> {
     carrier: &'a Carrier,
@@ -48,23 +53,28 @@ struct Road<'a> {
     setup: Arc<Setup>,
     envelope: &'a Envelope,
     stored: &'a Stored,
+    /// Others wait for the place.
+    hurried: bool,
 }
 
 impl Carrier {
     /// Delivers to a next hop.
     pub(super) async fn relay(
         &self,
-        destination: &Arc<Destination>,
+        job: &Job,
         envelope: Envelope,
         stored: &Stored,
-    ) -> Vec<Outcome> {
+    ) -> Option<Vec<Outcome>> {
+        let destination = &job.destination;
         let road = Road {
             carrier: self,
             destination,
             setup: self.current.get(),
             envelope: &envelope,
             stored,
+            hurried: job.patience == queue::Patience::Short,
         };
+        let mut asked = false;
         let sender = envelope.sender.to_string();
         let mut delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
         let mut line: Option<Line> = None;
@@ -75,7 +85,15 @@ impl Carrier {
                     Event::Kept(line.is_some())
                 }
                 Action::Find => Event::Way(road.way().await),
-                Action::Lookup(host) => Event::Found(road.places(&host).await),
+                Action::Lookup(host) => {
+                    let found = road.places(&host).await;
+                    // Before anything was tried, the delivery can still have its turn later.
+                    let first = !std::mem::replace(&mut asked, true);
+                    if first && !self.is_admitted(destination, &host, &found) {
+                        return None;
+                    }
+                    Event::Found(found)
+                }
                 Action::Open(dial) => Event::Opened(road.open(dial).await.map(|connection| {
                     line = Some(Line {
                         connection,
@@ -97,7 +115,24 @@ impl Carrier {
         if let Some(line) = line.filter(|line| line.connection.is_ready()) {
             self.pool.put(destination, line, &self.current.get());
         }
-        delivery.finish().0
+        Some(delivery.finish().0)
+    }
+
+    /// Whether there are not too many deliveries to this host or one of its addresses already, whatever the domains are called.
+    fn is_admitted(
+        &self,
+        destination: &Arc<Destination>,
+        host: &Host,
+        found: &Result<Vec<(Place, Reach)>, Failure>,
+    ) -> bool {
+        let mut hosts: Vec<Arc<str>> = vec![host.name.to_ascii_lowercase().into()];
+        for (place, _) in found.iter().flatten() {
+            if let Place::Tcp(address) = place {
+                hosts.push(address.ip().to_canonical().to_string().into());
+            }
+        }
+        let mut queue = self.dispatch.lock();
+        queue.admits(destination, &hosts, clock::now())
     }
 }
 
@@ -190,6 +225,13 @@ impl Road<'_> {
         if let Some(opening) = dial.opening {
             timeouts.opening = timeouts.opening.min(opening);
         }
+        let mut connect = dial.connect;
+        if self.hurried {
+            connect = connect.min(HURRIED);
+            timeouts.opening = timeouts.opening.min(HURRIED);
+            timeouts.reply = timeouts.reply.min(2 * HURRIED);
+            timeouts.data = timeouts.data.min(3 * HURRIED);
+        }
         let settings = Settings {
             helo: config.hostname.to_string(),
             protocol: match &**self.destination {
@@ -208,8 +250,7 @@ impl Road<'_> {
             },
         };
         let host = &dial.host.name;
-        let connection =
-            Connection::open(host, dial.place, self.tls(), settings, dial.connect).await?;
+        let connection = Connection::open(host, dial.place, self.tls(), settings, connect).await?;
         if let Some(summary) = connection.tls_summary() {
             let pinned = to_relayhost && !config.relay_tls.pins.is_empty();
             maillog::tls_to(connection.relay(), summary, pinned);

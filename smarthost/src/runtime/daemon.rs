@@ -31,9 +31,8 @@ use super::{control, reload::Reload, supervision};
 use crate::{
     config::LogFormat,
     delivery::{self, Carrier},
-    dispatch::Dispatch,
+    dispatch::{Client, Dispatch, Event, Queue},
     limits::Limits,
-    queue::{self, Queue},
     server::{Places, Server, listen, notify},
     setup::{Current, Setup},
     state::{Keeper, Store},
@@ -211,14 +210,16 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
             recipient: waiting.recipient,
             until: waiting.until,
         });
-        let found = queue::Event::Recovered {
+        let found = queue::Recovered {
             id: entry.id,
+            owner: None,
             arrival: entry.arrival,
             held: entry.hold != Hold::No,
             warned: entry.warned,
+            kept: false,
             waiting: waiting.collect(),
         };
-        queue.handle(found, now);
+        queue.handle(Event::Recovered(found), now);
     }
     line(
         Level::Info,
@@ -230,19 +231,21 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
     Ok((Arc::new(Dispatch::new(spool, queue)), limits, keeper))
 }
 
-fn queue_settings(current: &Current) -> queue::Settings {
+fn queue_settings(current: &Current) -> queue::Settings<Client> {
     let setup = current.get();
     let config = &setup.config;
-    let sends = !current.only_queues();
+    let schedule = config.retry.schedule;
+    let deliveries = if current.only_queues() {
+        0
+    } else {
+        config.concurrency.deliveries
+    };
     queue::Settings {
-        schedule: config.retry.schedule,
+        schedule,
+        back_off: queue::BackOff::of_many(&schedule),
         warning: config.retry.warning,
-        destination_concurrency: config.concurrency.destination,
-        deliveries: if sends {
-            config.concurrency.deliveries
-        } else {
-            0
-        },
+        slots: queue::Slots::of_many(deliveries, config.concurrency.destination),
+        first: None,
     }
 }
 

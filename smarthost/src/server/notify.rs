@@ -1,4 +1,4 @@
-//! Mail of our own to the administrators: of limits, and of a configuration that is wrong.
+//! Mail of our own to the administrators: of limits, of dead mail, and of a configuration that is wrong.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +14,8 @@ use tokio::time;
 use super::Server;
 use crate::{dispatch::Dispatch, setup::Setup};
 
+/// Where most of it comes from, in the queue.
+const OURS: &str = "smarthost";
 /// The longest wait without looking at the clock.
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -47,7 +49,8 @@ async fn of_limits(server: &Server, ended: bool) {
     let setup = server.current.get();
     line(Level::Notice, &format_args!("notice: {}", notice.subject));
     let to = &setup.config.limits_notify;
-    tell(&server.dispatch, &setup, to, &notice.subject, &notice.text).await;
+    let text = (&*notice.subject, &*notice.text);
+    tell(&server.dispatch, &setup, to, text, OURS).await;
 }
 
 /// Tells the administrators what is wrong with the configuration, and what the daemon does about it.
@@ -61,10 +64,28 @@ pub(crate) async fn of_fault(dispatch: Arc<Dispatch>, setup: Arc<Setup>, fault: 
         fault.consequence(),
     );
     let subject = format!("{host}: the configuration of smarthost is wrong");
-    tell(&dispatch, &setup, &setup.config.admins, &subject, &text).await;
+    let admins = &setup.config.admins;
+    tell(&dispatch, &setup, admins, (&subject, &text), OURS).await;
 }
 
-async fn tell(dispatch: &Dispatch, setup: &Setup, to: &[Address], subject: &str, text: &str) {
+/// Tells the administrators; `origin`: what the notice is, in the queue.
+pub(crate) async fn of_queue(
+    dispatch: &Dispatch,
+    setup: &Setup,
+    text: (&str, &str),
+    origin: &'static str,
+) {
+    line(Level::Notice, &format_args!("notice: {}", text.0));
+    tell(dispatch, setup, &setup.config.admins, text, origin).await;
+}
+
+async fn tell(
+    dispatch: &Dispatch,
+    setup: &Setup,
+    to: &[Address],
+    (subject, text): (&str, &str),
+    origin: &'static str,
+) {
     if to.is_empty() {
         return;
     }
@@ -73,7 +94,7 @@ async fn tell(dispatch: &Dispatch, setup: &Setup, to: &[Address], subject: &str,
     let envelope = Envelope {
         sender: Sender::Null,
         recipients: to.iter().cloned().map(Recipient::from).collect(),
-        origin: "smarthost".to_owned(),
+        origin: origin.to_owned(),
         ..Envelope::default()
     };
     if let Err(error) = dispatch.inject(&message, envelope, &setup.router).await {

@@ -80,6 +80,15 @@ pub fn confirmed(id: impl Display, news: impl Display) {
     );
 }
 
+/// Nobody can be told of its failure.
+pub fn dead(id: impl Display, why: &str) {
+    line_of(
+        Role::Qmgr,
+        Level::Error,
+        &format_args!("{id}: kept on hold, its failure can be told to nobody: {why}"),
+    );
+}
+
 /// The message has left the queue.
 pub fn removed(id: impl Display) {
     line_of(Role::Qmgr, Level::Info, &format_args!("{id}: removed"));

@@ -1,30 +1,48 @@
 //! Single behaviours, step by step; what must hold in all circumstances is in [`super::simulation`].
 
 mod orders;
+mod places;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mail::{clock::Timestamp, outcome::Stage};
-use queue::retry::Schedule;
-use spool::{Event as Recorded, Settlement};
+use spool::{Event as Recorded, QueueId, Settlement};
 
-use super::{
-    Action, Delivery, Event, Queue, Routed, Settings, Waiting,
-    simulation::{destination, id, replied, sent, unreachable},
+use crate::{
+    BackOff, Recovered, Routed, Settings, Slots, Waiting,
+    retry::Schedule,
+    simulation::{
+        Action, Delivery, Event, ORIGIN, Queue, destination, id, replied, sent, unreachable,
+    },
 };
 
 const START: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn queue() -> Queue {
-    Queue::new(
-        Settings {
-            schedule: Schedule::default(),
-            warning: Some(Duration::from_hours(4)),
-            destination_concurrency: 10,
-            deliveries: 20,
-        },
-        7,
-    )
+    Queue::new(settings(Slots::of_many(20, 10)), 7)
+}
+
+fn settings(slots: Slots) -> Settings<u32> {
+    let schedule = Schedule::default();
+    Settings {
+        schedule,
+        back_off: BackOff::of_many(&schedule),
+        warning: Some(Duration::from_hours(4)),
+        slots,
+        first: None,
+    }
+}
+
+fn recovered(id: QueueId, held: bool, warned: bool, waiting: Vec<Waiting>) -> Event {
+    Event::Recovered(Recovered {
+        id,
+        owner: ORIGIN.owner,
+        arrival: START,
+        held,
+        warned,
+        kept: false,
+        waiting,
+    })
 }
 
 fn tell(queue: &mut Queue, event: Event, now: Timestamp) -> Vec<Action> {
@@ -40,6 +58,7 @@ fn accepted(number: u64, destinations: &[&str]) -> Event {
     Event::Accepted {
         id: id(number),
         arrival: START,
+        origin: ORIGIN,
         recipients: (0..).zip(destinations).map(routed).collect(),
     }
 }
@@ -238,15 +257,7 @@ fn a_slow_destination_does_not_hold_up_another() {
 
 #[test]
 fn destinations_take_turns_when_all_places_are_taken() {
-    let mut queue = Queue::new(
-        Settings {
-            schedule: Schedule::default(),
-            warning: Some(Duration::from_hours(4)),
-            destination_concurrency: 10,
-            deliveries: 4,
-        },
-        7,
-    );
+    let mut queue = Queue::new(settings(Slots::of_many(4, 10)), 7);
     let mut flying = Vec::new();
     for number in 0..300 {
         let name = ["a", "b", "c"][usize::try_from(number % 3).unwrap()];
@@ -282,13 +293,7 @@ fn a_restart_with_50_000_messages_loads_only_a_window_of_them_at_a_time() {
             recipient: 0,
             until: None,
         }];
-        let event = Event::Recovered {
-            id: id(number),
-            arrival: START,
-            held: false,
-            warned: false,
-            waiting,
-        };
+        let event = recovered(id(number), false, false, waiting);
         loads.extend(tell(&mut queue, event, START));
     }
     assert_eq!((queue.len(), loads.len()), (50_000, 32));
@@ -302,6 +307,7 @@ fn a_restart_with_50_000_messages_loads_only_a_window_of_them_at_a_time() {
         });
         let event = Event::Loaded {
             id,
+            origin: ORIGIN,
             recipients: recipients.collect(),
         };
         open.extend(
@@ -408,16 +414,11 @@ fn the_sender_is_warned_once_of_mail_that_is_late_and_not_again_after_a_restart(
             recipient: 0,
             until: None,
         }];
-        let recovered = Event::Recovered {
-            id: id(2),
-            arrival: START,
-            held: false,
-            warned,
-            waiting,
-        };
+        let recovered = recovered(id(2), false, warned, waiting);
         tell(&mut queue, recovered, late);
         let loaded = Event::Loaded {
             id: id(2),
+            origin: ORIGIN,
             recipients: vec![Routed {
                 recipient: 0,
                 destination: Ok(destination("dead")),

@@ -1,20 +1,25 @@
-//! The administrator's orders: flush, hold, release, remove.
+//! The administrator's orders: flush, hold, release, return, remove.
 
-use mail::{clock::Timestamp, outcome::Outcome};
-use spool::{self, QueueId};
+use std::hash::Hash;
 
-use crate::queue::{Action, Queue, message::State};
+use mail::{
+    clock::Timestamp,
+    outcome::{Failure, Outcome},
+};
+use spool::QueueId;
 
-impl Queue {
-    pub(super) fn flush_all(&mut self, now: Timestamp) {
-        self.lanes.resume();
+use crate::{Action, Queue, message::State};
+
+impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
+    pub(crate) fn flush_all(&mut self, now: Timestamp) {
+        self.destinations.resume(now);
         for id in self.ids() {
             self.make_due(id, now);
         }
     }
 
     /// This message alone: where its destination is suspended, one attempt is made all the same.
-    pub(super) fn flush(&mut self, id: QueueId, now: Timestamp) {
+    pub(crate) fn flush(&mut self, id: QueueId, now: Timestamp) {
         if let Some(message) = self.messages.get_mut(&id) {
             message.flushed =
                 message.any(|state| matches!(state, State::Waiting(_) | State::Loading));
@@ -28,25 +33,48 @@ impl Queue {
                 |state| matches!(state, State::Waiting(at) if at > now),
                 State::Waiting(now),
             );
-            self.settle(id);
+            self.settle(id, now);
         }
     }
 
-    pub(super) fn hold(&mut self, id: QueueId, now: Timestamp) {
+    pub(crate) fn hold(&mut self, id: QueueId, now: Timestamp) {
         let Some(message) = self.messages.get_mut(&id).filter(|message| !message.held) else {
             return;
         };
-        message.held = true;
-        message.epoch = message.epoch.wrapping_add(1);
-        message.shift(|state| state == State::Queued, State::Waiting(now));
+        message.returned = None;
         self.actions.push_back(Action::Record {
             id,
             event: spool::Event::Held,
         });
-        self.settle(id);
+        self.park(id, now);
     }
 
-    pub(super) fn release(&mut self, id: QueueId) {
+    /// It is held, as recorded.
+    pub(crate) fn park(&mut self, id: QueueId, now: Timestamp) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.held = true;
+            message.epoch = message.epoch.wrapping_add(1);
+            message.shift(|state| state == State::Queued, State::Waiting(now));
+            self.settle(id, now);
+        }
+    }
+
+    /// Whoever waits is given up at once, held mail too; who is being delivered to, if that fails.
+    pub(crate) fn return_to_sender(&mut self, id: QueueId, failure: Failure, now: Timestamp) {
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        message.returned = Some(failure.clone());
+        message.held = false;
+        message.epoch = message.epoch.wrapping_add(1);
+        let waits = |state| matches!(state, State::Waiting(_) | State::Loading | State::Queued);
+        let waiting = message.shift(waits, State::Failed);
+        self.loading.remove(&id);
+        self.fail(id, &waiting, &failure);
+        self.settle(id, now);
+    }
+
+    pub(crate) fn release(&mut self, id: QueueId, now: Timestamp) {
         let Some(message) = self.messages.get_mut(&id).filter(|message| message.held) else {
             return;
         };
@@ -55,11 +83,11 @@ impl Queue {
             id,
             event: spool::Event::Released,
         });
-        self.settle(id);
+        self.settle(id, now);
     }
 
     /// What is in flight may still be delivered, and what is being bounced bounced; all else goes at once.
-    pub(super) fn remove(&mut self, id: QueueId) {
+    pub(crate) fn remove(&mut self, id: QueueId, now: Timestamp) {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
@@ -75,20 +103,21 @@ impl Queue {
         let before = message.recipients.len();
         let bouncing = std::mem::take(&mut message.bouncing);
         message.recipients.retain(|pending| {
-            pending.state == State::Flying || bouncing.contains(&pending.recipient)
+            pending.state == State::Delivering || bouncing.contains(&pending.recipient)
         });
         message.bouncing = bouncing;
         *message.deleted.get_or_insert_default() += before - message.recipients.len();
         self.loading.remove(&id);
-        self.settle(id);
+        self.settle(id, now);
     }
 
     /// Whether the message was removed while this delivery was on its way; then nothing more is recorded of it.
-    pub(super) fn removed_in_flight(
+    pub(crate) fn removed_in_flight(
         &mut self,
         id: QueueId,
         recipients: &[u32],
         outcomes: &[Outcome],
+        now: Timestamp,
     ) -> bool {
         let Some(message) = self.messages.get_mut(&id) else {
             return false;
@@ -101,7 +130,7 @@ impl Queue {
             .filter(|outcome| matches!(outcome, Outcome::Delivered(_)));
         *deleted += recipients.len().saturating_sub(delivered.count());
         message.settle(recipients);
-        self.settle(id);
+        self.settle(id, now);
         true
     }
 }

@@ -1,34 +1,21 @@
-//! What the driver tells the scheduler, and what it has to do.
+//! What the driver tells the queue, and what it has to do.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use mail::{
     clock::Timestamp,
     outcome::{Failure, Outcome},
 };
-use queue::retry::Schedule;
-use spool::{self, QueueId};
+use spool::QueueId;
 
-use crate::destination::Destination;
-
-/// How the queue is run.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    pub schedule: Schedule,
-    /// Age at which the sender is warned that a message still waits; `None`: never.
-    pub warning: Option<Duration>,
-    /// Deliveries to one destination at most.
-    pub destination_concurrency: usize,
-    /// Deliveries altogether at most.
-    pub deliveries: usize,
-}
+use crate::clock::Step;
 
 /// A recipient and where it goes now, or why that is not known.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Routed {
+pub struct Routed<D> {
     /// Index in the envelope.
     pub recipient: u32,
-    pub destination: Result<Arc<Destination>, Failure>,
+    pub destination: Result<Arc<D>, Failure>,
 }
 
 /// A recipient that waits, as the spool gives it at start.
@@ -39,28 +26,47 @@ pub struct Waiting {
     pub until: Option<Timestamp>,
 }
 
+/// What the envelope says of a message as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin<O> {
+    /// Whose it is.
+    pub owner: O,
+    /// It is a bounce, or like one: nobody can be told of its failure.
+    pub null_sender: bool,
+}
+
+/// A message that the spool knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recovered<O> {
+    pub id: QueueId,
+    /// Whose it is, as far as that is known before the envelope is read.
+    pub owner: O,
+    pub arrival: Timestamp,
+    pub held: bool,
+    /// The sender was warned of the delay.
+    pub warned: bool,
+    /// It waits for what is no attempt's end, and so for as long as it says.
+    pub kept: bool,
+    pub waiting: Vec<Waiting>,
+}
+
 /// What the driver tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// A message was found in the spool at start; it is loaded when it is due.
-    Recovered {
-        id: QueueId,
-        arrival: Timestamp,
-        held: bool,
-        /// The sender was warned of the delay.
-        warned: bool,
-        waiting: Vec<Waiting>,
-    },
+pub enum Event<D, O> {
+    /// A message was found in the spool; it is loaded when it is due.
+    Recovered(Recovered<O>),
     /// A message was just accepted (all its recipients, routed: no load is needed).
     Accepted {
         id: QueueId,
         arrival: Timestamp,
-        recipients: Vec<Routed>,
+        origin: Origin<O>,
+        recipients: Vec<Routed<D>>,
     },
     /// The answer to [`Action::Load`]: the recipients asked for, routed.
     Loaded {
         id: QueueId,
-        recipients: Vec<Routed>,
+        origin: Origin<O>,
+        recipients: Vec<Routed<D>>,
     },
     /// The spool could not read it: try later.
     LoadFailed {
@@ -71,12 +77,20 @@ pub enum Event {
     Gone {
         id: QueueId,
     },
+    /// The driver has recorded that it is held.
+    Parked {
+        id: QueueId,
+    },
     /// A delivery has ended: one outcome for each of its recipients, in order.
     Finished {
         ticket: u64,
         outcomes: Vec<Outcome>,
     },
-    /// The bounce that [`Action::Bounce`] asked for is in the spool (or none is due: null sender, NOTIFY=NEVER).
+    /// A delivery was not made after all ([`crate::Queue::admits`] said no, or the message was parked): its turn comes again.
+    Withdrawn {
+        ticket: u64,
+    },
+    /// The bounce that [`Action::Bounce`] asked for is in the spool (or none is due: NOTIFY=NEVER).
     Bounced {
         id: QueueId,
     },
@@ -105,53 +119,76 @@ pub enum Event {
     Release {
         id: QueueId,
     },
-    /// Administrator: delete (recipients in flight may still be delivered).
+    /// Administrator: return it to its sender without another attempt.
+    Return {
+        id: QueueId,
+        failure: Failure,
+    },
+    /// Administrator: delete (recipients in a delivery may still be delivered to).
     Remove {
         id: QueueId,
     },
+    /// The wall clock was set.
+    Stepped(Step),
     /// The deadline has passed.
     TimedOut,
 }
 
+/// How long a peer may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// As long as RFC 5321 §4.5.3.2 says.
+    Full,
+    /// Others wait for the place.
+    Short,
+}
+
 /// One transaction to be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Delivery {
+pub struct Delivery<D> {
     /// Names it in [`Event::Finished`].
     pub ticket: u64,
     pub id: QueueId,
     /// Indexes in the envelope.
     pub recipients: Vec<u32>,
-    pub destination: Arc<Destination>,
+    pub destination: Arc<D>,
+    pub patience: Patience,
 }
 
 /// What the driver has to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
+pub enum Action<D> {
     /// Read the envelope, route these recipients, say `Loaded`, `LoadFailed` or `Gone`.
     Load { id: QueueId, recipients: Vec<u32> },
-    /// Deliver, say `Finished`.
-    Deliver(Delivery),
+    /// Deliver, say `Finished`, or `Withdrawn`.
+    Deliver(Delivery<D>),
     /// [`spool::Spool::record`].
     Record { id: QueueId, event: spool::Event },
-    /// Tell the sender ([`crate::bounce`]), then say `Bounced` or `BounceFailed`. `expired`: given up after the queue lifetime.
+    /// Tell the sender, then say `Bounced` or `BounceFailed`. `expired`: given up after the queue lifetime.
     Bounce {
         id: QueueId,
         failed: Vec<(u32, Failure)>,
         expired: bool,
     },
-    /// Tell the sender that these recipients still wait ([`crate::bounce`]), then say `Warned` or `WarnFailed`.
+    /// Nobody can be told: it is held from now on, as recorded. `tell`: the administrators hear of it, once for as long as such mail comes.
+    Dead {
+        id: QueueId,
+        failed: Vec<(u32, Failure)>,
+        tell: bool,
+    },
+    /// Tell the sender that these recipients still wait, then say `Warned` or `WarnFailed`.
     Warn {
         id: QueueId,
         late: Vec<(u32, Failure)>,
     },
     /// A destination does not answer: nothing is tried there until then (log).
     Suspended {
-        destination: Arc<Destination>,
+        destination: Arc<D>,
         until: Timestamp,
         reason: Arc<str>,
     },
-    /// No mail waits for this destination now: idle connections may be closed.
-    Drained(Arc<Destination>),
+    /// A destination that was suspended answers.
+    Resumed(Arc<D>),
     /// Nothing of it is left: `ID: removed` (log). `deleted`: recipients that the administrator's order kept from delivery.
     Ended { id: QueueId, deleted: usize },
 }

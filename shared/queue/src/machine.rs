@@ -1,0 +1,259 @@
+//! The queue as its driver sees it, and the order of what is due.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
+
+use mail::clock::Timestamp;
+use spool::QueueId;
+
+use crate::{
+    Action, Delivery, Event, Settings,
+    clock::Step,
+    message::{Message, State},
+    random::Random,
+    slots::Destinations,
+    timetable::Timetable,
+};
+
+/// Envelopes that are being read at once.
+const LOADS: usize = 32;
+/// Jobs from loads that wait for their destinations: beyond it, what is due stays in the spool.
+const WINDOW: usize = 1000;
+
+/// The queue.
+#[derive(Debug)]
+pub struct Queue<D, O> {
+    pub(crate) settings: Settings<O>,
+    pub(crate) random: Random,
+    pub(crate) messages: HashMap<QueueId, Message<O>>,
+    /// What waits in the spool.
+    pub(crate) due: Timetable<O>,
+    pub(crate) loading: HashSet<QueueId>,
+    pub(crate) destinations: Destinations<D, O>,
+    /// Jobs from loads that wait for their destinations.
+    pub(crate) window: usize,
+    pub(crate) tickets: u64,
+    /// When the administrators were last told of dead mail.
+    pub(crate) told: Option<Timestamp>,
+    pub(crate) actions: VecDeque<Action<D>>,
+}
+
+impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
+    /// `seed`: randomness for jitter.
+    pub fn new(settings: Settings<O>, seed: u64) -> Self {
+        Self {
+            settings,
+            random: Random::new(seed),
+            messages: HashMap::new(),
+            due: Timetable::new(settings.first),
+            loading: HashSet::new(),
+            destinations: Destinations::new(settings),
+            window: 0,
+            tickets: 0,
+            told: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Takes one event. Events about messages that are not known are ignored.
+    pub fn handle(&mut self, event: Event<D, O>, now: Timestamp) {
+        match event {
+            Event::Recovered(found) => self.recovered(found, now),
+            Event::Accepted {
+                id,
+                arrival,
+                origin,
+                recipients,
+            } => self.accepted(id, arrival, origin, recipients, now),
+            Event::Loaded {
+                id,
+                origin,
+                recipients,
+            } => self.loaded(id, origin, recipients, now),
+            Event::LoadFailed { id, failure } => self.load_failed(id, failure, now),
+            Event::Gone { id } => self.gone(id),
+            Event::Parked { id } => self.park(id, now),
+            Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),
+            Event::Withdrawn { ticket } => self.withdrawn(ticket, now),
+            Event::Bounced { id } => self.bounced(id, now),
+            Event::BounceFailed { id } => self.bounce_failed(id, now),
+            Event::Warned { id } => self.warned(id),
+            Event::WarnFailed { id } => self.warn_failed(id),
+            Event::FlushAll => self.flush_all(now),
+            Event::Flush { id } => self.flush(id, now),
+            Event::Hold { id } => self.hold(id, now),
+            Event::Release { id } => self.release(id, now),
+            Event::Return { id, failure } => self.return_to_sender(id, failure, now),
+            Event::Remove { id } => self.remove(id, now),
+            Event::Stepped(step) => self.stepped(step, now),
+            Event::TimedOut => {}
+        }
+        self.load_due(now);
+        self.dispatch(now);
+    }
+
+    /// The next thing to do; drain until `None` after each event.
+    pub fn next_action(&mut self) -> Option<Action<D>> {
+        self.actions.pop_front()
+    }
+
+    /// What is to be recorded so far, in order. It may go ahead of all other actions.
+    pub fn take_records(&mut self) -> Vec<(QueueId, spool::Event)> {
+        let mut records = Vec::new();
+        self.actions.retain(|action| {
+            let Action::Record { id, event } = action else {
+                return true;
+            };
+            records.push((*id, event.clone()));
+            false
+        });
+        records
+    }
+
+    /// When to say `TimedOut` at the latest.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        // While the window is full, the end of a load or of a delivery goes on with what is due.
+        let due = self.due.earliest().filter(|_| self.may_load());
+        [due, self.destinations.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The hosts behind the destination of a delivery are known now, and a connection is about to be made. `false`: there are too many to one of
+    /// them already; say `Withdrawn`.
+    pub fn admits(&mut self, destination: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
+        self.destinations.admits(destination, hosts, now)
+    }
+
+    /// Whether a delivery of this message is scheduled or under way now (`*` in `mailq`).
+    pub fn is_active(&self, id: QueueId) -> bool {
+        self.messages.get(&id).is_some_and(Message::on_its_way)
+    }
+
+    /// Whether it is known.
+    pub fn contains(&self, id: QueueId) -> bool {
+        self.messages.contains_key(&id)
+    }
+
+    /// All messages, in no order.
+    pub fn ids(&self) -> Vec<QueueId> {
+        self.messages.keys().copied().collect()
+    }
+
+    /// Messages in the queue.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Deliveries under way.
+    pub fn in_flight(&self) -> usize {
+        self.destinations.underway()
+    }
+
+    /// No wait is longer.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        // With all the jitter there may be.
+        self.settings.schedule.maximal.saturating_mul(12) / 10
+    }
+
+    fn may_load(&self) -> bool {
+        self.loading.len() < LOADS && self.window < WINDOW
+    }
+
+    /// Asks for the envelopes of what is due, in turn.
+    fn load_due(&mut self, now: Timestamp) {
+        while self.may_load() {
+            let Some(id) = self.due.take(now) else {
+                return;
+            };
+            let Some(message) = self.messages.get_mut(&id) else {
+                continue;
+            };
+            message.due = None;
+            let recipients = message.shift(
+                |state| matches!(state, State::Waiting(at) if at <= now),
+                State::Loading,
+            );
+            self.loading.insert(id);
+            self.actions.push_back(Action::Load { id, recipients });
+        }
+    }
+
+    /// Starts deliveries as long as there are places.
+    fn dispatch(&mut self, now: Timestamp) {
+        while let Some(turn) = self.destinations.next(now) {
+            self.window -= usize::from(turn.job.loaded);
+            let (id, epoch) = (turn.job.id, turn.job.epoch);
+            let message = self.messages.get_mut(&id);
+            let Some(message) = message.filter(|message| message.epoch == epoch) else {
+                self.destinations.skip(&turn, now);
+                continue;
+            };
+            message.set(&turn.job.recipients, State::Delivering);
+            message.tried = true;
+            self.tickets += 1;
+            self.actions.push_back(Action::Deliver(Delivery {
+                ticket: self.tickets,
+                id,
+                recipients: turn.job.recipients.clone(),
+                destination: Arc::clone(&turn.destination),
+                patience: turn.patience,
+            }));
+            self.destinations.begin(self.tickets, turn, now);
+        }
+    }
+
+    /// The clock was set: nothing becomes older, and nothing waits longer.
+    fn stepped(&mut self, step: Step, now: Timestamp) {
+        let longest = self.longest_wait();
+        self.destinations.stepped(step, longest, now);
+        self.told = self.told.map(|told| step.shift(told));
+        for message in self.messages.values_mut() {
+            message.arrival = step.shift(message.arrival);
+            message.seen = step.shift(message.seen);
+            if step.is_back() {
+                message.bound(longest, now);
+            }
+        }
+        for id in self.ids() {
+            self.settle(id, now);
+        }
+    }
+
+    /// After any change of a message: its place among what is due, what its sender is told, its end.
+    pub(crate) fn settle(&mut self, id: QueueId, now: Timestamp) {
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        if let Some(due) = message.due.take() {
+            self.due.remove(message.owner, due, id);
+        }
+        if message.recipients.is_empty() {
+            let deleted = message.deleted.unwrap_or_default();
+            self.messages.remove(&id);
+            self.actions.push_back(Action::Ended { id, deleted });
+            return;
+        }
+        if !message.on_its_way() {
+            self.notify(id, now);
+        }
+        if let Some(message) = self.messages.get_mut(&id)
+            && !message.held
+            && !self.loading.contains(&id)
+        {
+            message.due = message.first_due();
+            if let Some(due) = message.due {
+                self.due.insert(message.owner, due, id);
+            }
+        }
+    }
+}

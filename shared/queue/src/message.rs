@@ -1,0 +1,155 @@
+//! One message: the state of each recipient that is not settled.
+
+use std::time::Duration;
+
+use mail::{clock::Timestamp, outcome::Failure};
+
+/// Where a recipient stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Waiting(Timestamp),
+    /// [`crate::Action::Load`] was asked for.
+    Loading,
+    /// Among its destination's jobs.
+    Queued,
+    Delivering,
+    /// For good; the bounce is being made, or will be when no other recipient is on its way.
+    Failed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pending {
+    pub(crate) recipient: u32,
+    pub(crate) state: State,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message<O> {
+    /// Whose it is, as far as that is known.
+    pub(crate) owner: O,
+    /// Nobody can be told of its failure.
+    pub(crate) null_sender: bool,
+    /// It moves with the clock: how old mail is does not depend on whether that was right.
+    pub(crate) arrival: Timestamp,
+    /// Since when this process knows it.
+    pub(crate) seen: Timestamp,
+    /// It was tried, or found in the spool.
+    pub(crate) tried: bool,
+    /// It waits for what is no attempt's end, and so for as long as it says.
+    pub(crate) kept: bool,
+    pub(crate) held: bool,
+    /// Removed by the administrator while recipients were on their way: so many others were not delivered to.
+    pub(crate) deleted: Option<usize>,
+    /// By the administrator: whoever waits is given up with this reason.
+    pub(crate) returned: Option<Failure>,
+    /// By the administrator: the next attempt is made also where the destination is suspended.
+    pub(crate) flushed: bool,
+    /// The sender was warned of the delay, or is just being.
+    pub(crate) warned: bool,
+    /// Jobs that carry another number are void.
+    pub(crate) epoch: u32,
+    /// Its place in the order of what is due.
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) recipients: Vec<Pending>,
+    /// What the warning of the delay will tell.
+    pub(crate) late: Vec<(u32, Failure)>,
+    /// What the next bounce will tell.
+    pub(crate) failed: Vec<(u32, Failure)>,
+    /// One of `failed` was given up after the queue lifetime.
+    pub(crate) expired: bool,
+    /// Recipients of the bounce that is being made; empty if none is.
+    pub(crate) bouncing: Vec<u32>,
+}
+
+impl<O> Message<O> {
+    pub(crate) fn new(
+        owner: O,
+        arrival: Timestamp,
+        seen: Timestamp,
+        recipients: Vec<Pending>,
+    ) -> Self {
+        Self {
+            owner,
+            null_sender: false,
+            arrival,
+            seen,
+            tried: false,
+            kept: false,
+            held: false,
+            deleted: None,
+            returned: None,
+            flushed: false,
+            warned: false,
+            epoch: 0,
+            due: None,
+            recipients,
+            late: Vec::new(),
+            failed: Vec::new(),
+            expired: false,
+            bouncing: Vec::new(),
+        }
+    }
+
+    pub(crate) fn any(&self, which: impl Fn(State) -> bool) -> bool {
+        self.recipients.iter().any(|pending| which(pending.state))
+    }
+
+    /// Whether a recipient is on its way to or in a delivery.
+    pub(crate) fn on_its_way(&self) -> bool {
+        self.any(|state| matches!(state, State::Loading | State::Queued | State::Delivering))
+    }
+
+    /// When the first waiting recipient is due.
+    pub(crate) fn first_due(&self) -> Option<Timestamp> {
+        self.recipients
+            .iter()
+            .filter_map(|pending| match pending.state {
+                State::Waiting(until) => Some(until),
+                _ => None,
+            })
+            .min()
+    }
+
+    /// Recipients in a state for which `which` holds are put into `state`; gives them.
+    pub(crate) fn shift(&mut self, which: impl Fn(State) -> bool, state: State) -> Vec<u32> {
+        let matching = self
+            .recipients
+            .iter_mut()
+            .filter(|pending| which(pending.state));
+        matching
+            .map(|pending| {
+                pending.state = state;
+                pending.recipient
+            })
+            .collect()
+    }
+
+    /// Puts these recipients into a state.
+    pub(crate) fn set(&mut self, recipients: &[u32], state: State) {
+        for pending in &mut self.recipients {
+            if recipients.contains(&pending.recipient) {
+                pending.state = state;
+            }
+        }
+    }
+
+    /// Takes these recipients out: they are settled.
+    pub(crate) fn settle(&mut self, recipients: &[u32]) {
+        self.recipients
+            .retain(|pending| !recipients.contains(&pending.recipient));
+    }
+
+    /// The clock was set back: no wait is longer than this, and nothing lies in the future.
+    pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
+        self.arrival = self.arrival.min(now);
+        self.seen = self.seen.min(now);
+        if self.kept {
+            return;
+        }
+        for pending in &mut self.recipients {
+            if let State::Waiting(until) = &mut pending.state {
+                *until = (*until).min(now.after(longest));
+            }
+        }
+    }
+}

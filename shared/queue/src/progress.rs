@@ -1,0 +1,345 @@
+//! What becomes of messages: accepted or recovered, loaded, delivered.
+
+use std::{hash::Hash, sync::Arc, time::Duration};
+
+use mail::{
+    clock::Timestamp,
+    limits,
+    outcome::{Blame, Failure, Outcome},
+    status::EnhancedStatus,
+};
+use spool::{QueueId, Settlement};
+
+use crate::{
+    Action, Origin, Queue, Recovered, Routed,
+    destination::{Job, Suspension},
+    message::{Message, Pending, State},
+    slots::{Setback, Underway},
+};
+
+/// A delivery that got no reply after so long has met silence, not a connection that broke.
+const SILENCE: Duration = Duration::from_secs(8);
+
+impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
+    pub(crate) fn recovered(&mut self, found: Recovered<O>, now: Timestamp) {
+        let id = found.id;
+        if self.messages.contains_key(&id) || found.waiting.is_empty() {
+            return;
+        }
+        let pending = found.waiting.iter().map(|waiting| Pending {
+            recipient: waiting.recipient,
+            state: State::Waiting(waiting.until.unwrap_or(found.arrival)),
+        });
+        let mut message = Message::new(found.owner, found.arrival, now, pending.collect());
+        message.held = found.held;
+        message.warned = found.warned;
+        message.kept = found.kept;
+        message.tried = found.waiting.iter().any(|waiting| waiting.until.is_some());
+        // Whoever wrote these times may have had a clock that was ahead.
+        message.bound(self.longest_wait(), now);
+        self.messages.insert(id, message);
+        self.settle(id, now);
+    }
+
+    pub(crate) fn accepted(
+        &mut self,
+        id: QueueId,
+        arrival: Timestamp,
+        origin: Origin<O>,
+        routed: Vec<Routed<D>>,
+        now: Timestamp,
+    ) {
+        if self.messages.contains_key(&id) || routed.is_empty() {
+            return;
+        }
+        let pending = routed.iter().map(|routed| Pending {
+            recipient: routed.recipient,
+            state: State::Loading,
+        });
+        let mut message = Message::new(origin.owner, arrival, arrival, pending.collect());
+        message.null_sender = origin.null_sender;
+        self.messages.insert(id, message);
+        self.distribute(id, routed, false, now);
+    }
+
+    pub(crate) fn loaded(
+        &mut self,
+        id: QueueId,
+        origin: Origin<O>,
+        routed: Vec<Routed<D>>,
+        now: Timestamp,
+    ) {
+        if !self.loading.remove(&id) {
+            return;
+        }
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.owner = origin.owner;
+            message.null_sender = origin.null_sender;
+        }
+        self.distribute(id, routed, true, now);
+    }
+
+    pub(crate) fn load_failed(&mut self, id: QueueId, failure: Failure, now: Timestamp) {
+        if self.loading.remove(&id) {
+            let recipients = self.loading_recipients(id);
+            self.put_off(id, recipients, failure, now);
+            self.settle(id, now);
+        }
+    }
+
+    pub(crate) fn gone(&mut self, id: QueueId) {
+        self.loading.remove(&id);
+        if let Some(message) = self.messages.remove(&id)
+            && let Some(due) = message.due
+        {
+            self.due.remove(message.owner, due, id);
+        }
+    }
+
+    fn loading_recipients(&mut self, id: QueueId) -> Vec<u32> {
+        let message = self.messages.get_mut(&id);
+        message
+            .map(|m| m.shift(|state| state == State::Loading, State::Loading))
+            .unwrap_or_default()
+    }
+
+    /// Puts the recipients that were being loaded among the jobs of their destinations.
+    fn distribute(&mut self, id: QueueId, routed: Vec<Routed<D>>, loaded: bool, now: Timestamp) {
+        let mut asked = self.loading_recipients(id);
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        if message.held {
+            message.set(&asked, State::Waiting(now));
+            self.settle(id, now);
+            return;
+        }
+        if let Some(failure) = message.returned.clone() {
+            self.fail(id, &asked, &failure);
+            self.settle(id, now);
+            return;
+        }
+        let flushed = std::mem::take(&mut message.flushed);
+        let mut jobs: Vec<(Arc<D>, Vec<u32>)> = Vec::new();
+        for Routed {
+            recipient,
+            destination,
+        } in routed
+        {
+            let Some(place) = asked.iter().position(|asked| *asked == recipient) else {
+                continue;
+            };
+            asked.swap_remove(place);
+            match destination {
+                Ok(destination) => match jobs
+                    .iter_mut()
+                    .find(|(to, list)| *to == destination && list.len() < limits::SURE_RECIPIENTS)
+                {
+                    Some((_, recipients)) => recipients.push(recipient),
+                    None => jobs.push((destination, vec![recipient])),
+                },
+                Err(failure) => self.unrouted(id, vec![recipient], failure, now),
+            }
+        }
+        let missing = Failure::local(
+            EnhancedStatus::new(4, 3, 0),
+            "the recipient could not be read from the queue file",
+        );
+        self.put_off(id, asked, missing, now);
+        for (destination, recipients) in jobs {
+            self.enqueue(id, &destination, recipients, loaded, flushed, now);
+        }
+        self.settle(id, now);
+    }
+
+    fn enqueue(
+        &mut self,
+        id: QueueId,
+        to: &Arc<D>,
+        recipients: Vec<u32>,
+        loaded: bool,
+        flushed: bool,
+        now: Timestamp,
+    ) {
+        let stays = self.settings.back_off.stays;
+        let suspension = self.destinations.suspension(to, now).cloned();
+        if let Some(suspension) = suspension.filter(|_| !stays && !flushed) {
+            self.defer_suspended(id, recipients, &suspension, now);
+            return;
+        }
+        if stays && flushed {
+            self.destinations.resume_one(to, now);
+        }
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        message.set(&recipients, State::Queued);
+        self.window += usize::from(loaded);
+        let (owner, fresh) = (message.owner, !message.tried);
+        let job = Job {
+            id,
+            epoch: message.epoch,
+            recipients,
+            loaded,
+        };
+        self.destinations.push(to, owner, job, fresh, now);
+    }
+
+    pub(crate) fn finished(&mut self, ticket: u64, outcomes: Vec<Outcome>, now: Timestamp) {
+        let Some(underway) = self.destinations.end(ticket) else {
+            return;
+        };
+        let id = underway.job.id;
+        let setback = setback(&outcomes, now.since(underway.began)).cloned();
+        let Some(failure) = setback else {
+            let well = outcomes.iter().any(answered);
+            if self.destinations.worked(&underway.destination, well, now) {
+                let back = Arc::clone(&underway.destination);
+                self.actions.push_back(Action::Resumed(back));
+            }
+            self.conclude(id, underway.job.recipients, outcomes, now);
+            return;
+        };
+        let to = Arc::clone(&underway.destination);
+        let stays = self.settings.back_off.stays && outcomes.iter().all(stops);
+        let random = self.random.next();
+        let setback = self.destinations.failed(&to, &failure, random, now);
+        if let Setback::Suspended(suspension) = &setback {
+            self.actions.push_back(Action::Suspended {
+                destination: Arc::clone(&to),
+                until: suspension.until,
+                reason: suspension.failure.log_text().into(),
+            });
+        }
+        if stays {
+            self.stay(underway, now);
+        } else {
+            self.conclude(id, underway.job.recipients, outcomes, now);
+        }
+        if let Setback::Suspended(suspension) = &setback {
+            self.interrupt(&to, suspension, now);
+        }
+    }
+
+    pub(crate) fn withdrawn(&mut self, ticket: u64, now: Timestamp) {
+        if let Some(underway) = self.destinations.end(ticket) {
+            self.stay(underway, now);
+        }
+    }
+
+    /// Nothing happened to the message: it is the next one again.
+    fn stay(&mut self, underway: Underway<D, O>, now: Timestamp) {
+        let id = underway.job.id;
+        if self.removed_in_flight(id, &underway.job.recipients, &[], now) {
+            return;
+        }
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        let recipients = &underway.job.recipients;
+        if let Some(failure) = message.returned.clone() {
+            self.fail(id, recipients, &failure);
+        } else if message.held {
+            message.set(recipients, State::Waiting(now));
+        } else {
+            message.set(recipients, State::Queued);
+            self.window += usize::from(underway.job.loaded);
+            let epoch = message.epoch;
+            let job = Job {
+                epoch,
+                ..underway.job
+            };
+            self.destinations
+                .give_back(Underway { job, ..underway }, now);
+        }
+        self.settle(id, now);
+    }
+
+    /// An attempt failed for all that wait for the destination: they are deferred, or, where they stay, given up if they are too old.
+    fn interrupt(&mut self, to: &Arc<D>, suspension: &Suspension, now: Timestamp) {
+        let stays = self.settings.back_off.stays;
+        let (messages, settings) = (&self.messages, &self.settings);
+        let jobs = self.destinations.extract(to, |job| {
+            let message = messages.get(&job.id);
+            let valid = message.filter(|message| message.epoch == job.epoch);
+            !stays || valid.is_none_or(|it| it.expired(&settings.schedule, now))
+        });
+        for job in jobs {
+            self.window -= usize::from(job.loaded);
+            let message = self.messages.get(&job.id);
+            if message.is_some_and(|message| message.epoch == job.epoch) {
+                self.defer_suspended(job.id, job.recipients, suspension, now);
+                self.settle(job.id, now);
+            }
+        }
+    }
+
+    /// One outcome for each recipient.
+    fn conclude(
+        &mut self,
+        id: QueueId,
+        recipients: Vec<u32>,
+        outcomes: Vec<Outcome>,
+        now: Timestamp,
+    ) {
+        if self.removed_in_flight(id, &recipients, &outcomes, now) {
+            return;
+        }
+        let mut deferred: Vec<(Failure, Vec<u32>)> = Vec::new();
+        let mut outcomes = outcomes.into_iter();
+        for recipient in recipients {
+            match outcomes.next().unwrap_or_else(unknown) {
+                Outcome::Delivered(_) => self.settled(id, &[recipient], Settlement::Delivered),
+                Outcome::Failed(failure) => self.fail(id, &[recipient], &failure),
+                Outcome::Deferred(failure) => {
+                    match deferred.iter_mut().find(|(other, _)| *other == failure) {
+                        Some((_, recipients)) => recipients.push(recipient),
+                        None => deferred.push((failure, vec![recipient])),
+                    }
+                }
+            }
+        }
+        for (failure, recipients) in deferred {
+            self.defer(id, recipients, failure, now);
+        }
+        self.settle(id, now);
+    }
+}
+
+/// The driver owes an outcome for each recipient.
+fn unknown() -> Outcome {
+    let text = "the delivery ended without an outcome";
+    Failure::local(EnhancedStatus::new(4, 3, 0), text).outcome()
+}
+
+/// Whether it is about the destination alone: nothing happened to the message.
+fn stops(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Deferred(failure) if failure.stops_destination())
+}
+
+/// Whether the destination took part: it delivered, or replied.
+fn answered(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered(_) => true,
+        Outcome::Deferred(failure) | Outcome::Failed(failure) => failure.reply.is_some(),
+    }
+}
+
+/// The failure that speaks against trying the destination again now: it says so itself, or met silence. `None` where anybody was delivered to.
+fn setback(outcomes: &[Outcome], took: Duration) -> Option<&Failure> {
+    let silent = |failure: &Failure| {
+        took >= SILENCE && failure.reply.is_none() && failure.blame == Blame::Network
+    };
+    if outcomes
+        .iter()
+        .any(|it| matches!(it, Outcome::Delivered(_)))
+    {
+        return None;
+    }
+    outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Deferred(failure) if failure.stops_destination() || silent(failure) => {
+            Some(failure)
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,99 @@
+//! How a queue is run.
+
+use std::time::Duration;
+
+use crate::retry::Schedule;
+
+/// How a queue is run; `O`: whose mail it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<O> {
+    pub schedule: Schedule,
+    pub back_off: BackOff,
+    /// Age at which the sender is warned that a message still waits; `None`: never.
+    pub warning: Option<Duration>,
+    pub slots: Slots,
+    /// Whose mail goes before that of others, within bounds.
+    pub first: Option<O>,
+}
+
+/// How a destination that cannot be reached is asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct BackOff {
+    /// The first pause; each further one is twice as long.
+    pub first: Duration,
+    pub longest: Duration,
+    /// Its mail stays ready and nothing is recorded of it: there is no other destination, and all of it goes when that one is back.
+    /// New mail brings the next attempt forward.
+    pub stays: bool,
+}
+
+impl BackOff {
+    /// For many destinations: each is asked after a fifth of the shortest retry step at first, after the longest one at last.
+    pub fn of_many(schedule: &Schedule) -> Self {
+        Self {
+            first: schedule.minimal / 5,
+            longest: schedule.maximal,
+            stays: false,
+        }
+    }
+
+    /// For one destination that takes all mail.
+    pub fn of_one(schedule: &Schedule) -> Self {
+        Self {
+            first: Duration::from_secs(5).min(schedule.minimal),
+            longest: Duration::from_mins(5).min(schedule.maximal),
+            stays: true,
+        }
+    }
+}
+
+/// How many deliveries there may be at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// Altogether.
+    pub total: usize,
+    /// To one destination.
+    pub destination: usize,
+    /// For one owner.
+    pub owner: usize,
+    /// To destinations that are not known to work, together.
+    pub unproven: usize,
+    /// Of those: for one owner, for one message, to one host.
+    pub unproven_owner: usize,
+    pub unproven_message: usize,
+    pub unproven_host: usize,
+    /// Jobs that must wait for each delivery under way before another one begins beside it.
+    pub backlog: usize,
+}
+
+impl Slots {
+    /// For many destinations (a `total` of none: mail is only queued): those that are not known to work share a quarter, or ten where there are so many.
+    pub fn of_many(total: usize, destination: usize) -> Self {
+        let unproven = (total / 4).max((total / 2).min(10)).max(1);
+        Self {
+            total,
+            destination: destination.max(1),
+            owner: (total - total / 10).max(1),
+            unproven,
+            unproven_owner: (unproven - unproven / 4).max(1),
+            unproven_message: (unproven / 3).max(1),
+            unproven_host: 5,
+            backlog: 0,
+        }
+    }
+
+    /// For one destination: nothing is kept free for others, and another connection is worth it only where `backlog` messages wait for it.
+    pub fn of_one(connections: usize, backlog: usize) -> Self {
+        let total = connections.max(1);
+        Self {
+            total,
+            destination: total,
+            owner: total,
+            unproven: 2 * total,
+            unproven_owner: total,
+            unproven_message: total,
+            unproven_host: total,
+            backlog,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What waits in the spool, by the time it is due and by whose it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mail::clock::Timestamp;
+use spool::QueueId;
+
+use crate::turns::Turns;
+
+/// Messages with waiting recipients that are not held, by when the first is due.
+#[derive(Debug)]
+pub(crate) struct Timetable<O> {
+    due: BTreeSet<(Timestamp, QueueId)>,
+    owners: BTreeMap<O, BTreeSet<(Timestamp, QueueId)>>,
+    turns: Turns<O>,
+}
+
+impl<O: Copy + Ord> Timetable<O> {
+    pub(crate) fn new(first: Option<O>) -> Self {
+        Self {
+            due: BTreeSet::new(),
+            owners: BTreeMap::new(),
+            turns: Turns::new(first),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, owner: O, due: Timestamp, id: QueueId) {
+        self.due.insert((due, id));
+        self.owners.entry(owner).or_default().insert((due, id));
+    }
+
+    pub(crate) fn remove(&mut self, owner: O, due: Timestamp, id: QueueId) {
+        self.due.remove(&(due, id));
+        if let Some(own) = self.owners.get_mut(&owner) {
+            own.remove(&(due, id));
+            if own.is_empty() {
+                self.owners.remove(&owner);
+            }
+        }
+    }
+
+    /// The message whose turn it is, if one is due; it is taken out.
+    pub(crate) fn take(&mut self, now: Timestamp) -> Option<QueueId> {
+        self.earliest().filter(|due| *due <= now)?;
+        let is_due = |own: &BTreeSet<_>| own.first().is_some_and(|(due, _)| *due <= now);
+        let owner = self.turns.next(&self.owners, |_, own| is_due(own))?;
+        let &(due, id) = self.owners.get(&owner)?.first()?;
+        self.remove(owner, due, id);
+        Some(id)
+    }
+
+    /// When the first one is due.
+    pub(crate) fn earliest(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+}
