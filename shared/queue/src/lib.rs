@@ -7,6 +7,7 @@
 //! | `message` | one message: the state of each of its recipients |
 //! | `destination` | one destination: its jobs, how many at once, its back-off |
 //! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
+//! | `census` | what deliveries under way share |
 //! | `turns` | fair turns among those whose mail it is |
 //! | `timetable` | what waits in the spool, by the time it is due |
 //! | `progress` | accepted, loaded, delivered, deferred, bounced |
@@ -40,6 +41,7 @@ pub mod notification;
 pub mod rate;
 pub mod retry;
 
+mod census;
 mod destination;
 mod event;
 mod machine;

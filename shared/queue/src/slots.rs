@@ -6,23 +6,25 @@
 //! the few are taken, or most of all, peers get little time ([`Patience::Short`]).
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     hash::Hash,
     sync::Arc,
     time::Duration,
 };
 
 use mail::{clock::Timestamp, outcome::Failure};
-use spool::QueueId;
 
 use crate::{
     Patience, Settings,
+    census::Census,
     clock::Step,
     destination::{Destination, Job, Listed, Suspension},
 };
 
 /// Idle destinations remembered, before old ones are forgotten.
 const REMEMBERED: usize = 4096;
+/// Hosts remembered behind one destination, by name and address.
+const HOSTS: usize = 64;
 /// How long an idle destination that has nothing bad about it is remembered when there are so many.
 const MEMORY: Duration = Duration::from_hours(1);
 
@@ -66,16 +68,6 @@ pub(crate) struct Destinations<D, O> {
     newest: bool,
     /// No unproven destination may begin a delivery until something changes.
     stuck: bool,
-}
-
-/// Deliveries under way to destinations that are not known to work.
-struct Census<O> {
-    total: usize,
-    owners: HashMap<O, usize>,
-    messages: HashMap<QueueId, usize>,
-    hosts: HashMap<Arc<str>, usize>,
-    /// Hosts behind destinations that work.
-    working: HashSet<Arc<str>>,
 }
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
@@ -241,17 +233,29 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let Some(destination) = self.known.get_mut(to) else {
             return true;
         };
-        destination.hosts = hosts.to_vec();
+        let mut known = hosts.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        let before = std::mem::replace(&mut destination.hosts, known);
         if destination.works(now) {
             return true;
         }
         let census = self.census(now);
-        hosts.iter().any(|host| census.working.contains(host))
-            || hosts.iter().all(|host| {
-                let there = census.hosts.get(host).copied().unwrap_or_default();
-                // The delivery that asks is one of them.
-                there <= self.settings.slots.unproven_host
-            })
+        let full = |host| {
+            let there = census.hosts.get(host).copied().unwrap_or_default();
+            // The delivery that asks is one of them.
+            there > self.settings.slots.unproven_host
+        };
+        let works = hosts.iter().any(|host| census.working.contains(host));
+        let admitted = works || !hosts.iter().any(full);
+        if !admitted && let Some(destination) = self.known.get_mut(to) {
+            // Where names lead to other hosts each time, it waits for all of those that were seen.
+            let room = HOSTS.saturating_sub(destination.hosts.len());
+            destination.hosts.extend(before.into_iter().take(room));
+            destination.hosts.sort_unstable();
+            destination.hosts.dedup();
+        }
+        admitted
     }
 
     /// When a suspended destination whose mail stays ready is asked again.
@@ -413,13 +417,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 
     fn census(&self, now: Timestamp) -> Census<O> {
-        let mut census = Census {
-            total: 0,
-            owners: HashMap::new(),
-            messages: HashMap::new(),
-            hosts: HashMap::new(),
-            working: HashSet::new(),
-        };
+        let mut census = Census::default();
         for underway in self.underway.values() {
             let Some(destination) = self.known.get(&underway.destination) else {
                 continue;
@@ -454,32 +452,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         });
         // Looking at all of them is worth it only where some may have grown old.
         self.most = REMEMBERED.max(self.known.len().saturating_mul(2));
-    }
-}
-
-impl<O: Copy + Ord + Hash> Census<O> {
-    /// The next job of a destination that is not known to work, if it may be tried now.
-    fn take(&self, destination: &mut Destination<O>, slots: crate::Slots) -> Option<(O, Job)> {
-        if destination.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
-            return None;
-        }
-        let full = |host| {
-            self.hosts
-                .get(host)
-                .is_some_and(|there| *there >= slots.unproven_host)
-        };
-        let works = destination
-            .hosts
-            .iter()
-            .any(|host| self.working.contains(host));
-        if !works && destination.hosts.iter().any(full) {
-            return None;
-        }
-        let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
-        destination.take(|owner, job| {
-            below(self.owners.get(owner), slots.unproven_owner)
-                && below(self.messages.get(&job.id), slots.unproven_message)
-        })
     }
 }
 

@@ -198,6 +198,24 @@ fn one_host_behind_many_domains_is_asked_by_a_few_at_once() {
 }
 
 #[test]
+fn a_destination_whose_host_is_named_twice_is_asked_by_as_many_as_any_other() {
+    let mut queue = hundred();
+    let host: Vec<Arc<str>> = vec![Arc::from("127.0.0.1"), Arc::from("127.0.0.1")];
+    let mut flights = Vec::new();
+    for number in 0..8 {
+        flights.extend(deliveries(&tell(
+            &mut queue,
+            accepted(number, &["relay"]),
+            START,
+        )));
+    }
+    assert_eq!(flights.len(), 5);
+    for flight in &flights {
+        assert!(queue.admits(&flight.destination, &host, START));
+    }
+}
+
+#[test]
 fn silence_after_the_greeting_is_silence_too() {
     let mut queue = queue();
     let flight = deliveries(&tell(&mut queue, accepted(1, &["tarpit"]), START)).remove(0);

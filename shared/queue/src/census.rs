@@ -1,0 +1,63 @@
+//! The deliveries under way to destinations that are not known to work, counted by what they share.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+    sync::Arc,
+};
+
+use spool::QueueId;
+
+use crate::{
+    Slots,
+    destination::{Destination, Job},
+};
+
+/// Deliveries under way to destinations that are not known to work.
+#[derive(Debug)]
+pub(crate) struct Census<O> {
+    pub(crate) total: usize,
+    pub(crate) owners: HashMap<O, usize>,
+    pub(crate) messages: HashMap<QueueId, usize>,
+    pub(crate) hosts: HashMap<Arc<str>, usize>,
+    /// Hosts behind destinations that work.
+    pub(crate) working: HashSet<Arc<str>>,
+}
+
+impl<O> Default for Census<O> {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            owners: HashMap::new(),
+            messages: HashMap::new(),
+            hosts: HashMap::new(),
+            working: HashSet::new(),
+        }
+    }
+}
+
+impl<O: Copy + Ord + Hash> Census<O> {
+    /// The next job of a destination that is not known to work, if it may be tried now.
+    pub(crate) fn take(&self, destination: &mut Destination<O>, slots: Slots) -> Option<(O, Job)> {
+        if destination.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
+            return None;
+        }
+        let full = |host| {
+            self.hosts
+                .get(host)
+                .is_some_and(|there| *there >= slots.unproven_host)
+        };
+        let works = destination
+            .hosts
+            .iter()
+            .any(|host| self.working.contains(host));
+        if !works && destination.hosts.iter().any(full) {
+            return None;
+        }
+        let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
+        destination.take(|owner, job| {
+            below(self.owners.get(owner), slots.unproven_owner)
+                && below(self.messages.get(&job.id), slots.unproven_message)
+        })
+    }
+}
