@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use crate::{destination::Destination, maillog, route::Router};
 use mail::{
     address::Sender,
     clock::{self, Timestamp},
@@ -20,13 +21,12 @@ use mail::{
     outcome::Failure,
     status::EnhancedStatus,
 };
-use queue::{Origin, Routed, Waiting};
+use queue::{Origin, Recovered, Routed, Waiting};
 use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
 use tokio::{
     sync::{Notify, oneshot},
     task::block_in_place,
 };
-use crate::{destination::Destination, maillog, route::Router};
 
 /// Whose mail it is: the client that brought it, nobody where we wrote it ourselves.
 pub(crate) type Client = Option<IpAddr>;
@@ -149,13 +149,15 @@ impl Dispatch {
             recipient,
             until: None,
         });
-        self.tell(Event::Recovered {
+        self.tell(Event::Recovered(Recovered {
             id,
+            owner: origin(envelope).owner,
             arrival,
             held: true,
             warned: false,
+            kept: false,
             waiting: waiting.collect(),
-        });
+        }));
     }
 
     /// Queues a message that is in the queue once more, for these recipients.

@@ -71,7 +71,7 @@ impl Carrier {
             }
             Destination::Aliases => {
                 let forwarded = self.forward(&envelope.recipients, &stored).await;
-                vec![forwarded; count]
+                Some(vec![forwarded; count])
             }
             Destination::Maildir(directory) => {
                 let directory = directory.clone();
