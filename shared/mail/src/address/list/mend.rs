@@ -338,7 +338,7 @@ impl Reader<'_> {
     fn no_address(&mut self, text: &str) {
         if matches!(self.role, Role::Author(_)) {
             self.names.push(text.to_owned());
-        } else if !self.in_group && !text.is_empty() {
+        } else if !self.in_group && !text.trim().is_empty() {
             self.items.push(Item::GroupBegins(phrase(text)));
             self.items.push(Item::GroupEnds);
         }
@@ -353,7 +353,7 @@ impl Reader<'_> {
             self.names.retain(|name| !name.is_empty());
             name = std::mem::take(&mut self.names).join(", ");
         }
-        self.items.push(Item::Mailbox(if name.is_empty() {
+        self.items.push(Item::Mailbox(if name.trim().is_empty() {
             address
         } else {
             format!("{} <{address}>", phrase(&name))
