@@ -33,10 +33,11 @@ purging_keeps_the_mail_that_waits() {
     everything_goes_to_the_smarthost_here
     sendmail -q
     wait_for 60 arrived "before the purge"
-    printf '%s boolean true\n' 'smarthost smarthost/delete-mail' 'sendmail-shim sendmail-shim/delete-queue' | debconf-set-selections
 }
 
+# Where somebody said yes, mail goes too.
 purging_leaves_nothing() {
+    printf '%s boolean true\n' 'smarthost smarthost/delete-mail' 'sendmail-shim sendmail-shim/delete-queue' | debconf-set-selections
     apt-get -qq -y purge sendmail-shim smarthost 'exim4*'
     apt-get -qq -y autoremove --purge
     files > /root/after
