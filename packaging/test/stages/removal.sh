@@ -30,7 +30,9 @@ purging_keeps_the_mail_that_waits() {
     grep "delivered ones in /var/lib/smarthost/Maildir" /root/purge
     [ ! -e /etc/sendmail-shim ] && [ ! -e /etc/smarthost ]
     install /root/smarthost_*.deb /root/sendmail-shim_*.deb
+    [ "$(waiting)" = 1 ]
     everything_goes_to_the_smarthost_here
+    systemctl restart sendmail-shim.service # its settings went with the purge
     sendmail -q
     wait_for 60 arrived "before the purge"
 }
