@@ -31,6 +31,8 @@ use crate::{
 
 /// Bytes held back to be written together.
 const FLUSH: usize = 64 * 1024;
+/// Read at once of what a kept connection has said.
+const NEWS: usize = 4096;
 /// How long the last bytes may take to go out; nothing depends on them.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -253,14 +255,27 @@ impl Conversation {
         self.machine.handle(event, now);
     }
 
-    /// Whether the peer has said nothing that matters, where these bytes came while nothing was asked of it (none: it has closed).
-    /// Tickets of TLS do not count.
-    pub fn is_quiet(&mut self, wire: &[u8], now: Instant) -> bool {
-        let quiet = !wire.is_empty()
+    /// Whether a transaction can begin on a connection that was kept: not where the peer has closed or has said something
+    /// while nothing was asked of it. `news` reads what has come, without waiting: `None` if nothing has, 0 at the end.
+    pub fn is_usable(
+        &mut self,
+        mut news: impl FnMut(&mut [u8]) -> Option<usize>,
+        now: Instant,
+    ) -> bool {
+        let mut buffer = [0; NEWS];
+        while self.ready
+            && let Some(count) = news(&mut buffer)
+        {
+            self.ready = self.is_quiet(buffer.get(..count).unwrap_or_default(), now);
+        }
+        self.ready
+    }
+
+    /// Tickets of TLS say nothing that matters.
+    fn is_quiet(&mut self, wire: &[u8], now: Instant) -> bool {
+        !wire.is_empty()
             && self.session.is_some()
-            && matches!(self.decrypt(wire, now), Ok(Some(plain)) if plain.is_empty());
-        self.ready &= quiet;
-        quiet
+            && matches!(self.decrypt(wire, now), Ok(Some(plain)) if plain.is_empty())
     }
 
     /// Whether a transaction can begin.

@@ -108,19 +108,9 @@ impl Connection {
 
     /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
     pub(crate) fn is_usable(&mut self) -> bool {
-        let mut buffer = [0; READ];
-        while self.is_ready()
-            && let Some(count) = self
-                .stream
-                .as_mut()
-                .and_then(|stream| stream.news(&mut buffer))
-        {
-            let wire = buffer.get(..count).unwrap_or_default();
-            if !self.conversation.is_quiet(wire, Instant::now()) {
-                return false;
-            }
-        }
-        self.is_ready()
+        let mut stream = self.stream.as_mut();
+        self.conversation
+            .is_usable(|buffer| stream.as_mut()?.news(buffer), Instant::now())
     }
 
     /// `host[address]:port`, or the socket's path.

@@ -186,19 +186,9 @@ impl Connection {
 
     /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
     pub fn is_usable(&mut self) -> bool {
-        let mut buffer = [0; READ];
-        while self.is_ready()
-            && let Some(count) = self
-                .stream
-                .as_ref()
-                .and_then(|stream| stream.news(&mut buffer))
-        {
-            let wire = buffer.get(..count).unwrap_or_default();
-            if !self.conversation.is_quiet(wire, Instant::now()) {
-                return false;
-            }
-        }
-        self.is_ready()
+        let stream = self.stream.as_ref();
+        self.conversation
+            .is_usable(|buffer| stream?.news(buffer), Instant::now())
     }
 
     /// `host[address]:port`, or the socket's path.
