@@ -30,13 +30,18 @@ pub fn find(program: &str) -> Option<PathBuf> {
     found
 }
 
-/// Whether this test is root, which it needs for private networks and file systems.
+/// Whether this test is root, which it needs for private networks and other users.
 pub fn root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         skip("not root");
     }
     root
+}
+
+/// Whether this test can mount file systems of its own.
+pub fn mounts() -> bool {
+    root() && find("mount").is_some()
 }
 
 /// Says on standard error, past the capture of the test runner, why a test does not run; fails it where all peers must be there.
