@@ -1,7 +1,13 @@
 //! The alias tables of both programs: who receives, by which chain, and from when on a change counts.
 
 use rustix::process::Signal;
-use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true};
+use tests::{
+    agent::Agent,
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
 
@@ -204,4 +210,39 @@ fn mail_for_postmaster_is_kept_until_somebody_is_named_and_then_released_to_them
         ["person@elsewhere.example"]
     );
     smarthost.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+}
+
+#[test]
+fn mail_that_was_queued_before_anybody_was_named_goes_to_whom_aliases_name_when_it_is_sent() {
+    let relay = free_address();
+    let machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nhostname = \"vm1.relays.example\"\ndomain = \"vm1.relays.example\"\naliases = \"$DIR/aliases\"\n",
+        nexthop(relay)
+    ));
+    let mut machine = machine;
+    machine.run();
+    machine.send(&["root"], MESSAGE);
+    machine.send(&["root@vm1.relays.example"], MESSAGE);
+    machine.wait_for_mailq("that both wait", |listing| listing.contains("2 Requests"));
+    machine.file("aliases", "*: person@elsewhere.example\n");
+    assert!(
+        machine
+            .program("newaliases")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    );
+    let sink = Sink::on(relay, Script::default());
+    assert!(machine.admin(&["queue", "flush", "--all"]).status.success());
+    let mut received: Vec<_> = sink
+        .journal()
+        .wait_for(2)
+        .into_iter()
+        .flat_map(|m| m.recipients)
+        .collect();
+    received.sort();
+    // The second had an address when it was queued.
+    assert_eq!(
+        received,
+        ["person@elsewhere.example", "root@vm1.relays.example"]
+    );
 }

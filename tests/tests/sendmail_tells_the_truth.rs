@@ -235,3 +235,42 @@ fn a_long_line_in_an_attachment_arrives_whole() {
     let expected = format!("{part}{numbers}\r\n--q--\r\n");
     assert_eq!(body.replace("=\r\n", ""), expected);
 }
+
+/// A caller such as cron looks at neither status nor standard error.
+#[test]
+fn an_odd_address_stops_no_other_and_the_sender_is_told_of_it() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop()));
+    let send = |to: &str| {
+        let message = format!("To: {to}\nSubject: report\n\nthe content\n");
+        machine
+            .sendmail(&["-t", "-f", "me@example.org."], message)
+            .status
+            .code()
+    };
+    // What leaves no doubt is read as meant.
+    assert_eq!(send("a@b.example d@e.example, f@g.example."), Some(0));
+    let received = sink.journal().wait_for(1).remove(0);
+    assert_eq!(received.sender, "me@example.org");
+    assert_eq!(
+        received.recipients,
+        ["a@b.example", "d@e.example", "f@g.example"]
+    );
+    // The good one is served, and the sender hears of the bad one; if there is none but bad ones, he has the content back.
+    for (to, served, told) in [
+        ("good@b.example, bad bad@x", 1, "bad bad@x"),
+        ("bad@@x", 0, "bad@@x"),
+    ] {
+        let before = sink.journal().messages().len();
+        assert_eq!(send(to), Some(65), "{to}");
+        let all = sink.journal().wait_for(before + served + 1);
+        let news = all[before..]
+            .iter()
+            .find(|message| message.recipients == ["me@example.org"]);
+        let news = news.unwrap();
+        assert_eq!(news.sender, "");
+        let text = news.text();
+        assert!(text.contains(told), "{text}");
+        assert_eq!(text.contains("the content"), served == 0, "{text}");
+    }
+}

@@ -22,6 +22,8 @@ pub struct Checked {
     /// A text for each file. Missing files are fine.
     pub files: Vec<String>,
     pub faults: BTreeSet<String>,
+    /// Of root and postmaster, those for whom neither an alias nor `admin` names anybody.
+    pub unnamed: Vec<&'static str>,
 }
 
 /// Tells what is in the files and what is wrong with them.
@@ -66,5 +68,10 @@ pub fn look(settings: &Settings) -> Checked {
         };
         files.push(format!("{}: {state}", path.display()));
     }
-    Checked { files, faults }
+    let nobody = |name: &&str| settings.admin.is_none() && rules.aliases.get(name).is_none();
+    Checked {
+        files,
+        faults,
+        unnamed: ["root", "postmaster"].into_iter().filter(nobody).collect(),
+    }
 }

@@ -18,7 +18,7 @@ use crate::terminal::{Trouble, complain, say};
 use crate::{
     config::{places::SYSTEM, settings::Settings},
     import::{
-        dma, exim, msmtp, nullmailer,
+        dma, exim, msmtp, nullmailer, person,
         plan::{Lookup, Plan, Source},
         postfix, ssmtp,
     },
@@ -120,7 +120,8 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
     let main = under(root, main);
     fs::metadata(&main)
         .map_err(|error| Trouble::new(Exit::NoInput, format!("{}: {error}", main.display())))?;
-    let plan = read(&|path| source(root, path));
+    let mut plan = read(&|path| source(root, path));
+    person::note(&mut plan, &|path| source(root, path));
     let config = plan.config(program.name(), PASSWORD);
     Settings::parse(None, &config).map_err(|error| Trouble::new(Exit::Software, error))?;
     plan.report()

@@ -26,7 +26,7 @@ use super::{
     outage::Outage,
     storms::digest::{self, Storm},
 };
-use crate::deposit;
+use crate::{deposit, identity};
 
 /// Largest part of a body that a bounce returns.
 const RETURNED: usize = 64 * 1024;
@@ -119,12 +119,22 @@ fn queue_report(
         body,
     });
     let envelope = Envelope {
-        recipients: vec![to.clone().into()],
+        recipients: sender_now(agent, stored, to),
         origin: format!("report on {}", stored.id),
         uid: stored.envelope.uid,
         ..Envelope::default()
     };
     queue(agent, envelope, &text)
+}
+
+/// Who gets what is written to a sender: for one of this machine's users, whom aliases and `admin` name.
+fn sender_now(agent: &Agent, stored: &Stored, sender: &Address) -> Vec<Recipient> {
+    let user = stored.envelope.uid.map(|uid| identity::caller(uid).user);
+    let mut tables = agent.tables();
+    let (rules, _) = tables.refresh(clock::now());
+    let local = user.and_then(|user| rewrite::account_of(sender, &user, rules));
+    let to = local.map_or_else(|| Mailbox::Address(sender.clone()), Mailbox::Local);
+    rewrite::resolve(&Rcpt::from(to), rules).unwrap_or_else(|_| vec![sender.clone().into()])
 }
 
 /// Writes to root, whom aliases and `admin` redirect.

@@ -17,6 +17,7 @@
 //! | `control` | the queue, listed and changed |
 //! | `attempts` | the last attempts, for whoever follows a message |
 //! | `rollover` | the relayhost's key changes to the next of the pins |
+//! | `addressing` | who gets a queued message now; pure |
 //! | [`delivery`], `worker` | the queue, delivered |
 //! | `letters` | mail that the agent writes itself |
 //! | `state` | what the threads share |
@@ -37,6 +38,7 @@ pub mod share;
 pub mod storms;
 
 mod accept;
+mod addressing;
 mod attempts;
 mod control;
 mod letters;

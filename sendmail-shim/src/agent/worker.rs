@@ -19,6 +19,7 @@ use ::relay::{
 };
 use mail::{
     clock,
+    envelope::{Envelope, Recipient},
     message::Header,
     outcome::{Blame, Failure, Outcome, Stage},
     status::EnhancedStatus,
@@ -29,6 +30,7 @@ use system::log::life;
 
 use super::{
     Agent,
+    addressing::Addressing,
     budget::keeping::Answer,
     letters, maillog,
     schedule::{Action, Attempt},
@@ -82,7 +84,7 @@ impl Worker {
     }
 
     fn deliver(&mut self, id: QueueId) -> (Attempt, Option<Failure>) {
-        let stored = match self.agent.spool.load(id) {
+        let mut stored = match self.agent.spool.load(id) {
             Ok(Some(stored)) => stored,
             Ok(None) => return (Attempt::Done, None),
             Err(error) => return (self.put_off(id, &error.to_string()), None),
@@ -94,13 +96,27 @@ impl Worker {
             return (Attempt::Held, None);
         }
         let waiting = self.waiting(id);
-        let (outcomes, unusable) = self.send(&stored, &waiting);
+        let addressing = self.addressing(&mut stored.envelope, &waiting);
+        let (outcomes, unusable) = self.send(&stored, &addressing.recipients);
         if let Some(failure) = unusable {
             self.unreached(&failure);
             return (Attempt::Unreached, Some(failure));
         }
         self.agent.outages.ended();
+        let outcomes = addressing.outcomes(&outcomes);
         (self.conclude(&stored, &waiting, &outcomes), None)
+    }
+
+    /// Who gets it now. Log and bounces name the address that it goes to, where that is one.
+    fn addressing(&self, envelope: &mut Envelope, waiting: &[u32]) -> Addressing {
+        let mut tables = self.agent.tables();
+        let (rules, problems) = tables.refresh(clock::now());
+        for problem in problems {
+            maillog::warning(&problem.to_string());
+        }
+        let addressing = Addressing::of(envelope, waiting, rules);
+        addressing.name(envelope, waiting);
+        addressing
     }
 
     /// In place of a message that stands for others, its digest is queued.
@@ -213,14 +229,13 @@ impl Worker {
     }
 
     /// The outcomes, and the failure that speaks against any other mail, too.
-    fn send(&mut self, stored: &Stored, waiting: &[u32]) -> (Vec<Outcome>, Option<Failure>) {
+    fn send(&mut self, stored: &Stored, to: &[Recipient]) -> (Vec<Outcome>, Option<Failure>) {
         let agent = Arc::clone(&self.agent);
         let (settings, tls) = (&agent.settings, self.tls.clone());
-        let indexes: Vec<usize> = waiting
-            .iter()
-            .filter_map(|&index| usize::try_from(index).ok())
-            .collect();
-        let envelope = stored.envelope.with_only(&indexes);
+        let envelope = Envelope {
+            recipients: to.to_vec(),
+            ..stored.envelope.clone()
+        };
         let road = Road {
             way: &|| relay::way(settings, tls.as_ref()),
             settings: &|| relay::smtp(settings, Timeouts::default()),
@@ -374,7 +389,7 @@ mod tests {
 
     use mail::{
         address::{Address, Sender},
-        envelope::{Envelope, Ret},
+        envelope::Ret,
         outcome::{Delivery, Handover},
     };
     use spool::{Body, Options, Spool};

@@ -13,6 +13,7 @@ pub mod dma;
 pub mod exim;
 pub mod msmtp;
 pub mod nullmailer;
+pub mod person;
 pub mod plan;
 pub mod postfix;
 pub mod queue;

@@ -53,7 +53,7 @@ impl RecipientRow {
     pub fn new(recipient: &Recipient, delay_reason: String) -> Self {
         Self {
             address: recipient.address.to_string(),
-            orig_address: recipient.original.as_ref().map(ToString::to_string),
+            orig_address: recipient.replaced().map(ToString::to_string),
             delay_reason,
         }
     }

@@ -88,10 +88,8 @@ impl From<Mailbox> for Rcpt {
 /// As a recipient of an envelope is told to the next hop: with the address before aliases as ORCPT, if the sender gave none.
 impl From<&Recipient> for Rcpt {
     fn from(recipient: &Recipient) -> Self {
-        let replaced = recipient.original.as_ref();
-        let replaced = replaced.filter(|original| **original != recipient.address);
         let orcpt = recipient.orcpt.clone().or_else(|| {
-            replaced.map(|address| {
+            recipient.replaced().map(|address| {
                 let kind = if address.is_ascii() {
                     "rfc822"
                 } else {
@@ -146,12 +144,21 @@ impl Envelope {
 pub struct Recipient {
     /// Where it goes.
     pub address: Address,
-    /// The address before aliases, if it was another (`orig_to=`).
+    /// The address before aliases (`orig_to=`). A client keeps it for each local name, even where nothing was replaced: who gets its
+    /// mail is looked up again when it is sent.
     pub original: Option<Address>,
     /// ORCPT= as given (`rfc822;user@example.org`, xtext decoded).
     pub orcpt: Option<String>,
     /// When to tell the sender.
     pub notify: Notify,
+}
+
+impl Recipient {
+    /// The address before aliases, if it was another.
+    pub fn replaced(&self) -> Option<&Address> {
+        let original = self.original.as_ref();
+        original.filter(|original| **original != self.address)
+    }
 }
 
 impl From<Address> for Recipient {

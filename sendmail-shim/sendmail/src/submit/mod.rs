@@ -5,6 +5,7 @@
 //! | [`run`] | the whole way from standard input to the exit status |
 //! | [`agent`] | over the agent's socket |
 //! | [`direct`] | to the relayhost, without a queue |
+//! | `misread` | news for the sender of addresses that could not be read |
 //! | [`report`] | outcomes as exit status and lines for standard error; pure |
 //! | [`dialogue`] | what `-bs` knows of the session that passes through it; pure |
 //! | [`stdio`] | `-bs`: standard input and output joined to the agent's socket |
@@ -12,6 +13,7 @@
 pub mod agent;
 pub mod dialogue;
 pub mod direct;
+mod misread;
 pub mod report;
 pub mod run;
 pub mod stdio;

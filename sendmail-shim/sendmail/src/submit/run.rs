@@ -17,7 +17,7 @@ use system::sysexits::Exit;
 
 use super::{
     agent::{self, Answer},
-    direct,
+    direct, misread,
     report::Report,
 };
 use crate::{
@@ -82,11 +82,35 @@ impl Lazy {
 
 /// Submits the message on standard input.
 pub fn submit(submission: Submission) -> Report {
-    ready(submission)
-        .and_then(|(ready, config, problems)| {
-            Ok(hand_over(&ready, &config)?.with_problems(problems))
-        })
-        .unwrap_or_else(|report| report)
+    match ready(submission) {
+        Ok((ready, config, problems)) => serve(&ready, &config, problems),
+        Err(report) => report,
+    }
+}
+
+/// Whoever can be served is; the sender is told of the others.
+fn serve(ready: &Ready, config: &Lazy, problems: Vec<String>) -> Report {
+    let served = !ready.recipients.is_empty();
+    let mut report = Report {
+        exit: Exit::Ok,
+        lines: Vec::new(),
+    };
+    if served {
+        report = hand_over(ready, config).unwrap_or_else(|report| report);
+    }
+    // What was not taken is still with the caller.
+    if !problems.is_empty() && report.exit == Exit::Ok {
+        let hostname = config
+            .salvaged()
+            .map(|settings| settings.hostname.to_string());
+        let hostname = hostname.unwrap_or_else(|_| "localhost".to_owned());
+        let (mail, message) = (&ready.submission, &ready.message);
+        if let Some(news) = misread::news(mail, message, &problems, served, &hostname) {
+            // The exit status says it all the same.
+            let _ = hand_over(&news, config);
+        }
+    }
+    report.with_problems(problems)
 }
 
 fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
@@ -115,7 +139,6 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
     }
     let recipients = distinct(recipients);
     match (recipients.len(), problems.first()) {
-        (0, Some(problem)) => Err(Report::fault(Exit::DataErr, problem)),
         (0, None) => Err(Report::fault(
             Exit::Usage,
             "no recipients: neither on the command line nor in To, Cc or Bcc",

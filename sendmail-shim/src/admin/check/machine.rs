@@ -62,6 +62,15 @@ fn configuration(settings: &Settings, findings: &mut Findings) {
 fn aliases(settings: &Settings, findings: &mut Findings) {
     let checked = aliases::look(settings);
     findings.ok("aliases", checked.files.join(", "));
+    for name in checked.unnamed {
+        let to = format!(
+            "nobody is named for {name}: its mail goes to {name}@{}",
+            settings.domain
+        );
+        let remedy =
+            "set admin = \"NAME@example.org\", or write `root: NAME@example.org` in aliases";
+        findings.warn("aliases", to, remedy);
+    }
     for fault in checked.faults {
         findings.warn(
             "aliases",

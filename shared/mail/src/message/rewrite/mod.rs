@@ -19,5 +19,6 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+pub use recipient::{local_name, resolve};
 pub use rules::{Caller, Change, RewriteError, Rules, rewrite};
-pub use sender::default_from;
+pub use sender::{account_of, default_from};

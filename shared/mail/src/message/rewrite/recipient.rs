@@ -33,6 +33,25 @@ pub(super) fn envelope(
     Ok(resolver.recipients)
 }
 
+/// Who gets mail for one recipient now.
+pub fn resolve(rcpt: &Rcpt, rules: &Rules) -> Result<Vec<Recipient>, RewriteError> {
+    envelope(std::slice::from_ref(rcpt), rules, &mut Vec::new())
+}
+
+/// The local name that a recipient of an envelope came from, if it came from one.
+pub fn local_name(recipient: &Recipient, rules: &Rules) -> Option<LocalPart> {
+    let written = recipient.original.as_ref();
+    let local = match written {
+        Some(original) if *original == recipient.address => rules.is_ours(original.domain()),
+        Some(_) => true,
+        None => rules.is_this_host(recipient.address.domain()),
+    };
+    let written = written.unwrap_or(&recipient.address);
+    local
+        .then(|| LocalPart::new(&written.local_name()).ok())
+        .flatten()
+}
+
 fn bad(text: &str, error: AddressError) -> RewriteError {
     RewriteError::Recipient(format!("`{}`: {error}", text.escape_debug()))
 }
@@ -190,9 +209,14 @@ impl Resolver<'_> {
                 limits::EXPANDED
             )));
         }
+        // A local name is kept even where it changes nothing: it is looked up again when the message is sent.
+        let local = match &origin.rcpt.to {
+            Mailbox::Local(_) => true,
+            Mailbox::Address(address) => self.rules.is_this_host(address.domain()),
+        };
         let original = origin.address.clone();
         self.recipients.push(Recipient {
-            original: original.filter(|original| *original != address),
+            original: original.filter(|original| local || *original != address),
             notify: rcpt.notify,
             orcpt: rcpt.orcpt.clone(),
             address,

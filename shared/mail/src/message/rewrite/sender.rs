@@ -100,6 +100,13 @@ pub(super) fn envelope(
     Ok(sender)
 }
 
+/// The account that a sender's address stands for, if the address was made of the account's name alone.
+pub fn account_of(sender: &Address, user: &str, rules: &Rules) -> Option<LocalPart> {
+    let made = rules.revaliases.get(user).is_none()
+        && Address::new(user, &rules.domain).is_ok_and(|made| made.key() == sender.key());
+    made.then(|| LocalPart::new(user).ok()).flatten()
+}
+
 /// The `From` of a message that has none: `"Full Name" <address of the caller>`.
 pub fn default_from(caller: &Caller, rules: &Rules) -> Result<String, RewriteError> {
     let mapped = of_account(&caller.user, rules).map_err(|error| {
