@@ -5,7 +5,7 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | migration | [`import`] | other programs' configurations made into ours, and their queues read; pure |
-//! | queue | [`deposit`] | a message of our own put into the spool |
+//! | queue | [`deposit`] | messages put into the spool whole |
 //! | services | [`agent`] | takes mail, keeps it, delivers it |
 //! | commands | [`admin`] | the administrator's |
 //!

@@ -215,34 +215,69 @@ fn mail_for_postmaster_is_kept_until_somebody_is_named_and_then_released_to_them
 #[test]
 fn mail_that_was_queued_before_anybody_was_named_goes_to_whom_aliases_name_when_it_is_sent() {
     let relay = free_address();
-    let machine = Agent::prepare(&format!(
+    let machine = Agent::start(&format!(
         "relayhost = \"{}\"\ntls = \"none\"\nhostname = \"vm1.relays.example\"\ndomain = \"vm1.relays.example\"\naliases = \"$DIR/aliases\"\n",
         nexthop(relay)
     ));
-    let mut machine = machine;
-    machine.run();
-    machine.send(&["root"], MESSAGE);
+    let large = [MESSAGE, &b"0123456789\r\n".repeat(50_000)].concat();
+    machine.send(&["root"], &large);
     machine.send(&["root@vm1.relays.example"], MESSAGE);
-    machine.wait_for_mailq("that both wait", |listing| listing.contains("2 Requests"));
-    machine.file("aliases", "*: person@elsewhere.example\n");
-    assert!(
-        machine
-            .program("newaliases")
-            .output()
-            .is_ok_and(|output| output.status.success())
+    machine.send(&["bob@elsewhere.example", "news"], MESSAGE);
+    machine.wait_for_mailq("that all wait", |listing| listing.contains("3 Requests"));
+    machine.file(
+        "aliases",
+        "*: person@elsewhere.example\nnews: one@elsewhere.example, two@elsewhere.example\n",
     );
+    let newaliases = machine.program("newaliases").output();
+    assert!(newaliases.is_ok_and(|output| output.status.success()));
     let sink = Sink::on(relay, Script::default());
-    assert!(machine.admin(&["queue", "flush", "--all"]).status.success());
-    let mut received: Vec<_> = sink
-        .journal()
-        .wait_for(2)
-        .into_iter()
-        .flat_map(|m| m.recipients)
-        .collect();
-    received.sort();
-    // The second had an address when it was queued.
+    assert!(machine.admin(&["queue", "flush"]).status.success());
+    let mut received = sink.journal().wait_for(3);
+    received.sort_by_key(|message| message.recipients.clone());
+    let [list, person, address] = received.as_slice() else {
+        panic!("{received:?}");
+    };
     assert_eq!(
-        received,
-        ["person@elsewhere.example", "root@vm1.relays.example"]
+        list.recipients,
+        [
+            "bob@elsewhere.example",
+            "one@elsewhere.example",
+            "two@elsewhere.example"
+        ]
     );
+    assert_eq!(person.recipients, ["person@elsewhere.example"]);
+    assert!(
+        person.content.ends_with(&large[MESSAGE.len()..]),
+        "the same content"
+    );
+    // This one had an address when it was queued.
+    assert_eq!(address.recipients, ["root@vm1.relays.example"]);
+    machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+}
+
+#[test]
+fn a_bounce_to_a_local_user_goes_to_whom_aliases_name() {
+    let refused = "550 5.1.1 no such user".to_owned();
+    let sink = Sink::with(Script {
+        recipients: vec![("gone@elsewhere.example".to_owned(), refused)],
+        ..Script::default()
+    });
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nhostname = \"vm1.relays.example\"\ndomain = \"vm1.relays.example\"\naliases = \"$DIR/aliases\"\n",
+        sink.nexthop()
+    ));
+    machine.file("aliases", "backup: ops@elsewhere.example\n");
+    for (sender, told) in [
+        ("backup", "ops@elsewhere.example"),
+        ("nobody-knows", "nobody-knows@vm1.relays.example"),
+        ("shop@elsewhere.example", "shop@elsewhere.example"),
+    ] {
+        let before = sink.journal().len();
+        machine.send(&["-f", sender, "gone@elsewhere.example"], MESSAGE);
+        let bounce = sink.journal().wait_for(before + 1).remove(before);
+        assert_eq!(
+            (bounce.sender.as_str(), bounce.recipients.as_slice()),
+            ("", [told.to_owned()].as_slice())
+        );
+    }
 }

@@ -1,89 +1,49 @@
-//! Who gets a queued message now: local names are looked up again when it is sent, so that aliases and `admin` count that were set after it
-//! was queued.
+//! Who gets a queued message now: local names are looked up again when it is sent, so that aliases
+//! and `admin` count that were set after it was queued.
 //!
-//! Contract: pure. Each recipient of the envelope has at least one address; two that lead to one address are one RCPT. Where the recorded
-//! address still is among those that the name stands for, it stays alone: the others have records of their own.
+//! Contract: pure. Where the recorded address still is among those that the name stands for, it
+//! stays alone: the others have records of their own.
 //! Failures: a name that cannot be resolved now keeps the address that it had.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use mail::{
     address::Mailbox,
     envelope::{Envelope, Rcpt, Recipient},
+    limits,
     message::rewrite::{self, Rules},
-    outcome::Outcome,
 };
 
-/// The addresses of a delivery, and whom they stand for.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Addressing {
-    pub(super) recipients: Vec<Recipient>,
-    /// For each recipient of the envelope that was asked for, where in `recipients` its addresses are.
-    places: Vec<Vec<usize>>,
+/// Who takes the place of those that wait, named by their index; `None` if they are the same.
+pub(super) fn replaced(
+    envelope: &Envelope,
+    waiting: &[u32],
+    rules: &Rules,
+) -> Option<Vec<Recipient>> {
+    let (mut changed, mut known, mut all) = (false, HashSet::new(), Vec::new());
+    for index in waiting {
+        let recorded = envelope.recipients.get(usize::try_from(*index).ok()?)?;
+        let resolved = again(recorded, rules);
+        changed |= resolved.is_some();
+        let now = resolved.unwrap_or_else(|| vec![recorded.clone()]);
+        all.extend(
+            now.into_iter()
+                .filter(|one| known.insert(one.address.key())),
+        );
+    }
+    (changed && all.len() <= limits::EXPANDED).then_some(all)
 }
 
-impl Addressing {
-    /// For these recipients of an envelope, by index.
-    pub(super) fn of(envelope: &Envelope, waiting: &[u32], rules: &Rules) -> Self {
-        let mut addressing = Self::default();
-        let mut known = HashMap::new();
-        for index in waiting {
-            let recorded = usize::try_from(*index).ok();
-            let recorded = recorded.and_then(|index| envelope.recipients.get(index));
-            let mut places = Vec::new();
-            for recipient in recorded.map(|it| now(it, rules)).unwrap_or_default() {
-                let all = &mut addressing.recipients;
-                let place = *known.entry(recipient.address.key()).or_insert(all.len());
-                if place == all.len() {
-                    all.push(recipient);
-                }
-                places.push(place);
-            }
-            addressing.places.push(places);
-        }
-        addressing
-    }
-
-    /// Names in the envelope the addresses that have taken the place of recorded ones, where each is one.
-    pub(super) fn name(&self, envelope: &mut Envelope, waiting: &[u32]) {
-        for (index, places) in waiting.iter().zip(&self.places) {
-            let recorded = usize::try_from(*index).ok();
-            let recorded = recorded.and_then(|index| envelope.recipients.get_mut(index));
-            if let (Some(recorded), [place]) = (recorded, places.as_slice())
-                && let Some(now) = self.recipients.get(*place)
-            {
-                recorded.address.clone_from(&now.address);
-            }
-        }
-    }
-
-    /// What became of each recipient of the envelope: delivered if all its addresses have it, and not final while one of them waits.
-    pub(super) fn outcomes(&self, of_addresses: &[Outcome]) -> Vec<Outcome> {
-        let rank = |outcome: &&Outcome| match outcome {
-            Outcome::Deferred(_) => 0,
-            Outcome::Failed(_) => 1,
-            Outcome::Delivered(_) => 2,
-        };
-        let outcome = |places: &Vec<usize>| {
-            let outcomes = places.iter().filter_map(|place| of_addresses.get(*place));
-            outcomes.min_by_key(rank).cloned()
-        };
-        self.places.iter().filter_map(outcome).collect()
-    }
-}
-
-fn now(recorded: &Recipient, rules: &Rules) -> Vec<Recipient> {
-    let again = || {
-        let rcpt = Rcpt {
-            to: Mailbox::Local(rewrite::local_name(recorded, rules)?),
-            notify: recorded.notify,
-            orcpt: recorded.orcpt.clone(),
-        };
-        let resolved = rewrite::resolve(&rcpt, rules).ok()?;
-        let same = resolved.iter().any(|one| one.address == recorded.address);
-        (!same && !resolved.is_empty()).then_some(resolved)
+/// Whom the name of a recorded recipient stands for now, if that is somebody else.
+fn again(recorded: &Recipient, rules: &Rules) -> Option<Vec<Recipient>> {
+    let rcpt = Rcpt {
+        to: Mailbox::Local(rewrite::local_name(recorded, rules)?),
+        notify: recorded.notify,
+        orcpt: recorded.orcpt.clone(),
     };
-    again().unwrap_or_else(|| vec![recorded.clone()])
+    let resolved = rewrite::resolve(&rcpt, rules).ok()?;
+    let same = |one: &Recipient| one.address.key() == recorded.address.key();
+    (!resolved.is_empty() && !resolved.iter().any(same)).then_some(resolved)
 }
 
 #[cfg(test)]
@@ -93,8 +53,6 @@ mod tests {
     use mail::{
         address::{Address, Domain},
         maps::Table,
-        outcome::{Delivery, Failure, Handover},
-        status::EnhancedStatus,
     };
 
     use super::*;
@@ -127,10 +85,15 @@ mod tests {
     }
 
     fn addresses(to: &[&str], rules: &Rules) -> Vec<String> {
-        let envelope = queued(to);
-        let waiting: Vec<u32> = (0..).take(to.len()).collect();
-        let addressing = Addressing::of(&envelope, &waiting, rules);
-        let recipients = addressing.recipients.iter();
+        let mut envelope = queued(to);
+        let waiting =
+            |envelope: &Envelope| -> Vec<u32> { (0..).take(envelope.recipients.len()).collect() };
+        if let Some(now) = replaced(&envelope, &waiting(&envelope), rules) {
+            envelope.recipients = now;
+            // What takes its place is not looked up without end.
+            assert_eq!(replaced(&envelope, &waiting(&envelope), rules), None);
+        }
+        let recipients = envelope.recipients.iter();
         recipients
             .map(|recipient| recipient.address.to_string())
             .collect()
@@ -138,28 +101,20 @@ mod tests {
 
     #[test]
     fn mail_that_was_queued_before_anybody_was_named_goes_to_whoever_is_named_now() {
-        let to = [
-            "root",
-            "cron@localhost",
-            "root@vm1.example.org",
-            "bob@elsewhere.example",
-        ];
         let (root, bob) = ("root@vm1.example.org", "bob@elsewhere.example");
+        let to = ["root", "cron@localhost", bob];
         assert_eq!(
             addresses(&to, &rules(None, "")),
             [root, "cron@vm1.example.org", bob]
         );
         let admin = rules(Some("ops@example.net"), "");
-        assert_eq!(
-            addresses(&["root", "cron@localhost", bob], &admin),
-            ["ops@example.net", bob]
-        );
+        assert_eq!(addresses(&to, &admin), ["ops@example.net", bob]);
         let aliased = rules(
             None,
             "root: a@example.net, b@example.net\n*: c@example.net\n",
         );
         assert_eq!(
-            addresses(&["root", "cron@localhost", bob], &aliased),
+            addresses(&to, &aliased),
             ["a@example.net", "b@example.net", "c@example.net", bob]
         );
         // What had an address when it was queued keeps it, whatever it is.
@@ -179,29 +134,5 @@ mod tests {
             addresses(&["cron@localhost"], &renamed),
             ["ops@example.net"]
         );
-    }
-
-    #[test]
-    fn a_name_with_several_addresses_is_done_when_all_of_them_are() {
-        let envelope = queued(&["root", "news"]);
-        let rules = rules(
-            None,
-            "root: a@example.net, b@example.net\nnews: b@example.net\n",
-        );
-        let addressing = Addressing::of(&envelope, &[0, 1], &rules);
-        let delivered = Outcome::Delivered(Delivery {
-            relay: "r".into(),
-            reply: "250 Ok".into(),
-            handover: Handover::Promised,
-        });
-        let failed = |class| Failure::local(EnhancedStatus::new(class, 2, 0), "no").outcome();
-        for (of_a, of_b, of_root) in [
-            (delivered.clone(), delivered.clone(), delivered.clone()),
-            (delivered.clone(), failed(5), failed(5)),
-            (failed(5), failed(4), failed(4)),
-        ] {
-            let outcomes = addressing.outcomes(&[of_a, of_b.clone()]);
-            assert_eq!(outcomes, [of_root, of_b]);
-        }
     }
 }

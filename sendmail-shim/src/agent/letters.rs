@@ -132,7 +132,7 @@ fn sender_now(agent: &Agent, stored: &Stored, sender: &Address) -> Vec<Recipient
     let user = stored.envelope.uid.map(|uid| identity::caller(uid).user);
     let mut tables = agent.tables();
     let (rules, _) = tables.refresh(clock::now());
-    let local = user.and_then(|user| rewrite::account_of(sender, &user, rules));
+    let local = rewrite::account_of(sender, user.as_deref(), rules);
     let to = local.map_or_else(|| Mailbox::Address(sender.clone()), Mailbox::Local);
     rewrite::resolve(&Rcpt::from(to), rules).unwrap_or_else(|_| vec![sender.clone().into()])
 }

@@ -62,6 +62,15 @@ pub(super) fn digested(id: QueueId, digest: QueueId, count: u32) {
     );
 }
 
+/// Aliases or `admin` name others by now than when it was queued.
+pub(super) fn readdressed(id: QueueId, by: QueueId, envelope: &Envelope) {
+    let count = envelope.recipients.len();
+    line(
+        Level::Info,
+        &format_args!("{id}: local names were looked up again: {by}, nrcpt={count}"),
+    );
+}
+
 /// A submission that was not taken.
 pub(super) fn rejected(origin: &str, reply: &str) {
     line_about(

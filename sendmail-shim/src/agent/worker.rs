@@ -19,7 +19,7 @@ use ::relay::{
 };
 use mail::{
     clock,
-    envelope::{Envelope, Recipient},
+    envelope::Envelope,
     message::Header,
     outcome::{Blame, Failure, Outcome, Stage},
     status::EnhancedStatus,
@@ -29,14 +29,13 @@ use spool::{Event, QueueId, Settlement as Settled, Stored};
 use system::log::life;
 
 use super::{
-    Agent,
-    addressing::Addressing,
+    Agent, addressing,
     budget::keeping::Answer,
     letters, maillog,
     schedule::{Action, Attempt},
     settle::{Settlement, Tried, settle},
 };
-use crate::relay;
+use crate::{deposit, relay};
 
 /// How long a connection without work is kept.
 const KEEP: Duration = Duration::from_secs(20);
@@ -84,7 +83,7 @@ impl Worker {
     }
 
     fn deliver(&mut self, id: QueueId) -> (Attempt, Option<Failure>) {
-        let mut stored = match self.agent.spool.load(id) {
+        let stored = match self.agent.spool.load(id) {
             Ok(Some(stored)) => stored,
             Ok(None) => return (Attempt::Done, None),
             Err(error) => return (self.put_off(id, &error.to_string()), None),
@@ -96,27 +95,43 @@ impl Worker {
             return (Attempt::Held, None);
         }
         let waiting = self.waiting(id);
-        let addressing = self.addressing(&mut stored.envelope, &waiting);
-        let (outcomes, unusable) = self.send(&stored, &addressing.recipients);
+        if let Some(attempt) = self.readdress(&stored, &waiting) {
+            return (attempt, None);
+        }
+        let (outcomes, unusable) = self.send(&stored, &waiting);
         if let Some(failure) = unusable {
             self.unreached(&failure);
             return (Attempt::Unreached, Some(failure));
         }
         self.agent.outages.ended();
-        let outcomes = addressing.outcomes(&outcomes);
         (self.conclude(&stored, &waiting, &outcomes), None)
     }
 
-    /// Who gets it now. Log and bounces name the address that it goes to, where that is one.
-    fn addressing(&self, envelope: &mut Envelope, waiting: &[u32]) -> Addressing {
-        let mut tables = self.agent.tables();
-        let (rules, problems) = tables.refresh(clock::now());
-        for problem in problems {
-            maillog::warning(&problem.to_string());
-        }
-        let addressing = Addressing::of(envelope, waiting, rules);
-        addressing.name(envelope, waiting);
-        addressing
+    /// Where aliases or `admin` name others by now, a message to them is queued in its place.
+    fn readdress(&self, stored: &Stored, waiting: &[u32]) -> Option<Attempt> {
+        let (agent, id) = (&self.agent, stored.id);
+        let recipients = {
+            let mut tables = agent.tables();
+            let (rules, problems) = tables.refresh(clock::now());
+            for problem in problems {
+                maillog::warning(&problem.to_string());
+            }
+            addressing::replaced(&stored.envelope, waiting, rules)?
+        };
+        let envelope = Envelope {
+            recipients,
+            ..stored.envelope.clone()
+        };
+        Some(match deposit::copy(&agent.spool, stored, &envelope) {
+            Ok(new) => {
+                maillog::readdressed(id, new, &envelope);
+                agent.spool.record(id, Event::Removed);
+                life::removed(id);
+                agent.arrived(new, envelope.uid);
+                Attempt::Done
+            }
+            Err(error) => self.put_off(id, &error.to_string()),
+        })
     }
 
     /// In place of a message that stands for others, its digest is queued.
@@ -229,13 +244,14 @@ impl Worker {
     }
 
     /// The outcomes, and the failure that speaks against any other mail, too.
-    fn send(&mut self, stored: &Stored, to: &[Recipient]) -> (Vec<Outcome>, Option<Failure>) {
+    fn send(&mut self, stored: &Stored, waiting: &[u32]) -> (Vec<Outcome>, Option<Failure>) {
         let agent = Arc::clone(&self.agent);
         let (settings, tls) = (&agent.settings, self.tls.clone());
-        let envelope = Envelope {
-            recipients: to.to_vec(),
-            ..stored.envelope.clone()
-        };
+        let indexes: Vec<usize> = waiting
+            .iter()
+            .filter_map(|&index| usize::try_from(index).ok())
+            .collect();
+        let envelope = stored.envelope.with_only(&indexes);
         let road = Road {
             way: &|| relay::way(settings, tls.as_ref()),
             settings: &|| relay::smtp(settings, Timeouts::default()),
@@ -389,7 +405,7 @@ mod tests {
 
     use mail::{
         address::{Address, Sender},
-        envelope::Ret,
+        envelope::{Envelope, Ret},
         outcome::{Delivery, Handover},
     };
     use spool::{Body, Options, Spool};

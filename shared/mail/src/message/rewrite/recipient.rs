@@ -40,16 +40,15 @@ pub fn resolve(rcpt: &Rcpt, rules: &Rules) -> Result<Vec<Recipient>, RewriteErro
 
 /// The local name that a recipient of an envelope came from, if it came from one.
 pub fn local_name(recipient: &Recipient, rules: &Rules) -> Option<LocalPart> {
-    let written = recipient.original.as_ref();
-    let local = match written {
-        Some(original) if *original == recipient.address => rules.is_ours(original.domain()),
-        Some(_) => true,
+    let given = recipient.original.as_ref();
+    let local = match given {
+        // An alias took its place.
+        Some(original) if original.key() != recipient.address.key() => true,
+        Some(original) => rules.is_ours(original.domain()),
         None => rules.is_this_host(recipient.address.domain()),
     };
-    let written = written.unwrap_or(&recipient.address);
-    local
-        .then(|| LocalPart::new(&written.local_name()).ok())
-        .flatten()
+    let name = given.unwrap_or(&recipient.address).local_name();
+    local.then(|| LocalPart::new(&name).ok()).flatten()
 }
 
 fn bad(text: &str, error: AddressError) -> RewriteError {

@@ -100,11 +100,17 @@ pub(super) fn envelope(
     Ok(sender)
 }
 
-/// The account that a sender's address stands for, if the address was made of the account's name alone.
-pub fn account_of(sender: &Address, user: &str, rules: &Rules) -> Option<LocalPart> {
-    let made = rules.revaliases.get(user).is_none()
-        && Address::new(user, &rules.domain).is_ok_and(|made| made.key() == sender.key());
-    made.then(|| LocalPart::new(user).ok()).flatten()
+/// The local name that a sender's address stands for: it is at this machine's own name, or was made
+/// of the name of the account `user` alone.
+pub fn account_of(sender: &Address, user: Option<&str>, rules: &Rules) -> Option<LocalPart> {
+    let made = |user: &&str| {
+        rules.revaliases.get(user).is_none()
+            && Address::new(user, &rules.domain).is_ok_and(|made| made.key() == sender.key())
+    };
+    if *sender.domain() == rules.hostname {
+        return LocalPart::new(&sender.local_name()).ok();
+    }
+    user.filter(made).and_then(|user| LocalPart::new(user).ok())
 }
 
 /// The `From` of a message that has none: `"Full Name" <address of the caller>`.
