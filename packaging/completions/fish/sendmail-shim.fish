@@ -34,7 +34,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "explain
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
-complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
+complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand agent" -l config -d 'Configuration file' -r -F
@@ -77,41 +77,89 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand provision" -
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -s h -l help -d 'Print help'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "show" -d 'Show one message: where it stands, and its header'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "flush" -d 'Try one message, or all, now'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "hold" -d 'Keep messages without trying them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "release" -d 'Try held messages again'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "delete" -d 'Throw messages away: nobody is told'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "bounce" -d 'Return messages to their senders'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l destination -d 'Those with a recipient in this domain' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l client -d 'Those that came from this name or address' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l newer -d 'Those that came at most as long ago' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l all -d 'The whole queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l destination -d 'Those with a recipient in this domain' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l client -d 'Those that came from this name or address' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l newer -d 'Those that came at most as long ago' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l all -d 'The whole queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l destination -d 'Those with a recipient in this domain' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l client -d 'Those that came from this name or address' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l newer -d 'Those that came at most as long ago' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l all -d 'The whole queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l destination -d 'Those with a recipient in this domain' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l client -d 'Those that came from this name or address' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l newer -d 'Those that came at most as long ago' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l all -d 'The whole queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l destination -d 'Those with a recipient in this domain' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l client -d 'Those that came from this name or address' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l newer -d 'Those that came at most as long ago' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l all -d 'The whole queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l destination -d 'Those with a recipient in this domain' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l client -d 'Those that came from this name or address' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l newer -d 'Those that came at most as long ago' -r
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l config -d 'Configuration file' -r -F
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l all -d 'The whole queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -s h -l help -d 'Print help'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one message: where it stands, and its header'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try one message, or all, now'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Keep messages without trying them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "release" -d 'Try held messages again'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Throw messages away: nobody is told'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "bounce" -d 'Return messages to their senders'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand test" -l config -d 'Configuration file' -r -F
@@ -123,14 +171,14 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and no
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "import" -d 'Make another program\'s configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian\'s Exim) into ours, or take its queue'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "pin" -d 'Print the pins of a host\'s key and certificate, ready to be pasted'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "queue" -d 'List and change the queue. Where messages are named by id, ALL means every one'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and not __fish_seen_subcommand_from agent check config explain import pin provision queue test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List it, with the reason why each message waits; without privileges, your own mail'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try one message, or all, now'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "hold" -d 'Keep messages without trying them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Try held messages again'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Throw messages away: nobody is told'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "bounce" -d 'Return messages to their senders'
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show flush hold release delete bounce" -f -a "(sendmail-shim queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list show flush hold release delete bounce" -f -a "(sendmail-shim queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

@@ -31,7 +31,7 @@ complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "run" -d 'Run th
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
-complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it or delete it'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
@@ -47,37 +47,93 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand reload" -s h -l help
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l all -d 'Print all settings in effect'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "list" -d 'List the mail that waits, each recipient with its reason, as mailq does'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "show" -d 'Show one message: its envelope, and its header'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "flush" -d 'Try now, also where a destination is suspended'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "hold" -d 'Do not deliver until released'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "release" -d 'Deliver what was held'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "delete" -d 'Delete; nobody is told (what is being delivered at this moment may still be)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "hold" -d 'Keep messages without trying them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "release" -d 'Try held messages again'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "bounce" -d 'Return messages to their senders'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'One JSON object a line, as postqueue -j'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason, as mailq does'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one message: its envelope, and its header'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try now, also where a destination is suspended'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Do not deliver until released'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "release" -d 'Deliver what was held'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l reason -d 'Those whose reason to wait contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Keep messages without trying them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "release" -d 'Try held messages again'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "bounce" -d 'Return messages to their senders'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -s h -l help -d 'Print help'
@@ -114,21 +170,22 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "config" -d 'Print the settings that differ from the default'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it or delete it'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "status" -d 'The daemon in numbers'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin provision status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason, as mailq does'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: its envelope, and its header'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try now, also where a destination is suspended'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "hold" -d 'Do not deliver until released'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Deliver what was held'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Delete; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "hold" -d 'Keep messages without trying them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Try held messages again'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "bounce" -d 'Return messages to their senders'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show flush hold release delete" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list show flush hold release delete bounce" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

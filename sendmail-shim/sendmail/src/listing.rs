@@ -3,17 +3,16 @@
 //! Failures: an agent that does not answer is exit status 69, as with Postfix, and the remedy.
 
 use control::{
-    self,
     listing::{self, Row},
+    order::{Answer, Order, Request, Selection},
 };
 use system::sysexits::Exit;
 
 use super::terminal::{Trouble, complain, say};
-use crate::{
-    config::settings::Settings,
-    plan::Selector,
-    queue::{Answer, Request},
-};
+use crate::{config::settings::Settings, plan::Selector};
+
+/// What to do when no agent answers.
+pub const REMEDY: &str = "start the agent: systemctl start sendmail-shim.socket";
 
 /// `mailq`
 pub fn list(settings: &Settings) -> Result<Exit, Trouble> {
@@ -27,40 +26,43 @@ pub fn count(settings: &Settings) -> Result<Exit, Trouble> {
     Ok(Exit::Ok)
 }
 
-/// `sendmail -q`
-pub fn flush(settings: &Settings, id: Option<String>) -> Result<Exit, Trouble> {
+/// `sendmail -q`, `-qIID`, `-qRTEXT`, `-qSTEXT`
+pub fn flush(settings: &Settings, selector: Option<&Selector>) -> Result<Exit, Trouble> {
+    let selection = match selector {
+        None => Selection::all(),
+        Some(selector) => selected(settings, selector)?,
+    };
+    if !selection.names_something() {
+        return Ok(Exit::Ok);
+    }
+    let order = Order::Flush;
     let mut exit = Exit::Ok;
-    ask(settings, &Request::Flush { id }, &mut |answer| {
-        if let Answer::Refused(why) = answer {
-            complain("sendmail", why);
-            exit = Exit::Unavailable;
-        }
-    })?;
+    ask(
+        settings,
+        &Request::Change { order, selection },
+        &mut |answer| {
+            if let Answer::Refused(why) = answer {
+                complain("sendmail", why);
+                exit = Exit::TempFail;
+            }
+        },
+    )?;
     Ok(exit)
 }
 
-/// `sendmail -qIID`, `-qRTEXT`, `-qSTEXT`
-pub fn flush_selected(settings: &Settings, selector: &Selector) -> Result<Exit, Trouble> {
-    let mut exit = Exit::Ok;
-    for row in rows(settings)? {
-        let recipients: Vec<_> = row
-            .recipients
-            .iter()
-            .map(|recipient| recipient.address.as_str())
-            .collect();
-        if selector.matches(&row.queue_id, &row.sender, &recipients) {
-            let flushed = flush(settings, Some(row.queue_id))?;
-            if flushed != Exit::Ok {
-                exit = flushed;
-            }
-        }
-    }
-    Ok(exit)
+fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, Trouble> {
+    let meant = rows(settings)?.into_iter().filter(|row| {
+        let recipients = row.recipients.iter();
+        let recipients: Vec<_> = recipients.map(|it| it.address.as_str()).collect();
+        selector.matches(&row.queue_id, &row.sender, &recipients)
+    });
+    Ok(Selection::ids(meant.map(|row| row.queue_id).collect()))
 }
 
 fn rows(settings: &Settings) -> Result<Vec<Row>, Trouble> {
     let mut rows = Vec::new();
-    ask(settings, &Request::List, &mut |answer| {
+    let everything = Request::List(Selection::default());
+    ask(settings, &everything, &mut |answer| {
         if let Answer::Row(row) = answer {
             rows.push(row);
         }
@@ -68,18 +70,15 @@ fn rows(settings: &Settings) -> Result<Vec<Row>, Trouble> {
     Ok(rows)
 }
 
-/// Asks the agent; `each` gets the answers.
-pub fn ask(
+fn ask(
     settings: &Settings,
     request: &Request,
     each: &mut dyn FnMut(Answer),
 ) -> Result<(), Trouble> {
     control::ask(&settings.control, request, each).map_err(|error| {
-        let socket = settings.control.display();
-        let remedy = "start the agent: systemctl start sendmail-shim.socket";
         Trouble::new(
             Exit::Unavailable,
-            format!("the mail queue is not available: {socket}: {error}; {remedy}"),
+            format!("the mail queue is not available: {error}; {REMEDY}"),
         )
     })
 }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use console::Daemon;
 use mail::address::Address;
+use sendmail::listing::REMEDY;
 use system::sysexits::Exit;
 
 use super::{
-    check, effective, explain, import, pin, provision, queue, takeover,
+    check, effective, explain, import, pin, provision, takeover,
     terminal::{Trouble, complain},
     test,
 };
@@ -26,7 +28,7 @@ use crate::{agent, config::places};
                   domain = \"example.org\"\n    \
                   pins = [\"sha256:...\"]            # printed by: sendmail-shim pin mail.example.org\n    \
                   admin = \"admins@example.org\"\n\n\
-                  Exit status: 0 good, 64 usage, 69 not available, 75 try again, 78 configuration."
+                  Exit status: 0 done, 1 not done, 2 wrong arguments, 69 the agent does not run, 78 wrong configuration."
 )]
 struct Cli {
     /// Configuration file.
@@ -71,14 +73,8 @@ enum Command {
     ///
     /// What cannot be used is told, and changes nothing.
     Provision(provision::Request),
-    /// List and change the queue. Where messages are named by id, ALL means every one.
-    Queue {
-        /// JSON, one object a line; messages as postqueue -j prints them.
-        #[arg(long, global = true)]
-        json: bool,
-        #[command(subcommand)]
-        command: QueueCommand,
-    },
+    /// Look at the mail that waits, try it now, hold it, delete it or return it
+    Queue(console::Queue),
     /// Send a test message as any program would, and follow it until the relayhost has taken it.
     Test {
         /// To whom; without it, to root, whom aliases and admin= redirect.
@@ -106,37 +102,6 @@ pub struct Explain {
     pub recipients: Vec<String>,
 }
 
-/// `queue …`; in place of ids, ALL means every message.
-#[derive(Debug, Subcommand)]
-pub enum QueueCommand {
-    /// List it, with the reason why each message waits; without privileges, your own mail.
-    List,
-    /// Show one message: where it stands, and its header.
-    Show { id: String },
-    /// Try one message, or all, now.
-    Flush { id: Option<String> },
-    /// Keep messages without trying them.
-    Hold {
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-    /// Try held messages again.
-    Release {
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-    /// Throw messages away: nobody is told.
-    Delete {
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-    /// Return messages to their senders.
-    Bounce {
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-}
-
 /// All that can be typed, for the manual.
 pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
@@ -150,7 +115,7 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             // Help and version come here too; a reader that has gone is no error.
             let _ = error.print();
             return if error.use_stderr() {
-                Exit::Usage
+                Exit::Arguments
             } else {
                 Exit::Ok
             };
@@ -181,13 +146,20 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Import(request) => import::run(&request),
         Command::Provision(request) => provision::run(&request),
         Command::Pin(request) => pin::run(&settings()?, &request),
-        Command::Queue { json, command } => {
+        Command::Queue(queue) => {
             // The agent is found whatever else is wrong in the file.
             let (settings, wrong) = places::load_anyway(file)?;
             if let Some(error) = wrong {
                 complain("sendmail-shim", error);
             }
-            queue::run(&settings, command, json)
+            Ok(console::run(
+                &queue,
+                &Daemon {
+                    program: "sendmail-shim",
+                    socket: &settings.control,
+                    remedy: REMEDY,
+                },
+            ))
         }
         Command::Test { address } => test::run(&settings()?, address),
     }

@@ -134,7 +134,7 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
     }
     complain("import", program.way_back());
     Ok(if plan.is_unsafe() {
-        Exit::Warning
+        Exit::WARNING
     } else {
         Exit::Ok
     })
@@ -248,9 +248,9 @@ mod tests {
         let text = b"mailhub=mail.example.org\nAuthUser=u\nAuthPass=p\n";
         system::fs::replace(&conf, text, 0o640).unwrap();
         let written = root.path().join("etc/sendmail-shim/config.toml");
-        assert_eq!(run(&request(false, false)), Ok(Exit::Warning), "clear text");
+        assert_eq!(run(&request(false, false)), Ok(Exit::WARNING), "clear text");
         assert!(!written.exists());
-        assert_eq!(run(&request(true, false)), Ok(Exit::Warning));
+        assert_eq!(run(&request(true, false)), Ok(Exit::WARNING));
         let config = fs::read_to_string(&written).unwrap();
         assert!(
             config.contains("relayhost = \"[mail.example.org]\""),
@@ -263,7 +263,7 @@ mod tests {
             run(&request(true, false)).unwrap_err().exit,
             Exit::Unavailable
         );
-        assert_eq!(run(&request(true, true)), Ok(Exit::Warning));
+        assert_eq!(run(&request(true, true)), Ok(Exit::WARNING));
         assert_eq!(
             fs::read(&conf).unwrap(),
             text,

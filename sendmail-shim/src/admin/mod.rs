@@ -9,7 +9,6 @@
 //! | [`import`] | another program's configuration made into ours |
 //! | [`pin`] | which key a relayhost presents |
 //! | [`provision`] | settings that come with the machine or the package |
-//! | [`queue`] | the queue |
 //! | [`test`] | a test message |
 //! | [`takeover`] | the mail that waits in another program's queue, taken into ours |
 
@@ -20,7 +19,6 @@ pub mod explain;
 pub mod import;
 pub mod pin;
 pub mod provision;
-pub mod queue;
 pub mod takeover;
 pub mod test;
 

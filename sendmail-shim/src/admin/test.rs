@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use control::order;
 use mail::{
     address::{Address, LocalPart, Mailbox},
     envelope::{Mail, Rcpt},
@@ -84,9 +85,9 @@ fn follow(settings: &Settings, id: &str) -> Result<Exit, Trouble> {
                 exit = worse(exit, &row);
                 say(format_args!("{id}: {}", told(&row)));
             }
-            Told::Changed(count) => waiting = count,
-            Told::Refused(why) => trouble = Some(why),
-            Told::Row(_) | Told::Text(_) => {}
+            Told::Queue(order::Answer::Changed(count)) => waiting = count,
+            Told::Queue(order::Answer::Refused(why)) => trouble = Some(why),
+            Told::Queue(_) => {}
         })
         .map_err(|error| Trouble::new(Exit::Unavailable, error))?;
         if waiting == 0 {

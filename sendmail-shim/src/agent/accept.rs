@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use control::Asker;
+use control::serve::Asker;
 
 use super::{Agent, loopback, maillog, session, state::Connection};
 

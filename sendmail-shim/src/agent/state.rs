@@ -18,6 +18,7 @@ use spool::{Hold, QueueId, Spool};
 use super::{
     attempts::Attempts,
     budget::keeping::Budget,
+    control::Flushes,
     delivery::Signal,
     outage::Outages,
     owners::Owners,
@@ -37,6 +38,8 @@ pub(super) struct Agent {
     pub(super) uid: u32,
     /// For whoever follows a message.
     pub(super) attempts: Attempts,
+    /// When users last had their mail tried.
+    pub(super) flushes: Flushes,
     keys: Mutex<Keys>,
     tables: Mutex<Tables>,
     signals: Sender<Signal>,
@@ -71,6 +74,7 @@ impl Agent {
         let (owners, own) = (Owners::of_machine(), rustix::process::geteuid().as_raw());
         let agent = Self {
             attempts: Attempts::default(),
+            flushes: Flushes::default(),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::new(&settings)),
             outages: Outages::open(&settings.spool),

@@ -2,19 +2,21 @@
 //!
 //! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any number of such lines and closes. Neither side waits
 //! longer than [`PATIENCE`] for the other's next bytes.
-//! Failures: an `io::Error` whose text names what to do; a line that is too long or no JSON is `InvalidData`.
+//! Failures: an `io::Error` whose text names the socket and what to do; a line that is too long or no JSON is `InvalidData`.
 
 pub mod findings;
 pub mod listing;
+pub mod order;
+#[cfg(feature = "serve")]
+pub mod serve;
 
 use std::{
-    io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
+    io::{self, BufRead, BufReader, Read as _},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
 };
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Longest request or answer line, bytes (a queue listing is many lines).
@@ -37,40 +39,6 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
     Ok(())
 }
 
-/// Daemon's side: reads one request, has it answered, and closes. `answer` gets who asks and where the answer lines go; it may stop with an error
-/// when the asker has gone.
-pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
-    stream: UnixStream,
-    answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<()> {
-    set_patience(&stream)?;
-    let asker = Asker::of(&stream)?;
-    let request = read_line(&mut BufReader::new(&stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let mut answers = BufWriter::new(&stream);
-    answer(decode(&request)?, asker, &mut |line| {
-        write_line(&mut answers, line)
-    })?;
-    answers.flush()
-}
-
-/// Who asks, as the kernel tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asker {
-    pub uid: u32,
-    pub gid: u32,
-}
-
-impl Asker {
-    /// The process that connected; it may be in another container.
-    pub fn of(stream: &UnixStream) -> io::Result<Self> {
-        let credentials = getsockopt(stream, PeerCredentials)?;
-        Ok(Self {
-            uid: credentials.uid(),
-            gid: credentials.gid(),
-        })
-    }
-}
-
 fn connect(socket: &Path) -> io::Result<UnixStream> {
     let stream = system::socket::connect(socket, PATIENCE).map_err(|error| {
         let hint = match error.kind() {
@@ -83,13 +51,13 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
             format!("{}: {error}: {hint}", socket.display()),
         )
     })?;
-    set_patience(&stream)?;
+    set_patience(&stream, PATIENCE)?;
     Ok(stream)
 }
 
-fn set_patience(stream: &UnixStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))
+fn set_patience(stream: &UnixStream, patience: Duration) -> io::Result<()> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))
 }
 
 fn write_line<T: Serialize>(to: &mut impl io::Write, value: &T) -> io::Result<()> {
@@ -124,70 +92,4 @@ fn decode<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
             format!("not understood: {error} (programs of different versions?)"),
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{os::unix::net::UnixListener, thread};
-
-    use super::*;
-
-    /// Serves one asker in a thread: counts down from the number it is asked for.
-    fn daemon() -> (
-        tempfile::TempDir,
-        std::path::PathBuf,
-        thread::JoinHandle<io::Result<()>>,
-    ) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("control.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        let served = thread::spawn(move || {
-            serve_one(listener.accept().unwrap().0, |from: u32, asker, tell| {
-                (0..from).rev().try_for_each(|n| tell(&(n, asker.uid)))
-            })
-        });
-        (directory, path, served)
-    }
-
-    #[test]
-    fn each_line_of_an_answer_arrives_and_the_daemon_knows_who_asks() {
-        let (_directory, path, served) = daemon();
-        let mut answers: Vec<(u32, u32)> = Vec::new();
-        ask(&path, &3u32, &mut |answer| answers.push(answer)).unwrap();
-        let uid = rustix::process::getuid().as_raw();
-        assert_eq!(answers, [(2, uid), (1, uid), (0, uid)]);
-        served.join().unwrap().unwrap();
-    }
-
-    #[test]
-    fn nonsense_cut_lines_and_endless_lines_are_refused() {
-        for (bytes, kind) in [
-            (b"{\"x\":\n".to_vec(), io::ErrorKind::InvalidData),
-            (b"12".to_vec(), io::ErrorKind::UnexpectedEof),
-            (Vec::new(), io::ErrorKind::UnexpectedEof),
-            (vec![b'1'; MAX_LINE + 10], io::ErrorKind::InvalidData),
-        ] {
-            let (_directory, path, served) = daemon();
-            let mut stream = UnixStream::connect(&path).unwrap();
-            // The daemon may have closed already.
-            let _ = stream.write_all(&bytes);
-            drop(stream);
-            assert_eq!(served.join().unwrap().unwrap_err().kind(), kind);
-        }
-    }
-
-    #[test]
-    fn a_daemon_that_does_not_run_is_named() {
-        let error = ask(
-            Path::new("/nonexistent/control.sock"),
-            &1u32,
-            &mut |(): ()| {},
-        )
-        .unwrap_err();
-        assert!(
-            error.to_string().contains("/nonexistent/control.sock")
-                && error.to_string().contains("is the daemon running?"),
-            "{error}"
-        );
-    }
 }

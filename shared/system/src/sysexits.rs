@@ -6,10 +6,10 @@
 pub enum Exit {
     /// The message is on disk, or the relayhost has it.
     Ok = 0,
-    /// `check` only, as monitoring plugins end: works, but something wants attention.
-    Warning = 1,
-    /// `check` only: does not work.
-    Critical = 2,
+    /// An administrator's command: something was not done. `check`, as monitoring plugins end: works, but wants attention.
+    NotDone = 1,
+    /// An administrator's command: wrong arguments. `check`: does not work.
+    Arguments = 2,
     /// The command line cannot be used: no recipients.
     Usage = 64,
     /// A bad address, or a message that is too big.
@@ -28,6 +28,13 @@ pub enum Exit {
     NoPerm = 77,
     /// The configuration cannot be used.
     Config = 78,
+}
+
+impl Exit {
+    /// `check`: something wants attention.
+    pub const WARNING: Self = Self::NotDone;
+    /// `check`: does not work.
+    pub const CRITICAL: Self = Self::Arguments;
 }
 
 impl From<Exit> for std::process::ExitCode {

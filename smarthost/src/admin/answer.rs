@@ -1,16 +1,26 @@
 //! Turns a request into calls of the queue, the spool and the limits.
 //!
 //! Contract: only ever called for root and the daemon's own user. Texts of strangers (addresses, headers) go out escaped.
-//! Failures: each thing that could not be done is an [`Answer::Error`]; the rest of the request is carried out.
+//! Failures: each thing that could not be done is told as refused; the rest of the request is carried out.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use control::listing::{self, RecipientRow, Row};
-use mail::{clock::Timestamp, outcome::escape};
-use spool::{Entry, Hold, QueueId, Spool};
+use control::{
+    order::{self, Order},
+    serve::{self, Desk, Standing},
+};
+use mail::{
+    clock::{self, Timestamp},
+    outcome::Failure,
+    status::EnhancedStatus,
+};
+use spool::{Entry, QueueId, Spool};
 
 use crate::{
-    admin::{Answer, Request, Selection, Status},
+    admin::{Answer, Request, Status},
     dispatch::{Event, Queue},
     limits::Limits,
     state::Keeper,
@@ -30,45 +40,40 @@ pub struct Office<'a> {
 }
 
 /// Answers one request of root or of the daemon's own user, line by line.
-pub fn answer(request: Request, office: &Office<'_>, now: Timestamp, each: &mut dyn FnMut(Answer)) {
+pub fn answer(
+    request: Request,
+    office: &Office<'_>,
+    now: Timestamp,
+    each: &mut dyn FnMut(&Answer) -> io::Result<()>,
+) -> io::Result<()> {
     match request {
-        Request::Status => each(Answer::Status(office.full_status())),
-        Request::Reload => each(Answer::Error("only the daemon itself reloads".to_owned())),
-        Request::QueueList => {
-            for entry in office.spool.entries() {
-                if let Some(row) = office.row(&entry) {
-                    each(Answer::Row(row));
-                }
-            }
+        Request::Status => each(&Answer::Status(office.full_status())),
+        Request::Reload => {
+            let why = "only the daemon itself reloads".to_owned();
+            each(&Answer::Queue(order::Answer::Refused(why)))
         }
-        Request::QueueShow { id } => office.show(&id, each),
-        Request::QueueFlush(Selection::All) => {
-            let messages = office.queue().len();
-            office.order([Event::FlushAll], now);
-            each(Answer::Done {
-                messages: u64::try_from(messages).unwrap_or(u64::MAX),
-            });
+        Request::Queue(request) => {
+            let desk = Desk {
+                queue: office,
+                owner: None,
+                now,
+            };
+            desk.answer(&request, &mut |line| each(&Answer::Queue(line.clone())))
         }
-        Request::QueueFlush(ids) => office.each_message(ids, |id| Event::Flush { id }, now, each),
-        Request::QueueHold(ids) => office.each_message(ids, |id| Event::Hold { id }, now, each),
-        Request::QueueRelease(ids) => {
-            office.each_message(ids, |id| Event::Release { id }, now, each);
-        }
-        Request::QueueDelete(ids) => office.each_message(ids, |id| Event::Remove { id }, now, each),
         Request::LimitsList => {
             let reports = office.limits().list(now);
-            reports.into_iter().map(Answer::Report).for_each(each);
+            reports
+                .into_iter()
+                .try_for_each(|report| each(&Answer::Report(report)))
         }
         Request::LimitsShow { client } => {
             let report = office.limits().show(client, now);
-            each(report.map_or_else(Answer::Error, Answer::Report));
+            each(&report.map_or_else(refused, Answer::Report))
         }
         Request::LimitsReset { client } => {
             let known = office.limits().reset(client);
             office.keep();
-            each(known.map_or_else(Answer::Error, |known| Answer::Done {
-                messages: u64::from(known),
-            }));
+            each(&known.map_or_else(refused, Answer::Forgotten))
         }
         Request::LimitsRaise {
             client,
@@ -78,9 +83,13 @@ pub fn answer(request: Request, office: &Office<'_>, now: Timestamp, each: &mut 
             let raised = office.limits().raise(client, limit, until, now);
             office.keep();
             let report = raised.and_then(|name| office.limits().show(name, now));
-            each(report.map_or_else(Answer::Error, Answer::Report));
+            each(&report.map_or_else(refused, Answer::Report))
         }
     }
+}
+
+fn refused(why: String) -> Answer {
+    Answer::Queue(order::Answer::Refused(why))
 }
 
 impl Office<'_> {
@@ -98,99 +107,15 @@ impl Office<'_> {
         self.state.flush();
     }
 
-    /// Gives the queue events; what follows from them is recorded when this returns.
-    fn order(&self, events: impl IntoIterator<Item = Event>, now: Timestamp) {
-        for event in events {
-            let mut queue = self.queue();
-            queue.handle(event, now);
-            for (id, event) in queue.take_records() {
-                self.spool.record(id, event);
-            }
+    /// Gives the queue an event; what follows from it is recorded when this returns.
+    fn tell(&self, event: Event) {
+        let mut queue = self.queue();
+        queue.handle(event, clock::now());
+        for (id, event) in queue.take_records() {
+            self.spool.record(id, event);
         }
+        drop(queue);
         (self.wake)();
-    }
-
-    /// Gives each message that is meant an event, and tells how many there were.
-    fn each_message(
-        &self,
-        which: Selection,
-        event: impl Fn(QueueId) -> Event,
-        now: Timestamp,
-        each: &mut dyn FnMut(Answer),
-    ) {
-        let ids = match which {
-            Selection::All => self.queue().ids(),
-            Selection::Ids(ids) => ids.iter().filter_map(|id| self.find(id, each)).collect(),
-        };
-        let messages = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        self.order(ids.into_iter().map(event), now);
-        match self.spool.commit() {
-            Ok(()) => each(Answer::Done { messages }),
-            Err(error) => each(Answer::Error(format!(
-                "done, but not on disk yet, so that a crash may undo it: {error}"
-            ))),
-        }
-    }
-
-    /// A message in the queue by its id as typed.
-    fn find(&self, id: &str, each: &mut dyn FnMut(Answer)) -> Option<QueueId> {
-        let found = QueueId::parse(id).filter(|id| self.spool.entry(*id).is_some());
-        if found.is_none() {
-            each(Answer::Error(format!(
-                "no message {} is in the queue",
-                escape(id.as_bytes(), 64)
-            )));
-        }
-        found
-    }
-
-    fn show(&self, id: &str, each: &mut dyn FnMut(Answer)) {
-        let Some(id) = self.find(id, each) else {
-            return;
-        };
-        if let Some(row) = self.spool.entry(id).and_then(|entry| self.row(&entry)) {
-            each(Answer::Row(row));
-        }
-        match self.spool.load(id) {
-            Ok(Some(stored)) => each(Answer::Header(listing::header(&stored.header))),
-            Ok(None) => each(Answer::Error(format!(
-                "message {id} has just left the queue"
-            ))),
-            Err(error) => each(Answer::Error(format!(
-                "message {id} cannot be read: {error}"
-            ))),
-        }
-    }
-
-    /// A line of the listing; `None` if the message has just left the queue or cannot be read.
-    fn row(&self, entry: &Entry) -> Option<Row> {
-        let envelope = self.spool.envelope(entry.id).ok()??;
-        let recipients = entry.waiting.iter().filter_map(|waiting| {
-            let recipient = envelope
-                .recipients
-                .get(usize::try_from(waiting.recipient).ok()?)?;
-            let reason = waiting.reason.as_deref().unwrap_or_default();
-            Some(RecipientRow::new(recipient, reason.to_owned()))
-        });
-        let queue_name = match (entry.hold != Hold::No, self.queue().is_active(entry.id)) {
-            (true, _) => "hold",
-            (false, true) => "active",
-            (false, false) => "deferred",
-        };
-        Some(Row {
-            queue_id: entry.id.to_string(),
-            queue_name: queue_name.to_owned(),
-            arrival: entry.arrival,
-            size: entry.size,
-            sender: envelope.sender.to_string(),
-            recipients: recipients.collect(),
-            next_attempt: entry
-                .waiting
-                .iter()
-                .filter_map(|waiting| waiting.until)
-                .min(),
-            origin: envelope.origin,
-        })
     }
 
     fn full_status(&self) -> Status {
@@ -206,4 +131,48 @@ impl Office<'_> {
             ..(self.status)()
         }
     }
+}
+
+impl serve::Queue for Office<'_> {
+    fn spool(&self) -> &Spool {
+        self.spool
+    }
+
+    fn standing(&self, entry: &Entry) -> Standing {
+        Standing {
+            active: self.queue().is_active(entry.id),
+            reason: None,
+        }
+    }
+
+    fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String> {
+        self.tell(match order {
+            Order::Flush => Event::Flush { id },
+            Order::Hold => Event::Hold { id },
+            Order::Release => Event::Release { id },
+            Order::Delete => Event::Remove { id },
+            Order::Bounce => Event::Return {
+                id,
+                failure: returned(),
+            },
+        });
+        Ok(())
+    }
+
+    fn flush_all(&self) {
+        self.tell(Event::FlushAll);
+    }
+
+    /// Nobody but administrators is answered.
+    fn allows(&self, _order: Order, _uid: u32) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What the sender reads.
+fn returned() -> Failure {
+    Failure::local(
+        EnhancedStatus::new(5, 7, 0),
+        "returned by the administrator",
+    )
 }

@@ -4,4 +4,4 @@ mod answer;
 mod protocol;
 
 pub use answer::{Office, answer};
-pub use protocol::{Answer, Request, Selection, Status};
+pub use protocol::{Answer, Request, Status};

@@ -1,18 +1,10 @@
 //! Requests and answers: one JSON value a line ([`control`]).
 
-use control::listing::Row;
+use control::order;
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{limits::Report, network::Network};
-
-/// Which messages.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Selection {
-    All,
-    /// Queue ids, as typed.
-    Ids(Vec<String>),
-}
 
 /// A question or an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -20,15 +12,6 @@ pub enum Request {
     Status,
     /// Read the configuration anew; answered when it is in force, or is not.
     Reload,
-    QueueList,
-    /// One message: its row and its header section.
-    QueueShow {
-        id: String,
-    },
-    QueueFlush(Selection),
-    QueueHold(Selection),
-    QueueRelease(Selection),
-    QueueDelete(Selection),
     LimitsList,
     LimitsShow {
         client: Network,
@@ -41,26 +24,24 @@ pub enum Request {
         limit: u32,
         until: Timestamp,
     },
+    /// About the queue, as both daemons are asked.
+    #[serde(untagged)]
+    Queue(order::Request),
 }
 
 /// One line of the answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Answer {
-    Row(Row),
-    /// Header section of a message, escaped.
-    Header(String),
     Report(Report),
     Status(Status),
     /// Done; these settings have changed and take effect at the next restart.
     Reloaded {
         restart: Vec<String>,
     },
-    /// So many messages were flushed, held, released or deleted.
-    Done {
-        messages: u64,
-    },
-    /// What could not be done, and why.
-    Error(String),
+    /// The client had been counted.
+    Forgotten(bool),
+    #[serde(untagged)]
+    Queue(order::Answer),
 }
 
 /// The daemon in numbers.

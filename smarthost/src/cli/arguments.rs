@@ -53,9 +53,8 @@ pub(super) enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Look at the mail that waits, try it now, hold it or delete it
-    #[command(subcommand)]
-    Queue(Queue),
+    /// Look at the mail that waits, try it now, hold it, delete it or return it
+    Queue(console::Queue),
     /// Look at what clients have sent, raise a limit, or forget what was counted
     #[command(subcommand)]
     Limits(Limits),
@@ -88,48 +87,6 @@ pub(super) struct Provision {
     /// Settings one by one; several words in a value, between spaces or commas, are a list
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential")]
     pub(super) answers: Vec<String>,
-}
-
-#[derive(Subcommand, Debug)]
-pub(super) enum Queue {
-    /// List the mail that waits, each recipient with its reason, as mailq does
-    List {
-        /// One JSON object a line, as postqueue -j
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one message: its envelope, and its header
-    Show {
-        #[arg(value_name = "ID")]
-        id: String,
-    },
-    /// Try now, also where a destination is suspended
-    #[command(
-        after_help = "Examples:\n  smarthost queue flush          everything\n  smarthost queue flush ID       one message"
-    )]
-    Flush {
-        /// Queue ids; none: everything
-        #[arg(value_name = "ID")]
-        ids: Vec<String>,
-    },
-    /// Do not deliver until released
-    #[command(after_help = "Example:\n  smarthost queue hold ID ID")]
-    Hold(Which),
-    /// Deliver what was held
-    Release(Which),
-    /// Delete; nobody is told (what is being delivered at this moment may still be)
-    Delete(Which),
-}
-
-#[derive(clap::Args, Debug)]
-#[group(required = true, multiple = false)]
-pub(super) struct Which {
-    /// Queue ids
-    #[arg(value_name = "ID")]
-    pub(super) ids: Vec<String>,
-    /// The whole queue
-    #[arg(long)]
-    pub(super) all: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -193,14 +150,5 @@ mod tests {
                 .config,
             PathBuf::from(Config::PATH)
         );
-    }
-
-    #[test]
-    fn deleting_everything_has_to_be_said() {
-        assert!(Arguments::try_parse_from(["smarthost", "queue", "delete"]).is_err());
-        assert!(
-            Arguments::try_parse_from(["smarthost", "queue", "delete", "--all", "ID"]).is_err()
-        );
-        assert!(Arguments::try_parse_from(["smarthost", "queue", "delete", "--all"]).is_ok());
     }
 }

@@ -42,7 +42,10 @@ pub fn main() -> ExitCode {
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
         Command::Provision(settings) => local::provision(config, &settings),
-        Command::Queue(queue) => remote::queue(config, queue),
+        Command::Queue(queue) => match remote::queue(config, &queue) {
+            Ok(exit) => return exit.into(),
+            Err(failed) => Err(failed),
+        },
         Command::Limits(limits) => remote::limits(config, limits),
         Command::Status { json } => remote::status(config, json),
     };

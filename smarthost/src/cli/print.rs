@@ -2,36 +2,10 @@
 
 use std::fmt::Write as _;
 
-use control::listing;
 use mail::clock::Timestamp;
 use settings::Span;
 
 use crate::{admin::Answer, limits::Report};
-
-/// One message: its line of the queue, and its header.
-pub(super) fn message(answers: &[Answer]) -> String {
-    let mut text = String::new();
-    for answer in answers {
-        match answer {
-            Answer::Row(row) => {
-                let _ = writeln!(
-                    text,
-                    "{}",
-                    listing::mailq(std::slice::from_ref(row)).trim_end()
-                );
-                let _ = writeln!(text, "\nFrom:         {}", row.origin);
-                if let Some(next) = row.next_attempt {
-                    let _ = writeln!(text, "Next attempt: {}", next.rfc3339());
-                }
-            }
-            Answer::Header(header) => {
-                let _ = writeln!(text, "\n{header}");
-            }
-            _ => {}
-        }
-    }
-    text
-}
 
 /// Clients and what they sent, a line each.
 pub(super) fn reports(answers: &[Answer]) -> String {

@@ -2,64 +2,32 @@
 
 use std::{io, path::Path};
 
-use control::{self, listing};
+use console::{Daemon, Queue};
+use control::order;
 use mail::clock;
 use settings::Span;
 use system::sysexits::Exit;
 
-use super::{
-    Failed,
-    arguments::{Limits, Queue, Which},
-    print,
-};
+use super::{Failed, arguments::Limits, print};
 use crate::{
-    admin::{Answer, Request, Selection},
+    admin::{Answer, Request},
     config::Config,
 };
 
 const NOT_ANSWERED: &str = "the daemon closed the connection before it answered";
+const REMEDY: &str = "start it (systemctl start smarthost), or name its --config FILE";
 
-pub(super) fn queue(config: &Path, command: Queue) -> Result<String, Failed> {
-    match command {
-        Queue::List { json } => {
-            let rows = ask(config, &Request::QueueList)?
-                .into_iter()
-                .filter_map(|answer| match answer {
-                    Answer::Row(row) => Some(row),
-                    _ => None,
-                });
-            let rows: Vec<_> = rows.collect();
-            Ok(if json {
-                listing::json_lines(&rows)
-            } else {
-                listing::mailq(&rows)
-            })
-        }
-        Queue::Show { id } => Ok(print::message(&ask(config, &Request::QueueShow { id })?)),
-        Queue::Flush { ids } => {
-            let which = if ids.is_empty() {
-                Selection::All
-            } else {
-                Selection::Ids(ids)
-            };
-            done(
-                &ask(config, &Request::QueueFlush(which))?,
-                "to be tried now",
-            )
-        }
-        Queue::Hold(which) => done(
-            &ask(config, &Request::QueueHold(selection(which)))?,
-            "on hold",
-        ),
-        Queue::Release(which) => done(
-            &ask(config, &Request::QueueRelease(selection(which)))?,
-            "released",
-        ),
-        Queue::Delete(which) => done(
-            &ask(config, &Request::QueueDelete(selection(which)))?,
-            "deleted",
-        ),
-    }
+pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
+    // The daemon is found whatever else is wrong in the file.
+    let (config, _) = Config::load_anyway(config)?;
+    Ok(console::run(
+        queue,
+        &Daemon {
+            program: "smarthost",
+            socket: &config.control,
+            remedy: REMEDY,
+        },
+    ))
 }
 
 pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
@@ -80,7 +48,7 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             let answers = ask(config, &Request::LimitsReset { client })?;
             let known = answers
                 .iter()
-                .any(|answer| matches!(answer, Answer::Done { messages: 1.. }));
+                .any(|answer| matches!(answer, Answer::Forgotten(true)));
             Ok(if known {
                 format!("{client} starts anew")
             } else {
@@ -135,50 +103,35 @@ pub(super) fn reload(config: &Path) -> Result<String, Failed> {
     }
 }
 
-fn selection(which: Which) -> Selection {
-    if which.all {
-        Selection::All
-    } else {
-        Selection::Ids(which.ids)
-    }
-}
-
-fn done(answers: &[Answer], what: &str) -> Result<String, Failed> {
-    let messages = answers.iter().find_map(|answer| match answer {
-        Answer::Done { messages } => Some(*messages),
-        _ => None,
-    });
-    match messages {
-        Some(1) => Ok(format!("1 message {what}")),
-        Some(messages) => Ok(format!("{messages} messages {what}")),
-        None => Err(Failed::new(NOT_ANSWERED.to_owned())),
-    }
-}
-
 /// All answers; the first error among them fails the command (what else was asked is done all the same).
 fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
     let mut answers = Vec::new();
-    control::ask(&config.control, request, &mut |answer: Answer| answers.push(answer)).map_err(|error| {
-        let socket = config.control.display();
+    control::ask(&config.control, request, &mut |answer: Answer| {
+        answers.push(answer);
+    })
+    .map_err(|error| {
         let unavailable = Exit::Unavailable.into();
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failed {
-                text: format!("smarthost does not run with this configuration ({socket}: {error}); start it, or name its --config FILE"),
+                text: format!("smarthost does not run with this configuration: {error} {REMEDY}"),
                 exit: unavailable,
             },
             io::ErrorKind::PermissionDenied => Failed {
-                text: format!("{socket}: {error}; ask as root or as the user that smarthost runs as"),
-                exit: Exit::NoPerm.into(),
+                text: format!("{error}; ask as root or as the user that smarthost runs as"),
+                exit: Exit::NotDone.into(),
             },
-            _ => Failed { text: format!("{socket}: {error}"), exit: unavailable },
+            _ => Failed {
+                text: error.to_string(),
+                exit: unavailable,
+            },
         }
     })?;
     let errors: Vec<&str> = answers
         .iter()
         .filter_map(|answer| match answer {
-            Answer::Error(text) => Some(text.as_str()),
+            Answer::Queue(order::Answer::Refused(text)) => Some(text.as_str()),
             _ => None,
         })
         .collect();

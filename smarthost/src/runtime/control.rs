@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use control::order;
 use mail::clock::{self, Timestamp};
 use system::{
     fs,
@@ -108,11 +109,11 @@ pub(super) async fn serve(
 fn attend(stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    control::serve_one(stream, |request, asker, say| {
+    control::serve::serve_one(&stream, |request, asker, say| {
         let own = rustix::process::geteuid().as_raw();
         if asker.uid != 0 && asker.uid != own {
             let text = "only root and the user that smarthost runs as may ask";
-            return say(&Answer::Error(text.to_owned()));
+            return say(&Answer::Queue(order::Answer::Refused(text.to_owned())));
         }
         desk.answer(request, say)
     })
@@ -131,7 +132,7 @@ impl Desk {
                 Ok(restart) => Answer::Reloaded {
                     restart: restart.into_iter().map(str::to_owned).collect(),
                 },
-                Err(fault) => Answer::Error(fault.text),
+                Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
             });
         }
         let dispatch = &server.dispatch;
@@ -143,13 +144,7 @@ impl Desk {
             state: &server.state,
             status: &|| self.status(),
         };
-        let mut said = Ok(());
-        answer(request, &office, clock::now(), &mut |line| {
-            if said.is_ok() {
-                said = say(&line);
-            }
-        });
-        said
+        answer(request, &office, clock::now(), say)
     }
 
     fn status(&self) -> Status {

@@ -110,6 +110,7 @@ fn the_lower_crates_stay_free_of_runtimes() {
         let forbidden = match member {
             "smarthost" => [].as_slice(),
             "sendmail-shim" => &["tokio", "tokio-rustls", "rusqlite"],
+            "shared/console" => &["tokio", "tokio-rustls", "rusqlite", "anyhow"],
             _ => &["tokio", "tokio-rustls", "rusqlite", "anyhow", "clap"],
         };
         for name in forbidden {

@@ -34,7 +34,7 @@ impl Source {
 }
 
 /// The crates that the programs are made of, lowest first.
-pub(crate) const CRATES: [&str; 11] = [
+pub(crate) const CRATES: [&str; 12] = [
     "shared/mail",
     "shared/system",
     "shared/smtp",
@@ -43,6 +43,7 @@ pub(crate) const CRATES: [&str; 11] = [
     "shared/queue",
     "shared/relay",
     "shared/control",
+    "shared/console",
     "sendmail-shim/sendmail",
     "sendmail-shim",
     "smarthost",

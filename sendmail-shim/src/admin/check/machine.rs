@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use control::{self, findings::Findings, listing::Row};
+use control::{
+    self,
+    findings::Findings,
+    listing::Row,
+    order::{Answer, Request, Selection},
+};
 use mail::clock::{self, Timestamp};
 use relay::net::{Connection, Target};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::fs::Room;
 
-use crate::{
-    admin::aliases,
-    config::settings::Settings,
-    queue::{Answer, Request},
-};
+use crate::{admin::aliases, config::settings::Settings};
 
 /// An agent that is alive answers in milliseconds; one that systemd starts needs a moment.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -109,7 +110,8 @@ fn agent(settings: &Settings, findings: &mut Findings) {
 
 fn queue(settings: &Settings, findings: &mut Findings) {
     let mut rows = Vec::new();
-    let asked = control::ask(&settings.control, &Request::List, &mut |answer| {
+    let everything = Request::List(Selection::default());
+    let asked = control::ask(&settings.control, &everything, &mut |answer| {
         if let Answer::Row(row) = answer {
             rows.push(row);
         }

@@ -30,7 +30,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
     }
     Ok(match findings.level() {
         Level::Ok => Exit::Ok,
-        Level::Warning => Exit::Warning,
-        Level::Critical => Exit::Critical,
+        Level::Warning => Exit::WARNING,
+        Level::Critical => Exit::CRITICAL,
     })
 }

@@ -73,7 +73,7 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
             left += visit.left;
         }
     }
-    Ok(if left == 0 { Exit::Ok } else { Exit::Warning })
+    Ok(if left == 0 { Exit::Ok } else { Exit::WARNING })
 }
 
 /// Where the program's spool is, if it has one.

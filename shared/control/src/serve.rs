@@ -1,0 +1,310 @@
+//! A daemon's side of the control socket: who asks, and what is asked about the queue.
+//!
+//! Contract: whoever is not an administrator sees and changes his own messages only, and another's is as unknown as one that is not
+//! there. What was ordered is on disk before it is confirmed. Each message that was named by its id gets an answer of its own.
+//! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
+
+use std::{
+    io::{self, BufReader, BufWriter, Write as _},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use mail::{clock::Timestamp, envelope::Envelope, outcome::escape};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use serde::{Serialize, de::DeserializeOwned};
+use spool::{Entry, Hold, QueueId, Spool};
+
+use crate::{
+    listing::{self, RecipientRow, Row},
+    order::{Answer, Order, Request, Selection},
+};
+
+/// Longest silence of an asker: he has a place that others may want.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who asks, as the kernel tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asker {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Asker {
+    /// The process that connected; it may be in another container.
+    pub fn of(stream: &UnixStream) -> io::Result<Self> {
+        let credentials = getsockopt(stream, PeerCredentials)?;
+        Ok(Self {
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+        })
+    }
+}
+
+/// Reads one request, has it answered, and closes. `answer` gets who asks and where the answer lines go; it may stop with an error
+/// when the asker has gone.
+pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
+    stream: &UnixStream,
+    answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<()> {
+    crate::set_patience(stream, PATIENCE)?;
+    let asker = Asker::of(stream)?;
+    let request =
+        crate::read_line(&mut BufReader::new(stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut answers = BufWriter::new(stream);
+    answer(crate::decode(&request)?, asker, &mut |line| {
+        crate::write_line(&mut answers, line)
+    })?;
+    answers.flush()
+}
+
+/// Where a message stands, as far as the spool does not know it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// It is being tried, or would be if something were not in the way.
+    pub active: bool,
+    /// Stands in place of the reasons of all its recipients.
+    pub reason: Option<String>,
+}
+
+/// A daemon's queue.
+pub trait Queue {
+    fn spool(&self) -> &Spool;
+    fn standing(&self, entry: &Entry) -> Standing;
+    /// Carries out an order for one message; what it must not lose is recorded in the spool when it returns.
+    fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String>;
+    /// Tries everything, and every destination, at once.
+    fn flush_all(&self);
+    /// Whether this user, no administrator, may have this order carried out now.
+    fn allows(&self, order: Order, uid: u32) -> Result<(), String>;
+}
+
+/// Answers for one asker.
+#[derive(Clone, Copy, Debug)]
+pub struct Desk<'a, Q> {
+    pub queue: &'a Q,
+    /// Whose messages alone he sees; `None` for an administrator.
+    pub owner: Option<u32>,
+    pub now: Timestamp,
+}
+
+type Say<'a> = dyn FnMut(&Answer) -> io::Result<()> + 'a;
+
+impl<Q: Queue> Desk<'_, Q> {
+    /// Answers one request, line by line.
+    pub fn answer(&self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
+        match request {
+            Request::List(selection) => self.list(selection, say),
+            Request::Show { id } => match self.find(id) {
+                Ok((entry, envelope)) => {
+                    say(&Answer::Row(self.row(&entry, &envelope)))?;
+                    say(&self.header(entry.id))
+                }
+                Err(why) => say(&Answer::Refused(why)),
+            },
+            Request::Change { order, selection } => self.change(*order, selection, say),
+        }
+    }
+
+    fn list(&self, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
+        for id in &selection.ids {
+            if let Err(why) = self.find(id) {
+                say(&Answer::Refused(why))?;
+            }
+        }
+        self.selected(selection)
+            .filter_map(|id| self.row_of(id))
+            .filter(|row| selection.matches(row, self.now))
+            .try_for_each(|row| say(&Answer::Row(row)))
+    }
+
+    /// Ids first, without their details: whoever reads a long listing slowly costs little memory.
+    fn selected(&self, selection: &Selection) -> impl Iterator<Item = QueueId> + use<Q> {
+        let ids: Vec<QueueId> = if selection.ids.is_empty() {
+            let entries = self.queue.spool().entries();
+            entries.iter().map(|entry| entry.id).collect()
+        } else {
+            let named = selection.ids.iter();
+            named.filter_map(|id| QueueId::parse(id)).collect()
+        };
+        ids.into_iter()
+    }
+
+    fn change(&self, order: Order, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
+        if !selection.names_something() {
+            return say(&Answer::Refused(
+                "no messages are named: ids, --all, or what they have in common".to_owned(),
+            ));
+        }
+        if let Some(uid) = self.owner
+            && let Err(why) = self.queue.allows(order, uid)
+        {
+            return say(&Answer::Refused(why));
+        }
+        let (changed, lines) = self.carry_out(order, selection);
+        // What was said is on disk before it is confirmed.
+        if let Err(error) = self.queue.spool().commit() {
+            return say(&Answer::Refused(format!(
+                "done, but not on disk yet, so that a crash may undo it: {error}"
+            )));
+        }
+        lines.iter().try_for_each(&mut *say)?;
+        say(&Answer::Changed(changed))
+    }
+
+    fn carry_out(&self, order: Order, selection: &Selection) -> (usize, Vec<Answer>) {
+        let mut lines = Vec::new();
+        let mut changed = 0usize;
+        if order == Order::Flush && self.owner.is_none() && *selection == Selection::all() {
+            self.queue.flush_all();
+            return (self.queue.spool().len(), lines);
+        }
+        let named = !selection.ids.is_empty();
+        for id in &selection.ids {
+            if let Err(why) = self.find(id) {
+                lines.push(Answer::Refused(why));
+            }
+        }
+        for id in self.selected(selection) {
+            let row = self.row_of(id);
+            if !row.is_some_and(|row| selection.matches(&row, self.now)) {
+                continue;
+            }
+            match self.queue.carry_out(order, id) {
+                Ok(()) => {
+                    changed = changed.saturating_add(1);
+                    lines.extend(named.then(|| Answer::Done(id.to_string())));
+                }
+                Err(why) => lines.push(Answer::Refused(format!("{id}: {why}"))),
+            }
+        }
+        (changed, lines)
+    }
+
+    fn header(&self, id: QueueId) -> Answer {
+        match self.queue.spool().load(id) {
+            Ok(Some(stored)) => Answer::Header(listing::header(&stored.header)),
+            Ok(None) => Answer::Refused(format!("{id} has just left the queue")),
+            Err(error) => Answer::Refused(format!("{id} cannot be read: {error}")),
+        }
+    }
+
+    fn find(&self, text: &str) -> Result<(Entry, Envelope), String> {
+        let id = QueueId::parse(text);
+        id.and_then(|id| Some((self.queue.spool().entry(id)?, self.envelope(id)?)))
+            .ok_or_else(|| {
+                format!(
+                    "{}: no such message in the queue",
+                    escape(text.as_bytes(), 40)
+                )
+            })
+    }
+
+    /// Whom it is from and for, if the asker may see it.
+    fn envelope(&self, id: QueueId) -> Option<Envelope> {
+        let envelope = self.queue.spool().envelope(id).ok()??;
+        let own = self.owner.is_none() || envelope.uid == self.owner;
+        own.then_some(envelope)
+    }
+
+    fn row_of(&self, id: QueueId) -> Option<Row> {
+        let entry = self.queue.spool().entry(id)?;
+        Some(self.row(&entry, &self.envelope(id)?))
+    }
+
+    fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {
+        let standing = self.queue.standing(entry);
+        let waiting = entry.waiting.iter();
+        let next_attempt = waiting.clone().filter_map(|waiting| waiting.until).min();
+        let recipients = waiting.filter_map(|waiting| {
+            let index = usize::try_from(waiting.recipient).ok()?;
+            let reason = standing.reason.as_deref().or(waiting.reason.as_deref());
+            Some(RecipientRow::new(
+                envelope.recipients.get(index)?,
+                reason.unwrap_or_default().to_owned(),
+            ))
+        });
+        let queue_name = match (entry.hold, standing.active) {
+            (Hold::No, true) => "active",
+            (Hold::No, false) => "deferred",
+            _ => "hold",
+        };
+        Row {
+            queue_id: entry.id.to_string(),
+            queue_name: queue_name.to_owned(),
+            arrival: entry.arrival,
+            size: entry.size,
+            sender: envelope.sender.to_string(),
+            recipients: recipients.collect(),
+            next_attempt,
+            origin: envelope.origin.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixListener, path::Path, thread};
+
+    use super::*;
+    use crate::{MAX_LINE, ask};
+
+    /// Serves one asker in a thread: counts down from the number it is asked for.
+    fn daemon() -> (
+        tempfile::TempDir,
+        std::path::PathBuf,
+        thread::JoinHandle<io::Result<()>>,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let served = thread::spawn(move || {
+            serve_one(&listener.accept().unwrap().0, |from: u32, asker, tell| {
+                (0..from).rev().try_for_each(|n| tell(&(n, asker.uid)))
+            })
+        });
+        (directory, path, served)
+    }
+
+    #[test]
+    fn each_line_of_an_answer_arrives_and_the_daemon_knows_who_asks() {
+        let (_directory, path, served) = daemon();
+        let mut answers: Vec<(u32, u32)> = Vec::new();
+        ask(&path, &3u32, &mut |answer| answers.push(answer)).unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(answers, [(2, uid), (1, uid), (0, uid)]);
+        served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn nonsense_cut_lines_and_endless_lines_are_refused() {
+        for (bytes, kind) in [
+            (b"{\"x\":\n".to_vec(), io::ErrorKind::InvalidData),
+            (b"12".to_vec(), io::ErrorKind::UnexpectedEof),
+            (Vec::new(), io::ErrorKind::UnexpectedEof),
+            (vec![b'1'; MAX_LINE + 10], io::ErrorKind::InvalidData),
+        ] {
+            let (_directory, path, served) = daemon();
+            let mut stream = UnixStream::connect(&path).unwrap();
+            // The daemon may have closed already.
+            let _ = stream.write_all(&bytes);
+            drop(stream);
+            assert_eq!(served.join().unwrap().unwrap_err().kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_run_is_named() {
+        let error = ask(
+            Path::new("/nonexistent/control.sock"),
+            &1u32,
+            &mut |(): ()| {},
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("/nonexistent/control.sock")
+                && error.to_string().contains("is the daemon running?"),
+            "{error}"
+        );
+    }
+}
