@@ -242,6 +242,17 @@ impl Limits {
         self.digest.due(now)
     }
 
+    /// All of it is to be kept again: what was kept is lost.
+    pub fn all_changed(&mut self) {
+        let counts = self
+            .clients
+            .keys()
+            .map(|(class, name)| (Kept::Counts(*class), *name));
+        self.dirty.extend(counts);
+        self.dirty
+            .extend(self.orders.keys().map(|name| (Kept::Orders, *name)));
+    }
+
     /// What changed since the last call, to be kept.
     pub fn changes(&mut self) -> Vec<Change> {
         let dirty = std::mem::take(&mut self.dirty);

@@ -23,6 +23,8 @@ use crate::{
 const LINGER: Duration = Duration::from_millis(100);
 /// After a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often it is looked whether the database is still there, while nothing changes.
+const LOOK: Duration = Duration::from_mins(1);
 
 /// Something that changed, by its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -133,6 +135,17 @@ impl Writer {
         // Before the changes are taken: what comes after is told again, and has a higher number.
         self.progress.told.store(false, Ordering::Release);
         let newest = self.progress.changed.load(Ordering::Acquire);
+        if !self.store.is_there() {
+            if let Err(error) = self.store.again() {
+                return self.complain(&error);
+            }
+            line(
+                Level::Warning,
+                &"the counters of the limit were gone from the disk: written anew from memory",
+            );
+            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            limits.all_changed();
+        }
         let changes = self
             .limits
             .lock()
@@ -168,10 +181,8 @@ impl Writer {
 
 /// Waits until it is time to write, and gathers those that wait for it; `false` when all handles are gone.
 fn collect(inbox: &Receiver<Wish>, retry: Option<Instant>, flushed: &mut Vec<Done>) -> bool {
-    let first = match retry {
-        Some(retry) => inbox.recv_timeout(retry.saturating_duration_since(Instant::now())),
-        None => inbox.recv().map_err(Into::into),
-    };
+    let most = retry.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
+    let first = inbox.recv_timeout(most);
     let linger = Instant::now() + LINGER;
     let mut next = first;
     loop {

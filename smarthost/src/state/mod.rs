@@ -12,7 +12,8 @@
 //! the last half minute; never what came before the last checkpoint of the write-ahead log), but never damages the database (WAL,
 //! `synchronous = NORMAL`).
 //! Costs: about 8 µs of CPU a counted message, and no messages a second (50 sessions, 4 KiB: 126 and 134 µs without and with the wait).
-//! Failures: a database that cannot be read is moved aside, and counting begins anew. One that cannot be written is a warning: the counters in
+//! Failures: a database that cannot be read is moved aside, and counting begins anew. One that was deleted, moved or damaged
+//! under the running daemon is made anew, with all that is in memory, at the next change and within a minute. One that cannot be written is a warning: the counters in
 //! memory go on holding the limit, writing is tried again each second, and until then no mail waits for it.
 
 mod keeper;

@@ -2,7 +2,8 @@
 //! clients, one for strangers, one for what administrators ordered.
 
 use std::{
-    fmt,
+    fmt, fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -51,8 +52,14 @@ pub struct Restored {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    connection: Connection,
+    /// `None`: to be opened anew.
+    connection: Option<Connection>,
+    /// The files that are open: the database and its write-ahead log.
+    files: [Option<FileId>; 2],
 }
+
+/// Device and number of a file.
+type FileId = (u64, u64);
 
 impl Store {
     /// Opens (and makes) it, and reads what is there. The directory must exist.
@@ -68,7 +75,7 @@ impl Store {
                     limits,
                     quarantined: None,
                 };
-                Ok((Self { path, connection }, restored))
+                Ok((Self::of(path, connection), restored))
             }
             Err(error) if is_damaged(&error) => {
                 let quarantined = move_aside(&path).map_err(|error| StateError {
@@ -80,10 +87,42 @@ impl Store {
                     limits,
                     quarantined: Some(quarantined),
                 };
-                Ok((Self { path, connection }, restored))
+                Ok((Self::of(path, connection), restored))
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    fn of(path: PathBuf, connection: Connection) -> Self {
+        Self {
+            files: files(&path),
+            path,
+            connection: Some(connection),
+        }
+    }
+
+    /// Whether what is written is found at the next start: the files are still those that were opened, and sound.
+    pub(super) fn is_there(&self) -> bool {
+        let still = |(opened, found): (&Option<FileId>, Option<FileId>)| {
+            opened.is_none() || *opened == found
+        };
+        let found = files(&self.path);
+        self.connection.is_some()
+            && found.first().is_some_and(Option::is_some)
+            && self.files.iter().zip(found).all(still)
+    }
+
+    /// Opens it anew, after [`Store::is_there`] said no; everything has to be written then.
+    pub(super) fn again(&mut self) -> Result<(), StateError> {
+        // Closed first: SQLite removes the log by its name.
+        self.connection = None;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        system::fs::create_directory(directory, 0o700).map_err(|error| StateError {
+            path: directory.to_owned(),
+            text: error.to_string(),
+        })?;
+        *self = Self::open(directory)?.0;
+        Ok(())
     }
 
     /// Writes all changes, or none.
@@ -92,7 +131,10 @@ impl Store {
         changes: impl IntoIterator<Item = (&'a (Kept, Network), &'a Option<String>)>,
     ) -> Result<(), StateError> {
         let result = (|| {
-            let transaction = self.connection.transaction()?;
+            let transaction = match &mut self.connection {
+                Some(connection) => connection.transaction()?,
+                None => return Ok(()),
+            };
             for ((kept, client), record) in changes {
                 let (table, client) = (name(*kept), client.to_string());
                 match record {
@@ -108,11 +150,25 @@ impl Store {
             }
             transaction.commit()
         })();
-        result.map_err(|error: rusqlite::Error| StateError {
-            path: self.path.clone(),
-            text: error.to_string(),
+        self.files = files(&self.path);
+        result.map_err(|error: rusqlite::Error| {
+            // Somebody wrote into it, or made it empty.
+            if is_damaged(&error) || error.sqlite_error_code() == Some(ErrorCode::Unknown) {
+                self.connection = None;
+            }
+            StateError {
+                path: self.path.clone(),
+                text: error.to_string(),
+            }
         })
     }
+}
+
+fn files(path: &Path) -> [Option<FileId>; 2] {
+    [path.to_owned(), path.with_extension("sqlite-wal")].map(|path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.dev(), found.ino()))
+    })
 }
 
 fn name(kept: Kept) -> &'static str {
@@ -160,7 +216,7 @@ fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1u32;
     let aside = loop {
         let aside = path.with_extension(format!("sqlite.damaged-{number}"));
-        match std::fs::hard_link(path, &aside) {
+        match fs::hard_link(path, &aside) {
             Ok(()) => break aside,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && number < 1000 => {
                 number += 1;
@@ -169,11 +225,11 @@ fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
         }
     };
     for leftover in ["sqlite-wal", "sqlite-shm"] {
-        match std::fs::remove_file(path.with_extension(leftover)) {
+        match fs::remove_file(path.with_extension(leftover)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    std::fs::remove_file(path)?;
+    fs::remove_file(path)?;
     Ok(aside)
 }

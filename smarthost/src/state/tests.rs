@@ -200,6 +200,57 @@ fn a_damaged_database_is_moved_aside_and_counting_begins_anew() {
     }
 }
 
+/// An administrator clears up, a backup is put back, a disk fails: what is in memory is what counts.
+#[test]
+fn a_database_that_goes_away_under_the_running_daemon_is_made_anew_with_all_that_was_counted() {
+    type Harm = fn(&Path);
+    let harms: [Harm; 6] = [
+        |directory| std::fs::remove_dir_all(directory).unwrap(),
+        |directory| std::fs::remove_file(directory.join("state.sqlite")).unwrap(),
+        |directory| std::fs::remove_file(directory.join("state.sqlite-wal")).unwrap(),
+        |directory| {
+            let database = directory.join("state.sqlite");
+            std::fs::hard_link(&database, directory.join("old")).unwrap();
+            std::fs::remove_file(database).unwrap();
+        },
+        |directory| {
+            for name in ["state.sqlite", "state.sqlite-wal", "state.sqlite-shm"] {
+                std::fs::remove_file(directory.join(name)).unwrap();
+            }
+            File::create(directory.join("state.sqlite")).unwrap();
+        },
+        |directory| {
+            std::fs::remove_file(directory.join("state.sqlite")).unwrap();
+            let mut other = File::create(directory.join("state.sqlite")).unwrap();
+            other.write_all(&[0xff; 4096]).unwrap();
+        },
+    ];
+    for (number, harm) in harms.into_iter().enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        let (limits, keeper) = start(directory.path());
+        count(&limits, &keeper, "10.0.0.7", 70);
+        keeper.flush();
+        harm(directory.path());
+        let until = NOW.after(Duration::from_hours(24));
+        let other = Network::parse("10.0.0.8").unwrap();
+        limits.lock().unwrap().raise(other, 5, until, NOW).unwrap();
+        keeper.changed();
+        keeper.flush();
+        assert_eq!(kept(directory.path(), "10.0.0.7"), 70, "harm {number}");
+        count(&limits, &keeper, "10.0.0.7", 1);
+        keeper.flush();
+        drop(keeper);
+        let (limits, _keeper) = start(directory.path());
+        let mut limits = limits.lock().unwrap();
+        assert!(limits.show(other, NOW).unwrap().raised.is_some());
+        let again = limits.count("10.0.0.7".parse().unwrap(), NOW);
+        assert!(
+            matches!(again, Decision::Within { count: 72, .. }),
+            "harm {number}: {again:?}"
+        );
+    }
+}
+
 #[test]
 fn a_state_directory_that_is_not_there_is_an_error_with_its_path() {
     let error = Store::open(Path::new("/nonexistent/state")).unwrap_err();
