@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::tz::TimeZone;
+use jiff::{Zoned, tz::TimeZone};
 
 /// Wall clock time in milliseconds since 1970-01-01 UTC.
 #[derive(
@@ -77,13 +77,26 @@ impl Timestamp {
         self.format("%H:%M")
     }
 
-    fn format(self, pattern: &str) -> String {
+    /// `07:51` on the same day as `now`, `07:51 tomorrow` on the day after, else the full date; in local time.
+    pub fn seen_from(self, now: Self) -> String {
+        let (day, today) = (self.local().date(), now.local().date());
+        if day == today {
+            self.time_of_day()
+        } else if today.tomorrow().is_ok_and(|tomorrow| day == tomorrow) {
+            format!("{} tomorrow", self.time_of_day())
+        } else {
+            self.rfc3339()
+        }
+    }
+
+    fn local(self) -> Zoned {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
         let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-        instant
-            .to_zoned(TimeZone::system())
-            .strftime(pattern)
-            .to_string()
+        instant.to_zoned(TimeZone::system())
+    }
+
+    fn format(self, pattern: &str) -> String {
+        self.local().strftime(pattern).to_string()
     }
 }
 
@@ -109,6 +122,28 @@ mod tests {
         assert!(date.contains("Nov 2026"), "{date}");
         let zone = date.rsplit(' ').next().unwrap();
         assert!(zone.len() == 5 && zone.starts_with(['+', '-']), "{date}");
+    }
+
+    #[test]
+    fn a_time_of_day_that_is_not_todays_says_so() {
+        let now = Timestamp::from_secs(1_795_333_912);
+        let hours = |hours| now.after(Duration::from_hours(hours)).seen_from(now);
+        assert_eq!(now.seen_from(now), now.time_of_day());
+        assert_eq!(hours(24), format!("{} tomorrow", now.time_of_day()));
+        // Within a day there is exactly one midnight.
+        let told: Vec<_> = (0..24).map(hours).collect();
+        let today = told.iter().take_while(|text| text.len() == 5).count();
+        assert!((1..=24).contains(&today), "{told:?}");
+        let rest = told.get(today..).unwrap();
+        assert!(
+            rest.iter().all(|text| text.ends_with(" tomorrow")),
+            "{told:?}"
+        );
+        assert!(hours(72).starts_with("2026-11-"), "{}", hours(72));
+        assert!(
+            now.seen_from(now.after(Duration::from_hours(72)))
+                .contains('T')
+        );
     }
 
     #[test]

@@ -27,10 +27,11 @@ pub(super) fn reports(answers: &[Answer]) -> String {
     let mut text = String::new();
     for report in reports {
         let _ = write!(text, "{:width$}  {}", report.client, report.usage());
-        if let Some((limit, until)) = report.raised {
-            let _ = write!(text, "; raised to {limit} until {}", until.rfc3339());
+        if let Some(ordered) = report.ordered() {
+            let _ = write!(text, "; {ordered}");
         }
-        if let Some(slot) = report.next_slot {
+        let blocked = report.raised.is_some_and(|(limit, _)| limit == 0);
+        if let Some(slot) = report.next_slot.filter(|_| !blocked) {
             let _ = write!(text, "; over the limit, next message at {}", slot.rfc3339());
         }
         text.push('\n');
@@ -108,6 +109,7 @@ mod tests {
             client: "10.0.0.7".to_owned(),
             windows: vec![(100, window.into())],
             raised: None,
+            usual: None,
             next_slot: Some(Timestamp::from_secs(1_795_333_912)),
             exempt: false,
         };
@@ -117,6 +119,20 @@ mod tests {
             exempt: true,
             ..report.clone()
         };
+        let order = |limit, until| Report {
+            raised: Some((limit, until)),
+            usual: Some(100),
+            ..report.clone()
+        };
+        let until = Timestamp::from_secs(1_795_333_912);
+        for (limit, told) in [(0, "blocked"), (5, "lowered to 5"), (500, "raised to 500")] {
+            let line = reports(&[Answer::Report(order(limit, until))]);
+            assert!(
+                line.contains(&format!("; {told} until 2026-11-22T")),
+                "{line}"
+            );
+            assert_eq!(line.contains("next message"), limit != 0, "{line}");
+        }
         let text = reports(&[Answer::Report(report), Answer::Report(other)]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(

@@ -41,6 +41,8 @@ pub(super) struct Raised {
 pub(super) struct Terms {
     pub(super) limits: Vec<Limit>,
     pub(super) raised: Option<Raised>,
+    /// The limit that an order has changed.
+    usual: Option<u32>,
 }
 
 /// As kept by [`crate::state`]: JSON, to be read with any `SQLite` tool.
@@ -67,16 +69,23 @@ pub(super) struct Full {
 impl Terms {
     /// An order changes the longest limit; where there is none it is about a day.
     pub(super) fn new(mut limits: Vec<Limit>, raised: Option<Raised>) -> Self {
+        let mut usual = None;
         if let Some(raised) = raised {
             match longest(&limits).and_then(|index| limits.get_mut(index)) {
-                Some(limit) => limit.window.limit = raised.limit,
+                Some(limit) => {
+                    usual = Some(std::mem::replace(&mut limit.window.limit, raised.limit));
+                }
                 None => limits.push(Limit::from(Window {
                     limit: raised.limit,
                     span: DAY,
                 })),
             }
         }
-        Self { limits, raised }
+        Self {
+            limits,
+            raised,
+            usual,
+        }
     }
 
     fn attempts(&self) -> Option<Window> {
@@ -257,6 +266,7 @@ impl Client {
                 .map(|(limit, ring)| (ring.count(now), *limit))
                 .collect(),
             raised: terms.raised.map(|raised| (raised.limit, raised.until)),
+            usual: terms.usual,
             next_slot: self
                 .full(Counted::Messages, terms, now)
                 .map(|full| full.free_at),

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use mail::clock::Timestamp;
 
-use crate::limits::{Report, report::moment};
+use crate::limits::Report;
 
 /// Mails are at least this far apart.
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -95,11 +95,11 @@ impl Level {
     }
 
     fn describe(self, report: &Report, now: Timestamp, text: &mut String) {
-        let (client, used) = (&report.client, report.usage());
+        let (client, used, twice) = (&report.client, report.usage(), report.twice());
         let consequence = match (self, report.next_slot) {
             (Self::Full, Some(slot)) => format!(
                 "Further messages are deferred (450), the next is taken at {}; a client with a queue loses nothing.",
-                moment(slot, now)
+                slot.seen_from(now)
             ),
             _ => "Above the limit its messages are deferred (450); a client with a queue loses nothing.".to_owned(),
         };
@@ -108,7 +108,7 @@ impl Level {
             text,
             "Client:   {client}\nMessages: {used}\n\n{consequence}\n\n\
              To look:   smarthost limits show {client}\n\
-             To raise:  smarthost limits raise {client} 500 --until tomorrow\n\
+             To raise:  smarthost limits raise {client} {twice} --until tomorrow\n\
              To forget: smarthost limits reset {client}\n\n"
         );
     }

@@ -5,7 +5,10 @@ use queue::rate::Window;
 use serde::{Deserialize, Serialize};
 use smtp::reply::Reply;
 
-use crate::{limits::Limit, network::Network};
+use crate::{
+    limits::{Limit, rules::longest},
+    network::Network,
+};
 
 /// The answer for one message or recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,15 +46,19 @@ impl Excess {
     /// `450 4.7.1 Error: too much mail from 10.0.0.7 (101 of 100 in a day; next slot at 07:51)`.
     pub fn reply(&self) -> Reply {
         let Self { client, count, .. } = self;
+        let slot = self.next_slot.seen_from(self.now);
+        if self.limit == 0 {
+            let text = format!("Error: no mail is taken from {client} (blocked until {slot})");
+            return Reply::new(450, EnhancedStatus::new(4, 7, 1), text);
+        }
         let what = if self.attempts {
             "too many attempts"
         } else {
             "too much mail"
         };
         let text = format!(
-            "Error: {what} from {client} ({count} of {}; next slot at {})",
+            "Error: {what} from {client} ({count} of {}; next slot at {slot})",
             self.counted.words(),
-            moment(self.next_slot, self.now)
         );
         Reply::new(450, EnhancedStatus::new(4, 7, 1), text)
     }
@@ -66,15 +73,6 @@ impl Excess {
     }
 }
 
-/// Time of day in the next 24 hours, the full date beyond.
-pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
-    if at.since(now).as_secs() < 86_400 {
-        at.time_of_day()
-    } else {
-        at.rfc3339()
-    }
-}
-
 /// A client's state, for `smarthost limits`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Report {
@@ -82,14 +80,36 @@ pub struct Report {
     pub client: String,
     /// One for each limit in force: the count, and the limit.
     pub windows: Vec<(u32, Limit)>,
-    /// A raised limit and its end.
+    /// Another limit by an order of the administrator, and its end.
     pub raised: Option<(u32, Timestamp)>,
+    /// What the limit is without the order, if there is one.
+    #[serde(default)]
+    pub usual: Option<u32>,
     /// When the next message will be taken, if not now.
     pub next_slot: Option<Timestamp>,
     pub exempt: bool,
 }
 
 impl Report {
+    /// `raised to 500 until …`, `lowered to 5 until …`, `blocked until …`: what the administrator ordered.
+    pub fn ordered(&self) -> Option<String> {
+        let (limit, until) = self.raised?;
+        let until = until.rfc3339();
+        Some(match (limit, self.usual) {
+            (0, _) => format!("blocked until {until}"),
+            (limit, None) => format!("set to {limit} until {until}"),
+            (limit, Some(usual)) if limit < usual => format!("lowered to {limit} until {until}"),
+            (limit, Some(_)) => format!("raised to {limit} until {until}"),
+        })
+    }
+
+    /// A limit that lets twice as much through, to be typed.
+    pub(super) fn twice(&self) -> u32 {
+        let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();
+        let longest = longest(&limits).and_then(|index| limits.get(index));
+        longest.map_or(1, |limit| limit.window.limit.saturating_mul(2).max(1))
+    }
+
     /// `80 of 100 in a day, 3 of 20 in 10 minutes`.
     pub fn usage(&self) -> String {
         if self.exempt {

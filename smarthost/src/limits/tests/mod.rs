@@ -139,6 +139,66 @@ fn an_ipv6_customer_cannot_escape_by_changing_the_address_within_its_64() {
     );
 }
 
+/// Whoever reads the mail copies the line: it names what is counted, and lets more through than before.
+#[test]
+fn the_order_that_a_notice_prints_can_be_typed_as_it_stands() {
+    for (limit, client, others) in [
+        (100, "10.0.0.7", 1),
+        (1000, "10.0.0.7", 1),
+        (3, "2001:db8:ffff::7", 1),
+        (3, "2001:db8:ffff::7", 10),
+    ] {
+        let mut limits = limits(&[(limit, 86_400), (2, 1)], &[]);
+        let own: std::net::Ipv6Addr = "2001:db8:ffff::".parse().unwrap();
+        let address = |number: u32| match others {
+            1 => ip(client),
+            _ => std::net::Ipv6Addr::from_bits(own.to_bits() + u128::from(number)).into(),
+        };
+        let mut now = START;
+        for _ in 0..limit {
+            for number in 0..others {
+                limits.count(address(number), now);
+            }
+            now = now.after(Duration::from_secs(2));
+        }
+        assert!(matches!(
+            limits.count(address(others), now),
+            Decision::Over(_)
+        ));
+        let mut order = None;
+        for hours in 1..3 {
+            let notice = limits.next_notice(now.after(Duration::from_hours(hours)));
+            let text = notice.map_or_else(String::new, |notice| notice.text);
+            let mut lines = text
+                .lines()
+                .filter_map(|line| line.split_once("To raise:  "));
+            order = order.or(lines.next_back().map(|(_, order)| order.to_owned()));
+        }
+        let order = order.unwrap();
+        let words: Vec<_> = order.split(' ').collect();
+        let [
+            "smarthost",
+            "limits",
+            "raise",
+            whom,
+            count,
+            "--until",
+            "tomorrow",
+        ] = words[..]
+        else {
+            panic!("{order}");
+        };
+        let until = now.after(Duration::from_hours(24));
+        let count = count.parse().unwrap();
+        limits.raise(net(whom), count, until, now).unwrap();
+        let after = limits.count(address(others), now);
+        assert!(
+            matches!(after, Decision::Within { .. }),
+            "{order}: {after:?}"
+        );
+    }
+}
+
 #[test]
 fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
     let mut limits = limits(&[(100, 86_400)], &[]);
