@@ -1,7 +1,12 @@
 //! Signals: what SIGHUP changes and leaves alone, what SIGTERM waits for.
 
 use rustix::process::Signal;
-use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until};
+use tests::{
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::{free_address, until},
+};
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
 
@@ -42,6 +47,32 @@ fn a_reload_takes_the_new_settings_and_loses_neither_sessions_nor_counters() {
         "the fifth of four"
     );
     sink.journal().wait_for(4);
+}
+
+/// Where a second reload changes nothing more, the restart is still due.
+#[test]
+fn a_reload_names_the_settings_that_take_effect_at_the_next_restart_only() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&config("3/day", &sink.nexthop()));
+    let reload = || {
+        let output = smarthost.admin(&["reload"]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(reload().trim(), "reloaded");
+    smarthost.configure(&format!(
+        "{}listen = [\"{}\"]\nretry = {{ minimal = \"7m\" }}\n",
+        config("3/day", &sink.nexthop()),
+        free_address()
+    ));
+    for _ in 0..2 {
+        assert_eq!(
+            reload().trim(),
+            "reloaded; at the next restart only: listen, retry"
+        );
+    }
+    smarthost.configure(&config("4/day", &sink.nexthop()));
+    assert_eq!(reload().trim(), "reloaded");
 }
 
 #[test]

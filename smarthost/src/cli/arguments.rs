@@ -1,8 +1,9 @@
 //! What can be typed. The texts here are the help, and teach by example.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
+use settings::Span;
 
 use crate::{config::Config, network::Network};
 
@@ -117,9 +118,16 @@ pub(super) enum Limits {
         /// Messages
         limit: u32,
         /// `tomorrow` (in 24 hours), or after a time such as 12h or 7d
-        #[arg(long, value_name = "WHEN", default_value = "tomorrow")]
-        until: String,
+        #[arg(long, value_name = "WHEN", default_value = "tomorrow", value_parser = until)]
+        until: Duration,
     },
+}
+
+fn until(text: &str) -> Result<Duration, String> {
+    match text {
+        "tomorrow" => Ok(Duration::from_hours(24)),
+        span => Span::try_from(span.to_owned()).map(|span| span.0),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::{io, path::Path};
 use console::{Daemon, Queue};
 use control::order;
 use mail::clock;
-use settings::Span;
 use system::sysexits::Exit;
 
 use super::{Failed, arguments::Limits, print};
@@ -60,11 +59,7 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             limit,
             until,
         } => {
-            let span = match until.as_str() {
-                "tomorrow" => std::time::Duration::from_hours(24),
-                span => Span::try_from(span.to_owned()).map_err(Failed::new)?.0,
-            };
-            let until = clock::now().after(span);
+            let until = clock::now().after(until);
             Ok(print::reports(&ask(
                 config,
                 &Request::LimitsRaise {

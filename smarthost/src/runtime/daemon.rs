@@ -113,6 +113,7 @@ async fn live(
         path: path.to_owned(),
         current: Arc::clone(&current),
         limits: Arc::clone(&limits),
+        started: current.get().config.clone(),
     });
     let desk = control::Desk {
         server: Arc::clone(&server),

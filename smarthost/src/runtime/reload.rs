@@ -22,6 +22,8 @@ pub(super) struct Reload {
     pub(super) path: PathBuf,
     pub(super) current: Arc<Current>,
     pub(super) limits: Arc<Mutex<Limits>>,
+    /// What was in force at the start, and still is where only a restart changes it.
+    pub(super) started: Config,
 }
 
 impl Reload {
@@ -46,7 +48,7 @@ impl Reload {
                 return Err(fault);
             }
         };
-        let restart = needs_restart(&before.config, &setup.config);
+        let restart = needs_restart(&self.started, &setup.config);
         for name in &restart {
             line(
                 Level::Warning,
