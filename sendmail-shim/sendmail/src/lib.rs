@@ -29,6 +29,7 @@ pub mod verify;
 use std::process::ExitCode;
 
 use config::places;
+use flags::parse::Warning;
 use mode::{Mode, Program};
 use plan::Plan;
 use submit::report::Report;
@@ -57,12 +58,9 @@ fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
             ));
         }
     };
-    if typed.verbose {
-        typed
-            .warnings
-            .iter()
-            .for_each(|warning| complain("sendmail", warning));
-    }
+    let told = |warning: &&Warning| typed.verbose || warning.unknown;
+    let warnings = typed.warnings.iter().filter(told);
+    warnings.for_each(|warning| complain("sendmail", &warning.text));
     match Plan::of(typed) {
         Ok(plan) => {
             carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text)))

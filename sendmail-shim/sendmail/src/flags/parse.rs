@@ -1,7 +1,7 @@
 //! argv, read with the option table into what was typed.
 //!
 //! Contract: total. Options may be bundled (`-ti`) and mixed with recipients; `--` ends them; the longest row that fits wins
-//! (`-oi` before `-o`). An unknown option is ignored with a warning: mail beats pedantry.
+//! (`-oi` before `-o`). An unknown option is ignored with a warning, which is always told: mail beats pedantry.
 //! Failures: an option without its value, or one that is refused, is a [`UsageError`] (exit status 64).
 
 use std::fmt;
@@ -31,7 +31,15 @@ pub struct Typed {
     pub verbose: bool,
     pub recipients: Vec<String>,
     /// Options that were ignored and on which somebody may rely.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
+}
+
+/// An option that changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Warning {
+    pub text: String,
+    /// Nobody knows what was meant: it is told without `-v`, too.
+    pub unknown: bool,
 }
 
 /// The command line cannot be used.
@@ -69,9 +77,10 @@ fn options(
 ) -> Result<(), UsageError> {
     while !letters.is_empty() {
         let Some(flag) = longest(letters) else {
-            typed
-                .warnings
-                .push(format!("unknown option -{letters} ignored"));
+            typed.warnings.push(Warning {
+                text: format!("unknown option -{letters} ignored (see sendmail --help)"),
+                unknown: true,
+            });
             return Ok(());
         };
         let rest = letters.strip_prefix(flag.name).unwrap_or_default();
@@ -104,9 +113,10 @@ fn apply(typed: &mut Typed, flag: &Flag, value: Option<String>) -> Result<(), Us
         Effect::EnvelopeId if missing => typed.mode = Mode::Version,
         Effect::Refuse(why) => return Err(UsageError(format!("-{}: {why}", flag.name))),
         Effect::Ignore => {}
-        Effect::Warn(why) => typed
-            .warnings
-            .push(format!("-{} ignored: {why}", flag.name)),
+        Effect::Warn(why) => typed.warnings.push(Warning {
+            text: format!("-{} ignored: {why}", flag.name),
+            unknown: false,
+        }),
         _ if missing => return Err(UsageError(format!("-{} needs a value", flag.name))),
         Effect::RecipientsFromHeader => typed.from_header = true,
         Effect::Sender => typed.sender = value,
@@ -245,12 +255,9 @@ mod tests {
             let error = parse(Mode::Deliver, [word.to_owned()]).unwrap_err();
             assert!(error.0.len() > 10, "{error}");
         }
-        assert_eq!(
-            typed(&["-W", "--read-envelope-from", "root"])
-                .warnings
-                .len(),
-            2
-        );
+        let warnings = typed(&["-W", "--read-envelope-from", "root"]).warnings;
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings.iter().all(|warning| warning.unknown));
     }
 
     proptest::proptest! {

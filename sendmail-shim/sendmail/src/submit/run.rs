@@ -180,7 +180,10 @@ fn hand_over(ready: &Ready, config: &Lazy) -> Result<Report, Report> {
         Answer::Outcomes(outcomes) => return Ok(Report::of(&ready.names(), &outcomes, verbose)),
         Answer::NotTaken(failure) => failure,
     };
-    let no_agent = format!("no agent at {}: {}", socket.display(), failure.log_text());
+    let no_agent = match failure.reply {
+        Some(_) => format!("the agent did not take it: {}", failure.log_text()),
+        None => format!("no agent answers: {}", failure.log_text()),
+    };
     let settings = config.whole(&no_agent)?;
     if settings.relayhost.is_empty() {
         let remedy = "start it (systemctl start sendmail-shim.socket), or set relayhost";
@@ -229,7 +232,14 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
         &prepared.header,
         &ready.message,
     ) {
-        Ok(outcomes) => Ok(Report::of(&names, &outcomes, submission.verbose)),
+        Ok(outcomes) => {
+            let mut report = Report::of(&names, &outcomes, submission.verbose);
+            // The relayhost was only the second to be asked.
+            if report.exit != Exit::Ok || submission.verbose {
+                report.lines.push(no_agent.to_owned());
+            }
+            Ok(report)
+        }
         Err(failure) => Err(Report::fault(
             Exit::TempFail,
             format!(
