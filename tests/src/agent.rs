@@ -142,7 +142,11 @@ impl Agent {
         let program = self.directory().join("public").join(name);
         if !program.exists() {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
-            fs::copy(&binaries().sendmail, &program).unwrap();
+            let built = match name {
+                "sendmail-shim" => &binaries().sendmail_shim,
+                _ => &binaries().sendmail,
+            };
+            fs::copy(built, &program).unwrap();
         }
         let mut command = hermetic(program);
         command.env("SENDMAIL_SHIM_CONFIG", self.config());

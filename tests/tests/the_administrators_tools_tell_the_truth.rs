@@ -113,7 +113,16 @@ fn a_check_tells_ok_warning_and_critical_apart_and_sends_nothing() {
     let (level, key) = finding(&checked, "key");
     assert!(level == "warning" && key.contains("2 of 2"), "{key}");
 
+    assert_eq!(finding(&checked, "settings").0, "ok");
+
     node.configure(&with_pins(&pins[..1]));
+    let checked = node.admin(&["check", "--json"]);
+    let (level, settings) = finding(&checked, "settings");
+    assert!(
+        level == "warning" && settings.contains("pins is"),
+        "{settings}"
+    );
+    assert_eq!(finding(&checked, "recipient").0, "ok", "the agent has both");
     let checked = node.admin(&["check"]);
     let table = text(&checked);
     assert_eq!(checked.status.code(), Some(2), "{table}");
@@ -128,6 +137,35 @@ fn a_check_tells_ok_warning_and_critical_apart_and_sends_nothing() {
         shown.contains(&pins[1]) && shown.contains("NOT in pins"),
         "{shown}"
     );
+}
+
+/// Each of two relayhosts has its pin, and none of them is one too many.
+#[test]
+fn two_relayhosts_with_a_pin_each_are_all_right_in_any_order() {
+    let name = "relay.example.test";
+    let (one, two) = (Identity::new(name), Identity::new(name));
+    let relays = [Sink::with(relay_with(&one)), Sink::with(relay_with(&two))];
+    let mut node = Agent::prepare("");
+    let (first, second) = (pin_of(&node, &one, "one"), pin_of(&node, &two, "two"));
+    let next = format!("sha256:{}", "ab".repeat(32));
+    for pins in [
+        vec![&first, &second],
+        vec![&second, &first],
+        vec![&first, &next, &second],
+    ] {
+        node.configure(&format!(
+            "relayhost = [\"{}\", \"{}\"]\npins = {pins:?}\nadmin = \"admins@example.test\"\n",
+            relays[0].nexthop(),
+            relays[1].nexthop()
+        ));
+        node.run();
+        let checked = node.admin(&["check", "--json"]);
+        let told = text(&checked);
+        assert_eq!(told.matches("\"pinned").count(), 2, "{told}");
+        assert!(!told.contains("remove those"), "{told}");
+        assert_eq!(finding(&checked, "key").0, "ok", "{told}");
+        node.kill();
+    }
 }
 
 #[test]

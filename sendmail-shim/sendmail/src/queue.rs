@@ -5,21 +5,27 @@ use serde::{Deserialize, Serialize};
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// About the queue, as both daemons are asked.
-    Queue(order::Request),
     /// What has been tried for this one after attempt number `after`; waits some seconds for the next.
     Follow { id: String, after: u64 },
+    /// The settings that the agent has, which need not be those of the files.
+    Settings,
+    /// About the queue, as both daemons are asked.
+    #[serde(untagged)]
+    Queue(order::Request),
 }
 
 /// What is answered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
-    Queue(order::Answer),
     /// One attempt for one recipient.
     Attempt(AttemptRow),
+    /// All settings, as the file would have them (TOML).
+    Settings(String),
+    #[serde(untagged)]
+    Queue(order::Answer),
 }
 
 /// One attempt for one recipient.

@@ -20,12 +20,16 @@ use spool::{Entry, Event, Hold, QueueId, Spool};
 use system::log::life;
 
 use super::{Agent, schedule};
-use crate::queue::{Answer, Request};
+use crate::{
+    config::effective,
+    queue::{Answer, Request},
+};
 
 /// How long a follower waits for the next attempt before he must ask again.
 const FOLLOW: Duration = Duration::from_secs(2);
-/// How often a user may have his mail tried: each time costs the relayhost a connection.
+/// How often a user may have his mail tried, and how much of it: each message costs the relayhost a transaction.
 const BETWEEN_FLUSHES: Duration = Duration::from_secs(30);
+const FLUSHED: usize = 50;
 /// Users whose last wish is remembered; more than that do not ask in so short a time.
 const FLUSHING: usize = 1024;
 
@@ -43,6 +47,7 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
                 };
                 desk.answer(&request, &mut |line| say(&Answer::Queue(line.clone())))
             }
+            Request::Settings => say(&Answer::Settings(effective::text(&agent.settings))),
             Request::Follow { id, after } => follow(agent, owner, &id, after, say),
         }
     })
@@ -134,10 +139,13 @@ impl Queue for Agent {
         self.event(schedule::Event::Flush(None));
     }
 
-    fn allows(&self, order: Order, uid: u32) -> Result<(), String> {
+    fn allows(&self, order: Order, uid: u32) -> Result<usize, String> {
         match order {
-            Order::Hold | Order::Delete | Order::Bounce => Ok(()),
-            Order::Flush => self.flushes.allow(uid, Instant::now()),
+            Order::Hold | Order::Delete | Order::Bounce => Ok(usize::MAX),
+            Order::Flush => {
+                let user = self.owners.party(uid);
+                self.flushes.allow(user, Instant::now()).map(|()| FLUSHED)
+            }
             // Held by the budget or by an administrator, as likely as by himself.
             Order::Release => Err("only root and the agent's user may release mail".to_owned()),
         }

@@ -5,6 +5,7 @@
 //! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
 
 use std::{
+    collections::HashSet,
     io::{self, BufReader, BufWriter, Write as _},
     os::unix::net::UnixStream,
     time::Duration,
@@ -75,8 +76,8 @@ pub trait Queue {
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String>;
     /// Tries everything, and every destination, at once.
     fn flush_all(&self);
-    /// Whether this user, no administrator, may have this order carried out now.
-    fn allows(&self, order: Order, uid: u32) -> Result<(), String>;
+    /// For how many of his messages this user, no administrator, may have this order carried out now.
+    fn allows(&self, order: Order, uid: u32) -> Result<usize, String>;
 }
 
 /// Answers for one asker.
@@ -107,25 +108,32 @@ impl<Q: Queue> Desk<'_, Q> {
     }
 
     fn list(&self, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
-        for id in &selection.ids {
-            if let Err(why) = self.find(id) {
-                say(&Answer::Refused(why))?;
-            }
-        }
+        self.unknown(selection)
+            .try_for_each(|why| say(&Answer::Refused(why)))?;
         self.selected(selection)
             .filter_map(|id| self.row_of(id))
             .filter(|row| selection.matches(row, self.now))
             .try_for_each(|row| say(&Answer::Row(row)))
     }
 
-    /// Ids first, without their details: whoever reads a long listing slowly costs little memory.
+    /// What is said of ids that name nothing.
+    fn unknown(&self, selection: &Selection) -> impl Iterator<Item = String> {
+        let ids = selection.ids.iter();
+        ids.filter_map(|id| self.find(id).err())
+    }
+
+    /// Ids first, without their details: whoever reads a long listing slowly costs little memory. Each once.
     fn selected(&self, selection: &Selection) -> impl Iterator<Item = QueueId> + use<Q> {
         let ids: Vec<QueueId> = if selection.ids.is_empty() {
             let entries = self.queue.spool().entries();
             entries.iter().map(|entry| entry.id).collect()
         } else {
             let named = selection.ids.iter();
-            named.filter_map(|id| QueueId::parse(id)).collect()
+            let mut seen = HashSet::new();
+            named
+                .filter_map(|id| QueueId::parse(id))
+                .filter(|id| seen.insert(*id))
+                .collect()
         };
         ids.into_iter()
     }
@@ -136,12 +144,12 @@ impl<Q: Queue> Desk<'_, Q> {
                 "no messages are named: ids, --all, or what they have in common".to_owned(),
             ));
         }
-        if let Some(uid) = self.owner
-            && let Err(why) = self.queue.allows(order, uid)
-        {
-            return say(&Answer::Refused(why));
-        }
-        let (changed, lines) = self.carry_out(order, selection);
+        let most = match self.owner.map(|uid| self.queue.allows(order, uid)) {
+            Some(Err(why)) => return say(&Answer::Refused(why)),
+            Some(Ok(most)) => most,
+            None => usize::MAX,
+        };
+        let (changed, lines) = self.carry_out(order, selection, most);
         // What was said is on disk before it is confirmed.
         if let Err(error) = self.queue.spool().commit() {
             return say(&Answer::Refused(format!(
@@ -152,7 +160,7 @@ impl<Q: Queue> Desk<'_, Q> {
         say(&Answer::Changed(changed))
     }
 
-    fn carry_out(&self, order: Order, selection: &Selection) -> (usize, Vec<Answer>) {
+    fn carry_out(&self, order: Order, selection: &Selection, most: usize) -> (usize, Vec<Answer>) {
         let mut lines = Vec::new();
         let mut changed = 0usize;
         if order == Order::Flush && self.owner.is_none() && *selection == Selection::all() {
@@ -160,15 +168,16 @@ impl<Q: Queue> Desk<'_, Q> {
             return (self.queue.spool().len(), lines);
         }
         let named = !selection.ids.is_empty();
-        for id in &selection.ids {
-            if let Err(why) = self.find(id) {
-                lines.push(Answer::Refused(why));
-            }
-        }
+        lines.extend(self.unknown(selection).map(Answer::Refused));
         for id in self.selected(selection) {
             let row = self.row_of(id);
             if !row.is_some_and(|row| selection.matches(&row, self.now)) {
                 continue;
+            }
+            if changed >= most {
+                let why = format!("the rest was not done: at most {most} messages at a time");
+                lines.push(Answer::Refused(why));
+                break;
             }
             match self.queue.carry_out(order, id) {
                 Ok(()) => {

@@ -34,6 +34,21 @@ pub fn rows(settings: &Settings) -> Result<Vec<Row>, ConfigError> {
         .collect())
 }
 
+/// All that is set, as a file would have it: read again, it gives the same settings.
+pub fn text(settings: &Settings) -> String {
+    let set = values(settings).into_iter();
+    let set = set.filter(|(_, value)| !value.is_empty());
+    let lines: Vec<_> = set.map(|(key, value)| format!("{key} = {value}")).collect();
+    lines.join("\n")
+}
+
+/// Settings that are not the same: key, value of the one, value of the other.
+pub fn differences(one: &Settings, other: &Settings) -> Vec<(&'static str, String, String)> {
+    let pairs = values(one).into_iter().zip(values(other));
+    let rows = pairs.map(|((key, one), (_, other))| (key, one, other));
+    rows.filter(|(_, one, other)| one != other).collect()
+}
+
 fn values(settings: &Settings) -> Vec<(&'static str, String)> {
     let security = match settings.security {
         Security::None => "none",
@@ -133,7 +148,7 @@ fn span(span: Duration) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use super::*;
+    use super::{text as text_of, *};
 
     /// Row D7.
     #[test]
@@ -147,14 +162,12 @@ mod tests {
             different.iter().map(|row| row.key).collect::<Vec<_>>(),
             ["relayhost", "spool", "retry.lifetime"]
         );
-        let set = rows.iter().filter(|row| !row.value.is_empty());
-        let lines: Vec<_> = set
-            .map(|row| format!("{} = {}", row.key, row.value))
-            .collect();
-        let again = lines.join("\n");
-        assert_eq!(
-            Settings::parse(settings.files.first().map(PathBuf::as_path), &again).unwrap(),
-            settings
-        );
+        let again = text_of(&settings);
+        let file = settings.files.first().map(PathBuf::as_path);
+        assert_eq!(Settings::parse(file, &again).unwrap(), settings);
+        let defaults = Settings::parse(file, "").unwrap();
+        let differing = differences(&settings, &defaults);
+        let keys: Vec<_> = differing.iter().map(|(key, ..)| *key).collect();
+        assert_eq!(keys, ["relayhost", "spool", "retry.lifetime"]);
     }
 }

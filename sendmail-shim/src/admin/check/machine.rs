@@ -18,7 +18,11 @@ use relay::net::{Connection, Target};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::fs::Room;
 
-use crate::{admin::aliases, config::settings::Settings};
+use crate::{
+    admin::aliases,
+    config::{effective, settings::Settings},
+    queue,
+};
 
 /// An agent that is alive answers in milliseconds; one that systemd starts needs a moment.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -27,14 +31,21 @@ const OLD: Duration = Duration::from_hours(4);
 /// Where programs look for sendmail.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
 const MIB: u64 = 1024 * 1024;
+/// Settings that are named, and characters of a value, where the agent has others.
+const TOLD: usize = 4;
+const VALUE: usize = 200;
+/// How the agent gets the settings of the files.
+const RESTART: &str = "systemctl try-restart sendmail-shim";
 
-/// Looks at all of it.
-pub(super) fn check(settings: &Settings, findings: &mut Findings) {
+/// Looks at all of it; the settings of the running agent, where they are not those of the files.
+pub(super) fn check(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
     configuration(settings, findings);
     aliases(settings, findings);
-    agent(settings, findings);
-    spool(&settings.spool, findings);
-    sendmail(Path::new(SENDMAIL), findings);
+    let running = agent(settings, findings);
+    spool(&running.as_ref().unwrap_or(settings).spool, findings);
+    let own = std::env::current_exe().map(|own| own.with_file_name("sendmail"));
+    sendmail(Path::new(SENDMAIL), &own.unwrap_or_default(), findings);
+    running
 }
 
 fn configuration(settings: &Settings, findings: &mut Findings) {
@@ -81,7 +92,7 @@ fn aliases(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-fn agent(settings: &Settings, findings: &mut Findings) {
+fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
     let smtp = Smtp {
         helo: settings.hostname.to_string(),
         protocol: Protocol::Smtp,
@@ -98,17 +109,78 @@ fn agent(settings: &Settings, findings: &mut Findings) {
         Ok(connection) => {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
-            queue(settings, findings);
+            let running = running(settings, findings);
+            waiting_mail(settings, findings);
+            running
         }
-        Err(failure) => findings.fail(
-            "agent",
-            failure.log_text(),
-            "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim",
-        ),
+        Err(failure) => {
+            findings.fail(
+                "agent",
+                failure.log_text(),
+                "systemctl start sendmail-shim.socket; then: journalctl -u sendmail-shim",
+            );
+            None
+        }
     }
 }
 
-fn queue(settings: &Settings, findings: &mut Findings) {
+/// What the agent has, if the files say something else.
+fn running(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
+    let mut text = None;
+    let asked = control::ask(
+        &settings.control,
+        &queue::Request::Settings,
+        &mut |answer| {
+            if let queue::Answer::Settings(settings) = answer {
+                text = Some(settings);
+            }
+        },
+    );
+    let told = asked.map_err(|error| error.to_string()).and_then(|()| {
+        let text = text.ok_or("it does not tell them: it is of another version")?;
+        let file = settings.files.first().map(PathBuf::as_path);
+        Settings::parse(file, &text).map_err(|error| error.text)
+    });
+    let running = match told {
+        Ok(running) => running,
+        Err(why) => {
+            findings.warn(
+                "settings",
+                format!("those of the agent are unknown: {why}"),
+                RESTART,
+            );
+            return None;
+        }
+    };
+    let differing = effective::differences(&running, settings);
+    if differing.is_empty() {
+        findings.ok("settings", "the agent has those of the files");
+        return None;
+    }
+    let told = differing.iter().take(TOLD).map(|(key, has, says)| {
+        let shown = |value: &str| match value {
+            "" => "not set".to_owned(),
+            value => value.chars().take(VALUE).collect(),
+        };
+        format!(
+            "{key} is {} there, {} in the files",
+            shown(has),
+            shown(says)
+        )
+    });
+    let mut text = told.collect::<Vec<_>>().join("; ");
+    if let Some(more @ 1..) = differing.len().checked_sub(TOLD) {
+        text = format!("{text}; and {more} more");
+    }
+    findings.warn(
+        "settings",
+        format!("the agent has older ones: {text}"),
+        RESTART,
+    );
+    Some(running)
+}
+
+fn waiting_mail(settings: &Settings, findings: &mut Findings) {
     let mut rows = Vec::new();
     let everything = Request::List(Selection::default());
     let asked = control::ask(&settings.control, &everything, &mut |answer| {
@@ -181,15 +253,13 @@ fn free(path: &str, room: &Room, findings: &mut Findings) {
     }
 }
 
-/// Whether programs that call sendmail get ours.
-fn sendmail(path: &Path, findings: &mut Findings) {
-    let target = fs::canonicalize(path);
-    let own = fs::metadata("/proc/self/exe").map(|own| (own.dev(), own.ino()));
-    let found = fs::metadata(path).map(|found| (found.dev(), found.ino()));
+/// Whether programs that call sendmail get ours, which lies beside this program.
+fn sendmail(path: &Path, own: &Path, findings: &mut Findings) {
+    let number = |path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
     let shown = path.display();
-    match (target, own, found) {
+    match (fs::canonicalize(path), number(own), number(path)) {
         (Ok(_), Ok(own), Ok(found)) if own == found => {
-            findings.ok("sendmail", format!("{shown} is this program"));
+            findings.ok("sendmail", format!("{shown} is ours"));
         }
         (Ok(target), ..) => findings.warn(
             "sendmail",
@@ -243,16 +313,17 @@ mod tests {
         let (other, link) = (directory.path().join("exim4"), directory.path().join("s"));
         system::fs::replace(&other, b"#!/bin/sh\n", 0o755).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
+        let own = Path::new("/proc/self/exe");
         let mut findings = Findings::default();
-        sendmail(&link, &mut findings);
+        sendmail(&link, own, &mut findings);
         let text = &findings.0.first().unwrap().text;
         assert!(text.ends_with("exim4"), "{text}");
         assert_eq!(findings.level(), Level::Warning);
 
         fs::remove_file(&link).unwrap();
-        std::os::unix::fs::symlink("/proc/self/exe", &link).unwrap();
+        std::os::unix::fs::symlink(own, &link).unwrap();
         let mut findings = Findings::default();
-        sendmail(&link, &mut findings);
+        sendmail(&link, own, &mut findings);
         assert_eq!(findings.level(), Level::Ok);
     }
 }

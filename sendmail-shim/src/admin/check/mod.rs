@@ -1,4 +1,5 @@
-//! `sendmail-shim check`: everything between a program and the relayhost, tried one by one. Sends no mail.
+//! `sendmail-shim check`: everything between a program and the relayhost, tried one by one. Sends no mail. A running agent is
+//! asked for the settings that it has: where the files say something else, that is told, and both ways are tried.
 //!
 //! | part | what |
 //! |---|---|
@@ -21,8 +22,16 @@ use crate::{
 /// Tries everything and tells.
 pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
     let mut findings = Findings::default();
-    machine::check(settings, &mut findings);
-    relayhost::check(settings, &mut findings);
+    let running = machine::check(settings, &mut findings);
+    relayhost::check(running.as_ref().unwrap_or(settings), &mut findings);
+    if running.is_some() {
+        let mut later = Findings::default();
+        relayhost::check(settings, &mut later);
+        for finding in &mut later.0 {
+            finding.text.insert_str(0, "after a restart: ");
+        }
+        findings.0.append(&mut later.0);
+    }
     if json {
         say(findings.json());
     } else {

@@ -37,6 +37,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         Err(error) => return findings.fail("tls", error.0, "correct the configuration"),
     };
     let mut ways = Vec::new();
+    let mut places = Vec::new();
     for nexthop in &settings.relayhost {
         let port = nexthop.port.unwrap_or_else(|| settings.default_port());
         let mut here = Findings::default();
@@ -46,7 +47,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
                 ways.push(here);
                 for address in addresses {
                     let mut way = Findings::default();
-                    one(settings, nexthop, address, tls.as_ref(), &mut way);
+                    places.push(one(settings, nexthop, address, tls.as_ref(), &mut way));
                     ways.push(way);
                 }
             }
@@ -57,8 +58,15 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
                     &remedy(settings, nexthop, &failure),
                 );
                 ways.push(here);
+                places.push(None);
             }
         }
+    }
+    if places
+        .iter()
+        .all(|place| place.is_some_and(|index| index > 0))
+    {
+        stale(&mut ways);
     }
     let works = |way: &Findings| way.0.len() > 1 && way.level() < Level::Critical;
     if ways.iter().any(works) {
@@ -74,18 +82,29 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     }
 }
 
+/// No relayhost has the first pin any more. Only known where all were seen: each of several may have pins of its own.
+fn stale(ways: &mut [Findings]) {
+    let all = ways.iter_mut().flat_map(|way| &mut way.0);
+    for key in all.filter(|finding| finding.subject == "key") {
+        key.level = Level::Warning;
+        let remedy = "if no relayhost has the keys before it any more, remove those from pins, and add the next one";
+        key.remedy = Some(remedy.to_owned());
+    }
+}
+
 fn list(addresses: &[SocketAddr]) -> String {
     let shown = addresses.iter().map(|address| address.ip().to_string());
     shown.collect::<Vec<_>>().join(", ")
 }
 
+/// The place of its key among the pins, if it has shown one of them.
 fn one(
     settings: &Settings,
     nexthop: &Nexthop,
     address: SocketAddr,
     tls: Option<&ClientTls>,
     findings: &mut Findings,
-) {
+) -> Option<usize> {
     let target = Target::tcp(&nexthop.host, address, tls);
     let timeouts = Timeouts {
         opening: REPLY,
@@ -97,13 +116,14 @@ fn one(
     match opened {
         Ok(mut connection) => {
             findings.ok("tcp", format!("connected to {}", connection.relay()));
-            session(settings, &connection, findings);
+            let place = session(settings, &connection, findings);
             findings.ok("ehlo", extensions(connection.capabilities()));
             if let Some(auth) = &settings.auth {
                 findings.ok("auth", format!("accepted as {}", auth.user));
             }
             recipient(settings, &mut connection, address.ip(), findings);
             connection.quit();
+            place
         }
         Err(failure) => {
             let subject = match failure.stage {
@@ -118,42 +138,35 @@ fn one(
             }
             let remedy = remedy(settings, nexthop, &failure);
             findings.fail(subject, failure.log_text(), &remedy);
+            None
         }
     }
 }
 
-fn session(settings: &Settings, connection: &Connection, findings: &mut Findings) {
+/// The place of its key among the pins.
+fn session(settings: &Settings, connection: &Connection, findings: &mut Findings) -> Option<usize> {
     let (Some(summary), Some(key)) = (connection.tls_summary(), connection.peer_key()) else {
-        return findings.warn(
+        findings.warn(
             "tls",
             "none: mail travels in clear text",
             "set tls = \"starttls\" and pins",
         );
+        return None;
     };
     findings.ok("tls", summary);
     let position = settings.pins.iter().position(|pin| pin.matches(key));
-    match position {
-        Some(0) => findings.ok("key", format!("pinned: {}", key.pin())),
-        // Each of several relayhosts may have a pin of its own.
-        Some(index) if index < settings.relayhost.len() => {
-            findings.ok("key", format!("pinned, as number {}: {}", index.saturating_add(1), key.pin()));
+    let pin = key.pin();
+    let text = match position {
+        Some(0) => format!("pinned: {pin}"),
+        Some(index) => {
+            let (number, count) = (index.saturating_add(1), settings.pins.len());
+            format!("pinned, as number {number} of {count}: {pin}")
         }
-        Some(index) => findings.warn(
-            "key",
-            format!(
-                "pinned, but as number {} of {}: {}",
-                index.saturating_add(1),
-                settings.pins.len(),
-                key.pin()
-            ),
-            "if no relayhost has the keys before it any more, remove those from pins, and add the next one",
-        ),
-        None => findings.ok(
-            "key",
-            format!("certified by an authority of the web: {}", key.pin()),
-        ),
-    }
+        None => format!("certified by an authority of the web: {pin}"),
+    };
+    findings.ok("key", text);
     certificate(key, position.is_some(), clock::now(), findings);
+    position
 }
 
 fn certificate(key: &PeerKey, pinned: bool, now: Timestamp, findings: &mut Findings) {

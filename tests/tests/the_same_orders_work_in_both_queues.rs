@@ -1,0 +1,289 @@
+//! What administrators, and users for their own mail, may order about queued mail: one language for the machine and the relay.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Output;
+
+use tests::{
+    agent::{Agent, as_user, pipe},
+    peers,
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
+
+const USER: &str = "64003";
+const OTHER: &str = "64004";
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The queue ids in a listing as JSON.
+fn ids(listed: &Output) -> Vec<String> {
+    assert!(listed.status.success(), "{listed:?}");
+    let rows = stdout(listed);
+    let rows = rows.lines().map(|line| serde_json::from_str(line).unwrap());
+    rows.map(|row: serde_json::Value| row["queue_id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Three messages wait: from ann and from www to the same domain, and from www to another.
+fn orders_in(program: &str, admin: &dyn Fn(&[&str]) -> Output) {
+    let selected = |words: &[&str]| {
+        let line = [&["queue", "list", "--json"], words].concat();
+        ids(&admin(&line)).len()
+    };
+    for (words, count) in [
+        (&[][..], 3),
+        (&["--all"], 3),
+        (&["ALL"], 3),
+        (&["--sender", "ann@"], 1),
+        (&["--sender", "WWW@"], 2),
+        (&["--sender", "<>"], 0),
+        (&["--recipient", "bob@"], 2),
+        (&["--destination", "example.net"], 2),
+        (&["--destination", "@EXAMPLE.NET"], 2),
+        (&["--destination", "ample.net"], 0),
+        (&["--destination", "example.net", "--sender", "ann"], 1),
+        (&["--older", "1h"], 0),
+        (&["--newer", "1h"], 3),
+        (&["--reason", "refused"], 3),
+        (&["--reason", "greylisted"], 0),
+        (&["--client", "no such machine"], 0),
+    ] {
+        assert_eq!(selected(words), count, "{program} queue list {words:?}");
+    }
+
+    let all = ids(&admin(&["queue", "list", "--json"]));
+    let [first, second, third] = [0, 1, 2].map(|index: usize| all[index].as_str());
+    let held = admin(&["queue", "hold", first, "xx", third, first]);
+    assert_eq!(held.status.code(), Some(1), "{held:?}");
+    assert_eq!(
+        stdout(&held),
+        format!("{first}: held\n{third}: held\n2 messages held\n")
+    );
+    let unknown = format!("{program}: xx: no such message in the queue\n");
+    assert_eq!(stderr(&held), unknown);
+    let listing = stdout(&admin(&["queue", "list"]));
+    assert_eq!(listing.matches('!').count(), 2, "{listing}");
+
+    let released = admin(&["queue", "release", "--json", first, third]);
+    assert_eq!(
+        stdout(&released),
+        format!("{{\"done\":\"{first}\"}}\n{{\"done\":\"{third}\"}}\n{{\"changed\":2}}\n")
+    );
+    let flushed = admin(&["queue", "flush", "--destination", "example.net"]);
+    assert_eq!(stdout(&flushed), "2 messages to be tried now\n");
+    assert_eq!(
+        stdout(&admin(&["queue", "flush"])),
+        "3 messages to be tried now\n"
+    );
+    let deleted = admin(&["queue", "delete", second]);
+    assert_eq!(
+        stdout(&deleted),
+        format!("{second}: deleted\n1 message deleted\n")
+    );
+    assert_eq!(
+        stdout(&admin(&["queue", "delete", "--sender", "nobody"])),
+        "0 messages deleted\n"
+    );
+    let shown = admin(&["queue", "show", second]);
+    assert_eq!(shown.status.code(), Some(1), "{shown:?}");
+    assert!(stdout(&admin(&["queue", "show", first])).contains("Subject: "));
+    let bounced = admin(&["queue", "bounce", "--all"]);
+    assert_eq!(stdout(&bounced), "2 messages to be returned\n");
+    until_true("the bounces wait", || selected(&["--sender", "<>"]) == 2);
+
+    for words in [
+        &["queue"][..],
+        &["queue", "destroy", "ALL"],
+        &["queue", "delete"],
+        &["queue", "hold", "--older", "yesterday"],
+        &["queue", "hold", "--all", first],
+        &["queue", "show"],
+        &["no-such-command"],
+        &["--no-such-option"],
+    ] {
+        let wrong = admin(words);
+        assert_eq!(
+            wrong.status.code(),
+            Some(2),
+            "{program} {words:?}: {wrong:?}"
+        );
+        assert!(!wrong.stderr.is_empty(), "{program} {words:?}");
+    }
+}
+
+const MAIL: [(&str, &str); 3] = [
+    ("ann@example.org", "bob@example.net"),
+    ("www@example.org", "bob@example.net"),
+    ("www@example.org", "carol@example.com"),
+];
+
+#[test]
+fn the_same_words_select_and_change_the_same_mail_on_the_machine_and_on_the_relay() {
+    let away = nexthop(free_address());
+    let machine = Agent::start(&format!(
+        "relayhost = \"{away}\"\ndomain = \"example.org\"\ntls = \"none\"\n"
+    ));
+    let relay = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{away}\"\n"
+    ));
+    for (sender, recipient) in MAIL {
+        machine.send(&["-f", sender, recipient], "Subject: x\n\nx\n");
+        Session::greeted(relay.address()).delivers(
+            sender,
+            &[recipient],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+    }
+    let waits = |listing: &str| listing.matches("Connection refused").count() == 3;
+    machine.wait_for_mailq("the reasons", waits);
+    relay.wait_for_mailq("the reasons", waits);
+    orders_in("sendmail-shim", &|words| machine.admin(words));
+    orders_in("smarthost", &|words| relay.admin(words));
+
+    let nowhere = Agent::prepare("");
+    assert_eq!(nowhere.admin(&["queue", "list"]).status.code(), Some(69));
+    let nowhere = Smarthost::prepare("");
+    assert_eq!(nowhere.admin(&["queue", "list"]).status.code(), Some(69));
+    let raised = nowhere.admin(&["limits", "raise", "10.0.0.7", "5", "--until", "whenever"]);
+    assert_eq!(raised.status.code(), Some(2), "{raised:?}");
+}
+
+/// What others have in the queue does not exist for him.
+#[test]
+fn a_user_holds_deletes_and_returns_his_own_mail_and_has_it_tried_now_and_then() {
+    if !peers::root() || peers::find("setpriv").is_none() {
+        return;
+    }
+    let away = free_address();
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ndomain = \"example.org\"\ntls = \"none\"\n",
+        nexthop(away)
+    ));
+    machine.open_to_all();
+    machine.run();
+    let run = |user: &str, program: &str, words: &[&str], input: &str| {
+        let mut command = machine.public(program);
+        command.args(words);
+        pipe(&mut as_user(user, &command), input.as_bytes())
+    };
+    for user in [USER, USER, USER, OTHER] {
+        let sent = run(user, "sendmail", &["bob@example.net"], "Subject: x\n\nx\n");
+        assert!(sent.status.success(), "{sent:?}");
+    }
+    machine.wait_for_mailq("the reasons", |listing| {
+        listing.matches("Connection refused").count() == 4
+    });
+    let own = ids(&run(
+        USER,
+        "sendmail-shim",
+        &["queue", "list", "--json"],
+        "",
+    ));
+    let all = ids(&machine.admin(&["queue", "list", "--json"]));
+    assert_eq!((own.len(), all.len()), (3, 4));
+    let foreign = all.iter().find(|id| !own.contains(id)).unwrap();
+    let order = |word: &str, id: &str| run(USER, "sendmail-shim", &["queue", word, id], "");
+    for (word, id, done) in [
+        ("hold", &own[0], "held"),
+        ("delete", &own[1], "deleted"),
+        ("bounce", &own[2], "to be returned"),
+    ] {
+        let refused = order(word, foreign);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(stderr(&refused).contains("no such message"), "{refused:?}");
+        assert_eq!(
+            stdout(&order(word, id)),
+            format!("{id}: {done}\n1 message {done}\n")
+        );
+    }
+    let released = order("release", &own[0]);
+    assert_eq!(released.status.code(), Some(1), "{released:?}");
+
+    // Mail of others does not move, however often he asks, and his own does now and then.
+    let sink = Sink::on(away, Script::default());
+    let flushed = run(USER, "sendmail", &["-q"], "");
+    assert!(flushed.status.success(), "{flushed:?}");
+    for _ in 0..5 {
+        let again = run(USER, "sendmail", &["-q"], "");
+        assert_eq!(again.status.code(), Some(75), "{again:?}");
+        assert!(stderr(&again).contains("a moment ago"), "{again:?}");
+        let again = run(USER, "sendmail", &["-qRbob"], "");
+        assert_eq!(again.status.code(), Some(75), "{again:?}");
+    }
+    let other = run(OTHER, "sendmail", &["-q"], "");
+    assert!(other.status.success(), "{other:?}");
+    sink.journal().wait_for(1);
+}
+
+/// The queue has no room for him, and the relayhost is away: the first reason is the one that he can mend.
+#[test]
+fn when_neither_agent_nor_relayhost_takes_a_message_both_reasons_are_printed() {
+    if !peers::root() || peers::find("setpriv").is_none() {
+        return;
+    }
+    let later = |stage: &str| Script {
+        recipients: vec![("bob@example.net".to_owned(), format!("451 4.7.1 {stage}"))],
+        ..Script::default()
+    };
+    let sink = Sink::with(later("come back later"));
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ndomain = \"example.org\"\ntls = \"none\"\nshare = {{ recipients = 2 }}\n",
+        sink.nexthop()
+    ));
+    machine.open_to_all();
+    machine.run();
+    let send = || {
+        let mut sendmail = machine.public("sendmail");
+        sendmail.arg("bob@example.net");
+        pipe(&mut as_user(USER, &sendmail), b"Subject: x\n\nx\n")
+    };
+    assert!(send().status.success() && send().status.success());
+    let refused = send();
+    let told = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(75), "{told}");
+    assert!(
+        told.contains("your share of the queue is used up") && told.contains("come back later"),
+        "{told}"
+    );
+    sink.play(Script {
+        recipients: vec![("bob@example.net".to_owned(), "550 5.7.1 never".to_owned())],
+        ..Script::default()
+    });
+    let refused = send();
+    let told = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(69), "{told}");
+    assert!(
+        told.contains("your share of the queue is used up") && told.contains("5.7.1 never"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_option_that_nobody_knows_is_told_and_stops_no_mail() {
+    let sink = Sink::start();
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ndomain = \"example.org\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ));
+    for option in ["--foo", "--queue=5", "-W", "-tiW"] {
+        let sent = machine.sendmail(&[option, "bob@example.net"], "Subject: x\n\nx\n");
+        assert_eq!(sent.status.code(), Some(0), "{option}: {sent:?}");
+        let told = stderr(&sent);
+        assert!(told.contains("unknown option"), "{option}: {told}");
+    }
+    let sent = machine.sendmail(&["-i", "-odi", "bob@example.net"], "Subject: x\n\nx\n");
+    assert!(sent.stderr.is_empty(), "{sent:?}");
+    let alone = machine.sendmail(&["--foo"], "Subject: x\n\nx\n");
+    assert_eq!(alone.status.code(), Some(64), "{alone:?}");
+    assert!(stderr(&alone).contains("unknown option --foo"), "{alone:?}");
+    sink.journal().wait_for(5);
+}
