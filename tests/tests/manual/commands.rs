@@ -15,8 +15,9 @@ pub(crate) fn of(mut program: Command) -> String {
     }
     out += &roff::section("Commands");
     let name = program.get_name().to_owned();
+    let mut before = Explained::default();
     for command in program.get_subcommands() {
-        list(&mut out, &name, command);
+        list(&mut out, &name, command, &mut before);
     }
     if let Some(after) = program.get_after_help() {
         out += &roff::section("Notes");
@@ -25,32 +26,48 @@ pub(crate) fn of(mut program: Command) -> String {
     out
 }
 
-fn list(out: &mut String, parent: &str, command: &Command) {
+/// What was explained last, and of which command: the same is not said again.
+#[derive(Default)]
+struct Explained {
+    command: String,
+    arguments: String,
+}
+
+fn list(out: &mut String, parent: &str, command: &Command, before: &mut Explained) {
     if command.get_name() == "help" {
         return;
     }
     let name = format!("{parent} {}", command.get_name());
     if command.has_subcommands() {
         for inner in command.get_subcommands() {
-            list(out, &name, inner);
+            list(out, &name, inner, before);
         }
+        return;
+    }
+    let about = sentence(
+        command
+            .get_long_about()
+            .or(command.get_about())
+            .map(ToString::to_string),
+    );
+    let explained = own(command).filter(|arg| arg.get_help().is_some());
+    let arguments: String = explained.map(argument).collect();
+    if !arguments.is_empty() && arguments == before.arguments {
+        let term = format!("{} ...", roff::bold(&name));
+        *out += &roff::item(&term, &format!("{about} As {}.", before.command));
         return;
     }
     let mut term = roff::bold(&name);
     for arg in own(command) {
         let _ = write!(term, " {}", usage(arg));
     }
-    let about = command.get_long_about().or(command.get_about());
-    *out += &roff::item(&term, &sentence(about.map(ToString::to_string)));
-    let explained: Vec<_> = own(command)
-        .filter(|arg| arg.get_help().is_some())
-        .collect();
-    if !explained.is_empty() {
-        out.push_str(".RS\n");
-        for arg in explained {
-            *out += &argument(arg);
-        }
-        out.push_str(".RE\n");
+    *out += &roff::item(&term, &about);
+    if !arguments.is_empty() {
+        let _ = write!(out, ".RS\n{arguments}.RE\n");
+        *before = Explained {
+            command: name,
+            arguments,
+        };
     }
 }
 
