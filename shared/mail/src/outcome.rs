@@ -4,6 +4,8 @@
 //! own; there is deliberately no `Display`. Text from a peer is escaped and bounded when a [`Failure`] is made.
 //! Contract: what is not known is [`Outcome::Deferred`], never `Failed`.
 
+mod connections;
+
 use crate::status::{EnhancedStatus, ReplyCode, Severity};
 
 /// The result of one delivery attempt for one recipient.
@@ -207,6 +209,12 @@ impl Failure {
         let closing = self.reply.map(ReplyCode::value) == Some(421);
         let no_session = self.stage <= Stage::Auth && self.blame != Blame::Local;
         no_session || closing || self.blame == Blame::Us
+    }
+
+    /// Whether a peer says that it has too many connections or sessions of ours, in whatever words (row C7): fewer may be welcome.
+    pub fn means_too_many_connections(&self) -> bool {
+        let not_now = self.reply.map(ReplyCode::severity) == Some(Severity::Transient);
+        not_now && connections::too_many(&self.text)
     }
 
     /// The outcome that this failure means: `Failed` for class 5, else `Deferred`.

@@ -11,6 +11,7 @@ use spool::QueueId;
 use crate::{
     Slots,
     destination::{Destination, Job},
+    site::Site,
 };
 
 /// Deliveries under way to destinations that are not known to work.
@@ -38,8 +39,13 @@ impl<O> Default for Census<O> {
 
 impl<O: Copy + Ord + Hash> Census<O> {
     /// The next job of a destination that is not known to work, if it may be tried now.
-    pub(crate) fn take(&self, destination: &mut Destination<O>, slots: Slots) -> Option<(O, Job)> {
-        if destination.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
+    pub(crate) fn take<D>(
+        &self,
+        destination: &mut Destination<D, O>,
+        site: &Site<D>,
+        slots: Slots,
+    ) -> Option<(O, Job)> {
+        if site.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
             return None;
         }
         let full = |host| {
@@ -47,11 +53,8 @@ impl<O: Copy + Ord + Hash> Census<O> {
                 .get(host)
                 .is_some_and(|there| *there >= slots.unproven_host)
         };
-        let works = destination
-            .hosts
-            .iter()
-            .any(|host| self.working.contains(host));
-        if !works && destination.hosts.iter().any(full) {
+        let works = site.hosts.iter().any(|host| self.working.contains(host));
+        if !works && site.hosts.iter().any(full) {
             return None;
         }
         let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);

@@ -1,24 +1,13 @@
-//! One destination: the jobs that wait for it, how many deliveries it gets at once, and its back-off.
-//!
-//! The limit starts at [`FIRST_LIMIT`], grows by one with each delivery that worked, up to the configured one, and falls to what still works when a
-//! connection fails beside working ones. When none works the destination is suspended: each further time twice as long, at most the
-//! longest pause; afterwards one delivery at a time probes.
+//! One destination: the jobs that wait for it, and in whose turn.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
-use mail::{clock::Timestamp, outcome::Failure};
 use spool::QueueId;
 
-use crate::{BackOff, turns::Turns};
-
-/// Deliveries at once to a destination that nothing is known of.
-const FIRST_LIMIT: usize = 5;
-/// How long a destination that answered counts as one that works.
-const WORKING: Duration = Duration::from_secs(30);
+use crate::{Transport, site::Key, turns::Turns};
 
 /// Recipients of one message to one destination.
 #[derive(Clone, Debug)]
@@ -30,52 +19,34 @@ pub(crate) struct Job {
     pub(crate) loaded: bool,
 }
 
-/// Why and until when nothing is tried.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Suspension {
-    pub(crate) until: Timestamp,
-    /// When the attempt failed that led to it.
-    pub(crate) failed: Timestamp,
-    pub(crate) reason: Arc<str>,
-    pub(crate) failure: Failure,
-}
-
-/// In which list of those that could begin a delivery.
+/// Where a destination stands that has something to deliver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Listed {
+    /// Among those that could begin a delivery, and are known to work.
     Working,
+    /// Among those that could begin a delivery.
     Unproven,
+    /// Among those that wait for a place of their site or transport.
+    Blocked,
 }
 
 #[derive(Debug)]
-pub(crate) struct Destination<O> {
+pub(crate) struct Destination<D, O> {
     pub(crate) jobs: BTreeMap<O, VecDeque<Job>>,
     pub(crate) turns: Turns<O>,
-    /// Deliveries under way.
-    pub(crate) delivering: usize,
-    pub(crate) limit: usize,
     pub(crate) listed: Option<Listed>,
-    /// Suspensions without a success between them.
-    pub(crate) failures: u32,
-    pub(crate) suspended: Option<Suspension>,
-    /// When it last took part in a delivery.
-    pub(crate) answered: Option<Timestamp>,
-    /// The hosts behind it, once they are known.
-    pub(crate) hosts: Vec<Arc<str>>,
+    pub(crate) site: Key<D>,
+    pub(crate) transport: Arc<Transport>,
 }
 
-impl<O: Copy + Ord> Destination<O> {
-    pub(crate) fn new(most: usize, first: Option<O>) -> Self {
+impl<D, O: Copy + Ord> Destination<D, O> {
+    pub(crate) fn new(site: Key<D>, transport: Arc<Transport>, first: Option<O>) -> Self {
         Self {
             jobs: BTreeMap::new(),
             turns: Turns::new(first),
-            delivering: 0,
-            limit: FIRST_LIMIT.min(most).max(1),
             listed: None,
-            failures: 0,
-            suspended: None,
-            answered: None,
-            hosts: Vec::new(),
+            site,
+            transport,
         }
     }
 
@@ -121,81 +92,5 @@ impl<O: Copy + Ord> Destination<O> {
                 left = left.saturating_sub(own.len());
                 left == 0
             })
-    }
-
-    /// Whether it answered a moment ago.
-    pub(crate) fn works(&self, now: Timestamp) -> bool {
-        self.failures == 0 && self.answered.is_some_and(|then| now.since(then) <= WORKING)
-    }
-
-    /// Whether one more delivery may begin, as far as this destination alone decides.
-    pub(crate) fn has_room(&self, backlog: usize, stays: bool, now: Timestamp) -> bool {
-        // Where mail does not stay, only what the administrator flushed is here during a suspension.
-        let suspended = self.suspended.as_ref().filter(|_| stays);
-        !self.jobs.is_empty()
-            && self.delivering < self.limit
-            && suspended.is_none_or(|suspension| suspension.until <= now)
-            && self.waits(self.delivering.saturating_mul(backlog))
-    }
-
-    /// A delivery has ended well, or failed for a reason that is not the destination's.
-    /// Whether it was suspended and is not any more.
-    pub(crate) fn worked(&mut self, well: bool, most: usize, now: Timestamp) -> bool {
-        if !well {
-            return false;
-        }
-        self.answered = Some(now);
-        self.failures = 0;
-        self.limit = (self.limit + 1).min(most).max(1);
-        self.suspended.take().is_some()
-    }
-
-    /// A connection failed while no other one worked: nothing until the suspension is over.
-    pub(crate) fn suspend(
-        &mut self,
-        failure: &Failure,
-        back_off: BackOff,
-        random: u32,
-        now: Timestamp,
-    ) -> Suspension {
-        self.limit = 1;
-        let suspended = self.suspended.as_ref().map(|suspension| suspension.until);
-        // An attempt out of turn, by the administrator's order, makes nobody else wait longer.
-        let until = suspended.filter(|until| *until > now).unwrap_or_else(|| {
-            let pause = back_off.first.saturating_mul(1 << self.failures.min(16));
-            self.failures = self.failures.saturating_add(1);
-            let pause = pause.min(back_off.longest);
-            // Machines that lost the same relayhost do not come back together.
-            let pause = if back_off.stays {
-                pause.saturating_mul(8000 + random % 4001) / 10_000
-            } else {
-                pause
-            };
-            now.after(pause.max(Duration::from_millis(1)))
-        });
-        let suspension = Suspension {
-            until,
-            failed: now,
-            reason: format!("delivery temporarily suspended: {}", failure.log_text()).into(),
-            failure: failure.clone(),
-        };
-        self.suspended = Some(suspension.clone());
-        suspension
-    }
-
-    /// New mail may be what brings the news that it is back.
-    pub(crate) fn hurry(&mut self, first: Duration) {
-        if let Some(suspension) = &mut self.suspended {
-            suspension.until = suspension.until.min(suspension.failed.after(first));
-        }
-    }
-
-    /// The wall clock was set back, or is wrong by more than any pause: nothing waits longer than `longest`.
-    pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
-        if let Some(suspension) = &mut self.suspended {
-            suspension.until = suspension.until.min(now.after(longest));
-            suspension.failed = suspension.failed.min(now);
-        }
-        self.answered = self.answered.map(|then| then.min(now));
     }
 }

@@ -5,8 +5,11 @@
 //! | `event` | what the driver tells, what it has to do |
 //! | `machine` | [`Queue`]: `handle`, `next_action`, `deadline` |
 //! | `message` | one message: the state of each of its recipients |
-//! | `destination` | one destination: its jobs, how many at once, its back-off |
+//! | `destination` | one destination: the jobs that wait for it |
+//! | `site` | the hosts behind destinations: how many deliveries at once, their back-off, their pause |
+//! | `sites` | which destination has which hosts |
 //! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
+//! | `transports` | which transport a destination has |
 //! | `census` | what deliveries under way share |
 //! | `turns` | fair turns among those whose mail it is |
 //! | `timetable` | what waits in the spool, by the time it is due |
@@ -52,14 +55,19 @@ mod random;
 mod settlement;
 #[cfg(test)]
 mod simulation;
+mod site;
+mod sites;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod timetable;
+mod transports;
 mod turns;
 
 pub use event::{Action, Delivery, Event, Origin, Patience, Recovered, Routed, Waiting};
 pub use machine::Queue;
-pub use settings::{BackOff, Settings, Slots};
+pub use settings::{BackOff, Settings, Slots, Transport};
+pub use site::Lesson;
+pub use transports::Transports;
 
 mod settings;

@@ -11,7 +11,7 @@ use mail::clock::Timestamp;
 use spool::QueueId;
 
 use crate::{
-    Action, Delivery, Event, Settings,
+    Action, Delivery, Event, Lesson, Settings, Transports,
     clock::Step,
     message::{Message, State},
     random::Random,
@@ -128,6 +128,27 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// them already; say `Withdrawn`.
     pub fn admits(&mut self, destination: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
         self.destinations.admits(destination, hosts, now)
+    }
+
+    /// The names of the hosts behind the destination of a delivery are known now. `false`: others with the same hosts have all places that
+    /// there are to them; say `Withdrawn`.
+    pub fn shares(&mut self, destination: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
+        self.destinations.shares(destination, hosts, now)
+    }
+
+    /// Which transport each destination has from now on.
+    pub fn set_transports(&mut self, transports: Transports<D>, now: Timestamp) {
+        self.destinations.set_transports(transports, now);
+    }
+
+    /// What hosts have taught of the number of connections that they take.
+    pub fn lessons(&self, now: Timestamp) -> Vec<Lesson> {
+        self.destinations.lessons(now)
+    }
+
+    /// What they taught before a restart.
+    pub fn teach(&mut self, lesson: Lesson) {
+        self.destinations.teach(lesson);
     }
 
     /// Whether a delivery of this message is scheduled or under way now (`*` in `mailq`).

@@ -4,7 +4,6 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::{
     clock::Timestamp,
-    limits,
     outcome::{Blame, Failure, Outcome},
     status::EnhancedStatus,
 };
@@ -12,8 +11,9 @@ use spool::{QueueId, Settlement};
 
 use crate::{
     Action, Origin, Queue, Recovered, Routed,
-    destination::{Job, Suspension},
+    destination::Job,
     message::{Message, Pending, State},
+    site::Suspension,
     slots::{Setback, Underway},
 };
 
@@ -131,13 +131,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             };
             asked.swap_remove(place);
             match destination {
-                Ok(destination) => match jobs
-                    .iter_mut()
-                    .find(|(to, list)| *to == destination && list.len() < limits::SURE_RECIPIENTS)
-                {
-                    Some((_, recipients)) => recipients.push(recipient),
-                    None => jobs.push((destination, vec![recipient])),
-                },
+                Ok(destination) => {
+                    let most = self.destinations.transport(&destination).recipients;
+                    let open = |(to, list): &&mut (Arc<D>, Vec<u32>)| {
+                        *to == destination && list.len() < most
+                    };
+                    match jobs.iter_mut().find(open) {
+                        Some((_, recipients)) => recipients.push(recipient),
+                        None => jobs.push((destination, vec![recipient])),
+                    }
+                }
                 Err(failure) => self.unrouted(id, vec![recipient], failure, now),
             }
         }
@@ -186,7 +189,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     pub(crate) fn finished(&mut self, ticket: u64, outcomes: Vec<Outcome>, now: Timestamp) {
-        let Some(underway) = self.destinations.end(ticket) else {
+        let Some(underway) = self.destinations.end(ticket, now) else {
             return;
         };
         let id = underway.job.id;
@@ -222,7 +225,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     pub(crate) fn withdrawn(&mut self, ticket: u64, now: Timestamp) {
-        if let Some(underway) = self.destinations.end(ticket) {
+        if let Some(underway) = self.destinations.end(ticket, now) {
             self.stay(underway, now);
         }
     }
@@ -337,7 +340,11 @@ fn setback(outcomes: &[Outcome], took: Duration) -> Option<&Failure> {
         return None;
     }
     outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Deferred(failure) if failure.stops_destination() || silent(failure) => {
+        Outcome::Deferred(failure)
+            if failure.stops_destination()
+                || failure.means_too_many_connections()
+                || silent(failure) =>
+        {
             Some(failure)
         }
         _ => None,

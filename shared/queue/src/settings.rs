@@ -1,6 +1,8 @@
 //! How a queue is run.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use mail::limits;
 
 use crate::retry::Schedule;
 
@@ -94,6 +96,47 @@ impl Slots {
             unproven_message: total,
             unproven_host: total,
             backlog,
+        }
+    }
+}
+
+/// How a transport is used, by each of its destinations and by all together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transport {
+    /// `None`: the one that needs no name.
+    pub name: Option<Arc<str>>,
+    /// Deliveries at once to one destination, and how many of them at first.
+    pub connections: usize,
+    pub initial: usize,
+    /// Recipients of one delivery.
+    pub recipients: usize,
+    /// Pause of a destination after each delivery; there is one at a time then.
+    pub delay: Duration,
+    /// Deliveries at once to all its destinations.
+    pub processes: usize,
+}
+
+impl Transport {
+    /// Deliveries at once to a destination that nothing is known of.
+    pub const INITIAL: usize = 5;
+
+    /// One that is not limited but by the queue.
+    pub fn unnamed(slots: &Slots) -> Self {
+        Self {
+            name: None,
+            connections: slots.destination,
+            initial: Self::INITIAL,
+            recipients: limits::SURE_RECIPIENTS,
+            delay: Duration::ZERO,
+            processes: usize::MAX,
+        }
+    }
+
+    pub(crate) fn at_once(&self) -> usize {
+        if self.delay.is_zero() {
+            self.connections
+        } else {
+            1
         }
     }
 }

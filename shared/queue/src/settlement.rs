@@ -12,9 +12,9 @@ use spool::{QueueId, Settlement};
 
 use crate::{
     Action, Queue,
-    destination::Suspension,
     message::{Message, State},
     retry::Schedule,
+    site::Suspension,
 };
 
 /// How often at most the administrators are told of dead mail.

@@ -3,7 +3,7 @@
 //! Contract: destinations that answered a moment ago may use every place. Those that are not known to work share a few, of which one owner, one
 //! message and one host have a part each, so that neither many silent destinations nor one message to many of them hold up others. Places are given
 //! in turn, one to a destination that works and one to another; among the latter the newest and the oldest alternate. When half of
-//! the few are taken, or most of all, peers get little time ([`Patience::Short`]).
+//! the few are taken, or most of all, peers get little time ([`crate::Patience::Short`]).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,13 +12,22 @@ use std::{
     time::Duration,
 };
 
-use mail::{clock::Timestamp, outcome::Failure};
+use mail::{
+    clock::Timestamp,
+    outcome::{Failure, Stage},
+};
+
+mod turn;
+
+pub(crate) use turn::Turn;
 
 use crate::{
-    Patience, Settings,
-    census::Census,
+    Lesson, Settings, Transport,
     clock::Step,
-    destination::{Destination, Job, Listed, Suspension},
+    destination::{Destination, Job, Listed},
+    site::{Key, Suspension},
+    sites::{Sites, Wait},
+    transports::Transports,
 };
 
 /// Idle destinations remembered, before old ones are forgotten.
@@ -28,14 +37,6 @@ const HOSTS: usize = 64;
 /// How long an idle destination that has nothing bad about it is remembered when there are so many.
 const MEMORY: Duration = Duration::from_hours(1);
 
-/// A delivery that may begin.
-pub(crate) struct Turn<D, O> {
-    pub(crate) destination: Arc<D>,
-    pub(crate) owner: O,
-    pub(crate) job: Job,
-    pub(crate) patience: Patience,
-}
-
 /// A delivery under way.
 #[derive(Debug)]
 pub(crate) struct Underway<D, O> {
@@ -43,6 +44,8 @@ pub(crate) struct Underway<D, O> {
     pub(crate) owner: O,
     pub(crate) job: Job,
     pub(crate) began: Timestamp,
+    pub(crate) site: Key<D>,
+    pub(crate) transport: Arc<Transport>,
 }
 
 /// What a failed connection led to.
@@ -53,10 +56,21 @@ pub(crate) enum Setback {
     Suspended(Suspension),
 }
 
+/// Whether one more delivery to a destination may begin, as far as it alone decides.
+#[derive(PartialEq, Eq)]
+enum Room<D> {
+    Free,
+    /// It has nothing to deliver, or waits for what it is told itself.
+    None,
+    Behind(Wait<D>),
+}
+
 /// All destinations.
 #[derive(Debug)]
 pub(crate) struct Destinations<D, O> {
-    known: HashMap<Arc<D>, Destination<O>>,
+    known: HashMap<Arc<D>, Destination<D, O>>,
+    sites: Sites<D>,
+    transports: Transports<D>,
     /// Those that could begin a delivery.
     working: VecDeque<Arc<D>>,
     unproven: VecDeque<Arc<D>>,
@@ -74,6 +88,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(crate) fn new(settings: Settings<O>) -> Self {
         Self {
             known: HashMap::new(),
+            sites: Sites::new(),
+            transports: Transports::unnamed(&settings.slots),
             working: VecDeque::new(),
             unproven: VecDeque::new(),
             underway: HashMap::new(),
@@ -85,9 +101,32 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
     }
 
+    /// Which transport each destination has from now on.
+    pub(crate) fn set_transports(&mut self, transports: Transports<D>, now: Timestamp) {
+        for (to, destination) in &mut self.known {
+            destination.transport = transports.of(to);
+        }
+        self.transports = transports;
+        self.relist(now);
+    }
+
+    pub(crate) fn transport(&self, to: &D) -> Arc<Transport> {
+        self.transports.of(to)
+    }
+
+    pub(crate) fn lessons(&self, now: Timestamp) -> Vec<Lesson> {
+        self.sites.lessons(now)
+    }
+
+    pub(crate) fn teach(&mut self, lesson: Lesson) {
+        let transport = Transport::unnamed(&self.settings.slots);
+        self.sites.teach(lesson, &transport);
+    }
+
     /// The suspension of a destination, if it is suspended now.
     pub(crate) fn suspension(&self, destination: &D, now: Timestamp) -> Option<&Suspension> {
-        let suspension = self.known.get(destination)?.suspended.as_ref()?;
+        let key = &self.known.get(destination)?.site;
+        let suspension = self.sites.get(key)?.suspended.as_ref()?;
         (suspension.until > now).then_some(suspension)
     }
 
@@ -99,44 +138,38 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(crate) fn push(&mut self, to: &Arc<D>, owner: O, job: Job, fresh: bool, now: Timestamp) {
         if !self.known.contains_key(to) {
             self.forget_idle(now);
-            let new = Destination::new(self.settings.slots.destination, self.settings.first);
+            let transport = self.transports.of(to);
+            let site = Key::Alone(Arc::clone(to));
+            self.sites.join(to, None, &site, 0, &transport);
+            let new = Destination::new(site, transport, self.settings.first);
             self.known.insert(Arc::clone(to), new);
         }
         if let Some(destination) = self.known.get_mut(to) {
             destination.push(owner, job);
-            if fresh && self.settings.back_off.stays {
-                destination.hurry(self.settings.back_off.first);
+            let back_off = self.settings.back_off;
+            let site = self.sites.get_mut(&destination.site);
+            if let Some(site) = site.filter(|_| fresh && back_off.stays) {
+                site.hurry(back_off.first);
             }
         }
         self.list(to, now);
     }
 
-    /// The next job in turn, and where it goes.
-    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
-        if self.underway.len() >= self.settings.slots.total {
-            return None;
-        }
-        self.wake(now);
-        self.turn = !self.turn;
-        if self.turn {
-            self.next_working(now).or_else(|| self.next_unproven(now))
-        } else {
-            self.next_unproven(now).or_else(|| self.next_working(now))
-        }
-    }
-
     /// The delivery of a turn begins.
     pub(crate) fn begin(&mut self, ticket: u64, turn: Turn<D, O>, now: Timestamp) {
-        if let Some(destination) = self.known.get_mut(&turn.destination) {
-            destination.delivering += 1;
-        }
-        self.list(&turn.destination, now);
+        let Some(destination) = self.known.get(&turn.destination) else {
+            return;
+        };
         let underway = Underway {
+            site: destination.site.clone(),
+            transport: Arc::clone(&destination.transport),
             destination: turn.destination,
             owner: turn.owner,
             job: turn.job,
             began: now,
         };
+        self.sites.begin(&underway.site, &underway.transport);
+        self.list(&underway.destination, now);
         self.underway.insert(ticket, underway);
     }
 
@@ -146,12 +179,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 
     /// A delivery has ended.
-    pub(crate) fn end(&mut self, ticket: u64) -> Option<Underway<D, O>> {
+    pub(crate) fn end(&mut self, ticket: u64, now: Timestamp) -> Option<Underway<D, O>> {
         let underway = self.underway.remove(&ticket)?;
-        if let Some(destination) = self.known.get_mut(&underway.destination) {
-            destination.delivering = destination.delivering.saturating_sub(1);
-        }
+        let free = self.sites.end(&underway.site, &underway.transport, now);
         self.stuck = false;
+        self.unblock(free, now);
         Some(underway)
     }
 
@@ -165,9 +197,15 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// A delivery has ended well, or failed for a reason that is not the destination's. Whether the destination is back.
     pub(crate) fn worked(&mut self, to: &Arc<D>, well: bool, now: Timestamp) -> bool {
-        let most = self.settings.slots.destination;
-        let destination = self.known.get_mut(to);
-        let back = destination.is_some_and(|destination| destination.worked(well, most, now));
+        let Some(destination) = self.known.get(to) else {
+            return false;
+        };
+        let site = self.sites.get_mut(&destination.site).filter(|_| well);
+        let back = site.is_some_and(|site| site.worked(&destination.transport, now));
+        if well {
+            let free = self.sites.free(&Wait::Site(destination.site.clone()));
+            self.unblock(free, now);
+        }
         self.list(to, now);
         back
     }
@@ -180,46 +218,57 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         random: u32,
         now: Timestamp,
     ) -> Setback {
-        let Some(destination) = self.known.get_mut(to) else {
+        if failure.stage == Stage::Lookup {
+            // No host was asked: it is about this name alone.
+            self.move_to(to, Key::Alone(Arc::clone(to)), now);
+        }
+        let back_off = self.settings.back_off;
+        let destination = self.known.get(to);
+        let Some(site) = destination.and_then(|it| self.sites.get_mut(&it.site)) else {
             return Setback::Slower;
         };
-        if destination.delivering > 0 {
-            destination.limit = destination.delivering;
+        if site.slows(failure, now) {
             self.list(to, now);
             return Setback::Slower;
         }
-        let back_off = self.settings.back_off;
-        Setback::Suspended(destination.suspend(failure, back_off, random, now))
+        Setback::Suspended(site.suspend(failure, back_off, random, now))
     }
 
-    /// Jobs that wait for a destination and for which `which` holds, taken out.
+    /// Jobs that wait for a destination or another with its hosts and for which `which` holds, taken out.
     pub(crate) fn extract(&mut self, to: &D, which: impl Fn(&Job) -> bool) -> Vec<Job> {
-        let destination = self.known.get_mut(to);
-        destination.map_or_else(Vec::new, |destination| destination.extract(which))
+        let site = self.known.get(to).and_then(|it| self.sites.get(&it.site));
+        let mut jobs = Vec::new();
+        for member in site.into_iter().flat_map(|site| &site.members) {
+            if let Some(destination) = self.known.get_mut(member) {
+                jobs.extend(destination.extract(&which));
+            }
+        }
+        jobs
     }
 
     /// Administrator: try all destinations again now.
     pub(crate) fn resume(&mut self, now: Timestamp) {
-        for destination in self.known.values_mut() {
-            destination.suspended = None;
-            destination.failures = 0;
+        for site in self.sites.values_mut() {
+            site.suspended = None;
+            site.failures = 0;
         }
         self.relist(now);
     }
 
     /// Administrator: try this one again now.
     pub(crate) fn resume_one(&mut self, to: &Arc<D>, now: Timestamp) {
-        if let Some(destination) = self.known.get_mut(to) {
-            destination.suspended = None;
+        let key = self.known.get(to).map(|destination| &destination.site);
+        if let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
+            site.suspended = None;
         }
         self.list(to, now);
     }
 
     /// The wall clock was set.
     pub(crate) fn stepped(&mut self, step: Step, longest: Duration, now: Timestamp) {
-        for destination in self.known.values_mut() {
+        for site in self.sites.values_mut() {
             if step.is_back() {
-                destination.bound(longest, now);
+                site.bound(longest, now);
             }
         }
         for underway in self.underway.values_mut() {
@@ -228,16 +277,54 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.relist(now);
     }
 
-    /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where one of them has its part of the places.
+    /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where others with these hosts have taken their places.
+    pub(crate) fn shares(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
+        let Some(destination) = self.known.get(to) else {
+            return true;
+        };
+        let mut names = hosts.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        let key = Key::Hosts(destination.transport.name.clone(), names.into());
+        self.move_to(to, key, now);
+        let Some(destination) = self.known.get(to) else {
+            return true;
+        };
+        self.sites.get(&destination.site).is_none_or(|site| {
+            // The delivery that asks is one of them.
+            site.delivering <= site.most(&destination.transport, now) && !site.rests(now)
+        })
+    }
+
+    fn move_to(&mut self, to: &Arc<D>, key: Key<D>, now: Timestamp) {
+        let Some(destination) = self.known.get_mut(to).filter(|it| it.site != key) else {
+            return;
+        };
+        let from = std::mem::replace(&mut destination.site, key.clone());
+        let mut moved = 0;
+        for underway in self.underway.values_mut() {
+            if underway.destination == *to && underway.site == from {
+                underway.site = key.clone();
+                moved += 1;
+            }
+        }
+        let transport = Arc::clone(&destination.transport);
+        self.sites.join(to, Some(&from), &key, moved, &transport);
+        let free = self.sites.free(&Wait::Site(from));
+        self.unblock(free, now);
+    }
+
+    /// The addresses behind a destination are known now. Whether the delivery may go on: `false` where one of them has its part of the places.
     pub(crate) fn admits(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
-        let Some(destination) = self.known.get_mut(to) else {
+        let key = self.known.get(to).map(|destination| &destination.site);
+        let Some(site) = key.and_then(|key| self.sites.get_mut(key)) else {
             return true;
         };
         let mut known = hosts.to_vec();
         known.sort_unstable();
         known.dedup();
-        let before = std::mem::replace(&mut destination.hosts, known);
-        if destination.works(now) {
+        let before = std::mem::replace(&mut site.hosts, known);
+        if site.works(now) {
             return true;
         }
         let census = self.census(now);
@@ -248,67 +335,118 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         };
         let works = hosts.iter().any(|host| census.working.contains(host));
         let admitted = works || !hosts.iter().any(full);
-        if !admitted && let Some(destination) = self.known.get_mut(to) {
+        let key = self.known.get(to).map(|destination| &destination.site);
+        if !admitted && let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
             // Where names lead to other hosts each time, it waits for all of those that were seen.
-            let room = HOSTS.saturating_sub(destination.hosts.len());
-            destination.hosts.extend(before.into_iter().take(room));
-            destination.hosts.sort_unstable();
-            destination.hosts.dedup();
+            let room = HOSTS.saturating_sub(site.hosts.len());
+            site.hosts.extend(before.into_iter().take(room));
+            site.hosts.sort_unstable();
+            site.hosts.dedup();
         }
         admitted
     }
 
-    /// When a suspended destination whose mail stays ready is asked again.
+    /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let pause = self.sites.deadline();
         if !self.settings.back_off.stays {
-            return None;
+            return pause;
         }
-        let waiting = self
-            .known
-            .values()
-            .filter(|it| it.delivering == 0 && !it.jobs.is_empty());
-        waiting
-            .filter_map(|it| it.suspended.as_ref().map(|it| it.until))
+        let waiting = self.known.values().filter(|it| !it.jobs.is_empty());
+        let sites = waiting.filter_map(|it| self.sites.get(&it.site));
+        sites
+            .filter(|site| site.delivering == 0)
+            .filter_map(|site| site.suspended.as_ref().map(|it| it.until))
+            .chain(pause)
             .min()
     }
 
-    /// Suspensions that are over.
+    /// Suspensions and pauses that are over.
     fn wake(&mut self, now: Timestamp) {
+        let rested = self.sites.rested(now);
+        self.unblock(rested, now);
         if self.settings.back_off.stays {
             self.relist(now);
         }
     }
 
     fn relist(&mut self, now: Timestamp) {
+        let blocked = self.sites.free_all();
+        self.unblock(blocked, now);
         for to in self.known.keys().cloned().collect::<Vec<_>>() {
             self.list(&to, now);
         }
     }
 
-    /// Puts a destination where it belongs, if it could begin a delivery.
+    /// They wait for nothing any more.
+    fn unblock(&mut self, free: Vec<Arc<D>>, now: Timestamp) {
+        for to in free {
+            if let Some(destination) = self.known.get_mut(&to)
+                && destination.listed == Some(Listed::Blocked)
+            {
+                destination.listed = None;
+                self.list(&to, now);
+            }
+        }
+    }
+
+    fn room(&self, destination: &Destination<D, O>, now: Timestamp) -> Room<D> {
+        let Some(site) = self.sites.get(&destination.site) else {
+            return Room::None;
+        };
+        // Where mail does not stay, only what the administrator flushed is here during a suspension.
+        let suspended = site.suspended.as_ref();
+        let suspended = suspended.filter(|it| self.settings.back_off.stays && it.until > now);
+        let backlog = self.settings.slots.backlog;
+        if destination.jobs.is_empty()
+            || suspended.is_some()
+            || !destination.waits(site.delivering.saturating_mul(backlog))
+        {
+            return Room::None;
+        }
+        let transport = &destination.transport;
+        let wait = self.sites.in_the_way(&destination.site, transport, now);
+        wait.map_or(Room::Free, Room::Behind)
+    }
+
+    fn works(&self, destination: &Destination<D, O>, now: Timestamp) -> bool {
+        let site = self.sites.get(&destination.site);
+        site.is_some_and(|site| site.works(now))
+    }
+
+    /// Puts a destination where it belongs, if it has something to deliver.
     fn list(&mut self, to: &Arc<D>, now: Timestamp) {
+        let Some(destination) = self.known.get(to) else {
+            return;
+        };
+        if destination.listed == Some(Listed::Blocked) {
+            return;
+        }
+        let listed = match self.room(destination, now) {
+            Room::None => return,
+            Room::Behind(wait) => {
+                self.sites.block(to, wait, now);
+                Listed::Blocked
+            }
+            Room::Free if self.works(destination, now) => Listed::Working,
+            Room::Free => Listed::Unproven,
+        };
+        let site = self.sites.get(&destination.site);
+        let is_back = site.is_some_and(|it| it.answered.is_some() && it.failures == 0);
         let Some(destination) = self.known.get_mut(to) else {
             return;
         };
-        if !destination.has_room(
-            self.settings.slots.backlog,
-            self.settings.back_off.stays,
-            now,
-        ) {
-            return;
+        match (destination.listed, listed) {
+            (Some(before), now) if before == now => return,
+            (Some(Listed::Working), Listed::Unproven) => return,
+            _ => destination.listed = Some(listed),
         }
-        let works = destination.works(now);
-        match destination.listed {
-            Some(Listed::Working) => {}
-            Some(Listed::Unproven) if !works => {}
-            _ if works => {
-                destination.listed = Some(Listed::Working);
-                self.working.push_back(Arc::clone(to));
-            }
-            _ => {
-                destination.listed = Some(Listed::Unproven);
+        match listed {
+            Listed::Blocked => {}
+            Listed::Working => self.working.push_back(Arc::clone(to)),
+            Listed::Unproven => {
                 self.stuck = false;
-                if destination.answered.is_some() && destination.failures == 0 {
+                if is_back {
                     self.unproven.push_front(Arc::clone(to));
                 } else {
                     self.unproven.push_back(Arc::clone(to));
@@ -317,144 +455,24 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
     }
 
-    fn next_working(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
-        let (slots, stays) = (self.settings.slots, self.settings.back_off.stays);
-        let crowded = self.underway.len().saturating_mul(4) > slots.total.saturating_mul(3);
-        for _ in 0..self.working.len() {
-            let to = self.working.pop_front()?;
-            let Some(destination) = self.known.get_mut(&to) else {
-                continue;
-            };
-            if destination.listed != Some(Listed::Working) {
-                continue;
-            }
-            destination.listed = None;
-            if !destination.works(now) {
-                self.list(&to, now);
-                continue;
-            }
-            if !destination.has_room(slots.backlog, stays, now) {
-                continue;
-            }
-            let underway = &self.underway;
-            let taken = destination.take(|owner, _| {
-                slots.owner >= slots.total || count(underway, owner) < slots.owner
-            });
-            if let Some((owner, job)) = taken {
-                let patience = if crowded {
-                    Patience::Short
-                } else {
-                    Patience::Full
-                };
-                return Some(Turn {
-                    destination: to,
-                    owner,
-                    job,
-                    patience,
-                });
-            }
-            self.list(&to, now);
-        }
-        None
-    }
-
-    fn next_unproven(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
-        if self.stuck || self.unproven.is_empty() {
-            return None;
-        }
-        let (slots, stays) = (self.settings.slots, self.settings.back_off.stays);
-        let census = self.census(now);
-        if census.total >= slots.unproven {
-            return None;
-        }
-        let (mut passed, mut found) = (Vec::new(), None);
-        while let Some(to) = if self.newest {
-            self.unproven.pop_back()
-        } else {
-            self.unproven.pop_front()
-        } {
-            let Some(destination) = self.known.get_mut(&to) else {
-                continue;
-            };
-            if destination.listed != Some(Listed::Unproven) {
-                continue;
-            }
-            if destination.works(now) || !destination.has_room(slots.backlog, stays, now) {
-                destination.listed = None;
-                self.list(&to, now);
-                continue;
-            }
-            if let Some((owner, job)) = census.take(destination, slots) {
-                destination.listed = None;
-                let crowded =
-                    (census.total + 1) * 2 > slots.unproven && slots.unproven <= slots.total;
-                found = Some(Turn {
-                    destination: to,
-                    owner,
-                    job,
-                    patience: if crowded {
-                        Patience::Short
-                    } else {
-                        Patience::Full
-                    },
-                });
-                break;
-            }
-            passed.push(to);
-        }
-        for to in passed.into_iter().rev() {
-            if self.newest {
-                self.unproven.push_back(to);
-            } else {
-                self.unproven.push_front(to);
-            }
-        }
-        self.stuck = found.is_none();
-        if found.is_some() {
-            self.newest = !self.newest;
-        }
-        found
-    }
-
-    fn census(&self, now: Timestamp) -> Census<O> {
-        let mut census = Census::default();
-        for underway in self.underway.values() {
-            let Some(destination) = self.known.get(&underway.destination) else {
-                continue;
-            };
-            let hosts = destination.hosts.iter().cloned();
-            if destination.works(now) {
-                census.working.extend(hosts);
-                continue;
-            }
-            census.total += 1;
-            *census.owners.entry(underway.owner).or_default() += 1;
-            *census.messages.entry(underway.job.id).or_default() += 1;
-            for host in hosts {
-                *census.hosts.entry(host).or_default() += 1;
-            }
-        }
-        census
-    }
-
     fn forget_idle(&mut self, now: Timestamp) {
         if self.known.len() < self.most {
             return;
         }
         let keep = self.settings.back_off.longest;
+        let sites = &self.sites;
         self.known.retain(|_, destination| {
-            let suspension = destination.suspended.as_ref();
-            let bad = suspension.is_some_and(|it| it.until.after(keep) > now);
-            let good = destination
-                .answered
-                .is_some_and(|then| now.since(then) < MEMORY);
-            destination.delivering > 0 || !destination.jobs.is_empty() || bad || good
+            !destination.jobs.is_empty()
+                || sites.get(&destination.site).is_some_and(|site| {
+                    let suspension = site.suspended.as_ref();
+                    let bad = suspension.is_some_and(|it| it.until.after(keep) > now);
+                    let good = site.answered.is_some_and(|then| now.since(then) < MEMORY);
+                    site.delivering > 0 || bad || good
+                })
         });
+        let known = &self.known;
+        self.sites.forget(|to| known.contains_key(to), now);
         // Looking at all of them is worth it only where some may have grown old.
         self.most = REMEMBERED.max(self.known.len().saturating_mul(2));
     }
-}
-
-fn count<D, O: PartialEq>(underway: &HashMap<u64, Underway<D, O>>, owner: &O) -> usize {
-    underway.values().filter(|it| it.owner == *owner).count()
 }

@@ -2,6 +2,7 @@
 
 mod orders;
 mod places;
+mod transports;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

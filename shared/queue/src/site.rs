@@ -1,0 +1,191 @@
+//! The hosts behind destinations: how many deliveries they get at once, their back-off, their pause, and what they taught.
+//!
+//! Destinations with the same hosts are one site: a provider is asked once, however many domains it hosts. A destination whose hosts
+//! are not known is a site of its own. The limit of a site starts at the transport's, grows by one with each delivery that worked, up
+//! to the transport's, and falls to what still works when a connection fails beside working ones. When none works the site is
+//! suspended: each further time twice as long, at most the longest pause; afterwards one delivery at a time probes.
+//! A site that says "too many connections" is believed: the number that it took is the most, one more after each [`LESSON`].
+
+use std::{collections::HashSet, hash::Hash, sync::Arc, time::Duration};
+
+use mail::{clock::Timestamp, outcome::Failure};
+
+use crate::{BackOff, Transport};
+
+/// How long a destination that answered counts as one that works.
+const WORKING: Duration = Duration::from_secs(30);
+/// How long the most that a site took is believed, before one more is tried.
+const LESSON: Duration = Duration::from_hours(1);
+/// How long it is remembered at all.
+const REMEMBERED: Duration = Duration::from_hours(24);
+
+/// What shares connections.
+#[derive(PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Key<D> {
+    /// A destination whose hosts are not known.
+    Alone(Arc<D>),
+    /// These hosts, in order, by this transport.
+    Hosts(Option<Arc<str>>, Arc<[Arc<str>]>),
+}
+
+impl<D> Clone for Key<D> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Alone(to) => Self::Alone(Arc::clone(to)),
+            Self::Hosts(transport, hosts) => Self::Hosts(transport.clone(), Arc::clone(hosts)),
+        }
+    }
+}
+
+/// Why and until when nothing is tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Suspension {
+    pub(crate) until: Timestamp,
+    /// When the attempt failed that led to it.
+    pub(crate) failed: Timestamp,
+    pub(crate) reason: Arc<str>,
+    pub(crate) failure: Failure,
+}
+
+/// The most connections that hosts took before they said that these were too many.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lesson {
+    pub transport: Option<Arc<str>>,
+    /// In order.
+    pub hosts: Arc<[Arc<str>]>,
+    pub connections: usize,
+    pub learned: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct Site<D> {
+    pub(crate) members: HashSet<Arc<D>>,
+    /// Deliveries under way.
+    pub(crate) delivering: usize,
+    pub(crate) limit: usize,
+    /// Suspensions without a success between them.
+    pub(crate) failures: u32,
+    pub(crate) suspended: Option<Suspension>,
+    /// When it last took part in a delivery.
+    pub(crate) answered: Option<Timestamp>,
+    /// Names and addresses, once they are known.
+    pub(crate) hosts: Vec<Arc<str>>,
+    /// The end of the pause after a delivery.
+    pub(crate) rests: Option<Timestamp>,
+    /// The most that it took, and when it said so.
+    pub(crate) lesson: Option<(usize, Timestamp)>,
+}
+
+impl<D: Eq + Hash> Site<D> {
+    pub(crate) fn new(transport: &Transport) -> Self {
+        Self {
+            members: HashSet::new(),
+            delivering: 0,
+            limit: transport.initial.min(transport.at_once()).max(1),
+            failures: 0,
+            suspended: None,
+            answered: None,
+            hosts: Vec::new(),
+            rests: None,
+            lesson: None,
+        }
+    }
+
+    /// Whether it answered a moment ago.
+    pub(crate) fn works(&self, now: Timestamp) -> bool {
+        self.failures == 0 && self.answered.is_some_and(|then| now.since(then) <= WORKING)
+    }
+
+    /// Whether it is in the pause after a delivery.
+    pub(crate) fn rests(&self, now: Timestamp) -> bool {
+        self.rests.is_some_and(|until| until > now)
+    }
+
+    /// Deliveries at once.
+    pub(crate) fn most(&self, transport: &Transport, now: Timestamp) -> usize {
+        let taught = self.lesson.map(|(connections, then)| {
+            let more = now.since(then).as_secs() / LESSON.as_secs();
+            connections.saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
+        });
+        let most = self.limit.min(transport.at_once());
+        most.min(taught.unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// A delivery has ended well: one more at once may. Whether it was suspended and is not any more.
+    pub(crate) fn worked(&mut self, transport: &Transport, now: Timestamp) -> bool {
+        self.answered = Some(now);
+        self.failures = 0;
+        self.limit = (self.most(transport, now) + 1)
+            .min(transport.at_once())
+            .max(1);
+        self.suspended.take().is_some()
+    }
+
+    /// A connection failed: whether others beside it work, so that only their number is lowered.
+    pub(crate) fn slows(&mut self, failure: &Failure, now: Timestamp) -> bool {
+        if failure.means_too_many_connections() {
+            self.lesson = Some((self.delivering.max(1), now));
+        }
+        if self.delivering > 0 {
+            self.limit = self.delivering;
+        }
+        self.delivering > 0
+    }
+
+    /// A connection failed while no other one worked: nothing until the suspension is over.
+    pub(crate) fn suspend(
+        &mut self,
+        failure: &Failure,
+        back_off: BackOff,
+        random: u32,
+        now: Timestamp,
+    ) -> Suspension {
+        self.limit = 1;
+        let suspended = self.suspended.as_ref().map(|suspension| suspension.until);
+        // An attempt out of turn, by the administrator's order, makes nobody else wait longer.
+        let until = suspended.filter(|until| *until > now).unwrap_or_else(|| {
+            let pause = back_off.first.saturating_mul(1 << self.failures.min(16));
+            self.failures = self.failures.saturating_add(1);
+            let pause = pause.min(back_off.longest);
+            // Machines that lost the same relayhost do not come back together.
+            let pause = if back_off.stays {
+                pause.saturating_mul(8000 + random % 4001) / 10_000
+            } else {
+                pause
+            };
+            now.after(pause.max(Duration::from_millis(1)))
+        });
+        let suspension = Suspension {
+            until,
+            failed: now,
+            reason: format!("delivery temporarily suspended: {}", failure.log_text()).into(),
+            failure: failure.clone(),
+        };
+        self.suspended = Some(suspension.clone());
+        suspension
+    }
+
+    /// New mail may be what brings the news that it is back.
+    pub(crate) fn hurry(&mut self, first: Duration) {
+        if let Some(suspension) = &mut self.suspended {
+            suspension.until = suspension.until.min(suspension.failed.after(first));
+        }
+    }
+
+    /// The wall clock was set back, or is wrong by more than any pause: nothing waits longer than `longest`.
+    pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
+        if let Some(suspension) = &mut self.suspended {
+            suspension.until = suspension.until.min(now.after(longest));
+            suspension.failed = suspension.failed.min(now);
+        }
+        self.answered = self.answered.map(|then| then.min(now));
+        self.lesson = self.lesson.map(|(most, then)| (most, then.min(now)));
+        self.rests = None;
+    }
+
+    /// Whether it still teaches something.
+    pub(crate) fn is_remembered(&self, now: Timestamp) -> bool {
+        let lesson = self.lesson.as_ref();
+        lesson.is_some_and(|(_, then)| now.since(*then) < REMEMBERED)
+    }
+}

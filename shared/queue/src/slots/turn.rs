@@ -1,0 +1,174 @@
+//! Whose turn it is: those that work and those that are not known to alternate.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use mail::clock::Timestamp;
+
+use super::{Destinations, Room, Underway};
+use crate::{
+    Patience,
+    census::Census,
+    destination::{Job, Listed},
+};
+
+/// A delivery that may begin.
+pub(crate) struct Turn<D, O> {
+    pub(crate) destination: Arc<D>,
+    pub(crate) owner: O,
+    pub(crate) job: Job,
+    pub(crate) patience: Patience,
+}
+
+impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
+    /// The next job in turn, and where it goes.
+    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
+        if self.underway.len() >= self.settings.slots.total {
+            return None;
+        }
+        self.wake(now);
+        self.turn = !self.turn;
+        if self.turn {
+            self.next_working(now).or_else(|| self.next_unproven(now))
+        } else {
+            self.next_unproven(now).or_else(|| self.next_working(now))
+        }
+    }
+
+    fn next_working(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
+        let slots = self.settings.slots;
+        let crowded = self.underway.len().saturating_mul(4) > slots.total.saturating_mul(3);
+        for _ in 0..self.working.len() {
+            let to = self.working.pop_front()?;
+            if !self.is_listed(&to, Listed::Working) {
+                continue;
+            }
+            let free = self.unlist_unless(&to, Listed::Working, now);
+            let Some(destination) = self.known.get_mut(&to).filter(|_| free) else {
+                continue;
+            };
+            destination.listed = None;
+            let underway = &self.underway;
+            let taken = destination.take(|owner, _| {
+                slots.owner >= slots.total || count(underway, owner) < slots.owner
+            });
+            if let Some((owner, job)) = taken {
+                let patience = if crowded {
+                    Patience::Short
+                } else {
+                    Patience::Full
+                };
+                return Some(Turn {
+                    destination: to,
+                    owner,
+                    job,
+                    patience,
+                });
+            }
+            self.list(&to, now);
+        }
+        None
+    }
+
+    fn is_listed(&self, to: &D, listed: Listed) -> bool {
+        let destination = self.known.get(to);
+        destination.is_some_and(|it| it.listed == Some(listed))
+    }
+
+    /// Whether it still belongs on that list; otherwise it is put where it belongs.
+    fn unlist_unless(&mut self, to: &Arc<D>, listed: Listed, now: Timestamp) -> bool {
+        let Some(destination) = self.known.get(to) else {
+            return false;
+        };
+        let works = self.works(destination, now);
+        if works == (listed == Listed::Working) && self.room(destination, now) == Room::Free {
+            return true;
+        }
+        if let Some(destination) = self.known.get_mut(to) {
+            destination.listed = None;
+        }
+        self.list(to, now);
+        false
+    }
+
+    fn next_unproven(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
+        if self.stuck || self.unproven.is_empty() {
+            return None;
+        }
+        let slots = self.settings.slots;
+        let census = self.census(now);
+        if census.total >= slots.unproven {
+            return None;
+        }
+        let (mut passed, mut found) = (Vec::new(), None);
+        while let Some(to) = if self.newest {
+            self.unproven.pop_back()
+        } else {
+            self.unproven.pop_front()
+        } {
+            if !self.is_listed(&to, Listed::Unproven)
+                || !self.unlist_unless(&to, Listed::Unproven, now)
+            {
+                continue;
+            }
+            let Some(destination) = self.known.get_mut(&to) else {
+                continue;
+            };
+            let site = self.sites.get(&destination.site);
+            let taken = site.and_then(|site| census.take(destination, site, slots));
+            if let Some((owner, job)) = taken {
+                destination.listed = None;
+                let crowded =
+                    (census.total + 1) * 2 > slots.unproven && slots.unproven <= slots.total;
+                found = Some(Turn {
+                    destination: to,
+                    owner,
+                    job,
+                    patience: if crowded {
+                        Patience::Short
+                    } else {
+                        Patience::Full
+                    },
+                });
+                break;
+            }
+            passed.push(to);
+        }
+        for to in passed.into_iter().rev() {
+            if self.newest {
+                self.unproven.push_back(to);
+            } else {
+                self.unproven.push_front(to);
+            }
+        }
+        self.stuck = found.is_none();
+        if found.is_some() {
+            self.newest = !self.newest;
+        }
+        found
+    }
+
+    pub(super) fn census(&self, now: Timestamp) -> Census<O> {
+        let mut census = Census::default();
+        for underway in self.underway.values() {
+            let Some(site) = self.sites.get(&underway.site) else {
+                continue;
+            };
+            let hosts = site.hosts.iter().cloned();
+            if site.works(now) {
+                census.working.extend(hosts);
+                continue;
+            }
+            census.total += 1;
+            *census.owners.entry(underway.owner).or_default() += 1;
+            *census.messages.entry(underway.job.id).or_default() += 1;
+            for host in hosts {
+                *census.hosts.entry(host).or_default() += 1;
+            }
+        }
+        census
+    }
+}
+
+fn count<D, O: PartialEq>(underway: &HashMap<u64, Underway<D, O>>, owner: &O) -> usize {
+    underway.values().filter(|it| it.owner == *owner).count()
+}
