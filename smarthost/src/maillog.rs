@@ -75,6 +75,7 @@ pub(crate) fn turned_away(client: &str, count: Option<usize>, reply: &str) {
         line_about(client, Role::Smtpd, Level::Warning, &text);
     }
     reject(&Rejected {
+        action: "reject",
         stage: "CONNECT",
         client,
         reply,
@@ -145,6 +146,8 @@ pub(crate) struct Subject {
 /// What was refused, for [`reject`].
 #[derive(Debug)]
 pub(crate) struct Rejected<'a> {
+    /// `reject`, or what else was done: `reject_warning`, `warn`, `hold` …
+    pub(crate) action: &'a str,
     /// `RCPT`, `MAIL`, `END-OF-MESSAGE` …
     pub(crate) stage: &'a str,
     pub(crate) client: &'a str,
@@ -156,7 +159,8 @@ pub(crate) struct Rejected<'a> {
 
 pub(crate) fn reject(rejected: &Rejected<'_>) {
     let mut text = format!(
-        "NOQUEUE: reject: {} from {}: {};",
+        "NOQUEUE: {}: {} from {}: {};",
+        rejected.action,
         rejected.stage,
         rejected.client,
         escape(rejected.reply.as_bytes(), MAX_WORD)

@@ -27,7 +27,8 @@ use tables::Aliases;
 
 use crate::{
     config::{Config, KeyFiles, ListenTls, STATE},
-    policy::Policy,
+    dns::mx::Resolver,
+    policy::{Policy, Sources},
     route::Router,
 };
 
@@ -44,6 +45,9 @@ pub(crate) struct Setup {
     pub(crate) relay_tls: ClientTls,
     /// Towards everybody else: opportunistic.
     pub(crate) world_tls: ClientTls,
+    /// Whom names are asked of.
+    pub(crate) resolver: Arc<Resolver>,
+    sources: Arc<Sources>,
     /// For the listeners; `None` if none offers TLS.
     pub(crate) identity: Option<Identity>,
     /// What is wrong in lines of the alias tables.
@@ -82,6 +86,7 @@ impl Setup {
     /// Whether everything that a configuration names can be used; makes nothing.
     pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
         config.read_aliases()?;
+        config.read_keys()?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -178,9 +183,18 @@ impl Setup {
             None
         };
         let relay_tls = Self::of_relay(&config)?;
+        let keys = config.read_keys()?;
+        let sources = Arc::new(Sources { keys });
+        let same = before.filter(|setup| setup.config.resolver == config.resolver);
+        let resolver = same.map_or_else(
+            || Arc::new(Resolver::new(config.resolver)),
+            |setup| Arc::clone(&setup.resolver),
+        );
         Ok(Self {
-            policy: Policy::new(&config, router.clone()),
+            policy: Policy::new(&config, router.clone(), Arc::clone(&sources)),
             router,
+            resolver,
+            sources,
             tables: Arc::new(Mutex::new(Tables {
                 aliases,
                 looked: Instant::now(),
@@ -213,7 +227,7 @@ impl Setup {
         looked.changed.then(|| {
             let router = Router::new(&self.config, Arc::clone(tables.aliases.table()));
             Self {
-                policy: Policy::new(&self.config, router.clone()),
+                policy: Policy::new(&self.config, router.clone(), Arc::clone(&self.sources)),
                 router,
                 ..self.clone()
             }

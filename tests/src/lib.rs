@@ -36,6 +36,7 @@ pub mod installation;
 pub mod peers;
 pub mod postfix;
 pub mod resolver;
+pub mod restrictions;
 pub mod session;
 pub mod sink;
 pub mod smarthost;

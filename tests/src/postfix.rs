@@ -3,7 +3,10 @@
 //! Contract: it runs in a process namespace, so that with the guard, or with the test (also one that is killed), each of its daemons ends, and
 //! nobody else's.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{
+    collections::BTreeMap, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt as _, path::Path,
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -31,6 +34,15 @@ impl Postfix {
     /// Starts one with these settings in `main.cf` (`$DIR` is its directory) and waits until it takes connections; `None` where there is none, or
     /// no root to start it.
     pub fn start(main: &str) -> Option<Self> {
+        Self::start_with(main, &BTreeMap::new(), None)
+    }
+
+    /// The same with these files beside it, and with a name server of its own.
+    pub fn start_with(
+        main: &str,
+        files: &BTreeMap<String, String>,
+        resolver: Option<Ipv4Addr>,
+    ) -> Option<Self> {
         let postfix = peers::find("postfix")?;
         if !peers::root() {
             return None;
@@ -57,6 +69,21 @@ impl Postfix {
             &directory.path().join("main.cf"),
             format!("{common}{}", main.replace("$DIR", &path)),
         );
+        for (name, text) in files {
+            write(&directory.path().join(name), text);
+        }
+        let mut first = FIRST.to_owned();
+        if let Some(resolver) = resolver {
+            let conf = directory.path().join("resolv.conf");
+            write(
+                &conf,
+                format!("nameserver {resolver}\noptions timeout:1 attempts:1\n"),
+            );
+            first = format!(
+                "mount --bind {} /etc/resolv.conf && {FIRST}",
+                conf.display()
+            );
+        }
         let master = fs::read_to_string("/usr/share/postfix/master.cf.dist").unwrap();
         let ours = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["smtp", "inet", _, _, _, rest @ ..] => {
@@ -79,7 +106,7 @@ impl Postfix {
             "postfix",
             Command::new("setpriv")
                 .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork"])
-                .args(["--kill-child", "--mount-proc", "sh", "-c", FIRST, "sh"])
+                .args(["--kill-child", "--mount-proc", "sh", "-c", &first, "sh"])
                 .arg(postfix)
                 .args(["-c", &path]),
         );

@@ -4,14 +4,15 @@
 //! table: what stands there, and NXDOMAIN for any other name.
 
 use std::{
-    net::{Ipv4Addr, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex},
     thread,
 };
 
-/// A running name server on port 53 of a loopback address (root only).
+/// A running name server, on port 53 of a loopback address (root only) or on a port of its own.
 #[derive(Debug)]
 pub struct Resolver {
+    address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -29,8 +30,21 @@ impl Resolver {
         address: Ipv4Addr,
         table: impl Fn(&str) -> Option<Vec<Record>> + Send + 'static,
     ) -> Self {
-        let socket = UdpSocket::bind((address, 53))
-            .unwrap_or_else(|e| panic!("name server on {address}: {e}"));
+        Self::on((address, 53).into(), table)
+    }
+
+    /// The same on a port that is free.
+    pub fn anywhere(table: impl Fn(&str) -> Option<Vec<Record>> + Send + 'static) -> Self {
+        Self::on((Ipv4Addr::LOCALHOST, 0).into(), table)
+    }
+
+    fn on(
+        address: SocketAddr,
+        table: impl Fn(&str) -> Option<Vec<Record>> + Send + 'static,
+    ) -> Self {
+        let socket =
+            UdpSocket::bind(address).unwrap_or_else(|e| panic!("name server on {address}: {e}"));
+        let address = socket.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let names = Arc::clone(&asked);
         thread::spawn(move || {
@@ -42,7 +56,12 @@ impl Resolver {
                 }
             }
         });
-        Self { asked }
+        Self { address, asked }
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Names it was asked for.
@@ -55,9 +74,14 @@ impl Resolver {
 #[derive(Clone, Debug)]
 pub enum Record {
     A(Ipv4Addr),
+    Aaaa(Ipv6Addr),
     Mx(&'static str),
+    Ptr(String),
+    Txt(String),
     /// The server fails for this name.
     Servfail,
+    /// The server says nothing.
+    Silence,
 }
 
 impl Record {
@@ -65,18 +89,27 @@ impl Record {
     fn wire(&self) -> Option<(u8, Vec<u8>)> {
         match self {
             Self::A(address) => Some((1, address.octets().to_vec())),
-            Self::Mx(host) => {
-                let mut data = vec![0, 10];
-                for label in host.split('.').filter(|label| !label.is_empty()) {
-                    data.push(u8::try_from(label.len()).ok()?);
-                    data.extend(label.bytes());
-                }
-                data.push(0);
-                Some((15, data))
+            Self::Aaaa(address) => Some((28, address.octets().to_vec())),
+            Self::Mx(host) => Some((15, [vec![0, 10], name(host)?].concat())),
+            Self::Ptr(host) => Some((12, name(host)?)),
+            Self::Txt(text) => {
+                let length = u8::try_from(text.len()).ok()?;
+                Some((16, [&[length], text.as_bytes()].concat()))
             }
-            Self::Servfail => None,
+            Self::Servfail | Self::Silence => None,
         }
     }
+}
+
+/// A name on the wire, not compressed.
+fn name(text: &str) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    for label in text.split('.').filter(|label| !label.is_empty()) {
+        data.push(u8::try_from(label.len()).ok()?);
+        data.extend(label.bytes());
+    }
+    data.push(0);
+    Some(data)
 }
 
 /// The name in a query, and the reply to it.
@@ -102,6 +135,12 @@ fn reply(query: &[u8], table: &dyn Fn(&str) -> Option<Vec<Record>>) -> Option<(S
         Some(records) => 2 * u8::from(records.iter().any(|r| matches!(r, Record::Servfail))),
     };
     let records = known.unwrap_or_default();
+    if records
+        .iter()
+        .any(|record| matches!(record, Record::Silence))
+    {
+        return None;
+    }
     let wire = records.iter().filter_map(Record::wire);
     let answers: Vec<_> = wire
         .filter(|(kind, _)| kind_and_class == [0, *kind, 0, 1])

@@ -122,7 +122,7 @@ fn first_line(message: &str) -> String {
 }
 
 /// What the known names offer in place of an unknown one.
-fn suggestion(given: &str, known: &[&str]) -> String {
+pub fn suggestion(given: &str, known: &[&str]) -> String {
     let flat = |name: &str| name.to_lowercase().replace('-', "_");
     let distance = |name: &str| strsim::damerau_levenshtein(&flat(given), &flat(name));
     let close = (given.chars().count() / 3).max(1);

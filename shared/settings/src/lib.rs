@@ -20,7 +20,7 @@ pub mod layers;
 pub mod provision;
 mod units;
 
-pub use error::{ConfigError, error_at, parse};
+pub use error::{ConfigError, error_at, parse, suggestion};
 pub use units::{HostName, OneOrMany, Size, Span, optional_table, table};
 
 #[cfg(test)]

@@ -16,6 +16,15 @@ const MAX: u64 = 4096;
 
 /// The password in a file.
 pub fn password(file: &Path) -> Result<String, String> {
+    first_line(open(file)?, file)
+}
+
+/// Everything that a file of secrets holds.
+pub fn text(file: &Path) -> Result<String, String> {
+    read(open(file)?, file)
+}
+
+fn open(file: &Path) -> Result<File, String> {
     let shown = file.display();
     let open = File::open(file).map_err(|error| format!("{shown}: {error}"))?;
     let metadata = open
@@ -34,7 +43,7 @@ pub fn password(file: &Path) -> Result<String, String> {
             "{shown}: it belongs to user {owner}, so it is not used: chown root {shown}"
         ));
     }
-    first_line(open, file)
+    Ok(open)
 }
 
 /// The password in a credential that systemd gave this service (`LoadCredential=NAME:FILE`).
@@ -54,10 +63,15 @@ pub fn credential(name: &str) -> Result<String, String> {
     first_line(open, &file)
 }
 
-fn first_line(open: File, file: &Path) -> Result<String, String> {
+fn read(open: File, file: &Path) -> Result<String, String> {
     let mut text = String::new();
     let read = open.take(MAX).read_to_string(&mut text);
     read.map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(text)
+}
+
+fn first_line(open: File, file: &Path) -> Result<String, String> {
+    let text = read(open, file)?;
     match text.lines().next().filter(|line| !line.is_empty()) {
         Some(line) => Ok(line.to_owned()),
         None => Err(format!("{}: there is no password in it", file.display())),

@@ -58,6 +58,9 @@ pub struct Status {
     /// Clients with counters.
     pub clients: u64,
     pub pin: String,
+    /// What wants an administrator, and is no fault of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
     /// What is wrong with the configuration's files, and what is done meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,

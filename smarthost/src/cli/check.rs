@@ -326,7 +326,7 @@ fn exchangers(domain: &str) -> Result<mx::Answer, String> {
         .build()
         .map_err(|error| error.to_string())?;
     let asked = runtime
-        .block_on(async { tokio::time::timeout(PATIENCE, Resolver::default().mx(domain)).await });
+        .block_on(async { tokio::time::timeout(PATIENCE, Resolver::new(None).mx(domain)).await });
     asked.map_err(|_| "no name server answers".to_owned())
 }
 

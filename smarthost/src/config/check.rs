@@ -19,20 +19,21 @@ use smtp::client::Security;
 
 use crate::{
     config::{
-        Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, RelayAuth, RelayTls, Retry,
-        STATE,
+        Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, RelayAuth, RelayTls,
+        Retry, STATE,
         file::{self, File, Level},
     },
     destination::{Destination, LmtpTarget},
     limits::Rules,
     network::{Network, Networks},
+    policy::{Scores, rule::Rule},
 };
 
 /// Where the daemon is found, and where it finds its queue.
 const PLACES: [&str; 5] = ["hostname", "listen", "spool", "state", "control"];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 19] = [
+const SALVAGED: [&str; 20] = [
     "hostname",
     "listen",
     "spool",
@@ -47,6 +48,7 @@ const SALVAGED: [&str; 19] = [
     "maildir",
     "lmtp",
     "relayhost",
+    "resolver",
     "routes",
     "admins",
     "admin",
@@ -199,6 +201,9 @@ impl Config {
             domains: domains(file.domains, &hostname),
             local,
             relayhost: file.relayhost,
+            resolver: file.resolver.map(|server| server.0),
+            restrictions: file.restrictions.unwrap_or_else(Rule::defaults),
+            dnsbl: dnsbl(file.dnsbl),
             relay_tls: relay_tls(file.relay_tls, at)?,
             relay_auth: file.relay_auth.map(|auth| RelayAuth {
                 user: auth.user,
@@ -378,6 +383,22 @@ fn check_retry(
         },
         warning: (!warning.is_zero()).then_some(warning),
     })
+}
+
+fn dnsbl(written: file::Dnsbl) -> Dnsbl {
+    let threshold = written.threshold.map_or(1, |threshold| threshold.0);
+    Dnsbl {
+        scores: Scores {
+            threshold: i32::try_from(threshold).unwrap_or(i32::MAX),
+            lists: written
+                .lists
+                .0
+                .into_iter()
+                .map(|list| list.0.into())
+                .collect(),
+        },
+        keys: written.keys,
+    }
 }
 
 fn concurrency(written: &file::Concurrency) -> Concurrency {

@@ -1,6 +1,11 @@
 //! The keys of the file and the forms of their values. Each value is checked while it is read, so that an error shows its place.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use mail::{
     address::{Address, DomainPattern},
@@ -19,6 +24,7 @@ use crate::{
     destination::{Destination, LmtpTarget},
     limits::Limit,
     network::Network,
+    policy::{dnsbl::List, rule::Rule},
 };
 
 /// The whole file.
@@ -43,6 +49,10 @@ pub(super) struct File {
     pub maildir: Option<Spanned<Maildir>>,
     pub lmtp: Option<Spanned<LmtpTarget>>,
     pub relayhost: Option<Nexthop>,
+    pub resolver: Option<Server>,
+    pub restrictions: Option<Vec<Rule>>,
+    #[serde(deserialize_with = "settings::table")]
+    pub dnsbl: Dnsbl,
     #[serde(deserialize_with = "settings::table")]
     pub relay_tls: RelayTls,
     #[serde(deserialize_with = "settings::optional_table")]
@@ -81,6 +91,45 @@ impl TryFrom<Limit> for SomeMail {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Log {
     pub format: LogFormat,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dnsbl {
+    pub threshold: Option<Count>,
+    pub lists: OneOrMany<Scored>,
+    pub keys: Option<PathBuf>,
+}
+
+/// A list with its weight.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Scored(pub List);
+impl TryFrom<String> for Scored {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let list = List::parse(&text, true);
+        list.map(Self)
+            .map_err(|why| format!("{why} \"a.example=127.0.0.[2..11]*2\""))
+    }
+}
+
+/// A name server.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Server(pub SocketAddr);
+impl TryFrom<String> for Server {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let alone = |address: IpAddr| SocketAddr::new(address, 53);
+        let server = text.parse().or_else(|_| text.parse().map(alone));
+        server.map(Self).map_err(|_| {
+            format!(
+                "`{}` is no address of a name server; write \"127.0.0.1\" or \"127.0.0.1:5353\"",
+                text.escape_debug()
+            )
+        })
+    }
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,13 @@ use mail::{
 use settings::{ConfigError, layers::Layer, provision};
 use tables::{Aliases, Missing};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    policy::{
+        dnsbl::{self, Keys},
+        rule::Rule,
+    },
+};
 
 impl Config {
     /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for the administrator, and none need be there.
@@ -56,6 +62,28 @@ impl Config {
     /// What an empty file would mean on this machine.
     pub fn machine_default() -> Result<Self, ConfigError> {
         Self::parse(Path::new(Self::PATH), "", &machine_name())
+    }
+
+    /// Reads the keys of block lists; each that a list names must be there.
+    pub fn read_keys(&self) -> Result<Keys, ConfigError> {
+        let wrong = |why: &str| self.wrong("dnsbl.keys", why);
+        let keys = match &self.dnsbl.keys {
+            Some(file) => {
+                let text = system::secret::text(file).map_err(|why| wrong(&why))?;
+                let keys = dnsbl::keys(&text);
+                keys.map_err(|why| wrong(&format!("{}:{why}", file.display())))?
+            }
+            None => Keys::default(),
+        };
+        let ruled = self.restrictions.iter().filter_map(Rule::list);
+        for list in ruled.chain(&self.dnsbl.scores.lists) {
+            if let Some(name) = list.keys().find(|name| !keys.contains_key(*name)) {
+                let what =
+                    format!("{list} wants the key {name}: write a line \"{name} = …\" into it");
+                return Err(wrong(&what));
+            }
+        }
+        Ok(keys)
     }
 
     /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.

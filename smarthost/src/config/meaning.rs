@@ -24,6 +24,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("maildir", "Where mail for local domains ends that no alias sends elsewhere; \"none\": only aliases receive. Default: Maildir in state, or \"none\" with a relayhost."),
     ("lmtp", "Instead of a Maildir, an LMTP server: \"unix:/run/dovecot/lmtp\", or \"host:port\"."),
     ("relayhost", "Where all mail for elsewhere goes: \"domain\" by its MX, \"[host]\" or \"[host]:port\" that host itself. Default: by the MX of each recipient's domain."),
+    ("resolver", "The name server that is asked, as \"127.0.0.1\" or \"127.0.0.1:5353\". Default: those of /etc/resolv.conf."),
     ("relay_tls.level", "Towards the relayhost: \"opportunistic\", \"starttls\", \"wrapped\" or \"none\". Default: \"starttls\" with pins, else \"opportunistic\"."),
     ("relay_tls.pins", "Keys that the relayhost may have, as `smarthost pin` prints them there. Another key defers the mail."),
     ("relay_tls.certificate", "Certificate in PEM with which this machine shows itself to the relayhost."),
@@ -31,6 +32,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("relay_auth.user", "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN."),
     ("relay_auth.password_file", "Holds the password in its first line; of root or the daemon's user, who alone may read it. Default: systemd's credential relay-password."),
     ("routes", "Other ways for some recipient domains: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\" }."),
+    ("restrictions", "What is decided at each RCPT, in this order, until one decides: Postfix's restrictions, one a text; \"warn_if_reject\" in front of one only logs what it would refuse. Permission to relay is decided before them and by nothing else; limits and unknown recipients are decided behind them, whatever they say. Default: permit_mynetworks, permit_sasl_authenticated, permit_tls_clientcerts, reject_unauth_destination, reject_unlisted_recipient. See RESTRICTIONS."),
+    ("dnsbl.threshold", "The sum of weights from which on reject_dnsbl_score refuses. Default: 1."),
+    ("dnsbl.lists", "DNS block lists with their weights, as \"list.example=127.0.0.[2..11]*2\", for reject_dnsbl_score. Without codes 127.0.0.2 to 127.0.255.254 count."),
+    ("dnsbl.keys", "File with a line NAME = key for each ${NAME} in a list; of root or the daemon's user, who alone may read it. Keys are in no reply and no log."),
     ("admins", "Who is told of limits and faults; also gets postmaster's mail that no alias catches."),
     ("message_size", "Largest message: bytes, or \"25MiB\"."),
     ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn every_setting_has_its_sentence_and_every_sentence_its_setting() {
         let texts = [
-            "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nroutes = { \"b.example\" = \"[c.example]\" }",
+            "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
             "lmtp = \"unix:/run/lmtp\"",
             "relay_tls = { certificate = \"c.pem\" }\nrelay_auth = { user = \"u\", password_file = \"p\" }",
         ];

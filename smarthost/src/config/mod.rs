@@ -23,7 +23,7 @@ mod show;
 mod tests;
 
 pub use settings::{
-    Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, LogFormat, RelayAuth, RelayTls,
-    Retry, STATE,
+    Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, LogFormat, RelayAuth,
+    RelayTls, Retry, STATE,
 };
 pub use show::Setting;

@@ -27,6 +27,9 @@ impl Config {
         self.aliases.iter_mut().for_each(place);
         place(&mut self.tls.certificate);
         place(&mut self.tls.key);
+        if let Some(keys) = &mut self.dnsbl.keys {
+            place(keys);
+        }
         if let Some(Destination::Maildir(path)) = &mut self.local {
             place(path);
         }

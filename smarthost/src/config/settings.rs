@@ -10,7 +10,12 @@ use queue::retry::Schedule;
 use relay::trust::Pin;
 use smtp::client::Security;
 
-use crate::{destination::Destination, limits::Rules, network::Networks};
+use crate::{
+    destination::Destination,
+    limits::Rules,
+    network::Networks,
+    policy::{Scores, rule::Rule},
+};
 
 /// The state directory unless the configuration says otherwise.
 pub const STATE: &str = "/var/lib/smarthost";
@@ -54,6 +59,12 @@ pub struct Config {
     pub local: Option<Destination>,
     /// Where all other mail goes; `None`: by MX.
     pub relayhost: Option<Nexthop>,
+    /// The name server; `None`: those of /etc/resolv.conf.
+    pub resolver: Option<SocketAddr>,
+    /// What is decided at RCPT, in order.
+    pub restrictions: Vec<Rule>,
+    /// Block lists whose weights are added up, and keys of lists.
+    pub dnsbl: Dnsbl,
     /// TLS towards the relayhost.
     pub relay_tls: RelayTls,
     /// User and password at the relayhost.
@@ -72,6 +83,14 @@ pub struct Config {
     pub forbid_unauth_pipelining: bool,
     /// How lines of the log begin.
     pub log_format: LogFormat,
+}
+
+/// Block lists.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dnsbl {
+    pub scores: Scores,
+    /// Holds `NAME = key` lines.
+    pub keys: Option<PathBuf>,
 }
 
 /// How lines of the log begin.

@@ -46,9 +46,21 @@ impl Config {
         }
     }
 
+    fn policy(&self, row: &mut impl FnMut(&str, String)) {
+        row("restrictions", strings(&self.restrictions));
+        row("dnsbl.threshold", self.dnsbl.scores.threshold.to_string());
+        row("dnsbl.lists", strings(&self.dnsbl.scores.lists));
+        if let Some(keys) = &self.dnsbl.keys {
+            row("dnsbl.keys", path(keys));
+        }
+    }
+
     fn relay(&self, row: &mut impl FnMut(&str, String)) {
         if let Some(relayhost) = &self.relayhost {
             row("relayhost", quote(&relayhost.to_string()));
+        }
+        if let Some(resolver) = &self.resolver {
+            row("resolver", quote(&resolver.to_string()));
         }
         row("relay_tls.level", quote(level(self.relay_tls.security)));
         row("relay_tls.pins", strings(&self.relay_tls.pins));
@@ -110,6 +122,7 @@ impl Config {
         let (key, value) = self.shown_local();
         row(key, value);
         self.relay(&mut row);
+        self.policy(&mut row);
         for (domain, transport) in &self.routes {
             row(
                 &format!("routes.{}", quote(&domain.to_string())),

@@ -23,13 +23,12 @@ use ::relay::delivery::Memory;
 pub(crate) use driver::run;
 pub(crate) use relay::credentials;
 
-use crate::{dispatch::Dispatch, dns::mx::Resolver, setup::Current};
+use crate::{dispatch::Dispatch, setup::Current};
 
 /// What all deliveries share.
 pub(crate) struct Carrier {
     dispatch: Arc<Dispatch>,
     current: Arc<Current>,
-    resolver: Resolver,
     pool: Arc<pool::Pool>,
     /// What deliveries have learned of next hops.
     memory: Mutex<Memory>,
@@ -40,7 +39,6 @@ impl Carrier {
         Self {
             dispatch,
             current,
-            resolver: Resolver::default(),
             pool: Arc::default(),
             memory: Mutex::default(),
         }

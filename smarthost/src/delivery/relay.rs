@@ -48,7 +48,6 @@ const HURRIED: Duration = Duration::from_secs(10);
 
 /// One delivery under way.
 struct Road<'a> {
-    carrier: &'a Carrier,
     destination: &'a Arc<Destination>,
     setup: Arc<Setup>,
     envelope: &'a Envelope,
@@ -67,7 +66,6 @@ impl Carrier {
     ) -> Option<Vec<Outcome>> {
         let destination = &job.destination;
         let road = Road {
-            carrier: self,
             destination,
             setup: self.current.get(),
             envelope: &envelope,
@@ -155,7 +153,7 @@ impl Road<'_> {
                 } else {
                     25
                 });
-                let resolver = &self.carrier.resolver;
+                let resolver = &self.setup.resolver;
                 let found = exchange::hosts(resolver, nexthop, &config.hostname).await;
                 // A next hop of the administrator's that cannot be found is a fault of ours, never the sender's.
                 let names =
@@ -198,7 +196,7 @@ impl Road<'_> {
             return Ok(vec![(Place::Unix(path.clone()), Reach::Elsewhere)]);
         }
         let own = &self.setup.config.hostname;
-        exchange::places(&self.carrier.resolver, host, own).await
+        exchange::places(&self.setup.resolver, host, own).await
     }
 
     /// Towards the relayhost its own trust, towards everybody else opportunistic TLS.

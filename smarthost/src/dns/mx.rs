@@ -1,4 +1,4 @@
-//! MX records of a domain, and whether a host has an address, from the name servers of /etc/resolv.conf.
+//! MX records of a domain, and whether a host has an address, from the setting `resolver` or the name servers of /etc/resolv.conf.
 //!
 //! Contract: "there is none" and "nobody could say" are told apart; only the first may lead to a bounce.
 //! Failures: every error, timeout, SERVFAIL or broken answer is [`Answer::Failed`].
@@ -7,8 +7,12 @@
 use domain::{
     base::{Message, Name, Rtype, iana::Rcode},
     rdata::Mx as MxData,
-    resolv::StubResolver,
+    resolv::{
+        StubResolver,
+        stub::conf::{ResolvConf, ServerConf, Transport},
+    },
 };
+use std::net::SocketAddr;
 
 /// Records of one answer that are looked at.
 const MAX_RECORDS: usize = 100;
@@ -36,10 +40,26 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
-/// Asks the system's name servers.
+/// Asks name servers.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
-    stub: StubResolver,
+    pub(super) stub: StubResolver,
+}
+
+impl Resolver {
+    /// Asks this name server, or the system's.
+    pub(crate) fn new(server: Option<SocketAddr>) -> Self {
+        let Some(server) = server else {
+            return Self::default();
+        };
+        let mut conf = ResolvConf::new();
+        conf.servers
+            .push(ServerConf::new(server, Transport::UdpTcp));
+        conf.finalize();
+        Self {
+            stub: StubResolver::from_conf(conf),
+        }
+    }
 }
 
 impl Resolver {
@@ -108,10 +128,7 @@ fn classify(found: Vec<Mx>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use domain::{
-        base::{Message, MessageBuilder, name::Name},
-        resolv::stub::conf::{ResolvConf, ServerConf, Transport},
-    };
+    use domain::base::{Message, MessageBuilder, name::Name};
     use tokio::net::UdpSocket;
 
     use super::*;
@@ -119,12 +136,7 @@ mod tests {
     /// A name server that knows four domains.
     async fn name_server() -> Resolver {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let mut conf = ResolvConf::new();
-        conf.servers.push(ServerConf::new(
-            socket.local_addr().unwrap(),
-            Transport::UdpTcp,
-        ));
-        conf.finalize();
+        let server = socket.local_addr().unwrap();
         tokio::spawn(async move {
             let mut buffer = [0; 1500];
             loop {
@@ -133,9 +145,7 @@ mod tests {
                 socket.send_to(&reply, client).await.unwrap();
             }
         });
-        Resolver {
-            stub: StubResolver::from_conf(conf),
-        }
+        Resolver::new(Some(server))
     }
 
     fn reply(query: &Message<&[u8]>) -> Vec<u8> {

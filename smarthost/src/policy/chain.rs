@@ -1,34 +1,19 @@
-//! The chain: which restrictions run at which stage, and how those that ask are resumed.
+//! The chain: which rules run at which stage, what they come to together, and how those that ask are resumed.
 
 use std::{net::IpAddr, sync::Arc};
 
-use smtp::session::{Question, Verdict};
-
-use crate::{
-    config::Config,
-    limits,
-    network::Networks,
-    policy::{
-        Facts,
-        restrictions::{self, Opinion, Restriction},
-    },
-    route::Router,
+use smtp::{
+    reply::Reply,
+    session::{Question, Verdict},
 };
 
-/// What the world has to answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Query {
-    /// One message more of this client ([`limits::Limits::begin`]).
-    Message(IpAddr),
-    /// One recipient more of its message ([`limits::Limits::recipient`]).
-    Recipient(IpAddr),
-}
-
-/// The world's answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
-    Limit(limits::Decision),
-}
+use super::{
+    Answer, Facts, Query,
+    dnsbl::{Keys, List},
+    restrictions::{self, Opinion, View},
+    rule::{Restriction, Rule},
+};
+use crate::{config::Config, network::Networks, route::Router};
 
 /// What to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,7 +29,36 @@ pub enum Step {
 pub struct Ruling {
     pub verdict: Verdict,
     /// For the log; `None` where the chain ended.
-    pub restriction: Option<&'static str>,
+    pub restriction: Option<String>,
+    /// What else is to be done.
+    pub effects: Vec<Effect>,
+}
+
+/// What a rule wants besides yes or no.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// `warn_if_reject`: this reply would have been given.
+    WouldReject(Reply),
+    Warn(String),
+    Info(String),
+    /// The message waits for an administrator.
+    Hold(String),
+    /// A field above the header.
+    Prepend(String),
+}
+
+/// What rules are decided with besides the configuration: read from files.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    pub keys: Keys,
+}
+
+/// Lists whose weights are added up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scores {
+    /// From here on it is too much.
+    pub threshold: i32,
+    pub lists: Vec<Arc<List>>,
 }
 
 /// The rules. Cheap to clone.
@@ -52,13 +66,72 @@ pub struct Ruling {
 pub struct Policy {
     networks: Arc<Networks>,
     router: Router,
+    sources: Arc<Sources>,
+    chains: Arc<Chains>,
+    scores: Arc<Scores>,
+}
+
+/// The rules of each stage that has some.
+#[derive(Debug)]
+struct Chains {
+    mail: Chain,
+    recipient: Chain,
+    message: Chain,
+    none: Chain,
+}
+
+/// Rules in order.
+#[derive(Debug, Default)]
+struct Chain {
+    rules: Vec<Arc<Rule>>,
+    /// From here on they apply even where a permit ended the chain.
+    always: usize,
+}
+
+impl Chain {
+    fn fixed(rule: Rule) -> Self {
+        Self {
+            rules: vec![Arc::new(rule)],
+            always: 0,
+        }
+    }
+
+    /// Permission to relay first; then the administrator's; then what holds for everybody.
+    fn of_recipient(written: &[Rule]) -> Self {
+        let first = Rule::fixed(Restriction::RelayPermission, "reject_unauth_destination");
+        let mut rules = vec![Arc::new(first)];
+        rules.extend(written.iter().cloned().map(Arc::new));
+        let always = rules.len();
+        for (restriction, name) in [
+            (
+                Restriction::RejectUnlistedRecipient,
+                "reject_unlisted_recipient",
+            ),
+            (Restriction::AliasExpansion, "alias_expansion"),
+            (Restriction::Deferral, "defer_if_permit"),
+            (Restriction::RecipientLimit, "client_limit"),
+        ] {
+            rules.push(Arc::new(Rule::fixed(restriction, name)));
+        }
+        Self { rules, always }
+    }
 }
 
 impl Policy {
-    pub fn new(config: &Config, router: Router) -> Self {
+    pub fn new(config: &Config, router: Router, sources: Arc<Sources>) -> Self {
+        let limit = Rule::fixed(Restriction::MessageLimit, "client_limit");
+        let hops = Rule::fixed(Restriction::HopLimit, "hop_limit");
         Self {
             networks: Arc::new(config.networks.clone()),
+            scores: Arc::new(config.dnsbl.scores.clone()),
             router,
+            sources,
+            chains: Arc::new(Chains {
+                mail: Chain::fixed(limit),
+                recipient: Chain::of_recipient(&config.restrictions),
+                message: Chain::fixed(hops),
+                none: Chain::default(),
+            }),
         }
     }
 
@@ -71,16 +144,70 @@ impl Policy {
         &self.router
     }
 
+    pub(super) fn scores(&self) -> &Scores {
+        &self.scores
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.sources.keys
+    }
+
+    /// Each list in use once, with the names that tell whether it works.
+    pub fn lists(&self) -> Vec<(Arc<List>, (String, String))> {
+        let written = self.chains.recipient.rules.iter();
+        let ruled = written
+            .clone()
+            .filter_map(|rule| rule.list().map(|list| (list, rule.lists_names())));
+        let scored = self.scores.lists.iter().map(|list| (list, false));
+        let scored = scored.filter(|_| written.clone().any(|rule| rule.is_score()));
+        let mut known: Vec<(Arc<List>, (String, String))> = Vec::new();
+        for (list, of_names) in ruled.chain(scored) {
+            if known.iter().any(|(other, _)| other.name() == list.name()) {
+                continue;
+            }
+            if let Some(names) = list.tests(of_names, self.keys()) {
+                known.push((Arc::clone(list), names));
+            }
+        }
+        known
+    }
+
+    fn chain(&self, stage: Stage) -> &Chain {
+        match stage {
+            Stage::None => &self.chains.none,
+            Stage::Mail => &self.chains.mail,
+            Stage::Recipient => &self.chains.recipient,
+            Stage::Message => &self.chains.message,
+        }
+    }
+
     /// Begins to decide a question.
     pub fn evaluate(&self, facts: Facts, question: &Question) -> Evaluation {
-        let chain = match question {
-            Question::Connect | Question::Helo { .. } | Question::Data => restrictions::NONE,
-            Question::Mail(_) => restrictions::MAIL,
-            Question::Recipient(_) => restrictions::RECIPIENT,
-            Question::Message { .. } => restrictions::MESSAGE,
+        let stage = match question {
+            Question::Connect | Question::Helo { .. } | Question::Data => Stage::None,
+            Question::Mail(_) => Stage::Mail,
+            Question::Recipient(_) => Stage::Recipient,
+            Question::Message { .. } => Stage::Message,
         };
-        Evaluation::new(self.clone(), facts, chain)
+        Evaluation {
+            policy: self.clone(),
+            facts,
+            stage,
+            at: 0,
+            inserted: Vec::new(),
+            answers: Answers::default(),
+            deferral: None,
+            effects: Vec::new(),
+        }
     }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    None,
+    Mail,
+    Recipient,
+    Message,
 }
 
 /// What the world has answered so far.
@@ -88,8 +215,8 @@ impl Policy {
 pub(super) struct Answers(Vec<(Query, Answer)>);
 
 impl Answers {
-    pub(super) fn get(&self, query: Query) -> Option<&Answer> {
-        let found = self.0.iter().find(|(asked, _)| *asked == query);
+    pub(super) fn get(&self, query: &Query) -> Option<&Answer> {
+        let found = self.0.iter().find(|(asked, _)| asked == query);
         found.map(|(_, answer)| answer)
     }
 }
@@ -99,57 +226,111 @@ impl Answers {
 pub struct Evaluation {
     policy: Policy,
     facts: Facts,
-    /// What has not decided yet.
-    chain: &'static [Restriction],
+    stage: Stage,
+    /// The rule that has not decided yet.
+    at: usize,
+    /// Rules that an entry of a table named; they come before it, the next one last.
+    inserted: Vec<Arc<Rule>>,
     answers: Answers,
+    /// Some trouble; a yes becomes this.
+    deferral: Option<(Reply, String)>,
+    effects: Vec<Effect>,
 }
 
 impl Evaluation {
-    pub(super) fn new(policy: Policy, facts: Facts, chain: &'static [Restriction]) -> Self {
-        Self {
-            policy,
-            facts,
-            chain,
-            answers: Answers::default(),
-        }
-    }
-
-    /// Runs restrictions until one asks or decides, or all have passed. With the first that asks, those behind it ask too
-    /// that only look something up.
+    /// Runs rules until one asks or decides, or all have passed. With the first that asks, those behind it ask too that only
+    /// look something up.
     pub fn step(&mut self) -> Step {
-        while let Some((restriction, rest)) = self.chain.split_first() {
-            match self.judge(restriction) {
-                Opinion::Ask(queries) => return Step::Ask(self.look_ahead(queries, rest)),
-                Opinion::Pass => self.chain = rest,
-                Opinion::Refuse(reply) => {
-                    self.chain = &[];
-                    let verdict = Verdict::Refuse(reply);
-                    return Step::Done(Ruling {
-                        verdict,
-                        restriction: Some(restriction.name),
-                    });
+        while let Some(rule) = self.current() {
+            let opinion = self.judge(&rule);
+            if let Opinion::Ask(queries) = opinion {
+                return Step::Ask(self.look_ahead(queries));
+            }
+            let always = self.at >= self.policy.chain(self.stage).always;
+            if self.inserted.pop().is_none() {
+                self.at = self.at.saturating_add(1);
+            }
+            match opinion {
+                Opinion::Ask(_) | Opinion::Pass => {}
+                Opinion::Permit if always => {}
+                Opinion::Permit => {
+                    self.inserted.clear();
+                    self.at = self.policy.chain(self.stage).always;
                 }
+                Opinion::Refuse(reply) | Opinion::DeferIfPermit(reply) if rule.warn => {
+                    self.effects.push(Effect::WouldReject(reply));
+                }
+                Opinion::DeferIfPermit(reply) => {
+                    self.deferral
+                        .get_or_insert_with(|| (reply, rule.to_string()));
+                }
+                Opinion::Refuse(reply) => return self.refuse(reply, &rule),
             }
         }
         Step::Done(Ruling {
             verdict: Verdict::Accept,
             restriction: None,
+            effects: std::mem::take(&mut self.effects),
         })
     }
 
-    fn judge(&self, restriction: &Restriction) -> Opinion {
-        (restriction.judge)(&self.policy, &self.facts, &self.answers)
+    fn current(&self) -> Option<Arc<Rule>> {
+        let chain = self.policy.chain(self.stage);
+        self.inserted
+            .last()
+            .or_else(|| chain.rules.get(self.at))
+            .cloned()
     }
 
-    fn look_ahead(&self, mut queries: Vec<Query>, rest: &[Restriction]) -> Vec<Query> {
-        for restriction in rest.iter().filter(|restriction| restriction.looks_up) {
-            if let Opinion::Ask(more) = self.judge(restriction) {
-                queries.extend(more);
+    /// Nothing behind it is asked any more.
+    fn refuse(&mut self, reply: Reply, rule: &Rule) -> Step {
+        self.inserted.clear();
+        self.at = usize::MAX;
+        let name = match (&rule.restriction, &self.deferral) {
+            (Restriction::Deferral, Some((_, name))) => name.clone(),
+            _ => rule.to_string(),
+        };
+        // As access(5) has it: the client is hung up on.
+        let verdict = match reply.code.value() {
+            421 | 521 => Verdict::Close(reply),
+            _ => Verdict::Refuse(reply),
+        };
+        Step::Done(Ruling {
+            verdict,
+            restriction: Some(name),
+            effects: std::mem::take(&mut self.effects),
+        })
+    }
+
+    fn judge(&self, rule: &Rule) -> Opinion {
+        let view = View {
+            policy: &self.policy,
+            facts: &self.facts,
+            answers: &self.answers,
+            deferral: self.deferral.as_ref().map(|(reply, _)| reply),
+        };
+        restrictions::judge(rule, &view)
+    }
+
+    /// What the rules behind would ask, up to one that decides whatever the answers are.
+    fn look_ahead(&self, mut queries: Vec<Query>) -> Vec<Query> {
+        let inserted = self.inserted.iter().rev();
+        let skipped = usize::from(self.inserted.is_empty());
+        let chain = self.policy.chain(self.stage).rules.iter();
+        let rest = inserted
+            .skip(1)
+            .chain(chain.skip(self.at.saturating_add(skipped)));
+        for rule in rest {
+            match self.judge(rule) {
+                Opinion::Ask(more) if rule.restriction.looks_up() => queries.extend(more),
+                Opinion::Permit => break,
+                Opinion::Refuse(_) if !rule.warn => break,
+                _ => {}
             }
         }
         let mut asked = Vec::with_capacity(queries.len());
         for query in queries {
-            if !asked.contains(&query) && self.answers.get(query).is_none() {
+            if !asked.contains(&query) && self.answers.get(&query).is_none() {
                 asked.push(query);
             }
         }

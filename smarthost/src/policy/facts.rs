@@ -19,8 +19,14 @@ pub struct Session {
     pub address: IpAddr,
     /// As the client called itself.
     pub helo: Option<String>,
-    /// The session is encrypted.
-    pub encrypted: bool,
+    /// How the session is encrypted: `TLSv1.3 with cipher …`
+    pub tls: Option<String>,
+    /// The login that it gave, and proved.
+    pub login: Option<String>,
+    /// As whom the key of its certificate is known (`client_pins`).
+    pub pinned: Option<String>,
+    /// It sent commands ahead where that is forbidden.
+    pub sent_ahead: bool,
 }
 
 /// From MAIL on.
@@ -49,7 +55,10 @@ impl Facts {
             session: Session {
                 address,
                 helo: None,
-                encrypted: false,
+                tls: None,
+                login: None,
+                pinned: None,
+                sent_ahead: false,
             },
             transaction: Transaction::default(),
             message: Message::default(),

@@ -1,23 +1,41 @@
-//! What a client may do: a chain of named restrictions for each stage of a session, pure.
+//! What a client may do: a chain of restrictions for each stage of a session, pure.
 //!
-//! | stage | restrictions, in order |
+//! | part | what |
 //! |---|---|
-//! | connect, HELO, DATA | none yet |
+//! | [`rule`] | one line of `restrictions`, read once |
+//! | [`chain`] | the chains, and how they are gone through |
+//! | [`restrictions`] | what each restriction thinks |
+//! | [`names`] | of HELO names and of domains as they are written |
+//! | [`world`] | of what DNS says |
+//! | [`dnsbl`] | block lists: codes, keys, what is asked |
+//! | [`health`] | which of them can be believed |
+//! | [`query`] | what the world is asked, and what it says |
+//! | [`facts`] | what is known of session, transaction and message |
+//!
+//! | stage | what is decided, in order |
+//! |---|---|
+//! | connect, HELO, DATA | nothing |
 //! | MAIL | `client_limit` (asks) |
-//! | RCPT | `reject_unauth_destination`, `reject_unlisted_recipient`, `alias_expansion`, `client_limit` (asks) |
+//! | RCPT | permission to relay; `restrictions`; then, whatever they said: `reject_unlisted_recipient`, `alias_expansion`, an earlier deferral, `client_limit` (asks) |
 //! | message | `hop_limit` |
 //!
 //! Contract: relay permission is decided before anything that asks the world about a recipient, and no other restriction can grant
 //! it. A restriction that needs the world gives [`Step::Ask`]; the driver finds out and goes on. Those that only look
-//! something up are asked together, however they stand. A chain that ends without a
-//! refusal accepts. Reply texts are Postfix's.
+//! something up are asked together, however they stand. A chain that ends without a refusal accepts. Reply texts are Postfix's.
 //! RFC 5321 §3.6.2, §6.3, §7.1.
 
 mod chain;
+pub mod dnsbl;
 mod facts;
+pub mod health;
+mod names;
+mod query;
 mod restrictions;
+pub mod rule;
 #[cfg(test)]
 mod tests;
+mod world;
 
-pub use chain::{Answer, Evaluation, Policy, Query, Ruling, Step};
+pub use chain::{Effect, Evaluation, Policy, Ruling, Scores, Sources, Step};
 pub use facts::{Facts, Message, Session, Transaction};
+pub use query::{Answer, ClientName, Found, Listing, MailDomain, Query};

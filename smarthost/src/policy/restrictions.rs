@@ -1,86 +1,189 @@
-//! The restrictions, one function each, and the chains they stand in.
+//! What each restriction thinks of the facts. Replies are Postfix's.
 
 use mail::{address::Address, limits::HOPS, status::EnhancedStatus};
 use smtp::reply::Reply;
 
-use crate::{
-    limits::Decision,
-    policy::{Answer, Facts, Policy, Query, chain::Answers},
+use super::{
+    Answer, Facts, Policy, Query,
+    chain::Answers,
+    names,
+    rule::{Restriction as R, Rule, Subject},
+    world,
 };
+use crate::limits::Decision;
 
 /// What a restriction thinks.
+#[derive(Debug)]
 pub(super) enum Opinion {
     /// Nothing against it; the next one is asked.
     Pass,
+    /// The chain ends here.
+    Permit,
     Refuse(Reply),
+    /// A yes of the others becomes this.
+    DeferIfPermit(Reply),
     /// It depends on the answers to these; called again with them.
     Ask(Vec<Query>),
 }
 
-/// A named restriction.
-#[derive(Debug)]
-pub(super) struct Restriction {
-    pub(super) name: &'static str,
-    pub(super) judge: fn(&Policy, &Facts, &Answers) -> Opinion,
-    /// What it asks changes nothing in the world: it may be asked before the restrictions in front have decided.
-    pub(super) looks_up: bool,
+/// What restrictions see.
+pub(super) struct View<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) facts: &'a Facts,
+    pub(super) answers: &'a Answers,
+    /// The trouble that a restriction before had.
+    pub(super) deferral: Option<&'a Reply>,
 }
 
-impl Restriction {
-    const fn new(name: &'static str, judge: fn(&Policy, &Facts, &Answers) -> Opinion) -> Self {
-        Self {
-            name,
-            judge,
-            looks_up: false,
+impl R {
+    /// What it asks changes nothing in the world: it may be asked before the restrictions in front have decided.
+    pub(super) fn looks_up(&self) -> bool {
+        matches!(
+            self,
+            R::RejectUnknownHelo
+                | R::RejectUnknownDomain(_)
+                | R::RejectUnknownClient
+                | R::RejectUnknownReverseClient
+                | R::RejectRbl(_)
+                | R::PermitDnswl(_)
+                | R::RejectRhsbl(..)
+                | R::RejectDnsblScore
+        )
+    }
+}
+
+pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
+    let session = &see.facts.session;
+    let permit_if = |it: bool| if it { Opinion::Permit } else { Opinion::Pass };
+    match &rule.restriction {
+        R::Permit => Opinion::Permit,
+        R::Reject => see.recipient_rejected(554, (5, 7, 1), "Access denied"),
+        R::Defer => see.recipient_rejected(450, (4, 3, 2), "Try again later"),
+        R::DeferIfPermit => {
+            let text = "defer_if_permit requested";
+            Opinion::DeferIfPermit(see.rejection(Subject::Recipient, 450, (4, 7, 0), text))
+        }
+        R::PermitMynetworks => permit_if(see.policy.may_relay(session.address)),
+        R::PermitSaslAuthenticated => permit_if(session.login.is_some()),
+        R::PermitTlsClientcerts => permit_if(session.pinned.is_some()),
+        R::PermitAuthDestination => permit_if(see.is_ours()),
+        R::RelayPermission => relay_permission(see),
+        R::RejectUnlistedRecipient => reject_unlisted_recipient(see),
+        R::RejectUnauthPipelining if session.sent_ahead => {
+            let text = "Improper use of SMTP command pipelining";
+            see.recipient_rejected(503, (5, 5, 0), text)
+        }
+        R::RejectMultiRecipientBounce if see.is_bounce_to_many() => {
+            see.recipient_rejected(550, (5, 5, 3), "Multi-recipient bounce")
+        }
+        R::RejectPlaintextSession if session.tls.is_none() => {
+            Opinion::Refuse(Reply::literal("450 4.7.1 Session encryption is required"))
+        }
+        R::RejectUnauthPipelining | R::RejectMultiRecipientBounce | R::RejectPlaintextSession => {
+            Opinion::Pass
+        }
+        R::RejectInvalidHelo => names::invalid_helo(see),
+        R::RejectNonFqdnHelo => names::non_fqdn_helo(see),
+        R::RejectNonFqdn(subject) => names::non_fqdn(see, *subject),
+        R::RejectUnknownHelo => world::unknown_helo(see),
+        R::RejectUnknownDomain(subject) => world::unknown_domain(see, *subject),
+        R::RejectUnknownClient => world::unknown_client(see),
+        R::RejectUnknownReverseClient => world::unknown_reverse_client(see),
+        R::RejectRbl(list) => world::listed_address(see, list, false),
+        R::PermitDnswl(list) => world::listed_address(see, list, true),
+        R::RejectRhsbl(subject, list) => world::listed_name(see, *subject, list),
+        R::RejectDnsblScore => world::score(see),
+        R::AliasExpansion => alias_expansion(see),
+        R::Deferral => see.deferral.cloned().map_or(Opinion::Pass, Opinion::Refuse),
+        R::MessageLimit => limit(see, Query::Message(session.address)),
+        R::RecipientLimit => limit(see, Query::Recipient(session.address)),
+        R::HopLimit if see.facts.message.hops > HOPS => {
+            Opinion::Refuse(Reply::literal("554 5.4.0 Error: too many hops"))
+        }
+        // Permission to relay was decided before the chain.
+        R::HopLimit | R::RejectUnauthDestination => Opinion::Pass,
+    }
+}
+
+impl View<'_> {
+    pub(super) fn recipient(&self) -> Option<&Address> {
+        self.facts.transaction.recipient.as_ref()
+    }
+
+    pub(super) fn sender(&self) -> Option<&Address> {
+        self.facts
+            .transaction
+            .sender
+            .as_ref()
+            .and_then(|sender| sender.address())
+    }
+
+    /// The address of the sender or the recipient.
+    pub(super) fn address(&self, subject: Subject) -> Option<&Address> {
+        match subject {
+            Subject::Sender => self.sender(),
+            Subject::Recipient => self.recipient(),
+            Subject::Client | Subject::Helo => None,
         }
     }
-}
 
-pub(super) const NONE: &[Restriction] = &[];
-pub(super) const MAIL: &[Restriction] = &[Restriction::new("client_limit", message_limit)];
-pub(super) const RECIPIENT: &[Restriction] = &[
-    Restriction::new("reject_unauth_destination", reject_unauth_destination),
-    Restriction::new("reject_unlisted_recipient", reject_unlisted_recipient),
-    Restriction::new("alias_expansion", alias_expansion),
-    Restriction::new("client_limit", recipient_limit),
-];
-pub(super) const MESSAGE: &[Restriction] = &[Restriction::new("hop_limit", hop_limit)];
+    /// As replies show what was looked at.
+    pub(super) fn shown(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Client => self.facts.session.address.to_string(),
+            Subject::Helo => self.facts.session.helo.clone().unwrap_or_default(),
+            Subject::Sender | Subject::Recipient => self
+                .address(subject)
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }
+    }
 
-/// Row A4: so many messages a client and day.
-fn message_limit(_: &Policy, facts: &Facts, answers: &Answers) -> Opinion {
-    limit(Query::Message(facts.session.address), answers)
-}
+    /// `<x>: Sender address rejected: text`
+    pub(super) fn rejection(
+        &self,
+        subject: Subject,
+        code: u16,
+        (class, of, detail): (u8, u16, u16),
+        text: &str,
+    ) -> Reply {
+        let text = format!(
+            "<{}>: {} rejected: {text}",
+            self.shown(subject),
+            subject.words()
+        );
+        Reply::new(code, EnhancedStatus::new(class, of, detail), text)
+    }
 
-/// What is over a limit of recipients waits at the client; the others are delivered.
-fn recipient_limit(_: &Policy, facts: &Facts, answers: &Answers) -> Opinion {
-    limit(Query::Recipient(facts.session.address), answers)
-}
+    fn recipient_rejected(&self, code: u16, status: (u8, u16, u16), text: &str) -> Opinion {
+        Opinion::Refuse(self.rejection(Subject::Recipient, code, status, text))
+    }
 
-fn limit(query: Query, answers: &Answers) -> Opinion {
-    match answers.get(query) {
-        None => Opinion::Ask(vec![query]),
-        Some(Answer::Limit(Decision::Over(excess))) => Opinion::Refuse(excess.reply()),
-        Some(Answer::Limit(Decision::Unlimited | Decision::Within { .. })) => Opinion::Pass,
+    /// Whether the recipient is in a domain that we take mail for from anybody.
+    fn is_ours(&self) -> bool {
+        let router = self.policy.router();
+        self.recipient().is_some_and(|recipient| {
+            (router.is_local(recipient) || router.is_relayed(recipient))
+                && !is_source_routed(recipient)
+        })
+    }
+
+    fn is_bounce_to_many(&self) -> bool {
+        let transaction = &self.facts.transaction;
+        transaction.sender.is_some() && self.sender().is_none() && transaction.recipients > 0
     }
 }
 
-/// Clients in our networks may send anywhere, all others only to our own domains, and there without routing of their own.
-fn reject_unauth_destination(policy: &Policy, facts: &Facts, _: &Answers) -> Opinion {
-    let Some(recipient) = &facts.transaction.recipient else {
-        return denied("");
-    };
-    if policy.may_relay(facts.session.address) {
+/// Clients in our networks, known by login or known by key may send anywhere; all others only to our own domains, and there
+/// without routing of their own. Nothing else lets anybody relay.
+fn relay_permission(see: &View<'_>) -> Opinion {
+    let session = &see.facts.session;
+    let known = session.login.is_some() || session.pinned.is_some();
+    let recipient = see.shown(Subject::Recipient);
+    let may = known || see.policy.may_relay(session.address) || see.is_ours();
+    if may && !recipient.is_empty() {
         return Opinion::Pass;
     }
-    let ours = policy.router().is_local(recipient) || policy.router().is_relayed(recipient);
-    if ours && !is_source_routed(recipient) {
-        Opinion::Pass
-    } else {
-        denied(recipient.as_str())
-    }
-}
-
-fn denied(recipient: &str) -> Opinion {
     let text = format!("<{recipient}>: Relay access denied");
     Opinion::Refuse(Reply::new(554, EnhancedStatus::new(5, 7, 1), text))
 }
@@ -90,50 +193,42 @@ fn is_source_routed(recipient: &Address) -> bool {
     recipient.local_name().contains(['%', '!', '@'])
 }
 
+/// What is over a limit waits at the client. Row A4: so many messages a client and day; of recipients, the others are delivered.
+fn limit(see: &View<'_>, query: Query) -> Opinion {
+    match see.answers.get(&query) {
+        Some(Answer::Limit(Decision::Over(excess))) => Opinion::Refuse(excess.reply()),
+        Some(_) => Opinion::Pass,
+        None => Opinion::Ask(vec![query]),
+    }
+}
+
 /// Row B3: without mailboxes, only aliases receive.
-fn reject_unlisted_recipient(policy: &Policy, facts: &Facts, _: &Answers) -> Opinion {
-    match &facts.transaction.recipient {
-        Some(recipient)
-            if policy.router().is_local(recipient) && !policy.router().is_known(recipient) =>
-        {
-            let text = format!(
-                "<{recipient}>: Recipient address rejected: User unknown in local recipient table"
-            );
-            Opinion::Refuse(Reply::new(550, EnhancedStatus::new(5, 1, 1), text))
+fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
+    let router = see.policy.router();
+    match see.recipient() {
+        Some(recipient) if router.is_local(recipient) && !router.is_known(recipient) => {
+            let text = "User unknown in local recipient table";
+            see.recipient_rejected(550, (5, 1, 1), text)
         }
         _ => Opinion::Pass,
     }
 }
 
 /// An alias that cannot be expanded: the client keeps the mail until the table is mended. Strangers are not told why.
-fn alias_expansion(policy: &Policy, facts: &Facts, _: &Answers) -> Opinion {
-    let Some(recipient) = &facts.transaction.recipient else {
+fn alias_expansion(see: &View<'_>) -> Opinion {
+    let Some(recipient) = see.recipient() else {
         return Opinion::Pass;
     };
-    match policy.router().expand(&recipient.clone().into()) {
-        Ok(_) => Opinion::Pass,
-        Err(failure) if failure.status.class() == 5 => {
-            let text = format!(
-                "<{recipient}>: Recipient address rejected: {}",
-                failure.text
-            );
-            Opinion::Refuse(Reply::new(550, failure.status, text))
-        }
-        Err(failure) => {
-            let why = if policy.may_relay(facts.session.address) {
-                &failure.text
-            } else {
-                "Temporary lookup failure"
-            };
-            let text = format!("<{recipient}>: Recipient address rejected: {why}");
-            Opinion::Refuse(Reply::new(451, failure.status, text))
-        }
-    }
-}
-
-fn hop_limit(_: &Policy, facts: &Facts, _: &Answers) -> Opinion {
-    if facts.message.hops > HOPS {
-        return Opinion::Refuse(Reply::literal("554 5.4.0 Error: too many hops"));
-    }
-    Opinion::Pass
+    let Err(failure) = see.policy.router().expand(&recipient.clone().into()) else {
+        return Opinion::Pass;
+    };
+    let (code, why) = if failure.status.class() == 5 {
+        (550, failure.text.as_str())
+    } else if see.policy.may_relay(see.facts.session.address) {
+        (451, failure.text.as_str())
+    } else {
+        (451, "Temporary lookup failure")
+    };
+    let text = format!("<{recipient}>: Recipient address rejected: {why}");
+    Opinion::Refuse(Reply::new(code, failure.status, text))
 }

@@ -5,9 +5,8 @@ use queue::rate::Window;
 use smtp::session::{Mail, Question, Rcpt, Verdict};
 
 use super::{
-    Answer, Evaluation, Facts, Policy, Query, Step,
-    chain::Answers,
-    restrictions::{Opinion, Restriction},
+    Answer, ClientName, Effect, Evaluation, Facts, Listing, MailDomain, Policy, Query, Sources,
+    Step,
 };
 use crate::{
     config::Config,
@@ -29,7 +28,8 @@ fn policy(config: &str) -> Policy {
         "aliases".into(),
         "root: admins@elsewhere.example\nlist: \"|/bin/x\"\n",
     );
-    Policy::new(&config, Router::new(&config, Arc::new(aliases)))
+    let router = Router::new(&config, Arc::new(aliases));
+    Policy::new(&config, router, Arc::new(Sources::default()))
 }
 
 fn rcpt(recipient: &str) -> Question {
@@ -47,9 +47,9 @@ fn verdict(policy: &Policy, client: &str, question: &Question, hops: usize) -> S
     let mut step = evaluation.step();
     // Only after relay permission.
     if let Step::Ask(queries) = &step
-        && let [query @ Query::Recipient(_)] = queries[..]
+        && let [query @ Query::Recipient(_)] = &queries[..]
     {
-        evaluation.answer(query, Answer::Limit(Decision::Unlimited));
+        evaluation.answer(query.clone(), Answer::Limit(Decision::Unlimited));
         step = evaluation.step();
     }
     match step {
@@ -217,7 +217,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     for _ in 0..2 {
         let mut evaluation = policy.evaluate(Facts::of(client), &question);
         let query = Query::Message(client);
-        assert_eq!(evaluation.step(), Step::Ask(vec![query]));
+        assert_eq!(evaluation.step(), Step::Ask(vec![query.clone()]));
         let decision = limits.count(client, mail::clock::Timestamp::from_secs(1_000_000));
         evaluation.answer(query, Answer::Limit(decision));
         let Step::Done(ruling) = evaluation.step() else {
@@ -242,41 +242,170 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     assert!(matches!(unlimited.step(), Step::Done(ruling) if ruling.verdict == Verdict::Accept));
 }
 
-fn asks(client: u8, answers: &Answers) -> Opinion {
-    let query = Query::Message([192, 0, 2, client].into());
-    match answers.get(query) {
-        None => Opinion::Ask(vec![query]),
-        Some(_) => Opinion::Pass,
+/// At RCPT of a stranger; the queries of each round, and what it comes to.
+fn decide(policy: &Policy, facts: Facts, world: &dyn Fn(&Query) -> Answer) -> (Vec<usize>, String) {
+    let question = rcpt(facts.transaction.recipient.as_ref().unwrap().as_str());
+    let mut evaluation: Evaluation = policy.evaluate(facts, &question);
+    let mut rounds = Vec::new();
+    loop {
+        match evaluation.step() {
+            Step::Ask(queries) => {
+                rounds.push(queries.len());
+                for query in queries {
+                    let answer = world(&query);
+                    evaluation.answer(query, answer);
+                }
+            }
+            Step::Done(ruling) => {
+                let warned = ruling.effects.iter().map(|effect| match effect {
+                    Effect::WouldReject(reply) => format!("({})", reply.text()),
+                    other => format!("{other:?}"),
+                });
+                let warned: String = warned.collect();
+                let said = match ruling.verdict {
+                    Verdict::Accept => "accept".to_owned(),
+                    Verdict::Refuse(reply) | Verdict::Close(reply) => reply.text(),
+                    Verdict::AcceptWith(_) => panic!("nothing is said"),
+                };
+                return (rounds, warned + &said);
+            }
+        }
+    }
+}
+
+fn stranger(sender: &str, recipient: &str) -> Facts {
+    let mut facts = Facts::of([198, 51, 100, 25].into());
+    facts.session.helo = Some("ham.example".to_owned());
+    let sender = (!sender.is_empty()).then(|| mail::address::Address::parse(sender).unwrap());
+    facts.transaction.sender =
+        Some(sender.map_or(mail::address::Sender::Null, mail::address::Sender::Address));
+    facts.transaction.recipient = Some(mail::address::Address::parse(recipient).unwrap());
+    facts
+}
+
+/// Nothing is wrong with anybody.
+fn peaceful(query: &Query) -> Answer {
+    match query {
+        Query::Message(_) | Query::Recipient(_) => Answer::Limit(Decision::Unlimited),
+        Query::MailDomain(_) => Answer::MailDomain(MailDomain::Found),
+        Query::ClientName(_) => Answer::ClientName(ClientName::Confirmed("ham.example".into())),
+        Query::Listed(..) => Answer::Listed(Listing::NotListed),
+    }
+}
+
+/// Row C4.
+#[test]
+fn everything_that_is_only_looked_up_is_asked_at_once_and_limits_in_their_turn() {
+    let policy = policy(
+        "domains = { local = [\"example.org\"] }\nrestrictions = [\"reject_invalid_helo_hostname\", \"reject_non_fqdn_sender\", \
+         \"reject_unknown_sender_domain\", \"permit_mynetworks\", \"reject_unauth_destination\", \
+         \"reject_rbl_client a.example\", \"reject_rbl_client b.example\", \"warn_if_reject reject_rbl_client c.example\", \
+         \"reject_rhsbl_sender d.example\"]",
+    );
+    let facts = stranger("a@ham.example", "root@example.org");
+    assert_eq!(
+        decide(&policy, facts, &peaceful),
+        (vec![5, 1], "accept".to_owned())
+    );
+    // Nobody is asked about those who may not relay, nor about what our own networks are let through before.
+    let denied = stranger("a@ham.example", "u@elsewhere.example");
+    let (rounds, said) = decide(&policy, denied, &peaceful);
+    assert!(
+        rounds.is_empty() && said.starts_with("554 5.7.1"),
+        "{rounds:?} {said}"
+    );
+    let mut ours = stranger("a@ham.example", "u@elsewhere.example");
+    ours.session.address = [127, 0, 0, 1].into();
+    assert_eq!(
+        decide(&policy, ours, &peaceful),
+        (vec![1, 1], "accept".to_owned())
+    );
+}
+
+#[test]
+fn trouble_of_dns_defers_only_what_nothing_else_refuses() {
+    let chain = |rules: &str| {
+        policy(&format!(
+            "domains = {{ local = [\"example.org\"] }}\nmaildir = \"none\"\nrestrictions = [{rules}]"
+        ))
+    };
+    let trouble = |query: &Query| match query {
+        Query::MailDomain(_) => Answer::MailDomain(MailDomain::Unknown),
+        Query::Listed(..) => Answer::Listed(Listing::Listed(Some("see x".to_owned()))),
+        other => peaceful(other),
+    };
+    let unsure = "450 4.1.8 <a@ham.example>: Sender address rejected: Domain not found";
+    let listed = "554 5.7.1 Service unavailable; Client host [198.51.100.25] blocked using bl.example; see x";
+    for (rules, to, expected) in [
+        ("\"reject_unknown_sender_domain\"", "root@example.org", unsure.to_owned()),
+        ("\"reject_unknown_sender_domain\", \"permit\"", "root@example.org", unsure.to_owned()),
+        (
+            "\"reject_unknown_sender_domain\", \"reject_rbl_client bl.example\"",
+            "root@example.org",
+            listed.to_owned(),
+        ),
+        (
+            "\"reject_unknown_sender_domain\"",
+            "nobody@example.org",
+            "550 5.1.1 <nobody@example.org>: Recipient address rejected: User unknown in local recipient table".to_owned(),
+        ),
+        (
+            "\"warn_if_reject reject_unknown_sender_domain\", \"warn_if_reject reject_rbl_client bl.example\"",
+            "root@example.org",
+            format!("({unsure})({listed})accept"),
+        ),
+    ] {
+        let (_, said) = decide(&chain(rules), stranger("a@ham.example", to), &trouble);
+        assert_eq!(said, expected, "{rules}");
     }
 }
 
 #[test]
-fn restrictions_that_only_look_something_up_are_asked_together_and_the_others_in_their_turn() {
-    const fn restriction(
-        judge: fn(&Policy, &Facts, &Answers) -> Opinion,
-        looks_up: bool,
-    ) -> Restriction {
-        Restriction {
-            name: "test",
-            judge,
-            looks_up,
-        }
+fn a_permit_ends_the_chain_and_neither_permission_to_relay_nor_unknown_recipients() {
+    let policy = policy(
+        "domains = { local = [\"example.org\"] }\nmaildir = \"none\"\nrestrictions = [\"permit\", \"reject\"]",
+    );
+    for (to, expected) in [
+        ("root@example.org", "accept"),
+        ("nobody@example.org", "550 5.1.1"),
+        (
+            "u@elsewhere.example",
+            "554 5.7.1 <u@elsewhere.example>: Relay access denied",
+        ),
+    ] {
+        let (_, said) = decide(&policy, stranger("a@ham.example", to), &peaceful);
+        assert!(said.starts_with(expected), "{to}: {said}");
     }
-    static CHAIN: [Restriction; 5] = [
-        restriction(|_, _, answers| asks(1, answers), true),
-        restriction(|_, _, answers| asks(2, answers), false),
-        restriction(|_, _, answers| asks(3, answers), true),
-        restriction(|_, _, answers| asks(1, answers), true),
-        restriction(|_, _, _| Opinion::Pass, true),
-    ];
-    let facts = Facts::of([192, 0, 2, 7].into());
-    let mut evaluation = Evaluation::new(policy(CONFIG), facts, &CHAIN);
-    let mut rounds = Vec::new();
-    while let Step::Ask(queries) = evaluation.step() {
-        for query in &queries {
-            evaluation.answer(*query, Answer::Limit(Decision::Unlimited));
+}
+
+#[test]
+fn lists_with_weights_refuse_from_their_threshold_on_and_name_who_said_so() {
+    let policy = policy(
+        "domains = { local = [\"example.org\"] }\nrestrictions = [\"reject_dnsbl_score\"]\n\
+         dnsbl = { threshold = 3, lists = [\"a.example=127.0.0.2*2\", \"b.example*1\", \"good.example*-2\"] }",
+    );
+    let world = |listed: &'static [&'static str]| {
+        move |query: &Query| match query {
+            Query::Listed(list, _) if listed.contains(&list.name().as_str()) => {
+                Answer::Listed(Listing::Listed(None))
+            }
+            other => peaceful(other),
         }
-        rounds.push(queries.len());
-    }
-    assert_eq!(rounds, [2, 1]);
+    };
+    let says = |listed: &'static [&'static str]| {
+        decide(
+            &policy,
+            stranger("a@ham.example", "root@example.org"),
+            &world(listed),
+        )
+    };
+    assert_eq!(says(&["a.example"]), (vec![3, 1], "accept".to_owned()));
+    assert_eq!(
+        says(&["a.example", "b.example", "good.example"]).1,
+        "accept"
+    );
+    assert_eq!(
+        says(&["a.example", "b.example"]).1,
+        "554 5.7.1 Service unavailable; Client host [198.51.100.25] blocked using a.example, b.example"
+    );
 }

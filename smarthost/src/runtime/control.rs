@@ -160,6 +160,7 @@ impl Desk {
                 .identity
                 .as_ref()
                 .map_or_else(String::new, |identity| identity.pin.to_string()),
+            alarms: self.server.world.alarms(),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();
                 format!("{consequence}: {}", fault.text)

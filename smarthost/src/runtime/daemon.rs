@@ -33,7 +33,7 @@ use crate::{
     delivery::{self, Carrier},
     dispatch::{Client, Dispatch, Event, Queue},
     limits::Limits,
-    server::{Places, Server, listen, notify},
+    server::{Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Store},
 };
@@ -102,6 +102,7 @@ async fn live(
         state: keeper.clone(),
         news: Notify::new(),
         places: Arc::new(Places::default()),
+        world: World::default(),
         ending: ending.clone(),
     });
     let listeners = listen::open(&current.get().config, handed)?;
@@ -128,6 +129,7 @@ async fn live(
         tasks.spawn(listener.serve(Arc::clone(&server)));
     }
     tasks.spawn(notify::run(Arc::clone(&server)));
+    tasks.spawn(test_lists(Arc::clone(&server)));
     tasks.spawn(delivery::run(
         Arc::new(Carrier::new(Arc::clone(&dispatch), Arc::clone(&current))),
         ending.clone(),

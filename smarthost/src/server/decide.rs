@@ -3,7 +3,7 @@
 //! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count of it is written.
 //! Failures: what cannot be decided or kept now is refused with 4yz; each refusal is one line in the log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use mail::{
     address::Sender,
@@ -19,19 +19,19 @@ use smtp::{
 };
 use spool::SpoolError;
 
-use tokio::{sync::oneshot, task::JoinSet, time};
+use tokio::{sync::oneshot, time};
 
 use super::{
-    Server,
     counting::{Begun, Counted},
     session::Connection,
     transaction::{Fault, Received, Transaction},
+    world,
 };
 use crate::{
     dispatch,
     limits::Decision,
     maillog::{self, Subject},
-    policy::{self, Answer, Facts, Query, Step},
+    policy::{self, Answer, Effect, Facts, Query, Step},
 };
 
 /// What the world does not answer in this time is unknown, and so temporary; clients wait longer (RFC 5321 §4.5.3.2).
@@ -84,26 +84,51 @@ impl Connection {
         loop {
             match evaluation.step() {
                 Step::Done(ruling) => {
+                    self.log_effects(question, &ruling.effects);
                     return match ruling.verdict {
-                        Verdict::Refuse(reply) if self.server.current.only_queues() => {
+                        Verdict::Refuse(reply) | Verdict::Close(reply)
+                            if self.server.current.only_queues() =>
+                        {
                             Verdict::Refuse(not_for_good(reply))
                         }
                         verdict => verdict,
                     };
                 }
                 Step::Ask(queries) => {
-                    let answers = ask(&self.server, queries);
+                    let answers = world::ask(&self.server, &self.setup, queries);
                     let Ok(answers) = time::timeout_at(patience, answers).await else {
                         return Verdict::Refuse(Reply::literal(
                             "451 4.3.0 Error: temporary lookup failure",
                         ));
                     };
                     for (query, answer) in answers {
-                        self.note(query, &answer);
+                        self.note(&query, &answer);
                         evaluation.answer(query, answer);
                     }
                 }
             }
+        }
+    }
+
+    /// What the chain wants to be told, whatever it came to.
+    fn log_effects(&self, question: &Question, effects: &[Effect]) {
+        for effect in effects {
+            let (action, text) = match effect {
+                Effect::WouldReject(reply) => ("reject_warning", reply.text()),
+                Effect::Warn(text) => ("warn", text.clone()),
+                Effect::Info(text) => ("info", text.clone()),
+                Effect::Hold(text) => ("hold", text.clone()),
+                Effect::Prepend(_) => continue,
+            };
+            maillog::reject(&maillog::Rejected {
+                action,
+                stage: self.machine.last_verb(),
+                client: &self.name,
+                reply: &text,
+                subject: self.subject(question),
+                protocol: self.machine.protocol(),
+                helo: self.machine.helo(),
+            });
         }
     }
 
@@ -125,7 +150,10 @@ impl Connection {
             session: policy::Session {
                 address: self.client,
                 helo: self.machine.helo().map(str::to_owned),
-                encrypted: self.tls.is_some(),
+                tls: self.tls.clone(),
+                login: None,
+                pinned: None,
+                sent_ahead: self.machine.sent_ahead(),
             },
             transaction: policy::Transaction {
                 sender,
@@ -137,22 +165,24 @@ impl Connection {
     }
 
     /// What a limit said holds for the transaction.
-    fn note(&mut self, query: Query, answer: &Answer) {
-        let Answer::Limit(decision) = answer;
+    fn note(&mut self, query: &Query, answer: &Answer) {
+        let Answer::Limit(decision) = answer else {
+            return;
+        };
         match (query, decision) {
             (_, Decision::Over(excess)) => {
                 maillog::over_limit(&self.name, &excess.log_text(&self.name));
                 self.server.news.notify_one();
             }
             (Query::Message(client), Decision::Within { .. }) => {
-                self.begun = Some(Begun::new(&self.server, client));
+                self.begun = Some(Begun::new(&self.server, *client));
             }
             (Query::Recipient(_), Decision::Within { .. }) => {
                 if let Some(begun) = &mut self.begun {
                     begun.add_recipient();
                 }
             }
-            (_, Decision::Unlimited) => {}
+            (_, Decision::Unlimited | Decision::Within { .. }) => {}
         }
     }
 
@@ -317,32 +347,6 @@ impl Connection {
             envid: mail.envid.clone(),
         })
     }
-}
-
-/// Finds out all of these, several at the same time.
-async fn ask(server: &Arc<Server>, queries: Vec<Query>) -> Vec<(Query, Answer)> {
-    if let [only] = queries[..] {
-        return vec![(only, find_out(server, only).await)];
-    }
-    let mut asking = JoinSet::new();
-    for query in queries {
-        let server = Arc::clone(server);
-        asking.spawn(async move { (query, find_out(&server, query).await) });
-    }
-    asking.join_all().await
-}
-
-/// Asks whoever knows.
-#[expect(
-    clippy::unused_async,
-    reason = "what is asked so far is known in this process; the world is awaited here"
-)]
-async fn find_out(server: &Server, query: Query) -> Answer {
-    let now = clock::now();
-    Answer::Limit(match query {
-        Query::Message(client) => server.limits().begin(client, now),
-        Query::Recipient(client) => server.limits().recipient(client, now),
-    })
 }
 
 /// Without its configuration the daemon does not know what to refuse.

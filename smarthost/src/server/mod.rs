@@ -6,6 +6,7 @@
 //! | [`places`] | how many sessions there may be, altogether, for strangers and for one client |
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
+//! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | what administrators are told of limits |
@@ -17,6 +18,7 @@ pub(crate) mod notify;
 mod places;
 mod session;
 mod transaction;
+mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +27,7 @@ use tokio::sync::{Notify, watch};
 use crate::{dispatch::Dispatch, limits::Limits, setup::Current, state};
 
 pub(crate) use places::Places;
+pub(crate) use world::{World, test_lists};
 
 /// What all sessions share.
 pub(crate) struct Server {
@@ -35,6 +38,7 @@ pub(crate) struct Server {
     pub(crate) news: Notify,
     pub(crate) state: state::Keeper,
     pub(crate) places: Arc<Places>,
+    pub(crate) world: World,
     /// Becomes true when the daemon ends.
     pub(crate) ending: watch::Receiver<bool>,
 }

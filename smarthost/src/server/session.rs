@@ -173,6 +173,7 @@ impl Connection {
         let subject = self.subject.take();
         let sender = self.transaction.as_ref().map(Transaction::sender);
         maillog::reject(&maillog::Rejected {
+            action: "reject",
             stage,
             client: &self.name,
             reply,

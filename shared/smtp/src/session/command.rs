@@ -35,9 +35,6 @@ impl Session {
 
     /// Whether nothing may be sent behind this command before it is answered; it is the last of the session then.
     pub(super) fn must_be_last(&mut self, line: &[u8]) -> bool {
-        if !self.settings.forbid_unauth_pipelining {
-            return false;
-        }
         let Ok((verb, _)) = command::split(line) else {
             return false;
         };

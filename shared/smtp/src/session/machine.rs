@@ -46,6 +46,8 @@ pub struct Session {
     /// Why the message that is coming is refused at its end.
     pub(super) spoilt: Option<&'static str>,
     pub(super) early: bool,
+    /// Commands came where nothing may be sent ahead.
+    pub(super) sent_ahead: bool,
     going_down: bool,
     peer_gone: bool,
     /// Something was answered: a new wait begins.
@@ -72,6 +74,7 @@ impl Session {
             junk: 0,
             spoilt: None,
             early: false,
+            sent_ahead: false,
             going_down: false,
             peer_gone: false,
             answered: true,
@@ -158,6 +161,11 @@ impl Session {
             .map(|greeting| greeting.name.as_str())
     }
 
+    /// Whether the client sent commands ahead where RFC 2920 §3.1 forbids it, and was let go on.
+    pub fn sent_ahead(&self) -> bool {
+        self.sent_ahead
+    }
+
     /// The last command's verb, for `lost connection after RCPT`; `CONNECT` before the first, `END-OF-MESSAGE` after a message.
     pub fn last_verb(&self) -> &'static str {
         self.verb
@@ -228,7 +236,9 @@ impl Session {
                 Ok(None) => return false,
                 Ok(Some(found)) => {
                     *rest = found.rest;
-                    if !found.rest.is_empty() && self.must_be_last(found.line) {
+                    let ahead = !found.rest.is_empty() && self.must_be_last(found.line);
+                    self.sent_ahead |= ahead;
+                    if ahead && self.settings.forbid_unauth_pipelining {
                         self.finish("554 5.5.0 Error: SMTP protocol synchronization");
                     } else {
                         self.command(found.line);

@@ -1,0 +1,96 @@
+//! What the world is asked, and what it says.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use mail::address::Domain;
+
+use super::dnsbl::List;
+use crate::limits;
+
+/// What the world has to answer.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Query {
+    /// One message more of this client ([`limits::Limits::begin`]).
+    Message(IpAddr),
+    /// One recipient more of its message ([`limits::Limits::recipient`]).
+    Recipient(IpAddr),
+    /// Whether mail for a domain can go anywhere.
+    MailDomain(Domain),
+    /// What the client's address is called.
+    ClientName(IpAddr),
+    /// Whether a list has an entry under this name.
+    Listed(Arc<List>, String),
+}
+
+/// The world's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    Limit(limits::Decision),
+    MailDomain(MailDomain),
+    ClientName(ClientName),
+    Listed(Listing),
+}
+
+/// What DNS says of a domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MailDomain {
+    /// It has an MX, or an address.
+    Found,
+    /// `MX 0 .` (RFC 7505).
+    NullMx,
+    Missing,
+    /// Nobody could say.
+    Unknown,
+}
+
+/// What the names of an address are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClientName {
+    /// It has this name, and the name has it.
+    Confirmed(String),
+    /// It has this name, which is another's or nobody's.
+    Unconfirmed(String),
+    /// The name has it or not: nobody could say.
+    Doubtful(String),
+    Missing,
+    Unknown,
+}
+
+/// What a list says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Listing {
+    /// With the reason that it gives.
+    Listed(Option<String>),
+    NotListed,
+    /// It does not answer, or not as a list does.
+    Unknown,
+}
+
+/// What was found under a name of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    Codes(Vec<Ipv4Addr>, Option<String>),
+    Nothing,
+    Trouble(String),
+}
+
+impl ClientName {
+    /// The name that can be believed.
+    pub fn confirmed(&self) -> Option<&str> {
+        match self {
+            Self::Confirmed(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The name that its owner gives it, whoever that is.
+    pub fn reverse(&self) -> Option<&str> {
+        match self {
+            Self::Confirmed(name) | Self::Unconfirmed(name) | Self::Doubtful(name) => Some(name),
+            Self::Missing | Self::Unknown => None,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Finds out what policy asks the world.
+//!
+//! Contract: what DNS said is believed for [`MEMORY`]; all questions of a step are asked at the same time. A block list that is off
+//! is not asked.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use mail::clock;
+use system::log::{Level, line};
+use tokio::{task::JoinSet, time};
+
+use super::{Server, notify};
+use crate::{
+    policy::{
+        Answer, ClientName, Listing, MailDomain, Query,
+        dnsbl::List,
+        health::{Health, News},
+    },
+    setup::Setup,
+};
+
+/// How long an answer of DNS is believed.
+const MEMORY: Duration = Duration::from_secs(10);
+/// A question that nobody answered in less than this is asked again.
+const QUICK: Duration = Duration::from_secs(1);
+/// Answers that are remembered.
+const MOST: usize = 4096;
+/// How often it is looked which list is to be tested.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// What is known of the world.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    memory: Mutex<HashMap<Query, (Answer, Instant)>>,
+    lists: Mutex<Health>,
+}
+
+impl World {
+    /// What is wrong with the world, for administrators.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        self.lists().alarms()
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Health> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, HashMap<Query, (Answer, Instant)>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recall(&self, query: &Query) -> Option<Answer> {
+        let memory = self.memory();
+        let (answer, until) = memory.get(query)?;
+        (*until > Instant::now()).then(|| answer.clone())
+    }
+
+    fn remember(&self, query: Query, answer: Answer) {
+        let now = Instant::now();
+        let mut memory = self.memory();
+        if memory.len() >= MOST {
+            memory.retain(|_, (_, until)| *until > now);
+        }
+        if memory.len() < MOST {
+            memory.insert(query, (answer, now + MEMORY));
+        }
+    }
+}
+
+/// Finds out all of these, several at the same time.
+pub(super) async fn ask(
+    server: &Arc<Server>,
+    setup: &Arc<Setup>,
+    queries: Vec<Query>,
+) -> Vec<(Query, Answer)> {
+    if let [only] = &*queries {
+        let answer = match at_once(server, only) {
+            Some(answer) => answer,
+            None => find_out(server, setup, only).await,
+        };
+        return queries
+            .into_iter()
+            .map(|query| (query, answer.clone()))
+            .collect();
+    }
+    let mut known = Vec::with_capacity(queries.len());
+    let mut asking = JoinSet::new();
+    for query in queries {
+        if let Some(answer) = at_once(server, &query) {
+            known.push((query, answer));
+            continue;
+        }
+        let (server, setup) = (Arc::clone(server), Arc::clone(setup));
+        asking.spawn(async move {
+            let answer = find_out(&server, &setup, &query).await;
+            (query, answer)
+        });
+    }
+    known.extend(asking.join_all().await);
+    known
+}
+
+/// What is known in this process.
+fn at_once(server: &Server, query: &Query) -> Option<Answer> {
+    match query {
+        Query::Listed(list, _) if server.world.lists().is_off(list) => {
+            Some(Answer::Listed(Listing::Unknown))
+        }
+        _ => server.world.recall(query),
+    }
+}
+
+/// Asks whoever knows.
+async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> Answer {
+    let since = Instant::now();
+    let resolver = &setup.resolver;
+    let (answer, sure) = match query {
+        Query::MailDomain(domain) => {
+            let found = resolver.mail_domain(domain).await;
+            (Answer::MailDomain(found), found != MailDomain::Unknown)
+        }
+        Query::ClientName(address) => {
+            let name = resolver.client_name(*address).await;
+            let sure = !matches!(name, ClientName::Unknown | ClientName::Doubtful(_));
+            (Answer::ClientName(name), sure)
+        }
+        Query::Listed(list, name) => {
+            let found = resolver.listed(name).await;
+            let (listing, news) = server.world.lists().judge(list, found, clock::now());
+            tell(server, setup, news).await;
+            let sure = listing != Listing::Unknown;
+            (Answer::Listed(listing), sure)
+        }
+        Query::Message(client) => {
+            return Answer::Limit(server.limits().begin(*client, clock::now()));
+        }
+        Query::Recipient(client) => {
+            return Answer::Limit(server.limits().recipient(*client, clock::now()));
+        }
+    };
+    if sure || since.elapsed() > QUICK {
+        server.world.remember(query.clone(), answer.clone());
+    }
+    answer
+}
+
+/// Tests block lists, as long as the daemon runs.
+pub(crate) async fn test_lists(server: Arc<Server>) {
+    let mut ending = server.ending.clone();
+    loop {
+        let setup = server.current.get();
+        for (list, names) in setup.policy.lists() {
+            if server.world.lists().is_due(&list, clock::now()) {
+                test(&server, &setup, &list, &names).await;
+            }
+        }
+        drop(setup);
+        tokio::select! {
+            () = time::sleep(LOOK) => {}
+            _ = ending.wait_for(|ending| *ending) => return,
+        }
+    }
+}
+
+async fn test(server: &Arc<Server>, setup: &Arc<Setup>, list: &List, names: &(String, String)) {
+    let resolver = &setup.resolver;
+    let (must, must_not) = tokio::join!(resolver.listed(&names.0), resolver.listed(&names.1));
+    let news = server
+        .world
+        .lists()
+        .tested(list, (&must, &must_not), clock::now());
+    tell(server, setup, news).await;
+}
+
+async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
+    match news {
+        None => {}
+        Some(News::Off { list, why }) => {
+            let host = &setup.config.hostname;
+            let subject = format!("{host}: the block list {list} is switched off");
+            let text = format!(
+                "The block list {list} is not asked any more: {why}.\n\
+                 No mail was refused for it. It is tested again every ten minutes, and used as soon as it works.\n\
+                 Lists refuse questions that come over a public or a busy name server: see the setting `resolver`,\n\
+                 and whether the list wants a key.\n"
+            );
+            line(
+                Level::Error,
+                &format_args!("block list {list} is switched off: {why}"),
+            );
+            notify::of_queue(&server.dispatch, setup, (&subject, &text), "smarthost").await;
+        }
+        Some(News::On { list }) => {
+            line(
+                Level::Notice,
+                &format_args!("block list {list} works, and is used again"),
+            );
+        }
+        Some(News::NoTestEntry { list }) => {
+            let text = "has no entry for tests (RFC 5782 section 5); does it exist?";
+            line(Level::Warning, &format_args!("block list {list} {text}"));
+        }
+    }
+}
