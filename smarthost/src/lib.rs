@@ -7,7 +7,7 @@
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, [`admin`] | receiving, sending, the administrators' socket |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
-//! | pure core | [`config`] [`destination`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`config`] [`destination`] [`lookup`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -15,6 +15,7 @@
 pub mod config;
 pub mod destination;
 pub mod limits;
+pub mod lookup;
 pub mod network;
 pub mod policy;
 pub mod route;

@@ -8,9 +8,11 @@
 //! A revaliases file may be written in either grammar (row A2).
 
 mod expand;
+mod lines;
 mod table;
 mod target;
 
 pub use expand::{ExpandError, expand};
+pub use lines::{LogicalLine, ORPHAN, logical_lines};
 pub use table::{Entry, Problem, Table};
 pub use target::Target;

@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
 };
 
-use super::target::{Target, outer_quotes};
+use super::{
+    lines::{ORPHAN, is_comment, logical_lines, numbered},
+    target::{Target, outer_quotes},
+};
 
 /// What a name maps to, and where that is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,14 +89,13 @@ impl Table {
 
     fn read_aliases(path: PathBuf, text: &str, grammar: Grammar) -> (Self, Vec<Problem>) {
         let mut reader = Reader::new(path, grammar);
-        let mut logical: Option<(u32, String)> = None;
-        for (number, line) in numbered(text) {
-            if is_comment(line) {
-                continue;
+        for line in logical_lines(text) {
+            if line.orphan {
+                reader.problem(line.number, ORPHAN);
+            } else {
+                reader.alias(Some((line.number, line.text.into_owned())));
             }
-            logical = reader.join(logical, number, line);
         }
-        reader.alias(logical);
         reader.done()
     }
 
@@ -180,16 +182,6 @@ impl Table {
     }
 }
 
-fn numbered(text: &str) -> impl Iterator<Item = (u32, &str)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    (1u32..).zip(text.lines())
-}
-
-fn is_comment(line: &str) -> bool {
-    let line = line.trim_start();
-    line.is_empty() || line.starts_with('#')
-}
-
 /// `account:address[:mailhub[:port]]`: no blank after the first colon, no list.
 fn is_ssmtp(line: &str) -> bool {
     let value = line.split_once(':').map(|(_, value)| value);
@@ -248,7 +240,7 @@ impl Reader {
             return Some((number, line.to_owned()));
         }
         let Some((first, text)) = logical else {
-            self.problem(number, "a line that starts with a blank continues the one before it, and there is none; remove the blank");
+            self.problem(number, ORPHAN);
             return None;
         };
         Some((first, format!("{text} {}", line.trim())))

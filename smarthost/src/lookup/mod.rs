@@ -1,0 +1,197 @@
+//! Lookup tables in Postfix's syntax, read as text: a key → the text at its right. Pure.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`name`] | `hash:clients`, `pcre:senders`: the kind of a table and where it is |
+//! | [`text`] | keys and their values (`hash:`, `lmdb:`, `btree:`, `texthash:`, or no prefix at all), compact |
+//! | [`rules`] | patterns in order, with `if` and `endif`: `cidr:`, `regexp:`, `pcre:` |
+//! | [`pattern`] | one regular expression |
+//! | [`access`] | which keys are asked for a client, a host name, a sender, a recipient (access(5)) |
+//!
+//! Contract: total and bounded; what can be read of a faulty table is kept, the rest is a [`Problem`] with its line. A key of a text
+//! is found however it is written: in any case, with quotes that are not needed, its domain in UTF-8 or A-labels. Of two
+//! entries for a key the first stays. A pattern sees the key as it was written, and only the whole one. In a text without a prefix
+//! a line such as `/@yahoo\./ value` is a pattern, asked after the keys.
+//! postmap(1), access(5), `cidr_table(5)`, `regexp_table(5)`, `pcre_table(5)`.
+
+pub mod access;
+mod name;
+mod pattern;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use mail::maps::{LogicalLine, ORPHAN, Problem, logical_lines};
+
+use self::{pattern::Pattern, rules::Rules, text::TextTable};
+pub use name::{Kind, TableName};
+
+use crate::network::Network;
+
+/// One table in memory.
+#[derive(Clone, Debug, Default)]
+pub struct LookupTable {
+    path: Option<Arc<Path>>,
+    keys: TextTable,
+    patterns: Rules<Pattern>,
+    networks: Rules<Network>,
+}
+
+/// What stands at the right of a key, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found<'a> {
+    pub value: Cow<'a, str>,
+    pub place: Place,
+}
+
+/// `FILE:LINE`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub path: Arc<Path>,
+    /// From 1.
+    pub line: u32,
+}
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+impl LookupTable {
+    /// Reads a table of a kind. Total.
+    pub fn read(kind: Kind, path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
+        let path: Arc<Path> = path.into();
+        let mut problems = Problems::new(&path);
+        let lines = logical_lines(text);
+        let lines = lines.filter(|line| !orphan(line, &mut problems));
+        let lines: Vec<LogicalLine<'_>> = lines.collect();
+        let mut table = Self {
+            path: Some(Arc::clone(&path)),
+            ..Self::default()
+        };
+        match kind {
+            Kind::Text => {
+                let is_pattern = |line: &LogicalLine<'_>| pattern::is_line(&line.text);
+                let (patterns, keys) = lines.into_iter().partition(is_pattern);
+                table.keys = TextTable::read(keys, text.len(), &mut problems);
+                table.patterns = pattern::read(patterns, Kind::Pcre, &mut problems);
+            }
+            Kind::Database => table.keys = TextTable::read(lines, text.len(), &mut problems),
+            Kind::Cidr => table.networks = rules::networks(lines, &mut problems),
+            Kind::Regexp | Kind::Pcre => {
+                table.patterns = pattern::read(lines, kind, &mut problems);
+            }
+        }
+        (table, problems.told)
+    }
+
+    /// The value of a key that stands in the table as it is.
+    pub fn exact(&self, key: &str) -> Option<Found<'_>> {
+        let (value, line) = self.keys.get(key)?;
+        Some(self.found(value.into(), line))
+    }
+
+    /// The value of the first pattern, or network, that a whole key fits.
+    pub fn pattern(&self, key: &str) -> Option<Found<'_>> {
+        if self.networks.some() {
+            let address: IpAddr = key.parse().ok()?;
+            let contains = |network: &Network| network.contains(address).then_some(());
+            let (value, line, _) = self.networks.find(contains)?;
+            return Some(self.found(value.into(), line));
+        }
+        let (value, line) = pattern::find(&self.patterns, key)?;
+        Some(self.found(value, line))
+    }
+
+    /// The value of a whole key: as it is, else by pattern.
+    pub fn get(&self, key: &str) -> Option<Found<'_>> {
+        self.exact(key).or_else(|| self.pattern(key))
+    }
+
+    /// The first of these keys that has a value; patterns see the whole ones only.
+    pub fn first(&self, keys: &[access::Key]) -> Option<Found<'_>> {
+        keys.iter().find_map(|key| {
+            if key.whole {
+                self.get(&key.text)
+            } else {
+                self.exact(&key.text)
+            }
+        })
+    }
+
+    /// Keys with their values and lines, and then the values of patterns with an empty key.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str, u32)> {
+        let unnamed = |(value, line)| ("", value, line);
+        let patterns = self.patterns.values().chain(self.networks.values());
+        self.keys.entries().chain(patterns.map(unnamed))
+    }
+
+    /// Where a line of it is.
+    pub fn place(&self, line: u32) -> Place {
+        let nowhere = || Arc::from(Path::new(""));
+        Place {
+            path: self.path.clone().unwrap_or_else(nowhere),
+            line,
+        }
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && !self.patterns.some() && !self.networks.some()
+    }
+
+    fn found<'a>(&self, value: Cow<'a, str>, line: u32) -> Found<'a> {
+        Found {
+            value,
+            place: self.place(line),
+        }
+    }
+}
+
+fn orphan(line: &LogicalLine<'_>, problems: &mut Problems) -> bool {
+    if line.orphan {
+        problems.fault(line.number, ORPHAN);
+    }
+    line.orphan
+}
+
+/// What is wrong with a file, gathered.
+struct Problems {
+    path: Arc<Path>,
+    told: Vec<Problem>,
+}
+
+impl Problems {
+    fn new(path: &Arc<Path>) -> Self {
+        Self {
+            path: Arc::clone(path),
+            told: Vec::new(),
+        }
+    }
+
+    fn fault(&mut self, line: u32, text: impl Into<String>) {
+        self.tell(line, text.into(), true);
+    }
+
+    fn hint(&mut self, line: u32, text: impl Into<String>) {
+        self.tell(line, text.into(), false);
+    }
+
+    fn tell(&mut self, line: u32, text: String, fault: bool) {
+        self.told.push(Problem {
+            path: self.path.to_path_buf(),
+            line,
+            text,
+            fault,
+        });
+    }
+}
