@@ -117,11 +117,12 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
         None => found::program(root)?,
     };
     let (main, read) = program.source();
-    let main = under(root, main);
-    fs::metadata(&main)
-        .map_err(|error| Trouble::new(Exit::NoInput, format!("{}: {error}", main.display())))?;
+    let file = under(root, main);
+    fs::metadata(&file)
+        .map_err(|error| Trouble::new(Exit::NoInput, format!("{}: {error}", file.display())))?;
     let mut plan = read(&|path| source(root, path));
     person::note(&mut plan, &|path| source(root, path));
+    plan.conclude(main);
     let config = plan.config(program.name(), PASSWORD);
     Settings::parse(None, &config).map_err(|error| Trouble::new(Exit::Software, error))?;
     plan.report()

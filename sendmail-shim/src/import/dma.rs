@@ -1,25 +1,21 @@
 //! `/etc/dma/dma.conf` and its `auth.conf`.
 //!
-//! Quirks that count: names in capitals only; a boolean is a name without a value; `#` begins a comment anywhere; MAILNAME may name a file.
+//! Quirks that count: names in capitals only; a boolean is a name without a value, whatever the value says; `#` begins a comment anywhere; MAILNAME may name a file.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;
 
-use relay::trust::Pin;
-
-use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, Words, lines};
+use super::{
+    ours::Ours,
+    plan::{Lookup, Place, Plan, Source, Tls, Verdict, Words, lines, named},
+};
 
 /// Its main file.
 pub const CONFIG: &str = "/etc/dma/dma.conf";
 const SPOOL: &str = "/var/spool/dma";
 
 const WORDS: Words = &[
-    (&["PORT"], Verdict::Mapped, "the port of relayhost"),
-    (&["ALIASES"], Verdict::Mapped, "aliases"),
-    (&["AUTHPATH"], Verdict::Mapped, "auth"),
-    (&["SECURETRANSFER", "STARTTLS"], Verdict::Mapped, "tls"),
-    (&["CERTFILE"], Verdict::Mapped, "certificate and key"),
-    (&["VERIFYCERT"], Verdict::Mapped, "always so here"),
+    (&["VERIFYCERT"], Verdict::Unneeded, "always so here"),
     (
         &["OPPORTUNISTIC_TLS"],
         Verdict::Unmapped,
@@ -35,6 +31,16 @@ const WORDS: Words = &[
         Verdict::Unneeded,
         "has no use here",
     ),
+];
+
+const BOOLEANS: [&str; 7] = [
+    "SECURETRANSFER",
+    "STARTTLS",
+    "OPPORTUNISTIC_TLS",
+    "VERIFYCERT",
+    "INSECURE",
+    "DEFER",
+    "FULLBOUNCE",
 ];
 
 /// Settings: line and value of each; the last of several holds.
@@ -53,37 +59,45 @@ pub fn spool(lookup: &Lookup<'_>) -> String {
 
 /// Reads both.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        from_override: Some(true),
+        ..Plan::default()
+    };
     let Some(source) = lookup(CONFIG) else {
         return plan;
     };
     let settings = settings(&source);
-    for (key, (at, value)) in &settings {
-        setting(&mut plan, lookup, *at, key, value);
-    }
+    // Booleans: with a value they are a mistake, and not set.
+    let is_set = |key: &str| settings.get(key).is_some_and(|(_, value)| value.is_empty());
     let value = |key: &str| settings.get(key).map(|(_, value)| *value);
-    plan.aliases = value("ALIASES").map(str::to_owned);
-    plan.client_certificate = value("CERTFILE").map(|file| (file.to_owned(), file.to_owned()));
-    let Some((at, host)) = settings.get("SMARTHOST") else {
-        let at = Place {
-            path: &source.path,
-            line: 1,
-        };
+    for (key, (at, value)) in &settings {
+        if BOOLEANS.contains(key) && !value.is_empty() {
+            let text = "stands alone: with a value dma refused the file";
+            plan.note(Verdict::Insecure, *at, key, text);
+        } else {
+            setting(&mut plan, lookup, *at, key, value);
+        }
+    }
+    let Some((at, host)) = settings
+        .get("SMARTHOST")
+        .filter(|(_, host)| !host.is_empty())
+    else {
         let text = "none is set: dma asked for MX records; set relayhost";
-        plan.note(Verdict::Unmapped, at, "SMARTHOST", text);
+        plan.about(Verdict::Unmapped, CONFIG, "SMARTHOST", text);
         return plan;
     };
-    plan.tls = match (value("SECURETRANSFER"), value("STARTTLS")) {
-        (Some(_), Some(_)) => Some(Tls::StartTls),
-        (Some(_), None) => Some(Tls::Wrapped),
-        (None, _) => None,
+    plan.tls = match (is_set("SECURETRANSFER"), is_set("STARTTLS")) {
+        (true, true) => Some(Tls::StartTls),
+        (true, false) => Some(Tls::Wrapped),
+        (false, _) => None,
     };
     // Ours defaults to 465 where TLS comes first; dma always to 25.
-    let port = value("PORT").and_then(|port| port.parse().ok());
+    let port = settings.get("PORT");
+    let port = port.and_then(|(at, port)| plan.port(*at, "PORT", port));
     let default = (plan.tls == Some(Tls::Wrapped)).then_some(25);
     plan.relay(*at, "SMARTHOST", host, port.or(default));
-    let verified = value("VERIFYCERT").is_some() || !plan.pins.is_empty();
-    if plan.tls.is_none() || value("OPPORTUNISTIC_TLS").is_some() {
+    let verified = is_set("VERIFYCERT") || !plan.pins.is_empty();
+    if plan.tls.is_none() || is_set("OPPORTUNISTIC_TLS") {
         let why = "dma sent in clear text where TLS was not offered";
         plan.unchecked(*at, "SMARTHOST", why);
     } else if !verified {
@@ -110,36 +124,31 @@ fn settings(source: &Source) -> Settings<'_> {
 
 fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value: &str) {
     match key {
-        "SMARTHOST" => {}
-        "FINGERPRINT" => match Pin::parse(&format!("cert-sha256:{value}")) {
-            Ok(pin) => {
-                plan.pins.push(pin);
-                plan.mapped(at, key, "pins (of the certificate: rather pin the key)");
-            }
-            Err(error) => plan.note(Verdict::Insecure, at, key, error.to_string()),
-        },
+        "SMARTHOST" | "PORT" => {}
+        "SECURETRANSFER" | "STARTTLS" => plan.tls(at, key),
+        "FINGERPRINT" => plan.fingerprint(at, key, value),
         "INSECURE" => plan.unchecked(at, key, "passwords and mail could go in clear text"),
-        "MAILNAME" => {
-            let file = value.starts_with('/').then(|| lookup(value)).flatten();
-            let name = file.map_or_else(
-                || value.to_owned(),
-                |f| f.text.lines().next().unwrap_or_default().trim().to_owned(),
-            );
-            plan.hostname = plan.name(at, key, &name, "hostname");
+        "AUTHPATH" => plan.mapped(at, key, Ours::Auth),
+        "CERTFILE" => plan.certificate(at, key, [Some(value), None]),
+        "ALIASES" => {
+            plan.aliases = Some(value.to_owned()).filter(|path| !path.is_empty());
+            plan.mapped(at, key, Ours::Aliases);
         }
-        "MASQUERADE" => {
-            let domain = value
-                .trim_end_matches('@')
-                .rsplit('@')
-                .next()
-                .unwrap_or_default();
-            plan.domain = plan.name(at, key, domain, "domain");
-            if value.contains('@') && !value.starts_with('@') && !value.ends_with('@') {
+        "MAILNAME" => {
+            let name = named(lookup, value);
+            plan.name(at, key, &name, Ours::Hostname);
+        }
+        // `host`, `@host`, `user@`, or both.
+        "MASQUERADE" => match value.split_once('@') {
+            Some((user, "")) => {
                 let text =
-                    format!("to have all mail come from {value}, name each user in revaliases");
+                    format!("all mail came from {user}@HOST: name it in revaliases, `*: ADDRESS`");
                 plan.note(Verdict::Unmapped, at, key, text);
             }
-        }
+            Some(("", domain)) => plan.name(at, key, domain, Ours::Domain),
+            Some(_) => plan.sender_of_all(at, key, value),
+            None => plan.name(at, key, value, Ours::Domain),
+        },
         _ => plan.told(at, key, WORDS, "dma does not know it either"),
     }
 }
@@ -155,8 +164,7 @@ fn logins(plan: &mut Plan, source: &Source, host: &str) {
                     let text = "dma did not read what follows a #";
                     plan.note(Verdict::Unmapped, at, user, text);
                 }
-                let (user, password) = (user.to_owned(), password.to_owned());
-                plan.login(source, at, Credentials { user, password });
+                plan.login(source, at, user, password);
             } else {
                 plan.note(Verdict::Unmapped, at, of, "a password for another host");
             }

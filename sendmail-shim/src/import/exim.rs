@@ -1,19 +1,23 @@
 //! Debian's `/etc/exim4/update-exim4.conf.conf`, where Exim only passes mail on (smarthost, satellite), with `passwd.client` and `/etc/email-addresses`.
 //!
-//! Quirks that count: values are quoted as for a shell; `::` stands before a port, because a single colon would end the host, and hosts are separated by
-//! semicolons; a file `/etc/exim4/exim4.conf` makes all of this void; `/etc/mailname` is the domain of the senders, unless it is hidden.
+//! Quirks that count: values are quoted as for a shell, and the last of several holds; hosts are separated by semicolons or single colons, and `::` is a
+//! colon within one, as before a port; a file `/etc/exim4/exim4.conf` makes all of this void; `/etc/mailname` is the domain of the senders, unless it is hidden.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::net::Ipv6Addr;
+use std::{collections::BTreeMap, net::Ipv6Addr};
 
-use super::plan::{Credentials, Lookup, Place, Plan, Source, Verdict, Words, lines};
+use super::{
+    ours::Ours,
+    plan::{Lookup, Place, Plan, Source, Verdict, Words, lines, words},
+};
 
 /// Its main file.
 pub const CONFIG: &str = "/etc/exim4/update-exim4.conf.conf";
 const PASSWORDS: &str = "/etc/exim4/passwd.client";
 const SENDERS: &str = "/etc/email-addresses";
-/// Files that Exim reads instead, or as well.
-const OWN: [&str; 2] = ["/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.localmacros"];
+/// Exim reads this instead of all others.
+const INSTEAD: &str = "/etc/exim4/exim4.conf";
+const MACROS: &str = "/etc/exim4/exim4.conf.localmacros";
 
 const WORDS: Words = &[
     (
@@ -42,38 +46,55 @@ const WORDS: Words = &[
 
 /// Reads all of them.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        from_override: Some(true),
+        ..Plan::default()
+    };
     let Some(source) = lookup(CONFIG) else {
         return plan;
     };
-    let values: Vec<_> = lines(&source)
-        .filter_map(|(at, line)| value(at, line))
-        .collect();
-    let hidden = values
-        .iter()
-        .any(|(_, key, value)| *key == "dc_hide_mailname" && *value == "true");
-    for (at, key, value) in &values {
+    let mut values: BTreeMap<&str, (Place<'_>, String)> = BTreeMap::new();
+    for (at, line) in lines(&source) {
+        if let Some((key, value)) = value(line) {
+            values.insert(key, (at, value));
+        }
+    }
+    let hidden = values.get("dc_hide_mailname");
+    let hidden = hidden.is_some_and(|(_, value)| value == "true");
+    for (key, (at, value)) in &values {
         setting(&mut plan, *at, key, value, hidden);
     }
     let start = Place {
         path: &source.path,
         line: 1,
     };
-    if let Some(mailname) = lookup("/etc/mailname").filter(|_| plan.domain.is_none()) {
+    if hidden {
+        let text = "From at this machine's own names became the mail name's: here only names without a domain do";
+        plan.note(Verdict::Insecure, start, "dc_hide_mailname", text);
+    }
+    if plan.domain.is_none()
+        && let Some(mailname) = lookup("/etc/mailname")
+    {
         let name = mailname.text.lines().next().unwrap_or_default().trim();
         let at = Place {
             path: &mailname.path,
             line: 1,
         };
-        plan.domain = plan.name(at, "/etc/mailname", name, "domain");
+        plan.name(at, "/etc/mailname", name, Ours::Domain);
     }
     let why = "Exim checked no certificate, and sent in clear text where TLS was not offered";
     plan.unchecked(start, "dc_smarthost", why);
-    for path in OWN {
-        if lookup(path).is_some() {
-            let at = Place { path, line: 1 };
-            plan.note(Verdict::Unmapped, at, path, "what it says is not read");
-        }
+    if lookup(INSTEAD).is_some() {
+        let text = "Exim read this file instead of all others: look there for the relayhost";
+        plan.about(Verdict::Insecure, INSTEAD, "exim4.conf", text);
+    }
+    if lookup(MACROS).is_some() {
+        plan.about(
+            Verdict::Unmapped,
+            MACROS,
+            "macros",
+            "what it says is not read",
+        );
     }
     if let Some(passwords) = lookup(PASSWORDS) {
         logins(&mut plan, &passwords);
@@ -84,15 +105,18 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     plan
 }
 
-/// `key='value'`
-fn value<'a>(at: Place<'a>, line: &'a str) -> Option<(Place<'a>, &'a str, &'a str)> {
+/// `key='value'`, as a shell reads it.
+fn value(line: &str) -> Option<(&str, String)> {
     let line = line.trim();
+    let line = line.strip_prefix("export ").unwrap_or(line);
     let (key, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-    let value = ['\'', '"']
-        .iter()
-        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
-        .unwrap_or(value);
-    Some((at, key, value))
+    let first = if value.starts_with(char::is_whitespace) {
+        None
+    } else {
+        words(value).into_iter().next()
+    };
+    let value = first.filter(|word| !word.starts_with('#'));
+    Some((key, value.unwrap_or_default()))
 }
 
 fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, hidden: bool) {
@@ -107,35 +131,57 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, hidden: bool)
             key,
             format!("`{value}` has no relay: set relayhost"),
         ),
-        "dc_smarthost" => {
-            for host in value
-                .split(';')
-                .map(str::trim)
-                .filter(|host| !host.is_empty())
-            {
-                relay(plan, at, key, host);
-            }
-        }
-        "dc_readhost" if hidden => plan.domain = plan.name(at, key, value, "domain"),
+        "dc_smarthost" => relays(plan, at, key, value),
+        "dc_readhost" if hidden => plan.name(at, key, value, Ours::Domain),
         "dc_readhost" => plan.note(Verdict::Unneeded, at, key, "the mail name was not hidden"),
-        "dc_hide_mailname" => plan.mapped(at, key, "domain"),
+        "dc_hide_mailname" if hidden => plan.mapped(at, key, Ours::Domain),
+        "dc_hide_mailname" => plan.note(Verdict::Unneeded, at, key, "is off"),
         _ => plan.told(at, key, WORDS, "Debian's Exim does not know it either"),
     }
 }
 
-/// `host`, `host::port`, `[2001::db8::::1]::port`: within brackets too each colon may be written twice.
+/// `host`, `host::port`, `[2001::db8::::1]::port`, each after a semicolon or a single colon; within brackets each colon may be written once or twice.
+fn relays(plan: &mut Plan, at: Place<'_>, key: &str, list: &str) {
+    let (mut hosts, mut single) = (vec![String::new()], false);
+    let (mut rest, mut in_brackets) = (list.chars().peekable(), false);
+    while let Some(c) = rest.next() {
+        in_brackets = c == '[' || (in_brackets && c != ']');
+        let separates = c == ';' || (c == ':' && !in_brackets && rest.next_if_eq(&':').is_none());
+        single |= separates && c == ':';
+        match hosts.last_mut().filter(|_| !separates) {
+            Some(host) => host.push(c),
+            None => hosts.push(String::new()),
+        }
+    }
+    for host in hosts
+        .iter()
+        .map(|host| host.trim())
+        .filter(|host| !host.is_empty())
+    {
+        if single && host.bytes().all(|byte| byte.is_ascii_digit()) {
+            let text = format!(
+                "one colon separates hosts in Exim, so {host} was a host; if the port was meant, write it behind relayhost"
+            );
+            plan.note(Verdict::Insecure, at, key, text);
+        } else {
+            relay(plan, at, key, host);
+        }
+    }
+}
+
 fn relay(plan: &mut Plan, at: Place<'_>, key: &str, text: &str) {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let (host, port) = bracketed.unwrap_or_else(|| text.split_once("::").unwrap_or((text, "")));
+    let (host, port) = bracketed.unwrap_or_else(|| text.split_once(':').unwrap_or((text, "")));
     let once = host.replace("::", ":");
     let doubled = host.parse::<Ipv6Addr>().is_err() && once.parse::<Ipv6Addr>().is_ok();
     let host = if doubled { &once } else { host };
-    let port = port.trim_start_matches(':');
-    match port.parse::<u16>() {
-        Ok(port) => plan.relay(at, key, host, Some(port)),
+    match port.trim_start_matches(':') {
         // Ours defaults to the same port.
-        Err(_) if port.is_empty() => plan.relay(at, key, host, None),
-        Err(_) => plan.note(Verdict::Unmapped, at, key, "is no port"),
+        "" => plan.relay(at, key, host, None),
+        port => {
+            let port = plan.port(at, key, port);
+            plan.relay(at, key, host, port);
+        }
     }
 }
 
@@ -155,8 +201,7 @@ fn logins(plan: &mut Plan, source: &Source) {
             .iter()
             .any(|relay| matches(host, &relay.host));
         if first && plan.credentials.is_none() {
-            let (user, password) = (user.to_owned(), password.to_owned());
-            plan.login(source, at, Credentials { user, password });
+            plan.login(source, at, user, password);
         } else {
             plan.note(Verdict::Unmapped, at, host, "a password for another host");
         }

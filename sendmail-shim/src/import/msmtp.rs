@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use relay::trust::Pin;
-
-use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, lines};
+use super::{
+    ours::Ours,
+    plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines},
+};
 
 /// Its main file.
 pub const CONFIG: &str = "/etc/msmtprc";
@@ -26,27 +27,20 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     let (name, account) = match accounts.get("default") {
         Some(account) => ("default", account),
         None => match accounts.iter().find(|(name, _)| !name.is_empty()) {
-            Some((name, account)) => (*name, account),
+            Some((name, account)) => {
+                let text = "there is no account default: this one is taken; is it the right one?";
+                plan.about(Verdict::Insecure, CONFIG, name, text);
+                (*name, account)
+            }
             None => return plan,
         },
     };
-    for other in accounts
-        .keys()
-        .filter(|other| !other.is_empty() && **other != name)
+    for (other, _) in accounts
+        .iter()
+        .filter(|(other, its)| !other.is_empty() && **other != name && *its != account)
     {
-        let parent = accounts.get(other) == Some(account);
-        let at = Place {
-            path: &source.path,
-            line: 1,
-        };
-        if !parent {
-            plan.note(
-                Verdict::Unmapped,
-                at,
-                other,
-                "another account: here all mail goes to one relayhost",
-            );
-        }
+        let text = "another account: here all mail goes to one relayhost";
+        plan.about(Verdict::Unmapped, CONFIG, other, text);
     }
     taken(&mut plan, &source, account);
     plan
@@ -75,7 +69,8 @@ fn accounts(source: &Source) -> BTreeMap<&str, Account<'_>> {
                 for parent in parents.split(',').map(str::trim) {
                     account.extend(accounts.get(parent).cloned().unwrap_or_default());
                 }
-                accounts.insert(current, account);
+                // What stood before any account is not forgotten.
+                accounts.entry(current).or_default().extend(account);
             }
             _ => {
                 accounts
@@ -99,77 +94,73 @@ fn taken(plan: &mut Plan, source: &Source, account: &Account<'_>) {
     let is_on = |key: &str| value(key).is_some_and(|v| v.is_empty() || v == "on");
     let is_off = |key: &str| value(key) == Some("off");
     let wrapped = is_on("tls") && is_off("tls_starttls");
-    let place = |line| Place {
+    let place = |key: &str| Place {
         path: &source.path,
-        line,
+        line: account.get(key).map_or(1, |(line, _)| *line),
     };
-    if let Some((line, host)) = account.get("host") {
-        let port = value("port").and_then(|port| port.parse().ok());
-        plan.relay(place(*line), "host", host, port);
+    let port = value("port").and_then(|port| plan.port(place("port"), "port", port));
+    if let Some(host) = value("host") {
+        plan.relay(place("host"), "host", host, port);
     }
     if is_on("tls") {
         plan.tls = Some(if wrapped { Tls::Wrapped } else { Tls::StartTls });
     }
-    for (key, (line, value)) in account {
-        setting(plan, place(*line), key, value);
+    // What a program writes into From stays, unless it was to be replaced.
+    plan.from_override = Some(!is_on("set_from_header") && !is_off("allow_from_override"));
+    for (key, (_, value)) in account {
+        setting(plan, place(key), key, value);
     }
-    if let (Some((line, user)), Some(password)) = (account.get("user"), value("password")) {
-        let (user, password) = ((*user).to_owned(), password.to_owned());
-        plan.login(source, place(*line), Credentials { user, password });
-    }
-    if let Some((line, certificate)) = account.get("tls_cert_file") {
-        plan.mapped(place(*line), "tls_cert_file", "certificate and key");
-        let key = value("tls_key_file").unwrap_or(certificate);
-        plan.client_certificate = Some(((*certificate).to_owned(), key.to_owned()));
-    }
-    let line = account.get("host").map_or(1, |(line, _)| *line);
+    login(plan, source, account, is_off("auth"));
+    let files = [value("tls_cert_file"), value("tls_key_file")];
+    plan.certificate(place("tls_cert_file"), "tls_cert_file", files);
     if !is_on("tls") {
-        plan.unchecked(
-            place(line),
-            "host",
-            "msmtp sent in clear text to whoever answered",
-        );
+        let why = "msmtp sent in clear text to whoever answered";
+        plan.unchecked(place("host"), "host", why);
     } else if is_off("tls_certcheck") {
-        plan.unchecked(
-            place(line),
-            "tls_certcheck",
-            "msmtp did not check the relay's certificate",
-        );
+        let why = "msmtp did not check the relay's certificate";
+        plan.unchecked(place("tls_certcheck"), "tls_certcheck", why);
+    }
+}
+
+fn login(plan: &mut Plan, source: &Source, account: &Account<'_>, off: bool) {
+    let value = |key: &str| account.get(key).map(|(_, value)| *value);
+    let line = account.get("user").or(account.get("password"));
+    let Some((line, _)) = line else { return };
+    let at = Place {
+        path: &source.path,
+        line: *line,
+    };
+    let user = value("user").unwrap_or_default();
+    match value("password") {
+        _ if off => plan.note(Verdict::Unneeded, at, "user", "auth is off: none logged in"),
+        Some(password) => plan.login(source, at, user, password),
+        None => {
+            let text = "its password is not in this file (a command, .netrc, a keyring, or none): set auth.user and auth.password_file";
+            plan.note(Verdict::Insecure, at, &format!("user {user}"), text);
+        }
     }
 }
 
 fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
     match key {
-        "host" | "user" | "password" | "tls_cert_file" | "tls_key_file" | "tls_certcheck" => {}
-        "port" => plan.mapped(at, key, "the port of relayhost"),
-        "tls" | "tls_starttls" => plan.mapped(at, key, "tls"),
-        "domain" if !value.contains('%') => plan.hostname = plan.name(at, key, value, "hostname"),
-        "maildomain" => plan.domain = plan.name(at, key, value, "domain"),
+        "host" | "port" | "user" | "password" | "tls_cert_file" | "tls_key_file"
+        | "tls_certcheck" => {}
+        "tls" | "tls_starttls" => plan.tls(at, key),
+        "domain" if !value.contains('%') => plan.name(at, key, value, Ours::Hostname),
+        "maildomain" => plan.name(at, key, value, Ours::Domain),
         "from" => from(plan, at, value),
-        "tls_fingerprint" => match Pin::parse(&format!("cert-sha256:{value}")) {
-            Ok(pin) => {
-                plan.pins.push(pin);
-                plan.mapped(at, key, "pins (of the certificate: rather pin the key)");
-            }
-            Err(_) => plan.unchecked(
-                at,
-                key,
-                "a SHA-1 or MD5 fingerprint of a certificate is not taken over",
-            ),
-        },
+        "tls_fingerprint" => plan.fingerprint(at, key, value),
         "tls_trust_file" if value == "system" || value == "/etc/ssl/certs/ca-certificates.crt" => {
-            plan.mapped(at, key, "without pins, the web's authorities are believed");
+            let text = "without pins, the web's authorities are believed";
+            plan.note(Verdict::Unneeded, at, key, text);
         }
         "tls_trust_file" | "tls_crl_file" | "tls_host_override" => {
             plan.unchecked(at, key, "the old check of the relay is not taken over");
         }
-        "allow_from_override" => {
-            plan.from_override = Some(value != "off");
-            plan.mapped(at, key, "from_override");
-        }
+        "allow_from_override" | "set_from_header" => plan.mapped(at, key, Ours::FromOverride),
         "aliases" => {
-            plan.aliases = Some(value.to_owned());
-            plan.mapped(at, key, "aliases");
+            plan.aliases = Some(value.to_owned()).filter(|path| !path.is_empty());
+            plan.mapped(at, key, Ours::Aliases);
         }
         "passwordeval" | "eval" => plan.note(
             Verdict::Insecure,
@@ -177,8 +168,8 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
             key,
             "a command is not run by a daemon: write the password into auth.password_file",
         ),
-        "protocol" if value == "smtp" => plan.mapped(at, key, "always so"),
-        "auto_from" => plan.mapped(at, key, "always so: USER@domain"),
+        "protocol" if value == "smtp" => plan.note(Verdict::Unneeded, at, key, "always so"),
+        "auto_from" => plan.note(Verdict::Unneeded, at, key, "always so: USER@domain"),
         "auth"
             if matches!(
                 value,
@@ -198,8 +189,7 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
                 "what the relayhost offers is used",
             );
         }
-        "set_from_header"
-        | "set_date_header"
+        "set_date_header"
         | "set_msgid_header"
         | "set_to_header"
         | "undisclosed_recipients"
@@ -218,17 +208,9 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
 fn from(plan: &mut Plan, at: Place<'_>, value: &str) {
     match value.split_once('@') {
         Some(("%U", domain)) if !domain.contains('%') => {
-            plan.domain = plan.name(at, "from", domain, "domain");
+            plan.name(at, "from", domain, Ours::Domain);
         }
-        Some((_, domain)) if !value.contains(['%', '*']) => {
-            plan.domain = plan.name(at, "from", domain, "domain");
-            plan.note(
-                Verdict::Unmapped,
-                at,
-                "from",
-                format!("to have all mail come from {value}, name each user in revaliases"),
-            );
-        }
+        _ if !value.contains(['%', '*']) => plan.sender_of_all(at, "from", value),
         _ => plan.note(Verdict::Unmapped, at, "from", "patterns are not taken over"),
     }
 }

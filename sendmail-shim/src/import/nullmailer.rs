@@ -1,20 +1,42 @@
 //! `/etc/nullmailer/*`: one value a file; `remotes` has a relay a line, quoted as for a shell.
 //!
-//! Quirks that count: Debian takes the machine's name from /etc/mailname, not from `me`; `adminaddr` never caught bare names; each remote has TLS
+//! Quirks that count: a bare `defaulthost` is completed by `defaultdomain`; Debian takes the machine's name from /etc/mailname, not from `me`; `adminaddr` never caught bare names; each remote has TLS
 //! settings of its own, ours are common to all.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::time::Duration;
-
-use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, lines};
+use super::{
+    ours::Ours,
+    plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines, words},
+};
 
 /// Its main file.
 pub const CONFIG: &str = "/etc/nullmailer/remotes";
 const DIRECTORY: &str = "/etc/nullmailer";
+/// The others, in the order in which they decide.
+const FILES: [&str; 15] = [
+    "/etc/mailname",
+    "me",
+    "defaulthost",
+    "defaultdomain",
+    "idhost",
+    "helohost",
+    "adminaddr",
+    "allmailfrom",
+    "bounceto",
+    "doublebounceto",
+    "bouncelines",
+    "pausetime",
+    "maxpause",
+    "sendtimeout",
+    "queuelifetime",
+];
 
 /// Reads all of them.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        from_override: Some(true),
+        ..Plan::default()
+    };
     if let Some(source) = lookup(CONFIG) {
         let mut kinds = Vec::new();
         for (at, line) in lines(&source) {
@@ -27,61 +49,47 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
         kinds.dedup();
         plan.tls = kinds.first().copied().flatten();
         if kinds.len() > 1 {
-            let at = Place {
-                path: &source.path,
-                line: 1,
-            };
             let text = "the relays differ in TLS: here it is the same for all, as for the first";
-            plan.note(Verdict::Insecure, at, "remotes", text);
+            plan.about(Verdict::Insecure, CONFIG, "remotes", text);
         }
     }
-    for file in [
-        "/etc/mailname",
-        "me",
-        "defaulthost",
-        "defaultdomain",
-        "idhost",
-        "helohost",
-        "adminaddr",
-        "allmailfrom",
-        "bounceto",
-        "doublebounceto",
-        "bouncelines",
-        "pausetime",
-        "maxpause",
-        "sendtimeout",
-        "queuelifetime",
-    ] {
+    let first = |path: &str| {
+        let source = lookup(path)?;
+        let value = source.text.lines().next().unwrap_or_default().trim();
+        Some(value.to_owned()).filter(|value| !value.is_empty())
+    };
+    let own = |file: &str| first(&format!("{DIRECTORY}/{file}"));
+    for file in FILES {
         let path = if file.starts_with('/') {
             file.to_owned()
         } else {
             format!("{DIRECTORY}/{file}")
         };
-        if let Some(source) = lookup(&path) {
-            let value = source.text.lines().next().unwrap_or_default().trim();
-            single(
-                &mut plan,
-                Place {
-                    path: &source.path,
-                    line: 1,
-                },
-                file,
-                value,
-            );
+        let Some(value) = first(&path) else { continue };
+        let at = Place {
+            path: &path,
+            line: 1,
+        };
+        match file {
+            "defaulthost" if !value.contains('.') => {
+                let domain = own("defaultdomain").unwrap_or_default();
+                plan.name(at, file, &format!("{value}.{domain}"), Ours::Domain);
+            }
+            // Debian reads the other one.
+            "me" if plan.hostname.is_some() => {
+                plan.note(Verdict::Unneeded, at, file, "/etc/mailname is the name");
+            }
+            _ => single(&mut plan, at, file, &value),
         }
     }
     plan
 }
 
 fn single(plan: &mut Plan, at: Place<'_>, file: &str, value: &str) {
-    let seconds = value.parse().ok().map(Duration::from_secs);
+    let seconds = value.parse().ok();
     match file {
-        "/etc/mailname" | "helohost" => {
-            plan.hostname = plan
-                .name(at, file, value, "hostname")
-                .or(plan.hostname.take());
-        }
-        "defaulthost" => plan.domain = plan.name(at, file, value, "domain"),
+        "/etc/mailname" | "me" | "helohost" => plan.name(at, file, value, Ours::Hostname),
+        "defaulthost" => plan.name(at, file, value, Ours::Domain),
         "adminaddr" => {
             let first = value.split(',').next().unwrap_or_default().trim();
             plan.admin(at, file, first);
@@ -94,30 +102,14 @@ fn single(plan: &mut Plan, at: Place<'_>, file: &str, value: &str) {
                 );
             }
         }
-        "allmailfrom" => plan.note(
-            Verdict::Unmapped,
-            at,
-            file,
-            "to have all mail come from there, name each user in revaliases",
-        ),
-        "pausetime" => {
-            plan.minimal = seconds;
-            plan.mapped(at, file, "retry.minimal");
+        "allmailfrom" => {
+            plan.sender_of_all(at, file, value);
+            let text = "it replaced senders of other domains, too: here they stay";
+            plan.note(Verdict::Unmapped, at, file, text);
         }
-        "maxpause" => {
-            plan.maximal = seconds;
-            plan.mapped(at, file, "retry.maximal");
-        }
-        "queuelifetime" => {
-            plan.lifetime = seconds;
-            plan.mapped(at, file, "retry.lifetime");
-        }
-        "me" => plan.note(
-            Verdict::Unneeded,
-            at,
-            file,
-            "Debian's nullmailer did not read it",
-        ),
+        "pausetime" => plan.seconds(at, file, Ours::Minimal, seconds),
+        "maxpause" => plan.seconds(at, file, Ours::Maximal, seconds),
+        "queuelifetime" => plan.seconds(at, file, Ours::Lifetime, seconds),
         "bounceto" | "doublebounceto" => plan.note(
             Verdict::Unmapped,
             at,
@@ -148,7 +140,7 @@ fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option
                     None
                 };
             }
-            "port" => port = value.parse().ok(),
+            "port" => port = plan.port(at, name, value),
             "tls" | "ssl" => tls = Some(Tls::Wrapped),
             "starttls" => tls = Some(Tls::StartTls),
             "user" => user = Some(value.to_owned()),
@@ -179,36 +171,10 @@ fn remote(plan: &mut Plan, source: &Source, at: Place<'_>, line: &str) -> Option
         (_, Some(why)) => plan.unchecked(at, host, why),
         _ => {}
     }
-    if let (Some(user), Some(password)) = (user, password) {
-        plan.login(source, at, Credentials { user, password });
+    if user.is_some() || password.is_some() {
+        let [user, password] = [user, password].map(Option::unwrap_or_default);
+        plan.login(source, at, &user, &password);
     }
-    if let Some(certificate) = certificate {
-        plan.mapped(at, "x509certfile", "certificate and key");
-        plan.client_certificate = Some((certificate.clone(), key.unwrap_or(certificate)));
-    }
+    plan.certificate(at, "x509certfile", [certificate.as_deref(), key.as_deref()]);
     tls
-}
-
-/// Words as a shell sees them: blanks separate, quotes and backslashes keep.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut characters = line.chars();
-    while let Some(c) = characters.next() {
-        match (c, quote) {
-            ('\\', quote) if quote != Some('\'') => {
-                word.get_or_insert_default().extend(characters.next());
-            }
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
 }

@@ -1,13 +1,15 @@
 //! What another program's configuration says, in our words.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use mail::{
     address::{Address, domain},
     nexthop::Nexthop,
 };
+use queue::retry::Schedule;
 use relay::trust::Pin;
-use settings::layers::{quote, strings};
+
+use super::ours::Ours;
 
 /// A file of the other program.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +47,8 @@ pub struct Note {
     pub key: String,
     /// What that means here.
     pub text: String,
+    /// What must be in the result if this is to be true.
+    promised: Option<Ours>,
 }
 
 /// User and password at the relayhost.
@@ -111,12 +115,120 @@ impl Plan {
             place: format!("{}:{}", at.path, at.line),
             key,
             text: text.into(),
+            promised: None,
         });
     }
 
-    /// The key is one of ours now.
-    pub fn mapped(&mut self, at: Place<'_>, key: &str, ours: impl Into<String>) {
-        self.note(Verdict::Mapped, at, key, ours);
+    /// The key is one of ours, if that is in the result in the end.
+    pub fn mapped(&mut self, at: Place<'_>, key: &str, ours: Ours) {
+        self.mapped_as(at, key, ours, ours.name());
+    }
+
+    /// The same, with more to say.
+    pub fn mapped_as(&mut self, at: Place<'_>, key: &str, ours: Ours, text: impl Into<String>) {
+        self.note(Verdict::Mapped, at, key, text);
+        if let Some(note) = self.notes.last_mut() {
+            note.promised = Some(ours);
+        }
+    }
+
+    /// A sentence about the whole of a file.
+    pub fn about(&mut self, verdict: Verdict, path: &str, key: &str, text: impl Into<String>) {
+        self.note(verdict, Place { path, line: 1 }, key, text);
+    }
+
+    /// The last word, when all is read: what was promised and is not in the result was not taken.
+    pub fn conclude(&mut self, main: &str) {
+        self.break_promises();
+        self.waits();
+        self.break_promises();
+        if self.relayhost.is_empty() {
+            let text = "none was found, so mail waits here: set relayhost = \"[HOST]:587\"";
+            self.about(Verdict::Insecure, main, "relayhost", text);
+        }
+    }
+
+    fn break_promises(&mut self) {
+        let notes = self.notes.iter();
+        let lost: Vec<_> = notes
+            .map(|note| note.promised.filter(|ours| !self.has(*ours)))
+            .collect();
+        for (note, lost) in self.notes.iter_mut().zip(lost) {
+            if let Some(ours) = lost {
+                note.verdict = Verdict::Unmapped;
+                note.text = format!("could not be used: set {}", ours.name());
+                note.promised = None;
+            }
+        }
+    }
+
+    /// Whether it is in the result.
+    fn has(&self, ours: Ours) -> bool {
+        match ours {
+            Ours::Relayhost => !self.relayhost.is_empty(),
+            Ours::Domain => self.domain.is_some(),
+            Ours::Hostname => self.hostname.is_some(),
+            Ours::Tls => self.tls.is_some(),
+            Ours::Pins => !self.pins.is_empty(),
+            Ours::Admin => self.admin.is_some(),
+            Ours::FromOverride => self.from_override.is_some(),
+            Ours::MessageSize => self.message_size.is_some(),
+            Ours::Minimal => self.minimal.is_some(),
+            Ours::Maximal => self.maximal.is_some(),
+            Ours::Lifetime => self.lifetime.is_some(),
+            Ours::Aliases => self.aliases.is_some(),
+            Ours::Auth => self.credentials.is_some(),
+            Ours::Certificate => self.client_certificate.is_some(),
+            Ours::Revaliases => !self.revaliases.is_empty(),
+        }
+    }
+
+    /// The shortest wait is not longer than the longest, whichever of them is ours.
+    fn waits(&mut self) {
+        let usual = Schedule::default();
+        let minimal = self.minimal.unwrap_or(usual.minimal);
+        let maximal = self.maximal.unwrap_or(usual.maximal);
+        match (self.minimal, self.maximal) {
+            _ if minimal <= maximal => {}
+            (Some(_), Some(_)) => (self.minimal, self.maximal) = (None, None),
+            (Some(_), None) => self.maximal = Some(minimal),
+            _ => self.minimal = Some(maximal),
+        }
+    }
+
+    /// So many seconds; noted as not taken over if they are none, or beyond all measure.
+    pub fn seconds(&mut self, at: Place<'_>, key: &str, ours: Ours, seconds: Option<u64>) {
+        let span = seconds.filter(|seconds| (1..=LONGEST).contains(seconds));
+        let span = span.map(Duration::from_secs);
+        match ours {
+            Ours::Minimal => self.minimal = span,
+            Ours::Maximal => self.maximal = span,
+            _ => self.lifetime = span,
+        }
+        self.mapped(at, key, ours);
+    }
+
+    /// All local names send as this address.
+    pub fn sender_of_all(&mut self, at: Place<'_>, key: &str, value: &str) {
+        match Address::parse(value.trim()) {
+            Ok(address) => {
+                self.revaliases.push(format!("*:{address}"));
+                let text = "revaliases: all local names send as this address";
+                self.mapped_as(at, key, Ours::Revaliases, text);
+            }
+            Err(error) => self.note(Verdict::Unmapped, at, key, error.to_string()),
+        }
+    }
+
+    /// The relayhost's port; noted as not taken over if it is none.
+    pub fn port(&mut self, at: Place<'_>, key: &str, value: &str) -> Option<u16> {
+        let port = Nexthop::parse(&format!("[x]:{value}")).ok();
+        let port = port.and_then(|nexthop| nexthop.port);
+        match port {
+            Some(_) => self.mapped_as(at, key, Ours::Relayhost, "the port of relayhost"),
+            None => self.note(Verdict::Unmapped, at, key, "is no port"),
+        }
+        port
     }
 
     /// What a table says of a key that needs no more than a word.
@@ -129,22 +241,26 @@ impl Plan {
     }
 
     /// A host name for a key of ours; noted as not taken over if it is none.
-    pub fn name(&mut self, at: Place<'_>, key: &str, value: &str, ours: &str) -> Option<String> {
+    pub fn name(&mut self, at: Place<'_>, key: &str, value: &str, ours: Ours) {
         let value = value.trim_end_matches('.');
-        if domain::is_name(value) {
-            self.mapped(at, key, ours);
-            Some(value.to_owned())
-        } else {
-            self.note(Verdict::Unmapped, at, key, "is no host name");
-            None
+        let local = value.eq_ignore_ascii_case("localhost") || value.starts_with("localhost.");
+        if !domain::is_name(value) || local || value.parse::<IpAddr>().is_ok() {
+            let text = format!("is no name that others know: set {}", ours.name());
+            return self.note(Verdict::Unmapped, at, key, text);
         }
+        let value = Some(value.to_owned());
+        match ours {
+            Ours::Hostname => self.hostname = value,
+            _ => self.domain = value,
+        }
+        self.mapped(at, key, ours);
     }
 
     /// The administrators' address; a bare name needs a domain first.
     pub fn admin(&mut self, at: Place<'_>, key: &str, value: &str) {
         match Address::parse(value) {
             Ok(address) => {
-                self.mapped(at, key, "admin");
+                self.mapped(at, key, Ours::Admin);
                 self.admin = Some(address);
             }
             Err(_) => self.note(
@@ -163,7 +279,7 @@ impl Plan {
             self.note(Verdict::Unmapped, at, user, "is no user's name");
         } else {
             self.revaliases.push(format!("{user}:{}", address.trim()));
-            self.mapped(at, user, "revaliases");
+            self.mapped(at, user, Ours::Revaliases);
         }
     }
 
@@ -175,17 +291,32 @@ impl Plan {
         };
         match Nexthop::parse(&text) {
             Ok(nexthop) => {
-                self.mapped(at, key, "relayhost");
+                self.mapped(at, key, Ours::Relayhost);
                 self.relayhost.push(nexthop);
             }
             Err(error) => self.note(Verdict::Unmapped, at, key, error.to_string()),
         }
     }
 
-    /// User and password; a file that everybody can read has told them to everybody.
-    pub fn login(&mut self, source: &Source, at: Place<'_>, credentials: Credentials) {
-        let key = format!("user {}", credentials.user);
-        self.mapped(at, &key, "auth, with the password in a file of its own");
+    /// User and password; a file that everybody can read has told them to everybody. The first of several logins is that of the first relayhost.
+    pub fn login(&mut self, source: &Source, at: Place<'_>, user: &str, password: &str) {
+        let key = format!("user {user}");
+        let credentials = Credentials {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        };
+        let other = |known: &Credentials| *known != credentials;
+        if self.credentials.as_ref().is_some_and(other) {
+            let text = "another login: here there is one, for all relayhosts";
+            return self.note(Verdict::Insecure, at, &key, text);
+        }
+        let usable = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        if !usable(user) || !usable(password) {
+            let text = "without a user or a password: set auth.user and auth.password_file";
+            return self.note(Verdict::Unmapped, at, &key, text);
+        }
+        let text = "auth, with the password in a file of its own";
+        self.mapped_as(at, &key, Ours::Auth, text);
         if source.world_readable {
             self.note(
                 Verdict::Insecure,
@@ -195,6 +326,35 @@ impl Plan {
             );
         }
         self.credentials = Some(credentials);
+    }
+
+    /// Certificate and key; one file may hold both.
+    pub fn certificate(&mut self, at: Place<'_>, key: &str, files: [Option<&str>; 2]) {
+        let [certificate, private] = files.map(|file| file.filter(|file| !file.is_empty()));
+        let Some(certificate) = certificate else {
+            return;
+        };
+        let private = private.unwrap_or(certificate);
+        self.client_certificate = Some((certificate.to_owned(), private.to_owned()));
+        self.mapped(at, key, Ours::Certificate);
+    }
+
+    /// The SHA-256 of the relayhost's certificate.
+    pub fn fingerprint(&mut self, at: Place<'_>, key: &str, value: &str) {
+        match Pin::parse(&format!("cert-sha256:{value}")) {
+            Ok(pin) => {
+                self.pins.push(pin);
+                let text = "pins (of the certificate: rather pin the key)";
+                self.mapped_as(at, key, Ours::Pins, text);
+            }
+            Err(_) => self.unchecked(at, key, "only SHA-256 fingerprints are taken over"),
+        }
+    }
+
+    /// What says whether TLS is used; it always is.
+    pub fn tls(&mut self, at: Place<'_>, key: &str) {
+        let text = "TLS is always used here, as tls says";
+        self.note(Verdict::Unneeded, at, key, text);
     }
 
     /// Nothing checked whom the mail goes to: `why`. Ours does, so a pin may be needed.
@@ -219,64 +379,6 @@ impl Plan {
             .any(|note| note.verdict == Verdict::Insecure)
     }
 
-    /// `config.toml`; `password_file` is where the password will be.
-    pub fn config(&self, program: &str, password_file: &str) -> String {
-        let mut out = format!("# Taken over from {program} by sendmail-shim import.\n");
-        let mut line = |key: &str, value: String| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{key} = {value}");
-        };
-        if !self.relayhost.is_empty() {
-            line("relayhost", strings(&self.relayhost));
-        }
-        match self.tls {
-            Some(Tls::Wrapped) => line("tls", quote("wrapped")),
-            Some(Tls::StartTls) => line("tls", quote("starttls")),
-            None => {}
-        }
-        if !self.pins.is_empty() {
-            line("pins", strings(&self.pins));
-        }
-        for (key, value) in [
-            ("domain", self.domain.clone()),
-            ("hostname", self.hostname.clone()),
-            ("admin", self.admin.as_ref().map(ToString::to_string)),
-            ("aliases", self.aliases.clone()),
-        ] {
-            if let Some(value) = value {
-                line(key, quote(&value));
-            }
-        }
-        if let Some(own) = self.from_override {
-            line("from_override", own.to_string());
-        }
-        if let Some(size) = self.message_size {
-            line("message_size", size.to_string());
-        }
-        self.tables(&mut line, password_file);
-        out
-    }
-
-    fn tables(&self, line: &mut impl FnMut(&str, String), password_file: &str) {
-        if let Some(credentials) = &self.credentials {
-            line("auth.user", quote(&credentials.user));
-            line("auth.password_file", quote(password_file));
-        }
-        if let Some((certificate, key)) = &self.client_certificate {
-            line("certificate", quote(certificate));
-            line("key", quote(key));
-        }
-        for (key, span) in [
-            ("retry.minimal", self.minimal),
-            ("retry.maximal", self.maximal),
-            ("retry.lifetime", self.lifetime),
-        ] {
-            if let Some(span) = span {
-                line(key, format!("\"{}s\"", span.as_secs()));
-            }
-        }
-    }
-
     /// What became of each key, for people.
     pub fn report(&self) -> Vec<String> {
         let word = |verdict| match verdict {
@@ -298,11 +400,14 @@ impl Plan {
     }
 }
 
-/// `yes`, `on`, `true`, `1`, in any case.
-pub(super) fn is_yes(value: &str) -> bool {
-    ["yes", "on", "true", "1"]
-        .iter()
-        .any(|yes| value.eq_ignore_ascii_case(yes))
+/// Longest time that is taken over, seconds: ten years.
+const LONGEST: u64 = 315_360_000;
+
+/// A name, or the first line of the file that is named.
+pub(super) fn named(lookup: &Lookup<'_>, value: &str) -> String {
+    let file = value.starts_with('/').then(|| lookup(value)).flatten();
+    let text = file.map_or_else(|| value.to_owned(), |file| file.text);
+    text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// Numbered lines, from 1.
@@ -316,4 +421,28 @@ pub(super) fn lines(source: &Source) -> impl Iterator<Item = (Place<'_>, &str)> 
             text,
         )
     })
+}
+
+/// Words as a shell sees them: blanks separate, quotes and backslashes keep.
+pub(super) fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        match (c, quote) {
+            ('\\', quote) if quote != Some('\'') => {
+                word.get_or_insert_default().extend(characters.next());
+            }
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }

@@ -1,140 +1,101 @@
 //! Postfix's `main.cf`, where Postfix only passes mail on (null client, satellite).
 //!
-//! Quirks that count: a line that begins with a blank goes on with the one before, comments in between or not; the last of several settings
-//! holds; `$name`, `${name}` and `$(name)` stand for other settings; a fingerprint may be of the certificate or of the key.
+//! Quirks that count: a next hop in `default_transport` is before `relayhost`; there is no comment behind a value, though many write one; a fingerprint
+//! may be of the certificate or of the key.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-
-use std::{collections::BTreeMap, time::Duration};
 
 use mail::nexthop::Nexthop;
 use relay::trust::Pin;
 
-use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, is_yes, lines};
+use super::{
+    maincf::{self, Settings, members},
+    ours::Ours,
+    passwords,
+    plan::{Lookup, Place, Plan, Tls, Verdict, Words, named},
+};
 
 /// Its main file.
-pub const CONFIG: &str = "/etc/postfix/main.cf";
+pub const CONFIG: &str = maincf::CONFIG;
 const SPOOL: &str = "/var/spool/postfix";
-/// Settings within settings.
-const MAX_DEPTH: usize = 8;
-/// Names replaced in one value, all depths together.
-const MAX_NAMES: usize = 1000;
-
-/// Settings: line and value of each.
-type Settings = BTreeMap<String, (usize, String)>;
 
 /// Where its queue is.
 pub fn spool(lookup: &Lookup<'_>) -> String {
-    let source = lookup(CONFIG);
-    let settings = source.as_ref().map(settings).unwrap_or_default();
-    let named = settings.get("queue_directory");
-    named.map_or_else(|| SPOOL.to_owned(), |(_, value)| expand(&settings, value))
+    let settings = lookup(CONFIG).map(|source| Settings::of(&source, lookup));
+    let named = settings.map(|settings| settings.value("queue_directory"));
+    named
+        .filter(|path| !path.is_empty())
+        .unwrap_or_else(|| SPOOL.to_owned())
 }
 
 /// Reads it, and the table of passwords.
 pub fn read(lookup: &Lookup<'_>) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        from_override: Some(true),
+        ..Plan::default()
+    };
     let Some(source) = lookup(CONFIG) else {
         return plan;
     };
-    let settings = settings(&source);
-    let value = |key: &str| settings.get(key).map(|(_, value)| expand(&settings, value));
-    let place = |line| Place {
-        path: &source.path,
-        line,
+    let settings = Settings::of(&source, lookup);
+    let place = |key: &str| Place {
+        path: CONFIG,
+        line: settings.line(key),
     };
-    for (key, (line, raw)) in &settings {
-        setting(
-            &mut plan,
-            lookup,
-            place(*line),
-            key,
-            &expand(&settings, raw),
-        );
+    for key in ["default_transport", "relayhost", "smtp_fallback_relay"] {
+        let value = settings.value(key);
+        match key {
+            "default_transport" => default_transport(&mut plan, place(key), &value),
+            _ => relays(&mut plan, place(key), key, &value),
+        }
     }
-    security(&mut plan, &settings, place(1));
-    if let (Some(tables), true) = (
-        value("smtp_sasl_password_maps"),
-        value("smtp_sasl_auth_enable").is_some_and(|v| is_yes(&v)),
-    ) {
-        logins(&mut plan, lookup, &tables);
+    for (key, line, value) in settings.written() {
+        let at = Place { path: CONFIG, line };
+        setting(&mut plan, lookup, at, key, &value);
     }
-    if let Some(certificate) = value("smtp_tls_cert_file").filter(|file| !file.is_empty()) {
-        let key = value("smtp_tls_key_file")
-            .filter(|key| !key.is_empty())
-            .unwrap_or_else(|| certificate.clone());
-        plan.client_certificate = Some((certificate, key));
-    }
+    security(&mut plan, &settings);
+    passwords::read(&mut plan, lookup, &settings);
+    let files = ["smtp_tls_cert_file", "smtp_tls_key_file"].map(|key| settings.value(key));
+    let files = [Some(files[0].as_str()), Some(files[1].as_str())];
+    plan.certificate(place("smtp_tls_cert_file"), "smtp_tls_cert_file", files);
     plan
 }
 
-fn settings(source: &Source) -> Settings {
-    let mut settings = Settings::new();
-    let mut current: Option<String> = None;
-    for (at, line) in lines(source) {
-        if line.trim().is_empty() || line.trim_start().starts_with('#') {
-            continue;
+/// `smtp:[host]:port` is a relayhost by another name.
+fn default_transport(plan: &mut Plan, at: Place<'_>, value: &str) {
+    let key = "default_transport";
+    match value.split_once(':').unwrap_or((value, "")) {
+        ("", _) => {}
+        ("smtp" | "relay", "") => plan.note(Verdict::Unneeded, at, key, "always so"),
+        ("smtp" | "relay", nexthop) => {
+            relays(plan, at, key, nexthop);
         }
-        if line.starts_with([' ', '\t']) {
-            if let Some((_, value)) = current.as_ref().and_then(|key| settings.get_mut(key)) {
-                value.push(' ');
-                value.push_str(line.trim());
-            }
-        } else if let Some((key, value)) = line.split_once('=') {
-            let key = key.trim().to_owned();
-            settings.insert(key.clone(), (at.line, value.trim().to_owned()));
-            current = Some(key);
-        }
+        _ => plan.note(
+            Verdict::Insecure,
+            at,
+            key,
+            format!("`{value}` is no SMTP to a relay: here all mail goes to relayhost"),
+        ),
     }
-    settings
-}
-
-/// Replaces `$name`; what is not set is nothing.
-fn expand(settings: &Settings, value: &str) -> String {
-    let mut out = String::new();
-    let mut names = MAX_NAMES;
-    replace(settings, value, 0, &mut names, &mut out);
-    out
-}
-
-fn replace(settings: &Settings, value: &str, depth: usize, names: &mut usize, out: &mut String) {
-    let mut rest = value;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let (name, remainder) = name(after);
-        *names = names.saturating_sub(1);
-        if *names == 0 {
-            return;
-        }
-        if let Some((_, inner)) = settings.get(name).filter(|_| depth < MAX_DEPTH) {
-            replace(settings, inner, depth.saturating_add(1), names, out);
-        }
-        rest = remainder;
-    }
-    out.push_str(rest);
-}
-
-fn name(after: &str) -> (&str, &str) {
-    for (open, close) in [('{', '}'), ('(', ')')] {
-        if let Some(inner) = after.strip_prefix(open) {
-            return inner.split_once(close).unwrap_or((inner, ""));
-        }
-    }
-    let end = after
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(after.len());
-    after.split_at_checked(end).unwrap_or((after, ""))
 }
 
 fn relays(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
-    let hosts = value.split([' ', ',', '\t']);
-    for host in hosts.filter(|host| !host.is_empty()) {
+    // A next hop of default_transport is before relayhost.
+    if key == "relayhost" && !plan.relayhost.is_empty() && !value.is_empty() {
+        let text = "was not used: default_transport names a next hop";
+        return plan.note(Verdict::Unneeded, at, key, text);
+    }
+    for host in members(value) {
+        if host.starts_with('#') {
+            let text = "Postfix knows no comment behind a value: what follows # is not read here";
+            return plan.note(Verdict::Unmapped, at, key, text);
+        }
         match Nexthop::parse(host) {
             Ok(nexthop) => {
                 if nexthop.mx {
-                    let text = "without brackets Postfix asked for MX records: here the host itself is meant";
-                    plan.note(Verdict::Unmapped, at, key, text);
+                    let text = "without brackets Postfix asked for MX records: here the host itself is meant; is it a mail server?";
+                    plan.note(Verdict::Insecure, at, key, text);
                 }
-                plan.mapped(at, key, "relayhost");
+                plan.mapped(at, key, Ours::Relayhost);
                 plan.relayhost.push(nexthop);
             }
             Err(error) => plan.note(Verdict::Unmapped, at, key, error.to_string()),
@@ -142,144 +103,183 @@ fn relays(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
     }
 }
 
+const REWRITES: &str = "write it into revaliases, aliases or the relay's configuration";
+const SERVER: &str = "is for a server, or has no use here";
+
+/// What needs no more than a word, if it is set at all.
+const WORDS: Words = &[
+    (
+        &[
+            "smtp_generic_maps",
+            "sender_canonical_maps",
+            "recipient_canonical_maps",
+            "canonical_maps",
+            "masquerade_domains",
+            "virtual_alias_maps",
+            "virtual_alias_domains",
+            "header_checks",
+            "mime_header_checks",
+            "body_checks",
+            "smtp_header_checks",
+            "always_bcc",
+            "sender_bcc_maps",
+            "recipient_bcc_maps",
+            "authorized_submit_users",
+            "smtp_bind_address",
+            "smtp_bind_address6",
+            "smtp_tls_policy_maps",
+            "smtp_address_preference",
+            "luser_relay",
+            "non_smtpd_milters",
+        ],
+        Verdict::Unmapped,
+        REWRITES,
+    ),
+    (
+        &["delay_warning_time"],
+        Verdict::Unmapped,
+        "set retry.warning, if its default does not suit",
+    ),
+    (
+        &[
+            "sender_dependent_relayhost_maps",
+            "sender_dependent_default_transport_maps",
+            "smtp_sender_dependent_authentication",
+            "transport_maps",
+            "relay_transport",
+            "content_filter",
+        ],
+        Verdict::Insecure,
+        "some mail had another way or another login: here all mail goes to one relayhost",
+    ),
+    (
+        &[
+            "mydestination",
+            "local_transport",
+            "mailbox_command",
+            "home_mailbox",
+        ],
+        Verdict::Unmapped,
+        "nothing is delivered on this machine: admin and aliases say where local mail goes",
+    ),
+    (
+        &[
+            "relay_domains",
+            "virtual_mailbox_domains",
+            "virtual_mailbox_maps",
+        ],
+        Verdict::Unmapped,
+        "nothing is taken for others here: that is the smarthost's work",
+    ),
+    (
+        &["smtpd_milters", "smtpd_relay_restrictions", "mynetworks"],
+        Verdict::Unneeded,
+        SERVER,
+    ),
+];
+
 fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value: &str) {
     match key {
-        "relayhost" | "smtp_fallback_relay" => relays(plan, at, key, value),
-        "myhostname" | "smtp_helo_name" => {
-            plan.hostname = plan
-                .name(at, key, value, "hostname")
-                .or(plan.hostname.take());
-        }
-        "myorigin" => {
-            let file = value.starts_with('/').then(|| lookup(value)).flatten();
-            let name = file.map_or_else(
-                || value.to_owned(),
-                |f| f.text.lines().next().unwrap_or_default().trim().to_owned(),
-            );
-            plan.domain = plan.name(at, key, &name, "domain");
-        }
+        "relayhost" | "smtp_fallback_relay" | "default_transport" => {}
+        _ if value.is_empty() => plan.note(Verdict::Unneeded, at, key, "is not set"),
+        "myhostname" | "smtp_helo_name" => plan.name(at, key, value, Ours::Hostname),
+        "myorigin" => plan.name(at, key, &named(lookup, value), Ours::Domain),
+        "mydomain" => plan.note(Verdict::Unneeded, at, key, "counts where others name it"),
         "message_size_limit" => {
-            plan.message_size = value.parse().ok().filter(|size| *size > 0);
-            plan.mapped(at, key, "message_size");
+            let sizes = 1024..=1 << 40;
+            plan.message_size = value.parse().ok().filter(|size| sizes.contains(size));
+            plan.mapped(at, key, Ours::MessageSize);
         }
-        "maximal_queue_lifetime" => time(plan, at, key, value, "retry.lifetime", |plan| {
-            &mut plan.lifetime
-        }),
-        "minimal_backoff_time" => time(plan, at, key, value, "retry.minimal", |plan| {
-            &mut plan.minimal
-        }),
-        "maximal_backoff_time" => time(plan, at, key, value, "retry.maximal", |plan| {
-            &mut plan.maximal
-        }),
-        "alias_maps" => {
-            let file = value
-                .split([',', ' '])
-                .find_map(|map| map.split_once(':'))
-                .map(|(_, file)| file.to_owned());
-            plan.mapped(at, key, "aliases");
-            plan.aliases = file;
+        "maximal_queue_lifetime" => time(plan, at, key, value, Ours::Lifetime),
+        "minimal_backoff_time" => time(plan, at, key, value, Ours::Minimal),
+        "maximal_backoff_time" => time(plan, at, key, value, Ours::Maximal),
+        "alias_maps" => aliases(plan, at, key, value),
+        "inet_interfaces" if !["loopback-only", "localhost", "127.0.0.1"].contains(&value) => {
+            let text = "mail is taken from this machine only: by sendmail, and by SMTP where listen says so";
+            plan.note(Verdict::Unmapped, at, key, text);
         }
         "smtp_tls_security_level"
         | "smtp_use_tls"
         | "smtp_enforce_tls"
         | "smtp_tls_wrappermode"
-        | "smtp_tls_fingerprint_cert_match"
-        | "smtp_tls_fingerprint_digest" => plan.mapped(at, key, "tls, pins"),
-        "smtp_sasl_auth_enable" | "smtp_sasl_password_maps" => plan.mapped(at, key, "auth"),
-        "smtp_tls_cert_file" | "smtp_tls_key_file" => plan.mapped(at, key, "certificate and key"),
-        "smtp_generic_maps"
-        | "sender_canonical_maps"
-        | "canonical_maps"
-        | "virtual_alias_maps"
-        | "header_checks"
-        | "smtp_header_checks"
-        | "always_bcc"
-        | "authorized_submit_users"
-        | "smtp_bind_address"
-        | "smtp_bind_address6"
-        | "smtp_tls_policy_maps" => plan.note(
-            Verdict::Unmapped,
-            at,
-            key,
-            "write it into revaliases, aliases or the relay's configuration",
-        ),
-        "sender_dependent_relayhost_maps" | "transport_maps" => plan.note(
-            Verdict::Insecure,
-            at,
-            key,
-            "some mail had another relay: here all mail goes to one relayhost",
-        ),
-        "mydestination" if !value.is_empty() => plan.note(
-            Verdict::Unmapped,
-            at,
-            key,
-            "nothing is delivered on this machine: admin and aliases say where local mail goes",
-        ),
-        _ => plan.note(
-            Verdict::Unneeded,
-            at,
-            key,
-            "is for a server, or has no use here",
-        ),
-    }
-}
-
-fn time(
-    plan: &mut Plan,
-    at: Place<'_>,
-    key: &str,
-    value: &str,
-    ours: &str,
-    field: fn(&mut Plan) -> &mut Option<Duration>,
-) {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match value.strip_prefix(digits).unwrap_or_default() {
-        "w" => 604_800,
-        "" if key == "maximal_queue_lifetime" => 86_400,
-        "d" => 86_400,
-        "h" => 3600,
-        "m" => 60,
-        _ => 1,
-    };
-    let seconds = digits
-        .parse::<u64>()
-        .ok()
-        .map(|count| count.saturating_mul(unit));
-    *field(plan) = seconds.map(Duration::from_secs);
-    plan.mapped(at, key, ours);
-}
-
-fn security(plan: &mut Plan, settings: &Settings, start: Place<'_>) {
-    let value = |key: &str| {
-        settings
-            .get(key)
-            .map(|(_, value)| expand(settings, value))
-            .unwrap_or_default()
-    };
-    let place = |key: &str| Place {
-        line: settings.get(key).map_or(1, |(line, _)| *line),
-        ..start
-    };
-    let level = value("smtp_tls_security_level");
-    let at = place("smtp_tls_security_level");
-    if is_yes(&value("smtp_tls_wrappermode")) {
-        plan.tls = Some(Tls::Wrapped);
-        // Without a port Postfix used 25 even then.
-        for nexthop in plan
-            .relayhost
-            .iter_mut()
-            .filter(|nexthop| nexthop.port.is_none())
-        {
-            nexthop.port = Some(25);
+        | "smtp_tls_fingerprint_digest" => plan.tls(at, key),
+        "smtp_tls_CAfile" | "smtp_tls_CApath" => {
+            plan.note(Verdict::Unneeded, at, key, "see smtp_tls_security_level");
+        }
+        "smtp_tls_fingerprint_cert_match" => plan.mapped(at, key, Ours::Pins),
+        // Told with the login, and with the certificate.
+        "smtp_sasl_auth_enable"
+        | "smtp_sasl_password_maps"
+        | "smtp_tls_cert_file"
+        | "smtp_tls_key_file" => {}
+        _ => {
+            let known = WORDS.iter().any(|(keys, ..)| keys.contains(&key));
+            match known {
+                true if value.eq_ignore_ascii_case("no") => {
+                    plan.note(Verdict::Unneeded, at, key, "is off");
+                }
+                true => plan.told(at, key, WORDS, SERVER),
+                false => plan.note(Verdict::Unneeded, at, key, SERVER),
+            }
         }
     }
+}
+
+/// Ours is one file of text.
+fn aliases(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
+    for map in members(value) {
+        match passwords::text_file(map) {
+            Some(file) if plan.aliases.is_none() => {
+                plan.aliases = Some(file.to_owned());
+                plan.mapped(at, key, Ours::Aliases);
+            }
+            _ => {
+                let text =
+                    format!("{map}: one alias file is read here, and text only: set aliases");
+                plan.note(Verdict::Unmapped, at, key, text);
+            }
+        }
+    }
+}
+
+fn time(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, ours: Ours) {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = value.strip_prefix(digits).unwrap_or_default();
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "w" => Some(604_800),
+        "" if ours == Ours::Lifetime => Some(86_400),
+        "d" => Some(86_400),
+        "h" => Some(3600),
+        "m" => Some(60),
+        "" | "s" => Some(1),
+        _ => None,
+    };
+    let count = digits.trim().parse::<u64>().ok();
+    let seconds = count
+        .zip(unit)
+        .map(|(count, unit)| count.saturating_mul(unit));
+    plan.seconds(at, key, ours, seconds);
+}
+
+fn security(plan: &mut Plan, settings: &Settings) {
+    let place = |key: &str| Place {
+        path: CONFIG,
+        line: settings.line(key),
+    };
+    if settings.is_yes("smtp_tls_wrappermode") {
+        plan.tls = Some(Tls::Wrapped);
+        // Without a port Postfix used 25 even then.
+        let bare = plan.relayhost.iter_mut().filter(|it| it.port.is_none());
+        bare.for_each(|nexthop| nexthop.port = Some(25));
+    }
     let key = "smtp_tls_security_level";
-    match level.as_str() {
+    let at = place(key);
+    match settings.value(key).as_str() {
         "fingerprint" => fingerprints(
             plan,
             place("smtp_tls_fingerprint_cert_match"),
-            &value("smtp_tls_fingerprint_cert_match"),
-            &value("smtp_tls_fingerprint_digest"),
+            &settings.value("smtp_tls_fingerprint_cert_match"),
+            &settings.value("smtp_tls_fingerprint_digest"),
         ),
         "verify" | "secure" => plan.unchecked(
             at,
@@ -288,6 +288,9 @@ fn security(plan: &mut Plan, settings: &Settings, start: Place<'_>) {
         ),
         "dane" | "dane-only" => plan.unchecked(at, key, "DANE was used"),
         "encrypt" => plan.unchecked(at, key, "the relay's certificate was not checked"),
+        _ if settings.is_yes("smtp_enforce_tls") => {
+            plan.unchecked(at, key, "the relay's certificate was not checked");
+        }
         _ => plan.unchecked(at, key, "mail went in clear text where TLS was not offered"),
     }
 }
@@ -311,31 +314,11 @@ fn fingerprints(plan: &mut Plan, at: Place<'_>, list: &str, digest: &str) {
         }
         plan.pins.extend(pins);
     }
-}
-
-/// `[host]:port user:password`, a line each.
-fn logins(plan: &mut Plan, lookup: &Lookup<'_>, tables: &str) {
-    let files = tables
-        .split([' ', ','])
-        .filter_map(|map| map.split_once(':'));
-    for source in files.filter_map(|(_, file)| lookup(file)) {
-        for (at, line) in lines(&source) {
-            let mut words = line.split_whitespace();
-            let (Some(host), Some(login)) = (
-                words.next().filter(|host| !host.starts_with('#')),
-                words.next(),
-            ) else {
-                continue;
-            };
-            let Some((user, password)) = login.split_once(':') else {
-                continue;
-            };
-            if Nexthop::parse(host).is_ok_and(|host| plan.relayhost.contains(&host)) {
-                let (user, password) = (user.to_owned(), password.to_owned());
-                plan.login(&source, at, Credentials { user, password });
-            } else {
-                plan.note(Verdict::Unmapped, at, host, "a password for another host");
-            }
-        }
+    if plan.pins.is_empty() {
+        plan.unchecked(
+            at,
+            "smtp_tls_fingerprint_cert_match",
+            "no fingerprint could be used",
+        );
     }
 }

@@ -1,10 +1,13 @@
 //! `/etc/ssmtp/ssmtp.conf` and `revaliases`, as ssmtp 2.64 of Debian reads them.
 //!
-//! Quirks that count: keys in any case; `=`, blank and tab all separate, so a value ends at the second of them; `#` begins a comment anywhere,
-//! even in a password; of several lines for one user, the last one holds; `Mailhub` and `RemotePort` overwrite each other's port.
+//! Quirks that count: keys in any case; a line without `=` is nothing; `=`, blank and tab all separate, so a value ends at the second of them;
+//! `#` begins a comment anywhere, even in a password; only YES is yes; `Mailhub` and `RemotePort` overwrite each other's port.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::plan::{Credentials, Lookup, Place, Plan, Source, Tls, Verdict, is_yes, lines};
+use super::{
+    ours::Ours,
+    plan::{Lookup, Place, Plan, Source, Tls, Verdict, lines},
+};
 
 /// Its main file.
 pub const CONFIG: &str = "/etc/ssmtp/ssmtp.conf";
@@ -14,12 +17,14 @@ const REVALIASES: &str = "/etc/ssmtp/revaliases";
 #[derive(Default)]
 struct Seen<'a> {
     hub: Option<(Place<'a>, &'a str)>,
+    /// The mailhub of all, as written.
+    common: &'a str,
     port: Option<u16>,
     tls: bool,
     starttls: bool,
     user: Option<(Place<'a>, &'a str)>,
-    password: Option<&'a str>,
-    certificate: Option<&'a str>,
+    password: Option<(Place<'a>, &'a str)>,
+    certificate: Option<(Place<'a>, &'a str)>,
     key: Option<&'a str>,
 }
 
@@ -34,6 +39,10 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
         let text = line.split('#').next().unwrap_or_default();
         let mut words = text.split(['=', ' ', '\t']).filter(|word| !word.is_empty());
         let Some(key) = words.next() else { continue };
+        if !text.contains('=') {
+            plan.note(Verdict::Unmapped, at, key, "ssmtp ignored a line without =");
+            continue;
+        }
         let value = words.next().unwrap_or_default();
         setting(&mut plan, &mut seen, at, key, value);
         let broken = line.contains('#') && key.to_ascii_lowercase().starts_with("auth");
@@ -48,41 +57,45 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     }
     conclude(&mut plan, &source, &seen);
     if let Some(revaliases) = lookup(REVALIASES) {
-        senders(&mut plan, &revaliases);
+        senders(&mut plan, &revaliases, seen.common);
     }
     plan
 }
 
 fn setting<'a>(plan: &mut Plan, seen: &mut Seen<'a>, at: Place<'a>, key: &str, value: &'a str) {
+    let yes = value.eq_ignore_ascii_case("yes");
     match key.to_ascii_lowercase().as_str() {
-        "root" if value.is_empty() => plan.note(Verdict::Unneeded, at, key, "off"),
+        _ if value.is_empty() => plan.note(Verdict::Unneeded, at, key, "is not set"),
         "root" => plan.admin(at, key, value),
         "mailhub" => {
+            // An address in IPv6 was never one for ssmtp.
             let (host, port) = value.split_once(':').unwrap_or((value, ""));
-            seen.hub = Some((at, host));
-            seen.port = port.parse().ok().or(seen.port);
+            (seen.hub, seen.common) = (Some((at, host)), value);
+            if !port.is_empty() {
+                seen.port = plan.port(at, key, port).or(seen.port);
+            }
         }
-        "remoteport" => {
-            seen.port = value.parse().ok();
-            plan.mapped(at, key, "the port of relayhost");
+        "remoteport" => seen.port = plan.port(at, key, value).or(seen.port),
+        "hostname" => plan.name(at, key, value, Ours::Hostname),
+        "rewritedomain" => {
+            let domain = value.rsplit('@').next().unwrap_or_default();
+            plan.name(at, key, domain, Ours::Domain);
         }
-        "hostname" => plan.hostname = plan.name(at, key, value, "hostname"),
-        "rewritedomain" => plan.domain = plan.name(at, key, value, "domain"),
         "fromlineoverride" => {
-            plan.mapped(at, key, "from_override");
-            plan.from_override = Some(is_yes(value));
+            plan.from_override = Some(yes);
+            plan.mapped(at, key, Ours::FromOverride);
         }
         "usetls" => {
-            seen.tls = is_yes(value);
-            plan.mapped(at, key, "tls");
+            seen.tls = yes;
+            plan.tls(at, key);
         }
         "usestarttls" => {
-            seen.starttls = is_yes(value);
-            plan.mapped(at, key, "tls");
+            seen.starttls = yes;
+            plan.tls(at, key);
         }
         "authuser" => seen.user = Some((at, value)),
-        "authpass" => seen.password = Some(value),
-        "tlscert" => seen.certificate = Some(value),
+        "authpass" => seen.password = Some((at, value)),
+        "tlscert" => seen.certificate = Some((at, value)),
         "tlskey" => seen.key = Some(value),
         "authmethod" | "useoldauth" | "usetlscert" => {
             plan.note(
@@ -125,19 +138,16 @@ fn conclude(plan: &mut Plan, source: &Source, seen: &Seen<'_>) {
             "ssmtp sent in clear text to whoever answered",
         );
     }
-    if let (Some((at, user)), Some(password)) = (seen.user, seen.password) {
-        let (user, password) = (user.to_owned(), password.to_owned());
-        plan.login(source, at, Credentials { user, password });
+    if let Some((at, user)) = seen.user.or(seen.password.map(|(at, _)| (at, ""))) {
+        plan.login(source, at, user, seen.password.map_or("", |(_, it)| it));
     }
-    if let Some(certificate) = seen.certificate {
-        let key = seen.key.unwrap_or(certificate);
-        plan.mapped(start, "TLSCert", "certificate and key");
-        plan.client_certificate = Some((certificate.to_owned(), key.to_owned()));
+    if let Some((at, certificate)) = seen.certificate {
+        plan.certificate(at, "TLSCert", [Some(certificate), seen.key]);
     }
 }
 
 /// `user:address[:mailhub[:port]]`.
-fn senders(plan: &mut Plan, source: &Source) {
+fn senders(plan: &mut Plan, source: &Source, common: &str) {
     for (at, line) in lines(source) {
         let text = line.split('#').next().unwrap_or_default().trim_end();
         let mut parts = text.splitn(3, ':');
@@ -145,7 +155,7 @@ fn senders(plan: &mut Plan, source: &Source) {
             continue;
         };
         plan.revalias(at, user, address);
-        if parts.next().is_some() {
+        if parts.next().is_some_and(|hub| hub != common) {
             plan.note(
                 Verdict::Insecure,
                 at,

@@ -7,24 +7,26 @@ use super::{
     *,
 };
 
-fn read_with(reader: Reader, files: &[(&str, &str, bool)]) -> Plan {
-    reader(&|path| {
+pub(super) fn read_with(reader: Reader, files: &[(&str, &str, bool)]) -> Plan {
+    let mut plan = reader(&|path| {
         let (path, text, world_readable) = files.iter().find(|(name, ..)| *name == path)?;
         Some(Source {
             path: (*path).to_owned(),
             text: (*text).to_owned(),
             world_readable: *world_readable,
         })
-    })
+    });
+    plan.conclude("main");
+    plan
 }
 
 /// Keys with this verdict, in order.
-fn keys(plan: &Plan, verdict: Verdict) -> Vec<&str> {
+pub(super) fn keys(plan: &Plan, verdict: Verdict) -> Vec<&str> {
     let notes = plan.notes.iter().filter(|note| note.verdict == verdict);
     notes.map(|note| note.key.as_str()).collect()
 }
 
-fn config(plan: &Plan) -> String {
+pub(super) fn config(plan: &Plan) -> String {
     let text = plan.config("x", "password");
     let (_comment, settings) = text.split_once('\n').unwrap();
     settings.to_owned()
@@ -87,7 +89,7 @@ fn nullmailer_is_taken_over_with_its_quoting() {
     assert_eq!(
         config(&plan),
         "relayhost = [\"[mail.example.org]:465\", \"[backup.example.org]\"]\ntls = \"wrapped\"\nhostname = \"vm1.example.org\"\n\
-         admin = \"admins@example.org\"\nauth.user = \"vm1\"\nauth.password_file = \"password\"\nretry.lifetime = \"86400s\"\n"
+         admin = \"admins@example.org\"\nfrom_override = true\nauth.user = \"vm1\"\nauth.password_file = \"password\"\nretry.lifetime = \"86400s\"\n"
     );
     assert_eq!(plan.credentials.as_ref().unwrap().password, "two words\"");
     assert_eq!(
@@ -115,7 +117,7 @@ fn dma_is_taken_over_with_the_fingerprint_of_its_certificate() {
         config(&plan),
         format!(
             "relayhost = \"[mail.example.org]:587\"\ntls = \"starttls\"\npins = \"cert-sha256:{}\"\ndomain = \"example.org\"\n\
-             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nauth.user = \"vm1\"\nauth.password_file = \"password\"\n",
+             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nfrom_override = true\nauth.user = \"vm1\"\nauth.password_file = \"password\"\n",
             "9f2c".repeat(16)
         )
     );
@@ -132,7 +134,7 @@ fn msmtp_is_taken_over_with_the_port_that_its_tls_means() {
     );
     assert_eq!(
         config(&plan),
-        "relayhost = \"[mail.example.org]\"\ntls = \"wrapped\"\ndomain = \"example.org\"\naliases = \"/etc/aliases\"\n\
+        "relayhost = \"[mail.example.org]\"\ntls = \"wrapped\"\ndomain = \"example.org\"\naliases = \"/etc/aliases\"\nfrom_override = true\n\
          auth.user = \"vm1\"\nauth.password_file = \"password\"\n"
     );
     assert_eq!(plan.credentials.as_ref().unwrap().password, "pass # word");
@@ -159,7 +161,7 @@ fn a_postfix_null_client_is_taken_over_with_the_fingerprint_of_its_relay() {
         config(&plan),
         format!(
             "relayhost = \"[mail.example.org]:587\"\npins = [\"sha256:{digest}\", \"cert-sha256:{digest}\"]\ndomain = \"example.org\"\n\
-             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nmessage_size = 20480000\nauth.user = \"vm1\"\n\
+             hostname = \"vm1.example.org\"\naliases = \"/etc/aliases\"\nfrom_override = true\nmessage_size = 20480000\nauth.user = \"vm1\"\n\
              auth.password_file = \"password\"\nretry.lifetime = \"2592000s\"\n"
         )
     );
@@ -191,7 +193,7 @@ fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
     );
     assert_eq!(
         config(&plan),
-        "relayhost = [\"[mail.example.org]:587\", \"[2001:db8::1]:2525\"]\ndomain = \"example.org\"\nauth.user = \"vm1\"\n\
+        "relayhost = [\"[mail.example.org]:587\", \"[2001:db8::1]:2525\"]\ndomain = \"example.org\"\nfrom_override = true\nauth.user = \"vm1\"\n\
          auth.password_file = \"password\"\n"
     );
     assert_eq!(plan.credentials.as_ref().unwrap().password, "pa=s#s: w");
@@ -203,7 +205,7 @@ fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
     assert!(plan.is_unsafe(), "nothing checked the relay");
 }
 
-type Reader = fn(&Lookup<'_>) -> Plan;
+pub(super) type Reader = fn(&Lookup<'_>) -> Plan;
 
 /// The relays, the password and the table of senders that `reader` finds, and the keys that it does not take over.
 fn gist(reader: Reader, files: &[(&str, &str)]) -> [String; 4] {
@@ -231,7 +233,7 @@ fn what_breaks_other_migrations_is_read_as_the_program_read_it() {
     let config = "mailhub=[2001:db8::1]:587\nAuthUser=u\nAuthPass=p=q\n";
     let senders = " root:a@example.org\nweb : b@example.org\n*:c@example.org\nftp: d@example.org\n";
     let files = [(ssmtp::CONFIG, config), ("/etc/ssmtp/revaliases", senders)];
-    let lost = "AuthPass|Mailhub| root|web |*";
+    let lost = "mailhub|AuthPass|Mailhub| root|web |*";
     assert_eq!(
         gist(ssmtp::read, &files),
         ["", "p", "ftp:d@example.org", lost]

@@ -95,6 +95,7 @@ pub const FLAGS: &[Flag] = &[
     row("V", Required("ENVID"), Effect::EnvelopeId, "Envelope identifier for bounces (RFC 3461); alone: print the version."),
     row("v", Bare, Effect::Verbose, "Print what the agent or the relayhost answered."),
     row("bm", Bare, Effect::Mode(Mode::Deliver), "Submit the message on standard input (default)."),
+    row("bq", Bare, Effect::Mode(Mode::Deliver), "The same (dma): what the agent takes is queued first."),
     row("bp", Bare, Effect::Mode(Mode::ListQueue), "List the queue, as mailq does; without privileges: one's own mail."),
     row("bP", Bare, Effect::Mode(Mode::CountQueue), "Print the number of queued messages."),
     row("bs", Bare, Effect::Mode(Mode::Smtp), "Speak SMTP on standard input and output, into the agent's queue."),

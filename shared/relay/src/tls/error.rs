@@ -88,21 +88,34 @@ pub fn explain(error: &io::Error) -> String {
         };
     };
     match tls {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.to_string(),
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the peer's certificate is not signed by an authority of the web; if it is self-signed, pin its key".to_owned()
-        }
-        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-            "the peer's certificate is for another name; use the name it was made for, or pin its key".to_owned()
-        }
-        Error::InvalidCertificate(error @ (CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
-            format!("the peer's certificate has expired ({error}); the peer must renew it, or pin its key")
-        }
+        Error::InvalidCertificate(error) => unusable(error),
         Error::InvalidMessage(_) => "the peer does not speak TLS on this port (perhaps it wants tls = \"starttls\", or the other way round)".to_owned(),
         Error::AlertReceived(alert) => format!("the peer refused the TLS handshake: {alert:?}"),
         tls => match tls.source() {
             Some(source) => format!("{tls}: {source}"),
             None => tls.to_string(),
         },
+    }
+}
+
+/// Why a certificate is not believed, and what to do. Most that sign themselves are made as authorities (CA:TRUE), some in X.509 version 1.
+fn unusable(error: &CertificateError) -> String {
+    let webpki = match error {
+        CertificateError::Other(OtherError(inner)) => inner.downcast_ref::<webpki::Error>(),
+        _ => None,
+    };
+    match (error, webpki) {
+        (CertificateError::UnknownIssuer, _)
+        | (_, Some(webpki::Error::CaUsedAsEndEntity | webpki::Error::UnsupportedCertVersion)) => {
+            "the peer's certificate is not signed by an authority of the web; if it is self-signed, pin its key".to_owned()
+        }
+        (CertificateError::Other(OtherError(inner)), None) => inner.to_string(),
+        (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => {
+            "the peer's certificate is for another name; use the name it was made for, or pin its key".to_owned()
+        }
+        (CertificateError::Expired | CertificateError::ExpiredContext { .. }, _) => {
+            format!("the peer's certificate has expired ({error}); the peer must renew it, or pin its key")
+        }
+        _ => format!("the peer's certificate cannot be used ({error}); the peer must mend it, or pin its key"),
     }
 }
