@@ -8,6 +8,7 @@ complete -c sendmail -s R -x -a 'full hdrs' -d 'How much of the message a bounce
 complete -c sendmail -s V -x -d 'Envelope identifier for bounces (RFC 3461); alone: print the version.'
 complete -c sendmail -s v -d 'Print what the agent or the relayhost answered.'
 complete -c sendmail -o bm -d 'Submit the message on standard input (default).'
+complete -c sendmail -o bq -d 'The same (dma): what the agent takes is queued first.'
 complete -c sendmail -o bp -d 'List the queue, as mailq does; without privileges: one\'s own mail.'
 complete -c sendmail -o bP -d 'Print the number of queued messages.'
 complete -c sendmail -o bs -d 'Speak SMTP on standard input and output, into the agent\'s queue.'

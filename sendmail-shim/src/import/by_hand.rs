@@ -179,9 +179,9 @@ fn accounts_of_msmtp_lose_nothing_unsaid() {
 }
 
 #[test]
-fn files_of_nullmailer_and_dma_lose_nothing_unsaid() {
-    let case = |reader, files, result, password, lost, decide| Case {
-        reader,
+fn files_of_nullmailer_lose_nothing_unsaid() {
+    let case = |files, result, password, lost, decide| Case {
+        reader: nullmailer::read,
         files,
         result,
         password,
@@ -190,7 +190,6 @@ fn files_of_nullmailer_and_dma_lose_nothing_unsaid() {
     };
     hold(&[
         case(
-            nullmailer::read,
             &[
                 (
                     nullmailer::CONFIG,
@@ -210,7 +209,6 @@ fn files_of_nullmailer_and_dma_lose_nothing_unsaid() {
             &["user other"],
         ),
         case(
-            nullmailer::read,
             &[
                 (
                     nullmailer::CONFIG,
@@ -232,8 +230,21 @@ fn files_of_nullmailer_and_dma_lose_nothing_unsaid() {
             ],
             &["relay.example.org"],
         ),
+    ]);
+}
+
+#[test]
+fn settings_of_dma_lose_nothing_unsaid() {
+    let case = |files, result, password, lost, decide| Case {
+        reader: dma::read,
+        files,
+        result,
+        password,
+        lost,
+        decide,
+    };
+    hold(&[
         case(
-            dma::read,
             &[(
                 dma::CONFIG,
                 "SMARTHOST\tmail.example.org\nPORT\tsubmission\nSTARTTLS\nAUTHPATH /etc/dma/auth.conf\nMASQUERADE robot@\nMAILNAME vm1.example.org\n",
@@ -244,7 +255,6 @@ fn files_of_nullmailer_and_dma_lose_nothing_unsaid() {
             &["SMARTHOST"],
         ),
         case(
-            dma::read,
             &[
                 (
                     dma::CONFIG,
@@ -261,7 +271,6 @@ fn files_of_nullmailer_and_dma_lose_nothing_unsaid() {
             &[],
         ),
         case(
-            dma::read,
             &[(
                 dma::CONFIG,
                 "SMARTHOST mail.example.org:587\nSECURETRANSFER yes\nsmarthost lower\n",

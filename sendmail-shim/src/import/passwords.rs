@@ -12,7 +12,6 @@ use super::{
 };
 
 const MAPS: &str = "smtp_sasl_password_maps";
-const WRITE: &str = "set auth.user and auth.password_file";
 
 /// The file of text from which a table is made, or which it is.
 pub(super) fn text_file(map: &str) -> Option<&str> {
@@ -49,32 +48,33 @@ pub(super) fn read(plan: &mut Plan, lookup: &Lookup<'_>, settings: &Settings) {
     let at = at(MAPS);
     for map in members(&maps) {
         let before = plan.credentials.is_some();
-        match (text_file(map), map.split_once(':')) {
-            (Some(file), _) => match lookup(file) {
-                Some(source) => table(plan, &source),
-                None => {
-                    let text = format!("{file} is not there as text: {WRITE}");
-                    plan.note(Verdict::Unmapped, at, MAPS, text);
-                    continue;
-                }
-            },
-            (None, Some(("static", login))) => {
-                let login = enclosed(login, '{', '}').map_or(login, |(inner, _)| inner);
-                found(plan, &own(), at, login);
-            }
-            (None, Some(("inline", entries))) => inline(plan, &own(), at, entries),
-            _ => {
-                let kind = map.split(':').next().unwrap_or_default();
-                let text = format!("a table of type {kind} is not read here: {WRITE}");
-                plan.note(Verdict::Unmapped, at, MAPS, text);
-                continue;
-            }
-        }
-        if !before && plan.credentials.is_none() {
-            let text = format!("no login for the relayhost was found there: {WRITE}");
+        let read = one(plan, lookup, at, map).and_then(|()| {
+            let found = before || plan.credentials.is_some();
+            let none = || "no login for the relayhost was found there".to_owned();
+            found.then_some(()).ok_or_else(none)
+        });
+        if let Err(why) = read {
+            let text = format!("{why}: set auth.user and auth.password_file");
             plan.note(Verdict::Unmapped, at, MAPS, text);
         }
     }
+}
+
+fn one(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, map: &str) -> Result<(), String> {
+    if let Some(file) = text_file(map) {
+        let source = lookup(file).ok_or_else(|| format!("{file} is not there as text"))?;
+        table(plan, &source);
+        return Ok(());
+    }
+    match map.split_once(':').unwrap_or((map, "")) {
+        ("static", login) => {
+            let login = enclosed(login, '{', '}').map_or(login, |(inner, _)| inner);
+            found(plan, &own(), at, login);
+        }
+        ("inline", entries) => inline(plan, &own(), at, entries),
+        (kind, _) => return Err(format!("a table of type {kind} is not read here")),
+    }
+    Ok(())
 }
 
 /// The configuration as a place for passwords.

@@ -29,6 +29,13 @@ impl Pair {
             key: include_str!("testdata/v1-ec.key").into(),
         }
     }
+    /// As `openssl req -x509` makes one: an authority (CA:TRUE).
+    fn authority() -> Self {
+        Self {
+            certificate: include_str!("testdata/ca-ec.pem").into(),
+            key: include_str!("testdata/ca-ec.key").into(),
+        }
+    }
     fn old_rsa() -> Self {
         Self {
             certificate: include_str!("testdata/v1-rsa.pem").into(),
@@ -195,16 +202,19 @@ fn opportunistic_tls_takes_any_certificate_and_the_web_takes_no_self_signed_one(
         )
         .unwrap();
     }
-    let error = shake(
-        &ClientTls::new(&Trust::WebRoots).unwrap(),
-        &Pair::fresh("relay.example.org").server(VERSIONS[1]),
-    )
-    .unwrap_err();
-    assert!(
-        explain(&error).contains("pin its key"),
-        "{}",
-        explain(&error)
-    );
+    for pair in [
+        Pair::fresh("relay.example.org"),
+        Pair::authority(),
+        Pair::old_ec(),
+        Pair::old_rsa(),
+    ] {
+        let web = ClientTls::new(&Trust::WebRoots).unwrap();
+        let error = explain(&shake(&web, &pair.server(VERSIONS[1])).unwrap_err());
+        assert!(
+            error.ends_with("by an authority of the web; if it is self-signed, pin its key"),
+            "{error}"
+        );
+    }
     assert!(ClientTls::new(&Trust::Pins(Vec::new())).is_err());
 }
 
