@@ -11,7 +11,8 @@ use serde_json::Value;
 use tests::{
     agent::{Agent, pipe},
     identity::Identity,
-    sink::{Script, Sink},
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
 };
 
 fn relay_with(identity: &Identity) -> Script {
@@ -182,6 +183,36 @@ fn a_test_message_that_cannot_leave_stays_and_the_reason_is_told() {
         "{told}"
     );
     assert!(node.mailq().contains("someone@example.org"));
+}
+
+/// Monitoring runs `check` every five minutes; nothing that an administrator tries is kept for a digest or by the budget of automatic mail.
+#[test]
+fn check_costs_nothing_of_the_limit_and_both_end_with_the_reason_when_it_is_used_up() {
+    let sink = Sink::start();
+    let relay = Smarthost::start(&format!(
+        "limits = {{ per_client = [\"2/day\"] }}\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let node = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nadmin = \"admins@example.test\"\ncollapse = {{ window = \"1h\" }}\nbudget = \"1/day\"\n",
+        nexthop(relay.address())
+    ));
+    // More often than monitoring does in an hour.
+    for round in 0..15 {
+        let checked = node.admin(&["check", "--json"]);
+        let (level, told) = finding(&checked, "recipient");
+        assert_eq!(level, "ok", "{round}: {told}");
+    }
+    for _ in 0..2 {
+        let sent = node.admin(&["test"]);
+        assert_eq!(sent.status.code(), Some(0), "{}", text(&sent));
+    }
+    sink.journal().wait_for(2);
+    let refused = node.admin(&["test"]);
+    assert_eq!(refused.status.code(), Some(75), "{}", text(&refused));
+    for told in [text(&refused), text(&node.admin(&["check"]))] {
+        assert!(told.contains("too much mail"), "{told}");
+    }
 }
 
 /// What would become of a message, with the file and line of each reason; nothing is sent or kept.

@@ -1,0 +1,301 @@
+//! The recipes of docs/ADMINISTRATION.md, with the configurations that are shipped: from nothing to the mail in its place. Only what a test
+//! cannot have is another: addresses, ports, pins, and the way out of the site.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+
+use tests::{
+    agent::{Agent, CRON, CRON_ARGUMENTS},
+    binaries::repository,
+    session::Session,
+    sink::{Received, Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::until,
+};
+use toml::{Table, Value};
+
+/// A configuration that is shipped.
+fn shipped(name: &str) -> Table {
+    let path = repository().join(format!("packaging/examples/{name}.toml"));
+    fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
+/// A shipped configuration with other values for some keys.
+fn recipe(name: &str, others: &[(&str, Value)]) -> String {
+    with(shipped(name), others)
+}
+
+fn with(mut table: Table, others: &[(&str, Value)]) -> String {
+    for (key, value) in others {
+        table.insert((*key).to_owned(), value.clone());
+    }
+    let lines: Vec<_> = table
+        .iter()
+        .map(|(key, value)| format!("{key} = {}", written(value)))
+        .collect();
+    lines.join("\n") + "\n"
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(all) => {
+            let all: Vec<_> = all.iter().map(written).collect();
+            format!("[{}]", all.join(", "))
+        }
+        Value::Table(table) => {
+            let pairs = table.iter();
+            let pairs: Vec<_> = pairs
+                .map(|(key, value)| format!("{key:?} = {}", written(value)))
+                .collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        other => panic!("no recipe has such a value: {other:?}"),
+    }
+}
+
+/// The table of names that the guide shows and that has this line.
+fn table_of_the_guide(line: &str) -> String {
+    let guide = fs::read_to_string(repository().join("docs/ADMINISTRATION.md")).unwrap();
+    let blocks = guide.split("```aliases\n").skip(1);
+    let mut tables = blocks.map(|block| block.split("```").next().unwrap().to_owned());
+    tables
+        .find(|table| table.lines().any(|it| it == line))
+        .unwrap()
+}
+
+fn of_relay(relay: &Smarthost) -> Value {
+    Value::from(nexthop(relay.address()))
+}
+
+fn of_sink(sink: &Sink) -> Value {
+    Value::from(sink.nexthop())
+}
+
+/// What `smarthost pin` prints, as it is pasted.
+fn pin(relay: &Smarthost) -> Value {
+    let printed = relay.admin(&["pin"]);
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    let word = printed
+        .split(|c: char| c.is_whitespace() || c == '"')
+        .find(|word| word.starts_with("sha256:"));
+    Value::from(word.unwrap_or_else(|| panic!("no pin: {printed}")))
+}
+
+/// The message that comes as such a one.
+fn arrived(sink: &Sink, number: usize) -> Received {
+    sink.journal().wait_for(number).remove(number - 1)
+}
+
+/// Recipe A.
+#[test]
+fn machines_of_the_hosting_association_and_the_relays_themselves_reach_the_operator_also_after_an_outage()
+ {
+    let operator = Sink::start();
+    let way_out = ("relayhost", of_sink(&operator));
+    let mut first =
+        Smarthost::prepare(&recipe("smarthost-hosting", std::slice::from_ref(&way_out)));
+    first.file(
+        "machine.aliases",
+        &table_of_the_guide("admins: operator@elsewhere.example"),
+    );
+    first.run();
+    let exchanger = Table::from_iter([("hosting.example".to_owned(), of_relay(&first))]);
+    let second = Smarthost::start(&recipe(
+        "smarthost-hosting-backup",
+        &[way_out, ("routes", Value::from(exchanger))],
+    ));
+    let relays = [
+        (
+            "relayhost",
+            Value::from(vec![of_relay(&first), of_relay(&second)]),
+        ),
+        ("pins", Value::from(vec![pin(&first), pin(&second)])),
+    ];
+    // The relay is a machine too; its own programs come from 127.0.0.1.
+    let machines = ["vm7.hosting.example", "mx1.hosting.example"].map(|hostname| {
+        let config = recipe("sendmail-shim-hosting", &relays);
+        let mut machine = Agent::prepare(&format!("hostname = \"{hostname}\"\n{config}"));
+        machine.file("machine.revaliases", &table_of_the_guide("*: admins"));
+        machine.run();
+        machine
+    });
+    for (number, machine) in (1..).zip(&machines) {
+        machine.send(&CRON_ARGUMENTS, CRON);
+        let mail = arrived(&operator, number);
+        assert_eq!(mail.recipients, ["operator@elsewhere.example"]);
+        assert!(mail.field("From").contains("admins@hosting.example"));
+        assert!(mail.text().contains("backup: nothing to do"));
+        let checked = machine.admin(&["check"]);
+        let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+        // Both relays take it; what else the machine of the test has is not asked.
+        assert_eq!(told.matches(": 250 2.1.5 Ok").count(), 2, "{told}");
+        assert!(!told.contains("FAIL"), "{told}");
+    }
+    // The first one is away: the second keeps the mail, and brings it back.
+    first.kill();
+    machines[0].send(&["root"], "Subject: in the outage\n\nx\n");
+    second.wait_for_mailq("what waits for the first", |listing| {
+        listing.contains("admins@hosting.example")
+    });
+    first.run();
+    assert!(second.admin(&["queue", "flush"]).status.success());
+    // Killed, the first one may send twice what it had sent.
+    let back = until("the mail of the outage arrives", || {
+        let all = operator.journal().messages();
+        all.into_iter()
+            .find(|mail| mail.field("Subject") == "in the outage")
+    });
+    assert_eq!(back.recipients, ["operator@elsewhere.example"]);
+}
+
+/// Recipe B.
+#[test]
+fn a_node_of_the_relay_association_reaches_the_encrypted_list_and_only_aliases_receive() {
+    let outside = Sink::start();
+    let relay = Smarthost::prepare(&recipe(
+        "smarthost-relay-association",
+        &[
+            ("relayhost", of_sink(&outside)),
+            ("aliases", Value::from(vec!["$DIR/machine.aliases"])),
+        ],
+    ));
+    relay.file(
+        "machine.aliases",
+        "encrypted-list: list@encrypted.example\n",
+    );
+    let mut relay = relay;
+    relay.run();
+    let mut node = Agent::prepare(&recipe(
+        "sendmail-shim-relay-node",
+        &[
+            ("relayhost", of_relay(&relay)),
+            ("pins", pin(&relay)),
+            ("aliases", Value::from("$DIR/machine.aliases")),
+        ],
+    ));
+    let aliases = table_of_the_guide("root: encrypted-list@relays.example");
+    node.file("machine.aliases", &aliases);
+    node.run();
+    for (number, to) in (1..).zip(["root", "daemon"]) {
+        node.send(&[to], CRON);
+        let mail = arrived(&outside, number);
+        assert_eq!(mail.recipients, ["list@encrypted.example"]);
+        assert_eq!(mail.field("From"), "\"Cron Daemon\" <root@relays.example>");
+    }
+    let mut stranger = Session::greeted(relay.address());
+    stranger.say("MAIL FROM:<a@elsewhere.example>");
+    let reply = stranger.say("RCPT TO:<nobody@relays.example>");
+    assert_eq!(reply.code, 550, "{}", reply.text());
+}
+
+/// Recipe C.
+#[test]
+fn a_small_company_gets_the_internets_mail_and_sends_its_own_and_the_refusals_of_the_internal_server_come_back()
+ {
+    let gone = (
+        "gone@company.example".to_owned(),
+        "550 5.1.1 no such user".to_owned(),
+    );
+    let internal = Sink::with(Script {
+        recipients: vec![gone],
+        ..Script::default()
+    });
+    let provider = Sink::start();
+    let routes = ["company.example", "company-legacy.example"];
+    let routes = routes.map(|domain| (domain.to_owned(), of_sink(&internal)));
+    // No password goes over a connection without TLS.
+    let mut table = shipped("smarthost-company-inbound");
+    table.remove("relay_auth");
+    let routes = Value::from(Table::from_iter(routes));
+    let relay = Smarthost::start(&with(
+        table,
+        &[("relayhost", of_sink(&provider)), ("routes", routes)],
+    ));
+    let mut session = Session::greeted(relay.address());
+    let message = b"Subject: x\r\n\r\nx\r\n";
+    session.delivers("friend@elsewhere.example", &["it@company.example"], message);
+    session.delivers(
+        "friend@elsewhere.example",
+        &["x@company-legacy.example"],
+        message,
+    );
+    session.delivers(
+        "friend@elsewhere.example",
+        &["gone@company.example"],
+        message,
+    );
+    let received = internal.journal().wait_for(2);
+    let mut received: Vec<_> = received
+        .iter()
+        .map(|mail| mail.recipients[0].as_str())
+        .collect();
+    received.sort_unstable();
+    assert_eq!(received, ["it@company.example", "x@company-legacy.example"]);
+    let bounce = arrived(&provider, 1);
+    assert_eq!(
+        (bounce.sender.as_str(), bounce.recipients[0].as_str()),
+        ("", "friend@elsewhere.example")
+    );
+    assert!(bounce.text().contains("no such user"));
+    session.delivers("it@company.example", &["friend@elsewhere.example"], message);
+    assert_eq!(
+        arrived(&provider, 2).recipients,
+        ["friend@elsewhere.example"]
+    );
+}
+
+/// Recipe D.
+#[test]
+fn a_server_of_the_campus_reaches_the_list_through_both_relays_and_people_their_mailboxes() {
+    let lmtp = || {
+        Sink::with(Script {
+            lmtp: true,
+            ..Script::default()
+        })
+    };
+    let (mailboxes, lists, outside) = (lmtp(), lmtp(), Sink::start());
+    let to_lists = Value::from(format!("lmtp:{}", lists.nexthop()));
+    let routes = Table::from_iter([("lists.campus.example".to_owned(), to_lists)]);
+    let central = Smarthost::start(&recipe(
+        "smarthost-campus-main",
+        &[
+            ("lmtp", Value::from(mailboxes.nexthop())),
+            ("routes", Value::from(routes)),
+            ("relayhost", of_sink(&outside)),
+        ],
+    ));
+    let trust = Table::from_iter([("pins".to_owned(), Value::from(vec![pin(&central)]))]);
+    let relay = Smarthost::start(&recipe(
+        "smarthost-campus-relay",
+        &[
+            ("relayhost", of_relay(&central)),
+            ("relay_tls", Value::from(trust)),
+        ],
+    ));
+    let mut server = Agent::prepare(&recipe(
+        "sendmail-shim-campus",
+        &[("relayhost", of_relay(&relay)), ("pins", pin(&relay))],
+    ));
+    let aliases = table_of_the_guide("root: machines@lists.campus.example");
+    server.file("machine.aliases", &aliases);
+    server.run();
+    server.send(&CRON_ARGUMENTS, CRON);
+    let mail = arrived(&lists, 1);
+    assert_eq!(mail.recipients, ["machines@lists.campus.example"]);
+    assert!(mail.text().contains("backup: nothing to do"));
+    for (to, sink) in [
+        ("alice@campus.example", &mailboxes),
+        ("somebody@elsewhere.example", &outside),
+    ] {
+        let tested = server.admin(&["test", to]);
+        assert!(tested.status.success(), "{to}: {tested:?}");
+        assert_eq!(arrived(sink, 1).recipients, [to]);
+    }
+}
