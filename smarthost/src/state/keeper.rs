@@ -141,7 +141,7 @@ impl Writer {
             }
             line(
                 Level::Warning,
-                &"the counters of the limit were gone from the disk: written anew from memory",
+                &"the counters of the limit were changed or removed on the disk: written anew from memory",
             );
             let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
             limits.all_changed();

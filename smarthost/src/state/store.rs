@@ -58,8 +58,8 @@ pub struct Store {
     files: [Option<FileId>; 2],
 }
 
-/// Device and number of a file.
-type FileId = (u64, u64);
+/// Device and number of a file; of the database, which only we write, its size and time too.
+type FileId = [i64; 5];
 
 impl Store {
     /// Opens (and makes) it, and reads what is there. The directory must exist.
@@ -165,10 +165,19 @@ impl Store {
 }
 
 fn files(path: &Path) -> [Option<FileId>; 2] {
-    [path.to_owned(), path.with_extension("sqlite-wal")].map(|path| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.dev(), found.ino()))
-    })
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let file = |path: &Path| {
+        let file = fs::metadata(path).ok()?;
+        let content = [number(file.len()), file.mtime(), file.mtime_nsec()];
+        Some((number(file.dev()), number(file.ino()), content))
+    };
+    let database = file(path)
+        .map(|(device, inode, [size, seconds, nanos])| [device, inode, size, seconds, nanos]);
+    let log = file(&path.with_extension("sqlite-wal"));
+    [
+        database,
+        log.map(|(device, inode, _)| [device, inode, 0, 0, 0]),
+    ]
 }
 
 fn name(kept: Kept) -> &'static str {

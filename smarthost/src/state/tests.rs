@@ -204,7 +204,19 @@ fn a_damaged_database_is_moved_aside_and_counting_begins_anew() {
 #[test]
 fn a_database_that_goes_away_under_the_running_daemon_is_made_anew_with_all_that_was_counted() {
     type Harm = fn(&Path);
-    let harms: [Harm; 6] = [
+    let harms: [Harm; 8] = [
+        |directory| {
+            let file = File::options()
+                .write(true)
+                .open(directory.join("state.sqlite"));
+            file.unwrap().set_len(0).unwrap();
+        },
+        |directory| {
+            let file = File::options()
+                .write(true)
+                .open(directory.join("state.sqlite"));
+            file.unwrap().write_all(&[0xff; 12_000]).unwrap();
+        },
         |directory| std::fs::remove_dir_all(directory).unwrap(),
         |directory| std::fs::remove_file(directory.join("state.sqlite")).unwrap(),
         |directory| std::fs::remove_file(directory.join("state.sqlite-wal")).unwrap(),
