@@ -53,7 +53,12 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
             Ok((wrapped, shown)) if request.brief => say(line(wrapped, &shown)),
             Ok((wrapped, shown)) => text(settings, host, wrapped, &shown).iter().for_each(say),
             Err(failure) => {
-                let why = format_args!("{host}: {}", failure.log_text());
+                let text = failure.log_text();
+                let why = if text.contains(&host.host) {
+                    text
+                } else {
+                    format!("{host}: {text}")
+                };
                 complain("sendmail-shim", why);
                 exit = Exit::Unavailable;
             }

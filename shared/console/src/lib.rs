@@ -13,7 +13,8 @@ use std::{
 };
 
 use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, error::ErrorKind,
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand,
+    builder::NonEmptyStringValueParser, error::ErrorKind,
 };
 use control::{
     listing,
@@ -71,7 +72,11 @@ impl Words {
 /// Which messages.
 fn selecting() -> Vec<Arg> {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .value_parser(NonEmptyStringValueParser::new())
+            .help(help)
     };
     let age = |name: &'static str, help: &'static str| {
         text(name, "SPAN", help).value_parser(|text: &str| Span::try_from(text.to_owned()))
@@ -217,7 +222,7 @@ pub fn run(queue: &Queue, daemon: &Daemon<'_>) -> Exit {
             complain(
                 daemon.program,
                 format_args!(
-                    "the mail queue is not available: {error}; {}",
+                    "the mail queue is not available: {error} ({})",
                     daemon.remedy
                 ),
             );
@@ -325,6 +330,7 @@ mod tests {
         assert_eq!(selection.older, Some(2 * 86_400));
         assert!(typed("hold --older yesterday").is_err());
         assert!(typed("destroy --all").is_err());
+        assert!(Line::try_parse_from(["queue", "delete", "--sender", ""]).is_err());
         assert_eq!(typed("list"), Ok(Request::List(Selection::default())));
         assert_eq!(typed("show A"), Ok(Request::Show { id: "A".into() }));
     }

@@ -124,7 +124,10 @@ impl Selection {
 
     /// Whether a message is meant, its id apart.
     pub fn matches(&self, row: &Row, now: Timestamp) -> bool {
-        let has = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
+        // An empty text, as a script gives that has no value, means no message rather than all.
+        let has = |text: &str, part: &str| {
+            !part.is_empty() && text.to_lowercase().contains(&part.to_lowercase())
+        };
         let sender = |part: &str| match part {
             "<>" => row.sender.is_empty(),
             part => has(&row.sender, part),
@@ -138,7 +141,7 @@ impl Selection {
             let domain = domain.strip_prefix('@').unwrap_or(domain);
             row.recipients.iter().any(|recipient| {
                 let (_, own) = recipient.address.rsplit_once('@').unwrap_or_default();
-                own.eq_ignore_ascii_case(domain)
+                !domain.is_empty() && own.eq_ignore_ascii_case(domain)
             })
         };
         let reason = |part: &str| {
@@ -242,6 +245,7 @@ mod tests {
             assert_eq!(said(&|it| it.older = Some(age)), older, "{age}");
             assert_eq!(said(&|it| it.newer = Some(age)), newer, "{age}");
         }
+        assert!(!said(&|it| it.sender = some("")) && !said(&|it| it.destination = some("")));
         for (reason, meant) in [("refused", true), ("TLS", false)] {
             assert_eq!(said(&|it| it.reason = some(reason)), meant, "{reason}");
         }

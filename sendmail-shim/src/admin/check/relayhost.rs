@@ -54,7 +54,7 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
             Err(failure) => {
                 here.fail(
                     "relayhost",
-                    format!("{nexthop}: {}", failure.log_text()),
+                    failure.log_text(),
                     &remedy(settings, nexthop, &failure),
                 );
                 ways.push(here);
