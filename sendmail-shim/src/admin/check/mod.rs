@@ -15,7 +15,7 @@ use control::findings::{Findings, Level};
 use system::sysexits::Exit;
 
 use crate::{
-    config::settings::Settings,
+    config::{effective, settings::Settings},
     terminal::{Trouble, say},
 };
 
@@ -24,7 +24,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
     let mut findings = Findings::default();
     let running = machine::check(settings, &mut findings);
     relayhost::check(running.as_ref().unwrap_or(settings), &mut findings);
-    if running.is_some() {
+    if running.is_some_and(|running| leads_elsewhere(&running, settings)) {
         let mut later = Findings::default();
         relayhost::check(settings, &mut later);
         for finding in &mut later.0 {
@@ -42,4 +42,22 @@ pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
         Level::Warning => Exit::WARNING,
         Level::Critical => Exit::CRITICAL,
     })
+}
+
+/// Whether mail takes another way with the one than with the other, or is shown to the relayhost in another form.
+fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
+    const WAY: [&str; 10] = [
+        "relayhost",
+        "domain",
+        "hostname",
+        "pins",
+        "admin",
+        "tls",
+        "auth.user",
+        "auth.password_file",
+        "certificate",
+        "key",
+    ];
+    let differing = effective::differences(one, other);
+    differing.iter().any(|(key, ..)| WAY.contains(key))
 }
