@@ -13,7 +13,7 @@ use std::{
 
 use control::{
     order::{Answer as Told, Order},
-    serve::{Desk, Queue, Standing, serve_one},
+    serve::{Access, Queue, Standing, serve_one},
 };
 use mail::{clock, outcome::escape};
 use spool::{Entry, Event, Hold, QueueId, Spool};
@@ -40,12 +40,12 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
         match request {
             Request::Queue(request) => {
                 let now = clock::now();
-                let desk = Desk {
+                let access = Access {
                     queue: agent,
                     owner,
                     now,
                 };
-                desk.answer(&request, &mut |line| say(&Answer::Queue(line.clone())))
+                access.answer(&request, &mut |line| say(&Answer::Queue(line.clone())))
             }
             Request::Settings => say(&Answer::Settings(effective::text(&agent.settings))),
             Request::Follow { id, after } => follow(agent, owner, &id, after, say),

@@ -82,7 +82,7 @@ pub trait Queue {
 
 /// Answers for one asker.
 #[derive(Clone, Copy, Debug)]
-pub struct Desk<'a, Q> {
+pub struct Access<'a, Q> {
     pub queue: &'a Q,
     /// Whose messages alone he sees; `None` for an administrator.
     pub owner: Option<u32>,
@@ -91,7 +91,7 @@ pub struct Desk<'a, Q> {
 
 type Say<'a> = dyn FnMut(&Answer) -> io::Result<()> + 'a;
 
-impl<Q: Queue> Desk<'_, Q> {
+impl<Q: Queue> Access<'_, Q> {
     /// Answers one request, line by line.
     pub fn answer(&self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
         match request {

@@ -10,7 +10,7 @@ use std::{
 
 use control::{
     order::{self, Order},
-    serve::{self, Desk, Standing},
+    serve::{self, Access, Standing},
 };
 use mail::{
     clock::{self, Timestamp},
@@ -28,7 +28,7 @@ use crate::{
 
 /// What requests act on.
 #[derive(Clone, Copy)]
-pub struct Office<'a> {
+pub struct Controlled<'a> {
     pub spool: &'a Spool,
     pub queue: &'a Mutex<Queue>,
     /// Called after the queue was given events: its driver drains the actions.
@@ -42,37 +42,37 @@ pub struct Office<'a> {
 /// Answers one request of root or of the daemon's own user, line by line.
 pub fn answer(
     request: Request,
-    office: &Office<'_>,
+    controlled: &Controlled<'_>,
     now: Timestamp,
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::Status => each(&Answer::Status(office.full_status())),
+        Request::Status => each(&Answer::Status(controlled.full_status())),
         Request::Reload => {
             let why = "only the daemon itself reloads".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
         }
         Request::Queue(request) => {
-            let desk = Desk {
-                queue: office,
+            let access = Access {
+                queue: controlled,
                 owner: None,
                 now,
             };
-            desk.answer(&request, &mut |line| each(&Answer::Queue(line.clone())))
+            access.answer(&request, &mut |line| each(&Answer::Queue(line.clone())))
         }
         Request::LimitsList => {
-            let reports = office.limits().list(now);
+            let reports = controlled.limits().list(now);
             reports
                 .into_iter()
                 .try_for_each(|report| each(&Answer::Report(report)))
         }
         Request::LimitsShow { client } => {
-            let report = office.limits().show(client, now);
+            let report = controlled.limits().show(client, now);
             each(&report.map_or_else(refused, Answer::Report))
         }
         Request::LimitsReset { client } => {
-            let known = office.limits().reset(client);
-            office.keep();
+            let known = controlled.limits().reset(client);
+            controlled.keep();
             each(&known.map_or_else(refused, Answer::Forgotten))
         }
         Request::LimitsRaise {
@@ -80,9 +80,9 @@ pub fn answer(
             limit,
             until,
         } => {
-            let raised = office.limits().raise(client, limit, until, now);
-            office.keep();
-            let report = raised.and_then(|name| office.limits().show(name, now));
+            let raised = controlled.limits().raise(client, limit, until, now);
+            controlled.keep();
+            let report = raised.and_then(|name| controlled.limits().show(name, now));
             each(&report.map_or_else(refused, Answer::Report))
         }
     }
@@ -92,7 +92,7 @@ fn refused(why: String) -> Answer {
     Answer::Queue(order::Answer::Refused(why))
 }
 
-impl Office<'_> {
+impl Controlled<'_> {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,7 +133,7 @@ impl Office<'_> {
     }
 }
 
-impl serve::Queue for Office<'_> {
+impl serve::Queue for Controlled<'_> {
     fn spool(&self) -> &Spool {
         self.spool
     }

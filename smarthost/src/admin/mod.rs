@@ -3,5 +3,5 @@
 mod answer;
 mod protocol;
 
-pub use answer::{Office, answer};
+pub use answer::{Controlled, answer};
 pub use protocol::{Answer, Request, Status};

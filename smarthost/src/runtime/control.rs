@@ -1,7 +1,7 @@
 //! The administrators' socket: accepts, asks the kernel who it is, and lets [`crate::admin`] answer.
 //!
 //! Contract: only root and the daemon's own user are answered. Each connection is one request on one line; it is answered on a thread of its own, so that a
-//! long listing holds nothing up. At most [`DESKS`] at a time.
+//! long listing holds nothing up. At most [`REQUESTS`] at a time.
 //! See also: `control`, the asking side.
 
 use std::{
@@ -29,17 +29,17 @@ use tokio::{
 
 use super::reload::Reload;
 use crate::{
-    admin::{Answer, Office, Request, Status, answer},
+    admin::{Answer, Controlled, Request, Status, answer},
     server::Server,
 };
 
 /// Requests answered at the same time.
-const DESKS: usize = 4;
+const REQUESTS: usize = 4;
 /// Pause after the system refused to accept.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What requests are answered from.
-pub(super) struct Desk {
+pub(super) struct Control {
     pub(super) server: Arc<Server>,
     pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
@@ -66,7 +66,7 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
     }
     let socket = UnixListener::bind(path)
         .with_context(|| format!("cannot make the control socket {}", path.display()))?;
-    // Whoever is not answered has no business here: he could keep all desks busy.
+    // Whoever is not answered has no business here: he could keep all places busy.
     std::fs::set_permissions(path, Permissions::from_mode(0o600))
         .with_context(|| format!("cannot close {} to other users", path.display()))?;
     Ok(socket)
@@ -75,10 +75,10 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
 /// Answers administrators until the daemon ends.
 pub(super) async fn serve(
     socket: UnixListener,
-    desk: Arc<Desk>,
+    control: Arc<Control>,
     mut ending: watch::Receiver<bool>,
 ) {
-    let free = Arc::new(Semaphore::new(DESKS));
+    let free = Arc::new(Semaphore::new(REQUESTS));
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -95,9 +95,9 @@ pub(super) async fn serve(
         let Ok(place) = Arc::clone(&free).acquire_owned().await else {
             return;
         };
-        let desk = Arc::clone(&desk);
+        let control = Arc::clone(&control);
         spawn_blocking(move || {
-            if let Err(error) = attend(stream, &desk) {
+            if let Err(error) = attend(stream, &control) {
                 line(Level::Debug, &format_args!("control socket: {error}"));
             }
             drop(place);
@@ -106,7 +106,7 @@ pub(super) async fn serve(
 }
 
 /// One connection, on a thread that may wait.
-fn attend(stream: UnixStream, desk: &Desk) -> io::Result<()> {
+fn attend(stream: UnixStream, control: &Control) -> io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
     control::serve::serve_one(&stream, |request, asker, say| {
@@ -115,11 +115,11 @@ fn attend(stream: UnixStream, desk: &Desk) -> io::Result<()> {
             let text = "only root and the user that smarthost runs as may ask";
             return say(&Answer::Queue(order::Answer::Refused(text.to_owned())));
         }
-        desk.answer(request, say)
+        control.answer(request, say)
     })
 }
 
-impl Desk {
+impl Control {
     /// Answers line by line, until the asker has gone.
     fn answer(
         &self,
@@ -136,7 +136,7 @@ impl Desk {
             });
         }
         let dispatch = &server.dispatch;
-        let office = Office {
+        let controlled = Controlled {
             spool: dispatch.spool(),
             queue: dispatch.queue(),
             wake: &|| dispatch.wake(),
@@ -144,7 +144,7 @@ impl Desk {
             state: &server.state,
             status: &|| self.status(),
         };
-        answer(request, &office, clock::now(), say)
+        answer(request, &controlled, clock::now(), say)
     }
 
     fn status(&self) -> Status {

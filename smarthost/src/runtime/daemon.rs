@@ -116,7 +116,7 @@ async fn live(
         limits: Arc::clone(&limits),
         started: current.get().config.clone(),
     });
-    let desk = control::Desk {
+    let control = control::Control {
         server: Arc::clone(&server),
         reload: Arc::clone(&reload),
         started,
@@ -134,7 +134,7 @@ async fn live(
         Arc::new(Carrier::new(Arc::clone(&dispatch), Arc::clone(&current))),
         ending.clone(),
     ));
-    tasks.spawn(control::serve(socket, Arc::new(desk), ending));
+    tasks.spawn(control::serve(socket, Arc::new(control), ending));
     announce(&current, &addresses);
     supervision::ready();
     tasks.spawn(supervision::watchdog(end.subscribe()));
