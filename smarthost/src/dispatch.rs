@@ -101,7 +101,9 @@ impl Dispatch {
             recipients,
             ..envelope.clone()
         };
-        let held = self.commit(draft, &to(kept), header, None).await?;
+        let kept = to(kept);
+        let held = self.hold(draft, &kept, header).await?;
+        maillog::nobodys(held, &kept.recipients);
         if others.is_empty() {
             return Ok(held);
         }
@@ -110,6 +112,16 @@ impl Dispatch {
             None => return Ok(held),
         };
         self.commit(draft, &to(others), header, Some(router)).await
+    }
+
+    /// Commits a message that waits until an administrator releases it.
+    pub(crate) async fn hold(
+        &self,
+        draft: Draft,
+        envelope: &Envelope,
+        header: &[u8],
+    ) -> Result<QueueId, SpoolError> {
+        self.commit(draft, envelope, header, None).await
     }
 
     /// Without a router, it is on hold from the beginning.
@@ -141,9 +153,7 @@ impl Dispatch {
         Ok(id)
     }
 
-    /// Nobody is named who would read it.
     fn keep(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope) {
-        maillog::nobodys(id, &envelope.recipients);
         let waiting = (0u32..).zip(&envelope.recipients);
         let waiting = waiting.map(|(recipient, _)| Waiting {
             recipient,

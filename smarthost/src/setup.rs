@@ -26,7 +26,7 @@ use system::{fs, log};
 use tables::Aliases;
 
 use crate::{
-    config::{Config, KeyFiles, ListenTls, STATE},
+    config::{AccessFiles, Config, KeyFiles, ListenTls, STATE},
     dns::mx::Resolver,
     policy::{Policy, Sources},
     route::Router,
@@ -59,6 +59,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 struct Tables {
     aliases: Aliases,
+    access: AccessFiles,
     /// When it was last looked at them.
     looked: Instant,
 }
@@ -87,6 +88,7 @@ impl Setup {
     pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
         config.read_aliases()?;
         config.read_keys()?;
+        config.read_access(clock::now())?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -171,7 +173,9 @@ impl Setup {
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        let (aliases, problems) = config.read_aliases()?;
+        let (aliases, mut problems) = config.read_aliases()?;
+        let (access, more) = config.read_access(clock::now())?;
+        problems.extend(more);
         let router = Router::new(&config, Arc::clone(aliases.table()));
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
@@ -184,7 +188,10 @@ impl Setup {
         };
         let relay_tls = Self::of_relay(&config)?;
         let keys = config.read_keys()?;
-        let sources = Arc::new(Sources { keys });
+        let sources = Arc::new(Sources {
+            keys,
+            tables: access.tables(),
+        });
         let same = before.filter(|setup| setup.config.resolver == config.resolver);
         let resolver = same.map_or_else(
             || Arc::new(Resolver::new(config.resolver)),
@@ -197,6 +204,7 @@ impl Setup {
             sources,
             tables: Arc::new(Mutex::new(Tables {
                 aliases,
+                access,
                 looked: Instant::now(),
             })),
             relay_tls,
@@ -222,12 +230,18 @@ impl Setup {
             return None;
         }
         tables.looked = Instant::now();
-        let looked = tables.aliases.refresh(clock::now());
+        let mut looked = tables.aliases.refresh(clock::now());
+        looked.and(tables.access.refresh(clock::now()));
         tell(looked.problems);
         looked.changed.then(|| {
             let router = Router::new(&self.config, Arc::clone(tables.aliases.table()));
+            let sources = Arc::new(Sources {
+                keys: self.sources.keys.clone(),
+                tables: tables.access.tables(),
+            });
             Self {
-                policy: Policy::new(&self.config, router.clone(), Arc::clone(&self.sources)),
+                policy: Policy::new(&self.config, router.clone(), Arc::clone(&sources)),
+                sources,
                 router,
                 ..self.clone()
             }

@@ -6,12 +6,14 @@
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
+//! | [`access`] | reads the tables that restrictions name |
 //! | [`load`] | reads the files: the only part with I/O |
 //! | [`meaning`] | a sentence for each key |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
 
+mod access;
 mod check;
 mod file;
 mod load;
@@ -22,6 +24,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+pub use access::AccessFiles;
 pub use settings::{
     Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, LogFormat, RelayAuth,
     RelayTls, Retry, STATE,

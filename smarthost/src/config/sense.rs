@@ -25,6 +25,9 @@ impl Config {
             place(path);
         }
         self.aliases.iter_mut().for_each(place);
+        for rule in &mut self.restrictions {
+            rule.place(directory);
+        }
         place(&mut self.tls.certificate);
         place(&mut self.tls.key);
         if let Some(keys) = &mut self.dnsbl.keys {

@@ -144,6 +144,11 @@ impl LookupTable {
         }
     }
 
+    /// Whether it holds networks, and so only addresses can be found in it.
+    pub fn is_of_networks(&self) -> bool {
+        self.networks.some()
+    }
+
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && !self.patterns.some() && !self.networks.some()

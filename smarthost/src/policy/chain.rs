@@ -9,11 +9,12 @@ use smtp::{
 
 use super::{
     Answer, Facts, Query,
+    access::{AccessTable, Tables},
     dnsbl::{Keys, List},
     restrictions::{self, Opinion, View},
     rule::{Restriction, Rule},
 };
-use crate::{config::Config, network::Networks, route::Router};
+use crate::{config::Config, lookup::TableName, network::Networks, route::Router};
 
 /// What to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +52,7 @@ pub enum Effect {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     pub keys: Keys,
+    pub tables: Tables,
 }
 
 /// Lists whose weights are added up.
@@ -69,6 +71,8 @@ pub struct Policy {
     sources: Arc<Sources>,
     chains: Arc<Chains>,
     scores: Arc<Scores>,
+    /// Between user and extension.
+    delimiter: Option<char>,
 }
 
 /// The rules of each stage that has some.
@@ -125,6 +129,7 @@ impl Policy {
             networks: Arc::new(config.networks.clone()),
             scores: Arc::new(config.dnsbl.scores.clone()),
             router,
+            delimiter: config.recipient_delimiter,
             sources,
             chains: Arc::new(Chains {
                 mail: Chain::fixed(limit),
@@ -146,6 +151,14 @@ impl Policy {
 
     pub(super) fn scores(&self) -> &Scores {
         &self.scores
+    }
+
+    pub(super) fn table(&self, name: &TableName) -> Option<&AccessTable> {
+        self.sources.tables.get(name).map(|table| &**table)
+    }
+
+    pub(super) fn delimiter(&self) -> Option<char> {
+        self.delimiter
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -260,6 +273,8 @@ impl Evaluation {
                 Opinion::Refuse(reply) | Opinion::DeferIfPermit(reply) if rule.warn => {
                     self.effects.push(Effect::WouldReject(reply));
                 }
+                Opinion::Note(effect) => self.effects.push(effect),
+                Opinion::Apply(rules) => self.insert(rules, rule.warn),
                 Opinion::DeferIfPermit(reply) => {
                     self.deferral
                         .get_or_insert_with(|| (reply, rule.to_string()));
@@ -280,6 +295,14 @@ impl Evaluation {
             .last()
             .or_else(|| chain.rules.get(self.at))
             .cloned()
+    }
+
+    fn insert(&mut self, rules: Vec<Rule>, warn: bool) {
+        let warned = rules.into_iter().rev().map(|mut rule| {
+            rule.warn |= warn;
+            Arc::new(rule)
+        });
+        self.inserted.extend(warned);
     }
 
     /// Nothing behind it is asked any more.

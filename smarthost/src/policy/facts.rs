@@ -1,6 +1,6 @@
 //! What restrictions see: facts of the session, of the transaction and of the message.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mail::address::{Address, Sender};
 
@@ -17,6 +17,12 @@ pub struct Facts {
 pub struct Session {
     /// The client; IPv4-mapped addresses are taken as IPv4.
     pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Where it came to.
+    pub server: Option<SocketAddr>,
+    /// `SMTP` or `ESMTP`
+    pub protocol: &'static str,
     /// As the client called itself.
     pub helo: Option<String>,
     /// How the session is encrypted: `TLSv1.3 with cipher …`
@@ -35,6 +41,10 @@ pub struct Transaction {
     pub sender: Option<Sender>,
     /// The one in question, at RCPT.
     pub recipient: Option<Address>,
+    /// What MAIL said of the size, bytes.
+    pub size: Option<u64>,
+    /// A name for this transaction, the same for all its recipients.
+    pub instance: String,
     /// Those that were accepted before.
     pub recipients: usize,
 }
@@ -54,6 +64,9 @@ impl Facts {
         Self {
             session: Session {
                 address,
+                port: 0,
+                server: None,
+                protocol: "SMTP",
                 helo: None,
                 tls: None,
                 login: None,

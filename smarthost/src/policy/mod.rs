@@ -7,6 +7,9 @@
 //! | [`restrictions`] | what each restriction thinks |
 //! | [`names`] | of HELO names and of domains as they are written |
 //! | [`world`] | of what DNS says |
+//! | [`access`] | of what tables say |
+//! | [`action`] | what tables and policy servers may say: access(5) |
+//! | [`service`] | policy delegation: what a server is told, and what it answers |
 //! | [`dnsbl`] | block lists: codes, keys, what is asked |
 //! | [`health`] | which of them can be believed |
 //! | [`query`] | what the world is asked, and what it says |
@@ -24,6 +27,8 @@
 //! something up are asked together, however they stand. A chain that ends without a refusal accepts. Reply texts are Postfix's.
 //! RFC 5321 §3.6.2, §6.3, §7.1.
 
+pub mod access;
+mod action;
 mod chain;
 pub mod dnsbl;
 mod facts;
@@ -32,6 +37,7 @@ mod names;
 mod query;
 mod restrictions;
 pub mod rule;
+pub mod service;
 #[cfg(test)]
 mod tests;
 mod world;

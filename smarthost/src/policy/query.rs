@@ -7,7 +7,7 @@ use std::{
 
 use mail::address::Domain;
 
-use super::dnsbl::List;
+use super::{dnsbl::List, service::Endpoint};
 use crate::limits;
 
 /// What the world has to answer.
@@ -23,6 +23,8 @@ pub enum Query {
     ClientName(IpAddr),
     /// Whether a list has an entry under this name.
     Listed(Arc<List>, String),
+    /// What a policy server says to these attributes.
+    Service(Endpoint, String),
 }
 
 /// The world's answer.
@@ -32,6 +34,8 @@ pub enum Answer {
     MailDomain(MailDomain),
     ClientName(ClientName),
     Listed(Listing),
+    /// The action, if there was one.
+    Service(Option<String>),
 }
 
 /// What DNS says of a domain.

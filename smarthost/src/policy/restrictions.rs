@@ -4,11 +4,11 @@ use mail::{address::Address, limits::HOPS, status::EnhancedStatus};
 use smtp::reply::Reply;
 
 use super::{
-    Answer, Facts, Policy, Query,
+    Answer, ClientName, Effect, Facts, Policy, Query, access,
     chain::Answers,
     names,
     rule::{Restriction as R, Rule, Subject},
-    world,
+    service, world,
 };
 use crate::limits::Decision;
 
@@ -22,6 +22,10 @@ pub(super) enum Opinion {
     Refuse(Reply),
     /// A yes of the others becomes this.
     DeferIfPermit(Reply),
+    /// Nothing against it, and something to be done.
+    Note(Effect),
+    /// These decide in its place.
+    Apply(Vec<Rule>),
     /// It depends on the answers to these; called again with them.
     Ask(Vec<Query>),
 }
@@ -44,6 +48,7 @@ impl R {
                 | R::RejectUnknownDomain(_)
                 | R::RejectUnknownClient
                 | R::RejectUnknownReverseClient
+                | R::CheckAccess(..)
                 | R::RejectRbl(_)
                 | R::PermitDnswl(_)
                 | R::RejectRhsbl(..)
@@ -82,6 +87,8 @@ pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
         R::RejectUnauthPipelining | R::RejectMultiRecipientBounce | R::RejectPlaintextSession => {
             Opinion::Pass
         }
+        R::CheckAccess(subject, table) => access::check(see, *subject, table),
+        R::CheckPolicyService(endpoint) => service::check(see, endpoint),
         R::RejectInvalidHelo => names::invalid_helo(see),
         R::RejectNonFqdnHelo => names::non_fqdn_helo(see),
         R::RejectNonFqdn(subject) => names::non_fqdn(see, *subject),
@@ -139,6 +146,19 @@ impl View<'_> {
         }
     }
 
+    /// The same, with the client's name.
+    pub(super) fn named(&self, subject: Subject) -> String {
+        if subject != Subject::Client {
+            return self.shown(subject);
+        }
+        let name = self.client_name().ok().and_then(ClientName::confirmed);
+        format!(
+            "{}[{}]",
+            name.unwrap_or("unknown"),
+            self.facts.session.address
+        )
+    }
+
     /// `<x>: Sender address rejected: text`
     pub(super) fn rejection(
         &self,
@@ -166,6 +186,11 @@ impl View<'_> {
             (router.is_local(recipient) || router.is_relayed(recipient))
                 && !is_source_routed(recipient)
         })
+    }
+
+    /// The recipient's address asks for a route of its own.
+    pub(super) fn is_source_routed(&self) -> bool {
+        self.recipient().is_some_and(is_source_routed)
     }
 
     fn is_bounce_to_many(&self) -> bool {

@@ -3,9 +3,10 @@
 //! Contract: total; a rule prints as it was written. Failures: a text for whoever wrote the rule, with what to write instead.
 //! postconf(5), access(5).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
-use super::dnsbl::List;
+use super::{dnsbl::List, service::Endpoint};
+use crate::lookup::TableName;
 
 /// A restriction as the administrator wrote it.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize)]
@@ -42,6 +43,9 @@ pub(super) enum Restriction {
     RejectUnauthPipelining,
     RejectMultiRecipientBounce,
     RejectPlaintextSession,
+    /// The table's place is where the configuration's file says.
+    CheckAccess(Subject, TableName),
+    CheckPolicyService(Endpoint),
     RejectInvalidHelo,
     RejectNonFqdnHelo,
     RejectUnknownHelo,
@@ -117,7 +121,12 @@ const PLAIN: [(&str, Restriction); 30] = [
 ];
 
 /// Restrictions with an argument, and what that is.
-const WITH_ARGUMENT: [(&str, &str); 8] = [
+const WITH_ARGUMENT: [(&str, &str); 13] = [
+    ("check_client_access", "a table"),
+    ("check_helo_access", "a table"),
+    ("check_sender_access", "a table"),
+    ("check_recipient_access", "a table"),
+    ("check_policy_service", "an address"),
     ("reject_rbl_client", "a list"),
     ("reject_rbl", "a list"),
     ("permit_dnswl_client", "a list"),
@@ -216,6 +225,23 @@ impl Rule {
         &self.text
     }
 
+    /// The table that it looks into, and what for.
+    pub fn table(&self) -> Option<(Subject, &TableName)> {
+        match &self.restriction {
+            R::CheckAccess(subject, table) => Some((*subject, table)),
+            _ => None,
+        }
+    }
+
+    /// Relative paths start from the directory of the configuration's file.
+    pub fn place(&mut self, directory: &Path) {
+        match &mut self.restriction {
+            R::CheckPolicyService(endpoint) => endpoint.place(directory),
+            R::CheckAccess(_, table) => table.path = directory.join(&table.path),
+            _ => {}
+        }
+    }
+
     /// The list that it asks.
     pub fn list(&self) -> Option<&Arc<List>> {
         match &self.restriction {
@@ -281,6 +307,11 @@ fn restriction(text: &str) -> Result<Restriction, String> {
             .map_err(|why| format!("{why}: \"{}\"", example(&name)))
     };
     Ok(match name.as_str() {
+        "check_client_access" => R::CheckAccess(Client, TableName::parse(argument)?),
+        "check_helo_access" => R::CheckAccess(Helo, TableName::parse(argument)?),
+        "check_sender_access" => R::CheckAccess(Sender, TableName::parse(argument)?),
+        "check_recipient_access" => R::CheckAccess(Recipient, TableName::parse(argument)?),
+        "check_policy_service" => R::CheckPolicyService(Endpoint::parse(argument)?),
         "reject_rbl_client" | "reject_rbl" => R::RejectRbl(list()?),
         "permit_dnswl_client" => R::PermitDnswl(list()?),
         "reject_rhsbl_client" => R::RejectRhsbl(Client, list()?),
@@ -293,7 +324,9 @@ fn restriction(text: &str) -> Result<Restriction, String> {
 
 fn example(name: &str) -> String {
     let argument = match name {
+        "check_policy_service" => "inet:127.0.0.1:10023",
         "warn_if_reject" => "reject_unknown_client_hostname",
+        _ if name.starts_with("check_") => "access",
         _ if name.contains("rhs") => "dbl.example",
         _ => "zen.example=127.0.0.[2..11]",
     };

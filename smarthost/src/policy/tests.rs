@@ -290,6 +290,7 @@ fn peaceful(query: &Query) -> Answer {
         Query::MailDomain(_) => Answer::MailDomain(MailDomain::Found),
         Query::ClientName(_) => Answer::ClientName(ClientName::Confirmed("ham.example".into())),
         Query::Listed(..) => Answer::Listed(Listing::NotListed),
+        Query::Service(..) => Answer::Service(Some("DUNNO".to_owned())),
     }
 }
 

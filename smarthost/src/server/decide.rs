@@ -9,7 +9,7 @@ use mail::{
     address::Sender,
     clock,
     envelope::{Content, Envelope},
-    message::{complete, conform, trace},
+    message::{Field, complete, conform, trace},
     outcome::Failure,
     status::EnhancedStatus,
 };
@@ -85,6 +85,11 @@ impl Connection {
             match evaluation.step() {
                 Step::Done(ruling) => {
                     self.log_effects(question, &ruling.effects);
+                    if ruling.verdict == Verdict::Accept
+                        && let Some(transaction) = &mut self.transaction
+                    {
+                        transaction.note(ruling.effects);
+                    }
                     return match ruling.verdict {
                         Verdict::Refuse(reply) | Verdict::Close(reply)
                             if self.server.current.only_queues() =>
@@ -149,6 +154,12 @@ impl Connection {
         Facts {
             session: policy::Session {
                 address: self.client,
+                port: self.port,
+                server: self.local,
+                protocol: match self.machine.protocol() {
+                    "SMTP" => "SMTP",
+                    _ => "ESMTP",
+                },
                 helo: self.machine.helo().map(str::to_owned),
                 tls: self.tls.clone(),
                 login: None,
@@ -158,6 +169,10 @@ impl Connection {
             transaction: policy::Transaction {
                 sender,
                 recipient,
+                size: transaction.and_then(|transaction| transaction.mail.size),
+                instance: transaction
+                    .map(|transaction| transaction.instance.clone())
+                    .unwrap_or_default(),
                 recipients: transaction.map_or(0, |transaction| transaction.recipients.len()),
             },
             message: policy::Message { size, hops },
@@ -255,11 +270,21 @@ impl Connection {
         let counted = self.begun.take().map(|begun| begun.count(recipients));
         let message_id = message.header.first("Message-ID");
         let message_id = message_id.map(|field| field.value().clone());
+        for field in transaction.fields.iter().rev() {
+            let (name, value) = field.split_once(':').unwrap_or((field, ""));
+            message.header.prepend(Field::new(name, value.trim_start()));
+        }
         let header = message.header.to_bytes();
+        let held = transaction.held;
         let queued = async {
             let (dispatch, router) = (&self.server.dispatch, &self.setup.router);
-            let queued = dispatch.enqueue(message.draft, &envelope, &header, router);
-            let id = queued.await?;
+            let id = if held {
+                dispatch.hold(message.draft, &envelope, &header).await?
+            } else {
+                dispatch
+                    .enqueue(message.draft, &envelope, &header, router)
+                    .await?
+            };
             maillog::accepted(id, &self.name, message_id.as_deref(), &envelope, size);
             Ok::<_, SpoolError>(id)
         };

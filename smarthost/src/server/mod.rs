@@ -7,6 +7,7 @@
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
+//! | [`services`] | policy servers: connections that are kept |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | what administrators are told of limits |
@@ -16,6 +17,7 @@ mod decide;
 pub(crate) mod listen;
 pub(crate) mod notify;
 mod places;
+mod services;
 mod session;
 mod transaction;
 mod world;

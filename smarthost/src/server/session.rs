@@ -5,7 +5,7 @@
 //! Failures: each becomes an event of the machine; the message that was being received is dropped.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -49,6 +49,9 @@ pub(super) struct Connection {
     pub(super) machine: Session,
     stream: Option<Stream>,
     pub(super) client: IpAddr,
+    pub(super) port: u16,
+    /// Where it came to.
+    pub(super) local: Option<SocketAddr>,
     /// In `networks` when it came.
     own: bool,
     /// Given back with the last reply, so that the client may come again at once.
@@ -83,11 +86,15 @@ pub(super) async fn serve(
 ) {
     // Without it replies wait for the client's acknowledgements; nothing else depends on it.
     let _ = stream.set_nodelay(true);
+    let port = stream.peer_addr().map_or(0, |peer| peer.port());
+    let local = stream.local_addr().ok();
     let settings = settings(&setup, tls, visitor.own);
     let mut connection = Connection {
         machine: Session::new(settings, Instant::now()),
         stream: Some(Stream::Tcp(stream)),
         client: visitor.address,
+        port,
+        local,
         own: visitor.own,
         place: Some(place),
         name: format!("unknown[{}]", visitor.address),

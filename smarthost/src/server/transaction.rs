@@ -4,8 +4,11 @@
 //! Failures: a full disk or an endless header is remembered and answered at the end of the message, so that the client hears it.
 //! RFC 5321 §4.4 (trace fields).
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use mail::{
     address::{Mailbox, Sender},
+    clock,
     envelope::{Content, Recipient},
     limits,
     message::{Header, Splitter},
@@ -14,12 +17,25 @@ use smtp::session::{Mail, Rcpt};
 use spool::{Draft, QueueId};
 use tokio::task::block_in_place;
 
+use crate::policy::Effect;
+
 /// A transaction.
 pub(super) struct Transaction {
     pub(super) mail: Mail,
     pub(super) recipients: Vec<Recipient>,
+    /// It is kept until an administrator says otherwise.
+    pub(super) held: bool,
+    /// Fields that tables and policy servers want above the header, in order.
+    pub(super) fields: Vec<String>,
+    /// A name that no other transaction has.
+    pub(super) instance: String,
     message: Option<Message>,
 }
+
+/// Numbers transactions.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+/// Fields of one message.
+const FIELDS: usize = 50;
 
 /// The content, as far as it has come.
 struct Message {
@@ -53,12 +69,31 @@ impl Transaction {
         Self {
             mail,
             recipients: Vec::new(),
+            held: false,
+            fields: Vec::new(),
+            instance: instance(),
             message: None,
         }
     }
 
     pub(super) fn sender(&self) -> Sender {
         self.mail.sender()
+    }
+
+    /// What a chain wants to be done, when it accepts a recipient.
+    pub(super) fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Hold(_) => self.held = true,
+                // The same for several recipients stands once.
+                Effect::Prepend(field)
+                    if self.fields.len() < FIELDS && !self.fields.contains(&field) =>
+                {
+                    self.fields.push(field);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Adds a recipient, once; the wishes of one that comes again are added.
@@ -129,6 +164,12 @@ impl Transaction {
             content,
         })
     }
+}
+
+fn instance() -> String {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let second = clock::now().as_secs();
+    format!("{:x}.{second:x}.{number:x}", std::process::id())
 }
 
 /// Whether this write goes to a file rather than to memory.

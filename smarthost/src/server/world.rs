@@ -13,7 +13,7 @@ use mail::clock;
 use system::log::{Level, line};
 use tokio::{task::JoinSet, time};
 
-use super::{Server, notify};
+use super::{Server, notify, services::Services};
 use crate::{
     policy::{
         Answer, ClientName, Listing, MailDomain, Query,
@@ -37,6 +37,7 @@ const LOOK: Duration = Duration::from_mins(1);
 pub(crate) struct World {
     memory: Mutex<HashMap<Query, (Answer, Instant)>>,
     lists: Mutex<Health>,
+    services: Services,
 }
 
 impl World {
@@ -134,6 +135,10 @@ async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> An
             tell(server, setup, news).await;
             let sure = listing != Listing::Unknown;
             (Answer::Listed(listing), sure)
+        }
+        // The same question later is another one.
+        Query::Service(endpoint, request) => {
+            return Answer::Service(server.world.services.ask(endpoint, request).await);
         }
         Query::Message(client) => {
             return Answer::Limit(server.limits().begin(*client, clock::now()));

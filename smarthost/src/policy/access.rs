@@ -1,0 +1,162 @@
+//! `check_*_access`: what a table says of client, HELO name, sender or recipient, and what its actions lead to.
+//!
+//! Contract: the first key that has an entry decides (access(5)); `DUNNO` ends the search in that table.
+//! Failures: an entry that is no action defers the mail and is told when the table is read.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mail::{address::Sender, maps::Problem, status::EnhancedStatus};
+use smtp::reply::Reply;
+
+use super::{
+    Effect,
+    action::Action,
+    restrictions::{Opinion, View},
+    rule::Subject,
+};
+use crate::lookup::{LookupTable, TableName, access};
+
+/// The tables that rules name.
+pub type Tables = BTreeMap<TableName, Arc<AccessTable>>;
+
+/// A table of actions.
+#[derive(Clone, Debug, Default)]
+pub struct AccessTable {
+    table: LookupTable,
+    /// Something in it may be the name of a host: the client's is worth a question.
+    has_names: bool,
+}
+
+impl AccessTable {
+    /// Takes a table; what is no action in it is a problem.
+    pub fn new(table: LookupTable) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut has_names = false;
+        for (key, value, line) in table.entries() {
+            has_names |= !key.contains(['@', ':']) && !is_figures(key);
+            if let Err(text) = Action::parse(value) {
+                let place = table.place(line);
+                problems.push(Problem {
+                    path: place.path.to_path_buf(),
+                    line: place.line,
+                    text,
+                    fault: true,
+                });
+            }
+        }
+        // Patterns have no key to look at; those of networks are for addresses alone.
+        has_names &= !table.is_of_networks();
+        (Self { table, has_names }, problems)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Keys that never match, told to whoever wrote them.
+    pub fn hints(&self, subject: Subject) -> Vec<Problem> {
+        let mut hints = Vec::new();
+        for (key, value, line) in self.table.entries() {
+            let hint = if key.starts_with('.') {
+                format!("`{key}` never matches: write it without the dot, which covers subdomains")
+            } else if subject == Subject::Sender && key == "<>" && refuses(value) {
+                "refusing `<>` refuses bounces, and senders never hear of mail that failed"
+                    .to_owned()
+            } else {
+                continue;
+            };
+            let place = self.table.place(line);
+            hints.push(Problem {
+                path: place.path.to_path_buf(),
+                line: place.line,
+                text: hint,
+                fault: false,
+            });
+        }
+        hints
+    }
+}
+
+fn is_figures(key: &str) -> bool {
+    !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+fn refuses(value: &str) -> bool {
+    matches!(Action::parse(value), Ok(Action::Refuse(_)))
+}
+
+/// What the table says.
+pub(super) fn check(see: &View<'_>, subject: Subject, name: &TableName) -> Opinion {
+    let Some(table) = see.policy.table(name) else {
+        return fault(see, subject);
+    };
+    let delimiter = see.policy.delimiter();
+    let session = &see.facts.session;
+    let keys = match subject {
+        Subject::Client if table.has_names => match see.client_name() {
+            Err(query) => return Opinion::Ask(vec![query]),
+            Ok(name) => {
+                access::client(Some(name.confirmed().unwrap_or("unknown")), session.address)
+            }
+        },
+        Subject::Client => access::client(None, session.address),
+        Subject::Helo => match &session.helo {
+            Some(name) => access::host(name),
+            None => return Opinion::Pass,
+        },
+        Subject::Sender => match &see.facts.transaction.sender {
+            Some(sender) => access::sender(sender, delimiter),
+            None => return Opinion::Pass,
+        },
+        Subject::Recipient => match see.recipient() {
+            Some(recipient) => access::sender(&Sender::Address(recipient.clone()), delimiter),
+            None => return Opinion::Pass,
+        },
+    };
+    let Some(found) = table.table.first(&keys) else {
+        return Opinion::Pass;
+    };
+    match Action::parse(&found.value) {
+        Ok(action) => carry_out(see, subject, action),
+        Err(_) => fault(see, subject),
+    }
+}
+
+/// What an action leads to.
+pub(super) fn carry_out(see: &View<'_>, subject: Subject, action: Action) -> Opinion {
+    let shown = see.named(subject);
+    match action {
+        // A host behind us might follow the routing in such an address.
+        Action::Ok if subject == Subject::Recipient && see.is_source_routed() => Opinion::Pass,
+        Action::Ok => Opinion::Permit,
+        Action::Dunno => Opinion::Pass,
+        Action::Refuse(refusal) => Opinion::Refuse(refusal.reply(subject, &shown)),
+        Action::DeferIfPermit(refusal) => Opinion::DeferIfPermit(refusal.reply(subject, &shown)),
+        Action::Warn(text) => Opinion::Note(Effect::Warn(text)),
+        Action::Info(text) => Opinion::Note(Effect::Info(text)),
+        Action::Hold(text) => {
+            let text = if text.is_empty() {
+                "triggers HOLD action"
+            } else {
+                &text
+            };
+            let words = subject.words();
+            Opinion::Note(Effect::Hold(format!("<{shown}>: {words} {text}")))
+        }
+        Action::Prepend(field) => Opinion::Note(Effect::Prepend(field)),
+        Action::Apply(rules) => Opinion::Apply(rules),
+    }
+}
+
+/// The table, or what it says, cannot be used.
+fn fault(see: &View<'_>, subject: Subject) -> Opinion {
+    let shown = see.named(subject);
+    let text = format!(
+        "<{shown}>: {} rejected: Server configuration error",
+        subject.words()
+    );
+    Opinion::Refuse(Reply::new(451, EnhancedStatus::new(4, 3, 5), text))
+}
