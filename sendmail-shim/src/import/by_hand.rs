@@ -286,7 +286,7 @@ fn settings_of_dma_lose_nothing_unsaid() {
 /// A setting and the password table of a Postfix that has one relay; the password that is taken over, and the keys that are not.
 fn passwords_of_postfix(maps: &str, table: &str) -> (String, Vec<String>) {
     let text = format!(
-        "relayhost = [mail.example.org]:587\nsmtp_sasl_auth_enable = yes\nsmtp_tls_security_level = encrypt\nsmtp_sasl_password_maps = {maps}\n"
+        "\u{feff}relayhost = [mail.example.org]:587\nsmtp_sasl_auth_enable = yes\nsmtp_tls_security_level = encrypt\nsmtp_sasl_password_maps = {maps}\n"
     );
     let plan = read_with(
         postfix::read,
@@ -319,6 +319,12 @@ fn postfix_passwords_are_taken_whole_or_said_to_be_lost() {
             "texthash:/p",
             "MAIL.example.org   john:secret\n",
             "secret",
+            vec![],
+        ),
+        (
+            "$default_database_type:/p",
+            "mail.example.org u:\"p\"#q\r\n",
+            "\"p\"#q",
             vec![],
         ),
         (
@@ -479,6 +485,10 @@ fn exims_hosts_are_separated_as_exim_does_it() {
     assert_eq!(
         exim("'[192.0.2.1]::587;[2001:db8::1] ; m.example::smtps'", ""),
         told("[192.0.2.1]:587 [2001:db8::1] [m.example]:465", "", once)
+    );
+    assert_eq!(
+        exim("\"2001::db8::::5\"", ""),
+        told("[2001:db8::5]", "", once)
     );
     assert_eq!(
         exim("mail.example::", "mail.example:u@x:p:q\n"),

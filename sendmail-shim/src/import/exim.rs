@@ -170,6 +170,9 @@ fn relays(plan: &mut Plan, at: Place<'_>, key: &str, list: &str) {
 }
 
 fn relay(plan: &mut Plan, at: Place<'_>, key: &str, text: &str) {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return plan.relay(at, key, text, None);
+    }
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, port) = bracketed.unwrap_or_else(|| text.split_once(':').unwrap_or((text, "")));
     let once = host.replace("::", ":");

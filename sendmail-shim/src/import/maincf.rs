@@ -49,6 +49,8 @@ impl Settings {
         };
         default("myhostname", machine.unwrap_or_default());
         default("myorigin", "$myhostname".to_owned());
+        default("config_directory", "/etc/postfix".to_owned());
+        default("default_database_type", "hash".to_owned());
         let hostname = settings.value("myhostname");
         let parent = hostname
             .split_once('.')

@@ -285,6 +285,10 @@ impl Plan {
 
     /// One more relayhost.
     pub fn relay(&mut self, at: Place<'_>, key: &str, host: &str, port: Option<u16>) {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let host = bare.unwrap_or(host);
         let text = match port {
             Some(port) => format!("[{host}]:{port}"),
             None => format!("[{host}]"),
@@ -412,7 +416,9 @@ pub(super) fn named(lookup: &Lookup<'_>, value: &str) -> String {
 
 /// Numbered lines, from 1.
 pub(super) fn lines(source: &Source) -> impl Iterator<Item = (Place<'_>, &str)> {
-    (1..).zip(source.text.lines()).map(|(line, text)| {
+    // Editors of other systems begin a file with a mark.
+    let text = source.text.trim_start_matches('\u{feff}');
+    (1..).zip(text.lines()).map(|(line, text)| {
         (
             Place {
                 path: &source.path,
