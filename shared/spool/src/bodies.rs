@@ -13,7 +13,7 @@ use super::{
     index::Location,
     journal::{self, Level},
     layout::Layout,
-    recovery::{Recovered, names},
+    recovered::{Recovered, names},
     salvage::{self, Damage},
 };
 

@@ -23,6 +23,7 @@ use super::{
     lock,
     log::{Log, Outgoing},
     record::{Change, Place, Record, What},
+    schedule::Schedule,
 };
 use mail::clock::{self, Timestamp};
 
@@ -130,7 +131,7 @@ pub(super) struct Committer {
     intake: Mutex<Intake>,
     work: Condvar,
     idle: Condvar,
-    pub(super) reclaim: super::reclaim::Schedule,
+    pub(super) reclaim: Schedule,
 }
 
 impl Committer {
@@ -153,7 +154,7 @@ impl Committer {
             intake: Mutex::default(),
             work: Condvar::new(),
             idle: Condvar::new(),
-            reclaim: super::reclaim::Schedule::default(),
+            reclaim: Schedule::default(),
         }
     }
 

@@ -49,6 +49,15 @@ pub(super) struct Location {
 }
 
 impl Message {
+    /// How much of whose queue it is.
+    fn usage(&self) -> Option<(u32, Usage)> {
+        let usage = Usage {
+            bytes: self.size,
+            recipients: self.waiting.len() as u64,
+        };
+        Some((self.uid.filter(|_| !self.gone)?, usage))
+    }
+
     pub(super) fn new(
         at: Location,
         arrival: Timestamp,
@@ -240,7 +249,7 @@ impl Index {
             segment.live = segment.live.saturating_add(at.length.into());
         }
         self.gone = self.gone.saturating_add(usize::from(message.gone));
-        self.usages.add(&message);
+        self.usages.add(message.usage());
         self.messages.insert(id, message);
     }
 
@@ -259,9 +268,9 @@ impl Index {
         let Some(message) = self.messages.get_mut(&id).filter(|message| !message.gone) else {
             return false;
         };
-        self.usages.subtract(message);
+        self.usages.subtract(message.usage());
         message.apply(what, &mut self.reasons);
-        self.usages.add(message);
+        self.usages.add(message.usage());
         self.gone = self.gone.saturating_add(usize::from(message.gone));
         true
     }
@@ -293,7 +302,7 @@ impl Index {
     /// Takes a message out, without a word on disk.
     pub(super) fn forget(&mut self, id: QueueId) -> Option<Message> {
         let message = self.messages.remove(&id)?;
-        self.usages.subtract(&message);
+        self.usages.subtract(message.usage());
         self.gone = self.gone.saturating_sub(usize::from(message.gone));
         if let Some(segment) = self.segments.get_mut(&message.segment) {
             segment.live = segment.live.saturating_sub(message.length.into());

@@ -5,13 +5,7 @@
 //! at most four times what is live, and four segments more: above that the segment with the least live part is copied
 //! forward. Work is done at most once in `linger`, on a thread of its own, so that no commit waits for it.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    io,
-    sync::{Condvar, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{collections::HashSet, fs::File, io, sync::PoisonError, time::Instant};
 
 use super::{
     QueueId, SpoolError,
@@ -31,44 +25,6 @@ const LIVE_PART: u64 = 4;
 const SLACK: u64 = 4;
 /// Bytes that compaction commits at a time; accepts wait as long.
 const CHUNK: u64 = 1024 * 1024;
-
-/// When to reclaim, and what.
-#[derive(Default)]
-pub(super) struct Schedule {
-    state: Mutex<State>,
-    wake: Condvar,
-    /// Held while reclaiming.
-    running: Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    bodies: Vec<QueueId>,
-    due: Option<Instant>,
-    stopped: bool,
-    /// Segments that compaction found damaged; they stay.
-    stuck: HashSet<u64>,
-}
-
-impl Schedule {
-    /// It is durable that a message is gone.
-    pub(super) fn buried(&self, id: QueueId, blob: bool) {
-        let mut state = lock(&self.state);
-        if blob {
-            state.bodies.push(id);
-        }
-        if state.due.is_none() {
-            state.due = Some(Instant::now());
-            self.wake.notify_one();
-        }
-    }
-
-    /// The reclaiming thread ends.
-    pub(super) fn stop(&self) {
-        lock(&self.state).stopped = true;
-        self.wake.notify_all();
-    }
-}
 
 /// Something of a segment that must be copied before it can go.
 enum Copy {

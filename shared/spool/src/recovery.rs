@@ -8,108 +8,18 @@
 //! that cannot be saved, stays where it is, and with it every other segment that was found: they
 //! hold what happened to each other's messages.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs::{self, File},
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 use super::{
-    QueueId, SpoolError, Waiting, bodies,
+    SpoolError, Waiting, bodies,
     disk::Disk,
-    index::{Index, Location, Message, Segment},
+    index::{Location, Message, Segment},
     journal::{self, Level},
     layout::{self, Layout},
     record::{self, Head, Header, Kind, Place},
-    salvage,
-    scan::{self, Scanned},
+    recovered::{Found, Recovered, names},
+    salvage, scan,
 };
-
-/// What start-up found.
-#[derive(Clone, Debug, Default)]
-pub struct Recovery {
-    /// Messages that wait.
-    pub messages: u64,
-    /// Bytes of a torn tail (a commit that a crash interrupted, never promised) that were cut.
-    pub cut: u64,
-    /// Damaged ranges, and bodies whose record is lost, that are new in `quarantine/`.
-    pub quarantined: u64,
-    /// Bodies moved to `quarantine/` beside a torn tail: their record may have been in it.
-    pub doubtful: u64,
-    /// Segments that cannot be opened.
-    pub unopened: u64,
-    /// Damaged parts of which no copy could be made; they stay where they are.
-    pub unsaved: u64,
-    /// Messages whose body is not as long as it was; they stay queued and are not delivered.
-    pub spoiled: u64,
-}
-
-impl Recovery {
-    /// What an administrator has to look at, a sentence each. `spool`: the directory.
-    pub fn alarms(&self, spool: &Path) -> Vec<String> {
-        let (spool, quarantine) = (spool.display(), spool.join("quarantine"));
-        let quarantine = quarantine.display();
-        let sentences = [
-            (
-                self.quarantined,
-                format!("damaged parts of the queue are now in {quarantine}; look at them"),
-            ),
-            (
-                self.doubtful,
-                format!(
-                    "large messages were being written when the program ended, and it is not \
-                     certain that they were not accepted; they are in {quarantine}"
-                ),
-            ),
-            (
-                self.unopened,
-                format!(
-                    "segments of the queue in {spool}/segments cannot be opened; their mail waits \
-                     there until you have mended that, and the program is started again"
-                ),
-            ),
-            (
-                self.unsaved,
-                format!(
-                    "damaged parts of the queue cannot be copied to {quarantine} and stay where \
-                     they are; see to it that it can be written"
-                ),
-            ),
-            (
-                self.spoiled,
-                "messages have a damaged body; they are in the queue, and not delivered".to_owned(),
-            ),
-        ];
-        let told = sentences.into_iter().filter(|(count, _)| *count > 0);
-        told.map(|(count, text)| format!("spool: {count} {text}"))
-            .collect()
-    }
-}
-
-/// What recovery gives the running spool.
-#[derive(Default)]
-pub(super) struct Recovered {
-    pub(super) index: Index,
-    pub(super) next_segment: u64,
-    pub(super) highest_id: u64,
-    pub(super) recovery: Recovery,
-    /// Bytes of each body that is a file.
-    pub(super) bodies: HashMap<QueueId, u64>,
-    /// Settled, as the log says.
-    pub(super) settled: HashSet<QueueId>,
-}
-
-/// A segment that was read.
-pub(super) struct Found {
-    pub(super) number: u64,
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    pub(super) size: u64,
-    pub(super) scanned: Scanned,
-    /// Its last record says that it was closed cleanly.
-    pub(super) ended: bool,
-}
 
 /// Reads all segments, in order.
 pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, SpoolError> {
@@ -179,15 +89,6 @@ fn segments(layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>, SpoolError> {
     }
     segments.sort_unstable();
     Ok(segments)
-}
-
-/// The names in a directory.
-pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    Ok(names)
 }
 
 fn read_segment(

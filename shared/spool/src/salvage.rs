@@ -16,7 +16,7 @@ use super::{
     index::Location,
     journal::{self, Level},
     layout::Layout,
-    recovery::{Found, Recovered},
+    recovered::{Found, Recovered},
     scan,
 };
 

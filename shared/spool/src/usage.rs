@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use super::index::Message;
-
 /// What is queued of one user's mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
@@ -30,16 +28,17 @@ impl Usages {
         })
     }
 
-    pub(super) fn add(&mut self, message: &Message) {
-        if let Some((uid, more)) = of(message) {
+    /// A message of this user, if it is somebody's and counts.
+    pub(super) fn add(&mut self, whose: Option<(u32, Usage)>) {
+        if let Some((uid, more)) = whose {
             let usage = self.0.entry(uid).or_default();
             usage.bytes = usage.bytes.saturating_add(more.bytes);
             usage.recipients = usage.recipients.saturating_add(more.recipients);
         }
     }
 
-    pub(super) fn subtract(&mut self, message: &Message) {
-        if let Some((uid, less)) = of(message)
+    pub(super) fn subtract(&mut self, whose: Option<(u32, Usage)>) {
+        if let Some((uid, less)) = whose
             && let Some(usage) = self.0.get_mut(&uid)
         {
             usage.bytes = usage.bytes.saturating_sub(less.bytes);
@@ -49,13 +48,4 @@ impl Usages {
             }
         }
     }
-}
-
-/// What a message adds.
-fn of(message: &Message) -> Option<(u32, Usage)> {
-    let usage = Usage {
-        bytes: message.size,
-        recipients: message.waiting.len() as u64,
-    };
-    Some((message.uid.filter(|_| !message.gone)?, usage))
 }

@@ -11,10 +11,13 @@
 
 pub mod domain;
 pub mod list;
+
+mod error;
 mod mailbox;
 mod name;
 
 pub use domain::{Domain, DomainPattern};
+pub use error::AddressError;
 pub(crate) use mailbox::is_atext;
-pub use mailbox::{Address, AddressError, Sender, is_dot_string, quote_local};
+pub use mailbox::{Address, Sender, is_dot_string, quote_local};
 pub use name::{LocalPart, Mailbox};

@@ -10,10 +10,12 @@
 //! a header field or another MIME part. The envelope (null sender) is the caller's.
 
 mod compose;
+mod facts;
 mod reached;
 mod report;
 mod words;
 
 pub use compose::notice;
+pub use facts::Bounce;
 pub use reached::reached;
-pub use report::{Bounce, bounce, delay, success};
+pub use report::{bounce, delay, success};

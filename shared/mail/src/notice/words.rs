@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     clock::Timestamp,
     envelope::Recipient,
-    notice::report::Bounce,
+    notice::facts::Bounce,
     outcome::{Delivery, Handover},
 };
 

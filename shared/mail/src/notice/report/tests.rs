@@ -1,4 +1,5 @@
 use super::*;
+use crate::{address::Address, outcome::Failure};
 use crate::{
     message::Splitter,
     notice::notice,

@@ -1,0 +1,47 @@
+//! When space is given back, and what is known to be given back.
+
+use std::{
+    collections::HashSet,
+    sync::{Condvar, Mutex},
+    time::Instant,
+};
+
+use super::{QueueId, lock};
+
+/// When to reclaim, and what.
+#[derive(Default)]
+pub(super) struct Schedule {
+    pub(super) state: Mutex<State>,
+    pub(super) wake: Condvar,
+    /// Held while reclaiming.
+    pub(super) running: Mutex<()>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) bodies: Vec<QueueId>,
+    pub(super) due: Option<Instant>,
+    pub(super) stopped: bool,
+    /// Segments that compaction found damaged; they stay.
+    pub(super) stuck: HashSet<u64>,
+}
+
+impl Schedule {
+    /// It is durable that a message is gone.
+    pub(super) fn buried(&self, id: QueueId, blob: bool) {
+        let mut state = lock(&self.state);
+        if blob {
+            state.bodies.push(id);
+        }
+        if state.due.is_none() {
+            state.due = Some(Instant::now());
+            self.wake.notify_one();
+        }
+    }
+
+    /// The reclaiming thread ends.
+    pub(super) fn stop(&self) {
+        lock(&self.state).stopped = true;
+        self.wake.notify_all();
+    }
+}
