@@ -11,9 +11,8 @@ use mail::{
     envelope::{Envelope, Recipient},
     outcome::escape,
 };
-use queue::clock::Step;
 use spool::QueueId;
-use system::log::{Level, Role, life, line_about, line_of};
+use system::log::{Level, Role, line_about, line_of};
 
 use crate::destination::{Destination, LmtpTarget};
 
@@ -195,33 +194,6 @@ pub(crate) fn eight_bit(id: QueueId, relay: &str) {
         Level::Warning,
         &format_args!(
             "{id}: {relay} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same"
-        ),
-    );
-}
-
-/// `deleted`: recipients that an administrator's order kept from delivery.
-pub(crate) fn removed(id: QueueId, deleted: usize) {
-    if deleted > 0 {
-        line_of(
-            Role::Qmgr,
-            Level::Notice,
-            &format_args!("{id}: deleted by the administrator, undelivered recipients: {deleted}"),
-        );
-    }
-    life::removed(id);
-}
-
-pub(crate) fn stepped(step: Step) {
-    let (way, by) = match step {
-        Step::Forward(by) => ("forward", by),
-        Step::Back(by) => ("back", by),
-    };
-    line_of(
-        Role::Qmgr,
-        Level::Warning,
-        &format_args!(
-            "the clock was set {way} by {} seconds: no mail is older for it",
-            by.as_secs()
         ),
     );
 }

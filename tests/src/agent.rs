@@ -101,6 +101,20 @@ impl Agent {
         command
     }
 
+    /// The agent with its sockets as systemd hands them over; they are the standard input and output of the command.
+    pub(crate) fn started_by_shell(&self, arguments: &[&str]) -> Command {
+        let agent = self.admin_command();
+        let mut command = hermetic("/bin/sh");
+        command
+            .args(["-c", "exec \"$@\" 3<&0 4<&1 0</dev/null 1>&2", "sh"])
+            .arg(agent.get_program())
+            .args(agent.get_args())
+            .arg("agent")
+            .args(arguments)
+            .env("LISTEN_FDS", "2");
+        command
+    }
+
     /// A listener in the agent's place that accepts nothing, and as many connections as it holds without.
     pub fn stands_still(&self) -> (OwnedFd, Vec<OwnedFd>) {
         let made =

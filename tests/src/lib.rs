@@ -5,6 +5,7 @@
 //! | [`binaries`] | builds both programs once and says where they are |
 //! | [`daemon`] | a process with its log; killed when the test ends, its log printed when the test fails |
 //! | [`installation`] | a directory with a configuration, and the daemon that it is for |
+//! | [`activation`] | in systemd's place: the agent's sockets, and an agent when somebody connects |
 //! | [`smarthost`], [`agent`] | our two daemons with a configuration from the test |
 //! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
 //! | [`session`] | an SMTP client that a test types into |
@@ -25,6 +26,7 @@
     reason = "a harness fails its test by panicking"
 )]
 
+pub mod activation;
 pub mod agent;
 pub mod binaries;
 pub mod compat;

@@ -107,3 +107,75 @@ fn a_machine_tells_its_sender_that_the_mail_was_relayed_where_the_relayhost_cann
         );
     }
 }
+
+/// What a sender loses by a bounce, that is told to him: the whole mail while it is small, unless he wants the header alone.
+#[test]
+fn a_machine_returns_the_whole_mail_unless_its_sender_wants_the_header_alone() {
+    let refusing = Script {
+        recipients: vec![(
+            "gone@example.net".to_owned(),
+            "550 5.1.1 no such user".to_owned(),
+        )],
+        ..Script::default()
+    };
+    let sink = Sink::with(refusing);
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ));
+    for (wish, count, whole) in [
+        (None, 1, true),
+        (Some("full"), 2, true),
+        (Some("hdrs"), 3, false),
+    ] {
+        let wish = wish.map(|wish| ["-R", wish]);
+        let mut arguments = vec!["-f", "me@example.org"];
+        arguments.extend(wish.iter().flatten());
+        arguments.push("gone@example.net");
+        machine.send(&arguments, "Subject: precious\n\nthe only copy\n");
+        let bounce = sink.journal().wait_for(count).pop().unwrap();
+        assert_eq!(bounce.recipients, ["me@example.org"]);
+        let text = bounce.text();
+        assert!(text.contains("Subject: precious"), "{wish:?}: {text}");
+        assert_eq!(text.contains("the only copy"), whole, "{wish:?}: {text}");
+    }
+}
+
+/// What nobody can be told of is kept, with its reason, and the administrators hear of it once.
+#[test]
+fn a_bounce_that_the_relayhost_refuses_is_kept_and_told_to_root_and_loses_nothing() {
+    let script = Script {
+        answers: vec![("RCPT".to_owned(), "554 5.7.0 not wanted here".to_owned())],
+        ..Script::default()
+    };
+    let sink = Sink::with(script);
+    let mut machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nadmin = \"ops@example.org\"\n",
+        sink.nexthop()
+    ));
+    for number in 0..3 {
+        let text = format!("Subject: {number}\n\ncopy {number}\n");
+        machine.send(&["-f", "me@example.org", "b@example.net"], text);
+    }
+    machine.daemon().wait_for_log("kept on hold");
+    // Three bounces, and the one notice, which is refused as well.
+    machine.wait_for_mailq("four that are kept", |listing| {
+        listing.matches("not wanted here").count() == 4 && listing.matches('!').count() == 4
+    });
+    // So it is after a restart.
+    machine.daemon().stop();
+    machine.run();
+    sink.play(Script::default());
+    let released = machine.admin(&["queue", "release", "--all"]);
+    assert!(released.status.success(), "{released:?}");
+    let received = sink.journal().wait_for(4);
+    let all: String = received.iter().map(tests::sink::Received::text).collect();
+    for number in 0..3 {
+        assert!(all.contains(&format!("copy {number}")), "{all}");
+    }
+    assert_eq!(
+        all.matches("a bounce cannot be delivered and is kept")
+            .count(),
+        1
+    );
+}

@@ -37,6 +37,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "provisi
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "test" -d 'Send a test message as any program would, and follow it until the relayhost has taken it'
 complete -c sendmail-shim -n "__fish_sendmail_shim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand agent" -l idle -d 'Where systemd holds the sockets: end after so long without anybody connected or any mail queued' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand agent" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -l config -d 'Configuration file' -r -F

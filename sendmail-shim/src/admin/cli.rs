@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use console::Daemon;
 use mail::address::Address;
 use sendmail::listing::REMEDY;
+use settings::Span;
 use system::sysexits::Exit;
 
 use super::{
@@ -41,7 +42,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the agent: take mail, keep it, deliver it. Started by systemd.
-    Agent,
+    Agent {
+        /// Where systemd holds the sockets: end after so long without anybody connected or any mail queued.
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+        idle: Span,
+    },
     /// Check configuration, alias files, spool, agent, and the way to each relayhost with its key.
     ///
     /// Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78 the configuration cannot be read.
@@ -57,7 +62,7 @@ enum Command {
         all: bool,
     },
     /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
-    Explain(Explain),
+    Explain(explain::Request),
     /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian's Exim) into ours, or take its queue.
     ///
     /// Shows what it would write, and on standard error what becomes of each key. Exit status 1: something needs a decision, such as a
@@ -81,25 +86,6 @@ enum Command {
         #[arg(value_parser = Address::parse)]
         address: Option<Address>,
     },
-}
-
-/// As for `sendmail`.
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// Envelope sender, as for sendmail -f.
-    #[arg(short = 'f', value_name = "ADDRESS")]
-    pub sender: Option<String>,
-    /// Full name, as for sendmail -F.
-    #[arg(short = 'F', value_name = "NAME")]
-    pub full_name: Option<String>,
-    /// Take recipients from the header, as for sendmail -t.
-    #[arg(short = 't')]
-    pub from_header: bool,
-    /// As if this user had sent it; without it, you.
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// Recipients.
-    pub recipients: Vec<String>,
 }
 
 /// All that can be typed, for the manual.
@@ -135,7 +121,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
     let settings = || places::load(file);
     match cli.command {
         // It queues, whatever the configuration says.
-        Command::Agent => agent::run::run(file)
+        Command::Agent { idle } => agent::run::run(file, idle.0)
             .map(|()| Exit::Ok)
             .map_err(|text| Trouble::new(Exit::TempFail, text)),
         Command::Check { json } => check::run(&settings()?, json),
@@ -163,6 +149,10 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         }
         Command::Test { address } => test::run(&settings()?, address),
     }
+}
+
+fn time(text: &str) -> Result<Span, String> {
+    Span::try_from(text.to_owned())
 }
 
 #[cfg(test)]

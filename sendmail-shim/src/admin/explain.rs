@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
+use clap::Args;
 use mail::{
     address::list,
     clock,
@@ -12,12 +13,9 @@ use mail::{
 use smtp::client::Security;
 use system::sysexits::Exit;
 
-use super::{
-    cli::Explain,
-    terminal::{Trouble, complain, say},
-};
+use super::terminal::{Trouble, complain, say};
 use crate::{
-    agent::storms::likeness,
+    agent::duplicates::likeness,
     compose::read::{self, Message},
     config::{settings::Settings, tables::Tables},
     identity, plan,
@@ -27,8 +25,27 @@ use crate::{
 /// Longest line shown, bytes.
 const WIDTH: usize = 1000;
 
+/// As for `sendmail`.
+#[derive(Debug, Args)]
+pub struct Request {
+    /// Envelope sender, as for sendmail -f.
+    #[arg(short = 'f', value_name = "ADDRESS")]
+    pub sender: Option<String>,
+    /// Full name, as for sendmail -F.
+    #[arg(short = 'F', value_name = "NAME")]
+    pub full_name: Option<String>,
+    /// Take recipients from the header, as for sendmail -t.
+    #[arg(short = 't')]
+    pub from_header: bool,
+    /// As if this user had sent it; without it, you.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Recipients.
+    pub recipients: Vec<String>,
+}
+
 /// Reads the message (none on a terminal) and tells.
-pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
+pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
     let input = io::stdin().lock();
     let message = if input.is_terminal() {
         read::message(io::empty(), &mut || settings.message_size)
@@ -77,7 +94,7 @@ pub fn run(settings: &Settings, request: &Explain) -> Result<Exit, Trouble> {
     Ok(Exit::Ok)
 }
 
-fn recipients(request: &Explain, message: &Message) -> Vec<Rcpt> {
+fn recipients(request: &Request, message: &Message) -> Vec<Rcpt> {
     let malformed = |problem: &list::Problem| complain("sendmail-shim", plan::malformed(problem));
     let typed = request.recipients.iter().flat_map(|text| {
         let list = list::argument(text);

@@ -4,10 +4,8 @@
 //! have it tried now and then. Who asks is what the kernel says (`SO_PEERCRED`).
 
 use std::{
-    collections::HashMap,
     io,
     os::unix::net::UnixStream,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,10 +14,9 @@ use control::{
     serve::{Access, Queue, Standing, serve_one},
 };
 use mail::{clock, outcome::escape};
-use spool::{Entry, Event, Hold, QueueId, Spool};
-use system::log::life;
+use spool::{Entry, Hold, QueueId, Spool};
 
-use super::{Agent, schedule};
+use super::{dispatch::Event, state::Agent};
 use crate::{
     config::effective,
     queue::{Answer, Request},
@@ -27,11 +24,8 @@ use crate::{
 
 /// How long a follower waits for the next attempt before he must ask again.
 const FOLLOW: Duration = Duration::from_secs(2);
-/// How often a user may have his mail tried, and how much of it: each message costs the relayhost a transaction.
-const BETWEEN_FLUSHES: Duration = Duration::from_secs(30);
+/// How much of a user's mail is tried at his wish: each message costs the relayhost a transaction.
 const FLUSHED: usize = 50;
-/// Users whose last wish is remembered; more than that do not ask in so short a time.
-const FLUSHING: usize = 1024;
 
 /// Answers one request.
 pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<()> {
@@ -65,7 +59,13 @@ fn follow(
         let why = format!("{}: no queue id", escape(id.as_bytes(), 40));
         return say(&Answer::Queue(Told::Refused(why)));
     };
-    let waiting = || agent.spool.entry(id).map_or(0, |e| e.waiting.len());
+    let waiting = || {
+        agent
+            .dispatch
+            .spool
+            .entry(id)
+            .map_or(0, |e| e.waiting.len())
+    };
     let patience = if waiting() == 0 {
         Duration::ZERO
     } else {
@@ -82,7 +82,7 @@ fn follow(
 
 impl Queue for Agent {
     fn spool(&self) -> &Spool {
-        &self.spool
+        &self.dispatch.spool
     }
 
     fn standing(&self, entry: &Entry) -> Standing {
@@ -107,96 +107,41 @@ impl Queue for Agent {
     }
 
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String> {
-        match order {
-            Order::Flush => self.event(schedule::Event::Flush(Some(id))),
-            Order::Hold => {
-                self.spool.record(id, Event::Held);
-                self.event(schedule::Event::Held(id));
-            }
+        self.dispatch.tell(match order {
+            Order::Flush => Event::Flush { id },
+            Order::Hold => Event::Hold { id },
             Order::Release => {
-                let over = self.spool.entry(id);
+                let over = self.dispatch.spool.entry(id);
                 let over = over.filter(|entry| entry.hold == Hold::OverBudget);
                 if let (Some(entry), Some(budget)) = (over, &self.budget) {
                     budget.count(self.budget_party(entry.uid));
                 }
-                self.spool.record(id, Event::Released);
-                self.event(schedule::Event::Released(id));
+                Event::Release { id }
             }
-            Order::Bounce => self.event(schedule::Event::Returned(id)),
+            Order::Bounce => Event::returned(id),
             Order::Delete => {
-                if let Some(storms) = &self.storms {
-                    storms.close(id);
+                if let Some(duplicates) = &self.duplicates {
+                    duplicates.close(id);
                 }
-                self.spool.record(id, Event::Removed);
-                self.event(schedule::Event::Removed(id));
-                life::removed(id);
+                Event::Remove { id }
             }
-        }
+        });
         Ok(())
     }
 
     fn flush_all(&self) {
-        self.event(schedule::Event::Flush(None));
+        self.dispatch.tell(Event::FlushAll);
     }
 
     fn allows(&self, order: Order, uid: u32) -> Result<usize, String> {
         match order {
             Order::Hold | Order::Delete | Order::Bounce => Ok(usize::MAX),
             Order::Flush => {
-                let user = self.owners.party(uid);
+                let user = self.owners().party(uid);
                 self.flushes.allow(user, Instant::now()).map(|()| FLUSHED)
             }
             // Held by the budget or by an administrator, as likely as by himself.
             Order::Release => Err("only root and the agent's user may release mail".to_owned()),
         }
-    }
-}
-
-/// When users last had their mail tried.
-#[derive(Default)]
-pub(super) struct Flushes(Mutex<HashMap<u32, Instant>>);
-
-impl Flushes {
-    fn allow(&self, uid: u32, now: Instant) -> Result<(), String> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.retain(|_, at| now.saturating_duration_since(*at) < BETWEEN_FLUSHES);
-        if let Some(at) = last.get(&uid) {
-            let left = BETWEEN_FLUSHES.saturating_sub(now.saturating_duration_since(*at));
-            let seconds = left.as_secs().max(1);
-            return Err(format!(
-                "your mail was tried a moment ago; again in {seconds} seconds"
-            ));
-        }
-        if last.len() >= FLUSHING {
-            return Err("too many users have their mail tried just now".to_owned());
-        }
-        last.insert(uid, now);
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_has_his_mail_tried_at_a_bounded_rate_and_others_are_not_held_up_by_him() {
-        let flushes = Flushes::default();
-        let start = Instant::now();
-        assert_eq!(flushes.allow(1000, start), Ok(()));
-        assert!(
-            flushes
-                .allow(1000, start)
-                .unwrap_err()
-                .contains("30 seconds")
-        );
-        assert_eq!(flushes.allow(1001, start), Ok(()));
-        assert!(flushes.allow(1000, start + BETWEEN_FLUSHES / 2).is_err());
-        assert_eq!(flushes.allow(1000, start + BETWEEN_FLUSHES), Ok(()));
-        let many = u32::try_from(FLUSHING).unwrap() * 2;
-        for uid in 0..many {
-            let _ = flushes.allow(uid, start + BETWEEN_FLUSHES * 3);
-        }
-        assert!(flushes.0.lock().unwrap().len() <= FLUSHING);
     }
 }

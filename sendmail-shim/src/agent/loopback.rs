@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The user of a connection whose owner cannot be found.
-pub const UNKNOWN: u32 = 65534;
+pub(crate) const UNKNOWN: u32 = 65534;
 
 /// The user at the other end.
 pub(super) fn peer(stream: &TcpStream) -> io::Result<u32> {
@@ -32,7 +32,7 @@ pub(super) fn peer(stream: &TcpStream) -> io::Result<u32> {
 }
 
 /// Whose socket is bound to `client` and connected to `server`.
-pub fn owner(table: &str, client: SocketAddr, server: SocketAddr) -> Option<u32> {
+pub(crate) fn owner(table: &str, client: SocketAddr, server: SocketAddr) -> Option<u32> {
     table.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace().skip(1);
         let (own, other) = (words.next()?, words.next()?);

@@ -62,15 +62,6 @@ pub(super) fn digested(id: QueueId, digest: QueueId, count: u32) {
     );
 }
 
-/// Aliases or `admin` name others by now than when it was queued.
-pub(super) fn readdressed(id: QueueId, by: QueueId, envelope: &Envelope) {
-    let count = envelope.recipients.len();
-    line(
-        Level::Info,
-        &format_args!("{id}: local names were looked up again: {by}, nrcpt={count}"),
-    );
-}
-
 /// A submission that was not taken.
 pub(super) fn rejected(origin: &str, reply: &str) {
     line_about(
@@ -89,21 +80,11 @@ pub(super) fn tls(relay: &str, summary: &str, pinned: bool) {
     );
 }
 
-/// Nobody can be told of the failure: the message stays.
-pub(super) fn dead(id: QueueId, why: &str) {
-    line(
-        Level::Error,
-        &format_args!("{id}: kept on hold, its failure can be told to nobody: {why}"),
-    );
-}
-
-pub(super) fn unreached(until: Option<Timestamp>, why: &str) {
-    let until = until.map_or_else(String::new, |until| {
-        format!(", next attempt {}", until.mailq())
-    });
+pub(super) fn unreached(until: Timestamp, why: &str) {
+    let until = until.mailq();
     line(
         Level::Warning,
-        &format_args!("the relayhost cannot be used{until}: {why}"),
+        &format_args!("the relayhost cannot be used, next attempt {until}: {why}"),
     );
 }
 

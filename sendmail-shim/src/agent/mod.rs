@@ -1,55 +1,55 @@
 //! The agent: takes mail over a unix socket, keeps it, and brings it to the relayhost.
 //!
-//! | part | what |
-//! |---|---|
-//! | [`quota`] | who may have how many connections; pure |
-//! | [`owners`] | whose a user number is |
-//! | [`share`] | who may have how much of the queue |
-//! | [`schedule`] | which message is tried when; pure |
-//! | [`settle`] | what follows from the outcomes of an attempt; pure |
-//! | [`loopback`] | who is at the other end of a TCP connection |
-//! | [`storms`] | the same automatic mail again and again: counted, and told in a digest |
-//! | [`budget`] | so much automatic mail a day; what is beyond it waits |
-//! | [`outage`] | why the relayhost cannot be used, kept over restarts |
-//! | [`door`] | the sockets |
-//! | `accept` | the threads that wait at them |
-//! | `session`, `transaction` | one submission |
-//! | `control` | the queue, listed and changed |
-//! | `attempts` | the last attempts, for whoever follows a message |
-//! | `rollover` | the relayhost's key changes to the next of the pins |
-//! | `addressing` | who gets a queued message now; pure |
-//! | [`delivery`], `worker` | the queue, delivered |
-//! | `letters` | mail that the agent writes itself |
-//! | `state` | what the threads share |
-//! | `supervision` | what systemd wants to know |
-//! | [`run`] | all of it put together |
+//! Layers, lowest first; a file uses its own layer or lower ones, and a test enforces it:
+//!
+//! | layer | modules | what |
+//! |---|---|---|
+//! | core, pure | `quota` `flushes` | who may have how many connections, and how often have his mail tried |
+//! | core, pure | `addressing` | who gets a queued message now |
+//! | core, pure | `duplicates::likeness` `duplicates::window` `duplicates::digest` | the same automatic mail again and again: counted, and told in a digest |
+//! | core, pure | `budget::account` `budget::notice` | so much automatic mail a day; what is beyond it waits |
+//! | edges | `maillog` `attempts` | the log; the last attempts, for whoever follows a message |
+//! | edges | `owners` `loopback` `share` | whose a user number is, who is at the other end of a TCP connection, how much of the queue he may have |
+//! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
+//! | edges | `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
+//! | edges | `dispatch` | spool and queue together |
+//! | edges | `duplicates` `budget` | the same as in the core, with spool and file |
+//! | shared | `state` | what all services use |
+//! | services | `notices` | mail that the agent writes itself |
+//! | services | `session` `transaction` | one submission |
+//! | services | `control` | the queue, listed and changed |
+//! | services | `delivery` | the queue, delivered |
+//! | services | `release` `supervision` | mail that waited for the budget; what systemd wants to know |
+//! | root | `run` | all of it put together |
+//!
+//! Which message is tried when, when it is given up, and who is told: crate `queue`, with one destination, the relayhost, and users as owners.
 
-pub mod budget;
-pub mod delivery;
-pub mod door;
-pub mod loopback;
-pub mod outage;
-pub mod owners;
-pub mod quota;
 pub mod run;
-pub mod schedule;
-pub mod settle;
-pub mod share;
-pub mod storms;
 
-mod accept;
+pub(crate) mod duplicates;
+
 mod addressing;
 mod attempts;
+mod budget;
 mod control;
-mod letters;
+mod delivery;
+mod dispatch;
+mod flushes;
+mod keys;
+mod listener;
+mod loopback;
 mod maillog;
-mod rollover;
+mod notices;
+mod outage;
+mod owners;
+mod presence;
+mod quota;
+mod release;
 mod session;
+mod share;
+mod sockets;
 mod state;
 mod supervision;
-mod transaction;
 #[cfg(test)]
-mod week;
-mod worker;
-
-use state::Agent;
+mod tests;
+mod transaction;

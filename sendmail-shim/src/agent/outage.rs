@@ -1,4 +1,5 @@
 //! Why the relayhost cannot be used, and since when: one small file for an outage, however much mail waits for its end.
+//! Another one tells of what it refuses for reasons of this machine.
 //!
 //! Contract: what is known survives a restart, so that `mailq` says why mail waits before the next attempt is made. A file that
 //! cannot be read or written costs the knowledge, never mail.
@@ -15,24 +16,27 @@ use serde::{Deserialize, Serialize};
 
 /// What an outage is known by.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Outage {
-    pub since: Timestamp,
-    pub reason: String,
+pub(crate) struct Outage {
+    pub(crate) since: Timestamp,
+    pub(crate) reason: String,
     /// Whether the administrator was written to.
-    pub told: bool,
+    pub(crate) told: bool,
+    /// When it was met last, as far as this process knows.
+    #[serde(skip)]
+    seen: Timestamp,
 }
 
 /// The outage there is, if any.
 #[derive(Debug)]
-pub struct Outages {
+pub(crate) struct Outages {
     path: PathBuf,
     now: Mutex<Option<Outage>>,
 }
 
 impl Outages {
-    /// With what the last agent knew.
-    pub fn open(spool: &Path) -> Self {
-        let path = spool.join("outage");
+    /// With what the last agent knew, in a file of this name.
+    pub(crate) fn open(spool: &Path, name: &str) -> Self {
+        let path = spool.join(name);
         let known = fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -43,20 +47,24 @@ impl Outages {
     }
 
     /// Why the relayhost cannot be used now.
-    pub fn reason(&self) -> Option<String> {
+    pub(crate) fn reason(&self) -> Option<String> {
         self.with(|outage| outage.as_ref().map(|outage| outage.reason.clone()))
     }
 
     /// The relayhost was not reached.
-    pub fn goes_on(&self, reason: &str, now: Timestamp) -> io::Result<()> {
+    pub(crate) fn goes_on(&self, reason: &str, now: Timestamp) -> io::Result<()> {
         self.with(|outage| match outage {
-            Some(known) if known.reason == reason => Ok(()),
+            Some(known) if known.reason == reason => {
+                known.seen = now;
+                Ok(())
+            }
             _ => {
                 let before = outage.take();
                 let known = outage.insert(Outage {
                     since: before.as_ref().map_or(now, |before| before.since),
                     reason: reason.to_owned(),
                     told: before.is_some_and(|before| before.told),
+                    seen: now,
                 });
                 self.write(known)
             }
@@ -64,7 +72,7 @@ impl Outages {
     }
 
     /// The outage of which the administrator is to be told, once, because it lasts longer than `patience`.
-    pub fn to_tell(&self, patience: Duration, now: Timestamp) -> Option<Outage> {
+    pub(crate) fn to_tell(&self, patience: Duration, now: Timestamp) -> Option<Outage> {
         self.with(|outage| {
             let known = outage
                 .as_ref()
@@ -74,7 +82,7 @@ impl Outages {
     }
 
     /// The administrator was written to.
-    pub fn told(&self) -> io::Result<()> {
+    pub(crate) fn told(&self) -> io::Result<()> {
         self.with(|outage| match outage {
             Some(known) => {
                 known.told = true;
@@ -85,13 +93,24 @@ impl Outages {
     }
 
     /// The relayhost was reached.
-    pub fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.with(|outage| {
             if outage.take().is_some() {
                 // What stays is overwritten by the next outage, or wrong only until the first attempt.
                 let _ = fs::remove_file(&self.path);
             }
         });
+    }
+
+    /// The same, if it was not met for so long.
+    pub(crate) fn ended_if_quiet(&self, quiet: Duration, now: Timestamp) {
+        let last = self.with(|outage| {
+            let known = outage.as_ref();
+            known.map(|known| known.seen.max(known.since))
+        });
+        if last.is_some_and(|last| now.since(last) >= quiet) {
+            self.ended();
+        }
     }
 
     fn write(&self, outage: &Outage) -> io::Result<()> {
@@ -116,24 +135,26 @@ mod tests {
     fn an_outage_is_known_after_a_restart_told_once_and_forgotten_when_it_ends() {
         let spool = tempfile::tempdir().unwrap();
         let patience = Duration::from_secs(100);
-        let outages = Outages::open(spool.path());
+        let outages = Outages::open(spool.path(), "outage");
         assert_eq!(outages.reason(), None);
         outages.goes_on("refused", at(1000)).unwrap();
         outages.goes_on("timed out", at(1050)).unwrap();
         assert_eq!(outages.to_tell(patience, at(1099)), None);
 
-        let outages = Outages::open(spool.path());
+        let outages = Outages::open(spool.path(), "outage");
         assert_eq!(outages.reason().as_deref(), Some("timed out"));
         let outage = outages.to_tell(patience, at(1100)).unwrap();
         assert_eq!(outage.since, at(1000), "it began with the first reason");
         outages.told().unwrap();
         outages.goes_on("refused", at(1200)).unwrap();
         assert_eq!(
-            Outages::open(spool.path()).to_tell(patience, at(9999)),
+            Outages::open(spool.path(), "outage").to_tell(patience, at(9999)),
             None
         );
 
-        outages.ended();
-        assert_eq!(Outages::open(spool.path()).reason(), None);
+        outages.ended_if_quiet(patience, at(1299));
+        assert!(outages.reason().is_some());
+        outages.ended_if_quiet(patience, at(1300));
+        assert_eq!(Outages::open(spool.path(), "outage").reason(), None);
     }
 }

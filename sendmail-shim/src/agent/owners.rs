@@ -11,7 +11,7 @@ const FILE: &str = "/etc/subuid";
 
 /// The ranges.
 #[derive(Debug, Default)]
-pub struct Owners(Vec<Range>);
+pub(crate) struct Owners(Vec<Range>);
 
 #[derive(Debug)]
 struct Range {
@@ -22,7 +22,7 @@ struct Range {
 
 impl Owners {
     /// As this machine has them; read at start.
-    pub fn of_machine() -> Self {
+    pub(crate) fn of_machine() -> Self {
         let text = fs::read_to_string(FILE).unwrap_or_default();
         Self::parse(&text, |name| {
             uzers::get_user_by_name(name).map(|user| user.uid())
@@ -30,7 +30,7 @@ impl Owners {
     }
 
     /// `name:first:count`, or a number instead of the name, a line each.
-    pub fn parse(text: &str, number: impl Fn(&str) -> Option<u32>) -> Self {
+    pub(crate) fn parse(text: &str, number: impl Fn(&str) -> Option<u32>) -> Self {
         let range = |line: &str| {
             let mut words = line.trim().split(':');
             let (name, first, count) = (words.next()?, words.next()?, words.next()?);
@@ -45,7 +45,7 @@ impl Owners {
     }
 
     /// Who counts for this number.
-    pub fn party(&self, uid: u32) -> u32 {
+    pub(crate) fn party(&self, uid: u32) -> u32 {
         let range = self
             .0
             .iter()

@@ -10,11 +10,11 @@ use std::{
 };
 
 /// A connection.
-pub type ConnectionId = u64;
+pub(crate) type ConnectionId = u64;
 
 /// The connections that are open.
 #[derive(Debug, Default)]
-pub struct Quota {
+pub(crate) struct Quota {
     open: BTreeMap<ConnectionId, Open>,
     held: HashMap<u32, usize>,
     next: ConnectionId,
@@ -29,15 +29,15 @@ struct Open {
 
 /// A connection that may be served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Granted {
-    pub id: ConnectionId,
+pub(crate) struct Granted {
+    pub(crate) id: ConnectionId,
     /// This one goes for it.
-    pub instead_of: Option<ConnectionId>,
+    pub(crate) instead_of: Option<ConnectionId>,
 }
 
 /// Why there is no place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NoPlace {
+pub(crate) enum NoPlace {
     /// This user has all that he may have.
     User,
     /// All are in use.
@@ -46,14 +46,14 @@ pub enum NoPlace {
 
 impl Quota {
     /// Connections in all.
-    pub const TOTAL: usize = 256;
+    pub(crate) const TOTAL: usize = 256;
     /// Connections of one user.
-    pub const PER_USER: usize = 96;
+    pub(crate) const PER_USER: usize = 96;
     /// Connections that only root may take.
-    pub const RESERVED: usize = 32;
+    pub(crate) const RESERVED: usize = 32;
 
     /// Opens one more for a party, if it may have it.
-    pub fn open(&mut self, party: u32) -> Result<Granted, NoPlace> {
+    pub(crate) fn open(&mut self, party: u32) -> Result<Granted, NoPlace> {
         let most = if party == 0 {
             Self::TOTAL
         } else if self.held(party) >= Self::PER_USER {
@@ -88,14 +88,14 @@ impl Quota {
     }
 
     /// It waits for a command since then, or no longer.
-    pub fn set_idle(&mut self, id: ConnectionId, since: Option<Instant>) {
+    pub(crate) fn set_idle(&mut self, id: ConnectionId, since: Option<Instant>) {
         if let Some(open) = self.open.get_mut(&id) {
             open.idle = since;
         }
     }
 
     /// A connection is closed; one that went for another is already.
-    pub fn close(&mut self, id: ConnectionId) {
+    pub(crate) fn close(&mut self, id: ConnectionId) {
         let Some(Open { party, .. }) = self.open.remove(&id) else {
             return;
         };
@@ -108,7 +108,7 @@ impl Quota {
     }
 
     /// Connections open now.
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.open.len()
     }
 

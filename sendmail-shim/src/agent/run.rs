@@ -1,9 +1,10 @@
 //! The agent from start to end: spool, sockets, threads, signals.
 //!
-//! Contract: the sockets answer only when the spool is open. SIGTERM and SIGINT: no new connections, what is being committed is
-//! committed and answered, deliveries under way get a few seconds, the rest waits in the spool. An agent that systemd started
-//! for a connection ends after [`IDLE`] without connections and with an empty queue. One whose configuration is wrong looks at the
-//! files again and again, and starts anew with the mended ones.
+//! Contract: the sockets answer only when the spool is open. SIGTERM and SIGINT: no new connections, what was accepted and what is
+//! being delivered gets a few seconds, what is being committed is committed and answered, the rest waits in the spool. An agent
+//! that systemd started for a connection ends after a time without connections and with an empty queue: it stops accepting, looks
+//! again, and goes on if anybody was accepted or anything queued meanwhile; who connects then is systemd's, which starts the next
+//! one. An agent whose configuration is wrong looks at the files again and again, and starts anew with the mended ones.
 
 use std::{
     io,
@@ -25,20 +26,24 @@ use spool::{Options, Recovery, Spool};
 use system::log::{self, Level, line};
 
 use super::{
-    Agent,
-    accept::{self, Listener, Serve},
-    budget, control,
-    delivery::{Delivery, Signal},
-    door::Doors,
-    letters, maillog, session,
-    state::Connection,
+    control,
+    delivery::driver::Driver,
+    dispatch::Signal,
+    listener::{Listeners, Serve, Socket},
+    maillog, notices,
+    presence::Connection,
+    release, session,
+    sockets::Sockets,
+    state::Agent,
     supervision,
 };
 use crate::config::{places, settings::Settings};
 
-/// How long an idle agent stays, if systemd starts it again.
-const IDLE: Duration = Duration::from_secs(30);
-/// How long deliveries under way are waited for at the end.
+/// How often is looked whether there is anything to do, at least.
+const ROUND: Duration = Duration::from_secs(30);
+/// The least, however short a time without work is enough.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// How long sessions, then deliveries under way, are waited for at the end.
 const FINISH: Duration = Duration::from_secs(5);
 /// How often files that are wrong are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -47,12 +52,13 @@ const POLITE: Duration = Duration::from_secs(10);
 /// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on its disk.
 const SEGMENT: u64 = 4 * 1024 * 1024;
 
-/// Runs until told to stop, or until idle; the error is for the administrator. `config` is the file that was named, if one was.
-pub fn run(config: Option<&Path>) -> Result<(), String> {
+/// Runs until told to stop, or, where systemd starts it again, until it was idle for so long; the error is for the administrator.
+/// `config` is the file that was named, if one was.
+pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     log::init("sendmail-shim");
     system::descriptors::raise();
     let settings = places::for_agent(config).map_err(|error| error.to_string())?;
-    match serve(settings, config)? {
+    match serve(settings, config, idle)? {
         End::Told => Ok(()),
         End::Mended { sockets } => Err(system::again::start(sockets)),
     }
@@ -66,7 +72,7 @@ enum End {
     Mended { sockets: usize },
 }
 
-fn serve(settings: Settings, config: Option<&Path>) -> Result<End, String> {
+fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<End, String> {
     settings
         .warnings()
         .iter()
@@ -87,31 +93,20 @@ fn serve(settings: Settings, config: Option<&Path>) -> Result<End, String> {
     let (spool, recovery) =
         Spool::open(&settings.spool, options).map_err(|error| error.to_string())?;
     told(&recovery, &settings.spool);
-    let doors = Doors::open(&settings)?;
-    let sockets = doors.handed;
+    let sockets = Sockets::open(&settings)?;
+    let handed = sockets.handed;
     let (agent, signals) = Agent::new(settings, spool);
     let agent = Arc::new(agent);
     let (stop, stopped) = mpsc::channel();
     watch_signals(stop)?;
-    let delivery = Delivery::new(Arc::clone(&agent), tls, signals);
-    thread::spawn(|| delivery.run());
+    let driver = Driver::new(Arc::clone(&agent), tls, signals);
+    thread::spawn(|| driver.run());
     if agent.budget.is_some() {
         let agent = Arc::clone(&agent);
-        thread::spawn(move || budget::keeping::run(&agent));
+        thread::spawn(move || release::run(&agent));
     }
-    let serve = |listener, serve: Serve| {
-        accept::begin(&agent, listener, serve)
-            .map_err(|error| format!("cannot start a thread: {error}"))
-    };
-    for listener in doors.submit {
-        serve(Listener::Unix(listener), submission)?;
-    }
-    for listener in doors.control {
-        serve(Listener::Unix(listener), administration)?;
-    }
-    for listener in doors.loopback {
-        serve(Listener::Loopback(listener), submission)?;
-    }
+    let listeners =
+        listen(&agent, sockets).map_err(|error| format!("cannot serve the sockets: {error}"))?;
     supervision::ready();
     line(
         Level::Info,
@@ -119,9 +114,37 @@ fn serve(settings: Settings, config: Option<&Path>) -> Result<End, String> {
     );
     tell(&agent);
     let mended = || places::is_right(config);
-    let ended = wait(&agent, &stopped, sockets, &mended);
-    end(&agent);
+    let idle = (handed > 0).then_some(idle);
+    let ended = match wait(&agent, &listeners, &stopped, idle, &mended) {
+        Why::Told | Why::Idle => End::Told,
+        Why::Mended => End::Mended { sockets: handed },
+    };
+    end(&agent, &listeners);
     Ok(ended)
+}
+
+/// Begins to serve the sockets.
+fn listen(agent: &Arc<Agent>, sockets: Sockets) -> io::Result<Listeners> {
+    let mut listeners = Listeners::new(Arc::clone(&agent.presence))?;
+    let served = |serve: fn(&Agent, &Connection) -> io::Result<()>| -> Serve {
+        let agent = Arc::clone(agent);
+        Arc::new(move |connection| lost(connection.uid, serve(&agent, connection)))
+    };
+    let (submission, administration) = (served(session::serve), served(administration));
+    for listener in sockets.submit {
+        listeners.serve(Socket::Unix(listener), &submission)?;
+    }
+    for listener in sockets.control {
+        listeners.serve(Socket::Unix(listener), &administration)?;
+    }
+    for listener in sockets.loopback {
+        listeners.serve(Socket::Loopback(listener), &submission)?;
+    }
+    Ok(listeners)
+}
+
+fn administration(agent: &Agent, connection: &Connection) -> io::Result<()> {
+    control::serve(agent, &connection.stream, connection.uid)
 }
 
 /// Tells log and administrators, once, that the configuration is wrong.
@@ -134,9 +157,7 @@ fn tell(agent: &Agent) {
     if !last_good::is_news(&agent.settings.spool, fault) {
         return;
     }
-    if let Err(why) = letters::fault(agent, fault) {
-        maillog::warning(&format!("the administrator cannot be written to: {why}"));
-    }
+    notices::fault(agent, fault);
 }
 
 fn told(recovery: &Recovery, spool: &Path) {
@@ -169,21 +190,37 @@ fn watch_signals(stop: Sender<()>) -> Result<(), String> {
     Ok(())
 }
 
-fn wait(agent: &Agent, stopped: &Receiver<()>, sockets: usize, mended: &dyn Fn() -> bool) -> End {
+/// Why it is time to end.
+enum Why {
+    Told,
+    Idle,
+    Mended,
+}
+
+/// Until it is time to end; `idle`: how long after there is nothing to do, if ever.
+fn wait(
+    agent: &Agent,
+    listeners: &Listeners,
+    stopped: &Receiver<()>,
+    idle: Option<Duration>,
+    mended: &dyn Fn() -> bool,
+) -> Why {
     let supervised = supervision::interval();
     let faulty = agent.settings.fault.is_some();
-    let most = if faulty { LOOK } else { IDLE };
+    let most = if faulty { LOOK } else { ROUND };
+    let most = idle.map_or(most, |idle| most.min(idle));
     let look = supervised.map_or(most, |interval| interval.min(most));
+    let look = look.max(SHORTEST);
     let mut right = None;
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look) {
-        if sockets > 0 && agent.idle() >= IDLE && agent.spool.is_empty() {
-            return End::Told;
+        if idle.is_some_and(|idle| agent.presence.idle() >= idle) && is_over(agent, listeners) {
+            return Why::Idle;
         }
         if faulty && mended() {
             let since = right.get_or_insert_with(Instant::now);
-            if !agent.idle().is_zero() || since.elapsed() >= POLITE {
+            if !agent.presence.idle().is_zero() || since.elapsed() >= POLITE {
                 line(Level::Notice, &"the configuration is mended: starting anew");
-                return End::Mended { sockets };
+                return Why::Mended;
             }
         }
         log::tell_repeats();
@@ -191,32 +228,41 @@ fn wait(agent: &Agent, stopped: &Receiver<()>, sockets: usize, mended: &dyn Fn()
             supervision::beat(agent);
         }
     }
-    End::Told
+    Why::Told
 }
 
-fn end(agent: &Agent) {
+/// Whether there is nothing to do. Then nothing more is accepted, so that it remains so.
+fn is_over(agent: &Agent, listeners: &Listeners) -> bool {
+    let is_empty = || agent.presence.is_empty() && agent.dispatch.spool.is_empty();
+    if !is_empty() {
+        return false;
+    }
+    listeners.pause();
+    // Somebody may have come before that.
+    let over = is_empty();
+    if !over {
+        listeners.resume();
+    }
+    over
+}
+
+fn end(agent: &Agent, listeners: &Listeners) {
     supervision::stopping();
+    listeners.pause();
+    agent.presence.wait_until_quiet(FINISH);
     let (done, finished) = mpsc::channel();
-    agent.signal(Signal::Stop(done));
+    agent.dispatch.signal(Signal::Stop(done));
     // Either they finish or they are tried again at the next start.
     let _ = finished.recv_timeout(FINISH);
-    agent.spool.close();
-    agent.wait_for_commits(FINISH);
+    agent.dispatch.spool.close();
+    agent.presence.wait_for_commits(FINISH);
     line(
         Level::Info,
-        &format_args!("stopped, {} messages in the queue", agent.spool.len()),
+        &format_args!(
+            "stopped, {} messages in the queue",
+            agent.dispatch.spool.len()
+        ),
     );
-}
-
-fn submission(connection: &Connection) {
-    lost(connection.uid, session::serve(connection));
-}
-
-fn administration(connection: &Connection) {
-    let Connection {
-        agent, stream, uid, ..
-    } = connection;
-    lost(*uid, control::serve(agent, stream, *uid));
 }
 
 /// A client that does not wait for the answer to QUIT is in order.

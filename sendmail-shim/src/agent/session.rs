@@ -16,9 +16,9 @@ use smtp::{
 };
 
 use super::{
-    Agent, maillog,
-    quota::NoPlace,
-    state::{Committing, Connection},
+    maillog,
+    presence::{Committing, Connection},
+    state::Agent,
     transaction::Transaction,
 };
 use crate::identity;
@@ -33,10 +33,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const WRITE: Duration = Duration::from_secs(30);
 
 /// Serves until the client is done.
-pub(super) fn serve(connection: &Connection) -> io::Result<()> {
-    let Connection {
-        agent, stream, uid, ..
-    } = connection;
+pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
+    let Connection { stream, uid, .. } = connection;
     let now = Instant::now();
     stream.set_write_timeout(Some(WRITE))?;
     let settings = Settings {
@@ -66,20 +64,6 @@ pub(super) fn serve(connection: &Connection) -> io::Result<()> {
     driver.run(now)
 }
 
-/// Refuses a connection over the quota, in SMTP.
-pub(super) fn refuse(stream: &UnixStream, uid: u32, no_place: NoPlace) {
-    let reply = Reply::literal(match no_place {
-        NoPlace::User => "421 4.7.0 too many connections of this user; try again later",
-        NoPlace::All => "421 4.3.2 all connections are in use; try again later",
-    });
-    let mut out = Vec::new();
-    reply.encode(&mut out);
-    // A client that is gone, or whose buffer is full, does not read it; nobody waits for that.
-    let _ = stream.set_nonblocking(true);
-    let _ = (&mut &*stream).write_all(&out);
-    maillog::rejected(&format!("uid {uid}"), &reply.text());
-}
-
 struct Driver<'a> {
     agent: &'a Agent,
     connection: &'a Connection,
@@ -91,7 +75,7 @@ struct Driver<'a> {
     transaction: Option<Transaction<'a>>,
     out: Vec<u8>,
     /// From a message's commit until its reply is written.
-    committing: Option<Committing<'a>>,
+    committing: Option<Committing>,
 }
 
 impl Driver<'_> {
@@ -137,8 +121,9 @@ impl Driver<'_> {
                 Action::Ask(question) => {
                     // What is then on disk must be answered, even if the agent is told to stop.
                     if matches!(question, Question::Message { .. }) {
-                        let agent = self.agent;
-                        self.committing.get_or_insert_with(|| agent.committing());
+                        let connection = self.connection;
+                        self.committing
+                            .get_or_insert_with(|| connection.committing());
                     }
                     self.decide(&question);
                 }

@@ -12,9 +12,9 @@ use std::{
 
 use mail::{outcome::escape, status::EnhancedStatus};
 use smtp::reply::Reply;
-use spool::{Spool, Usage};
+use spool::{Spool, SpoolError, Usage};
 
-use super::owners::Owners;
+use super::{maillog, owners::Owners};
 use crate::config::settings::Share;
 
 /// Part of the room that is one user's.
@@ -23,7 +23,7 @@ const KIB: u64 = 1024;
 
 /// A user's share is used up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Excess {
+pub(crate) enum Excess {
     Bytes { has: u64, may: u64 },
     Recipients { has: u64, may: u64 },
 }
@@ -118,9 +118,7 @@ impl<'a> Claim<'a> {
             &mut has,
             claims.get(&self.party).copied().unwrap_or_default(),
         );
-        let free = spool
-            .free()
-            .map_err(|error| super::transaction::unavailable(&error))?;
+        let free = spool.free().map_err(|error| unavailable(&error))?;
         allows(self.share, has, more, free).map_err(|excess| {
             let text = escape(excess.to_string().as_bytes(), 200);
             Reply::new(452, EnhancedStatus::new(4, 3, 1), text)
@@ -138,6 +136,19 @@ impl Drop for Claim<'_> {
                 claims.remove(&self.party);
             }
         }
+    }
+}
+
+/// 452 for a full spool, 451 for a broken one; the administrator finds the details in the log.
+pub(super) fn unavailable(error: &SpoolError) -> Reply {
+    maillog::warning(&error.to_string());
+    match error {
+        SpoolError::Full { .. } => Reply::new(
+            452,
+            EnhancedStatus::new(4, 3, 1),
+            escape(format!("{error} or lower `minimum_free`").as_bytes(), 200),
+        ),
+        _ => Reply::literal("451 4.3.0 the spool cannot be written"),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{sync::mpsc, time::Duration};
 
 use sd_notify::NotifyState;
 
-use super::{Agent, delivery::Signal, maillog};
+use super::{dispatch::Signal, maillog, state::Agent};
 
 /// How long the delivery thread, which never waits for network or disk, may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,9 +39,9 @@ pub(super) fn beat(agent: &Agent) {
 
 fn answers(agent: &Agent, patience: Duration) -> bool {
     let (answer, answered) = mpsc::channel();
-    agent.signal(Signal::Alive(answer));
+    agent.dispatch.signal(Signal::Alive(answer));
     // What every submission has to pass; whoever holds one of these locks for ever stops this thread too.
-    let _ = (agent.idle(), agent.spool.is_empty());
+    let _ = (agent.presence.idle(), agent.dispatch.spool.is_empty());
     answered.recv_timeout(patience).is_ok()
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use spool::{Options, Spool};
 
     use super::*;
-    use crate::{agent::delivery::Delivery, config::settings::Settings};
+    use crate::{agent::delivery::driver::Driver, config::settings::Settings};
 
     #[test]
     fn an_agent_whose_deliveries_have_stopped_is_not_called_alive() {
@@ -70,8 +70,8 @@ mod tests {
             !answers(&agent, Duration::from_millis(1)),
             "nobody delivers"
         );
-        let delivery = Delivery::new(Arc::clone(&agent), None, signals);
-        thread::spawn(|| delivery.run());
+        let driver = Driver::new(Arc::clone(&agent), None, signals);
+        thread::spawn(|| driver.run());
         assert!(answers(&agent, PATIENCE));
     }
 }

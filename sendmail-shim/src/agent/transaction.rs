@@ -17,9 +17,15 @@ use mail::{
     status::EnhancedStatus,
 };
 use smtp::{reply::Reply, session::Verdict};
-use spool::{Draft, Hold, QueueId, SpoolError, Usage};
+use spool::{Draft, Hold, QueueId, Usage};
 
-use super::{Agent, budget::keeping::Answer, maillog, share::Claim, storms::keeping as storms};
+use super::{
+    budget::keeping::Answer,
+    duplicates::keeping as duplicates,
+    maillog,
+    share::{Claim, unavailable},
+    state::Agent,
+};
 use crate::prepare::{PrepareError, Prepared, Submitted, prepare};
 
 /// From MAIL to the end of the message.
@@ -54,9 +60,9 @@ impl<'a> Transaction<'a> {
         caller: Caller,
         mail: Mail,
     ) -> Result<Self, Reply> {
-        let (spool, bytes) = (&agent.spool, mail.size.unwrap_or(0));
+        let (spool, bytes) = (&agent.dispatch.spool, mail.size.unwrap_or(0));
         spool.has_room(bytes).map_err(|error| unavailable(&error))?;
-        let claim = Claim::new(&agent.claims, &agent.owners, agent.settings.share, uid);
+        let claim = Claim::new(&agent.claims, agent.owners(), agent.settings.share, uid);
         let recipients = 1;
         claim.fits(spool, Usage { bytes, recipients })?;
         Ok(Self {
@@ -78,7 +84,7 @@ impl<'a> Transaction<'a> {
 
     /// DATA.
     pub(super) fn begin(&mut self) -> Verdict {
-        match self.agent.spool.draft() {
+        match self.agent.dispatch.spool.draft() {
             Ok(draft) => {
                 self.draft = Some(draft);
                 Verdict::Accept
@@ -99,7 +105,7 @@ impl<'a> Transaction<'a> {
         let taken = match self.splitter.split(piece) {
             Ok(body) => self
                 .claim
-                .grow(&self.agent.spool, more)
+                .grow(&self.agent.dispatch.spool, more)
                 .and_then(|()| draft.write(body).map_err(|error| unwritten(&error))),
             Err(_) => Err(Reply::literal("552 5.3.4 the header section is too big")),
         };
@@ -122,7 +128,7 @@ impl<'a> Transaction<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Verdict::Refuse(refusal(&error)),
         };
-        let (spool, header) = (&self.agent.spool, &prepared.header);
+        let (spool, header) = (&self.agent.dispatch.spool, &prepared.header);
         let more = Usage {
             bytes: 0,
             recipients: prepared.envelope.recipients.len() as u64,
@@ -132,15 +138,15 @@ impl<'a> Transaction<'a> {
         }
         let mut terms = Terms::default();
         // Mail that waited elsewhere is no storm, however alike it is.
-        if let Some(storms) = self.agent.storms.as_ref().filter(|_| !self.mail.queued) {
-            match storms.judge(spool, &prepared.envelope, header, draft.small()) {
-                storms::Verdict::Counted { by, count } => {
+        if let Some(duplicates) = self.agent.duplicates.as_ref().filter(|_| !self.mail.queued) {
+            match duplicates.judge(spool, &prepared.envelope, header, draft.small()) {
+                duplicates::Verdict::Counted { by, count } => {
                     return self.counted(&prepared.envelope, by, count);
                 }
-                storms::Verdict::Keep { likeness, until } => {
+                duplicates::Verdict::Keep { likeness, until } => {
                     (terms.likeness, terms.until) = (Some(likeness), Some(until));
                 }
-                storms::Verdict::Send(likeness) => terms.likeness = likeness,
+                duplicates::Verdict::Send(likeness) => terms.likeness = likeness,
             }
         }
         // One that is kept is asked for when its digest does not go in its place.
@@ -152,7 +158,7 @@ impl<'a> Transaction<'a> {
 
     /// Another message in the queue stands for this one.
     fn counted(&self, envelope: &Envelope, by: QueueId, count: u32) -> Verdict {
-        if let Err(error) = self.agent.spool.flush() {
+        if let Err(error) = self.agent.dispatch.spool.flush() {
             return Verdict::Refuse(unavailable(&error));
         }
         maillog::counted(by, envelope, count);
@@ -170,7 +176,7 @@ impl<'a> Transaction<'a> {
         if matches!(terms.budget, Answer::Over) {
             draft.hold(Hold::OverBudget);
         }
-        match self.agent.spool.accept(draft, envelope, &header) {
+        match self.agent.dispatch.spool.accept(draft, envelope, &header) {
             Ok(id) => {
                 let note = self.taken(id, envelope, size, terms);
                 Verdict::AcceptWith(Reply::new(
@@ -180,8 +186,10 @@ impl<'a> Transaction<'a> {
                 ))
             }
             Err(error) => {
-                if let Some((storms, likeness)) = self.agent.storms.as_ref().zip(terms.likeness) {
-                    storms.forget(likeness);
+                if let Some((duplicates, likeness)) =
+                    self.agent.duplicates.as_ref().zip(terms.likeness)
+                {
+                    duplicates.forget(likeness);
                 }
                 if let Some(budget) = &self.agent.budget {
                     budget.take_back(terms.budget);
@@ -195,20 +203,22 @@ impl<'a> Transaction<'a> {
     fn taken(&self, id: QueueId, envelope: &Envelope, size: u64, terms: Terms) -> String {
         let agent = self.agent;
         if let (Some(budget), Answer::Over) = (&agent.budget, terms.budget) {
-            agent.arrived_held(id, Some(self.uid));
-            let waiting = agent.in_line(id).unwrap_or_default();
+            agent.dispatch.arrived(id, envelope);
+            let waiting = agent.waits_for_budget(id).unwrap_or_default();
             maillog::over_budget(id, envelope, size, budget.window, waiting);
             let party = agent.budget_party(Some(self.uid));
             return format!(", and waits: {}", budget.reason(party));
         }
         maillog::queued(id, envelope, size);
-        let kept = agent.storms.as_ref().zip(terms.likeness).zip(terms.until);
-        if let Some(((storms, likeness), until)) = kept {
-            storms.keep(&agent.spool, id, likeness, until);
-            agent.arrived_early(id, Some(self.uid), until);
-        } else {
-            agent.arrived(id, Some(self.uid));
+        let kept = agent
+            .duplicates
+            .as_ref()
+            .zip(terms.likeness)
+            .zip(terms.until);
+        if let Some(((duplicates, likeness), until)) = kept {
+            duplicates.keep(&agent.dispatch.spool, id, likeness, until);
         }
+        agent.dispatch.arrived(id, envelope);
         String::new()
     }
 
@@ -251,19 +261,6 @@ impl<'a> Transaction<'a> {
 fn unwritten(error: &io::Error) -> Reply {
     maillog::warning(&format!("the spool cannot take a message: {error}"));
     Reply::literal("452 4.3.1 the spool cannot take this message now")
-}
-
-/// 452 for a full spool, 451 for a broken one; the administrator finds the details in the log.
-pub(super) fn unavailable(error: &SpoolError) -> Reply {
-    maillog::warning(&error.to_string());
-    match error {
-        SpoolError::Full { .. } => Reply::new(
-            452,
-            EnhancedStatus::new(4, 3, 1),
-            escape(format!("{error} or lower `minimum_free`").as_bytes(), 200),
-        ),
-        _ => Reply::literal("451 4.3.0 the spool cannot be written"),
-    }
 }
 
 fn refusal(error: &PrepareError) -> Reply {

@@ -2,7 +2,10 @@
 //!
 //! Contract: what the two clocks differ by in small pieces (slewing, two readings a moment apart) is no step; a machine that slept has made one.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use mail::clock::Timestamp;
 
@@ -31,6 +34,17 @@ impl Step {
                 Timestamp::from_millis(moment.as_millis().saturating_sub(by))
             }
         }
+    }
+}
+
+/// Such as `back by 3600 seconds`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (way, by) = match self {
+            Self::Forward(by) => ("forward", by),
+            Self::Back(by) => ("back", by),
+        };
+        write!(f, "{way} by {} seconds", by.as_secs())
     }
 }
 

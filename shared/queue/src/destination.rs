@@ -54,9 +54,15 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         self.jobs.entry(owner).or_default().push_back(job);
     }
 
-    /// A job whose delivery was not made: it is the next of its owner again.
-    pub(crate) fn give_back(&mut self, owner: O, job: Job) {
-        self.jobs.entry(owner).or_default().push_front(job);
+    /// A job whose delivery was not made: it is the next of its owner again. `in_order`: behind older ones that came
+    /// back, too, and who goes first does so again.
+    pub(crate) fn give_back(&mut self, owner: O, job: Job, in_order: bool) {
+        if in_order {
+            self.turns.restart();
+        }
+        let own = self.jobs.entry(owner).or_default();
+        let older = own.iter().take_while(|it| in_order && it.id < job.id);
+        own.insert(older.count(), job);
     }
 
     /// The next job in turn of an owner whose next job is allowed.
@@ -87,7 +93,7 @@ impl<D, O: Copy + Ord> Destination<D, O> {
     /// Whether at least so many jobs wait.
     pub(crate) fn waits(&self, count: usize) -> bool {
         let mut left = count;
-        self.jobs.is_empty() == (count == 0)
+        left == 0
             || self.jobs.values().any(|own| {
                 left = left.saturating_sub(own.len());
                 left == 0

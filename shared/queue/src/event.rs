@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use mail::{
     clock::Timestamp,
+    envelope::{Envelope, Recipient},
     outcome::{Failure, Outcome},
+    status::EnhancedStatus,
 };
-use spool::QueueId;
+use spool::{QueueId, SpoolError};
 
 use crate::clock::Step;
 
@@ -50,6 +52,25 @@ pub struct Recovered<O> {
     pub waiting: Vec<Waiting>,
 }
 
+impl<O> Recovered<O> {
+    /// As the spool has it. What stands for others (a storm) waits for its digest, and so as long as it says.
+    pub fn of(entry: &spool::Entry, owner: O) -> Self {
+        let waiting = entry.waiting.iter().map(|waiting| Waiting {
+            recipient: waiting.recipient,
+            until: waiting.until,
+        });
+        Self {
+            id: entry.id,
+            owner,
+            arrival: entry.arrival,
+            held: entry.hold != spool::Hold::No,
+            warned: entry.warned,
+            kept: entry.repeats.is_some(),
+            waiting: waiting.collect(),
+        }
+    }
+}
+
 /// What the driver tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event<D, O> {
@@ -85,6 +106,11 @@ pub enum Event<D, O> {
     Finished {
         ticket: u64,
         outcomes: Vec<Outcome>,
+    },
+    /// No session with the destination came about, or it refuses this machine: nothing happened to the message.
+    Unreached {
+        ticket: u64,
+        failure: Failure,
     },
     /// A delivery was not made after all ([`crate::Queue::admits`] said no, or the message was parked): its turn comes again.
     Withdrawn {
@@ -132,6 +158,45 @@ pub enum Event<D, O> {
     Stepped(Step),
     /// The deadline has passed.
     TimedOut,
+}
+
+impl<D, O> Event<D, O> {
+    /// An administrator, or whose mail it is, gives it back to its sender.
+    pub fn returned(id: QueueId) -> Self {
+        let text = "returned by the administrator";
+        let failure = Failure::local(EnhancedStatus::new(5, 7, 0), text);
+        Self::Return { id, failure }
+    }
+
+    /// The answer to [`Action::Load`] from what the spool says. `route`: where a recipient goes now.
+    pub fn read(
+        id: QueueId,
+        recipients: &[u32],
+        read: Result<Option<Envelope>, SpoolError>,
+        origin: impl Fn(&Envelope) -> Origin<O>,
+        route: impl Fn(&Recipient) -> Result<D, Failure>,
+    ) -> Self {
+        let envelope = match read {
+            Ok(Some(envelope)) => envelope,
+            Ok(None) => return Self::Gone { id },
+            Err(error) => {
+                let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &error.to_string());
+                return Self::LoadFailed { id, failure };
+            }
+        };
+        let due = recipients.iter().filter_map(|&index| {
+            let recipient = envelope.recipients.get(usize::try_from(index).ok()?)?;
+            Some(Routed {
+                recipient: index,
+                destination: route(recipient).map(Arc::new),
+            })
+        });
+        Self::Loaded {
+            id,
+            origin: origin(&envelope),
+            recipients: due.collect(),
+        }
+    }
 }
 
 /// How long a peer may take.

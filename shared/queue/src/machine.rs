@@ -78,6 +78,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             Event::Gone { id } => self.gone(id),
             Event::Parked { id } => self.park(id, now),
             Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),
+            Event::Unreached { ticket, failure } => self.unreached(ticket, &failure, now),
             Event::Withdrawn { ticket } => self.withdrawn(ticket, now),
             Event::Bounced { id } => self.bounced(id, now),
             Event::BounceFailed { id } => self.bounce_failed(id, now),
@@ -220,7 +221,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 continue;
             };
             message.set(&turn.job.recipients, State::Delivering);
-            message.tried = true;
             self.tickets += 1;
             self.actions.push_back(Action::Deliver(Delivery {
                 ticket: self.tickets,

@@ -33,8 +33,6 @@ pub(crate) struct Message<O> {
     pub(crate) arrival: Timestamp,
     /// Since when this process knows it.
     pub(crate) seen: Timestamp,
-    /// It was tried, or found in the spool.
-    pub(crate) tried: bool,
     /// It waits for what is no attempt's end, and so for as long as it says.
     pub(crate) kept: bool,
     pub(crate) held: bool,
@@ -73,7 +71,6 @@ impl<O> Message<O> {
             null_sender: false,
             arrival,
             seen,
-            tried: false,
             kept: false,
             held: false,
             deleted: None,

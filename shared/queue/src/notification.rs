@@ -95,9 +95,23 @@ pub fn report(
     Ok(Some(Report { envelope, message }))
 }
 
+/// Failures for age, each with what was known of its recipient before the last attempt.
+pub fn with_reasons(failed: &[(u32, Failure)], waiting: &[spool::Waiting]) -> Vec<(u32, Failure)> {
+    let earlier = |recipient| {
+        let mut waiting = waiting.iter();
+        waiting
+            .find(|it| it.recipient == recipient)?
+            .reason
+            .as_ref()
+    };
+    let failed = failed.iter();
+    failed
+        .map(|(recipient, failure)| (*recipient, with_earlier(failure, earlier(*recipient))))
+        .collect()
+}
+
 /// A failure for age, with what was known before the last attempt: an outage must not hide what the peer said.
-#[must_use]
-pub fn with_earlier(failure: &Failure, earlier: Option<&Arc<str>>) -> Failure {
+fn with_earlier(failure: &Failure, earlier: Option<&Arc<str>>) -> Failure {
     let earlier = earlier.map_or("", |reason| reason);
     let earlier = earlier
         .strip_prefix("delivery temporarily suspended: ")

@@ -20,9 +20,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     /// This message alone: where its destination is suspended, one attempt is made all the same.
     pub(crate) fn flush(&mut self, id: QueueId, now: Timestamp) {
+        let mut ready = false;
         if let Some(message) = self.messages.get_mut(&id) {
             message.flushed =
                 message.any(|state| matches!(state, State::Waiting(_) | State::Loading));
+            ready = message.any(|state| state == State::Queued);
+        }
+        if ready && self.settings.back_off.stays {
+            self.destinations.resume(now);
         }
         self.make_due(id, now);
     }

@@ -34,7 +34,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         message.held = found.held;
         message.warned = found.warned;
         message.kept = found.kept;
-        message.tried = found.waiting.iter().any(|waiting| waiting.until.is_some());
         // Whoever wrote these times may have had a clock that was ahead.
         message.bound(self.longest_wait(), now);
         self.messages.insert(id, message);
@@ -52,14 +51,39 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if self.messages.contains_key(&id) || routed.is_empty() {
             return;
         }
+        if self.settings.back_off.stays {
+            let destinations = routed.iter().filter_map(|it| it.destination.as_ref().ok());
+            destinations.for_each(|to| self.destinations.hurry(to));
+        }
+        // Behind what its owner has in the spool; one relayhost takes all of it in its order.
+        let behind = self.settings.back_off.stays && self.has_due(origin.owner, now);
+        let state = if behind {
+            State::Waiting(now)
+        } else {
+            State::Loading
+        };
         let pending = routed.iter().map(|routed| Pending {
             recipient: routed.recipient,
-            state: State::Loading,
+            state,
         });
         let mut message = Message::new(origin.owner, arrival, arrival, pending.collect());
         message.null_sender = origin.null_sender;
         self.messages.insert(id, message);
-        self.distribute(id, routed, false, now);
+        if behind {
+            self.settle(id, now);
+        } else {
+            self.distribute(id, routed, false, now);
+        }
+    }
+
+    /// Whether mail of this owner is due that is not among the jobs yet.
+    fn has_due(&self, owner: O, now: Timestamp) -> bool {
+        let is_its = |id: &QueueId| {
+            self.messages
+                .get(id)
+                .is_some_and(|message| message.owner == owner)
+        };
+        self.due.has_due(owner, now) || self.loading.iter().any(is_its)
     }
 
     pub(crate) fn loaded(
@@ -178,35 +202,52 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         };
         message.set(&recipients, State::Queued);
         self.window += usize::from(loaded);
-        let (owner, fresh) = (message.owner, !message.tried);
+        let owner = message.owner;
         let job = Job {
             id,
             epoch: message.epoch,
             recipients,
             loaded,
         };
-        self.destinations.push(to, owner, job, fresh, now);
+        self.destinations.push(to, owner, job, now);
     }
 
     pub(crate) fn finished(&mut self, ticket: u64, outcomes: Vec<Outcome>, now: Timestamp) {
         let Some(underway) = self.destinations.end(ticket, now) else {
             return;
         };
-        let id = underway.job.id;
-        let setback = setback(&outcomes, now.since(underway.began)).cloned();
-        let Some(failure) = setback else {
-            let well = outcomes.iter().any(answered);
-            if self.destinations.worked(&underway.destination, well, now) {
-                let back = Arc::clone(&underway.destination);
-                self.actions.push_back(Action::Resumed(back));
-            }
-            self.conclude(id, underway.job.recipients, outcomes, now);
-            return;
-        };
+        if let Some(failure) = setback(&outcomes, now.since(underway.began)).cloned() {
+            let stays = self.settings.back_off.stays && outcomes.iter().all(stops);
+            return self.set_back(underway, &failure, (!stays).then_some(outcomes), now);
+        }
+        let well = outcomes.iter().any(answered);
+        if self.destinations.worked(&underway.destination, well, now) {
+            let back = Arc::clone(&underway.destination);
+            self.actions.push_back(Action::Resumed(back));
+        }
+        self.conclude(underway.job.id, underway.job.recipients, outcomes, now);
+    }
+
+    pub(crate) fn unreached(&mut self, ticket: u64, failure: &Failure, now: Timestamp) {
+        if let Some(underway) = self.destinations.end(ticket, now) {
+            let count = underway.job.recipients.len();
+            let outcomes = vec![failure.clone().outcome(); count];
+            let stays = self.settings.back_off.stays;
+            self.set_back(underway, failure, (!stays).then_some(outcomes), now);
+        }
+    }
+
+    /// The destination failed; without outcomes nothing happened to the message.
+    fn set_back(
+        &mut self,
+        underway: Underway<D, O>,
+        failure: &Failure,
+        outcomes: Option<Vec<Outcome>>,
+        now: Timestamp,
+    ) {
         let to = Arc::clone(&underway.destination);
-        let stays = self.settings.back_off.stays && outcomes.iter().all(stops);
         let random = self.random.next();
-        let setback = self.destinations.failed(&to, &failure, random, now);
+        let setback = self.destinations.failed(&to, failure, random, now);
         if let Setback::Suspended(suspension) = &setback {
             self.actions.push_back(Action::Suspended {
                 destination: Arc::clone(&to),
@@ -214,10 +255,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 reason: suspension.failure.log_text().into(),
             });
         }
-        if stays {
-            self.stay(underway, now);
-        } else {
-            self.conclude(id, underway.job.recipients, outcomes, now);
+        match outcomes {
+            None => self.stay(underway, now),
+            Some(outcomes) => {
+                self.conclude(underway.job.id, underway.job.recipients, outcomes, now);
+            }
         }
         if let Setback::Suspended(suspension) = &setback {
             self.interrupt(&to, suspension, now);

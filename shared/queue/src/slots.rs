@@ -134,8 +134,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.underway.len()
     }
 
-    /// A job waits. `fresh`: its message has not been tried yet.
-    pub(crate) fn push(&mut self, to: &Arc<D>, owner: O, job: Job, fresh: bool, now: Timestamp) {
+    /// A job waits.
+    pub(crate) fn push(&mut self, to: &Arc<D>, owner: O, job: Job, now: Timestamp) {
         if !self.known.contains_key(to) {
             self.forget_idle(now);
             let transport = self.transports.of(to);
@@ -146,13 +146,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
         if let Some(destination) = self.known.get_mut(to) {
             destination.push(owner, job);
-            let back_off = self.settings.back_off;
-            let site = self.sites.get_mut(&destination.site);
-            if let Some(site) = site.filter(|_| fresh && back_off.stays) {
-                site.hurry(back_off.first);
-            }
         }
         self.list(to, now);
+    }
+
+    /// New mail came for a destination.
+    pub(crate) fn hurry(&mut self, to: &D) {
+        let key = self.known.get(to).map(|destination| &destination.site);
+        if let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
+            site.hurry(self.settings.back_off.first);
+        }
     }
 
     /// The delivery of a turn begins.
@@ -190,7 +193,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// A delivery that has ended was not made: it is the next in turn again.
     pub(crate) fn give_back(&mut self, underway: Underway<D, O>, now: Timestamp) {
         if let Some(destination) = self.known.get_mut(&underway.destination) {
-            destination.give_back(underway.owner, underway.job);
+            let in_order = self.settings.back_off.stays;
+            destination.give_back(underway.owner, underway.job, in_order);
         }
         self.list(&underway.destination, now);
     }

@@ -2,6 +2,7 @@
 
 mod orders;
 mod places;
+mod relayhost;
 mod transports;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -49,6 +49,12 @@ impl<O: Copy + Ord> Timetable<O> {
         Some(id)
     }
 
+    /// Whether one of this owner is due.
+    pub(crate) fn has_due(&self, owner: O, now: Timestamp) -> bool {
+        let own = self.owners.get(&owner).and_then(BTreeSet::first);
+        own.is_some_and(|(due, _)| *due <= now)
+    }
+
     /// When the first one is due.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)

@@ -28,6 +28,11 @@ impl<O: Copy + Ord> Turns<O> {
         }
     }
 
+    /// The last turns came to nothing: who goes first does so again.
+    pub(crate) fn restart(&mut self) {
+        self.streak = 0;
+    }
+
     /// The owner whose turn it is, of those that have something ready; it had its turn then.
     pub(crate) fn next<V>(
         &mut self,

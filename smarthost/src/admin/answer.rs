@@ -12,11 +12,7 @@ use control::{
     order::{self, Order},
     serve::{self, Access, Standing},
 };
-use mail::{
-    clock::{self, Timestamp},
-    outcome::Failure,
-    status::EnhancedStatus,
-};
+use mail::clock::{self, Timestamp};
 use spool::{Entry, QueueId, Spool};
 
 use crate::{
@@ -151,10 +147,7 @@ impl serve::Queue for Controlled<'_> {
             Order::Hold => Event::Hold { id },
             Order::Release => Event::Release { id },
             Order::Delete => Event::Remove { id },
-            Order::Bounce => Event::Return {
-                id,
-                failure: returned(),
-            },
+            Order::Bounce => Event::returned(id),
         });
         Ok(())
     }
@@ -167,12 +160,4 @@ impl serve::Queue for Controlled<'_> {
     fn allows(&self, _order: Order, _uid: u32) -> Result<usize, String> {
         Ok(usize::MAX)
     }
-}
-
-/// What the sender reads.
-fn returned() -> Failure {
-    Failure::local(
-        EnhancedStatus::new(5, 7, 0),
-        "returned by the administrator",
-    )
 }

@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::{clock, outcome::Failure, status::EnhancedStatus};
+use mail::clock;
 use queue::clock::Watch;
 use spool::QueueId;
+use system::log::life;
 use tokio::{sync::watch, task::JoinSet, time};
 
 use super::{Carrier, nondelivery};
@@ -30,7 +31,7 @@ pub(crate) async fn run(carrier: Arc<Carrier>, mut ending: watch::Receiver<bool>
     let mut watch = Watch::new(clock::now(), Instant::now());
     loop {
         if let Some(step) = watch.look(clock::now(), Instant::now()) {
-            maillog::stepped(step);
+            life::clock_set(step);
             carrier.dispatch.tell(Event::Stepped(step));
         }
         for action in drain(&carrier) {
@@ -145,30 +146,16 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
             reason,
         } => maillog::suspended(&destination, until, &reason),
         Action::Resumed(_) => {}
-        Action::Ended { id, deleted } => maillog::removed(id, deleted),
+        Action::Ended { id, deleted } => life::ended(id, deleted),
     }
 }
 
 /// Reads an envelope back and routes the recipients that are due.
 fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
     let router = &carrier.current.get().router;
-    let event = match carrier.dispatch.spool().envelope(id) {
-        Ok(Some(envelope)) => {
-            let due = recipients.iter().filter_map(|&index| {
-                let recipient = envelope.recipients.get(usize::try_from(index).ok()?)?;
-                Some(dispatch::routed(index, recipient, router))
-            });
-            Event::Loaded {
-                id,
-                origin: dispatch::origin(&envelope),
-                recipients: due.collect(),
-            }
-        }
-        Ok(None) => Event::Gone { id },
-        Err(error) => {
-            let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &error.to_string());
-            Event::LoadFailed { id, failure }
-        }
-    };
+    let read = carrier.dispatch.spool().envelope(id);
+    let event = Event::read(id, recipients, read, dispatch::origin, |recipient| {
+        router.destination(&recipient.address)
+    });
     carrier.dispatch.tell(event);
 }

@@ -29,28 +29,13 @@ pub(super) async fn bounce(
     let Some(stored) = carrier.dispatch.spool().load(id)? else {
         return Ok(());
     };
+    let mut failed = failed.to_vec();
     if expired {
         life::expired(id, &stored.envelope.sender);
+        let entry = carrier.dispatch.spool().entry(id);
+        let waiting = entry.map(|entry| entry.waiting).unwrap_or_default();
+        failed = notification::with_reasons(&failed, &waiting);
     }
-    let waiting = carrier
-        .dispatch
-        .spool()
-        .entry(id)
-        .map(|entry| entry.waiting);
-    let earlier = |recipient: u32| {
-        let mut waiting = waiting.iter().flatten();
-        waiting
-            .find(|it| it.recipient == recipient)?
-            .reason
-            .as_ref()
-    };
-    let failed: Vec<_> = failed
-        .iter()
-        .map(|(recipient, failure)| {
-            let earlier = earlier(*recipient).filter(|_| expired);
-            (*recipient, notification::with_earlier(failure, earlier))
-        })
-        .collect();
     let client = crate::dispatch::origin(&stored.envelope).owner;
     let networks = &carrier.current.get().config.networks;
     let stranger = client.is_some_and(|client| !networks.contains(client));

@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context as _;
 use mail::clock;
 use settings::last_good::{self, Fault};
-use spool::{self, Hold, Spool};
+use spool::{self, Spool};
 use system::{
     fs,
     log::{self, Level, line},
@@ -209,19 +209,7 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
     let keeper = store.keep(Arc::clone(&limits));
     let mut queue = Queue::new(queue_settings(current), getrandom::u64()?);
     for entry in spool.entries() {
-        let waiting = entry.waiting.iter().map(|waiting| queue::Waiting {
-            recipient: waiting.recipient,
-            until: waiting.until,
-        });
-        let found = queue::Recovered {
-            id: entry.id,
-            owner: None,
-            arrival: entry.arrival,
-            held: entry.hold != Hold::No,
-            warned: entry.warned,
-            kept: false,
-            waiting: waiting.collect(),
-        };
+        let found = queue::Recovered::of(&entry, None);
         queue.handle(Event::Recovered(found), now);
     }
     line(

@@ -6,7 +6,9 @@
 )]
 
 mod arrows;
+mod circles;
 mod documents;
+mod modules;
 mod source;
 
 use source::{CRATES, Source, manifest, sources};

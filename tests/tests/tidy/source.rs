@@ -26,10 +26,17 @@ impl Source {
         if self.path.split(['/', '.']).any(|part| part == "tests") {
             return String::new();
         }
-        let before_tests = self
-            .code()
-            .take_while(|(_, line)| line.trim() != "#[cfg(test)]");
-        before_tests.flat_map(|(_, line)| [line, "\n"]).collect()
+        let mut shipped = String::new();
+        let mut lines = self.code().map(|(_, line)| line);
+        while let Some(line) = lines.next() {
+            if line.trim() != "#[cfg(test)]" {
+                shipped.push_str(line);
+                shipped.push('\n');
+            } else if lines.next().is_none_or(|item| !item.ends_with(';')) {
+                break;
+            }
+        }
+        shipped
     }
 }
 

@@ -27,19 +27,19 @@ const USER_PART: u32 = 2;
 
 /// What was spent, and who waits.
 #[derive(Debug)]
-pub struct Account {
+pub(crate) struct Account {
     window: Window,
     spent: Ring,
     /// The same without root.
     by_users: Ring,
     users: HashMap<u32, Ring>,
-    line: Line,
+    waiting: Waiting,
     told: Option<Timestamp>,
 }
 
 /// What must outlive the agent; who waits is in the spool.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     spent: Vec<Recorded>,
     told: Option<Timestamp>,
     #[serde(default)]
@@ -50,7 +50,7 @@ pub struct Kept {
 
 /// Who waits: by user, and by age.
 #[derive(Debug, Default)]
-struct Line {
+struct Waiting {
     users: BTreeMap<u32, BTreeSet<QueueId>>,
     ages: BTreeSet<(Timestamp, QueueId)>,
     tickets: HashMap<QueueId, (u32, Timestamp)>,
@@ -60,7 +60,7 @@ struct Line {
 
 impl Account {
     /// With what was kept.
-    pub fn new(window: Window, kept: &Kept, now: Timestamp) -> Self {
+    pub(crate) fn new(window: Window, kept: &Kept, now: Timestamp) -> Self {
         let ring = |kept: &[Recorded]| Ring::restore(window, kept, now);
         let users = kept.users.iter().map(|(user, kept)| (*user, ring(kept)));
         Self {
@@ -68,13 +68,13 @@ impl Account {
             spent: ring(&kept.spent),
             by_users: ring(&kept.by_users),
             users: users.collect(),
-            line: Line::default(),
+            waiting: Waiting::default(),
             told: kept.told,
         }
     }
 
     /// What is to be kept.
-    pub fn kept(&self) -> Kept {
+    pub(crate) fn kept(&self) -> Kept {
         let users = self.users.iter();
         Kept {
             spent: vec![self.spent.record(self.window)],
@@ -87,8 +87,8 @@ impl Account {
     }
 
     /// Whether a message of this user that comes may go; it is counted then. Who has mail that waits is behind it.
-    pub fn ask(&mut self, user: u32, now: Timestamp) -> bool {
-        let behind = self.line.in_turn().any(|waiting| match (user, waiting) {
+    pub(crate) fn ask(&mut self, user: u32, now: Timestamp) -> bool {
+        let behind = self.waiting.in_turn().any(|waiting| match (user, waiting) {
             (ROOT, _) => waiting == ROOT,
             _ => waiting == user || self.has_room(waiting, now),
         });
@@ -100,7 +100,7 @@ impl Account {
     }
 
     /// One more of this user goes.
-    pub fn count(&mut self, user: u32, now: Timestamp) {
+    pub(crate) fn count(&mut self, user: u32, now: Timestamp) {
         self.spent.add(now);
         if user != ROOT {
             self.by_users.add(now);
@@ -111,7 +111,7 @@ impl Account {
     }
 
     /// What was counted then was not taken after all.
-    pub fn take_back(&mut self, user: u32, then: Timestamp) {
+    pub(crate) fn take_back(&mut self, user: u32, then: Timestamp) {
         self.spent.take_back(then);
         if user != ROOT {
             self.by_users.take_back(then);
@@ -122,36 +122,39 @@ impl Account {
     }
 
     /// A message waits from now on.
-    pub fn wait(&mut self, id: QueueId, user: u32, arrival: Timestamp) {
-        self.line.leave(id);
-        self.line.users.entry(user).or_default().insert(id);
-        self.line.ages.insert((arrival, id));
-        self.line.tickets.insert(id, (user, arrival));
+    pub(crate) fn wait(&mut self, id: QueueId, user: u32, arrival: Timestamp) {
+        self.waiting.leave(id);
+        self.waiting.users.entry(user).or_default().insert(id);
+        self.waiting.ages.insert((arrival, id));
+        self.waiting.tickets.insert(id, (user, arrival));
     }
 
     /// The message that may go now, and whose it is, if there is room: say [`Account::count`] if it does.
-    pub fn let_go(&mut self, now: Timestamp) -> Option<(u32, QueueId)> {
-        let user = self.line.in_turn().find(|user| self.has_room(*user, now))?;
-        let id = *self.line.users.get(&user)?.first()?;
+    pub(crate) fn let_go(&mut self, now: Timestamp) -> Option<(u32, QueueId)> {
+        let user = self
+            .waiting
+            .in_turn()
+            .find(|user| self.has_room(*user, now))?;
+        let id = *self.waiting.users.get(&user)?.first()?;
         if user != ROOT {
-            self.line.last = user;
+            self.waiting.last = user;
         }
-        self.line.leave(id);
+        self.waiting.leave(id);
         Some((user, id))
     }
 
     /// How many wait.
-    pub fn waiting(&self) -> usize {
-        self.line.tickets.len()
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.tickets.len()
     }
 
     /// When there is room for root at least; `None`: never, there is no budget at all.
-    pub fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.room_for(ROOT, now)
     }
 
     /// When there is room for this user; `None`: never.
-    pub fn room_for(&self, user: u32, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn room_for(&self, user: u32, now: Timestamp) -> Option<Timestamp> {
         let mut room = self.spent.free_at(self.window.limit, now)?;
         if user != ROOT {
             let (of_users, of_one) = self.shares();
@@ -171,7 +174,7 @@ impl Account {
     }
 
     /// Whether root must be told that mail waits; then he counts as told.
-    pub fn to_tell(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn must_tell(&mut self, now: Timestamp) -> bool {
         let tell = self.notice_at(now).is_some_and(|at| at <= now);
         if tell {
             self.told = Some(now);
@@ -180,14 +183,14 @@ impl Account {
     }
 
     /// When there is something to do at the latest.
-    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
-        let users = self.line.users.keys();
+    pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let users = self.waiting.users.keys();
         let room = users.filter_map(|user| self.room_for(*user, now)).min();
         room.into_iter().chain(self.notice_at(now)).min()
     }
 
     fn notice_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let (oldest, _) = self.line.ages.first()?;
+        let (oldest, _) = self.waiting.ages.first()?;
         let complete = (*oldest).min(now).after(self.window.span / PATIENCE);
         // A clock that was set back must not silence for years.
         let told = self.told.map(|told| told.min(now).after(NOTICE_INTERVAL));
@@ -199,7 +202,7 @@ impl Account {
     }
 }
 
-impl Line {
+impl Waiting {
     /// Who waits, root first, then those after whom the last turn was.
     fn in_turn(&self) -> impl Iterator<Item = u32> {
         let root = self.users.contains_key(&ROOT).then_some(ROOT);
@@ -315,16 +318,16 @@ mod tests {
         account.ask(0, at(0));
         assert_eq!(account.deadline(at(0)), None, "nothing waits");
         account.wait(id(1), 33, at(100));
-        assert!(!account.to_tell(at(101)));
+        assert!(!account.must_tell(at(101)));
         assert_eq!(account.deadline(at(101)), Some(at(700)));
-        assert!(account.to_tell(at(700)) && !account.to_tell(at(701)));
+        assert!(account.must_tell(at(700)) && !account.must_tell(at(701)));
         let mut restarted = Account::new(account.window, &account.kept(), at(800));
         restarted.wait(id(1), 33, at(100));
-        assert!(!restarted.to_tell(at(DAY)));
-        assert!(restarted.to_tell(at(DAY + 700)));
+        assert!(!restarted.must_tell(at(DAY)));
+        assert!(restarted.must_tell(at(DAY + 700)));
         // A clock set back by years silences for a day at most.
         let early = Timestamp::from_secs(1000);
-        assert!(!restarted.to_tell(early));
+        assert!(!restarted.must_tell(early));
         let deadline = restarted.deadline(early).unwrap();
         assert!(deadline <= early.after(NOTICE_INTERVAL));
     }
@@ -390,7 +393,7 @@ mod tests {
                 }
             }
             let room = |account: &Account, now| {
-                let users = account.line.users.keys();
+                let users = account.waiting.users.keys();
                 users.filter_map(|user| account.room_for(*user, at(now))).min()
             };
             while let Some(room) = room(&account, now) {

@@ -1,4 +1,4 @@
-//! The budget with spool, file and thread.
+//! The budget with spool and file.
 //!
 //! Contract: what goes is counted on disk before it goes. What waits is known again after a restart; without a budget in the
 //! configuration it is let go.
@@ -19,7 +19,7 @@ use queue::rate::Window;
 use spool::{Entry, Event, Hold, QueueId, Spool};
 
 use super::account::{Account, Kept};
-use crate::agent::{Agent, letters, maillog, schedule, schedule::NOBODY, storms::likeness};
+use crate::agent::{dispatch::NOBODY, duplicates::likeness, maillog};
 
 /// Longest wait without looking at the clock: a machine that slept has a new time.
 const LOOK: Duration = Duration::from_mins(1);
@@ -128,12 +128,13 @@ impl Budget {
         }
     }
 
-    fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
+    /// When there is room for root at least.
+    pub(in crate::agent) fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.lock().room_at(now)
     }
 
     /// Those that may go now, counted.
-    fn let_go(&self, spool: &Spool) -> Vec<QueueId> {
+    pub(in crate::agent) fn let_go(&self, spool: &Spool) -> Vec<QueueId> {
         let (now, mut account, mut free) = (clock::now(), self.lock(), Vec::new());
         while let Some((party, id)) = account.let_go(now) {
             // Who was released, deleted or held by hand is out of the line.
@@ -151,8 +152,18 @@ impl Budget {
         free
     }
 
+    /// Whether root must be told that mail waits; then he counts as told.
+    pub(in crate::agent) fn must_tell(&self, now: Timestamp) -> bool {
+        let mut account = self.lock();
+        let tell = account.must_tell(now);
+        if tell {
+            self.keep(&account);
+        }
+        tell
+    }
+
     /// Until there is something to do.
-    fn rest(&self) {
+    pub(in crate::agent) fn rest(&self) {
         let account = self.lock();
         let now = clock::now();
         let deadline = account.deadline(now);
@@ -176,31 +187,6 @@ impl Budget {
 
     fn lock(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The thread that lets go what may, and tells root; it works as long as the program runs.
-pub(in crate::agent) fn run(agent: &Agent) {
-    let Some(budget) = &agent.budget else { return };
-    loop {
-        for id in budget.let_go(&agent.spool) {
-            agent.spool.record(id, Event::Released);
-            maillog::let_go(id, budget.window);
-            agent.event(schedule::Event::Released(id));
-        }
-        let now = clock::now();
-        let tell = {
-            let mut account = budget.lock();
-            let tell = account.to_tell(now);
-            if tell {
-                budget.keep(&account);
-            }
-            tell
-        };
-        if tell && let Err(why) = letters::over_budget(agent, budget.window, budget.room_at(now)) {
-            maillog::warning(&format!("the administrator cannot be written to: {why}"));
-        }
-        budget.rest();
     }
 }
 

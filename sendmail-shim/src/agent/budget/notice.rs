@@ -21,7 +21,7 @@ const SUBJECT: usize = 100;
 
 /// The mail that waits, by who sent it and its subject.
 #[derive(Debug, Default)]
-pub struct Census {
+pub(crate) struct Census {
     /// By who sent it, then by subject.
     senders: HashMap<String, HashMap<String, usize>>,
     total: usize,
@@ -29,7 +29,7 @@ pub struct Census {
 
 impl Census {
     /// One message. `origin`: who sent it, as in the log.
-    pub fn add(&mut self, origin: &str, header: &[u8]) {
+    pub(crate) fn add(&mut self, origin: &str, header: &[u8]) {
         let header = Header::parse(header);
         let subject = header.first("Subject").map(Field::value);
         let mut subject = escape(subject.unwrap_or_default().trim_ascii(), SUBJECT);
@@ -43,13 +43,13 @@ impl Census {
     }
 
     /// How many.
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.total
     }
 }
 
 /// Subject and text. `room`: when the next may go.
-pub fn notice(
+pub(crate) fn notice(
     hostname: &str,
     window: Window,
     room: Option<Timestamp>,

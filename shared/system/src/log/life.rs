@@ -94,6 +94,27 @@ pub fn removed(id: impl Display) {
     line_of(Role::Qmgr, Level::Info, &format_args!("{id}: removed"));
 }
 
+/// The same; `deleted`: recipients that an order kept from delivery.
+pub fn ended(id: impl Display, deleted: usize) {
+    if deleted > 0 {
+        line_of(
+            Role::Qmgr,
+            Level::Notice,
+            &format_args!("{id}: deleted by the administrator, undelivered recipients: {deleted}"),
+        );
+    }
+    removed(id);
+}
+
+/// The wall clock was set: how.
+pub fn clock_set(step: impl Display) {
+    line_of(
+        Role::Qmgr,
+        Level::Warning,
+        &format_args!("the clock was set {step}: no mail is older for it"),
+    );
+}
+
 /// Two significant digits, as Postfix prints delays.
 fn seconds(delay: Duration) -> String {
     let seconds = delay.as_secs_f64();

@@ -1,21 +1,18 @@
-//! A week with a virtual clock: the relayhost is away for six days, and scheduler, settlement and outage do what delivery and worker let them do.
+//! A week with a virtual clock: the relayhost is away for six days, and queue and outage do what deliveries let them do.
 
 use std::{collections::HashMap, time::Duration};
 
 use mail::{
-    address::{Address, Sender},
     clock::Timestamp,
-    envelope::Envelope,
-    outcome::{Blame, Failure, Outcome, Stage},
+    outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
-use queue::retry::Schedule;
+use queue::{BackOff, Origin, Slots, retry::Schedule};
 use spool::QueueId;
 
 use super::{
+    dispatch::{Action, Delivery, Event, Queue, routed},
     outage::Outages,
-    schedule::{Action, Attempt, Event, Scheduler},
-    settle::{Tried, settle},
 };
 
 const RETRY: Schedule = Schedule {
@@ -29,8 +26,6 @@ const BACK: u64 = 6 * 24 * HOUR;
 const END: u64 = 7 * 24 * HOUR;
 /// Users, root among them.
 const USERS: u64 = 3;
-/// Jitter of exactly nothing.
-const NO_JITTER: u32 = 2000;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_secs(1_000_000_000 + seconds)
@@ -39,12 +34,11 @@ fn at(seconds: u64) -> Timestamp {
 /// A message that somebody has sent.
 struct Mail {
     number: u64,
-    arrival: u64,
-    sender: Sender,
+    null_sender: bool,
 }
 
 struct Week {
-    scheduler: Scheduler,
+    queue: Queue,
     outages: Outages,
     now: u64,
     mails: HashMap<QueueId, Mail>,
@@ -60,88 +54,78 @@ struct Week {
 }
 
 impl Week {
-    fn arrive(&mut self, sender: Sender) {
+    fn arrive(&mut self, null_sender: bool) {
         let number = self.mails.len() as u64 + 1;
         let id = serde_json::from_value(number.into()).unwrap();
         let mail = Mail {
             number,
-            arrival: self.now,
-            sender,
+            null_sender,
         };
         self.mails.insert(id, mail);
-        let event = Event::Arrived {
+        self.tell(Event::Accepted {
             id,
-            user: u32::try_from(number % USERS).unwrap(),
             arrival: at(self.now),
-            due: at(self.now),
-            held: false,
-        };
-        self.scheduler.handle(event, at(self.now), NO_JITTER);
+            origin: Origin {
+                owner: u32::try_from(number % USERS).unwrap(),
+                null_sender,
+            },
+            recipients: vec![routed(0)],
+        });
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.queue.handle(event, at(self.now));
+        while let Some(action) = self.queue.next_action() {
+            self.act(action);
+        }
     }
 
     fn act(&mut self, action: Action) {
-        let (id, attempt) = match action {
-            Action::Deliver(id) if self.now < BACK => (id, self.unreached()),
-            Action::Deliver(id) => {
-                self.outages.ended();
-                self.sent.push(self.mails[&id].number);
-                (id, Attempt::Done)
+        match action {
+            Action::Deliver(delivery) => self.attempt(&delivery),
+            Action::Bounce {
+                id,
+                failed,
+                expired,
+            } => {
+                let mail = &self.mails[&id];
+                assert!(expired && !mail.null_sender);
+                assert!(failed[0].1.text.contains("refused"), "{failed:?}");
+                self.bounced.push(mail.number);
+                self.arrive(true);
+                self.tell(Event::Bounced { id });
             }
-            Action::Expire(id) => (id, self.expire(id)),
-            Action::Bounce(_) => panic!("no administrator is there"),
-        };
-        let event = Event::Finished { id, attempt };
-        self.scheduler.handle(event, at(self.now), NO_JITTER);
+            Action::Dead { .. } => self.dead += 1,
+            Action::Record { .. }
+            | Action::Ended { .. }
+            | Action::Suspended { .. }
+            | Action::Resumed(_) => {}
+            Action::Load { .. } | Action::Warn { .. } => panic!("{action:?}"),
+        }
     }
 
-    fn unreached(&mut self) -> Attempt {
+    fn attempt(&mut self, delivery: &Delivery) {
+        let ticket = delivery.ticket;
+        if self.now >= BACK {
+            self.outages.ended();
+            self.sent.push(self.mails[&delivery.id].number);
+            let sent = Outcome::Delivered(Delivered {
+                relay: "r".into(),
+                reply: "250 Ok".into(),
+                handover: Handover::Promised,
+            });
+            let outcomes = vec![sent];
+            return self.tell(Event::Finished { ticket, outcomes });
+        }
         self.probes += 1;
         self.outages.goes_on("refused", at(self.now)).unwrap();
         if self.outages.to_tell(PATIENCE, at(self.now)).is_some() {
             self.outages.told().unwrap();
             self.warnings.push(self.now);
         }
-        Attempt::Unreached
-    }
-
-    fn expire(&mut self, id: QueueId) -> Attempt {
-        let mail = &self.mails[&id];
-        let (number, arrival) = (mail.number, mail.arrival);
-        let envelope = Envelope {
-            sender: mail.sender.clone(),
-            recipients: vec![Address::parse("b@example.org").unwrap().into()],
-            ..Envelope::default()
-        };
-        let failure = Failure::new(
-            Blame::Network,
-            Stage::Connect,
-            EnhancedStatus::new(4, 4, 1),
-            "refused",
-        );
-        let tried = Tried {
-            envelope: &envelope,
-            arrival: at(arrival),
-            recipients: &[0],
-            outcomes: &[Outcome::Deferred(failure)],
-            late: false,
-        };
-        let settlement = settle(&tried, &RETRY, at(self.now), NO_JITTER);
-        assert!(settlement.expired, "{settlement:?}");
-        if envelope.sender == Sender::Null {
-            assert_eq!(
-                (settlement.attempt, settlement.failed.len()),
-                (Attempt::Held, 0)
-            );
-            self.dead += 1;
-        } else {
-            assert_eq!(
-                (settlement.attempt, settlement.failed.len()),
-                (Attempt::Done, 1)
-            );
-            self.bounced.push(number);
-            self.arrive(Sender::Null);
-        }
-        settlement.attempt
+        let status = EnhancedStatus::new(4, 4, 1);
+        let failure = Failure::new(Blame::Network, Stage::Connect, status, "refused");
+        self.tell(Event::Unreached { ticket, failure });
     }
 }
 
@@ -151,9 +135,16 @@ impl Week {
 fn in_a_week_without_relayhost_it_is_probed_sparingly_root_is_told_once_and_each_message_is_sent_or_returned_once()
  {
     let spool = tempfile::tempdir().unwrap();
+    let settings = queue::Settings {
+        schedule: RETRY,
+        back_off: BackOff::of_one(&RETRY),
+        warning: Some(PATIENCE),
+        slots: Slots::of_one(4, 4),
+        first: Some(0),
+    };
     let mut week = Week {
-        scheduler: Scheduler::new(RETRY, 4),
-        outages: Outages::open(spool.path()),
+        queue: Queue::new(settings, 7),
+        outages: Outages::open(spool.path(), "outage"),
         now: 0,
         mails: HashMap::new(),
         probes: 0,
@@ -165,16 +156,14 @@ fn in_a_week_without_relayhost_it_is_probed_sparingly_root_is_told_once_and_each
     let (mut came, mut arrivals) = (0, Vec::new());
     while week.now < END {
         while week.now >= came * HOUR {
-            let somebody = Address::parse("a@example.org").unwrap();
             arrivals.push(week.mails.len() as u64 + 1);
-            week.arrive(Sender::Address(somebody));
+            week.arrive(false);
             came += 1;
         }
-        while let Some(action) = week.scheduler.next_action(at(week.now)) {
-            week.act(action);
-        }
-        let deadline = week.scheduler.deadline();
-        let wake = deadline.map_or(u64::MAX, |due| due.as_secs() - 1_000_000_000);
+        week.tell(Event::TimedOut);
+        let deadline = week.queue.deadline();
+        let wake = deadline.map_or(u64::MAX, |due| due.as_millis().div_ceil(1000));
+        let wake = wake.saturating_sub(1_000_000_000);
         week.now = wake.max(week.now + 1).min(came * HOUR);
     }
 

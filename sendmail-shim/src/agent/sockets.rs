@@ -22,20 +22,20 @@ use crate::config::settings::{CONTROL, Settings};
 
 /// The sockets.
 #[derive(Debug)]
-pub struct Doors {
-    pub submit: Vec<UnixListener>,
-    pub control: Vec<UnixListener>,
+pub(crate) struct Sockets {
+    pub(crate) submit: Vec<UnixListener>,
+    pub(crate) control: Vec<UnixListener>,
     /// For programs that speak SMTP to localhost.
-    pub loopback: Vec<TcpListener>,
+    pub(crate) loopback: Vec<TcpListener>,
     /// How many are systemd's: if any is, the agent may end when it is idle, and comes back with the next connection.
-    pub handed: usize,
+    pub(crate) handed: usize,
 }
 
-impl Doors {
+impl Sockets {
     /// Takes what systemd hands over, or else makes both.
-    pub fn open(settings: &Settings) -> Result<Self, String> {
+    pub(crate) fn open(settings: &Settings) -> Result<Self, String> {
         let mut handed = ListenFd::from_env();
-        let mut doors = Self {
+        let mut sockets = Self {
             submit: Vec::new(),
             control: Vec::new(),
             loopback: Vec::new(),
@@ -44,7 +44,7 @@ impl Doors {
         for number in 0..handed.len() {
             if let Ok(Some(listener)) = handed.take_tcp_listener(number) {
                 again::keep_open(&listener);
-                doors.loopback.push(on_this_machine(listener)?);
+                sockets.loopback.push(on_this_machine(listener)?);
                 continue;
             }
             let taken = handed.take_unix_listener(number);
@@ -58,24 +58,24 @@ impl Doors {
                 path == Some(&settings.control) || path == Some(Path::new(CONTROL))
             });
             if is_control {
-                doors.control.push(listener);
+                sockets.control.push(listener);
             } else {
-                doors.submit.push(listener);
+                sockets.submit.push(listener);
             }
         }
-        if doors.submit.is_empty() {
-            doors.submit.push(bind(&settings.socket)?);
+        if sockets.submit.is_empty() {
+            sockets.submit.push(bind(&settings.socket)?);
         }
-        if doors.control.is_empty() {
-            doors.control.push(bind(&settings.control)?);
+        if sockets.control.is_empty() {
+            sockets.control.push(bind(&settings.control)?);
         }
         for &address in &settings.listen {
             let open = |listener: &TcpListener| listener.local_addr().ok() == Some(address);
-            if doors.loopback.iter().any(open) {
+            if sockets.loopback.iter().any(open) {
                 continue;
             }
             match TcpListener::bind(address) {
-                Ok(listener) => doors.loopback.push(listener),
+                Ok(listener) => sockets.loopback.push(listener),
                 // What cron and others hand to `sendmail` is taken all the same.
                 Err(error) => line(
                     Level::Error,
@@ -85,7 +85,7 @@ impl Doors {
                 ),
             }
         }
-        Ok(doors)
+        Ok(sockets)
     }
 }
 

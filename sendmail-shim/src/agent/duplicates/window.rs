@@ -13,7 +13,7 @@ const MAX_KNOWN: usize = 1024;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// It is sent.
     Send,
     /// It is kept until then and stands for those that follow; say [`Windows::kept`] or [`Windows::forget`].
@@ -24,7 +24,7 @@ pub enum Judgement {
 
 /// The messages of which a second one may come.
 #[derive(Debug)]
-pub struct Windows {
+pub(crate) struct Windows {
     span: Duration,
     known: HashMap<u64, Known>,
 }
@@ -48,7 +48,7 @@ enum Second {
 
 impl Windows {
     /// `span`: from the first message to the digest.
-    pub fn new(span: Duration) -> Self {
+    pub(crate) fn new(span: Duration) -> Self {
         Self {
             span,
             known: HashMap::new(),
@@ -56,7 +56,7 @@ impl Windows {
     }
 
     /// Decides about a message.
-    pub fn judge(&mut self, likeness: u64, now: Timestamp) -> Judgement {
+    pub(crate) fn judge(&mut self, likeness: u64, now: Timestamp) -> Judgement {
         // A clock that was set back must not keep a window open for longer than its span.
         let open = |known: &Known| now < known.until && known.until <= now.after(self.span);
         if !self.known.get(&likeness).is_some_and(open) {
@@ -97,18 +97,18 @@ impl Windows {
     }
 
     /// The message that stands for those that follow is in the queue; `count`: for how many it stands already.
-    pub fn kept(&mut self, likeness: u64, until: Timestamp, id: QueueId, count: u32) {
+    pub(crate) fn kept(&mut self, likeness: u64, until: Timestamp, id: QueueId, count: u32) {
         let second = Second::Kept { id, count };
         self.known.insert(likeness, Known { until, second });
     }
 
     /// The message was not taken after all.
-    pub fn forget(&mut self, likeness: u64) {
+    pub(crate) fn forget(&mut self, likeness: u64) {
         self.known.remove(&likeness);
     }
 
     /// This message counts no more: it is being sent, or was thrown away.
-    pub fn close(&mut self, kept: QueueId) {
+    pub(crate) fn close(&mut self, kept: QueueId) {
         self.known
             .retain(|_, known| !matches!(known.second, Second::Kept { id, .. } if id == kept));
     }

@@ -1,7 +1,7 @@
-//! Storms with the queue behind them.
+//! Duplicate suppression with the queue behind it.
 //!
 //! Contract: a count is recorded for a message that is in the queue, and nothing is counted any more by one that is being sent
-//! or thrown away: [`Storms::close`] first. What was kept is known again after a restart.
+//! or thrown away: [`Duplicates::close`] first. What was kept is known again after a restart.
 
 use std::{
     hash::RandomState,
@@ -22,7 +22,7 @@ use super::{
 };
 
 /// What is known of storms now.
-pub(in crate::agent) struct Storms {
+pub(in crate::agent) struct Duplicates {
     key: RandomState,
     windows: Mutex<Windows>,
 }
@@ -38,10 +38,10 @@ pub(in crate::agent) enum Verdict {
     Counted { by: QueueId, count: u32 },
 }
 
-impl Storms {
+impl Duplicates {
     /// With what the last agent kept.
     pub(in crate::agent) fn new(span: Duration, spool: &Spool) -> Self {
-        let storms = Self {
+        let duplicates = Self {
             key: RandomState::new(),
             windows: Mutex::new(Windows::new(span)),
         };
@@ -52,11 +52,13 @@ impl Storms {
                 && let Body::Inline(body) = &stored.body
             {
                 let header = Header::parse(&stored.header);
-                let likeness = likeness(&storms.key, &stored.envelope, &header, body);
-                storms.lock().kept(likeness, until, entry.id, repeats.count);
+                let likeness = likeness(&duplicates.key, &stored.envelope, &header, body);
+                duplicates
+                    .lock()
+                    .kept(likeness, until, entry.id, repeats.count);
             }
         }
-        storms
+        duplicates
     }
 
     /// Decides about a message that is about to be taken. `body`: if it is small.

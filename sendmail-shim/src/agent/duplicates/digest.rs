@@ -1,4 +1,4 @@
-//! What the digest of a storm says.
+//! What the digest of a storm says: many messages that are alike.
 //!
 //! Contract: pure; the text of the mail is bounded and cannot pass for our own words: each of its lines is marked.
 
@@ -14,43 +14,43 @@ const BYTES: usize = 4096;
 
 /// A message that stands for others.
 #[derive(Clone, Copy, Debug)]
-pub struct Storm<'a> {
-    pub hostname: &'a str,
+pub(crate) struct Digest<'a> {
+    pub(crate) hostname: &'a str,
     /// Who sent them, as in the log.
-    pub origin: &'a str,
-    pub header: &'a [u8],
-    pub body: &'a [u8],
-    pub first: Timestamp,
-    pub repeats: Repeats,
+    pub(crate) origin: &'a str,
+    pub(crate) header: &'a [u8],
+    pub(crate) body: &'a [u8],
+    pub(crate) first: Timestamp,
+    pub(crate) repeats: Repeats,
 }
 
 /// Subject and text.
-pub fn digest(storm: &Storm<'_>) -> (String, String) {
-    let header = Header::parse(storm.header);
+pub(crate) fn digest(it: &Digest<'_>) -> (String, String) {
+    let header = Header::parse(it.header);
     let subject = header
         .first("Subject")
         .map(Field::value)
         .unwrap_or_default();
     let subject = String::from_utf8_lossy(subject.trim_ascii()).into_owned();
-    let Repeats { count, last } = storm.repeats;
+    let Repeats { count, last } = it.repeats;
     let mut text = format!(
         "{count} more messages like one that was sent before came from {} on {}\n\
          between {} and {}.\n\
          They are alike but for numbers in them, and were not sent: this digest stands for all of them.\n\n\
          The first of the {count}:\n\n> Subject: {subject}\n>\n",
-        storm.origin,
-        storm.hostname,
-        storm.first.rfc5322(),
+        it.origin,
+        it.hostname,
+        it.first.rfc5322(),
         last.rfc5322(),
     );
-    let shown = storm.body.get(..BYTES).unwrap_or(storm.body);
+    let shown = it.body.get(..BYTES).unwrap_or(it.body);
     let shown = String::from_utf8_lossy(shown);
     for line in shown.lines().take(LINES) {
         text.push_str("> ");
         text.push_str(line);
         text.push('\n');
     }
-    if storm.body.len() > BYTES || shown.lines().count() > LINES {
+    if it.body.len() > BYTES || shown.lines().count() > LINES {
         text.push_str("> [...]\n");
     }
     (format!("[{count} more] {subject}"), text)
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn the_digest_counts_names_the_time_and_shows_a_bounded_part_of_the_mail() {
         let body = "disk full\r\n".repeat(10_000);
-        let (subject, text) = digest(&Storm {
+        let (subject, text) = digest(&Digest {
             hostname: "vm1.example.org",
             origin: "uid 0 (root)",
             header: b"Subject: Cron <root@vm1> backup\r\n",

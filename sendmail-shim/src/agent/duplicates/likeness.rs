@@ -13,7 +13,7 @@ use mail::{
 };
 
 /// Whether a program wrote it that nobody talks to: cron's mail, or what says so itself.
-pub fn is_automatic(header: &Header) -> bool {
+pub(crate) fn is_automatic(header: &Header) -> bool {
     header.fields().iter().any(|field| {
         if field.is("Auto-Submitted") {
             !field.value().trim_ascii().eq_ignore_ascii_case(b"no")
@@ -30,7 +30,12 @@ pub fn is_automatic(header: &Header) -> bool {
 }
 
 /// Equal for messages that are alike. The hasher's key must be secret: then nobody can write mail that is taken for another.
-pub fn likeness(key: &impl BuildHasher, envelope: &Envelope, header: &Header, body: &[u8]) -> u64 {
+pub(crate) fn likeness(
+    key: &impl BuildHasher,
+    envelope: &Envelope,
+    header: &Header,
+    body: &[u8],
+) -> u64 {
     let mut hasher = key.build_hasher();
     hasher.write_u64(envelope.uid.map_or(u64::MAX, u64::from));
     hasher.write(envelope.sender.to_string().as_bytes());

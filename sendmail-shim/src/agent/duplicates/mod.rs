@@ -1,4 +1,4 @@
-//! Storms: the same automatic mail again and again. The first is sent, the rest is counted, and a digest tells how many there were.
+//! Duplicate suppression: the same automatic mail again and again. The first is sent, the rest is counted, and a digest tells how many there were.
 //!
 //! | part | what |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! one count, on disk before its sender is told that it was accepted. If it remains alone it is sent as it is; else the digest
 //! goes in its place. So a crash at any moment loses no count, and what is counted is always owed by a message in the queue.
 
-pub mod digest;
-pub mod likeness;
-pub mod window;
+pub(crate) mod digest;
+pub(crate) mod likeness;
+pub(crate) mod window;
 
 pub(super) mod keeping;

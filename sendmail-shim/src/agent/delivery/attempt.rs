@@ -1,0 +1,205 @@
+//! One delivery to the relayhost, over a connection that is kept while there is work, and the thread that makes it.
+//!
+//! Contract: what is tried and in which order is [`::relay::delivery`]'s. There are as many outcomes as recipients, in their
+//! order; what is not known is deferred.
+//! Failures: a relayhost that does not answer, or that cannot be trusted, is [`Event::Unreached`] with the reason; what goes
+//! wrong on this machine defers the message.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use ::relay::{
+    delivery::{Delivery as Attempt, Patience},
+    net::{Connection, Letter, Road, deliver},
+    tls::ClientTls,
+};
+use mail::{
+    clock,
+    envelope::Envelope,
+    outcome::{Delivery as Delivered, Failure, Handover, Outcome},
+    status::EnhancedStatus,
+};
+use queue::notification::Occasion;
+use smtp::client::Timeouts;
+use spool::Stored;
+use system::log::life;
+
+use super::report;
+use crate::{
+    agent::{
+        addressing,
+        dispatch::{Delivery, Event},
+        maillog, notices,
+        state::Agent,
+    },
+    relay,
+};
+
+/// How long a connection without work is kept.
+const KEEP: Duration = Duration::from_secs(20);
+
+/// A delivery thread's own things.
+pub(super) struct Attempts {
+    agent: Arc<Agent>,
+    tls: Option<ClientTls>,
+    connection: Option<Connection>,
+}
+
+impl Attempts {
+    pub(super) fn new(agent: Arc<Agent>, tls: Option<ClientTls>) -> Self {
+        Self {
+            agent,
+            tls,
+            connection: None,
+        }
+    }
+
+    /// Works until the sender of deliveries is gone; `done` is told of each end.
+    pub(super) fn run(mut self, deliveries: &Receiver<Delivery>, done: impl Fn(Event)) {
+        loop {
+            match deliveries.recv_timeout(KEEP) {
+                Ok(delivery) => done(self.attempt(&delivery)),
+                Err(RecvTimeoutError::Timeout) => self.quit(),
+                Err(RecvTimeoutError::Disconnected) => return self.quit(),
+            }
+        }
+    }
+
+    fn quit(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.quit();
+        }
+    }
+
+    fn attempt(&mut self, delivery: &Delivery) -> Event {
+        let (id, ticket) = (delivery.id, delivery.ticket);
+        let finished = |outcomes| Event::Finished { ticket, outcomes };
+        let count = delivery.recipients.len();
+        let stored = match self.agent.dispatch.spool.load(id) {
+            Ok(Some(stored)) => stored,
+            // Removed a moment ago: there is nothing to tell of, neither in the log.
+            Ok(None) => return finished(all(count, "the message is no longer queued")),
+            Err(error) => return finished(all(count, &error.to_string())),
+        };
+        let envelope = part(&stored.envelope, &delivery.recipients);
+        if let Some(forwarded) = self.readdressed(&stored, &delivery.recipients) {
+            let outcomes = vec![forwarded; count];
+            self.tell(delivery, &stored, &envelope, &outcomes);
+            return finished(outcomes);
+        }
+        let (mut outcomes, unusable) = self.send(&stored, &envelope);
+        if let Some(failure) = unusable {
+            notices::unreached(&self.agent, &failure);
+            return Event::Unreached { ticket, failure };
+        }
+        self.agent.outages.ended();
+        outcomes.resize(count, local("no result for this recipient").outcome());
+        self.tell(delivery, &stored, &envelope, &outcomes);
+        finished(outcomes)
+    }
+
+    /// Where aliases or `admin` name others by now, a message to them is queued in its place.
+    fn readdressed(&self, stored: &Stored, recipients: &[u32]) -> Option<Outcome> {
+        let agent = &self.agent;
+        let recipients = {
+            let mut tables = agent.tables();
+            let (rules, problems) = tables.refresh(clock::now());
+            for problem in problems {
+                maillog::warning(&problem.to_string());
+            }
+            addressing::replaced(&stored.envelope, recipients, rules)?
+        };
+        let envelope = Envelope {
+            recipients,
+            ..stored.envelope.clone()
+        };
+        Some(match agent.dispatch.copy(stored, &envelope) {
+            Ok(new) => Outcome::Delivered(Delivered {
+                relay: "local".to_owned(),
+                reply: format!("local names were looked up again: forwarded as {new}"),
+                handover: Handover::Promised,
+            }),
+            Err(error) => local(&error.to_string()).outcome(),
+        })
+    }
+
+    /// Log, followers, and a sender who asked to hear of it.
+    fn tell(&self, delivery: &Delivery, stored: &Stored, envelope: &Envelope, of: &[Outcome]) {
+        let age = clock::now().since(stored.arrival);
+        for (recipient, outcome) in envelope.recipients.iter().zip(of) {
+            life::attempt(stored.id, recipient, age, outcome);
+            let attempts = &self.agent.attempts;
+            attempts.tell(stored.id, &stored.envelope, recipient, outcome);
+        }
+        notices::refused(&self.agent, of);
+        // Before they are settled: a crash may repeat it.
+        let reached = Occasion::Reached {
+            recipients: &delivery.recipients,
+            outcomes: of,
+        };
+        match report::queue(&self.agent, stored, reached) {
+            Ok(Some(news)) => life::confirmed(stored.id, news),
+            Ok(None) => {}
+            Err(why) => maillog::warning(&format!("{}: nobody is told of it: {why}", stored.id)),
+        }
+    }
+
+    /// The outcomes, and the failure that speaks against any other mail, too.
+    fn send(&mut self, stored: &Stored, envelope: &Envelope) -> (Vec<Outcome>, Option<Failure>) {
+        let agent = Arc::clone(&self.agent);
+        let (settings, tls) = (&agent.settings, self.tls.clone());
+        let road = Road {
+            way: &|| relay::way(settings, tls.as_ref()),
+            settings: &|| relay::smtp(settings, Timeouts::default()),
+            tls: tls.as_ref(),
+            memory: &agent.memory,
+            opened: &|connection| opened(&agent, connection),
+            eight_bit: &|connection| {
+                maillog::warning(&format!(
+                    "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",
+                    stored.id,
+                    connection.relay()
+                ));
+            },
+        };
+        let letter = Letter {
+            envelope,
+            size: stored.size(),
+            read: &|| stored.reader(),
+        };
+        let sender = envelope.sender.to_string();
+        let attempt = Attempt::new(envelope.recipients.len(), sender, Patience::default());
+        deliver(attempt, &mut self.connection, &road, &letter)
+    }
+}
+
+/// Says what was agreed upon with a relayhost.
+fn opened(agent: &Agent, connection: &Connection) {
+    if let Some(summary) = connection.tls_summary() {
+        maillog::tls(connection.relay(), summary, !agent.settings.pins.is_empty());
+    }
+    let key = connection.peer_key();
+    if let Some(change) = key.and_then(|key| agent.presented(connection.relay(), key)) {
+        maillog::notice(&change);
+    }
+}
+
+/// The envelope with those recipients alone.
+fn part(envelope: &Envelope, recipients: &[u32]) -> Envelope {
+    let indexes = recipients.iter().map(|&index| usize::try_from(index));
+    envelope.with_only(&indexes.filter_map(Result::ok).collect::<Vec<_>>())
+}
+
+fn local(text: &str) -> Failure {
+    Failure::local(EnhancedStatus::new(4, 3, 0), text)
+}
+
+/// The same failure of this machine for all recipients.
+fn all(count: usize, text: &str) -> Vec<Outcome> {
+    vec![local(text).outcome(); count]
+}

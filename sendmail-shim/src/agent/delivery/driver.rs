@@ -1,0 +1,163 @@
+//! The thread that drains the queue's actions, and the threads that carry them out.
+//!
+//! Contract: the thread itself never waits for the network or the disk. A step of the clock is told as one. Delivery
+//! threads are started when they are first needed; the one that worked last works next, so that its connection stays in use.
+//! At the end nothing more begins, and what is under way may finish; what it does not finish stays queued.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use mail::clock;
+use queue::clock::Watch;
+use relay::tls::ClientTls;
+use system::log::life;
+
+use super::{attempt::Attempts, report};
+use crate::agent::{
+    dispatch::{Action, Delivery, Event, Signal},
+    maillog,
+    state::Agent,
+};
+
+/// Longest wait without looking at the clock: a machine that slept has a new time.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// The driver.
+pub(in crate::agent) struct Driver {
+    agent: Arc<Agent>,
+    tls: Option<ClientTls>,
+    signals: Receiver<Signal>,
+    watch: Watch,
+    /// A channel to each delivery thread that was started.
+    workers: Vec<Sender<Delivery>>,
+    idle: Vec<usize>,
+    reporter: Option<(Sender<Action>, JoinHandle<()>)>,
+}
+
+impl Driver {
+    pub(in crate::agent) fn new(
+        agent: Arc<Agent>,
+        tls: Option<ClientTls>,
+        signals: Receiver<Signal>,
+    ) -> Self {
+        let (reports, received) = mpsc::channel();
+        let own = Arc::clone(&agent);
+        let thread = thread::spawn(move || report::run(&own, &received));
+        Self {
+            agent,
+            tls,
+            signals,
+            watch: Watch::new(clock::now(), Instant::now()),
+            workers: Vec::new(),
+            idle: Vec::new(),
+            reporter: Some((reports, thread)),
+        }
+    }
+
+    /// Works until told to stop.
+    pub(in crate::agent) fn run(mut self) {
+        loop {
+            if let Some(step) = self.watch.look(clock::now(), Instant::now()) {
+                life::clock_set(step);
+                self.agent.dispatch.tell(Event::Stepped(step));
+            }
+            for action in self.agent.dispatch.actions() {
+                self.carry_out(action);
+            }
+            let rest = self.agent.dispatch.rest(LOOK);
+            match self.signals.recv_timeout(rest) {
+                Ok(Signal::Stop(stopped)) => return self.stop(&stopped),
+                Ok(signal) => self.take(signal),
+                Err(RecvTimeoutError::Timeout) => self.agent.dispatch.tell(Event::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, signal: Signal) {
+        match signal {
+            Signal::Idle(worker) => self.idle.push(worker),
+            Signal::Alive(asked) => {
+                // Whoever asked may have stopped waiting.
+                let _ = asked.send(());
+            }
+            Signal::Wake | Signal::Stop(_) => {}
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Deliver(delivery) => self.deliver(delivery),
+            Action::Load { .. }
+            | Action::Bounce { .. }
+            | Action::Warn { .. }
+            | Action::Dead { .. } => {
+                if let Some((reports, _)) = &self.reporter {
+                    // That thread ends after this one.
+                    let _ = reports.send(action);
+                }
+            }
+            Action::Record { id, event } => self.agent.dispatch.spool.record(id, event),
+            Action::Suspended { until, reason, .. } => maillog::unreached(until, &reason),
+            Action::Resumed(_) => {}
+            Action::Ended { id, deleted } => life::ended(id, deleted),
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        let worker = self.idle.pop().unwrap_or_else(|| self.start());
+        if let Some(deliveries) = self.workers.get(worker) {
+            // A delivery thread ends after this one.
+            let _ = deliveries.send(delivery);
+        }
+    }
+
+    fn start(&mut self) -> usize {
+        let number = self.workers.len();
+        let (deliveries, received) = mpsc::channel();
+        let attempts = Attempts::new(Arc::clone(&self.agent), self.tls.clone());
+        let agent = Arc::clone(&self.agent);
+        thread::spawn(move || {
+            attempts.run(&received, |event| {
+                // First, so that the next delivery finds this connection.
+                agent.dispatch.signal(Signal::Idle(number));
+                agent.dispatch.tell(event);
+            });
+        });
+        self.workers.push(deliveries);
+        number
+    }
+
+    /// Waits for what is under way.
+    fn stop(mut self, stopped: &Sender<()>) {
+        while self.idle.len() < self.workers.len() {
+            match self.signals.recv() {
+                Ok(signal) => self.take(signal),
+                Err(_) => break,
+            }
+        }
+        self.conclude();
+        if let Some((reports, thread)) = self.reporter.take() {
+            drop(reports);
+            let _ = thread.join();
+        }
+        self.conclude();
+        // Whoever asked may have stopped waiting.
+        let _ = stopped.send(());
+    }
+
+    /// Whatever follows from what has ended, but nothing new.
+    fn conclude(&mut self) {
+        for action in self.agent.dispatch.actions() {
+            if !matches!(action, Action::Deliver(_) | Action::Load { .. }) {
+                self.carry_out(action);
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Sending mail: does what the queue asks.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`driver`] | one thread drains the queue's actions |
+//! | `attempt` | one delivery, over a connection that is kept |
+//! | `report` | what is read and written beside deliveries: envelopes, bounces, warnings |
+
+mod attempt;
+pub(super) mod driver;
+mod report;

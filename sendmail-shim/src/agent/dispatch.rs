@@ -1,0 +1,164 @@
+//! Spool and queue together: what is in the spool the queue knows, and what the queue decides is recorded.
+//!
+//! Contract: what the queue wants recorded is recorded in its order, before anything else follows from it. Whoever gets a
+//! queue id back from [`Dispatch::inject`] may promise delivery.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use mail::{address::Sender as MailFrom, clock, envelope::Envelope};
+use queue::{BackOff, Origin, Recovered, Routed, Slots};
+use spool::{Hold, QueueId, Spool, SpoolError, Stored};
+
+use crate::{config::settings::Settings, deposit};
+
+/// Waiting messages that a connection must have before another one is opened beside it.
+const PER_CONNECTION: usize = 4;
+/// The owner of mail that is nobody's.
+pub(super) const NOBODY: u32 = u32::MAX;
+/// Whose mail goes first.
+const ROOT: u32 = 0;
+
+/// Where all mail goes: whichever of the relayhosts answers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Relayhost;
+
+/// Its owners are users.
+pub(super) type Queue = queue::Queue<Relayhost, u32>;
+pub(super) type Event = queue::Event<Relayhost, u32>;
+pub(super) type Action = queue::Action<Relayhost>;
+pub(super) type Delivery = queue::Delivery<Relayhost>;
+
+/// What the driver of the queue is told.
+pub(super) enum Signal {
+    /// There may be something to do.
+    Wake,
+    /// That worker can take the next delivery.
+    Idle(usize),
+    /// Answer, to show that the thread is alive.
+    Alive(Sender<()>),
+    /// Begin nothing more; answer when nothing is under way.
+    Stop(Sender<()>),
+}
+
+/// Spool and queue.
+pub(super) struct Dispatch {
+    pub(super) spool: Spool,
+    queue: Mutex<Queue>,
+    signals: Sender<Signal>,
+}
+
+impl Dispatch {
+    /// With everything that is in the spool; the receiver is the driver's.
+    pub(super) fn new(spool: Spool, settings: &Settings) -> (Self, Receiver<Signal>) {
+        let schedule = settings.retry;
+        let settings = queue::Settings {
+            schedule,
+            back_off: BackOff::of_one(&schedule),
+            warning: settings.warning,
+            slots: Slots::of_one(settings.connections, PER_CONNECTION),
+            first: Some(ROOT),
+        };
+        let mut queue = Queue::new(settings, getrandom::u64().unwrap_or_default());
+        let now = clock::now();
+        for entry in spool.entries() {
+            let found = Recovered::of(&entry, entry.uid.unwrap_or(NOBODY));
+            queue.handle(Event::Recovered(found), now);
+        }
+        let (signals, received) = channel();
+        let dispatch = Self {
+            spool,
+            queue: Mutex::new(queue),
+            signals,
+        };
+        (dispatch, received)
+    }
+
+    /// Tells the queue; what follows is done by its driver.
+    pub(super) fn tell(&self, event: Event) {
+        let mut queue = self.lock();
+        queue.handle(event, clock::now());
+        for (id, event) in queue.take_records() {
+            self.spool.record(id, event);
+        }
+        drop(queue);
+        self.signal(Signal::Wake);
+    }
+
+    /// To the driver, which is gone only when the agent ends.
+    pub(super) fn signal(&self, signal: Signal) {
+        let _ = self.signals.send(signal);
+    }
+
+    /// A message is in the spool: it is tried now, or when what was recorded of it says so.
+    pub(super) fn arrived(&self, id: QueueId, envelope: &Envelope) {
+        let Some(entry) = self.spool.entry(id) else {
+            return;
+        };
+        let origin = origin(envelope);
+        if entry.hold != Hold::No || entry.repeats.is_some() {
+            return self.tell(Event::Recovered(Recovered::of(&entry, origin.owner)));
+        }
+        let recipients = entry
+            .waiting
+            .iter()
+            .map(|waiting| routed(waiting.recipient));
+        self.tell(Event::Accepted {
+            id,
+            arrival: entry.arrival,
+            origin,
+            recipients: recipients.collect(),
+        });
+    }
+
+    /// Queues a message of our own: complete, in canonical CRLF lines.
+    pub(super) fn inject(&self, envelope: &Envelope, text: &[u8]) -> Result<QueueId, SpoolError> {
+        let id = deposit::whole(&self.spool, envelope.clone(), text)?;
+        self.arrived(id, envelope);
+        Ok(id)
+    }
+
+    /// Queues a message that is in the queue once more, for others.
+    pub(super) fn copy(&self, stored: &Stored, envelope: &Envelope) -> Result<QueueId, SpoolError> {
+        let id = deposit::copy(&self.spool, stored, envelope)?;
+        self.arrived(id, envelope);
+        Ok(id)
+    }
+
+    /// What is to be done.
+    pub(super) fn actions(&self) -> Vec<Action> {
+        let mut queue = self.lock();
+        std::iter::from_fn(|| queue.next_action()).collect()
+    }
+
+    /// How long there is nothing to do.
+    pub(super) fn rest(&self, most: Duration) -> Duration {
+        let deadline = self.lock().deadline();
+        deadline.map_or(most, |deadline| deadline.since(clock::now()).min(most))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the queue wants to know of a message as a whole.
+pub(super) fn origin(envelope: &Envelope) -> Origin<u32> {
+    Origin {
+        owner: envelope.uid.unwrap_or(NOBODY),
+        null_sender: envelope.sender == MailFrom::Null,
+    }
+}
+
+/// Everybody is reached over the relayhost.
+pub(super) fn routed(recipient: u32) -> Routed<Relayhost> {
+    Routed {
+        recipient,
+        destination: Ok(std::sync::Arc::new(Relayhost)),
+    }
+}

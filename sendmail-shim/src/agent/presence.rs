@@ -1,0 +1,167 @@
+//! Who is connected, and what must be answered before the agent may end.
+//!
+//! Contract: each connection is counted from its acceptance on, until its end. The quota may close an idle one for another.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    owners::Owners,
+    quota::{ConnectionId, NoPlace, Quota},
+};
+
+/// Who is connected.
+pub(super) struct Presence {
+    /// Whose the numbers of users are.
+    pub(super) owners: Owners,
+    now: Mutex<Now>,
+    /// A connection has become idle or has ended, or a commit is answered.
+    quieter: Condvar,
+}
+
+struct Now {
+    quota: Quota,
+    streams: HashMap<ConnectionId, Arc<UnixStream>>,
+    /// Those that do not wait for a command outside of a transaction.
+    busy: HashSet<ConnectionId>,
+    /// Messages being committed and answered.
+    commits: usize,
+    last: Instant,
+}
+
+impl Presence {
+    /// Nobody yet.
+    pub(super) fn new(owners: Owners) -> Self {
+        Self {
+            owners,
+            now: Mutex::new(Now {
+                quota: Quota::default(),
+                streams: HashMap::new(),
+                busy: HashSet::new(),
+                commits: 0,
+                last: Instant::now(),
+            }),
+            quieter: Condvar::new(),
+        }
+    }
+
+    /// Counts a connection of a user; one that is over the quota comes back.
+    pub(super) fn enter(
+        self: Arc<Self>,
+        stream: UnixStream,
+        uid: u32,
+    ) -> Result<Connection, (UnixStream, NoPlace)> {
+        let mut now = self.lock();
+        now.last = Instant::now();
+        let granted = match now.quota.open(self.owners.party(uid)) {
+            Ok(granted) => granted,
+            Err(no_place) => return Err((stream, no_place)),
+        };
+        if let Some(idle) = granted.instead_of.and_then(|id| now.streams.remove(&id)) {
+            // Its thread reads the end, and ends.
+            let _ = idle.shutdown(Shutdown::Both);
+        }
+        let (id, stream) = (granted.id, Arc::new(stream));
+        now.streams.insert(id, Arc::clone(&stream));
+        now.busy.insert(id);
+        drop(now);
+        Ok(Connection {
+            presence: self,
+            uid,
+            stream,
+            id,
+        })
+    }
+
+    /// How long nobody has been connected.
+    pub(super) fn idle(&self) -> Duration {
+        let now = self.lock();
+        if now.quota.total() == 0 {
+            now.last.elapsed()
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Whether nobody is connected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().quota.total() == 0
+    }
+
+    /// Waits until whoever is connected waits for nothing, at most this long.
+    pub(super) fn wait_until_quiet(&self, most: Duration) {
+        self.wait_while(most, |now| !now.busy.is_empty());
+    }
+
+    /// Waits until every commit is answered, at most this long.
+    pub(super) fn wait_for_commits(&self, most: Duration) {
+        self.wait_while(most, |now| now.commits > 0);
+    }
+
+    fn wait_while(&self, most: Duration, lasts: impl Fn(&Now) -> bool) {
+        let waited = self
+            .quieter
+            .wait_timeout_while(self.lock(), most, |now| lasts(now));
+        drop(waited);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A counted connection.
+pub(super) struct Connection {
+    presence: Arc<Presence>,
+    pub(super) uid: u32,
+    pub(super) stream: Arc<UnixStream>,
+    id: ConnectionId,
+}
+
+impl Connection {
+    /// It waits for a command, or no longer: one that is idle may have to go for others.
+    pub(super) fn set_idle(&self, idle: bool) {
+        let mut now = self.presence.lock();
+        now.quota.set_idle(self.id, idle.then(Instant::now));
+        if !idle {
+            now.busy.insert(self.id);
+        } else if now.busy.remove(&self.id) {
+            self.presence.quieter.notify_all();
+        }
+    }
+}
+
+impl Connection {
+    /// Marks a commit until its answer is written.
+    pub(super) fn committing(&self) -> Committing {
+        self.presence.lock().commits += 1;
+        Committing(Arc::clone(&self.presence))
+    }
+}
+
+/// A commit that is under way.
+pub(super) struct Committing(Arc<Presence>);
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        let mut now = self.0.lock();
+        now.commits = now.commits.saturating_sub(1);
+        self.0.quieter.notify_all();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut now = self.presence.lock();
+        now.last = Instant::now();
+        now.quota.close(self.id);
+        now.streams.remove(&self.id);
+        now.busy.remove(&self.id);
+        self.presence.quieter.notify_all();
+    }
+}

@@ -1,0 +1,107 @@
+//! Mail grows old in the queue; it is given up only when an attempt has failed by then, and the bounce says why.
+
+use std::time::{Duration, Instant};
+
+use tests::{
+    agent::Agent,
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
+
+const LIFETIME: Duration = Duration::from_secs(3);
+
+fn machine(relayhost: &str) -> Agent {
+    Agent::start(&format!(
+        "relayhost = \"{relayhost}\"\ntls = \"none\"\nretry = {{ minimal = \"1s\", maximal = \"1s\", lifetime = \"3s\" }}\n"
+    ))
+}
+
+fn subjects(sink: &Sink) -> Vec<String> {
+    let messages = sink.journal().messages();
+    let mut subjects: Vec<_> = messages.iter().map(|it| it.field("Subject")).collect();
+    subjects.sort_unstable();
+    subjects
+}
+
+#[test]
+fn mail_that_grew_old_while_nothing_ran_is_sent_when_the_relayhost_is_back() {
+    let address = free_address();
+    let mut machine = machine(&nexthop(address));
+    for number in 0..3 {
+        let text = format!("Subject: old {number}\n\nbody\n");
+        machine.send(&["-f", "me@example.org", "b@example.net"], text);
+    }
+    let queued = Instant::now();
+    machine.kill();
+    until_true("the mail is too old", || queued.elapsed() > 2 * LIFETIME);
+    let sink = Sink::on(address, Script::default());
+    machine.run();
+    sink.journal().wait_for(3);
+    machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+    assert_eq!(subjects(&sink), ["old 0", "old 1", "old 2"]);
+}
+
+/// The same reason whether the relayhost defers to the end, or is away when the time is over.
+#[test]
+fn the_bounce_of_what_is_given_up_names_what_the_relayhost_said_last() {
+    let defers = || Script {
+        recipients: vec![(
+            "b@example.net".to_owned(),
+            "450 4.2.0 the mailbox is busy".to_owned(),
+        )],
+        ..Script::default()
+    };
+    for goes_away in [false, true] {
+        let address = free_address();
+        let sink = Sink::on(address, defers());
+        let machine = machine(&nexthop(address));
+        machine.send(
+            &["-f", "me@example.org", "b@example.net"],
+            "Subject: late\n\nthe only copy\n",
+        );
+        machine.wait_for_mailq("the reason", |text| text.contains("the mailbox is busy"));
+        let sink = if goes_away {
+            drop(sink);
+            machine.wait_for_mailq("the bounce", |text| text.contains("MAILER-DAEMON"));
+            Sink::on(address, Script::default())
+        } else {
+            sink
+        };
+        let bounce = sink.journal().first();
+        assert_eq!(bounce.recipients, ["me@example.org"], "{}", bounce.text());
+        let text = bounce.text().replace("\r\n ", " ");
+        assert!(text.contains("the mailbox is busy"), "{text}");
+        assert!(text.contains("the only copy"), "{text}");
+    }
+}
+
+#[test]
+fn a_relay_gives_the_same_reason_as_a_machine() {
+    let script = Script {
+        recipients: vec![(
+            "b@example.net".to_owned(),
+            "450 4.2.0 the mailbox is busy".to_owned(),
+        )],
+        ..Script::default()
+    };
+    let sink = Sink::with(script);
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nrelay_tls = {{ level = \"none\" }}\n\
+         retry = {{ minimal = \"1s\", maximal = \"1s\", lifetime = \"3s\", warning = \"1h\" }}\n",
+        sink.nexthop()
+    ));
+    Session::greeted(smarthost.address()).delivers(
+        "me@example.org",
+        &["b@example.net"],
+        b"Subject: late\r\n\r\nthe only copy\r\n",
+    );
+    let bounce = sink.journal().first();
+    let text = bounce.text().replace("\r\n ", " ");
+    assert_eq!(bounce.recipients, ["me@example.org"], "{text}");
+    assert!(
+        text.contains("the mailbox is busy") && text.contains("the only copy"),
+        "{text}"
+    );
+}

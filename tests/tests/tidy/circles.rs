@@ -1,0 +1,133 @@
+//! No two files of a crate use each other, directly or over others: whoever reads one can read on downwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{modules::Modules, source::CRATES};
+
+/// Circles that there still are. The list only ever becomes shorter.
+const LEFT: &[&[&str]] = &[
+    &[
+        "sendmail-shim/sendmail/src/submit/agent.rs",
+        "sendmail-shim/sendmail/src/submit/misread.rs",
+        "sendmail-shim/sendmail/src/submit/run.rs",
+    ],
+    &[
+        "sendmail-shim/src/admin/import.rs",
+        "sendmail-shim/src/admin/import/found.rs",
+    ],
+    &[
+        "shared/mail/src/message/rewrite/fields.rs",
+        "shared/mail/src/message/rewrite/recipient.rs",
+        "shared/mail/src/message/rewrite/rules.rs",
+        "shared/mail/src/message/rewrite/sender.rs",
+    ],
+    &[
+        "smarthost/src/cli/check.rs",
+        "smarthost/src/cli/local.rs",
+        "smarthost/src/cli/mod.rs",
+        "smarthost/src/cli/remote.rs",
+    ],
+    &[
+        "smarthost/src/delivery/attempt.rs",
+        "smarthost/src/delivery/mod.rs",
+        "smarthost/src/delivery/nondelivery.rs",
+        "smarthost/src/delivery/relay.rs",
+    ],
+    &[
+        "smarthost/src/config/settings.rs",
+        "smarthost/src/policy/access.rs",
+        "smarthost/src/policy/action.rs",
+        "smarthost/src/policy/chain.rs",
+        "smarthost/src/policy/names.rs",
+        "smarthost/src/policy/query.rs",
+        "smarthost/src/policy/restrictions.rs",
+        "smarthost/src/policy/rule.rs",
+        "smarthost/src/policy/service.rs",
+        "smarthost/src/policy/world.rs",
+        "smarthost/src/route/mod.rs",
+    ],
+    &[
+        "smarthost/src/lookup/mod.rs",
+        "smarthost/src/lookup/pattern.rs",
+        "smarthost/src/lookup/rules.rs",
+        "smarthost/src/lookup/text.rs",
+    ],
+    &[
+        "smarthost/src/server/mod.rs",
+        "smarthost/src/server/notify.rs",
+        "smarthost/src/server/world.rs",
+    ],
+    &[
+        "shared/queue/src/slots.rs",
+        "shared/queue/src/slots/turn.rs",
+    ],
+];
+
+#[test]
+fn no_file_is_used_by_what_it_uses() {
+    let mut found = BTreeSet::new();
+    for member in CRATES {
+        let modules = Modules::of(member);
+        let circles = circles(&modules.arrows()).into_iter();
+        found.extend(
+            circles
+                .map(|circle| -> Vec<String> { circle.into_iter().map(str::to_owned).collect() }),
+        );
+    }
+    let within =
+        |circle: &[String], left: &[&str]| circle.iter().all(|file| left.contains(&file.as_str()));
+    let is_new = |circle: &&Vec<String>| !LEFT.iter().any(|left| within(circle, left));
+    let new: Vec<_> = found.iter().filter(is_new).collect();
+    assert!(
+        new.is_empty(),
+        "files that use each other; put what they share below both: {new:#?}"
+    );
+    let is_gone = |left: &&&[&str]| !found.iter().any(|circle| within(circle, left));
+    let gone: Vec<_> = LEFT.iter().filter(is_gone).collect();
+    assert!(
+        gone.is_empty(),
+        "gone, take them out of the list: {gone:#?}"
+    );
+}
+
+/// Files that reach each other.
+fn circles<'a>(arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<Vec<&'a str>> {
+    let reached: BTreeMap<_, _> = arrows
+        .keys()
+        .map(|from| (*from, reached(arrows, from)))
+        .collect();
+    let circle = |file: &&'a str| {
+        let others = reached[file].iter();
+        let mut circle: Vec<_> = others
+            .filter(|other| reached.get(*other).is_some_and(|back| back.contains(file)))
+            .copied()
+            .collect();
+        circle.sort_unstable();
+        circle
+    };
+    let circles = arrows.keys().map(circle);
+    circles.filter(|circle| circle.len() > 1).collect()
+}
+
+fn reached<'a>(arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &str) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut next: Vec<&str> = vec![from];
+    while let Some(file) = next.pop() {
+        for used in arrows.get(file).into_iter().flatten() {
+            if reached.insert(*used) {
+                next.push(used);
+            }
+        }
+    }
+    reached
+}
+
+#[test]
+fn a_circle_is_found_over_any_number_of_files() {
+    let arrows = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"), ("c", "e")];
+    let mut map: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (from, to) in arrows {
+        map.entry(from).or_default().insert(to);
+    }
+    assert_eq!(circles(&map), BTreeSet::from([vec!["a", "b", "c"]]));
+}
