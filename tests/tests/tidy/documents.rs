@@ -20,11 +20,17 @@ fn ci_runs_the_commands_that_the_readme_shows_first() {
         .collect();
     assert_eq!(commands, ["cargo demo", "cargo test --workspace"]);
     let ci = file(".ci/run");
+    let bare = file(".ci/bare");
+    assert!(ci.contains("run .ci/bare"));
     for command in commands {
         assert!(
             ci.lines()
                 .any(|line| line.trim() == command || line.contains(&format!("run {command}"))),
             ".ci/run does not run `{command}`"
+        );
+        assert!(
+            bare.contains(&format!("\"{command}\"")),
+            ".ci/bare does not run `{command}`"
         );
     }
     assert!(
