@@ -24,7 +24,7 @@ pub const STATE: &str = "/var/lib/smarthost";
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The files they come from, the one that decides first at the front.
-    pub layers: Vec<settings::layers::Layer>,
+    pub(crate) layers: Vec<settings::layers::Layer>,
     /// FQDN of this machine: greeting, EHLO, Received, bounces.
     pub hostname: Domain,
     /// Greeting after `220 `; begins with the host name (row B6).

@@ -136,3 +136,41 @@ fn a_crate_uses_only_crates_that_stand_before_it() {
         }
     }
 }
+
+/// A setting that is parsed, shown and documented, and read by nobody, would be a lie.
+#[test]
+fn every_setting_is_read_by_the_program_that_has_it() {
+    for member in ["smarthost", "sendmail-shim"] {
+        let (settings, others): (Vec<_>, Vec<_>) = sources()
+            .into_iter()
+            .filter(|source| source.path.starts_with(member))
+            .partition(|source| {
+                // These two read files that settings name; the others only define and show settings.
+                let reader = ["/load.rs", "/tables.rs"];
+                source.path.contains("/config/")
+                    && !reader.iter().any(|name| source.path.ends_with(name))
+            });
+        let of_others = others.iter().filter(|it| !it.path.contains("tests"));
+        let of_others: Vec<_> = of_others.map(|source| source.text.clone()).collect();
+        let fields = settings
+            .iter()
+            .filter(|source| source.path.ends_with("/settings.rs"))
+            .flat_map(|source| source.text.lines())
+            .filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'))
+            .filter(|(name, _)| !name.contains(' '))
+            .map(|(name, _)| name.to_owned());
+        let fields: Vec<_> = fields.collect();
+        assert!(fields.len() > 20, "{member}: {fields:?}");
+        for field in fields {
+            let read = format!(".{field}");
+            let is_read = |text: &String| {
+                let mut after = text.match_indices(&read).map(|(at, _)| at + read.len());
+                after.any(|end| !text[end..].starts_with(|c: char| c == '_' || c.is_alphanumeric()))
+            };
+            assert!(
+                of_others.iter().any(is_read),
+                "{member}: the setting `{field}` is read nowhere"
+            );
+        }
+    }
+}
