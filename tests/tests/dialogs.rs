@@ -70,6 +70,7 @@ impl Held {
         let (name, text) = match question {
             Question::Connect => ("connect", String::new()),
             Question::Helo { name, .. } => ("helo", name.clone()),
+            Question::Login(attempt) => ("login", attempt.user.clone()),
             Question::Mail(mail) => {
                 let sender = mail.sender.as_ref().map(ToString::to_string);
                 ("mail", sender.unwrap_or_default())
@@ -135,6 +136,7 @@ fn settings(dialog: &Dialog) -> Result<Settings, String> {
         encrypted: false,
         max_size: 10_000_000,
         max_recipients: 100,
+        logins: None,
         local: false,
         command_timeout: Duration::from_mins(5),
         max_errors: 20,

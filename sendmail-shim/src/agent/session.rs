@@ -44,6 +44,7 @@ pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
         encrypted: false,
         max_size: agent.settings.message_size,
         max_recipients: limits::RECIPIENTS,
+        logins: None,
         local: true,
         command_timeout: COMMAND,
         max_errors: 20,
@@ -163,6 +164,10 @@ impl Driver<'_> {
     fn verdict(&mut self, question: &Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
+            // Logins are not offered: the kernel says who calls.
+            Question::Login(_) => {
+                Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
+            }
             Question::Mail(mail) if mail.queued && !self.agent.is_privileged(self.uid) => {
                 Verdict::Refuse(Reply::literal("550 5.7.1 XQUEUED is for root"))
             }

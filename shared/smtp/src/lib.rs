@@ -7,7 +7,7 @@
 //! | [`command`] | commands, read and written |
 //! | [`reply`] | replies, read and written |
 //! | [`capability`] | what EHLO announces, both directions |
-//! | [`sasl`] | the client's side of AUTH |
+//! | [`sasl`] | AUTH, both sides |
 //! | [`session`] | the server's machine |
 //! | [`client`] | the client's machine (SMTP and LMTP) |
 //!

@@ -205,6 +205,9 @@ impl Connection {
     async fn follow(&mut self, question: &Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
+            Question::Login(_) => {
+                Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
+            }
             Question::Mail(mail) => match self
                 .server
                 .dispatch

@@ -20,6 +20,8 @@ pub struct Rules<'a> {
     pub hostname: &'a str,
     /// Unqualified names, `XCALLER` and `XQUEUED` are allowed (our agent's socket).
     pub local: bool,
+    /// MAIL takes `AUTH`, which says nothing to us (RFC 4954 §5).
+    pub auth: bool,
     /// RCPT: the transaction was begun with SMTPUTF8.
     pub utf8: bool,
 }
@@ -36,7 +38,7 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
         }
         sender => mail.sender = sender,
     }
-    let (mut eight_bit, mut utf8, mut queued) = (None, None, None);
+    let (mut eight_bit, mut utf8, mut queued, mut auth) = (None, None, None, None);
     for (key, value) in split_parameters(parameters) {
         match key.to_ascii_uppercase().as_str() {
             "SIZE" => set(&mut mail.size, value.and_then(size), "SIZE")?,
@@ -44,6 +46,7 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
             "SMTPUTF8" => set(&mut utf8, value.is_none().then_some(true), "SMTPUTF8")?,
             "RET" => set(&mut mail.ret, value.and_then(Ret::parse), "RET")?,
             "ENVID" => set(&mut mail.envid, value.and_then(envid), "ENVID")?,
+            "AUTH" if rules.auth => set(&mut auth, value.and_then(submitter), "AUTH")?,
             "XCALLER" if rules.local => {
                 let name =
                     value.map(|name| full_name(name).ok_or(CommandError::Parameter("XCALLER")));
@@ -63,6 +66,12 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
     } else {
         Err(CommandError::SenderNonAscii)
     }
+}
+
+/// Who wrote the message, as a client claims: `<>`, or an address in xtext.
+fn submitter(value: &str) -> Option<()> {
+    let text = xtext::decode(value)?;
+    (value == "<>" || Address::parse(&text).is_ok()).then_some(())
 }
 
 /// The arguments of RCPT.

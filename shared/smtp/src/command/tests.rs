@@ -10,11 +10,13 @@ use mail::{
 const RULES: Rules<'static> = Rules {
     hostname: "mail.example.org",
     local: false,
+    auth: false,
     utf8: false,
 };
 const LOCAL: Rules<'static> = Rules {
     hostname: "vm1.example.org",
     local: true,
+    auth: false,
     utf8: true,
 };
 

@@ -1,15 +1,21 @@
-//! The client's side of AUTH: SCRAM-SHA-256, PLAIN and LOGIN, chosen from what the server offers.
+//! AUTH: the client's side chooses SCRAM-SHA-256, PLAIN or LOGIN from what the server offers; the server's side offers the first two.
 //!
 //! | part | what |
 //! |---|---|
 //! | `exchange` | [`Exchange`]: which mechanism, what it says next |
 //! | `scram` | SCRAM-SHA-256: the password is proved, not sent, and the server must prove that it knows it, too |
+//! | `verifier` | what a server keeps instead of a password |
+//! | `acceptor` | the server's side of one authentication |
 //!
-//! Contract: pure; a hostile challenge is refused, never a panic, and costs bounded time. Nothing here prints a password: [`Credentials`] hides it.
+//! Contract: pure; a hostile challenge or response is refused, never a panic, and costs bounded time. Nothing here prints a password: [`Credentials`] hides it.
 //! For use under TLS only, which is the caller's matter.
 //! RFC 4954 (AUTH), RFC 4616 (PLAIN), RFC 5802 and RFC 7677 (SCRAM-SHA-256), draft-murchison-sasl-login.
 
+mod acceptor;
 mod exchange;
 mod scram;
+mod verifier;
 
+pub use acceptor::{Acceptor, Attempt, Logins, MECHANISMS, Progress, Proof};
 pub use exchange::{Credentials, Exchange};
+pub use verifier::Verifier;

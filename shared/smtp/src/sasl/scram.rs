@@ -1,4 +1,4 @@
-//! SCRAM-SHA-256 without channel binding.
+//! The client's SCRAM-SHA-256, without channel binding.
 //!
 //! Failures: a server whose nonce does not begin with ours, that wants fewer than 4096 rounds (RFC 7677 §4) or more than [`MAX_ROUNDS`], or whose
 //! signature is wrong, is refused. The password is used as it is: for characters outside ASCII, `SASLprep` is the administrator's matter.
@@ -13,9 +13,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ring::{digest, hmac, pbkdf2};
 
 /// Least rounds.
-const MIN_ROUNDS: u32 = 4096;
+pub(super) const MIN_ROUNDS: u32 = 4096;
 /// Most rounds: some tenths of a second; more would be an attack on our processor.
-const MAX_ROUNDS: u32 = 1_000_000;
+pub(super) const MAX_ROUNDS: u32 = 1_000_000;
 /// `n,,`: no channel binding, no other identity; in base64 as the last message repeats it.
 const HEADER: &str = "n,,";
 const HEADER_BASE64: &str = "biws";

@@ -43,7 +43,7 @@ impl Session {
             .as_ref()
             .is_some_and(|greeting| !greeting.extended);
         let last = match verb {
-            Verb::Helo | Verb::Ehlo | Verb::Data => true,
+            Verb::Helo | Verb::Ehlo | Verb::Data | Verb::Auth => true,
             // What is behind these is not read.
             Verb::Quit | Verb::StartTls => false,
             _ => plain,
@@ -89,7 +89,7 @@ impl Session {
                 self.starttls_command();
             }
             Verb::Expn => self.refuse("502 5.5.1 Error: lists are not expanded here"),
-            Verb::Auth => self.refuse("503 5.5.1 Error: authentication not enabled"),
+            Verb::Auth => self.auth(arguments),
             Verb::Http => self.finish("521 5.5.1 Error: this server speaks SMTP, not HTTP"),
             Verb::Unknown => self.refuse("500 5.5.2 Error: command not recognized"),
         }
@@ -188,6 +188,7 @@ impl Session {
         Rules {
             hostname: &self.settings.hostname,
             local: self.settings.local,
+            auth: self.settings.logins.is_some(),
             utf8,
         }
     }

@@ -1,10 +1,13 @@
 //! What the driver says to the machine, and what it hears.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mail::envelope::{Mail, Rcpt};
 
-use crate::reply::Reply;
+use crate::{
+    reply::Reply,
+    sasl::{Attempt, Logins},
+};
 
 /// What a listener offers.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Settings {
     pub max_size: u64,
     /// Recipients of one transaction.
     pub max_recipients: usize,
+    /// Who may log in; AUTH is offered once the session is encrypted.
+    pub logins: Option<Arc<Logins>>,
     /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
     pub local: bool,
     /// Waiting for a command. A message must come at 500 bytes a second in the long run.
@@ -94,6 +99,8 @@ pub enum Question {
     Connect,
     /// HELO or EHLO.
     Helo { name: String, extended: bool },
+    /// AUTH: whether this attempt is right, and may be made at all. `Accept`: the session is that of the user from here on.
+    Login(Attempt),
     /// MAIL. A new transaction begins with it.
     Mail(Mail),
     /// RCPT.

@@ -40,6 +40,8 @@ pub struct Session {
     pub(super) greeting: Option<Greeting>,
     pub(super) transaction: Option<Transaction>,
     pub(super) encrypted: bool,
+    /// Who logged in.
+    pub(super) login: Option<String>,
     pub(super) verb: &'static str,
     pub(super) errors: u32,
     pub(super) junk: u32,
@@ -69,6 +71,7 @@ impl Session {
             asked: None,
             greeting: None,
             transaction: None,
+            login: None,
             verb: "CONNECT",
             errors: 0,
             junk: 0,
@@ -145,13 +148,20 @@ impl Session {
             .transaction
             .as_ref()
             .is_some_and(|transaction| transaction.utf8);
-        match (extended, utf8, self.encrypted) {
+        match (extended, utf8, self.encrypted, self.login.is_some()) {
             (false, ..) => "SMTP",
-            (true, false, false) => "ESMTP",
-            (true, false, true) => "ESMTPS",
-            (true, true, false) => "UTF8SMTP",
-            (true, true, true) => "UTF8SMTPS",
+            (true, false, false, _) => "ESMTP",
+            (true, false, true, false) => "ESMTPS",
+            (true, false, true, true) => "ESMTPSA",
+            (true, true, false, _) => "UTF8SMTP",
+            (true, true, true, false) => "UTF8SMTPS",
+            (true, true, true, true) => "UTF8SMTPSA",
         }
+    }
+
+    /// Who logged in with AUTH.
+    pub fn login(&self) -> Option<&str> {
+        self.login.as_deref()
     }
 
     /// HELO name, once given.
@@ -209,7 +219,7 @@ impl Session {
     /// Takes the next command or piece; whether there was one.
     fn step(&mut self, rest: &mut &[u8]) -> bool {
         match self.mode {
-            Mode::Command => self.read_command(rest),
+            Mode::Command | Mode::Response(_) => self.read_command(rest),
             Mode::Data(_) => self.read_data(rest),
             Mode::Chunk(_) => self.read_chunk(rest),
             Mode::Greeting | Mode::Handshake | Mode::Ended => false,
@@ -236,6 +246,10 @@ impl Session {
                 Ok(None) => return false,
                 Ok(Some(found)) => {
                     *rest = found.rest;
+                    if matches!(self.mode, Mode::Response(_)) {
+                        self.respond(found.line);
+                        return true;
+                    }
                     let ahead = !found.rest.is_empty() && self.must_be_last(found.line);
                     self.sent_ahead |= ahead;
                     if ahead && self.settings.forbid_unauth_pipelining {

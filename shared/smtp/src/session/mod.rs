@@ -6,6 +6,7 @@
 //! | `state` | where a session stands |
 //! | `machine` | its input, its replies, its deadline; every way out |
 //! | `command` | what each command does |
+//! | `auth` | AUTH, if logins are there |
 //! | `verdict` | what each answer of the policy does |
 //! | `content` | the message, after DATA and in BDAT chunks |
 //!
@@ -15,8 +16,9 @@
 //! Failures: all are the peer's, and replies. A bare CR or LF ends the session with 521, in commands, after DATA and in BDAT chunks; so do an HTTP
 //! request, a TLS handshake where clear text is spoken, and a client that talks before the greeting. A message that is too large is read to
 //! its end, then refused (552). After an error in BDAT the transaction is gone, and the chunk is skipped.
-//! RFC 5321, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 6152 (8BITMIME), 6531 (SMTPUTF8), 1870 (SIZE), 2034, 3848.
+//! RFC 5321, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 1870 (SIZE), 2034, 3848.
 
+mod auth;
 mod command;
 mod content;
 mod interface;

@@ -4,6 +4,7 @@ use crate::{
     command::Chunk,
     data::{Checker, Decoder},
     reply::Reply,
+    sasl::Acceptor,
 };
 
 /// What the next bytes are.
@@ -12,6 +13,8 @@ pub(super) enum Mode {
     /// Too early: we speak first.
     Greeting,
     Command,
+    /// A response to a challenge of AUTH.
+    Response(Acceptor),
     /// The message after DATA. Without a transaction it is too large already, and skipped.
     Data(Decoder),
     Chunk(OpenChunk),
@@ -34,6 +37,7 @@ pub(super) struct OpenChunk {
 pub(super) enum Asked {
     Connect,
     Helo(Greeting),
+    Login(String),
     Mail { utf8: bool },
     Recipient,
     Data,

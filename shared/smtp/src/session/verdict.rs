@@ -37,6 +37,10 @@ impl Session {
         let usual = match asked {
             Asked::Connect => return self.greet(reply),
             Asked::Helo(greeting) => return self.welcome(greeting),
+            Asked::Login(user) => {
+                self.login = Some(user);
+                "235 2.7.0 Authentication successful"
+            }
             Asked::Mail { utf8 } => {
                 self.transaction = Some(Transaction {
                     utf8,
@@ -82,7 +86,11 @@ impl Session {
             }
             Asked::Data | Asked::Message => self.reset(),
             Asked::Mail { .. } if reply.code.severity() == Severity::Transient => self.count_junk(),
-            Asked::Connect | Asked::Helo(_) | Asked::Mail { .. } | Asked::Recipient => {}
+            Asked::Connect
+            | Asked::Helo(_)
+            | Asked::Login(_)
+            | Asked::Mail { .. }
+            | Asked::Recipient => {}
         }
         let ends = matches!(asked, Asked::Connect);
         self.refuse_with(&reply);
@@ -145,7 +153,7 @@ impl Session {
             chunking: true,
             dsn: true,
             starttls: self.settings.starttls && !self.encrypted,
-            auth: Vec::new(),
+            auth: self.mechanisms(),
             xcaller: self.settings.local,
         }
     }

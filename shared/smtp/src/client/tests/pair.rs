@@ -67,6 +67,7 @@ impl Pair {
             max_size: 1_000_000,
             max_recipients: 100,
             local: known,
+            logins: None,
             command_timeout: Duration::from_mins(5),
             max_errors: 1000,
             forbid_unauth_pipelining: false,
