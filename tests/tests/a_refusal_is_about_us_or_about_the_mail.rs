@@ -173,3 +173,28 @@ fn a_next_hop_without_extensions_gets_mail_that_it_can_take() {
         received.parameters
     );
 }
+
+/// A next hop with SMTPUTF8 may have one behind it that lacks it: then the mail would bounce there, and its bounce too.
+#[test]
+fn a_raw_subject_that_nobody_declared_is_encoded_and_hidden_recipients_stay_hidden() {
+    let sink = Sink::with(Script {
+        extensions: vec!["8BITMIME".to_owned(), "SMTPUTF8".to_owned()],
+        ..Script::default()
+    });
+    let smarthost = relay_to(&sink.nexthop());
+    let mut session = Session::greeted(smarthost.address());
+    let message = "Subject: Gr\u{fc}\u{df}e\r\nBcc: hidden@example.net\r\nReturn-Path: <x@example.net>\r\n\r\nhello\r\n";
+    session.delivers("a@example.org", &["b@example.net"], message.as_bytes());
+    let received = sink.journal().first();
+    assert!(
+        !received.parameters.contains("SMTPUTF8"),
+        "{}",
+        received.parameters
+    );
+    assert_eq!(received.field("Subject"), "=?utf-8?q?Gr=C3=BC=C3=9Fe?=");
+    let text = String::from_utf8_lossy(&received.content);
+    assert!(
+        !text.contains("hidden@") && !text.contains("Return-Path"),
+        "{text}"
+    );
+}

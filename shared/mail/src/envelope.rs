@@ -175,9 +175,9 @@ impl From<Address> for Recipient {
 /// What the content needs (RFC 6152, RFC 6531).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Content {
-    /// Bytes above 127 in the body.
+    /// Bytes above 127, in the body or in header fields.
     pub eight_bit: bool,
-    /// UTF-8 in addresses or header fields.
+    /// UTF-8 in addresses or header fields, of which whoever sends it says so (SMTPUTF8).
     pub utf8: bool,
 }
 

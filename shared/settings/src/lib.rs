@@ -21,7 +21,7 @@ pub mod provision;
 mod units;
 
 pub use error::{ConfigError, error_at, parse, suggestion};
-pub use units::{HostName, OneOrMany, Size, Span, optional_table, table};
+pub use units::{HostName, MessageSize, OneOrMany, Size, Span, optional_table, table};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_spanned::Spanned;
-use settings::{HostName, OneOrMany, Size, Span};
+use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use crate::{
     config::{ListenTls, Listener, LogFormat},
@@ -61,7 +61,7 @@ pub(super) struct File {
     pub routes: BTreeMap<DomainPattern, Destination>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
-    pub message_size: Option<Size>,
+    pub message_size: Option<MessageSize>,
     #[serde(deserialize_with = "settings::table")]
     pub retry: Retry,
     #[serde(deserialize_with = "settings::table")]

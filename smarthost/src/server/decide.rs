@@ -34,6 +34,8 @@ use crate::{
     policy::{self, Answer, Effect, Facts, Query, Step},
 };
 
+/// Fields that are for the client's own software, and name hidden recipients (Postfix `message_drop_headers`).
+const DROPPED: [&str; 4] = ["Bcc", "Resent-Bcc", "Content-Length", "Return-Path"];
 /// What the world does not answer in this time is unknown, and so temporary; clients wait longer (RFC 5321 §4.5.3.2).
 const DECISION: Duration = Duration::from_mins(2);
 
@@ -262,6 +264,9 @@ impl Connection {
         if self.setup.policy.may_relay(self.client) {
             self.complete(&mut message, &transaction.sender());
         }
+        for name in DROPPED {
+            message.header.remove(name);
+        }
         self.add_trace(&mut message, &transaction);
         let envelope = match self.envelope(&transaction, message.content) {
             Ok(envelope) => envelope,
@@ -368,8 +373,8 @@ impl Connection {
             origin: self.name.clone(),
             uid: None,
             content: Content {
-                eight_bit: content.eight_bit || mail.eight_bit,
-                utf8: content.utf8 || mail.utf8,
+                eight_bit: content.eight_bit || content.utf8 || mail.eight_bit,
+                utf8: mail.utf8,
             },
             ret: mail.ret,
             envid: mail.envid.clone(),

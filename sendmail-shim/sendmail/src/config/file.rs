@@ -6,7 +6,7 @@ use mail::{address::Address, nexthop::Nexthop};
 use queue::rate::Budget;
 use relay::trust::Pin;
 use serde::Deserialize;
-use settings::{OneOrMany, Size, Span};
+use settings::{MessageSize, OneOrMany, Size, Span};
 
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -44,7 +44,7 @@ pub struct File {
     /// Whether programs may choose their own `From`.
     pub from_override: Option<bool>,
     /// Largest message.
-    pub message_size: Option<Size>,
+    pub message_size: Option<MessageSize>,
     /// New mail is refused while fewer bytes are free where the queue lies.
     pub minimum_free: Option<Size>,
     /// Connections to the relayhost at once, when many messages wait.

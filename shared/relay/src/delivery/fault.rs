@@ -1,11 +1,16 @@
 //! Whom a refusal is about: this machine, or the mail.
 //!
-//! Contract: only what is surely about us is; everything else stays the mail's. Codes of RFC 4954 and RFC 3207 (530, 534, 535, 538)
-//! speak of the session at any stage. What words say counts only from a next hop that the administrator named, and once the
-//! message was seen only words about the login alone: a filter's `552 5.7.0` or `5.7.26` is about content, and 5.7.30 without
-//! those words is REQUIRETLS (RFC 8689).
+//! Contract: only what is about us is; everything else stays the mail's. Codes of RFC 4954 and RFC 3207 (530, 534, 535, 538)
+//! speak of the session at any stage. What words and enhanced codes say counts only from a next hop that the administrator named,
+//! and once the message was seen only words about the login or the day's quota alone: a filter's `552 5.7.0` or `5.7.26` is about
+//! content, and 5.7.30 without those words is REQUIRETLS (RFC 8689). Until then nobody has looked at the mail, and a refusal that
+//! names relaying, a login, an account of the sender, or an address or name of the client cannot be about the recipient.
+//! Wordings: those of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES, `SendGrid`, Zoho, Domino.
 
-use mail::outcome::{Failure, Stage};
+use mail::{
+    outcome::{Failure, Stage},
+    status::EnhancedStatus,
+};
 
 /// What is to be done about a refusal of this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +25,12 @@ pub enum Refusal {
     Permission,
     /// This machine's address or name.
     Address,
+    /// The account that logs in.
+    Account,
+    /// So much was sent that no more is taken for some time.
+    Quota,
+    /// It takes no mail now, or does not understand what it must.
+    Session,
 }
 
 impl Refusal {
@@ -42,6 +53,15 @@ impl Refusal {
             Self::Address => {
                 "it refuses this machine's address or name: see hostname, and ask its administrator"
             }
+            Self::Account => {
+                "it refuses the account of auth (sendmail-shim) or relay_auth (smarthost): ask its administrator"
+            }
+            Self::Quota => {
+                "it takes no more for some time: ask its administrator for a higher quota, or send less"
+            }
+            Self::Session => {
+                "it does not take mail as a relay must: see whether relayhost and its port are right"
+            }
         }
     }
 }
@@ -49,27 +69,37 @@ impl Refusal {
 const TLS: &[&str] = &[
     "starttls",
     "must use tls",
+    "use tls",
     "requires tls",
     "tls required",
+    "tls is required",
     "encryption required",
+    "encryption needed",
+    "requires encryption",
 ];
 const PASSWORDS: &[&str] = &[
     "basic authentication is not supported",
     "basic authentication is disabled",
 ];
+/// About the login, at whatever stage.
 const LOGIN: &[&str] = &[
     "authentication required",
     "authentication is required",
     "authentication first",
+    "authenticate first",
     "requires authentication",
     "authentication needed",
     "authentication credentials",
     "authentication failed",
     "authentication unsuccessful",
+    "authentication not enabled",
     "must authenticate",
     "please authenticate",
     "not authenticated",
     "not been authenticated",
+    "unauthenticated sender",
+    "unauthenticated user",
+    "unauthenticated client",
     "smtp auth",
     "auth required",
     "login required",
@@ -78,6 +108,8 @@ const LOGIN: &[&str] = &[
     "must log in",
     "username and password not accepted",
 ];
+/// About the login as long as nobody has seen the message.
+const LOGIN_EARLY: &[&str] = &["authenticat", "log in first", "logon", "logged on"];
 /// With one of these words a refusal is about more than the login.
 const NOT_ALONE: &[&str] = &[
     "spf",
@@ -100,34 +132,110 @@ const NOT_ALONE: &[&str] = &[
     "header",
     "from:",
 ];
-const PERMISSION: &[&str] = &[
-    "relay access denied",
-    "relaying denied",
-    "relay denied",
-    "relaying is denied",
-    "relay not permitted",
-    "relaying not permitted",
-    "not permitted to relay",
-    "not allowed to relay",
-    "unable to relay",
-    "cannot relay",
-    "we do not relay",
-    "relaying not allowed",
-    "relay not allowed",
-    "relaying prohibited",
-    "relay prohibited",
-    "not a relay host",
-    "no relaying",
-    "allowed rcpthosts",
-    "not owned by user",
-    "not permitted to send as",
-    "permissions to send as",
+/// Words about relaying; with one of `NO` beside it nobody relays for us.
+const RELAY: &[&str] = &[
+    "relay",
+    "relaying",
+    "relayed",
+    "relays",
+    "gateway",
+    "rcpthosts",
+];
+const NO: &[&str] = &[
+    "no",
+    "not",
+    "don't",
+    "doesn't",
+    "isn't",
+    "won't",
+    "can't",
+    "cannot",
+    "unable",
+    "denied",
+    "deny",
+    "prohibited",
+    "disallowed",
+    "rejected",
+    "refused",
+    "forbidden",
+    "unauthorized",
+    "invalid",
+    "allowed",
+    "disabled",
+    "blocked",
+    "permission",
+    "only",
+    "dont",
+    "must",
+];
+/// About a sender that this machine or its login may not use.
+const SENDER: &[&str] = &[
+    "not owned by",
+    "permitted to send",
+    "permissions to send",
+    "allowed to send",
+    "authorized to send",
+    "authorised to send",
+    "not authorized to perform",
     "sendasdenied",
+    "sender address is not allowed",
+    "verified sender",
+    "address is not verified",
+    "sending suspended",
 ];
 const ADDRESS: &[&str] = &[
-    "client host rejected",
-    "client host [",
-    "helo command rejected",
+    "client host",
+    "client address",
+    "helo command",
+    "helo name",
+    "ehlo name",
+    "invalid helo",
+    "ptr record",
+    "reverse dns",
+    "rdns",
+    "reverse lookup",
+    "banned send",
+    "your ip",
+    "sending ip",
+    "ip address",
+    "ip is ",
+    "sending mta",
+    "blocked using",
+    "block list",
+    "blocklist",
+    "blacklist",
+    "your server",
+    "your host",
+];
+const ACCOUNT: &[&str] = &[
+    "your account",
+    "this account",
+    "tenant has",
+    "sender account",
+];
+const QUOTA: &[&str] = &[
+    "sending quota",
+    "sending limit",
+    "sending activity",
+    "sending rate",
+    "sends per",
+    "daily quota",
+    "daily limit",
+    "daily message",
+    "messages sent today",
+    "quota for today",
+    "too many messages",
+    "too many recipients",
+    "hourly limit",
+    "hourly quota",
+    "exceeded threshold",
+    "relay sending limit",
+];
+const SESSION: &[&str] = &[
+    "no smtp service",
+    "does not accept mail",
+    "not accepting network messages",
+    "system not accepting",
 ];
 
 /// What a refusal says of this machine, if it is about it; `named`: the next hop is one that the administrator named.
@@ -151,20 +259,50 @@ pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
     if !named {
         return None;
     }
-    let login = says(LOGIN) && !says(NOT_ALONE);
+    let alone = !says(NOT_ALONE);
     if failure.stage > Stage::Data {
-        return login.then_some(Refusal::Login);
+        return [(LOGIN, Refusal::Login), (QUOTA, Refusal::Quota)]
+            .into_iter()
+            .find_map(|(words, refusal)| (alone && says(words)).then_some(refusal));
     }
     let found = [
-        (says(PERMISSION), Refusal::Permission),
-        (says(ADDRESS), Refusal::Address),
-        (login, Refusal::Login),
+        (refuses_to_relay(&text) || says(SENDER), Refusal::Permission),
+        (says(QUOTA), Refusal::Quota),
+        (says(ACCOUNT), Refusal::Account),
+        (alone && (says(LOGIN) || says(LOGIN_EARLY)), Refusal::Login),
         (says(TLS), Refusal::Tls),
+        (says(ADDRESS), Refusal::Address),
+        (says(SESSION), Refusal::Session),
     ];
-    found
-        .iter()
-        .find(|(says, _)| *says)
-        .map(|(_, refusal)| *refusal)
+    let found = found.into_iter().find_map(|(says, of)| says.then_some(of));
+    found.or_else(|| by_code(code, failure.status))
+}
+
+/// Whether words about relaying and a no stand beside each other. A name such as `relay.example.org` is no such word.
+fn refuses_to_relay(text: &str) -> bool {
+    let words = |wanted: &[&str]| {
+        text.split(|c: char| c.is_whitespace() || ",;:()<>[]\"/!?".contains(c))
+            .map(|word| word.trim_matches('.'))
+            .any(|word| wanted.contains(&word))
+    };
+    words(RELAY) && words(NO)
+}
+
+/// Codes that are about this machine whatever the words are, before anybody saw the message.
+fn by_code(code: u16, status: EnhancedStatus) -> Option<Refusal> {
+    Some(match (status.subject(), status.detail()) {
+        // RFC 7372, 7505 and 4954, RFC 5248; Exchange and Microsoft 365 use 5.7.5xx to 5.7.7xx.
+        (7, 10 | 11) => Refusal::Tls,
+        (7, 13) => Refusal::Account,
+        (7, 4 | 8 | 9 | 57) => Refusal::Login,
+        (7, 25 | 500..=699) => Refusal::Address,
+        (7, 54 | 60 | 64 | 367) => Refusal::Permission,
+        (7, 232 | 233 | 700..=799) => Refusal::Quota,
+        (3, 2) => Refusal::Session,
+        // Commands that every server knows, in an order that every server takes.
+        _ if matches!(code, 500 | 502 | 503 | 521) => Refusal::Session,
+        _ => return None,
+    })
 }
 
 /// Whether another address of ours might fare better: a refusal for reasons of policy, not of the mailbox.
@@ -189,7 +327,7 @@ pub(super) fn about_address(failure: &Failure) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mail::status::{EnhancedStatus, ReplyCode};
+    use mail::status::ReplyCode;
 
     use super::*;
 
@@ -265,6 +403,82 @@ mod tests {
             ),
         ] {
             assert_eq!(said(stage, text, true), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn vendors_words_about_this_machine_its_account_and_its_quota_bounce_no_mail() {
+        for text in [
+            "550 Relaying is not allowed",
+            "550 5.7.1 mail relaying is prohibited",
+            "551 we don't relay",
+            "554 Relay rejected for policy reasons.",
+            "553 Relaying disallowed as a@b.example",
+            "550 5.7.1 Invalid credentials for relay [192.0.2.1].",
+            "550 This system is not configured to relay mail from 192.0.2.1",
+            "550 not a gateway",
+            "550 5.7.1 Relaying temporarily denied",
+            "550 5.7.25 The IP address sending this message does not have a PTR record",
+            "550 5.7.1 This message does not meet IPv6 sending guidelines regarding PTR records",
+            "550 5.7.1 an unusual rate of unsolicited mail originating from your IP address",
+            "550 5.7.606 Access denied, banned sending IP [192.0.2.1]",
+            "550 5.7.708 Service unavailable. Access denied, traffic not accepted",
+            "550 Your IP 192.0.2.1 is blacklisted",
+            "554 5.7.1 IP is listed on bl.spamcop.net",
+            "550 part of their network is on our block list (S3150)",
+            "550 sending MTA's poor reputation",
+            "550 HELO name rejected",
+            "550 Reverse DNS lookup failed for host 192.0.2.1",
+            "554 5.7.0 Your account has been suspended",
+            "525 5.7.13 User account disabled",
+            "523 5.7.10 Encryption Needed",
+            "504 5.7.4 Unrecognized authentication type",
+            "550 Unauthenticated senders not allowed",
+            "550 Authenticate first",
+            "503 5.5.1 Error: authentication not enabled",
+            "554 Sending suspended for this account",
+            "554 Access denied: User `x` is not authorized to perform `ses:SendRawEmail`",
+            "550 5.7.705 Access denied, tenant has exceeded threshold",
+            "550 5.4.5 Daily user sending quota exceeded.",
+            "550 5.4.6 Unusual sending activity detected. Please try after sometime",
+            "550 Too many messages sent today",
+            "550 5.5.3 too many recipients",
+            "550 Sender address is not allowed.",
+            "550 The from address does not match a verified Sender Identity.",
+            "554 Message rejected: Email address is not verified.",
+            "553 5.7.1 Sender address rejected: not owned by auth user.",
+            "502 5.5.1 not implemented",
+            "503 5.5.1 bad sequence of commands",
+            "521 host does not accept mail",
+            "554 5.3.2 system not accepting network messages",
+            "554 no SMTP service here",
+        ] {
+            for stage in [Stage::Mail, Stage::Recipient, Stage::Data] {
+                assert!(said(stage, text, true).is_some(), "{text}");
+                let code = text.get(..3).unwrap();
+                assert_eq!(
+                    said(stage, text, false),
+                    None,
+                    "{code}: a stranger's server"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_called_relay_and_an_account_that_is_full_are_not_about_this_machine() {
+        for text in [
+            "550 5.1.1 <x@relay.example>: user unknown on relay.example, not here",
+            "550 5.1.1 <no@gateway.example>: Recipient address rejected: User unknown",
+            "552 5.2.2 the account is over quota",
+            "550 5.2.1 The email account that you tried to reach is disabled",
+            "550 5.1.1 mailbox does not exist",
+            "501 5.1.7 bad sender address syntax",
+            "555 5.5.4 parameters not recognized",
+            "554 5.4.0 too many hops",
+            "550 5.6.7 SMTPUTF8 is needed",
+        ] {
+            assert_eq!(said(Stage::Recipient, text, true), None, "{text}");
         }
     }
 
