@@ -115,6 +115,19 @@ impl Network {
         self.prefix == 0
     }
 
+    /// Whether it is so large a part of the Internet that nobody can own it; a few of them are the whole.
+    pub fn is_anybodys(&self) -> bool {
+        match self.address {
+            IpAddr::V4(_) => self.prefix < 8,
+            // Unique local addresses are fc00::/7, link-local ones fe80::/10.
+            IpAddr::V6(first) => {
+                let private = first.is_unique_local() && self.prefix >= 7
+                    || first.is_unicast_link_local() && self.prefix >= 10;
+                self.prefix < 16 && !private
+            }
+        }
+    }
+
     /// Its first address.
     pub fn address(&self) -> IpAddr {
         self.address
@@ -202,6 +215,29 @@ mod tests {
                 !network(text).contains(outside.parse().unwrap()),
                 "{outside} in {text}"
             );
+        }
+    }
+
+    #[test]
+    fn networks_that_nobody_can_own_are_told_from_private_ones() {
+        for large in [
+            "0.0.0.0/0",
+            "128.0.0.0/1",
+            "10.0.0.0/7",
+            "::/0",
+            "8000::/1",
+            "2001::/15",
+        ] {
+            assert!(network(large).is_anybodys(), "{large}");
+        }
+        for own in [
+            "10.0.0.0/8",
+            "fc00::/7",
+            "fe80::/10",
+            "2001:db8::/32",
+            "192.0.2.1",
+        ] {
+            assert!(!network(own).is_anybodys(), "{own}");
         }
     }
 

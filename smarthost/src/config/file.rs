@@ -215,16 +215,21 @@ impl TryFrom<u32> for Count {
     }
 }
 
-/// A network that may relay: never the whole Internet.
+/// A network that may relay: never the whole Internet, nor a large part of it.
 #[derive(Deserialize)]
 #[serde(try_from = "Network")]
 pub(super) struct RelayNetwork(pub Network);
 impl TryFrom<Network> for RelayNetwork {
     type Error = String;
     fn try_from(network: Network) -> Result<Self, String> {
-        if network.is_everything() {
+        if network.is_anybodys() {
+            let what = if network.is_everything() {
+                "the whole Internet"
+            } else {
+                "a large part of the Internet"
+            };
             return Err(format!(
-                "{network} is the whole Internet: everybody could send mail through this machine (an open relay); \
+                "{network} is {what}: everybody could send mail through this machine (an open relay); \
                  write the networks of your own machines"
             ));
         }

@@ -48,6 +48,10 @@ impl Config {
 
     /// The setting that contradicts another one, and how.
     pub(super) fn contradiction(&self) -> Option<(&'static str, String)> {
+        if self.listen.is_empty() {
+            let what = "no client could connect; name an address such as \"0.0.0.0:25\", or leave `listen` out";
+            return Some(("listen", what.to_owned()));
+        }
         let domains = &self.domains;
         let named =
             |pattern: &DomainPattern| domains.local.iter().find(|own| is(pattern, own)).cloned();

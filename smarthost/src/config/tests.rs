@@ -223,6 +223,14 @@ fn what_follows_from_another_setting_is_not_printed_as_a_change() {
 fn every_mistake_names_its_place_and_a_remedy() {
     for (text, place, remedy) in [
         ("networks = [\"0.0.0.0/0\"]", ":1:12:", "open relay"),
+        (
+            "networks = [\"0.0.0.0/1\", \"128.0.0.0/1\"]",
+            ":1:12:",
+            "large part of the Internet",
+        ),
+        ("networks = [\"2000::/3\"]", ":1:12:", "open relay"),
+        ("listen = []", ":1:", "no client could connect"),
+        ("message_size = 0", ":1:", "let nothing through"),
         ("networks = [\"10.0.0.0/8\", \"::/0\"]", ":1:", "open relay"),
         ("networks = [\"10.0.0.7/8\"]", ":1:12:", "write 10.0.0.0/8"),
         ("limits = { per_client = \"100\" }", ":1:25:", "\"100/day\""),
