@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{destination::Destination, maillog, route::Router};
+use crate::{destination::Destination, maillog, route::Router, setup::Setup};
 use mail::{
     address::Sender,
     clock::{self, Timestamp},
@@ -214,9 +214,9 @@ impl Dispatch {
     }
 
     fn schedule(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope, router: &Router) {
-        let recipients = (0u32..)
-            .zip(&envelope.recipients)
-            .map(|(index, recipient)| routed(index, recipient, router))
+        let indexes = (0u32..).zip(&envelope.recipients);
+        let recipients = indexes
+            .filter_map(|(index, _)| routed(index, envelope, router))
             .collect();
         self.tell(Event::Accepted {
             id,
@@ -255,23 +255,43 @@ impl Dispatch {
     }
 }
 
+/// Name and address of the client that an envelope's origin names, `client.example[192.0.2.1]`.
+pub(crate) fn client_of(origin: &str) -> (&str, &str) {
+    let (name, bracketed) = origin.rsplit_once('[').unwrap_or_default();
+    (name, bracketed.trim_end_matches(']'))
+}
+
 /// What the queue wants to know of a message as a whole.
 pub(crate) fn origin(envelope: &Envelope) -> Origin<Client> {
-    let (_, bracketed) = envelope.origin.rsplit_once('[').unwrap_or_default();
+    let (_, address) = client_of(&envelope.origin);
     Origin {
-        owner: bracketed.trim_end_matches(']').parse().ok(),
+        owner: address.parse().ok(),
         null_sender: envelope.sender == Sender::Null,
     }
 }
 
 /// A recipient with where it goes now.
-pub(crate) fn routed(index: u32, recipient: &Recipient, router: &Router) -> Routed<Destination> {
-    Routed {
+pub(crate) fn routed(
+    index: u32,
+    envelope: &Envelope,
+    router: &Router,
+) -> Option<Routed<Destination>> {
+    let at = usize::try_from(index).ok()?;
+    let recipient = envelope.recipients.get(at)?;
+    let null_sender = envelope.sender == Sender::Null;
+    // Which of those with the same address.
+    let nth = || {
+        let key = recipient.address.key();
+        let before = envelope.recipients.iter().take(at);
+        before.filter(|other| other.address.key() == key).count()
+    };
+    Some(Routed {
         recipient: index,
+        lifetime: router.lifetime(&recipient.address, null_sender),
         destination: router
-            .destination(&recipient.address)
+            .nth_destination(&recipient.address, nth)
             .map(Arc::<Destination>::new),
-    }
+    })
 }
 
 /// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.
@@ -282,8 +302,12 @@ pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Re
         let expanded = router
             .expand(recipient)
             .unwrap_or_else(|_| vec![recipient.clone()]);
+        let mut here = HashMap::new();
         for recipient in expanded {
-            match known.entry(recipient.address.key()) {
+            // A program each stands behind the same address.
+            let nth = here.entry(recipient.address.key()).or_insert(0usize);
+            *nth += 1;
+            match known.entry((recipient.address.key(), *nth)) {
                 hash_map::Entry::Vacant(place) => {
                     place.insert(all.len());
                     all.push(recipient);
@@ -302,4 +326,24 @@ pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Re
         }
     }
     Ok(all)
+}
+
+/// Which transport each destination has.
+pub(crate) fn transports(setup: &Setup) -> queue::Transports<Destination> {
+    let unnamed = Arc::new(setup.config.queue_transport(None));
+    let named: HashMap<_, _> = setup
+        .config
+        .transports
+        .keys()
+        .map(|name| {
+            (
+                Arc::clone(name),
+                Arc::new(setup.config.queue_transport(Some(name))),
+            )
+        })
+        .collect();
+    queue::Transports::new(move |destination: &Destination| {
+        let name = destination.transport.as_ref();
+        Arc::clone(name.and_then(|name| named.get(name)).unwrap_or(&unnamed))
+    })
 }

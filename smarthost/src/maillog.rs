@@ -14,7 +14,7 @@ use mail::{
 use spool::QueueId;
 use system::log::{Level, Role, line_about, line_of};
 
-use crate::destination::{Destination, LmtpTarget};
+use crate::destination::{Destination, Kind, LmtpTarget};
 
 /// Longest word of a peer in a line, bytes.
 const MAX_WORD: usize = 320;
@@ -199,10 +199,9 @@ pub(crate) fn eight_bit(id: QueueId, relay: &str) {
 }
 
 pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {
-    let name: &dyn Display = match destination {
-        Destination::Smtp { nexthop, .. } | Destination::Lmtp(LmtpTarget::Tcp(nexthop)) => nexthop,
-        Destination::Lmtp(LmtpTarget::Unix(path)) | Destination::Maildir(path) => &path.display(),
-        Destination::Aliases => &"aliases",
+    let name: &dyn Display = match &destination.kind {
+        Kind::Lmtp(LmtpTarget::Unix(path)) => &path.display(),
+        kind => kind,
     };
     line_of(
         Role::Qmgr,

@@ -26,7 +26,7 @@ use system::{fs, log};
 use tables::Aliases;
 
 use crate::{
-    config::{AccessFiles, Config, KeyFiles, ListenTls, STATE},
+    config::{AccessFiles, Config, KeyFiles, ListenTls, STATE, TransportTables},
     dns::mx::Resolver,
     policy::{Policy, Sources},
     route::Router,
@@ -60,6 +60,7 @@ pub(crate) struct Setup {
 struct Tables {
     aliases: Aliases,
     access: AccessFiles,
+    transport: TransportTables,
     /// When it was last looked at them.
     looked: Instant,
 }
@@ -89,6 +90,7 @@ impl Setup {
         config.read_aliases()?;
         config.read_keys()?;
         config.read_access(clock::now())?;
+        config.read_transport()?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -176,7 +178,10 @@ impl Setup {
         let (aliases, mut problems) = config.read_aliases()?;
         let (access, more) = config.read_access(clock::now())?;
         problems.extend(more);
-        let router = Router::new(&config, Arc::clone(aliases.table()));
+        let (transport, more) = config.read_transport()?;
+        problems.extend(more);
+        let router = Router::new(&config, Arc::clone(aliases.table()), transport.tables());
+        let router = router.running(config.runners());
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
@@ -205,6 +210,7 @@ impl Setup {
             tables: Arc::new(Mutex::new(Tables {
                 aliases,
                 access,
+                transport,
                 looked: Instant::now(),
             })),
             relay_tls,
@@ -232,9 +238,12 @@ impl Setup {
         tables.looked = Instant::now();
         let mut looked = tables.aliases.refresh(clock::now());
         looked.and(tables.access.refresh(clock::now()));
+        looked.and(tables.transport.refresh());
         tell(looked.problems);
         looked.changed.then(|| {
-            let router = Router::new(&self.config, Arc::clone(tables.aliases.table()));
+            let aliases = Arc::clone(tables.aliases.table());
+            let router = Router::new(&self.config, aliases, tables.transport.tables());
+            let router = router.running(self.config.runners());
             let sources = Arc::new(Sources {
                 keys: self.sources.keys.clone(),
                 tables: tables.access.tables(),

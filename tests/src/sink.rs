@@ -103,6 +103,8 @@ struct Shared {
     journal: Journal,
     open: Mutex<Vec<TcpStream>>,
     connections: AtomicUsize,
+    now_open: AtomicUsize,
+    most_open: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -128,6 +130,8 @@ impl Sink {
             journal: Journal::default(),
             open: Mutex::default(),
             connections: AtomicUsize::new(0),
+            now_open: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let for_acceptor = Arc::clone(&shared);
@@ -166,6 +170,11 @@ impl Sink {
         &self.shared.journal
     }
 
+    /// How many were open at the same time at most, those that were closed again counted until it was seen.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_open.load(Ordering::SeqCst)
+    }
+
     /// How many connections it has taken.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
@@ -184,6 +193,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let Ok(stream) = stream else { continue };
         shared.connections.fetch_add(1, Ordering::SeqCst);
+        let open = shared.now_open.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.most_open.fetch_max(open, Ordering::SeqCst);
         let (Ok(first), Ok(second)) = (stream.try_clone(), stream.try_clone()) else {
             continue;
         };
@@ -193,6 +204,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             let script = shared.script.lock().unwrap().clone();
             // A peer that goes away in the middle is what many tests are about.
             let _ = conversation::converse(stream, &script, &shared.journal);
+            shared.now_open.fetch_sub(1, Ordering::SeqCst);
             let _ = second.shutdown(Shutdown::Both);
         });
     }

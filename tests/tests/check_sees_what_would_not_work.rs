@@ -38,7 +38,7 @@ fn what_the_daemon_could_not_use_is_not_called_right_and_has_its_place() {
         (
             "",
             "aliases",
-            "ok: x@example.net\nc: |/bin/cat\n",
+            "ok: x@example.net\nc: |/nowhere/cat\n",
             "/aliases:2: ",
         ),
         ("", "aliases", "d: a@@b\n", "/aliases:1: "),

@@ -60,7 +60,7 @@ pub fn look(settings: &Settings) -> Checked {
         (&rules.aliases, &settings.aliases),
         (&rules.revaliases, &settings.revaliases),
     ] {
-        faults.extend(unusable(table).iter().map(ToString::to_string));
+        faults.extend(unusable(table, false).iter().map(ToString::to_string));
         let state = if path.exists() {
             format!("{} names", table.all().count())
         } else {

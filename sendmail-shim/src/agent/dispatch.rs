@@ -160,5 +160,6 @@ pub(super) fn routed(recipient: u32) -> Routed<Relayhost> {
     Routed {
         recipient,
         destination: Ok(std::sync::Arc::new(Relayhost)),
+        lifetime: None,
     }
 }

@@ -243,6 +243,7 @@ impl Failure {
                 self.stage.name()
             ),
             (None, Some(_)) => format!("{} (in reply to {})", self.text, self.stage.name()),
+            (Some(_), None) if self.stage == Stage::Local => self.text.clone(),
             (Some(relay), None) if self.stage == Stage::Connect => {
                 format!("connect to {relay}: {}", self.text)
             }

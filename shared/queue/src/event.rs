@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mail::{
     clock::Timestamp,
-    envelope::{Envelope, Recipient},
+    envelope::Envelope,
     outcome::{Failure, Outcome},
     status::EnhancedStatus,
 };
@@ -18,6 +18,8 @@ pub struct Routed<D> {
     /// Index in the envelope.
     pub recipient: u32,
     pub destination: Result<Arc<D>, Failure>,
+    /// How long it is tried; `None`: as [`crate::Settings::schedule`] says.
+    pub lifetime: Option<std::time::Duration>,
 }
 
 /// A recipient that waits, as the spool gives it at start.
@@ -168,13 +170,13 @@ impl<D, O> Event<D, O> {
         Self::Return { id, failure }
     }
 
-    /// The answer to [`Action::Load`] from what the spool says. `route`: where a recipient goes now.
+    /// The answer to [`Action::Load`] from what the spool says. `route`: where a recipient goes now, by its index.
     pub fn read(
         id: QueueId,
         recipients: &[u32],
         read: Result<Option<Envelope>, SpoolError>,
         origin: impl Fn(&Envelope) -> Origin<O>,
-        route: impl Fn(&Recipient) -> Result<D, Failure>,
+        route: impl Fn(&Envelope, u32) -> Option<Routed<D>>,
     ) -> Self {
         let envelope = match read {
             Ok(Some(envelope)) => envelope,
@@ -184,13 +186,8 @@ impl<D, O> Event<D, O> {
                 return Self::LoadFailed { id, failure };
             }
         };
-        let due = recipients.iter().filter_map(|&index| {
-            let recipient = envelope.recipients.get(usize::try_from(index).ok()?)?;
-            Some(Routed {
-                recipient: index,
-                destination: route(recipient).map(Arc::new),
-            })
-        });
+        let due = recipients.iter();
+        let due = due.filter_map(|&index| route(&envelope, index));
         Self::Loaded {
             id,
             origin: origin(&envelope),

@@ -1,6 +1,6 @@
 //! One message: the state of each recipient that is not settled.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use mail::{clock::Timestamp, outcome::Failure};
 
@@ -21,6 +21,8 @@ pub(crate) enum State {
 pub(crate) struct Pending {
     pub(crate) recipient: u32,
     pub(crate) state: State,
+    /// How long it is tried, in seconds, if not as the schedule says.
+    pub(crate) lifetime: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +129,15 @@ impl<O> Message<O> {
             if recipients.contains(&pending.recipient) {
                 pending.state = state;
             }
+        }
+    }
+
+    /// How long a recipient is tried, if not as the schedule says.
+    pub(crate) fn live(&mut self, recipient: u32, lifetime: Option<Duration>) {
+        let seconds = lifetime.map(|it| u32::try_from(it.as_secs()).unwrap_or(u32::MAX));
+        let mut pending = self.recipients.iter_mut();
+        if let Some(pending) = pending.find(|it| it.recipient == recipient) {
+            pending.lifetime = seconds.and_then(NonZeroU32::new);
         }
     }
 

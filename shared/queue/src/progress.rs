@@ -29,6 +29,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let pending = found.waiting.iter().map(|waiting| Pending {
             recipient: waiting.recipient,
             state: State::Waiting(waiting.until.unwrap_or(found.arrival)),
+            lifetime: None,
         });
         let mut message = Message::new(found.owner, found.arrival, now, pending.collect());
         message.held = found.held;
@@ -65,6 +66,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let pending = routed.iter().map(|routed| Pending {
             recipient: routed.recipient,
             state,
+            lifetime: None,
         });
         let mut message = Message::new(origin.owner, arrival, arrival, pending.collect());
         message.null_sender = origin.null_sender;
@@ -148,12 +150,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         for Routed {
             recipient,
             destination,
+            lifetime,
         } in routed
         {
             let Some(place) = asked.iter().position(|asked| *asked == recipient) else {
                 continue;
             };
             asked.swap_remove(place);
+            if let Some(message) = self.messages.get_mut(&id) {
+                message.live(recipient, lifetime);
+            }
             match destination {
                 Ok(destination) => {
                     let most = self.destinations.transport(&destination).recipients;
@@ -307,7 +313,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let jobs = self.destinations.extract(to, |job| {
             let message = messages.get(&job.id);
             let valid = message.filter(|message| message.epoch == job.epoch);
-            !stays || valid.is_none_or(|it| it.expired(&settings.schedule, now))
+            !stays
+                || valid.is_none_or(|it| {
+                    let mut recipients = job.recipients.iter();
+                    recipients.any(|one| it.expired(*one, &settings.schedule, now))
+                })
         });
         for job in jobs {
             self.window -= usize::from(job.loaded);

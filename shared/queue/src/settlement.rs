@@ -24,12 +24,17 @@ const TOLD: Duration = Duration::from_hours(24);
 const GRACE: u32 = 5;
 
 impl<O> Message<O> {
-    /// Whether it is given up after an attempt that failed then.
-    pub(crate) fn expired(&self, schedule: &Schedule, failed: Timestamp) -> bool {
-        let grace = schedule
-            .minimal
-            .saturating_mul(GRACE)
-            .min(schedule.lifetime);
+    /// Whether a recipient is given up after an attempt that failed then.
+    pub(crate) fn expired(&self, recipient: u32, schedule: &Schedule, failed: Timestamp) -> bool {
+        let mut pending = self.recipients.iter();
+        let own = pending.find(|it| it.recipient == recipient);
+        let own = own.and_then(|it| it.lifetime);
+        let lifetime = own.map_or(schedule.lifetime, |it| Duration::from_secs(it.get().into()));
+        let schedule = Schedule {
+            lifetime,
+            ..*schedule
+        };
+        let grace = schedule.minimal.saturating_mul(GRACE).min(lifetime);
         schedule.expired(self.arrival, failed) && failed.since(self.seen) >= grace
     }
 }
@@ -127,11 +132,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.fail(id, &recipients, &returned);
             return;
         }
-        if failed.is_some_and(|failed| message.expired(&self.settings.schedule, failed)) {
+        let schedule = &self.settings.schedule;
+        let is_old = |recipient: &u32| {
+            failed.is_some_and(|failed| message.expired(*recipient, schedule, failed))
+        };
+        let (old, recipients): (Vec<_>, Vec<_>) = recipients.into_iter().partition(is_old);
+        if !old.is_empty() {
             message.expired = true;
-            self.fail(id, &recipients, &failure.expired());
-            return;
+            self.fail(id, &old, &failure.expired());
         }
+        let message = self.messages.get_mut(&id);
+        let Some(message) = message.filter(|_| !recipients.is_empty()) else {
+            return;
+        };
         let late = |warning| now.since(message.arrival) >= warning;
         if !message.warned && self.settings.warning.is_some_and(late) {
             let told = recipients

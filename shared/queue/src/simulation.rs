@@ -211,6 +211,7 @@ impl World {
         let to = |recipient: &u32| Routed {
             recipient: *recipient,
             destination: Ok(self.name(self.messages[&key].destinations[*recipient as usize])),
+            lifetime: None,
         };
         recipients.iter().map(to).collect()
     }

@@ -56,6 +56,7 @@ fn accepted(number: u64, destinations: &[&str]) -> Event {
     let routed = |(recipient, name): (u32, &&str)| Routed {
         recipient,
         destination: Ok(destination(name)),
+        lifetime: None,
     };
     Event::Accepted {
         id: id(number),
@@ -306,6 +307,7 @@ fn a_restart_with_50_000_messages_loads_only_a_window_of_them_at_a_time() {
         let recipients = recipients.iter().map(|&recipient| Routed {
             recipient,
             destination: Ok(Arc::clone(&to)),
+            lifetime: None,
         });
         let event = Event::Loaded {
             id,
@@ -424,6 +426,7 @@ fn the_sender_is_warned_once_of_mail_that_is_late_and_not_again_after_a_restart(
             recipients: vec![Routed {
                 recipient: 0,
                 destination: Ok(destination("dead")),
+                lifetime: None,
             }],
         };
         let flight = deliveries(&tell(&mut queue, loaded, late)).remove(0);

@@ -19,6 +19,8 @@ use mail::{
 
 use crate::watched::{Looked, Missing, Rules, Watched};
 
+/// Why a program is not run.
+const INCLUDED: &str = "what an included list names is not run";
 /// Longest chain of lists.
 const DEPTH: usize = 10;
 
@@ -125,7 +127,12 @@ impl Follower<'_> {
     fn replace(&mut self, written: &[Target], targets: &mut Vec<Target>, trail: &mut Vec<PathBuf>) {
         for target in written {
             let Target::Include(path) = target else {
-                targets.push(target.clone());
+                targets.push(match target {
+                    Target::Program(_) if !trail.is_empty() => {
+                        Target::Unusable(target.to_string(), INCLUDED.to_owned())
+                    }
+                    target => target.clone(),
+                });
                 continue;
             };
             if trail.contains(path) {
@@ -187,8 +194,8 @@ impl Follower<'_> {
 }
 
 /// What a table says that cannot be done: chains that come back to themselves, lists that are too long, and targets at which nobody
-/// can be mailed. For `check`; what could not be read was told when it was.
-pub fn unusable(table: &Table) -> Vec<Problem> {
+/// can be mailed. For `check`; what could not be read was told when it was. `runs`: programs are not among these.
+pub fn unusable(table: &Table, runs: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, entry) in table.all() {
         let mut tell = |text: String| {
@@ -200,8 +207,19 @@ pub fn unusable(table: &Table) -> Vec<Problem> {
             });
         };
         for target in &entry.targets {
-            if let Some(what) = target.not_mailable() {
+            let is_run = runs && matches!(target, Target::Program(_));
+            if let Some(what) = target.not_mailable().filter(|_| !is_run) {
                 tell(format!("delivery to {what} is not supported: {target}"));
+            }
+            if let Target::Unusable(written, why) = target
+                && why == INCLUDED
+            {
+                let why = if runs {
+                    why
+                } else {
+                    "delivery to programs is not supported"
+                };
+                tell(format!("{why}: {written}"));
             }
         }
         let name = LocalPart::new(name.trim_end_matches('*'));

@@ -20,15 +20,14 @@ use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
 use tables::aliases::unusable;
 
-use super::Failed;
+use super::{Failed, transports};
 use crate::{
     admin::{Answer, Request, Status},
     config::{Config, RelayAuth},
-    delivery,
-    destination::Destination,
     dns::mx::{self, Resolver},
     route::Router,
     setup::Setup,
+    transport,
 };
 
 /// A host that is alive answers sooner.
@@ -120,7 +119,8 @@ fn check(path: &Path, config: &Config, findings: &mut Findings) {
     aliases(config, findings);
     password(config, findings);
     pins(config, findings);
-    maildir(config, findings);
+    transports::maildir(config, findings);
+    transports::all(config, findings);
     disk(&config.spool, findings);
     relayhost(config, findings);
     domains(config, findings);
@@ -158,15 +158,17 @@ fn aliases(config: &Config, findings: &mut Findings) {
     let Ok((aliases, mut problems)) = config.read_aliases() else {
         return;
     };
-    problems.extend(unusable(aliases.table()));
+    problems.extend(unusable(aliases.table(), true));
     for problem in &problems {
         findings.fail("aliases", problem.to_string(), "correct the line");
     }
-    if problems.is_empty() {
+    let run = transports::programs(config, aliases.table(), findings);
+    if problems.is_empty() && run {
         let names = aliases.table().all().count();
         findings.ok("aliases", format!("{names} names"));
     }
-    for name in Router::new(config, Arc::clone(aliases.table())).unnamed() {
+    let router = Router::new(config, Arc::clone(aliases.table()), Arc::default());
+    for name in router.unnamed() {
         findings.warn(
             name,
             format!("nobody is named for {name}: its mail is kept on hold (RFC 5321 §4.5.1)"),
@@ -199,31 +201,6 @@ fn pins(config: &Config, findings: &mut Findings) {
             format!("{pin} is a SHA-1 pin"),
             "replace it by the sha256 pin that `smarthost pin` prints on the relayhost",
         );
-    }
-}
-
-/// Whether it is there, or can be made, by the daemon.
-fn maildir(config: &Config, findings: &mut Findings) {
-    let Some(Destination::Maildir(path)) = &config.local else {
-        return;
-    };
-    // Writing and searching.
-    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    let nearest = path.ancestors().find(|it| it.symlink_metadata().is_ok());
-    let place = nearest
-        .filter(|it| !it.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let shown = path.display();
-    let usable = place.is_dir() && rustix::fs::access(place, access).is_ok();
-    if usable {
-        findings.ok("maildir", shown.to_string());
-    } else {
-        let what = format!(
-            "{shown} cannot be made or written: {} forbids it",
-            place.display()
-        );
-        let error = config.wrong("maildir", &what);
-        findings.fail("maildir", error.text, "give it to the daemon's user");
     }
 }
 
@@ -269,7 +246,7 @@ fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
             ..Timeouts::default()
         },
         known: None,
-        credentials: delivery::credentials(config).map_err(told)?,
+        credentials: transport::credentials(config).map_err(told)?,
     };
     let wrapped = smtp.security == Security::Wrapped;
     let mut last = String::from("it has no host that could be asked");

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | what can be typed, with its help |
 //! | [`check`] | what the daemon would load, and what it needs of the world |
+//! | [`transports`] | what transports need, as `check` sees it |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`print`] | answers as text |
@@ -15,6 +16,7 @@ mod check;
 mod local;
 mod print;
 mod remote;
+mod transports;
 
 use std::{io::Write as _, process::ExitCode};
 

@@ -1,6 +1,7 @@
 //! From what is written to what is used: defaults, and what concerns several keys.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
     time::Duration,
@@ -19,11 +20,13 @@ use smtp::client::Security;
 
 use crate::{
     config::{
-        Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, RelayAuth, RelayTls,
-        Retry, STATE,
+        AliasFile, Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, RelayAuth,
+        RelayTls, Retry, STATE,
         file::{self, File, Level},
+        routes::{Route, is_key},
+        transports::{Transports, Written, providers},
     },
-    destination::{Destination, LmtpTarget},
+    destination::{Destination, Kind, LmtpTarget},
     limits::Rules,
     network::{Network, Networks},
     policy::{Scores, rule::Rule},
@@ -33,7 +36,7 @@ use crate::{
 const PLACES: [&str; 5] = ["hostname", "listen", "spool", "state", "control"];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 20] = [
+const SALVAGED: [&str; 23] = [
     "hostname",
     "listen",
     "spool",
@@ -50,6 +53,9 @@ const SALVAGED: [&str; 20] = [
     "relayhost",
     "resolver",
     "routes",
+    "transport",
+    "transports",
+    "provider_presets",
     "admins",
     "admin",
     "message_size",
@@ -109,6 +115,8 @@ impl Config {
         config.place();
         // Nothing is given up before an administrator has had a say.
         config.retry.schedule.lifetime = Duration::MAX;
+        config.retry.bounce_lifetime = Duration::MAX;
+        config.retry.relay_lifetime = Duration::MAX;
         config.retry.warning = None;
         Ok(config)
     }
@@ -124,6 +132,10 @@ impl Config {
                 ..file::RelayTls::default()
             },
             admins: OneOrMany(self.admins.clone()),
+            retry: file::Retry {
+                lifetime: Some(Spanned::new(0..0, Span(self.retry.schedule.lifetime))),
+                ..file::Retry::default()
+            },
             limits: file::Limits {
                 per_client: OneOrMany(
                     self.limits
@@ -164,11 +176,10 @@ impl Config {
             Some(listen) => (listen.0, false),
             None => (default_listeners(), true),
         };
-        let (aliases, aliases_is_default) = match file.aliases {
-            Some(aliases) => (aliases.0, false),
-            None => (vec![PathBuf::from("/etc/aliases")], true),
-        };
+        let (aliases, aliases_is_default) = alias_files(file.aliases);
         let admins = file.admins.0;
+        let transports = transports(file.transports, at)?;
+        let routes = routes(file.routes, &transports, at)?;
         let networks = networks(file.networks);
         let limits = |given: OneOrMany<file::SomeMail>| given.0.iter().map(|it| it.0).collect();
         Ok(Self {
@@ -209,7 +220,10 @@ impl Config {
                 user: auth.user,
                 password_file: auth.password_file,
             }),
-            routes: file.routes,
+            routes,
+            transport: file.transport.0.into_iter().map(|it| it.0).collect(),
+            transports,
+            provider_presets: file.provider_presets.unwrap_or(true),
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
             retry: check_retry(file.retry, at)?,
@@ -257,9 +271,9 @@ fn local_transport(
             "`maildir` and `lmtp` both say where local mail goes; keep one of them",
         )),
         (Some(maildir), None) => Ok(maildir.into_inner().0),
-        (None, Some(lmtp)) => Ok(Some(Destination::Lmtp(lmtp.into_inner()))),
+        (None, Some(lmtp)) => Ok(Some(Kind::Lmtp(lmtp.into_inner()).into())),
         (None, None) if relayhost => Ok(None),
-        (None, None) => Ok(Some(Destination::Maildir(state.join("Maildir")))),
+        (None, None) => Ok(Some(Kind::Maildir(state.join("Maildir")).into())),
     }
 }
 
@@ -353,14 +367,22 @@ fn check_retry(
     at: &impl Fn(Range<usize>, &str) -> ConfigError,
 ) -> Result<Retry, ConfigError> {
     let default = Schedule::default();
-    let spans = [&retry.minimal, &retry.maximal, &retry.lifetime];
-    let [minimal_at, maximal_at, lifetime_at] =
+    let spans = [
+        &retry.minimal,
+        &retry.maximal,
+        &retry.lifetime,
+        &retry.bounce_lifetime,
+        &retry.relay_lifetime,
+    ];
+    let [minimal_at, maximal_at, lifetime_at, bounce_at, relay_at] =
         spans.map(|written| written.as_ref().map(Spanned::span));
     let or =
         |written: Option<Spanned<Span>>, default| written.map_or(default, |s| s.into_inner().0);
     let minimal = or(retry.minimal, default.minimal);
     let maximal = or(retry.maximal, default.maximal.max(minimal));
     let lifetime = or(retry.lifetime, default.lifetime.max(maximal));
+    let bounce_lifetime = or(retry.bounce_lifetime, lifetime);
+    let relay_lifetime = or(retry.relay_lifetime, lifetime);
     let complain = |place: Option<Range<usize>>, what| Err(at(place.unwrap_or_default(), what));
     if minimal < Duration::from_secs(1) {
         let what = "retrying without a pause would be a flood; write at least \"1s\"";
@@ -370,9 +392,15 @@ fn check_retry(
         let what = "`minimal` is longer than `maximal`; exchange them";
         return complain(minimal_at.or(maximal_at), what);
     }
-    if lifetime < minimal {
-        let what = "mail would be given up before it is tried a second time; `lifetime` must be at least as long as `minimal`";
-        return complain(lifetime_at.or(minimal_at), what);
+    for (lifetime, place) in [
+        (lifetime, lifetime_at),
+        (bounce_lifetime, bounce_at),
+        (relay_lifetime, relay_at),
+    ] {
+        if lifetime < minimal {
+            let what = "mail would be given up before it is tried a second time; `lifetime` must be at least as long as `minimal`";
+            return complain(place.or(minimal_at), what);
+        }
     }
     let warning = retry.warning.map_or(WARNING, |span| span.0);
     Ok(Retry {
@@ -381,6 +409,8 @@ fn check_retry(
             maximal,
             lifetime,
         },
+        bounce_lifetime,
+        relay_lifetime,
         warning: (!warning.is_zero()).then_some(warning),
     })
 }
@@ -409,4 +439,52 @@ fn concurrency(written: &file::Concurrency) -> Concurrency {
         sessions: or(written.sessions, 1000),
         client: or(written.client, 50),
     }
+}
+
+/// And whether these are the default.
+fn alias_files(written: Option<OneOrMany<file::WrittenAliases>>) -> (Vec<AliasFile>, bool) {
+    let default = AliasFile {
+        path: PathBuf::from("/etc/aliases"),
+        programs: None,
+    };
+    written.map_or((vec![default], true), |written| {
+        (written.0.into_iter().map(|it| it.0).collect(), false)
+    })
+}
+
+/// Ours, and the administrator's in their place.
+fn transports(
+    written: BTreeMap<String, Spanned<Written>>,
+    at: &impl Fn(Range<usize>, &str) -> ConfigError,
+) -> Result<Transports, ConfigError> {
+    let mut transports = providers();
+    for (name, written) in written {
+        let place = written.span();
+        let read = written.into_inner().read(&name);
+        let transport = read.map_err(|(key, why)| match key {
+            "" => at(place, &why),
+            key => at(place, &format!("transports.{name}.{key}: {why}")),
+        })?;
+        transports.insert(name.into(), transport);
+    }
+    Ok(transports)
+}
+
+/// In the order in which they are written.
+fn routes(
+    written: BTreeMap<String, Spanned<String>>,
+    transports: &Transports,
+    at: &impl Fn(Range<usize>, &str) -> ConfigError,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut written: Vec<_> = written.into_iter().collect();
+    written.sort_by_key(|(_, value)| value.span().start);
+    let read = |(key, value): (String, Spanned<String>)| {
+        let place = value.span();
+        let value = value.into_inner();
+        is_key(&key)
+            .and_then(|()| Route::parse(&value, transports))
+            .map_err(|why| at(place, &format!("{key:?}: {why}")))?;
+        Ok((key, value))
+    };
+    written.into_iter().map(read).collect()
 }

@@ -19,10 +19,12 @@ use serde::{
 use serde_spanned::Spanned;
 use settings::{HostName, MessageSize, OneOrMany, Span};
 
+use super::transports::Written;
 use crate::{
-    config::{ListenTls, Listener, LogFormat},
-    destination::{Destination, LmtpTarget},
+    config::{AliasFile, ListenTls, Listener, LogFormat},
+    destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
+    lookup::TableName,
     network::Network,
     policy::{dnsbl::List, rule::Rule},
 };
@@ -42,7 +44,7 @@ pub(super) struct File {
     pub spool: Option<PathBuf>,
     pub state: Option<PathBuf>,
     pub control: Option<PathBuf>,
-    pub aliases: Option<OneOrMany<PathBuf>>,
+    pub aliases: Option<OneOrMany<WrittenAliases>>,
     pub recipient_delimiter: Option<Delimiter>,
     #[serde(deserialize_with = "settings::table")]
     pub domains: Domains,
@@ -58,7 +60,11 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]
-    pub routes: BTreeMap<DomainPattern, Destination>,
+    pub routes: BTreeMap<String, Spanned<String>>,
+    pub transport: OneOrMany<NamedTable>,
+    #[serde(deserialize_with = "settings::table")]
+    pub transports: BTreeMap<String, Spanned<Written>>,
+    pub provider_presets: Option<bool>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
     pub message_size: Option<MessageSize>,
@@ -69,6 +75,56 @@ pub(super) struct File {
     pub forbid_unauth_pipelining: Option<bool>,
     #[serde(deserialize_with = "settings::table")]
     pub log: Log,
+}
+
+/// `"/etc/aliases"` or `{ file = "/var/lib/mailman/data/aliases", programs = "mailman" }`.
+pub(super) struct WrittenAliases(pub AliasFile);
+impl<'de> Deserialize<'de> for WrittenAliases {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AliasesVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AliasesTable {
+    file: PathBuf,
+    programs: Option<String>,
+}
+
+struct AliasesVisitor;
+impl<'de> Visitor<'de> for AliasesVisitor {
+    type Value = WrittenAliases;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the path of a file, or { file = \"PATH\", programs = \"TRANSPORT\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<WrittenAliases, E> {
+        Ok(WrittenAliases(AliasFile {
+            path: path.into(),
+            programs: None,
+        }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WrittenAliases, A::Error> {
+        let table = AliasesTable::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(WrittenAliases(AliasFile {
+            path: table.file,
+            programs: table.programs,
+        }))
+    }
+}
+
+/// A table in a file of its own.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct NamedTable(pub TableName);
+impl TryFrom<String> for NamedTable {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        TableName::parse(&text).map(Self)
+    }
 }
 
 /// A limit that lets something through: another one is a mistake.
@@ -187,6 +243,8 @@ pub(super) struct Retry {
     pub minimal: Option<Spanned<Span>>,
     pub maximal: Option<Spanned<Span>>,
     pub lifetime: Option<Spanned<Span>>,
+    pub bounce_lifetime: Option<Spanned<Span>>,
+    pub relay_lifetime: Option<Spanned<Span>>,
     pub warning: Option<Span>,
 }
 
@@ -260,7 +318,7 @@ impl TryFrom<String> for Delimiter {
 pub(super) struct Maildir(pub Option<Destination>);
 impl From<String> for Maildir {
     fn from(text: String) -> Self {
-        Self((text != "none").then(|| Destination::Maildir(text.into())))
+        Self((text != "none").then(|| Kind::Maildir(text.into()).into()))
     }
 }
 

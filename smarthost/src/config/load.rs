@@ -1,6 +1,12 @@
 //! Reads configuration and tables from files: the only part of this module with I/O.
 
-use std::{fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use mail::{
     address::domain,
@@ -8,10 +14,15 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, layers::Layer, provision};
-use tables::{Aliases, Missing};
+use tables::{
+    Aliases, Missing, Watched,
+    watched::{Looked, Rules},
+};
 
+use super::{routes, transports::Transports};
 use crate::{
     config::Config,
+    lookup::LookupTable,
     policy::{
         dnsbl::{self, Keys},
         rule::Rule,
@@ -93,12 +104,13 @@ impl Config {
         } else {
             Missing::Fault
         };
-        for path in self.aliases.iter().filter(|_| missing == Missing::Fault) {
+        let paths: Vec<_> = self.aliases.iter().map(|it| it.path.clone()).collect();
+        for path in paths.iter().filter(|_| missing == Missing::Fault) {
             let remedy = "create it, or take it out of `aliases` in the configuration";
             fs::metadata(path)
                 .map_err(|error| self.wrong("aliases", &unreadable(path, &error, remedy).text))?;
         }
-        let mut aliases = Aliases::new(&self.aliases, missing, Table::aliases);
+        let mut aliases = Aliases::new(&paths, missing, Table::aliases);
         let looked = aliases.refresh(clock::now());
         match aliases.unread() {
             None => Ok((aliases, looked.problems)),
@@ -110,6 +122,109 @@ impl Config {
                     "it must be a file that can be read for the user that smarthost runs as";
                 let text = format!("{}: {why}; {remedy}", path.display());
                 Err(self.wrong("aliases", &text))
+            }
+        }
+    }
+}
+
+/// By alias file: by which transport its programs are run (`None`: the one that needs no settings), or why none is.
+pub type Runners = BTreeMap<PathBuf, Result<Option<Arc<str>>, String>>;
+
+/// Who else than root and the daemon could write a file, or put another in its place.
+fn written_by_others(path: &Path) -> Option<String> {
+    let own = rustix::process::geteuid().as_raw();
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let places = path.ancestors().chain(real.ancestors());
+    let places = places.filter(|place| !place.as_os_str().is_empty());
+    places.into_iter().find_map(|place| {
+        let shown = place.display();
+        let metadata = match fs::metadata(place) {
+            Ok(metadata) => metadata,
+            Err(error) => return Some(format!("{shown}: {error}")),
+        };
+        let (mode, group) = (metadata.mode(), metadata.gid());
+        if metadata.uid() != 0 && metadata.uid() != own {
+            return Some(format!(
+                "{shown} belongs to another user than root and the daemon's"
+            ));
+        }
+        // Nobody can put another file in the place of ours where only owners may remove.
+        let sticky = metadata.is_dir() && mode & 0o1000 != 0;
+        let others = !sticky && (mode & 0o002 != 0 || (mode & 0o020 != 0 && group != 0));
+        others.then(|| format!("others than root and the daemon can write {shown}"))
+    })
+}
+
+/// The files of `transport`, with how each is read.
+#[derive(Clone, Debug)]
+pub struct TransportTables {
+    files: Vec<(crate::lookup::Kind, Watched<LookupTable>)>,
+    transports: Transports,
+    local: Vec<mail::address::Domain>,
+}
+
+impl TransportTables {
+    /// Reads what has changed.
+    pub fn refresh(&mut self) -> Looked {
+        let mut looked = Looked::default();
+        let (transports, local) = (&self.transports, &self.local);
+        for (kind, file) in &mut self.files {
+            let read = |path: &Path, text: &str| {
+                let (table, mut problems) = LookupTable::read(*kind, path.to_owned(), text);
+                problems.extend(routes::faults(&table, transports, local));
+                (table, problems)
+            };
+            looked.and(file.look(clock::now(), read, LookupTable::is_empty));
+        }
+        looked
+    }
+
+    /// What is in force.
+    pub fn tables(&self) -> Arc<[LookupTable]> {
+        let files = self.files.iter();
+        files
+            .map(|(_, file)| file.value.clone().unwrap_or_default())
+            .collect()
+    }
+}
+
+impl Config {
+    /// By what programs of each alias file are run, as its owners and modes are now.
+    pub fn runners(&self) -> Runners {
+        let files = self.aliases.iter().map(|table| {
+            let runner = match &table.programs {
+                Some(name) => Ok(Some(name.as_str().into())),
+                None => written_by_others(&table.path).map_or(Ok(None), Err),
+            };
+            (table.path.clone(), runner)
+        });
+        files.collect()
+    }
+
+    /// Reads the tables of `transport`, as [`Self::read_aliases`] does.
+    pub fn read_transport(&self) -> Result<(TransportTables, Vec<Problem>), ConfigError> {
+        let rules = Rules {
+            missing: Missing::Fault,
+            trusted: false,
+        };
+        let files = self.transport.iter();
+        let mut tables = TransportTables {
+            files: files
+                .map(|table| (table.kind, Watched::new(table.path.clone(), rules)))
+                .collect(),
+            transports: self.transports.clone(),
+            local: self.domains.local.clone(),
+        };
+        let problems = tables.refresh().problems;
+        let unread = tables.files.iter().find(|(_, file)| file.value.is_none());
+        match unread {
+            None => Ok((tables, problems)),
+            Some((_, file)) => {
+                let why = problems.iter().find(|problem| problem.path == file.path);
+                let why = why.map_or("", |problem| &problem.text);
+                let path = file.path.display();
+                let text = format!("{path}: {why}; create it, or take it out of `transport`");
+                Err(self.wrong("transport", &text))
             }
         }
     }

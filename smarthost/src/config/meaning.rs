@@ -17,7 +17,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("spool", "The queue's directory."),
     ("state", "Directory of counters, generated key and default Maildir."),
     ("control", "Where the daemon answers administrators. Default: control.sock in state."),
-    ("aliases", "Alias tables; an earlier one wins. See smarthost-tables(5)."),
+    ("aliases", "Alias tables; an earlier one wins: \"FILE\", or { file = \"FILE\", programs = \"TRANSPORT\" } for one whose programs are run by that pipe transport. Without it only those of a file are run that nobody but root and the daemon can write. See smarthost-tables(5)."),
     ("recipient_delimiter", "Separates user and extension in a local part, as in user+extension; \"\" for none."),
     ("domains.local", "Domains whose mail is taken from anybody and ends here; the host name and localhost always are."),
     ("domains.relay", "Domains whose mail is taken from anybody and is passed on; \".example.org\" means all subdomains."),
@@ -31,7 +31,22 @@ const MEANINGS: &[(&str, &str)] = &[
     ("relay_tls.key", "Its key. Default: in the same file."),
     ("relay_auth.user", "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN."),
     ("relay_auth.password_file", "Holds the password in its first line; of root or the daemon's user, who alone may read it. Default: systemd's credential relay-password."),
-    ("routes", "Other ways for some recipient domains: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\" }."),
+    ("routes", "Other ways for some recipients: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\", \"/@yahoo\\\\./\" = \"slow\" }. Left stands an address, a domain, a dot and the domain whose subdomains are meant, a regular expression between slashes, or *; they are asked in this order. Right stands the name of a transport, alone or with a next hop as name:nexthop; [host]:port; a domain, whose MX is meant; lmtp:, maildir: or smtp: with where; error:5.1.1 text; or : for what would be without the route. In domains.local single addresses alone can have one, and receive then."),
+    ("transport", "The same in files: lines \"key value\" as transport(5) of Postfix has them, /regexp/ lines among them; routes is asked before. A changed file is taken once it was left alone for two seconds."),
+    ("transports.NAME.type", "A transport of that name: \"smtp\", \"lmtp\", \"maildir\" or \"pipe\". Default: as its other settings tell."),
+    ("transports.NAME.connections", "Deliveries at once to one destination; domains with the same hosts are one. Default: concurrency.destination."),
+    ("transports.NAME.initial_connections", "How many of them at first; each that works allows one more. Default: 5."),
+    ("transports.NAME.recipients", "Recipients of one delivery. Default: 100, with a pipe 1."),
+    ("transports.NAME.delay", "Pause of a destination after each delivery, which are one at a time then: \"2s\"."),
+    ("transports.NAME.processes", "Deliveries at once to all destinations of the transport. Default: no limit, with a pipe 4."),
+    ("transports.NAME.nexthop", "smtp, lmtp: where it goes if the route names nothing. Default: the recipient's domain, with lmtp nowhere."),
+    ("transports.NAME.directory", "maildir: where mail goes if the route names nothing. pipe: where the program starts, \"/\" by default."),
+    ("transports.NAME.command", "pipe: the program's whole path, then its arguments, in which ${recipient}, ${user}, ${extension}, ${domain}, ${mailbox}, ${original_recipient}, ${sender}, ${nexthop}, ${queue_id}, ${size}, ${envid}, ${client_address} and ${client_hostname} stand for what they say, and $$ for a dollar. No shell reads them. See PROGRAMS."),
+    ("transports.NAME.flags", "pipe: what is changed of message and arguments, by the letters of Postfix's pipe(8): D O R F put Delivered-To, X-Original-To, Return-Path or a From line in front, B an empty line behind; . and > escape the beginnings of lines; h and u fold domains and names, q quotes them; X tells senders of success. D also stops loops. Default: \"DR\", with several recipients none."),
+    ("transports.NAME.size", "pipe: larger messages are returned: bytes, or \"25MiB\". Default: message_size alone."),
+    ("transports.NAME.timeout", "pipe: how long a run may take; then it is killed with all that it has started, and the mail waits. Default: \"16m40s\"."),
+    ("transports.NAME.socket", "pipe: instead of a command, a unix socket where a unit with a user of its own takes the mail by LMTP."),
+    ("provider_presets", "Whether mail for Orange, SFR, Free, La Poste, Yahoo and Outlook goes in few connections and with few recipients at once, by transports of the names orange, sfr, free, laposte, yahoo and outlook, which settings of these names replace."),
     ("restrictions", "What is decided at each RCPT, in this order, until one decides: Postfix's restrictions, one a text; \"warn_if_reject\" in front of one only logs what it would refuse. Permission to relay is decided before them and by nothing else; limits and unknown recipients are decided behind them, whatever they say. Default: permit_mynetworks, permit_sasl_authenticated, permit_tls_clientcerts, reject_unauth_destination, reject_unlisted_recipient. See RESTRICTIONS."),
     ("dnsbl.threshold", "The sum of weights from which on reject_dnsbl_score refuses. Default: 1."),
     ("dnsbl.lists", "DNS block lists with their weights, as \"list.example=127.0.0.[2..11]*2\", for reject_dnsbl_score. Without codes 127.0.0.2 to 127.0.255.254 count."),
@@ -41,6 +56,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
     ("retry.maximal", "Longest wait between two attempts."),
     ("retry.lifetime", "Age at which mail is returned to its sender."),
+    ("retry.bounce_lifetime", "Age at which bounces, and other mail without a sender, are given up. Default: retry.lifetime."),
+    ("retry.relay_lifetime", "Age at which mail for domains.relay is returned to its sender. Default: retry.lifetime."),
     (
         "retry.warning",
         "Age at which the sender is warned, once, that a message still waits; \"0s\": never.",
@@ -60,14 +77,20 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// The sentence for a setting as [`crate::config::Setting`] names it (`routes."example.org"` is one of `routes`); empty for one that is none.
 pub fn of(key: &str) -> &'static str {
-    let key = if key.starts_with("routes.") {
-        "routes"
-    } else {
-        key
-    };
+    let key = sort(key);
     all()
         .find(|(known, _)| *known == key)
         .map_or("", |(_, sentence)| sentence)
+}
+
+/// What a setting is one of.
+fn sort(key: &str) -> String {
+    let transport = key.strip_prefix("transports.");
+    match transport.and_then(|rest| rest.rsplit_once('.')) {
+        Some((_, setting)) => format!("transports.NAME.{setting}"),
+        None if key.starts_with("routes.") => "routes".to_owned(),
+        None => key.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +104,8 @@ mod tests {
         let texts = [
             "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
             "lmtp = \"unix:/run/lmtp\"",
+            "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\
+             p = { command = \"/bin/cat\", size = 1, socket = \"s\" }",
             "relay_tls = { certificate = \"c.pem\" }\nrelay_auth = { user = \"u\", password_file = \"p\" }",
         ];
         let keys: Vec<String> = texts
@@ -96,7 +121,7 @@ mod tests {
         for (key, _) in meaning::all() {
             assert!(
                 keys.iter()
-                    .any(|k| k == key || k.starts_with(&format!("{key}."))),
+                    .any(|k| meaning::sort(k) == key || k.starts_with(&format!("{key}."))),
                 "{key}"
             );
         }

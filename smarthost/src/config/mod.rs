@@ -9,6 +9,9 @@
 //! | [`access`] | reads the tables that restrictions name |
 //! | [`load`] | reads the files: the only part with I/O |
 //! | [`meaning`] | a sentence for each key |
+//! | [`transports`] | transports with settings, and those of well-known providers |
+//! | [`routes`] | what the value of a route says |
+//! | [`macros`] | macros in the arguments of programs |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
@@ -17,16 +20,23 @@ mod access;
 mod check;
 mod file;
 mod load;
+mod macros;
 pub mod meaning;
+mod routes;
 mod sense;
 mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod transports;
 
 pub use access::AccessFiles;
+pub use load::{Runners, TransportTables};
+pub use macros::{Macro, Macros};
+pub use routes::{Route, exchanger};
 pub use settings::{
-    Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, LogFormat, RelayAuth,
-    RelayTls, Retry, STATE,
+    AliasFile, Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, LogFormat,
+    RelayAuth, RelayTls, Retry, STATE,
 };
 pub use show::Setting;
+pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};

@@ -11,7 +11,7 @@ use mail::{
 };
 use smtp::client::Security;
 
-use crate::{config::Config, destination::Destination};
+use crate::{config::Config, destination::Kind};
 
 impl Config {
     /// Relative paths start from the directory of the administrator's file.
@@ -24,7 +24,8 @@ impl Config {
         for path in [&mut self.spool, &mut self.state, &mut self.control] {
             place(path);
         }
-        self.aliases.iter_mut().for_each(place);
+        let aliases = self.aliases.iter_mut();
+        aliases.map(|table| &mut table.path).for_each(place);
         for rule in &mut self.restrictions {
             rule.place(directory);
         }
@@ -33,9 +34,16 @@ impl Config {
         if let Some(keys) = &mut self.dnsbl.keys {
             place(keys);
         }
-        if let Some(Destination::Maildir(path)) = &mut self.local {
+        if let Some(Kind::Maildir(path)) = self.local.as_mut().map(|local| &mut local.kind) {
             place(path);
         }
+        for table in &mut self.transport {
+            place(&mut table.path);
+        }
+        self.transports
+            .values_mut()
+            .flat_map(|transport| transport.paths())
+            .for_each(place);
         if let Some((certificate, key)) = &mut self.relay_tls.identity {
             place(certificate);
             place(key);
@@ -61,11 +69,21 @@ impl Config {
                 format!("{domain} is both local and passed on; keep it in one of the lists"),
             ));
         }
-        if let Some(domain) = self.routes.keys().find_map(named) {
+        let mut programs = self.aliases.iter().filter_map(|it| it.programs.as_ref());
+        let is_pipe = |name: &&String| self.pipe(name).is_some();
+        if let Some(name) = programs.find(|name| !is_pipe(name)) {
+            return Some((
+                "aliases",
+                format!("programs = {name:?}: there is no [transports.{name}] of the type pipe"),
+            ));
+        }
+        let keys = self.routes.iter().filter(|(_, value)| value != ":");
+        let patterns = keys.filter_map(|(key, _)| DomainPattern::try_from(key.clone()).ok());
+        if let Some(domain) = patterns.into_iter().find_map(|pattern| named(&pattern)) {
             return Some((
                 "routes",
                 format!(
-                    "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on"
+                    "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on, or give a route to single addresses"
                 ),
             ));
         }

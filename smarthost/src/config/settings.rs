@@ -1,6 +1,6 @@
 //! The configuration as the program uses it: valid by construction, with all defaults filled in.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use mail::{
     address::{Address, Domain, DomainPattern},
@@ -10,9 +10,11 @@ use queue::retry::Schedule;
 use relay::trust::Pin;
 use smtp::client::Security;
 
+use super::transports::Transports;
 use crate::{
     destination::Destination,
     limits::Rules,
+    lookup::{Kind, LookupTable, TableName},
     network::Networks,
     policy::{Scores, rule::Rule},
 };
@@ -48,7 +50,7 @@ pub struct Config {
     /// The administrators' socket.
     pub control: PathBuf,
     /// Alias tables; an earlier one wins.
-    pub aliases: Vec<PathBuf>,
+    pub aliases: Vec<AliasFile>,
     /// `aliases` is the default: the file need not be there.
     pub aliases_is_default: bool,
     /// Separates user and extension in a local part (row B2); `None`: off.
@@ -69,8 +71,14 @@ pub struct Config {
     pub relay_tls: RelayTls,
     /// User and password at the relayhost.
     pub relay_auth: Option<RelayAuth>,
-    /// Exceptions by recipient domain.
-    pub routes: BTreeMap<DomainPattern, Destination>,
+    /// Other ways for some recipients, in the order in which they are written.
+    pub routes: Vec<(String, String)>,
+    /// The same in files of their own.
+    pub transport: Vec<TableName>,
+    /// Transports by name, those for well-known providers among them.
+    pub transports: Transports,
+    /// Whether mail for these providers goes by them.
+    pub provider_presets: bool,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
     pub admins: Vec<Address>,
     /// Largest message, bytes.
@@ -91,6 +99,14 @@ pub struct Dnsbl {
     pub scores: Scores,
     /// Holds `NAME = key` lines.
     pub keys: Option<PathBuf>,
+}
+
+/// An alias table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AliasFile {
+    pub path: PathBuf,
+    /// The transport by which programs are run that it names.
+    pub programs: Option<String>,
 }
 
 /// How lines of the log begin.
@@ -157,6 +173,9 @@ pub struct RelayTls {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retry {
     pub schedule: Schedule,
+    /// Age at which mail without a sender is given up, and mail for `domains.relay` is returned.
+    pub bounce_lifetime: Duration,
+    pub relay_lifetime: Duration,
     /// Age at which the sender is warned that a message still waits; `None`: never.
     pub warning: Option<Duration>,
 }
@@ -172,6 +191,44 @@ pub struct Concurrency {
     pub sessions: usize,
     /// Sessions of one client.
     pub client: usize,
+}
+
+impl Config {
+    /// The routes as a table.
+    pub fn route_table(&self) -> LookupTable {
+        let lines = self.routes.iter();
+        let lines = lines.map(|(key, value)| [key, " ", value, "\n"].concat());
+        let lines = lines.collect::<Vec<_>>().concat();
+        // Each was read when the settings were.
+        LookupTable::read(Kind::Text, "routes".into(), &lines).0
+    }
+
+    /// How the queue uses a transport.
+    pub(crate) fn queue_transport(&self, name: Option<&str>) -> queue::Transport {
+        let Concurrency {
+            deliveries,
+            destination,
+            ..
+        } = self.concurrency;
+        let unnamed = queue::Transport::unnamed(&queue::Slots::of_many(deliveries, destination));
+        let named = name.and_then(|name| self.transports.get_key_value(name));
+        let Some((name, transport)) = named else {
+            return unnamed;
+        };
+        queue::Transport {
+            name: Some(std::sync::Arc::clone(name)),
+            connections: transport.connections.unwrap_or(unnamed.connections),
+            initial: transport.initial_connections,
+            recipients: transport.recipients,
+            delay: transport.delay,
+            processes: transport.processes,
+        }
+    }
+
+    /// How a transport runs programs.
+    pub(crate) fn pipe(&self, name: &str) -> Option<&super::transports::Pipe> {
+        self.transports.get(name)?.pipe()
+    }
 }
 
 impl Domains {

@@ -6,8 +6,8 @@ use settings::{Span, layers::quote};
 use smtp::client::Security;
 
 use crate::{
-    config::{Config, ListenTls, Listener, LogFormat},
-    destination::Destination,
+    config::{AliasFile, Config, ListenTls, Listener, LogFormat, Transport, Type},
+    destination::Kind,
 };
 
 /// One setting: `key = value`, as TOML.
@@ -24,24 +24,27 @@ impl fmt::Display for Setting {
 }
 
 /// Settings that the defaults of others follow from ([`Config::basis`]).
-const BASIS: [&str; 6] = [
+const BASIS: [&str; 7] = [
     "hostname",
     "state",
     "relayhost",
     "relay_tls.pins",
     "admins",
     "limits.per_client",
+    "retry.lifetime",
 ];
 
 impl Config {
     /// Where local mail ends. No setting of today leads to the last ones.
     fn shown_local(&self) -> (&'static str, String) {
-        match &self.local {
-            None => ("maildir", quote("none")),
-            Some(Destination::Maildir(directory)) => ("maildir", path(directory)),
-            Some(Destination::Lmtp(target)) => ("lmtp", quote(&target.to_string())),
-            Some(other @ (Destination::Smtp { .. } | Destination::Aliases)) => {
-                ("local", quote(&other.to_string()))
+        let Some(local) = &self.local else {
+            return ("maildir", quote("none"));
+        };
+        match &local.kind {
+            Kind::Maildir(directory) => ("maildir", path(directory)),
+            Kind::Lmtp(target) => ("lmtp", quote(&target.to_string())),
+            Kind::Smtp { .. } | Kind::Pipe(_) | Kind::Program(_) | Kind::Aliases => {
+                ("local", quote(&local.to_string()))
             }
         }
     }
@@ -82,6 +85,20 @@ impl Config {
         }
     }
 
+    fn ways(&self, row: &mut impl FnMut(&str, String)) {
+        for (key, value) in &self.routes {
+            row(&format!("routes.{}", quote(key)), quote(value));
+        }
+        row("transport", strings(&self.transport));
+        let own = self.transports.iter().filter(|(_, it)| !it.shipped);
+        for (name, transport) in own {
+            transport_rows(transport, &mut |key, value| {
+                row(&format!("transports.{name}.{key}"), value);
+            });
+        }
+        row("provider_presets", self.provider_presets.to_string());
+    }
+
     /// All settings in effect.
     pub fn settings(&self) -> Vec<Setting> {
         let mut rows = Vec::new();
@@ -107,7 +124,7 @@ impl Config {
         row("spool", path(&self.spool));
         row("state", path(&self.state));
         row("control", path(&self.control));
-        row("aliases", array(self.aliases.iter().map(|file| path(file))));
+        row("aliases", array(self.aliases.iter().map(alias_file)));
         row(
             "recipient_delimiter",
             quote(
@@ -123,15 +140,7 @@ impl Config {
         row(key, value);
         self.relay(&mut row);
         self.policy(&mut row);
-        for (domain, transport) in &self.routes {
-            row(
-                &format!("routes.{}", quote(&domain.to_string())),
-                quote(&match transport {
-                    Destination::Smtp { nexthop, .. } => nexthop.to_string(),
-                    other => other.to_string(),
-                }),
-            );
-        }
+        self.ways(&mut row);
         row("admins", strings(&self.admins));
         row("message_size", self.message_size.to_string());
         let (schedule, warning) = (self.retry.schedule, self.retry.warning);
@@ -139,6 +148,8 @@ impl Config {
             ("retry.minimal", schedule.minimal),
             ("retry.maximal", schedule.maximal),
             ("retry.lifetime", schedule.lifetime),
+            ("retry.bounce_lifetime", self.retry.bounce_lifetime),
+            ("retry.relay_lifetime", self.retry.relay_lifetime),
             ("retry.warning", warning.unwrap_or_default()),
         ] {
             row(key, quote(&Span(span).to_string()));
@@ -175,6 +186,56 @@ impl Config {
                 && (BASIS.contains(&setting.key.as_str()) || !follows.contains(setting))
         };
         self.settings().into_iter().filter(changed).collect()
+    }
+}
+
+fn transport_rows(transport: &Transport, row: &mut impl FnMut(&str, String)) {
+    let kind = match &transport.kind {
+        Type::Smtp(_) => "smtp",
+        Type::Lmtp(_) => "lmtp",
+        Type::Maildir(_) => "maildir",
+        Type::Pipe(_) => "pipe",
+    };
+    row("type", quote(kind));
+    if let Some(connections) = transport.connections {
+        row("connections", connections.to_string());
+    }
+    row(
+        "initial_connections",
+        transport.initial_connections.to_string(),
+    );
+    row("recipients", transport.recipients.to_string());
+    row("delay", quote(&Span(transport.delay).to_string()));
+    if transport.processes < usize::MAX {
+        row("processes", transport.processes.to_string());
+    }
+    match &transport.kind {
+        Type::Smtp(Some(kind)) => row("nexthop", quote(&kind.to_string())),
+        Type::Lmtp(Some(target)) => row("nexthop", quote(&target.to_string())),
+        Type::Maildir(Some(directory)) => row("directory", path(directory)),
+        Type::Smtp(None) | Type::Lmtp(None) | Type::Maildir(None) => {}
+        Type::Pipe(pipe) => {
+            if !pipe.command.is_empty() {
+                row("command", strings(&pipe.command));
+            }
+            row("flags", quote(pipe.flags.as_str()));
+            if let Some(size) = pipe.size {
+                row("size", size.to_string());
+            }
+            row("timeout", quote(&Span(pipe.timeout).to_string()));
+            row("directory", path(&pipe.directory));
+            if let Some(socket) = &pipe.socket {
+                row("socket", path(socket));
+            }
+        }
+    }
+}
+
+fn alias_file(table: &AliasFile) -> String {
+    let file = path(&table.path);
+    match &table.programs {
+        None => file,
+        Some(programs) => format!("{{ file = {file}, programs = {} }}", quote(programs)),
     }
 }
 

@@ -1,13 +1,12 @@
 use std::{fs::File, io::Write as _, path::Path, time::Duration};
 
-use mail::address::DomainPattern;
 use proptest::prelude::*;
 use queue::rate::Window;
 use smtp::client::Security;
 
 use super::{Config, ListenTls, load::full_name};
 use crate::{
-    destination::{Destination, LmtpTarget},
+    destination::{Kind, LmtpTarget},
     limits::Limit,
 };
 
@@ -20,8 +19,9 @@ fn parse(text: &str) -> Config {
     .unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn pattern(text: &str) -> DomainPattern {
-    DomainPattern::try_from(text.to_owned()).unwrap()
+fn alias_file(path: std::path::PathBuf) -> super::AliasFile {
+    let programs = None;
+    super::AliasFile { path, programs }
 }
 
 fn error(text: &str) -> String {
@@ -62,7 +62,7 @@ fn an_empty_file_is_a_useful_and_closed_configuration() {
     );
     assert_eq!(
         config.local,
-        Some(Destination::Maildir("/var/lib/smarthost/Maildir".into()))
+        Some(Kind::Maildir("/var/lib/smarthost/Maildir".into()).into())
     );
     assert_eq!(config.relay_tls.security, Security::Opportunistic);
     assert!(config.limits.per_client.is_empty() && config.changed_settings(&config).is_empty());
@@ -146,18 +146,15 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
     );
     assert_eq!(
         config.local,
-        Some(Destination::Lmtp(LmtpTarget::Unix(
-            "/run/dovecot/lmtp".into()
-        )))
+        Some(Kind::Lmtp(LmtpTarget::Unix("/run/dovecot/lmtp".into())).into())
     );
-    assert_eq!(
-        config.routes[&pattern(".b.example")],
-        Destination::Lmtp(LmtpTarget::Unix("/x".into()))
-    );
-    assert_eq!(
-        config.routes[&pattern("a.example")],
-        Destination::parse("[10.0.0.5]:25").unwrap()
-    );
+    let written = [
+        ("a.example", "[10.0.0.5]:25"),
+        (".b.example", "lmtp:unix:/x"),
+        ("c.example", "lmtp:[::1]:24"),
+    ];
+    let written = written.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(config.routes, written);
     assert_eq!(config.retry.schedule.lifetime, Duration::from_hours(720));
     assert_eq!(
         (
@@ -355,6 +352,49 @@ fn settings_that_make_no_sense_together_are_told_with_their_place() {
     }
 }
 
+#[test]
+fn a_transport_or_route_that_cannot_be_is_told_with_its_place() {
+    for (text, place, remedy) in [
+        (
+            "routes = { \"a.example\" = \"quick:\" }",
+            ":1:26:",
+            "there is no [transports.quick]",
+        ),
+        (
+            "routes = { \"/@yahoo/(/\" = \"[b.example]\" }",
+            ":1:27:",
+            "@yahoo",
+        ),
+        (
+            "[transports.smtp]\nconnections = 2",
+            ":1:1:",
+            "needs no settings",
+        ),
+        ("[transports.x]\ncommand = [\"cat\"]", ":1:1:", "whole path"),
+        (
+            "[transports.x]\ncommand = \"/bin/cat\"\nflags = \"D\"\nrecipients = 2",
+            ":1:1:",
+            "recipients = 1",
+        ),
+        (
+            "[transports.x]\ntype = \"smtp\"\nflags = \"D\"",
+            ":1:1:",
+            "no such setting",
+        ),
+        (
+            "[transports.x]\ncommand = [\"/bin/cat\", \"${recipent}\"]",
+            ":1:1:",
+            "there is no macro",
+        ),
+    ] {
+        let message = error(text);
+        assert!(
+            message.contains(place) && message.contains(remedy),
+            "{text}: {message}"
+        );
+    }
+}
+
 /// An array would say nothing of which value is which.
 #[test]
 fn a_table_is_never_written_as_an_array() {
@@ -401,7 +441,7 @@ fn only_the_default_file_may_be_missing() {
         .to_string();
     assert!(message.contains("--config FILE"), "{message}");
     let mut config = parse("aliases = [\"missing\"]");
-    config.aliases = vec![directory.path().join("missing")];
+    config.aliases = vec![alias_file(directory.path().join("missing"))];
     let message = config.read_aliases().unwrap_err().to_string();
     assert!(
         message.contains("missing: cannot be read") && message.contains("`aliases`"),
@@ -427,7 +467,7 @@ fn of_two_alias_files_the_earlier_wins() {
         .write_all(b"root: b@example.org\nnoc: c@example.org\nbroken line\n")
         .unwrap();
     let mut config = parse("");
-    config.aliases = vec![first, second];
+    config.aliases = vec![alias_file(first), alias_file(second)];
     let (aliases, problems) = config.read_aliases().unwrap();
     for (name, target) in [("root", "a@example.org"), ("NOC", "c@example.org")] {
         let targets = &aliases.table().get(name).unwrap().targets;

@@ -13,20 +13,16 @@ use mail::{
 };
 use spool::Stored;
 use system::log::life;
-use tokio::{task::spawn_blocking, time};
+use tokio::time;
 
-use super::{Carrier, maildir, nondelivery};
+use super::{Deliveries, nondelivery};
 use crate::{
-    destination::Destination,
+    destination::Kind,
     dispatch::{self, Delivery},
+    transport::{Job, all, local},
 };
 
-/// A whole delivery of a small message.
-const BASE: Duration = Duration::from_mins(40);
-/// Bytes a second that a message must make.
-const SLOWEST: u64 = 4096;
-
-impl Carrier {
+impl Deliveries {
     /// Makes one transaction.
     pub(super) async fn attempt(&self, delivery: &Delivery) -> Option<Vec<Outcome>> {
         let count = delivery.recipients.len();
@@ -38,9 +34,15 @@ impl Carrier {
         };
         let envelope = part(&stored.envelope, &delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
-        let most = longest(stored.size());
-        let transport = self.transport(delivery, envelope, Arc::clone(&stored));
-        let mut outcomes = match time::timeout(most, transport).await {
+        let job = Job {
+            destination: Arc::clone(&delivery.destination),
+            envelope,
+            stored: Arc::clone(&stored),
+            setup: self.current.get(),
+            hurried: delivery.patience == queue::Patience::Short,
+        };
+        let most = job.longest();
+        let mut outcomes = match time::timeout(most, self.make(job)).await {
             Ok(outcomes) => outcomes?,
             Err(_) => all(count, too_slow(most)),
         };
@@ -58,37 +60,14 @@ impl Carrier {
         Some(outcomes)
     }
 
-    async fn transport(
-        &self,
-        delivery: &Delivery,
-        envelope: Envelope,
-        stored: Arc<Stored>,
-    ) -> Option<Vec<Outcome>> {
-        let count = envelope.recipients.len();
-        match &*delivery.destination {
-            Destination::Smtp { .. } | Destination::Lmtp(_) => {
-                self.relay(delivery, envelope, &stored).await
-            }
-            Destination::Aliases => {
-                let forwarded = self.forward(&envelope.recipients, &stored).await;
-                Some(vec![forwarded; count])
-            }
-            Destination::Maildir(directory) => {
-                let directory = directory.clone();
-                let hostname = self.current.get().config.hostname.clone();
-                let delivered = spawn_blocking(move || {
-                    let deliver =
-                        |recipient| maildir::deliver(&directory, &stored, recipient, &hostname);
-                    envelope.recipients.iter().map(deliver).collect()
-                });
-                let delivered = delivered.await;
-                Some(delivered.unwrap_or_else(|error| all(count, local(&error.to_string()))))
-            }
+    async fn make(&self, job: Job) -> Option<Vec<Outcome>> {
+        if job.destination.kind == Kind::Aliases {
+            let forwarded = self.forward(&job.envelope.recipients, &job.stored).await;
+            return Some(vec![forwarded; job.envelope.recipients.len()]);
         }
+        self.transports.deliver(job).await
     }
-}
 
-impl Carrier {
     /// Queues it again for those whom aliases name by now.
     async fn forward(&self, recipients: &[Recipient], stored: &Stored) -> Outcome {
         let setup = self.current.get();
@@ -112,11 +91,6 @@ impl Carrier {
     }
 }
 
-/// How long a delivery of so many bytes may take: every wait in it has a bound of its own, but a peer may use up each of them.
-fn longest(size: u64) -> Duration {
-    BASE.saturating_add(Duration::from_secs(size / SLOWEST))
-}
-
 fn too_slow(most: Duration) -> Failure {
     let text = format!(
         "the delivery took more than {} minutes",
@@ -138,14 +112,4 @@ fn part(envelope: &Envelope, recipients: &[u32]) -> Envelope {
         recipients: chosen.collect(),
         ..envelope.clone()
     }
-}
-
-/// A failure of this machine.
-pub(super) fn local(text: &str) -> Failure {
-    Failure::local(EnhancedStatus::new(4, 3, 0), text)
-}
-
-/// The same failure for all recipients.
-pub(super) fn all(count: usize, failure: Failure) -> Vec<Outcome> {
-    vec![failure.outcome(); count]
 }

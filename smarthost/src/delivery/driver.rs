@@ -14,7 +14,7 @@ use spool::QueueId;
 use system::log::life;
 use tokio::{sync::watch, task::JoinSet, time};
 
-use super::{Carrier, nondelivery};
+use super::{Deliveries, nondelivery};
 use crate::{
     dispatch::{self, Action, Event},
     maillog,
@@ -26,118 +26,118 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_mins(1);
 
 /// Runs the queue until the daemon ends.
-pub(crate) async fn run(carrier: Arc<Carrier>, mut ending: watch::Receiver<bool>) {
+pub(crate) async fn run(deliveries: Arc<Deliveries>, mut ending: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     let mut watch = Watch::new(clock::now(), Instant::now());
     loop {
         if let Some(step) = watch.look(clock::now(), Instant::now()) {
             life::clock_set(step);
-            carrier.dispatch.tell(Event::Stepped(step));
+            deliveries.dispatch.tell(Event::Stepped(step));
         }
-        for action in drain(&carrier) {
-            carry_out(&carrier, action, &mut tasks);
+        for action in drain(&deliveries) {
+            carry_out(&deliveries, action, &mut tasks);
         }
-        let wait = until_due(&carrier);
+        let wait = until_due(&deliveries);
         if wait.is_zero() {
-            carrier.dispatch.tell(Event::TimedOut);
+            deliveries.dispatch.tell(Event::TimedOut);
             continue;
         }
         tokio::select! {
-            () = carrier.dispatch.awoken() => {}
-            () = time::sleep(wait) => carrier.dispatch.tell(Event::TimedOut),
+            () = deliveries.dispatch.awoken() => {}
+            () = time::sleep(wait) => deliveries.dispatch.tell(Event::TimedOut),
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             _ = ending.wait_for(|ending| *ending) => break,
         }
     }
-    let _ = time::timeout(GRACE, finish(&carrier, &mut tasks)).await;
+    let _ = time::timeout(GRACE, finish(&deliveries, &mut tasks)).await;
     tasks.abort_all();
-    conclude(&carrier, &mut tasks);
-    carrier.pool.close().await;
+    conclude(&deliveries, &mut tasks);
+    deliveries.transports.close().await;
 }
 
 /// Lets deliveries in flight end.
-async fn finish(carrier: &Arc<Carrier>, tasks: &mut JoinSet<()>) {
-    conclude(carrier, tasks);
+async fn finish(deliveries: &Arc<Deliveries>, tasks: &mut JoinSet<()>) {
+    conclude(deliveries, tasks);
     while tasks.join_next().await.is_some() {
-        conclude(carrier, tasks);
+        conclude(deliveries, tasks);
     }
 }
 
 /// Records what became of deliveries and what administrators ordered; begins none.
-fn conclude(carrier: &Arc<Carrier>, tasks: &mut JoinSet<()>) {
-    for action in drain(carrier) {
+fn conclude(deliveries: &Arc<Deliveries>, tasks: &mut JoinSet<()>) {
+    for action in drain(deliveries) {
         if !matches!(action, Action::Deliver(_) | Action::Load { .. }) {
-            carry_out(carrier, action, tasks);
+            carry_out(deliveries, action, tasks);
         }
     }
 }
 
 /// What is to be done; what is to be recorded is recorded here. Under the lock: whoever answers an
 /// order does the same, and what was decided first is recorded first.
-fn drain(carrier: &Carrier) -> Vec<Action> {
-    let mut queue = carrier.dispatch.lock();
+fn drain(deliveries: &Deliveries) -> Vec<Action> {
+    let mut queue = deliveries.dispatch.lock();
     for (id, event) in queue.take_records() {
-        carrier.dispatch.spool().record(id, event);
+        deliveries.dispatch.spool().record(id, event);
     }
     std::iter::from_fn(|| queue.next_action()).collect()
 }
 
-fn until_due(carrier: &Carrier) -> Duration {
-    carrier
+fn until_due(deliveries: &Deliveries) -> Duration {
+    deliveries
         .dispatch
         .lock()
         .deadline()
         .map_or(LOOK, |deadline| deadline.since(clock::now()).min(LOOK))
 }
 
-fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
+fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<()>) {
     match action {
-        Action::Load { id, recipients } => load(carrier, id, &recipients),
+        Action::Load { id, recipients } => load(deliveries, id, &recipients),
         Action::Deliver(delivery) => {
-            let carrier = Arc::clone(carrier);
+            let deliveries = Arc::clone(deliveries);
             tasks.spawn(async move {
                 let ticket = delivery.ticket;
-                carrier
+                deliveries
                     .dispatch
-                    .tell(match carrier.attempt(&delivery).await {
+                    .tell(match deliveries.attempt(&delivery).await {
                         Some(outcomes) => Event::Finished { ticket, outcomes },
                         None => Event::Withdrawn { ticket },
                     });
             });
         }
-        Action::Record { id, event } => carrier.dispatch.spool().record(id, event),
+        Action::Record { id, event } => deliveries.dispatch.spool().record(id, event),
         Action::Bounce {
             id,
             failed,
             expired,
         } => {
-            let carrier = Arc::clone(carrier);
+            let deliveries = Arc::clone(deliveries);
             tasks.spawn(async move {
-                let event = match nondelivery::bounce(&carrier, id, &failed, expired).await {
+                let event = match nondelivery::bounce(&deliveries, id, &failed, expired).await {
                     Ok(()) => Event::Bounced { id },
                     Err(error) => {
                         nondelivery::unqueued(id, "bounce", &error);
                         Event::BounceFailed { id }
                     }
                 };
-                carrier.dispatch.tell(event);
+                deliveries.dispatch.tell(event);
             });
         }
         Action::Dead { id, failed, tell } => {
-            let carrier = Arc::clone(carrier);
-            tasks.spawn(async move { nondelivery::dead(&carrier, id, &failed, tell).await });
+            let deliveries = Arc::clone(deliveries);
+            tasks.spawn(async move { nondelivery::dead(&deliveries, id, &failed, tell).await });
         }
         Action::Warn { id, late } => {
-            let carrier = Arc::clone(carrier);
+            let deliveries = Arc::clone(deliveries);
             tasks.spawn(async move {
-                let event = match nondelivery::warn(&carrier, id, &late).await {
+                let event = match nondelivery::warn(&deliveries, id, &late).await {
                     Ok(()) => Event::Warned { id },
                     Err(error) => {
                         nondelivery::unqueued(id, "warning", &error);
                         Event::WarnFailed { id }
                     }
                 };
-                carrier.dispatch.tell(event);
+                deliveries.dispatch.tell(event);
             });
         }
         Action::Suspended {
@@ -151,11 +151,11 @@ fn carry_out(carrier: &Arc<Carrier>, action: Action, tasks: &mut JoinSet<()>) {
 }
 
 /// Reads an envelope back and routes the recipients that are due.
-fn load(carrier: &Carrier, id: QueueId, recipients: &[u32]) {
-    let router = &carrier.current.get().router;
-    let read = carrier.dispatch.spool().envelope(id);
-    let event = Event::read(id, recipients, read, dispatch::origin, |recipient| {
-        router.destination(&recipient.address)
+fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
+    let router = &deliveries.current.get().router;
+    let read = deliveries.dispatch.spool().envelope(id);
+    let event = Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
+        dispatch::routed(index, envelope, router)
     });
-    carrier.dispatch.tell(event);
+    deliveries.dispatch.tell(event);
 }

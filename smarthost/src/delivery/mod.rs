@@ -3,44 +3,32 @@
 //! | part | what |
 //! |---|---|
 //! | [`driver`] | drains the scheduler's actions, one task for each delivery |
-//! | [`attempt`] | one transaction: which transport, and the log line of each recipient |
-//! | [`relay`](self::relay) | SMTP and LMTP: hosts, trust, connections kept for the next message |
-//! | [`pool`] | idle connections |
-//! | [`maildir`] | mail that ends on this machine |
+//! | [`attempt`] | one delivery by its transport, and the log line of each recipient |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
 
 mod attempt;
 mod driver;
-mod maildir;
 mod nondelivery;
-mod pool;
-mod relay;
 
-use std::sync::{Arc, Mutex};
-
-use ::relay::delivery::Memory;
+use std::sync::Arc;
 
 pub(crate) use driver::run;
-pub(crate) use relay::credentials;
 
-use crate::{dispatch::Dispatch, setup::Current};
+use crate::{dispatch::Dispatch, setup::Current, transport::Transports};
 
 /// What all deliveries share.
-pub(crate) struct Carrier {
+pub(crate) struct Deliveries {
     dispatch: Arc<Dispatch>,
     current: Arc<Current>,
-    pool: Arc<pool::Pool>,
-    /// What deliveries have learned of next hops.
-    memory: Mutex<Memory>,
+    transports: Transports,
 }
 
-impl Carrier {
+impl Deliveries {
     pub(crate) fn new(dispatch: Arc<Dispatch>, current: Arc<Current>) -> Self {
         Self {
+            transports: Transports::new(Arc::clone(&dispatch), Arc::clone(&current)),
             dispatch,
             current,
-            pool: Arc::default(),
-            memory: Mutex::default(),
         }
     }
 }

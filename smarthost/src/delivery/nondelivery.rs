@@ -13,7 +13,7 @@ use queue::notification::{self, Occasion};
 use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
 
-use super::Carrier;
+use super::Deliveries;
 use crate::server::notify;
 
 /// Where a notice about dead mail came from: nothing is told of it when it dies itself.
@@ -21,29 +21,29 @@ const DEAD: &str = "notice of dead mail";
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
-    carrier: &Carrier,
+    deliveries: &Deliveries,
     id: QueueId,
     failed: &[(u32, Failure)],
     expired: bool,
 ) -> Result<(), SpoolError> {
-    let Some(stored) = carrier.dispatch.spool().load(id)? else {
+    let Some(stored) = deliveries.dispatch.spool().load(id)? else {
         return Ok(());
     };
     let mut failed = failed.to_vec();
     if expired {
         life::expired(id, &stored.envelope.sender);
-        let entry = carrier.dispatch.spool().entry(id);
+        let entry = deliveries.dispatch.spool().entry(id);
         let waiting = entry.map(|entry| entry.waiting).unwrap_or_default();
         failed = notification::with_reasons(&failed, &waiting);
     }
     let client = crate::dispatch::origin(&stored.envelope).owner;
-    let networks = &carrier.current.get().config.networks;
+    let networks = &deliveries.current.get().config.networks;
     let stranger = client.is_some_and(|client| !networks.contains(client));
     let occasion = Occasion::Failed {
         failed: &failed,
         stranger,
     };
-    if let Some(bounce) = carrier.report(&stored, occasion).await? {
+    if let Some(bounce) = deliveries.report(&stored, occasion).await? {
         life::bounced(id, bounce);
     }
     Ok(())
@@ -51,16 +51,26 @@ pub(super) async fn bounce(
 
 /// Warns the sender of recipients that still wait, if anybody is to be warned.
 pub(super) async fn warn(
-    carrier: &Carrier,
+    deliveries: &Deliveries,
     id: QueueId,
     late: &[(u32, Failure)],
 ) -> Result<(), SpoolError> {
-    let Some(stored) = carrier.dispatch.spool().load(id)? else {
+    let Some(stored) = deliveries.dispatch.spool().load(id)? else {
         return Ok(());
     };
-    let lifetime = carrier.current.get().config.retry.schedule.lifetime;
+    let setup = deliveries.current.get();
+    let lifetimes = late.iter().filter_map(|(recipient, _)| {
+        let recipient = stored
+            .envelope
+            .recipients
+            .get(usize::try_from(*recipient).ok()?)?;
+        setup.router.lifetime(&recipient.address, false)
+    });
+    let lifetime = lifetimes
+        .min()
+        .unwrap_or(setup.config.retry.schedule.lifetime);
     let give_up = stored.arrival.after(lifetime);
-    if let Some(warning) = carrier
+    if let Some(warning) = deliveries
         .report(&stored, Occasion::Late { late, give_up })
         .await?
     {
@@ -72,7 +82,7 @@ pub(super) async fn warn(
 /// Tells the sender of recipients that were reached, where NOTIFY=SUCCESS asks for it and the next hop does not tell (RFC 3461 §5.2.2).
 /// Before they are settled: a crash may repeat it.
 pub(super) async fn confirm(
-    carrier: &Carrier,
+    deliveries: &Deliveries,
     stored: &Stored,
     recipients: &[u32],
     outcomes: &[Outcome],
@@ -81,32 +91,37 @@ pub(super) async fn confirm(
         recipients,
         outcomes,
     };
-    if let Some(news) = carrier.report(stored, occasion).await? {
+    if let Some(news) = deliveries.report(stored, occasion).await? {
         life::confirmed(stored.id, news);
     }
     Ok(())
 }
 
 /// Nobody can be told of its failure: the administrators hear of it, once a day.
-pub(super) async fn dead(carrier: &Carrier, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
+pub(super) async fn dead(
+    deliveries: &Deliveries,
+    id: QueueId,
+    failed: &[(u32, Failure)],
+    tell: bool,
+) {
     let reason = failed.first().map(|(_, failure)| failure.log_text());
     life::dead(id, &reason.unwrap_or_default());
-    let Ok(Some(stored)) = carrier.dispatch.spool().load(id) else {
+    let Ok(Some(stored)) = deliveries.dispatch.spool().load(id) else {
         return;
     };
     if !tell || stored.envelope.origin == DEAD {
         return;
     }
-    let setup = carrier.current.get();
+    let setup = deliveries.current.get();
     let remedy = format!(
         "Look at it with `smarthost queue show {id}`; `smarthost queue release {id}` has it tried again, \
          `smarthost queue delete {id}` deletes it.\n"
     );
     let (subject, text) = notification::dead(&stored, &setup.config.hostname, failed, &remedy);
-    notify::of_queue(&carrier.dispatch, &setup, (&subject, &text), DEAD).await;
+    notify::of_queue(&deliveries.dispatch, &setup, (&subject, &text), DEAD).await;
 }
 
-impl Carrier {
+impl Deliveries {
     /// Queues the report that is due, if one is.
     async fn report(
         &self,

@@ -28,7 +28,7 @@ fn policy(config: &str) -> Policy {
         "aliases".into(),
         "root: admins@elsewhere.example\nlist: \"|/bin/x\"\n",
     );
-    let router = Router::new(&config, Arc::new(aliases));
+    let router = Router::new(&config, Arc::new(aliases), Arc::default());
     Policy::new(&config, router, Arc::new(Sources::default()))
 }
 

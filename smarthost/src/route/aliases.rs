@@ -1,6 +1,6 @@
 //! A local recipient → those who stand for it, followed through names and through addresses in our own domains.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
 use mail::{
     address::{Address, LocalPart, Mailbox},
@@ -11,7 +11,10 @@ use mail::{
     status::EnhancedStatus,
 };
 
-use crate::route::Router;
+use crate::{
+    destination::{Destination, Kind},
+    route::Router,
+};
 
 /// Whose mail always has a place (RFC 5321 §4.5.1).
 const ALWAYS: [&str; 2] = ["postmaster", "root"];
@@ -19,19 +22,21 @@ const ALWAYS: [&str; 2] = ["postmaster", "root"];
 impl Router {
     /// The recipients that stand for one after aliases (itself, if there is none); `original` is set where the address changed.
     pub fn expand(&self, recipient: &Recipient) -> Result<Vec<Recipient>, Failure> {
-        if !self.is_local(&recipient.address) {
+        if !self.is_local(&recipient.address) || self.has_own_route(&recipient.address) {
             return Ok(vec![recipient.clone()]);
         }
         let mut results = Vec::new();
         let mut seen = HashSet::from([recipient.address.key()]);
         let mut open = vec![recipient.address.clone()];
         while let Some(address) = open.pop() {
-            let Some(targets) = self.lookup(&address)? else {
+            let Some(named) = self.lookup(&address)? else {
                 results.push(address);
                 continue;
             };
             let itself = address.key();
-            for target in targets {
+            // What a program gets stays under the alias's own address: which it is, is asked when it is delivered.
+            results.extend(vec![address.clone(); named.programs.len()]);
+            for target in named.addresses {
                 if target.key() == itself {
                     results.push(target);
                 } else if seen.insert(target.key()) {
@@ -57,6 +62,7 @@ impl Router {
     pub fn is_known(&self, address: &Address) -> bool {
         self.rules.local.is_some()
             || self.always(&address.local_name()).is_some()
+            || self.has_own_route(address)
             || !matches!(self.lookup(address), Ok(None))
     }
 
@@ -65,6 +71,7 @@ impl Router {
         self.rules.local.is_none()
             && self.is_local(address)
             && self.always(&address.local_name()).is_some()
+            && !self.has_own_route(address)
             && matches!(self.lookup(address), Ok(None))
     }
 
@@ -84,8 +91,8 @@ impl Router {
             .find(|always| stem.eq_ignore_ascii_case(always))
     }
 
-    /// One step: the addresses an alias names; `None` if there is no alias (or the address is not ours).
-    pub(super) fn lookup(&self, address: &Address) -> Result<Option<Vec<Address>>, Failure> {
+    /// One step: what an alias names; `None` if there is no alias (or the address is not ours).
+    pub(super) fn lookup(&self, address: &Address) -> Result<Option<Named>, Failure> {
         if !self.is_local(address) {
             return Ok(None);
         }
@@ -96,16 +103,63 @@ impl Router {
                 Some("root") => self.rules.local.is_none(),
                 always => always.is_some(),
             };
-            return Ok((theirs && !admins.is_empty()).then(|| admins.clone()));
+            return Ok((theirs && !admins.is_empty()).then(|| Named {
+                addresses: admins.clone(),
+                programs: Vec::new(),
+            }));
         };
         let key = LocalPart::new(key).map_err(|error| unusable(address, &error.to_string()))?;
-        let targets = maps::expand(&self.aliases, &key)
+        let targets = maps::expand_with_files(&self.aliases, &key)
             .map_err(|error| unusable(address, &error.to_string()))?;
-        targets
-            .into_iter()
-            .map(|target| self.target(address, target))
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let mut named = Named::default();
+        for (target, file) in targets {
+            match target {
+                Target::Program(command) => {
+                    named
+                        .programs
+                        .push(self.program(address, command, file.as_deref())?);
+                }
+                target => named.addresses.push(self.target(address, target)?),
+            }
+        }
+        if !named.programs.is_empty() {
+            // Its own name beside its programs is the mailbox of this very address.
+            let stem = |address: &Address| {
+                let name = address.local_name();
+                self.stem(&name).unwrap_or(&name).to_lowercase()
+            };
+            let own = stem(address);
+            let ours = named.addresses.iter_mut();
+            ours.filter(|it| self.is_local(it) && stem(it) == own)
+                .for_each(|it| it.clone_from(address));
+        }
+        Ok(Some(named))
+    }
+
+    /// By what a program is run, if it is.
+    fn program(
+        &self,
+        alias: &Address,
+        command: String,
+        file: Option<&Path>,
+    ) -> Result<Destination, Failure> {
+        let runner = file.and_then(|file| self.runners.get(file));
+        match runner {
+            Some(Ok(transport)) => Ok(Destination {
+                transport: transport.clone(),
+                kind: Kind::Program(command),
+            }),
+            Some(Err(why)) => {
+                let why = format!(
+                    "its program is not run, for {why}; mend that, or name a transport with programs"
+                );
+                Err(unusable(alias, &why))
+            }
+            None => {
+                let why = format!("delivery to programs is not supported: |{command}");
+                Err(unusable(alias, &why))
+            }
+        }
     }
 
     /// The name in the table: the whole local part, or what stands before the delimiter (row B2).
@@ -138,6 +192,13 @@ impl Router {
             other => Err(unusable(alias, &format!("`{other}` is no address"))),
         }
     }
+}
+
+/// What an alias names.
+#[derive(Default)]
+pub(super) struct Named {
+    pub(super) addresses: Vec<Address>,
+    pub(super) programs: Vec<Destination>,
 }
 
 fn standing_for(recipient: &Recipient, address: Address) -> Recipient {

@@ -3,10 +3,10 @@
 //! | part | what |
 //! |---|---|
 //! | [`aliases`] | a local recipient → those who stand for it (rows A2, B2, B3, B18, D2) |
-//! | [`transport`] | an address → [`Destination`]: routes table, local domains, relayhost, MX (rows C1, D1, D5) |
+//! | [`transport`] | an address → [`Destination`]: routes, local domains, relayhost, MX (rows B12, B14, C1, D1, D5) |
 //!
 //! Contract: an address that cannot be routed is a `Failure`, never a panic and never lost; the same address gives the
-//! same answer as long as the tables stay. What an alias cannot deliver to yet (`|program`, `/file`, `:include:`) defers the mail.
+//! same answer as long as the tables stay. What an alias cannot deliver to (`/file`) defers the mail.
 //! RFC 5321 §5.1 (the MX lookup itself is the edge's), §4.5.1 (postmaster).
 
 mod aliases;
@@ -14,20 +14,28 @@ mod aliases;
 mod tests;
 mod transport;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mail::{
-    address::{Address, Domain, DomainPattern},
+    address::{Address, Domain},
     maps::Table,
 };
 
-use crate::{config::Config, destination::Destination};
+use crate::{
+    config::{Config, Runners, Transports, provider},
+    destination::Destination,
+    lookup::LookupTable,
+};
 
 /// The tables. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Router {
     rules: Arc<Rules>,
     aliases: Arc<Table>,
+    /// Those of `transport`.
+    transport: Arc<[LookupTable]>,
+    /// By what the programs of alias files are run.
+    runners: Arc<Runners>,
 }
 
 /// The settings that route mail.
@@ -37,31 +45,67 @@ struct Rules {
     domains: crate::config::Domains,
     local: Option<Destination>,
     relayhost: Option<mail::nexthop::Nexthop>,
-    routes: std::collections::BTreeMap<DomainPattern, Destination>,
+    routes: LookupTable,
+    transports: Transports,
+    providers: bool,
+    bounce_lifetime: Duration,
+    relay_lifetime: Duration,
     delimiter: Option<char>,
     admins: Vec<Address>,
 }
 
+impl Rules {
+    /// The transport of a domain that no route is about.
+    fn usual_transport(&self, domain: &Domain) -> Option<&Arc<str>> {
+        let name = provider(domain).filter(|_| self.providers)?;
+        self.transports.get_key_value(name).map(|(name, _)| name)
+    }
+}
+
 impl Router {
-    pub fn new(config: &Config, aliases: Arc<Table>) -> Self {
+    pub fn new(config: &Config, aliases: Arc<Table>, transport: Arc<[LookupTable]>) -> Self {
         let rules = Rules {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),
             local: config.local.clone(),
             relayhost: config.relayhost.clone(),
-            routes: config.routes.clone(),
+            routes: config.route_table(),
+            transports: config.transports.clone(),
+            providers: config.provider_presets,
+            bounce_lifetime: config.retry.bounce_lifetime,
+            relay_lifetime: config.retry.relay_lifetime,
             delimiter: config.recipient_delimiter,
             admins: config.admins.clone(),
         };
         Self {
             rules: Arc::new(rules),
             aliases,
+            transport,
+            runners: Arc::default(),
+        }
+    }
+
+    /// The same where programs of these alias files are run.
+    #[must_use]
+    pub fn running(self, runners: Runners) -> Self {
+        Self {
+            runners: Arc::new(runners),
+            ..self
         }
     }
 
     /// Whether an address is in one of our own domains.
     pub fn is_local(&self, address: &Address) -> bool {
         self.rules.domains.is_local(address.domain())
+    }
+
+    /// How long mail for an address is tried, where that is not as for all (row A5). `null_sender`: nobody would hear of its end.
+    pub fn lifetime(&self, address: &Address, null_sender: bool) -> Option<Duration> {
+        if null_sender {
+            return Some(self.rules.bounce_lifetime);
+        }
+        self.is_relayed(address)
+            .then_some(self.rules.relay_lifetime)
     }
 
     /// Whether an address is in a domain that we pass on for anybody.

@@ -1,59 +1,131 @@
 //! An address → the destination that its mail is taken to now.
+//!
+//! Of a table are asked: the address, the address without its extension, the domain, the domains above it with a dot in front,
+//! the patterns, `*`; `routes` before the tables of `transport`. In our own local domains an address alone can have a route.
+
+use std::borrow::Cow;
 
 use mail::{
-    address::{Address, Domain, DomainPattern},
-    nexthop::Nexthop,
+    address::{Address, quote_local},
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
 
-use crate::{destination::Destination, route::Router};
+use crate::{
+    config::{Route, exchanger},
+    destination::Destination,
+    lookup::{Found, LookupTable, access::split_extension},
+    route::Router,
+};
 
 impl Router {
-    /// Where an address goes now: by the routes table, else into our local transport, else to the relayhost, else by MX.
+    /// Where an address goes now: by the routes, else into our local transport, else to the relayhost, else by MX.
     pub fn destination(&self, address: &Address) -> Result<Destination, Failure> {
+        self.nth_destination(address, || 0)
+    }
+
+    /// The same for one of several recipients with this address: programs that the same alias names. `nth`: which of them it is, from 0.
+    pub fn nth_destination(
+        &self,
+        address: &Address,
+        nth: impl Fn() -> usize,
+    ) -> Result<Destination, Failure> {
         let rules = &self.rules;
+        let local = self.is_local(address);
+        if local && let Some(destination) = self.routed(address)? {
+            return Ok(destination);
+        }
         // An alias that cannot be expanded must not end in the mailbox of its own name.
-        if let Some(named) = self.lookup(address)?
-            && !named.contains(address)
-        {
-            return Ok(Destination::Aliases);
+        if let Some(named) = self.lookup(address)? {
+            let itself = named.addresses.contains(address);
+            let which = if named.programs.is_empty() { 0 } else { nth() };
+            match named.programs.get(which) {
+                Some(program) => return Ok(program.clone()),
+                None if named.programs.is_empty() && !itself => {
+                    return Ok(crate::destination::Kind::Aliases.into());
+                }
+                None if which > named.programs.len() || !itself => {
+                    return Err(fewer(address, named.programs.len()));
+                }
+                None => {}
+            }
         }
         if self.is_nobodys(address) {
             return Err(nobodys(address));
         }
-        if let Some(transport) = self.routed(address.domain()) {
-            return Ok(transport.clone());
-        }
-        if self.is_local(address) {
+        if local {
             return rules.local.clone().ok_or_else(|| {
                 let text = format!("{address}: User unknown in local recipient table");
                 let status = EnhancedStatus::new(5, 1, 1);
                 Failure::new(Blame::Policy, Stage::Local, status, &text)
             });
         }
+        if let Some(destination) = self.routed(address)? {
+            return Ok(destination);
+        }
         if let Some(relayhost) = &rules.relayhost {
             return Ok(Destination::relayhost(relayhost.clone()));
         }
-        Ok(Destination::of_recipient(exchanger(address.domain())))
+        let domain = address.domain();
+        let destination = Destination::of_recipient(exchanger(domain));
+        Ok(match rules.usual_transport(domain) {
+            Some(provider) => destination.by(provider),
+            None => destination,
+        })
     }
 
-    /// The routes table's entry for a domain, or for the nearest domain above it that has one for all below.
-    fn routed(&self, domain: &Domain) -> Option<&Destination> {
-        let routes = &self.rules.routes;
-        let mut nearest: Option<(&Domain, &Destination)> = None;
-        for (pattern, transport) in routes.iter().filter(|(pattern, _)| pattern.covers(domain)) {
-            match pattern {
-                DomainPattern::Exactly(_) => return Some(transport),
-                DomainPattern::Below(parent) => {
-                    if nearest.is_none_or(|(other, _)| other.len() < parent.len()) {
-                        nearest = Some((parent, transport));
-                    }
-                }
-            }
-        }
-        nearest.map(|(_, transport)| transport)
+    /// Whether an address of our local domains has a route of its own, and so receives.
+    pub(super) fn has_own_route(&self, address: &Address) -> bool {
+        self.is_local(address) && !matches!(self.routed(address), Ok(None))
     }
+
+    /// What the routes say; `None`: nothing, or nothing else.
+    fn routed(&self, address: &Address) -> Result<Option<Destination>, Failure> {
+        let Some(found) = self.route(address) else {
+            return Ok(None);
+        };
+        let transports = &self.rules.transports;
+        let route = Route::parse(&found.value, transports).map_err(|why| {
+            let text = format!("the route of {address}: {why}");
+            Failure::local(EnhancedStatus::new(4, 3, 5), &text)
+        })?;
+        route.destination(address.domain(), transports)
+    }
+
+    fn route(&self, address: &Address) -> Option<Found<'_>> {
+        let local = self.is_local(address);
+        let tables = std::iter::once(&self.rules.routes).chain(self.transport.iter());
+        tables.filter(|table| !table.is_empty()).find_map(|table| {
+            self.of_address(table, address)
+                .or_else(|| of_domain(table, address).filter(|_| !local))
+        })
+    }
+
+    fn of_address<'a>(&self, table: &'a LookupTable, address: &Address) -> Option<Found<'a>> {
+        let bare = || {
+            let name = address.local_name();
+            let (user, _) = split_extension(&name, self.rules.delimiter)?;
+            table.exact(&format!("{}@{}", quote_local(user), address.domain()))
+        };
+        table.exact(address.as_str()).or_else(bare)
+    }
+}
+
+fn of_domain<'a>(table: &'a LookupTable, address: &Address) -> Option<Found<'a>> {
+    let domain: Cow<'_, str> = address.domain().to_string().into();
+    let parents = domain.match_indices('.');
+    let parents = parents.filter_map(|(dot, _)| table.exact(domain.get(dot..)?));
+    table
+        .exact(&domain)
+        .or_else(|| parents.into_iter().next())
+        .or_else(|| table.pattern(address.as_str()))
+        .or_else(|| table.exact("*"))
+}
+
+/// The table has changed since the mail came.
+fn fewer(address: &Address, count: usize) -> Failure {
+    let text = format!("the alias {address} names {count} programs, fewer than when the mail came");
+    Failure::local(EnhancedStatus::new(4, 3, 5), &text)
 }
 
 /// Kept until somebody is named.
@@ -61,15 +133,4 @@ fn nobodys(address: &Address) -> Failure {
     let text =
         format!("nobody is named for {address}: set admins, or write an alias; then release it");
     Failure::local(EnhancedStatus::new(4, 3, 5), &text)
-}
-
-/// The domain's MX, or the host itself of an address literal (RFC 5321 §4.1.3).
-fn exchanger(domain: &Domain) -> Nexthop {
-    Nexthop {
-        host: domain
-            .as_literal()
-            .map_or_else(|| domain.to_string(), |address| address.to_string()),
-        port: None,
-        mx: domain.as_literal().is_none(),
-    }
 }

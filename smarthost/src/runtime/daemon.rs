@@ -30,8 +30,8 @@ use tokio::{
 use super::{control, reload::Reload, supervision};
 use crate::{
     config::LogFormat,
-    delivery::{self, Carrier},
-    dispatch::{Client, Dispatch, Event, Queue},
+    delivery::{self, Deliveries},
+    dispatch::{self, Client, Dispatch, Event, Queue},
     limits::Limits,
     server::{Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
@@ -112,6 +112,7 @@ async fn live(
         .collect();
     let reload = Arc::new(Reload {
         path: path.to_owned(),
+        dispatch: Arc::clone(&dispatch),
         current: Arc::clone(&current),
         limits: Arc::clone(&limits),
         started: current.get().config.clone(),
@@ -131,7 +132,7 @@ async fn live(
     tasks.spawn(notify::run(Arc::clone(&server)));
     tasks.spawn(test_lists(Arc::clone(&server)));
     tasks.spawn(delivery::run(
-        Arc::new(Carrier::new(Arc::clone(&dispatch), Arc::clone(&current))),
+        Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current))),
         ending.clone(),
     ));
     tasks.spawn(control::serve(socket, Arc::new(control), ending));
@@ -208,6 +209,7 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
     let limits = Arc::new(Mutex::new(limits));
     let keeper = store.keep(Arc::clone(&limits));
     let mut queue = Queue::new(queue_settings(current), getrandom::u64()?);
+    queue.set_transports(dispatch::transports(&setup), now);
     for entry in spool.entries() {
         let found = queue::Recovered::of(&entry, None);
         queue.handle(Event::Recovered(found), now);

@@ -8,11 +8,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use mail::clock;
 use settings::last_good::Fault;
 use system::log::{Level, line};
 
 use crate::{
     config::Config,
+    dispatch::{self, Dispatch},
     limits::Limits,
     setup::{Current, Setup},
 };
@@ -20,6 +22,7 @@ use crate::{
 /// What a reload works on.
 pub(super) struct Reload {
     pub(super) path: PathBuf,
+    pub(super) dispatch: Arc<Dispatch>,
     pub(super) current: Arc<Current>,
     pub(super) limits: Arc<Mutex<Limits>>,
     /// What was in force at the start, and still is where only a restart changes it.
@@ -59,6 +62,11 @@ impl Reload {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .set_rules(setup.config.limits.clone());
+        let transports = dispatch::transports(&setup);
+        self.dispatch
+            .lock()
+            .set_transports(transports, clock::now());
+        self.dispatch.wake();
         self.current.set(setup);
         line(
             Level::Notice,

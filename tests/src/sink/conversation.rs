@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustls::{ServerConnection, StreamOwned};
@@ -173,6 +173,7 @@ impl Talk<'_> {
         self.sent += 1;
         let recipients = std::mem::take(&mut self.recipients);
         self.journal.add(Received {
+            at: Instant::now(),
             client: self.client,
             nth: self.sent,
             helo: self.helo.clone(),

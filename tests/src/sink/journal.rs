@@ -11,6 +11,8 @@ use crate::wait::PATIENCE;
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// When it was there as a whole.
+    pub at: Instant,
     /// The client's end of the connection.
     pub client: SocketAddr,
     /// Number of the message on its connection, from 1.

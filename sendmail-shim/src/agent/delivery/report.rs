@@ -21,7 +21,7 @@ use system::log::life;
 use crate::{
     agent::{
         budget::keeping::Answer,
-        dispatch::{self, Action, Event, Relayhost},
+        dispatch::{self, Action, Event},
         maillog, notices,
         state::Agent,
     },
@@ -92,7 +92,10 @@ fn load(agent: &Agent, id: QueueId, recipients: &[u32]) -> Event {
         }
     }
     let read = agent.dispatch.spool.envelope(id);
-    Event::read(id, recipients, read, dispatch::origin, |_| Ok(Relayhost))
+    Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
+        let known = usize::try_from(index).is_ok_and(|at| at < envelope.recipients.len());
+        known.then(|| dispatch::routed(index))
+    })
 }
 
 /// For what a message stands.

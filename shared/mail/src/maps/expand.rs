@@ -6,12 +6,12 @@
 //! Failures: a chain that comes back to itself, or more results than allowed; nothing is delivered by halves.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, path::Path, sync::Arc};
 
 use crate::{
     address::{LocalPart, Mailbox},
     limits,
-    maps::{Table, Target},
+    maps::{Entry, Table, Target},
 };
 
 /// Longest chain.
@@ -47,6 +47,15 @@ impl std::error::Error for ExpandError {}
 /// Follows a name through the table until nothing changes. What is no name is given as it is; of the results, none is a
 /// [`Target::Final`].
 pub fn expand(table: &Table, name: &LocalPart) -> Result<Vec<Target>, ExpandError> {
+    let results = expand_with_files(table, name)?;
+    Ok(results.into_iter().map(|(target, _)| target).collect())
+}
+
+/// A result, and the file that names it.
+pub type Named = (Target, Option<Arc<Path>>);
+
+/// The same, each result with the file that names it; none for a name that has no entry.
+pub fn expand_with_files(table: &Table, name: &LocalPart) -> Result<Vec<Named>, ExpandError> {
     let mut expansion = Expansion {
         table,
         path: Vec::new(),
@@ -64,7 +73,7 @@ struct Expansion<'a> {
     path: Vec<String>,
     followed: HashSet<String>,
     given: HashSet<String>,
-    results: Vec<Target>,
+    results: Vec<Named>,
 }
 
 impl Expansion<'_> {
@@ -77,10 +86,10 @@ impl Expansion<'_> {
             CATCH_ALL.clone_into(&mut key);
         }
         let Some(entry) = entry else {
-            return self.give(itself());
+            return self.give(itself(), None);
         };
         if self.path.last() == Some(&key) {
-            return self.give(itself());
+            return self.give(itself(), Some(entry));
         }
         if let Some(start) = self.path.iter().position(|on_path| *on_path == key) {
             let mut names = self.path.split_off(start);
@@ -97,21 +106,24 @@ impl Expansion<'_> {
         for target in &entry.targets {
             match target {
                 Target::Mailbox(Mailbox::Local(name)) => self.follow(name)?,
-                Target::Final(mailbox) => self.give(Target::Mailbox(mailbox.clone()))?,
-                other => self.give(other.clone())?,
+                Target::Final(mailbox) => {
+                    self.give(Target::Mailbox(mailbox.clone()), Some(entry))?;
+                }
+                other => self.give(other.clone(), Some(entry))?,
             }
         }
         self.path.pop();
         Ok(())
     }
 
-    fn give(&mut self, target: Target) -> Result<(), ExpandError> {
+    fn give(&mut self, target: Target, entry: Option<&Entry>) -> Result<(), ExpandError> {
         let key = match &target {
             Target::Mailbox(mailbox) => mailbox.key(),
             other => other.to_string(),
         };
         if self.given.insert(key) {
-            self.results.push(target);
+            let file = entry.map(|entry| Arc::clone(&entry.path));
+            self.results.push((target, file));
         }
         if self.results.len() > limits::EXPANDED {
             Err(ExpandError::TooMany)

@@ -26,6 +26,7 @@ fn load(queue: &mut Queue, actions: &[Action], name: &str) -> Vec<Action> {
     let recipients = recipients.iter().map(|&recipient| Routed {
         recipient,
         destination: Ok(destination(name)),
+        lifetime: None,
     });
     let recipients = recipients.collect();
     tell(
@@ -79,6 +80,7 @@ fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
     let late = Routed {
         recipient: 0,
         destination: Ok(destination("a")),
+        lifetime: None,
     };
     assert!(
         tell(

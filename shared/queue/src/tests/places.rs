@@ -253,6 +253,7 @@ fn loaded(queue: &mut Queue, number: u64, name: &str, now: Timestamp) -> Deliver
     let routed = crate::Routed {
         recipient: 0,
         destination: Ok(destination(name)),
+        lifetime: None,
     };
     let event = Event::Loaded {
         id: id(number),

@@ -166,6 +166,7 @@ fn new_mail_of_a_user_waits_behind_what_he_has_in_the_spool_and_not_behind_that_
                 let to = |recipient| Routed {
                     recipient,
                     destination: Ok(destination("relay")),
+                    lifetime: None,
                 };
                 let event = Event::Loaded {
                     id,

@@ -177,6 +177,7 @@ fn provider(
                     let routed = |&recipient: &u32| crate::Routed {
                         recipient,
                         destination: Ok(destination("other:d0")),
+                        lifetime: None,
                     };
                     let loaded = Event::Loaded {
                         id,
@@ -260,4 +261,80 @@ fn a_domain_whose_name_cannot_be_found_says_nothing_about_the_others_of_its_prov
     );
     let other = deliveries(&tell(&mut queue, accepted(5, &["b"]), START));
     assert_eq!(other.len(), 1, "only the other name is suspended");
+}
+
+/// Row A5: what is passed on as a backup MX is kept for 30 days, everything else in the same message for 5, and bounces for 2.
+#[test]
+fn mail_for_relayed_domains_is_kept_as_long_as_the_primary_may_be_down() {
+    const DAY: Duration = Duration::from_hours(24);
+    let mut queue = queue();
+    let lifetimes = [None, Some(30 * DAY), Some(2 * DAY)];
+    let routed = (0..3)
+        .zip(lifetimes)
+        .map(|(recipient, lifetime)| crate::Routed {
+            recipient,
+            destination: Ok(destination("primary")),
+            lifetime,
+        });
+    let routed: Vec<_> = routed.collect();
+    let accepted = Event::Accepted {
+        id: crate::simulation::id(1),
+        arrival: START,
+        origin: crate::simulation::ORIGIN,
+        recipients: routed.clone(),
+    };
+    let mut now = START;
+    let mut coming = tell(&mut queue, accepted, now);
+    let mut given_up = Vec::new();
+    while !queue.is_empty() {
+        let mut next = Vec::new();
+        for action in coming {
+            let event = match action {
+                crate::Action::Deliver(flight) => {
+                    now = now.after(Duration::from_secs(1));
+                    finished(&flight, &crate::simulation::unreachable())
+                }
+                crate::Action::Load { id, recipients } => {
+                    let mut due = routed.clone();
+                    due.retain(|it| recipients.contains(&it.recipient));
+                    Event::Loaded {
+                        id,
+                        origin: crate::simulation::ORIGIN,
+                        recipients: due,
+                    }
+                }
+                crate::Action::Bounce {
+                    id,
+                    failed,
+                    expired,
+                } => {
+                    assert!(expired);
+                    given_up.extend(failed.iter().map(|(recipient, _)| (*recipient, now)));
+                    Event::Bounced { id }
+                }
+                crate::Action::Warn { id, .. } => Event::Warned { id },
+                _ => continue,
+            };
+            next.extend(tell(&mut queue, event, now));
+        }
+        coming = next;
+        if coming.is_empty()
+            && let Some(due) = queue.deadline()
+        {
+            now = now.max(due);
+            coming = tell(&mut queue, Event::TimedOut, now);
+        }
+    }
+    let ages = given_up
+        .iter()
+        .map(|(recipient, at)| (*recipient, at.since(START)));
+    let ages: Vec<_> = ages.collect();
+    for (index, (recipient, days)) in [(2, 2), (0, 5), (1, 30)].into_iter().enumerate() {
+        assert_eq!(ages[index].0, recipient, "{ages:?}");
+        let late = ages[index]
+            .1
+            .checked_sub(days * DAY)
+            .expect("not too early");
+        assert!(late < Duration::from_hours(3), "{ages:?}");
+    }
 }

@@ -183,7 +183,7 @@ fn what_cannot_be_done_is_found_with_file_and_line() {
         Missing::Empty,
     );
     let mut told = place.at_once(&mut aliases);
-    told.extend(unusable(aliases.table()).iter().map(|problem| {
+    told.extend(unusable(aliases.table(), false).iter().map(|problem| {
         let here = place.directory.path().display().to_string();
         problem.to_string().replace(&here, "")
     }));
@@ -216,5 +216,5 @@ fn ten_thousand_members_are_one_list_in_an_alias_and_by_include() {
     assert_eq!(place.at_once(&mut aliases), Vec::<String>::new());
     assert_eq!(values(&aliases, "all"), members);
     assert_eq!(values(&aliases, "list"), members);
-    assert_eq!(unusable(aliases.table()), []);
+    assert_eq!(unusable(aliases.table(), false), []);
 }

@@ -14,30 +14,31 @@ use std::{
 use mail::{
     envelope::Recipient,
     limits,
-    message::Header,
-    outcome::{Blame, Delivery, Failure, Handover, Outcome, Stage},
+    outcome::{Delivery, Failure, Handover, Outcome},
     status::EnhancedStatus,
 };
 use spool::Stored;
 use system::fs::{create_directory, sync_directory};
 
-/// Delivers one message for one recipient. Blocks.
-pub(super) fn deliver(
-    directory: &Path,
-    stored: &Stored,
-    recipient: &Recipient,
-    hostname: &str,
-) -> Outcome {
+use super::{Job, all, local, loops};
+use crate::destination::Kind;
+
+/// One message, once for each recipient. Blocks.
+pub(super) fn deliver(job: &Job) -> Vec<Outcome> {
+    let Kind::Maildir(directory) = &job.destination.kind else {
+        return all(job.envelope.recipients.len(), local("no maildir"));
+    };
+    let hostname = &job.setup.config.hostname;
+    let recipients = job.envelope.recipients.iter();
+    recipients
+        .map(|recipient| one(directory, &job.stored, recipient, hostname))
+        .collect()
+}
+
+fn one(directory: &Path, stored: &Stored, recipient: &Recipient, hostname: &str) -> Outcome {
     let address = recipient.address.as_str();
-    if was_here(&stored.header, address) {
-        let text = format!("mail forwarding loop for {address}");
-        return Failure::new(
-            Blame::Policy,
-            Stage::Local,
-            EnhancedStatus::new(5, 4, 6),
-            &text,
-        )
-        .outcome();
+    if let Some(failure) = loops(&stored.header, address) {
+        return failure.outcome();
     }
     match write(directory, stored, address, hostname) {
         Ok(name) => Outcome::Delivered(Delivery {
@@ -50,14 +51,6 @@ pub(super) fn deliver(
             Failure::local(EnhancedStatus::new(4, 2, 0), &text).outcome()
         }
     }
-}
-
-/// Whether we delivered this very message to this address before.
-fn was_here(header: &[u8], address: &str) -> bool {
-    let header = Header::parse(header);
-    header.fields().iter().any(|field| {
-        field.is("Delivered-To") && field.value().eq_ignore_ascii_case(address.as_bytes())
-    })
 }
 
 fn write(directory: &Path, stored: &Stored, address: &str, hostname: &str) -> io::Result<String> {
@@ -168,7 +161,7 @@ mod tests {
         let maildir = directory.path().join("deep/Maildir");
         let stored = stored(&spool, "Subject: x\r\n", "line\r\n.\r\n");
         for _ in 0..2 {
-            let outcome = deliver(&maildir, &stored, &recipient(), "mail.example.org");
+            let outcome = one(&maildir, &stored, &recipient(), "mail.example.org");
             assert!(
                 matches!(&outcome, Outcome::Delivered(delivery) if delivery.reply.contains(&stored.id.to_string())),
                 "{outcome:?}"
@@ -190,7 +183,7 @@ mod tests {
             .unwrap()
             .0;
         let looping = stored(&spool, "Delivered-To: ROOT@example.org\r\n", "");
-        let outcome = deliver(
+        let outcome = one(
             &directory.path().join("Maildir"),
             &looping,
             &recipient(),
@@ -204,7 +197,7 @@ mod tests {
         let file = directory.path().join("file");
         File::create(&file).unwrap();
         let stored = stored(&spool, "Subject: x\r\n", "");
-        let outcome = deliver(&file, &stored, &recipient(), "mail.example.org");
+        let outcome = one(&file, &stored, &recipient(), "mail.example.org");
         assert!(
             matches!(&outcome, Outcome::Deferred(failure) if failure.text.contains("cannot deliver to maildir")),
             "{outcome:?}"

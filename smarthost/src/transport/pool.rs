@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MESSAGES: u32 = 500;
 
 /// A connection and how often it was used.
-pub(super) struct Line {
+pub(super) struct Kept {
     pub(super) connection: Connection,
     pub(super) used: u32,
     /// It was made under this one.
@@ -28,19 +28,19 @@ pub(super) struct Line {
 }
 
 struct Idle {
-    line: Line,
+    kept: Kept,
     since: Instant,
 }
 
 /// Idle connections by destination.
 #[derive(Default)]
 pub(super) struct Pool {
-    idle: Mutex<Kept>,
+    idle: Mutex<Connections>,
 }
 
 #[derive(Default)]
-struct Kept {
-    lines: HashMap<Arc<Destination>, Vec<Idle>>,
+struct Connections {
+    all: HashMap<Arc<Destination>, Vec<Idle>>,
     /// A task sweeps as long as there is something to sweep.
     swept: bool,
 }
@@ -54,13 +54,13 @@ struct Expired {
 
 impl Pool {
     /// The connection used last, if one is idle and still good under the setup in force.
-    pub(super) fn take(&self, destination: &Arc<Destination>, setup: &Arc<Setup>) -> Option<Line> {
+    pub(super) fn take(&self, destination: &Arc<Destination>, setup: &Arc<Setup>) -> Option<Kept> {
         loop {
-            let mut line = self.lock().lines.get_mut(destination)?.pop()?.line;
-            if Arc::ptr_eq(&line.setup, setup) && line.connection.is_usable() {
-                return Some(line);
+            let mut kept = self.lock().all.get_mut(destination)?.pop()?.kept;
+            if Arc::ptr_eq(&kept.setup, setup) && kept.connection.is_usable() {
+                return Some(kept);
             }
-            tokio::spawn(line.connection.quit());
+            tokio::spawn(kept.connection.quit());
         }
     }
 
@@ -68,33 +68,33 @@ impl Pool {
     pub(super) fn put(
         self: &Arc<Self>,
         destination: &Arc<Destination>,
-        mut line: Line,
+        mut kept: Kept,
         setup: &Arc<Setup>,
     ) {
-        line.used = line.used.saturating_add(1);
-        if line.used >= MESSAGES || !Arc::ptr_eq(&line.setup, setup) {
-            tokio::spawn(line.connection.quit());
+        kept.used = kept.used.saturating_add(1);
+        if kept.used >= MESSAGES || !Arc::ptr_eq(&kept.setup, setup) {
+            tokio::spawn(kept.connection.quit());
             return;
         }
-        let mut kept = self.lock();
-        kept.lines
+        let mut idle = self.lock();
+        idle.all
             .entry(Arc::clone(destination))
             .or_default()
             .push(Idle {
-                line,
+                kept,
                 since: Instant::now(),
             });
-        if !kept.swept {
-            kept.swept = true;
+        if !idle.swept {
+            idle.swept = true;
             tokio::spawn(Arc::clone(self).sweep());
         }
     }
 
     /// Ends all connections: a reload, or the end.
     pub(super) async fn close(&self) {
-        let lines = std::mem::take(&mut self.lock().lines);
-        for idle in lines.into_values().flatten() {
-            idle.line.connection.quit().await;
+        let all = std::mem::take(&mut self.lock().all);
+        for idle in all.into_values().flatten() {
+            idle.kept.connection.quit().await;
         }
     }
 
@@ -106,7 +106,7 @@ impl Pool {
             let old = self.expired();
             more = old.more;
             for idle in old.idle {
-                tokio::spawn(idle.line.connection.quit());
+                tokio::spawn(idle.kept.connection.quit());
             }
         }
     }
@@ -114,18 +114,18 @@ impl Pool {
     fn expired(&self) -> Expired {
         let mut kept = self.lock();
         let mut idle = Vec::new();
-        for connections in kept.lines.values_mut() {
+        for connections in kept.all.values_mut() {
             idle.extend(connections.extract_if(.., |one| one.since.elapsed() >= PATIENCE));
         }
-        kept.lines.retain(|_, connections| !connections.is_empty());
-        kept.swept = !kept.lines.is_empty();
+        kept.all.retain(|_, connections| !connections.is_empty());
+        kept.swept = !kept.all.is_empty();
         Expired {
             idle,
             more: kept.swept,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

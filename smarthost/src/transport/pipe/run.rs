@@ -1,0 +1,328 @@
+//! One program: started, fed, listened to, and ended with all that it has started.
+//!
+//! Contract: no shell; nothing of our environment but what is given. It has a process group of its own. Its output is read to the
+//! end and kept up to [`KEPT`]. When it has ended, or its time is over, the group is killed, and so is whoever left the group
+//! but still carries the mark of this run. A program that does not read all of the message has its reasons; its status decides.
+//! Failures: [`End`].
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, PipeReader, Read, Write as _},
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use mail::limits::PIECE;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{OFlags, fcntl_setfl},
+    process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open},
+};
+
+/// Output that is kept, bytes.
+const KEPT: usize = 4096;
+/// The variable that marks all processes of a run.
+const MARK: &str = "SMARTHOST_DELIVERY";
+/// How often it is looked for processes that left the group: one that starts others all the time may be a step ahead.
+const ROUNDS: usize = 20;
+
+/// What is run.
+pub(super) struct Program<'a> {
+    /// The whole path, and the arguments.
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(&'static str, String)>,
+    pub(super) directory: &'a Path,
+    pub(super) timeout: Duration,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Exited(ExitStatus),
+    TimedOut,
+    /// It could not be started, fed or waited for.
+    Failed(io::Error),
+}
+
+/// How it ended, and the beginning of what it said.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) end: End,
+    pub(super) output: Vec<u8>,
+}
+
+/// Runs a program to its end. Blocks.
+pub(super) fn run(program: &Program<'_>, content: &mut dyn Read) -> Ended {
+    let mut output = Vec::new();
+    let end = match start(program) {
+        Ok(mut running) => {
+            let ended = running.attend(program.timeout, content, &mut output);
+            running.end(ended, &mut output)
+        }
+        Err(error) => End::Failed(error),
+    };
+    Ended { end, output }
+}
+
+struct Running {
+    child: Child,
+    pid: Pid,
+    stdin: Option<ChildStdin>,
+    output: PipeReader,
+    mark: String,
+}
+
+fn start(program: &Program<'_>) -> io::Result<Running> {
+    let Some((path, arguments)) = program.arguments.split_first() else {
+        return Err(io::Error::other("no program is named"));
+    };
+    let random = getrandom::u64().map_err(io::Error::other)?;
+    let mark = format!("{random:016x}");
+    let (output, writer) = io::pipe()?;
+    let mut command = Command::new(path);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .env(MARK, &mark)
+        .current_dir(program.directory)
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    let mut child = command.spawn()?;
+    // It holds the writing end of the output.
+    drop(command);
+    let stdin = child.stdin.take();
+    let running = Running {
+        pid: Pid::from_child(&child),
+        child,
+        stdin,
+        output,
+        mark,
+    };
+    if let Some(stdin) = &running.stdin {
+        fcntl_setfl(stdin, OFlags::NONBLOCK)?;
+    }
+    fcntl_setfl(&running.output, OFlags::NONBLOCK)?;
+    Ok(running)
+}
+
+impl Running {
+    /// Until it has exited: `Ok(false)` when its time is over before.
+    fn attend(
+        &mut self,
+        timeout: Duration,
+        content: &mut dyn Read,
+        output: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        let exit = pidfd_open(self.pid, PidfdFlags::empty())?;
+        let began = Instant::now();
+        let mut piece = vec![0; PIECE];
+        let mut pending = 0..0;
+        loop {
+            let left = timeout.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            if pending.is_empty() && self.stdin.is_some() {
+                match content.read(&mut piece) {
+                    Ok(0) => self.stdin = None,
+                    Ok(count) => pending = 0..count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            let mut waited = vec![PollFd::new(&exit, PollFlags::IN)];
+            if !self.output_ended(output) {
+                waited.push(PollFd::new(&self.output, PollFlags::IN));
+            }
+            if let Some(stdin) = &self.stdin {
+                waited.push(PollFd::new(stdin, PollFlags::OUT));
+            }
+            wait(&mut waited, left)?;
+            let exited = waited.first().is_some_and(|it| !it.revents().is_empty());
+            drop(waited);
+            if exited {
+                return Ok(true);
+            }
+            if let Some(stdin) = &mut self.stdin {
+                let rest = piece.get(pending.clone()).unwrap_or_default();
+                match stdin.write(rest) {
+                    Ok(count) => pending.start = pending.start.saturating_add(count),
+                    Err(error) if is_later(&error) => {}
+                    // It reads no further.
+                    Err(_) => self.stdin = None,
+                }
+            }
+        }
+    }
+
+    /// Reads what it has said; whether there will be no more.
+    fn output_ended(&mut self, output: &mut Vec<u8>) -> bool {
+        let mut piece = [0; KEPT];
+        // A flood must not keep us from the clock.
+        for _ in 0..16 {
+            match self.output.read(&mut piece) {
+                Ok(0) => return true,
+                Ok(count) => {
+                    let room = KEPT.saturating_sub(output.len()).min(count);
+                    output.extend_from_slice(piece.get(..room).unwrap_or_default());
+                }
+                Err(error) if is_later(&error) => return false,
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// Kills what is left of it, and takes its status.
+    fn end(mut self, attended: io::Result<bool>, output: &mut Vec<u8>) -> End {
+        self.stdin = None;
+        if !matches!(attended, Ok(true)) {
+            // Nothing else can be done where it is gone.
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        let status = match attended {
+            // Its number is its own until it is waited for: so the group is killed before.
+            Ok(true) => {
+                let _ = kill_process_group(self.pid, Signal::KILL);
+                self.output_ended(output);
+                self.child.wait().map(End::Exited)
+            }
+            Ok(false) => self.child.wait().map(|_| End::TimedOut),
+            Err(error) => self.child.wait().and(Err(error)),
+        };
+        sweep(&self.mark);
+        status.unwrap_or_else(End::Failed)
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+fn wait(waited: &mut [PollFd<'_>], most: Duration) -> io::Result<()> {
+    let most = Timespec::try_from(most.min(Duration::from_mins(1))).map_err(io::Error::other)?;
+    match poll(waited, Some(&most)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends whoever left the process group: it still carries the mark in its environment.
+fn sweep(mark: &str) {
+    let mark = format!("{MARK}={mark}");
+    for _ in 0..ROUNDS {
+        let marked = marked(mark.as_bytes());
+        if marked.is_empty() {
+            return;
+        }
+        for pid in marked {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+fn marked(mark: &[u8]) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let carries = |number: &i32| {
+        // Those of others cannot be read, and are none of ours.
+        let environment = fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|it| it == mark)
+    };
+    numbers.filter(carries).filter_map(Pid::from_raw).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, timeout: Duration, content: &[u8]) -> Ended {
+        let program = Program {
+            arguments: ["/bin/sh", "-c", script].map(OsString::from).to_vec(),
+            environment: vec![("PATH", "/usr/bin:/bin".to_owned())],
+            directory: Path::new("/"),
+            timeout,
+        };
+        run(&program, &mut &*content)
+    }
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_program_gets_the_message_and_nothing_of_our_environment() {
+        let ended = shell(
+            "cat; env | cut -d= -f1 | sort | tr '\\n' ' '; pwd",
+            LONG,
+            b"text ",
+        );
+        let said = String::from_utf8(ended.output).unwrap();
+        assert_eq!(said, format!("text PATH PWD {MARK} /\n"), "{:?}", ended.end);
+    }
+
+    #[test]
+    fn a_program_that_reads_nothing_or_floods_its_output_harms_nobody() {
+        let large = vec![b'x'; 3_000_000];
+        let ended = shell("exit 7", LONG, &large);
+        assert!(matches!(ended.end, End::Exited(status) if status.code() == Some(7)));
+        let ended = shell(
+            "head -c 50000000 /dev/zero; cat >/dev/null; exit 75",
+            LONG,
+            &large,
+        );
+        assert!(matches!(ended.end, End::Exited(status) if status.code() == Some(75)));
+        assert_eq!(ended.output.len(), KEPT);
+    }
+
+    #[test]
+    fn nothing_that_a_program_has_started_outlives_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let alive = |number: &str| Path::new(&format!("/proc/{}/cmdline", number.trim())).exists();
+        for (script, timeout) in [
+            ("exit 0", LONG),
+            ("kill -9 $$", LONG),
+            ("sleep 600", Duration::from_secs(1)),
+        ] {
+            let file = directory.path().join("pids");
+            let script = format!(
+                "sleep 600 & echo $! > {0}; setsid sh -c 'echo $$ >> {0}; exec sleep 600' & \
+                 while [ $(wc -l < {0}) -lt 2 ]; do :; done; {script}",
+                file.display()
+            );
+            let ended = shell(&script, timeout, b"");
+            let pids = fs::read_to_string(&file).unwrap();
+            assert_eq!(pids.lines().count(), 2);
+            // A killed process is a zombie until init has waited for it: that has no environment, and runs no more.
+            for pid in pids.lines() {
+                let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                let dead = state.is_empty() || state.contains(") Z ") || state.contains(") X ");
+                assert!(dead || !alive(pid), "{script}: {state}, {:?}", ended.end);
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told() {
+        let program = Program {
+            arguments: vec!["/nowhere/program".into()],
+            environment: Vec::new(),
+            directory: Path::new("/"),
+            timeout: LONG,
+        };
+        let ended = run(&program, &mut io::empty());
+        assert!(matches!(ended.end, End::Failed(error) if error.kind() == io::ErrorKind::NotFound));
+    }
+}

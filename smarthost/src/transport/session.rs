@@ -1,0 +1,255 @@
+//! What SMTP and LMTP share: the driver of [`Delivery`] over tokio, and the connections.
+//!
+//! Contract: what is tried and in which order is [`relay::delivery`]'s. What the setup in force when a delivery begins says holds to its end.
+//! RFC 5321 §5.1.
+
+use std::{
+    io::Read,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use mail::{
+    clock,
+    outcome::{Failure, Outcome},
+};
+use relay::{
+    delivery::{Action, Delivery, Dial, Event, Host, Patience, Place, Reach, Way, fit},
+    tls::ClientTls,
+};
+use smtp::client::{Protocol, Settings, Timeouts};
+
+use super::{Job, Transports, all, lmtp, local, pool::Kept, smtp as to_smtp};
+use crate::{
+    destination::{Kind, LmtpTarget},
+    dns::exchange,
+    link::Connection,
+    maillog,
+};
+
+/// How long a connection may take to come about where others wait for its place; replies have twice that.
+const HURRIED: Duration = Duration::from_secs(10);
+
+/// Whom a delivery is made to.
+enum Peer<'a> {
+    Smtp {
+        nexthop: &'a mail::nexthop::Nexthop,
+        relayhost: bool,
+        named: bool,
+    },
+    Lmtp(LmtpTarget),
+}
+
+/// One delivery under way.
+struct Session<'a> {
+    transports: &'a Transports,
+    job: &'a Job,
+    peer: Peer<'a>,
+}
+
+/// Delivers to a next hop; `None`: it was not made, its turn comes again.
+pub(super) async fn deliver(transports: &Transports, job: &Job) -> Option<Vec<Outcome>> {
+    let session = Session {
+        transports,
+        job,
+        peer: peer(job),
+    };
+    let destination = &job.destination;
+    let envelope = &job.envelope;
+    let mut asked = false;
+    let mut hosts = Vec::new();
+    let sender = envelope.sender.to_string();
+    let mut delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
+    let mut open: Option<Kept> = None;
+    while let Some(action) = delivery.next_action() {
+        let event = match action {
+            Action::Reuse => {
+                open = transports.pool.take(destination, &job.setup);
+                Event::Kept(open.is_some())
+            }
+            Action::Find => {
+                let way = session.way().await;
+                hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
+                Event::Way(way)
+            }
+            Action::Lookup(host) => {
+                // Before anything was tried, the delivery can still have its turn later.
+                let first = !std::mem::replace(&mut asked, true);
+                if first && !session.has_a_place(&hosts) {
+                    return None;
+                }
+                let found = session.places(&host).await;
+                if first && !session.is_admitted(&host, &found) {
+                    return None;
+                }
+                Event::Found(found)
+            }
+            Action::Open(dial) => Event::Opened(session.open(dial).await.map(|connection| {
+                open = Some(Kept {
+                    connection,
+                    used: 0,
+                    setup: Arc::clone(&job.setup),
+                });
+            })),
+            Action::Send(recipients) => session.send(open.as_mut(), &recipients).await,
+            Action::Leave => {
+                if let Some(kept) = open.take() {
+                    tokio::spawn(kept.connection.quit());
+                }
+                continue;
+            }
+        };
+        let mut memory = transports
+            .memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        delivery.handle(event, &mut memory, Instant::now());
+    }
+    if let Some(kept) = open.filter(|kept| kept.connection.is_ready()) {
+        let setup = transports.current.get();
+        transports.pool.put(destination, kept, &setup);
+    }
+    Some(delivery.finish().0)
+}
+
+/// A program that runs elsewhere is spoken to by LMTP.
+fn peer(job: &Job) -> Peer<'_> {
+    match &job.destination.kind {
+        Kind::Smtp {
+            nexthop,
+            relayhost,
+            named,
+        } => Peer::Smtp {
+            nexthop,
+            relayhost: *relayhost,
+            named: *named,
+        },
+        Kind::Lmtp(target) => Peer::Lmtp(target.clone()),
+        Kind::Maildir(_) | Kind::Pipe(_) | Kind::Program(_) | Kind::Aliases => {
+            let pipe = job.pipe();
+            Peer::Lmtp(LmtpTarget::Unix(pipe.socket.unwrap_or_default()))
+        }
+    }
+}
+
+/// The hosts behind a destination, as they are counted.
+fn names(way: &Way) -> Vec<Arc<str>> {
+    let name = |host: &Host| format!("{}:{}", host.name.to_ascii_lowercase(), host.port).into();
+    way.hosts.iter().map(name).collect()
+}
+
+impl Session<'_> {
+    /// Whether others with the same hosts leave it one.
+    fn has_a_place(&self, hosts: &[Arc<str>]) -> bool {
+        let mut queue = self.transports.dispatch.lock();
+        queue.shares(&self.job.destination, hosts, clock::now())
+    }
+
+    /// Whether there are not too many deliveries to this host or one of its addresses already, whatever the domains are called.
+    fn is_admitted(&self, host: &Host, found: &Result<Vec<(Place, Reach)>, Failure>) -> bool {
+        let mut hosts: Vec<Arc<str>> = vec![host.name.to_ascii_lowercase().into()];
+        for (place, _) in found.iter().flatten() {
+            if let Place::Tcp(address) = place {
+                hosts.push(address.ip().to_canonical().to_string().into());
+            }
+        }
+        let mut queue = self.transports.dispatch.lock();
+        queue.admits(&self.job.destination, &hosts, clock::now())
+    }
+
+    async fn way(&self) -> Result<Way, Failure> {
+        match &self.peer {
+            Peer::Smtp {
+                nexthop,
+                relayhost,
+                named,
+            } => to_smtp::way(&self.job.setup, nexthop, *relayhost, *named).await,
+            Peer::Lmtp(target) => Ok(lmtp::way(target)),
+        }
+    }
+
+    async fn places(&self, host: &Host) -> Result<Vec<(Place, Reach)>, Failure> {
+        if let Peer::Lmtp(LmtpTarget::Unix(path)) = &self.peer {
+            return Ok(vec![(Place::Unix(path.clone()), Reach::Elsewhere)]);
+        }
+        let own = &self.job.setup.config.hostname;
+        exchange::places(&self.job.setup.resolver, host, own).await
+    }
+
+    fn tls(&self) -> Option<&ClientTls> {
+        match self.peer {
+            Peer::Smtp { relayhost, .. } => Some(to_smtp::tls(&self.job.setup, relayhost)),
+            Peer::Lmtp(_) => None,
+        }
+    }
+
+    async fn open(&self, dial: Dial) -> Result<Connection, Failure> {
+        let config = &self.job.setup.config;
+        let to_relayhost = self.job.destination.is_relayhost();
+        let mut timeouts = Timeouts::default();
+        if let Some(opening) = dial.opening {
+            timeouts.opening = timeouts.opening.min(opening);
+        }
+        let mut connect = dial.connect;
+        if self.job.hurried {
+            connect = connect.min(HURRIED);
+            timeouts.opening = timeouts.opening.min(HURRIED);
+            timeouts.reply = timeouts.reply.min(2 * HURRIED);
+            timeouts.data = timeouts.data.min(3 * HURRIED);
+        }
+        let settings = Settings {
+            helo: config.hostname.to_string(),
+            protocol: match self.peer {
+                Peer::Lmtp(_) => Protocol::Lmtp,
+                Peer::Smtp { .. } => Protocol::Smtp,
+            },
+            security: dial.security,
+            timeouts,
+            known: None,
+            credentials: if to_relayhost {
+                to_smtp::credentials(config)?
+            } else {
+                None
+            },
+        };
+        let host = &dial.host.name;
+        let connection = Connection::open(host, dial.place, self.tls(), settings, connect).await?;
+        if let Some(summary) = connection.tls_summary() {
+            let pinned = to_relayhost && !config.relay_tls.pins.is_empty();
+            maillog::tls_to(connection.relay(), summary, pinned);
+        }
+        Ok(connection)
+    }
+
+    async fn send(&self, kept: Option<&mut Kept>, recipients: &[usize]) -> Event {
+        let Some(Kept { connection, .. }) = kept else {
+            return Event::Sent {
+                outcomes: Vec::new(),
+                open: false,
+            };
+        };
+        let envelope = self.job.envelope.with_only(recipients);
+        let stored = &self.job.stored;
+        let read = || -> std::io::Result<Box<dyn Read + Send>> { stored.reader() };
+        let size = stored.size();
+        let fitting = || fit(connection.capabilities(), envelope, size, &read);
+        let outcomes = match tokio::task::block_in_place(fitting) {
+            Ok(mut fitted) => {
+                if fitted.eight_bit_all_the_same {
+                    maillog::eight_bit(stored.id, connection.relay());
+                }
+                connection
+                    .send(fitted.transaction, &mut *fitted.content)
+                    .await
+            }
+            Err(error) => {
+                let text = format!("cannot read the queued message: {error}");
+                all(recipients.len(), local(&text))
+            }
+        };
+        Event::Sent {
+            outcomes,
+            open: connection.is_ready(),
+        }
+    }
+}

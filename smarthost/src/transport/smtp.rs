@@ -1,0 +1,69 @@
+//! SMTP: the hosts behind a next hop, and what is shown to them.
+//!
+//! Contract: towards the relayhost its own trust and its password, towards everybody else opportunistic TLS.
+//! RFC 5321 §5.1.
+
+use mail::{nexthop::Nexthop, outcome::Failure};
+use relay::{
+    delivery::{Host, Way},
+    tls::ClientTls,
+};
+use smtp::{client::Security, sasl::Credentials};
+use system::secret;
+
+use super::local;
+use crate::{config::Config, dns::exchange, setup::Setup};
+
+/// The name of the relayhost's password among systemd's credentials.
+const CREDENTIAL: &str = "relay-password";
+
+/// Where mail for a next hop can go. `named`: the administrator named it.
+pub(super) async fn way(
+    setup: &Setup,
+    nexthop: &Nexthop,
+    relayhost: bool,
+    named: bool,
+) -> Result<Way, Failure> {
+    let config = &setup.config;
+    let security = if relayhost {
+        config.relay_tls.security
+    } else {
+        Security::Opportunistic
+    };
+    let wrapped = security == Security::Wrapped;
+    let port = nexthop.port.unwrap_or(if wrapped { 465 } else { 25 });
+    let found = exchange::hosts(&setup.resolver, nexthop, &config.hostname).await;
+    // A next hop of the administrator's that cannot be found is a fault of ours, never the sender's.
+    let found = found.map_err(|failure| if named { failure.for_now() } else { failure })?;
+    let hosts = found.into_iter().map(|name| Host { name, port, named });
+    Ok(Way {
+        hosts: hosts.collect(),
+        security,
+        clear_text_is_as_good: tls(setup, relayhost).clear_text_is_as_good,
+    })
+}
+
+/// Whom to believe.
+pub(super) fn tls(setup: &Setup, relayhost: bool) -> &ClientTls {
+    if relayhost {
+        &setup.relay_tls
+    } else {
+        &setup.world_tls
+    }
+}
+
+/// For the relayhost; the password is read anew, so that it can be changed at any time.
+pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Failure> {
+    let Some(auth) = &config.relay_auth else {
+        return Ok(None);
+    };
+    let password = match &auth.password_file {
+        Some(file) => secret::password(file),
+        None => secret::credential(CREDENTIAL),
+    };
+    let password = password.map_err(|why| local(&format!("relay_auth: {why}")))?;
+    Ok(Some(Credentials {
+        user: auth.user.clone(),
+        password,
+    }))
+}
