@@ -13,18 +13,18 @@ use std::{
 
 use crate::{destination::Destination, maillog, route::Router, setup::Setup};
 use mail::{
-    address::Sender,
+    address::{Address, Sender},
     clock::{self, Timestamp},
     envelope::{Content, Envelope, Recipient},
     limits,
     message::{Header, Splitter},
-    outcome::Failure,
+    outcome::{Failure, Outcome},
     status::EnhancedStatus,
 };
 use queue::{Origin, Recovered, Routed, Waiting};
 use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::block_in_place,
 };
 
@@ -34,6 +34,17 @@ pub(crate) type Queue = queue::Queue<Destination, Client>;
 pub(crate) type Event = queue::Event<Destination, Client>;
 pub(crate) type Action = queue::Action<Destination>;
 pub(crate) type Delivery = queue::Delivery<Destination>;
+
+/// A question to a next hop: would it take a message for this recipient?
+pub(crate) struct Probe {
+    pub(crate) destination: Arc<Destination>,
+    pub(crate) sender: Sender,
+    pub(crate) recipient: Address,
+    pub(crate) done: oneshot::Sender<Outcome>,
+}
+
+/// Questions that wait.
+const PROBES: usize = 100;
 
 /// Spool and scheduler, as everybody who brings mail needs them.
 pub(crate) struct Dispatch {
@@ -49,6 +60,11 @@ impl Dispatch {
             queue: Mutex::new(queue),
             wake: Notify::new(),
         }
+    }
+
+    /// How receiving asks sending.
+    pub(crate) fn probes() -> (mpsc::Sender<Probe>, mpsc::Receiver<Probe>) {
+        mpsc::channel(PROBES)
     }
 
     pub(crate) fn spool(&self) -> &Spool {

@@ -123,6 +123,7 @@ fn check(path: &Path, config: &Config, findings: &mut Findings) {
     transports::all(config, findings);
     disk(&config.spool, findings);
     relayhost(config, findings);
+    super::policy::restrictions(config, findings);
     domains(config, findings);
     if config.limits.per_client.is_empty() {
         findings.warn(

@@ -14,6 +14,7 @@
 mod arguments;
 mod check;
 mod local;
+mod policy;
 mod print;
 mod remote;
 mod transports;

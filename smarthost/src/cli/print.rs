@@ -71,6 +71,9 @@ pub(super) fn status(answers: &[Answer], now: Timestamp) -> String {
         for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
             let _ = writeln!(text, "{name:13} {value}");
         }
+        for alarm in &status.alarms {
+            let _ = writeln!(text, "{:13} {alarm}", "alarm");
+        }
     }
     text
 }

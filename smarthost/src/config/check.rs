@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use mail::{address::Domain, limits::MESSAGE};
+use mail::{
+    address::{Domain, Sender},
+    limits::MESSAGE,
+};
 use queue::retry::Schedule;
 use serde_spanned::Spanned;
 use settings::{
@@ -20,8 +23,8 @@ use smtp::client::Security;
 
 use crate::{
     config::{
-        AliasFile, Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, RelayAuth,
-        RelayTls, Retry, STATE,
+        AliasFile, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
+        RelayAuth, RelayTls, Retry, STATE, Verify,
         file::{self, File, Level},
         routes::{Route, is_key},
         transports::{Transports, Written, providers},
@@ -29,7 +32,11 @@ use crate::{
     destination::{Destination, Kind, LmtpTarget},
     limits::Rules,
     network::{Network, Networks},
-    policy::{Scores, rule::Rule},
+    policy::{
+        Scores,
+        rule::Rule,
+        verify::{self, OutageMode},
+    },
 };
 
 /// Where the daemon is found, and where it finds its queue.
@@ -215,6 +222,8 @@ impl Config {
             resolver: file.resolver.map(|server| server.0),
             restrictions: file.restrictions.unwrap_or_else(Rule::defaults),
             dnsbl: dnsbl(file.dnsbl),
+            greylist: greylist(&file.greylist),
+            verify: verify(file.verify),
             relay_tls: relay_tls(file.relay_tls, at)?,
             relay_auth: file.relay_auth.map(|auth| RelayAuth {
                 user: auth.user,
@@ -413,6 +422,26 @@ fn check_retry(
         relay_lifetime,
         warning: (!warning.is_zero()).then_some(warning),
     })
+}
+
+fn greylist(written: &file::Greylist) -> Greylist {
+    Greylist {
+        delay: written.delay.map_or(Duration::from_mins(5), |span| span.0),
+        listed_only: written.only != Some(file::Only::All),
+    }
+}
+
+fn verify(written: file::Verify) -> Verify {
+    let or = |span: Option<Span>, default| span.map_or(default, |span| span.0);
+    Verify {
+        from: written.from.map_or(Sender::Null, |from| from.0),
+        settings: verify::Settings {
+            outage: written.outage.unwrap_or(OutageMode::AcceptKnown),
+            positive: or(written.positive, Duration::from_hours(31 * 24)),
+            negative: or(written.negative, Duration::from_hours(3)),
+            trouble: or(written.trouble, Duration::from_mins(1)).min(Duration::from_mins(1)),
+        },
+    }
 }
 
 fn dnsbl(written: file::Dnsbl) -> Dnsbl {

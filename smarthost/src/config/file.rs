@@ -8,7 +8,7 @@ use std::{
 };
 
 use mail::{
-    address::{Address, DomainPattern},
+    address::{Address, DomainPattern, Sender},
     nexthop::Nexthop,
 };
 use relay::trust::Pin;
@@ -26,7 +26,7 @@ use crate::{
     limits::Limit,
     lookup::TableName,
     network::Network,
-    policy::{dnsbl::List, rule::Rule},
+    policy::{dnsbl::List, rule::Rule, verify::OutageMode},
 };
 
 /// The whole file.
@@ -55,6 +55,10 @@ pub(super) struct File {
     pub restrictions: Option<Vec<Rule>>,
     #[serde(deserialize_with = "settings::table")]
     pub dnsbl: Dnsbl,
+    #[serde(deserialize_with = "settings::table")]
+    pub greylist: Greylist,
+    #[serde(deserialize_with = "settings::table")]
+    pub verify: Verify,
     #[serde(deserialize_with = "settings::table")]
     pub relay_tls: RelayTls,
     #[serde(deserialize_with = "settings::optional_table")]
@@ -155,6 +159,49 @@ pub(super) struct Dnsbl {
     pub threshold: Option<Count>,
     pub lists: OneOrMany<Scored>,
     pub keys: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Greylist {
+    pub delay: Option<Span>,
+    pub only: Option<Only>,
+}
+
+/// Whom greylisting is for.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Only {
+    All,
+    Listed,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Verify {
+    pub from: Option<ProbeSender>,
+    pub outage: Option<OutageMode>,
+    pub positive: Option<Span>,
+    pub negative: Option<Span>,
+    pub trouble: Option<Span>,
+}
+
+/// `"<>"`, or an address.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct ProbeSender(pub Sender);
+impl TryFrom<String> for ProbeSender {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.is_empty() || text == "<>" {
+            return Ok(Self(Sender::Null));
+        }
+        Address::parse(&text)
+            .map(|address| Self(Sender::Address(address)))
+            .map_err(|error| {
+                format!("{error}; write \"<>\", or an address such as \"probe@example.org\"")
+            })
+    }
 }
 
 /// A list with its weight.

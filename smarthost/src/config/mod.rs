@@ -35,8 +35,8 @@ pub use load::{Runners, TransportTables};
 pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};
 pub use settings::{
-    AliasFile, Concurrency, Config, Dnsbl, Domains, KeyFiles, ListenTls, Listener, LogFormat,
-    RelayAuth, RelayTls, Retry, STATE,
+    AliasFile, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
+    LogFormat, RelayAuth, RelayTls, Retry, STATE, Verify,
 };
 pub use show::Setting;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};

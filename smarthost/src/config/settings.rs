@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use mail::{
-    address::{Address, Domain, DomainPattern},
+    address::{Address, Domain, DomainPattern, Sender},
     nexthop::Nexthop,
 };
 use queue::retry::Schedule;
@@ -16,7 +16,7 @@ use crate::{
     limits::Rules,
     lookup::{Kind, LookupTable, TableName},
     network::Networks,
-    policy::{Scores, rule::Rule},
+    policy::{Scores, rule::Rule, verify},
 };
 
 /// The state directory unless the configuration says otherwise.
@@ -67,6 +67,10 @@ pub struct Config {
     pub restrictions: Vec<Rule>,
     /// Block lists whose weights are added up, and keys of lists.
     pub dnsbl: Dnsbl,
+    /// Who has to come again.
+    pub greylist: Greylist,
+    /// How recipients are asked for at the next hop.
+    pub verify: Verify,
     /// TLS towards the relayhost.
     pub relay_tls: RelayTls,
     /// User and password at the relayhost.
@@ -99,6 +103,22 @@ pub struct Dnsbl {
     pub scores: Scores,
     /// Holds `NAME = key` lines.
     pub keys: Option<PathBuf>,
+}
+
+/// Greylisting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Greylist {
+    pub delay: Duration,
+    /// Only for those of whom something speaks against them.
+    pub listed_only: bool,
+}
+
+/// Verification of recipients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verify {
+    /// Of probes.
+    pub from: Sender,
+    pub settings: verify::Settings,
 }
 
 /// An alias table.

@@ -8,6 +8,7 @@ use smtp::client::Security;
 use crate::{
     config::{AliasFile, Config, ListenTls, Listener, LogFormat, Transport, Type},
     destination::Kind,
+    policy::verify::OutageMode,
 };
 
 /// One setting: `key = value`, as TOML.
@@ -55,6 +56,34 @@ impl Config {
         row("dnsbl.lists", strings(&self.dnsbl.scores.lists));
         if let Some(keys) = &self.dnsbl.keys {
             row("dnsbl.keys", path(keys));
+        }
+        row(
+            "greylist.delay",
+            quote(&Span(self.greylist.delay).to_string()),
+        );
+        let only = if self.greylist.listed_only {
+            "listed"
+        } else {
+            "all"
+        };
+        row("greylist.only", quote(only));
+        let (verify, from) = (self.verify.settings, self.verify.from.to_string());
+        row(
+            "verify.from",
+            quote(if from.is_empty() { "<>" } else { &from }),
+        );
+        let outage = match verify.outage {
+            OutageMode::AcceptKnown => "accept-known",
+            OutageMode::AcceptAll => "accept-all",
+            OutageMode::Defer => "defer",
+        };
+        row("verify.outage", quote(outage));
+        for (key, span) in [
+            ("verify.positive", verify.positive),
+            ("verify.negative", verify.negative),
+            ("verify.trouble", verify.trouble),
+        ] {
+            row(key, quote(&Span(span).to_string()));
         }
     }
 

@@ -19,7 +19,7 @@ use super::{Deliveries, nondelivery};
 use crate::{
     destination::Kind,
     dispatch::{self, Delivery},
-    transport::{Job, all, local},
+    transport::{Errand, Job, all, local},
 };
 
 impl Deliveries {
@@ -34,12 +34,15 @@ impl Deliveries {
         };
         let envelope = part(&stored.envelope, &delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
-        let job = Job {
+        let errand = Errand {
             destination: Arc::clone(&delivery.destination),
             envelope,
-            stored: Arc::clone(&stored),
             setup: self.current.get(),
             hurried: delivery.patience == queue::Patience::Short,
+        };
+        let job = Job {
+            errand,
+            stored: Arc::clone(&stored),
         };
         let most = job.longest();
         let mut outcomes = match time::timeout(most, self.make(job)).await {

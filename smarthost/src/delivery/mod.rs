@@ -4,15 +4,18 @@
 //! |---|---|
 //! | [`driver`] | drains the scheduler's actions, one task for each delivery |
 //! | [`attempt`] | one delivery by its transport, and the log line of each recipient |
+//! | [`probe`] | whether a next hop would take a recipient |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
 
 mod attempt;
 mod driver;
 mod nondelivery;
+mod probe;
 
 use std::sync::Arc;
 
 pub(crate) use driver::run;
+pub(crate) use probe::probe;
 
 use crate::{dispatch::Dispatch, setup::Current, transport::Transports};
 

@@ -90,9 +90,23 @@ impl Connection {
         transaction: Transaction,
         content: &mut (dyn Read + Send),
     ) -> Vec<Outcome> {
+        self.transact(transaction, content, false).await
+    }
+
+    /// The same without a message: only whether the recipients would be taken.
+    pub(crate) async fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
+        self.transact(transaction, &mut io::empty(), true).await
+    }
+
+    async fn transact(
+        &mut self,
+        transaction: Transaction,
+        content: &mut (dyn Read + Send),
+        probe: bool,
+    ) -> Vec<Outcome> {
         let count = transaction.recipients.len();
         self.conversation
-            .transact(transaction, false, Instant::now());
+            .transact(transaction, probe, Instant::now());
         let failure = match self.turn(content).await {
             End::Finished(outcomes) => return outcomes,
             End::Ready => closed().at(self.relay()),

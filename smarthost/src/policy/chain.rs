@@ -46,6 +46,8 @@ pub enum Effect {
     Hold(String),
     /// A field above the header.
     Prepend(String),
+    /// The recipient could not be verified, and gets small mail all the same.
+    Unverified,
 }
 
 /// What rules are decided with besides the configuration: read from files.
@@ -73,6 +75,7 @@ pub struct Policy {
     scores: Arc<Scores>,
     /// Between user and extension.
     delimiter: Option<char>,
+    listed_only: bool,
 }
 
 /// The rules of each stage that has some.
@@ -93,9 +96,9 @@ struct Chain {
 }
 
 impl Chain {
-    fn fixed(rule: Rule) -> Self {
+    fn fixed<const N: usize>(rules: [Rule; N]) -> Self {
         Self {
-            rules: vec![Arc::new(rule)],
+            rules: rules.map(Arc::new).into(),
             always: 0,
         }
     }
@@ -125,16 +128,18 @@ impl Policy {
     pub fn new(config: &Config, router: Router, sources: Arc<Sources>) -> Self {
         let limit = Rule::fixed(Restriction::MessageLimit, "client_limit");
         let hops = Rule::fixed(Restriction::HopLimit, "hop_limit");
+        let size = Rule::fixed(Restriction::UnverifiedSize, "reject_unverified_recipient");
         Self {
             networks: Arc::new(config.networks.clone()),
             scores: Arc::new(config.dnsbl.scores.clone()),
             router,
             delimiter: config.recipient_delimiter,
+            listed_only: config.greylist.listed_only,
             sources,
             chains: Arc::new(Chains {
-                mail: Chain::fixed(limit),
+                mail: Chain::fixed([limit]),
                 recipient: Chain::of_recipient(&config.restrictions),
-                message: Chain::fixed(hops),
+                message: Chain::fixed([hops, size]),
                 none: Chain::default(),
             }),
         }
@@ -157,11 +162,16 @@ impl Policy {
         self.sources.tables.get(name).map(|table| &**table)
     }
 
+    /// Greylisting is for those of whom something speaks against them.
+    pub(super) fn greylists_listed_only(&self) -> bool {
+        self.listed_only
+    }
+
     pub(super) fn delimiter(&self) -> Option<char> {
         self.delimiter
     }
 
-    pub(super) fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &Keys {
         &self.sources.keys
     }
 
@@ -172,7 +182,8 @@ impl Policy {
             .clone()
             .filter_map(|rule| rule.list().map(|list| (list, rule.lists_names())));
         let scored = self.scores.lists.iter().map(|list| (list, false));
-        let scored = scored.filter(|_| written.clone().any(|rule| rule.is_score()));
+        let in_use = |rule: &Arc<Rule>| rule.is_score() || rule.greylists() && self.listed_only;
+        let scored = scored.filter(|_| written.clone().any(in_use));
         let mut known: Vec<(Arc<List>, (String, String))> = Vec::new();
         for (list, of_names) in ruled.chain(scored) {
             if known.iter().any(|(other, _)| other.name() == list.name()) {

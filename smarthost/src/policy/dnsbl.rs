@@ -12,6 +12,8 @@ use std::{
 
 use mail::address::Domain;
 
+use super::Found;
+
 /// A list, the codes that count, and how much.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct List {
@@ -110,6 +112,19 @@ impl List {
         }
         let asked = format!("{name}.{}", self.zone(keys)?);
         (asked.len() <= mail::limits::DOMAIN).then_some(asked)
+    }
+
+    /// What was found, without a reason that has a key of ours in it: lists like to name the page that was asked for.
+    pub fn discreet(&self, found: Found, keys: &Keys) -> Found {
+        let secret = |text: &str| {
+            let mut secrets = self.keys().filter_map(|name| keys.get(name));
+            let text = text.to_lowercase();
+            secrets.any(|key| text.contains(&key.to_lowercase()))
+        };
+        match found {
+            Found::Codes(codes, Some(why)) if secret(&why) => Found::Codes(codes, None),
+            found => found,
+        }
     }
 
     /// The entries that say whether a list works: one that is always listed, and one that never is.

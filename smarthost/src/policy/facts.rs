@@ -43,6 +43,8 @@ pub struct Transaction {
     pub recipient: Option<Address>,
     /// What MAIL said of the size, bytes.
     pub size: Option<u64>,
+    /// Somebody among its recipients could not be verified.
+    pub unverified: bool,
     /// A name for this transaction, the same for all its recipients.
     pub instance: String,
     /// Those that were accepted before.

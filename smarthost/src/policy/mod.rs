@@ -12,6 +12,8 @@
 //! | [`service`] | policy delegation: what a server is told, and what it answers |
 //! | [`dnsbl`] | block lists: codes, keys, what is asked |
 //! | [`health`] | which of them can be believed |
+//! | [`greylist`] | which networks have to come again |
+//! | [`verify`] | which recipients exist at the next hop, and what counts while it is silent |
 //! | [`query`] | what the world is asked, and what it says |
 //! | [`facts`] | what is known of session, transaction and message |
 //!
@@ -32,6 +34,7 @@ mod action;
 mod chain;
 pub mod dnsbl;
 mod facts;
+pub mod greylist;
 pub mod health;
 mod names;
 mod query;
@@ -40,6 +43,7 @@ pub mod rule;
 pub mod service;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 mod world;
 
 pub use chain::{Effect, Evaluation, Policy, Ruling, Scores, Sources, Step};

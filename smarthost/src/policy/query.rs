@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use mail::address::Domain;
+use mail::address::{Address, Domain};
 
-use super::{dnsbl::List, service::Endpoint};
+use super::{dnsbl::List, greylist, service::Endpoint, verify::Verified};
 use crate::limits;
 
 /// What the world has to answer.
@@ -23,6 +23,10 @@ pub enum Query {
     ClientName(IpAddr),
     /// Whether a list has an entry under this name.
     Listed(Arc<List>, String),
+    /// Whether a network, with this sender and recipient, came back.
+    Greylist(IpAddr, String, String),
+    /// Whether the next hop knows a recipient; the client is who asks.
+    RecipientKnown(IpAddr, Address),
     /// What a policy server says to these attributes.
     Service(Endpoint, String),
 }
@@ -34,6 +38,8 @@ pub enum Answer {
     MailDomain(MailDomain),
     ClientName(ClientName),
     Listed(Listing),
+    Greylist(greylist::Decision),
+    Verified(Verified),
     /// The action, if there was one.
     Service(Option<String>),
 }

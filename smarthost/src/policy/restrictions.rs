@@ -8,7 +8,9 @@ use super::{
     chain::Answers,
     names,
     rule::{Restriction as R, Rule, Subject},
-    service, world,
+    service,
+    verify::{self, Verified},
+    world,
 };
 use crate::limits::Decision;
 
@@ -88,6 +90,8 @@ pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
             Opinion::Pass
         }
         R::CheckAccess(subject, table) => access::check(see, *subject, table),
+        R::Greylist => world::greylist(see),
+        R::RejectUnverifiedRecipient => verified(see),
         R::CheckPolicyService(endpoint) => service::check(see, endpoint),
         R::RejectInvalidHelo => names::invalid_helo(see),
         R::RejectNonFqdnHelo => names::non_fqdn_helo(see),
@@ -104,6 +108,7 @@ pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
         R::Deferral => see.deferral.cloned().map_or(Opinion::Pass, Opinion::Refuse),
         R::MessageLimit => limit(see, Query::Message(session.address)),
         R::RecipientLimit => limit(see, Query::Recipient(session.address)),
+        R::UnverifiedSize => size_of_unverified(see),
         R::HopLimit if see.facts.message.hops > HOPS => {
             Opinion::Refuse(Reply::literal("554 5.4.0 Error: too many hops"))
         }
@@ -225,6 +230,45 @@ fn limit(see: &View<'_>, query: Query) -> Opinion {
         Some(_) => Opinion::Pass,
         None => Opinion::Ask(vec![query]),
     }
+}
+
+/// Rows A6, A7: only for our own domains, or strangers could have third parties asked.
+fn verified(see: &View<'_>) -> Opinion {
+    let Some(recipient) = see.recipient().filter(|_| see.is_ours()) else {
+        return Opinion::Pass;
+    };
+    let query = Query::RecipientKnown(see.facts.session.address, recipient.clone());
+    let unsure =
+        |why: &str| see.recipient_rejected(450, (4, 1, 1), &format!("unverified address: {why}"));
+    match see.answers.get(&query) {
+        None => Opinion::Ask(vec![query]),
+        Some(Answer::Verified(Verified::No(why))) => {
+            let text = format!("undeliverable address: {why}");
+            see.recipient_rejected(550, (5, 1, 1), &text)
+        }
+        Some(Answer::Verified(Verified::Unsure(why))) => unsure(why),
+        Some(Answer::Verified(Verified::Unverified)) => {
+            if see
+                .facts
+                .transaction
+                .size
+                .is_some_and(|size| size > verify::CAP)
+            {
+                return unsure("only small mail is taken until it can be verified");
+            }
+            Opinion::Note(Effect::Unverified)
+        }
+        Some(_) => Opinion::Pass,
+    }
+}
+
+/// Nothing large is taken for recipients that nobody could ask for.
+fn size_of_unverified(see: &View<'_>) -> Opinion {
+    if see.facts.transaction.unverified && see.facts.message.size > verify::CAP {
+        let text = "452 4.3.1 Error: only small mail is taken until the recipient can be verified";
+        return Opinion::Refuse(Reply::literal(text));
+    }
+    Opinion::Pass
 }
 
 /// Row B3: without mailboxes, only aliases receive.

@@ -46,6 +46,8 @@ pub(super) enum Restriction {
     /// The table's place is where the configuration's file says.
     CheckAccess(Subject, TableName),
     CheckPolicyService(Endpoint),
+    Greylist,
+    RejectUnverifiedRecipient,
     RejectInvalidHelo,
     RejectNonFqdnHelo,
     RejectUnknownHelo,
@@ -69,13 +71,14 @@ pub(super) enum Restriction {
     MessageLimit,
     RecipientLimit,
     HopLimit,
+    UnverifiedSize,
 }
 
 use Restriction as R;
 use Subject::{Client, Helo, Recipient, Sender};
 
 /// Restrictions without an argument; of several names for one, the first is today's.
-const PLAIN: [(&str, Restriction); 30] = [
+const PLAIN: [(&str, Restriction); 32] = [
     ("permit", R::Permit),
     ("reject", R::Reject),
     ("defer", R::Defer),
@@ -118,6 +121,8 @@ const PLAIN: [(&str, Restriction); 30] = [
         R::RejectUnknownReverseClient,
     ),
     ("reject_dnsbl_score", R::RejectDnsblScore),
+    ("greylist", R::Greylist),
+    ("reject_unverified_recipient", R::RejectUnverifiedRecipient),
 ];
 
 /// Restrictions with an argument, and what that is.
@@ -233,6 +238,14 @@ impl Rule {
         }
     }
 
+    /// The policy server that it asks.
+    pub fn service(&self) -> Option<&Endpoint> {
+        match &self.restriction {
+            R::CheckPolicyService(endpoint) => Some(endpoint),
+            _ => None,
+        }
+    }
+
     /// Relative paths start from the directory of the configuration's file.
     pub fn place(&mut self, directory: &Path) {
         match &mut self.restriction {
@@ -258,6 +271,16 @@ impl Rule {
     /// Whether it adds up what lists say.
     pub fn is_score(&self) -> bool {
         self.restriction == R::RejectDnsblScore
+    }
+
+    /// Whether recipients are asked for at the next hop.
+    pub fn verifies(&self) -> bool {
+        self.restriction == R::RejectUnverifiedRecipient
+    }
+
+    /// Whether networks that nobody knows have to come again.
+    pub fn greylists(&self) -> bool {
+        self.restriction == R::Greylist
     }
 
     /// Whether DNS is asked for it.

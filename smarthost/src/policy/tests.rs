@@ -290,6 +290,8 @@ fn peaceful(query: &Query) -> Answer {
         Query::MailDomain(_) => Answer::MailDomain(MailDomain::Found),
         Query::ClientName(_) => Answer::ClientName(ClientName::Confirmed("ham.example".into())),
         Query::Listed(..) => Answer::Listed(Listing::NotListed),
+        Query::Greylist(..) => Answer::Greylist(super::greylist::Decision::Pass),
+        Query::RecipientKnown(..) => Answer::Verified(super::verify::Verified::Yes),
         Query::Service(..) => Answer::Service(Some("DUNNO".to_owned())),
     }
 }

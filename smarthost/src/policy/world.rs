@@ -12,6 +12,7 @@ use smtp::reply::Reply;
 use super::{
     Answer, ClientName, Listing, MailDomain, Query,
     dnsbl::List,
+    greylist::Decision,
     names,
     restrictions::{Opinion, View},
     rule::Subject,
@@ -145,12 +146,20 @@ pub(super) fn listed_name(see: &View<'_>, subject: Subject, list: &Arc<List>) ->
     }
 }
 
-/// What the client's lists add up to.
-pub(super) fn score(see: &View<'_>) -> Opinion {
-    let scores = see.policy.scores();
+/// The client's lists, added up.
+struct Score {
+    /// To be asked before the rest is right.
+    ask: Vec<Query>,
+    sum: i32,
+    /// Who lists it, and the first reason.
+    names: Vec<String>,
+    reason: Option<String>,
+}
+
+fn add_up(see: &View<'_>) -> Score {
     let client = see.facts.session.address;
     let (mut ask, mut sum, mut names, mut reason) = (Vec::new(), 0i32, Vec::new(), None);
-    for list in &scores.lists {
+    for list in &see.policy.scores().lists {
         let Some(name) = list.of_address(client, see.policy.keys()) else {
             continue;
         };
@@ -166,10 +175,27 @@ pub(super) fn score(see: &View<'_>) -> Opinion {
             Ok(Listing::NotListed | Listing::Unknown) => {}
         }
     }
+    Score {
+        ask,
+        sum,
+        names,
+        reason,
+    }
+}
+
+/// What the client's lists add up to.
+pub(super) fn score(see: &View<'_>) -> Opinion {
+    let client = see.facts.session.address;
+    let Score {
+        ask,
+        sum,
+        names,
+        reason,
+    } = add_up(see);
     if !ask.is_empty() {
         return Opinion::Ask(ask);
     }
-    if sum < scores.threshold || names.is_empty() {
+    if sum < see.policy.scores().threshold || names.is_empty() {
         return Opinion::Pass;
     }
     blocked(
@@ -178,6 +204,34 @@ pub(super) fn score(see: &View<'_>) -> Opinion {
         &names.join(", "),
         reason.as_ref(),
     )
+}
+
+/// Row B10: whoever nobody knows comes again, or only those of whom something is known that speaks against them.
+pub(super) fn greylist(see: &View<'_>) -> Opinion {
+    let session = &see.facts.session;
+    if see.policy.greylists_listed_only() {
+        let mut score = add_up(see);
+        let name = see.client_name();
+        if let Err(query) = &name {
+            score.ask.push(query.clone());
+        }
+        if !score.ask.is_empty() {
+            return Opinion::Ask(score.ask);
+        }
+        if score.sum <= 0 && name.is_ok_and(|name| name.confirmed().is_some()) {
+            return Opinion::Pass;
+        }
+    }
+    let (sender, recipient) = (see.shown(Subject::Sender), see.shown(Subject::Recipient));
+    let query = Query::Greylist(session.address, sender, recipient);
+    match see.answers.get(&query) {
+        None => Opinion::Ask(vec![query]),
+        Some(Answer::Greylist(Decision::Wait(wait))) => {
+            let text = format!("Greylisted, try again in {} seconds", wait.as_secs().max(1));
+            Opinion::Refuse(see.rejection(Subject::Recipient, 450, (4, 2, 0), &text))
+        }
+        Some(_) => Opinion::Pass,
+    }
 }
 
 fn blocked(subject: Subject, shown: &str, lists: &str, why: Option<&String>) -> Opinion {

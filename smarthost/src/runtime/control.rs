@@ -160,7 +160,7 @@ impl Control {
                 .identity
                 .as_ref()
                 .map_or_else(String::new, |identity| identity.pin.to_string()),
-            alarms: self.server.world.alarms(),
+            alarms: self.server.world.alarms(&setup),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();
                 format!("{consequence}: {}", fault.text)

@@ -33,9 +33,10 @@ use crate::{
     delivery::{self, Deliveries},
     dispatch::{self, Client, Dispatch, Event, Queue},
     limits::Limits,
+    policy::{greylist::Greylist, verify::Recipients},
     server::{Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
-    state::{Keeper, Store},
+    state::{Keeper, Memory, Store},
 };
 
 /// Threads that drive sockets: the work is cheap, the disk decides.
@@ -93,7 +94,9 @@ async fn live(
     ];
     let started = clock::now();
     let current = Arc::new(Current::new(setup, fault));
-    let (dispatch, limits, keeper) = recover(&current)?;
+    let (dispatch, memory, keeper) = recover(&current)?;
+    let limits = Arc::clone(&memory.limits);
+    let (probes, asked) = Dispatch::probes();
     let (end, ending) = watch::channel(false);
     let server = Arc::new(Server {
         current: Arc::clone(&current),
@@ -102,7 +105,7 @@ async fn live(
         state: keeper.clone(),
         news: Notify::new(),
         places: Arc::new(Places::default()),
-        world: World::default(),
+        world: World::new(&memory, probes),
         ending: ending.clone(),
     });
     let listeners = listen::open(&current.get().config, handed)?;
@@ -131,10 +134,9 @@ async fn live(
     }
     tasks.spawn(notify::run(Arc::clone(&server)));
     tasks.spawn(test_lists(Arc::clone(&server)));
-    tasks.spawn(delivery::run(
-        Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current))),
-        ending.clone(),
-    ));
+    let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
+    tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
+    tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
     tasks.spawn(control::serve(socket, Arc::new(control), ending));
     announce(&current, &addresses);
     supervision::ready();
@@ -174,7 +176,7 @@ async fn tell(server: &Server, fault: Fault) {
 }
 
 /// Opens spool and state, and takes back what is in them.
-fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits>>, Keeper)> {
+fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)> {
     let setup = current.get();
     let config = &setup.config;
     for directory in [&config.spool, &config.state] {
@@ -206,8 +208,24 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
             );
         }
     }
-    let limits = Arc::new(Mutex::new(limits));
-    let keeper = store.keep(Arc::clone(&limits));
+    let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
+    let mut unread = 0u32;
+    for (row, record) in restored.greylist {
+        unread += u32::from(!greylist.restore(row, &record));
+    }
+    for (row, record) in restored.recipients {
+        unread += u32::from(!recipients.restore(row, &record));
+    }
+    if unread > 0 {
+        let text = format_args!("{unread} rows of greylist and verification cannot be read");
+        line(Level::Warning, &text);
+    }
+    let memory = Memory {
+        limits: Arc::new(Mutex::new(limits)),
+        greylist: Arc::new(Mutex::new(greylist)),
+        recipients: Arc::new(Mutex::new(recipients)),
+    };
+    let keeper = store.keep(memory.clone());
     let mut queue = Queue::new(queue_settings(current), getrandom::u64()?);
     queue.set_transports(dispatch::transports(&setup), now);
     for entry in spool.entries() {
@@ -221,7 +239,7 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Arc<Mutex<Limits
             recovery.messages, recovery.cut
         ),
     );
-    Ok((Arc::new(Dispatch::new(spool, queue)), limits, keeper))
+    Ok((Arc::new(Dispatch::new(spool, queue)), memory, keeper))
 }
 
 fn queue_settings(current: &Current) -> queue::Settings<Client> {

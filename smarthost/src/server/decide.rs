@@ -8,7 +8,7 @@ use std::time::Duration;
 use mail::{
     address::Sender,
     clock,
-    envelope::{Content, Envelope},
+    envelope::{Content, Envelope, Ret},
     message::{Field, complete, conform, trace},
     outcome::Failure,
     status::EnhancedStatus,
@@ -125,7 +125,7 @@ impl Connection {
                 Effect::Warn(text) => ("warn", text.clone()),
                 Effect::Info(text) => ("info", text.clone()),
                 Effect::Hold(text) => ("hold", text.clone()),
-                Effect::Prepend(_) => continue,
+                Effect::Prepend(_) | Effect::Unverified => continue,
             };
             maillog::reject(&maillog::Rejected {
                 action,
@@ -172,6 +172,7 @@ impl Connection {
                 sender,
                 recipient,
                 size: transaction.and_then(|transaction| transaction.mail.size),
+                unverified: transaction.is_some_and(|transaction| transaction.unverified),
                 instance: transaction
                     .map(|transaction| transaction.instance.clone())
                     .unwrap_or_default(),
@@ -376,7 +377,12 @@ impl Connection {
                 eight_bit: content.eight_bit || content.utf8 || mail.eight_bit,
                 utf8: mail.utf8,
             },
-            ret: mail.ret,
+            // What could not be verified comes back, if it does, without its content.
+            ret: if transaction.unverified {
+                Some(Ret::Headers)
+            } else {
+                mail.ret
+            },
             envid: mail.envid.clone(),
         })
     }

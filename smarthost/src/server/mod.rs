@@ -8,6 +8,7 @@
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`services`] | policy servers: connections that are kept |
+//! | [`verification`] | whether the next hop knows a recipient |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | what administrators are told of limits |
@@ -20,6 +21,7 @@ mod places;
 mod services;
 mod session;
 mod transaction;
+mod verification;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

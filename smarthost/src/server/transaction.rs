@@ -25,6 +25,8 @@ pub(super) struct Transaction {
     pub(super) recipients: Vec<Recipient>,
     /// It is kept until an administrator says otherwise.
     pub(super) held: bool,
+    /// Somebody among the recipients could not be verified.
+    pub(super) unverified: bool,
     /// Fields that tables and policy servers want above the header, in order.
     pub(super) fields: Vec<String>,
     /// A name that no other transaction has.
@@ -70,6 +72,7 @@ impl Transaction {
             mail,
             recipients: Vec::new(),
             held: false,
+            unverified: false,
             fields: Vec::new(),
             instance: instance(),
             message: None,
@@ -85,6 +88,7 @@ impl Transaction {
         for effect in effects {
             match effect {
                 Effect::Hold(_) => self.held = true,
+                Effect::Unverified => self.unverified = true,
                 // The same for several recipients stands once.
                 Effect::Prepend(field)
                     if self.fields.len() < FIELDS && !self.fields.contains(&field) =>

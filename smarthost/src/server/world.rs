@@ -11,16 +11,23 @@ use std::{
 
 use mail::clock;
 use system::log::{Level, line};
-use tokio::{task::JoinSet, time};
+use tokio::{sync::mpsc, task::JoinSet, time};
 
-use super::{Server, notify, services::Services};
+use super::{
+    Server, notify,
+    services::Services,
+    verification::{self, Verification},
+};
 use crate::{
+    dispatch::Probe,
     policy::{
         Answer, ClientName, Listing, MailDomain, Query,
         dnsbl::List,
+        greylist::Greylist,
         health::{Health, News},
     },
     setup::Setup,
+    state,
 };
 
 /// How long an answer of DNS is believed.
@@ -33,17 +40,31 @@ const MOST: usize = 4096;
 const LOOK: Duration = Duration::from_mins(1);
 
 /// What is known of the world.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct World {
     memory: Mutex<HashMap<Query, (Answer, Instant)>>,
     lists: Mutex<Health>,
     services: Services,
+    greylist: Arc<Mutex<Greylist>>,
+    pub(super) verification: Verification,
 }
 
 impl World {
+    pub(crate) fn new(memory: &state::Memory, probes: mpsc::Sender<Probe>) -> Self {
+        Self {
+            memory: Mutex::default(),
+            lists: Mutex::default(),
+            services: Services::default(),
+            greylist: Arc::clone(&memory.greylist),
+            verification: Verification::new(Arc::clone(&memory.recipients), probes),
+        }
+    }
+
     /// What is wrong with the world, for administrators.
-    pub(crate) fn alarms(&self) -> Vec<String> {
-        self.lists().alarms()
+    pub(crate) fn alarms(&self, setup: &Setup) -> Vec<String> {
+        let mut alarms = self.lists().alarms();
+        alarms.extend(self.verification.alarms(setup));
+        alarms
     }
 
     fn lists(&self) -> MutexGuard<'_, Health> {
@@ -131,10 +152,24 @@ async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> An
         }
         Query::Listed(list, name) => {
             let found = resolver.listed(name).await;
+            let found = list.discreet(found, setup.policy.keys());
             let (listing, news) = server.world.lists().judge(list, found, clock::now());
             tell(server, setup, news).await;
             let sure = listing != Listing::Unknown;
             (Answer::Listed(listing), sure)
+        }
+        Query::Greylist(client, sender, recipient) => {
+            let delay = setup.config.greylist.delay;
+            let decision = {
+                let list = &server.world.greylist;
+                let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+                list.ask(*client, (sender, recipient), delay, clock::now())
+            };
+            server.state.changed();
+            return Answer::Greylist(decision);
+        }
+        Query::RecipientKnown(client, recipient) => {
+            return Answer::Verified(verification::verify(server, setup, *client, recipient).await);
         }
         // The same question later is another one.
         Query::Service(endpoint, request) => {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
@@ -14,9 +14,12 @@ use std::{
 use system::log::{Level, line};
 
 use crate::{
-    limits::{Kept, Limits},
-    network::Network,
-    state::{StateError, Store},
+    limits::Limits,
+    policy::{greylist::Greylist, verify::Recipients},
+    state::{
+        StateError, Store,
+        store::{Key, Shelf},
+    },
 };
 
 /// Changes that nobody waits for share a transaction if they come within this time.
@@ -40,6 +43,40 @@ enum Wish {
     Flush(Done),
 }
 
+/// What is kept. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub limits: Arc<Mutex<Limits>>,
+    pub greylist: Arc<Mutex<Greylist>>,
+    pub recipients: Arc<Mutex<Recipients>>,
+}
+
+impl Memory {
+    fn changes(&self) -> Vec<(Key, Option<String>)> {
+        let limits = locked(&self.limits).changes().into_iter();
+        let limits = limits
+            .map(|((kept, client), record)| ((Shelf::Limit(kept), client.to_string()), record));
+        let on = |shelf| move |(row, record)| ((shelf, row), record);
+        let greylist = locked(&self.greylist)
+            .changes()
+            .into_iter()
+            .map(on(Shelf::Greylist));
+        let recipients = locked(&self.recipients).changes().into_iter();
+        let recipients = recipients.map(on(Shelf::Recipients));
+        limits.chain(greylist).chain(recipients).collect()
+    }
+
+    fn all_changed(&self) {
+        locked(&self.limits).all_changed();
+        locked(&self.greylist).all_changed();
+        locked(&self.recipients).all_changed();
+    }
+}
+
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The writer thread's handle. Cheap to clone; the thread ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct Keeper {
@@ -59,13 +96,13 @@ struct Progress {
 }
 
 impl Store {
-    /// Starts the thread that keeps what changes in `limits`.
-    pub fn keep(self, limits: Arc<Mutex<Limits>>) -> Keeper {
+    /// Starts the thread that keeps what changes in memory.
+    pub fn keep(self, memory: Memory) -> Keeper {
         let (wishes, inbox) = mpsc::channel();
         let progress = Arc::new(Progress::default());
         let writer = Writer {
             store: self,
-            limits,
+            memory,
             progress: Arc::clone(&progress),
             waiting: HashMap::new(),
             retry: None,
@@ -110,10 +147,10 @@ impl Keeper {
 
 struct Writer {
     store: Store,
-    limits: Arc<Mutex<Limits>>,
+    memory: Memory,
     progress: Arc<Progress>,
-    /// Not yet written; the newest of each client.
-    waiting: HashMap<(Kept, Network), Option<String>>,
+    /// Not yet written; the newest of each row.
+    waiting: HashMap<Key, Option<String>>,
     /// The last write failed: nobody waits for the next one, which is due then.
     retry: Option<Instant>,
 }
@@ -143,15 +180,9 @@ impl Writer {
                 Level::Warning,
                 &"the counters of the limit were changed or removed on the disk: written anew from memory",
             );
-            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-            limits.all_changed();
+            self.memory.all_changed();
         }
-        let changes = self
-            .limits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .changes();
-        self.waiting.extend(changes);
+        self.waiting.extend(self.memory.changes());
         let written = if self.waiting.is_empty() {
             Ok(())
         } else {

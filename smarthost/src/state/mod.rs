@@ -21,5 +21,5 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use keeper::{Changed, Keeper};
+pub use keeper::{Changed, Keeper, Memory};
 pub use store::{Restored, StateError, Store};

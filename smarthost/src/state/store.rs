@@ -15,11 +15,28 @@ use crate::{
     network::Network,
 };
 
+/// What a row is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Shelf {
+    Limit(Kept),
+    Greylist,
+    /// Recipients that were asked for at the next hop.
+    Recipients,
+}
+
+/// A row's place.
+pub(super) type Key = (Shelf, String);
+
 /// The tables, in the order in which they are read: limits that were raised say which windows are counted.
-const TABLES: [(&str, Kept); 3] = [
-    ("raised_limits", Kept::Orders),
-    ("client_limits", Kept::Counts(Class::Own)),
-    ("stranger_limits", Kept::Counts(Class::Stranger)),
+const TABLES: [(&str, Shelf); 5] = [
+    ("raised_limits", Shelf::Limit(Kept::Orders)),
+    ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
+    (
+        "stranger_limits",
+        Shelf::Limit(Kept::Counts(Class::Stranger)),
+    ),
+    ("greylist", Shelf::Greylist),
+    ("recipients", Shelf::Recipients),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
@@ -44,6 +61,10 @@ impl std::error::Error for StateError {}
 pub struct Restored {
     /// For [`crate::limits::Limits::restore`].
     pub limits: Vec<((Kept, Network), String)>,
+    /// For [`crate::policy::greylist::Greylist::restore`].
+    pub greylist: Vec<(String, String)>,
+    /// For [`crate::policy::verify::Recipients::restore`].
+    pub recipients: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -70,23 +91,14 @@ impl Store {
             text: error.to_string(),
         };
         match read(&path) {
-            Ok((connection, limits)) => {
-                let restored = Restored {
-                    limits,
-                    quarantined: None,
-                };
-                Ok((Self::of(path, connection), restored))
-            }
+            Ok((connection, restored)) => Ok((Self::of(path, connection), restored)),
             Err(error) if is_damaged(&error) => {
                 let quarantined = move_aside(&path).map_err(|error| StateError {
                     path: path.clone(),
                     text: format!("damaged, and cannot be moved aside: {error}"),
                 })?;
-                let (connection, limits) = read(&path).map_err(failed)?;
-                let restored = Restored {
-                    limits,
-                    quarantined: Some(quarantined),
-                };
+                let (connection, mut restored) = read(&path).map_err(failed)?;
+                restored.quarantined = Some(quarantined);
                 Ok((Self::of(path, connection), restored))
             }
             Err(error) => Err(failed(error)),
@@ -128,15 +140,15 @@ impl Store {
     /// Writes all changes, or none.
     pub(super) fn write<'a>(
         &mut self,
-        changes: impl IntoIterator<Item = (&'a (Kept, Network), &'a Option<String>)>,
+        changes: impl IntoIterator<Item = (&'a Key, &'a Option<String>)>,
     ) -> Result<(), StateError> {
         let result = (|| {
             let transaction = match &mut self.connection {
                 Some(connection) => connection.transaction()?,
                 None => return Ok(()),
             };
-            for ((kept, client), record) in changes {
-                let (table, client) = (name(*kept), client.to_string());
+            for ((shelf, client), record) in changes {
+                let table = name(*shelf);
                 match record {
                     Some(record) => transaction
                         .prepare(&format!(
@@ -180,20 +192,18 @@ fn files(path: &Path) -> [Option<FileId>; 2] {
     ]
 }
 
-fn name(kept: Kept) -> &'static str {
-    let table = TABLES.iter().find(|(_, of)| *of == kept);
+fn name(shelf: Shelf) -> &'static str {
+    let table = TABLES.iter().find(|(_, of)| *of == shelf);
     table.map_or("client_limits", |(name, _)| *name)
 }
 
-type Rows = Vec<((Kept, Network), String)>;
-
-fn read(path: &Path) -> rusqlite::Result<(Connection, Rows)> {
+fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_AT_START)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    let mut found = Vec::new();
-    for (table, kept) in TABLES {
+    let mut found = Restored::default();
+    for (table, shelf) in TABLES {
         connection.execute_batch(&format!(
             "CREATE TABLE IF NOT EXISTS {table} (client TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT"
         ))?;
@@ -203,9 +213,15 @@ fn read(path: &Path) -> rusqlite::Result<(Connection, Rows)> {
         })?;
         for row in rows {
             let (name, record) = row?;
-            // A name that is no client was not written by us: it is ignored, and stays.
-            if let Ok(client) = Network::parse(&name) {
-                found.push(((kept, client), record));
+            match shelf {
+                // A name that is no client was not written by us: it is ignored, and stays.
+                Shelf::Limit(kept) => {
+                    if let Ok(client) = Network::parse(&name) {
+                        found.limits.push(((kept, client), record));
+                    }
+                }
+                Shelf::Greylist => found.greylist.push((name, record)),
+                Shelf::Recipients => found.recipients.push((name, record)),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use mail::clock::Timestamp;
 use queue::rate::Window;
 
-use super::{Keeper, Store};
+use super::{Keeper, Memory, Store};
 use crate::{
     limits::{Class, Decision, Kept, Limits, Rules},
     network::{Network, Networks},
@@ -38,7 +38,11 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         assert!(limits.restore(client, &record, NOW));
     }
     let limits = Arc::new(Mutex::new(limits));
-    let keeper = store.keep(Arc::clone(&limits));
+    let keeper = store.keep(Memory {
+        limits: Arc::clone(&limits),
+        greylist: Arc::default(),
+        recipients: Arc::default(),
+    });
     (limits, keeper)
 }
 

@@ -19,6 +19,7 @@ mod session;
 mod smtp;
 
 use std::{
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -55,26 +56,40 @@ pub(crate) struct Transports {
     memory: Mutex<Memory>,
 }
 
-/// One message for some of its recipients.
-pub(crate) struct Job {
+/// To whom, and for whom.
+pub(crate) struct Errand {
     pub(crate) destination: Arc<Destination>,
     /// With these recipients alone.
     pub(crate) envelope: Envelope,
-    pub(crate) stored: Arc<Stored>,
     /// In force when it began.
     pub(crate) setup: Arc<Setup>,
     /// Others wait for the place.
     pub(crate) hurried: bool,
 }
 
-impl Job {
+/// One message for some of its recipients.
+pub(crate) struct Job {
+    pub(crate) errand: Errand,
+    pub(crate) stored: Arc<Stored>,
+}
+
+impl Deref for Job {
+    type Target = Errand;
+    fn deref(&self) -> &Errand {
+        &self.errand
+    }
+}
+
+impl Errand {
     /// How its program is run, if there is one.
     fn pipe(&self) -> Pipe {
         let name = self.destination.transport.as_deref();
         let pipe = name.and_then(|name| self.setup.config.pipe(name));
         pipe.cloned().unwrap_or_default()
     }
+}
 
+impl Job {
     /// How long it may take: every wait in it has a bound of its own, but a peer may use up each of them.
     pub(crate) fn longest(&self) -> Duration {
         let base = match &self.destination.kind {
@@ -101,15 +116,23 @@ impl Transports {
     /// Makes one delivery.
     pub(crate) async fn deliver(&self, job: Job) -> Option<Vec<Outcome>> {
         match &job.destination.kind {
-            Kind::Smtp { .. } | Kind::Lmtp(_) => session::deliver(self, &job).await,
+            Kind::Smtp { .. } | Kind::Lmtp(_) => {
+                session::deliver(self, &job, Some(&job.stored)).await
+            }
             Kind::Pipe(_) | Kind::Program(_) if job.pipe().socket.is_some() => {
-                session::deliver(self, &job).await
+                session::deliver(self, &job, Some(&job.stored)).await
             }
             Kind::Pipe(_) | Kind::Program(_) => Some(blocking(job, pipe::deliver).await),
             Kind::Maildir(_) => Some(blocking(job, maildir::deliver).await),
             // The queue's own, and no transport.
             Kind::Aliases => Some(all(job.envelope.recipients.len(), local("no transport"))),
         }
+    }
+
+    /// Whether a next hop would take these recipients: MAIL and RCPT, no message.
+    pub(crate) async fn probe(&self, errand: &Errand) -> Vec<Outcome> {
+        let asked = session::deliver(self, errand, None).await;
+        asked.unwrap_or_default()
     }
 
     /// Ends the connections that wait.

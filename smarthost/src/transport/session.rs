@@ -17,9 +17,10 @@ use relay::{
     delivery::{Action, Delivery, Dial, Event, Host, Patience, Place, Reach, Way, fit},
     tls::ClientTls,
 };
-use smtp::client::{Protocol, Settings, Timeouts};
+use smtp::client::{Protocol, Settings, Timeouts, Transaction};
+use spool::Stored;
 
-use super::{Job, Transports, all, lmtp, local, pool::Kept, smtp as to_smtp};
+use super::{Errand, Transports, all, lmtp, local, pool::Kept, smtp as to_smtp};
 use crate::{
     destination::{Kind, LmtpTarget},
     dns::exchange,
@@ -43,19 +44,26 @@ enum Peer<'a> {
 /// One delivery under way.
 struct Session<'a> {
     transports: &'a Transports,
-    job: &'a Job,
+    errand: &'a Errand,
+    /// `None`: a question, and no message.
+    stored: Option<&'a Stored>,
     peer: Peer<'a>,
 }
 
-/// Delivers to a next hop; `None`: it was not made, its turn comes again.
-pub(super) async fn deliver(transports: &Transports, job: &Job) -> Option<Vec<Outcome>> {
+/// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes again.
+pub(super) async fn deliver(
+    transports: &Transports,
+    errand: &Errand,
+    stored: Option<&Stored>,
+) -> Option<Vec<Outcome>> {
     let session = Session {
         transports,
-        job,
-        peer: peer(job),
+        errand,
+        stored,
+        peer: peer(errand),
     };
-    let destination = &job.destination;
-    let envelope = &job.envelope;
+    let destination = &errand.destination;
+    let envelope = &errand.envelope;
     let mut asked = false;
     let mut hosts = Vec::new();
     let sender = envelope.sender.to_string();
@@ -64,7 +72,7 @@ pub(super) async fn deliver(transports: &Transports, job: &Job) -> Option<Vec<Ou
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
-                open = transports.pool.take(destination, &job.setup);
+                open = transports.pool.take(destination, &errand.setup);
                 Event::Kept(open.is_some())
             }
             Action::Find => {
@@ -74,7 +82,7 @@ pub(super) async fn deliver(transports: &Transports, job: &Job) -> Option<Vec<Ou
             }
             Action::Lookup(host) => {
                 // Before anything was tried, the delivery can still have its turn later.
-                let first = !std::mem::replace(&mut asked, true);
+                let first = !std::mem::replace(&mut asked, true) && stored.is_some();
                 if first && !session.has_a_place(&hosts) {
                     return None;
                 }
@@ -88,7 +96,7 @@ pub(super) async fn deliver(transports: &Transports, job: &Job) -> Option<Vec<Ou
                 open = Some(Kept {
                     connection,
                     used: 0,
-                    setup: Arc::clone(&job.setup),
+                    setup: Arc::clone(&errand.setup),
                 });
             })),
             Action::Send(recipients) => session.send(open.as_mut(), &recipients).await,
@@ -113,7 +121,7 @@ pub(super) async fn deliver(transports: &Transports, job: &Job) -> Option<Vec<Ou
 }
 
 /// A program that runs elsewhere is spoken to by LMTP.
-fn peer(job: &Job) -> Peer<'_> {
+fn peer(job: &Errand) -> Peer<'_> {
     match &job.destination.kind {
         Kind::Smtp {
             nexthop,
@@ -142,7 +150,7 @@ impl Session<'_> {
     /// Whether others with the same hosts leave it one.
     fn has_a_place(&self, hosts: &[Arc<str>]) -> bool {
         let mut queue = self.transports.dispatch.lock();
-        queue.shares(&self.job.destination, hosts, clock::now())
+        queue.shares(&self.errand.destination, hosts, clock::now())
     }
 
     /// Whether there are not too many deliveries to this host or one of its addresses already, whatever the domains are called.
@@ -154,7 +162,7 @@ impl Session<'_> {
             }
         }
         let mut queue = self.transports.dispatch.lock();
-        queue.admits(&self.job.destination, &hosts, clock::now())
+        queue.admits(&self.errand.destination, &hosts, clock::now())
     }
 
     async fn way(&self) -> Result<Way, Failure> {
@@ -163,7 +171,7 @@ impl Session<'_> {
                 nexthop,
                 relayhost,
                 named,
-            } => to_smtp::way(&self.job.setup, nexthop, *relayhost, *named).await,
+            } => to_smtp::way(&self.errand.setup, nexthop, *relayhost, *named).await,
             Peer::Lmtp(target) => Ok(lmtp::way(target)),
         }
     }
@@ -172,26 +180,26 @@ impl Session<'_> {
         if let Peer::Lmtp(LmtpTarget::Unix(path)) = &self.peer {
             return Ok(vec![(Place::Unix(path.clone()), Reach::Elsewhere)]);
         }
-        let own = &self.job.setup.config.hostname;
-        exchange::places(&self.job.setup.resolver, host, own).await
+        let own = &self.errand.setup.config.hostname;
+        exchange::places(&self.errand.setup.resolver, host, own).await
     }
 
     fn tls(&self) -> Option<&ClientTls> {
         match self.peer {
-            Peer::Smtp { relayhost, .. } => Some(to_smtp::tls(&self.job.setup, relayhost)),
+            Peer::Smtp { relayhost, .. } => Some(to_smtp::tls(&self.errand.setup, relayhost)),
             Peer::Lmtp(_) => None,
         }
     }
 
     async fn open(&self, dial: Dial) -> Result<Connection, Failure> {
-        let config = &self.job.setup.config;
-        let to_relayhost = self.job.destination.is_relayhost();
+        let config = &self.errand.setup.config;
+        let to_relayhost = self.errand.destination.is_relayhost();
         let mut timeouts = Timeouts::default();
         if let Some(opening) = dial.opening {
             timeouts.opening = timeouts.opening.min(opening);
         }
         let mut connect = dial.connect;
-        if self.job.hurried {
+        if self.errand.hurried {
             connect = connect.min(HURRIED);
             timeouts.opening = timeouts.opening.min(HURRIED);
             timeouts.reply = timeouts.reply.min(2 * HURRIED);
@@ -228,8 +236,14 @@ impl Session<'_> {
                 open: false,
             };
         };
-        let envelope = self.job.envelope.with_only(recipients);
-        let stored = &self.job.stored;
+        let envelope = self.errand.envelope.with_only(recipients);
+        let Some(stored) = self.stored else {
+            let outcomes = connection.probe(Transaction::of(&envelope, 0)).await;
+            return Event::Sent {
+                outcomes,
+                open: connection.is_ready(),
+            };
+        };
         let read = || -> std::io::Result<Box<dyn Read + Send>> { stored.reader() };
         let size = stored.size();
         let fitting = || fit(connection.capabilities(), envelope, size, &read);

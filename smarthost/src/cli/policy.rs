@@ -1,0 +1,193 @@
+//! What `check` says of restrictions: those that nobody reaches, those that lack what they need, and tables whose keys never match.
+
+use std::{
+    net::{IpAddr, ToSocketAddrs as _},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use control::findings::Findings;
+use mail::clock;
+
+use crate::{
+    config::Config,
+    destination::Kind,
+    policy::{rule::Rule, service::Endpoint},
+};
+
+/// A policy server that runs takes connections at once.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Name servers for everybody: block lists refuse what comes over them.
+const PUBLIC: [&str; 10] = [
+    "8.8.8.8",
+    "8.8.4.4",
+    "1.1.1.1",
+    "1.0.0.1",
+    "9.9.9.9",
+    "149.112.112.112",
+    "2001:4860:4860::8888",
+    "2001:4860:4860::8844",
+    "2606:4700:4700::1111",
+    "2620:fe::fe",
+];
+
+pub(super) fn restrictions(config: &Config, findings: &mut Findings) {
+    order(config, findings);
+    lists(config, findings);
+    tables(config, findings);
+    services(config, findings);
+    unknown_recipients(config, findings);
+}
+
+/// What stands behind a rule that decides for everybody.
+fn order(config: &Config, findings: &mut Findings) {
+    let mut rules = config.restrictions.iter();
+    let Some(last) = rules.find(|rule| rule.is_final()) else {
+        return;
+    };
+    let dead: Vec<_> = rules.map(ToString::to_string).collect();
+    if !dead.is_empty() {
+        let text = format!(
+            "nothing behind `{last}` is ever reached: {}",
+            dead.join(", ")
+        );
+        let error = config.wrong("restrictions", &text);
+        findings.warn("restrictions", error.text, "put it at the end");
+    }
+}
+
+fn lists(config: &Config, findings: &mut Findings) {
+    let rules = &config.restrictions;
+    let scores = &config.dnsbl.scores;
+    let by_score = rules.iter().any(Rule::is_score);
+    let in_use = by_score || config.greylist.listed_only && rules.iter().any(Rule::greylists);
+    if by_score && scores.lists.is_empty() {
+        findings.fail(
+            "restrictions",
+            "reject_dnsbl_score has nothing to add up: dnsbl.lists is empty",
+            "dnsbl = { threshold = 3, lists = [\"zen.example=127.0.0.[2..11]*3\"] }",
+        );
+    }
+    if !in_use && !scores.lists.is_empty() {
+        findings.warn(
+            "restrictions",
+            "dnsbl.lists is asked by nobody: no reject_dnsbl_score stands in restrictions",
+            "add it, or take the lists out",
+        );
+    }
+    let asks_lists = rules.iter().any(|rule| rule.list().is_some()) || in_use;
+    if config.resolver.is_some() || !(asks_lists || rules.iter().any(Rule::needs_dns)) {
+        return;
+    }
+    let servers = name_servers();
+    let remedy = "run a resolver on this machine, and write resolver = \"127.0.0.1\"";
+    if servers.is_empty() {
+        let text = "restrictions ask DNS, and /etc/resolv.conf names no server";
+        findings.fail("resolver", text, remedy);
+    } else if let Some(public) = servers
+        .iter()
+        .find(|server| is_public(server))
+        .filter(|_| asks_lists)
+    {
+        let text = format!(
+            "block lists refuse questions that come over a public name server such as {public}"
+        );
+        findings.warn("resolver", text, remedy);
+    }
+}
+
+fn is_public(server: &IpAddr) -> bool {
+    PUBLIC.iter().any(|public| public.parse() == Ok(*server))
+}
+
+fn name_servers() -> Vec<IpAddr> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let servers = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"));
+    servers
+        .filter_map(|server| server.trim().parse().ok())
+        .collect()
+}
+
+fn tables(config: &Config, findings: &mut Findings) {
+    // What cannot be read at all is told with the configuration.
+    let Ok((files, problems)) = config.read_access(clock::now()) else {
+        return;
+    };
+    for problem in &problems {
+        if problem.fault {
+            findings.fail("table", problem.to_string(), "correct the line");
+        } else {
+            findings.warn("table", problem.to_string(), "look at the line");
+        }
+    }
+    let tables = files.tables();
+    for (subject, name) in config.restrictions.iter().filter_map(Rule::table) {
+        let Some(table) = tables.get(name) else {
+            continue;
+        };
+        for hint in table.hints(subject) {
+            findings.warn("table", hint.to_string(), "look at the line");
+        }
+    }
+}
+
+fn services(config: &Config, findings: &mut Findings) {
+    for endpoint in config.restrictions.iter().filter_map(Rule::service) {
+        match reached(endpoint) {
+            Ok(()) => findings.ok("policy server", format!("{endpoint} takes connections")),
+            Err(why) => findings.fail(
+                "policy server",
+                format!("{endpoint}: {why}"),
+                "start it: until then mail is deferred with 451",
+            ),
+        }
+    }
+}
+
+fn reached(endpoint: &Endpoint) -> std::io::Result<()> {
+    match endpoint {
+        Endpoint::Unix(path) => UnixStream::connect(path).map(drop),
+        Endpoint::Inet(place) => {
+            let mut last = Err(std::io::Error::other("the name has no address"));
+            for address in place.to_socket_addrs()? {
+                last = std::net::TcpStream::connect_timeout(&address, PATIENCE).map(drop);
+                if last.is_ok() {
+                    break;
+                }
+            }
+            last
+        }
+    }
+}
+
+/// Mail for names that nobody has is taken and comes back to strangers.
+fn unknown_recipients(config: &Config, findings: &mut Findings) {
+    if config.restrictions.iter().any(Rule::verifies) {
+        return;
+    }
+    let remedy =
+        "add \"reject_unverified_recipient\" behind \"reject_unauth_destination\" in restrictions";
+    if !config.domains.relay.is_empty() {
+        let domains: Vec<_> = config
+            .domains
+            .relay
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let text = format!(
+            "any name is taken in {}: what the next hop refuses is returned to strangers",
+            domains.join(", ")
+        );
+        findings.warn("recipients", text, remedy);
+    }
+    let local = config.local.as_ref().map(|local| &local.kind);
+    if let Some(Kind::Lmtp(target)) = local {
+        let text = format!(
+            "any name is taken in local domains: what {target} refuses is returned to strangers"
+        );
+        findings.warn("recipients", text, remedy);
+    }
+}

@@ -1,0 +1,399 @@
+//! Whether a recipient exists where its mail goes: what is remembered, when it is asked, and what counts while nobody answers.
+//!
+//! Contract: pure and bounded. Only a refusal that is about the address is a no; a next hop that cannot be reached, or refuses *us*, is an outage,
+//! which is told once and ends by itself with the first answer. Trouble is remembered for [`Settings::trouble`] at most, and forgotten when the next
+//! hop answers again.
+//! See also: `state`, which keeps answers over a restart; `delivery`, which asks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use mail::{
+    clock::Timestamp,
+    outcome::{Failure, Outcome, Stage},
+};
+
+use crate::network::Network;
+
+/// Addresses that are remembered.
+const MOST: usize = 50_000;
+/// Networks whose questions are counted.
+const CLIENTS: usize = 10_000;
+/// Addresses nobody knows that one network may ask for in [`WINDOW`].
+const QUESTIONS: u32 = 30;
+const WINDOW: Duration = Duration::from_mins(1);
+/// After so long an outage, mail for everybody is taken.
+const LONG: Duration = Duration::from_hours(24);
+/// A catch-all is looked for so often.
+const CATCH_ALL: Duration = Duration::from_hours(1);
+/// Largest message that is taken without knowing its recipient, bytes.
+pub const CAP: u64 = 1024 * 1024;
+/// Longest reason, in characters.
+const REASON: usize = 200;
+
+/// What is done while the next hop does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutageMode {
+    /// Who is known gets mail, others come again; after a day everybody gets small mail.
+    AcceptKnown,
+    /// Everybody gets small mail.
+    AcceptAll,
+    /// Others come again, however long it takes.
+    Defer,
+}
+
+/// The administrator's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    pub outage: OutageMode,
+    /// How long a yes, a no and trouble are believed.
+    pub positive: Duration,
+    pub negative: Duration,
+    pub trouble: Duration,
+}
+
+/// What is known of a recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verified {
+    Yes,
+    /// And why.
+    No(String),
+    /// Nobody can say now, and why.
+    Unsure(String),
+    /// Nobody can say, and so it gets small mail.
+    Unverified,
+}
+
+/// What to do about a question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    Known(Verified),
+    /// Ask the next hop, and tell [`Recipients::answered`].
+    Probe,
+}
+
+/// What administrators have to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// `refuses`: it is there, and wants nothing of us.
+    Outage {
+        place: String,
+        why: String,
+        refuses: bool,
+    },
+    Over {
+        place: String,
+    },
+    CatchAll {
+        place: String,
+        domain: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    /// The reason of a no.
+    no: Option<String>,
+    at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+struct Outage {
+    since: Timestamp,
+    last: Timestamp,
+    why: String,
+    refuses: bool,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Recipients {
+    known: HashMap<String, Known>,
+    /// Temporary refusals of single recipients.
+    troubled: HashMap<String, (Timestamp, String)>,
+    /// By next hop.
+    outages: HashMap<String, Outage>,
+    /// When a domain was last looked at for a catch-all, and whether it is one.
+    catch_alls: HashMap<String, (Timestamp, bool)>,
+    clients: HashMap<Network, (Timestamp, u32)>,
+    dirty: HashSet<String>,
+}
+
+impl Recipients {
+    /// A client names a recipient, whose mail goes to this place.
+    pub fn ask(
+        &mut self,
+        client: IpAddr,
+        (recipient, place): (&str, &str),
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Step {
+        if let Some(known) = self.known.get(recipient) {
+            match &known.no {
+                None if now.since(known.at) < settings.positive => {
+                    return Step::Known(Verified::Yes);
+                }
+                Some(why) if now.since(known.at) < settings.negative => {
+                    return Step::Known(Verified::No(why.clone()));
+                }
+                _ => {}
+            }
+        }
+        if let Some(outage) = self.outages.get(place)
+            && now.since(outage.last) < settings.trouble
+        {
+            return Step::Known(self.meanwhile(place, settings, now));
+        }
+        if let Some((at, why)) = self.troubled.get(recipient)
+            && now.since(*at) < settings.trouble
+        {
+            return Step::Known(Verified::Unsure(why.clone()));
+        }
+        if self.is_too_curious(client, now) {
+            let why = "too many unknown recipients; try again later";
+            return Step::Known(Verified::Unsure(why.to_owned()));
+        }
+        Step::Probe
+    }
+
+    fn is_too_curious(&mut self, client: IpAddr, now: Timestamp) -> bool {
+        if self.clients.len() >= CLIENTS {
+            self.clients
+                .retain(|_, (since, _)| now.since(*since) < WINDOW);
+        }
+        let network = Network::of(client, 32, 64);
+        if self.clients.len() >= CLIENTS && !self.clients.contains_key(&network) {
+            return true;
+        }
+        let (since, count) = self.clients.entry(network).or_insert((now, 0));
+        if now.since(*since) >= WINDOW {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        *count > QUESTIONS
+    }
+
+    /// What the next hop said to a probe.
+    pub fn answered(
+        &mut self,
+        (recipient, place): (&str, &str),
+        outcome: &Outcome,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> (Verified, Option<News>) {
+        let failure = match outcome {
+            Outcome::Delivered(_) => {
+                self.learn(recipient, None, now);
+                return (Verified::Yes, self.answers(place));
+            }
+            Outcome::Deferred(failure) | Outcome::Failed(failure) => failure,
+        };
+        let why: String = failure.text.chars().take(REASON).collect();
+        match about(failure) {
+            About::Recipient => {
+                self.learn(recipient, Some(why.clone()), now);
+                (Verified::No(why), self.answers(place))
+            }
+            About::Moment => {
+                if self.troubled.len() >= CLIENTS {
+                    self.troubled.clear();
+                }
+                self.troubled
+                    .insert(recipient.to_owned(), (now, why.clone()));
+                (Verified::Unsure(why), self.answers(place))
+            }
+            about @ (About::Us | About::Place) => {
+                let refuses = about == About::Us;
+                let news = self.fails(place, why, refuses, now);
+                (self.meanwhile(place, settings, now), news)
+            }
+        }
+    }
+
+    fn learn(&mut self, recipient: &str, no: Option<String>, now: Timestamp) {
+        if self.known.len() >= MOST && !self.known.contains_key(recipient) {
+            // A no is cheap to find out again.
+            let mut oldest: Vec<_> = self.known.iter().collect();
+            oldest.sort_by_key(|(_, known)| (known.no.is_none(), known.at));
+            let drop: Vec<_> = oldest
+                .iter()
+                .take(MOST / 10)
+                .map(|(key, _)| (*key).clone())
+                .collect();
+            for key in drop {
+                self.known.remove(&key);
+                self.dirty.insert(key);
+            }
+        }
+        self.known
+            .insert(recipient.to_owned(), Known { no, at: now });
+        self.dirty.insert(recipient.to_owned());
+    }
+
+    /// The next hop answers: whatever the trouble was, it is over.
+    fn answers(&mut self, place: &str) -> Option<News> {
+        let outage = self.outages.remove(place)?;
+        self.troubled.clear();
+        drop(outage);
+        Some(News::Over {
+            place: place.to_owned(),
+        })
+    }
+
+    fn fails(&mut self, place: &str, why: String, refuses: bool, now: Timestamp) -> Option<News> {
+        if let Some(outage) = self.outages.get_mut(place) {
+            (outage.last, outage.why, outage.refuses) = (now, why, refuses);
+            return None;
+        }
+        let outage = Outage {
+            since: now,
+            last: now,
+            why: why.clone(),
+            refuses,
+        };
+        self.outages.insert(place.to_owned(), outage);
+        Some(News::Outage {
+            place: place.to_owned(),
+            why,
+            refuses,
+        })
+    }
+
+    /// What counts for an unknown recipient during an outage.
+    fn meanwhile(&self, place: &str, settings: &Settings, now: Timestamp) -> Verified {
+        let Some(outage) = self.outages.get(place) else {
+            return Verified::Unsure("try again".to_owned());
+        };
+        let long = now.since(outage.since) >= LONG && !outage.refuses;
+        match settings.outage {
+            OutageMode::AcceptAll => Verified::Unverified,
+            OutageMode::AcceptKnown if long => Verified::Unverified,
+            OutageMode::AcceptKnown | OutageMode::Defer => Verified::Unsure(outage.why.clone()),
+        }
+    }
+
+    /// Whether it is time to ask for a name that nobody has, and to tell [`Recipients::strange_name`].
+    pub fn looks_for_catch_all(&mut self, domain: &str, now: Timestamp) -> bool {
+        let looked = self.catch_alls.get(domain).map(|(at, _)| *at);
+        let due = looked.is_none_or(|at| now.since(at) >= CATCH_ALL);
+        if due && self.catch_alls.len() < CLIENTS {
+            let was = self.catch_alls.get(domain).is_some_and(|(_, is)| *is);
+            self.catch_alls.insert(domain.to_owned(), (now, was));
+        }
+        due
+    }
+
+    /// What was said to such a name.
+    pub fn strange_name(&mut self, place: &str, domain: &str, taken: bool) -> Option<News> {
+        let (_, was) = self.catch_alls.get_mut(domain)?;
+        let before = std::mem::replace(was, taken);
+        (taken && !before).then(|| News::CatchAll {
+            place: place.to_owned(),
+            domain: domain.to_owned(),
+        })
+    }
+
+    /// A line for each outage, and for each domain that takes every name.
+    pub fn alarms(&self, settings: &Settings, now: Timestamp) -> Vec<String> {
+        let outages = self.outages.iter().map(|(place, outage)| {
+            let what = if outage.refuses {
+                "refuses us"
+            } else {
+                "does not answer"
+            };
+            let doing = match self.meanwhile(place, settings, now) {
+                Verified::Unverified => "everybody gets small mail",
+                _ => "who is known gets mail, others come again",
+            };
+            format!(
+                "verification: {place} {what} since {}: {}; {doing}",
+                outage.since.mailq(),
+                outage.why
+            )
+        });
+        let all = self.catch_alls.iter().filter(|(_, (_, is))| *is);
+        let all = all.map(|(domain, _)| {
+            format!("verification says nothing for {domain}: every name is taken there")
+        });
+        outages.chain(all).collect()
+    }
+
+    /// Rows that changed, for the next start.
+    pub fn changes(&mut self) -> Vec<(String, Option<String>)> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let record = |key: &String| {
+            let known = self.known.get(key)?;
+            let sign = if known.no.is_none() { '+' } else { '-' };
+            let why = known.no.as_deref().unwrap_or_default();
+            Some(format!("{sign} {} {why}", known.at.as_secs()))
+        };
+        dirty
+            .into_iter()
+            .map(|key| (key.clone(), record(&key)))
+            .collect()
+    }
+
+    /// All of them are to be written.
+    pub fn all_changed(&mut self) {
+        self.dirty.extend(self.known.keys().cloned());
+    }
+
+    /// Takes back a row; whether it is one.
+    pub fn restore(&mut self, key: String, record: &str) -> bool {
+        let mut words = record.splitn(3, ' ');
+        let (sign, at, why) = (words.next(), words.next(), words.next().unwrap_or_default());
+        let at = at.and_then(|at| at.parse().ok()).map(Timestamp::from_secs);
+        let (Some(sign @ ("+" | "-")), Some(at)) = (sign, at) else {
+            return false;
+        };
+        if self.known.len() < MOST {
+            let no = (sign == "-").then(|| why.to_owned());
+            self.known.insert(key, Known { no, at });
+        }
+        true
+    }
+}
+
+/// Whom a failed probe says something of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum About {
+    Recipient,
+    /// This recipient, and only now.
+    Moment,
+    /// The next hop wants nothing of us.
+    Us,
+    /// The next hop cannot be reached.
+    Place,
+}
+
+fn about(failure: &Failure) -> About {
+    let Some(code) = failure.reply.map(mail::status::ReplyCode::value) else {
+        return About::Place;
+    };
+    let at_recipient = failure.stage == Stage::Recipient;
+    let status = failure.status;
+    let of_policy = status.subject() == 7;
+    match code {
+        421 => About::Place,
+        // 550 without a code of its own is "no such mailbox" since RFC 821.
+        500.. if at_recipient && !of_policy => {
+            let of_address = status.subject() == 1 && matches!(status.detail(), 1..=3 | 6 | 10);
+            let plain = matches!(code, 550 | 551 | 553) && status.subject() != 4;
+            if of_address || plain {
+                About::Recipient
+            } else {
+                About::Moment
+            }
+        }
+        500.. => About::Us,
+        _ if at_recipient => About::Moment,
+        _ => About::Place,
+    }
+}
+
+#[cfg(test)]
+mod tests;

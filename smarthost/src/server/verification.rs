@@ -1,0 +1,198 @@
+//! Asks next hops for recipients, and tells administrators when one does not answer.
+//!
+//! Contract: one question for an address at a time, whoever asks for it; the client waits for the next hop and nothing else.
+//! See also: `policy::verify`, which remembers and decides.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mail::{address::Address, clock, outcome::Outcome};
+use system::log::{Level, line};
+use tokio::sync::{Mutex as Turn, mpsc, oneshot};
+
+use super::{Server, notify};
+use crate::{
+    destination::{Destination, Kind},
+    dispatch::Probe,
+    policy::verify::{News, Recipients, Step, Verified},
+    setup::Setup,
+};
+
+/// What is shared by those who ask.
+#[derive(Debug)]
+pub(super) struct Verification {
+    recipients: Arc<Mutex<Recipients>>,
+    probes: mpsc::Sender<Probe>,
+    /// Addresses that are being asked for.
+    flights: Mutex<HashMap<String, Arc<Turn<()>>>>,
+}
+
+impl Verification {
+    pub(super) fn new(recipients: Arc<Mutex<Recipients>>, probes: mpsc::Sender<Probe>) -> Self {
+        Self {
+            recipients,
+            probes,
+            flights: Mutex::default(),
+        }
+    }
+
+    pub(super) fn alarms(&self, setup: &Setup) -> Vec<String> {
+        self.recipients()
+            .alarms(&setup.config.verify.settings, clock::now())
+    }
+
+    fn recipients(&self) -> MutexGuard<'_, Recipients> {
+        self.recipients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn of an address; whoever has it asks.
+    fn turn(&self, key: &str) -> Arc<Turn<()>> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(flights.entry(key.to_owned()).or_default())
+    }
+
+    async fn probe(
+        &self,
+        setup: &Setup,
+        to: &Arc<Destination>,
+        recipient: &Address,
+    ) -> Option<Outcome> {
+        let (done, answer) = oneshot::channel();
+        let probe = Probe {
+            destination: Arc::clone(to),
+            sender: setup.config.verify.from.clone(),
+            recipient: recipient.clone(),
+            done,
+        };
+        self.probes.send(probe).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// Whether the next hop knows a recipient.
+pub(super) async fn verify(
+    server: &Arc<Server>,
+    setup: &Arc<Setup>,
+    client: IpAddr,
+    recipient: &Address,
+) -> Verified {
+    let to = match setup.router.destination(recipient) {
+        Ok(to) if matches!(to.kind, Kind::Smtp { .. } | Kind::Lmtp(_)) => Arc::new(to),
+        // What ends here was looked up here.
+        _ => return Verified::Yes,
+    };
+    let verification = &server.world.verification;
+    let (key, place) = (recipient.key(), to.to_string());
+    let settings = setup.config.verify.settings;
+    let ask = || {
+        let mut recipients = verification.recipients();
+        recipients.ask(client, (&key, &place), &settings, clock::now())
+    };
+    if let Step::Known(known) = ask() {
+        return known;
+    }
+    let turn = verification.turn(&key);
+    let _mine = turn.lock().await;
+    // Somebody may have asked meanwhile.
+    if let Step::Known(known) = ask() {
+        return known;
+    }
+    let Some(outcome) = verification.probe(setup, &to, recipient).await else {
+        return Verified::Unsure("the daemon ends".to_owned());
+    };
+    let (verified, news) = {
+        let mut recipients = verification.recipients();
+        recipients.answered((&key, &place), &outcome, &settings, clock::now())
+    };
+    server.state.changed();
+    tell(server, setup, news).await;
+    if verified == Verified::Yes {
+        look_for_catch_all(server, setup, &to, recipient);
+    }
+    verified
+}
+
+/// Asks, once an hour and beside everything else, for a name that nobody has.
+fn look_for_catch_all(
+    server: &Arc<Server>,
+    setup: &Arc<Setup>,
+    to: &Arc<Destination>,
+    recipient: &Address,
+) {
+    let domain = recipient.domain().to_string();
+    let due = {
+        let mut recipients = server.world.verification.recipients();
+        recipients.looks_for_catch_all(&domain, clock::now())
+    };
+    let strange = format!("{:x}-nobody-{:x}@{domain}", random(), random());
+    let (true, Ok(strange)) = (due, Address::parse(&strange)) else {
+        return;
+    };
+    let (server, setup, to) = (Arc::clone(server), Arc::clone(setup), Arc::clone(to));
+    tokio::spawn(async move {
+        let verification = &server.world.verification;
+        let said = verification.probe(&setup, &to, &strange).await;
+        let taken = matches!(said, Some(Outcome::Delivered(_)));
+        let news = verification
+            .recipients()
+            .strange_name(&to.to_string(), &domain, taken);
+        tell(&server, &setup, news).await;
+    });
+}
+
+fn random() -> u32 {
+    // Without random numbers the name is merely always the same.
+    getrandom::u32().unwrap_or_default()
+}
+
+async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
+    let host = &setup.config.hostname;
+    match news {
+        None => {}
+        Some(News::Outage {
+            place,
+            why,
+            refuses,
+        }) => {
+            let what = if refuses {
+                "refuses this machine"
+            } else {
+                "does not answer"
+            };
+            line(
+                Level::Error,
+                &format_args!("verification: {place} {what}: {why}"),
+            );
+            let subject = format!("{host}: recipients cannot be verified at {place}");
+            let meanwhile = if refuses {
+                "Recipients that are known get mail, others are told to come again, until it takes questions of this machine."
+            } else {
+                "What is done meanwhile says the setting verify.outage; by default recipients that are known get mail, others are \
+                 told to come again, and after a day everybody gets small mail."
+            };
+            let text = format!(
+                "{place} {what}:\n\n{why}\n\n{meanwhile}\nThis ends by itself with its next answer. See also: smarthost status\n"
+            );
+            notify::of_queue(&server.dispatch, setup, (&subject, &text), "smarthost").await;
+        }
+        Some(News::Over { place }) => {
+            line(
+                Level::Notice,
+                &format_args!("verification: {place} answers again"),
+            );
+        }
+        Some(News::CatchAll { place, domain }) => {
+            let text = "takes every name: reject_unverified_recipient refuses nobody there";
+            line(
+                Level::Warning,
+                &format_args!("verification: {place} {text} ({domain})"),
+            );
+        }
+    }
+}
