@@ -3,7 +3,7 @@
 //! Contract: each address is told with what it becomes, the cause and the route; exit status 0 if all can be mailed to, 67 if
 //! one cannot.
 
-use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 
 use mail::{
     address::list,
@@ -14,7 +14,7 @@ use mail::{
         rewrite::{self, Caller, Rules},
     },
 };
-use system::sysexits::Exit;
+use system::{patient::Patient, sysexits::Exit};
 
 use super::terminal::{Trouble, complain, say};
 use crate::{
@@ -42,7 +42,7 @@ pub fn words(settings: &Settings, words: &[String]) -> Result<Exit, Trouble> {
 pub fn lines(settings: &Settings) -> Result<Exit, Trouble> {
     let mut tables = Tables::new(settings);
     let verifier = Verifier::new(settings, &mut tables);
-    let mut input = io::stdin().lock();
+    let mut input = BufReader::new(Patient(io::stdin().lock()));
     let mut exit = Exit::Ok;
     loop {
         let mut line = Vec::new();

@@ -11,7 +11,7 @@ use mail::{
     outcome::escape,
 };
 use smtp::client::Security;
-use system::sysexits::Exit;
+use system::{patient::Patient, sysexits::Exit};
 
 use super::terminal::{Trouble, complain, say};
 use crate::{
@@ -46,8 +46,8 @@ pub struct Request {
 
 /// Reads the message (none on a terminal) and tells.
 pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
-    let input = io::stdin().lock();
-    let message = if input.is_terminal() {
+    let input = Patient(io::stdin().lock());
+    let message = if io::stdin().is_terminal() {
         read::message(io::empty(), &mut || settings.message_size)
     } else {
         read::message(input, &mut || settings.message_size)

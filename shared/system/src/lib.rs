@@ -5,6 +5,7 @@
 //! | [`again`] | a program that starts anew in its own place |
 //! | [`descriptors`] | how many files may be open |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
+//! | [`patient`] | descriptors that do not block, read and written all the same |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
 //! | [`socket`] | connections to unix sockets, within a time |
@@ -14,6 +15,7 @@ pub mod again;
 pub mod descriptors;
 pub mod fs;
 pub mod log;
+pub mod patient;
 pub mod secret;
 pub mod socket;
 pub mod sysexits;

@@ -5,7 +5,7 @@
 
 use std::{
     cell::OnceCell,
-    io::{self, IsTerminal as _},
+    io::{self, BufReader, IsTerminal as _},
     path::Path,
 };
 
@@ -13,7 +13,7 @@ use mail::{
     clock, envelope::Rcpt, limits, message::recipients, outcome::Failure, status::EnhancedStatus,
 };
 use settings::ConfigError;
-use system::sysexits::Exit;
+use system::{patient::Patient, sysexits::Exit};
 
 use super::{
     agent::{self, Answer},
@@ -120,9 +120,9 @@ fn ready(submission: Submission) -> Result<(Ready, Lazy, Vec<String>), Report> {
             .salvaged()
             .map_or(limits::MESSAGE, |settings| settings.message_size)
     };
-    let input = io::stdin().lock();
-    let composed = if input.is_terminal() {
-        read::message(UntilDot::new(input), &mut limit)
+    let input = Patient(io::stdin().lock());
+    let composed = if io::stdin().is_terminal() {
+        read::message(UntilDot::new(BufReader::new(input)), &mut limit)
     } else {
         read::message(input, &mut limit)
     };

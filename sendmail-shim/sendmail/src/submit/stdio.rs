@@ -17,7 +17,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, read},
 };
-use system::sysexits::Exit;
+use system::{patient, sysexits::Exit};
 
 use super::{dialogue::Dialogue, report::Report};
 use crate::config::{places, settings::SOCKET};
@@ -148,9 +148,7 @@ impl Relay {
             Ok(count) => {
                 let said = buffer.get(..count).unwrap_or_default();
                 self.dialogue.hear(said);
-                let mut stdout = io::stdout();
-                stdout.write_all(said)?;
-                stdout.flush()?;
+                patient::write_all(io::stdout(), said)?;
                 Ok(true)
             }
         }
