@@ -5,8 +5,9 @@
 //! - CRs before a LF go, line by line, so that CRLF, LF and mixtures of both are the same; another CR ends a line of the body
 //!   (progress bars) and is a blank in the header (so that it cannot make a field); NULs go;
 //! - mbox lines (`From `, `>From `) before the first field go; where no field follows, they are text and stay;
-//! - the header ends at the first empty or blank line, or before the first line that cannot belong to it; then the missing
-//!   empty line is put in. Input without any field is all body.
+//! - the header ends at the first empty line, or before the first line that cannot belong to it; then the missing empty line
+//!   is put in. A line of blanks ends it where text follows; before a field or a continuation it is part of the header, and
+//!   goes (RFC 5322 §4.2). Input without any field is all body.
 //!
 //! What comes out, put in again, comes out unchanged. Memory: one header line, at most [`limits::HEADER`]; a longer one is text.
 //! RFC 5322 §2.1, §2.2; RFC 5321 §2.3.8 (no bare CR or LF).
@@ -21,8 +22,10 @@ pub struct Intake {
     part: Part,
     /// The header line that is not complete yet, raw.
     line: Vec<u8>,
-    /// mbox lines that wait for the first field, raw.
+    /// Lines that are text unless a field follows, raw: mbox lines before the first field, further lines of blanks behind it.
     held: Vec<u8>,
+    /// The last header line was one of blanks: it is the empty line, unless a field or a continuation follows.
+    blank: bool,
     /// In the body: a CR that may belong to a LF.
     pending_cr: bool,
     /// In the body: bytes were written since the last CRLF.
@@ -85,7 +88,16 @@ impl Intake {
             return;
         }
         let continues = clean.starts_with(b" ") || clean.starts_with(b"\t");
-        if clean.trim_ascii().is_empty() {
+        let blank = clean.trim_ascii().is_empty();
+        if blank && continues && self.part == Part::Header {
+            if std::mem::replace(&mut self.blank, true) {
+                self.held.append(&mut self.line);
+            }
+            self.line.clear();
+        } else if blank {
+            if self.part == Part::Header {
+                self.held.clear();
+            }
             // This is the empty line; `begin_body` writes it. Without a field before, what is held is text, and so is this line.
             if self.held.is_empty() {
                 self.line.clear();
@@ -94,6 +106,7 @@ impl Intake {
         } else if name_length(&clean).is_some() || (continues && self.part == Part::Header) {
             self.held.clear();
             self.line.clear();
+            self.blank = false;
             self.part = Part::Header;
             out.extend_from_slice(&clean);
             out.extend_from_slice(b"\r\n");
@@ -223,7 +236,6 @@ mod tests {
                 "A: b\ntext at once\nC: d\n",
                 "A: b\r\n\r\ntext at once\r\nC: d\r\n",
             ),
-            ("A: b\n c\n \nD: e\n", "A: b\r\n c\r\n\r\nD: e\r\n"),
             ("A: b\n", "A: b\r\n\r\n"),
             ("A: b", "A: b\r\n\r\n"),
             ("A: b\n\n", "A: b\r\n\r\n"),
@@ -232,6 +244,35 @@ mod tests {
             ("\n", "\r\n"),
             ("\n\nx", "\r\n\r\nx\r\n"),
             ("text\r", "\r\ntext\r\n"),
+        ] {
+            for size in [1, 2, 3, 1000] {
+                let got = String::from_utf8(intake(input.as_bytes(), size)).unwrap();
+                assert_eq!(got, expected, "{input:?} in pieces of {size}");
+            }
+        }
+    }
+
+    /// RFC 5322 §4.2: otherwise what was to be hidden is shown, in the body.
+    #[test]
+    fn a_line_of_blanks_ends_the_header_only_where_text_follows() {
+        for (input, expected) in [
+            (
+                "A: b\n c\n \nBcc: e\n\nx\n",
+                "A: b\r\n c\r\nBcc: e\r\n\r\nx\r\n",
+            ),
+            ("A: b\r\n\t \r\nD: e\r\n\r\n", "A: b\r\nD: e\r\n\r\n"),
+            ("A: b,\n \n \t\n c\n\nx\n", "A: b,\r\n c\r\n\r\nx\r\n"),
+            ("A: b\n \0\r\r\nD: e", "A: b\r\nD: e\r\n\r\n"),
+            ("A: b\n \ntext\nD: e\n", "A: b\r\n\r\ntext\r\nD: e\r\n"),
+            (
+                "A: b\n \n  \ntext: no field\u{e9}: x",
+                "A: b\r\ntext: no field\u{e9}: x\r\n\r\n",
+            ),
+            ("A: b\n \n  \nno field\n", "A: b\r\n\r\n  \r\nno field\r\n"),
+            ("A: b\n \n\nx\n", "A: b\r\n\r\nx\r\n"),
+            ("A: b\n \n", "A: b\r\n\r\n"),
+            ("A: b\n\n \nD: e\n", "A: b\r\n\r\n \r\nD: e\r\n"),
+            (" \nA: b\n", "\r\nA: b\r\n"),
         ] {
             for size in [1, 2, 3, 1000] {
                 let got = String::from_utf8(intake(input.as_bytes(), size)).unwrap();
