@@ -4,17 +4,21 @@
 //! knows its place, so that a header field can be rewritten without touching anything else. Source routes are dropped
 //! (RFC 5321 §3.6.1), comments nest, folding is white space, empty list elements are skipped. Two slips that leave no doubt
 //! about what is meant are read as meant: a final dot of a domain, and whole addresses with blanks in the place of commas.
+//! What is opened and never closed was never opened. No group's name holds an address or ends with the name of a field
+//! (`a@x Cc: b@y`, a line of an indented text): each address there is served.
 //! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the same.
 //! RFC 5322 §3.2 (tokens), §3.4 (addresses), §4.4 (obsolete forms); RFC 6532 §3.2 (UTF-8).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::ops::Range;
+use crate::address::{AddressError, Mailbox, is_atext, is_dot_string};
 
-use crate::address::{Address, AddressError, LocalPart, Mailbox, is_atext, is_dot_string};
-
+mod element;
 pub mod mend;
+mod salvage;
 mod token;
-use token::{Kind, Token, tokens};
+pub use element::{Entry, Problem};
+use element::{read, span, without_commas};
+use token::{Kind, Token, closed, tokens};
 
 pub(crate) use token::text as decode;
 
@@ -25,30 +29,8 @@ pub struct List {
     pub entries: Vec<Entry>,
     /// What is no mailbox.
     pub problems: Vec<Problem>,
-}
-
-/// One mailbox of a list.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// Where it points.
-    pub target: Mailbox,
-    /// Display name, without quotes.
-    pub name: Option<String>,
-    /// The last comment, without its parentheses: where old programs put the name.
-    pub comment: Option<String>,
-    /// Bytes of the whole mailbox: name, brackets and comments included.
-    pub mailbox: Range<usize>,
-    /// Bytes of the address itself, without brackets.
-    pub spec: Range<usize>,
-}
-
-/// An element that is no mailbox.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Problem {
-    /// The element as written.
-    pub text: String,
-    /// What is wrong with it.
-    pub error: AddressError,
+    /// Addresses were picked out of what is no list.
+    pub(super) guessed: bool,
 }
 
 /// Reads a list from a header field's value (folded or not) or from an argument.
@@ -56,18 +38,24 @@ pub fn parse(bytes: &[u8]) -> List {
     let mut list = List::default();
     let mut element = Vec::new();
     let mut bracket = Bracket::Outside;
-    for token in tokens(bytes) {
+    let sound = closed(bytes, true);
+    let unclosed = sound != bytes;
+    for token in tokens(&sound) {
         let outside = bracket != Bracket::Route;
         match token.kind {
             Kind::Special(b',' | b';') if outside => {
-                list.take(bytes, &element);
+                list.take(bytes, &element, unclosed);
                 element.clear();
                 bracket = Bracket::Outside;
                 continue;
             }
             // The name of a group: what it holds follows, up to the semicolon.
             Kind::Special(b':') if bracket == Bracket::Outside => {
-                element.clear();
+                if salvage::names_a_group(bytes, &element) {
+                    element.clear();
+                } else {
+                    element.push(token);
+                }
                 continue;
             }
             Kind::Special(b':') => bracket = Bracket::Inside,
@@ -80,7 +68,7 @@ pub fn parse(bytes: &[u8]) -> List {
         }
         element.push(token);
     }
-    list.take(bytes, &element);
+    list.take(bytes, &element, unclosed);
     list
 }
 
@@ -95,6 +83,7 @@ pub fn argument(text: &str) -> List {
             text: text.escape_debug().to_string(),
             error: AddressError::Control,
         }],
+        guessed: false,
     }
 }
 
@@ -128,8 +117,8 @@ enum Bracket {
 }
 
 impl List {
-    /// Adds what the tokens of one element say.
-    fn take(&mut self, bytes: &[u8], element: &[Token]) {
+    /// Adds what the tokens of one element say. `unclosed`: a sign in the text was never closed.
+    fn take(&mut self, bytes: &[u8], element: &[Token], unclosed: bool) {
         if element.iter().all(|token| token.kind == Kind::Comment) {
             return;
         }
@@ -140,140 +129,16 @@ impl List {
                 if let Some(entries) = without_commas(bytes, element) {
                     return self.entries.extend(entries);
                 }
+                if salvage::is_due(element, unclosed) {
+                    let (entries, problems) = salvage::pick(bytes, element);
+                    self.guessed = true;
+                    self.problems.extend(problems);
+                    return self.entries.extend(entries);
+                }
                 let text = token::text(bytes.get(span).unwrap_or_default());
                 self.problems.push(Problem { text, error });
             }
         }
-    }
-}
-
-/// `a@x b@y <c@z>`: each word between blanks is a whole address.
-fn without_commas(bytes: &[u8], element: &[Token]) -> Option<Vec<Entry>> {
-    let words = element.chunk_by(|one, next| one.range.end == next.range.start);
-    let entries = words.filter(|word| word.iter().any(|token| token.kind != Kind::Comment));
-    let entries = entries.map(|word| {
-        let entry = read(bytes, word, span(word)).ok()?;
-        matches!(entry.target, Mailbox::Address(_)).then_some(entry)
-    });
-    entries.collect()
-}
-
-fn span(tokens: &[Token]) -> Range<usize> {
-    let start = tokens.first().map_or(0, |token| token.range.start);
-    start..tokens.last().map_or(start, |token| token.range.end)
-}
-
-/// One mailbox: `phrase <spec>` or `spec`, comments anywhere.
-fn read(bytes: &[u8], element: &[Token], mailbox: Range<usize>) -> Result<Entry, AddressError> {
-    let comment = element
-        .iter()
-        .rev()
-        .find(|t| t.kind == Kind::Comment)
-        .map(|t| t.meaning(bytes));
-    let words: Vec<&Token> = element.iter().filter(|t| t.kind != Kind::Comment).collect();
-    let open = words.iter().position(|t| t.kind == Kind::Special(b'<'));
-    let (phrase, spec) = match open {
-        None => (&[][..], words.as_slice()),
-        Some(open) => {
-            let (phrase, rest) = words.split_at_checked(open).unwrap_or_default();
-            let inner = rest.get(1..).unwrap_or_default();
-            // The closing bracket ends the mailbox; anything after it is no address.
-            match inner.split_last() {
-                Some((last, spec)) if last.kind == Kind::Special(b'>') => {
-                    (phrase, without_route(spec))
-                }
-                _ => return Err(AddressError::LocalPart),
-            }
-        }
-    };
-    let (Some(first), Some(last)) = (spec.first(), spec.last()) else {
-        return Err(AddressError::Empty);
-    };
-    let range = first.range.start..last.range.end;
-    // A name may be in any old encoding; an address is not guessed.
-    if std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default()).is_err() {
-        return Err(AddressError::LocalPart);
-    }
-    Ok(Entry {
-        target: target(bytes, spec)?,
-        name: name(bytes, phrase),
-        comment,
-        mailbox,
-        spec: range,
-    })
-}
-
-/// `@a,@b:user@c` means `user@c`.
-fn without_route<'a, 't>(spec: &'a [&'t Token]) -> &'a [&'t Token] {
-    if spec.first().is_none_or(|t| t.kind != Kind::Special(b'@')) {
-        return spec;
-    }
-    let colon = spec.iter().position(|t| t.kind == Kind::Special(b':'));
-    colon
-        .and_then(|colon| spec.get(colon.saturating_add(1)..))
-        .unwrap_or(spec)
-}
-
-fn name(bytes: &[u8], phrase: &[&Token]) -> Option<String> {
-    let mut out = String::new();
-    let mut end = None;
-    for token in phrase {
-        if end.is_some_and(|end| end != token.range.start) {
-            out.push(' ');
-        }
-        out.push_str(&token.meaning(bytes));
-        end = Some(token.range.end);
-    }
-    (!out.is_empty()).then_some(out)
-}
-
-/// The address that the tokens spell; blanks and comments around dots and the @ do not count (RFC 5322 §4.4).
-fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressError> {
-    let at = spec.iter().rposition(|t| t.kind == Kind::Special(b'@'));
-    let Some(at) = at else {
-        return LocalPart::new(&local(bytes, spec)?).map(Mailbox::Local);
-    };
-    let (before, after) = spec.split_at_checked(at).unwrap_or_default();
-    let mut domain = String::new();
-    let mut expect_dot = false;
-    let after = after.get(1..).unwrap_or_default();
-    let after = match after.split_last() {
-        Some((last, rest)) if last.kind == Kind::Special(b'.') => rest,
-        _ => after,
-    };
-    for token in after {
-        let dot = token.kind == Kind::Special(b'.');
-        if dot != expect_dot {
-            return Err(AddressError::Domain);
-        }
-        expect_dot = !dot;
-        domain.push_str(&token.written(bytes));
-    }
-    if let [word] = before {
-        // As written, where that can be: a quoted local part stays quoted.
-        if let Ok(address) = Address::parse(&format!("{}@{domain}", word.written(bytes))) {
-            return Ok(Mailbox::Address(address));
-        }
-    }
-    Address::new(&local(bytes, before)?, &domain).map(Mailbox::Address)
-}
-
-/// Words with single dots between them, as meant.
-fn local(bytes: &[u8], words: &[&Token]) -> Result<String, AddressError> {
-    let mut out = String::new();
-    let mut expect_dot = false;
-    for token in words {
-        match token.kind {
-            Kind::Special(b'.') if expect_dot => out.push('.'),
-            Kind::Atom | Kind::Quoted if !expect_dot => out.push_str(&token.meaning(bytes)),
-            _ => return Err(AddressError::LocalPart),
-        }
-        expect_dot = !expect_dot;
-    }
-    if expect_dot {
-        Ok(out)
-    } else {
-        Err(AddressError::LocalPart)
     }
 }
 
@@ -309,6 +174,37 @@ pub fn phrase(name: &str) -> String {
     };
     let words: Vec<String> = name.split_whitespace().map(word).collect();
     words.join(" ")
+}
+
+/// The bytes with what is not ASCII in comments, and with `phrases` in words, as `encode` writes it.
+pub(crate) fn map_text(bytes: &[u8], phrases: bool, encode: impl Fn(&str) -> String) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut kept = 0usize;
+    let mut word_before = false;
+    for token in tokens(bytes) {
+        let written = bytes.get(token.range.clone()).unwrap_or_default();
+        let is_word = phrases && matches!(token.kind, Kind::Atom | Kind::Quoted);
+        if written.is_ascii() || !(is_word || token.kind == Kind::Comment) {
+            word_before = false;
+            continue;
+        }
+        let gap = bytes.get(kept..token.range.start).unwrap_or_default();
+        out.extend_from_slice(gap);
+        let text = token.meaning(bytes);
+        // Readers drop the blanks between two encoded words (RFC 2047 §6.2).
+        let blank = if word_before && is_word && !gap.is_empty() {
+            " "
+        } else {
+            ""
+        };
+        let text = encode(&format!("{blank}{text}"));
+        let text = if is_word { text } else { format!("({text})") };
+        out.extend_from_slice(text.as_bytes());
+        word_before = is_word;
+        kept = token.range.end;
+    }
+    out.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+    out
 }
 
 fn quoted(text: &str) -> String {

@@ -81,6 +81,7 @@ pub fn withhold(header: &mut Header) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::conform;
 
     fn extracted(text: &str) -> Vec<String> {
         let named = extract(&Header::parse(text.as_bytes()));
@@ -113,6 +114,55 @@ mod tests {
         );
         assert_eq!(withhold(&mut header), 4);
         assert_eq!(header.to_bytes(), b"Subject: s\r\nTo: t@x\r\n");
+    }
+
+    #[test]
+    fn every_address_that_stands_in_a_field_is_served_and_the_rest_is_told() {
+        for (text, served, told) in [
+            ("To: ops@x Cc: boss@x", "ops@x boss@x", ""),
+            ("To: ops@x, Cc: boss@x", "ops@x boss@x", ""),
+            ("To: <ops@x> Cc: <boss@x>", "ops@x boss@x", ""),
+            ("To: <ops@x>Cc:<boss@x>", "ops@x boss@x", ""),
+            ("To: Ops <ops@x> Cc: The Boss <boss@x>", "ops@x boss@x", ""),
+            ("To: a@x b@x Cc: c@x d@x", "a@x b@x c@x d@x", ""),
+            ("To: ops Cc: boss", "ops boss", ""),
+            ("To: x@x\r\n Subject: s", "x@x", "Subject: s"),
+            ("To: root\r\n Subject: s", "root", "Subject: s"),
+            ("To: root\r\n List-Id: s", "root", "List-Id: s"),
+            (
+                "To: x@x\r\n Subject: disk: full",
+                "x@x",
+                "Subject: disk: full",
+            ),
+            ("To: ops@x:25", "ops@x", "25"),
+            ("To: ops@x:", "ops@x", ""),
+            ("To: <ops@x>:", "ops@x", ""),
+            ("To: a@x (Ops, b@x", "a@x b@x", "Ops"),
+            ("To: a@x [Ops, b@x", "a@x b@x", "Ops"),
+            ("To: \"Bob <b@x>, c@x", "b@x c@x", ""),
+            ("To: a@x, \"Ops <ops@x>", "a@x ops@x", ""),
+            ("To: \"Bob b@x", "b@x", ""),
+            ("Bcc: b@x c: d@x", "b@x d@x", ""),
+            ("Bcc: b@x my team: d@x, e@x;", "b@x d@x e@x", "my"),
+            ("To: g: a@x, b@x; c@x", "a@x b@x c@x", ""),
+            ("To: a@x: b@x;", "a@x b@x", ""),
+            ("To: My Team: a@x, b;, c@x", "a@x b c@x", ""),
+            ("To: =?utf-8?Q?M=C3=BC,_(J.)?= <a@x>", "a@x", ""),
+        ] {
+            let header = Header::parse(format!("{text}\r\n").as_bytes());
+            let named = extract(&header);
+            let to: Vec<_> = named.recipients.iter().map(ToString::to_string).collect();
+            let problems: Vec<_> = named.problems.iter().map(|p| p.text.as_str()).collect();
+            assert_eq!(
+                (to.join(" "), problems.join("|")),
+                (served.to_owned(), told.into()),
+                "{text}"
+            );
+            // What the header shows is what the envelope holds.
+            let mut shown = header;
+            conform::conform(&mut shown, "me");
+            assert_eq!(extract(&shown).recipients, named.recipients, "{text}");
+        }
     }
 
     #[test]

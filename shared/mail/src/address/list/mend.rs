@@ -6,7 +6,12 @@
 //! RFC 5322 §3.2.3, §3.4, §3.6.2.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Kind, Token, phrase, target, token, tokens, without_route};
+use super::{
+    List,
+    element::{name, target, without_route},
+    parse, phrase,
+    token::{Kind, Token, closed, q_word, tokens},
+};
 use crate::address::{Mailbox, is_atext};
 
 /// How many mailboxes a field may hold.
@@ -29,7 +34,16 @@ pub struct Mended {
 
 /// `None`: it is well-formed.
 pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
-    let closed = closed(bytes);
+    let closed = closed(&sound_words(bytes), false).into_owned();
+    if role == Role::Recipients
+        && let list = parse(&closed)
+        && list.guessed
+    {
+        return Some(Mended {
+            text: picked_out(&list),
+            authors: Vec::new(),
+        });
+    }
     let semicolon = |token: &Token| token.kind == Kind::Special(b';');
     let mut reader = Reader {
         bytes: &closed,
@@ -58,26 +72,24 @@ pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
     })
 }
 
-/// Quotes, parentheses and brackets that are never closed become blanks. Only the last token can be open.
-fn closed(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = sound_words(bytes);
-    for _ in 0..4 {
-        let Some(last) = tokens(&bytes).last() else {
-            break;
-        };
-        let range = bytes.get_mut(last.range).unwrap_or_default();
-        let signs: &[u8] = match last.kind {
-            _ if token::is_closed(last.kind, range) => break,
-            Kind::Quoted => b"\"\\",
-            Kind::Comment => b"()\\",
-            _ => b"[\\",
-        };
-        range
-            .iter_mut()
-            .filter(|byte| signs.contains(byte))
-            .for_each(|byte| *byte = b' ');
-    }
-    bytes
+/// What was picked out of what is no list, as one.
+fn picked_out(list: &List) -> String {
+    let mailboxes = list.entries.iter().map(|entry| {
+        let name = entry.name.as_ref().or(entry.comment.as_ref());
+        match name
+            .map(|name| phrase(name))
+            .filter(|name| !name.is_empty())
+        {
+            Some(name) => format!("{name} <{}>", entry.target),
+            None => entry.target.to_string(),
+        }
+    });
+    let problems = list.problems.iter().map(|problem| phrase(&problem.text));
+    let problems = problems.filter(|text| !text.is_empty());
+    let items: Vec<String> = mailboxes
+        .chain(problems.map(|text| format!("{text}:;")))
+        .collect();
+    items.join(", ")
 }
 
 /// Specials inside of encoded words in Q (RFC 2047 §5 (3) allows none) become escapes: `=?utf-8?q?M,_(J)?=`.
@@ -105,24 +117,6 @@ fn sound_words(bytes: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-/// Length of the encoded word in Q that the text begins with; RFC 2047 §2 allows 75, programs write longer ones.
-fn q_word(text: &[u8]) -> Option<usize> {
-    let head = text.get(..text.len().min(300))?;
-    let inner = head.strip_prefix(b"=?")?;
-    let charset = inner.iter().position(|&byte| byte == b'?')?;
-    let encoded = inner.get(charset..)?;
-    let encoded = encoded
-        .strip_prefix(b"?q?")
-        .or_else(|| encoded.strip_prefix(b"?Q?"))?;
-    let end = encoded
-        .iter()
-        .position(|&byte| byte == b'?' || !byte.is_ascii_graphic())?;
-    encoded
-        .get(end..)?
-        .starts_with(b"?=")
-        .then_some(charset.saturating_add(end).saturating_add(7))
 }
 
 enum Item {
@@ -181,6 +175,7 @@ impl Reader<'_> {
                     continue;
                 }
                 Kind::Special(b':') if !angle && self.begins_group(&element) => {
+                    self.fine &= element.iter().all(|token| self.in_phrase(token));
                     let name = phrase(&self.words(&element));
                     self.items.push(Item::GroupBegins(name));
                     self.in_group = true;
@@ -388,13 +383,14 @@ impl Reader<'_> {
     /// The meaning of the tokens, with blanks where there are any.
     fn words(&self, tokens: &[Token]) -> String {
         let tokens: Vec<&Token> = tokens.iter().filter(|t| t.kind != Kind::Comment).collect();
-        super::name(self.bytes, &tokens).unwrap_or_default()
+        name(self.bytes, &tokens).unwrap_or_default()
     }
 
     fn in_phrase(&self, token: &Token) -> bool {
         match token.kind {
             Kind::Atom => token.written(self.bytes).chars().all(is_atext),
-            Kind::Quoted | Kind::Comment | Kind::Special(b'.') => true,
+            Kind::Quoted | Kind::Comment => true,
+            // A dot too: RFC 5322 has it in its obsolete syntax alone (§4.1).
             Kind::Literal | Kind::Special(_) => false,
         }
     }

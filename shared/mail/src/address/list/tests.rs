@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::address::Address;
 
 fn targets(text: &str) -> Vec<String> {
     let list = parse(text.as_bytes());

@@ -1,10 +1,11 @@
 //! The tokens of an address list: atoms, quoted strings, comments, domain literals, specials (RFC 5322 §3.2).
 //!
 //! Contract: total, linear, no recursion; tokens come in order and do not overlap; white space and folding fall between
-//! them. An unclosed string, comment or literal ends with the text.
+//! them. An unclosed string, comment or literal ends with the text; [`closed`] reads it as none. An encoded word in Q is an
+//! atom, whatever stands in it.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,7 +86,8 @@ pub(super) fn tokens(bytes: &[u8]) -> impl Iterator<Item = Token> {
             b'<' | b'>' | b'@' | b',' | b';' | b':' | b'.' => (Kind::Special(first), 1),
             _ => (
                 Kind::Atom,
-                rest.iter().take_while(|&&b| in_atom(b)).count().max(1),
+                q_word(rest)
+                    .unwrap_or_else(|| rest.iter().take_while(|&&b| in_atom(b)).count().max(1)),
             ),
         };
         position = start.saturating_add(length);
@@ -100,8 +102,51 @@ fn in_atom(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !b"\"([<>@,;:.".contains(&byte)
 }
 
+/// Quotes, parentheses and brackets that are never closed become blanks. Only the last token can be open. `to_read`: a comment
+/// that holds no further element may stay open, and so do backslashes, which then mean nothing.
+pub(super) fn closed(bytes: &[u8], to_read: bool) -> Cow<'_, [u8]> {
+    let mut bytes = Cow::Borrowed(bytes);
+    for _ in 0..4 {
+        let Some(last) = tokens(&bytes).last() else {
+            break;
+        };
+        let range = bytes.get(last.range.clone()).unwrap_or_default();
+        let signs: &[u8] = match last.kind {
+            _ if is_closed(last.kind, range) => break,
+            Kind::Comment if to_read && !range.iter().any(|byte| b"@,;".contains(byte)) => break,
+            Kind::Quoted => b"\"\\",
+            Kind::Comment => b"()\\",
+            _ => b"[\\",
+        };
+        let range = bytes.to_mut().get_mut(last.range).unwrap_or_default();
+        range
+            .iter_mut()
+            .filter(|byte| signs.contains(byte) && !(to_read && **byte == b'\\'))
+            .for_each(|byte| *byte = b' ');
+    }
+    bytes
+}
+
+/// Length of the encoded word in Q that the text begins with; RFC 2047 §2 allows 75, programs write longer ones.
+pub(super) fn q_word(text: &[u8]) -> Option<usize> {
+    let head = text.get(..text.len().min(300))?;
+    let inner = head.strip_prefix(b"=?")?;
+    let charset = inner.iter().position(|&byte| byte == b'?')?;
+    let encoded = inner.get(charset..)?;
+    let encoded = encoded
+        .strip_prefix(b"?q?")
+        .or_else(|| encoded.strip_prefix(b"?Q?"))?;
+    let end = encoded
+        .iter()
+        .position(|&byte| byte == b'?' || !byte.is_ascii_graphic())?;
+    encoded
+        .get(end..)?
+        .starts_with(b"?=")
+        .then_some(charset.saturating_add(end).saturating_add(7))
+}
+
 /// Whether the token ends with what closes it.
-pub(super) fn is_closed(kind: Kind, raw: &[u8]) -> bool {
+fn is_closed(kind: Kind, raw: &[u8]) -> bool {
     let (open, close) = match kind {
         Kind::Quoted => (None, b'"'),
         Kind::Comment => (Some(b'('), b')'),

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::address::list;
 
 fn author(text: &str) -> Option<String> {
     mend(text.as_bytes(), Role::Author("me")).map(|mended| mended.text)
@@ -50,6 +49,11 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
             "=?utf-8?Q?M=C3=BC,_(J.)?= <a@x.example>",
             "=?utf-8?Q?M=C3=BC=2C_=28J=2E=29?= <a@x.example>",
         ),
+        ("J. Doe <a@x.example>", "\"J. Doe\" <a@x.example>"),
+        (
+            "J. \"R. R.\" Tolkien (x)\r\n <a@x.example>",
+            "\"J. R. R. Tolkien\" <a@x.example>",
+        ),
         ("a@x.example, b@x.example", "a@x.example"),
         ("a@x.example.", "a@x.example"),
         ("", ""),
@@ -61,7 +65,6 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
         "root (Cron Daemon)",
         "root",
         "a@x.example",
-        "J. Doe <a@x.example>",
         "\"Kock, Arne\" (boss)\r\n <a@x.example>",
         "=?utf-8?q?J=C3=BC?= <a@x.example>",
         "\"a b\"@x.example",
@@ -86,6 +89,11 @@ fn recipients_keep_their_groups_and_what_is_no_address_becomes_an_empty_one() {
             "g: a@x.example, [b] <c@x.example>;, e@x.example",
             "g: a@x.example, \"[b]\" <c@x.example>;, e@x.example",
         ),
+        (
+            "root, J. Doe <a@x.example>",
+            "root, \"J. Doe\" <a@x.example>",
+        ),
+        ("St. Mary: a@x.example;", "\"St. Mary\": a@x.example;"),
         ("<@r.example,@s.example:a@x.example>", "a@x.example"),
         (
             "a@@x.example, b@x.example",
@@ -119,7 +127,7 @@ proptest! {
                 continue;
             }
             prop_assert_eq!(mend(mended.text.as_bytes(), role), None, "{} from {}", mended.text, text);
-            let list = list::parse(mended.text.as_bytes());
+            let list = parse(mended.text.as_bytes());
             prop_assert_eq!(&list.problems, &[], "{} from {}", mended.text, text);
             prop_assert!(role == Role::Recipients || list.entries.len() == 1);
         }

@@ -1,0 +1,168 @@
+//! One mailbox of an address list, from its tokens.
+//!
+//! Contract: total and linear; a source route and a final dot of the domain do not count.
+//! RFC 5322 §3.4 (addresses), §4.4 (obsolete forms).
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::ops::Range;
+
+use super::token::{Kind, Token};
+use crate::address::{Address, AddressError, LocalPart, Mailbox};
+
+/// One mailbox of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Where it points.
+    pub target: Mailbox,
+    /// Display name, without quotes.
+    pub name: Option<String>,
+    /// The last comment, without its parentheses: where old programs put the name.
+    pub comment: Option<String>,
+    /// Bytes of the whole mailbox: name, brackets and comments included.
+    pub mailbox: Range<usize>,
+    /// Bytes of the address itself, without brackets.
+    pub spec: Range<usize>,
+}
+
+/// An element that is no mailbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// The element as written.
+    pub text: String,
+    /// What is wrong with it.
+    pub error: AddressError,
+}
+
+/// `a@x b@y <c@z>`: each word between blanks is a whole address.
+pub(super) fn without_commas(bytes: &[u8], element: &[Token]) -> Option<Vec<Entry>> {
+    let words = element.chunk_by(|one, next| one.range.end == next.range.start);
+    let entries = words.filter(|word| word.iter().any(|token| token.kind != Kind::Comment));
+    let entries = entries.map(|word| {
+        let entry = read(bytes, word, span(word)).ok()?;
+        matches!(entry.target, Mailbox::Address(_)).then_some(entry)
+    });
+    entries.collect()
+}
+
+pub(super) fn span(tokens: &[Token]) -> Range<usize> {
+    let start = tokens.first().map_or(0, |token| token.range.start);
+    start..tokens.last().map_or(start, |token| token.range.end)
+}
+
+/// One mailbox: `phrase <spec>` or `spec`, comments anywhere.
+pub(super) fn read(
+    bytes: &[u8],
+    element: &[Token],
+    mailbox: Range<usize>,
+) -> Result<Entry, AddressError> {
+    let comment = element
+        .iter()
+        .rev()
+        .find(|t| t.kind == Kind::Comment)
+        .map(|t| t.meaning(bytes));
+    let words: Vec<&Token> = element.iter().filter(|t| t.kind != Kind::Comment).collect();
+    let open = words.iter().position(|t| t.kind == Kind::Special(b'<'));
+    let (phrase, spec) = match open {
+        None => (&[][..], words.as_slice()),
+        Some(open) => {
+            let (phrase, rest) = words.split_at_checked(open).unwrap_or_default();
+            let inner = rest.get(1..).unwrap_or_default();
+            // The closing bracket ends the mailbox; anything after it is no address.
+            match inner.split_last() {
+                Some((last, spec)) if last.kind == Kind::Special(b'>') => {
+                    (phrase, without_route(spec))
+                }
+                _ => return Err(AddressError::LocalPart),
+            }
+        }
+    };
+    let (Some(first), Some(last)) = (spec.first(), spec.last()) else {
+        return Err(AddressError::Empty);
+    };
+    let range = first.range.start..last.range.end;
+    // A name may be in any old encoding; an address is not guessed.
+    if std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default()).is_err() {
+        return Err(AddressError::LocalPart);
+    }
+    Ok(Entry {
+        target: target(bytes, spec)?,
+        name: name(bytes, phrase),
+        comment,
+        mailbox,
+        spec: range,
+    })
+}
+
+/// `@a,@b:user@c` means `user@c`.
+pub(super) fn without_route<'a, 't>(spec: &'a [&'t Token]) -> &'a [&'t Token] {
+    if spec.first().is_none_or(|t| t.kind != Kind::Special(b'@')) {
+        return spec;
+    }
+    let colon = spec.iter().position(|t| t.kind == Kind::Special(b':'));
+    colon
+        .and_then(|colon| spec.get(colon.saturating_add(1)..))
+        .unwrap_or(spec)
+}
+
+pub(super) fn name(bytes: &[u8], phrase: &[&Token]) -> Option<String> {
+    let mut out = String::new();
+    let mut end = None;
+    for token in phrase {
+        if end.is_some_and(|end| end != token.range.start) {
+            out.push(' ');
+        }
+        out.push_str(&token.meaning(bytes));
+        end = Some(token.range.end);
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// The address that the tokens spell; blanks and comments around dots and the @ do not count (RFC 5322 §4.4).
+pub(super) fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressError> {
+    let at = spec.iter().rposition(|t| t.kind == Kind::Special(b'@'));
+    let Some(at) = at else {
+        return LocalPart::new(&local(bytes, spec)?).map(Mailbox::Local);
+    };
+    let (before, after) = spec.split_at_checked(at).unwrap_or_default();
+    let mut domain = String::new();
+    let mut expect_dot = false;
+    let after = after.get(1..).unwrap_or_default();
+    let after = match after.split_last() {
+        Some((last, rest)) if last.kind == Kind::Special(b'.') => rest,
+        _ => after,
+    };
+    for token in after {
+        let dot = token.kind == Kind::Special(b'.');
+        if dot != expect_dot {
+            return Err(AddressError::Domain);
+        }
+        expect_dot = !dot;
+        domain.push_str(&token.written(bytes));
+    }
+    if let [word] = before {
+        // As written, where that can be: a quoted local part stays quoted.
+        if let Ok(address) = Address::parse(&format!("{}@{domain}", word.written(bytes))) {
+            return Ok(Mailbox::Address(address));
+        }
+    }
+    Address::new(&local(bytes, before)?, &domain).map(Mailbox::Address)
+}
+
+/// Words with single dots between them, as meant.
+fn local(bytes: &[u8], words: &[&Token]) -> Result<String, AddressError> {
+    let mut out = String::new();
+    let mut expect_dot = false;
+    for token in words {
+        match token.kind {
+            Kind::Special(b'.') if expect_dot => out.push('.'),
+            Kind::Atom | Kind::Quoted if !expect_dot => out.push_str(&token.meaning(bytes)),
+            _ => return Err(AddressError::LocalPart),
+        }
+        expect_dot = !expect_dot;
+    }
+    if expect_dot {
+        Ok(out)
+    } else {
+        Err(AddressError::LocalPart)
+    }
+}

@@ -1,0 +1,155 @@
+//! Addresses in what is no list: fields on one line, an indented text, a port behind an address, a comment without end.
+//!
+//! Contract: total and linear; every address of the element becomes an [`Entry`], what is neither one nor a name before one
+//! a [`Problem`].
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{
+    element::{Entry, Problem, read, span},
+    token::{self, Kind, Token},
+};
+use crate::address::{AddressError, Mailbox};
+
+/// Fields that name recipients; in their place a name without a domain is one, too.
+const RECIPIENTS: &[&str] = &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
+/// Other fields that follow To in what programs write.
+const FIELDS: &[&str] = &[
+    "From",
+    "Sender",
+    "Reply-To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Disposition",
+    "Auto-Submitted",
+    "Precedence",
+    "Return-Path",
+    "Importance",
+    "Priority",
+    "References",
+    "In-Reply-To",
+];
+
+const COLON: Kind = Kind::Special(b':');
+
+fn is_one_of(name: &str, fields: &[&str]) -> bool {
+    fields.iter().any(|field| field.eq_ignore_ascii_case(name))
+}
+
+/// Whether what stands before a colon can be a group's name: without an address, and not the end of a line that holds the
+/// name of the next field.
+pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
+    let at = |token: &Token| matches!(token.kind, Kind::Special(b'@' | b'<' | b'>' | b':'));
+    let words: Vec<&Token> = before.iter().filter(|t| t.kind != Kind::Comment).collect();
+    let ends_with_field = match words.as_slice() {
+        [.., word, last] => {
+            let name = last.written(bytes);
+            let gap = bytes.get(word.range.end..last.range.start);
+            let folded = gap.is_some_and(|gap| gap.contains(&b'\n'));
+            is_one_of(&name, RECIPIENTS)
+                || is_one_of(&name, FIELDS)
+                || (folded && name.contains('-'))
+        }
+        _ => false,
+    };
+    !before.iter().any(at) && !ends_with_field
+}
+
+/// Whether the addresses of an element that cannot be read are picked out of it.
+pub(super) fn is_due(element: &[Token], unclosed: bool) -> bool {
+    let mut inside = false;
+    let colon = element.iter().any(|token| {
+        match token.kind {
+            Kind::Special(b'<') => inside = true,
+            Kind::Special(b'>') => inside = false,
+            _ => {}
+        }
+        token.kind == COLON && !inside
+    });
+    colon || unclosed
+}
+
+/// The addresses of an element, and what is none.
+pub(super) fn pick(bytes: &[u8], element: &[Token]) -> (Vec<Entry>, Vec<Problem>) {
+    let mut found = Found::default();
+    let mut label: Option<&Token> = None;
+    let mut first = true;
+    let mut segments = element.split(|token| token.kind == COLON).peekable();
+    while let Some(segment) = segments.next() {
+        let (body, next) = match segments.peek() {
+            Some(_) => without_label(segment),
+            None => (segment, None),
+        };
+        let name = label.map(|token| token.written(bytes));
+        // A name without a domain is none behind `Subject:`, and no port is one.
+        let local = name.map_or(first, |name| is_one_of(&name, RECIPIENTS));
+        found.segment(bytes, body, label, local);
+        // `Subject: disk: full` is told as a whole.
+        if next.is_none() || label.is_none() || !body.is_empty() {
+            label = next;
+        }
+        first = false;
+    }
+    (found.entries, found.problems)
+}
+
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+}
+
+impl Found {
+    /// What stands between two colons, behind the word before the first of them.
+    fn segment(&mut self, bytes: &[u8], words: &[Token], label: Option<&Token>, local: bool) {
+        if words.iter().all(|token| token.kind == Kind::Comment) {
+            return;
+        }
+        match read(bytes, words, span(words)) {
+            Ok(entry) if local || entry.target.address().is_some() => {
+                return self.entries.push(entry);
+            }
+            _ => {}
+        }
+        let mut kept: Option<std::ops::Range<usize>> = label.map(|token| token.range.clone());
+        for run in words.chunk_by(|one, next| one.range.end == next.range.start) {
+            if let Some(entry) = address(bytes, run) {
+                self.entries.push(entry);
+                kept = None;
+            } else {
+                let run = span(run);
+                kept = Some(kept.map_or(run.start, |kept| kept.start)..run.end);
+            }
+        }
+        if let Some(kept) = kept {
+            let text = token::text(bytes.get(kept).unwrap_or_default());
+            let error = AddressError::NoDomain;
+            self.problems.push(Problem { text, error });
+        }
+    }
+}
+
+/// A whole address, however it is wrapped.
+fn address(bytes: &[u8], run: &[Token]) -> Option<Entry> {
+    let entry = read(bytes, run, span(run)).ok()?;
+    matches!(entry.target, Mailbox::Address(_)).then_some(entry)
+}
+
+/// Cuts off the word that stands right before the colon, unless it is the end of an address.
+fn without_label(segment: &[Token]) -> (&[Token], Option<&Token>) {
+    let Some((last, body)) = segment.split_last() else {
+        return (segment, None);
+    };
+    let in_address = |before: &Token| {
+        before.range.end == last.range.start
+            && matches!(before.kind, Kind::Special(b'@' | b'.') | Kind::Atom)
+    };
+    let is_word = matches!(last.kind, Kind::Atom | Kind::Quoted);
+    if !is_word || body.last().is_some_and(in_address) {
+        return (segment, None);
+    }
+    (body, Some(last))
+}
