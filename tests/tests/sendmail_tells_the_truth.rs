@@ -1,11 +1,18 @@
 //! The exit status of `sendmail`, with an agent, without one, and with one that is broken.
 
-use std::{os::unix::net::UnixListener, process::Output};
+use std::{
+    io::Write as _,
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    process::{Output, Stdio},
+};
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     sink::{Script, Sink, nexthop},
-    wait::free_address,
+    wait::{free_address, until_true},
 };
 
 fn config(relayhost: &str) -> String {
@@ -272,5 +279,138 @@ fn an_odd_address_stops_no_other_and_the_sender_is_told_of_it() {
         let text = news.text();
         assert!(text.contains(told), "{text}");
         assert_eq!(text.contains("the content"), served == 0, "{text}");
+    }
+}
+
+#[test]
+fn every_recipient_that_stands_in_the_header_is_served_and_shown_and_the_rest_is_told() {
+    let sink = Sink::start();
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    for (field, served, told) in [
+        ("To: ops@d.example Cc: boss@d.example", "ops boss", None),
+        (
+            "To: Ops <ops@d.example> Cc: <boss@d.example>",
+            "ops boss",
+            None,
+        ),
+        ("To: a@d.example b@d.example Cc: c@d.example", "a b c", None),
+        (
+            "To: x@d.example\n  Subject: disk full",
+            "x",
+            Some("Subject: disk full"),
+        ),
+        ("To: ops@d.example:25", "ops", Some("25")),
+        ("To: \"Bob <b@d.example>, c@d.example", "b c", None),
+        ("To: a@d.example (Ops, b@d.example", "a b", Some("Ops")),
+        (
+            "To: Team: a@d.example, b@d.example;, c@d.example",
+            "a b c",
+            None,
+        ),
+    ] {
+        let before = sink.journal().messages().len();
+        let output = machine.sendmail(&["-t", "-f", "<>"], format!("{field}\n\ntext\n"));
+        let (code, said) = status(&output);
+        assert_eq!(
+            code,
+            Some(if told.is_some() { 65 } else { 0 }),
+            "{field}: {said}"
+        );
+        assert!(said.contains(told.unwrap_or_default()), "{field}: {said}");
+        let all = sink.journal().wait_for(before + 1);
+        let message = all.last().unwrap();
+        let names: Vec<_> = served
+            .split(' ')
+            .map(|name| format!("{name}@d.example"))
+            .collect();
+        assert_eq!(message.recipients, names, "{field}");
+        let shown = message.fields("To").join(" ");
+        assert!(
+            names.iter().all(|name| shown.contains(name)),
+            "{field}: {shown}"
+        );
+    }
+    let (code, said) = status(&machine.sendmail(&["ops@d.example Cc: boss@d.example"], "\ntext\n"));
+    assert_eq!(code, Some(0), "{said}");
+    let all = sink.journal().messages();
+    assert_eq!(
+        all.last().unwrap().recipients,
+        ["ops@d.example", "boss@d.example"]
+    );
+}
+
+#[test]
+fn a_blind_recipient_behind_a_line_of_blanks_is_served_and_not_shown() {
+    let sink = Sink::start();
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let message = "To: a@d.example\nSubject: s\n \nBcc: secret@d.example\n\ntext\n";
+    machine.send(&["-t"], message);
+    let received = sink.journal().first();
+    assert_eq!(received.recipients, ["a@d.example", "secret@d.example"]);
+    assert!(!received.text().contains("secret"), "{}", received.text());
+    assert_eq!(received.body(), "text\r\n");
+}
+
+#[test]
+fn a_message_from_a_pipe_that_does_not_block_is_waited_for() {
+    let sink = Sink::start();
+    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let (mut writer, reader) = UnixStream::pair().unwrap();
+    reader.set_nonblocking(true).unwrap();
+    let mut command = machine.program("sendmail");
+    command.arg("a@d.example").stdin(OwnedFd::from(reader));
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let stat = format!("/proc/{}/stat", child.id());
+    until_true("sendmail waits for input", || {
+        std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
+    });
+    for line in ["Subject: s\n", "\n", "text\n"] {
+        writer.write_all(line.as_bytes()).unwrap();
+    }
+    drop(writer);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(status(&output).0, Some(0), "{output:?}");
+    assert_eq!(sink.journal().first().body(), "text\r\n");
+}
+
+#[test]
+fn a_relayhost_that_takes_seven_bits_gets_no_other_in_any_field() {
+    let sink = Sink::with(Script {
+        extensions: vec!["PIPELINING".to_owned()],
+        ..Script::default()
+    });
+    let config = format!("{}from_override = true\n", config(&sink.nexthop()));
+    let machine = Agent::prepare(&config);
+    for field in [
+        "From: J\u{fc} <j\u{fc}@a.example>",
+        "Reply-To: j\u{fc}@a.example",
+        "Cc: j\u{fc}@a.example, B\u{fc}ro: b@x.example;",
+        "Sender: j\u{fc}@a.example",
+        "Resent-From: j\u{fc}@a.example",
+        "References: <j\u{fc}@a.example>",
+        "In-Reply-To: <j\u{fc}@a.example>",
+        "Received: from j\u{fc} by b; Sat, 28 Nov 2026 19:00:00 +0000",
+        "List-Id: F\u{fc} <j\u{fc}.a.example>",
+        "List-Unsubscribe: <https://a.example/\u{fc}>",
+        "MIME-Version: 1.0\u{fc}",
+        "Content-Transfer-Encoding: 8bit\u{fc}",
+        "Content-ID: <j\u{fc}@x>",
+        "Content-Description: j\u{fc}",
+        "Auto-Submitted: j\u{fc}",
+        "Disposition-Notification-To: j\u{fc}@a.example",
+    ] {
+        let before = sink.journal().messages().len();
+        machine.send(
+            &["x@d.example"],
+            format!("To: x@d.example\n{field}\n\ntext\n"),
+        );
+        let all = sink.journal().wait_for(before + 1);
+        let content = &all.last().unwrap().content;
+        assert!(
+            content.is_ascii(),
+            "{field}: {}",
+            String::from_utf8_lossy(content)
+        );
     }
 }

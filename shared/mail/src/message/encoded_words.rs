@@ -1,20 +1,19 @@
 //! Raw 8-bit text in header fields made into encoded words, so that mail goes to servers without SMTPUTF8.
 //!
 //! Contract: fields in ASCII stay byte for byte; in address fields only names and comments change, addresses never; fields
-//! whose bytes are syntax (Received, References, …) and signed messages stay as they are; of MIME fields the parameters change. Text is read as UTF-8, or else as
-//! ISO 8859-1. What comes out is ASCII wherever the field's text was the only thing that was not.
+//! whose bytes are syntax (Received, References, …) keep all but their comments, as far as they are UTF-8; signed messages stay
+//! as they are; of MIME fields the parameters change. Text is read as UTF-8, or else as ISO 8859-1. What comes out is ASCII
+//! wherever the field's text was the only thing that was not; [`to_ascii`] leaves nothing else.
 //! RFC 2047 §4.2 (Q), §5 (places); RFC 6532 is what remains where an address itself is UTF-8.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::fmt::Write as _;
-
 use crate::{
     address::list::{self, Entry},
-    message::{Field, Header, parameters},
+    message::{
+        Field, Header, downgrade, parameters,
+        q_encoding::{folded, words},
+    },
 };
-
-/// Longest encoded word. RFC 2047 §2 allows 75, and 76 for a line with the field's name in it.
-const WORD: usize = 58;
 
 const ADDRESSES: &[&str] = &[
     "From",
@@ -26,7 +25,15 @@ const ADDRESSES: &[&str] = &[
     "Resent-Sender",
     "Resent-To",
     "Resent-Cc",
+    "Resent-Reply-To",
+    "Disposition-Notification-To",
+    "Return-Receipt-To",
+    "Mail-Followup-To",
+    "Mail-Reply-To",
+    "Errors-To",
 ];
+/// What is text, although its name begins as that of a field of [`SYNTAX`].
+const TEXT: &[&str] = &["Content-Description"];
 
 /// Beginnings of the names of fields whose values are syntax, not text.
 const SYNTAX: &[&str] = &[
@@ -48,35 +55,81 @@ const SYNTAX: &[&str] = &[
     "Bcc",
 ];
 
+/// Of these, what a signature covers.
+const SEALED: &[&str] = &["ARC-", "DKIM-", "Authentication-Results"];
+
 /// Encodes raw 8-bit text of the header; how many fields changed.
 pub fn repair(header: &mut Header) -> usize {
+    each(header, false)
+}
+
+/// The same for a peer without SMTPUTF8: what cannot be encoded is written otherwise, or goes ([`downgrade`]).
+pub(super) fn to_ascii(header: &mut Header) -> usize {
+    each(header, true)
+}
+
+fn each(header: &mut Header, strict: bool) -> usize {
     if header.first("DKIM-Signature").is_some() {
         return 0;
     }
     let mut changed = 0usize;
     header.edit(|field| {
-        let other = encoded(field)?;
+        if field.raw().is_ascii() {
+            return None;
+        }
+        let soft = encoded(field);
+        let now = soft.as_ref().unwrap_or(field);
+        let illegal = std::str::from_utf8(now.raw()).is_err();
+        let other = if now.raw().is_ascii() || !(strict || illegal && !now.name().is_empty()) {
+            soft
+        } else {
+            Some(downgrade::field(now, is_address_field(now)))
+        }?;
         changed = changed.saturating_add(1);
         Some(other)
     });
+    if changed > 0 {
+        header.remove_where(downgrade::is_gone);
+    }
     changed
 }
 
+fn is_address_field(field: &Field) -> bool {
+    ADDRESSES.iter().any(|name| field.is(name))
+}
+
+fn starts(field: &Field, names: &[&str]) -> bool {
+    names.iter().any(|start| {
+        let name = field.name().get(..start.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(start))
+    })
+}
+
 fn encoded(field: &Field) -> Option<Field> {
-    if field.body().is_ascii() || field.name().is_empty() {
+    if field.name().is_empty() {
         return None;
     }
-    if ADDRESSES.iter().any(|name| field.is(name)) {
+    if is_address_field(field) {
         return addresses(field);
     }
     if field.is("Content-Type") || field.is("Content-Disposition") {
         return parameters::encoded(field);
     }
-    let is_syntax = SYNTAX.iter().any(|start| {
-        let name = field.name().get(..start.len());
-        name.is_some_and(|name| name.eq_ignore_ascii_case(start))
-    });
-    (!is_syntax).then(|| text(field))
+    if !starts(field, SYNTAX) || TEXT.iter().any(|name| field.is(name)) {
+        return Some(text(field));
+    }
+    let sealed = starts(field, SEALED);
+    let phrase = match field.body().iter().position(|&byte| byte == b'<') {
+        Some(end) if field.is("List-Id") => end,
+        _ => 0,
+    };
+    let (phrase, rest) = field.body().split_at_checked(phrase).unwrap_or_default();
+    let body = [
+        list::map_text(phrase, true, folded),
+        list::map_text(rest, false, folded),
+    ]
+    .concat();
+    (!sealed && body != field.body()).then(|| field.with_body(&body))
 }
 
 /// Unstructured text: runs of words that are not ASCII.
@@ -103,9 +156,10 @@ fn flush(run: &mut Vec<&str>, out: &mut Vec<String>) {
     }
 }
 
-/// Names and comments of the mailboxes.
+/// Names and comments of the mailboxes, and what stands around these: names of groups, comments.
 fn addresses(field: &Field) -> Option<Field> {
     let body = field.body();
+    let around = |bytes: &[u8]| list::map_text(bytes, true, folded);
     let mut out = Vec::with_capacity(body.len());
     let mut kept = 0usize;
     for entry in list::parse(body).entries {
@@ -113,18 +167,18 @@ fn addresses(field: &Field) -> Option<Field> {
         let spec = body.get(entry.spec.clone()).unwrap_or_default();
         let rest_is_ascii = mailbox.iter().filter(|b| !b.is_ascii()).count()
             == spec.iter().filter(|b| !b.is_ascii()).count();
+        out.extend_from_slice(&around(
+            body.get(kept..entry.mailbox.start).unwrap_or_default(),
+        ));
         if rest_is_ascii {
-            continue;
+            out.extend_from_slice(mailbox);
+        } else {
+            out.extend_from_slice(&mailbox_with_words(&entry, spec));
         }
-        out.extend_from_slice(body.get(kept..entry.mailbox.start).unwrap_or_default());
-        out.extend_from_slice(&mailbox_with_words(&entry, spec));
         kept = entry.mailbox.end;
     }
-    if kept == 0 {
-        return None;
-    }
-    out.extend_from_slice(body.get(kept..).unwrap_or_default());
-    Some(field.with_body(&out))
+    out.extend_from_slice(&around(body.get(kept..).unwrap_or_default()));
+    (out != body).then(|| field.with_body(&out))
 }
 
 fn mailbox_with_words(entry: &Entry, spec: &[u8]) -> Vec<u8> {
@@ -132,7 +186,7 @@ fn mailbox_with_words(entry: &Entry, spec: &[u8]) -> Vec<u8> {
         if text.is_ascii() {
             list::display_name(text)
         } else {
-            words(text).join("\r\n ")
+            folded(text)
         }
     };
     let mut out = Vec::new();
@@ -146,47 +200,9 @@ fn mailbox_with_words(entry: &Entry, spec: &[u8]) -> Vec<u8> {
         None => out.extend_from_slice(spec),
     }
     if let Some(comment) = entry.comment.as_ref().filter(|comment| !comment.is_ascii()) {
-        out.extend_from_slice(format!(" ({})", words(comment).join("\r\n ")).as_bytes());
+        out.extend_from_slice(format!(" ({})", folded(comment)).as_bytes());
     }
     out
-}
-
-/// The text as encoded words, none longer than [`WORD`], no character split between two.
-fn words(text: &str) -> Vec<String> {
-    const START: &str = "=?utf-8?q?";
-    const END: &str = "?=";
-    let mut out = Vec::new();
-    let mut word = START.to_owned();
-    for c in text.chars() {
-        let quoted = quoted(c);
-        if word
-            .len()
-            .saturating_add(quoted.len())
-            .saturating_add(END.len())
-            > WORD
-        {
-            out.push(std::mem::replace(&mut word, START.to_owned()) + END);
-        }
-        word.push_str(&quoted);
-    }
-    out.push(word + END);
-    out
-}
-
-/// One character in the Q encoding that is safe everywhere, in phrases and comments too (RFC 2047 §5 (3)).
-fn quoted(c: char) -> String {
-    match c {
-        ' ' => "_".to_owned(),
-        _ if c.is_ascii_alphanumeric() || matches!(c, '!' | '*' | '+' | '-' | '/') => c.to_string(),
-        _ => c
-            .encode_utf8(&mut [0; 4])
-            .bytes()
-            .fold(String::new(), |mut out, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "={byte:02X}");
-                out
-            }),
-    }
 }
 
 #[cfg(test)]

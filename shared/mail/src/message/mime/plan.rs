@@ -20,7 +20,7 @@ const ENTITIES: usize = 10_000;
 pub struct Wanted {
     /// No byte over 127 in the body (a peer without 8BITMIME).
     pub seven_bit: bool,
-    /// None in the header (a peer without SMTPUTF8); only an address may keep them.
+    /// None in the header (a peer without SMTPUTF8).
     pub ascii_header: bool,
 }
 
@@ -269,7 +269,7 @@ impl Plan {
             self.wanted.seven_bit
         };
         let repaired = if ascii {
-            crate::message::encoded_words::repair(header)
+            crate::message::encoded_words::to_ascii(header)
         } else {
             0
         };
