@@ -20,8 +20,8 @@ use crate::{
     queue::{Answer as Told, AttemptRow, Request},
     submit::{
         agent::{self, Answer},
+        ready::Ready,
         report::Report,
-        run::Ready,
     },
 };
 

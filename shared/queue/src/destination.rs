@@ -7,7 +7,7 @@ use std::{
 
 use spool::QueueId;
 
-use crate::{Transport, site::Key, turns::Turns};
+use crate::{Patience, Transport, site::Key, turns::Turns};
 
 /// Recipients of one message to one destination.
 #[derive(Clone, Debug)]
@@ -28,6 +28,14 @@ pub(crate) enum Listed {
     Unproven,
     /// Among those that wait for a place of their site or transport.
     Blocked,
+}
+
+/// A delivery that may begin.
+pub(crate) struct Turn<D, O> {
+    pub(crate) destination: Arc<D>,
+    pub(crate) owner: O,
+    pub(crate) job: Job,
+    pub(crate) patience: Patience,
 }
 
 #[derive(Debug)]

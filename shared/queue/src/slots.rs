@@ -19,12 +19,10 @@ use mail::{
 
 mod turn;
 
-pub(crate) use turn::Turn;
-
 use crate::{
     Lesson, Settings, Transport,
     clock::Step,
-    destination::{Destination, Job, Listed},
+    destination::{Destination, Job, Listed, Turn},
     site::{Key, Suspension},
     sites::{Sites, Wait},
     transports::Transports,

@@ -15,7 +15,7 @@ use smtp::{
     client::{Protocol, Security, Settings, Timeouts, Transaction},
 };
 
-use super::run::Ready;
+use super::ready::{Ready, unreadable};
 use crate::compose::read::Message;
 
 /// An agent that is alive answers in milliseconds.
@@ -59,7 +59,7 @@ pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> 
     };
     let outcomes = match message.reader() {
         Ok(mut content) => connection.send(transaction, &mut content),
-        Err(error) => return Answer::NotTaken(super::run::unreadable(&error)),
+        Err(error) => return Answer::NotTaken(unreadable(&error)),
     };
     connection.quit();
     match surely_not_taken(&outcomes) {

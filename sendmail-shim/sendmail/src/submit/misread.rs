@@ -11,7 +11,7 @@ use mail::{
     limits, notice,
 };
 
-use super::run::Ready;
+use super::ready::Ready;
 use crate::{
     compose::read::{self, Message},
     identity,

@@ -6,6 +6,7 @@
 //! | [`agent`] | over the agent's socket |
 //! | [`direct`] | to the relayhost, without a queue |
 //! | `misread` | news for the sender of addresses that could not be read |
+//! | [`ready`] | what is handed over |
 //! | [`report`] | outcomes as exit status and lines for standard error; pure |
 //! | [`dialogue`] | what `-bs` knows of the session that passes through it; pure |
 //! | [`stdio`] | `-bs`: standard input and output joined to the agent's socket |
@@ -14,6 +15,7 @@ pub mod agent;
 pub mod dialogue;
 pub mod direct;
 mod misread;
+pub mod ready;
 pub mod report;
 pub mod run;
 pub mod stdio;

@@ -9,19 +9,18 @@ use std::{
     path::Path,
 };
 
-use mail::{
-    clock, envelope::Rcpt, limits, message::recipients, outcome::Failure, status::EnhancedStatus,
-};
+use mail::{clock, envelope::Rcpt, limits, message::recipients};
 use settings::ConfigError;
 use system::{patient::Patient, sysexits::Exit};
 
 use super::{
     agent::{self, Answer},
     direct, misread,
+    ready::Ready,
     report::Report,
 };
 use crate::{
-    compose::read::{self, Message, UntilDot},
+    compose::read::{self, UntilDot},
     config::{
         places,
         settings::{SOCKET, Settings},
@@ -31,25 +30,6 @@ use crate::{
     plan::{Submission, malformed},
     prepare::{Submitted, prepare},
 };
-
-/// A message with its recipients, ready to be handed over.
-#[derive(Debug)]
-pub struct Ready {
-    pub submission: Submission,
-    pub message: Message,
-    /// Without duplicates.
-    pub recipients: Vec<Rcpt>,
-}
-
-impl Ready {
-    /// The recipients as text.
-    pub fn names(&self) -> Vec<String> {
-        self.recipients
-            .iter()
-            .map(|rcpt| rcpt.to.to_string())
-            .collect()
-    }
-}
 
 /// The configuration, read at most once; what can be used of it, and what is wrong.
 #[derive(Default)]
@@ -248,12 +228,4 @@ fn to_relayhost(ready: &Ready, settings: &Settings, no_agent: &str) -> Result<Re
             ),
         )),
     }
-}
-
-/// The message itself cannot be read back.
-pub(super) fn unreadable(error: &io::Error) -> Failure {
-    Failure::local(
-        EnhancedStatus::new(4, 3, 0),
-        &format!("cannot read the message back: {error}"),
-    )
 }

@@ -8,16 +8,8 @@ use super::{Destinations, Room, Underway};
 use crate::{
     Patience,
     census::Census,
-    destination::{Job, Listed},
+    destination::{Listed, Turn},
 };
-
-/// A delivery that may begin.
-pub(crate) struct Turn<D, O> {
-    pub(crate) destination: Arc<D>,
-    pub(crate) owner: O,
-    pub(crate) job: Job,
-    pub(crate) patience: Patience,
-}
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// The next job in turn, and where it goes.
