@@ -26,7 +26,7 @@ use system::{fs, log};
 use tables::Aliases;
 
 use crate::{
-    config::{AccessFiles, Config, KeyFiles, ListenTls, STATE, TransportTables},
+    config::{AccessFiles, Config, KeyFiles, ListenTls, STATE, TableFiles, TransportTables},
     dns::mx::Resolver,
     policy::{Policy, Sources},
     route::Router,
@@ -61,6 +61,7 @@ struct Tables {
     aliases: Aliases,
     access: AccessFiles,
     transport: TransportTables,
+    lookups: TableFiles,
     /// When it was last looked at them.
     looked: Instant,
 }
@@ -91,6 +92,7 @@ impl Setup {
         config.read_keys()?;
         config.read_access(clock::now())?;
         config.read_transport()?;
+        config.read_tables()?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -149,6 +151,8 @@ impl Setup {
         let bare = Config {
             aliases: plain.aliases,
             aliases_is_default: true,
+            virtual_aliases: Vec::new(),
+            relay_recipients: Vec::new(),
             ..own_key.clone()
         };
         Self::of(config, None)
@@ -180,8 +184,12 @@ impl Setup {
         problems.extend(more);
         let (transport, more) = config.read_transport()?;
         problems.extend(more);
+        let (lookups, more) = config.read_tables()?;
+        problems.extend(more);
         let router = Router::new(&config, Arc::clone(aliases.table()), transport.tables());
-        let router = router.running(config.runners());
+        let router = router
+            .running(config.runners())
+            .mapping(&config, &lookups.tables());
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
@@ -211,6 +219,7 @@ impl Setup {
                 aliases,
                 access,
                 transport,
+                lookups,
                 looked: Instant::now(),
             })),
             relay_tls,
@@ -239,11 +248,13 @@ impl Setup {
         let mut looked = tables.aliases.refresh(clock::now());
         looked.and(tables.access.refresh(clock::now()));
         looked.and(tables.transport.refresh());
+        looked.and(tables.lookups.refresh(clock::now()));
         tell(looked.problems);
         looked.changed.then(|| {
             let aliases = Arc::clone(tables.aliases.table());
             let router = Router::new(&self.config, aliases, tables.transport.tables());
             let router = router.running(self.config.runners());
+            let router = router.mapping(&self.config, &tables.lookups.tables());
             let sources = Arc::new(Sources {
                 keys: self.sources.keys.clone(),
                 tables: tables.access.tables(),

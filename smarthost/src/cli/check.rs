@@ -9,23 +9,24 @@ use std::{
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Command, ExitCode},
-    sync::Arc,
     time::Duration,
 };
 
 use control::findings::{Findings, Level};
-use mail::{address::Domain, nexthop::Nexthop, outcome::Failure};
+use mail::{
+    address::{Domain, DomainPattern},
+    nexthop::Nexthop,
+    outcome::Failure,
+};
 use relay::net::{Connection, Target, addresses};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
-use tables::aliases::unusable;
 
-use super::{Failed, transports};
+use super::{Failed, tables, transports};
 use crate::{
     admin::{Answer, Request, Status},
     config::{Config, RelayAuth},
     dns::mx::{self, Resolver},
-    route::Router,
     setup::Setup,
     transport,
 };
@@ -116,7 +117,7 @@ fn check(path: &Path, config: &Config, findings: &mut Findings) {
         Ok(()) => {}
         Err(error) => findings.fail("configuration", format!("{error:#}"), "correct it"),
     }
-    aliases(config, findings);
+    tables::check(config, findings);
     password(config, findings);
     pins(config, findings);
     transports::maildir(config, findings);
@@ -152,30 +153,6 @@ fn running(status: &Status, findings: &mut Findings) {
         return findings.warn("daemon", fault, "it takes the mended file by itself");
     }
     findings.ok("daemon", format!("runs, process {}", status.pid));
-}
-
-fn aliases(config: &Config, findings: &mut Findings) {
-    // What cannot be read at all is told with the configuration.
-    let Ok((aliases, mut problems)) = config.read_aliases() else {
-        return;
-    };
-    problems.extend(unusable(aliases.table(), true));
-    for problem in &problems {
-        findings.fail("aliases", problem.to_string(), "correct the line");
-    }
-    let run = transports::programs(config, aliases.table(), findings);
-    if problems.is_empty() && run {
-        let names = aliases.table().all().count();
-        findings.ok("aliases", format!("{names} names"));
-    }
-    let router = Router::new(config, Arc::clone(aliases.table()), Arc::default());
-    for name in router.unnamed() {
-        findings.warn(
-            name,
-            format!("nobody is named for {name}: its mail is kept on hold (RFC 5321 §4.5.1)"),
-            "admins = [\"somebody@example.org\"], or an alias",
-        );
-    }
 }
 
 fn password(config: &Config, findings: &mut Findings) {
@@ -310,8 +287,18 @@ fn exchangers(domain: &str) -> Result<mx::Answer, String> {
 
 /// Whether the world brings the mail of the domains that we take it for, here or at all.
 fn domains(config: &Config, findings: &mut Findings) {
-    let own = |domain: &&Domain| **domain != config.hostname && **domain != Domain::localhost();
-    for domain in config.domains.local.iter().filter(own) {
+    let exactly = |pattern: &DomainPattern| match pattern {
+        DomainPattern::Exactly(domain) => Some(domain.clone()),
+        DomainPattern::Below(_) => None,
+    };
+    let lists = &config.domains;
+    let written = lists
+        .local
+        .iter()
+        .chain(&lists.virtual_aliases)
+        .filter_map(exactly);
+    let own = |domain: &Domain| *domain != config.hostname && *domain != Domain::localhost();
+    for domain in written.filter(own) {
         let hosts = match exchangers(domain.as_str()) {
             Ok(mx::Answer::Found(all)) => all,
             Ok(mx::Answer::NoMx) => Vec::new(),

@@ -7,6 +7,7 @@
 //! | [`transports`] | what transports need, as `check` sees it |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
+//! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
 //!
 //! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
@@ -17,6 +18,7 @@ mod local;
 mod policy;
 mod print;
 mod remote;
+mod tables;
 mod transports;
 
 use std::{io::Write as _, process::ExitCode};

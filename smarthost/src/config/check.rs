@@ -8,7 +8,7 @@ use std::{
 };
 
 use mail::{
-    address::{Domain, Sender},
+    address::{Domain, DomainPattern, Sender},
     limits::MESSAGE,
 };
 use queue::retry::Schedule;
@@ -43,7 +43,7 @@ use crate::{
 const PLACES: [&str; 5] = ["hostname", "listen", "spool", "state", "control"];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 23] = [
+const SALVAGED: [&str; 25] = [
     "hostname",
     "listen",
     "spool",
@@ -54,6 +54,8 @@ const SALVAGED: [&str; 23] = [
     "limits",
     "aliases",
     "recipient_delimiter",
+    "virtual",
+    "relay_recipients",
     "domains",
     "maildir",
     "lmtp",
@@ -216,6 +218,8 @@ impl Config {
             recipient_delimiter: file
                 .recipient_delimiter
                 .map_or(Some('+'), |delimiter| delimiter.0),
+            virtual_aliases: file.virtual_aliases.0,
+            relay_recipients: file.relay_recipients.0,
             domains: domains(file.domains, &hostname),
             local,
             relayhost: file.relayhost,
@@ -329,8 +333,8 @@ fn networks(written: Option<OneOrMany<file::RelayNetwork>>) -> Networks {
 }
 
 fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
-    let mut local: Vec<_> = domains.local.0.into_iter().map(|name| name.0).collect();
-    for ours in [hostname.clone(), Domain::localhost()] {
+    let mut local = domains.local.0;
+    for ours in [hostname.clone(), Domain::localhost()].map(DomainPattern::Exactly) {
         if !local.contains(&ours) {
             local.push(ours);
         }
@@ -338,6 +342,7 @@ fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
     Domains {
         local,
         relay: domains.relay.0,
+        virtual_aliases: domains.virtual_aliases.0,
     }
 }
 

@@ -45,6 +45,9 @@ pub(super) struct File {
     pub state: Option<PathBuf>,
     pub control: Option<PathBuf>,
     pub aliases: Option<OneOrMany<WrittenAliases>>,
+    #[serde(rename = "virtual")]
+    pub virtual_aliases: OneOrMany<TableName>,
+    pub relay_recipients: OneOrMany<TableName>,
     pub recipient_delimiter: Option<Delimiter>,
     #[serde(deserialize_with = "settings::table")]
     pub domains: Domains,
@@ -255,8 +258,10 @@ pub(super) struct Limits {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Domains {
-    pub local: OneOrMany<HostName>,
+    pub local: OneOrMany<DomainPattern>,
     pub relay: OneOrMany<DomainPattern>,
+    #[serde(rename = "virtual")]
+    pub virtual_aliases: OneOrMany<DomainPattern>,
 }
 
 #[derive(Deserialize, Default)]

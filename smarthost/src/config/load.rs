@@ -105,25 +105,24 @@ impl Config {
             Missing::Fault
         };
         let paths: Vec<_> = self.aliases.iter().map(|it| it.path.clone()).collect();
-        for path in paths.iter().filter(|_| missing == Missing::Fault) {
-            let remedy = "create it, or take it out of `aliases` in the configuration";
-            fs::metadata(path)
-                .map_err(|error| self.wrong("aliases", &unreadable(path, &error, remedy).text))?;
-        }
         let mut aliases = Aliases::new(&paths, missing, Table::aliases);
         let looked = aliases.refresh(clock::now());
         match aliases.unread() {
             None => Ok((aliases, looked.problems)),
-            Some(path) => {
-                let mut problems = looked.problems.into_iter();
-                let why = problems.find(|problem| problem.path == path);
-                let why = why.map_or_else(String::new, |problem| problem.text);
-                let remedy =
-                    "it must be a file that can be read for the user that smarthost runs as";
-                let text = format!("{}: {why}; {remedy}", path.display());
-                Err(self.wrong("aliases", &text))
-            }
+            Some(path) => Err(self.unread("aliases", path, &looked.problems)),
         }
+    }
+
+    /// A table that a setting names and that cannot be read.
+    pub(super) fn unread(&self, key: &str, path: &Path, problems: &[Problem]) -> ConfigError {
+        if let Err(error) = fs::metadata(path) {
+            let remedy = format!("create it, or take it out of `{key}` in the configuration");
+            return self.wrong(key, &unreadable(path, &error, &remedy).text);
+        }
+        let why = problems.iter().find(|problem| problem.path == path);
+        let why = why.map_or("", |problem| &problem.text);
+        let remedy = "it must be a file that can be read for the user that smarthost runs as";
+        self.wrong(key, &format!("{}: {why}; {remedy}", path.display()))
     }
 }
 
@@ -160,7 +159,7 @@ fn written_by_others(path: &Path) -> Option<String> {
 pub struct TransportTables {
     files: Vec<(crate::lookup::Kind, Watched<LookupTable>)>,
     transports: Transports,
-    local: Vec<mail::address::Domain>,
+    local: Vec<mail::address::DomainPattern>,
 }
 
 impl TransportTables {

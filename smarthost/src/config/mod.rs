@@ -7,7 +7,7 @@
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
 //! | [`access`] | reads the tables that restrictions name |
-//! | [`load`] | reads the files: the only part with I/O |
+//! | [`load`], [`tables`] | read the files: the only parts with I/O |
 //! | [`meaning`] | a sentence for each key |
 //! | [`transports`] | transports with settings, and those of well-known providers |
 //! | [`routes`] | what the value of a route says |
@@ -26,6 +26,7 @@ mod routes;
 mod sense;
 mod settings;
 mod show;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transports;
@@ -35,8 +36,9 @@ pub use load::{Runners, TransportTables};
 pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};
 pub use settings::{
-    AliasFile, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
+    AliasFile, Class, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
     LogFormat, RelayAuth, RelayTls, Retry, STATE, Verify,
 };
 pub use show::Setting;
+pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};

@@ -170,11 +170,11 @@ pub(super) fn is_key(key: &str) -> Result<(), String> {
 pub(super) fn faults(
     table: &LookupTable,
     transports: &Transports,
-    local: &[Domain],
+    local: &[DomainPattern],
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, value, line) in table.entries() {
-        let ours = local.iter().any(|domain| key == domain.as_str());
+        let ours = local.iter().any(|domain| *domain == key);
         // What a pattern puts there is known only when it fits.
         let read = if value.contains('$') {
             Ok(())

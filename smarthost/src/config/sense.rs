@@ -11,7 +11,10 @@ use mail::{
 };
 use smtp::client::Security;
 
-use crate::{config::Config, destination::Kind};
+use crate::{
+    config::{Config, Domains},
+    destination::Kind,
+};
 
 impl Config {
     /// Relative paths start from the directory of the administrator's file.
@@ -37,7 +40,8 @@ impl Config {
         if let Some(Kind::Maildir(path)) = self.local.as_mut().map(|local| &mut local.kind) {
             place(path);
         }
-        for table in &mut self.transport {
+        let tables = self.transport.iter_mut().chain(&mut self.virtual_aliases);
+        for table in tables.chain(&mut self.relay_recipients) {
             place(&mut table.path);
         }
         self.transports
@@ -60,15 +64,10 @@ impl Config {
             let what = "no client could connect; name an address such as \"0.0.0.0:25\", or leave `listen` out";
             return Some(("listen", what.to_owned()));
         }
-        let domains = &self.domains;
-        let named =
-            |pattern: &DomainPattern| domains.local.iter().find(|own| is(pattern, own)).cloned();
-        if let Some(domain) = domains.relay.iter().find_map(named) {
-            return Some((
-                "domains.relay",
-                format!("{domain} is both local and passed on; keep it in one of the lists"),
-            ));
+        if let Some(twice) = self.domain_in_two_lists() {
+            return Some(twice);
         }
+        let local = |pattern: &DomainPattern| self.domains.local.contains(pattern);
         let mut programs = self.aliases.iter().filter_map(|it| it.programs.as_ref());
         let is_pipe = |name: &&String| self.pipe(name).is_some();
         if let Some(name) = programs.find(|name| !is_pipe(name)) {
@@ -79,7 +78,7 @@ impl Config {
         }
         let keys = self.routes.iter().filter(|(_, value)| value != ":");
         let patterns = keys.filter_map(|(key, _)| DomainPattern::try_from(key.clone()).ok());
-        if let Some(domain) = patterns.into_iter().find_map(|pattern| named(&pattern)) {
+        if let Some(domain) = patterns.into_iter().find(local) {
             return Some((
                 "routes",
                 format!(
@@ -101,6 +100,35 @@ impl Config {
             ));
         }
         self.contradiction_of_relay()
+    }
+
+    fn domain_in_two_lists(&self) -> Option<(&'static str, String)> {
+        let Domains {
+            local,
+            relay,
+            virtual_aliases,
+        } = &self.domains;
+        for (list, other, key, words) in [
+            (relay, local, "domains.relay", "local and passed on"),
+            (
+                virtual_aliases,
+                local,
+                "domains.virtual",
+                "local and virtual",
+            ),
+            (
+                virtual_aliases,
+                relay,
+                "domains.virtual",
+                "passed on and virtual",
+            ),
+        ] {
+            if let Some(domain) = list.iter().find(|domain| other.contains(domain)) {
+                let what = format!("{domain} is both {words}; keep it in one of the lists");
+                return Some((key, what));
+            }
+        }
+        None
     }
 
     fn contradiction_of_relay(&self) -> Option<(&'static str, String)> {
@@ -144,8 +172,4 @@ impl Config {
             own == address.to_canonical() || (own.is_unspecified() && local)
         })
     }
-}
-
-fn is(pattern: &DomainPattern, domain: &Domain) -> bool {
-    matches!(pattern, DomainPattern::Exactly(exactly) if exactly == domain)
 }

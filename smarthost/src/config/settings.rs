@@ -55,6 +55,10 @@ pub struct Config {
     pub aliases_is_default: bool,
     /// Separates user and extension in a local part (row B2); `None`: off.
     pub recipient_delimiter: Option<char>,
+    /// Tables of virtual(5), which map recipients of every class (row C2); an earlier one wins.
+    pub virtual_aliases: Vec<TableName>,
+    /// Which recipients there are in domains that are passed on; empty: the next hop decides.
+    pub relay_recipients: Vec<TableName>,
     /// For whom we take mail.
     pub domains: Domains,
     /// Where mail for local domains ends; `None`: only aliases receive (row B3).
@@ -169,13 +173,23 @@ pub struct KeyFiles {
     pub generate: bool,
 }
 
-/// Domains that we take mail for from anybody.
+/// Domains that we take mail for from anybody. None stands in two lists; of patterns that cover one domain the nearest counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Domains {
     /// Ours: aliases apply, the rest goes where [`Config::local`] says. The host name and `localhost` are always among them.
-    pub local: Vec<Domain>,
+    pub local: Vec<DomainPattern>,
     /// Passed on (backup MX, inbound relay).
     pub relay: Vec<DomainPattern>,
+    /// Those whose addresses only stand for others.
+    pub virtual_aliases: Vec<DomainPattern>,
+}
+
+/// What is done with the mail of a domain that we take mail for from anybody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    Local,
+    Relay,
+    Virtual,
 }
 
 /// TLS towards the relayhost.
@@ -252,14 +266,27 @@ impl Config {
 }
 
 impl Domains {
-    /// Whether mail for this domain ends here.
-    pub fn is_local(&self, domain: &Domain) -> bool {
-        self.local.contains(domain)
+    /// The lists, by class.
+    pub fn lists(&self) -> [(Class, &[DomainPattern]); 3] {
+        [
+            (Class::Local, &self.local),
+            (Class::Relay, &self.relay),
+            (Class::Virtual, &self.virtual_aliases),
+        ]
     }
 
-    /// Whether mail for this domain is passed on.
-    pub fn is_relayed(&self, domain: &Domain) -> bool {
-        self.relay.iter().any(|relay| relay.covers(domain))
+    /// The class of a domain; `None` if we take no mail for it from strangers.
+    pub fn class(&self, domain: &Domain) -> Option<Class> {
+        let nearness = |pattern: &DomainPattern| match pattern {
+            DomainPattern::Exactly(_) => usize::MAX,
+            DomainPattern::Below(parent) => parent.len(),
+        };
+        let lists = self.lists().into_iter();
+        lists
+            .flat_map(|(class, list)| list.iter().map(move |pattern| (class, pattern)))
+            .filter(|(_, pattern)| pattern.covers(domain))
+            .max_by_key(|(_, pattern)| nearness(pattern))
+            .map(|(class, _)| class)
     }
 }
 

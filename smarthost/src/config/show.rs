@@ -163,8 +163,11 @@ impl Config {
                     .unwrap_or_default(),
             ),
         );
+        row("virtual", strings(&self.virtual_aliases));
+        row("relay_recipients", strings(&self.relay_recipients));
         row("domains.local", strings(&self.domains.local));
         row("domains.relay", strings(&self.domains.relay));
+        row("domains.virtual", strings(&self.domains.virtual_aliases));
         let (key, value) = self.shown_local();
         row(key, value);
         self.relay(&mut row);

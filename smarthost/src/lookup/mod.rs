@@ -6,6 +6,7 @@
 //! | [`text`] | keys and their values (`hash:`, `lmdb:`, `btree:`, `texthash:`, or no prefix at all), compact |
 //! | [`rules`] | patterns in order, with `if` and `endif`: `cidr:`, `regexp:`, `pcre:` |
 //! | [`pattern`] | one regular expression |
+//! | [`targets`] | the addresses that a value of virtual(5) names |
 //! | [`access`] | which keys are asked for a client, a host name, a sender, a recipient (access(5)) |
 //!
 //! Contract: total and bounded; what can be read of a faulty table is kept, the rest is a [`Problem`] with its line. A key of a text
@@ -18,12 +19,14 @@ pub mod access;
 mod name;
 mod pattern;
 mod rules;
+pub mod targets;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -44,6 +47,23 @@ pub struct LookupTable {
     keys: TextTable,
     patterns: Rules<Pattern>,
     networks: Rules<Network>,
+}
+
+/// The tables that settings name, as they are now. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Tables(Arc<BTreeMap<TableName, Arc<LookupTable>>>);
+
+impl Tables {
+    /// A table; an empty one if no setting names it.
+    pub fn get(&self, name: &TableName) -> Arc<LookupTable> {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+impl FromIterator<(TableName, Arc<LookupTable>)> for Tables {
+    fn from_iter<I: IntoIterator<Item = (TableName, Arc<LookupTable>)>>(tables: I) -> Self {
+        Self(Arc::new(tables.into_iter().collect()))
+    }
 }
 
 /// What stands at the right of a key, and where.
@@ -105,7 +125,9 @@ impl LookupTable {
         if self.networks.some() {
             let address: IpAddr = key.parse().ok()?;
             let contains = |network: &Network| network.contains(address).then_some(());
-            let (value, line, _) = self.networks.find(contains)?;
+            let family =
+                |network: &Network| network.address().is_ipv4() == address.to_canonical().is_ipv4();
+            let (value, line, _) = self.networks.find((family, contains))?;
             return Some(self.found(value.into(), line));
         }
         let (value, line) = pattern::find(&self.patterns, key)?;

@@ -36,7 +36,7 @@ pub struct TableName {
     pub kind: Kind,
     pub path: PathBuf,
     /// The prefix as written.
-    prefix: &'static str,
+    prefix: Box<str>,
 }
 
 impl TableName {
@@ -65,7 +65,7 @@ impl TableName {
         Ok(Self {
             kind,
             path: path.into(),
-            prefix,
+            prefix: prefix.into(),
         })
     }
 }

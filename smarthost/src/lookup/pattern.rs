@@ -35,7 +35,12 @@ pub(super) fn read(
     let fits = |pattern: &Pattern, negated, value: &str| match (negated, value.contains('$')) {
         (_, false) => Ok(()),
         (true, true) => Err("a negated pattern matches nothing that $1 could stand for".to_owned()),
-        (false, true) => expand(value, |group| group < pattern.0.captures_len(), |_| "").map(drop),
+        (false, true) => expand(
+            value,
+            |group| (1..pattern.0.captures_len()).contains(&group),
+            |_| "",
+        )
+        .map(drop),
     };
     rules::read(lines, (pattern, fits), problems)
 }
@@ -51,7 +56,10 @@ pub(super) fn is_line(text: &str) -> bool {
 
 /// The value of the first pattern that a key fits, with what it stands for, and its line.
 pub(super) fn find<'a>(rules: &'a Rules<Pattern>, key: &str) -> Option<(Cow<'a, str>, u32)> {
-    let (value, line, matched) = rules.find(|pattern| pattern.0.captures(key))?;
+    let (value, line, matched) = rules.find((
+        |_: &Pattern| true,
+        |pattern: &Pattern| pattern.0.captures(key),
+    ))?;
     let Some(matched) = matched.filter(|_| value.contains('$')) else {
         return Some((value.into(), line));
     };

@@ -142,11 +142,19 @@ fn value<'a, T>(
 }
 
 impl<T> Rules<T> {
-    /// The value of the first rule that is true, its line, and what was matched unless the rule is negated.
-    pub(super) fn find<M>(&self, fits: impl Fn(&T) -> Option<M>) -> Option<(&str, u32, Option<M>)> {
+    /// The value of the first rule that is true, its line, and what was matched unless the rule is negated. One that does not
+    /// apply, negated or not, is never true.
+    pub(super) fn find<M>(
+        &self,
+        (applies, fits): (impl Fn(&T) -> bool, impl Fn(&T) -> Option<M>),
+    ) -> Option<(&str, u32, Option<M>)> {
         let mut rules = self.0.iter();
         while let Some(rule) = rules.next() {
-            let matched = rule.pattern.as_ref().map(&fits);
+            let matched = rule
+                .pattern
+                .as_ref()
+                .filter(|pattern| applies(pattern))
+                .map(&fits);
             let holds = matched
                 .as_ref()
                 .is_some_and(|it| it.is_some() != rule.negated);

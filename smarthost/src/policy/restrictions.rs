@@ -188,8 +188,7 @@ impl View<'_> {
     fn is_ours(&self) -> bool {
         let router = self.policy.router();
         self.recipient().is_some_and(|recipient| {
-            (router.is_local(recipient) || router.is_relayed(recipient))
-                && !is_source_routed(recipient)
+            router.class(recipient).is_some() && !is_source_routed(recipient)
         })
     }
 
@@ -271,15 +270,18 @@ fn size_of_unverified(see: &View<'_>) -> Opinion {
     Opinion::Pass
 }
 
-/// Row B3: without mailboxes, only aliases receive.
+/// Row B3: without mailboxes, only aliases receive; in a virtual domain, only what has an entry.
 fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
     let router = see.policy.router();
-    match see.recipient() {
-        Some(recipient) if router.is_local(recipient) && !router.is_known(recipient) => {
-            let text = "User unknown in local recipient table";
-            see.recipient_rejected(550, (5, 1, 1), text)
+    match see
+        .recipient()
+        .and_then(|recipient| router.unlisted(recipient))
+    {
+        Some(table) => {
+            let text = format!("User unknown in {table}");
+            see.recipient_rejected(550, (5, 1, 1), &text)
         }
-        _ => Opinion::Pass,
+        None => Opinion::Pass,
     }
 }
 

@@ -1,19 +1,19 @@
 //! A local recipient → those who stand for it, followed through names and through addresses in our own domains.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 use mail::{
     address::{Address, LocalPart, Mailbox},
     envelope::Recipient,
-    limits,
     maps::{self, Target},
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
 
+use super::{Router, expansion::Expansion};
 use crate::{
     destination::{Destination, Kind},
-    route::Router,
+    lookup::access::split_extension,
 };
 
 /// Whose mail always has a place (RFC 5321 §4.5.1).
@@ -22,39 +22,11 @@ const ALWAYS: [&str; 2] = ["postmaster", "root"];
 impl Router {
     /// The recipients that stand for one after aliases (itself, if there is none); `original` is set where the address changed.
     pub fn expand(&self, recipient: &Recipient) -> Result<Vec<Recipient>, Failure> {
-        if !self.is_local(&recipient.address) || self.has_own_route(&recipient.address) {
-            return Ok(vec![recipient.clone()]);
-        }
-        let mut results = Vec::new();
-        let mut seen = HashSet::from([recipient.address.key()]);
-        let mut open = vec![recipient.address.clone()];
-        while let Some(address) = open.pop() {
-            let Some(named) = self.lookup(&address)? else {
-                results.push(address);
-                continue;
-            };
-            let itself = address.key();
-            // What a program gets stays under the alias's own address: which it is, is asked when it is delivered.
-            results.extend(vec![address.clone(); named.programs.len()]);
-            for target in named.addresses {
-                if target.key() == itself {
-                    results.push(target);
-                } else if seen.insert(target.key()) {
-                    open.push(target);
-                }
-            }
-            if results.len() + open.len() > limits::EXPANDED {
-                let why = format!("it stands for more than {} addresses", limits::EXPANDED);
-                return Err(unusable(&recipient.address, &why));
-            }
-        }
-        if results.is_empty() {
-            return Err(unusable(&recipient.address, "it comes back to itself"));
-        }
-        Ok(results
+        let all = Expansion::of(self, &recipient.address)?;
+        let standing = all
             .into_iter()
-            .map(|address| standing_for(recipient, address))
-            .collect())
+            .map(|address| standing_for(recipient, address));
+        Ok(standing.collect())
     }
 
     /// Whether a recipient in our own domains can be delivered to: by an alias, because the local transport decides, or because
@@ -63,7 +35,7 @@ impl Router {
         self.rules.local.is_some()
             || self.always(&address.local_name()).is_some()
             || self.has_own_route(address)
-            || !matches!(self.lookup(address), Ok(None))
+            || !matches!(self.stands_for(address), Ok(None))
     }
 
     /// Whether mail for this address has a place only because it must have one: nobody is named who would read it.
@@ -72,7 +44,7 @@ impl Router {
             && self.is_local(address)
             && self.always(&address.local_name()).is_some()
             && !self.has_own_route(address)
-            && matches!(self.lookup(address), Ok(None))
+            && matches!(self.stands_for(address), Ok(None))
     }
 
     /// Those of the names whose mail must have a place that nobody is named for.
@@ -89,6 +61,32 @@ impl Router {
         ALWAYS
             .into_iter()
             .find(|always| stem.eq_ignore_ascii_case(always))
+    }
+
+    /// One step: what a virtual alias or else an alias names; one that names itself there ends in its alias, if it has one.
+    pub(super) fn stands_for(&self, address: &Address) -> Result<Option<Named>, Failure> {
+        let key = address.key();
+        let named = self.virtual_targets(address)?;
+        let ends_here = |named: &Vec<Address>| named.iter().any(|named| named.key() == key);
+        let aliased =
+            if self.has_own_route(address) || named.as_ref().is_some_and(|it| !ends_here(it)) {
+                None
+            } else {
+                self.lookup(address)?
+            };
+        let Some(mut addresses) = named else {
+            return Ok(aliased);
+        };
+        let mut programs = Vec::new();
+        if let Some(aliased) = aliased {
+            addresses.retain(|named| named.key() != key);
+            addresses.extend(aliased.addresses);
+            programs = aliased.programs;
+        }
+        Ok(Some(Named {
+            addresses,
+            programs,
+        }))
     }
 
     /// One step: what an alias names; `None` if there is no alias (or the address is not ours).
@@ -172,8 +170,7 @@ impl Router {
 
     /// What stands before the delimiter.
     fn stem<'a>(&self, name: &'a str) -> Option<&'a str> {
-        let (stem, _) = name.split_once(self.rules.delimiter?)?;
-        Some(stem)
+        split_extension(name, self.rules.delimiter).map(|(stem, _)| stem)
     }
 
     fn target(&self, alias: &Address, target: Target) -> Result<Address, Failure> {
@@ -217,7 +214,7 @@ fn standing_for(recipient: &Recipient, address: Address) -> Recipient {
 }
 
 /// The table is wrong: that can be mended, so the mail waits.
-fn unusable(alias: &Address, why: &str) -> Failure {
+pub(super) fn unusable(alias: &Address, why: &str) -> Failure {
     let text = format!("alias {alias} cannot be expanded: {why}");
     Failure::local(EnhancedStatus::new(4, 3, 5), &text)
 }

@@ -2,7 +2,9 @@
 //!
 //! | part | what |
 //! |---|---|
+//! | [`virtual_aliases`] | a recipient of any class → the addresses of its entry (row C2) |
 //! | [`aliases`] | a local recipient → those who stand for it (rows A2, B2, B3, B18, D2) |
+//! | [`expansion`] | both, followed until nothing changes |
 //! | [`transport`] | an address → [`Destination`]: routes, local domains, relayhost, MX (rows B12, B14, C1, D1, D5) |
 //!
 //! Contract: an address that cannot be routed is a `Failure`, never a panic and never lost; the same address gives the
@@ -10,9 +12,13 @@
 //! RFC 5321 §5.1 (the MX lookup itself is the edge's), §4.5.1 (postmaster).
 
 mod aliases;
+mod expansion;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod virtual_aliases;
+#[cfg(test)]
+mod virtual_tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,9 +28,9 @@ use mail::{
 };
 
 use crate::{
-    config::{Config, Runners, Transports, provider},
+    config::{Class, Config, Runners, Transports, provider},
     destination::Destination,
-    lookup::LookupTable,
+    lookup::{LookupTable, TableName, Tables},
 };
 
 /// The tables. Cheap to clone.
@@ -36,6 +42,14 @@ pub struct Router {
     transport: Arc<[LookupTable]>,
     /// By what the programs of alias files are run.
     runners: Arc<Runners>,
+    tables: Arc<Lookups>,
+}
+
+/// The tables of virtual aliases and of relay recipients.
+#[derive(Debug, Default)]
+struct Lookups {
+    virtual_aliases: Vec<Arc<LookupTable>>,
+    relay_recipients: Vec<Arc<LookupTable>>,
 }
 
 /// The settings that route mail.
@@ -82,6 +96,21 @@ impl Router {
             aliases,
             transport,
             runners: Arc::default(),
+            tables: Arc::default(),
+        }
+    }
+
+    /// The same with virtual aliases and relay recipients.
+    #[must_use]
+    pub fn mapping(self, config: &Config, tables: &Tables) -> Self {
+        let get = |names: &[TableName]| names.iter().map(|name| tables.get(name)).collect();
+        let tables = Lookups {
+            virtual_aliases: get(&config.virtual_aliases),
+            relay_recipients: get(&config.relay_recipients),
+        };
+        Self {
+            tables: Arc::new(tables),
+            ..self
         }
     }
 
@@ -94,9 +123,33 @@ impl Router {
         }
     }
 
+    /// What is done with mail for the address's domain; `None` if we take none from strangers.
+    pub fn class(&self, address: &Address) -> Option<Class> {
+        self.rules.domains.class(address.domain())
+    }
+
     /// Whether an address is in one of our own domains.
     pub fn is_local(&self, address: &Address) -> bool {
-        self.rules.domains.is_local(address.domain())
+        self.class(address) == Some(Class::Local)
+    }
+
+    /// The table in which a recipient that we take mail for would have to stand, and does not.
+    pub fn unlisted(&self, address: &Address) -> Option<&'static str> {
+        let entry = self.virtual_targets(address);
+        let stands_for_others = match &entry {
+            Ok(None) => false,
+            Ok(Some(named)) => named.iter().any(|named| named.key() != address.key()),
+            Err(_) => true,
+        };
+        let (listed, table) = match self.class(address)? {
+            Class::Local => (self.is_known(address), "local recipient table"),
+            Class::Virtual => (stands_for_others, "virtual alias table"),
+            Class::Relay => {
+                let listed = self.is_relay_recipient(address) || !matches!(entry, Ok(None));
+                (listed, "relay recipient table")
+            }
+        };
+        (!listed).then_some(table)
     }
 
     /// How long mail for an address is tried, where that is not as for all (row A5). `null_sender`: nobody would hear of its end.
@@ -110,6 +163,6 @@ impl Router {
 
     /// Whether an address is in a domain that we pass on for anybody.
     pub fn is_relayed(&self, address: &Address) -> bool {
-        self.rules.domains.is_relayed(address.domain())
+        self.class(address) == Some(Class::Relay)
     }
 }

@@ -12,8 +12,8 @@ use mail::{
 };
 
 use crate::{
-    config::{Route, exchanger},
-    destination::Destination,
+    config::{Class, Route, exchanger},
+    destination::{Destination, Kind},
     lookup::{Found, LookupTable, access::split_extension},
     route::Router,
 };
@@ -31,6 +31,11 @@ impl Router {
         nth: impl Fn() -> usize,
     ) -> Result<Destination, Failure> {
         let rules = &self.rules;
+        if let Some(named) = self.virtual_targets(address)?
+            && named.iter().all(|named| named.key() != address.key())
+        {
+            return Ok(Kind::Aliases.into());
+        }
         let local = self.is_local(address);
         if local && let Some(destination) = self.routed(address)? {
             return Ok(destination);
@@ -42,7 +47,7 @@ impl Router {
             match named.programs.get(which) {
                 Some(program) => return Ok(program.clone()),
                 None if named.programs.is_empty() && !itself => {
-                    return Ok(crate::destination::Kind::Aliases.into());
+                    return Ok(Kind::Aliases.into());
                 }
                 None if which > named.programs.len() || !itself => {
                     return Err(fewer(address, named.programs.len()));
@@ -54,14 +59,14 @@ impl Router {
             return Err(nobodys(address));
         }
         if local {
-            return rules.local.clone().ok_or_else(|| {
-                let text = format!("{address}: User unknown in local recipient table");
-                let status = EnhancedStatus::new(5, 1, 1);
-                Failure::new(Blame::Policy, Stage::Local, status, &text)
-            });
+            let local = rules.local.clone();
+            return local.ok_or_else(|| unknown(address, "local recipient table"));
         }
         if let Some(destination) = self.routed(address)? {
             return Ok(destination);
+        }
+        if self.class(address) == Some(Class::Virtual) {
+            return Err(unknown(address, "virtual alias table"));
         }
         if let Some(relayhost) = &rules.relayhost {
             return Ok(Destination::relayhost(relayhost.clone()));
@@ -126,6 +131,12 @@ fn of_domain<'a>(table: &'a LookupTable, address: &Address) -> Option<Found<'a>>
 fn fewer(address: &Address, count: usize) -> Failure {
     let text = format!("the alias {address} names {count} programs, fewer than when the mail came");
     Failure::local(EnhancedStatus::new(4, 3, 5), &text)
+}
+
+fn unknown(address: &Address, table: &str) -> Failure {
+    let text = format!("{address}: User unknown in {table}");
+    let status = EnhancedStatus::new(5, 1, 1);
+    Failure::new(Blame::Policy, Stage::Local, status, &text)
 }
 
 /// Kept until somebody is named.

@@ -146,6 +146,15 @@ impl DomainPattern {
     }
 }
 
+/// With a text that is in the one form already.
+impl PartialEq<&str> for DomainPattern {
+    fn eq(&self, other: &&str) -> bool {
+        match self {
+            Self::Exactly(domain) => domain == other,
+            Self::Below(parent) => other.strip_prefix('.').is_some_and(|it| *parent == it),
+        }
+    }
+}
 impl fmt::Display for DomainPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,154 @@
+//! What `smarthost check` says of alias tables, lookup tables, and the domains that need them.
+
+use std::sync::Arc;
+
+use control::findings::Findings;
+use mail::{
+    address::{Address, DomainPattern},
+    maps::Problem,
+};
+use tables::aliases::unusable;
+
+use super::transports;
+use crate::{
+    config::{Class, Config},
+    lookup::{LookupTable, Tables},
+    route::Router,
+};
+
+/// Looks at all of them.
+pub(super) fn check(config: &Config, findings: &mut Findings) {
+    // What cannot be read at all is told with the configuration.
+    let read = (
+        config.read_aliases(),
+        config.read_tables(),
+        config.read_transport(),
+    );
+    let (Ok((aliases, problems)), Ok((files, more)), Ok((transport, _))) = read else {
+        return;
+    };
+    self::aliases(config, aliases.table(), problems, findings);
+    let tables = files.tables();
+    let router = Router::new(config, Arc::clone(aliases.table()), transport.tables());
+    let router = router.running(config.runners()).mapping(config, &tables);
+    lookups(config, &tables, &more, findings);
+    virtual_aliases(config, &tables, &router, findings);
+    virtual_domains(config, &tables, &router, findings);
+    for name in router.unnamed() {
+        findings.warn(
+            name,
+            format!("nobody is named for {name}: its mail is kept on hold (RFC 5321 §4.5.1)"),
+            "admins = [\"somebody@example.org\"], or an alias",
+        );
+    }
+}
+
+fn aliases(
+    config: &Config,
+    table: &mail::maps::Table,
+    mut problems: Vec<Problem>,
+    findings: &mut Findings,
+) {
+    problems.extend(unusable(table, true));
+    for problem in &problems {
+        findings.fail("aliases", problem.to_string(), "correct the line");
+    }
+    let run = transports::programs(config, table, findings);
+    if problems.is_empty() && run {
+        let names = table.all().count();
+        findings.ok("aliases", format!("{names} names"));
+    }
+}
+
+fn lookups(config: &Config, tables: &Tables, problems: &[Problem], findings: &mut Findings) {
+    for problem in problems {
+        if problem.fault {
+            findings.fail("tables", problem.to_string(), "correct the line");
+        } else {
+            findings.warn("tables", problem.to_string(), "correct the line");
+        }
+    }
+    for (key, name) in config.named_tables() {
+        let entries = tables.get(name).entries().count();
+        findings.ok("tables", format!("{key}: {name}, {entries} entries"));
+    }
+}
+
+/// Entries that lead nowhere, or in circles.
+fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: &mut Findings) {
+    for name in &config.virtual_aliases {
+        let table = tables.get(name);
+        for (key, _, line) in table.entries() {
+            let Some(address) = example(key) else {
+                continue;
+            };
+            let mut tell = |what: String, remedy| {
+                let text = format!("{}: {}: {what}", table.place(line), key.escape_debug());
+                findings.fail("virtual", text, remedy);
+            };
+            if router.unlisted(&address).is_some() {
+                tell(
+                    "its domain is virtual, so that it must name somebody else".to_owned(),
+                    "put the domain into domains.local or domains.relay, or name another address",
+                );
+                continue;
+            }
+            match router.expand(&address.clone().into()) {
+                Err(failure) => tell(failure.text.clone(), "correct the entry"),
+                Ok(all) => {
+                    let nobodys = |address: &Address| {
+                        router.class(address) == Some(Class::Virtual)
+                            && router.unlisted(address).is_some()
+                    };
+                    let mut all = all.iter().map(|recipient| &recipient.address);
+                    if let Some(nobody) = all.find(|to| **to != address && nobodys(to)) {
+                        tell(
+                            format!("it leads to {nobody}, which has no entry"),
+                            "write an entry for that address",
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An address that a key finds; of a whole domain some address.
+fn example(key: &str) -> Option<Address> {
+    let somebody = key.starts_with('@').then(|| format!("somebody{key}"));
+    Address::parse(somebody.as_deref().unwrap_or(key)).ok()
+}
+
+/// Virtual domains without an entry.
+fn virtual_domains(config: &Config, tables: &Tables, router: &Router, findings: &mut Findings) {
+    let tables: Vec<Arc<LookupTable>> = config
+        .virtual_aliases
+        .iter()
+        .map(|name| tables.get(name))
+        .collect();
+    for domain in &config.domains.virtual_aliases {
+        let in_it = |(key, _, _): (&str, &str, u32)| {
+            // A pattern may be meant for it.
+            key.is_empty() || example(key).is_some_and(|address| domain.covers(address.domain()))
+        };
+        if !tables.iter().any(|table| table.entries().any(in_it)) {
+            findings.fail(
+                "virtual",
+                format!("{domain} is a virtual domain, and no table of `virtual` has an entry for it: all its mail is refused"),
+                "virtual = [\"virtual\"], with lines such as `@example.com @example.org`",
+            );
+            continue;
+        }
+        let DomainPattern::Exactly(domain) = domain else {
+            continue;
+        };
+        let postmaster = Address::new("postmaster", domain);
+        if postmaster.is_ok_and(|address| router.unlisted(&address).is_some()) {
+            findings.warn(
+                "virtual",
+                format!("postmaster@{domain} has no entry, and every domain must have one (RFC 5321 §4.5.1)"),
+                "an entry for it in a table of `virtual`",
+            );
+        }
+    }
+}

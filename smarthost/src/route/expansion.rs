@@ -1,0 +1,79 @@
+//! Following a recipient through virtual aliases and aliases until nothing changes.
+//!
+//! Contract: bounded; each address is followed once and given once. One whose own entry names it ends there (virtual(5): an
+//! identity protects a user). Failures: a chain that comes back to itself otherwise, or one without end; nothing is given by halves.
+
+use std::collections::HashSet;
+
+use mail::{address::Address, limits, outcome::Failure};
+
+use super::{Router, aliases::unusable};
+
+/// Longest chain. Postfix: `virtual_alias_recursion_limit`, 1000.
+const MAX_DEPTH: usize = 100;
+
+pub(super) struct Expansion<'a> {
+    router: &'a Router,
+    recipient: &'a Address,
+    /// Addresses on the way to where we are, and whether their own entry names them.
+    path: Vec<(String, bool)>,
+    /// All that were met.
+    seen: HashSet<String>,
+    pub(super) results: Vec<Address>,
+}
+
+impl<'a> Expansion<'a> {
+    pub(super) fn of(router: &'a Router, recipient: &'a Address) -> Result<Vec<Address>, Failure> {
+        let mut expansion = Self {
+            router,
+            recipient,
+            path: Vec::new(),
+            seen: HashSet::new(),
+            results: Vec::new(),
+        };
+        expansion.follow(recipient.clone())?;
+        Ok(expansion.results)
+    }
+
+    fn follow(&mut self, address: Address) -> Result<(), Failure> {
+        let key = address.key();
+        if let Some(start) = self.path.iter().position(|(on_path, _)| *on_path == key) {
+            return match self.path.get(start) {
+                Some((_, true)) => Ok(()),
+                _ => Err(self.circle(start, &key)),
+            };
+        }
+        if !self.seen.insert(key.clone()) {
+            return Ok(());
+        }
+        if self.seen.len() > limits::EXPANDED {
+            let why = format!("it stands for more than {} addresses", limits::EXPANDED);
+            return Err(unusable(self.recipient, &why));
+        }
+        let Some(targets) = self.router.stands_for(&address)? else {
+            self.results.push(address);
+            return Ok(());
+        };
+        if self.path.len() >= MAX_DEPTH {
+            let why = format!("the chain has more than {MAX_DEPTH} addresses");
+            return Err(unusable(self.recipient, &why));
+        }
+        let itself = targets.addresses.iter().any(|target| target.key() == key);
+        // What a program gets stays under the alias's own address: which it is, is asked when it is delivered.
+        let copies = targets.programs.len() + usize::from(itself);
+        self.results.extend(vec![address; copies]);
+        self.path.push((key, itself));
+        for target in targets.addresses {
+            self.follow(target)?;
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    fn circle(&self, start: usize, key: &str) -> Failure {
+        let circle = self.path.iter().skip(start).map(|(key, _)| key.as_str());
+        let names: Vec<_> = circle.chain([key]).collect();
+        let why = format!("it comes back to itself: {}", names.join(" -> "));
+        unusable(self.recipient, &why)
+    }
+}

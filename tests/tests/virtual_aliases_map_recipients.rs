@@ -1,0 +1,198 @@
+//! Virtual aliases and relay recipients of the smarthost: who is whom, who is nobody, and from when on a change counts.
+
+use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until_true};
+
+const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
+
+const DOMAINS: &str = "networks = [\"127.0.0.2\"]\nmaildir = \"none\"\naliases = [\"$DIR/aliases\"]\nvirtual = [\"virtual\"]\n\
+    domains = { local = [\"example.org\"], relay = [\"legacy.example\", \".legacy.example\"], virtual = [\"public.example\"] }\n";
+
+fn server(sink: &Sink, more: &str, files: &[(&str, &str)]) -> Smarthost {
+    let config = format!("{DOMAINS}relayhost = \"{}\"\n{more}", sink.nexthop());
+    let smarthost = Smarthost::prepare(&config);
+    smarthost.file("aliases", "root: admin@elsewhere.example\n");
+    for (name, text) in files {
+        smarthost.file(name, text);
+    }
+    smarthost
+}
+
+fn answers(session: &mut Session, to: &str) -> String {
+    assert_eq!(session.say("MAIL FROM:<a@ham.example>").code, 250);
+    let reply = session.say(&format!("RCPT TO:<{to}>"));
+    assert_eq!(session.say("RSET").code, 250);
+    format!("{} {}", reply.code, reply.text())
+}
+
+/// Rows C1, C2.
+#[test]
+fn a_public_domain_goes_to_the_legacy_one_but_for_lists_and_people_elsewhere() {
+    let sink = Sink::start();
+    let table = "@public.example @legacy.example\n# a list\nteam@public.example\tboss@legacy.example,\n  aide@legacy.example\n\
+                 gone@public.example jane@partner.example\n";
+    let mut smarthost = server(&sink, "", &[("virtual", table)]);
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    let to = [
+        "Zoe.X+a@public.example",
+        "team@PUBLIC.example",
+        "gone@public.example",
+        "boss@legacy.example",
+    ];
+    session.delivers("a@ham.example", &to, MESSAGE);
+    let mut received = Vec::new();
+    until_true("all recipients", || {
+        let journal = sink.journal().wait_for(1);
+        received = journal
+            .into_iter()
+            .flat_map(|message| message.recipients)
+            .collect();
+        received.len() >= 4
+    });
+    received.sort();
+    assert_eq!(
+        received,
+        [
+            "Zoe.X+a@legacy.example",
+            "aide@legacy.example",
+            "boss@legacy.example",
+            "jane@partner.example"
+        ]
+    );
+    assert!(answers(&mut session, "u@elsewhere.example").contains("Relay access denied"));
+}
+
+/// Row C2.
+#[test]
+fn who_has_no_entry_is_refused_and_a_changed_table_counts_by_itself_unless_it_is_broken() {
+    let sink = Sink::start();
+    let files = [
+        ("virtual", "a@public.example x@partner.example\n"),
+        ("known", "joe@legacy.example OK\n"),
+    ];
+    let mut smarthost = server(&sink, "relay_recipients = [\"hash:known\"]\n", &files);
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    for (to, expected) in [
+        ("a+x@public.example", "250 "),
+        (
+            "b@public.example",
+            "550 5.1.1 <b@public.example>: Recipient address rejected: User unknown in virtual alias table",
+        ),
+        ("joe+x@legacy.example", "250 "),
+        (
+            "jim@legacy.example",
+            "550 5.1.1 <jim@legacy.example>: Recipient address rejected: User unknown in relay recipient table",
+        ),
+        (
+            "u@sub.legacy.example",
+            "550 5.1.1 <u@sub.legacy.example>: Recipient address rejected: User unknown in relay recipient table",
+        ),
+    ] {
+        let answer = answers(&mut session, to);
+        assert!(answer.starts_with(expected), "{to}: {answer}");
+    }
+    smarthost.file("virtual", "b@public.example x@partner.example\n");
+    until_true("the new table", || {
+        answers(&mut session, "b@public.example").starts_with("250")
+    });
+    assert!(answers(&mut session, "a@public.example").starts_with("550"));
+    let broken = [
+        "c@public.example x@@partner.example\n",
+        "c@public.example\n",
+        "",
+    ];
+    for (told, broken) in (1..).zip(broken) {
+        smarthost.file("virtual", broken);
+        let stays = "what was read before stays in force";
+        until_true("the broken table", || {
+            // It is looked whether a table has changed when somebody comes.
+            answers(&mut session, "b@public.example");
+            smarthost.daemon().log().matches(stays).count() == told
+        });
+        assert!(
+            answers(&mut session, "b@public.example").starts_with("250"),
+            "{broken}"
+        );
+        assert!(
+            answers(&mut session, "c@public.example").starts_with("550"),
+            "{broken}"
+        );
+    }
+}
+
+#[test]
+fn check_finds_what_a_table_cannot_do_with_its_line() {
+    let sink = Sink::start();
+    let good = "postmaster@public.example x@partner.example\n";
+    for (config, table, told) in [
+        ("", "", "public.example is a virtual domain, and no table"),
+        (
+            "",
+            "a@elsewhere.example x@partner.example\n",
+            "public.example is a virtual domain, and no table",
+        ),
+        (
+            "",
+            "a@public.example b@public.example\nb@public.example a@public.example\n",
+            "virtual:1: a@public.example: ",
+        ),
+        (
+            "",
+            "a@public.example a@public.example\n",
+            "virtual:1: a@public.example: its domain is virtual",
+        ),
+        (
+            "",
+            "a@public.example b@public.example\n",
+            "virtual:1: a@public.example: it leads to b@public.example, which has no entry",
+        ),
+        ("", "a@public.example x@@y\n", "virtual:1: `x@@y`"),
+        (
+            "",
+            "a@public.example x@y.example, @z.example\n",
+            "virtual:1: `@z.example` keeps the local part only",
+        ),
+        (
+            "",
+            "a@public.example x@partner.example\n",
+            "postmaster@public.example has no entry",
+        ),
+        (
+            "relay_recipients = [\"cidr:known\"]\n",
+            good,
+            "/known:1: `joe@legacy.example` is no network",
+        ),
+        (
+            "relay_recipients = [\"pcre:known\"]\n",
+            good,
+            "/known:1: there is no pattern",
+        ),
+        (
+            "relay_recipients = [\"hash:missing\"]\n",
+            good,
+            "missing: cannot be read",
+        ),
+        (
+            "relay_recipients = [\"mysql:known\"]\n",
+            good,
+            "tables of the kind `mysql` are not known",
+        ),
+    ] {
+        let smarthost = server(
+            &sink,
+            config,
+            &[("virtual", table), ("known", "joe@legacy.example OK\n")],
+        );
+        let output = smarthost.admin(&["check"]);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.contains(told), "{config}{table}: {said}");
+    }
+    let smarthost = server(&sink, "", &[("virtual", good)]);
+    let output = smarthost.admin(&["check"]);
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(
+        said.contains("virtual: ") && said.contains("1 entries"),
+        "{said}"
+    );
+}
