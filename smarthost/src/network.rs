@@ -226,7 +226,7 @@ mod tests {
             "10.0.0.0/7",
             "::/0",
             "8000::/1",
-            "2001::/15",
+            "2000::/15",
         ] {
             assert!(network(large).is_anybodys(), "{large}");
         }

@@ -207,7 +207,7 @@ fn the_administrator_sees_and_resets_a_clients_count() {
 fn a_message_that_is_never_taken_does_not_use_up_the_day_of_its_machine() {
     let sink = Sink::start();
     let mut smarthost = Smarthost::prepare("");
-    smarthost.file("aliases", "broken: \"|/bin/true\"\n");
+    smarthost.file("aliases", "broken: /nonexistent/mailbox\n");
     smarthost.configure(&format!(
         "networks = [\"127.0.0.0/8\"]\nlimits.per_client = \"3/day\"\nrelayhost = \"{}\"\n\
          domains.local = [\"example.org\"]\naliases = [\"$DIR/aliases\"]\nmessage_size = \"1KiB\"\n",

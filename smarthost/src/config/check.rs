@@ -8,7 +8,7 @@ use std::{
 };
 
 use mail::{
-    address::{Domain, DomainPattern, Sender},
+    address::{Domain, DomainPattern},
     limits::MESSAGE,
 };
 use queue::retry::Schedule;
@@ -23,20 +23,17 @@ use smtp::client::Security;
 
 use crate::{
     config::{
-        AliasFile, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
-        RelayAuth, RelayTls, Retry, STATE, Verify,
+        AliasFile, Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, RelayAuth,
+        RelayTls, Retry, STATE,
         file::{self, File, Level},
+        queries::{dnsbl, greylist, verify},
         routes::{Route, is_key},
         transports::{Transports, Written, providers},
     },
     destination::{Destination, Kind, LmtpTarget},
     limits::Rules,
     network::{Network, Networks},
-    policy::{
-        Scores,
-        rule::Rule,
-        verify::{self, OutageMode},
-    },
+    policy::rule::Rule,
 };
 
 /// Where the daemon is found, and where it finds its queue.
@@ -427,42 +424,6 @@ fn check_retry(
         relay_lifetime,
         warning: (!warning.is_zero()).then_some(warning),
     })
-}
-
-fn greylist(written: &file::Greylist) -> Greylist {
-    Greylist {
-        delay: written.delay.map_or(Duration::from_mins(5), |span| span.0),
-        listed_only: written.only != Some(file::Only::All),
-    }
-}
-
-fn verify(written: file::Verify) -> Verify {
-    let or = |span: Option<Span>, default| span.map_or(default, |span| span.0);
-    Verify {
-        from: written.from.map_or(Sender::Null, |from| from.0),
-        settings: verify::Settings {
-            outage: written.outage.unwrap_or(OutageMode::AcceptKnown),
-            positive: or(written.positive, Duration::from_hours(31 * 24)),
-            negative: or(written.negative, Duration::from_hours(3)),
-            trouble: or(written.trouble, Duration::from_mins(1)).min(Duration::from_mins(1)),
-        },
-    }
-}
-
-fn dnsbl(written: file::Dnsbl) -> Dnsbl {
-    let threshold = written.threshold.map_or(1, |threshold| threshold.0);
-    Dnsbl {
-        scores: Scores {
-            threshold: i32::try_from(threshold).unwrap_or(i32::MAX),
-            lists: written
-                .lists
-                .0
-                .into_iter()
-                .map(|list| list.0.into())
-                .collect(),
-        },
-        keys: written.keys,
-    }
 }
 
 fn concurrency(written: &file::Concurrency) -> Concurrency {

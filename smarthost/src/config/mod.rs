@@ -5,6 +5,7 @@
 //! | [`file`] | the keys and the forms of their values, for serde |
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
+//! | [`queries`] | the same for restrictions that ask the world |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
 //! | [`access`] | reads the tables that restrictions name |
 //! | [`load`], [`tables`] | read the files: the only parts with I/O |
@@ -22,6 +23,7 @@ mod file;
 mod load;
 mod macros;
 pub mod meaning;
+mod queries;
 mod routes;
 mod sense;
 mod settings;

@@ -1,3 +1,5 @@
+//! Virtual aliases and domain classes, as `Router` answers (rows C1, C2).
+
 use std::{path::Path, sync::Arc};
 
 use mail::{

@@ -114,6 +114,8 @@ pub(super) fn closed(bytes: &[u8], to_read: bool) -> Cow<'_, [u8]> {
         let signs: &[u8] = match last.kind {
             _ if is_closed(last.kind, range) => break,
             Kind::Comment if to_read && !range.iter().any(|byte| b"@,;".contains(byte)) => break,
+            // `x"@example.org` is no address with a sign too many: whoever wrote it meant another local part.
+            Kind::Quoted if range.starts_with(b"\"@") => break,
             Kind::Quoted => b"\"\\",
             Kind::Comment => b"()\\",
             _ => b"[\\",
