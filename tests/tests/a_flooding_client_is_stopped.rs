@@ -12,7 +12,7 @@ use tests::{
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
-    wait::{free_address, until},
+    wait::{free_address, until, until_true},
 };
 
 const MESSAGE: &[u8] = b"Subject: flood\r\n\r\nbuy now\r\n";
@@ -216,7 +216,7 @@ fn a_message_that_is_never_taken_does_not_use_up_the_day_of_its_machine() {
     smarthost.run();
     let client: IpAddr = "127.0.0.5".parse().unwrap();
     let large = [b"Subject: x\r\n\r\n", &[b'x'; 2000][..], b"\r\n"].concat();
-    let trouble = |smarthost: &Smarthost| {
+    let trouble = |smarthost: &mut Smarthost, times: usize| {
         let mut session = Session::connect_from(client, smarthost.address()).ehlo();
         for _ in 0..5 {
             let deferred = session.mail("app@example.org", &["broken@example.org"], MESSAGE);
@@ -227,10 +227,16 @@ fn a_message_that_is_never_taken_does_not_use_up_the_day_of_its_machine() {
             assert_eq!(session.say("RSET").code, 250);
         }
         session.say("MAIL FROM:<app@example.org>");
+        drop(session);
+        // What was begun holds a place until the daemon has seen that its client is gone.
+        let ended = "lost connection after MAIL";
+        until_true("the session is over", || {
+            smarthost.daemon().log().matches(ended).count() >= times
+        });
     };
-    trouble(&smarthost);
+    trouble(&mut smarthost, 1);
     assert_eq!(send("127.0.0.5", smarthost.address(), 2), [250, 250]);
-    trouble(&smarthost);
+    trouble(&mut smarthost, 2);
     smarthost.kill();
     smarthost.run();
     assert_eq!(send("127.0.0.5", smarthost.address(), 2), [250, 450]);
