@@ -19,16 +19,17 @@ use relay::{
 };
 use rustls::{ServerConfig, server::ProducesTickets};
 use settings::{
+    ConfigError,
     last_good::{self, Fault},
     layers::Layer,
 };
 use system::{fs, log};
-use tables::Aliases;
+use tables::{Aliases, watched::Looked};
 
 use crate::{
-    config::{AccessFiles, Config, KeyFiles, ListenTls, STATE, TableFiles, TransportTables},
+    config::{Config, KeyFiles, ListenTls, STATE, TableFiles},
     dns::mx::Resolver,
-    policy::{Policy, Sources},
+    policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
 };
 
@@ -59,11 +60,66 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 struct Tables {
     aliases: Aliases,
-    access: AccessFiles,
-    transport: TransportTables,
+    access: TableFiles<AccessTable>,
+    transport: TableFiles,
     lookups: TableFiles,
     /// When it was last looked at them.
     looked: Instant,
+}
+
+impl Tables {
+    /// Reads them. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
+    fn read(config: &Config) -> Result<(Self, Vec<Problem>), ConfigError> {
+        let (aliases, mut problems) = config.read_aliases()?;
+        let (access, more) = config.read_access()?;
+        problems.extend(more);
+        let (transport, more) = config.read_transport()?;
+        problems.extend(more);
+        let (lookups, more) = config.read_tables()?;
+        problems.extend(more);
+        let tables = Self {
+            aliases,
+            access,
+            transport,
+            lookups,
+            looked: Instant::now(),
+        };
+        Ok((tables, problems))
+    }
+
+    /// Reads what has changed.
+    fn refresh(&mut self) -> Looked {
+        let now = clock::now();
+        self.looked = Instant::now();
+        let mut looked = self.aliases.refresh(now);
+        looked.and(self.access.refresh(now));
+        looked.and(self.transport.refresh(now));
+        looked.and(self.lookups.refresh(now));
+        looked
+    }
+
+    fn router(&self, config: &Config) -> Router {
+        router(config, &self.aliases, &self.transport, &self.lookups)
+    }
+
+    /// What restrictions look into, with the keys of block lists.
+    fn sources(&self, keys: Keys) -> Arc<Sources> {
+        let tables = self.access.tables().collect();
+        Arc::new(Sources { keys, tables })
+    }
+}
+
+/// The router of what these files hold.
+pub(crate) fn router(
+    config: &Config,
+    aliases: &Aliases,
+    transport: &TableFiles,
+    lookups: &TableFiles,
+) -> Router {
+    let transport = transport.tables().map(|(_, table)| table).collect();
+    Router::new(config, Arc::clone(aliases.table()), transport)
+        .running(config.runners())
+        .mapping(config, &lookups.tables().collect())
 }
 
 /// Who we are in a TLS handshake.
@@ -80,19 +136,14 @@ impl Setup {
         let layers = Config::files(path)?;
         let setup = Self::of(Config::of_files(&layers)?, before)?;
         setup.remember(path, &layers);
-        for problem in &setup.problems {
-            log::line(log::Level::Warning, problem);
-        }
+        tell(&setup.problems);
         Ok(setup)
     }
 
     /// Whether everything that a configuration names can be used; makes nothing.
     pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
-        config.read_aliases()?;
+        Tables::read(config)?;
         config.read_keys()?;
-        config.read_access(clock::now())?;
-        config.read_transport()?;
-        config.read_tables()?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -179,17 +230,8 @@ impl Setup {
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        let (aliases, mut problems) = config.read_aliases()?;
-        let (access, more) = config.read_access(clock::now())?;
-        problems.extend(more);
-        let (transport, more) = config.read_transport()?;
-        problems.extend(more);
-        let (lookups, more) = config.read_tables()?;
-        problems.extend(more);
-        let router = Router::new(&config, Arc::clone(aliases.table()), transport.tables());
-        let router = router
-            .running(config.runners())
-            .mapping(&config, &lookups.tables());
+        let (tables, problems) = Tables::read(&config)?;
+        let router = tables.router(&config);
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
@@ -200,11 +242,7 @@ impl Setup {
             None
         };
         let relay_tls = Self::of_relay(&config)?;
-        let keys = config.read_keys()?;
-        let sources = Arc::new(Sources {
-            keys,
-            tables: access.tables(),
-        });
+        let sources = tables.sources(config.read_keys()?);
         let same = before.filter(|setup| setup.config.resolver == config.resolver);
         let resolver = same.map_or_else(
             || Arc::new(Resolver::new(config.resolver)),
@@ -215,13 +253,7 @@ impl Setup {
             router,
             resolver,
             sources,
-            tables: Arc::new(Mutex::new(Tables {
-                aliases,
-                access,
-                transport,
-                lookups,
-                looked: Instant::now(),
-            })),
+            tables: Arc::new(Mutex::new(tables)),
             relay_tls,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
             identity,
@@ -244,21 +276,11 @@ impl Setup {
         if tables.looked.elapsed() < LOOK {
             return None;
         }
-        tables.looked = Instant::now();
-        let mut looked = tables.aliases.refresh(clock::now());
-        looked.and(tables.access.refresh(clock::now()));
-        looked.and(tables.transport.refresh());
-        looked.and(tables.lookups.refresh(clock::now()));
-        tell(looked.problems);
+        let looked = tables.refresh();
+        tell(&looked.problems);
         looked.changed.then(|| {
-            let aliases = Arc::clone(tables.aliases.table());
-            let router = Router::new(&self.config, aliases, tables.transport.tables());
-            let router = router.running(self.config.runners());
-            let router = router.mapping(&self.config, &tables.lookups.tables());
-            let sources = Arc::new(Sources {
-                keys: self.sources.keys.clone(),
-                tables: tables.access.tables(),
-            });
+            let router = tables.router(&self.config);
+            let sources = tables.sources(self.sources.keys.clone());
             Self {
                 policy: Policy::new(&self.config, router.clone(), Arc::clone(&sources)),
                 sources,
@@ -269,9 +291,9 @@ impl Setup {
     }
 }
 
-fn tell(problems: Vec<Problem>) {
+fn tell(problems: &[Problem]) {
     for problem in problems {
-        log::line(log::Level::Warning, &problem);
+        log::line(log::Level::Warning, problem);
     }
 }
 

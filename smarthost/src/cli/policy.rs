@@ -7,12 +7,11 @@ use std::{
 };
 
 use control::findings::Findings;
-use mail::clock;
 
 use crate::{
     config::Config,
     destination::Kind,
-    policy::{rule::Rule, service::Endpoint},
+    policy::{access::Tables, rule::Rule, service::Endpoint},
 };
 
 /// A policy server that runs takes connections at once.
@@ -113,7 +112,7 @@ fn name_servers() -> Vec<IpAddr> {
 
 fn tables(config: &Config, findings: &mut Findings) {
     // What cannot be read at all is told with the configuration.
-    let Ok((files, problems)) = config.read_access(clock::now()) else {
+    let Ok((files, problems)) = config.read_access() else {
         return;
     };
     for problem in &problems {
@@ -123,7 +122,7 @@ fn tables(config: &Config, findings: &mut Findings) {
             findings.warn("table", problem.to_string(), "look at the line");
         }
     }
-    let tables = files.tables();
+    let tables: Tables = files.tables().collect();
     for (subject, name) in config.restrictions.iter().filter_map(Rule::table) {
         let Some(table) = tables.get(name) else {
             continue;

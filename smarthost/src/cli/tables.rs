@@ -14,6 +14,7 @@ use crate::{
     config::{Class, Config},
     lookup::{LookupTable, Tables},
     route::Router,
+    setup,
 };
 
 /// Looks at all of them.
@@ -28,9 +29,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         return;
     };
     self::aliases(config, aliases.table(), problems, findings);
-    let tables = files.tables();
-    let router = Router::new(config, Arc::clone(aliases.table()), transport.tables());
-    let router = router.running(config.runners()).mapping(config, &tables);
+    let router = setup::router(config, &aliases, &transport, &files);
+    let tables = files.tables().collect();
     lookups(config, &tables, &more, findings);
     virtual_aliases(config, &tables, &router, findings);
     virtual_domains(config, &tables, &router, findings);

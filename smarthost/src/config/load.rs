@@ -14,15 +14,10 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, layers::Layer, provision};
-use tables::{
-    Aliases, Missing, Watched,
-    watched::{Looked, Rules},
-};
+use tables::{Aliases, Missing};
 
-use super::{routes, transports::Transports};
 use crate::{
     config::Config,
-    lookup::LookupTable,
     policy::{
         dnsbl::{self, Keys},
         rule::Rule,
@@ -154,39 +149,6 @@ fn written_by_others(path: &Path) -> Option<String> {
     })
 }
 
-/// The files of `transport`, with how each is read.
-#[derive(Clone, Debug)]
-pub struct TransportTables {
-    files: Vec<(crate::lookup::Kind, Watched<LookupTable>)>,
-    transports: Transports,
-    local: Vec<mail::address::DomainPattern>,
-}
-
-impl TransportTables {
-    /// Reads what has changed.
-    pub fn refresh(&mut self) -> Looked {
-        let mut looked = Looked::default();
-        let (transports, local) = (&self.transports, &self.local);
-        for (kind, file) in &mut self.files {
-            let read = |path: &Path, text: &str| {
-                let (table, mut problems) = LookupTable::read(*kind, path.to_owned(), text);
-                problems.extend(routes::faults(&table, transports, local));
-                (table, problems)
-            };
-            looked.and(file.look(clock::now(), read, LookupTable::is_empty));
-        }
-        looked
-    }
-
-    /// What is in force.
-    pub fn tables(&self) -> Arc<[LookupTable]> {
-        let files = self.files.iter();
-        files
-            .map(|(_, file)| file.value.clone().unwrap_or_default())
-            .collect()
-    }
-}
-
 impl Config {
     /// By what programs of each alias file are run, as its owners and modes are now.
     pub fn runners(&self) -> Runners {
@@ -198,34 +160,6 @@ impl Config {
             (table.path.clone(), runner)
         });
         files.collect()
-    }
-
-    /// Reads the tables of `transport`, as [`Self::read_aliases`] does.
-    pub fn read_transport(&self) -> Result<(TransportTables, Vec<Problem>), ConfigError> {
-        let rules = Rules {
-            missing: Missing::Fault,
-            trusted: false,
-        };
-        let files = self.transport.iter();
-        let mut tables = TransportTables {
-            files: files
-                .map(|table| (table.kind, Watched::new(table.path.clone(), rules)))
-                .collect(),
-            transports: self.transports.clone(),
-            local: self.domains.local.clone(),
-        };
-        let problems = tables.refresh().problems;
-        let unread = tables.files.iter().find(|(_, file)| file.value.is_none());
-        match unread {
-            None => Ok((tables, problems)),
-            Some((_, file)) => {
-                let why = problems.iter().find(|problem| problem.path == file.path);
-                let why = why.map_or("", |problem| &problem.text);
-                let path = file.path.display();
-                let text = format!("{path}: {why}; create it, or take it out of `transport`");
-                Err(self.wrong("transport", &text))
-            }
-        }
     }
 }
 

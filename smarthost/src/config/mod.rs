@@ -7,7 +7,6 @@
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`queries`] | the same for restrictions that ask the world |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
-//! | [`access`] | reads the tables that restrictions name |
 //! | [`load`], [`tables`] | read the files: the only parts with I/O |
 //! | [`meaning`] | a sentence for each key |
 //! | [`transports`] | transports with settings, and those of well-known providers |
@@ -17,7 +16,6 @@
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
 
-mod access;
 mod check;
 mod file;
 mod load;
@@ -33,8 +31,7 @@ mod tables;
 mod tests;
 mod transports;
 
-pub use access::AccessFiles;
-pub use load::{Runners, TransportTables};
+pub use load::Runners;
 pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};
 pub use settings::{

@@ -1,6 +1,8 @@
-//! The lookup tables that settings name: read with the configuration, and again when they change.
+//! The lookup tables that settings name, of whatever use: read with the configuration, and again when they change.
+//!
+//! Contract: a table is there before the first mail is; a changed one counts as [`tables`] has it.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use mail::{
     clock::{self, Timestamp},
@@ -12,84 +14,126 @@ use tables::{
     watched::{Looked, Rules},
 };
 
+use super::routes;
 use crate::{
     config::Config,
-    lookup::{LookupTable, TableName, Tables, targets},
+    lookup::{LookupTable, TableName, targets},
+    policy::{access::AccessTable, rule::Rule},
 };
 
-/// What a setting asks of the values of its tables.
-type Examine = fn(&LookupTable) -> Vec<Problem>;
+/// What a setting makes of a table of its, and what is wrong with that.
+type Make<T> = Box<dyn Fn(&'static str, LookupTable) -> (T, Vec<Problem>) + Send + Sync>;
 
-/// The files.
-#[derive(Debug)]
-pub struct TableFiles(BTreeMap<TableName, File>);
-
-#[derive(Debug)]
-struct File {
-    watched: Watched<Arc<LookupTable>>,
-    examine: Examine,
+/// The files, each once, in the order of the settings.
+pub struct TableFiles<T = LookupTable> {
+    files: Vec<File<T>>,
+    make: Make<T>,
 }
 
-impl TableFiles {
+#[derive(Debug)]
+struct File<T> {
+    /// The setting that names it.
+    key: &'static str,
+    name: TableName,
+    watched: Watched<Arc<T>>,
+}
+
+impl<T: Default + AsRef<LookupTable>> TableFiles<T> {
     /// Reads what has changed.
     pub fn refresh(&mut self, now: Timestamp) -> Looked {
         let mut looked = Looked::default();
-        for (name, file) in &mut self.0 {
+        for File { key, name, watched } in &mut self.files {
             let read = |path: &Path, text: &str| {
                 let (table, mut problems) = LookupTable::read(name.kind, path.to_owned(), text);
-                problems.extend((file.examine)(&table));
-                (Arc::new(table), problems)
+                let (made, more) = (self.make)(key, table);
+                problems.extend(more);
+                (Arc::new(made), problems)
             };
-            looked.and(file.watched.look(now, read, |table| table.is_empty()));
+            let is_empty = |made: &Arc<T>| T::as_ref(made).is_empty();
+            looked.and(watched.look(now, read, is_empty));
         }
         looked
     }
 
     /// What is in force.
-    pub fn tables(&self) -> Tables {
-        let table = |file: &File| file.watched.value.clone().unwrap_or_default();
-        self.0
-            .iter()
-            .map(|(name, file)| (name.clone(), table(file)))
-            .collect()
+    pub fn tables(&self) -> impl Iterator<Item = (TableName, Arc<T>)> {
+        let files = self.files.iter();
+        files.map(|file| {
+            let table = file.watched.value.clone();
+            (file.name.clone(), table.unwrap_or_default())
+        })
     }
 }
 
+impl<T: fmt::Debug> fmt::Debug for TableFiles<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.files).finish()
+    }
+}
+
+/// Files, and what is wrong in a line; what cannot be read at all is an error.
+type Read<T> = Result<(TableFiles<T>, Vec<Problem>), ConfigError>;
+
 impl Config {
-    /// All lookup tables, with the settings that name them.
+    /// The tables of recipients, with the settings that name them.
     pub fn named_tables(&self) -> impl Iterator<Item = (&'static str, &TableName)> {
         let of = |key, names| std::iter::repeat(key).zip(names);
         of("virtual", &self.virtual_aliases).chain(of("relay_recipients", &self.relay_recipients))
     }
 
-    /// Reads the lookup tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
-    pub fn read_tables(&self) -> Result<(TableFiles, Vec<Problem>), ConfigError> {
+    /// Reads them.
+    pub fn read_tables(&self) -> Read<LookupTable> {
+        let make = |key, table: LookupTable| {
+            let problems = match key {
+                "virtual" => targets::examine(&table),
+                _ => Vec::new(),
+            };
+            (table, problems)
+        };
+        self.read_files(self.named_tables(), Box::new(make))
+    }
+
+    /// Reads the tables of restrictions.
+    pub fn read_access(&self) -> Read<AccessTable> {
+        let rules = self.restrictions.iter().filter_map(Rule::table);
+        let named = rules.map(|(_, name)| ("restrictions", name));
+        self.read_files(named, Box::new(|_, table| AccessTable::new(table)))
+    }
+
+    /// Reads the tables of `transport`.
+    pub fn read_transport(&self) -> Read<LookupTable> {
+        let (transports, local) = (self.transports.clone(), self.domains.local.clone());
+        let make = move |_, table: LookupTable| {
+            let problems = routes::faults(&table, &transports, &local);
+            (table, problems)
+        };
+        let named = std::iter::repeat("transport").zip(&self.transport);
+        self.read_files(named, Box::new(make))
+    }
+
+    fn read_files<'a, T: Default + AsRef<LookupTable>>(
+        &self,
+        named: impl Iterator<Item = (&'static str, &'a TableName)>,
+        make: Make<T>,
+    ) -> Read<T> {
         let rules = Rules {
             missing: Missing::Fault,
             trusted: false,
         };
-        let mut files = BTreeMap::new();
-        for (key, name) in self.named_tables() {
-            let examine: Examine = match key {
-                "virtual" => targets::examine,
-                _ => |_| Vec::new(),
-            };
-            let watched = Watched::new(name.path.clone(), rules);
-            files
-                .entry(name.clone())
-                .or_insert(File { watched, examine });
+        let mut files = Vec::<File<T>>::new();
+        for (key, name) in named {
+            if files.iter().all(|known| known.name != *name) {
+                let watched = Watched::new(name.path.clone(), rules);
+                let name = name.clone();
+                files.push(File { key, name, watched });
+            }
         }
-        let mut files = TableFiles(files);
+        let mut files = TableFiles { files, make };
         let looked = files.refresh(clock::now());
-        let unread = |(_, name): &(&str, &TableName)| {
-            files
-                .0
-                .get(name)
-                .is_some_and(|file| file.watched.value.is_none())
-        };
-        match self.named_tables().find(unread) {
+        let mut all = files.files.iter();
+        match all.find(|file| file.watched.value.is_none()) {
             None => Ok((files, looked.problems)),
-            Some((key, name)) => Err(self.unread(key, &name.path, &looked.problems)),
+            Some(file) => Err(self.unread(file.key, &file.name.path, &looked.problems)),
         }
     }
 }

@@ -49,6 +49,12 @@ pub struct LookupTable {
     networks: Rules<Network>,
 }
 
+impl AsRef<Self> for LookupTable {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// The tables that settings name, as they are now. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Tables(Arc<BTreeMap<TableName, Arc<LookupTable>>>);

@@ -49,10 +49,6 @@ impl AccessTable {
         (Self { table, has_names }, problems)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// Keys that never match, told to whoever wrote them.
     pub fn hints(&self, subject: Subject) -> Vec<Problem> {
         let mut hints = Vec::new();
@@ -74,6 +70,12 @@ impl AccessTable {
             });
         }
         hints
+    }
+}
+
+impl AsRef<LookupTable> for AccessTable {
+    fn as_ref(&self) -> &LookupTable {
+        &self.table
     }
 }
 

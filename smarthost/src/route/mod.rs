@@ -39,7 +39,7 @@ pub struct Router {
     rules: Arc<Rules>,
     aliases: Arc<Table>,
     /// Those of `transport`.
-    transport: Arc<[LookupTable]>,
+    transport: Arc<[Arc<LookupTable>]>,
     /// By what the programs of alias files are run.
     runners: Arc<Runners>,
     tables: Arc<Lookups>,
@@ -77,7 +77,7 @@ impl Rules {
 }
 
 impl Router {
-    pub fn new(config: &Config, aliases: Arc<Table>, transport: Arc<[LookupTable]>) -> Self {
+    pub fn new(config: &Config, aliases: Arc<Table>, transport: Arc<[Arc<LookupTable>]>) -> Self {
         let rules = Rules {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),

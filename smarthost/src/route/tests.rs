@@ -339,7 +339,11 @@ fn a_transport_file_is_asked_after_the_routes_and_wrong_lines_are_told() {
         let path = directory.path().join("config.toml");
         let config = Config::parse(&path, config, "mail.example.org").unwrap();
         let (tables, problems) = config.read_transport().unwrap();
-        let router = Router::new(&config, Arc::default(), tables.tables());
+        let router = Router::new(
+            &config,
+            Arc::default(),
+            tables.tables().map(|(_, table)| table).collect(),
+        );
         (router, problems)
     };
     let (router, problems) = load(&format!(

@@ -99,7 +99,8 @@ impl Router {
 
     fn route(&self, address: &Address) -> Option<Found<'_>> {
         let local = self.is_local(address);
-        let tables = std::iter::once(&self.rules.routes).chain(self.transport.iter());
+        let tables =
+            std::iter::once(&self.rules.routes).chain(self.transport.iter().map(AsRef::as_ref));
         tables.filter(|table| !table.is_empty()).find_map(|table| {
             self.of_address(table, address)
                 .or_else(|| of_domain(table, address).filter(|_| !local))

@@ -27,7 +27,7 @@ pub(super) struct Verification {
     recipients: Arc<Mutex<Recipients>>,
     probes: mpsc::Sender<Probe>,
     /// Addresses that are being asked for.
-    flights: Mutex<HashMap<String, Arc<Turn<()>>>>,
+    asking: Mutex<HashMap<String, Arc<Turn<()>>>>,
 }
 
 impl Verification {
@@ -35,7 +35,7 @@ impl Verification {
         Self {
             recipients,
             probes,
-            flights: Mutex::default(),
+            asking: Mutex::default(),
         }
     }
 
@@ -52,9 +52,9 @@ impl Verification {
 
     /// The turn of an address; whoever has it asks.
     fn turn(&self, key: &str) -> Arc<Turn<()>> {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(flights.entry(key.to_owned()).or_default())
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(asking.entry(key.to_owned()).or_default())
     }
 
     async fn probe(
