@@ -2,7 +2,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`mx`] | the MX question, asked of the system's name servers; the only place that knows the DNS library |
+//! | [`mx`] | questions to name servers, and that for MX records |
 //! | [`names`] | what restrictions want to know: client names, mail domains, entries of lists |
 //! | [`exchange`] | from a next hop to the hosts to try, in order |
 

@@ -5,7 +5,7 @@
 //! RFC 1035 §3.3.9 (MX), RFC 7505 (null MX).
 
 use domain::{
-    base::{Message, Name, Rtype, iana::Rcode},
+    base::{Message, Name, ParsedName, Rtype, iana::Rcode, rdata::ParseRecordData},
     rdata::Mx as MxData,
     resolv::{
         StubResolver,
@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 /// Asks name servers.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
-    pub(super) stub: StubResolver,
+    stub: StubResolver,
 }
 
 impl Resolver {
@@ -65,17 +65,35 @@ impl Resolver {
 impl Resolver {
     /// The MX records of `domain`, in no order.
     pub(crate) async fn mx(&self, domain: &str) -> Answer {
-        let Ok(name) = domain.parse::<Name<Vec<u8>>>() else {
-            return Answer::Failed(format!("{domain} is no name that DNS knows"));
+        match self.query(domain, Rtype::MX).await {
+            Ok(Some(message)) => {
+                let read = |data: &MxData<ParsedName<&[u8]>>| Mx {
+                    preference: data.preference(),
+                    host: data.exchange().to_string(),
+                };
+                records(message.for_slice(), MAX_RECORDS, read)
+                    .map_or_else(Answer::Failed, classify)
+            }
+            Ok(None) => Answer::NoDomain,
+            Err(why) => Answer::Failed(why),
+        }
+    }
+
+    /// The answer to a question; `None`: the name does not exist. Whatever says neither is an error.
+    pub(super) async fn query(
+        &self,
+        name: &str,
+        kind: Rtype,
+    ) -> Result<Option<Message<impl AsRef<[u8]>>>, String> {
+        let Ok(name) = name.parse::<Name<Vec<u8>>>() else {
+            return Err(format!("{name} is no name that DNS knows"));
         };
-        let message = match self.stub.query((name, Rtype::MX)).await {
-            Ok(answer) => answer.into_message(),
-            Err(error) => return Answer::Failed(error.to_string()),
-        };
+        let answer = self.stub.query((name, kind)).await;
+        let message = answer.map_err(|error| error.to_string())?.into_message();
         match message.header().rcode() {
-            Rcode::NOERROR => records(message.for_slice()).map_or_else(Answer::Failed, classify),
-            Rcode::NXDOMAIN => Answer::NoDomain,
-            other => Answer::Failed(format!("name server answered {other}")),
+            Rcode::NOERROR => Ok(Some(message)),
+            Rcode::NXDOMAIN => Ok(None),
+            other => Err(format!("name server answered {other}")),
         }
     }
 }
@@ -87,34 +105,28 @@ impl Resolver {
     }
 
     async fn has_none(&self, host: &str, kind: Rtype) -> bool {
-        let Ok(name) = host.parse::<Name<Vec<u8>>>() else {
-            return false;
-        };
-        let Ok(answer) = self.stub.query((name, kind)).await else {
-            return false;
-        };
-        let message = answer.into_message();
-        match message.header().rcode() {
-            Rcode::NXDOMAIN => true,
-            Rcode::NOERROR => message.for_slice().answer().is_ok_and(|mut section| {
+        match self.query(host, kind).await {
+            Ok(Some(message)) => message.for_slice().answer().is_ok_and(|mut section| {
                 section.all(|record| record.is_ok_and(|record| record.rtype() != kind))
             }),
-            _ => false,
+            Ok(None) => true,
+            Err(_) => false,
         }
     }
 }
 
-fn records(message: &Message<[u8]>) -> Result<Vec<Mx>, String> {
+/// The records of one kind in an answer, so many at most.
+pub(super) fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
+    message: &'a Message<[u8]>,
+    most: usize,
+    read: impl Fn(&D) -> T,
+) -> Result<Vec<T>, String> {
     let section = message.answer().map_err(|error| error.to_string())?;
-    let mut found = Vec::new();
-    for record in section.limit_to_in::<MxData<_>>().take(MAX_RECORDS) {
-        let record = record.map_err(|error| error.to_string())?;
-        found.push(Mx {
-            preference: record.data().preference(),
-            host: record.data().exchange().to_string(),
-        });
-    }
-    Ok(found)
+    let found = section.limit_to_in::<D>().take(most);
+    let found = found.map(|record| record.map(|record| read(record.data())));
+    found
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
 }
 
 fn classify(found: Vec<Mx>) -> Answer {

@@ -10,13 +10,13 @@ use std::{
 };
 
 use ::domain::{
-    base::{Message, Name, ParsedName, Rtype, iana::Rcode, rdata::ParseRecordData},
+    base::{Message, ParsedName, Rtype},
     rdata::{A, Aaaa, Ptr, Txt},
 };
 use mail::address::Domain;
 use tokio::time;
 
-use super::mx::{self, Resolver};
+use super::mx::{self, Resolver, records};
 use crate::policy::{ClientName, Found, MailDomain, dnsbl};
 
 /// Longest wait for an answer.
@@ -37,18 +37,6 @@ enum Records<T> {
 
 /// Reads the records of one kind.
 type Read<T> = fn(&Message<[u8]>) -> Result<Vec<T>, String>;
-
-fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
-    message: &'a Message<[u8]>,
-    read: impl Fn(&D) -> T,
-) -> Result<Vec<T>, String> {
-    let section = message.answer().map_err(|error| error.to_string())?;
-    let found = section.limit_to_in::<D>().take(RECORDS);
-    let found = found.map(|record| record.map(|record| read(record.data())));
-    found
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
-}
 
 impl Resolver {
     /// Whether mail for a domain can go anywhere.
@@ -100,7 +88,7 @@ impl Resolver {
 
     /// The addresses with which a list answers, and its reason.
     pub(crate) async fn listed(&self, name: &str) -> Found {
-        let read: Read<Ipv4Addr> = |message| records(message, A::addr);
+        let read: Read<Ipv4Addr> = |message| records(message, RECORDS, A::addr);
         match self.find(name, Rtype::A, read).await {
             Records::Some(codes) => Found::Codes(codes, self.text(name).await),
             Records::None => Found::Nothing,
@@ -111,7 +99,7 @@ impl Resolver {
     /// Only a decoration: without it the entry counts all the same.
     async fn text(&self, name: &str) -> Option<String> {
         let read: Read<Vec<u8>> =
-            |message| records(message, |data: &Txt<&[u8]>| data.text::<Vec<u8>>());
+            |message| records(message, RECORDS, |data: &Txt<&[u8]>| data.text::<Vec<u8>>());
         let Records::Some(texts) = self.find(name, Rtype::TXT, read).await else {
             return None;
         };
@@ -129,7 +117,7 @@ impl Resolver {
 
     async fn names(&self, name: &str) -> Records<String> {
         let read: Read<String> = |message| {
-            records(message, |data: &Ptr<ParsedName<&[u8]>>| {
+            records(message, RECORDS, |data: &Ptr<ParsedName<&[u8]>>| {
                 data.ptrdname().to_string()
             })
         };
@@ -138,8 +126,9 @@ impl Resolver {
 
     /// IPv4 and IPv6 addresses of a host.
     async fn addresses(&self, host: &Domain) -> Records<IpAddr> {
-        let a: Read<IpAddr> = |message| records(message, |data: &A| data.addr().into());
-        let aaaa: Read<IpAddr> = |message| records(message, |data: &Aaaa| data.addr().into());
+        let a: Read<IpAddr> = |message| records(message, RECORDS, |data: &A| data.addr().into());
+        let aaaa: Read<IpAddr> =
+            |message| records(message, RECORDS, |data: &Aaaa| data.addr().into());
         let found = tokio::join!(
             self.find(host, Rtype::A, a),
             self.find(host, Rtype::AAAA, aaaa)
@@ -165,18 +154,10 @@ impl Resolver {
 
     /// Nothing: the name does not exist, or has no such record.
     async fn ask<T>(&self, name: &str, kind: Rtype, read: Read<T>) -> Result<Vec<T>, String> {
-        let name: Name<Vec<u8>> = name
-            .parse()
-            .map_err(|_| "no name that DNS knows".to_owned())?;
-        let asked = time::timeout(PATIENCE, self.stub.query((name, kind))).await;
-        let answer = asked
-            .map_err(|_| "no answer in time".to_owned())?
-            .map_err(|error| error.to_string())?;
-        let message = answer.into_message();
-        match message.header().rcode() {
-            Rcode::NXDOMAIN => Ok(Vec::new()),
-            Rcode::NOERROR => read(message.for_slice()),
-            other => Err(format!("name server answered {other}")),
+        let asked = time::timeout(PATIENCE, self.query(name, kind)).await;
+        match asked.map_err(|_| "no answer in time".to_owned())?? {
+            Some(message) => read(message.for_slice()),
+            None => Ok(Vec::new()),
         }
     }
 }
