@@ -5,7 +5,6 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | migration | [`import`] | other programs' configurations made into ours, and their queues read; pure |
-//! | queue | [`deposit`] | messages put into the spool whole |
 //! | services | [`agent`] | takes mail, keeps it, delivers it |
 //! | commands | [`admin`] | the administrator's |
 //!
@@ -13,7 +12,6 @@
 
 pub mod admin;
 pub mod agent;
-pub mod deposit;
 pub mod import;
 
 pub(crate) use ::sendmail::{

@@ -6,7 +6,6 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    io::{self, Read as _},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -15,9 +14,8 @@ use crate::{destination::Destination, maillog, route::Router, setup::Setup};
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
-    envelope::{Content, Envelope, Recipient},
+    envelope::{Envelope, Recipient},
     limits,
-    message::{Header, Splitter},
     outcome::{Failure, Outcome},
     status::EnhancedStatus,
 };
@@ -124,7 +122,7 @@ impl Dispatch {
             return Ok(held);
         }
         let draft = match self.spool.load(held)? {
-            Some(stored) => block_in_place(|| self.copy(&stored))?,
+            Some(stored) => block_in_place(|| self.spool.draft_again(&stored))?,
             None => return Ok(held),
         };
         self.commit(draft, &to(others), header, Some(router)).await
@@ -197,36 +195,12 @@ impl Dispatch {
             recipients,
             ..stored.envelope.clone()
         };
-        let draft = block_in_place(|| self.copy(stored))?;
+        let draft = block_in_place(|| self.spool.draft_again(stored))?;
         let id = self
             .enqueue(draft, &envelope, &stored.header, router)
             .await?;
         maillog::queued(id, &envelope, stored.size());
         Ok(id)
-    }
-
-    fn copy(&self, stored: &Stored) -> Result<Draft, SpoolError> {
-        let failed = |error| SpoolError::Io {
-            doing: "copy a queued message",
-            path: "spool".into(),
-            error,
-        };
-        let mut draft = self.spool.draft()?;
-        let mut content = stored.reader().map_err(failed)?;
-        let head = u64::try_from(stored.header.len())
-            .unwrap_or(u64::MAX)
-            .saturating_add(2);
-        // The header and the empty line are not part of the body.
-        io::copy(&mut content.by_ref().take(head), &mut io::sink()).map_err(failed)?;
-        let mut piece = vec![0; limits::PIECE];
-        loop {
-            match content.read(&mut piece).map_err(failed)? {
-                0 => return Ok(draft),
-                count => draft
-                    .write(piece.get(..count).unwrap_or_default())
-                    .map_err(failed)?,
-            }
-        }
     }
 
     fn schedule(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope, router: &Router) {
@@ -249,16 +223,8 @@ impl Dispatch {
         mut envelope: Envelope,
         router: &Router,
     ) -> Result<QueueId, SpoolError> {
-        let mut draft = self.spool.draft()?;
-        let mut splitter = Splitter::default();
         let size = u64::try_from(message.len()).unwrap_or(u64::MAX);
-        let body = splitter.split(message).map_err(|_| SpoolError::Stopped)?;
-        draft.write(body).map_err(|error| SpoolError::Io {
-            doing: "write a message of our own",
-            path: "spool".into(),
-            error,
-        })?;
-        let (header, content): (Header, Content) = splitter.finish();
+        let (draft, header, content) = self.spool.draft_of(message)?;
         envelope.content = content;
         if let Ok(recipients) = expand(&envelope.recipients, router) {
             envelope.recipients = recipients;

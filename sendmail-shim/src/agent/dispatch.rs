@@ -15,7 +15,7 @@ use mail::{address::Sender as MailFrom, clock, envelope::Envelope};
 use queue::{BackOff, Origin, Recovered, Routed, Slots};
 use spool::{Hold, QueueId, Spool, SpoolError, Stored};
 
-use crate::{config::settings::Settings, deposit};
+use crate::config::settings::Settings;
 
 /// Waiting messages that a connection must have before another one is opened beside it.
 const PER_CONNECTION: usize = 4;
@@ -118,14 +118,20 @@ impl Dispatch {
 
     /// Queues a message of our own: complete, in canonical CRLF lines.
     pub(super) fn inject(&self, envelope: &Envelope, text: &[u8]) -> Result<QueueId, SpoolError> {
-        let id = deposit::whole(&self.spool, envelope.clone(), text)?;
-        self.arrived(id, envelope);
+        let (draft, header, content) = self.spool.draft_of(text)?;
+        let envelope = Envelope {
+            content,
+            ..envelope.clone()
+        };
+        let id = self.spool.accept(draft, &envelope, &header.to_bytes())?;
+        self.arrived(id, &envelope);
         Ok(id)
     }
 
     /// Queues a message that is in the queue once more, for others.
     pub(super) fn copy(&self, stored: &Stored, envelope: &Envelope) -> Result<QueueId, SpoolError> {
-        let id = deposit::copy(&self.spool, stored, envelope)?;
+        let draft = self.spool.draft_again(stored)?;
+        let id = self.spool.accept(draft, envelope, &stored.header)?;
         self.arrived(id, envelope);
         Ok(id)
     }

@@ -137,6 +137,13 @@ impl Envelope {
             ..self.clone()
         }
     }
+
+    /// The same with only these recipients, by their numbers in the queue.
+    #[must_use]
+    pub fn with_numbers(&self, numbers: &[u32]) -> Self {
+        let indexes = numbers.iter().map(|&number| usize::try_from(number));
+        self.with_only(&indexes.filter_map(Result::ok).collect::<Vec<_>>())
+    }
 }
 
 /// One recipient.

@@ -147,6 +147,11 @@ impl Failure {
         Self::new(Blame::Local, Stage::Local, status, text)
     }
 
+    /// The same where nothing more is known than that it is this machine's, and may pass.
+    pub fn ours(text: &str) -> Self {
+        Self::local(EnhancedStatus::new(4, 3, 0), text)
+    }
+
     /// A failure that a peer's reply tells; `status` is the reply's own enhanced code, or class.0.0 where it has none.
     pub fn replied(
         stage: Stage,

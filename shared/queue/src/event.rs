@@ -182,7 +182,7 @@ impl<D, O> Event<D, O> {
             Ok(Some(envelope)) => envelope,
             Ok(None) => return Self::Gone { id },
             Err(error) => {
-                let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &error.to_string());
+                let failure = Failure::ours(&error.to_string());
                 return Self::LoadFailed { id, failure };
             }
         };

@@ -125,12 +125,15 @@ fn with_earlier(failure: &Failure, earlier: Option<&Arc<str>>) -> Failure {
     }
 }
 
-/// Subject and text of the notice about dead mail. `remedy`: the commands that list, release and delete it.
+/// Where a notice about dead mail came from: nothing is told of it when it dies itself.
+pub const DEAD: &str = "notice of dead mail";
+
+/// Subject and text of the notice about dead mail; `program` is whose commands show, release and delete it.
 pub fn dead(
     stored: &Stored,
     hostname: &str,
     failed: &[(u32, Failure)],
-    remedy: &str,
+    program: &str,
 ) -> (String, String) {
     let reasons: String = failed
         .iter()
@@ -139,11 +142,13 @@ pub fn dead(
             Some(format!("  {to}: {}\n", failure.log_text()))
         })
         .collect();
+    let id = stored.id;
     let subject = format!("{hostname}: a bounce cannot be delivered and is kept");
     let text = format!(
-        "Message {} has no sender who could be told that it failed (it is a bounce, or like one), so it is kept on hold in the queue of \
-         {hostname}:\n\n{reasons}\n{remedy}\nMore such mail may follow; for a day nothing more is said of it.\n",
-        stored.id
+        "Message {id} has no sender who could be told that it failed (it is a bounce, or like one), so it is kept on hold in the queue of \
+         {hostname}:\n\n{reasons}\n\
+         Look at it with `{program} queue show {id}`; `{program} queue release {id}` has it tried again, \
+         `{program} queue delete {id}` deletes it.\n\nMore such mail may follow; for a day nothing more is said of it.\n"
     );
     (subject, text)
 }

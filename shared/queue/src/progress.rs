@@ -5,7 +5,6 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use mail::{
     clock::Timestamp,
     outcome::{Blame, Failure, Outcome},
-    status::EnhancedStatus,
 };
 use spool::{QueueId, Settlement};
 
@@ -174,10 +173,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 Err(failure) => self.unrouted(id, vec![recipient], failure, now),
             }
         }
-        let missing = Failure::local(
-            EnhancedStatus::new(4, 3, 0),
-            "the recipient could not be read from the queue file",
-        );
+        let missing = Failure::ours("the recipient could not be read from the queue file");
         self.put_off(id, asked, missing, now);
         for (destination, recipients) in jobs {
             self.enqueue(id, &destination, recipients, loaded, flushed, now);
@@ -364,7 +360,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 /// The driver owes an outcome for each recipient.
 fn unknown() -> Outcome {
     let text = "the delivery ended without an outcome";
-    Failure::local(EnhancedStatus::new(4, 3, 0), text).outcome()
+    Failure::ours(text).outcome()
 }
 
 /// Whether it is about the destination alone: nothing happened to the message.

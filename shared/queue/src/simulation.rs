@@ -221,7 +221,7 @@ impl World {
             Action::Load { id, recipients } => {
                 let key = self.index(id);
                 let routed = self.routed(key, &recipients);
-                let failure = Failure::local(EnhancedStatus::new(4, 3, 0), "disk");
+                let failure = Failure::ours("disk");
                 let failed = self.chance(5);
                 let event = if failed {
                     Event::LoadFailed { id, failure }

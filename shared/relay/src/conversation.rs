@@ -249,7 +249,7 @@ impl Conversation {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Event::Body(&[]),
             Err(error) => {
                 let text = format!("the message cannot be read: {}", reason(&error));
-                Event::BodyFailed(Failure::local(EnhancedStatus::new(4, 3, 0), &text))
+                Event::BodyFailed(Failure::ours(&text))
             }
         };
         self.machine.handle(event, now);

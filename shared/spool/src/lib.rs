@@ -75,6 +75,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod whole;
 
 use lock::lock;
 

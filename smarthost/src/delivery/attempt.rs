@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use mail::{
     clock,
-    envelope::{Envelope, Recipient},
+    envelope::Recipient,
     outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
@@ -19,7 +19,7 @@ use super::{Deliveries, nondelivery};
 use crate::{
     destination::Kind,
     dispatch::{self, Delivery},
-    transport::{Errand, Job, all, local},
+    transport::{Errand, Job, all},
 };
 
 impl Deliveries {
@@ -29,10 +29,10 @@ impl Deliveries {
         let stored = match self.dispatch.spool().load(delivery.id) {
             Ok(Some(stored)) => Arc::new(stored),
             // Removed a moment ago: there is nothing to tell of, neither in the log.
-            Ok(None) => return Some(all(count, local("the message is no longer queued"))),
-            Err(error) => return Some(all(count, local(&error.to_string()))),
+            Ok(None) => return Some(all(count, Failure::ours("the message is no longer queued"))),
+            Err(error) => return Some(all(count, Failure::ours(&error.to_string()))),
         };
-        let envelope = part(&stored.envelope, &delivery.recipients);
+        let envelope = stored.envelope.with_numbers(&delivery.recipients);
         let (arrival, recipients) = (stored.arrival, envelope.recipients.clone());
         let errand = Errand {
             destination: Arc::clone(&delivery.destination),
@@ -49,7 +49,10 @@ impl Deliveries {
             Ok(outcomes) => outcomes?,
             Err(_) => all(count, too_slow(most)),
         };
-        outcomes.resize(count, local("no result for this recipient").outcome());
+        outcomes.resize(
+            count,
+            Failure::ours("no result for this recipient").outcome(),
+        );
         let now = clock::now();
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
             life::attempt(delivery.id, recipient, now.since(arrival), outcome);
@@ -89,7 +92,7 @@ impl Deliveries {
                 reply: format!("forwarded as {id}"),
                 handover: Handover::Promised,
             }),
-            Err(error) => local(&error.to_string()).outcome(),
+            Err(error) => Failure::ours(&error.to_string()).outcome(),
         }
     }
 }
@@ -101,18 +104,4 @@ fn too_slow(most: Duration) -> Failure {
     );
     let status = EnhancedStatus::new(4, 4, 2);
     Failure::new(Blame::Network, Stage::Data, status, &text)
-}
-
-/// The envelope with those recipients alone.
-fn part(envelope: &Envelope, recipients: &[u32]) -> Envelope {
-    let chosen = recipients.iter().filter_map(|&index| {
-        envelope
-            .recipients
-            .get(usize::try_from(index).ok()?)
-            .cloned()
-    });
-    Envelope {
-        recipients: chosen.collect(),
-        ..envelope.clone()
-    }
 }

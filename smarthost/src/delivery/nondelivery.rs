@@ -9,15 +9,12 @@ use mail::{
     clock,
     outcome::{Failure, Outcome},
 };
-use queue::notification::{self, Occasion};
+use queue::notification::{self, DEAD, Occasion};
 use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
 
 use super::Deliveries;
 use crate::server::notify;
-
-/// Where a notice about dead mail came from: nothing is told of it when it dies itself.
-const DEAD: &str = "notice of dead mail";
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
@@ -113,11 +110,7 @@ pub(super) async fn dead(
         return;
     }
     let setup = deliveries.current.get();
-    let remedy = format!(
-        "Look at it with `smarthost queue show {id}`; `smarthost queue release {id}` has it tried again, \
-         `smarthost queue delete {id}` deletes it.\n"
-    );
-    let (subject, text) = notification::dead(&stored, &setup.config.hostname, failed, &remedy);
+    let (subject, text) = notification::dead(&stored, &setup.config.hostname, failed, "smarthost");
     notify::of_queue(&deliveries.dispatch, &setup, (&subject, &text), DEAD).await;
 }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use mail::{
     envelope::{Envelope, Recipient},
-    outcome::Outcome,
+    outcome::{Failure, Outcome},
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -14,10 +14,7 @@ use tokio::{
 };
 
 use super::Deliveries;
-use crate::{
-    dispatch::Probe,
-    transport::{Errand, local},
-};
+use crate::{dispatch::Probe, transport::Errand};
 
 /// Questions under way.
 const AT_ONCE: usize = 20;
@@ -42,7 +39,7 @@ pub(crate) async fn probe(
         let deliveries = Arc::clone(&deliveries);
         tokio::spawn(async move {
             let outcome = time::timeout(PATIENCE, ask(&deliveries, &probe)).await;
-            let late = |_| local("no answer in time").outcome();
+            let late = |_| Failure::ours("no answer in time").outcome();
             // The client may have gone.
             let _ = probe.done.send(outcome.unwrap_or_else(late));
             drop(place);
@@ -64,5 +61,5 @@ async fn ask(deliveries: &Deliveries, probe: &Probe) -> Outcome {
     };
     let outcomes = deliveries.transports.probe(&errand).await;
     let first = outcomes.into_iter().next();
-    first.unwrap_or_else(|| local("no result for this recipient").outcome())
+    first.unwrap_or_else(|| Failure::ours("no result for this recipient").outcome())
 }

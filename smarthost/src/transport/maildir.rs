@@ -20,13 +20,13 @@ use mail::{
 use spool::Stored;
 use system::fs::{create_directory, sync_directory};
 
-use super::{Job, all, local, loops};
+use super::{Job, all, loops};
 use crate::destination::Kind;
 
 /// One message, once for each recipient. Blocks.
 pub(super) fn deliver(job: &Job) -> Vec<Outcome> {
     let Kind::Maildir(directory) = &job.destination.kind else {
-        return all(job.envelope.recipients.len(), local("no maildir"));
+        return all(job.envelope.recipients.len(), Failure::ours("no maildir"));
     };
     let hostname = &job.setup.config.hostname;
     let recipients = job.envelope.recipients.iter();

@@ -125,7 +125,10 @@ impl Transports {
             Kind::Pipe(_) | Kind::Program(_) => Some(blocking(job, pipe::deliver).await),
             Kind::Maildir(_) => Some(blocking(job, maildir::deliver).await),
             // The queue's own, and no transport.
-            Kind::Aliases => Some(all(job.envelope.recipients.len(), local("no transport"))),
+            Kind::Aliases => Some(all(
+                job.envelope.recipients.len(),
+                Failure::ours("no transport"),
+            )),
         }
     }
 
@@ -145,7 +148,7 @@ impl Transports {
 async fn blocking(job: Job, deliver: fn(&Job) -> Vec<Outcome>) -> Vec<Outcome> {
     let count = job.envelope.recipients.len();
     let delivered = spawn_blocking(move || deliver(&job)).await;
-    delivered.unwrap_or_else(|error| all(count, local(&error.to_string())))
+    delivered.unwrap_or_else(|error| all(count, Failure::ours(&error.to_string())))
 }
 
 /// Whether a message was delivered to this address before, on this machine or on one before it; then it goes in circles.
@@ -159,11 +162,6 @@ fn loops(header: &[u8], address: &str) -> Option<Failure> {
         let status = EnhancedStatus::new(5, 4, 6);
         Failure::new(Blame::Policy, Stage::Local, status, &text)
     })
-}
-
-/// A failure of this machine.
-pub(crate) fn local(text: &str) -> Failure {
-    Failure::local(EnhancedStatus::new(4, 3, 0), text)
 }
 
 /// The same failure for all recipients.

@@ -20,7 +20,7 @@ use relay::{
 use smtp::client::{Protocol, Settings, Timeouts, Transaction};
 use spool::Stored;
 
-use super::{Errand, Transports, all, lmtp, local, pool::Kept, smtp as to_smtp};
+use super::{Errand, Transports, all, lmtp, pool::Kept, smtp as to_smtp};
 use crate::{
     destination::{Kind, LmtpTarget},
     dns::exchange,
@@ -258,7 +258,7 @@ impl Session<'_> {
             }
             Err(error) => {
                 let text = format!("cannot read the queued message: {error}");
-                all(recipients.len(), local(&text))
+                all(recipients.len(), Failure::ours(&text))
             }
         };
         Event::Sent {

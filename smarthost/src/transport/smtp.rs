@@ -11,7 +11,6 @@ use relay::{
 use smtp::{client::Security, sasl::Credentials};
 use system::secret;
 
-use super::local;
 use crate::{config::Config, dns::exchange, setup::Setup};
 
 /// The name of the relayhost's password among systemd's credentials.
@@ -61,7 +60,7 @@ pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Failur
         Some(file) => secret::password(file),
         None => secret::credential(CREDENTIAL),
     };
-    let password = password.map_err(|why| local(&format!("relay_auth: {why}")))?;
+    let password = password.map_err(|why| Failure::ours(&format!("relay_auth: {why}")))?;
     Ok(Some(Credentials {
         user: auth.user.clone(),
         password,

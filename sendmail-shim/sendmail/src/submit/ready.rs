@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mail::{envelope::Rcpt, outcome::Failure, status::EnhancedStatus};
+use mail::{envelope::Rcpt, outcome::Failure};
 
 use crate::{compose::read::Message, plan::Submission};
 
@@ -27,8 +27,5 @@ impl Ready {
 
 /// The message itself cannot be read back.
 pub(super) fn unreadable(error: &io::Error) -> Failure {
-    Failure::local(
-        EnhancedStatus::new(4, 3, 0),
-        &format!("cannot read the message back: {error}"),
-    )
+    Failure::ours(&format!("cannot read the message back: {error}"))
 }

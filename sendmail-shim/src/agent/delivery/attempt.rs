@@ -22,7 +22,6 @@ use mail::{
     clock,
     envelope::Envelope,
     outcome::{Delivery as Delivered, Failure, Handover, Outcome},
-    status::EnhancedStatus,
 };
 use queue::notification::Occasion;
 use smtp::client::Timeouts;
@@ -86,7 +85,7 @@ impl Attempts {
             Ok(None) => return finished(all(count, "the message is no longer queued")),
             Err(error) => return finished(all(count, &error.to_string())),
         };
-        let envelope = part(&stored.envelope, &delivery.recipients);
+        let envelope = stored.envelope.with_numbers(&delivery.recipients);
         if let Some(forwarded) = self.readdressed(&stored, &delivery.recipients) {
             let outcomes = vec![forwarded; count];
             self.tell(delivery, &stored, &envelope, &outcomes);
@@ -98,7 +97,10 @@ impl Attempts {
             return Event::Unreached { ticket, failure };
         }
         self.agent.outages.ended();
-        outcomes.resize(count, local("no result for this recipient").outcome());
+        outcomes.resize(
+            count,
+            Failure::ours("no result for this recipient").outcome(),
+        );
         self.tell(delivery, &stored, &envelope, &outcomes);
         finished(outcomes)
     }
@@ -124,7 +126,7 @@ impl Attempts {
                 reply: format!("local names were looked up again: forwarded as {new}"),
                 handover: Handover::Promised,
             }),
-            Err(error) => local(&error.to_string()).outcome(),
+            Err(error) => Failure::ours(&error.to_string()).outcome(),
         })
     }
 
@@ -189,17 +191,7 @@ fn opened(agent: &Agent, connection: &Connection) {
     }
 }
 
-/// The envelope with those recipients alone.
-fn part(envelope: &Envelope, recipients: &[u32]) -> Envelope {
-    let indexes = recipients.iter().map(|&index| usize::try_from(index));
-    envelope.with_only(&indexes.filter_map(Result::ok).collect::<Vec<_>>())
-}
-
-fn local(text: &str) -> Failure {
-    Failure::local(EnhancedStatus::new(4, 3, 0), text)
-}
-
 /// The same failure of this machine for all recipients.
 fn all(count: usize, text: &str) -> Vec<Outcome> {
-    vec![local(text).outcome(); count]
+    vec![Failure::ours(text).outcome(); count]
 }

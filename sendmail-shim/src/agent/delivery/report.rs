@@ -12,9 +12,8 @@ use mail::{
     envelope::{Rcpt, Recipient},
     message::{Header, rewrite},
     outcome::Failure,
-    status::EnhancedStatus,
 };
-use queue::notification::{self, Occasion};
+use queue::notification::{self, DEAD, Occasion};
 use spool::{Event as Record, QueueId, Stored};
 use system::log::life;
 
@@ -27,9 +26,6 @@ use crate::{
     },
     identity,
 };
-
-/// Where a notice about dead mail came from: nothing is told of it when it dies itself.
-const DEAD: &str = "notice of dead mail";
 
 /// Works until the sender of actions is gone.
 pub(super) fn run(agent: &Agent, actions: &Receiver<Action>) {
@@ -87,7 +83,7 @@ fn load(agent: &Agent, id: QueueId, recipients: &[u32]) -> Event {
         }
         Ok(Standing::Digested) => return Event::Gone { id },
         Err(why) => {
-            let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &why);
+            let failure = Failure::ours(&why);
             return Event::LoadFailed { id, failure };
         }
     }
@@ -199,11 +195,8 @@ fn dead(agent: &Agent, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
     if !tell || stored.envelope.origin == DEAD {
         return;
     }
-    let remedy = format!(
-        "Look at it with `sendmail-shim queue show {id}`; `sendmail-shim queue release {id}` has it tried again, \
-         `sendmail-shim queue delete {id}` deletes it.\n"
-    );
-    let (subject, text) = notification::dead(&stored, &agent.settings.hostname, failed, &remedy);
+    let (subject, text) =
+        notification::dead(&stored, &agent.settings.hostname, failed, "sendmail-shim");
     notices::tell_root(agent, &subject, &text, DEAD);
 }
 

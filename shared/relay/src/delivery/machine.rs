@@ -154,10 +154,7 @@ impl Delivery {
 
     /// One outcome for each recipient, in order; and the reason, if no session with any host came about, or all refuse this machine.
     pub fn finish(self) -> (Vec<Outcome>, Option<Failure>) {
-        let unknown = || {
-            let status = EnhancedStatus::new(4, 3, 0);
-            Failure::local(status, "the delivery ended without an outcome").outcome()
-        };
+        let unknown = || Failure::ours("the delivery ended without an outcome").outcome();
         let outcomes: Vec<Outcome> = self
             .outcomes
             .into_iter()

@@ -9,7 +9,6 @@ use std::{
 use mail::{
     envelope::Envelope,
     outcome::{Failure, Outcome},
-    status::EnhancedStatus,
 };
 use smtp::client::Settings;
 
@@ -111,7 +110,7 @@ fn send(
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let text = format!("the message cannot be read: {error}");
-                let failure = Failure::local(EnhancedStatus::new(4, 3, 0), &text);
+                let failure = Failure::ours(&text);
                 vec![failure.outcome(); recipients.len()]
             }
         },

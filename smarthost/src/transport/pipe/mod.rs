@@ -30,7 +30,7 @@ use self::{
     message::Front,
     run::{Ended, Program},
 };
-use super::{Job, all, local, loops};
+use super::{Job, all, loops};
 use crate::{
     config::{Flags, Macro, Pipe},
     destination::Kind,
@@ -65,7 +65,7 @@ pub(super) fn deliver(job: &Job) -> Vec<Outcome> {
         Kind::Program(command) => (Some(command.as_str()), ""),
         Kind::Pipe(nexthop) => (None, nexthop.as_str()),
         Kind::Smtp { .. } | Kind::Lmtp(_) | Kind::Maildir(_) | Kind::Aliases => {
-            return all(job.envelope.recipients.len(), local("no program"));
+            return all(job.envelope.recipients.len(), Failure::ours("no program"));
         }
     };
     let call = Call {
@@ -128,7 +128,8 @@ impl Call<'_> {
         let message = match (self.read)() {
             Ok(message) => message,
             Err(error) => {
-                return local(&format!("cannot read the queued message: {error}")).outcome();
+                return Failure::ours(&format!("cannot read the queued message: {error}"))
+                    .outcome();
             }
         };
         let sender = self.envelope.sender.to_string();
