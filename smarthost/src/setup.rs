@@ -196,7 +196,7 @@ impl Setup {
     fn salvaged(config: Config) -> anyhow::Result<Self> {
         let plain = Config::of_files(&[])?;
         let own_key = Config {
-            tls: plain.tls.clone(),
+            tls: KeyFiles::made_in(&config.state),
             ..config.clone()
         };
         let bare = Config {
@@ -204,6 +204,7 @@ impl Setup {
             aliases_is_default: true,
             virtual_aliases: Vec::new(),
             relay_recipients: Vec::new(),
+            transport: Vec::new(),
             ..own_key.clone()
         };
         Self::of(config, None)

@@ -173,6 +173,10 @@ fn a_smarthost_that_never_had_a_good_configuration_queues_and_sends_later() {
         "no TOML",
         "relay_tls = { pins = [\"x\"] }",
         "aliases = \"missing\"",
+        "transport = \"missing\"",
+        "virtual = \"missing\"",
+        "restrictions = \"check_client_access missing\"",
+        "tls = { certificate = \"missing\", key = \"missing\" }",
     ] {
         let sink = Sink::start();
         let mut smarthost = Smarthost::prepare(mistake);

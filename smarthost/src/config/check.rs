@@ -306,11 +306,7 @@ fn key_files(tls: Option<file::Tls>, state: &Path) -> KeyFiles {
             key: tls.key,
             generate: false,
         },
-        None => KeyFiles {
-            certificate: state.join("cert.pem"),
-            key: state.join("key.pem"),
-            generate: true,
-        },
+        None => KeyFiles::made_in(state),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The configuration as the program uses it: valid by construction, with all defaults filled in.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use mail::{
     address::{Address, Domain, DomainPattern, Sender},
@@ -171,6 +175,17 @@ pub struct KeyFiles {
     pub key: PathBuf,
     /// Not configured: made at the first start if they are not there.
     pub generate: bool,
+}
+
+impl KeyFiles {
+    /// Those that are made where none are configured.
+    pub fn made_in(state: &Path) -> Self {
+        Self {
+            certificate: state.join("cert.pem"),
+            key: state.join("key.pem"),
+            generate: true,
+        }
+    }
 }
 
 /// Domains that we take mail for from anybody. None stands in two lists; of patterns that cover one domain the nearest counts.
