@@ -1,6 +1,8 @@
 //! Virtual aliases and relay recipients of the smarthost: who is whom, who is nobody, and from when on a change counts.
 
-use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until_true};
+use tests::{
+    resolver::Resolver, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true,
+};
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
 
@@ -129,6 +131,8 @@ fn who_has_no_entry_is_refused_and_a_changed_table_counts_by_itself_unless_it_is
 #[test]
 fn check_finds_what_a_table_cannot_do_with_its_line() {
     let sink = Sink::start();
+    let names = Resolver::anywhere(|_| None);
+    let resolver = format!("resolver = \"{}\"\n", names.address());
     let good = "postmaster@public.example x@partner.example\n";
     for (config, table, told) in [
         ("", "", "public.example is a virtual domain, and no table"),
@@ -186,18 +190,23 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
     ] {
         let smarthost = server(
             &sink,
-            config,
+            &(resolver.clone() + config),
             &[("virtual", table), ("known", "joe@legacy.example OK\n")],
         );
         let output = smarthost.admin(&["check"]);
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(said.contains(told), "{config}{table}: {said}");
     }
-    let smarthost = server(&sink, "", &[("virtual", good)]);
+    let smarthost = server(&sink, &resolver, &[("virtual", good)]);
     let output = smarthost.admin(&["check"]);
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(
         said.contains("virtual: ") && said.contains("1 entries"),
         "{said}"
+    );
+    let unknown = "public.example: DNS says that it takes no mail";
+    assert!(
+        said.contains(unknown),
+        "the name server of the settings: {said}"
     );
 }

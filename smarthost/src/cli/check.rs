@@ -228,7 +228,7 @@ fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
     };
     let wrapped = smtp.security == Security::Wrapped;
     let mut last = String::from("it has no host that could be asked");
-    for host in hosts(relayhost)? {
+    for host in hosts(config, relayhost)? {
         let port = host.port.unwrap_or(if wrapped { 465 } else { 25 });
         let found = match addresses(&host.host, port) {
             Ok(found) => found,
@@ -254,7 +254,7 @@ fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
 }
 
 /// The hosts behind a next hop.
-fn hosts(nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
+fn hosts(config: &Config, nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
     let host = |host: String| Nexthop {
         host,
         port: nexthop.port,
@@ -263,7 +263,7 @@ fn hosts(nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
     if !nexthop.mx {
         return Ok(vec![host(nexthop.host.clone())]);
     }
-    match exchangers(&nexthop.host)? {
+    match exchangers(config, &nexthop.host)? {
         mx::Answer::Found(mut all) => {
             all.sort();
             Ok(all.into_iter().map(|mx| host(mx.host)).collect())
@@ -275,13 +275,15 @@ fn hosts(nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
     }
 }
 
-fn exchangers(domain: &str) -> Result<mx::Answer, String> {
+/// As the daemon asks.
+fn exchangers(config: &Config, domain: &str) -> Result<mx::Answer, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let asked = runtime
-        .block_on(async { tokio::time::timeout(PATIENCE, Resolver::new(None).mx(domain)).await });
+    let asked = runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, Resolver::new(config.resolver).mx(domain)).await
+    });
     asked.map_err(|_| "no name server answers".to_owned())
 }
 
@@ -299,7 +301,7 @@ fn domains(config: &Config, findings: &mut Findings) {
         .filter_map(exactly);
     let own = |domain: &Domain| *domain != config.hostname && *domain != Domain::localhost();
     for domain in written.filter(own) {
-        let hosts = match exchangers(domain.as_str()) {
+        let hosts = match exchangers(config, domain.as_str()) {
             Ok(mx::Answer::Found(all)) => all,
             Ok(mx::Answer::NoMx) => Vec::new(),
             Ok(mx::Answer::NoDomain | mx::Answer::NullMx) => {
