@@ -47,17 +47,8 @@ fn build() -> Binaries {
     let target = profile.parent().expect("a profile lies in TARGET");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "smarthost",
-            "-p",
-            "sendmail",
-            "-p",
-            "sendmail-shim",
-            "--target-dir",
-        ])
+        // All at once, as the tests were built: no crate is compiled twice with other features.
+        .args(["build", "--quiet", "--workspace", "--bins", "--target-dir"])
         .arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");
