@@ -136,6 +136,7 @@ fn settings(dialog: &Dialog) -> Result<Settings, String> {
         encrypted: false,
         max_size: 10_000_000,
         max_recipients: 100,
+        lmtp: false,
         logins: None,
         local: false,
         command_timeout: Duration::from_mins(5),

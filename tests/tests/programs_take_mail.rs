@@ -2,9 +2,21 @@
 //! that do with arguments, input and exit status what those do.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::PermissionsExt as _,
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::Path,
+    process::Command,
+};
 
-use tests::{session::Session, smarthost::Smarthost, wait::until};
+use tests::{binaries::binaries, session::Session, smarthost::Smarthost, wait::until};
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\n.dot\r\ntext\r\n";
 
@@ -204,4 +216,166 @@ fn mailmans_aliases_and_an_auto_responder_are_run_and_no_shell_reads_them() {
         reply.ok().filter(|reply| reply.code == 250)
     });
     assert!(read(&smarthost, "stolen").contains("Subject: test"));
+}
+
+/// As systemd does with `Accept=yes`: each connection is the standard input of a program of its own.
+fn pipe_unit(smarthost: &Smarthost, name: &'static str) {
+    let listener = UnixListener::bind(smarthost.directory().join("pipe.sock")).unwrap();
+    let config = smarthost.config();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let mut unit = Command::new(&binaries().smarthost);
+            unit.arg("--config").arg(&config).args(["pipe", name]);
+            let mut unit = unit.stdin(OwnedFd::from(connection)).spawn().unwrap();
+            std::thread::spawn(move || unit.wait());
+        }
+    });
+}
+
+/// A transport with a socket, and the alias file of its programs.
+fn with_socket() -> Smarthost {
+    let smarthost = Smarthost::prepare(
+        "networks = [\"127.0.0.0/8\"]\ndomains = { local = [\"example.org\"] }\nmaildir = \"none\"\n\
+         aliases = [{ file = \"$DIR/mailman\", programs = \"mailman\" }]\nroutes = { \"keys@example.org\" = \"mailman:there\" }\n\
+         [transports.mailman]\nsocket = \"$DIR/pipe.sock\"\nflags = \"DRO\"\n\
+         command = [\"$DIR/program\", \"keys\", \"${recipient}\", \"${nexthop}\"]\n",
+    );
+    let directory = smarthost.directory().display().to_string();
+    script(
+        &smarthost,
+        "program",
+        "name=$1; shift; { printf '<%s>' \"$@\"; echo; cat; echo end; } > ${0%program}$name\n\
+         case $name in gone) echo '5.1.1 no such list'; exit 1;; busy) exit 75;; esac",
+    );
+    smarthost.file(
+        "mailman",
+        &format!(
+            "test: \"|{directory}/program post list test\"\ngone: |{directory}/program gone\nbusy: |{directory}/program busy\n\
+             both: |{directory}/program one, |{directory}/program two\nother: keys@example.org\n"
+        ),
+    );
+    smarthost
+}
+
+/// Rows B11, B12: the program's own unit takes the mail by LMTP, and chooses the program itself.
+#[test]
+fn a_program_in_a_unit_of_its_own_is_spoken_to_over_its_socket() {
+    let mut smarthost = with_socket();
+    pipe_unit(&smarthost, "mailman");
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers(
+        "a@ham.example",
+        &[
+            "test@example.org",
+            "other@example.org",
+            "gone@example.org",
+            "busy@example.org",
+            "both@example.org",
+        ],
+        MESSAGE,
+    );
+    let post = read(&smarthost, "post");
+    let front = "<list><test>\nReturn-Path: <a@ham.example>\nX-Original-To: test@example.org\nDelivered-To: test@example.org\n";
+    assert!(post.starts_with(front), "{post}");
+    assert!(post.ends_with("\n\n.dot\ntext\nend\n"), "{post}");
+    let keys = read(&smarthost, "keys");
+    let front = "<keys@example.org><there>\nReturn-Path: <a@ham.example>\nX-Original-To: other@example.org\n";
+    assert!(keys.starts_with(front), "{keys}");
+    for (to, expected) in [
+        (
+            "gone",
+            "dsn=5.1.1, status=bounced (host $DIR/pipe.sock said: 550 5.1.1 no such list",
+        ),
+        (
+            "busy",
+            "dsn=4.3.0, status=deferred (host $DIR/pipe.sock said: 451 4.3.0 temporary failure",
+        ),
+        ("test", "status=sent (250 2.0.0 delivered to command: "),
+        (
+            "both",
+            "dsn=4.3.5, status=deferred (host $DIR/pipe.sock said: 451 4.3.5 the alias both@example.org names several",
+        ),
+    ] {
+        let told = format!("to=<{to}@example.org>");
+        let log = smarthost.daemon().wait_for_log(&told);
+        let line = log.lines().find(|line| line.contains(&told)).unwrap();
+        let expected = expected.replace("$DIR", &smarthost.directory().display().to_string());
+        assert!(line.contains(&expected), "{to}: {line}");
+    }
+    assert!(
+        !smarthost.directory().join("one").exists(),
+        "it would be run twice"
+    );
+    // A large one, with a loop in its body alone; then one with a loop.
+    let line = "Delivered-To: keys@example.org\r\n".repeat(100_000);
+    let large = format!("Subject: large\r\n\r\n{line}");
+    session.delivers("a@ham.example", &["keys@example.org"], large.as_bytes());
+    let taken = until("the large one is there", || {
+        let keys = fs::read_to_string(smarthost.directory().join("keys")).unwrap();
+        (keys.contains("Subject: large") && keys.ends_with("end\n")).then_some(keys)
+    });
+    assert_eq!(taken.matches("\nDelivered-To: keys@").count(), 100_001);
+    let looping = b"Delivered-To: KEYS@example.org\r\n\r\n.\r\n";
+    session.delivers("a@ham.example", &["keys@example.org"], looping);
+    let log = smarthost.daemon().wait_for_log("mail forwarding loop for");
+    let line = log.lines().find(|line| line.contains("forwarding loop"));
+    assert!(line.unwrap().contains("dsn=5.4.6, status=bounced"), "{log}");
+}
+
+/// What stands on the socket speaks LMTP alone, to anybody, and gives nobody a choice of programs.
+#[test]
+fn a_unit_speaks_lmtp_and_check_says_what_it_lacks() {
+    let smarthost = with_socket();
+    let check = || {
+        let checked = smarthost.admin(&["check"]);
+        String::from_utf8([checked.stdout, checked.stderr].concat()).unwrap()
+    };
+    let told = check();
+    assert!(
+        told.contains("make smarthost-mailman.socket with ListenStream="),
+        "{told}"
+    );
+    let socket = smarthost.directory().join("pipe.sock");
+    // Behind it nobody greets.
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || listener.accept().map(drop));
+    let told = check();
+    assert!(told.contains("its unit ends before it greets"), "{told}");
+    fs::remove_file(&socket).unwrap();
+    pipe_unit(&smarthost, "mailman");
+    let told = check();
+    assert!(told.contains("pipe.sock answers"), "{told}");
+
+    let mut unit = BufReader::new(UnixStream::connect(&socket).unwrap());
+    let mut say = |said: &str| {
+        unit.get_mut().write_all(said.as_bytes()).unwrap();
+        loop {
+            let mut line = String::new();
+            unit.read_line(&mut line).unwrap();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line;
+            }
+        }
+    };
+    assert_eq!(say(""), "220 mail.example.test LMTP\r\n");
+    for (said, answer) in [
+        ("EHLO x\r\n", "500 5.5.1 Error: this is LMTP; send LHLO"),
+        ("MAIL FROM:<>\r\n", "503 5.5.1"),
+        ("LHLO x\r\n", "250 "),
+        ("MAIL FROM:<>\r\n", "250 2.1.0"),
+        (
+            "RCPT TO:<gone@example.org> ORCPT=rfc822;-x\r\n",
+            "250 2.1.5",
+        ),
+        ("RCPT TO:<test@example.org>\r\n", "452 4.5.3"),
+        ("DATA\r\n", "354 "),
+        ("x: y\r\n\r\n.\r\n", "550 5.1.1 no such list"),
+        ("MAIL FROM:<> SIZE=99999999999\r\n", "552 5.3.4"),
+        ("AUTH PLAIN AGEAYg==\r\n", "50"),
+        ("QUIT\r\n", "221 "),
+    ] {
+        let said = (said, say(said));
+        assert!(said.1.starts_with(answer), "{said:?}");
+    }
 }

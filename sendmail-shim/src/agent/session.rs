@@ -44,6 +44,7 @@ pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
         encrypted: false,
         max_size: agent.settings.message_size,
         max_recipients: limits::RECIPIENTS,
+        lmtp: false,
         logins: None,
         local: true,
         command_timeout: COMMAND,

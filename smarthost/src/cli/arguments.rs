@@ -66,6 +66,11 @@ pub(super) enum Command {
         The key and its certificate are made here if there are none yet."
     )]
     Pin,
+    /// Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)
+    Pipe {
+        #[arg(value_name = "TRANSPORT")]
+        transport: String,
+    },
     /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more
     #[command(
         long_about = "Write settings that come with the machine or with the package into a file of their own, \

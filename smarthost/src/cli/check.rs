@@ -121,7 +121,7 @@ fn check(path: &Path, config: &Config, findings: &mut Findings) {
     password(config, findings);
     pins(config, findings);
     transports::maildir(config, findings);
-    transports::all(config, findings);
+    transports::all(config, path == Path::new(Config::PATH), findings);
     disk(&config.spool, findings);
     relayhost(config, findings);
     super::policy::restrictions(config, findings);

@@ -1,6 +1,6 @@
 //! Commands that need no daemon.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use relay::tls;
 use settings::provision::{Given, write};
@@ -9,7 +9,9 @@ use system::fs;
 use super::{Failed, arguments::Provision};
 use crate::{
     config::{Config, meaning},
+    route::Router,
     setup::Setup,
+    transport::pipe::serve::serve,
 };
 
 /// Row D7.
@@ -69,6 +71,19 @@ pub(super) fn provision(config: &Path, settings: &Provision) -> Result<String, F
     let directory = config.parent().unwrap_or(Path::new(""));
     let written = write(directory, given, Config::usable)?;
     Ok(written.map_or_else(String::new, |path| format!("{} written", path.display())))
+}
+
+/// A pipe transport in a unit of its own: of the tables it reads only what it needs.
+pub(super) fn pipe(path: &Path, name: &str) -> Result<String, Failed> {
+    let mut config = Config::load(path)?;
+    config
+        .aliases
+        .retain(|it| it.programs.as_deref() == Some(name));
+    config.transport.clear();
+    let (aliases, _) = config.read_aliases()?;
+    let router = Router::new(&config, Arc::clone(aliases.table()), Arc::default());
+    serve(&config, router.running(config.runners()), name).map_err(Failed::new)?;
+    Ok(String::new())
 }
 
 /// Upper-case hexadecimal with colons, as Postfix writes fingerprints.

@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Reload => remote::reload(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
+        Command::Pipe { transport } => local::pipe(config, &transport),
         Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => match remote::queue(config, &queue) {
             Ok(exit) => return exit.into(),

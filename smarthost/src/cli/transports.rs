@@ -1,16 +1,24 @@
 //! What transports need: programs, folders and sockets, seen with the eyes of the daemon's user.
 
-use std::path::Path;
+use std::{fs, path::Path, time::Duration};
 
 use control::findings::Findings;
-use mail::maps::{Table, Target};
-use rustix::fs::{Access, access};
+use mail::maps::{Table, Target as Named};
+use relay::net::{Connection, Target};
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
+use smtp::client::{Protocol, Security, Settings, Timeouts};
 
 use crate::{
     config::{Config, Pipe, Type},
     destination::Kind,
     transport::pipe::words,
 };
+
+/// How long a unit may take to greet.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where local mail ends.
 pub(super) fn maildir(config: &Config, findings: &mut Findings) {
@@ -32,11 +40,11 @@ pub(super) fn maildir(config: &Config, findings: &mut Findings) {
 }
 
 /// Each transport of the settings, and the files of `transport`.
-pub(super) fn all(config: &Config, findings: &mut Findings) {
+pub(super) fn all(config: &Config, installed: bool, findings: &mut Findings) {
     let own = config.transports.iter().filter(|(_, it)| !it.shipped);
     for (name, transport) in own {
         match &transport.kind {
-            Type::Pipe(pipe) => self::pipe(name, pipe, findings),
+            Type::Pipe(pipe) => self::pipe(name, pipe, installed, findings),
             Type::Maildir(Some(path)) => match written_by_us(path) {
                 None => findings.ok("transports", format!("{name}: {}", path.display())),
                 Some(place) => findings.fail(
@@ -70,7 +78,7 @@ pub(super) fn programs(config: &Config, aliases: &Table, findings: &mut Findings
     let mut fine = true;
     for (name, entry) in aliases.all() {
         let commands = entry.targets.iter().filter_map(|target| match target {
-            Target::Program(command) => Some(command),
+            Named::Program(command) => Some(command),
             _ => None,
         });
         for command in commands {
@@ -108,18 +116,10 @@ fn cannot_run(command: &str) -> Option<String> {
     }
 }
 
-fn pipe(name: &str, pipe: &Pipe, findings: &mut Findings) {
+/// `installed`: the daemon of the package is meant.
+fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
     if let Some(socket) = &pipe.socket {
-        let shown = socket.display();
-        match access(socket, Access::WRITE_OK) {
-            Ok(()) => findings.ok("transports", format!("{name}: {shown}")),
-            Err(error) => findings.fail(
-                "transports",
-                format!("{name}: {shown}: {error}"),
-                "start the socket unit in which `smarthost pipe` runs the program; its SocketUser is the daemon's user",
-            ),
-        }
-        return;
+        return unit(name, socket, findings);
     }
     if !pipe.directory.is_dir() {
         findings.fail(
@@ -134,6 +134,16 @@ fn pipe(name: &str, pipe: &Pipe, findings: &mut Findings) {
     match access(program.as_str(), Access::EXEC_OK) {
         Ok(()) if Path::new(program.as_str()).is_file() => {
             findings.ok("transports", format!("{name}: {program}"));
+            if installed && let Some(program) = confined(Path::new(program.as_str())) {
+                findings.warn(
+                    "transports",
+                    format!("{name}: the AppArmor profile of the daemon does not name {program}"),
+                    &format!(
+                        "write \"{program} ix,\" and what it reads and writes into /etc/apparmor.d/local/smarthost, then: \
+                         apparmor_parser -r /etc/apparmor.d/smarthost; or give it a unit of its own (socket)"
+                    ),
+                );
+            }
         }
         Ok(()) => findings.fail(
             "transports",
@@ -146,6 +156,57 @@ fn pipe(name: &str, pipe: &Pipe, findings: &mut Findings) {
             "install it, or correct its path; it must be a program that the daemon's user may run",
         ),
     }
+}
+
+/// The unit behind a socket: whether it is started, lets us in, and speaks LMTP.
+fn unit(name: &str, socket: &Path, findings: &mut Findings) {
+    let shown = socket.display();
+    let settings = Settings {
+        helo: "localhost".to_owned(),
+        protocol: Protocol::Lmtp,
+        security: Security::None,
+        timeouts: Timeouts {
+            opening: PATIENCE,
+            ..Timeouts::default()
+        },
+        known: None,
+        credentials: None,
+    };
+    let what = |why: String| format!("{name}: {shown}: {why}");
+    if let Err(error) = access(socket, Access::WRITE_OK) {
+        let remedy = if error == Errno::NOENT {
+            format!(
+                "make smarthost-{name}.socket with ListenStream={shown} and Accept=yes, and smarthost-{name}@.service, which runs \
+                 `smarthost pipe {name}` (PROGRAMS in smarthost.toml(5)); then: systemctl enable --now smarthost-{name}.socket"
+            )
+        } else {
+            "the socket unit lacks SocketUser= with the daemon's user".to_owned()
+        };
+        return findings.fail("transports", what(error.to_string()), &remedy);
+    }
+    match Connection::open(&Target::unix(socket), &settings, PATIENCE) {
+        Ok(connection) => {
+            connection.quit();
+            findings.ok("transports", format!("{name}: {shown} answers"));
+        }
+        Err(failure) => {
+            let remedy = format!(
+                "its unit ends before it greets: does it run `smarthost pipe {name}` with StandardInput=socket, and may its User= \
+                 read the settings? journalctl -u 'smarthost-{name}@*'"
+            );
+            findings.fail("transports", what(failure.log_text()), &remedy);
+        }
+    }
+}
+
+/// What an `AppArmor` profile of ours does not let a program do that the daemon runs; `None`: nothing is known of one.
+fn confined(program: &Path) -> Option<String> {
+    let profile = fs::read_to_string("/etc/apparmor.d/smarthost").ok()?;
+    let local = fs::read_to_string("/etc/apparmor.d/local/smarthost").unwrap_or_default();
+    let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled").ok()?;
+    let shown = program.display().to_string();
+    let named = [profile, local].iter().any(|it| it.contains(&shown));
+    (enabled.trim() == "Y" && !named).then_some(shown)
 }
 
 /// `None`: it is there, or can be made, and we may write in it; otherwise what forbids it.

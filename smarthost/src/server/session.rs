@@ -126,6 +126,7 @@ fn settings(setup: &Setup, tls: ListenTls, own: bool) -> Settings {
         encrypted: tls == ListenTls::Wrapped,
         max_size: setup.config.message_size,
         max_recipients: limits::RECIPIENTS,
+        lmtp: false,
         logins: None,
         local: false,
         command_timeout: limits::COMMAND_TIMEOUT,

@@ -198,6 +198,14 @@ impl Session<'_> {
         if let Some(opening) = dial.opening {
             timeouts.opening = timeouts.opening.min(opening);
         }
+        if matches!(
+            self.errand.destination.kind,
+            Kind::Pipe(_) | Kind::Program(_)
+        ) {
+            // A program may take its time, and a little more.
+            let program = self.errand.pipe().timeout.saturating_add(HURRIED);
+            timeouts.message = timeouts.message.max(program);
+        }
         let mut connect = dial.connect;
         if self.errand.hurried {
             connect = connect.min(HURRIED);

@@ -50,6 +50,7 @@ fn settings(policy: u8) -> Settings {
         encrypted: false,
         max_size: 1000,
         max_recipients: 3,
+        lmtp: false,
         logins: None,
         local: policy & 1 != 0,
         command_timeout: Duration::from_secs(300),

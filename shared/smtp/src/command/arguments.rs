@@ -24,10 +24,10 @@ pub fn helo_name(verb: Verb, arguments: &str) -> Result<&str, CommandError> {
         .chars()
         .all(|c| !c.is_whitespace() && !c.is_control());
     if arguments.is_empty() || arguments.len() > limits::DOMAIN || !printable {
-        let form = if verb == Verb::Ehlo {
-            "EHLO hostname"
-        } else {
-            "HELO hostname"
+        let form = match verb {
+            Verb::Ehlo => "EHLO hostname",
+            Verb::Lhlo => "LHLO hostname",
+            _ => "HELO hostname",
         };
         return Err(CommandError::Usage(form));
     }

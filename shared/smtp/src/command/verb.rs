@@ -14,6 +14,8 @@ use crate::command::CommandError;
 pub enum Verb {
     Helo,
     Ehlo,
+    /// LMTP.
+    Lhlo,
     Mail,
     Rcpt,
     Data,
@@ -31,13 +33,14 @@ pub enum Verb {
     Unknown,
 }
 
-const VERBS: [(Verb, &str); 21] = [
+const VERBS: [(Verb, &str); 22] = [
     (Verb::Mail, "MAIL"),
     (Verb::Rcpt, "RCPT"),
     (Verb::Data, "DATA"),
     (Verb::Bdat, "BDAT"),
     (Verb::Helo, "HELO"),
     (Verb::Ehlo, "EHLO"),
+    (Verb::Lhlo, "LHLO"),
     (Verb::Rset, "RSET"),
     (Verb::Noop, "NOOP"),
     (Verb::Vrfy, "VRFY"),

@@ -150,6 +150,7 @@ mod tests {
                 encrypted,
                 max_size: 5_000_000,
                 max_recipients: 5,
+                lmtp: false,
                 logins,
                 local: false,
                 command_timeout: Duration::from_mins(5),

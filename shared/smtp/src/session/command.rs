@@ -43,7 +43,7 @@ impl Session {
             .as_ref()
             .is_some_and(|greeting| !greeting.extended);
         let last = match verb {
-            Verb::Helo | Verb::Ehlo | Verb::Data | Verb::Auth => true,
+            Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Data | Verb::Auth => true,
             // What is behind these is not read.
             Verb::Quit | Verb::StartTls => false,
             _ => plain,
@@ -56,6 +56,11 @@ impl Session {
 
     fn dispatch(&mut self, verb: Verb, arguments: &str) -> Result<(), CommandError> {
         match verb {
+            Verb::Lhlo if self.settings.lmtp => self.helo_command(verb, arguments)?,
+            Verb::Helo | Verb::Ehlo if self.settings.lmtp => {
+                self.refuse("500 5.5.1 Error: this is LMTP; send LHLO");
+            }
+            Verb::Lhlo => self.refuse("500 5.5.1 Error: this is not LMTP; send EHLO"),
             Verb::Helo | Verb::Ehlo => self.helo_command(verb, arguments)?,
             Verb::Mail => self.mail(arguments)?,
             Verb::Rcpt => self.rcpt(arguments)?,
@@ -98,7 +103,7 @@ impl Session {
 
     fn helo_command(&mut self, verb: Verb, arguments: &str) -> Result<(), CommandError> {
         let name = command::helo_name(verb, arguments)?.to_owned();
-        let extended = verb == Verb::Ehlo;
+        let extended = verb != Verb::Helo;
         self.ask(
             Question::Helo {
                 name: name.clone(),

@@ -26,6 +26,8 @@ pub struct Settings {
     pub max_recipients: usize,
     /// Who may log in; AUTH is offered once the session is encrypted.
     pub logins: Option<Arc<Logins>>,
+    /// LMTP: greeted by LHLO alone (RFC 2033 §4.1), and, for want of more replies, one recipient a transaction.
+    pub lmtp: bool,
     /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
     pub local: bool,
     /// Waiting for a command. A message must come at 500 bytes a second in the long run.

@@ -18,6 +18,7 @@ fn session(now: Instant) -> Session {
         encrypted: false,
         max_size: 5_000_000,
         max_recipients: 5,
+        lmtp: false,
         logins: None,
         local: false,
         command_timeout: WAIT,

@@ -5,6 +5,7 @@
 //! | [`run`] | starts it, feeds it, ends it |
 //! | [`ending`] | what its end means |
 //! | [`message`] | what it reads |
+//! | [`serve`] | the same in a unit of its own, over LMTP |
 //! | [`words`] | an alias's program as words |
 //!
 //! Contract: no shell, no privileges that the daemon does not have. Who sends mail decides nothing of what is run, but for the
@@ -14,6 +15,7 @@
 mod ending;
 mod message;
 mod run;
+pub(crate) mod serve;
 pub(crate) mod words;
 
 use std::{ffi::OsString, io::Read};

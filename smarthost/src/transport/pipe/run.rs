@@ -28,6 +28,8 @@ const KEPT: usize = 4096;
 const MARK: &str = "SMARTHOST_DELIVERY";
 /// How often it is looked for processes that left the group: one that starts others all the time may be a step ahead.
 const ROUNDS: usize = 20;
+/// Looks that must find none: a process in the middle of its exec shows no environment.
+const LOOKS: usize = 2;
 
 /// What is run.
 pub(super) struct Program<'a> {
@@ -224,9 +226,11 @@ fn wait(waited: &mut [PollFd<'_>], most: Duration) -> io::Result<()> {
 /// Ends whoever left the process group: it still carries the mark in its environment.
 fn sweep(mark: &str) {
     let mark = format!("{MARK}={mark}");
+    let mut looks = 0;
     for _ in 0..ROUNDS {
         let marked = marked(mark.as_bytes());
-        if marked.is_empty() {
+        looks = if marked.is_empty() { looks + 1 } else { 0 };
+        if looks == LOOKS {
             return;
         }
         for pid in marked {

@@ -66,6 +66,7 @@ impl Pair {
             encrypted: false,
             max_size: 1_000_000,
             max_recipients: 100,
+            lmtp: false,
             local: known,
             logins: None,
             command_timeout: Duration::from_mins(5),
