@@ -1,6 +1,6 @@
 //! Whose turn it is: those that work and those that are not known to alternate.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc};
 
 use mail::clock::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::{
     Patience,
     census::Census,
     destination::{Listed, Turn},
+    hashed::Map,
 };
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
@@ -161,6 +162,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 }
 
-fn count<D, O: PartialEq>(underway: &HashMap<u64, Underway<D, O>>, owner: &O) -> usize {
+fn count<D, O: PartialEq>(underway: &Map<u64, Underway<D, O>>, owner: &O) -> usize {
     underway.values().filter(|it| it.owner == *owner).count()
 }
