@@ -20,10 +20,15 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
         self.wake(now);
         self.turn = !self.turn;
+        // The second may move some to the list of the first.
         if self.turn {
-            self.next_working(now).or_else(|| self.next_unproven(now))
+            self.next_working(now)
+                .or_else(|| self.next_unproven(now))
+                .or_else(|| self.next_working(now))
         } else {
-            self.next_unproven(now).or_else(|| self.next_working(now))
+            self.next_unproven(now)
+                .or_else(|| self.next_working(now))
+                .or_else(|| self.next_unproven(now))
         }
     }
 
