@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{config::Config, destination::Destination, maillog, route::Router};
+use crate::{destination::Destination, maillog, network::Networks, route::Router, setup::Setup};
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
@@ -27,7 +27,7 @@ use tokio::{
 };
 
 /// Whose mail it is: the client that brought it, nobody where we wrote it ourselves.
-pub type Client = Option<IpAddr>;
+pub(crate) type Client = Option<IpAddr>;
 pub(crate) type Queue = queue::Queue<Destination, Client>;
 pub(crate) type Event = queue::Event<Destination, Client>;
 pub(crate) type Action = queue::Action<Destination>;
@@ -243,8 +243,18 @@ pub(crate) fn client_of(origin: &str) -> (&str, &str) {
     (name, bracketed.trim_end_matches(']'))
 }
 
+/// Whether a message is ours, or came from a client with permission to relay: not from a stranger.
+pub(crate) fn is_trusted(envelope: &Envelope, networks: &Networks) -> bool {
+    match client_of(&envelope.origin) {
+        (_, "") => true,
+        (_, address) => address
+            .parse()
+            .is_ok_and(|client| networks.contains(client)),
+    }
+}
+
 /// What the queue wants to know of a message as a whole.
-pub fn origin(envelope: &Envelope) -> Origin<Client> {
+pub(crate) fn origin(envelope: &Envelope) -> Origin<Client> {
     let (_, address) = client_of(&envelope.origin);
     Origin {
         owner: address.parse().ok(),
@@ -253,7 +263,11 @@ pub fn origin(envelope: &Envelope) -> Origin<Client> {
 }
 
 /// A recipient with where it goes now.
-pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed<Destination>> {
+pub(crate) fn routed(
+    index: u32,
+    envelope: &Envelope,
+    router: &Router,
+) -> Option<Routed<Destination>> {
     let at = usize::try_from(index).ok()?;
     let recipient = envelope.recipients.get(at)?;
     let null_sender = envelope.sender == Sender::Null;
@@ -273,7 +287,7 @@ pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed
 }
 
 /// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.
-pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
+pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
     let mut known = HashMap::new();
     let mut all: Vec<Recipient> = Vec::with_capacity(recipients.len());
     for recipient in recipients {
@@ -306,33 +320,17 @@ pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient
     Ok(all)
 }
 
-/// How the queue is run as a configuration says; `only_queues`: nothing is delivered.
-pub fn queue_settings(config: &Config, only_queues: bool) -> queue::Settings<Client> {
-    let schedule = config.retry.schedule;
-    let deliveries = if only_queues {
-        0
-    } else {
-        config.concurrency.deliveries
-    };
-    queue::Settings {
-        schedule,
-        back_off: queue::BackOff::of_many(&schedule),
-        warning: config.retry.warning,
-        slots: queue::Slots::of_many(deliveries, config.concurrency.destination),
-        first: None,
-    }
-}
-
 /// Which transport each destination has.
-pub fn transports(config: &Config) -> queue::Transports<Destination> {
-    let unnamed = Arc::new(config.queue_transport(None));
-    let named: HashMap<_, _> = config
+pub(crate) fn transports(setup: &Setup) -> queue::Transports<Destination> {
+    let unnamed = Arc::new(setup.config.queue_transport(None));
+    let named: HashMap<_, _> = setup
+        .config
         .transports
         .keys()
         .map(|name| {
             (
                 Arc::clone(name),
-                Arc::new(config.queue_transport(Some(name))),
+                Arc::new(setup.config.queue_transport(Some(name))),
             )
         })
         .collect();

@@ -7,21 +7,22 @@
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`] | receiving, sending, the administrators' socket |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
-//! | pure core | [`config`] [`destination`] [`lookup`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`config`] [`destination`] [`dkim`] [`lookup`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
 // pure core
 pub mod config;
 pub mod destination;
+pub mod dkim;
 pub mod limits;
 pub mod lookup;
 pub mod network;
 pub mod policy;
 pub mod route;
 // edges
-pub mod dispatch;
-pub mod dns;
+mod dispatch;
+mod dns;
 mod link;
 mod maillog;
 mod setup;

@@ -56,6 +56,20 @@ pub(crate) fn tls_failed(client: &str, why: &str) {
     );
 }
 
+/// As `OpenDKIM` words it.
+pub(crate) fn signed(id: QueueId, selector: &str, domain: &str) {
+    let text = format_args!("{id}: DKIM-Signature field added (s={selector}, d={domain})");
+    line_of(Role::Smtp, Level::Info, &text);
+}
+
+pub(crate) fn unsigned(id: QueueId, why: &str) {
+    line_of(
+        Role::Smtp,
+        Level::Warning,
+        &format_args!("{id}: not signed with DKIM: {why}"),
+    );
+}
+
 pub(crate) fn tls_to(relay: &str, summary: &str, pinned: bool) {
     let trust = if pinned { "Verified" } else { "Untrusted" };
     line_of(

@@ -28,6 +28,7 @@ use tables::{Aliases, watched::Looked};
 
 use crate::{
     config::{Config, KeyFiles, ListenTls, STATE, TableFiles},
+    dkim::Signer,
     dns::mx::Resolver,
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
@@ -46,6 +47,8 @@ pub(crate) struct Setup {
     pub(crate) relay_tls: ClientTls,
     /// Towards everybody else: opportunistic.
     pub(crate) world_tls: ClientTls,
+    /// What signs mail.
+    pub(crate) signer: Arc<Signer>,
     /// Whom names are asked of.
     pub(crate) resolver: Arc<Resolver>,
     sources: Arc<Sources>,
@@ -144,6 +147,7 @@ impl Setup {
     pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
         Tables::read(config)?;
         config.read_keys()?;
+        config.read_dkim()?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -205,6 +209,7 @@ impl Setup {
             virtual_aliases: Vec::new(),
             relay_recipients: Vec::new(),
             transport: Vec::new(),
+            dkim: Vec::new(),
             ..own_key.clone()
         };
         Self::of(config, None)
@@ -244,6 +249,7 @@ impl Setup {
         };
         let relay_tls = Self::of_relay(&config)?;
         let sources = tables.sources(config.read_keys()?);
+        let signer = Arc::new(config.read_dkim()?);
         let same = before.filter(|setup| setup.config.resolver == config.resolver);
         let resolver = same.map_or_else(
             || Arc::new(Resolver::new(config.resolver)),
@@ -253,6 +259,7 @@ impl Setup {
             policy: Policy::new(&config, router.clone(), Arc::clone(&sources)),
             router,
             resolver,
+            signer,
             sources,
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,

@@ -93,8 +93,11 @@ impl Record {
             Self::Mx(host) => Some((15, [vec![0, 10], name(host)?].concat())),
             Self::Ptr(host) => Some((12, name(host)?)),
             Self::Txt(text) => {
-                let length = u8::try_from(text.len()).ok()?;
-                Some((16, [&[length], text.as_bytes()].concat()))
+                let strings = text.as_bytes().chunks(255).map(|string| {
+                    let length = u8::try_from(string.len()).unwrap_or_default();
+                    [&[length], string].concat()
+                });
+                Some((16, strings.collect::<Vec<_>>().concat()))
             }
             Self::Servfail | Self::Silence => None,
         }

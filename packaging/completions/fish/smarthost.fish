@@ -34,6 +34,7 @@ complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "config" -d 'Pri
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "status" -d 'The daemon in numbers'
@@ -160,6 +161,21 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_s
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand pin" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and not __fish_seen_subcommand_from new check help" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and not __fish_seen_subcommand_from new check help" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and not __fish_seen_subcommand_from new check help" -f -a "new" -d 'Make a key for a domain, and print its DNS record and what to write into config.toml'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and not __fish_seen_subcommand_from new check help" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and not __fish_seen_subcommand_from new check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from new" -l selector -d 'The key\'s name in DNS, in front of ._domainkey. Default: the first of s1, s2, … that is free' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from new" -l algorithm -r -f -a "rsa\t''
+ed25519\t''"
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from new" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from check" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from help" -f -a "new" -d 'Make a key for a domain, and print its DNS record and what to write into config.toml'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from help" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand dkim; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand pipe" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand pipe" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -l credential -d 'Settings as in config.toml; without the file nothing is done' -r -F
@@ -169,17 +185,18 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -s h -l h
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l json -d 'As JSON'
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "config" -d 'Print the settings that differ from the default'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "status" -d 'The daemon in numbers'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin pipe provision status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "status" -d 'The daemon in numbers'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
@@ -191,5 +208,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_see
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "new" -d 'Make a key for a domain, and print its DNS record and what to write into config.toml'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list show flush hold release delete bounce" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

@@ -1,6 +1,11 @@
 //! The queue as its driver sees it, and the order of what is due.
 
-use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use mail::clock::Timestamp;
 use spool::QueueId;
@@ -8,7 +13,6 @@ use spool::QueueId;
 use crate::{
     Action, Delivery, Event, Lesson, Settings, Transports,
     clock::Step,
-    hashed::{Map, Set},
     message::{Message, State},
     random::Random,
     slots::Destinations,
@@ -25,10 +29,10 @@ const WINDOW: usize = 1000;
 pub struct Queue<D, O> {
     pub(crate) settings: Settings<O>,
     pub(crate) random: Random,
-    pub(crate) messages: Map<QueueId, Message<O>>,
+    pub(crate) messages: HashMap<QueueId, Message<O>>,
     /// What waits in the spool.
     pub(crate) due: Timetable<O>,
-    pub(crate) loading: Set<QueueId>,
+    pub(crate) loading: HashSet<QueueId>,
     pub(crate) destinations: Destinations<D, O>,
     /// Jobs from loads that wait for their destinations.
     pub(crate) window: usize,
@@ -44,9 +48,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         Self {
             settings,
             random: Random::new(seed),
-            messages: Map::default(),
+            messages: HashMap::new(),
             due: Timetable::new(settings.first),
-            loading: Set::default(),
+            loading: HashSet::new(),
             destinations: Destinations::new(settings),
             window: 0,
             tickets: 0,

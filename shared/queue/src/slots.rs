@@ -5,7 +5,12 @@
 //! in turn, one to a destination that works and one to another; among the latter the newest and the oldest alternate. When half of
 //! the few are taken, or most of all, peers get little time ([`crate::Patience::Short`]).
 
-use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use mail::{
     clock::Timestamp,
@@ -18,7 +23,6 @@ use crate::{
     Lesson, Settings, Transport,
     clock::Step,
     destination::{Destination, Job, Listed, Turn},
-    hashed::Map,
     site::{Key, Suspension},
     sites::{Sites, Wait},
     transports::Transports,
@@ -62,13 +66,13 @@ enum Room<D> {
 /// All destinations.
 #[derive(Debug)]
 pub(crate) struct Destinations<D, O> {
-    known: Map<Arc<D>, Destination<D, O>>,
+    known: HashMap<Arc<D>, Destination<D, O>>,
     sites: Sites<D>,
     transports: Transports<D>,
     /// Those that could begin a delivery.
     working: VecDeque<Arc<D>>,
     unproven: VecDeque<Arc<D>>,
-    underway: Map<u64, Underway<D, O>>,
+    underway: HashMap<u64, Underway<D, O>>,
     settings: Settings<O>,
     /// How many may be known before idle ones are looked for.
     most: usize,
@@ -81,12 +85,12 @@ pub(crate) struct Destinations<D, O> {
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(crate) fn new(settings: Settings<O>) -> Self {
         Self {
-            known: Map::default(),
+            known: HashMap::new(),
             sites: Sites::new(),
             transports: Transports::unnamed(&settings.slots),
             working: VecDeque::new(),
             unproven: VecDeque::new(),
-            underway: Map::default(),
+            underway: HashMap::new(),
             settings,
             most: REMEMBERED,
             turn: false,

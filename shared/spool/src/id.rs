@@ -80,11 +80,7 @@ pub(super) struct Ids {
 impl Ids {
     /// Ids above `highest`.
     pub(super) fn after(highest: u64) -> Self {
-        let random = match clock::simulated() {
-            Some(_) => 0,
-            None => getrandom::u64().unwrap_or_default(),
-        };
-        let salt = random & ((1 << COUNTER_BITS) - 1);
+        let salt = getrandom::u64().unwrap_or_default() & ((1 << COUNTER_BITS) - 1);
         Self {
             last: AtomicU64::new(highest),
             salt,

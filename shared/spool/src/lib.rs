@@ -71,8 +71,6 @@ mod recovery;
 mod salvage;
 mod scan;
 mod schedule;
-#[cfg(any(test, feature = "simulation"))]
-pub mod simulation;
 mod store;
 #[cfg(test)]
 mod tests;

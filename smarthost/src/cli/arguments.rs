@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
+use mail::address::Domain;
 use settings::Span;
 
 use crate::{config::Config, network::Network};
@@ -66,6 +67,9 @@ pub(super) enum Command {
         The key and its certificate are made here if there are none yet."
     )]
     Pin,
+    /// Make keys that sign mail (DKIM), and see whether DNS publishes them
+    #[command(subcommand)]
+    Dkim(Dkim),
     /// Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)
     Pipe {
         #[arg(value_name = "TRANSPORT")]
@@ -93,6 +97,30 @@ pub(super) struct Provision {
     /// Settings one by one; several words in a value, between spaces or commas, are a list
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential")]
     pub(super) answers: Vec<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Dkim {
+    /// Make a key for a domain, and print its DNS record and what to write into config.toml
+    #[command(
+        long_about = "Make a key for a domain, and print its DNS record and what to write into config.toml.\n\n\
+        Where config.toml names a file for this domain that is not there yet, the key is made there; no key is ever replaced. \
+        RSA keys are made by openssl. Receivers all know rsa, and some know ed25519: a domain may have one of each.",
+        after_help = "Examples:\n  \
+        smarthost dkim new example.org                                     an RSA key of 2048 bits\n  \
+        smarthost dkim new example.org --selector e1 --algorithm ed25519   beside it"
+    )]
+    New {
+        #[arg(value_parser = Domain::setting)]
+        domain: Domain,
+        /// The key's name in DNS, in front of ._domainkey. Default: the first of s1, s2, … that is free
+        #[arg(long)]
+        selector: Option<String>,
+        #[arg(long, value_parser = ["rsa", "ed25519"], default_value = "rsa")]
+        algorithm: String,
+    },
+    /// Ask DNS whether it publishes our keys; exit 0 if all are there
+    Check,
 }
 
 #[derive(Subcommand, Debug)]

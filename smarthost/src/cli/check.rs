@@ -123,6 +123,10 @@ fn check(path: &Path, config: &Config, findings: &mut Findings) {
     transports::maildir(config, findings);
     transports::all(config, path == Path::new(Config::PATH), findings);
     disk(&config.spool, findings);
+    // A key that cannot be read is told with the configuration.
+    if let Ok(signer) = config.read_dkim() {
+        super::dkim::published(config, &signer.0, findings);
+    }
     relayhost(config, findings);
     super::policy::restrictions(config, findings);
     domains(config, findings);

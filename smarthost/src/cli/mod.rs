@@ -5,6 +5,7 @@
 //! | [`arguments`] | what can be typed, with its help |
 //! | [`check`] | what the daemon would load, and what it needs of the world |
 //! | [`transports`] | what transports need, as `check` sees it |
+//! | [`dkim`] | keys that sign mail: made, and compared with DNS |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
@@ -14,6 +15,7 @@
 
 mod arguments;
 mod check;
+mod dkim;
 mod local;
 mod policy;
 mod print;
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Reload => remote::reload(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
+        Command::Dkim(dkim) => dkim::run(config, &dkim).map_err(Failed::from),
         Command::Pipe { transport } => local::pipe(config, &transport),
         Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => match remote::queue(config, &queue) {

@@ -234,6 +234,7 @@ impl Config {
             transport: file.transport.0.into_iter().map(|it| it.0).collect(),
             transports,
             provider_presets: file.provider_presets.unwrap_or(true),
+            dkim: file.dkim.0,
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
             retry: check_retry(file.retry, at)?,

@@ -21,7 +21,7 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, ListenTls, Listener, LogFormat},
+    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat},
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
@@ -72,6 +72,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::table")]
     pub transports: BTreeMap<String, Spanned<Written>>,
     pub provider_presets: Option<bool>,
+    pub dkim: OneOrMany<DkimKey>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
     pub message_size: Option<MessageSize>,

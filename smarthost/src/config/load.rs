@@ -17,7 +17,8 @@ use settings::{ConfigError, layers::Layer, provision};
 use tables::{Aliases, Missing};
 
 use crate::{
-    config::Config,
+    config::{Config, DkimKey},
+    dkim::{Key, Signer, SigningKey},
     policy::{
         dnsbl::{self, Keys},
         rule::Rule,
@@ -90,6 +91,23 @@ impl Config {
             }
         }
         Ok(keys)
+    }
+
+    /// Reads the keys that sign mail.
+    pub fn read_dkim(&self) -> Result<Signer, ConfigError> {
+        let read = |entry: &DkimKey| {
+            let wrong = |why: &str| self.wrong("dkim", why);
+            let text = system::secret::text(&entry.key).map_err(|why| wrong(&why))?;
+            let key = Key::read(&text);
+            let key = key.map_err(|why| wrong(&format!("{}: {why}", entry.key.display())))?;
+            Ok(SigningKey {
+                domain: entry.domain.0.clone(),
+                selector: entry.selector.0.clone(),
+                key,
+            })
+        };
+        let keys: Result<Vec<_>, _> = self.dkim.iter().map(read).collect();
+        keys.map(Signer)
     }
 
     /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.

@@ -12,6 +12,7 @@
 //! | [`transports`] | transports with settings, and those of well-known providers |
 //! | [`routes`] | what the value of a route says |
 //! | [`macros`] | macros in the arguments of programs |
+//! | [`signing`] | what is added to mail on its way out |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
@@ -26,6 +27,7 @@ mod routes;
 mod sense;
 mod settings;
 mod show;
+mod signing;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -39,5 +41,6 @@ pub use settings::{
     LogFormat, RelayAuth, RelayTls, Retry, STATE, Verify,
 };
 pub use show::Setting;
+pub use signing::{DkimKey, OwnDomain, Selector};
 pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};

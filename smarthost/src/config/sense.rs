@@ -12,7 +12,7 @@ use mail::{
 use smtp::client::Security;
 
 use crate::{
-    config::{Config, Domains},
+    config::{Config, DkimKey, Domains},
     destination::Kind,
 };
 
@@ -52,6 +52,8 @@ impl Config {
             place(certificate);
             place(key);
         }
+        let signing = self.dkim.iter_mut();
+        signing.map(|entry| &mut entry.key).for_each(place);
         let auth = self.relay_auth.as_mut();
         if let Some(path) = auth.and_then(|auth| auth.password_file.as_mut()) {
             place(path);
@@ -99,7 +101,20 @@ impl Config {
                 format!("{address} stands here twice; keep one of them"),
             ));
         }
-        self.contradiction_of_relay()
+        self.key_twice().or_else(|| self.contradiction_of_relay())
+    }
+
+    fn key_twice(&self) -> Option<(&'static str, String)> {
+        let place = |entry: &DkimKey| (entry.domain.clone(), entry.selector.clone());
+        let twice = self.dkim.iter().enumerate().find(|(index, entry)| {
+            let before = self.dkim.iter().take(*index);
+            before.map(place).any(|other| other == place(entry))
+        });
+        twice.map(|(_, entry)| {
+            let (selector, domain) = (&entry.selector.0, &entry.domain.0);
+            let what = format!("the selector {selector} of {domain} stands here twice; keep one of them, or give the other a name of its own");
+            ("dkim", what)
+        })
     }
 
     fn domain_in_two_lists(&self) -> Option<(&'static str, String)> {

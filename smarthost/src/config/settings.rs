@@ -14,7 +14,7 @@ use queue::retry::Schedule;
 use relay::trust::Pin;
 use smtp::client::Security;
 
-use super::transports::Transports;
+use super::{signing::DkimKey, transports::Transports};
 use crate::{
     destination::Destination,
     limits::Rules,
@@ -91,6 +91,8 @@ pub struct Config {
     pub transports: Transports,
     /// Whether mail for these providers goes by them.
     pub provider_presets: bool,
+    /// Keys that sign mail.
+    pub dkim: Vec<DkimKey>,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
     pub admins: Vec<Address>,
     /// Largest message, bytes.

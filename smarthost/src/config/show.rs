@@ -6,7 +6,7 @@ use settings::{Span, layers::quote};
 use smtp::client::Security;
 
 use crate::{
-    config::{AliasFile, Config, ListenTls, Listener, LogFormat, Transport, Type},
+    config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Transport, Type},
     destination::Kind,
     policy::verify::OutageMode,
 };
@@ -173,6 +173,7 @@ impl Config {
         self.relay(&mut row);
         self.policy(&mut row);
         self.ways(&mut row);
+        row("dkim", array(self.dkim.iter().map(dkim)));
         row("admins", strings(&self.admins));
         row("message_size", self.message_size.to_string());
         let (schedule, warning) = (self.retry.schedule, self.retry.warning);
@@ -278,6 +279,20 @@ fn listener(listener: &Listener) -> String {
         ListenTls::None => "none",
     };
     format!("{{ address = \"{}\", tls = \"{tls}\" }}", listener.address)
+}
+
+fn dkim(entry: &DkimKey) -> String {
+    let DkimKey {
+        domain,
+        selector,
+        key,
+    } = entry;
+    format!(
+        "{{ domain = {}, selector = {}, key = {} }}",
+        quote(&domain.0),
+        quote(&selector.0),
+        path(key)
+    )
 }
 
 fn level(security: Security) -> &'static str {

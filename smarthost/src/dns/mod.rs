@@ -6,6 +6,6 @@
 //! | [`names`] | what restrictions want to know: client names, mail domains, entries of lists |
 //! | [`exchange`] | from a next hop to the hosts to try, in order |
 
-pub mod exchange;
-pub mod mx;
+pub(crate) mod exchange;
+pub(crate) mod mx;
 mod names;

@@ -96,14 +96,19 @@ impl Resolver {
         }
     }
 
-    /// Only a decoration: without it the entry counts all the same.
-    async fn text(&self, name: &str) -> Option<String> {
+    /// The texts of a name, the strings of each put together; none, if it has none.
+    pub(crate) async fn texts(&self, name: &str) -> Result<Vec<String>, String> {
         let read: Read<Vec<u8>> =
             |message| records(message, RECORDS, |data: &Txt<&[u8]>| data.text::<Vec<u8>>());
-        let Records::Some(texts) = self.find(name, Rtype::TXT, read).await else {
-            return None;
-        };
-        let text = String::from_utf8_lossy(texts.first()?).into_owned();
+        let texts = self.ask(name, Rtype::TXT, read).await?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(texts.into_iter().map(text).collect())
+    }
+
+    /// Only a decoration: without it the entry counts all the same.
+    async fn text(&self, name: &str) -> Option<String> {
+        let texts = self.texts(name).await.ok()?;
+        let text = texts.first()?;
         let printable = |c: char| {
             if c.is_ascii_graphic() || c == ' ' {
                 c

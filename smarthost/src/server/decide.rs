@@ -345,7 +345,10 @@ impl Connection {
             content: message.content,
             charset: message.charset,
         };
-        conform::conform(&mut message.header, &from);
+        // Of several authors one would be left, in whose name alone it would be signed.
+        if self.setup.signer.keys(&message.header).is_ok() {
+            conform::conform(&mut message.header, &from);
+        }
         complete::complete(&mut message.header, &facts);
     }
 

@@ -5,6 +5,7 @@
 //! | [`smtp`](self::smtp) | the hosts behind a next hop, whom to believe, passwords |
 //! | [`lmtp`] | a server that is named |
 //! | [`session`] | what these two share: the delivery core's driver over tokio |
+//! | [`signing`] | what a peer gets: fitted to it, and signed |
 //! | [`pool`] | connections that wait for the next message |
 //! | [`maildir`] | mail that ends on this machine |
 //! | [`pipe`] | a program |
@@ -16,6 +17,7 @@ mod maildir;
 pub(crate) mod pipe;
 mod pool;
 mod session;
+mod signing;
 mod smtp;
 
 use std::{

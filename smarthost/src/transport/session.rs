@@ -20,7 +20,7 @@ use relay::{
 use smtp::client::{Protocol, Settings, Timeouts, Transaction};
 use spool::Stored;
 
-use super::{Errand, Transports, all, lmtp, pool::Kept, smtp as to_smtp};
+use super::{Errand, Transports, all, lmtp, pool::Kept, signing::outgoing, smtp as to_smtp};
 use crate::{
     destination::{Kind, LmtpTarget},
     dns::exchange,
@@ -253,8 +253,11 @@ impl Session<'_> {
             };
         };
         let read = || -> std::io::Result<Box<dyn Read + Send>> { stored.reader() };
-        let size = stored.size();
-        let fitting = || fit(connection.capabilities(), envelope, size, &read);
+        let peer = connection.capabilities();
+        let fitting = || match self.peer {
+            Peer::Smtp { .. } => outgoing(&self.errand.setup, stored, peer, envelope, &read),
+            Peer::Lmtp(_) => fit(peer, envelope, stored.size(), &read),
+        };
         let outcomes = match tokio::task::block_in_place(fitting) {
             Ok(mut fitted) => {
                 if fitted.eight_bit_all_the_same {

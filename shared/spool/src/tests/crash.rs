@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ledger::{Ledger, deferred},
-    simulation::{Luck, Operation, Sim, Verdict},
+    sim::{Luck, Operation, Sim, Verdict},
     *,
 };
 use mail::limits;

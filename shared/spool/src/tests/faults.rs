@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     ledger::{Ledger, deferred},
-    simulation::{Luck, Operation, Sim, Verdict},
+    sim::{Luck, Operation, Sim, Verdict},
     *,
 };
 
