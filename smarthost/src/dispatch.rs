@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{destination::Destination, maillog, network::Networks, route::Router, setup::Setup};
+use crate::{config::Config, destination::Destination, maillog, network::Networks, route::Router};
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
@@ -27,7 +27,7 @@ use tokio::{
 };
 
 /// Whose mail it is: the client that brought it, nobody where we wrote it ourselves.
-pub(crate) type Client = Option<IpAddr>;
+pub type Client = Option<IpAddr>;
 pub(crate) type Queue = queue::Queue<Destination, Client>;
 pub(crate) type Event = queue::Event<Destination, Client>;
 pub(crate) type Action = queue::Action<Destination>;
@@ -254,7 +254,7 @@ pub(crate) fn is_trusted(envelope: &Envelope, networks: &Networks) -> bool {
 }
 
 /// What the queue wants to know of a message as a whole.
-pub(crate) fn origin(envelope: &Envelope) -> Origin<Client> {
+pub fn origin(envelope: &Envelope) -> Origin<Client> {
     let (_, address) = client_of(&envelope.origin);
     Origin {
         owner: address.parse().ok(),
@@ -263,11 +263,7 @@ pub(crate) fn origin(envelope: &Envelope) -> Origin<Client> {
 }
 
 /// A recipient with where it goes now.
-pub(crate) fn routed(
-    index: u32,
-    envelope: &Envelope,
-    router: &Router,
-) -> Option<Routed<Destination>> {
+pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed<Destination>> {
     let at = usize::try_from(index).ok()?;
     let recipient = envelope.recipients.get(at)?;
     let null_sender = envelope.sender == Sender::Null;
@@ -287,7 +283,7 @@ pub(crate) fn routed(
 }
 
 /// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.
-pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
+pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
     let mut known = HashMap::new();
     let mut all: Vec<Recipient> = Vec::with_capacity(recipients.len());
     for recipient in recipients {
@@ -320,17 +316,33 @@ pub(crate) fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Re
     Ok(all)
 }
 
+/// How the queue is run as a configuration says; `only_queues`: nothing is delivered.
+pub fn queue_settings(config: &Config, only_queues: bool) -> queue::Settings<Client> {
+    let schedule = config.retry.schedule;
+    let deliveries = if only_queues {
+        0
+    } else {
+        config.concurrency.deliveries
+    };
+    queue::Settings {
+        schedule,
+        back_off: queue::BackOff::of_many(&schedule),
+        warning: config.retry.warning,
+        slots: queue::Slots::of_many(deliveries, config.concurrency.destination),
+        first: None,
+    }
+}
+
 /// Which transport each destination has.
-pub(crate) fn transports(setup: &Setup) -> queue::Transports<Destination> {
-    let unnamed = Arc::new(setup.config.queue_transport(None));
-    let named: HashMap<_, _> = setup
-        .config
+pub fn transports(config: &Config) -> queue::Transports<Destination> {
+    let unnamed = Arc::new(config.queue_transport(None));
+    let named: HashMap<_, _> = config
         .transports
         .keys()
         .map(|name| {
             (
                 Arc::clone(name),
-                Arc::new(setup.config.queue_transport(Some(name))),
+                Arc::new(config.queue_transport(Some(name))),
             )
         })
         .collect();

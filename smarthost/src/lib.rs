@@ -21,8 +21,8 @@ pub mod network;
 pub mod policy;
 pub mod route;
 // edges
-mod dispatch;
-mod dns;
+pub mod dispatch;
+pub mod dns;
 mod link;
 mod maillog;
 mod setup;

@@ -2,7 +2,7 @@
 //!
 //! RFC 5322 §3.3 (date-time).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::{Zoned, tz::TimeZone};
 
@@ -100,8 +100,36 @@ impl Timestamp {
     }
 }
 
+#[cfg(feature = "simulation")]
+thread_local! {
+    static SIMULATED: std::cell::Cell<Option<(Timestamp, Instant)>> =
+        const { std::cell::Cell::new(None) };
+}
+
+/// From now on both clocks of this thread say this; `None`: the time again.
+#[cfg(feature = "simulation")]
+pub fn simulate(clocks: Option<(Timestamp, Instant)>) {
+    SIMULATED.set(clocks);
+}
+
+/// What a simulation says the clocks of this thread are.
+pub fn simulated() -> Option<(Timestamp, Instant)> {
+    #[cfg(feature = "simulation")]
+    return SIMULATED.get();
+    #[cfg(not(feature = "simulation"))]
+    None
+}
+
+/// The clock that only ever goes forward; for edges only.
+pub fn steady() -> Instant {
+    simulated().map_or_else(Instant::now, |(_, steady)| steady)
+}
+
 /// The wall clock; for edges only.
 pub fn now() -> Timestamp {
+    if let Some((wall, _)) = simulated() {
+        return wall;
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the edge that the rule points to"

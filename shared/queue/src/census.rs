@@ -1,16 +1,13 @@
 //! The deliveries under way to destinations that are not known to work, counted by what they share.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::Hash,
-    sync::Arc,
-};
+use std::{hash::Hash, sync::Arc};
 
 use spool::QueueId;
 
 use crate::{
     Slots,
     destination::{Destination, Job},
+    hashed::{Map, Set},
     site::Site,
 };
 
@@ -18,21 +15,21 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Census<O> {
     pub(crate) total: usize,
-    pub(crate) owners: HashMap<O, usize>,
-    pub(crate) messages: HashMap<QueueId, usize>,
-    pub(crate) hosts: HashMap<Arc<str>, usize>,
+    pub(crate) owners: Map<O, usize>,
+    pub(crate) messages: Map<QueueId, usize>,
+    pub(crate) hosts: Map<Arc<str>, usize>,
     /// Hosts behind destinations that work.
-    pub(crate) working: HashSet<Arc<str>>,
+    pub(crate) working: Set<Arc<str>>,
 }
 
 impl<O> Default for Census<O> {
     fn default() -> Self {
         Self {
             total: 0,
-            owners: HashMap::new(),
-            messages: HashMap::new(),
-            hosts: HashMap::new(),
-            working: HashSet::new(),
+            owners: Map::default(),
+            messages: Map::default(),
+            hosts: Map::default(),
+            working: Set::default(),
         }
     }
 }

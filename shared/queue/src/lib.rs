@@ -5,6 +5,7 @@
 //! | `event` | what the driver tells, what it has to do |
 //! | `machine` | [`Queue`]: `handle`, `next_action`, `deadline` |
 //! | `message` | one message: the state of each of its recipients |
+//! | `hashed` | maps whose order a simulation can repeat |
 //! | `destination` | one destination: the jobs that wait for it |
 //! | `site` | the hosts behind destinations: how many deliveries at once, their back-off, their pause |
 //! | `sites` | which destination has which hosts |
@@ -47,6 +48,7 @@ pub mod retry;
 mod census;
 mod destination;
 mod event;
+mod hashed;
 mod machine;
 mod message;
 mod orders;

@@ -1,11 +1,6 @@
 //! The queue as its driver sees it, and the order of what is due.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    hash::Hash,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
 
 use mail::clock::Timestamp;
 use spool::QueueId;
@@ -13,6 +8,7 @@ use spool::QueueId;
 use crate::{
     Action, Delivery, Event, Lesson, Settings, Transports,
     clock::Step,
+    hashed::{Map, Set},
     message::{Message, State},
     random::Random,
     slots::Destinations,
@@ -29,10 +25,10 @@ const WINDOW: usize = 1000;
 pub struct Queue<D, O> {
     pub(crate) settings: Settings<O>,
     pub(crate) random: Random,
-    pub(crate) messages: HashMap<QueueId, Message<O>>,
+    pub(crate) messages: Map<QueueId, Message<O>>,
     /// What waits in the spool.
     pub(crate) due: Timetable<O>,
-    pub(crate) loading: HashSet<QueueId>,
+    pub(crate) loading: Set<QueueId>,
     pub(crate) destinations: Destinations<D, O>,
     /// Jobs from loads that wait for their destinations.
     pub(crate) window: usize,
@@ -48,9 +44,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         Self {
             settings,
             random: Random::new(seed),
-            messages: HashMap::new(),
+            messages: Map::default(),
             due: Timetable::new(settings.first),
-            loading: HashSet::new(),
+            loading: Set::default(),
             destinations: Destinations::new(settings),
             window: 0,
             tickets: 0,

@@ -6,11 +6,11 @@
 //! suspended: each further time twice as long, at most the longest pause; afterwards one delivery at a time probes.
 //! A site that says "too many connections" is believed: the number that it took is the most, one more after each [`LESSON`].
 
-use std::{collections::HashSet, hash::Hash, sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::{clock::Timestamp, outcome::Failure};
 
-use crate::{BackOff, Transport};
+use crate::{BackOff, Transport, hashed::Set};
 
 /// How long a destination that answered counts as one that works.
 const WORKING: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ pub struct Lesson {
 
 #[derive(Debug)]
 pub(crate) struct Site<D> {
-    pub(crate) members: HashSet<Arc<D>>,
+    pub(crate) members: Set<Arc<D>>,
     /// Deliveries under way.
     pub(crate) delivering: usize,
     pub(crate) limit: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Site<D> {
 impl<D: Eq + Hash> Site<D> {
     pub(crate) fn new(transport: &Transport) -> Self {
         Self {
-            members: HashSet::new(),
+            members: Set::default(),
             delivering: 0,
             limit: transport.initial.min(transport.at_once()).max(1),
             failures: 0,

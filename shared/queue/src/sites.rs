@@ -2,16 +2,13 @@
 //!
 //! Contract: whoever waits is given back as soon as a place may be free for him: after a delivery, a pause, a move to other hosts.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::Hash,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
 use mail::clock::Timestamp;
 
 use crate::{
     Transport,
+    hashed::Map,
     site::{Key, Lesson, Site},
 };
 
@@ -25,9 +22,9 @@ pub(crate) enum Wait<D> {
 /// All sites, and the places of transports that are taken.
 #[derive(Debug)]
 pub(crate) struct Sites<D> {
-    all: HashMap<Key<D>, Site<D>>,
-    processes: HashMap<Arc<str>, usize>,
-    blocked: HashMap<Wait<D>, Vec<Arc<D>>>,
+    all: Map<Key<D>, Site<D>>,
+    processes: Map<Arc<str>, usize>,
+    blocked: Map<Wait<D>, Vec<Arc<D>>>,
     /// Pauses whose end somebody waits for.
     pauses: BTreeMap<Timestamp, Vec<Key<D>>>,
 }
@@ -35,9 +32,9 @@ pub(crate) struct Sites<D> {
 impl<D: Eq + Hash> Sites<D> {
     pub(crate) fn new() -> Self {
         Self {
-            all: HashMap::new(),
-            processes: HashMap::new(),
-            blocked: HashMap::new(),
+            all: Map::default(),
+            processes: Map::default(),
+            blocked: Map::default(),
             pauses: BTreeMap::new(),
         }
     }

@@ -5,12 +5,7 @@
 //! in turn, one to a destination that works and one to another; among the latter the newest and the oldest alternate. When half of
 //! the few are taken, or most of all, peers get little time ([`crate::Patience::Short`]).
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::Hash,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
 
 use mail::{
     clock::Timestamp,
@@ -23,6 +18,7 @@ use crate::{
     Lesson, Settings, Transport,
     clock::Step,
     destination::{Destination, Job, Listed, Turn},
+    hashed::Map,
     site::{Key, Suspension},
     sites::{Sites, Wait},
     transports::Transports,
@@ -66,13 +62,13 @@ enum Room<D> {
 /// All destinations.
 #[derive(Debug)]
 pub(crate) struct Destinations<D, O> {
-    known: HashMap<Arc<D>, Destination<D, O>>,
+    known: Map<Arc<D>, Destination<D, O>>,
     sites: Sites<D>,
     transports: Transports<D>,
     /// Those that could begin a delivery.
     working: VecDeque<Arc<D>>,
     unproven: VecDeque<Arc<D>>,
-    underway: HashMap<u64, Underway<D, O>>,
+    underway: Map<u64, Underway<D, O>>,
     settings: Settings<O>,
     /// How many may be known before idle ones are looked for.
     most: usize,
@@ -85,12 +81,12 @@ pub(crate) struct Destinations<D, O> {
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(crate) fn new(settings: Settings<O>) -> Self {
         Self {
-            known: HashMap::new(),
+            known: Map::default(),
             sites: Sites::new(),
             transports: Transports::unnamed(&settings.slots),
             working: VecDeque::new(),
             unproven: VecDeque::new(),
-            underway: HashMap::new(),
+            underway: Map::default(),
             settings,
             most: REMEMBERED,
             turn: false,

@@ -69,7 +69,7 @@ impl Intake {
         if let Some(why @ SpoolError::Io { .. }) = failure {
             let length = before.map_or(first, |before| longest.min(before.saturating_mul(2)));
             self.pause = Some(Pause {
-                until: Instant::now() + length,
+                until: clock::steady() + length,
                 length,
                 why: why.again(),
             });
@@ -211,7 +211,7 @@ impl Committer {
         let mut intake = lock(&self.intake);
         intake.items.push(Item::Event { id, what, last });
         if intake.due.is_none() {
-            intake.due = Instant::now().checked_add(self.linger);
+            intake.due = clock::steady().checked_add(self.linger);
             self.work.notify_one();
         }
     }
@@ -296,7 +296,7 @@ impl Committer {
                 .due
                 // Who leads takes the events along, or wakes this thread.
                 .filter(|_| !intake.committing)
-                .map(|due| due.saturating_duration_since(Instant::now()));
+                .map(|due| due.saturating_duration_since(clock::steady()));
             match wait {
                 Some(Duration::ZERO) => {
                     intake.committing = true;
@@ -330,7 +330,7 @@ impl Committer {
             let mut items = std::mem::take(&mut intake.retry);
             items.append(&mut intake.items);
             let pause = intake.pause.as_ref();
-            let pause = pause.filter(|pause| !at_once && Instant::now() < pause.until);
+            let pause = pause.filter(|pause| !at_once && clock::steady() < pause.until);
             (items, pause.map(|pause| pause.why.again()))
         };
         if items.is_empty() {
@@ -346,7 +346,7 @@ impl Committer {
             intake.pause(result.as_ref().err());
         }
         if !failed.is_empty() {
-            let now = Instant::now();
+            let now = clock::steady();
             let again = now.checked_add(self.linger);
             let pause = intake.pause.as_ref().map(|pause| pause.until);
             intake.retry = failed;

@@ -80,7 +80,11 @@ pub(super) struct Ids {
 impl Ids {
     /// Ids above `highest`.
     pub(super) fn after(highest: u64) -> Self {
-        let salt = getrandom::u64().unwrap_or_default() & ((1 << COUNTER_BITS) - 1);
+        let random = match clock::simulated() {
+            Some(_) => 0,
+            None => getrandom::u64().unwrap_or_default(),
+        };
+        let salt = random & ((1 << COUNTER_BITS) - 1);
         Self {
             last: AtomicU64::new(highest),
             salt,

@@ -71,6 +71,8 @@ mod recovery;
 mod salvage;
 mod scan;
 mod schedule;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,7 @@ pub(super) struct Open {
     ids: Ids,
     minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
 }
 
@@ -70,6 +71,18 @@ impl Spool {
     }
 
     pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        let (spool, recovery) = Self::open_alone(disk, directory, options)?;
+        spool.start("spool-commit", Committer::run)?;
+        spool.start("spool-reclaim", Committer::run_reclaim)?;
+        Ok((spool, recovery))
+    }
+
+    /// Without threads: what is recorded is committed, and space given back, when the caller says [`Spool::flush`].
+    pub(super) fn open_alone(
         disk: Arc<dyn Disk>,
         directory: &Path,
         options: Options,
@@ -107,14 +120,13 @@ impl Spool {
             ids: Ids::after(recovered.highest_id),
             minimum_free: options.minimum_free,
             threads: Mutex::default(),
+            closed: Mutex::default(),
             lock: Mutex::new(Some(lock)),
             committer,
         };
         let spool = Self {
             open: Arc::new(open),
         };
-        spool.start("spool-commit", Committer::run)?;
-        spool.start("spool-reclaim", Committer::run_reclaim)?;
         Ok((spool, recovered.recovery))
     }
 
@@ -356,10 +368,10 @@ impl Spool {
 
 impl Open {
     fn close(&self) {
-        let threads = std::mem::take(&mut *lock(&self.threads));
-        if threads.is_empty() {
+        if std::mem::replace(&mut *lock(&self.closed), true) {
             return;
         }
+        let threads = std::mem::take(&mut *lock(&self.threads));
         self.committer.stop();
         self.committer.reclaim.stop();
         if threads

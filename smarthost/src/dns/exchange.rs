@@ -44,7 +44,7 @@ pub(crate) async fn hosts(
 }
 
 /// The same from an answer; `random` orders hosts of equal preference.
-fn order(
+pub fn order(
     answer: Answer,
     domain: &str,
     own: &str,

@@ -6,6 +6,6 @@
 //! | [`names`] | what restrictions want to know: client names, mail domains, entries of lists |
 //! | [`exchange`] | from a next hop to the hosts to try, in order |
 
-pub(crate) mod exchange;
-pub(crate) mod mx;
+pub mod exchange;
+pub mod mx;
 mod names;

@@ -19,16 +19,16 @@ const MAX_RECORDS: usize = 100;
 
 /// One mail exchanger.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Mx {
+pub struct Mx {
     /// Lower is tried first.
-    pub(crate) preference: u16,
+    pub preference: u16,
     /// Host name without final dot.
-    pub(crate) host: String,
+    pub host: String,
 }
 
 /// What the name servers said.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     Found(Vec<Mx>),
     /// The domain exists and has no MX: its own addresses count (RFC 5321 §5.1).
     NoMx,

@@ -31,7 +31,7 @@ use super::{control, reload::Reload, supervision};
 use crate::{
     config::LogFormat,
     delivery::{self, Deliveries},
-    dispatch::{self, Client, Dispatch, Event, Queue},
+    dispatch::{self, Dispatch, Event, Queue},
     limits::Limits,
     policy::{greylist::Greylist, verify::Recipients},
     server::{Places, Server, World, listen, notify, test_lists},
@@ -226,8 +226,11 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)>
         recipients: Arc::new(Mutex::new(recipients)),
     };
     let keeper = store.keep(memory.clone());
-    let mut queue = Queue::new(queue_settings(current), getrandom::u64()?);
-    queue.set_transports(dispatch::transports(&setup), now);
+    let mut queue = Queue::new(
+        dispatch::queue_settings(&setup.config, current.only_queues()),
+        getrandom::u64()?,
+    );
+    queue.set_transports(dispatch::transports(&setup.config), now);
     for entry in spool.entries() {
         let found = queue::Recovered::of(&entry, None);
         queue.handle(Event::Recovered(found), now);
@@ -240,24 +243,6 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)>
         ),
     );
     Ok((Arc::new(Dispatch::new(spool, queue)), memory, keeper))
-}
-
-fn queue_settings(current: &Current) -> queue::Settings<Client> {
-    let setup = current.get();
-    let config = &setup.config;
-    let schedule = config.retry.schedule;
-    let deliveries = if current.only_queues() {
-        0
-    } else {
-        config.concurrency.deliveries
-    };
-    queue::Settings {
-        schedule,
-        back_off: queue::BackOff::of_many(&schedule),
-        warning: config.retry.warning,
-        slots: queue::Slots::of_many(deliveries, config.concurrency.destination),
-        first: None,
-    }
 }
 
 fn announce(current: &Current, addresses: &[String]) {

@@ -62,7 +62,7 @@ impl Reload {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .set_rules(setup.config.limits.clone());
-        let transports = dispatch::transports(&setup);
+        let transports = dispatch::transports(&setup.config);
         self.dispatch
             .lock()
             .set_transports(transports, clock::now());

@@ -1,6 +1,6 @@
 //! Whose turn it is: those that work and those that are not known to alternate.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc};
 
 use mail::clock::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::{
     Patience,
     census::Census,
     destination::{Listed, Turn},
+    hashed::Map,
 };
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
@@ -19,10 +20,15 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         }
         self.wake(now);
         self.turn = !self.turn;
+        // The second may move some to the list of the first.
         if self.turn {
-            self.next_working(now).or_else(|| self.next_unproven(now))
+            self.next_working(now)
+                .or_else(|| self.next_unproven(now))
+                .or_else(|| self.next_working(now))
         } else {
-            self.next_unproven(now).or_else(|| self.next_working(now))
+            self.next_unproven(now)
+                .or_else(|| self.next_working(now))
+                .or_else(|| self.next_unproven(now))
         }
     }
 
@@ -161,6 +167,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 }
 
-fn count<D, O: PartialEq>(underway: &HashMap<u64, Underway<D, O>>, owner: &O) -> usize {
+fn count<D, O: PartialEq>(underway: &Map<u64, Underway<D, O>>, owner: &O) -> usize {
     underway.values().filter(|it| it.owner == *owner).count()
 }

@@ -131,6 +131,26 @@ fn a_destination_that_is_new_comes_soon_although_hundreds_of_silent_ones_wait() 
 }
 
 #[test]
+fn what_waits_for_hosts_that_one_delivery_shows_to_work_goes_as_soon_as_that_has_ended() {
+    for turns in 0..4 {
+        let mut queue = Queue::new(settings(Slots::of_many(8, 2)), 7);
+        let hosts = [Arc::from("mx:25")];
+        let before = deliveries(&tell(&mut queue, accepted(0, &["b"]), START)).remove(0);
+        assert!(queue.shares(&before.destination, &hosts, START));
+        tell(&mut queue, finished(&before, sent()), START);
+        for _ in 0..turns {
+            tell(&mut queue, Event::TimedOut, later(3000));
+        }
+        // A message has one place where nothing is known to work.
+        let mut flights = deliveries(&tell(&mut queue, accepted(1, &["b", "c"]), later(3600)));
+        let first = flights.remove(0);
+        assert!(flights.is_empty() && queue.shares(&first.destination, &hosts, later(3600)));
+        let next = deliveries(&tell(&mut queue, finished(&first, sent()), later(3601)));
+        assert_eq!(next.len(), 1, "after {turns} turns");
+    }
+}
+
+#[test]
 fn one_message_to_hundreds_of_silent_hosts_leaves_places_to_other_mail() {
     let mut queue = hundred();
     let names: Vec<String> = (0..600)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ledger::{Ledger, deferred},
-    sim::{Luck, Operation, Sim, Verdict},
+    simulation::{Luck, Operation, Sim, Verdict},
     *,
 };
 use mail::limits;

@@ -10,7 +10,7 @@ use std::{
 use super::{
     faults::{BROKEN, switched},
     ledger::Ledger,
-    sim::{Luck, Operation},
+    simulation::{Luck, Operation, Sim, Verdict},
     *,
 };
 
@@ -195,12 +195,12 @@ fn nothing_promised_is_lost_when_any_operation_fails_from_some_moment_on_for_a_w
             let errno = errors[start % errors.len()].raw_os_error();
             let plan = move |count, _| {
                 if (start..start + length).contains(&count) {
-                    sim::Verdict::Fail(errno)
+                    Verdict::Fail(errno)
                 } else {
-                    sim::Verdict::Work
+                    Verdict::Work
                 }
             };
-            let disk = Arc::new(sim::Sim::new(directory.path(), plan));
+            let disk = Arc::new(Sim::new(directory.path(), plan));
             let mut ledger = Ledger::default();
             let opened = Spool::open_on(Arc::clone(&disk) as _, directory.path(), QUIET);
             let (spool, _) = opened.unwrap();

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     ledger::{Ledger, deferred},
-    sim::{Luck, Operation, Sim, Verdict},
+    simulation::{Luck, Operation, Sim, Verdict},
     *,
 };
 

@@ -9,12 +9,11 @@ mod kill;
 mod ledger;
 mod model;
 mod older;
-mod sim;
 mod unread;
 
 use std::{path::Path, time::Duration};
 
-use super::{Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError};
+use super::{Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError, simulation};
 use mail::{
     address::{Address, Sender},
     envelope::{Envelope, Recipient},

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 use super::{
     faults::{ten, write_at},
     ledger::{Ledger, deferred},
-    sim::{Operation, Sim, Verdict},
+    simulation::{Operation, Sim, Verdict},
     *,
 };
 use mail::limits;

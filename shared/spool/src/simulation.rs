@@ -1,6 +1,15 @@
 //! A disk that remembers what would be left after a power cut: what was synced, and of the rest what luck decides.
 //!
 //! It works on real files, so that the spool reads what it wrote, and keeps a second picture of what is durable.
+//!
+//! Contract: for tests alone, of this crate and (feature `simulation`) of whole programs. A spool on it that was opened with
+//! [`Spool::simulated`] has no threads, so that the same orders always have the same effects.
+//! Failures: what a test did wrong is a panic.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -8,14 +17,17 @@ use std::{
     io::{self, IoSlice, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
-use crate::disk::{self, Disk, Native};
+use crate::{
+    Options, Recovery, Spool, SpoolError,
+    disk::{self, Disk, Native},
+};
 
 /// What the spool asks of the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Operation {
+pub enum Operation {
     Create,
     Nameless,
     Write,
@@ -31,7 +43,7 @@ pub(super) enum Operation {
 }
 
 /// What becomes of an operation.
-pub(super) enum Verdict {
+pub enum Verdict {
     Work,
     /// A write takes only so many bytes.
     Short(usize),
@@ -43,7 +55,7 @@ pub(super) enum Verdict {
 
 /// What is left of what was not synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Luck {
+pub enum Luck {
     Nothing,
     Everything,
     Some(u64),
@@ -51,7 +63,8 @@ pub(super) enum Luck {
 
 type Plan = dyn Fn(usize, Operation) -> Verdict + Send + Sync;
 
-pub(super) struct Sim {
+/// The disk.
+pub struct Sim {
     plan: Box<Plan>,
     world: Mutex<World>,
 }
@@ -83,9 +96,21 @@ enum Change {
     Size(u64),
 }
 
+impl Spool {
+    /// Opens the spool in a directory on this disk, without threads of its own: what is recorded is committed, and space given
+    /// back, when the caller says [`Spool::flush`].
+    pub fn simulated(
+        disk: &Arc<Sim>,
+        directory: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        Self::open_alone(Arc::clone(disk) as _, directory, options)
+    }
+}
+
 impl Sim {
     /// A disk that holds what is in the directory, all of it durable.
-    pub(super) fn new(
+    pub fn new(
         root: &Path,
         plan: impl Fn(usize, Operation) -> Verdict + Send + Sync + 'static,
     ) -> Self {
@@ -108,13 +133,23 @@ impl Sim {
         }
     }
 
+    /// The power is cut.
+    pub fn cut(&self) {
+        self.world.lock().unwrap().off = true;
+    }
+
+    /// Whether it is.
+    pub fn is_off(&self) -> bool {
+        self.world.lock().unwrap().off
+    }
+
     /// Operations so far.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.world.lock().unwrap().count
     }
 
     /// Writes to an empty directory what a power cut now would leave.
-    pub(super) fn leave(&self, luck: Luck, from: &Path, to: &Path) {
+    pub fn leave(&self, luck: Luck, from: &Path, to: &Path) {
         let world = self.world.lock().unwrap();
         let mut random = Random(match luck {
             Luck::Some(seed) => seed,
@@ -360,10 +395,12 @@ impl Disk for Sim {
 }
 
 /// splitmix64: the same luck every time.
-pub(super) struct Random(pub(super) u64);
+pub struct Random(pub u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    /// Any number.
+    #[expect(clippy::should_implement_trait, reason = "it has no end")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
