@@ -5,7 +5,7 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
-//! | services | `server`, `delivery`, `transport`, [`admin`] | receiving, sending, the administrators' socket |
+//! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`] | receiving, sending, the administrators' socket, what would be decided |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
 //! | pure core | [`config`] [`destination`] [`dkim`] [`lookup`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
 //!
@@ -30,6 +30,7 @@ pub mod state;
 // services
 pub mod admin;
 mod delivery;
+pub mod explain;
 mod server;
 mod transport;
 // programs

@@ -157,6 +157,14 @@ impl Setup {
         Self::of_relay(config).map(drop)
     }
 
+    /// The same as [`Setup::load`] for who only looks: makes no key, keeps no copy, and has no identity. What is wrong in lines
+    /// of tables goes with it.
+    pub(crate) fn look(config: Config) -> anyhow::Result<(Self, Vec<Problem>)> {
+        let setup = Self::anonymous(config, None)?;
+        let problems = setup.problems.clone();
+        Ok((setup, problems))
+    }
+
     /// TLS towards the relayhost.
     pub(crate) fn of_relay(config: &Config) -> anyhow::Result<ClientTls> {
         let trust = if config.relay_tls.pins.is_empty() {
@@ -236,17 +244,27 @@ impl Setup {
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        let (tables, problems) = Tables::read(&config)?;
-        let router = tables.router(&config);
+        let anonymous = Self::anonymous(config, before)?;
+        let config = &anonymous.config;
         let tickets = before
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
-        let identity = if offers_tls(&config) {
+        let identity = if offers_tls(config) {
             let loaded = Identity::load(&config.tls, &config.hostname, tickets);
             Some(loaded.map_err(|error| config.wrong("tls", &format!("{error:#}")))?)
         } else {
             None
         };
+        Ok(Self {
+            identity,
+            ..anonymous
+        })
+    }
+
+    /// All but who we are.
+    fn anonymous(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
+        let (tables, problems) = Tables::read(&config)?;
+        let router = tables.router(&config);
         let relay_tls = Self::of_relay(&config)?;
         let sources = tables.sources(config.read_keys()?);
         let signer = Arc::new(config.read_dkim()?);
@@ -264,7 +282,7 @@ impl Setup {
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
-            identity,
+            identity: None,
             problems,
             config,
         })

@@ -14,6 +14,7 @@
 //! | [`identity`] | keys and certificates |
 //! | [`compat`] | one suite of cases for every `sendmail` |
 //! | [`demo`] | the demonstration: `cargo demo` |
+//! | [`shown`] | what commands print, as the manual shows it |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //! | [`postfix`] | a Postfix that ends with its test |
@@ -40,6 +41,7 @@ pub mod postfix;
 pub mod resolver;
 pub mod restrictions;
 pub mod session;
+pub mod shown;
 pub mod sink;
 pub mod smarthost;
 pub mod wait;

@@ -30,6 +30,7 @@ complete -c smarthost -n "__fish_smarthost_needs_command" -s V -l version -d 'Pr
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "explain" -d 'Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
@@ -46,6 +47,17 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand check" -l json -d 'A
 complete -c smarthost -n "__fish_smarthost_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c smarthost -n "__fish_smarthost_using_subcommand reload" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l client -d 'The client\'s address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l helo -d 'As the client calls itself; by default [IP]' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l from -d 'The envelope\'s sender; by default <>' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l to -d 'The recipient' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l login -d 'As if it had logged in as this user' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l pin -d 'As if it were known by its key under this name' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l tls -d 'As if the session were encrypted'
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l probe -d 'Ask the next hop whether the recipient exists, where `reject_unverified_recipient` would'
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l json -d 'As JSON'
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l all -d 'Print all settings in effect'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -s h -l help -d 'Print help'
@@ -185,18 +197,19 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -s h -l h
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l json -d 'As JSON'
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "config" -d 'Print the settings that differ from the default'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "status" -d 'The daemon in numbers'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload config queue limits pin dkim pipe provision status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "explain" -d 'Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "status" -d 'The daemon in numbers'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain config queue limits pin dkim pipe provision status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason; without privileges, your own'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'

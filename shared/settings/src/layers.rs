@@ -12,7 +12,8 @@
 
 use std::{
     fmt::{Display, Write as _},
-    path::PathBuf,
+    ops::Range,
+    path::{Path, PathBuf},
 };
 
 use serde::de::DeserializeOwned;
@@ -57,23 +58,43 @@ pub fn layered<T: DeserializeOwned>(
 /// What is wrong with a setting whose value could be read (a file that it names cannot be used, say): told with the setting's
 /// place, or with the files if it stands in none.
 pub fn wrong_at(layers: &[Layer], key: &str, what: &str) -> ConfigError {
-    for (path, text) in layers {
-        let (table, _) = DeTable::parse_recoverable(text);
-        let mut place = None;
-        let mut inside = Some(table.get_ref());
-        for part in key.split('.') {
-            let found = inside.and_then(|table| table.get_key_value(part));
-            place = found.map(|(key, _)| key.span());
-            inside = match found.map(|(_, value)| value.get_ref()) {
-                Some(DeValue::Table(table)) => Some(table),
-                _ => None,
-            };
-        }
-        if let Some(place) = place {
-            return error_at(path, text, place, what);
+    let path: Vec<_> = key.split('.').collect();
+    match layers.iter().find_map(|layer| span_in(layer, &path, None)) {
+        Some((path, text, span)) => error_at(path, text, span, what),
+        None => wrong(layers, what),
+    }
+}
+
+/// File and line, from 1, of a setting, by its table's names and its own: of the value with this index, where it is a list.
+/// `None`: it stands in no file.
+pub fn place(layers: &[Layer], key: &[&str], index: Option<usize>) -> Option<(PathBuf, u32)> {
+    let (path, text, span) = layers.iter().find_map(|layer| span_in(layer, key, index))?;
+    let before = text.get(..span.start)?;
+    let line = before.matches('\n').count().saturating_add(1);
+    Some((path.to_owned(), u32::try_from(line).ok()?))
+}
+
+/// Where a setting stands in a file.
+fn span_in<'a>(
+    (path, text): &'a Layer,
+    key: &[&str],
+    index: Option<usize>,
+) -> Option<(&'a Path, &'a str, Range<usize>)> {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let (last, parents) = key.split_last()?;
+    let mut inside = table.get_ref();
+    for part in parents {
+        match inside.get(*part)?.get_ref() {
+            DeValue::Table(table) => inside = table,
+            _ => return None,
         }
     }
-    wrong(layers, what)
+    let (key, value) = inside.get_key_value(*last)?;
+    let item = match (value.get_ref(), index) {
+        (DeValue::Array(items), Some(index)) => items.get(index).map(Spanned::span),
+        _ => None,
+    };
+    Some((path, text, item.unwrap_or_else(|| key.span())))
 }
 
 /// What is wrong only in the files together.

@@ -15,6 +15,7 @@ use crate::{config::Config, network::Network};
     about = "A mail relay with daily limits per client and a durable queue",
     after_help = "Examples:\n  \
         smarthost check                                  is the configuration right?\n  \
+        smarthost explain --client 192.0.2.1 --to a@b.c  what is decided, rule by rule\n  \
         smarthost queue list                             what waits, and why\n  \
         smarthost queue flush                            try everything now\n  \
         smarthost limits raise 10.0.0.7 500 --until 24h  let one client send more for a day"
@@ -49,6 +50,8 @@ pub(super) enum Command {
         Otherwise what was in force stays in force, and the reason is told."
     )]
     Reload,
+    /// Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing
+    Explain(super::explain::Arguments),
     /// Print the settings that differ from the default
     Config {
         /// Print all settings in effect

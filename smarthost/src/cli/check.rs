@@ -22,7 +22,7 @@ use relay::net::{Connection, Target, addresses};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
 
-use super::{Failed, tables, transports};
+use super::{failed::Failed, tables, transports};
 use crate::{
     admin::{Answer, Request, Status},
     config::{Config, RelayAuth},

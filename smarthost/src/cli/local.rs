@@ -6,7 +6,7 @@ use relay::tls;
 use settings::provision::{Given, write};
 use system::fs;
 
-use super::{Failed, arguments::Provision};
+use super::{arguments::Provision, failed::Failed};
 use crate::{
     config::{Config, meaning},
     route::Router,

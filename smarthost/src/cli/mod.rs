@@ -6,6 +6,8 @@
 //! | [`check`] | what the daemon would load, and what it needs of the world |
 //! | [`transports`] | what transports need, as `check` sees it |
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
+//! | [`failed`] | why a command was not carried out |
+//! | [`explain`] | what would be decided, and where mail goes |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
@@ -16,6 +18,8 @@
 mod arguments;
 mod check;
 mod dkim;
+mod explain;
+mod failed;
 mod local;
 mod policy;
 mod print;
@@ -26,9 +30,9 @@ mod transports;
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use system::sysexits::Exit;
 
 use arguments::{Arguments, Command};
+use failed::Failed;
 
 /// All that can be typed, for the manual.
 pub fn command() -> clap::Command {
@@ -45,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Run => crate::runtime::run(config)
             .map(|()| String::new())
             .map_err(Failed::from),
+        Command::Explain(arguments) => explain::run(config, &arguments),
         Command::Reload => remote::reload(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
@@ -79,43 +84,4 @@ fn say(text: &str) -> ExitCode {
     };
     let _ = write!(std::io::stdout(), "{text}{line_end}");
     ExitCode::SUCCESS
-}
-
-/// Why a command was not carried out.
-#[derive(Debug)]
-struct Failed {
-    text: String,
-    exit: ExitCode,
-}
-
-impl Failed {
-    fn new(text: String) -> Self {
-        Self {
-            text,
-            exit: ExitCode::FAILURE,
-        }
-    }
-}
-
-impl From<settings::ConfigError> for Failed {
-    fn from(error: settings::ConfigError) -> Self {
-        Self {
-            text: error.text,
-            exit: Exit::Config.into(),
-        }
-    }
-}
-
-impl From<anyhow::Error> for Failed {
-    fn from(error: anyhow::Error) -> Self {
-        let exit = if error.is::<settings::ConfigError>() {
-            Exit::Config.into()
-        } else {
-            ExitCode::FAILURE
-        };
-        Self {
-            text: format!("{error:#}"),
-            exit,
-        }
-    }
 }

@@ -11,7 +11,7 @@ use control::findings::Findings;
 use crate::{
     config::Config,
     destination::Kind,
-    policy::{access::Tables, rule::Rule, service::Endpoint},
+    policy::{access::Tables, endpoint::Endpoint, rule::Rule},
 };
 
 /// A policy server that runs takes connections at once.

@@ -7,7 +7,7 @@ use control::order;
 use mail::clock;
 use system::sysexits::Exit;
 
-use super::{Failed, arguments::Limits, print};
+use super::{arguments::Limits, failed::Failed, print};
 use crate::{
     admin::{Answer, Request},
     config::Config,

@@ -32,6 +32,7 @@ use crate::{
     },
     destination::{Destination, Kind, LmtpTarget},
     limits::Rules,
+    lookup::Place,
     network::{Network, Networks},
     policy::rule::Rule,
 };
@@ -105,6 +106,14 @@ impl Config {
     /// What is wrong with a setting, told with its place.
     pub fn wrong(&self, key: &str, what: &str) -> ConfigError {
         layers::wrong_at(&self.layers, key, what)
+    }
+
+    /// Where a setting stands, by its table's names and its own, or the value with this index where it is a list; `None`: it is a
+    /// default.
+    pub fn place_of(&self, key: &[&str], index: Option<usize>) -> Option<Place> {
+        let (path, line) = layers::place(&self.layers, key, index)?;
+        let path = path.into();
+        Some(Place { path, line })
     }
 
     /// What can be used of files that are wrong as a whole: enough to find the queue and to take mail into it.

@@ -209,6 +209,17 @@ pub enum Class {
     Virtual,
 }
 
+impl Class {
+    /// As in `domains`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Relay => "relay",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
 /// TLS towards the relayhost.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelayTls {
@@ -294,16 +305,21 @@ impl Domains {
 
     /// The class of a domain; `None` if we take no mail for it from strangers.
     pub fn class(&self, domain: &Domain) -> Option<Class> {
+        self.nearest(domain).map(|(class, _)| class)
+    }
+
+    /// The same with the index of the name in its list that says so.
+    pub fn nearest(&self, domain: &Domain) -> Option<(Class, usize)> {
         let nearness = |pattern: &DomainPattern| match pattern {
             DomainPattern::Exactly(_) => usize::MAX,
             DomainPattern::Below(parent) => parent.len(),
         };
         let lists = self.lists().into_iter();
         lists
-            .flat_map(|(class, list)| list.iter().map(move |pattern| (class, pattern)))
-            .filter(|(_, pattern)| pattern.covers(domain))
-            .max_by_key(|(_, pattern)| nearness(pattern))
-            .map(|(class, _)| class)
+            .flat_map(|(class, list)| list.iter().enumerate().map(move |it| (class, it)))
+            .filter(|(_, (_, pattern))| pattern.covers(domain))
+            .max_by_key(|(_, (_, pattern))| nearness(pattern))
+            .map(|(class, (index, _))| (class, index))
     }
 }
 

@@ -15,7 +15,7 @@ mod probe;
 use std::sync::Arc;
 
 pub(crate) use driver::run;
-pub(crate) use probe::probe;
+pub(crate) use probe::{ask, probe};
 
 use crate::{dispatch::Dispatch, setup::Current, transport::Transports};
 
@@ -29,7 +29,7 @@ pub(crate) struct Deliveries {
 impl Deliveries {
     pub(crate) fn new(dispatch: Arc<Dispatch>, current: Arc<Current>) -> Self {
         Self {
-            transports: Transports::new(Arc::clone(&dispatch), Arc::clone(&current)),
+            transports: Transports::new(Some(Arc::clone(&dispatch)), Arc::clone(&current)),
             dispatch,
             current,
         }

@@ -14,7 +14,11 @@ use tokio::{
 };
 
 use super::Deliveries;
-use crate::{dispatch::Probe, transport::Errand};
+use crate::{
+    dispatch::Probe,
+    setup::Setup,
+    transport::{Errand, Transports},
+};
 
 /// Questions under way.
 const AT_ONCE: usize = 20;
@@ -38,16 +42,17 @@ pub(crate) async fn probe(
         };
         let deliveries = Arc::clone(&deliveries);
         tokio::spawn(async move {
-            let outcome = time::timeout(PATIENCE, ask(&deliveries, &probe)).await;
-            let late = |_| Failure::ours("no answer in time").outcome();
+            let setup = deliveries.current.get();
+            let outcome = ask(&deliveries.transports, setup, &probe).await;
             // The client may have gone.
-            let _ = probe.done.send(outcome.unwrap_or_else(late));
+            let _ = probe.done.send(outcome);
             drop(place);
         });
     }
 }
 
-async fn ask(deliveries: &Deliveries, probe: &Probe) -> Outcome {
+/// Asks one question.
+pub(crate) async fn ask(transports: &Transports, setup: Arc<Setup>, probe: &Probe) -> Outcome {
     let envelope = Envelope {
         sender: probe.sender.clone(),
         recipients: vec![Recipient::from(probe.recipient.clone())],
@@ -56,10 +61,12 @@ async fn ask(deliveries: &Deliveries, probe: &Probe) -> Outcome {
     let errand = Errand {
         destination: Arc::clone(&probe.destination),
         envelope,
-        setup: deliveries.current.get(),
+        setup,
         hurried: true,
     };
-    let outcomes = deliveries.transports.probe(&errand).await;
+    let Ok(outcomes) = time::timeout(PATIENCE, transports.probe(&errand)).await else {
+        return Failure::ours("no answer in time").outcome();
+    };
     let first = outcomes.into_iter().next();
     first.unwrap_or_else(|| Failure::ours("no result for this recipient").outcome())
 }

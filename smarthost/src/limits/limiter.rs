@@ -269,6 +269,14 @@ impl Limits {
             .collect()
     }
 
+    /// As whom an address is counted, and how far each is; empty: not at all.
+    pub fn of(&self, address: IpAddr, now: Timestamp) -> Vec<Report> {
+        let counted = self.counted(address, now).into_iter();
+        counted
+            .map(|(counter, _)| self.report(counter, now))
+            .collect()
+    }
+
     /// Everybody who is counted or has an order, most used first.
     pub fn list(&self, now: Timestamp) -> Vec<Report> {
         let active = self

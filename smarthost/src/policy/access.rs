@@ -119,8 +119,13 @@ pub(super) fn check(see: &View<'_>, subject: Subject, name: &TableName) -> Opini
         },
     };
     let Some(found) = table.table.first(&keys) else {
+        see.notes.say(|| {
+            let keys: Vec<_> = keys.iter().map(|key| key.text.as_str()).collect();
+            format!("no entry in {name} for {}", keys.join(", "))
+        });
         return Opinion::Pass;
     };
+    see.notes.entry(&found);
     match Action::parse(&found.value) {
         Ok(action) => carry_out(see, subject, action),
         Err(_) => fault(see, subject),

@@ -13,6 +13,7 @@ use super::{
     dnsbl::{Keys, List},
     restrictions::{self, Opinion, View},
     rule::{Restriction, Rule},
+    trace::{Because, Effect, Judged, Named, Notes, Origin, Trace},
 };
 use crate::{config::Config, lookup::TableName, network::Networks, route::Router};
 
@@ -33,21 +34,6 @@ pub struct Ruling {
     pub restriction: Option<String>,
     /// What else is to be done.
     pub effects: Vec<Effect>,
-}
-
-/// What a rule wants besides yes or no.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Effect {
-    /// `warn_if_reject`: this reply would have been given.
-    WouldReject(Reply),
-    Warn(String),
-    Info(String),
-    /// The message waits for an administrator.
-    Hold(String),
-    /// A field above the header.
-    Prepend(String),
-    /// The recipient could not be verified, and gets small mail all the same.
-    Unverified,
 }
 
 /// What rules are decided with besides the configuration: read from files.
@@ -224,11 +210,12 @@ impl Policy {
             answers: Answers::default(),
             deferral: None,
             effects: Vec::new(),
+            trace: None,
         }
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     None,
     Mail,
@@ -261,6 +248,8 @@ pub struct Evaluation {
     /// Some trouble; a yes becomes this.
     deferral: Option<(Reply, String)>,
     effects: Vec<Effect>,
+    /// What each rule thought, where somebody wants to know.
+    trace: Option<Vec<(Option<usize>, Judged)>>,
 }
 
 impl Evaluation {
@@ -268,10 +257,11 @@ impl Evaluation {
     /// look something up.
     pub fn step(&mut self) -> Step {
         while let Some(rule) = self.current() {
-            let opinion = self.judge(&rule);
+            let (opinion, because) = self.judge(&rule);
             if let Opinion::Ask(queries) = opinion {
                 return Step::Ask(self.look_ahead(queries));
             }
+            self.note(&rule, &opinion, because);
             let always = self.at >= self.policy.chain(self.stage).always;
             if self.inserted.pop().is_none() {
                 self.at = self.at.saturating_add(1);
@@ -338,14 +328,64 @@ impl Evaluation {
         })
     }
 
-    fn judge(&self, rule: &Rule) -> Opinion {
+    fn judge(&self, rule: &Rule) -> (Opinion, Because) {
+        let notes = Notes::new(self.trace.is_some());
         let view = View {
             policy: &self.policy,
             facts: &self.facts,
             answers: &self.answers,
             deferral: self.deferral.as_ref().map(|(reply, _)| reply),
+            notes: &notes,
         };
-        restrictions::judge(rule, &view)
+        let opinion = restrictions::judge(rule, &view);
+        (opinion, notes.done())
+    }
+
+    /// The same evaluation, which also keeps what each rule thinks: see [`Evaluation::trace`].
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        self.trace = Some(Vec::new());
+        self
+    }
+
+    fn note(&mut self, rule: &Rule, opinion: &Opinion, because: Because) {
+        if self.trace.is_none() {
+            return;
+        }
+        let at = self.inserted.is_empty().then_some(self.at);
+        let (rule, thought) = (self.named(at, rule.to_string()), opinion.thought(rule.warn));
+        if let (Some(trace), Some(thought)) = (&mut self.trace, thought) {
+            let judged = Judged {
+                rule,
+                thought,
+                because,
+            };
+            trace.push((at, judged));
+        }
+    }
+
+    /// What was thought, after [`Step::Done`]; nothing unless it is [traced](Evaluation::traced).
+    pub fn trace(&mut self) -> Trace {
+        let judged = self.trace.take().unwrap_or_default();
+        let rules = self.policy.chain(self.stage).rules.iter().enumerate();
+        let skipped = rules.filter(|(at, _)| judged.iter().all(|(seen, _)| *seen != Some(*at)));
+        let skipped = skipped.map(|(at, rule)| self.named(Some(at), rule.to_string()));
+        Trace {
+            skipped: skipped.collect(),
+            judged: judged.into_iter().map(|(_, judged)| judged).collect(),
+        }
+    }
+
+    /// A rule at a place of the chain; without one, an entry of a table named it.
+    fn named(&self, at: Option<usize>, rule: String) -> Named {
+        let always = self.policy.chain(self.stage).always;
+        let written = |at: usize| self.stage == Stage::Recipient && (1..always).contains(&at);
+        let origin = match at {
+            None => Origin::Named,
+            Some(at) if written(at) => Origin::Written(at.saturating_sub(1)),
+            Some(_) => Origin::Always,
+        };
+        Named { rule, origin }
     }
 
     /// What the rules behind would ask, up to one that decides whatever the answers are.
@@ -357,7 +397,7 @@ impl Evaluation {
             .skip(1)
             .chain(chain.skip(self.at.saturating_add(skipped)));
         for rule in rest {
-            match self.judge(rule) {
+            match self.judge(rule).0 {
                 Opinion::Ask(more) if rule.restriction.looks_up() => queries.extend(more),
                 Opinion::Permit => break,
                 Opinion::Refuse(_) if !rule.warn => break,

@@ -12,8 +12,6 @@ use std::{
 
 use mail::address::Domain;
 
-use super::Found;
-
 /// A list, the codes that count, and how much.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct List {
@@ -31,6 +29,14 @@ struct Codes([Vec<(u8, u8)>; 4]);
 
 /// Keys of lists, by name.
 pub type Keys = BTreeMap<String, String>;
+
+/// What was found under a name of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    Codes(Vec<Ipv4Addr>, Option<String>),
+    Nothing,
+    Trouble(String),
+}
 
 /// What an answer means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

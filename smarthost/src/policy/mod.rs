@@ -9,6 +9,7 @@
 //! | [`world`] | of what DNS says |
 //! | [`access`] | of what tables say |
 //! | [`action`] | what tables and policy servers may say: access(5) |
+//! | [`endpoint`] | where a policy server listens |
 //! | [`service`] | policy delegation: what a server is told, and what it answers |
 //! | [`dnsbl`] | block lists: codes, keys, what is asked |
 //! | [`health`] | which of them can be believed |
@@ -16,6 +17,7 @@
 //! | [`verify`] | which recipients exist at the next hop, and what counts while it is silent |
 //! | [`query`] | what the world is asked, and what it says |
 //! | [`facts`] | what is known of session, transaction and message |
+//! | [`trace`] | what each rule thought and why, for who asks |
 //!
 //! | stage | what is decided, in order |
 //! |---|---|
@@ -33,6 +35,7 @@ pub mod access;
 mod action;
 mod chain;
 pub mod dnsbl;
+pub mod endpoint;
 mod facts;
 pub mod greylist;
 pub mod health;
@@ -43,9 +46,12 @@ pub mod rule;
 pub mod service;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod verify;
 mod world;
 
-pub use chain::{Effect, Evaluation, Policy, Ruling, Scores, Sources, Step};
+pub use chain::{Evaluation, Policy, Ruling, Scores, Sources, Step};
+pub use dnsbl::Found;
 pub use facts::{Facts, Message, Session, Transaction};
-pub use query::{Answer, ClientName, Found, Listing, MailDomain, Query};
+pub use query::{Answer, ClientName, Listing, MailDomain, Query};
+pub use trace::Effect;

@@ -1,13 +1,10 @@
 //! What the world is asked, and what it says.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use mail::address::{Address, Domain};
 
-use super::{dnsbl::List, greylist, service::Endpoint, verify::Verified};
+use super::{dnsbl::List, endpoint::Endpoint, greylist, verify::Verified};
 use crate::limits;
 
 /// What the world has to answer.
@@ -77,14 +74,6 @@ pub enum Listing {
     NotListed,
     /// It does not answer, or not as a list does.
     Unknown,
-}
-
-/// What was found under a name of a list.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Found {
-    Codes(Vec<Ipv4Addr>, Option<String>),
-    Nothing,
-    Trouble(String),
 }
 
 impl ClientName {

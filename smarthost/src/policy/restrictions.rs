@@ -9,6 +9,7 @@ use super::{
     names,
     rule::{Restriction as R, Rule, Subject},
     service,
+    trace::{Notes, Thought},
     verify::{self, Verified},
     world,
 };
@@ -32,6 +33,24 @@ pub(super) enum Opinion {
     Ask(Vec<Query>),
 }
 
+impl Opinion {
+    /// For who wants to know; `None`: it is only asking.
+    pub(super) fn thought(&self, warn: bool) -> Option<Thought> {
+        Some(match self {
+            Self::Ask(_) => return None,
+            Self::Pass => Thought::Pass,
+            Self::Permit => Thought::Permit,
+            Self::Refuse(reply) | Self::DeferIfPermit(reply) if warn => {
+                Thought::Warn(reply.clone())
+            }
+            Self::Refuse(reply) => Thought::Refuse(reply.clone()),
+            Self::DeferIfPermit(reply) => Thought::DeferIfPermit(reply.clone()),
+            Self::Note(effect) => Thought::Note(effect.clone()),
+            Self::Apply(rules) => Thought::Apply(rules.iter().map(ToString::to_string).collect()),
+        })
+    }
+}
+
 /// What restrictions see.
 pub(super) struct View<'a> {
     pub(super) policy: &'a Policy,
@@ -39,6 +58,8 @@ pub(super) struct View<'a> {
     pub(super) answers: &'a Answers,
     /// The trouble that a restriction before had.
     pub(super) deferral: Option<&'a Reply>,
+    /// Where they write down why.
+    pub(super) notes: &'a Notes,
 }
 
 impl R {
@@ -118,6 +139,13 @@ pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
 }
 
 impl View<'_> {
+    /// What the world said to this, if it was asked.
+    pub(super) fn answer(&self, query: &Query) -> Option<&Answer> {
+        let answer = self.answers.get(query)?;
+        self.notes.asked(query, answer);
+        Some(answer)
+    }
+
     pub(super) fn recipient(&self) -> Option<&Address> {
         self.facts.transaction.recipient.as_ref()
     }
@@ -209,7 +237,21 @@ fn relay_permission(see: &View<'_>) -> Opinion {
     let session = &see.facts.session;
     let known = session.login.is_some() || session.pinned.is_some();
     let recipient = see.shown(Subject::Recipient);
-    let may = known || see.policy.may_relay(session.address) || see.is_ours();
+    let own = see.policy.may_relay(session.address);
+    let may = known || own || see.is_ours();
+    see.notes.say(|| {
+        let class = see.recipient().and_then(|it| see.policy.router().class(it));
+        let of = match class {
+            Some(class) => format!("the recipient's domain is {}", class.word()),
+            None => "the recipient's domain is not ours".to_owned(),
+        };
+        match (&session.login, &session.pinned) {
+            (Some(login), _) => format!("logged in as {login}; {of}"),
+            (None, Some(name)) => format!("known by its key as {name}; {of}"),
+            (None, None) if own => format!("{} is in networks; {of}", session.address),
+            (None, None) => format!("{} is not in networks; {of}", session.address),
+        }
+    });
     if may && !recipient.is_empty() {
         return Opinion::Pass;
     }
@@ -224,7 +266,7 @@ fn is_source_routed(recipient: &Address) -> bool {
 
 /// What is over a limit waits at the client. Row A4: so many messages a client and day; of recipients, the others are delivered.
 fn limit(see: &View<'_>, query: Query) -> Opinion {
-    match see.answers.get(&query) {
+    match see.answer(&query) {
         Some(Answer::Limit(Decision::Over(excess))) => Opinion::Refuse(excess.reply()),
         Some(_) => Opinion::Pass,
         None => Opinion::Ask(vec![query]),
@@ -239,7 +281,7 @@ fn verified(see: &View<'_>) -> Opinion {
     let query = Query::RecipientKnown(see.facts.session.address, recipient.clone());
     let unsure =
         |why: &str| see.recipient_rejected(450, (4, 1, 1), &format!("unverified address: {why}"));
-    match see.answers.get(&query) {
+    match see.answer(&query) {
         None => Opinion::Ask(vec![query]),
         Some(Answer::Verified(Verified::No(why))) => {
             let text = format!("undeliverable address: {why}");
@@ -293,6 +335,7 @@ fn alias_expansion(see: &View<'_>) -> Opinion {
     let Err(failure) = see.policy.router().expand(&recipient.clone().into()) else {
         return Opinion::Pass;
     };
+    see.notes.say(|| failure.text.clone());
     let (code, why) = if failure.status.class() == 5 {
         (550, failure.text.as_str())
     } else if see.policy.may_relay(see.facts.session.address) {

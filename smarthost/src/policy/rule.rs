@@ -5,7 +5,7 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use super::{dnsbl::List, service::Endpoint};
+use super::{dnsbl::List, endpoint::Endpoint};
 use crate::lookup::TableName;
 
 /// A restriction as the administrator wrote it.

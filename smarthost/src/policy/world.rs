@@ -195,6 +195,8 @@ pub(super) fn score(see: &View<'_>) -> Opinion {
     if !ask.is_empty() {
         return Opinion::Ask(ask);
     }
+    see.notes
+        .say(|| format!("score {sum}, threshold {}", see.policy.scores().threshold));
     if sum < see.policy.scores().threshold || names.is_empty() {
         return Opinion::Pass;
     }
@@ -218,13 +220,14 @@ pub(super) fn greylist(see: &View<'_>) -> Opinion {
         if !score.ask.is_empty() {
             return Opinion::Ask(score.ask);
         }
+        see.notes.say(|| format!("score {}", score.sum));
         if score.sum <= 0 && name.is_ok_and(|name| name.confirmed().is_some()) {
             return Opinion::Pass;
         }
     }
     let (sender, recipient) = (see.shown(Subject::Sender), see.shown(Subject::Recipient));
     let query = Query::Greylist(session.address, sender, recipient);
-    match see.answers.get(&query) {
+    match see.answer(&query) {
         None => Opinion::Ask(vec![query]),
         Some(Answer::Greylist(Decision::Wait(wait))) => {
             let text = format!("Greylisted, try again in {} seconds", wait.as_secs().max(1));
@@ -250,7 +253,7 @@ impl View<'_> {
     /// What is known of a domain, or what is to be asked.
     fn mail_domain(&self, domain: &Domain) -> Result<MailDomain, Query> {
         let query = Query::MailDomain(domain.clone());
-        match self.answers.get(&query) {
+        match self.answer(&query) {
             Some(Answer::MailDomain(found)) => Ok(*found),
             Some(_) => Ok(MailDomain::Unknown),
             None => Err(query),
@@ -260,7 +263,7 @@ impl View<'_> {
     /// What the client is called, or what is to be asked.
     pub(super) fn client_name(&self) -> Result<&ClientName, Query> {
         let query = Query::ClientName(self.facts.session.address);
-        match self.answers.get(&query) {
+        match self.answer(&query) {
             Some(Answer::ClientName(name)) => Ok(name),
             Some(_) => Ok(&ClientName::Unknown),
             None => Err(query),
@@ -270,7 +273,7 @@ impl View<'_> {
     /// What a list says, or what is to be asked.
     pub(super) fn listing(&self, list: &Arc<List>, name: String) -> Result<&Listing, Query> {
         let query = Query::Listed(Arc::clone(list), name);
-        match self.answers.get(&query) {
+        match self.answer(&query) {
             Some(Answer::Listed(listing)) => Ok(listing),
             Some(_) => Ok(&Listing::Unknown),
             None => Err(query),

@@ -1,19 +1,23 @@
 //! A local recipient → those who stand for it, followed through names and through addresses in our own domains.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use mail::{
     address::{Address, LocalPart, Mailbox},
     envelope::Recipient,
+    limits,
     maps::{self, Target},
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
 
-use super::{Router, expansion::Expansion};
+use super::{
+    Router,
+    expansion::{Expansion, Step},
+};
 use crate::{
     destination::{Destination, Kind},
-    lookup::access::split_extension,
+    lookup::{Place, access::split_extension},
 };
 
 /// Whose mail always has a place (RFC 5321 §4.5.1).
@@ -27,6 +31,47 @@ impl Router {
             .into_iter()
             .map(|address| standing_for(recipient, address));
         Ok(standing.collect())
+    }
+
+    /// The way of an address through aliases, step by step, and where it ends.
+    pub fn way(&self, address: &Address) -> (Vec<Step>, Result<Vec<Address>, Failure>) {
+        Expansion::explained(self, address)
+    }
+
+    /// The entries that say for whom an address stands, and what is written there.
+    pub(super) fn entries(&self, address: &Address) -> Vec<(Place, String)> {
+        let mapped = self.virtual_entry(address);
+        let mut entries: Vec<_> = mapped
+            .into_iter()
+            .map(|(found, _)| (found.place, found.value.into_owned()))
+            .collect();
+        let name = address.local_name();
+        let ours = self.is_local(address) && !self.has_own_route(address);
+        let alias = self.alias_name(&name).filter(|_| ours);
+        // A chain of names is one step.
+        let mut names: Vec<String> = alias.iter().map(|name| name.to_lowercase()).collect();
+        let mut at = 0;
+        while let Some(name) = names.get(at) {
+            at = at.saturating_add(1);
+            let Some(entry) = self.aliases.get(name) else {
+                continue;
+            };
+            let place = Place {
+                path: Arc::clone(&entry.path),
+                line: entry.line,
+            };
+            let targets: Vec<_> = entry.targets.iter().map(ToString::to_string).collect();
+            entries.push((place, targets.join(", ")));
+            for target in &entry.targets {
+                if let Target::Mailbox(Mailbox::Local(name)) = target {
+                    let name = name.as_str().to_lowercase();
+                    if !names.contains(&name) && names.len() < limits::EXPANDED {
+                        names.push(name);
+                    }
+                }
+            }
+        }
+        entries
     }
 
     /// Whether a recipient in our own domains can be delivered to: by an alias, because the local transport decides, or because

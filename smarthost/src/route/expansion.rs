@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use mail::{address::Address, limits, outcome::Failure};
 
 use super::{Router, aliases::unusable};
+use crate::{destination::Destination, lookup::Place};
 
 /// Longest chain. Postfix: `virtual_alias_recursion_limit`, 1000.
 const MAX_DEPTH: usize = 100;
@@ -20,19 +21,48 @@ pub(super) struct Expansion<'a> {
     /// All that were met.
     seen: HashSet<String>,
     pub(super) results: Vec<Address>,
+    /// How it came about, where somebody wants to know.
+    steps: Option<Vec<Step>>,
+}
+
+/// One address, and what it stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    pub address: Address,
+    /// The entries that say so, and what is written there.
+    pub entries: Vec<(Place, String)>,
+    pub becomes: Vec<Address>,
+    pub programs: Vec<Destination>,
 }
 
 impl<'a> Expansion<'a> {
     pub(super) fn of(router: &'a Router, recipient: &'a Address) -> Result<Vec<Address>, Failure> {
-        let mut expansion = Self {
+        let mut expansion = Self::new(router, recipient);
+        expansion.follow(recipient.clone())?;
+        Ok(expansion.results)
+    }
+
+    /// The same with each step on the way, also where it ends in a failure.
+    pub(super) fn explained(
+        router: &'a Router,
+        recipient: &'a Address,
+    ) -> (Vec<Step>, Result<Vec<Address>, Failure>) {
+        let mut expansion = Self::new(router, recipient);
+        expansion.steps = Some(Vec::new());
+        let followed = expansion.follow(recipient.clone());
+        let results = followed.map(|()| expansion.results);
+        (expansion.steps.unwrap_or_default(), results)
+    }
+
+    fn new(router: &'a Router, recipient: &'a Address) -> Self {
+        Self {
             router,
             recipient,
             path: Vec::new(),
             seen: HashSet::new(),
             results: Vec::new(),
-        };
-        expansion.follow(recipient.clone())?;
-        Ok(expansion.results)
+            steps: None,
+        }
     }
 
     fn follow(&mut self, address: Address) -> Result<(), Failure> {
@@ -54,6 +84,14 @@ impl<'a> Expansion<'a> {
             self.results.push(address);
             return Ok(());
         };
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step {
+                entries: self.router.entries(&address),
+                address: address.clone(),
+                becomes: targets.addresses.clone(),
+                programs: targets.programs.clone(),
+            });
+        }
         if self.path.len() >= MAX_DEPTH {
             let why = format!("the chain has more than {MAX_DEPTH} addresses");
             return Err(unusable(self.recipient, &why));

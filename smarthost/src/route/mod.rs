@@ -20,6 +20,8 @@ mod virtual_aliases;
 #[cfg(test)]
 mod virtual_tests;
 
+pub use expansion::Step;
+
 use std::{sync::Arc, time::Duration};
 
 use mail::{

@@ -97,7 +97,8 @@ impl Router {
         route.destination(address.domain(), transports)
     }
 
-    fn route(&self, address: &Address) -> Option<Found<'_>> {
+    /// The entry that says where mail for an address goes: a line of a table, or of `routes` in their order.
+    pub fn route(&self, address: &Address) -> Option<Found<'_>> {
         let local = self.is_local(address);
         let tables =
             std::iter::once(&self.rules.routes).chain(self.transport.iter().map(AsRef::as_ref));

@@ -47,7 +47,7 @@ impl Router {
     }
 
     /// The entry of an address, and the extension that its key left out.
-    fn virtual_entry(&self, address: &Address) -> Option<(Found<'_>, Option<String>)> {
+    pub(super) fn virtual_entry(&self, address: &Address) -> Option<(Found<'_>, Option<String>)> {
         if self.tables.virtual_aliases.is_empty() {
             return None;
         }

@@ -5,12 +5,7 @@
 //! at again and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
-use std::{
-    net::TcpListener as StdListener,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use mail::clock;
@@ -32,8 +27,6 @@ use crate::{
     config::LogFormat,
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
-    limits::Limits,
-    policy::{greylist::Greylist, verify::Recipients},
     server::{Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
@@ -188,7 +181,7 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)>
         line(Level::Error, &alarm);
     }
     let (store, restored) = Store::open(&config.state)?;
-    if let Some(path) = restored.quarantined {
+    if let Some(path) = &restored.quarantined {
         line(
             Level::Error,
             &format_args!(
@@ -198,33 +191,10 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)>
         );
     }
     let now = clock::now();
-    let mut limits = Limits::new(config.limits.clone());
-    for (key, record) in restored.limits {
-        let client = key.1;
-        if !limits.restore(key, &record, now) {
-            line(
-                Level::Warning,
-                &format_args!("the counter of {client} cannot be read and starts anew"),
-            );
-        }
-    }
-    let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
-    let mut unread = 0u32;
-    for (row, record) in restored.greylist {
-        unread += u32::from(!greylist.restore(row, &record));
-    }
-    for (row, record) in restored.recipients {
-        unread += u32::from(!recipients.restore(row, &record));
-    }
-    if unread > 0 {
-        let text = format_args!("{unread} rows of greylist and verification cannot be read");
+    let (memory, unread) = Memory::of(config.limits.clone(), restored, now);
+    for text in unread {
         line(Level::Warning, &text);
     }
-    let memory = Memory {
-        limits: Arc::new(Mutex::new(limits)),
-        greylist: Arc::new(Mutex::new(greylist)),
-        recipients: Arc::new(Mutex::new(recipients)),
-    };
     let keeper = store.keep(memory.clone());
     let mut queue = Queue::new(
         dispatch::queue_settings(&setup.config, current.only_queues()),

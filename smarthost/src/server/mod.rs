@@ -7,6 +7,7 @@
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
+//! | [`learned`] | what was found out, and what follows from it |
 //! | [`services`] | policy servers: connections that are kept |
 //! | [`verification`] | whether the next hop knows a recipient |
 //! | [`counting`] | a message that the limits let begin |
@@ -15,6 +16,7 @@
 
 mod counting;
 mod decide;
+mod learned;
 pub(crate) mod listen;
 pub(crate) mod notify;
 mod places;
@@ -30,7 +32,9 @@ use tokio::sync::{Notify, watch};
 
 use crate::{dispatch::Dispatch, limits::Limits, setup::Current, state};
 
+pub(crate) use learned::News;
 pub(crate) use places::Places;
+pub(crate) use session::settings;
 pub(crate) use world::{World, test_lists};
 
 /// What all sessions share.

@@ -19,7 +19,7 @@ use tokio::{
     time,
 };
 
-use crate::policy::service::{self, Endpoint};
+use crate::policy::{endpoint::Endpoint, service};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -118,7 +118,8 @@ pub(super) async fn serve(
     maillog::disconnect(&connection.name, connection.messages, connection.refused);
 }
 
-fn settings(setup: &Setup, tls: ListenTls, own: bool) -> Settings {
+/// What a session is offered.
+pub(crate) fn settings(setup: &Setup, tls: ListenTls, own: bool) -> Settings {
     Settings {
         hostname: setup.config.hostname.to_string(),
         banner: setup.config.banner.clone(),

@@ -13,11 +13,18 @@ use mail::{address::Address, clock, outcome::Outcome};
 use system::log::{Level, line};
 use tokio::sync::{Mutex as Turn, mpsc, oneshot};
 
-use super::{Server, notify};
+use super::{
+    Server,
+    learned::{Learned, News},
+    notify,
+};
 use crate::{
     destination::{Destination, Kind},
     dispatch::Probe,
-    policy::verify::{News, Recipients, Step, Verified},
+    policy::{
+        self,
+        verify::{self, Recipients, Step, Verified},
+    },
     setup::Setup,
 };
 
@@ -75,51 +82,50 @@ impl Verification {
     }
 }
 
-/// Whether the next hop knows a recipient.
-pub(super) async fn verify(
-    server: &Arc<Server>,
-    setup: &Arc<Setup>,
-    client: IpAddr,
-    recipient: &Address,
-) -> Verified {
-    let to = match setup.router.destination(recipient) {
-        Ok(to) if matches!(to.kind, Kind::Smtp { .. } | Kind::Lmtp(_)) => Arc::new(to),
-        // What ends here was looked up here.
-        _ => return Verified::Yes,
-    };
-    let verification = &server.world.verification;
-    let (key, place) = (recipient.key(), to.to_string());
-    let settings = setup.config.verify.settings;
-    let ask = || {
-        let mut recipients = verification.recipients();
-        recipients.ask(client, (&key, &place), &settings, clock::now())
-    };
-    if let Step::Known(known) = ask() {
-        return known;
+impl Verification {
+    /// Whether the next hop knows a recipient.
+    pub(super) async fn verify(
+        &self,
+        setup: &Setup,
+        client: IpAddr,
+        recipient: &Address,
+    ) -> Learned {
+        let known = |known| Learned::once(policy::Answer::Verified(known));
+        let to = match setup.router.destination(recipient) {
+            Ok(to) if matches!(to.kind, Kind::Smtp { .. } | Kind::Lmtp(_)) => Arc::new(to),
+            // What ends here was looked up here.
+            _ => return known(Verified::Yes),
+        };
+        let (key, place) = (recipient.key(), to.to_string());
+        let settings = setup.config.verify.settings;
+        let ask = || {
+            let mut recipients = self.recipients();
+            recipients.ask(client, (&key, &place), &settings, clock::now())
+        };
+        if let Step::Known(remembered) = ask() {
+            return known(remembered);
+        }
+        let turn = self.turn(&key);
+        let _mine = turn.lock().await;
+        // Somebody may have asked meanwhile.
+        if let Step::Known(remembered) = ask() {
+            return known(remembered);
+        }
+        let Some(outcome) = self.probe(setup, &to, recipient).await else {
+            return known(Verified::Unsure("the daemon ends".to_owned()));
+        };
+        let (verified, news) = {
+            let mut recipients = self.recipients();
+            recipients.answered((&key, &place), &outcome, &settings, clock::now())
+        };
+        let asked = (verified == Verified::Yes).then_some(to);
+        let learned = known(verified).changing();
+        Learned { asked, ..learned }.telling(news.map(News::Recipients))
     }
-    let turn = verification.turn(&key);
-    let _mine = turn.lock().await;
-    // Somebody may have asked meanwhile.
-    if let Step::Known(known) = ask() {
-        return known;
-    }
-    let Some(outcome) = verification.probe(setup, &to, recipient).await else {
-        return Verified::Unsure("the daemon ends".to_owned());
-    };
-    let (verified, news) = {
-        let mut recipients = verification.recipients();
-        recipients.answered((&key, &place), &outcome, &settings, clock::now())
-    };
-    server.state.changed();
-    tell(server, setup, news).await;
-    if verified == Verified::Yes {
-        look_for_catch_all(server, setup, &to, recipient);
-    }
-    verified
 }
 
 /// Asks, once an hour and beside everything else, for a name that nobody has.
-fn look_for_catch_all(
+pub(super) fn look_for_catch_all(
     server: &Arc<Server>,
     setup: &Arc<Setup>,
     to: &Arc<Destination>,
@@ -151,11 +157,11 @@ fn random() -> u32 {
     getrandom::u32().unwrap_or_default()
 }
 
-async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
+pub(super) async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<verify::News>) {
     let host = &setup.config.hostname;
     match news {
         None => {}
-        Some(News::Outage {
+        Some(verify::News::Outage {
             place,
             why,
             refuses,
@@ -181,13 +187,13 @@ async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
             );
             notify::of_queue(&server.dispatch, setup, (&subject, &text), "smarthost").await;
         }
-        Some(News::Over { place }) => {
+        Some(verify::News::Over { place }) => {
             line(
                 Level::Notice,
                 &format_args!("verification: {place} answers again"),
             );
         }
-        Some(News::CatchAll { place, domain }) => {
+        Some(verify::News::CatchAll { place, domain }) => {
             let text = "takes every name: reject_unverified_recipient refuses nobody there";
             line(
                 Level::Warning,

@@ -14,12 +14,15 @@ use system::log::{Level, line};
 use tokio::{sync::mpsc, task::JoinSet, time};
 
 use super::{
-    Server, notify,
+    Server,
+    learned::{self, Believed, Learned},
+    notify,
     services::Services,
     verification::{self, Verification},
 };
 use crate::{
     dispatch::Probe,
+    limits::Limits,
     policy::{
         Answer, ClientName, Listing, MailDomain, Query,
         dnsbl::List,
@@ -46,6 +49,7 @@ pub(crate) struct World {
     lists: Mutex<Health>,
     services: Services,
     greylist: Arc<Mutex<Greylist>>,
+    limits: Arc<Mutex<Limits>>,
     pub(super) verification: Verification,
 }
 
@@ -56,6 +60,7 @@ impl World {
             lists: Mutex::default(),
             services: Services::default(),
             greylist: Arc::clone(&memory.greylist),
+            limits: Arc::clone(&memory.limits),
             verification: Verification::new(Arc::clone(&memory.recipients), probes),
         }
     }
@@ -65,6 +70,10 @@ impl World {
         let mut alarms = self.lists().alarms();
         alarms.extend(self.verification.alarms(setup));
         alarms
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lists(&self) -> MutexGuard<'_, Health> {
@@ -136,56 +145,77 @@ fn at_once(server: &Server, query: &Query) -> Option<Answer> {
     }
 }
 
-/// Asks whoever knows.
+/// Asks whoever knows, and does what follows.
 async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> Answer {
     let since = Instant::now();
-    let resolver = &setup.resolver;
-    let (answer, sure) = match query {
-        Query::MailDomain(domain) => {
-            let found = resolver.mail_domain(domain).await;
-            (Answer::MailDomain(found), found != MailDomain::Unknown)
-        }
-        Query::ClientName(address) => {
-            let name = resolver.client_name(*address).await;
-            let sure = !matches!(name, ClientName::Unknown | ClientName::Doubtful(_));
-            (Answer::ClientName(name), sure)
-        }
-        Query::Listed(list, name) => {
-            let found = resolver.listed(name).await;
-            let found = list.discreet(found, setup.policy.keys());
-            let (listing, news) = server.world.lists().judge(list, found, clock::now());
-            tell(server, setup, news).await;
-            let sure = listing != Listing::Unknown;
-            (Answer::Listed(listing), sure)
-        }
-        Query::Greylist(client, sender, recipient) => {
-            let delay = setup.config.greylist.delay;
-            let decision = {
-                let list = &server.world.greylist;
-                let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-                list.ask(*client, (sender, recipient), delay, clock::now())
-            };
-            server.state.changed();
-            return Answer::Greylist(decision);
-        }
-        Query::RecipientKnown(client, recipient) => {
-            return Answer::Verified(verification::verify(server, setup, *client, recipient).await);
-        }
-        // The same question later is another one.
-        Query::Service(endpoint, request) => {
-            return Answer::Service(server.world.services.ask(endpoint, request).await);
-        }
-        Query::Message(client) => {
-            return Answer::Limit(server.limits().begin(*client, clock::now()));
-        }
-        Query::Recipient(client) => {
-            return Answer::Limit(server.limits().recipient(*client, clock::now()));
-        }
-    };
-    if sure || since.elapsed() > QUICK {
-        server.world.remember(query.clone(), answer.clone());
+    let learned = server.world.find_out(setup, query).await;
+    if learned.changed {
+        server.state.changed();
     }
-    answer
+    match learned.news {
+        None => {}
+        Some(learned::News::List(news)) => tell(server, setup, Some(news)).await,
+        Some(learned::News::Recipients(news)) => {
+            verification::tell(server, setup, Some(news)).await;
+        }
+    }
+    if let (Some(to), Query::RecipientKnown(_, recipient)) = (&learned.asked, query) {
+        verification::look_for_catch_all(server, setup, to, recipient);
+    }
+    let believed = match learned.believed {
+        Believed::Yes => true,
+        Believed::IfSlow => since.elapsed() > QUICK,
+        Believed::No => false,
+    };
+    if believed {
+        server.world.remember(query.clone(), learned.answer.clone());
+    }
+    learned.answer
+}
+
+impl World {
+    /// Asks whoever knows. What is counted or remembered is so in this process alone: see [`Learned`].
+    pub(crate) async fn find_out(&self, setup: &Setup, query: &Query) -> Learned {
+        let resolver = &setup.resolver;
+        match query {
+            Query::MailDomain(domain) => {
+                let found = resolver.mail_domain(domain).await;
+                Learned::plain(Answer::MailDomain(found), found != MailDomain::Unknown)
+            }
+            Query::ClientName(address) => {
+                let name = resolver.client_name(*address).await;
+                let sure = !matches!(name, ClientName::Unknown | ClientName::Doubtful(_));
+                Learned::plain(Answer::ClientName(name), sure)
+            }
+            Query::Listed(list, name) => {
+                let found = resolver.listed(name).await;
+                let found = list.discreet(found, setup.policy.keys());
+                let (listing, news) = self.lists().judge(list, found, clock::now());
+                let sure = listing != Listing::Unknown;
+                Learned::plain(Answer::Listed(listing), sure).telling(news.map(learned::News::List))
+            }
+            Query::Greylist(client, sender, recipient) => {
+                let delay = setup.config.greylist.delay;
+                let mut list = self.greylist.lock().unwrap_or_else(PoisonError::into_inner);
+                let decision = list.ask(*client, (sender, recipient), delay, clock::now());
+                Learned::once(Answer::Greylist(decision)).changing()
+            }
+            Query::RecipientKnown(client, recipient) => {
+                self.verification.verify(setup, *client, recipient).await
+            }
+            // The same question later is another one.
+            Query::Service(endpoint, request) => {
+                Learned::once(Answer::Service(self.services.ask(endpoint, request).await))
+            }
+            Query::Message(client) => {
+                Learned::once(Answer::Limit(self.limits().begin(*client, clock::now())))
+            }
+            Query::Recipient(client) => {
+                let decision = self.limits().recipient(*client, clock::now());
+                Learned::once(Answer::Limit(decision))
+            }
+        }
+    }
 }
 
 /// Tests block lists, as long as the daemon runs.

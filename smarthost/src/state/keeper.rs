@@ -11,13 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mail::clock::Timestamp;
 use system::log::{Level, line};
 
 use crate::{
-    limits::Limits,
+    limits::{Limits, Rules},
     policy::{greylist::Greylist, verify::Recipients},
     state::{
-        StateError, Store,
+        Restored, StateError, Store,
         store::{Key, Shelf},
     },
 };
@@ -52,6 +53,36 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What was kept, and a line for each thing that cannot be read.
+    pub fn of(rules: Rules, restored: Restored, now: Timestamp) -> (Self, Vec<String>) {
+        let (mut limits, mut unread) = (Limits::new(rules), Vec::new());
+        for (key, record) in restored.limits {
+            let client = key.1;
+            if !limits.restore(key, &record, now) {
+                let text = format!("the counter of {client} cannot be read and starts anew");
+                unread.push(text);
+            }
+        }
+        let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
+        let mut rows = 0u32;
+        for (row, record) in restored.greylist {
+            rows += u32::from(!greylist.restore(row, &record));
+        }
+        for (row, record) in restored.recipients {
+            rows += u32::from(!recipients.restore(row, &record));
+        }
+        if rows > 0 {
+            let text = format!("{rows} rows of greylist and verification cannot be read");
+            unread.push(text);
+        }
+        let memory = Self {
+            limits: Arc::new(Mutex::new(limits)),
+            greylist: Arc::new(Mutex::new(greylist)),
+            recipients: Arc::new(Mutex::new(recipients)),
+        };
+        (memory, unread)
+    }
+
     fn changes(&self) -> Vec<(Key, Option<String>)> {
         let limits = locked(&self.limits).changes().into_iter();
         let limits = limits

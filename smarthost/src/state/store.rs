@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use crate::{
     limits::{Class, Kept},
@@ -103,6 +103,29 @@ impl Store {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// What is kept there now, beside a daemon that runs or not; makes and changes nothing.
+    pub fn peek(directory: &Path) -> Result<Restored, StateError> {
+        let path = directory.join("state.sqlite");
+        let failed = |error: rusqlite::Error| StateError {
+            path: path.clone(),
+            text: error.to_string(),
+        };
+        if matches!(fs::metadata(&path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+        {
+            return Ok(Restored::default());
+        }
+        let mut uri = format!("file:{}?mode=ro", in_uri(&path));
+        // Closed as it should be, and nobody writes: SQLite would make files beside it to find that out.
+        if !path.with_extension("sqlite-wal").exists() {
+            uri.push_str("&immutable=1");
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_AT_START).map_err(failed)?;
+        let is_there = |table: &str| connection.table_exists(None, table);
+        select(&connection, is_there).map_err(failed)
     }
 
     fn of(path: PathBuf, connection: Connection) -> Self {
@@ -202,11 +225,40 @@ fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
     connection.busy_timeout(BUSY_AT_START)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let found = select(&connection, |table| {
+        let columns = "client TEXT PRIMARY KEY, record TEXT NOT NULL";
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {table} ({columns}) STRICT"
+        ))?;
+        Ok(true)
+    })?;
+    connection.busy_timeout(BUSY)?;
+    Ok((connection, found))
+}
+
+/// A path within the name of a database.
+fn in_uri(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes
+        .map(|&byte| match byte {
+            byte if plain(byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// All rows of the tables that are there.
+fn select(
+    connection: &Connection,
+    mut is_there: impl FnMut(&str) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<Restored> {
     let mut found = Restored::default();
     for (table, shelf) in TABLES {
-        connection.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS {table} (client TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT"
-        ))?;
+        if !is_there(table)? {
+            continue;
+        }
         let mut select = connection.prepare(&format!("SELECT client, record FROM {table}"))?;
         let rows = select.query_map([], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
@@ -225,8 +277,7 @@ fn read(path: &Path) -> rusqlite::Result<(Connection, Restored)> {
             }
         }
     }
-    connection.busy_timeout(BUSY)?;
-    Ok((connection, found))
+    Ok(found)
 }
 
 fn is_damaged(error: &rusqlite::Error) -> bool {

@@ -32,7 +32,7 @@ use mail::{
     outcome::{Blame, Failure, Outcome, Stage},
     status::EnhancedStatus,
 };
-use relay::delivery::Memory;
+use relay::delivery::{Memory, Way};
 use spool::Stored;
 use tokio::task::spawn_blocking;
 
@@ -51,7 +51,8 @@ const SLOWEST: u64 = 4096;
 
 /// What all deliveries share.
 pub(crate) struct Transports {
-    dispatch: Arc<Dispatch>,
+    /// `None`: questions alone are asked, and nobody else has connections.
+    dispatch: Option<Arc<Dispatch>>,
     current: Arc<Current>,
     pool: Arc<pool::Pool>,
     /// What deliveries have learned of next hops.
@@ -106,7 +107,7 @@ impl Job {
 }
 
 impl Transports {
-    pub(crate) fn new(dispatch: Arc<Dispatch>, current: Arc<Current>) -> Self {
+    pub(crate) fn new(dispatch: Option<Arc<Dispatch>>, current: Arc<Current>) -> Self {
         Self {
             dispatch,
             current,
@@ -143,6 +144,21 @@ impl Transports {
     /// Ends the connections that wait.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// The hosts behind a destination that mail is handed to over a connection, each with its addresses.
+pub(crate) async fn hosts(setup: &Setup, to: &Destination) -> Result<Way, Failure> {
+    match &to.kind {
+        Kind::Smtp {
+            nexthop,
+            relayhost,
+            named,
+        } => smtp::way(setup, nexthop, *relayhost, *named).await,
+        Kind::Lmtp(target) => Ok(lmtp::way(target)),
+        Kind::Maildir(_) | Kind::Pipe(_) | Kind::Program(_) | Kind::Aliases => {
+            Err(Failure::ours("no connection is made"))
+        }
     }
 }
 

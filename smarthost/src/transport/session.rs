@@ -149,7 +149,10 @@ fn names(way: &Way) -> Vec<Arc<str>> {
 impl Session<'_> {
     /// Whether others with the same hosts leave it one.
     fn has_a_place(&self, hosts: &[Arc<str>]) -> bool {
-        let mut queue = self.transports.dispatch.lock();
+        let Some(dispatch) = &self.transports.dispatch else {
+            return true;
+        };
+        let mut queue = dispatch.lock();
         queue.shares(&self.errand.destination, hosts, clock::now())
     }
 
@@ -161,7 +164,10 @@ impl Session<'_> {
                 hosts.push(address.ip().to_canonical().to_string().into());
             }
         }
-        let mut queue = self.transports.dispatch.lock();
+        let Some(dispatch) = &self.transports.dispatch else {
+            return true;
+        };
+        let mut queue = dispatch.lock();
         queue.admits(&self.errand.destination, &hosts, clock::now())
     }
 

@@ -17,6 +17,7 @@ mod settings;
 use std::{env, fs, path::PathBuf};
 
 use sendmail::flags::{help, table};
+use tests::binaries::repository;
 
 const PAGES: &[&str] = &[
     "sendmail.8",
@@ -52,6 +53,10 @@ fn options() -> String {
 
 /// What a line `@NAME@` stands for.
 fn part(name: &str) -> Option<String> {
+    if let Some(output) = name.strip_prefix("OUTPUT ") {
+        let path = repository().join("packaging/manual/output").join(output);
+        return Some(roff::example(fs::read_to_string(path).ok()?.trim_end()));
+    }
     Some(match name {
         "SENDMAIL OPTIONS" => options(),
         "SENDMAIL-SHIM COMMANDS" => commands::of(sendmail_shim::admin::cli::command()),

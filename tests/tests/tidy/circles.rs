@@ -25,12 +25,6 @@ const LEFT: &[&[&str]] = &[
         "shared/mail/src/message/rewrite/sender.rs",
     ],
     &[
-        "smarthost/src/cli/check.rs",
-        "smarthost/src/cli/local.rs",
-        "smarthost/src/cli/mod.rs",
-        "smarthost/src/cli/remote.rs",
-    ],
-    &[
         "smarthost/src/transport/maildir.rs",
         "smarthost/src/transport/mod.rs",
         "smarthost/src/transport/pipe/mod.rs",
