@@ -81,6 +81,8 @@ pub(crate) struct Peer {
 #[derive(Default)]
 struct Chat {
     input: Vec<u8>,
+    /// How much of it is read.
+    read: usize,
     commands: u32,
     sender: String,
     recipients: Vec<String>,
@@ -181,14 +183,15 @@ impl Chat {
         dice: &mut Dice,
         said: &mut Vec<Said>,
     ) -> bool {
-        let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") else {
+        let rest = &self.input[self.read..];
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            self.input.drain(..std::mem::take(&mut self.read));
             return false;
         };
-        let line: Vec<u8> = self.input.drain(..end + 2).take(end).collect();
-        assert!(
-            !line.contains(&b'\n') && !line.contains(&b'\r'),
-            "a bare line end was sent"
-        );
+        let line = rest[..end].strip_suffix(b"\r");
+        let line = line.expect("a bare line feed was sent").to_vec();
+        self.read += end + 1;
+        assert!(!line.contains(&b'\r'), "a bare carriage return was sent");
         if let Some(message) = &mut self.message {
             if line == b"." {
                 let message = self.message.take().unwrap();

@@ -148,13 +148,10 @@ fn submission(token: u32, burst: Micros, dice: &mut Dice) -> Submission {
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(format!("body of {token}\r\n").as_bytes());
-    if dice.chance(4) {
-        body = body
-            .iter()
-            .copied()
-            .cycle()
-            .take(body.len() * (300_000 / body.len()))
-            .collect();
+    if dice.chance(3) {
+        // Larger than what is kept in a record.
+        let line = [b"x".repeat(900), b"\r\n".to_vec()].concat();
+        body.splice(0..0, line.repeat(300));
     }
     Submission {
         token,

@@ -20,9 +20,10 @@ use relay::{
     net::relay_name,
 };
 use smtp::client::{Protocol, Settings, Timeouts};
-use spool::Stored;
+use spool::{Hold, Stored};
 
 use crate::{
+    model::Model,
     network::{Arrival, ConnId, Micros, SECOND, Sent},
     program::{Context, Role, Up, places, token},
     talk::Talk,
@@ -141,6 +142,12 @@ impl<R: Role> Up<R> {
             }
         };
         let envelope = stored.envelope.with_numbers(&delivery.recipients);
+        let entry = self.spool.entry(delivery.id);
+        if entry.is_some_and(|it| it.hold != Hold::No) {
+            let wrong = format!("{} is on hold, and delivered", delivery.id);
+            let note = move |model: &mut Model| model.wrong.push(wrong);
+            context.notes.push(Box::new(note));
+        }
         context.story.tell(context.now, &role.hostname(), || {
             let to = envelope
                 .recipients
