@@ -53,7 +53,7 @@ use scenario::Scenario;
 use world::{Life, World};
 
 /// Lives of a test that is not told otherwise.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 
 fn live(scenario: &Scenario, told: bool) -> Life {
     World::new(scenario.clone(), told).live()

@@ -115,11 +115,15 @@ impl Model {
     }
 
     /// The relay has counted a message of a client, and answers it.
-    pub(crate) fn counted(&mut self, client: IpAddr, limit: u32, now: Micros) {
+    pub(crate) fn counted(&mut self, client: IpAddr, limit: u32, shown: u32, now: Micros) {
         let times = self.counted.entry(client).or_default();
         times.push(now);
         let recent = times.iter().filter(|then| now - **then < HOUR).count();
-        if recent > limit as usize {
+        if recent > shown as usize {
+            self.complain(format!(
+                "{client} had {recent} messages taken in an hour, and {shown} are counted"
+            ));
+        } else if recent > limit as usize {
             self.complain(format!(
                 "{client} had {recent} messages taken in an hour, and may have {limit}"
             ));

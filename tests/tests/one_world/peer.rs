@@ -84,6 +84,8 @@ struct Chat {
     /// How much of it is read.
     read: usize,
     commands: u32,
+    /// A transaction is.
+    open: bool,
     sender: String,
     recipients: Vec<String>,
     /// The message as far as it came.
@@ -222,7 +224,9 @@ impl Chat {
             }
             "MAIL" if mood == Mood::AboutUs => "530 5.7.0 Authentication required".to_owned(),
             "MAIL" if mood == Mood::Garbage => "\u{1}hello\u{7f} there".to_owned(),
+            "MAIL" if self.open => "503 5.5.1 one at a time".to_owned(),
             "MAIL" => {
+                self.open = true;
                 self.sender = path(&line);
                 self.recipients.clear();
                 "250 2.1.0 Ok".to_owned()
@@ -234,6 +238,7 @@ impl Chat {
                 "354 go on".to_owned()
             }
             "RSET" => {
+                self.open = false;
                 self.recipients.clear();
                 "250 2.0.0 Ok".to_owned()
             }
@@ -280,6 +285,7 @@ impl Chat {
         model: &mut Model,
         said: &mut Vec<Said>,
     ) {
+        self.open = false;
         let recipients = std::mem::take(&mut self.recipients);
         let token = token_of(message);
         match mood {

@@ -416,9 +416,13 @@ impl Relay {
 
     fn told(&self, client: IpAddr, context: &mut Context<'_>) {
         let (limit, now) = (self.limit, context.now);
-        context
-            .notes
-            .push(Box::new(move |model| model.counted(client, limit, now)));
+        let shown = self.limits.show(Net::of(client, 32, 128), context.wall);
+        let shown = shown.map_or(0, |shown| {
+            shown.windows.first().map_or(0, |(count, _)| *count)
+        });
+        context.notes.push(Box::new(move |model| {
+            model.counted(client, limit, shown, now);
+        }));
     }
 }
 

@@ -84,9 +84,25 @@ impl Scenario {
         let submissions =
             (1..=count).map(|token| submission(u32::try_from(token).unwrap(), burst, &mut dice));
         let submissions: Vec<_> = submissions.collect();
-        let mut faults: Vec<_> = (0..dice.below(14))
-            .map(|_| (at(burst, &mut dice), fault(&mut dice)))
-            .collect();
+        let mut faults = Vec::new();
+        for _ in 0..dice.below(14) {
+            let (at, fault) = (at(burst, &mut dice), fault(&mut dice));
+            if let Fault::Crash { who, down, .. } | Fault::Stop { who, down } = fault
+                && dice.chance(40)
+            {
+                // The disk that took the program down is not well yet when it is back.
+                let trouble = failing(&mut dice);
+                faults.push((at + down + SECOND, Fault::Disk { who, trouble }));
+            }
+            if let Fault::Disk { who, .. } = fault
+                && dice.chance(40)
+            {
+                // What was not written then must be known to the next start all the same.
+                let (later, down) = (at + dice.below(HOUR), SECOND);
+                faults.push((later, Fault::Stop { who, down }));
+            }
+            faults.push((at, fault));
+        }
         faults.sort_by_key(|(at, _)| *at);
         let weather = (0..dice.below(12)).map(|_| weather(&mut dice)).collect();
         Self {
@@ -158,7 +174,11 @@ fn submission(token: u32, burst: Micros, dice: &mut Dice) -> Submission {
         at: at(burst, dice).min(40 * HOUR),
         to,
         from: from.into(),
-        sender: format!("sender-t{token}@{home}"),
+        sender: if dice.chance(8) {
+            String::new()
+        } else {
+            format!("sender-t{token}@{home}")
+        },
         recipients,
         body,
     }
@@ -191,11 +211,7 @@ fn fault(dice: &mut Dice) -> Fault {
         },
         3 => Fault::Disk {
             who,
-            trouble: Trouble {
-                failing: 1 + dice.index(12),
-                how: dice.pick(&[Ill::Broken, Ill::Full, Ill::Unsynced, Ill::Short]),
-                ..Trouble::default()
-            },
+            trouble: failing(dice),
         },
         4 => {
             let by = i64::try_from(dice.below(4_000_000_000)).unwrap();
@@ -226,6 +242,20 @@ fn fault(dice: &mut Dice) -> Fault {
             },
             _ => Fault::Stop { who, down },
         },
+    }
+}
+
+fn failing(dice: &mut Dice) -> Trouble {
+    Trouble {
+        failing: 1 + dice.index(12),
+        how: dice.pick(&[
+            Ill::Broken,
+            Ill::Full,
+            Ill::Unsynced,
+            Ill::Unsynced,
+            Ill::Short,
+        ]),
+        ..Trouble::default()
     }
 }
 

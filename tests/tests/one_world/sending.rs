@@ -76,6 +76,11 @@ impl<D> Errand<D> {
         &self.delivery.destination
     }
 
+    /// The hosts behind it, once it was let go on to them.
+    pub(crate) fn hosts(&self) -> Option<String> {
+        (self.asked && !self.hosts.is_empty()).then(|| self.hosts.join(" "))
+    }
+
     /// The number of the message.
     pub(crate) fn token(&self) -> Option<u32> {
         token(&self.stored)

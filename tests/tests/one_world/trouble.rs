@@ -68,7 +68,7 @@ impl Trouble {
 
 /// Nothing happens by itself.
 pub(crate) const QUIET: Options = Options {
-    segment: 16 * 1024,
+    segment: 4 * 1024,
     minimum_free: 0,
     linger: Duration::from_hours(1_000_000),
 };

@@ -285,14 +285,17 @@ impl World {
         self.count();
     }
 
-    /// No destination has more deliveries at once than it may have.
+    /// No destination, and no hosts behind several of them, have more deliveries at once than they may have.
     fn count(&mut self) {
         let Some(up) = &self.relay.up else {
             return;
         };
         let mut counts = BTreeMap::new();
         for errand in up.errands.values() {
-            *counts.entry(format!("{:?}", errand.to())).or_insert(0) += 1;
+            *counts.entry(errand.to().to_string()).or_insert(0) += 1;
+            if let Some(hosts) = errand.hosts() {
+                *counts.entry(hosts).or_insert(0) += 1;
+            }
         }
         if let Some((to, count)) = counts.into_iter().find(|(_, count)| *count > CONCURRENCY) {
             self.common
