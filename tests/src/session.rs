@@ -216,3 +216,22 @@ impl Session {
         }
     }
 }
+
+/// What a server says to RCPT of a client at this address, or to what comes before, with its code.
+pub fn heard(server: SocketAddr, client: &str, helo: &str, from: &str, to: &str) -> String {
+    let mut session = Session::connect_from(client.parse().unwrap(), server);
+    session.reply();
+    let mut last = String::new();
+    for command in [
+        format!("EHLO {helo}"),
+        format!("MAIL FROM:<{from}>"),
+        format!("RCPT TO:<{to}>"),
+    ] {
+        let reply = session.say(&command);
+        last = format!("{} {}", reply.code, reply.text());
+        if reply.code >= 400 {
+            break;
+        }
+    }
+    last
+}

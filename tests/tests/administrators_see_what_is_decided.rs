@@ -6,7 +6,7 @@ use std::{fs, net::Ipv4Addr, process::Output};
 use serde_json::Value;
 use tests::{
     resolver::{Record, Resolver},
-    session::Session,
+    session::{Session, heard},
     shown,
     sink::Sink,
     smarthost::Smarthost,
@@ -54,25 +54,6 @@ fn explained(smarthost: &Smarthost, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What the daemon really says to RCPT, or to what comes before.
-fn heard(smarthost: &Smarthost, client: &str, helo: &str, from: &str, to: &str) -> String {
-    let mut session = Session::connect_from(client.parse().unwrap(), smarthost.address());
-    session.reply();
-    let mut last = String::new();
-    for command in [
-        format!("EHLO {helo}"),
-        format!("MAIL FROM:<{from}>"),
-        format!("RCPT TO:<{to}>"),
-    ] {
-        let reply = session.say(&command);
-        last = format!("{} {}", reply.code, reply.text());
-        if reply.code >= 400 {
-            break;
-        }
-    }
-    last
-}
-
 const RULES: &str = "restrictions = [\n\
     \"check_sender_access senders\",\n\
     \"reject_non_fqdn_sender\", \"reject_unknown_sender_domain\",\n\
@@ -111,7 +92,7 @@ fn explain_gives_the_reply_that_the_daemon_gives_to_the_same_client() {
                 "--client", client, "--helo", helo, "--from", from, "--to", to,
             ],
         );
-        let said = heard(&smarthost, client, helo, from, to);
+        let said = heard(smarthost.address(), client, helo, from, to);
         assert_eq!(told["reply"], said, "{client} {from} {to}");
         assert_eq!(told["accepted"], said.starts_with('2'));
     }

@@ -43,6 +43,18 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// Reads `2026-11-22`, `2026-11-22 07:51`, in local time, or RFC 3339.
+    pub fn parse(text: &str) -> Option<Self> {
+        let civil = || {
+            let time: jiff::civil::DateTime = text.parse().ok()?;
+            Some(time.to_zoned(TimeZone::system()).ok()?.timestamp())
+        };
+        let instant = text.parse().ok().or_else(civil)?;
+        u64::try_from(jiff::Timestamp::as_millisecond(instant))
+            .ok()
+            .map(Self)
+    }
+
     /// Later by `duration`.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

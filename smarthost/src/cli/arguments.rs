@@ -52,6 +52,9 @@ pub(super) enum Command {
     Reload,
     /// Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing
     Explain(super::explain::Arguments),
+    /// Look back: mail that was refused, and how to let a sender pass
+    #[command(subcommand)]
+    Report(super::report::Report),
     /// Print the settings that differ from the default
     Config {
         /// Print all settings in effect

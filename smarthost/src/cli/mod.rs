@@ -9,6 +9,7 @@
 //! | [`failed`] | why a command was not carried out |
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
+//! | [`report`] | what was refused |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
@@ -24,6 +25,7 @@ mod local;
 mod policy;
 mod print;
 mod remote;
+mod report;
 mod tables;
 mod transports;
 
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
             .map(|()| String::new())
             .map_err(Failed::from),
         Command::Explain(arguments) => explain::run(config, &arguments),
+        Command::Report(report) => report::run(config, &report),
         Command::Reload => remote::reload(config),
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),

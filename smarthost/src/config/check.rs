@@ -116,6 +116,12 @@ impl Config {
         Some(Place { path, line })
     }
 
+    /// Where relative paths start.
+    pub fn directory(&self) -> &Path {
+        let file = self.layers.first().map(|(path, _)| path.as_path());
+        file.and_then(Path::parent).unwrap_or(Path::new("."))
+    }
+
     /// What can be used of files that are wrong as a whole: enough to find the queue and to take mail into it.
     pub(super) fn salvaged(layers: &[Layer], machine: &str) -> Result<Self, ConfigError> {
         let nowhere = |_: Range<usize>, what: &str| ConfigError {

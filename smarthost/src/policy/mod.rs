@@ -14,6 +14,7 @@
 //! | [`dnsbl`] | block lists: codes, keys, what is asked |
 //! | [`health`] | which of them can be believed |
 //! | [`greylist`] | which networks have to come again |
+//! | [`refusals`] | what was refused, for administrators |
 //! | [`verify`] | which recipients exist at the next hop, and what counts while it is silent |
 //! | [`query`] | what the world is asked, and what it says |
 //! | [`facts`] | what is known of session, transaction and message |
@@ -41,6 +42,7 @@ pub mod greylist;
 pub mod health;
 mod names;
 mod query;
+pub mod refusals;
 mod restrictions;
 pub mod rule;
 pub mod service;

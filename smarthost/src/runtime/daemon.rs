@@ -96,6 +96,7 @@ async fn live(
         dispatch: Arc::clone(&dispatch),
         limits: Arc::clone(&limits),
         state: keeper.clone(),
+        refusals: Arc::clone(&memory.refusals),
         news: Notify::new(),
         places: Arc::new(Places::default()),
         world: World::new(&memory, probes),

@@ -87,6 +87,7 @@ impl Connection {
             match evaluation.step() {
                 Step::Done(ruling) => {
                     self.log_effects(question, &ruling.effects);
+                    self.rule = ruling.restriction;
                     if ruling.verdict == Verdict::Accept
                         && let Some(transaction) = &mut self.transaction
                     {
@@ -226,6 +227,13 @@ impl Connection {
             Question::Recipient(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.add(rcpt.clone());
+                    let sender = transaction.sender().to_string();
+                    let recipient = rcpt.to.address().map(ToString::to_string);
+                    let envelope = (sender.as_str(), recipient.as_deref().unwrap_or_default());
+                    let mut refusals = self.server.refusals();
+                    if refusals.accepted(self.client, envelope, clock::now()) {
+                        self.server.state.changed();
+                    }
                 }
                 Verdict::Accept
             }

@@ -30,7 +30,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-use crate::{dispatch::Dispatch, limits::Limits, setup::Current, state};
+use crate::{
+    dispatch::Dispatch, limits::Limits, policy::refusals::Refusals, setup::Current, state,
+};
 
 pub(crate) use learned::News;
 pub(crate) use places::Places;
@@ -45,6 +47,8 @@ pub(crate) struct Server {
     /// The limits may have something to tell.
     pub(crate) news: Notify,
     pub(crate) state: state::Keeper,
+    /// What was refused, for administrators.
+    pub(crate) refusals: Arc<Mutex<Refusals>>,
     pub(crate) places: Arc<Places>,
     pub(crate) world: World,
     /// Becomes true when the daemon ends.
@@ -52,6 +56,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }

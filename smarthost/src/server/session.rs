@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::limits;
+use mail::{clock, limits};
 use relay::tls;
 use smtp::session::{Action, Event, Session, Settings};
 use tokio::{
@@ -27,7 +27,7 @@ use super::{
     places::{Place, Visitor},
     transaction::Transaction,
 };
-use crate::{config::ListenTls, link::Stream, maillog, setup::Setup};
+use crate::{config::ListenTls, link::Stream, maillog, policy::refusals::Refusal, setup::Setup};
 
 /// Read buffer while commands are exchanged, bytes.
 const COMMANDS: usize = 4 * 1024;
@@ -65,6 +65,8 @@ pub(super) struct Connection {
     pub(super) begun: Option<Begun>,
     /// What the command that was just refused is about, for the log.
     pub(super) subject: Option<maillog::Subject>,
+    /// The rule that refused it.
+    pub(super) rule: Option<String>,
     /// `TLSv1.3 with cipher …`
     pub(super) tls: Option<String>,
     outgoing: Vec<u8>,
@@ -103,6 +105,7 @@ pub(super) async fn serve(
         transaction: None,
         begun: None,
         subject: None,
+        rule: None,
         tls: None,
         outgoing: Vec::new(),
         buffer: vec![0; COMMANDS],
@@ -182,18 +185,44 @@ impl Connection {
         self.refused = self.refused.saturating_add(1);
         let subject = self.subject.take();
         let sender = self.transaction.as_ref().map(Transaction::sender);
+        let subject = subject.unwrap_or(maillog::Subject {
+            sender,
+            recipient: None,
+        });
+        self.remember(stage, reply, &subject);
         maillog::reject(&maillog::Rejected {
             action: "reject",
             stage,
             client: &self.name,
             reply,
-            subject: subject.unwrap_or(maillog::Subject {
-                sender,
-                recipient: None,
-            }),
+            subject,
             protocol: self.machine.protocol(),
             helo: self.machine.helo(),
         });
+    }
+
+    /// For administrators who ask later; what is no mail is not worth it.
+    fn remember(&mut self, stage: &str, reply: &str, subject: &maillog::Subject) {
+        let rule = self.rule.take();
+        if !["MAIL", "RCPT", "DATA", "END-OF-MESSAGE"].contains(&stage) {
+            return;
+        }
+        let now = clock::now();
+        let refusal = Refusal {
+            client: self.name.clone(),
+            helo: self.machine.helo().map(str::to_owned),
+            sender: subject.sender.as_ref().map(ToString::to_string),
+            recipient: subject.recipient.as_ref().map(ToString::to_string),
+            stage: stage.to_owned(),
+            rule,
+            reply: reply.to_owned(),
+            first: now,
+            last: now,
+            count: 0,
+            accepted: None,
+        };
+        self.server.refusals().add(self.client, refusal, now);
+        self.server.state.changed();
     }
 
     pub(super) fn end_transaction(&mut self) {

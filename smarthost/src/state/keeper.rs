@@ -16,7 +16,7 @@ use system::log::{Level, line};
 
 use crate::{
     limits::{Limits, Rules},
-    policy::{greylist::Greylist, verify::Recipients},
+    policy::{greylist::Greylist, refusals::Refusals, verify::Recipients},
     state::{
         Restored, StateError, Store,
         store::{Key, Shelf},
@@ -50,6 +50,7 @@ pub struct Memory {
     pub limits: Arc<Mutex<Limits>>,
     pub greylist: Arc<Mutex<Greylist>>,
     pub recipients: Arc<Mutex<Recipients>>,
+    pub refusals: Arc<Mutex<Refusals>>,
 }
 
 impl Memory {
@@ -64,6 +65,7 @@ impl Memory {
             }
         }
         let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
+        let mut refusals = Refusals::default();
         let mut rows = 0u32;
         for (row, record) in restored.greylist {
             rows += u32::from(!greylist.restore(row, &record));
@@ -71,14 +73,18 @@ impl Memory {
         for (row, record) in restored.recipients {
             rows += u32::from(!recipients.restore(row, &record));
         }
+        for (row, record) in restored.refusals {
+            rows += u32::from(!refusals.restore(row, &record));
+        }
         if rows > 0 {
-            let text = format!("{rows} rows of greylist and verification cannot be read");
+            let text = format!("{rows} rows of greylist, verification and refusals cannot be read");
             unread.push(text);
         }
         let memory = Self {
             limits: Arc::new(Mutex::new(limits)),
             greylist: Arc::new(Mutex::new(greylist)),
             recipients: Arc::new(Mutex::new(recipients)),
+            refusals: Arc::new(Mutex::new(refusals)),
         };
         (memory, unread)
     }
@@ -94,13 +100,17 @@ impl Memory {
             .map(on(Shelf::Greylist));
         let recipients = locked(&self.recipients).changes().into_iter();
         let recipients = recipients.map(on(Shelf::Recipients));
-        limits.chain(greylist).chain(recipients).collect()
+        let refusals = locked(&self.refusals).changes().into_iter();
+        let refusals = refusals.map(on(Shelf::Refusals));
+        let policy = greylist.chain(recipients).chain(refusals);
+        limits.chain(policy).collect()
     }
 
     fn all_changed(&self) {
         locked(&self.limits).all_changed();
         locked(&self.greylist).all_changed();
         locked(&self.recipients).all_changed();
+        locked(&self.refusals).all_changed();
     }
 }
 

@@ -22,13 +22,14 @@ pub(super) enum Shelf {
     Greylist,
     /// Recipients that were asked for at the next hop.
     Recipients,
+    Refusals,
 }
 
 /// A row's place.
 pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are counted.
-const TABLES: [(&str, Shelf); 5] = [
+const TABLES: [(&str, Shelf); 6] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -37,6 +38,7 @@ const TABLES: [(&str, Shelf); 5] = [
     ),
     ("greylist", Shelf::Greylist),
     ("recipients", Shelf::Recipients),
+    ("refusals", Shelf::Refusals),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
@@ -65,6 +67,8 @@ pub struct Restored {
     pub greylist: Vec<(String, String)>,
     /// For [`crate::policy::verify::Recipients::restore`].
     pub recipients: Vec<(String, String)>,
+    /// For [`crate::policy::refusals::Refusals::restore`].
+    pub refusals: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -274,6 +278,7 @@ fn select(
                 }
                 Shelf::Greylist => found.greylist.push((name, record)),
                 Shelf::Recipients => found.recipients.push((name, record)),
+                Shelf::Refusals => found.refusals.push((name, record)),
             }
         }
     }

@@ -42,6 +42,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         limits: Arc::clone(&limits),
         greylist: Arc::default(),
         recipients: Arc::default(),
+        refusals: Arc::default(),
     });
     (limits, keeper)
 }
