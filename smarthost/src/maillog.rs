@@ -42,11 +42,15 @@ pub(crate) fn broken(what: &str, verb: &str, client: &str) {
     );
 }
 
-pub(crate) fn tls_from(client: &str, summary: &str) {
-    smtpd(
-        Level::Info,
-        &format_args!("Anonymous TLS connection established from {client}: {summary}"),
-    );
+/// `pinned`: as whom the client's key is known.
+pub(crate) fn tls_from(client: &str, pinned: Option<&str>, summary: &str) {
+    let text = match pinned {
+        None => format!("Anonymous TLS connection established from {client}: {summary}"),
+        Some(name) => {
+            format!("Verified TLS connection established from {client}: {summary}, key of {name}")
+        }
+    };
+    smtpd(Level::Info, &text);
 }
 
 pub(crate) fn tls_failed(client: &str, why: &str) {
@@ -102,15 +106,37 @@ pub(crate) fn over_limit(client: &str, text: &str) {
     line_about(client, Role::Smtpd, Level::Warning, &text);
 }
 
+/// As fail2ban's filter `postfix` in its mode `auth` knows it.
+pub(crate) fn login_failed(client: &str, method: &str, user: &str) {
+    let user = escape(user.as_bytes(), MAX_WORD);
+    let text = format_args!(
+        "{client}: SASL {method} authentication failed: wrong login or password, sasl_username={user}"
+    );
+    smtpd(Level::Warning, &text);
+}
+
+/// So many failed that no attempt is looked at for a while.
+pub(crate) fn logins_refused(client: &str) {
+    let text = format_args!("too many failed logins from {client}: none is tried for a while");
+    line_about(client, Role::Smtpd, Level::Warning, &text);
+}
+
 /// A message is in the queue.
 pub(crate) fn accepted(
     id: QueueId,
     client: &str,
+    login: Option<(&str, &str)>,
     message_id: Option<&[u8]>,
     envelope: &Envelope,
     size: u64,
 ) {
-    smtpd(Level::Info, &format_args!("{id}: client={client}"));
+    match login {
+        Some((method, login)) => smtpd(
+            Level::Info,
+            &format_args!("{id}: client={client}, sasl_method={method}, sasl_username={login}"),
+        ),
+        None => smtpd(Level::Info, &format_args!("{id}: client={client}")),
+    }
     if let Some(value) = message_id {
         line_of(
             Role::Cleanup,

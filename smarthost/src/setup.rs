@@ -23,11 +23,12 @@ use settings::{
     last_good::{self, Fault},
     layers::Layer,
 };
+use smtp::sasl::Logins;
 use system::{fs, log};
 use tables::{Aliases, watched::Looked};
 
 use crate::{
-    config::{Config, KeyFiles, ListenTls, STATE, TableFiles},
+    config::{Config, KeyFiles, ListenTls, STATE, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
@@ -52,6 +53,8 @@ pub(crate) struct Setup {
     /// Whom names are asked of.
     pub(crate) resolver: Arc<Resolver>,
     sources: Arc<Sources>,
+    /// Who may log in; `None`: nobody.
+    pub(crate) logins: Option<Arc<Logins>>,
     /// For the listeners; `None` if none offers TLS.
     pub(crate) identity: Option<Identity>,
     /// What is wrong in lines of the alias tables.
@@ -66,6 +69,7 @@ struct Tables {
     access: TableFiles<AccessTable>,
     transport: TableFiles,
     lookups: TableFiles,
+    users: Users,
     /// When it was last looked at them.
     looked: Instant,
 }
@@ -80,7 +84,10 @@ impl Tables {
         problems.extend(more);
         let (lookups, more) = config.read_tables()?;
         problems.extend(more);
+        let (users, more) = config.read_users()?;
+        problems.extend(more);
         let tables = Self {
+            users,
             aliases,
             access,
             transport,
@@ -98,11 +105,21 @@ impl Tables {
         looked.and(self.access.refresh(now));
         looked.and(self.transport.refresh(now));
         looked.and(self.lookups.refresh(now));
+        looked.and(self.users.refresh(now));
         looked
     }
 
     fn router(&self, config: &Config) -> Router {
         router(config, &self.aliases, &self.transport, &self.lookups)
+    }
+
+    /// Who may log in.
+    fn logins(&self, config: &Config) -> Option<Arc<Logins>> {
+        let verifiers = self.users.verifiers()?;
+        Some(Arc::new(Logins::new(
+            (*verifiers).clone(),
+            &secret(&config.tls.key),
+        )))
     }
 
     /// What restrictions look into, with the keys of block lists.
@@ -129,6 +146,8 @@ pub(crate) fn router(
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) tls: Arc<ServerConfig>,
+    /// The same where clients are asked for a key.
+    pub(crate) submission: Arc<ServerConfig>,
     /// What clients pin.
     pub(crate) pin: Pin,
 }
@@ -218,6 +237,7 @@ impl Setup {
             relay_recipients: Vec::new(),
             transport: Vec::new(),
             dkim: Vec::new(),
+            auth: None,
             ..own_key.clone()
         };
         Self::of(config, None)
@@ -250,7 +270,7 @@ impl Setup {
             .and_then(|setup| setup.identity.as_ref())
             .map(|identity| identity.tls.ticketer.clone());
         let identity = if offers_tls(config) {
-            let loaded = Identity::load(&config.tls, &config.hostname, tickets);
+            let loaded = Identity::load(config, tickets);
             Some(loaded.map_err(|error| config.wrong("tls", &format!("{error:#}")))?)
         } else {
             None
@@ -279,6 +299,7 @@ impl Setup {
             resolver,
             signer,
             sources,
+            logins: tables.logins(&config),
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
             world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
@@ -291,7 +312,7 @@ impl Setup {
 
 fn offers_tls(config: &Config) -> bool {
     let mut listeners = config.listen.iter();
-    listeners.any(|listener| listener.tls != ListenTls::None)
+    listeners.any(|listener| listener.offer.tls != ListenTls::None)
 }
 
 impl Setup {
@@ -309,6 +330,7 @@ impl Setup {
             let sources = tables.sources(self.sources.keys.clone());
             Self {
                 policy: Policy::new(&self.config, router.clone(), Arc::clone(&sources)),
+                logins: tables.logins(&self.config),
                 sources,
                 router,
                 ..self.clone()
@@ -324,13 +346,10 @@ fn tell(problems: &[Problem]) {
 }
 
 impl Identity {
-    fn load(
-        files: &KeyFiles,
-        hostname: &str,
-        tickets: Option<Arc<dyn ProducesTickets>>,
-    ) -> anyhow::Result<Self> {
+    fn load(settings: &Config, tickets: Option<Arc<dyn ProducesTickets>>) -> anyhow::Result<Self> {
+        let files = &settings.tls;
         if files.generate && !(files.certificate.exists() && files.key.exists()) {
-            generate(files, hostname)?;
+            generate(files, &settings.hostname)?;
         }
         let mut config = ServerConfig::clone(&*tls::server_config(&files.certificate, &files.key)?);
         config.ticketer = match tickets {
@@ -338,11 +357,24 @@ impl Identity {
             None => rustls::crypto::ring::Ticketer::new()
                 .context("no random numbers for session tickets")?,
         };
+        let tls = Arc::new(config);
+        let submission = if settings.client_pins.is_empty() {
+            Arc::clone(&tls)
+        } else {
+            Arc::new(tls::asking_for_keys(&tls)?)
+        };
         Ok(Self {
-            tls: Arc::new(config),
+            tls,
+            submission,
             pin: tls::pins_of_file(&files.certificate)?.pin(),
         })
     }
+}
+
+/// What logins that do not exist are answered with: the same over restarts, so that nobody learns which exist.
+fn secret(key: &Path) -> Vec<u8> {
+    let kept = std::fs::read(key);
+    kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
 }
 
 fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {

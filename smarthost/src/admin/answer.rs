@@ -63,11 +63,11 @@ pub fn answer(
                 .try_for_each(|report| each(&Answer::Report(report)))
         }
         Request::LimitsShow { client } => {
-            let report = controlled.limits().show(client, now);
+            let report = controlled.limits().show(&client, now);
             each(&report.map_or_else(refused, Answer::Report))
         }
         Request::LimitsReset { client } => {
-            let known = controlled.limits().reset(client);
+            let known = controlled.limits().reset(&client);
             controlled.keep();
             each(&known.map_or_else(refused, Answer::Forgotten))
         }
@@ -76,9 +76,9 @@ pub fn answer(
             limit,
             until,
         } => {
-            let raised = controlled.limits().raise(client, limit, until, now);
+            let raised = controlled.limits().raise(&client, limit, until, now);
             controlled.keep();
-            let report = raised.and_then(|name| controlled.limits().show(name, now));
+            let report = raised.and_then(|name| controlled.limits().show(&name, now));
             each(&report.map_or_else(refused, Answer::Report))
         }
     }

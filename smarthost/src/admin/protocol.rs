@@ -4,7 +4,7 @@ use control::order;
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::Report, network::Network};
+use crate::limits::{ClientId, Report};
 
 /// A question or an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -14,13 +14,13 @@ pub enum Request {
     Reload,
     LimitsList,
     LimitsShow {
-        client: Network,
+        client: ClientId,
     },
     LimitsReset {
-        client: Network,
+        client: ClientId,
     },
     LimitsRaise {
-        client: Network,
+        client: ClientId,
         limit: u32,
         until: Timestamp,
     },

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use mail::address::Domain;
 use settings::Span;
 
-use crate::{config::Config, network::Network};
+use crate::{config::Config, limits::ClientId};
 
 #[derive(Parser, Debug)]
 #[command(
@@ -76,6 +76,17 @@ pub(super) enum Command {
     /// Make keys that sign mail (DKIM), and see whether DNS publishes them
     #[command(subcommand)]
     Dkim(Dkim),
+    /// Let somebody log in, with another password or no more; without a name: list who may
+    #[command(
+        long_about = "Let somebody log in, with another password or no more; without a name: list who may.\n\n\
+        The password is the first line of standard input; on a terminal, and with --generate, one is made and shown once. \
+        The file is the one that auth.users names; the daemon takes it two seconds later.",
+        after_help = "Examples:\n  \
+        smarthost passwd printer                     make a password, and show it\n  \
+        pass show printer | smarthost passwd printer take that one\n  \
+        smarthost passwd printer --delete            no more"
+    )]
+    Passwd(Passwd),
     /// Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)
     Pipe {
         #[arg(value_name = "TRANSPORT")]
@@ -93,6 +104,19 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Passwd {
+    /// Who: no blanks, and no address
+    #[arg(value_name = "LOGIN")]
+    pub(super) login: Option<String>,
+    /// Make a password, and show it once
+    #[arg(long, requires = "login")]
+    pub(super) generate: bool,
+    /// Let it log in no more
+    #[arg(long, requires = "login", conflicts_with = "generate")]
+    pub(super) delete: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -139,21 +163,21 @@ pub(super) enum Limits {
     },
     /// Show one client
     Show {
-        /// An address, or an IPv6 /64
-        client: Network,
+        /// An address, an IPv6 /64, or the name of a login or key
+        client: ClientId,
     },
     /// Forget what a client has sent, and a limit that was raised
     Reset {
-        /// An address, or an IPv6 /64
-        client: Network,
+        /// An address, an IPv6 /64, or the name of a login or key
+        client: ClientId,
     },
     /// Give one client another limit for a while, in the longest window (0: nothing at all)
     #[command(after_help = "Examples:\n  \
         smarthost limits raise 10.0.0.7 500                    until this time tomorrow\n  \
         smarthost limits raise 2001:db8::/64 2000 --until 7d   a whole network, for a week")]
     Raise {
-        /// An address, or an IPv6 /64
-        client: Network,
+        /// An address, an IPv6 /64, or the name of a login or key
+        client: ClientId,
         /// Messages
         limit: u32,
         /// `tomorrow` (in 24 hours), or after a time such as 12h or 7d

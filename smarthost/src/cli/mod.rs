@@ -10,6 +10,7 @@
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`report`] | what was refused |
+//! | [`passwd`] | who may log in |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
@@ -22,6 +23,7 @@ mod dkim;
 mod explain;
 mod failed;
 mod local;
+mod passwd;
 mod policy;
 mod print;
 mod remote;
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Config { all } => local::config(config, all),
         Command::Pin => local::pin(config),
         Command::Dkim(dkim) => dkim::run(config, &dkim).map_err(Failed::from),
+        Command::Passwd(order) => passwd::run(config, &order),
         Command::Pipe { transport } => local::pipe(config, &transport),
         Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => match remote::queue(config, &queue) {

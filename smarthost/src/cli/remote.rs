@@ -44,7 +44,8 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
             &Request::LimitsShow { client },
         )?)),
         Limits::Reset { client } => {
-            let answers = ask(config, &Request::LimitsReset { client })?;
+            let name = client.clone();
+            let answers = ask(config, &Request::LimitsReset { client: name })?;
             let known = answers
                 .iter()
                 .any(|answer| matches!(answer, Answer::Forgotten(true)));

@@ -23,15 +23,15 @@ use smtp::client::Security;
 
 use crate::{
     config::{
-        AliasFile, Concurrency, Config, Domains, KeyFiles, ListenTls, Listener, RelayAuth,
-        RelayTls, Retry, STATE,
+        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, RelayAuth, RelayTls,
+        Retry, STATE,
+        clients::{client_pins, rules},
         file::{self, File, Level},
         queries::{dnsbl, greylist, verify},
         routes::{Route, is_key},
         transports::{Transports, Written, providers},
     },
     destination::{Destination, Kind, LmtpTarget},
-    limits::Rules,
     lookup::Place,
     network::{Network, Networks},
     policy::rule::Rule,
@@ -41,7 +41,7 @@ use crate::{
 const PLACES: [&str; 5] = ["hostname", "listen", "spool", "state", "control"];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 25] = [
+const SALVAGED: [&str; 27] = [
     "hostname",
     "listen",
     "spool",
@@ -49,6 +49,8 @@ const SALVAGED: [&str; 25] = [
     "control",
     "tls",
     "networks",
+    "auth",
+    "client_pins",
     "limits",
     "aliases",
     "recipient_delimiter",
@@ -175,7 +177,7 @@ impl Config {
     }
 
     fn fill_in(
-        file: File,
+        mut file: File,
         machine: &str,
         at: &impl Fn(Range<usize>, &str) -> ConfigError,
     ) -> Result<Self, ConfigError> {
@@ -202,7 +204,6 @@ impl Config {
         let transports = transports(file.transports, at)?;
         let routes = routes(file.routes, &transports, at)?;
         let networks = networks(file.networks);
-        let limits = |given: OneOrMany<file::SomeMail>| given.0.iter().map(|it| it.0).collect();
         Ok(Self {
             layers: Vec::new(),
             banner,
@@ -210,13 +211,9 @@ impl Config {
             listen_is_default,
             tls: key_files(file.tls, &state),
             networks: networks.clone(),
-            limits: Rules {
-                networks,
-                per_client: limits(file.limits.per_client),
-                per_prefix6: file.limits.per_prefix6.map(limits),
-                per_stranger: limits(file.limits.per_stranger),
-                exempt: Networks(file.limits.exempt.0),
-            },
+            auth: file.auth.map(|auth| auth.users),
+            client_pins: client_pins(file.client_pins, at)?,
+            limits: rules(&mut file.limits, networks),
             limits_notify: file
                 .limits
                 .notify
@@ -304,15 +301,11 @@ fn local_transport(
 }
 
 fn default_listeners() -> Vec<Listener> {
-    let all = |port, tls| Listener {
+    let all = |port| Listener {
         address: (std::net::Ipv6Addr::UNSPECIFIED, port).into(),
-        tls,
+        offer: Offer::usual(port),
     };
-    vec![
-        all(25, ListenTls::StartTls),
-        all(587, ListenTls::StartTls),
-        all(465, ListenTls::Wrapped),
-    ]
+    [25, 587, 465].map(all).into()
 }
 
 fn key_files(tls: Option<file::Tls>, state: &Path) -> KeyFiles {

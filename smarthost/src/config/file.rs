@@ -21,7 +21,7 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat},
+    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer},
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
@@ -39,6 +39,10 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::optional_table")]
     pub tls: Option<Tls>,
     pub networks: Option<OneOrMany<RelayNetwork>>,
+    #[serde(deserialize_with = "settings::optional_table")]
+    pub auth: Option<Auth>,
+    #[serde(deserialize_with = "settings::table")]
+    pub client_pins: BTreeMap<String, Spanned<String>>,
     #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,
     pub spool: Option<PathBuf>,
@@ -122,6 +126,13 @@ impl<'de> Visitor<'de> for AliasesVisitor {
             programs: table.programs,
         }))
     }
+}
+
+/// Who may log in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Auth {
+    pub users: PathBuf,
 }
 
 /// A table in a file of its own.
@@ -386,8 +397,8 @@ impl<'de> Deserialize<'de> for Listener {
 #[serde(deny_unknown_fields)]
 struct ListenerTable {
     address: ListenAddress,
-    #[serde(default)]
-    tls: ListenTls,
+    tls: Option<ListenTls>,
+    submission: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -420,15 +431,23 @@ impl<'de> Visitor<'de> for ListenerVisitor {
             .0;
         Ok(Listener {
             address,
-            tls: ListenTls::default(),
+            offer: Offer {
+                tls: ListenTls::default(),
+                submission: Offer::is_submission(address.port()),
+            },
         })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Listener, A::Error> {
         let table = ListenerTable::deserialize(MapAccessDeserializer::new(map))?;
+        let address = table.address.0;
+        let usual = Offer::is_submission(address.port());
         Ok(Listener {
-            address: table.address.0,
-            tls: table.tls,
+            address,
+            offer: Offer {
+                tls: table.tls.unwrap_or_default(),
+                submission: table.submission.unwrap_or(usual),
+            },
         })
     }
 }

@@ -18,6 +18,7 @@
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
 
 mod check;
+mod clients;
 mod file;
 mod load;
 mod macros;
@@ -32,15 +33,17 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod transports;
+mod users;
 
 pub use load::Runners;
 pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};
 pub use settings::{
     AliasFile, Class, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
-    LogFormat, RelayAuth, RelayTls, Retry, STATE, Verify,
+    LogFormat, Offer, RelayAuth, RelayTls, Retry, STATE, Verify,
 };
 pub use show::Setting;
 pub use signing::{DkimKey, OwnDomain, Selector};
 pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};
+pub use users::{Users, Verifiers, login_of_line};

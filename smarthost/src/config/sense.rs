@@ -12,7 +12,7 @@ use mail::{
 use smtp::client::Security;
 
 use crate::{
-    config::{Config, DkimKey, Domains},
+    config::{Config, DkimKey, Domains, ListenTls},
     destination::Kind,
 };
 
@@ -34,6 +34,9 @@ impl Config {
         }
         place(&mut self.tls.certificate);
         place(&mut self.tls.key);
+        if let Some(users) = &mut self.auth {
+            place(users);
+        }
         if let Some(keys) = &mut self.dnsbl.keys {
             place(keys);
         }
@@ -100,6 +103,18 @@ impl Config {
                 "listen",
                 format!("{address} stands here twice; keep one of them"),
             ));
+        }
+        let can_show = |listener: &crate::config::Listener| {
+            listener.offer.submission && listener.offer.tls != ListenTls::None
+        };
+        let nowhere = !self.listen.iter().any(can_show);
+        let known = [
+            ("auth", self.auth.is_some()),
+            ("client_pins", !self.client_pins.is_empty()),
+        ];
+        if let Some((key, _)) = known.into_iter().find(|(_, is_set)| *is_set && nowhere) {
+            let what = "no listener takes logins or keys of clients, which are shown under TLS on other ports than 25";
+            return Some((key, format!("{what}: add \"[::]:587\" to `listen`")));
         }
         self.key_twice().or_else(|| self.contradiction_of_relay())
     }

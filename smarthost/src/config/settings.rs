@@ -11,7 +11,7 @@ use mail::{
     nexthop::Nexthop,
 };
 use queue::retry::Schedule;
-use relay::trust::Pin;
+use relay::trust::{PeerKey, Pin};
 use smtp::client::Security;
 
 use super::{signing::DkimKey, transports::Transports};
@@ -43,6 +43,10 @@ pub struct Config {
     pub tls: KeyFiles,
     /// Who may relay.
     pub networks: Networks,
+    /// The file of those who may log in.
+    pub auth: Option<PathBuf>,
+    /// Keys of clients, and as whom each is known.
+    pub client_pins: Vec<(Pin, String)>,
     /// Messages a client may send.
     pub limits: Rules,
     /// Who is told when a client comes near its limit; the admins by default.
@@ -154,7 +158,34 @@ pub enum LogFormat {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listener {
     pub address: SocketAddr,
+    pub offer: Offer,
+}
+
+/// What clients find there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Offer {
     pub tls: ListenTls,
+    /// Logins are taken, and clients are asked for a key, under TLS (RFC 6409, RFC 8314).
+    pub submission: bool,
+}
+
+impl Offer {
+    /// What a port is for (RFC 8314 §7.3): 465 speaks TLS from the first byte, and on 25 other servers come, who have no login here.
+    pub fn usual(port: u16) -> Self {
+        let tls = if port == 465 {
+            ListenTls::Wrapped
+        } else {
+            ListenTls::StartTls
+        };
+        Self {
+            tls,
+            submission: Self::is_submission(port),
+        }
+    }
+
+    pub(super) fn is_submission(port: u16) -> bool {
+        port != 25
+    }
 }
 
 /// TLS of a listener.
@@ -256,6 +287,13 @@ pub struct Concurrency {
 }
 
 impl Config {
+    /// As whom a client's key is known.
+    pub(crate) fn client_of(&self, key: &PeerKey) -> Option<String> {
+        let mut pins = self.client_pins.iter();
+        let found = pins.find(|(pin, _)| pin.matches(key));
+        found.map(|(_, name)| name.clone())
+    }
+
     /// The routes as a table.
     pub fn route_table(&self) -> LookupTable {
         let lines = self.routes.iter();

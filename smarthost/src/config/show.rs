@@ -6,7 +6,7 @@ use settings::{Span, layers::quote};
 use smtp::client::Security;
 
 use crate::{
-    config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Transport, Type},
+    config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, Transport, Type},
     destination::Kind,
     policy::verify::OutageMode,
 };
@@ -128,6 +128,26 @@ impl Config {
         row("provider_presets", self.provider_presets.to_string());
     }
 
+    fn clients(&self, row: &mut impl FnMut(&str, String)) {
+        row("tls.certificate", path(&self.tls.certificate));
+        row("tls.key", path(&self.tls.key));
+        row("networks", strings(&self.networks.0));
+        if let Some(users) = &self.auth {
+            row("auth.users", path(users));
+        }
+        for (pin, name) in &self.client_pins {
+            row(
+                &format!("client_pins.{}", quote(&pin.to_string())),
+                quote(name),
+            );
+        }
+        row("limits.per_client", strings(&self.limits.per_client));
+        row("limits.per_prefix6", strings(&self.limits.per_prefix6()));
+        row("limits.per_stranger", strings(&self.limits.per_stranger));
+        row("limits.exempt", strings(&self.limits.exempt.0));
+        row("limits.notify", strings(&self.limits_notify));
+    }
+
     /// All settings in effect.
     pub fn settings(&self) -> Vec<Setting> {
         let mut rows = Vec::new();
@@ -142,14 +162,7 @@ impl Config {
             row("banner", quote(banner));
         }
         row("listen", array(self.listen.iter().map(listener)));
-        row("tls.certificate", path(&self.tls.certificate));
-        row("tls.key", path(&self.tls.key));
-        row("networks", strings(&self.networks.0));
-        row("limits.per_client", strings(&self.limits.per_client));
-        row("limits.per_prefix6", strings(&self.limits.per_prefix6()));
-        row("limits.per_stranger", strings(&self.limits.per_stranger));
-        row("limits.exempt", strings(&self.limits.exempt.0));
-        row("limits.notify", strings(&self.limits_notify));
+        self.clients(&mut row);
         row("spool", path(&self.spool));
         row("state", path(&self.state));
         row("control", path(&self.control));
@@ -273,12 +286,21 @@ fn alias_file(table: &AliasFile) -> String {
 }
 
 fn listener(listener: &Listener) -> String {
-    let tls = match listener.tls {
-        ListenTls::StartTls => return quote(&listener.address.to_string()),
+    let (address, Offer { tls, submission }) = (listener.address, listener.offer);
+    let submission = if submission == Offer::is_submission(address.port()) {
+        ""
+    } else if submission {
+        ", submission = true"
+    } else {
+        ", submission = false"
+    };
+    let tls = match tls {
+        ListenTls::StartTls if submission.is_empty() => return quote(&address.to_string()),
+        ListenTls::StartTls => "starttls",
         ListenTls::Wrapped => "wrapped",
         ListenTls::None => "none",
     };
-    format!("{{ address = \"{}\", tls = \"{tls}\" }}", listener.address)
+    format!("{{ address = \"{address}\", tls = \"{tls}\"{submission} }}")
 }
 
 fn dkim(entry: &DkimKey) -> String {

@@ -42,7 +42,7 @@ fn an_empty_file_is_a_useful_and_closed_configuration() {
     let ports: Vec<_> = config
         .listen
         .iter()
-        .map(|l| (l.address.port(), l.tls))
+        .map(|l| (l.address.port(), l.offer.tls))
         .collect();
     assert_eq!(
         ports,
@@ -130,7 +130,7 @@ fn every_key_that_tests_and_benchmark_set_is_read() {
         banner = "vm1.example.org ESMTP at your service"
         "#,
     );
-    let tls: Vec<_> = config.listen.iter().map(|l| l.tls).collect();
+    let tls: Vec<_> = config.listen.iter().map(|l| l.offer.tls).collect();
     assert_eq!(
         tls,
         [ListenTls::StartTls, ListenTls::Wrapped, ListenTls::None]

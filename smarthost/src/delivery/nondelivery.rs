@@ -14,7 +14,7 @@ use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
 
 use super::Deliveries;
-use crate::server::notify;
+use crate::{dispatch::is_trusted, server::notify};
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
@@ -33,9 +33,8 @@ pub(super) async fn bounce(
         let waiting = entry.map(|entry| entry.waiting).unwrap_or_default();
         failed = notification::with_reasons(&failed, &waiting);
     }
-    let client = crate::dispatch::origin(&stored.envelope).owner;
-    let networks = &deliveries.current.get().config.networks;
-    let stranger = client.is_some_and(|client| !networks.contains(client));
+    let setup = deliveries.current.get();
+    let stranger = !is_trusted(&stored.envelope, &setup.config.networks);
     let occasion = Occasion::Failed {
         failed: &failed,
         stranger,

@@ -19,10 +19,10 @@ use tokio::{sync::mpsc, task::JoinSet, time};
 
 use super::told::{self, Entry, Exchange, Place};
 use crate::{
-    config::ListenTls,
+    config::{ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
-    limits::Report,
+    limits::{Peer, Report},
     policy::{
         self, Answer, Facts, Query, Step,
         health::News as ListNews,
@@ -129,23 +129,35 @@ pub(super) async fn decide(setup: Setup, client: &Client, problems: Vec<String>)
     let memory = remembered(&setup, &warnings);
     let limits = Arc::clone(&memory.limits);
     let address = client.address.to_canonical();
-    let own = setup.policy.may_relay(address);
+    let client = &Client {
+        pin: pinned(&setup, client, &warnings),
+        ..client.clone()
+    };
+    let name = client.pin.as_deref().or(client.login.as_deref());
+    let peer = Peer {
+        address,
+        name: name.map(Into::into),
+    };
+    let own = peer.name.is_some() || setup.policy.may_relay(address);
     let counted = {
         let limits = limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.of(address, clock::now())
+        limits.of(&peer, clock::now())
     };
     let (probes, asked) = Dispatch::probes();
     let answering = prober(&setup, client.probe, asked, &warnings);
     let mut answering_too = JoinSet::new();
     answering_too.spawn(answering);
-    let tls = if client.encrypted {
-        ListenTls::Wrapped
-    } else {
-        ListenTls::StartTls
+    let offer = Offer {
+        tls: if client.encrypted {
+            ListenTls::Wrapped
+        } else {
+            ListenTls::StartTls
+        },
+        submission: true,
     };
     let helo = client.helo.clone().unwrap_or_else(|| literal(address));
     let mut session = Rehearsal {
-        machine: Session::new(settings(&setup, tls, own), Instant::now()),
+        machine: Session::new(settings(&setup, offer, own), Instant::now()),
         world: Arc::new(World::new(&memory, probes)),
         client: client.clone(),
         sender: None,
@@ -175,6 +187,20 @@ pub(super) async fn decide(setup: Setup, client: &Client, problems: Vec<String>)
         exempt: setup.config.limits.exempt.contains(address),
         warnings: told.clone(),
     }
+}
+
+/// As whom a key, or a name of `client_pins`, is known.
+fn pinned(setup: &Setup, client: &Client, warnings: &Warnings) -> Option<String> {
+    let written = client.pin.as_ref()?;
+    let mut pins = setup.config.client_pins.iter();
+    let found = pins.find(|(pin, name)| name == written || pin.to_string() == *written);
+    if found.is_none() {
+        warn(
+            warnings,
+            format!("{written} does not stand in client_pins: it is nobody's key"),
+        );
+    }
+    found.map(|(_, name)| name.clone())
 }
 
 /// What the daemon's database holds, in a memory of our own.
@@ -368,6 +394,11 @@ impl Rehearsal {
                 .encrypted
                 .then(|| "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)".to_owned()),
             login: self.client.login.clone(),
+            method: if self.client.login.is_some() {
+                "PLAIN"
+            } else {
+                ""
+            },
             pinned: self.client.pin.clone(),
             ..facts.session
         };

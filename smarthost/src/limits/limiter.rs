@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
     time::Duration,
 };
 
@@ -10,7 +9,7 @@ use mail::clock::Timestamp;
 
 use crate::{
     limits::{
-        Class, Counted, Counter, Decision, Excess, Notice, Report, Rules,
+        Class, ClientId, Counted, Counter, Decision, Excess, Notice, Peer, Report, Rules,
         client::{Client, Full, Raised, Terms},
         digest::{Digest, Level},
     },
@@ -34,7 +33,7 @@ pub enum Kept {
 }
 
 /// What has to be kept for the next start: a record, or `None` if there is nothing any more.
-pub type Change = ((Kept, Network), Option<String>);
+pub type Change = ((Kept, ClientId), Option<String>);
 
 /// The counting machine.
 #[derive(Debug)]
@@ -43,9 +42,9 @@ pub struct Limits {
     clients: HashMap<Counter, Client>,
     strangers: usize,
     /// What administrators ordered; by what was named, whoever's network that is.
-    orders: HashMap<Network, Raised>,
+    orders: HashMap<ClientId, Raised>,
     /// Changed since [`Limits::changes`].
-    dirty: HashSet<(Kept, Network)>,
+    dirty: HashSet<(Kept, ClientId)>,
     digest: Digest,
     swept: Timestamp,
 }
@@ -69,7 +68,12 @@ impl Limits {
     }
 
     /// Takes back what was stored, at start. `false`: the record could not be read.
-    pub fn restore(&mut self, (kept, name): (Kept, Network), record: &str, now: Timestamp) -> bool {
+    pub fn restore(
+        &mut self,
+        (kept, name): (Kept, ClientId),
+        record: &str,
+        now: Timestamp,
+    ) -> bool {
         let Kept::Counts(class) = kept else {
             let Ok(order) = serde_json::from_str(record) else {
                 return false;
@@ -77,14 +81,14 @@ impl Limits {
             self.order(name, order, now);
             return true;
         };
-        let counter = (class, name);
-        let Some((client, order)) = Client::restore(record, &self.terms(counter, now).limits, now)
+        let counter = (class, name.clone());
+        let Some((client, order)) = Client::restore(record, &self.terms(&counter, now).limits, now)
         else {
             return false;
         };
         if let Some(order) = order {
-            self.order(name, order, now);
-            self.dirty.insert((kept, name));
+            self.order(name.clone(), order, now);
+            self.dirty.insert((kept, name.clone()));
         }
         if client.is_idle(now) {
             self.dirty.insert((kept, name));
@@ -101,58 +105,61 @@ impl Limits {
         self.clients.entry(counter).or_insert(client)
     }
 
-    /// As whom an address is counted, and under which limits; empty: not at all.
-    fn counted(&self, address: IpAddr, now: Timestamp) -> Vec<(Counter, Terms)> {
-        if self.rules.exempt.contains(address) {
+    /// As whom somebody is counted, and under which limits; empty: not at all.
+    fn counted(&self, peer: &Peer, now: Timestamp) -> Vec<(Counter, Terms)> {
+        if self.rules.exempt.contains(peer.address) {
             return Vec::new();
         }
-        let counters = self.rules.counters(address).into_iter();
-        let counted = counters.map(|counter| (counter, self.terms(counter, now)));
+        let counters = self.rules.counters(peer).into_iter();
+        let counted = counters.map(|counter| {
+            let terms = self.terms(&counter, now);
+            (counter, terms)
+        });
         let mut counted: Vec<_> = counted
             .filter(|(_, terms)| !terms.limits.is_empty())
             .collect();
         // A network of ours that is now a stranger's, or one address of a stranger's /64: an order is an order.
-        let address = Network::of(address, 32, 128);
-        let named = counted.iter().any(|((_, name), _)| *name == address);
-        if !named && let Some(order) = self.ordered(address, now) {
+        let address = ClientId::from(Network::of(peer.address, 32, 128));
+        let named = peer.name.is_some() || counted.iter().any(|((_, name), _)| *name == address);
+        if !named && let Some(order) = self.ordered(&address, now) {
             let terms = Terms::new(Vec::new(), Some(order));
             counted.push(((Class::Stranger, address), terms));
         }
         counted
     }
 
-    fn ordered(&self, name: Network, now: Timestamp) -> Option<Raised> {
+    fn ordered(&self, name: &ClientId, now: Timestamp) -> Option<Raised> {
         self.orders
-            .get(&name)
+            .get(name)
             .copied()
             .filter(|order| order.until > now)
     }
 
-    fn terms(&self, counter: Counter, now: Timestamp) -> Terms {
-        Terms::new(self.rules.limits(counter), self.ordered(counter.1, now))
+    fn terms(&self, counter: &Counter, now: Timestamp) -> Terms {
+        Terms::new(self.rules.limits(counter), self.ordered(&counter.1, now))
     }
 
     /// One message more is about to come, or is refused. Each one that was let begin ends in [`Limits::end`].
-    pub fn begin(&mut self, address: IpAddr, now: Timestamp) -> Decision {
-        self.grow(address, Counted::Messages, now)
+    pub fn begin(&mut self, peer: &Peer, now: Timestamp) -> Decision {
+        self.grow(peer, Counted::Messages, now)
     }
 
     /// One recipient more of a message that has begun.
-    pub fn recipient(&mut self, address: IpAddr, now: Timestamp) -> Decision {
-        self.grow(address, Counted::Recipients, now)
+    pub fn recipient(&mut self, peer: &Peer, now: Timestamp) -> Decision {
+        self.grow(peer, Counted::Recipients, now)
     }
 
-    fn grow(&mut self, address: IpAddr, what: Counted, now: Timestamp) -> Decision {
-        let counted = self.counted(address, now);
+    fn grow(&mut self, peer: &Peer, what: Counted, now: Timestamp) -> Decision {
+        let counted = self.counted(peer, now);
         let mut nearest = None;
         for (counter, terms) in &counted {
-            let client = self.client(*counter, terms, now);
+            let client = self.client(counter, terms, now);
             if let Some(full) = client.full(what, terms, now) {
-                return self.refuse(*counter, terms, &full, now);
+                return self.refuse(counter, terms, &full, now);
             }
         }
         for (counter, terms) in &counted {
-            let client = self.client(*counter, terms, now);
+            let client = self.client(counter, terms, now);
             client.begin(what);
             nearest = nearest.or_else(|| client.nearest(now));
         }
@@ -163,20 +170,26 @@ impl Limits {
         })
     }
 
-    fn client(&mut self, counter: Counter, terms: &Terms, now: Timestamp) -> &mut Client {
+    fn client(&mut self, counter: &Counter, terms: &Terms, now: Timestamp) -> &mut Client {
         self.make_room(counter, now);
-        let client = self.insert(counter, Client::default());
+        let client = self.insert(counter.clone(), Client::default());
         client.fit(terms);
         client
     }
 
-    fn refuse(&mut self, counter: Counter, terms: &Terms, full: &Full, now: Timestamp) -> Decision {
-        let (class, name) = counter;
+    fn refuse(
+        &mut self,
+        counter: &Counter,
+        terms: &Terms,
+        full: &Full,
+        now: Timestamp,
+    ) -> Decision {
+        let (class, name) = counter.clone();
         let client = self.client(counter, terms, now);
         if client.tell_full(now) && class == Class::Own {
             let report = client.report(name.to_string(), terms, now);
             self.digest.add(Level::Full, report);
-            self.dirty.insert((Kept::Counts(class), name));
+            self.dirty.insert((Kept::Counts(class), name.clone()));
         }
         Decision::Over(Excess {
             client: name,
@@ -191,24 +204,25 @@ impl Limits {
 
     /// A whole message to one recipient.
     #[cfg(test)]
-    pub(crate) fn count(&mut self, address: IpAddr, now: Timestamp) -> Decision {
-        let decision = self.begin(address, now);
+    pub(crate) fn count(&mut self, peer: impl Into<Peer>, now: Timestamp) -> Decision {
+        let peer = peer.into();
+        let decision = self.begin(&peer, now);
         if !matches!(decision, Decision::Over(_)) {
-            self.end(address, 0, Some(1), now);
+            self.end(&peer, 0, Some(1), now);
         }
         decision
     }
 
     /// A message that was let begin, with so many recipients that were, was taken, or came to nothing.
-    pub fn end(&mut self, address: IpAddr, recipients: u32, taken: Option<u32>, now: Timestamp) {
-        for counter in self.rules.counters(address) {
+    pub fn end(&mut self, peer: &Peer, recipients: u32, taken: Option<u32>, now: Timestamp) {
+        for counter in self.rules.counters(peer) {
             if let Some(client) = self.clients.get_mut(&counter) {
                 client.end(recipients);
             }
         }
-        for (counter, terms) in self.counted(address, now) {
+        for (counter, terms) in self.counted(peer, now) {
+            let client = self.client(&counter, &terms, now);
             let (class, name) = counter;
-            let client = self.client(counter, &terms, now);
             let Some(recipients) = taken else {
                 client.tire(&terms, now);
                 continue;
@@ -223,11 +237,11 @@ impl Limits {
     }
 
     /// A message that was taken then was lost on its way to the disk.
-    pub fn take_back(&mut self, address: IpAddr, recipients: u32, then: Timestamp) {
-        for (class, name) in self.rules.counters(address) {
-            if let Some(client) = self.clients.get_mut(&(class, name)) {
+    pub fn take_back(&mut self, peer: &Peer, recipients: u32, then: Timestamp) {
+        for counter in self.rules.counters(peer) {
+            if let Some(client) = self.clients.get_mut(&counter) {
                 client.take_back(recipients, then);
-                self.dirty.insert((Kept::Counts(class), name));
+                self.dirty.insert((Kept::Counts(counter.0), counter.1));
             }
         }
     }
@@ -247,17 +261,20 @@ impl Limits {
         let counts = self
             .clients
             .keys()
-            .map(|(class, name)| (Kept::Counts(*class), *name));
+            .map(|(class, name)| (Kept::Counts(*class), name.clone()));
         self.dirty.extend(counts);
         self.dirty
-            .extend(self.orders.keys().map(|name| (Kept::Orders, *name)));
+            .extend(self.orders.keys().map(|name| (Kept::Orders, name.clone())));
     }
 
     /// What changed since the last call, to be kept.
     pub fn changes(&mut self) -> Vec<Change> {
         let dirty = std::mem::take(&mut self.dirty);
-        let record = |(kept, name): &(Kept, Network)| match kept {
-            Kept::Counts(class) => self.clients.get(&(*class, *name)).map(Client::record),
+        let record = |(kept, name): &(Kept, ClientId)| match kept {
+            Kept::Counts(class) => self
+                .clients
+                .get(&(*class, name.clone()))
+                .map(Client::record),
             Kept::Orders => {
                 let order = self.orders.get(name)?;
                 serde_json::to_string(order).ok()
@@ -265,15 +282,18 @@ impl Limits {
         };
         dirty
             .into_iter()
-            .map(|what| (what, record(&what)))
+            .map(|what| {
+                let record = record(&what);
+                (what, record)
+            })
             .collect()
     }
 
-    /// As whom an address is counted, and how far each is; empty: not at all.
-    pub fn of(&self, address: IpAddr, now: Timestamp) -> Vec<Report> {
-        let counted = self.counted(address, now).into_iter();
+    /// As whom somebody is counted, and how far each is; empty: not at all.
+    pub fn of(&self, peer: &Peer, now: Timestamp) -> Vec<Report> {
+        let counted = self.counted(peer, now).into_iter();
         counted
-            .map(|(counter, _)| self.report(counter, now))
+            .map(|(counter, _)| self.report(&counter, now))
             .collect()
     }
 
@@ -284,50 +304,55 @@ impl Limits {
             .iter()
             .filter(|(_, client)| !client.is_idle(now));
         let mut names: Vec<_> = active
-            .map(|(counter, client)| (std::cmp::Reverse(client.weight(now)), *counter))
+            .map(|(counter, client)| (std::cmp::Reverse(client.weight(now)), counter.clone()))
             .collect();
         let silent = self.orders.keys().filter_map(|name| {
-            let counter = self.named(*name);
+            let counter = self.named(name);
             let known = names.iter().any(|(_, (_, listed))| listed == name);
-            (!known && self.ordered(*name, now).is_some())
-                .then_some((std::cmp::Reverse(0), counter))
+            (!known && self.ordered(name, now).is_some()).then_some((std::cmp::Reverse(0), counter))
         });
         let silent: Vec<_> = silent.collect();
         names.extend(silent);
-        names.sort_unstable_by_key(|(weight, (_, name))| (*weight, *name));
+        names.sort_unstable_by(|(weight, (_, name)), (other, (_, than))| {
+            (weight, name).cmp(&(other, than))
+        });
         names
             .into_iter()
-            .map(|(_, counter)| self.report(counter, now))
+            .map(|(_, counter)| self.report(&counter, now))
             .collect()
     }
 
     /// Who is counted under a name of an order.
-    fn named(&self, name: Network) -> Counter {
-        self.rules.counter(name).unwrap_or((Class::Stranger, name))
+    fn named(&self, name: &ClientId) -> Counter {
+        let counter = self.rules.counter(name);
+        counter.unwrap_or_else(|_| (Class::Stranger, name.clone()))
     }
 
-    fn report(&self, counter: Counter, now: Timestamp) -> Report {
+    fn report(&self, counter: &Counter, now: Timestamp) -> Report {
         let terms = self.terms(counter, now);
-        let mut client = self.clients.get(&counter).cloned().unwrap_or_default();
+        let mut client = self.clients.get(counter).cloned().unwrap_or_default();
         client.fit(&terms);
         client.report(counter.1.to_string(), &terms, now)
     }
 
     /// One client, known or not; the error says what is counted.
-    pub fn show(&self, written: Network, now: Timestamp) -> Result<Report, String> {
+    pub fn show(&self, written: &ClientId, now: Timestamp) -> Result<Report, String> {
         let counter = self.rules.counter(written)?;
-        let exempt = written.is_address() && self.rules.exempt.contains(written.address());
+        let exempt = match written {
+            ClientId::Network(it) => it.is_address() && self.rules.exempt.contains(it.address()),
+            ClientId::Name(_) => false,
+        };
         Ok(Report {
             exempt,
-            ..self.report(counter, now)
+            ..self.report(&counter, now)
         })
     }
 
     /// Forgets what a client has sent, and a limit that was raised; `false` if nothing was known.
-    pub fn reset(&mut self, written: Network) -> Result<bool, String> {
+    pub fn reset(&mut self, written: &ClientId) -> Result<bool, String> {
         let counter = self.rules.counter(written)?;
-        let mut known = self.forget(counter);
-        for name in [counter.1, written] {
+        let mut known = self.forget(&counter);
+        for name in [counter.1, written.clone()] {
             known |= self.orders.remove(&name).is_some();
             self.dirty.insert((Kept::Orders, name));
         }
@@ -337,18 +362,18 @@ impl Limits {
     /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is about.
     pub fn raise(
         &mut self,
-        written: Network,
+        written: &ClientId,
         limit: u32,
         until: Timestamp,
         now: Timestamp,
-    ) -> Result<Network, String> {
+    ) -> Result<ClientId, String> {
         let (_, name) = self.rules.counter(written)?;
-        self.order(name, Raised { limit, until }, now);
+        self.order(name.clone(), Raised { limit, until }, now);
         Ok(name)
     }
 
-    fn order(&mut self, name: Network, order: Raised, now: Timestamp) {
-        self.dirty.insert((Kept::Orders, name));
+    fn order(&mut self, name: ClientId, order: Raised, now: Timestamp) {
+        self.dirty.insert((Kept::Orders, name.clone()));
         if order.until > now {
             self.orders.insert(name, order);
         }
@@ -364,7 +389,7 @@ impl Limits {
     }
 
     /// Forgets idle clients from time to time, and those that sent least when a new one finds no place.
-    fn make_room(&mut self, new: Counter, now: Timestamp) {
+    fn make_room(&mut self, new: &Counter, now: Timestamp) {
         let (has, most) = match new.0 {
             Class::Own => (
                 self.clients.len().saturating_sub(self.strangers),
@@ -372,7 +397,7 @@ impl Limits {
             ),
             Class::Stranger => (self.strangers, MAX_STRANGERS),
         };
-        let full = has >= most && !self.clients.contains_key(&new);
+        let full = has >= most && !self.clients.contains_key(new);
         if now.since(self.swept) >= SWEEP_INTERVAL || now < self.swept || full {
             self.swept = now;
             self.sweep(now);
@@ -384,7 +409,7 @@ impl Limits {
             .clients
             .iter()
             .filter(|((class, _), client)| *class == new.0 && !client.is_busy())
-            .map(|(counter, client)| (client.weight(now), *counter))
+            .map(|(counter, client)| (client.weight(now), counter.clone()))
             .collect();
         // An eighth at once, so that a flood of new clients does not search all of them each time.
         let excess = most / 8;
@@ -392,7 +417,7 @@ impl Limits {
             lightest.select_nth_unstable(excess);
         }
         for (_, counter) in lightest.into_iter().take(excess) {
-            self.forget(counter);
+            self.forget(&counter);
         }
     }
 
@@ -401,26 +426,26 @@ impl Limits {
             .clients
             .iter()
             .filter(|(_, client)| client.is_idle(now));
-        let idle: Vec<Counter> = idle.map(|(counter, _)| *counter).collect();
+        let idle: Vec<Counter> = idle.map(|(counter, _)| counter.clone()).collect();
         for counter in idle {
-            self.forget(counter);
+            self.forget(&counter);
         }
         let Self { orders, dirty, .. } = self;
         orders.retain(|name, order| {
             let valid = order.until > now;
             if !valid {
-                dirty.insert((Kept::Orders, *name));
+                dirty.insert((Kept::Orders, name.clone()));
             }
             valid
         });
     }
 
     /// Whether it was known.
-    fn forget(&mut self, counter: Counter) -> bool {
+    fn forget(&mut self, counter: &Counter) -> bool {
         let (class, name) = counter;
-        self.dirty.insert((Kept::Counts(class), name));
-        let known = self.clients.remove(&counter).is_some();
-        if known && class == Class::Stranger {
+        self.dirty.insert((Kept::Counts(*class), name.clone()));
+        let known = self.clients.remove(counter).is_some();
+        if known && *class == Class::Stranger {
             self.strangers = self.strangers.saturating_sub(1);
         }
         known

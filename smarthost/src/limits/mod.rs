@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`rules`](Rules) | the limits, who counts as one, the exempt list |
+//! | [`counted`](ClientId) | who is counted as one |
 //! | [`client`](client::Client) | one client: a ring for each limit, what is under way, which notices were sent |
 //! | [`limiter`](Limits) | all clients, bounded; counts, reports, resets, raises |
 //! | [`report`](Report) | the texts: reply, log line, listing |
@@ -13,9 +14,11 @@
 //! holds a place, which it gives back if it comes to nothing; such attempts have a limit of their own, ten times as
 //! high and within an hour, so that a client which keeps trying is slowed down but never loses its day.
 //! Inside the networks a client is its address, and an IPv6 /64 as a whole has a limit too; strangers are counted by
-//! IPv4 address or IPv6 /64, in a small table of their own. What an administrator ordered is never forgotten early.
+//! IPv4 address or IPv6 /64, in a small table of their own. Whoever has shown a key of `client_pins` or a login is counted under that
+//! name alone, wherever he comes from. What an administrator ordered is never forgotten early.
 
 mod client;
+mod counted;
 mod digest;
 mod limiter;
 mod report;
@@ -23,6 +26,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use counted::{ClientId, Peer, name};
 pub use digest::Notice;
 pub use limiter::{Change, Kept, Limits};
 pub use report::{Decision, Excess, Report};

@@ -5,10 +5,7 @@ use queue::rate::Window;
 use serde::{Deserialize, Serialize};
 use smtp::reply::Reply;
 
-use crate::{
-    limits::{Limit, rules::longest},
-    network::Network,
-};
+use crate::limits::{ClientId, Limit, rules::longest};
 
 /// The answer for one message or recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,8 +25,7 @@ pub enum Decision {
 /// Over the limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Excess {
-    /// Address or network that is counted as one client.
-    pub client: Network,
+    pub client: ClientId,
     /// With this one.
     pub count: u32,
     /// In force (it may have been raised).

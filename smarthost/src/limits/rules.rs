@@ -1,10 +1,13 @@
 //! The rules, as configured: what a limit counts, and who counts as one.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use queue::rate::Window;
 
-use crate::network::{Network, Networks};
+use crate::{
+    limits::{ClientId, Peer},
+    network::{Network, Networks},
+};
 
 /// What a limit counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,7 +114,7 @@ impl fmt::Display for Limit {
 pub struct Rules {
     /// Who is counted by address; all others are strangers.
     pub networks: Networks,
-    /// For each address in `networks`; all apply at once, none: no limit.
+    /// For each address in `networks` and each name; all apply at once, none: no limit.
     pub per_client: Vec<Limit>,
     /// For each IPv6 /64 in `networks` as a whole; `None`: ten times `per_client`.
     pub per_prefix6: Option<Vec<Limit>>,
@@ -124,34 +127,42 @@ pub struct Rules {
 /// In which table somebody is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Class {
-    /// Clients of ours: an address, or an IPv6 /64.
+    /// Clients of ours: an address, an IPv6 /64, or a name.
     Own,
     /// Others: an IPv4 address, or an IPv6 /64.
     Stranger,
 }
 
 /// Somebody who is counted.
-pub type Counter = (Class, Network);
+pub type Counter = (Class, ClientId);
 
 impl Rules {
-    /// As whom an address is counted: of ours itself and its /64, of others the address or the /64.
-    pub fn counters(&self, address: IpAddr) -> Vec<Counter> {
+    /// As whom somebody is counted: by name where there is one; of our addresses itself and its /64, of others the address or the /64.
+    pub fn counters(&self, peer: &Peer) -> Vec<Counter> {
+        let address = peer.address;
+        if let Some(name) = &peer.name {
+            return vec![(Class::Own, ClientId::Name(name.clone()))];
+        }
         let prefix = Network::of(address, 32, 64);
         if !self.networks.contains(address) {
-            return vec![(Class::Stranger, prefix)];
+            return vec![(Class::Stranger, prefix.into())];
         }
         let own = Network::of(address, 32, 128);
         if own == prefix {
-            vec![(Class::Own, own)]
+            vec![(Class::Own, own.into())]
         } else {
-            vec![(Class::Own, own), (Class::Own, prefix)]
+            vec![(Class::Own, own.into()), (Class::Own, prefix.into())]
         }
     }
 
-    /// Who is meant by an address or network that somebody wrote.
-    pub fn counter(&self, written: Network) -> Result<Counter, String> {
+    /// Who is meant by an address, network or name that somebody wrote.
+    pub fn counter(&self, written: &ClientId) -> Result<Counter, String> {
+        let written = match written {
+            ClientId::Network(network) => *network,
+            name @ ClientId::Name(_) => return Ok((Class::Own, name.clone())),
+        };
         if written.is_address() {
-            let found = self.counters(written.address()).into_iter().next();
+            let found = self.counters(&written.address().into()).into_iter().next();
             return found.ok_or_else(|| format!("{written} is not counted"));
         }
         if !written.is_prefix6() {
@@ -165,15 +176,15 @@ impl Rules {
             .iter()
             .any(|network| network.overlaps(&written));
         let class = if ours { Class::Own } else { Class::Stranger };
-        Ok((class, written))
+        Ok((class, written.into()))
     }
 
     /// The limits of somebody.
-    pub fn limits(&self, (class, name): Counter) -> Vec<Limit> {
-        match class {
-            Class::Stranger => self.per_stranger.clone(),
-            Class::Own if name.is_address() => self.per_client.clone(),
-            Class::Own => self.per_prefix6(),
+    pub fn limits(&self, (class, id): &Counter) -> Vec<Limit> {
+        match (class, id) {
+            (Class::Stranger, _) => self.per_stranger.clone(),
+            (Class::Own, ClientId::Network(network)) if !network.is_address() => self.per_prefix6(),
+            (Class::Own, _) => self.per_client.clone(),
         }
     }
 

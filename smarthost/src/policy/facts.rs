@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use mail::address::{Address, Sender};
 
+use crate::limits::Peer;
+
 /// All that is known when a question is decided.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -29,6 +31,8 @@ pub struct Session {
     pub tls: Option<String>,
     /// The login that it gave, and proved.
     pub login: Option<String>,
+    /// By which mechanism; empty without a login.
+    pub method: &'static str,
     /// As whom the key of its certificate is known (`client_pins`).
     pub pinned: Option<String>,
     /// It sent commands ahead where that is forbidden.
@@ -60,6 +64,22 @@ pub struct Message {
     pub hops: usize,
 }
 
+impl Session {
+    /// As whom the client is counted: by the name of its key, else its login, else its address.
+    pub fn peer(&self) -> Peer {
+        let name = self.pinned.as_deref().or(self.login.as_deref());
+        Peer {
+            address: self.address,
+            name: name.map(Into::into),
+        }
+    }
+
+    /// Its key or its login says who it is.
+    pub fn is_known(&self) -> bool {
+        self.login.is_some() || self.pinned.is_some()
+    }
+}
+
 impl Facts {
     /// Of a client who has said nothing yet.
     pub fn of(address: IpAddr) -> Self {
@@ -72,6 +92,7 @@ impl Facts {
                 helo: None,
                 tls: None,
                 login: None,
+                method: "",
                 pinned: None,
                 sent_ahead: false,
             },

@@ -5,15 +5,15 @@ use std::{net::IpAddr, sync::Arc};
 use mail::address::{Address, Domain};
 
 use super::{dnsbl::List, endpoint::Endpoint, greylist, verify::Verified};
-use crate::limits;
+use crate::limits::{self, Peer};
 
 /// What the world has to answer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Query {
     /// One message more of this client ([`limits::Limits::begin`]).
-    Message(IpAddr),
+    Message(Peer),
     /// One recipient more of its message ([`limits::Limits::recipient`]).
-    Recipient(IpAddr),
+    Recipient(Peer),
     /// Whether mail for a domain can go anywhere.
     MailDomain(Domain),
     /// What the client's address is called.

@@ -127,8 +127,8 @@ pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
         R::RejectDnsblScore => world::score(see),
         R::AliasExpansion => alias_expansion(see),
         R::Deferral => see.deferral.cloned().map_or(Opinion::Pass, Opinion::Refuse),
-        R::MessageLimit => limit(see, Query::Message(session.address)),
-        R::RecipientLimit => limit(see, Query::Recipient(session.address)),
+        R::MessageLimit => limit(see, Query::Message(session.peer())),
+        R::RecipientLimit => limit(see, Query::Recipient(session.peer())),
         R::UnverifiedSize => size_of_unverified(see),
         R::HopLimit if see.facts.message.hops > HOPS => {
             Opinion::Refuse(Reply::literal("554 5.4.0 Error: too many hops"))
@@ -235,7 +235,7 @@ impl View<'_> {
 /// without routing of their own. Nothing else lets anybody relay.
 fn relay_permission(see: &View<'_>) -> Opinion {
     let session = &see.facts.session;
-    let known = session.login.is_some() || session.pinned.is_some();
+    let known = session.is_known();
     let recipient = see.shown(Subject::Recipient);
     let own = see.policy.may_relay(session.address);
     let may = known || own || see.is_ours();

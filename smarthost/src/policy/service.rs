@@ -51,7 +51,7 @@ fn request(see: &View<'_>, (client, reverse): (&str, &str)) -> String {
     });
     let size = transaction.size.unwrap_or_default().to_string();
     let (sender, recipient) = (see.shown(Subject::Sender), see.shown(Subject::Recipient));
-    let method = if session.login.is_some() { "PLAIN" } else { "" };
+    let method = session.method;
     let attributes = [
         ("request", "smtpd_access_policy"),
         ("protocol_state", "RCPT"),

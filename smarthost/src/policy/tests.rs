@@ -203,7 +203,7 @@ fn a_message_that_loops_is_refused_after_50_hops() {
 fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     let policy = policy(CONFIG);
     let question = Question::Mail(Mail::default());
-    let client = "192.0.2.7".parse().unwrap();
+    let client: std::net::IpAddr = "192.0.2.7".parse().unwrap();
     let window = Window {
         limit: 1,
         span: std::time::Duration::from_hours(24),
@@ -216,7 +216,7 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     let mut replies = Vec::new();
     for _ in 0..2 {
         let mut evaluation = policy.evaluate(Facts::of(client), &question);
-        let query = Query::Message(client);
+        let query = Query::Message(client.into());
         assert_eq!(evaluation.step(), Step::Ask(vec![query.clone()]));
         let decision = limits.count(client, mail::clock::Timestamp::from_secs(1_000_000));
         evaluation.answer(query, Answer::Limit(decision));
@@ -238,7 +238,10 @@ fn each_mail_command_asks_the_limit_and_one_over_it_is_deferred() {
     );
     let mut unlimited = policy.evaluate(Facts::of(client), &question);
     unlimited.step();
-    unlimited.answer(Query::Message(client), Answer::Limit(Decision::Unlimited));
+    unlimited.answer(
+        Query::Message(client.into()),
+        Answer::Limit(Decision::Unlimited),
+    );
     assert!(matches!(unlimited.step(), Step::Done(ruling) if ruling.verdict == Verdict::Accept));
 }
 

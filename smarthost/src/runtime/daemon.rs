@@ -5,7 +5,12 @@
 //! at again and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
-use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener as StdListener,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use mail::clock;
@@ -17,7 +22,7 @@ use system::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     task::{JoinSet, spawn_blocking},
     time,
 };
@@ -100,6 +105,8 @@ async fn live(
         news: Notify::new(),
         places: Arc::new(Places::default()),
         world: World::new(&memory, probes),
+        failures: Mutex::default(),
+        passwords: Semaphore::new(1),
         ending: ending.clone(),
     });
     let listeners = listen::open(&current.get().config, handed)?;

@@ -2,17 +2,17 @@
 //!
 //! Contract: it ends once, as taken or as an attempt that came to nothing, however its session ends.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use mail::clock::{self, Timestamp};
 
 use super::Server;
-use crate::state::Changed;
+use crate::{limits::Peer, state::Changed};
 
 /// A message under way.
 pub(super) struct Begun {
     server: Arc<Server>,
-    client: IpAddr,
+    client: Peer,
     /// That were let through with it.
     recipients: u32,
     ended: bool,
@@ -21,14 +21,14 @@ pub(super) struct Begun {
 /// A message that was counted, until it is on disk.
 pub(super) struct Counted {
     server: Arc<Server>,
-    client: IpAddr,
+    client: Peer,
     recipients: u32,
     at: Timestamp,
     pub(super) change: Changed,
 }
 
 impl Begun {
-    pub(super) fn new(server: &Arc<Server>, client: IpAddr) -> Self {
+    pub(super) fn new(server: &Arc<Server>, client: Peer) -> Self {
         Self {
             server: Arc::clone(server),
             client,
@@ -48,7 +48,7 @@ impl Begun {
         self.end(Some(recipients), at);
         Counted {
             server: Arc::clone(&self.server),
-            client: self.client,
+            client: self.client.clone(),
             recipients,
             at,
             change: self.server.state.changed(),
@@ -58,7 +58,7 @@ impl Begun {
     fn end(&mut self, taken: Option<u32>, now: Timestamp) {
         if !std::mem::replace(&mut self.ended, true) {
             let mut limits = self.server.limits();
-            limits.end(self.client, self.recipients, taken, now);
+            limits.end(&self.client, self.recipients, taken, now);
             drop(limits);
             self.server.news.notify_one();
         }
@@ -75,7 +75,7 @@ impl Counted {
     /// It could not be kept after all.
     pub(super) fn take_back(self) {
         let mut limits = self.server.limits();
-        limits.take_back(self.client, self.recipients, self.at);
+        limits.take_back(&self.client, self.recipients, self.at);
         drop(limits);
         self.server.state.changed();
     }

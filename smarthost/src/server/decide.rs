@@ -165,8 +165,9 @@ impl Connection {
                 },
                 helo: self.machine.helo().map(str::to_owned),
                 tls: self.tls.clone(),
-                login: None,
-                pinned: None,
+                login: self.machine.login().map(str::to_owned),
+                method: self.method,
+                pinned: self.pinned.clone(),
                 sent_ahead: self.machine.sent_ahead(),
             },
             transaction: policy::Transaction {
@@ -194,7 +195,7 @@ impl Connection {
                 self.server.news.notify_one();
             }
             (Query::Message(client), Decision::Within { .. }) => {
-                self.begun = Some(Begun::new(&self.server, *client));
+                self.begun = Some(Begun::new(&self.server, client.clone()));
             }
             (Query::Recipient(_), Decision::Within { .. }) => {
                 if let Some(begun) = &mut self.begun {
@@ -209,9 +210,7 @@ impl Connection {
     async fn follow(&mut self, question: &Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
-            Question::Login(_) => {
-                Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
-            }
+            Question::Login(attempt) => self.log_in(attempt).await,
             Question::Mail(mail) => match self
                 .server
                 .dispatch
@@ -270,7 +269,7 @@ impl Connection {
         if verdict != Verdict::Accept {
             return verdict;
         }
-        if self.setup.policy.may_relay(self.client) {
+        if self.is_ours() {
             self.complete(&mut message, &transaction.sender());
         }
         for name in DROPPED {
@@ -293,6 +292,7 @@ impl Connection {
         }
         let header = message.header.to_bytes();
         let held = transaction.held;
+        let login = self.machine.login().map(|login| (self.method, login));
         let queued = async {
             let (dispatch, router) = (&self.server.dispatch, &self.setup.router);
             let id = if held {
@@ -302,7 +302,14 @@ impl Connection {
                     .enqueue(message.draft, &envelope, &header, router)
                     .await?
             };
-            maillog::accepted(id, &self.name, message_id.as_deref(), &envelope, size);
+            maillog::accepted(
+                id,
+                &self.name,
+                login,
+                message_id.as_deref(),
+                &envelope,
+                size,
+            );
             Ok::<_, SpoolError>(id)
         };
         let (queued, ()) = tokio::join!(queued, self.count_is_kept(counted.as_ref()));
@@ -336,6 +343,22 @@ impl Connection {
             // The writer gone means that the daemon ends, which writes everything.
             let _ = kept.await;
         }
+    }
+
+    /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
+    fn origin(&self) -> String {
+        let known = self.pinned.as_deref().or(self.machine.login());
+        match (known, self.name.strip_suffix(']')) {
+            (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Its network, its key or its login says that it is one of our clients.
+    fn is_ours(&self) -> bool {
+        self.setup.policy.may_relay(self.client)
+            || self.pinned.is_some()
+            || self.machine.login().is_some()
     }
 
     /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
@@ -382,7 +405,7 @@ impl Connection {
         Ok(Envelope {
             sender: transaction.sender(),
             recipients: dispatch::expand(&transaction.recipients, &self.setup.router)?,
-            origin: self.name.clone(),
+            origin: self.origin(),
             uid: None,
             content: Content {
                 eight_bit: content.eight_bit || content.utf8 || mail.eight_bit,

@@ -26,7 +26,7 @@ use super::{
     session,
 };
 use crate::{
-    config::{self, Config, ListenTls},
+    config::{self, Config, ListenTls, Offer},
     maillog,
 };
 
@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Listener {
     socket: TcpListener,
     pub(crate) address: SocketAddr,
-    tls: ListenTls,
+    offer: Offer,
 }
 
 /// Opens all listeners of the configuration; `handed` are systemd's, which outlast them.
@@ -57,7 +57,7 @@ pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Ve
                 .is_ok_and(|address| same(address, listener.address))
         });
         let opened = match ready {
-            Some(index) => adopt(inherited.swap_remove(index), listener.tls),
+            Some(index) => adopt(inherited.swap_remove(index), listener.offer),
             None => bind(*listener),
         };
         match opened {
@@ -76,12 +76,7 @@ pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Ve
     }
     for socket in inherited {
         let address = socket.local_addr()?;
-        let tls = if address.port() == 465 {
-            ListenTls::Wrapped
-        } else {
-            ListenTls::StartTls
-        };
-        listeners.push(adopt(socket, tls)?);
+        listeners.push(adopt(socket, Offer::usual(address.port()))?);
     }
     if listeners.is_empty() {
         bail!(
@@ -103,13 +98,13 @@ fn same(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
 }
 
-fn adopt(socket: StdListener, tls: ListenTls) -> io::Result<Listener> {
+fn adopt(socket: StdListener, offer: Offer) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     Ok(Listener {
         socket: TcpListener::from_std(socket)?,
         address,
-        tls,
+        offer,
     })
 }
 
@@ -126,7 +121,7 @@ fn bind(listener: config::Listener) -> io::Result<Listener> {
     Ok(Listener {
         socket,
         address,
-        tls: listener.tls,
+        offer: listener.offer,
     })
 }
 
@@ -176,14 +171,14 @@ impl Listener {
             Ok(place) => {
                 let server = Arc::clone(server);
                 sessions.spawn(session::serve(
-                    stream, visitor, place, self.tls, setup, server,
+                    stream, visitor, place, self.offer, setup, server,
                 ));
             }
             Err(no_place) => {
                 let reply = no_place.reply(&setup.config.hostname, visitor);
                 let name = format!("unknown[{}]", visitor.address);
                 maillog::turned_away(&name, no_place.sessions(), &reply);
-                if self.tls != ListenTls::Wrapped {
+                if self.offer.tls != ListenTls::Wrapped {
                     turn_away(stream, &format!("{reply}\r\n"));
                 }
             }

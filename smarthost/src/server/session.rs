@@ -27,7 +27,13 @@ use super::{
     places::{Place, Visitor},
     transaction::Transaction,
 };
-use crate::{config::ListenTls, link::Stream, maillog, policy::refusals::Refusal, setup::Setup};
+use crate::{
+    config::{ListenTls, Offer},
+    link::Stream,
+    maillog,
+    policy::refusals::Refusal,
+    setup::Setup,
+};
 
 /// Read buffer while commands are exchanged, bytes.
 const COMMANDS: usize = 4 * 1024;
@@ -52,8 +58,14 @@ pub(super) struct Connection {
     pub(super) port: u16,
     /// Where it came to.
     pub(super) local: Option<SocketAddr>,
-    /// In `networks` when it came.
-    own: bool,
+    /// In `networks` when it came, or known by its key or login since.
+    pub(super) own: bool,
+    /// Logins and keys of clients are asked for.
+    submission: bool,
+    /// As whom the key of its certificate is known.
+    pub(super) pinned: Option<String>,
+    /// How it has logged in.
+    pub(super) method: &'static str,
     /// Given back with the last reply, so that the client may come again at once.
     place: Option<Place>,
     /// `unknown[192.0.2.1]`, as the log and Received name the client.
@@ -82,7 +94,7 @@ pub(super) async fn serve(
     stream: TcpStream,
     visitor: Visitor,
     place: Place,
-    tls: ListenTls,
+    offer: Offer,
     setup: Arc<Setup>,
     server: Arc<Server>,
 ) {
@@ -90,7 +102,7 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let port = stream.peer_addr().map_or(0, |peer| peer.port());
     let local = stream.local_addr().ok();
-    let settings = settings(&setup, tls, visitor.own);
+    let settings = settings(&setup, offer, visitor.own);
     let mut connection = Connection {
         machine: Session::new(settings, Instant::now()),
         stream: Some(Stream::Tcp(stream)),
@@ -98,6 +110,9 @@ pub(super) async fn serve(
         port,
         local,
         own: visitor.own,
+        submission: offer.submission,
+        pinned: None,
+        method: "",
         place: Some(place),
         name: format!("unknown[{}]", visitor.address),
         setup,
@@ -114,7 +129,7 @@ pub(super) async fn serve(
         refused: 0,
     };
     maillog::connect(&connection.name);
-    if tls != ListenTls::Wrapped || connection.handshake().await {
+    if offer.tls != ListenTls::Wrapped || connection.handshake().await {
         connection.machine.handle(Event::Connected, Instant::now());
         connection.run().await;
     }
@@ -122,16 +137,16 @@ pub(super) async fn serve(
 }
 
 /// What a session is offered.
-pub(crate) fn settings(setup: &Setup, tls: ListenTls, own: bool) -> Settings {
+pub(crate) fn settings(setup: &Setup, offer: Offer, own: bool) -> Settings {
     Settings {
         hostname: setup.config.hostname.to_string(),
         banner: setup.config.banner.clone(),
-        starttls: tls == ListenTls::StartTls && setup.identity.is_some(),
-        encrypted: tls == ListenTls::Wrapped,
+        starttls: offer.tls == ListenTls::StartTls && setup.identity.is_some(),
+        encrypted: offer.tls == ListenTls::Wrapped,
         max_size: setup.config.message_size,
         max_recipients: limits::RECIPIENTS,
         lmtp: false,
-        logins: None,
+        logins: setup.logins.clone().filter(|_| offer.submission),
         local: false,
         command_timeout: limits::COMMAND_TIMEOUT,
         max_errors: MAX_ERRORS,
@@ -329,13 +344,22 @@ impl Connection {
         let Ok(tcp) = stream.into_tcp() else {
             return false;
         };
-        let acceptor = TlsAcceptor::from(Arc::clone(&identity.tls));
+        let config = if self.submission {
+            &identity.submission
+        } else {
+            &identity.tls
+        };
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
         match time::timeout(patience, acceptor.accept(tcp)).await {
             Ok(Ok(stream)) => {
                 let stream = Stream::Tls(Box::new(stream.into()));
-                self.tls = stream.tls().map(tls::summary);
+                let session = stream.tls();
+                self.tls = session.map(tls::summary);
+                let shown = session.filter(|_| self.submission).and_then(tls::peer_key);
+                self.pinned = shown.and_then(|key| self.setup.config.client_of(&key));
+                self.own |= self.pinned.is_some();
                 if let Some(summary) = &self.tls {
-                    maillog::tls_from(&self.name, summary);
+                    maillog::tls_from(&self.name, self.pinned.as_deref(), summary);
                 }
                 self.stream = Some(stream);
                 true

@@ -208,10 +208,10 @@ impl World {
                 Learned::once(Answer::Service(self.services.ask(endpoint, request).await))
             }
             Query::Message(client) => {
-                Learned::once(Answer::Limit(self.limits().begin(*client, clock::now())))
+                Learned::once(Answer::Limit(self.limits().begin(client, clock::now())))
             }
             Query::Recipient(client) => {
-                let decision = self.limits().recipient(*client, clock::now());
+                let decision = self.limits().recipient(client, clock::now());
                 Learned::once(Answer::Limit(decision))
             }
         }

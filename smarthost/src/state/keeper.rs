@@ -58,7 +58,7 @@ impl Memory {
     pub fn of(rules: Rules, restored: Restored, now: Timestamp) -> (Self, Vec<String>) {
         let (mut limits, mut unread) = (Limits::new(rules), Vec::new());
         for (key, record) in restored.limits {
-            let client = key.1;
+            let client = key.1.clone();
             if !limits.restore(key, &record, now) {
                 let text = format!("the counter of {client} cannot be read and starts anew");
                 unread.push(text);

@@ -10,10 +10,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use crate::{
-    limits::{Class, Kept},
-    network::Network,
-};
+use crate::limits::{Class, ClientId, Kept};
 
 /// What a row is about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -62,7 +59,7 @@ impl std::error::Error for StateError {}
 #[derive(Debug, Default)]
 pub struct Restored {
     /// For [`crate::limits::Limits::restore`].
-    pub limits: Vec<((Kept, Network), String)>,
+    pub limits: Vec<((Kept, ClientId), String)>,
     /// For [`crate::policy::greylist::Greylist::restore`].
     pub greylist: Vec<(String, String)>,
     /// For [`crate::policy::verify::Recipients::restore`].
@@ -272,7 +269,7 @@ fn select(
             match shelf {
                 // A name that is no client was not written by us: it is ignored, and stays.
                 Shelf::Limit(kept) => {
-                    if let Ok(client) = Network::parse(&name) {
+                    if let Ok(client) = ClientId::parse(&name) {
                         found.limits.push(((kept, client), record));
                     }
                 }

@@ -82,7 +82,7 @@ fn counters_survive_a_restart() {
         limits
             .lock()
             .unwrap()
-            .reset("10.0.0.7".parse().unwrap())
+            .reset(&"10.0.0.7".parse().unwrap())
             .unwrap()
     );
     keeper.flush();
@@ -144,8 +144,12 @@ fn kept(directory: &Path, client: &str) -> u32 {
             |row| row.get(0),
         )
         .unwrap();
-    let (mut limits, client) = (limits(), client.parse().unwrap());
-    let key = (Kept::Counts(Class::Own), Network::of(client, 32, 128));
+    let mut limits = limits();
+    let client: IpAddr = client.parse().unwrap();
+    let key = (
+        Kept::Counts(Class::Own),
+        Network::of(client, 32, 128).into(),
+    );
     assert!(limits.restore(key, &record, NOW));
     match limits.count(client, NOW) {
         Decision::Within { count, .. } => count - 1,
@@ -250,7 +254,11 @@ fn a_database_that_goes_away_under_the_running_daemon_is_made_anew_with_all_that
         harm(directory.path());
         let until = NOW.after(Duration::from_hours(24));
         let other = Network::parse("10.0.0.8").unwrap();
-        limits.lock().unwrap().raise(other, 5, until, NOW).unwrap();
+        limits
+            .lock()
+            .unwrap()
+            .raise(&other.into(), 5, until, NOW)
+            .unwrap();
         keeper.changed();
         keeper.flush();
         assert_eq!(kept(directory.path(), "10.0.0.7"), 70, "harm {number}");
@@ -259,8 +267,8 @@ fn a_database_that_goes_away_under_the_running_daemon_is_made_anew_with_all_that
         drop(keeper);
         let (limits, _keeper) = start(directory.path());
         let mut limits = limits.lock().unwrap();
-        assert!(limits.show(other, NOW).unwrap().raised.is_some());
-        let again = limits.count("10.0.0.7".parse().unwrap(), NOW);
+        assert!(limits.show(&other.into(), NOW).unwrap().raised.is_some());
+        let again = limits.count("10.0.0.7".parse::<IpAddr>().unwrap(), NOW);
         assert!(
             matches!(again, Decision::Within { count: 72, .. }),
             "harm {number}: {again:?}"
@@ -289,7 +297,7 @@ fn a_block_survives_a_restart_and_a_database_of_the_version_before_is_read() {
     let order = |limits: &Mutex<Limits>, client: &str| {
         let mut limits = limits.lock().unwrap();
         limits
-            .raise(client.parse().unwrap(), 0, until, NOW)
+            .raise(&client.parse().unwrap(), 0, until, NOW)
             .unwrap();
     };
     order(&limits, "203.0.113.9");
@@ -308,7 +316,7 @@ fn a_block_survives_a_restart_and_a_database_of_the_version_before_is_read() {
     .unwrap();
     let (limits, _keeper) = start(directory.path());
     for client in [blocked, "2001:db8:1:2::7".parse().unwrap()] {
-        let decision = limits.lock().unwrap().begin(client, NOW);
+        let decision = limits.lock().unwrap().begin(&client.into(), NOW);
         assert!(
             matches!(decision, Decision::Over(_)),
             "{client}: {decision:?}"

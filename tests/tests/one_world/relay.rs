@@ -22,8 +22,8 @@ use smarthost::{
     destination::{Destination, Kind},
     dispatch::{self, Client},
     dns::{exchange, mx::Answer as Mx},
-    limits::{Decision, Kept, Limits},
-    network::Network as Net,
+    limits::{ClientId, Decision, Kept, Limits},
+    network::Network,
     policy::{self, Answer, ClientName, Facts, Listing, MailDomain, Policy, Query, Sources, Step},
     route::Router,
 };
@@ -51,7 +51,7 @@ pub(crate) struct Relay {
     limits: Limits,
     pub(crate) limit: u32,
     /// What is in the counters' database.
-    kept: BTreeMap<(Kept, Net), String>,
+    kept: BTreeMap<(Kept, ClientId), String>,
 }
 
 fn configured(limit: u32) -> Config {
@@ -106,7 +106,7 @@ impl Role for Relay {
         self.limits = Limits::new(self.config.limits.clone());
         for (what, record) in &self.kept {
             assert!(
-                self.limits.restore(*what, record, now),
+                self.limits.restore(what.clone(), record, now),
                 "a record cannot be read: {record}"
             );
         }
@@ -241,7 +241,8 @@ impl Relay {
     /// A message that was let begin is taken, or came to nothing.
     fn end(&mut self, reception: &mut Reception, taken: Option<u32>, now: Timestamp) {
         if let Some(recipients) = reception.begun.take() {
-            self.limits.end(reception.client, recipients, taken, now);
+            self.limits
+                .end(&reception.client.into(), recipients, taken, now);
         }
     }
 
@@ -275,7 +276,7 @@ impl Relay {
     ) -> Answer {
         match query {
             Query::Message(client) => {
-                let decision = self.limits.begin(*client, context.wall);
+                let decision = self.limits.begin(client, context.wall);
                 if matches!(decision, Decision::Within { .. }) {
                     self.end(reception, None, context.wall);
                     reception.begun = Some(0);
@@ -283,7 +284,7 @@ impl Relay {
                 Answer::Limit(decision)
             }
             Query::Recipient(client) => {
-                let decision = self.limits.recipient(*client, context.wall);
+                let decision = self.limits.recipient(client, context.wall);
                 if let (Decision::Within { .. }, Some(begun)) = (&decision, &mut reception.begun) {
                     *begun += 1;
                 }
@@ -372,7 +373,7 @@ impl Relay {
             }
             Err(error) => {
                 if counted {
-                    self.limits.take_back(client, taken, context.wall);
+                    self.limits.take_back(&client.into(), taken, context.wall);
                     self.keep();
                 }
                 no_room(&error.to_string())
@@ -416,7 +417,9 @@ impl Relay {
 
     fn told(&self, client: IpAddr, context: &mut Context<'_>) {
         let (limit, now) = (self.limit, context.now);
-        let shown = self.limits.show(Net::of(client, 32, 128), context.wall);
+        let shown = self
+            .limits
+            .show(&Network::of(client, 32, 128).into(), context.wall);
         let shown = shown.map_or(0, |shown| {
             shown.windows.first().map_or(0, |(count, _)| *count)
         });

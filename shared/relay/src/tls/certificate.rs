@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use super::error::TlsError;
+use super::{error::TlsError, verifier::KeyVerifier};
 use crate::trust::{PeerKey, is_version_1};
 use mail::clock;
 
@@ -36,6 +36,20 @@ pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
         .map_err(setup)?;
     config.ticketer = ring::Ticketer::new().map_err(setup)?;
     Ok(Arc::new(config))
+}
+
+/// The same, asking clients for a certificate: without one they are served as well, and a key that is shown is proved.
+pub fn asking_for_keys(server: &ServerConfig) -> Result<ServerConfig, TlsError> {
+    let failed = |error: Error| TlsError(error.to_string());
+    let provider = Arc::new(ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?
+        .with_client_cert_verifier(Arc::new(KeyVerifier::anybody(algorithms)))
+        .with_cert_resolver(Arc::clone(&server.cert_resolver));
+    config.ticketer = Arc::clone(&server.ticketer);
+    Ok(config)
 }
 
 /// Certificates and key from PEM files; refuses X.509 v1, which peers refuse.

@@ -22,7 +22,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{pins_of_file, self_signed, server_config};
+pub use certificate::{asking_for_keys, pins_of_file, self_signed, server_config};
 pub use client::{ClientTls, Trust};
 pub use error::{TlsError, explain};
 pub use session::{peer_key, summary};

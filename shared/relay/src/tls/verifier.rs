@@ -1,4 +1,4 @@
-//! The verifier for pins and for opportunistic TLS.
+//! The verifier for pins and for opportunistic TLS, and of the keys that clients show.
 //!
 //! Contract: names, dates, issuers and the version of the certificate do not matter; the key is a pinned one (if there are pins), and the signature of
 //! the handshake is always verified with it. The key is taken out of the certificate by [`public_key`], because webpki refuses X.509 v1.
@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key},
     pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use webpki::RawPublicKeyEntity;
 
@@ -37,6 +38,52 @@ impl KeyVerifier {
             pins: None,
             algorithms,
         }
+    }
+}
+
+impl KeyVerifier {
+    fn tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = key_of(certificate)?;
+        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| unverified(signed))?;
+        // In TLS 1.2 a scheme leaves the curve open, hence several algorithms for one scheme.
+        let candidates = self
+            .algorithms
+            .mapping
+            .iter()
+            .filter(|(scheme, _)| *scheme == signed.scheme)
+            .flat_map(|(_, algorithms)| algorithms.iter());
+        for algorithm in candidates {
+            if key
+                .verify_signature(*algorithm, message, signed.signature())
+                .is_ok()
+            {
+                return Ok(HandshakeSignatureValid::assertion());
+            }
+        }
+        Err(unverified(signed))
+    }
+
+    fn tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature_with_raw_key(
+            message,
+            &key_of(certificate)?,
+            signed,
+            &self.algorithms,
+        )
+        .map_err(|error| match error {
+            Error::InvalidCertificate(_) => unverified(signed),
+            error => error,
+        })
     }
 }
 
@@ -71,24 +118,7 @@ impl ServerCertVerifier for KeyVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = key_of(certificate)?;
-        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| unverified(signed))?;
-        // In TLS 1.2 a scheme leaves the curve open, hence several algorithms for one scheme.
-        let candidates = self
-            .algorithms
-            .mapping
-            .iter()
-            .filter(|(scheme, _)| *scheme == signed.scheme)
-            .flat_map(|(_, algorithms)| algorithms.iter());
-        for algorithm in candidates {
-            if key
-                .verify_signature(*algorithm, message, signed.signature())
-                .is_ok()
-            {
-                return Ok(HandshakeSignatureValid::assertion());
-            }
-        }
-        Err(unverified(signed))
+        self.tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -97,16 +127,49 @@ impl ServerCertVerifier for KeyVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature_with_raw_key(
-            message,
-            &key_of(certificate)?,
-            signed,
-            &self.algorithms,
-        )
-        .map_err(|error| match error {
-            Error::InvalidCertificate(_) => unverified(signed),
-            error => error,
-        })
+        self.tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// A client shows a key or does not; who it is is found out by whoever knows its name.
+impl ClientCertVerifier for KeyVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -9,15 +9,15 @@ fn what_is_not_taken_does_not_count_and_attempts_without_end_have_a_limit_of_the
     let client = ip("10.0.0.7");
     for _ in 0..99 {
         assert!(matches!(
-            limits.begin(client, START),
+            limits.begin(&client.into(), START),
             Decision::Within { count: 1, .. }
         ));
-        limits.end(client, 0, None, START);
+        limits.end(&client.into(), 0, None, START);
     }
     assert_eq!(accepted(&mut limits, "10.0.0.7", 9, START), 9);
-    limits.begin(client, START);
-    limits.end(client, 0, None, START);
-    let Decision::Over(excess) = limits.begin(client, START) else {
+    limits.begin(&client.into(), START);
+    limits.end(&client.into(), 0, None, START);
+    let Decision::Over(excess) = limits.begin(&client.into(), START) else {
         panic!("not slowed down")
     };
     let text = excess.reply().text();
@@ -38,23 +38,26 @@ fn messages_that_are_under_way_hold_their_places_and_give_them_back() {
     let mut limits = limits(&[(2, 86_400)], &[]);
     let client = ip("10.0.0.7");
     assert!(matches!(
-        limits.begin(client, START),
+        limits.begin(&client.into(), START),
         Decision::Within { count: 1, .. }
     ));
     assert!(matches!(
-        limits.begin(client, START),
+        limits.begin(&client.into(), START),
         Decision::Within { count: 2, .. }
     ));
-    assert!(matches!(limits.begin(client, START), Decision::Over(_)));
-    limits.end(client, 0, None, START);
     assert!(matches!(
-        limits.begin(client, START),
+        limits.begin(&client.into(), START),
+        Decision::Over(_)
+    ));
+    limits.end(&client.into(), 0, None, START);
+    assert!(matches!(
+        limits.begin(&client.into(), START),
         Decision::Within { count: 2, .. }
     ));
-    limits.end(client, 0, Some(1), START);
-    limits.end(client, 0, Some(1), START);
+    limits.end(&client.into(), 0, Some(1), START);
+    limits.end(&client.into(), 0, Some(1), START);
     assert_eq!(accepted(&mut limits, "10.0.0.7", 3, START), 0);
-    limits.take_back(client, 1, START);
+    limits.take_back(&client.into(), 1, START);
     assert_eq!(accepted(&mut limits, "10.0.0.7", 3, START), 1);
 }
 
@@ -66,12 +69,13 @@ fn recipients_are_counted_where_a_limit_says_so() {
     let mut limits = Limits::new(rules);
     let client = ip("10.0.0.7");
     assert!(matches!(
-        limits.begin(client, START),
+        limits.begin(&client.into(), START),
         Decision::Within { .. }
     ));
-    let through = (0..10).filter(|_| !matches!(limits.recipient(client, START), Decision::Over(_)));
+    let through =
+        (0..10).filter(|_| !matches!(limits.recipient(&client.into(), START), Decision::Over(_)));
     assert_eq!(through.count(), 5);
-    let Decision::Over(excess) = limits.recipient(client, START) else {
+    let Decision::Over(excess) = limits.recipient(&client.into(), START) else {
         panic!("let through")
     };
     assert!(
@@ -81,15 +85,18 @@ fn recipients_are_counted_where_a_limit_says_so() {
             .contains("too much mail from 10.0.0.7 (6 of 5 recipients in a day"),
         "{excess:?}"
     );
-    limits.end(client, 5, Some(5), START);
-    let report = limits.show(net("10.0.0.7"), START).unwrap();
+    limits.end(&client.into(), 5, Some(5), START);
+    let report = limits.show(&net("10.0.0.7").into(), START).unwrap();
     assert_eq!(
         report.usage(),
         "1 of 100 in a day, 5 of 5 recipients in a day"
     );
-    assert!(matches!(limits.begin(client, START), Decision::Over(_)));
     assert!(matches!(
-        limits.begin(client, START.after(minutes(25 * 60))),
+        limits.begin(&client.into(), START),
+        Decision::Over(_)
+    ));
+    assert!(matches!(
+        limits.begin(&client.into(), START.after(minutes(25 * 60))),
         Decision::Within { .. }
     ));
 }
@@ -133,11 +140,11 @@ fn machines_of_one_lan_have_budgets_of_their_own_and_one_that_rotates_addresses_
     for n in 1..=10 {
         assert_eq!(accepted(&mut limits, &host(n), 3, START), 3, "{n}");
     }
-    let Decision::Over(excess) = limits.begin(ip(&host(11)), START) else {
+    let Decision::Over(excess) = limits.begin(&ip(&host(11)).into(), START) else {
         panic!("rotated")
     };
     assert_eq!(excess.client.to_string(), "2001:db8:ffff:1::/64");
-    let Decision::Over(excess) = limits.begin(ip(&host(1)), START) else {
+    let Decision::Over(excess) = limits.begin(&ip(&host(1)).into(), START) else {
         panic!("let through")
     };
     assert_eq!(
@@ -148,16 +155,20 @@ fn machines_of_one_lan_have_budgets_of_their_own_and_one_that_rotates_addresses_
     assert_eq!(accepted(&mut limits, "2001:db8:ffff:2::1", 1, START), 1);
     // What is named in listings and notices is taken back as an argument.
     for report in limits.list(START) {
-        let known = limits.show(net(&report.client), START).unwrap();
+        let known = limits.show(&net(&report.client).into(), START).unwrap();
         assert_eq!(known.usage(), report.usage());
         assert!(
-            limits.reset(net(&report.client)).unwrap(),
+            limits.reset(&net(&report.client).into()).unwrap(),
             "{}",
             report.client
         );
     }
     assert_eq!(accepted(&mut limits, &host(11), 3, START), 3);
-    assert!(limits.show(net("2001:db8:ffff::/48"), START).is_err());
+    assert!(
+        limits
+            .show(&net("2001:db8:ffff::/48").into(), START)
+            .is_err()
+    );
 }
 
 #[test]
@@ -176,7 +187,7 @@ fn strangers_have_no_limit_by_default_and_what_an_administrator_blocked_stays_bl
         "2001:db8:ffff:3::/64",
     ];
     for client in blocked {
-        limits.raise(net(client), 0, until, START).unwrap();
+        limits.raise(&net(client).into(), 0, until, START).unwrap();
     }
     let mut rules = self::rules(&[(100, 86_400)], &[]);
     rules.per_stranger = vec![Limit::parse("10/day").unwrap()];

@@ -190,7 +190,7 @@ fn the_order_that_a_notice_prints_can_be_typed_as_it_stands() {
         };
         let until = now.after(Duration::from_hours(24));
         let count = count.parse().unwrap();
-        limits.raise(net(whom), count, until, now).unwrap();
+        limits.raise(&net(whom).into(), count, until, now).unwrap();
         let after = limits.count(address(others), now);
         assert!(
             matches!(after, Decision::Within { .. }),
@@ -213,7 +213,10 @@ fn administrators_get_one_mail_at_80_percent_and_one_at_100_a_client_a_day() {
                 "{}",
                 notice.text
             );
-            let slot = limits.show(net("10.0.0.7"), START).unwrap().next_slot;
+            let slot = limits
+                .show(&net("10.0.0.7").into(), START)
+                .unwrap()
+                .next_slot;
             assert!(
                 slot.is_none_or(|slot| notice.text.contains(&slot.time_of_day())
                     || notice.text.contains(&slot.rfc3339())),
@@ -280,7 +283,12 @@ fn counters_survive_a_restart_and_a_change_of_the_limit() {
     let mut before = limits(&[(100, 86_400)], &[]);
     accepted(&mut before, "10.0.0.7", 70, START);
     before
-        .raise(net("10.0.0.8"), 500, START.after(minutes(60)), START)
+        .raise(
+            &net("10.0.0.8").into(),
+            500,
+            START.after(minutes(60)),
+            START,
+        )
         .unwrap();
     let mut after = limits(&[(90, 86_400), (1000, 3600)], &[]);
     for (client, record) in before.changes() {
@@ -295,7 +303,7 @@ fn counters_survive_a_restart_and_a_change_of_the_limit() {
         20
     );
     assert_eq!(
-        after.show(net("10.0.0.8"), START).unwrap().raised,
+        after.show(&net("10.0.0.8").into(), START).unwrap().raised,
         Some((500, START.after(minutes(60))))
     );
     after.set_rules(rules(&[(100, 86_400)], &[]));
@@ -308,7 +316,7 @@ fn counters_survive_a_restart_and_a_change_of_the_limit() {
 #[test]
 fn a_damaged_record_is_told_and_harms_nothing() {
     let mut limits = limits(&[(100, 86_400)], &[]);
-    let client = (Kept::Counts(Class::Own), net("10.0.0.7"));
+    let client = (Kept::Counts(Class::Own), net("10.0.0.7").into());
     for record in [
         "",
         "{}",
@@ -316,7 +324,7 @@ fn a_damaged_record_is_told_and_harms_nothing() {
         "{\"windows\":[{\"seconds\":-1}]}",
         "\u{0}",
     ] {
-        assert!(!limits.restore(client, record, START), "{record:?}");
+        assert!(!limits.restore(client.clone(), record, START), "{record:?}");
     }
     let odd = r#"{"windows":[{"seconds":86400,"slots":[[18446744073709551615,4294967295],[0,1],[0,7]]}],"raised":null,"near":null,"full":null}"#;
     assert!(limits.restore(client, odd, START));
@@ -336,15 +344,15 @@ fn raise_lets_a_client_send_more_for_a_while_and_reset_forgets_it() {
     let mut limits = limits(&[(10, 86_400)], &[]);
     assert_eq!(accepted(&mut limits, "10.0.0.7", 20, START), 10);
     limits
-        .raise(net("10.0.0.7"), 15, START.after(minutes(60)), START)
+        .raise(&net("10.0.0.7").into(), 15, START.after(minutes(60)), START)
         .unwrap();
     assert_eq!(accepted(&mut limits, "10.0.0.7", 20, START), 5);
     assert_eq!(
         accepted(&mut limits, "10.0.0.7", 20, START.after(minutes(61))),
         0
     );
-    assert!(limits.reset(net("10.0.0.7")).unwrap());
-    assert!(!limits.reset(net("10.0.0.7")).unwrap());
+    assert!(limits.reset(&net("10.0.0.7").into()).unwrap());
+    assert!(!limits.reset(&net("10.0.0.7").into()).unwrap());
     assert_eq!(
         limits.changes().last().unwrap().1,
         None,
@@ -355,7 +363,7 @@ fn raise_lets_a_client_send_more_for_a_while_and_reset_forgets_it() {
         10
     );
     limits
-        .raise(net("10.0.0.7"), 0, START.after(minutes(120)), START)
+        .raise(&net("10.0.0.7").into(), 0, START.after(minutes(120)), START)
         .unwrap();
     let Decision::Over(excess) = limits.count(ip("10.0.0.7"), START.after(minutes(62))) else {
         panic!("not blocked")

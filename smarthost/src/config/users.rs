@@ -1,0 +1,161 @@
+//! Who may log in: a file with a line `name:verifier` each, as `smarthost passwd` writes it.
+//!
+//! Contract: a changed file counts as [`tables`] has it; one that was never there is empty.
+//! RFC 5803 (form of a verifier).
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use mail::{
+    clock::{self, Timestamp},
+    maps::Problem,
+};
+use settings::ConfigError;
+use smtp::sasl::Verifier;
+use tables::{
+    Missing, Watched,
+    watched::{Looked, Rules},
+};
+
+use crate::{config::Config, limits};
+
+/// By login.
+pub type Verifiers = BTreeMap<String, Verifier>;
+
+/// The file.
+#[derive(Debug)]
+pub struct Users(Option<Watched<Arc<Verifiers>>>);
+
+impl Users {
+    /// Reads what has changed.
+    pub fn refresh(&mut self, now: Timestamp) -> Looked {
+        let read = |path: &Path, text: &str| {
+            let (verifiers, problems) = read(path, text);
+            (Arc::new(verifiers), problems)
+        };
+        let looked = self
+            .0
+            .as_mut()
+            .map(|file| file.look(now, read, |it| it.is_empty()));
+        looked.unwrap_or_default()
+    }
+
+    /// Those in force; `None` if nobody may log in at all.
+    pub fn verifiers(&self) -> Option<Arc<Verifiers>> {
+        let file = self.0.as_ref()?;
+        Some(file.value.clone().unwrap_or_default())
+    }
+}
+
+impl Config {
+    /// Reads who may log in.
+    pub fn read_users(&self) -> Result<(Users, Vec<Problem>), ConfigError> {
+        let rules = Rules {
+            missing: Missing::EmptyAtFirst,
+            trusted: false,
+        };
+        let file = self.auth.clone();
+        let mut users = Users(file.map(|path| Watched::new(path, rules)));
+        let looked = users.refresh(clock::now());
+        match users.0.as_ref().filter(|file| file.value.is_none()) {
+            None => Ok((users, looked.problems)),
+            Some(file) => Err(self.unread("auth", &file.path, &looked.problems)),
+        }
+    }
+}
+
+/// The lines of a file, and what is wrong with them.
+fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
+    let mut verifiers = Verifiers::new();
+    let mut problems = Vec::new();
+    let mut wrong = |line: usize, fault, text: String| {
+        problems.push(Problem {
+            path: PathBuf::from(path),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            text,
+            fault,
+        });
+    };
+    if fs::metadata(path).is_ok_and(|file| file.mode() & 0o007 != 0) {
+        let what =
+            "others may read who can log in, and try passwords on it: chmod o= it".to_owned();
+        wrong(0, false, what);
+    }
+    for (number, line) in text.lines().enumerate() {
+        let number = number.saturating_add(1);
+        match entry(line) {
+            Ok(None) => {}
+            Ok(Some((login, verifier))) => {
+                if verifiers.insert(login.clone(), verifier).is_some() {
+                    wrong(
+                        number,
+                        true,
+                        format!("{login} stands here twice; keep one of the lines"),
+                    );
+                }
+            }
+            Err(why) => wrong(number, true, why),
+        }
+    }
+    (verifiers, problems)
+}
+
+/// The login that a line is about.
+pub fn login_of_line(line: &str) -> Option<&str> {
+    let (login, _) = line.trim().split_once(':')?;
+    (!login.starts_with('#')).then_some(login)
+}
+
+/// One line; `None`: a comment, or nothing.
+fn entry(line: &str) -> Result<Option<(String, Verifier)>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let Some((login, verifier)) = line.split_once(':') else {
+        return Err(
+            "no colon between login and verifier; smarthost passwd writes such lines".into(),
+        );
+    };
+    let login = limits::name(login)?.to_string();
+    // The text is a secret, and is not shown.
+    let verifier = verifier.trim().parse().map_err(str::to_owned)?;
+    Ok(Some((login, verifier)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_read_and_what_is_wrong_is_told_with_its_line_and_without_the_secret() {
+        let verifier = Verifier::new("pencil", b"salt", NonZeroU32::MIN).to_string();
+        let text = format!(
+            "# printers\n\nprinter:{verifier}\nvm7@example.org: {verifier}\nplain:secret\n10.0.0.7:{verifier}\nnobody\nprinter:{verifier}\n"
+        );
+        let (verifiers, problems) = read(Path::new("users"), &text);
+        let logins: Vec<_> = verifiers.keys().map(String::as_str).collect();
+        assert_eq!(logins, ["printer", "vm7@example.org"]);
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        for (told, (line, what)) in told.iter().zip([
+            (5, "a password is written as SCRAM-SHA-256$"),
+            (6, "looks like an address"),
+            (7, "no colon"),
+            (8, "twice"),
+        ]) {
+            assert!(
+                told.contains(&format!("users:{line}")) && told.contains(what),
+                "{told}"
+            );
+            assert!(!told.contains("secret"), "{told}");
+        }
+    }
+}

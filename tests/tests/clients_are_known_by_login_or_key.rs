@@ -1,0 +1,287 @@
+//! Clients that no network covers: a web container, a printer, a notebook. They log in, or show a key (rows A3, A4).
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, sync::Arc};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use relay::tls::{ClientTls, Trust};
+use rustls::ClientConfig;
+use tests::{
+    identity::Identity,
+    peers,
+    session::{Reply, Session},
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
+
+const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
+
+/// Nobody is covered by networks; everything goes to the sink.
+fn server(sink: &Sink, config: &str) -> Smarthost {
+    Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.77/32\"]\nrelayhost = \"{}\"\n{config}",
+        sink.nexthop()
+    ))
+}
+
+fn anybody() -> Arc<ClientConfig> {
+    ClientTls::new(&Trust::Opportunistic).unwrap().config
+}
+
+/// Gives somebody a login; the password.
+fn password(smarthost: &Smarthost, login: &str) -> String {
+    let output = smarthost.admin(&["passwd", login, "--generate"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.trim_end().lines().last().unwrap().to_owned()
+}
+
+fn plain(session: &mut Session, login: &str, password: &str) -> Reply {
+    let response = BASE64_STANDARD.encode(format!("\0{login}\0{password}"));
+    session.say(&format!("AUTH PLAIN {response}"))
+}
+
+fn from(smarthost: &Smarthost, client: &str) -> Session {
+    Session::connect_from(client.parse().unwrap(), smarthost.address())
+        .ehlo()
+        .starttls(anybody())
+}
+
+fn to_elsewhere(session: &mut Session) -> Reply {
+    session
+        .mail("scan@example.org", &["someone@elsewhere.example"], MESSAGE)
+        .unwrap()
+}
+
+/// Row A3.
+#[test]
+fn a_printer_logs_in_under_tls_and_sends_to_anywhere_until_its_login_is_taken_away() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    let secret = password(&smarthost, "printer");
+    smarthost.run();
+
+    let mut clear = Session::greeted(smarthost.address());
+    let offered = clear.say("EHLO printer.example");
+    assert!(!offered.text().contains("AUTH"), "{offered:?}");
+    assert_eq!(plain(&mut clear, "printer", &secret).code, 538);
+
+    let mut session = from(&smarthost, "127.0.0.1");
+    let offered = session.say("EHLO printer.example").text();
+    assert!(offered.contains("AUTH SCRAM-SHA-256 PLAIN"), "{offered}");
+    assert_eq!(to_elsewhere(&mut session).code, 554);
+    assert_eq!(plain(&mut session, "printer", "wrong").code, 535);
+    assert_eq!(plain(&mut session, "nobody", &secret).code, 535);
+    assert_eq!(plain(&mut session, "printer", &secret).code, 235);
+    assert_eq!(to_elsewhere(&mut session).code, 250);
+    let mail = sink.journal().wait_for(1);
+    let text = mail[0].text();
+    assert!(text.contains("with ESMTPSA id"), "{text}");
+    assert!(
+        !text.contains("printer\r\n") && !text.contains("(printer"),
+        "the login stays here: {text}"
+    );
+    smarthost
+        .daemon()
+        .wait_for_log("client=unknown[127.0.0.1], sasl_method=PLAIN, sasl_username=printer");
+    let log = smarthost.daemon().wait_for_log(
+        "unknown[127.0.0.1]: SASL PLAIN authentication failed: wrong login or password, sasl_username=nobody",
+    );
+    assert!(!log.contains(&secret), "no password in the log");
+
+    assert!(
+        smarthost
+            .admin(&["passwd", "printer", "--delete"])
+            .status
+            .success()
+    );
+    // The last login is taken away on purpose: an emptied file would be held for a mistake.
+    password(&smarthost, "another");
+    until_true("the login is gone", || {
+        plain(&mut from(&smarthost, "127.0.0.2"), "printer", &secret).code == 535
+    });
+}
+
+/// Row A3: what people have. swaks knows PLAIN; SCRAM is what our own programs speak.
+#[test]
+fn swaks_and_another_smarthost_log_in() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    let secret = password(&smarthost, "vm7@example.org");
+    smarthost.run();
+    let mut sender = Smarthost::prepare(&format!(
+        "relayhost = \"{}\"\nrelay_tls = {{ pins = [\"{}\"] }}\n\
+         relay_auth = {{ user = \"vm7@example.org\", password_file = \"secret\" }}\n",
+        smarthost.nexthop(),
+        smarthost.pin()
+    ));
+    sender.file("secret", &secret);
+    let file = sender.directory().join("secret");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    sender.run();
+    Session::connect(sender.address()).ehlo().delivers(
+        "a@example.org",
+        &["someone@elsewhere.example"],
+        MESSAGE,
+    );
+    sink.journal().wait_for(1);
+    smarthost
+        .daemon()
+        .wait_for_log("sasl_method=SCRAM-SHA-256, sasl_username=vm7@example.org");
+
+    let Some(swaks) = peers::find("swaks") else {
+        return;
+    };
+    let address = smarthost.address();
+    let output = Command::new(swaks)
+        .args([
+            "--server",
+            &address.ip().to_string(),
+            "--port",
+            &address.port().to_string(),
+        ])
+        .args([
+            "--tls",
+            "--auth",
+            "PLAIN",
+            "--auth-user",
+            "vm7@example.org",
+            "--auth-password",
+            &secret,
+        ])
+        .args([
+            "--from",
+            "a@example.org",
+            "--to",
+            "someone@elsewhere.example",
+            "--helo",
+            "vm7.example",
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    sink.journal().wait_for(2);
+}
+
+/// Row A4.
+#[test]
+fn a_login_has_one_budget_wherever_it_comes_from_and_over_a_restart() {
+    let sink = Sink::start();
+    let mut smarthost = server(
+        &sink,
+        "auth = { users = \"users\" }\nlimits = { per_client = [\"3/day\"], exempt = [\"127.0.0.9\"] }\n",
+    );
+    let secret = password(&smarthost, "vm7");
+    smarthost.run();
+    let send = |smarthost: &Smarthost, client| {
+        let mut session = from(smarthost, client);
+        assert_eq!(plain(&mut session, "vm7", &secret).code, 235);
+        to_elsewhere(&mut session)
+    };
+    assert_eq!(send(&smarthost, "127.0.0.2").code, 250);
+    assert_eq!(send(&smarthost, "127.0.0.3").code, 250);
+    smarthost.kill();
+    smarthost.run();
+    assert_eq!(send(&smarthost, "127.0.0.4").code, 250);
+    let over = send(&smarthost, "127.0.0.5");
+    assert!(
+        over.text()
+            .contains("too much mail from vm7 (4 of 3 in a day"),
+        "{over:?}"
+    );
+    assert_eq!(send(&smarthost, "127.0.0.9").code, 250, "exempt by address");
+    let listed = smarthost.admin(&["limits", "list"]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(
+        listed.contains("vm7") && !listed.contains("127.0.0."),
+        "{listed}"
+    );
+    assert!(
+        smarthost
+            .admin(&["limits", "raise", "vm7", "10"])
+            .status
+            .success()
+    );
+    assert_eq!(send(&smarthost, "127.0.0.5").code, 250);
+    assert!(
+        smarthost
+            .admin(&["limits", "reset", "vm7"])
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn whoever_guesses_passwords_is_not_listened_to_and_keeps_nobody_else_out() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    let secret = password(&smarthost, "vm7");
+    smarthost.run();
+    let mut guesser = from(&smarthost, "127.0.0.2");
+    for _ in 0..10 {
+        assert_eq!(plain(&mut guesser, "vm7", "guess").code, 535);
+    }
+    let refused = plain(&mut guesser, "vm7", &secret);
+    assert_eq!(refused.code, 454, "right or wrong: {refused:?}");
+    assert_eq!(
+        plain(&mut from(&smarthost, "127.0.0.2"), "vm7", &secret).code,
+        454
+    );
+    assert_eq!(
+        plain(&mut from(&smarthost, "127.0.0.3"), "vm7", &secret).code,
+        235
+    );
+}
+
+#[test]
+fn a_key_names_a_client_where_clients_are_asked_for_one_and_nowhere_else() {
+    let sink = Sink::start();
+    let (known, stranger) = (Identity::new("vm7.example"), Identity::new("x.example"));
+    let mx = free_address();
+    let mut smarthost = server(&sink, "");
+    for (identity, name) in [(&known, "known"), (&stranger, "stranger")] {
+        identity.write(smarthost.directory(), name);
+    }
+    let shown = |name: &str| {
+        let file = |end: &str| smarthost.directory().join(format!("{name}.{end}"));
+        let pair = (file("pem"), file("key"));
+        let pair = Some((pair.0.as_path(), pair.1.as_path()));
+        ClientTls::with_identity(&Trust::Opportunistic, pair)
+            .unwrap()
+            .config
+    };
+    let [known, stranger] = ["known", "stranger"].map(shown);
+    let pin = relay::tls::pins_of_file(&smarthost.directory().join("known.pem"))
+        .unwrap()
+        .pin();
+    smarthost.configure(&format!(
+        "networks = [\"127.0.0.77/32\"]\nrelayhost = \"{}\"\nlimits = {{ per_client = [\"3/day\"] }}\n\
+         client_pins = {{ \"{pin}\" = \"vm7\" }}\n\
+         listen = [\"{}\", {{ address = \"{mx}\", submission = false }}]\n",
+        sink.nexthop(),
+        smarthost.address(),
+    ));
+    smarthost.run();
+    let at = |address, key: &Arc<ClientConfig>| {
+        Session::connect(address).ehlo().starttls(Arc::clone(key))
+    };
+    let submission = smarthost.address();
+    assert_eq!(to_elsewhere(&mut at(submission, &anybody())).code, 554);
+    assert_eq!(to_elsewhere(&mut at(submission, &stranger)).code, 554);
+    assert_eq!(to_elsewhere(&mut at(submission, &known)).code, 250);
+    // The session is resumed, and the key with it; where nobody is asked for a key a resumed session proves nothing.
+    assert_eq!(to_elsewhere(&mut at(submission, &known)).code, 250);
+    assert_eq!(to_elsewhere(&mut at(mx, &known)).code, 554);
+    assert_eq!(to_elsewhere(&mut at(submission, &known)).code, 250);
+    let over = to_elsewhere(&mut at(submission, &known));
+    assert!(
+        over.text().contains("too much mail from vm7 (4 of 3"),
+        "{over:?}"
+    );
+    smarthost.daemon().wait_for_log("key of vm7");
+}
