@@ -32,6 +32,8 @@ pub struct Script {
     pub recipients: Vec<(String, String)>,
     /// Replies to commands that begin so, such as `MAIL`, instead of what is usual.
     pub answers: Vec<(String, String)>,
+    /// Replies to MAIL and RCPT that ask for something, by a text of their parameters: ` SIZE=`.
+    pub parameters: Vec<(String, String)>,
     /// Said in answer to the first command after a message; then the connection is closed.
     pub farewell: Option<String>,
     /// RCPT over this number in a transaction is answered 452.
@@ -69,6 +71,7 @@ impl Default for Script {
             greeting: "220 sink.example.test ESMTP".to_owned(),
             recipients: Vec::new(),
             answers: Vec::new(),
+            parameters: Vec::new(),
             farewell: None,
             most_recipients: usize::MAX,
             after_message: "250 2.0.0 Ok: taken".to_owned(),

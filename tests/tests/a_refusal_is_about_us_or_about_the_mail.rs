@@ -198,3 +198,113 @@ fn a_raw_subject_that_nobody_declared_is_encoded_and_hidden_recipients_stay_hidd
         "{text}"
     );
 }
+
+/// A firewall or a server that offers what it then refuses: the mail goes without it, and 8 bits become 7.
+#[test]
+fn a_peer_that_refuses_what_it_offered_gets_the_mail_without_it() {
+    let saying = |text: &str, reply: &str| (text.to_owned(), reply.to_owned());
+    let message = "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                   Content-Transfer-Encoding: 8bit\r\n\r\nSch\u{f6}n\r\n";
+    for parameters in [
+        vec![saying(" SIZE=", "501 5.5.4 Unsupported option SIZE")],
+        vec![saying(" SIZE=", "555 no"), saying(" BODY=", "555 no")],
+        vec![saying(" BODY=", "504 5.5.4 not implemented")],
+        vec![saying(" RET=", "501 bad"), saying(" ENVID=", "501 bad")],
+        vec![saying(" NOTIFY=", "555 5.5.4 what?")],
+        vec![
+            saying(" NOTIFY=", "501 Syntax error"),
+            saying(" ORCPT=", "501 Syntax error"),
+            saying("=", "455 no"),
+        ],
+    ] {
+        let sink = Sink::with(Script {
+            parameters: parameters.clone(),
+            ..Script::default()
+        });
+        let mut smarthost = relay_to(&sink.nexthop());
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        let mut session = Session::greeted(smarthost.address());
+        for (line, code) in [
+            (
+                "MAIL FROM:<a@example.org> BODY=8BITMIME RET=FULL ENVID=x",
+                250,
+            ),
+            (
+                "RCPT TO:<b@example.net> NOTIFY=FAILURE ORCPT=rfc822;c@example.net",
+                250,
+            ),
+            ("RCPT TO:<d@example.net>", 250),
+            ("DATA", 354),
+            (&format!("{message}."), 250),
+        ] {
+            assert_eq!(session.say(line).code, code, "{line}");
+        }
+        machine.send(
+            &["-N", "failure", "-R", "full", "-V", "y", "e@example.net"],
+            message,
+        );
+        let all = || -> Vec<String> {
+            let received = sink.journal().messages();
+            let mut all: Vec<String> = received
+                .iter()
+                .flat_map(|one| one.recipients.clone())
+                .collect();
+            all.sort();
+            all
+        };
+        until_true(&format!("all have it: {parameters:?}"), || all().len() >= 3);
+        assert_eq!(all(), ["b@example.net", "d@example.net", "e@example.net"]);
+        for received in sink.journal().messages() {
+            let seven_bit = received.content.is_ascii();
+            let refused = !received.parameters.contains("BODY=");
+            assert_eq!(
+                seven_bit, refused,
+                "{parameters:?}: {}",
+                received.parameters
+            );
+        }
+        for log in [smarthost.daemon().log(), machine.daemon().log()] {
+            assert!(
+                !log.contains("status=bounced") && !log.contains("status=deferred"),
+                "{log}"
+            );
+        }
+    }
+}
+
+/// An answer that belongs to another command is none: the message waits, and nothing of it is sent.
+#[test]
+fn a_relay_that_answers_out_of_step_takes_no_mail_away() {
+    for script in [
+        answering("DATA", "334 go on"),
+        answering("DATA", "221 bye"),
+        answering("MAIL", "354 go on"),
+        answering("RCPT", "235 2.7.0 welcome"),
+        answering("EHLO", "220 mx ESMTP"),
+        Script {
+            greeting: "250 hello".to_owned(),
+            ..Script::default()
+        },
+        Script {
+            after_message: "221 2.0.0 bye".to_owned(),
+            ..Script::default()
+        },
+        Script {
+            after_message: "354 go on".to_owned(),
+            ..Script::default()
+        },
+    ] {
+        let sink = Sink::with(script);
+        let smarthost = relay_to(&sink.nexthop());
+        let machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        Session::greeted(smarthost.address()).delivers(
+            "a@example.org",
+            &["b@example.net"],
+            MESSAGE,
+        );
+        machine.send(&CRON_ARGUMENTS, CRON);
+        let reason = "is no answer to what was asked";
+        smarthost.wait_for_mailq("the reason", |text| text.contains(reason));
+        machine.wait_for_mailq("the reason", |text| text.contains(reason));
+    }
+}

@@ -3,6 +3,7 @@
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
+    resolver::{Record, Resolver},
     session::Session,
     sink::{Fault, Script, Sink, nexthop},
     smarthost::Smarthost,
@@ -165,4 +166,53 @@ fn a_relay_that_closes_at_any_byte_loses_nothing() {
         smarthost.mailq().contains("Mail queue is empty")
     });
     assert!(!sink.journal().is_empty());
+}
+
+/// Addresses that no connection can be made to (link-local, multicast, none at all) are dead hosts; and the sixth host has its turn.
+#[test]
+fn all_hosts_of_a_relayhost_are_tried_whatever_the_others_are() {
+    let busy = Script {
+        answers: vec![("RCPT".to_owned(), "451 4.3.0 busy".to_owned())],
+        ..Script::default()
+    };
+    let port = free_address().port();
+    let on = |last: u8, script: &Script| Sink::on(([127, 0, 0, last], port).into(), script.clone());
+    let well = on(7, &Script::default());
+    let _busy: Vec<Sink> = (1..7).map(|last| on(last, &busy)).collect();
+    let resolver = Resolver::anywhere(|name| {
+        let busy = [
+            "127.0.0.1",
+            "127.0.0.2",
+            "127.0.0.3",
+            "127.0.0.4",
+            "127.0.0.5",
+            "127.0.0.6",
+        ];
+        let unusable = ["fe80::1", "ff02::1", "255.255.255.255", "::"];
+        let hosts = match name {
+            "many.example" => busy
+                .iter()
+                .chain(&["127.0.0.7"])
+                .copied()
+                .collect::<Vec<_>>(),
+            "odd.example" => unusable.iter().chain(&["127.0.0.7"]).copied().collect(),
+            _ => return None,
+        };
+        Some(hosts.into_iter().map(Record::Mx).collect())
+    });
+    for (count, domain) in [(1, "odd.example"), (2, "many.example")] {
+        let smarthost = Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nresolver = \"{}\"\nrelayhost = \"{domain}:{port}\"\nrelay_tls = {{ level = \"none\" }}\n",
+            resolver.address()
+        ));
+        Session::greeted(smarthost.address()).delivers(
+            "a@example.org",
+            &["b@example.net"],
+            MESSAGE,
+        );
+        until_true("it is delivered", || {
+            assert!(smarthost.admin(&["queue", "flush"]).status.success());
+            well.journal().messages().len() == count
+        });
+    }
 }

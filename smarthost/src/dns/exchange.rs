@@ -16,11 +16,6 @@ use relay::delivery::{self, Host, Place, Reach};
 
 use super::mx::{Answer, Mx, Resolver};
 
-/// Hosts of one domain that are tried in one delivery.
-const MAX_HOSTS: usize = 5;
-/// Addresses of one host that are tried (Postfix `smtp_mx_address_limit`).
-const MAX_ADDRESSES: usize = 5;
-
 /// The hosts to try for a next hop; `own` is this host's name.
 pub(crate) async fn hosts(
     resolver: &Resolver,
@@ -91,11 +86,7 @@ pub fn order(
     if better.is_empty() {
         return refuse(EnhancedStatus::new(5, 4, 6), loops(domain));
     }
-    Ok(better
-        .into_iter()
-        .take(MAX_HOSTS)
-        .map(|(_, _, mx)| mx.host)
-        .collect())
+    Ok(better.into_iter().map(|(_, _, mx)| mx.host).collect())
 }
 
 /// The addresses of a host in the system resolver's order, the hosts file first, each with where it leads.
@@ -108,7 +99,7 @@ pub(crate) async fn places(
 ) -> Result<Vec<(Place, Reach)>, Failure> {
     let found: Vec<SocketAddr> =
         match tokio::net::lookup_host((host.name.as_str(), host.port)).await {
-            Ok(found) => found.take(MAX_ADDRESSES).collect(),
+            Ok(found) => found.take(delivery::MOST_ADDRESSES).collect(),
             Err(error) => return Err(not_found(resolver, &host.name, &error.to_string()).await),
         };
     if found.is_empty() {

@@ -76,6 +76,12 @@ impl Talk<'_> {
             return Ok(true);
         }
         let (verb, argument) = line.split_once(' ').unwrap_or((line, ""));
+        let mut parameters = self.script.parameters.iter();
+        if let Some((_, reply)) = parameters.find(|(text, _)| argument.contains(text.as_str())) {
+            self.refused |= verb == "MAIL";
+            wire.say(reply)?;
+            return Ok(true);
+        }
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" | "LHLO" | "HELO" => self.hello(verb, argument, wire)?,
             "STARTTLS" => return self.starttls(wire),

@@ -8,9 +8,11 @@
 //! Wordings: those of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES, `SendGrid`, Zoho, Domino.
 
 use mail::{
-    outcome::{Failure, Stage},
+    outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
+
+use super::interface::Place;
 
 /// What is to be done about a refusal of this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -323,6 +325,31 @@ pub(super) fn about_address(failure: &Failure) -> bool {
         Stage::Local => false,
         _ => failure.reply.is_some(),
     }
+}
+
+/// The end of the message was sent, and no answer came: another try elsewhere would make it two.
+pub(super) fn is_taken_perhaps(failure: &Failure) -> bool {
+    failure.stage == Stage::Message && failure.reply.is_none()
+}
+
+/// 452, or 552 in old words (RFC 5321 §4.5.3.1.10).
+pub(super) fn is_too_many(failure: &Failure) -> bool {
+    failure.status == EnhancedStatus::new(4, 5, 3)
+        || failure.reply.is_some_and(|code| code.value() == 452)
+}
+
+/// Why mail is not given to an address that leads back to this host.
+pub(super) fn loops(host: &str, place: &Place) -> Failure {
+    let place = match place {
+        Place::Tcp(address) => address.ip().to_string(),
+        Place::Unix(path) => path.display().to_string(),
+    };
+    Failure::new(
+        Blame::Policy,
+        Stage::Lookup,
+        EnhancedStatus::new(5, 4, 6),
+        &format!("mail for {host}[{place}] loops back to myself"),
+    )
 }
 
 #[cfg(test)]

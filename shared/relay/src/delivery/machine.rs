@@ -8,24 +8,28 @@ use std::{
 use mail::{
     limits,
     outcome::{Blame, Failure, Outcome, Stage},
-    status::EnhancedStatus,
 };
-use smtp::client::Security;
+use smtp::client::{Security, is_retraction};
 
 use super::{
     address::Reach,
-    fault::{about_address, about_us},
+    fault::{about_address, about_us, is_taken_perhaps, is_too_many, loops},
     interface::{Action, Dial, Event, Host, Patience, Place, Way},
     memory::Memory,
     reuse,
 };
 
-/// Addresses of one host that are tried; more are a mistake or an attack.
+/// Addresses of one host that are tried in one delivery; those that were silent make room for others.
 const ADDRESSES: usize = 16;
-/// Sessions of one delivery that may end with "not now" to the mail itself, before it waits.
+/// Addresses of one host that are looked at; more are a mistake or an attack.
+pub const MOST_ADDRESSES: usize = 64;
+/// Sessions of one delivery that may end with "not now" to the mail itself, before it waits; the next one begins with the host
+/// that would have been next.
 const SESSIONS: usize = 5;
 /// No new connection is begun when so much time has gone into them.
 const BUDGET: Duration = Duration::from_mins(5);
+/// Refusals of parameters in one delivery, before it waits.
+const RETRACTIONS: usize = 4;
 /// An opening that fails only after so long is remembered as silence.
 const SLOW: Duration = Duration::from_secs(4);
 
@@ -45,7 +49,7 @@ enum State {
 enum Verdict {
     /// It stands.
     Stands,
-    /// The rest of a crowd: once more in the same session.
+    /// The rest of a crowd, or without a parameter: once more in the same session.
     Again,
     /// The session is of no use: the next address may be.
     NextAddress,
@@ -76,6 +80,7 @@ pub struct Delivery {
     dialled: Option<Instant>,
     /// Transactions that ended with "not now".
     deferrals: usize,
+    retractions: usize,
     reached: bool,
 }
 
@@ -97,6 +102,7 @@ impl Delivery {
             began: None,
             dialled: None,
             deferrals: 0,
+            retractions: 0,
             reached: false,
         }
     }
@@ -117,14 +123,17 @@ impl Delivery {
             (State::Beginning, Event::Kept(false)) => self.find(),
             (State::Finding, Event::Way(Ok(way))) => {
                 self.hosts = way.hosts.iter().cloned().collect();
+                if let Some(first) = way.hosts.first() {
+                    self.hosts.rotate_left(memory.begin_with(first, &way.hosts));
+                }
                 self.way = Some(way);
                 self.began = Some(now);
-                self.next_address(now);
+                self.next_address(memory, now);
             }
             (State::Finding, Event::Way(Err(failure))) => self.unopened(&failure),
             (State::Looking(host), Event::Found(Ok(found))) => {
                 self.found(&host, found, memory, now);
-                self.next_address(now);
+                self.next_address(memory, now);
             }
             (State::Looking(host), Event::Found(Err(failure))) => {
                 let failure = if host.named {
@@ -133,7 +142,7 @@ impl Delivery {
                     failure
                 };
                 self.unopened(&failure);
-                self.next_address(now);
+                self.next_address(memory, now);
             }
             (State::Opening(dial), Event::Opened(Ok(()))) => {
                 memory.answered(&dial.place);
@@ -189,16 +198,18 @@ impl Delivery {
     /// Addresses that may be tried, silent ones last; none that would lead back to this host (RFC 5321 §5.1).
     fn found(&mut self, host: &Host, found: Vec<(Place, Reach)>, memory: &Memory, now: Instant) {
         let mut seen = Vec::new();
-        for (place, reach) in found.into_iter().take(ADDRESSES) {
+        for (place, reach) in found.into_iter().take(MOST_ADDRESSES) {
             if seen.contains(&place) {
                 continue;
             }
             seen.push(place.clone());
+            if self.addresses.len() >= ADDRESSES {
+                return;
+            }
             if !host.named && reach != Reach::Elsewhere {
                 self.unopened(&loops(&host.name, &place));
                 if reach == Reach::Own {
-                    // Whoever is not better than this host is not tried.
-                    self.hosts.clear();
+                    self.only_better_than(host);
                 }
             } else if memory.was_silent(&place, now) {
                 self.postponed.push_back((host.clone(), place));
@@ -208,14 +219,24 @@ impl Delivery {
         }
     }
 
+    /// Whoever is not better than this host is not tried.
+    fn only_better_than(&mut self, own: &Host) {
+        let hosts = self.way.iter().flat_map(|way| &way.hosts);
+        let better: Vec<&Host> = hosts.take_while(|host| *host != own).collect();
+        self.hosts.retain(|host| better.contains(&host));
+    }
+
     /// The next address of this host, the next host, and in the end those that were silent; over when there is none.
-    fn next_address(&mut self, now: Instant) {
+    fn next_address(&mut self, memory: &mut Memory, now: Instant) {
         let spent = self
             .began
             .is_some_and(|began| now.saturating_duration_since(began) >= BUDGET);
-        if self.elsewhere.is_empty() || spent {
+        if self.elsewhere.is_empty() {
             self.state = State::Done;
             return;
+        }
+        if spent {
+            return self.leave_off(memory);
         }
         if let Some((host, place)) = self.addresses.pop_front() {
             self.open(host, place, now);
@@ -227,6 +248,15 @@ impl Delivery {
         } else {
             self.state = State::Done;
         }
+    }
+
+    /// Enough for now; hosts that had no turn have it first next time.
+    fn leave_off(&mut self, memory: &mut Memory) {
+        let first = self.way.as_ref().and_then(|way| way.hosts.first());
+        if let (Some(first), Some(next)) = (first, self.hosts.front()) {
+            memory.left_off(first, next);
+        }
+        self.state = State::Done;
     }
 
     fn others_are_left(&self) -> bool {
@@ -278,7 +308,7 @@ impl Delivery {
         }
         let remedy = about_us(&failure, dial.host.named).map(super::Refusal::remedy);
         self.unopened(&Failure { remedy, ..failure });
-        self.next_address(now);
+        self.next_address(memory, now);
     }
 
     /// All that wait for a connection wait with this reason, unless they have a better one.
@@ -332,13 +362,13 @@ impl Delivery {
         if worst == Verdict::NextHost && !self.elsewhere.is_empty() {
             self.deferrals = self.deferrals.saturating_add(1);
             if self.deferrals >= SESSIONS {
-                return;
+                return self.leave_off(memory);
             }
             if !self.hosts.is_empty() {
                 self.addresses.clear();
             }
         }
-        self.go_on(now);
+        self.go_on(memory, now);
     }
 
     /// What a kept connection says counts only where it is proved to be in step.
@@ -373,10 +403,10 @@ impl Delivery {
     }
 
     /// To the next address, if anybody is left and another address is.
-    fn go_on(&mut self, now: Instant) {
+    fn go_on(&mut self, memory: &mut Memory, now: Instant) {
         if !self.elsewhere.is_empty() && self.others_are_left() {
             self.actions.push_back(Action::Leave);
-            self.next_address(now);
+            self.next_address(memory, now);
         }
     }
 
@@ -391,6 +421,15 @@ impl Delivery {
             Outcome::Delivered(_) => return (outcome, Verdict::Stands),
             Outcome::Deferred(failure) | Outcome::Failed(failure) => failure,
         };
+        if is_retraction(failure) {
+            self.retractions = self.retractions.saturating_add(1);
+            let verdict = if self.retractions <= RETRACTIONS {
+                Verdict::Again
+            } else {
+                Verdict::NextHost
+            };
+            return (outcome, verdict);
+        }
         if let Some(refusal) = about_us(failure, dial.host.named) {
             let shared = memory.refused(&dial.host.name, refusal, &self.sender);
             let failure = Failure {
@@ -458,28 +497,4 @@ pub fn clear_text_goes_on(
     clear_text_is_as_good: bool,
 ) -> bool {
     failure.stage == Stage::Tls && security == Security::Opportunistic && clear_text_is_as_good
-}
-
-/// The end of the message was sent, and no answer came: another try elsewhere would make it two.
-fn is_taken_perhaps(failure: &Failure) -> bool {
-    failure.stage == Stage::Message && failure.reply.is_none()
-}
-
-/// 452, or 552 in old words (RFC 5321 §4.5.3.1.10).
-fn is_too_many(failure: &Failure) -> bool {
-    failure.status == EnhancedStatus::new(4, 5, 3)
-        || failure.reply.is_some_and(|code| code.value() == 452)
-}
-
-fn loops(host: &str, place: &Place) -> Failure {
-    let place = match place {
-        Place::Tcp(address) => address.ip().to_string(),
-        Place::Unix(path) => path.display().to_string(),
-    };
-    Failure::new(
-        Blame::Policy,
-        Stage::Lookup,
-        EnhancedStatus::new(5, 4, 6),
-        &format!("mail for {host}[{place}] loops back to myself"),
-    )
 }

@@ -1,4 +1,4 @@
-//! What past deliveries teach the next one: who did not answer, and who refuses this machine.
+//! What past deliveries teach the next one: who did not answer, who had no turn, and who refuses this machine.
 //!
 //! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is tried after all others for [`SILENCE`].
 //! A next hop that refuses different senders in the same way refuses this machine; one message's refusal stops no other.
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Place, fault::Refusal};
+use super::{Host, Place, fault::Refusal};
 
 /// How long an address that did not answer is tried last.
 const SILENCE: Duration = Duration::from_mins(10);
@@ -20,6 +20,8 @@ const MOST: usize = 1024;
 pub struct Memory {
     silent: HashMap<Place, Instant>,
     refusals: HashMap<String, (Refusal, String, bool)>,
+    /// The first host of many, and the one that a delivery did not get to any more.
+    untried: HashMap<String, Host>,
 }
 
 impl Memory {
@@ -40,6 +42,20 @@ impl Memory {
 
     pub(super) fn answered(&mut self, place: &Place) {
         self.silent.remove(place);
+    }
+
+    /// A delivery to these hosts, of which this one is the first, had enough before this one's turn came.
+    pub(super) fn left_off(&mut self, first: &Host, next: &Host) {
+        if self.untried.len() < MOST || self.untried.contains_key(&first.name) {
+            self.untried.insert(first.name.clone(), next.clone());
+        }
+    }
+
+    /// With which of its hosts the next delivery begins.
+    pub(super) fn begin_with(&mut self, first: &Host, hosts: &[Host]) -> usize {
+        let next = self.untried.remove(&first.name);
+        let found = next.and_then(|next| hosts.iter().position(|host| *host == next));
+        found.unwrap_or_default()
     }
 
     /// A host refuses this machine with this sender: whether it has refused another one, too.

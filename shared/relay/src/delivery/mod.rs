@@ -12,7 +12,8 @@
 //!
 //! Contract: all addresses of a host are tried in the resolver's order, then the next host; one that was silent lately is tried last. No session (a
 //! dead address, a refusal at the greeting, 421, a lost connection) leads to the next address; a "not now" of the mail itself
-//! to the next host. What a kept connection says is tried once on a fresh one before it means anything, unless it is proved to be in step.
+//! to the next host, five in one delivery; the next one begins with whom it did not get to. A peer that refuses a parameter which it
+//! offered is asked again without it. What a kept connection says is tried once on a fresh one before it means anything, unless it is proved to be in step.
 //! A refusal of this machine is never the mail's. After the end of a message without an answer nothing is tried elsewhere.
 //! Failures: one [`mail::outcome::Outcome`] a recipient; the failure that came furthest is told; what is not known is deferred.
 //! RFC 5321 §5.1, §4.5.4.1, RFC 7435.
@@ -31,5 +32,5 @@ pub use address::{Reach, is_own, reach};
 pub use fault::Refusal;
 pub use fit::{Fitted, Reading, fit};
 pub use interface::{Action, Dial, Event, Host, Patience, Place, Way};
-pub use machine::{Delivery, clear_text_goes_on};
+pub use machine::{Delivery, MOST_ADDRESSES, clear_text_goes_on};
 pub use memory::Memory;

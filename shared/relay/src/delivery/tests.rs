@@ -13,6 +13,8 @@ use smtp::client::Security;
 
 use super::*;
 
+mod turns;
+
 /// What one address does: `Err`: no session; else the reply to each transaction in turn, the last one again and again.
 struct Peer {
     host: &'static str,
@@ -50,6 +52,7 @@ fn dead(host: &'static str, address: &'static str) -> Peer {
     }
 }
 
+const REFUSES_PARAMETER: &str = "501 5.5.4 no such option";
 const OK: &[(Stage, &str)] = &[(Stage::Message, "250 2.0.0 Ok")];
 
 struct World {
@@ -80,6 +83,11 @@ fn outcome(stage: Stage, text: &str) -> Outcome {
             reply: text.into(),
             handover: Handover::default(),
         });
+    }
+    if text == REFUSES_PARAMETER {
+        let failure = Failure::replied(stage, ReplyCode::new(501).unwrap(), None, text);
+        let status = EnhancedStatus::new(4, 5, 4);
+        return Outcome::Deferred(Failure { status, ..failure });
     }
     let Some(code) = text.get(..3).and_then(|code| code.parse().ok()) else {
         let status = EnhancedStatus::new(4, 4, 2);

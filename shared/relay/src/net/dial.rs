@@ -6,14 +6,11 @@ use std::{
     time::Duration,
 };
 
-use crate::conversation::reason;
+use crate::{conversation::reason, delivery::MOST_ADDRESSES};
 use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-
-/// Addresses of one host that are tried; more are a mistake or an attack.
-const MAX_ADDRESSES: usize = 16;
 
 /// All addresses in the resolver's order; the hosts file counts first, as the system has it (row C3).
 pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
@@ -28,7 +25,7 @@ pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let mut found: Vec<_> = (host, port)
         .to_socket_addrs()
         .map_err(|error| not_found(&lookup_reason(&error)))?
-        .take(MAX_ADDRESSES)
+        .take(MOST_ADDRESSES)
         .collect();
     found.dedup();
     if found.is_empty() {

@@ -2,6 +2,7 @@
 //!
 //! Contract: an outcome once decided does not change; [`Attempt::finish`] gives exactly one for each recipient.
 
+use super::parameters::Asked;
 use crate::{data::Encoder, reply::Reply};
 use mail::{
     outcome::{Delivery, Failure, Handover, MAX_TEXT, Outcome, Stage, escape},
@@ -20,6 +21,8 @@ pub(super) enum Purpose {
 pub(super) struct Attempt {
     purpose: Purpose,
     recipients: Vec<Progress>,
+    /// What MAIL and each RCPT ask beyond the address.
+    pub(super) asked: Asked,
     /// What the peer's 250 will mean for NOTIFY=SUCCESS.
     pub(super) handover: Handover,
     /// The message on its way out.
@@ -38,10 +41,11 @@ enum Progress {
 }
 
 impl Attempt {
-    pub(super) fn new(recipients: usize, purpose: Purpose) -> Self {
+    pub(super) fn new(recipients: usize, purpose: Purpose, asked: Asked) -> Self {
         Self {
             purpose,
             recipients: (0..recipients).map(|_| Progress::Waiting).collect(),
+            asked,
             handover: Handover::default(),
             encoder: Encoder::default(),
             buffer: Vec::new(),
@@ -56,13 +60,17 @@ impl Attempt {
                     Progress::Done(Outcome::Delivered(taken(reply, self.handover)))
                 }
                 Severity::Success => Progress::Accepted,
-                Severity::Intermediate => {
-                    Progress::Done(Outcome::Deferred(temporary(Stage::Recipient, reply)))
-                }
-                Severity::Transient | Severity::Permanent => {
+                Severity::Intermediate | Severity::Transient | Severity::Permanent => {
                     Progress::Done(refused_recipient(reply).outcome())
                 }
             };
+        }
+    }
+
+    /// What is known of one recipient that waits for its answer.
+    pub(super) fn settle(&mut self, index: usize, outcome: Outcome) {
+        if let Some(progress @ Progress::Waiting) = self.recipients.get_mut(index) {
+            *progress = Progress::Done(outcome);
         }
     }
 
@@ -156,8 +164,9 @@ fn refused_recipient(reply: &Reply) -> Failure {
 fn end(reply: &Reply, handover: Handover) -> Outcome {
     match reply.code.severity() {
         Severity::Success => Outcome::Delivered(taken(reply, handover)),
-        Severity::Intermediate => Outcome::Deferred(temporary(Stage::Message, reply)),
-        Severity::Transient | Severity::Permanent => refused(Stage::Message, reply).outcome(),
+        Severity::Intermediate | Severity::Transient | Severity::Permanent => {
+            refused(Stage::Message, reply).outcome()
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     attempt::{Attempt, Purpose},
     event::{Action, Transaction},
     machine::{Client, Expect, Phase},
+    parameters::Asked,
 };
 use mail::{
     outcome::{Blame, Failure, Outcome, Stage},
@@ -85,7 +86,8 @@ impl Client {
         );
         let recipients = transaction.recipients.len();
         self.actions.push_back(Action::Finished(
-            Attempt::new(recipients, Purpose::Deliver).finish(&Outcome::Deferred(failure)),
+            Attempt::new(recipients, Purpose::Deliver, Asked::default())
+                .finish(&Outcome::Deferred(failure)),
         ));
     }
 

@@ -44,7 +44,8 @@ impl Client {
     }
 
     pub(super) fn greeted(&mut self, reply: &Reply, now: Instant) {
-        self.capabilities = Capabilities::parse(reply);
+        self.offered = Capabilities::parse(reply);
+        self.capabilities = self.offered.clone();
         if self.phase != Phase::Hello {
             return self.proceed(now);
         }
@@ -82,6 +83,7 @@ impl Client {
     pub(super) fn tls_started(&mut self, now: Instant) {
         self.encrypted = true;
         self.parser = Parser::default();
+        self.offered = Capabilities::default();
         self.capabilities = Capabilities::default();
         self.phase = Phase::Hello;
         self.hello(now);

@@ -8,6 +8,7 @@ use std::{
 use super::{
     attempt::{Attempt, Purpose, refused, temporary},
     event::{Action, Event},
+    parameters::retraction,
     settings::{Protocol, Security, Settings},
 };
 use crate::{
@@ -16,8 +17,8 @@ use crate::{
     sasl::Exchange,
 };
 use mail::{
-    outcome::{Blame, Failure, Outcome, Stage},
-    status::{EnhancedStatus, Severity},
+    outcome::{Blame, Failure, Stage},
+    status::{EnhancedStatus, ReplyCode, Severity},
 };
 
 /// What the next reply answers.
@@ -56,7 +57,34 @@ impl Expect {
             Self::EmptyEnd | Self::End | Self::EndFor(_) => Stage::Message,
         }
     }
+
+    /// Whether a code can be the answer. A code that goes on and belongs to another command shows that the peer is out of step,
+    /// or not what it should be: such a "success" means nothing. Unknown codes count by their first digit (RFC 5321 §4.3.2).
+    fn may_be(self, code: ReplyCode) -> bool {
+        let own: &[u16] = match self {
+            Self::Greeting | Self::StartTls => &[220],
+            Self::Hello | Self::Helo | Self::Reset | Self::Mail => &[250],
+            Self::Auth => &[235, 334],
+            Self::Data => &[354],
+            Self::Recipient(_) | Self::EmptyEnd | Self::End | Self::EndFor(_) => &[250, 251, 252],
+        };
+        let (challenges, succeeds) = match self {
+            Self::Auth => (true, true),
+            Self::Data => (false, false),
+            _ => (false, true),
+        };
+        match code.severity() {
+            _ if own.contains(&code.value()) => true,
+            _ if KNOWN.contains(&code.value()) => false,
+            Severity::Success => succeeds,
+            Severity::Intermediate => challenges,
+            Severity::Transient | Severity::Permanent => true,
+        }
+    }
 }
+
+/// Codes that go on, and mean something of their own (RFC 5321 §4.2.3, RFC 4954 §6).
+const KNOWN: [u16; 10] = [211, 214, 220, 221, 235, 250, 251, 252, 334, 354];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -82,6 +110,9 @@ pub(super) enum Phase {
 pub struct Client {
     pub(super) settings: Settings,
     pub(super) phase: Phase,
+    /// What the peer's EHLO says.
+    pub(super) offered: Capabilities,
+    /// The same without what it refused when it was asked for.
     pub(super) capabilities: Capabilities,
     pub(super) encrypted: bool,
     /// AUTH under way.
@@ -108,6 +139,7 @@ impl Client {
         Self {
             settings,
             phase: Phase::New,
+            offered: Capabilities::default(),
             capabilities: Capabilities::default(),
             encrypted: false,
             exchange: None,
@@ -180,7 +212,7 @@ impl Client {
         })
     }
 
-    /// What the peer offers, after EHLO.
+    /// What the peer offers, after EHLO; without what it then refused.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -191,6 +223,7 @@ impl Client {
         self.encrypted = self.settings.security == Security::Wrapped;
         match &self.settings.known {
             Some(known) if self.settings.security == Security::None => {
+                self.offered = known.clone();
                 self.capabilities = known.clone();
                 self.hello_due = true;
                 self.ready();
@@ -230,6 +263,13 @@ impl Client {
         let Some(expect) = self.expected.pop_front() else {
             return self.unasked(reply);
         };
+        if !expect.may_be(reply.code) {
+            let text = format!("{} is no answer to what was asked", reply.text());
+            return self.cut(Failure {
+                stage: expect.stage(),
+                ..self.failure(Blame::Peer, EnhancedStatus::new(4, 5, 0), &text)
+            });
+        }
         let severity = reply.code.severity();
         match (expect, severity) {
             (Expect::Greeting, Severity::Success) if self.settings.known.is_some() => {}
@@ -257,13 +297,6 @@ impl Client {
                 return self.fail(temporary(expect.stage(), reply));
             }
             (Expect::Data, Severity::Intermediate) => return self.go_ahead(now),
-            (Expect::Data, Severity::Success) => {
-                return self.cut(self.failure(
-                    Blame::Peer,
-                    EnhancedStatus::new(4, 5, 0),
-                    "the peer answered DATA with success before the message",
-                ));
-            }
             _ => self.answered(expect, reply),
         }
         self.proceed(now);
@@ -271,17 +304,21 @@ impl Client {
 
     /// A reply of the transaction that only concerns its recipients.
     fn answered(&mut self, expect: Expect, reply: &Reply) {
+        let retracted = self.retracts(expect, reply);
         let Some(attempt) = &mut self.attempt else {
             return;
         };
         match (expect, reply.code.severity()) {
+            (Expect::Mail, _) if retracted => {
+                attempt.settle_rest(&retraction(Stage::Mail, reply));
+            }
+            (Expect::Recipient(index), _) if retracted => {
+                attempt.settle(index, retraction(Stage::Recipient, reply));
+            }
             (Expect::Recipient(index), _) => attempt.answered(index, reply),
             (Expect::End, _) => attempt.all_ended(reply),
             (Expect::EndFor(index), _) => attempt.ended(index, reply),
             (Expect::Mail, Severity::Success) => self.dirty = true,
-            (Expect::Mail, Severity::Intermediate) => {
-                attempt.settle_rest(&Outcome::Deferred(temporary(Stage::Mail, reply)));
-            }
             (Expect::Mail | Expect::Data, _) => {
                 attempt.settle_rest(&refused(expect.stage(), reply).outcome());
             }

@@ -11,12 +11,15 @@
 //! | `ending` | the ways out |
 //! | `attempt` | one message: what became of each recipient |
 //! | `commands` | the commands of a transaction |
+//! | `parameters` | what the commands ask beyond addresses |
+//! | `retract` | a peer that refuses a parameter which it offered to take |
 //!
 //! Contract: MAIL, all RCPT and DATA go out together where PIPELINING is offered; each recipient gets its own outcome; a message counts as
 //! delivered only after a 2yz reply to its end. The body is never sent with a bare CR or LF. The machine does not know the relay's name: the
 //! driver adds it to outcomes and failures.
 //! Failures: everything that concerns the connection rather than a recipient is temporary. Bytes that arrive between the answer to STARTTLS and
-//! the handshake end the connection (reply injection). A reply that nobody asked for ends it, too.
+//! the handshake end the connection (reply injection). A reply that nobody asked for, or that goes on and belongs to another command,
+//! ends it, too.
 //! RFC 5321, RFC 2033 (LMTP), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS).
 
 mod attempt;
@@ -26,6 +29,8 @@ mod ending;
 mod event;
 mod hello;
 mod machine;
+mod parameters;
+mod retract;
 mod settings;
 mod transaction;
 
@@ -34,4 +39,5 @@ mod tests;
 
 pub use event::{Action, Event, Transaction};
 pub use machine::Client;
+pub use parameters::is_retraction;
 pub use settings::{Protocol, Security, Settings, Timeouts};

@@ -7,6 +7,7 @@ use super::{
     commands,
     event::{Action, Transaction},
     machine::{Client, Expect, Phase},
+    parameters::Asked,
     settings::Protocol,
 };
 use crate::command::{write_mail, write_recipient};
@@ -21,7 +22,13 @@ const WINDOW: usize = 100;
 
 impl Client {
     pub(super) fn begin(&mut self, transaction: &Transaction, purpose: Purpose, now: Instant) {
-        let mut attempt = Attempt::new(transaction.recipients.len(), purpose);
+        let asked = Asked::of(transaction, &self.capabilities);
+        let mut attempt = Attempt::new(transaction.recipients.len(), purpose, asked);
+        attempt.handover = match self.settings.protocol {
+            _ if self.capabilities.dsn => Handover::Promised,
+            Protocol::Smtp => Handover::Relayed,
+            Protocol::Lmtp => Handover::Final,
+        };
         if let Err(failure) = self.check(transaction) {
             attempt.settle_rest(&failure.outcome());
         }
@@ -57,7 +64,7 @@ impl Client {
 
     /// What is known before anything is sent (RFC 1870 §6.1, RFC 6531 §3.5).
     pub(super) fn check(&self, transaction: &Transaction) -> Result<(), Failure> {
-        let peer = &self.capabilities;
+        let peer = &self.offered;
         let size = transaction.mail.size.unwrap_or_default();
         if let Some(limit) = peer.size.filter(|limit| *limit > 0 && size > *limit) {
             let text = format!("message size {size} exceeds size limit {limit} of the peer");
@@ -75,6 +82,14 @@ impl Client {
                 Stage::Mail,
                 EnhancedStatus::new(5, 6, 7),
                 text,
+            ));
+        }
+        if commands::needs_utf8(transaction) && !self.capabilities.smtputf8 {
+            return Err(Failure::new(
+                Blame::Peer,
+                Stage::Mail,
+                EnhancedStatus::new(4, 6, 7),
+                "SMTPUTF8 is required; the peer offers it, and refuses it when it is asked for",
             ));
         }
         Ok(())
@@ -174,11 +189,6 @@ impl Client {
         if attempt.encoder.finish(&mut attempt.buffer).is_err() {
             return self.bare_line_end();
         }
-        attempt.handover = match self.settings.protocol {
-            _ if self.capabilities.dsn => Handover::Promised,
-            Protocol::Smtp => Handover::Relayed,
-            Protocol::Lmtp => Handover::Final,
-        };
         match self.settings.protocol {
             Protocol::Smtp => self.expected.push_back(Expect::End),
             Protocol::Lmtp => self.expected.extend(attempt.accepted().map(Expect::EndFor)),

@@ -34,6 +34,65 @@ fn a_421_anywhere_keeps_the_mail_closes_the_connection_and_shows_the_reason() {
     }
 }
 
+/// 334 after DATA is no 354, and 221 after the message no 250: a peer out of step takes nothing.
+#[test]
+fn an_answer_that_belongs_to_another_command_is_believed_nowhere() {
+    let stages = [
+        ("", &[220][..], Stage::Greeting),
+        ("220 mx\r\n|", &[250], Stage::Helo),
+        ("|", &[250], Stage::Mail),
+        ("250 ok\r\n|", &[250, 251, 252], Stage::Recipient),
+        ("250 ok\r\n|250 ok\r\n|", &[354], Stage::Data),
+        (
+            "250 ok\r\n|250 ok\r\n|354 go\r\n|",
+            &[250, 251, 252],
+            Stage::Message,
+        ),
+    ];
+    for (before, own, stage) in stages {
+        for code in [
+            200, 211, 214, 220, 221, 235, 250, 251, 252, 299, 300, 334, 353, 354, 399,
+        ] {
+            let unknown = code == 200 || code == 299;
+            if own.contains(&code) || unknown && stage != Stage::Data {
+                continue;
+            }
+            let opens = stage < Stage::Mail;
+            let greeting = if opens { before } else { BARE };
+            let mut dialog = Dialog::begun(Security::None, greeting);
+            if !opens {
+                assert!(dialog.ready);
+                dialog.event(Event::Begin(mail(&["a@x.example"])));
+                dialog.hear(before);
+            }
+            let bodies = dialog
+                .sent
+                .iter()
+                .filter(|sent| sent.contains("Subject"))
+                .count();
+            dialog.hear(&format!("{code} 2.0.0 yes\r\n"));
+            let failure = match dialog.finished.pop().as_deref() {
+                Some([Outcome::Deferred(failure)]) => failure.clone(),
+                None => dialog.failed.clone().unwrap(),
+                other => panic!("{stage:?} {code}: {other:?}"),
+            };
+            assert_eq!(
+                (failure.stage, failure.status.class()),
+                (stage, 4),
+                "{code}"
+            );
+            assert!(failure.text.contains(&code.to_string()), "{failure:?}");
+            assert!(dialog.closed, "{stage:?} {code}");
+            let after = dialog
+                .sent
+                .iter()
+                .filter(|sent| sent.contains("Subject"))
+                .count();
+            assert_eq!(after, bodies, "no message after {code}");
+        }
+    }
+}
+
 #[test]
 fn a_connection_lost_behind_the_final_dot_defers_and_says_that_a_copy_may_arrive() {
     let lost = || {

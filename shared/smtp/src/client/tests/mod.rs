@@ -4,6 +4,7 @@ mod auth;
 mod faults;
 mod greeting;
 mod pair;
+mod parameters;
 mod transactions;
 
 use std::time::Instant;

@@ -1,0 +1,73 @@
+//! Whose turn it is: many hosts, and the same host once more.
+
+use super::*;
+
+/// Five "not now" are enough for one delivery; the next one begins with the sixth host, and they come round.
+#[test]
+fn over_several_deliveries_every_host_has_its_turn() {
+    let host = |n: usize| -> &'static str { Box::leak(format!("mx{n:02}").into_boxed_str()) };
+    let at = |n: usize| -> &'static str { Box::leak(format!("192.0.2.{n}").into_boxed_str()) };
+    let busy = [(Stage::Recipient, "450 4.2.0 later")];
+    let mut peers: Vec<Peer> = (1..=12).map(|n| peer(host(n), at(n), &busy)).collect();
+    peers[11].says = OK.to_vec();
+    let mut world = world(false, peers);
+    let mut tried = Vec::new();
+    for _ in 0..3 {
+        let (outcomes, _) = world.deliver("a@b", 1);
+        tried.push(
+            world
+                .story
+                .iter()
+                .filter(|what| what.starts_with("open"))
+                .count(),
+        );
+        if words(&outcomes) == ["delivered"] {
+            break;
+        }
+    }
+    assert_eq!(tried, [5, 5, 2]);
+    world.deliver("a@b", 1);
+    assert_eq!(world.story[0], "open 192.0.2.1", "in order again");
+}
+
+/// The order of the hosts says which of them this host may give mail to, wherever a delivery begins.
+#[test]
+fn hosts_behind_this_one_are_not_tried_where_a_delivery_begins_in_the_middle() {
+    let busy = [(Stage::Recipient, "450 4.2.0 later")];
+    let mut peers: Vec<Peer> = ["1", "2", "3", "4", "5", "6"]
+        .iter()
+        .map(|n| {
+            let (host, address) = (format!("mx{n}"), format!("192.0.2.{n}"));
+            peer(host.leak(), address.leak(), &busy)
+        })
+        .collect();
+    peers[5].reach = Reach::Own;
+    peers.push(peer("mx7", "192.0.2.7", OK));
+    let mut world = world(false, peers);
+    world.deliver("a@b", 1);
+    let (outcomes, _) = world.deliver("a@b", 1);
+    assert!(words(&outcomes)[0].starts_with("deferred"), "{outcomes:?}");
+    assert_eq!(world.story[0], "open 192.0.2.1");
+    assert!(!world.story.contains(&"open 192.0.2.7".to_owned()));
+}
+
+#[test]
+fn a_peer_that_refuses_a_parameter_is_asked_again_in_the_same_session_but_not_for_ever() {
+    for stage in [Stage::Mail, Stage::Recipient] {
+        let refusal = (stage, REFUSES_PARAMETER);
+        let peers = vec![peer("one", "192.0.2.1", &[refusal, refusal, OK[0]])];
+        let mut stubborn = world(true, peers);
+        assert_eq!(words(&stubborn.deliver("a@b", 1).0), ["delivered"]);
+        assert_eq!(
+            stubborn.story,
+            ["open 192.0.2.1", "send 1", "send 1", "send 1"]
+        );
+        let peers = vec![
+            peer("one", "192.0.2.1", &[refusal]),
+            peer("two", "192.0.2.2", OK),
+        ];
+        let mut endless = world(true, peers);
+        assert_eq!(words(&endless.deliver("a@b", 1).0), ["delivered"]);
+        assert!(endless.story.contains(&"open 192.0.2.2".to_owned()));
+    }
+}
