@@ -281,3 +281,67 @@ fn a_bounce_to_a_local_user_goes_to_whom_aliases_name() {
         );
     }
 }
+
+/// Nobody stands for the alias: the client keeps its mail, alone or beside others, and after a reload too.
+#[test]
+fn mail_for_an_alias_whose_list_is_empty_is_never_taken_and_lost() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "bob: bob@elsewhere.example\n");
+    let list = smarthost.directory().join("list");
+    smarthost.file("list", "one@elsewhere.example\n");
+    let aliases = format!(
+        "bob: bob@elsewhere.example\nstaff: :include:{}\nall: staff\n",
+        list.display()
+    );
+    smarthost.file("aliases", &aliases);
+    smarthost.daemon().signal(Signal::HUP);
+    smarthost.daemon().wait_for_log("reloaded");
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers("a@elsewhere.example", &["all@relays.example"], MESSAGE);
+    assert_eq!(
+        sink.journal().wait_for(1)[0].recipients,
+        ["one@elsewhere.example"]
+    );
+    for empty in [
+        "",
+        "# nobody is left\n",
+        "\n\n",
+        "undisclosed-recipients:;\n",
+    ] {
+        smarthost.file("list", empty);
+        let before = smarthost
+            .daemon()
+            .log()
+            .matches("it stands for nobody")
+            .count();
+        smarthost.daemon().signal(Signal::HUP);
+        until_true("the reload tells of it", || {
+            smarthost
+                .daemon()
+                .log()
+                .matches("it stands for nobody")
+                .count()
+                > before
+        });
+        until_true("it is in force", || {
+            let mut session = Session::greeted(smarthost.address());
+            session.say("MAIL FROM:<a@elsewhere.example>");
+            let reply = session.say("RCPT TO:<staff@relays.example>");
+            reply.code == 451 && reply.text().contains("4.3.0")
+        });
+        let mut session = Session::greeted(smarthost.address());
+        session.say("MAIL FROM:<a@elsewhere.example>");
+        assert_eq!(session.say("RCPT TO:<bob@relays.example>").code, 250);
+        assert_eq!(
+            session.say("RCPT TO:<all@relays.example>").code,
+            451,
+            "{empty:?}"
+        );
+    }
+    assert!(
+        smarthost
+            .daemon()
+            .log()
+            .contains("aliases:2: it stands for nobody")
+    );
+}

@@ -1,12 +1,17 @@
 //! Alias files, with the lists that `:include:` names in the place of their names.
 //!
 //! Contract: of two entries for a name, that of the earlier file counts. A list is followed if its file belongs to root or to the user
-//! who follows it, and not everybody may write to it; it may name others; one that includes itself is followed once.
+//! who follows it, and not everybody may write to it; it may name others; one that includes itself is followed once. Where somebody
+//! else decides which file is read (he may write the alias file, a list on the way, or a directory), it must be one that everybody can
+//! read, or that the alias file's owner owns: nobody reads with our rights what he could not (local(8)). What a list holds is never
+//! part of a [`Problem`].
 //! Failures: a [`Problem`] with file and line. A list that cannot be read keeps what was read before; one that never could stays
 //! [`Target::Include`], at which nobody can be mailed.
 
 use std::{
     collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,13 +19,18 @@ use std::{
 use mail::{
     address::LocalPart,
     clock::Timestamp,
-    maps::{Entry, Problem, Table, Target, expand},
+    maps::{Entry, NOBODY, Problem, Table, Target, expand},
 };
 
-use crate::watched::{Looked, Missing, Rules, Watched};
+use crate::{
+    trust::{replaced_by_others, written_by_others},
+    watched::{Looked, Missing, Origin, Rules, Watched},
+};
 
 /// Why a program is not run.
 const INCLUDED: &str = "what an included list names is not run";
+/// Why a file is not written.
+const FILES: &str = "delivery to files is not supported";
 /// Longest chain of lists.
 const DEPTH: usize = 10;
 
@@ -86,12 +96,14 @@ impl Aliases {
             table.extend(file.value.clone().unwrap_or_default());
         }
         let mut used = BTreeMap::new();
+        let mut writers = BTreeMap::new();
         for entry in table.entries_mut() {
             let includes = |target: &Target| matches!(target, Target::Include(_));
             if entry.targets.iter().any(includes) {
                 let mut follower = Follower {
                     known: &mut self.lists,
                     used: &mut used,
+                    writers: &mut writers,
                     problems,
                     now,
                     entry,
@@ -99,12 +111,20 @@ impl Aliases {
                 let written = follower.entry.targets.clone();
                 let mut targets = Vec::new();
                 follower.replace(&written, &mut targets, &mut Vec::new());
+                if targets.is_empty() {
+                    follower.problem(format!("{NOBODY}; mail for it is put off"));
+                }
                 entry.targets = targets;
             }
         }
         self.lists = used;
         self.table = Arc::new(table);
     }
+}
+
+/// A line of a list, which is not repeated.
+fn not_followed(list: &Path, why: &str) -> Target {
+    Target::Unusable(format!("a line of {}", list.display()), why.to_owned())
 }
 
 fn look_at_list(list: &mut Watched<Vec<Target>>, now: Timestamp) -> Looked {
@@ -118,6 +138,8 @@ struct Follower<'a> {
     known: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
     /// Lists that are still named.
     used: &'a mut BTreeMap<PathBuf, Watched<Vec<Target>>>,
+    /// Files that were looked at, and who else writes them.
+    writers: &'a mut BTreeMap<PathBuf, Option<String>>,
     problems: &'a mut Vec<Problem>,
     now: Timestamp,
     entry: &'a Entry,
@@ -127,11 +149,10 @@ impl Follower<'_> {
     fn replace(&mut self, written: &[Target], targets: &mut Vec<Target>, trail: &mut Vec<PathBuf>) {
         for target in written {
             let Target::Include(path) = target else {
-                targets.push(match target {
-                    Target::Program(_) if !trail.is_empty() => {
-                        Target::Unusable(target.to_string(), INCLUDED.to_owned())
-                    }
-                    target => target.clone(),
+                targets.push(match (target, trail.last()) {
+                    (Target::Program(_), Some(list)) => not_followed(list, INCLUDED),
+                    (Target::File(_), Some(list)) => not_followed(list, FILES),
+                    (target, _) => target.clone(),
                 });
                 continue;
             };
@@ -147,7 +168,7 @@ impl Follower<'_> {
                 targets.push(target.clone());
                 continue;
             }
-            match self.list(path) {
+            match self.list(path, trail) {
                 Some(list) => {
                     trail.push(path.clone());
                     self.replace(&list, targets, trail);
@@ -158,29 +179,68 @@ impl Follower<'_> {
         }
     }
 
-    /// What a list holds.
-    fn list(&mut self, path: &Path) -> Option<Vec<Target>> {
+    /// What a list holds, if it may be followed here.
+    fn list(&mut self, path: &Path, trail: &[PathBuf]) -> Option<Vec<Target>> {
         if !self.used.contains_key(path) {
-            let rules = Rules {
-                missing: Missing::Fault,
-                trusted: true,
-            };
-            let known = self.known.remove(path);
-            let mut list = known.unwrap_or_else(|| Watched::new(path.to_owned(), rules));
-            let looked = look_at_list(&mut list, self.now);
-            for problem in looked.problems {
-                // The line that names the list is where it is mended.
-                if problem.line == 0 && list.value.is_none() {
-                    let text = problem.text.strip_prefix("cannot be read: ");
-                    let why = text.unwrap_or(&problem.text);
-                    self.problem(format!("{} is not followed: {why}", path.display()));
-                } else {
-                    self.problems.push(problem);
-                }
-            }
-            self.used.insert(path.to_owned(), list);
+            self.look(path);
         }
-        self.used.get(path)?.value.clone()
+        let list = self.used.get(path)?;
+        let (value, origin) = (list.value.clone()?, list.origin?);
+        if let Some(why) = self.hidden(path, origin, trail) {
+            self.problem(format!("{} is not followed: {why}", path.display()));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// Reads a list if it has changed.
+    fn look(&mut self, path: &Path) {
+        let rules = Rules {
+            missing: Missing::Fault,
+            trusted: true,
+        };
+        let known = self.known.remove(path);
+        let mut list = known.unwrap_or_else(|| Watched::new(path.to_owned(), rules));
+        for problem in look_at_list(&mut list, self.now).problems {
+            // The line that names the list is where it is mended.
+            if problem.line == 0 && list.value.is_none() {
+                let text = problem.text.strip_prefix("cannot be read: ");
+                let why = text.unwrap_or(&problem.text);
+                self.problem(format!("{} is not followed: {why}", path.display()));
+            } else {
+                self.problems.push(problem);
+            }
+        }
+        self.used.insert(path.to_owned(), list);
+    }
+
+    /// Why a list that we can read is none of those whose will it would be read by.
+    fn hidden(&mut self, path: &Path, list: Origin, trail: &[PathBuf]) -> Option<String> {
+        let alias = self.entry.path.to_path_buf();
+        let mut naming = std::iter::once(&alias).chain(trail);
+        let others = naming
+            .find_map(|file| self.written_by_others(file))
+            .or_else(|| replaced_by_others(path));
+        // What he alone writes into the alias file, he could write out.
+        let owner = fs::metadata(&alias).ok();
+        let owner = owner.filter(|alias| alias.mode() & 0o022 == 0);
+        let owner = owner.map(|alias| alias.uid());
+        let own = rustix::process::geteuid().as_raw();
+        let ours = list.owner == 0 || list.owner == own;
+        match others {
+            Some(_) if !ours && owner == Some(list.owner) => None,
+            _ if !ours => {
+                Some("it belongs neither to root nor to the user who follows it".to_owned())
+            }
+            Some(_) if list.public => None,
+            Some(others) => Some(format!("{others}, and not everybody can read it")),
+            None => None,
+        }
+    }
+
+    fn written_by_others(&mut self, file: &Path) -> Option<String> {
+        let known = self.writers.entry(file.to_owned());
+        known.or_insert_with(|| written_by_others(file)).clone()
     }
 
     fn problem(&mut self, text: String) {
@@ -212,15 +272,19 @@ pub fn unusable(table: &Table, runs: bool) -> Vec<Problem> {
                 tell(format!("delivery to {what} is not supported: {target}"));
             }
             if let Target::Unusable(written, why) = target
-                && why == INCLUDED
+                && (why == INCLUDED || why == FILES)
             {
-                let why = if runs {
+                let why = if runs || why == FILES {
                     why
                 } else {
                     "delivery to programs is not supported"
                 };
                 tell(format!("{why}: {written}"));
             }
+        }
+        if entry.targets.is_empty() {
+            // Was told when it was read.
+            continue;
         }
         let name = LocalPart::new(name.trim_end_matches('*'));
         if let Some(error) = name.ok().and_then(|name| expand(table, &name).err()) {

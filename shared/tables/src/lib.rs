@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | machine | [`watch`]: when a file is to be read |
-//! | files | [`watched`]: one file, and what was read from it |
+//! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it |
 //! | tables | [`aliases`]: alias files with the lists that they include |
 //!
 //! Contract: a changed file is taken once it was unchanged for two seconds. One that cannot be read, is faulty, or is suddenly empty
@@ -14,6 +14,7 @@
 // machine
 pub mod watch;
 // files
+pub mod trust;
 pub mod watched;
 // tables
 pub mod aliases;

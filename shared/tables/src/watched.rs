@@ -13,7 +13,10 @@ use std::{
 use mail::{clock::Timestamp, maps::Problem};
 use rustix::fs::OFlags;
 
-use crate::watch::{Look, SETTLED, Watch};
+use crate::{
+    trust::is_public,
+    watch::{Look, SETTLED, Watch},
+};
 
 /// Largest file, bytes.
 const MAX: u64 = 16 * 1024 * 1024;
@@ -33,8 +36,17 @@ pub enum Missing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
     pub missing: Missing,
-    /// It must belong to root or to us, and not everybody may write to it.
+    /// Not everybody may write to it; its path is whole.
     pub trusted: bool,
+}
+
+/// Whose a file was when it was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Its owner, a uid.
+    pub owner: u32,
+    /// Everybody could read it.
+    pub public: bool,
 }
 
 /// A file, and what it held when it was last good.
@@ -45,6 +57,8 @@ pub struct Watched<T> {
     watch: Watch,
     /// `None`: nothing could be read yet.
     pub value: Option<T>,
+    /// Of that value; `None` if the file was not there.
+    pub origin: Option<Origin>,
 }
 
 /// What has come of a look.
@@ -71,6 +85,7 @@ impl<T: Default> Watched<T> {
             rules,
             watch: Watch::default(),
             value: None,
+            origin: None,
         }
     }
 
@@ -90,9 +105,11 @@ impl<T: Default> Watched<T> {
             Err(error) => return self.keep(&format!("cannot be read: {error}"), Vec::new()),
         };
         let may_be_gone = self.rules.missing == Missing::Empty || !had;
-        let Some(text) = text else {
+        let Some((text, origin)) = text else {
             return match self.rules.missing {
-                Missing::Empty | Missing::EmptyAtFirst if may_be_gone => self.take(T::default()),
+                Missing::Empty | Missing::EmptyAtFirst if may_be_gone => {
+                    self.take(T::default(), None)
+                }
                 _ => self.keep("is not there", Vec::new()),
             };
         };
@@ -105,12 +122,13 @@ impl<T: Default> Watched<T> {
         }
         Looked {
             problems,
-            ..self.take(value)
+            ..self.take(value, Some(origin))
         }
     }
 
-    fn take(&mut self, value: T) -> Looked {
+    fn take(&mut self, value: T, origin: Option<Origin>) -> Looked {
         self.value = Some(value);
+        self.origin = origin;
         Looked {
             changed: true,
             problems: Vec::new(),
@@ -138,7 +156,7 @@ impl<T: Default> Watched<T> {
     }
 
     /// `None` if it is not there.
-    fn text(&self) -> io::Result<Option<String>> {
+    fn text(&self) -> io::Result<Option<(String, Origin)>> {
         let refused = |why: &str| Err(io::Error::other(why.to_owned()));
         if self.rules.trusted && !self.path.is_absolute() {
             return refused("write its whole path, from / on");
@@ -147,7 +165,7 @@ impl<T: Default> Watched<T> {
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut options = OpenOptions::new();
         let opened = options.read(true).custom_flags(flags.bits().cast_signed());
-        let file = match opened.open(&self.path) {
+        let mut file = match opened.open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return match self.rules.missing {
                     Missing::Fault => Err(error),
@@ -157,12 +175,8 @@ impl<T: Default> Watched<T> {
             opened => opened?,
         };
         let metadata = file.metadata()?;
-        let own = rustix::process::geteuid().as_raw();
-        match metadata {
+        match &metadata {
             m if !m.is_file() => return refused("it is not a regular file"),
-            m if self.rules.trusted && m.uid() != 0 && m.uid() != own => {
-                return refused("it belongs neither to root nor to the user who follows it");
-            }
             m if self.rules.trusted && m.mode() & 0o002 != 0 => {
                 return refused("everybody may write to it; chmod o-w");
             }
@@ -170,8 +184,15 @@ impl<T: Default> Watched<T> {
             _ => {}
         }
         let mut bytes = Vec::new();
-        file.take(MAX).read_to_end(&mut bytes)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        (&mut file).take(MAX).read_to_end(&mut bytes)?;
+        if self.rules.trusted && metadata.len() == 0 && !bytes.is_empty() {
+            return refused("the kernel makes up what it holds, or it is just being written");
+        }
+        let origin = Origin {
+            owner: metadata.uid(),
+            public: self.rules.trusted && is_public(&file, &metadata),
+        };
+        Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), origin)))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +13,7 @@ use mail::{
     maps::{Problem, Table},
 };
 use settings::{ConfigError, layers::Layer, provision};
-use tables::{Aliases, Missing};
+use tables::{Aliases, Missing, trust::written_by_others};
 
 use crate::{
     config::{Config, DkimKey},
@@ -141,31 +140,6 @@ impl Config {
 
 /// By alias file: by which transport its programs are run (`None`: the one that needs no settings), or why none is.
 pub type Runners = BTreeMap<PathBuf, Result<Option<Arc<str>>, String>>;
-
-/// Who else than root and the daemon could write a file, or put another in its place.
-fn written_by_others(path: &Path) -> Option<String> {
-    let own = rustix::process::geteuid().as_raw();
-    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let places = path.ancestors().chain(real.ancestors());
-    let places = places.filter(|place| !place.as_os_str().is_empty());
-    places.into_iter().find_map(|place| {
-        let shown = place.display();
-        let metadata = match fs::metadata(place) {
-            Ok(metadata) => metadata,
-            Err(error) => return Some(format!("{shown}: {error}")),
-        };
-        let (mode, group) = (metadata.mode(), metadata.gid());
-        if metadata.uid() != 0 && metadata.uid() != own {
-            return Some(format!(
-                "{shown} belongs to another user than root and the daemon's"
-            ));
-        }
-        // Nobody can put another file in the place of ours where only owners may remove.
-        let sticky = metadata.is_dir() && mode & 0o1000 != 0;
-        let others = !sticky && (mode & 0o002 != 0 || (mode & 0o020 != 0 && group != 0));
-        others.then(|| format!("others than root and the daemon can write {shown}"))
-    })
-}
 
 impl Config {
     /// By what programs of each alias file are run, as its owners and modes are now.

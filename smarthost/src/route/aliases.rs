@@ -6,7 +6,7 @@ use mail::{
     address::{Address, LocalPart, Mailbox},
     envelope::Recipient,
     limits,
-    maps::{self, Target},
+    maps::{self, ExpandError, NOBODY, Target},
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
@@ -152,8 +152,11 @@ impl Router {
             }));
         };
         let key = LocalPart::new(key).map_err(|error| unusable(address, &error.to_string()))?;
-        let targets = maps::expand_with_files(&self.aliases, &key)
-            .map_err(|error| unusable(address, &error.to_string()))?;
+        let targets =
+            maps::expand_with_files(&self.aliases, &key).map_err(|error| match error {
+                ExpandError::Nobody => nobody(address),
+                error => unusable(address, &error.to_string()),
+            })?;
         let mut named = Named::default();
         for (target, file) in targets {
             match target {
@@ -260,8 +263,17 @@ fn standing_for(recipient: &Recipient, address: Address) -> Recipient {
 
 /// The table is wrong: that can be mended, so the mail waits.
 pub(super) fn unusable(alias: &Address, why: &str) -> Failure {
+    cannot_be_expanded(alias, EnhancedStatus::new(4, 3, 5), why)
+}
+
+/// Nothing is wrong, but there is nobody: mail that is taken has a recipient at least.
+pub(super) fn nobody(alias: &Address) -> Failure {
+    cannot_be_expanded(alias, EnhancedStatus::new(4, 3, 0), NOBODY)
+}
+
+fn cannot_be_expanded(alias: &Address, status: EnhancedStatus, why: &str) -> Failure {
     let text = format!("alias {alias} cannot be expanded: {why}");
-    Failure::local(EnhancedStatus::new(4, 3, 5), &text)
+    Failure::local(status, &text)
 }
 
 /// The administrator says that there is no mail for this name; a status of his own may stand in front.

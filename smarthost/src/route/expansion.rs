@@ -1,13 +1,17 @@
 //! Following a recipient through virtual aliases and aliases until nothing changes.
 //!
 //! Contract: bounded; each address is followed once and given once. One whose own entry names it ends there (virtual(5): an
-//! identity protects a user). Failures: a chain that comes back to itself otherwise, or one without end; nothing is given by halves.
+//! identity protects a user). Failures: a chain that comes back to itself otherwise, one without end, or one that
+//! ends at nobody; nothing is given by halves.
 
 use std::collections::HashSet;
 
 use mail::{address::Address, limits, outcome::Failure};
 
-use super::{Router, aliases::unusable};
+use super::{
+    Router,
+    aliases::{nobody, unusable},
+};
 use crate::{destination::Destination, lookup::Place};
 
 /// Longest chain. Postfix: `virtual_alias_recursion_limit`, 1000.
@@ -37,9 +41,7 @@ pub struct Step {
 
 impl<'a> Expansion<'a> {
     pub(super) fn of(router: &'a Router, recipient: &'a Address) -> Result<Vec<Address>, Failure> {
-        let mut expansion = Self::new(router, recipient);
-        expansion.follow(recipient.clone())?;
-        Ok(expansion.results)
+        Self::new(router, recipient).whole()
     }
 
     /// The same with each step on the way, also where it ends in a failure.
@@ -49,9 +51,16 @@ impl<'a> Expansion<'a> {
     ) -> (Vec<Step>, Result<Vec<Address>, Failure>) {
         let mut expansion = Self::new(router, recipient);
         expansion.steps = Some(Vec::new());
-        let followed = expansion.follow(recipient.clone());
-        let results = followed.map(|()| expansion.results);
+        let results = expansion.whole();
         (expansion.steps.unwrap_or_default(), results)
+    }
+
+    fn whole(&mut self) -> Result<Vec<Address>, Failure> {
+        self.follow(self.recipient.clone())?;
+        if self.results.is_empty() {
+            return Err(nobody(self.recipient));
+        }
+        Ok(std::mem::take(&mut self.results))
     }
 
     fn new(router: &'a Router, recipient: &'a Address) -> Self {

@@ -3,7 +3,7 @@
 //! Contract: total and bounded ([`limits::EXPANDED`], [`MAX_DEPTH`]); each name is followed once, each result given once, in order.
 //! A name whose values hold itself means itself there, as in Postfix; `\\name` means that name, not followed. A catch-all is
 //! followed once on each way.
-//! Failures: a chain that comes back to itself, or more results than allowed; nothing is delivered by halves.
+//! Failures: a chain that comes back to itself, more results than allowed, or none; nothing is delivered by halves.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{collections::HashSet, fmt, path::Path, sync::Arc};
@@ -16,6 +16,8 @@ use crate::{
 
 /// Longest chain.
 const MAX_DEPTH: usize = 100;
+/// What is wrong with an alias that has entries, and no recipient.
+pub const NOBODY: &str = "it stands for nobody: what it includes names no recipient";
 /// Stands for the catch-all on a way; no name can be so.
 const CATCH_ALL: &str = "";
 
@@ -26,6 +28,8 @@ pub enum ExpandError {
     Loop(Vec<String>),
     /// More results, or a longer chain, than allowed.
     TooMany,
+    /// There is no result.
+    Nobody,
 }
 
 impl fmt::Display for ExpandError {
@@ -39,6 +43,7 @@ impl fmt::Display for ExpandError {
                 "the alias has more than {} results or a chain of more than {MAX_DEPTH} names",
                 limits::EXPANDED
             ),
+            Self::Nobody => f.write_str(NOBODY),
         }
     }
 }
@@ -64,6 +69,9 @@ pub fn expand_with_files(table: &Table, name: &LocalPart) -> Result<Vec<Named>, 
         results: Vec::new(),
     };
     expansion.follow(name)?;
+    if expansion.results.is_empty() {
+        return Err(ExpandError::Nobody);
+    }
     Ok(expansion.results)
 }
 

@@ -12,7 +12,7 @@ mod lines;
 mod table;
 mod target;
 
-pub use expand::{ExpandError, Named, expand, expand_with_files};
+pub use expand::{ExpandError, NOBODY, Named, expand, expand_with_files};
 pub use lines::{LogicalLine, ORPHAN, logical_lines};
 pub use table::{Entry, Problem, Table};
 pub use target::Target;

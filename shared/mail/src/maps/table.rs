@@ -65,6 +65,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What is wrong with a line of a list.
+const NO_ADDRESS: &str = "it holds what is no address";
+
 /// How a file is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grammar {
@@ -119,12 +122,25 @@ impl Table {
         reader.done()
     }
 
-    /// Reads a list of values on any number of lines: what a file of `:include:` holds. Total.
+    /// Reads a list of values on any number of lines: what a file of `:include:` holds. Total. What is no list may be a secret:
+    /// what cannot be read is not repeated.
     pub fn list(path: PathBuf, text: &str) -> (Vec<Target>, Vec<Problem>) {
         let mut reader = Reader::new(path, Grammar::Aliases);
         let mut targets = Vec::new();
         for (number, line) in numbered(text).filter(|(_, line)| !is_comment(line)) {
-            targets.extend(reader.targets(number, line));
+            let known = reader.problems.len();
+            for target in reader.targets(number, line) {
+                targets.push(match target {
+                    Target::Unusable(..) => {
+                        let place = format!("{}:{number}", reader.path.display());
+                        Target::Unusable(place, NO_ADDRESS.to_owned())
+                    }
+                    target => target,
+                });
+            }
+            let told = reader.problems.iter_mut().skip(known);
+            told.filter(|problem| problem.fault)
+                .for_each(|problem| NO_ADDRESS.clone_into(&mut problem.text));
         }
         (targets, reader.problems)
     }

@@ -195,10 +195,10 @@ fn what_cannot_be_done_is_found_with_file_and_line() {
             "/aliases:2: b: the alias comes back to itself: b -> a -> b",
             "/aliases:3: prog: delivery to programs is not supported: |/bin/x",
             "/aliases:4: file: delivery to files is not supported: /var/mail/x",
-            "/aliases:7: list: delivery to programs is not supported: |/bin/y",
+            "/aliases:7: list: delivery to programs is not supported: a line of /list",
             "/aliases:8: /none is not followed: No such file or directory (os error 2)",
             "/aliases:8: none: delivery to included files is not supported: :include:/none",
-            "/list:3: `broken@@x`: the part before the @ is malformed",
+            "/list:3: it holds what is no address",
         ]
     );
 }
@@ -217,4 +217,150 @@ fn ten_thousand_members_are_one_list_in_an_alias_and_by_include() {
     assert_eq!(values(&aliases, "all"), members);
     assert_eq!(values(&aliases, "list"), members);
     assert_eq!(unusable(aliases.table(), false), []);
+}
+
+/// Who may write an alias file and is neither root nor we. Only root can make one whose it is.
+fn give_away(path: &Path) -> bool {
+    let nobody = rustix::fs::Uid::from_raw(65534);
+    rustix::fs::chown(path, Some(nobody), None).is_ok()
+}
+
+/// By group, by owner, by a directory, by a link, and by a list on the way.
+#[test]
+fn who_may_write_an_alias_file_reads_no_file_with_the_daemons_rights() {
+    let place = Place::new();
+    let mode = |name: &str, mode| {
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::create_dir(place.path("theirs")).unwrap();
+    fs::create_dir(place.path("private")).unwrap();
+    mode("", 0o755);
+    place.write("secret", "hunter2\n");
+    place.write("private/secret", "hunter2\n");
+    place.write("public", "member@x.example\n");
+    place.write("nested", ":include:$DIR/secret\n");
+    mode("secret", 0o600);
+    mode("private", 0o700);
+    mode("nested", 0o664);
+    // The group that may write is not root's.
+    let group = rustix::fs::Gid::from_raw(65534);
+    let grouped = rustix::fs::chown(place.path("nested"), None, Some(group)).is_ok();
+    for (link, to) in [("theirs/link", "secret"), ("link", "theirs/link")] {
+        std::os::unix::fs::symlink(place.path(to), place.path(link)).unwrap();
+    }
+    mode("theirs", 0o777);
+    let follow = |name: &str, file: &str| {
+        let text = place.text(&format!("list: :include:{name}\n"));
+        let path = place.write("aliases", &text);
+        match file {
+            "others" => mode("aliases", 0o666),
+            "given" => _ = give_away(&path),
+            _ => {}
+        }
+        let mut aliases = Aliases::new(&[path], Missing::Fault, Table::aliases);
+        let told = place.at_once(&mut aliases).concat();
+        assert!(!told.contains("hunter2"), "{told}");
+        (values(&aliases, "list").concat(), told)
+    };
+    for file in ["others", "given"] {
+        if file == "given" && !give_away(&place.path("public")) {
+            continue;
+        }
+        for name in ["secret", "private/secret", "link", "theirs/link", "nested"] {
+            let (read, told) = follow(&format!("$DIR/{name}"), file);
+            assert!(read.starts_with(":include:"), "{file}, {name}: {read}");
+            assert!(told.contains("not everybody can read it"), "{name}: {told}");
+        }
+    }
+    place.write("public", "member@x.example\n");
+    assert_eq!(follow("$DIR/public", "others").0, "member@x.example");
+    // The alias file is ours alone, and what is on the way is not.
+    assert_eq!(follow("$DIR/secret", "ours").0, "hunter2");
+    assert_eq!(follow("$DIR/private/secret", "ours").0, "hunter2");
+    for name in ["link", "theirs/link"] {
+        assert!(
+            follow(&format!("$DIR/{name}"), "ours")
+                .1
+                .contains("not everybody"),
+            "{name}"
+        );
+    }
+    if grouped {
+        assert!(follow("$DIR/nested", "ours").1.contains("not everybody"));
+    }
+    // What its owner owns, he may read.
+    place.write("theirs/own", "own@x.example\n");
+    mode("theirs/own", 0o600);
+    if give_away(&place.path("theirs/own")) {
+        assert_eq!(follow("$DIR/theirs/own", "given").0, "own@x.example");
+        assert!(
+            follow("$DIR/theirs/own", "ours")
+                .1
+                .contains("belongs neither")
+        );
+        assert!(
+            follow("$DIR/theirs/own", "others")
+                .1
+                .contains("belongs neither")
+        );
+    }
+    assert!(follow("/proc/self/status", "ours").1.contains("the kernel"));
+}
+
+#[test]
+fn nothing_that_an_included_file_holds_is_repeated_in_a_warning() {
+    let place = Place::new();
+    let secret = "pass word@@x\n|hunter2\n/hunter2\n\"hunter2\n:hunter2:\nhunter2@x hunter2@@\nhunter2 # hunter2\n";
+    place.write("secret", secret);
+    let mut aliases = place.aliases("list: :include:$DIR/secret\n", Missing::Fault);
+    let mut told = place.at_once(&mut aliases).join("\n");
+    for runs in [false, true] {
+        let problems = unusable(aliases.table(), runs);
+        told.extend(problems.iter().map(ToString::to_string));
+    }
+    assert!(
+        told.contains("/secret:1: it holds what is no address"),
+        "{told}"
+    );
+    assert!(told.contains("delivery to files"), "{told}");
+    for content in ["hunter2", "pass", "word"] {
+        assert!(!told.contains(content), "{content}: {told}");
+    }
+}
+
+#[test]
+fn an_alias_whose_list_names_nobody_is_told_with_its_line_and_expands_to_an_error() {
+    for list in [
+        "",
+        "# all have left\n",
+        "\n \n",
+        "undisclosed-recipients:;\n",
+        "a:::\n",
+        ":include:$DIR/none\n",
+    ] {
+        let place = Place::new();
+        place.write("none", "");
+        place.write("list", list);
+        let text = "\nlist: :include:$DIR/list\nchain: list\nsome: list, a@x.example\n";
+        let mut aliases = place.aliases(text, Missing::Fault);
+        let told = place.at_once(&mut aliases);
+        assert!(
+            told.iter()
+                .any(|it| it.starts_with("/aliases:2: it stands for nobody")),
+            "{told:?}"
+        );
+        for name in ["list", "chain"] {
+            let error = expand(aliases.table(), &LocalPart::new(name).unwrap());
+            assert_eq!(
+                error,
+                Err(mail::maps::ExpandError::Nobody),
+                "{list:?}: {name}"
+            );
+        }
+        let some = expand(aliases.table(), &LocalPart::new("some").unwrap()).unwrap();
+        assert_eq!(some.len(), 1, "{list:?}");
+        let found = unusable(aliases.table(), false);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].line, 3);
+    }
 }
