@@ -41,6 +41,8 @@ pub(crate) struct Probe {
     pub(crate) done: oneshot::Sender<Outcome>,
 }
 
+/// More recipients are routed beside what else there is to do.
+const MANY: usize = 1000;
 /// Questions that wait.
 const PROBES: usize = 100;
 
@@ -205,9 +207,17 @@ impl Dispatch {
 
     fn schedule(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope, router: &Router) {
         let indexes = (0u32..).zip(&envelope.recipients);
-        let recipients = indexes
-            .filter_map(|(index, _)| routed(index, envelope, router))
-            .collect();
+        let route = || {
+            indexes
+                .filter_map(|(index, _)| routed(index, envelope, router))
+                .collect()
+        };
+        // Others go on meanwhile.
+        let recipients = if envelope.recipients.len() > MANY {
+            block_in_place(route)
+        } else {
+            route()
+        };
         self.tell(Event::Accepted {
             id,
             arrival,

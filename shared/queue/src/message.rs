@@ -50,6 +50,7 @@ pub(crate) struct Message<O> {
     pub(crate) epoch: u32,
     /// Its place in the order of what is due.
     pub(crate) due: Option<Timestamp>,
+    /// By their numbers, so that one of many thousands is found without looking at all.
     pub(crate) recipients: Vec<Pending>,
     /// What the warning of the delay will tell.
     pub(crate) late: Vec<(u32, Failure)>,
@@ -66,8 +67,9 @@ impl<O> Message<O> {
         owner: O,
         arrival: Timestamp,
         seen: Timestamp,
-        recipients: Vec<Pending>,
+        mut recipients: Vec<Pending>,
     ) -> Self {
+        recipients.sort_by_key(|pending| pending.recipient);
         Self {
             owner,
             null_sender: false,
@@ -125,26 +127,43 @@ impl<O> Message<O> {
 
     /// Puts these recipients into a state.
     pub(crate) fn set(&mut self, recipients: &[u32], state: State) {
-        for pending in &mut self.recipients {
-            if recipients.contains(&pending.recipient) {
+        for &recipient in recipients {
+            if let Some(pending) = self.pending_mut(recipient) {
                 pending.state = state;
             }
         }
     }
 
+    fn place(&self, recipient: u32) -> Option<usize> {
+        let by_number = |pending: &Pending| pending.recipient;
+        let found = self.recipients.binary_search_by_key(&recipient, by_number);
+        found.ok()
+    }
+
+    /// A recipient that is not settled.
+    pub(crate) fn pending(&self, recipient: u32) -> Option<&Pending> {
+        self.recipients.get(self.place(recipient)?)
+    }
+
+    fn pending_mut(&mut self, recipient: u32) -> Option<&mut Pending> {
+        let place = self.place(recipient)?;
+        self.recipients.get_mut(place)
+    }
+
     /// How long a recipient is tried, if not as the schedule says.
     pub(crate) fn live(&mut self, recipient: u32, lifetime: Option<Duration>) {
         let seconds = lifetime.map(|it| u32::try_from(it.as_secs()).unwrap_or(u32::MAX));
-        let mut pending = self.recipients.iter_mut();
-        if let Some(pending) = pending.find(|it| it.recipient == recipient) {
+        if let Some(pending) = self.pending_mut(recipient) {
             pending.lifetime = seconds.and_then(NonZeroU32::new);
         }
     }
 
     /// Takes these recipients out: they are settled.
     pub(crate) fn settle(&mut self, recipients: &[u32]) {
+        let mut settled = recipients.to_vec();
+        settled.sort_unstable();
         self.recipients
-            .retain(|pending| !recipients.contains(&pending.recipient));
+            .retain(|pending| settled.binary_search(&pending.recipient).is_err());
     }
 
     /// The clock was set back: no wait is longer than this, and nothing lies in the future.

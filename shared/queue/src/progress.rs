@@ -1,6 +1,6 @@
 //! What becomes of messages: accepted or recovered, loaded, delivered.
 
-use std::{hash::Hash, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, hash::Hash, sync::Arc, time::Duration};
 
 use mail::{
     clock::Timestamp,
@@ -11,6 +11,7 @@ use spool::{QueueId, Settlement};
 use crate::{
     Action, Origin, Queue, Recovered, Routed,
     destination::Job,
+    hashed::Map,
     message::{Message, Pending, State},
     site::Suspension,
     slots::{Setback, Underway},
@@ -18,6 +19,8 @@ use crate::{
 
 /// A delivery that got no reply after so long has met silence, not a connection that broke.
 const SILENCE: Duration = Duration::from_secs(8);
+/// Among so many failures one alike is looked for.
+const ALIKE: usize = 100;
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     pub(crate) fn recovered(&mut self, found: Recovered<O>, now: Timestamp) {
@@ -130,7 +133,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
 
     /// Puts the recipients that were being loaded among the jobs of their destinations.
     fn distribute(&mut self, id: QueueId, routed: Vec<Routed<D>>, loaded: bool, now: Timestamp) {
-        let mut asked = self.loading_recipients(id);
+        let asked = self.loading_recipients(id);
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
@@ -145,36 +148,44 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         }
         let flushed = std::mem::take(&mut message.flushed);
+        let mut asked: BTreeSet<u32> = asked.into_iter().collect();
         let mut jobs: Vec<(Arc<D>, Vec<u32>)> = Vec::new();
+        // The last job of each, and how many recipients it takes.
+        let mut open: Map<Arc<D>, (usize, usize)> = Map::default();
+        let mut unrouted: Vec<(Failure, Vec<u32>)> = Vec::new();
         for Routed {
             recipient,
             destination,
             lifetime,
         } in routed
         {
-            let Some(place) = asked.iter().position(|asked| *asked == recipient) else {
+            if !asked.remove(&recipient) {
                 continue;
-            };
-            asked.swap_remove(place);
+            }
             if let Some(message) = self.messages.get_mut(&id) {
                 message.live(recipient, lifetime);
             }
             match destination {
-                Ok(destination) => {
-                    let most = self.destinations.transport(&destination).recipients;
-                    let open = |(to, list): &&mut (Arc<D>, Vec<u32>)| {
-                        *to == destination && list.len() < most
-                    };
-                    match jobs.iter_mut().find(open) {
-                        Some((_, recipients)) => recipients.push(recipient),
-                        None => jobs.push((destination, vec![recipient])),
+                Ok(to) => {
+                    let most = || self.destinations.transport(&to).recipients;
+                    let at = open.entry(Arc::clone(&to));
+                    let (at, most) = at.or_insert_with(|| (usize::MAX, most()));
+                    match jobs.get_mut(*at) {
+                        Some((_, list)) if list.len() < *most => list.push(recipient),
+                        _ => {
+                            *at = jobs.len();
+                            jobs.push((to, vec![recipient]));
+                        }
                     }
                 }
-                Err(failure) => self.unrouted(id, vec![recipient], failure, now),
+                Err(failure) => add(&mut unrouted, failure, recipient),
             }
         }
+        for (failure, recipients) in unrouted {
+            self.unrouted(id, recipients, failure, now);
+        }
         let missing = Failure::ours("the recipient could not be read from the queue file");
-        self.put_off(id, asked, missing, now);
+        self.put_off(id, asked.into_iter().collect(), missing, now);
         for (destination, recipients) in jobs {
             self.enqueue(id, &destination, recipients, loaded, flushed, now);
         }
@@ -336,24 +347,30 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if self.removed_in_flight(id, &recipients, &outcomes, now) {
             return;
         }
+        let mut delivered = Vec::new();
         let mut deferred: Vec<(Failure, Vec<u32>)> = Vec::new();
         let mut outcomes = outcomes.into_iter();
         for recipient in recipients {
             match outcomes.next().unwrap_or_else(unknown) {
-                Outcome::Delivered(_) => self.settled(id, &[recipient], Settlement::Delivered),
+                Outcome::Delivered(_) => delivered.push(recipient),
                 Outcome::Failed(failure) => self.fail(id, &[recipient], &failure),
-                Outcome::Deferred(failure) => {
-                    match deferred.iter_mut().find(|(other, _)| *other == failure) {
-                        Some((_, recipients)) => recipients.push(recipient),
-                        None => deferred.push((failure, vec![recipient])),
-                    }
-                }
+                Outcome::Deferred(failure) => add(&mut deferred, failure, recipient),
             }
         }
+        self.settled(id, &delivered, Settlement::Delivered);
         for (failure, recipients) in deferred {
             self.defer(id, recipients, failure, now);
         }
         self.settle(id, now);
+    }
+}
+
+/// Recipients that failed alike share what is told of it.
+fn add(failed: &mut Vec<(Failure, Vec<u32>)>, failure: Failure, recipient: u32) {
+    let mut lately = failed.iter_mut().rev().take(ALIKE);
+    match lately.find(|(other, _)| *other == failure) {
+        Some((_, recipients)) => recipients.push(recipient),
+        None => failed.push((failure, vec![recipient])),
     }
 }
 

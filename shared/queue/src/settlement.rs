@@ -26,9 +26,7 @@ const GRACE: u32 = 5;
 impl<O> Message<O> {
     /// Whether a recipient is given up after an attempt that failed then.
     pub(crate) fn expired(&self, recipient: u32, schedule: &Schedule, failed: Timestamp) -> bool {
-        let mut pending = self.recipients.iter();
-        let own = pending.find(|it| it.recipient == recipient);
-        let own = own.and_then(|it| it.lifetime);
+        let own = self.pending(recipient).and_then(|it| it.lifetime);
         let lifetime = own.map_or(schedule.lifetime, |it| Duration::from_secs(it.get().into()));
         let schedule = Schedule {
             lifetime,

@@ -3,7 +3,10 @@
 //! Contract: there are as many outcomes as recipients, in their order; what is not known is deferred. A whole delivery has a deadline.
 //! `None`: it was not made, its turn comes again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, Weak},
+    time::Duration,
+};
 
 use mail::{
     clock,
@@ -11,9 +14,9 @@ use mail::{
     outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
-use spool::Stored;
+use spool::{QueueId, SpoolError, Stored};
 use system::log::life;
-use tokio::time;
+use tokio::{task::block_in_place, time};
 
 use super::{Deliveries, nondelivery};
 use crate::{
@@ -26,8 +29,8 @@ impl Deliveries {
     /// Makes one transaction.
     pub(super) async fn attempt(&self, delivery: &Delivery) -> Option<Vec<Outcome>> {
         let count = delivery.recipients.len();
-        let stored = match self.dispatch.spool().load(delivery.id) {
-            Ok(Some(stored)) => Arc::new(stored),
+        let stored = match self.stored(delivery.id) {
+            Ok(Some(stored)) => stored,
             // Removed a moment ago: there is nothing to tell of, neither in the log.
             Ok(None) => return Some(all(count, Failure::ours("the message is no longer queued"))),
             Err(error) => return Some(all(count, Failure::ours(&error.to_string()))),
@@ -64,6 +67,22 @@ impl Deliveries {
             nondelivery::unqueued(delivery.id, "delivery status notification", &error);
         }
         Some(outcomes)
+    }
+
+    /// A queued message, which may be that of another delivery.
+    fn stored(&self, id: QueueId) -> Result<Option<Arc<Stored>>, SpoolError> {
+        let read = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = read().get(&id).and_then(Weak::upgrade);
+        if known.is_some() && self.dispatch.lock().contains(id) {
+            return Ok(known);
+        }
+        let stored = block_in_place(|| self.dispatch.spool().load(id))?.map(Arc::new);
+        if let Some(stored) = &stored {
+            let mut read = read();
+            read.retain(|_, stored| stored.strong_count() > 0);
+            read.insert(id, Arc::downgrade(stored));
+        }
+        Ok(stored)
     }
 
     async fn make(&self, job: Job) -> Option<Vec<Outcome>> {

@@ -12,10 +12,15 @@ mod driver;
 mod nondelivery;
 mod probe;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+};
 
 pub(crate) use driver::run;
 pub(crate) use probe::{ask, probe};
+
+use spool::{QueueId, Stored};
 
 use crate::{dispatch::Dispatch, setup::Current, transport::Transports};
 
@@ -24,6 +29,8 @@ pub(crate) struct Deliveries {
     dispatch: Arc<Dispatch>,
     current: Arc<Current>,
     transports: Transports,
+    /// What deliveries under way have read: one message to thousands is read once by those that go at once.
+    read: Mutex<HashMap<QueueId, Weak<Stored>>>,
 }
 
 impl Deliveries {
@@ -32,6 +39,7 @@ impl Deliveries {
             transports: Transports::new(Some(Arc::clone(&dispatch)), Arc::clone(&current)),
             dispatch,
             current,
+            read: Mutex::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who gets a place: silent destinations, one message to many, one client, one host; and clocks that are wrong.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mail::{
     clock::Timestamp,
@@ -11,7 +11,7 @@ use spool::Event as Recorded;
 
 use super::{START, accepted, deliveries, queue, reasons, recovered, settings, tell};
 use crate::{
-    BackOff, Origin, Patience, Slots, Waiting,
+    BackOff, Origin, Patience, Routed, Slots, Waiting,
     clock::Step,
     retry::Schedule,
     simulation::{
@@ -270,7 +270,7 @@ fn mail_that_is_too_old_when_the_daemon_starts_is_tried_and_not_returned_unseen(
 }
 
 fn loaded(queue: &mut Queue, number: u64, name: &str, now: Timestamp) -> Delivery {
-    let routed = crate::Routed {
+    let routed = Routed {
         recipient: 0,
         destination: Ok(destination(name)),
         lifetime: None,
@@ -429,5 +429,44 @@ fn without_its_only_relayhost_mail_stays_as_it_is_and_all_of_it_goes_when_that_i
         (10, id(9)),
         "root's goes first"
     );
+    assert!(queue.is_empty());
+}
+
+/// What it costs grows with the list, not with its square: this test would never end.
+#[test]
+fn one_message_to_fifty_thousand_goes_in_slices_and_reaches_each_of_them_once() {
+    const MEMBERS: u32 = 50_000;
+    let mut queue = queue();
+    let routed = |recipient| Routed {
+        recipient,
+        destination: Ok(destination(
+            ["big", "other"][usize::from(recipient % 2 == 0)],
+        )),
+        lifetime: None,
+    };
+    let event = Event::Accepted {
+        id: id(1),
+        arrival: START,
+        origin: ORIGIN,
+        recipients: (0..MEMBERS).map(routed).collect(),
+    };
+    let mut actions = tell(&mut queue, event, START);
+    let mut reached = BTreeMap::<u32, usize>::new();
+    while let Some(action) = actions.pop() {
+        let Action::Deliver(delivery) = action else {
+            continue;
+        };
+        for &recipient in &delivery.recipients {
+            *reached.entry(recipient).or_default() += 1;
+        }
+        let outcomes = vec![sent(); delivery.recipients.len()];
+        let ticket = delivery.ticket;
+        actions.extend(tell(
+            &mut queue,
+            Event::Finished { ticket, outcomes },
+            START,
+        ));
+    }
+    assert!(reached.into_iter().eq((0..MEMBERS).map(|it| (it, 1))));
     assert!(queue.is_empty());
 }
