@@ -4,10 +4,11 @@ use mail::{nexthop::Nexthop, outcome::Failure, status::EnhancedStatus};
 use relay::{
     delivery::{Host, Way},
     tls::ClientTls,
+    token,
 };
 use smtp::{
     client::{Protocol, Settings as Smtp, Timeouts},
-    sasl::Credentials,
+    sasl::{Credentials, Secret},
 };
 use system::secret;
 
@@ -36,7 +37,7 @@ pub fn way(settings: &Settings, tls: Option<&ClientTls>) -> Result<Way, Failure>
     })
 }
 
-/// How the relayhosts are spoken to; the password is read anew, so that it can be changed at any time.
+/// How the relayhosts are spoken to; the password is read anew, so that it can be changed at any time. Blocks, where a token is fetched.
 pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
     let credentials = match &settings.auth {
         Some(auth) => Some(credentials(auth).map_err(|why| local(&format!("auth: {why}")))?),
@@ -53,13 +54,14 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
 }
 
 fn credentials(auth: &Auth) -> Result<Credentials, String> {
-    let password = match &auth.password_file {
-        Some(file) => secret::password(file)?,
-        None => secret::credential(CREDENTIAL)?,
+    let password = match (&auth.token, &auth.password_file) {
+        (Some(source), _) => return token::credentials(&auth.user, source),
+        (None, Some(file)) => secret::password(file)?,
+        (None, None) => secret::credential(CREDENTIAL)?,
     };
     Ok(Credentials {
         user: auth.user.clone(),
-        password,
+        secret: Secret::Password(password),
     })
 }
 

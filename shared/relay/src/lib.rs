@@ -7,10 +7,11 @@
 //! | rules | [`trust`] | pins and what they match; pure |
 //! | encryption | [`tls`] | rustls verifiers, certificates |
 //! | core | [`conversation`] [`delivery`] | one connection without its socket; one delivery: what is tried, what answers mean |
-//! | edges | [`net`] | dialling, the blocking movers of bytes |
+//! | edges | [`net`] [`token`] | dialling, the blocking movers of bytes; access tokens |
 
 pub mod conversation;
 pub mod delivery;
 pub mod net;
 pub mod tls;
+pub mod token;
 pub mod trust;

@@ -6,6 +6,7 @@
 //! | [`descriptors`] | how many files may be open |
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
 //! | [`patient`] | descriptors that do not block, read and written all the same |
+//! | [`program`] | one program: started, fed, listened to, ended with all that it has started |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
 //! | [`socket`] | connections to unix sockets, within a time |
@@ -16,6 +17,7 @@ pub mod descriptors;
 pub mod fs;
 pub mod log;
 pub mod patient;
+pub mod program;
 pub mod secret;
 pub mod socket;
 pub mod sysexits;

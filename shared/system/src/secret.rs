@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Longest password file, bytes.
-const MAX: u64 = 4096;
+const MAX: u64 = 16 * 1024;
 
 /// The password in a file.
 pub fn password(file: &Path) -> Result<String, String> {
@@ -48,12 +48,7 @@ fn open(file: &Path) -> Result<File, String> {
 
 /// The password in a credential that systemd gave this service (`LoadCredential=NAME:FILE`).
 pub fn credential(name: &str) -> Result<String, String> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "where systemd says that credentials are"
-    )]
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let directory = directory.ok_or_else(|| {
+    let directory = credentials_directory().ok_or_else(|| {
         format!(
             "no password: name a file, or give the service a credential: LoadCredential={name}:FILE"
         )
@@ -61,6 +56,15 @@ pub fn credential(name: &str) -> Result<String, String> {
     let file = directory.join(name);
     let open = File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     first_line(open, &file)
+}
+
+/// Where systemd keeps the service's credentials, if it has any.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where systemd says that credentials are"
+)]
+pub fn credentials_directory() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 fn read(open: File, file: &Path) -> Result<String, String> {

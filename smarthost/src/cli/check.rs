@@ -163,6 +163,7 @@ fn password(config: &Config, findings: &mut Findings) {
     let Some(RelayAuth {
         password_file: Some(file),
         user,
+        ..
     }) = &config.relay_auth
     else {
         return;

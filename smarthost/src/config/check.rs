@@ -19,15 +19,14 @@ use settings::{
     layers::{self, Layer},
     parse,
 };
-use smtp::client::Security;
 
 use crate::{
     config::{
-        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, RelayAuth, RelayTls,
-        Retry, STATE,
+        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, STATE,
         clients::{client_pins, rules},
-        file::{self, File, Level},
+        file::{self, File},
         queries::{dnsbl, greylist, verify},
+        relayhost,
         routes::{Route, is_key},
         transports::{Transports, Written, providers},
     },
@@ -237,11 +236,11 @@ impl Config {
             dnsbl: dnsbl(file.dnsbl),
             greylist: greylist(&file.greylist),
             verify: verify(file.verify),
-            relay_tls: relay_tls(file.relay_tls, at)?,
-            relay_auth: file.relay_auth.map(|auth| RelayAuth {
-                user: auth.user,
-                password_file: auth.password_file,
-            }),
+            relay_tls: relayhost::tls(file.relay_tls, at)?,
+            relay_auth: file
+                .relay_auth
+                .map(|auth| relayhost::auth(auth, at))
+                .transpose()?,
             routes,
             transport: file.transport.0.into_iter().map(|it| it.0).collect(),
             transports,
@@ -346,36 +345,6 @@ fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
         relay: domains.relay.0,
         virtual_aliases: domains.virtual_aliases.0,
     }
-}
-
-fn relay_tls(
-    tls: file::RelayTls,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<RelayTls, ConfigError> {
-    let pins = tls.pins.0;
-    let security = match tls.level {
-        None if pins.is_empty() => Security::Opportunistic,
-        None => Security::StartTls,
-        Some(level) => match level.get_ref() {
-            Level::StartTls => Security::StartTls,
-            Level::Wrapped => Security::Wrapped,
-            Level::Opportunistic | Level::None if !pins.is_empty() => {
-                let what = "a pin is of no use where clear text is good enough; write \"starttls\" or \"wrapped\"";
-                return Err(at(level.span(), what));
-            }
-            Level::Opportunistic => Security::Opportunistic,
-            Level::None => Security::None,
-        },
-    };
-    let identity = tls.certificate.map(|certificate| {
-        let key = tls.key.unwrap_or_else(|| certificate.clone());
-        (certificate, key)
-    });
-    Ok(RelayTls {
-        security,
-        pins,
-        identity,
-    })
 }
 
 fn check_retry(

@@ -11,7 +11,7 @@ use mail::{
     address::{Address, DomainPattern, Sender},
     nexthop::Nexthop,
 };
-use relay::trust::Pin;
+use relay::{token::Source, trust::Pin};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -290,6 +290,7 @@ pub(super) struct RelayTls {
 pub(super) struct RelayAuth {
     pub user: String,
     pub password_file: Option<PathBuf>,
+    pub token: Option<Spanned<Source>>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

@@ -36,6 +36,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("relay_tls.key", "Its key. Default: in the same file."),
     ("relay_auth.user", "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN."),
     ("relay_auth.password_file", "Holds the password in its first line; of root or the daemon's user, who alone may read it. Default: systemd's credential relay-password."),
+    ("relay_auth.token", "Instead of a password an access token of OAuth 2.0, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the daemon's user, without a shell, for 30 seconds at most, and prints the token, or JSON with access_token and expires_in, until whose end it is kept; after a refusal it is asked once more. A file is as that of a password, and read each time."),
     ("routes", "Other ways for some recipients: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\", \"/@yahoo\\\\./\" = \"slow\" }. Left stands an address, a domain, a dot and the domain whose subdomains are meant, a regular expression between slashes, or *; they are asked in this order. Right stands the name of a transport, alone or with a next hop as name:nexthop; [host]:port; a domain, whose MX is meant; lmtp:, maildir: or smtp: with where; error:5.1.1 text; or : for what would be without the route. In domains.local single addresses alone can have one, and receive then."),
     ("transport", "The same in files: lines \"key value\" as transport(5) of Postfix has them, /regexp/ lines among them; routes is asked before. A changed file is taken once it was left alone for two seconds."),
     ("transports.NAME.type", "A transport of that name: \"smtp\", \"lmtp\", \"maildir\" or \"pipe\". Default: as its other settings tell."),
@@ -119,6 +120,7 @@ mod tests {
             "lmtp = \"unix:/run/lmtp\"",
             "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\
              p = { command = \"/bin/cat\", size = 1, socket = \"s\" }",
+            "relay_auth = { user = \"u\", token = { file = \"t\" } }",
             "relay_tls = { certificate = \"c.pem\" }\nrelay_auth = { user = \"u\", password_file = \"p\" }",
         ];
         let keys: Vec<String> = texts

@@ -6,6 +6,7 @@
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`queries`] | the same for restrictions that ask the world |
+//! | [`relayhost`] | the same for the relayhost |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
 //! | [`load`], [`tables`] | read the files: the only parts with I/O |
 //! | [`meaning`] | a sentence for each key |
@@ -24,6 +25,7 @@ mod load;
 mod macros;
 pub mod meaning;
 mod queries;
+mod relayhost;
 mod routes;
 mod sense;
 mod settings;

@@ -9,6 +9,7 @@ use mail::{
     address::{Domain, DomainPattern},
     nexthop::Nexthop,
 };
+use relay::token::Source;
 use smtp::client::Security;
 
 use crate::{
@@ -58,8 +59,11 @@ impl Config {
         let signing = self.dkim.iter_mut();
         signing.map(|entry| &mut entry.key).for_each(place);
         let auth = self.relay_auth.as_mut();
-        if let Some(path) = auth.and_then(|auth| auth.password_file.as_mut()) {
-            place(path);
+        if let Some(auth) = auth {
+            auth.password_file.iter_mut().for_each(place);
+            if let Some(Source::File(path)) = &mut auth.token {
+                place(path);
+            }
         }
     }
 

@@ -11,7 +11,10 @@ use mail::{
     nexthop::Nexthop,
 };
 use queue::retry::Schedule;
-use relay::trust::{PeerKey, Pin};
+use relay::{
+    token::Source,
+    trust::{PeerKey, Pin},
+};
 use smtp::client::Security;
 
 use super::{signing::DkimKey, transports::Transports};
@@ -365,6 +368,8 @@ impl Domains {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelayAuth {
     pub user: String,
-    /// `None`: systemd's credential `relay-password`.
+    /// `None`, and no token: systemd's credential `relay-password`.
     pub password_file: Option<PathBuf>,
+    /// Instead of a password.
+    pub token: Option<Source>,
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path};
 
+use relay::token::Source;
 use settings::{Span, layers::quote};
 use smtp::client::Security;
 
@@ -105,6 +106,9 @@ impl Config {
         }
         if let Some(auth) = &self.relay_auth {
             row("relay_auth.user", quote(&auth.user));
+            if let Some(token) = &auth.token {
+                row("relay_auth.token", token_source(token));
+            }
             if let Some(file) = &auth.password_file {
                 row(
                     "relay_auth.password_file",
@@ -315,6 +319,13 @@ fn dkim(entry: &DkimKey) -> String {
         quote(&selector.0),
         path(key)
     )
+}
+
+fn token_source(source: &Source) -> String {
+    match source {
+        Source::Command(words) => format!("{{ command = {} }}", strings(words.as_slice())),
+        Source::File(file) => format!("{{ file = {} }}", path(file)),
+    }
 }
 
 fn level(security: Security) -> &'static str {

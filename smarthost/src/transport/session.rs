@@ -16,9 +16,11 @@ use mail::{
 use relay::{
     delivery::{Action, Delivery, Dial, Event, Host, Patience, Place, Reach, Way, fit},
     tls::ClientTls,
+    token,
 };
 use smtp::client::{Protocol, Settings, Timeouts, Transaction};
 use spool::Stored;
+use tokio::task::block_in_place;
 
 use super::{Errand, Transports, all, lmtp, pool::Kept, signing::outgoing, smtp as to_smtp};
 use crate::{
@@ -228,19 +230,37 @@ impl Session<'_> {
             security: dial.security,
             timeouts,
             known: None,
-            credentials: if to_relayhost {
-                to_smtp::credentials(config)?
-            } else {
-                None
-            },
+            credentials: None,
         };
-        let host = &dial.host.name;
-        let connection = Connection::open(host, dial.place, self.tls(), settings, connect).await?;
+        let connection = self.login(&dial, settings, connect).await?;
         if let Some(summary) = connection.tls_summary() {
             let pinned = to_relayhost && !config.relay_tls.pins.is_empty();
             maillog::tls_to(connection.relay(), summary, pinned);
         }
         Ok(connection)
+    }
+
+    /// Connects as whom the relayhost knows; a token that is refused is fetched once more.
+    async fn login(
+        &self,
+        dial: &Dial,
+        settings: Settings,
+        connect: Duration,
+    ) -> Result<Connection, Failure> {
+        let mut again = true;
+        loop {
+            let mut settings = settings.clone();
+            if self.errand.destination.is_relayhost() {
+                let config = &self.errand.setup.config;
+                settings.credentials = block_in_place(|| to_smtp::credentials(config))?;
+            }
+            let shown = settings.credentials.clone();
+            let (host, place) = (&dial.host.name, dial.place.clone());
+            match Connection::open(host, place, self.tls(), settings, connect).await {
+                Err(failure) if again && token::is_stale(shown.as_ref(), &failure) => again = false,
+                opened => return opened,
+            }
+        }
     }
 
     async fn send(&self, kept: Option<&mut Kept>, recipients: &[usize]) -> Event {
@@ -264,7 +284,7 @@ impl Session<'_> {
             Peer::Smtp { .. } => outgoing(&self.errand.setup, stored, peer, envelope, &read),
             Peer::Lmtp(_) => fit(peer, envelope, stored.size(), &read),
         };
-        let outcomes = match tokio::task::block_in_place(fitting) {
+        let outcomes = match block_in_place(fitting) {
             Ok(mut fitted) => {
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());

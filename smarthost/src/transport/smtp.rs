@@ -7,8 +7,12 @@ use mail::{nexthop::Nexthop, outcome::Failure};
 use relay::{
     delivery::{Host, Way},
     tls::ClientTls,
+    token,
 };
-use smtp::{client::Security, sasl::Credentials};
+use smtp::{
+    client::Security,
+    sasl::{Credentials, Secret},
+};
 use system::secret;
 
 use crate::{config::Config, dns::exchange, setup::Setup};
@@ -51,18 +55,22 @@ pub(super) fn tls(setup: &Setup, relayhost: bool) -> &ClientTls {
     }
 }
 
-/// For the relayhost; the password is read anew, so that it can be changed at any time.
+/// For the relayhost; the password is read anew, so that it can be changed at any time. Blocks, where a token is fetched.
 pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Failure> {
     let Some(auth) = &config.relay_auth else {
         return Ok(None);
     };
+    let wrong = |why: String| Failure::ours(&format!("relay_auth: {why}"));
+    if let Some(source) = &auth.token {
+        let credentials = token::credentials(&auth.user, source);
+        return credentials.map(Some).map_err(wrong);
+    }
     let password = match &auth.password_file {
         Some(file) => secret::password(file),
         None => secret::credential(CREDENTIAL),
     };
-    let password = password.map_err(|why| Failure::ours(&format!("relay_auth: {why}")))?;
     Ok(Some(Credentials {
         user: auth.user.clone(),
-        password,
+        secret: Secret::Password(password.map_err(wrong)?),
     }))
 }

@@ -106,6 +106,8 @@ impl Talk<'_> {
                 wire.say("221 2.0.0 Bye")?;
                 return Ok(false);
             }
+            // The last word of a login that was objected to (RFC 7628 §3.2.3).
+            "" | "AQ==" => wire.say("535 5.7.8 authentication failed")?,
             _ => wire.say("500 5.5.2 unknown command")?,
         }
         Ok(true)

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, path::Path, time::Duration};
 
+use relay::token::Source;
 use settings::{
     ConfigError,
     layers::{quote, strings},
@@ -73,6 +74,14 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
                 .map_or_else(String::new, |auth| quoted(&auth.user)),
         ),
         (
+            "auth.token",
+            settings
+                .auth
+                .as_ref()
+                .and_then(|auth| auth.token.as_ref())
+                .map_or_else(String::new, token),
+        ),
+        (
             "auth.password_file",
             settings
                 .auth
@@ -126,6 +135,13 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
 
 fn quoted(value: impl Display) -> String {
     quote(&value.to_string())
+}
+
+fn token(source: &Source) -> String {
+    match source {
+        Source::Command(words) => format!("{{ command = {} }}", strings(words.as_slice())),
+        Source::File(file) => format!("{{ file = {} }}", path(file)),
+    }
 }
 
 fn path(path: &Path) -> String {

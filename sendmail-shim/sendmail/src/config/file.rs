@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use mail::{address::Address, nexthop::Nexthop};
 use queue::rate::Budget;
-use relay::trust::Pin;
+use relay::{token::Source, trust::Pin};
 use serde::Deserialize;
 use settings::{MessageSize, OneOrMany, Size, Span};
 
@@ -80,6 +80,8 @@ pub struct Auth {
     pub user: String,
     /// Without it: systemd's credential `relay-password`.
     pub password_file: Option<PathBuf>,
+    /// Instead of a password.
+    pub token: Option<Source>,
 }
 
 /// `[retry]`

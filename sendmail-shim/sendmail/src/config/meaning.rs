@@ -10,6 +10,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("admin", "Where mail for local names goes that no alias names."),
     ("tls", "Towards the relayhost: \"starttls\", \"wrapped\" (TLS from the first byte), or \"none\"."),
     ("auth.user", "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN."),
+    ("auth.token", "Instead of a password an access token of OAuth 2.0, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the agent's user, without a shell, for 30 seconds at most, and prints the token, or JSON with access_token and expires_in, until whose end it is kept; after a refusal it is asked once more. A file is as that of a password, and read each time."),
     ("auth.password_file", "Holds the password in its first line; of root or the agent's user, who alone may read it. Default: systemd's credential relay-password."),
     ("certificate", "Certificate in PEM with which this machine shows itself to the relayhost."),
     ("key", "Its key. Default: in the same file."),

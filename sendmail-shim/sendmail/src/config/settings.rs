@@ -17,6 +17,7 @@ use mail::{
 use queue::{rate::Window, retry::Schedule};
 use relay::{
     tls::{ClientTls, TlsError, Trust},
+    token::Source,
     trust::Pin,
 };
 use settings::{
@@ -179,6 +180,10 @@ impl Settings {
             },
             auth: file.auth.map(|auth| Auth {
                 password_file: auth.password_file.map(|path| from(Some(path), "")),
+                token: auth.token.map(|token| match token {
+                    Source::File(path) => Source::File(from(Some(path), "")),
+                    command @ Source::Command(_) => command,
+                }),
                 ..auth
             }),
             identity: match (file.certificate, file.key) {

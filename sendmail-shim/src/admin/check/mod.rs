@@ -46,7 +46,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
 
 /// Whether mail takes another way with the one than with the other, or is shown to the relayhost in another form.
 fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
-    const WAY: [&str; 10] = [
+    const WAY: [&str; 11] = [
         "relayhost",
         "domain",
         "hostname",
@@ -55,6 +55,7 @@ fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
         "tls",
         "auth.user",
         "auth.password_file",
+        "auth.token",
         "certificate",
         "key",
     ];

@@ -46,8 +46,8 @@ impl Refusal {
                 "it wants a login, or refuses this one: see auth (sendmail-shim) or relay_auth (smarthost)"
             }
             Self::Passwords => {
-                "it takes no passwords any more: have its administrator let this address in without one, \
-                 or set another relayhost"
+                "it takes no passwords any more: set a token in auth (sendmail-shim) or relay_auth (smarthost), or have \
+                 its administrator let this address in without one"
             }
             Self::Permission => {
                 "it does not relay for this machine: have its administrator allow this address, login and sender"

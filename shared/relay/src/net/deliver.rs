@@ -16,6 +16,7 @@ use super::{Connection, Target, dial::addresses};
 use crate::{
     delivery::{Action, Delivery, Dial, Event, Memory, Place, Reach, Reading, Way, fit},
     tls::ClientTls,
+    token,
 };
 
 /// The way to a next hop, as a program knows it.
@@ -86,6 +87,11 @@ pub fn deliver(
 }
 
 fn open(dial: &Dial, road: &Road<'_>) -> Result<Connection, Failure> {
+    open_with(dial, road, true)
+}
+
+/// A token that is refused is fetched once more.
+fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Failure> {
     let mut settings = (road.settings)()?;
     settings.security = dial.security;
     if let Some(opening) = dial.opening {
@@ -96,7 +102,12 @@ fn open(dial: &Dial, road: &Road<'_>) -> Result<Connection, Failure> {
         place: dial.place.clone(),
         tls: road.tls,
     };
-    Connection::open(&target, &settings, dial.connect)
+    match Connection::open(&target, &settings, dial.connect) {
+        Err(failure) if again && token::is_stale(settings.credentials.as_ref(), &failure) => {
+            open_with(dial, road, false)
+        }
+        opened => opened,
+    }
 }
 
 fn send(

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{reply::Reply, sasl::Exchange};
 use mail::{
-    outcome::{Blame, Failure, Stage},
+    outcome::{Blame, Failure, MAX_TEXT, Stage, escape},
     status::{EnhancedStatus, Severity},
 };
 
@@ -34,13 +34,14 @@ impl Client {
             return self.unauthenticated("no random numbers for AUTH");
         }
         let nonce = BASE64_STANDARD.encode(nonce);
+        let wanted = credentials.wanted();
         let offered = &self.capabilities.auth;
         let Some(mut exchange) = Exchange::choose(offered, credentials, &nonce) else {
             let text = if offered.is_empty() {
                 "a user is set, but the relay offers no AUTH".to_owned()
             } else {
                 format!(
-                    "the relay offers AUTH only with {}; SCRAM-SHA-256, PLAIN or LOGIN is needed",
+                    "the relay offers AUTH only with {}; {wanted} is needed",
                     offered.join(" ")
                 )
             };
@@ -90,7 +91,16 @@ impl Client {
                 }
             }
             Severity::Transient | Severity::Permanent => {
-                self.fail(temporary(Stage::Auth, reply));
+                let failure = temporary(Stage::Auth, reply);
+                let objection = exchange.objection();
+                let text = objection.map(|said| format!("{} ({said})", failure.text));
+                self.fail(match text {
+                    Some(text) => Failure {
+                        text: escape(text.as_bytes(), MAX_TEXT),
+                        ..failure
+                    },
+                    None => failure,
+                });
             }
         }
     }

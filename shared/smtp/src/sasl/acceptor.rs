@@ -311,7 +311,7 @@ mod tests {
             logins(),
             Credentials {
                 user: user.into(),
-                password: password.into(),
+                secret: crate::sasl::Secret::Password(password.into()),
             },
         );
         let mut client = Exchange::choose(&[mechanism.to_owned()], credentials, "abc").unwrap();

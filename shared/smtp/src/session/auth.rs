@@ -202,7 +202,7 @@ mod tests {
         fn log_in(&mut self, mechanism: &str, password: &str) -> String {
             let credentials = Credentials {
                 user: "vm7".into(),
-                password: password.into(),
+                secret: crate::sasl::Secret::Password(password.into()),
             };
             let mut exchange =
                 Exchange::choose(&[mechanism.to_owned()], credentials, "abc").unwrap();

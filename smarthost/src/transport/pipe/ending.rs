@@ -14,7 +14,7 @@ use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use mail::{outcome::Failure, status::EnhancedStatus};
 
-use super::run::{End, Ended};
+use system::program::{End, Ended};
 
 /// Status, class, subject and detail, words.
 #[rustfmt::skip]
@@ -111,6 +111,7 @@ mod tests {
         let ended = Ended {
             end: End::Exited(ExitStatus::from_raw(raw)),
             output: output.to_vec(),
+            errors: Vec::new(),
         };
         let failure = failure("/usr/bin/prog", &ended);
         failure.map_or_else(
@@ -147,11 +148,13 @@ mod tests {
         let late = Ended {
             end: End::TimedOut,
             output: b"5.1.1 no".to_vec(),
+            errors: Vec::new(),
         };
         assert_eq!(failure("/p", &late).unwrap().status.class(), 4);
         let missing = Ended {
             end: End::Failed(io::ErrorKind::NotFound.into()),
             output: Vec::new(),
+            errors: Vec::new(),
         };
         let missing = failure("/p", &missing).unwrap();
         assert_eq!(missing.status.to_string(), "4.3.5");

@@ -2,7 +2,6 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`run`] | starts it, feeds it, ends it |
 //! | [`ending`] | what its end means |
 //! | [`message`] | what it reads |
 //! | [`serve`] | the same in a unit of its own, over LMTP |
@@ -14,7 +13,6 @@
 
 mod ending;
 mod message;
-mod run;
 pub(crate) mod serve;
 pub(crate) mod words;
 
@@ -28,10 +26,9 @@ use mail::{
     status::EnhancedStatus,
 };
 
-use self::{
-    message::Front,
-    run::{Ended, Program},
-};
+use system::program::{self, Ended, Program};
+
+use self::message::Front;
 use super::{Job, all, loops};
 use crate::{
     config::{Flags, Macro, Pipe},
@@ -41,6 +38,9 @@ use crate::{
 
 /// What a program may find its helpers by.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Output of a program that is kept, bytes.
+const KEPT: usize = 4096;
 
 /// What is run, for one message.
 pub(crate) struct Call<'a> {
@@ -126,6 +126,8 @@ impl Call<'_> {
             environment: self.environment(recipients),
             directory: &self.pipe.directory,
             timeout: self.pipe.timeout,
+            kept: KEPT,
+            errors_apart: false,
         };
         let message = match (self.read)() {
             Ok(message) => message,
@@ -143,7 +145,7 @@ impl Call<'_> {
             now: clock::now(),
         };
         let mut content = message::content(&self.pipe.flags, &front, message);
-        let ended = run::run(&program, &mut content);
+        let ended = program::run(&program, &mut content);
         self.outcome(&first, &ended)
     }
 

@@ -1,17 +1,23 @@
 //! AUTH: what is said, and to whom nothing is said.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::*;
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Secret};
 
 const TLS: &str = "220 mx\r\n|250-mx\r\n250 STARTTLS\r\n|220 go\r\n";
 
 /// After EHLO under TLS, with these mechanisms.
 fn offered(mechanisms: &str, password: &str) -> Dialog {
+    with(mechanisms, Secret::Password(password.into()))
+}
+
+fn with(mechanisms: &str, secret: Secret) -> Dialog {
     let mut dialog = Dialog::new(Settings {
         security: Security::StartTls,
         credentials: Some(Credentials {
             user: "vm1".into(),
-            password: password.into(),
+            secret,
         }),
         ..settings()
     });
@@ -87,7 +93,7 @@ fn no_password_travels_in_clear_text() {
             security,
             credentials: Some(Credentials {
                 user: "vm1".into(),
-                password: "secret".into(),
+                secret: Secret::Password("secret".into()),
             }),
             ..settings()
         });
@@ -96,4 +102,55 @@ fn no_password_travels_in_clear_text() {
         assert!(dialog.failed.unwrap().text.contains("without TLS"));
         assert!(!dialog.sent.concat().contains("AUTH"));
     }
+}
+
+/// Google's example of XOAUTH2 and the one of RFC 7628 §4.1 in form; what the server objects is told, and answered as it must be.
+#[test]
+fn a_token_is_told_with_what_the_relay_offers_and_its_refusal_is_understood() {
+    let token = |mechanisms| with(mechanisms, Secret::Token("tok1".into()));
+    let mut dialog = token("PLAIN OAUTHBEARER XOAUTH2");
+    assert_eq!(
+        dialog.sent.last().unwrap(),
+        "AUTH XOAUTH2 dXNlcj12bTEBYXV0aD1CZWFyZXIgdG9rMQEB\r\n"
+    );
+    dialog.hear("235 2.7.0 Accepted\r\n");
+    assert!(dialog.ready);
+    let objection =
+        BASE64_STANDARD.encode(r#"{"status":"401","scope":"tok1 https://mail.example/"}"#);
+    for (mechanism, answer) in [("XOAUTH2", "\r\n"), ("OAUTHBEARER", "AQ==\r\n")] {
+        let mut dialog = token(mechanism);
+        dialog.hear(&format!("334 {objection}\r\n"));
+        assert_eq!(dialog.sent.last().unwrap(), answer);
+        assert!(dialog.failed.is_none() && !dialog.ready);
+        dialog.hear("535 5.7.8 no\r\n");
+        let failure = dialog.failed.unwrap();
+        assert_eq!((failure.stage, failure.status.class()), (Stage::Auth, 4));
+        assert!(failure.text.contains("\"401\""), "{}", failure.text);
+        assert!(!failure.text.contains("tok1"), "{}", failure.text);
+    }
+    // A 334 is no success, nor is what follows it.
+    for script in ["235 2.7.0 welcome\r\n", "334 \r\n"] {
+        let mut dialog = token("XOAUTH2");
+        dialog.hear("334 e30=\r\n");
+        dialog.hear(script);
+        assert!(!dialog.ready && dialog.failed.is_some(), "{script}");
+    }
+    let mut dialog = with("XOAUTH2", Secret::Token("x".repeat(2000)));
+    assert_eq!(dialog.sent.last().unwrap(), "AUTH XOAUTH2\r\n");
+    dialog.hear("334 \r\n");
+    assert!(
+        dialog
+            .sent
+            .last()
+            .unwrap()
+            .starts_with("dXNlcj12bTEBYXV0aD1CZWFyZXIg")
+    );
+    let dialog = token("PLAIN LOGIN SCRAM-SHA-256");
+    assert!(
+        dialog
+            .failed
+            .unwrap()
+            .text
+            .contains("XOAUTH2 or OAUTHBEARER is needed")
+    );
 }

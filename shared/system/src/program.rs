@@ -1,7 +1,7 @@
 //! One program: started, fed, listened to, and ended with all that it has started.
 //!
-//! Contract: no shell; nothing of our environment but what is given. It has a process group of its own. Its output is read to the
-//! end and kept up to [`KEPT`]. When it has ended, or its time is over, the group is killed, and so is whoever left the group
+//! Contract: no shell; nothing of our environment but what is given. It has a process group of its own. What it says is read to the
+//! end and kept up to so many bytes, errors together with the rest or apart. When it has ended, or its time is over, the group is killed, and so is whoever left the group
 //! but still carries the mark of this run. A program that does not read all of the message has its reasons; its status decides.
 //! Failures: [`End`].
 
@@ -22,27 +22,31 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open},
 };
 
-/// Output that is kept, bytes.
-const KEPT: usize = 4096;
+/// Read at once.
+const PIECE_OF_OUTPUT: usize = 4096;
 /// The variable that marks all processes of a run.
-const MARK: &str = "SMARTHOST_DELIVERY";
+const MARK: &str = "MAIL_RUN";
 /// How often it is looked for processes that left the group: one that starts others all the time may be a step ahead.
 const ROUNDS: usize = 20;
 /// Looks that must find none: a process in the middle of its exec shows no environment.
 const LOOKS: usize = 2;
 
 /// What is run.
-pub(super) struct Program<'a> {
+pub struct Program<'a> {
     /// The whole path, and the arguments.
-    pub(super) arguments: Vec<OsString>,
-    pub(super) environment: Vec<(&'static str, String)>,
-    pub(super) directory: &'a Path,
-    pub(super) timeout: Duration,
+    pub arguments: Vec<OsString>,
+    pub environment: Vec<(&'static str, String)>,
+    pub directory: &'a Path,
+    pub timeout: Duration,
+    /// Bytes that are kept of what it says.
+    pub kept: usize,
+    /// Its errors are kept apart, up to as many bytes.
+    pub errors_apart: bool,
 }
 
 /// How it ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub enum End {
     Exited(ExitStatus),
     TimedOut,
     /// It could not be started, fed or waited for.
@@ -51,30 +55,49 @@ pub(super) enum End {
 
 /// How it ended, and the beginning of what it said.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) end: End,
-    pub(super) output: Vec<u8>,
+pub struct Ended {
+    pub end: End,
+    pub output: Vec<u8>,
+    /// Empty, unless they are kept apart.
+    pub errors: Vec<u8>,
 }
 
 /// Runs a program to its end. Blocks.
-pub(super) fn run(program: &Program<'_>, content: &mut dyn Read) -> Ended {
-    let mut output = Vec::new();
-    let end = match start(program) {
-        Ok(mut running) => {
-            let ended = running.attend(program.timeout, content, &mut output);
-            running.end(ended, &mut output)
+pub fn run(program: &Program<'_>, content: &mut dyn Read) -> Ended {
+    let mut running = match start(program) {
+        Ok(running) => running,
+        Err(error) => {
+            return Ended {
+                end: End::Failed(error),
+                output: Vec::new(),
+                errors: Vec::new(),
+            };
         }
-        Err(error) => End::Failed(error),
     };
-    Ended { end, output }
+    let attended = running.attend(program.timeout, content);
+    let end = running.end(attended);
+    let mut said = running.said.into_iter().map(|said| said.kept);
+    Ended {
+        end,
+        output: said.next().unwrap_or_default(),
+        errors: said.next().unwrap_or_default(),
+    }
 }
 
 struct Running {
     child: Child,
     pid: Pid,
     stdin: Option<ChildStdin>,
-    output: PipeReader,
+    /// Its output, and its errors where they are apart.
+    said: Vec<Said>,
     mark: String,
+}
+
+/// What comes of it.
+struct Said {
+    from: PipeReader,
+    kept: Vec<u8>,
+    most: usize,
 }
 
 fn start(program: &Program<'_>) -> io::Result<Running> {
@@ -84,6 +107,14 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
     let random = getrandom::u64().map_err(io::Error::other)?;
     let mark = format!("{random:016x}");
     let (output, writer) = io::pipe()?;
+    let mut from = vec![output];
+    let errors = if program.errors_apart {
+        let (errors, writer) = io::pipe()?;
+        from.push(errors);
+        writer
+    } else {
+        writer.try_clone()?
+    };
     let mut command = Command::new(path);
     command
         .args(arguments)
@@ -98,8 +129,8 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
         .current_dir(program.directory)
         .process_group(0)
         .stdin(Stdio::piped())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+        .stdout(writer)
+        .stderr(errors);
     let mut child = command.spawn()?;
     // It holds the writing end of the output.
     drop(command);
@@ -108,24 +139,28 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
         pid: Pid::from_child(&child),
         child,
         stdin,
-        output,
+        said: from
+            .into_iter()
+            .map(|from| Said {
+                from,
+                kept: Vec::new(),
+                most: program.kept,
+            })
+            .collect(),
         mark,
     };
     if let Some(stdin) = &running.stdin {
         fcntl_setfl(stdin, OFlags::NONBLOCK)?;
     }
-    fcntl_setfl(&running.output, OFlags::NONBLOCK)?;
+    for said in &running.said {
+        fcntl_setfl(&said.from, OFlags::NONBLOCK)?;
+    }
     Ok(running)
 }
 
 impl Running {
     /// Until it has exited: `Ok(false)` when its time is over before.
-    fn attend(
-        &mut self,
-        timeout: Duration,
-        content: &mut dyn Read,
-        output: &mut Vec<u8>,
-    ) -> io::Result<bool> {
+    fn attend(&mut self, timeout: Duration, content: &mut dyn Read) -> io::Result<bool> {
         let exit = pidfd_open(self.pid, PidfdFlags::empty())?;
         let began = Instant::now();
         let mut piece = vec![0; PIECE];
@@ -144,8 +179,10 @@ impl Running {
                 }
             }
             let mut waited = vec![PollFd::new(&exit, PollFlags::IN)];
-            if !self.output_ended(output) {
-                waited.push(PollFd::new(&self.output, PollFlags::IN));
+            for said in &mut self.said {
+                if !said.ended() {
+                    waited.push(PollFd::new(&said.from, PollFlags::IN));
+                }
             }
             if let Some(stdin) = &self.stdin {
                 waited.push(PollFd::new(stdin, PollFlags::OUT));
@@ -168,26 +205,8 @@ impl Running {
         }
     }
 
-    /// Reads what it has said; whether there will be no more.
-    fn output_ended(&mut self, output: &mut Vec<u8>) -> bool {
-        let mut piece = [0; KEPT];
-        // A flood must not keep us from the clock.
-        for _ in 0..16 {
-            match self.output.read(&mut piece) {
-                Ok(0) => return true,
-                Ok(count) => {
-                    let room = KEPT.saturating_sub(output.len()).min(count);
-                    output.extend_from_slice(piece.get(..room).unwrap_or_default());
-                }
-                Err(error) if is_later(&error) => return false,
-                Err(_) => return true,
-            }
-        }
-        false
-    }
-
     /// Kills what is left of it, and takes its status.
-    fn end(mut self, attended: io::Result<bool>, output: &mut Vec<u8>) -> End {
+    fn end(&mut self, attended: io::Result<bool>) -> End {
         self.stdin = None;
         if !matches!(attended, Ok(true)) {
             // Nothing else can be done where it is gone.
@@ -197,7 +216,9 @@ impl Running {
             // Its number is its own until it is waited for: so the group is killed before.
             Ok(true) => {
                 let _ = kill_process_group(self.pid, Signal::KILL);
-                self.output_ended(output);
+                for said in &mut self.said {
+                    said.ended();
+                }
                 self.child.wait().map(End::Exited)
             }
             Ok(false) => self.child.wait().map(|_| End::TimedOut),
@@ -205,6 +226,27 @@ impl Running {
         };
         sweep(&self.mark);
         status.unwrap_or_else(End::Failed)
+    }
+}
+
+impl Said {
+    /// Reads what has come; whether there will be no more.
+    fn ended(&mut self) -> bool {
+        let mut piece = [0; PIECE_OF_OUTPUT];
+        // A flood must not keep us from the clock.
+        for _ in 0..16 {
+            match self.from.read(&mut piece) {
+                Ok(0) => return true,
+                Ok(count) => {
+                    let room = self.most.saturating_sub(self.kept.len()).min(count);
+                    let kept = piece.get(..room).unwrap_or_default();
+                    self.kept.extend_from_slice(kept);
+                }
+                Err(error) if is_later(&error) => return false,
+                Err(_) => return true,
+            }
+        }
+        false
     }
 }
 
@@ -254,12 +296,16 @@ fn marked(mark: &[u8]) -> Vec<Pid> {
 mod tests {
     use super::*;
 
+    const KEPT: usize = 4096;
+
     fn shell(script: &str, timeout: Duration, content: &[u8]) -> Ended {
         let program = Program {
             arguments: ["/bin/sh", "-c", script].map(OsString::from).to_vec(),
             environment: vec![("PATH", "/usr/bin:/bin".to_owned())],
             directory: Path::new("/"),
             timeout,
+            kept: KEPT,
+            errors_apart: false,
         };
         run(&program, &mut &*content)
     }
@@ -328,6 +374,8 @@ mod tests {
             environment: Vec::new(),
             directory: Path::new("/"),
             timeout: LONG,
+            kept: KEPT,
+            errors_apart: false,
         };
         let ended = run(&program, &mut io::empty());
         assert!(matches!(ended.end, End::Failed(error) if error.kind() == io::ErrorKind::NotFound));

@@ -1,0 +1,291 @@
+//! Access tokens of OAuth 2.0 for the relayhost: from a program or a file, kept while they are good.
+//!
+//! Contract: the program has no shell, [`PATIENCE`], and [`LONGEST`] bytes; of our environment it gets `CREDENTIALS_DIRECTORY` alone. What it
+//! prints is a token, or JSON as token servers answer (RFC 6749 §5.1: `access_token`, `expires_in`); a token that says when it ends is
+//! kept until shortly before, another for [`UNSAID`]. A file is read each time. One fetches, others wait for it.
+//! Failures: a text without the token.
+
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use mail::outcome::{Failure, Stage, escape};
+use serde::Deserialize;
+use smtp::sasl::{Credentials, Secret};
+use system::{
+    program::{self, End, Program},
+    secret,
+};
+
+/// How long the program may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest answer, bytes: tokens have two or three thousand.
+const LONGEST: usize = 16 * 1024;
+/// How long a token is kept that does not say how long it is good.
+const UNSAID: Duration = Duration::from_mins(5);
+/// So much before its end a token is fetched anew, or a tenth of its life.
+const MARGIN: Duration = Duration::from_mins(2);
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Where tokens come from: `{ command = ["/usr/local/bin/token"] }` or `{ file = "token" }`.
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    Command(Words),
+    File(PathBuf),
+}
+
+/// A program and its arguments.
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(try_from = "Written")]
+pub struct Words(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a program's whole path and its arguments, as a list"
+)]
+enum Written {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl TryFrom<Written> for Words {
+    type Error = &'static str;
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        let words = match written {
+            Written::One(program) => vec![program],
+            Written::Many(words) => words,
+        };
+        match words.first() {
+            Some(program) if program.starts_with('/') => Ok(Self(words)),
+            _ => Err(
+                "write the program's whole path first, then its arguments: [\"/usr/local/bin/token\", \"argument\"]; no shell reads them",
+            ),
+        }
+    }
+}
+
+impl Words {
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+struct Kept {
+    source: Source,
+    token: String,
+    until: Instant,
+}
+
+static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
+
+fn kept() -> MutexGuard<'static, Option<Kept>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// User and token. Blocks.
+pub fn credentials(user: &str, source: &Source) -> Result<Credentials, String> {
+    Ok(Credentials {
+        user: user.to_owned(),
+        secret: Secret::Token(token(source)?),
+    })
+}
+
+/// Whether a refusal is about a token that another fetch may mend; then the one that is kept is forgotten.
+pub fn is_stale(credentials: Option<&Credentials>, failure: &Failure) -> bool {
+    let Some(Credentials {
+        secret: Secret::Token(token),
+        ..
+    }) = credentials
+    else {
+        return false;
+    };
+    let refused = failure.reply.is_some_and(|code| code.value() >= 500);
+    if failure.stage != Stage::Auth || !refused {
+        return false;
+    }
+    // Somebody else may have fetched another meanwhile.
+    kept().take_if(|kept| kept.token == *token);
+    true
+}
+
+fn token(source: &Source) -> Result<String, String> {
+    match source {
+        Source::File(path) => {
+            let text = secret::text(path)?;
+            let answer = read(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+            Ok(answer.0)
+        }
+        Source::Command(words) => {
+            let mut kept = kept();
+            let good = |kept: &&Kept| kept.source == *source && kept.until > Instant::now();
+            if let Some(kept) = kept.as_ref().filter(good) {
+                return Ok(kept.token.clone());
+            }
+            let (token, life) = fetch(&words.0)?;
+            let life = life.map_or(UNSAID, |life| life.saturating_sub(MARGIN.min(life / 10)));
+            let until = Instant::now().checked_add(life);
+            *kept = until.map(|until| Kept {
+                source: source.clone(),
+                token: token.clone(),
+                until,
+            });
+            Ok(token)
+        }
+    }
+}
+
+fn fetch(words: &[String]) -> Result<(String, Option<Duration>), String> {
+    let name = words.first().map_or("", String::as_str);
+    let mut environment = vec![("PATH", PATH.to_owned()), ("LANG", "C.UTF-8".to_owned())];
+    if let Some(directory) = secret::credentials_directory() {
+        environment.push(("CREDENTIALS_DIRECTORY", directory.display().to_string()));
+    }
+    let program = Program {
+        arguments: words.iter().map(OsString::from).collect(),
+        environment,
+        directory: Path::new("/"),
+        timeout: PATIENCE,
+        kept: LONGEST,
+        errors_apart: true,
+    };
+    let ended = program::run(&program, &mut io::empty());
+    let why = match ended.end {
+        End::Exited(status) if status.success() => match ended.output.len() {
+            LONGEST => "it prints too much for a token".to_owned(),
+            _ => match read(&String::from_utf8_lossy(&ended.output)) {
+                Ok(answer) => return Ok(answer),
+                Err(why) => why,
+            },
+        },
+        End::Exited(status) => {
+            let said = String::from_utf8_lossy(&ended.errors).trim().to_owned();
+            format!("{status}: {said}")
+        }
+        End::TimedOut => format!("it takes more than {} seconds", PATIENCE.as_secs()),
+        End::Failed(error) => error.to_string(),
+    };
+    Err(format!(
+        "{name}: {}",
+        escape(why.trim_end_matches(": ").as_bytes(), 300)
+    ))
+}
+
+/// What a token server answers.
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    #[serde(default)]
+    expires_in: Option<Seconds>,
+}
+
+/// Some write the number as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+/// A token, and how long it is good, if that is said.
+fn read(text: &str) -> Result<(String, Option<Duration>), String> {
+    let text = text.trim();
+    let (token, life) = if text.starts_with('{') {
+        let answer: Answer =
+            serde_json::from_str(text).map_err(|_| "its JSON holds no access_token".to_owned())?;
+        let seconds = match answer.expires_in {
+            Some(Seconds::Number(seconds)) => Some(seconds),
+            Some(Seconds::Text(text)) => text.trim().parse().ok(),
+            Some(Seconds::Other(_)) | None => None,
+        };
+        (answer.access_token, seconds.map(Duration::from_secs))
+    } else {
+        (text.to_owned(), None)
+    };
+    if token.is_empty() {
+        return Err("there is no token in it".to_owned());
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(
+            "what it holds is no token: one word of ASCII, or JSON with access_token".to_owned(),
+        );
+    }
+    Ok((token, life))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_bare_or_from_what_a_token_server_answers() {
+        let hour = Some(Duration::from_hours(1));
+        for (text, token, life) in [
+            ("tok1\n", "tok1", None),
+            (
+                "{\"access_token\":\"a.b-c\",\"expires_in\":3600,\"token_type\":\"Bearer\"}",
+                "a.b-c",
+                hour,
+            ),
+            (
+                "\n {\"expires_in\":\"3600\",\"access_token\":\"x\"}\n",
+                "x",
+                hour,
+            ),
+            ("{\"access_token\":\"x\",\"expires_in\":null}", "x", None),
+            ("{\"access_token\":\"x\",\"expires_in\":-1}", "x", None),
+            ("{\"access_token\":\"x\",\"expires_in\":1.5e3}", "x", None),
+        ] {
+            assert_eq!(read(text), Ok((token.to_owned(), life)), "{text}");
+        }
+        for text in [
+            "",
+            "\n",
+            "two words",
+            "a\u{1}b",
+            "{\"error\":\"invalid_client\"}",
+            "{",
+            "é",
+            "{\"access_token\":\"\"}",
+            "{\"access_token\":\"a\\r\\nb\"}",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_program_says_why_it_has_no_token_and_floods_nobody() {
+        let run = |script: &str| {
+            let words = ["/bin/sh", "-c", script].map(str::to_owned);
+            fetch(&words).map(|(token, _)| token)
+        };
+        assert_eq!(run("echo careful >&2; echo tok1").as_deref(), Ok("tok1"));
+        for (script, told) in [
+            (
+                "echo 'no client secret' >&2; exit 3",
+                "exit status: 3: no client secret",
+            ),
+            ("exit 1", "exit status: 1"),
+            ("head -c 1000000 /dev/zero | tr '\\0' x", "too much"),
+            ("true", "no token in it"),
+            ("kill -9 $$", "signal: 9"),
+        ] {
+            let why = run(script).unwrap_err();
+            assert!(
+                why.starts_with("/bin/sh: ") && why.contains(told),
+                "{script}: {why}"
+            );
+        }
+        assert!(
+            fetch(&["/nowhere/token".to_owned()])
+                .unwrap_err()
+                .contains("No such file")
+        );
+    }
+}
