@@ -103,6 +103,7 @@ fn sort(key: &str) -> String {
     match transport.and_then(|rest| rest.rsplit_once('.')) {
         Some((_, setting)) => format!("transports.NAME.{setting}"),
         None if key.starts_with("routes.") => "routes".to_owned(),
+        None if key.starts_with("client_pins.") => "client_pins.PIN".to_owned(),
         None => key.to_owned(),
     }
 }
@@ -118,6 +119,7 @@ mod tests {
         let texts = [
             "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
             "lmtp = \"unix:/run/lmtp\"",
+            "auth = { users = \"users\" }\n[client_pins]\n\"sha256:9f2cd1a0b14f5c8e7d6a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e\" = \"vm7\"",
             "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\
              p = { command = \"/bin/cat\", size = 1, socket = \"s\" }",
             "relay_auth = { user = \"u\", token = { file = \"t\" } }",
