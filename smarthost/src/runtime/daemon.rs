@@ -5,12 +5,7 @@
 //! at again and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
-use std::{
-    net::TcpListener as StdListener,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use mail::clock;
@@ -22,7 +17,7 @@ use system::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     task::{JoinSet, spawn_blocking},
     time,
 };
@@ -32,7 +27,7 @@ use crate::{
     config::LogFormat,
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
-    server::{Places, Server, World, listen, notify, test_lists},
+    server::{Attempts, Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
 };
@@ -105,8 +100,7 @@ async fn live(
         news: Notify::new(),
         places: Arc::new(Places::default()),
         world: World::new(&memory, probes),
-        failures: Mutex::default(),
-        passwords: Semaphore::new(1),
+        attempts: Attempts::default(),
         ending: ending.clone(),
     });
     let listeners = listen::open(&current.get().config, handed)?;

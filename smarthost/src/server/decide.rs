@@ -347,8 +347,7 @@ impl Connection {
 
     /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
     fn origin(&self) -> String {
-        let known = self.pinned.as_deref().or(self.machine.login());
-        match (known, self.name.strip_suffix(']')) {
+        match (self.known_as(), self.name.strip_suffix(']')) {
             (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
             _ => self.name.clone(),
         }
@@ -356,9 +355,12 @@ impl Connection {
 
     /// Its network, its key or its login says that it is one of our clients.
     fn is_ours(&self) -> bool {
-        self.setup.policy.may_relay(self.client)
-            || self.pinned.is_some()
-            || self.machine.login().is_some()
+        self.known_as().is_some() || self.setup.policy.may_relay(self.client)
+    }
+
+    /// The name of its key, else its login.
+    fn known_as(&self) -> Option<&str> {
+        self.pinned.as_deref().or(self.machine.login())
     }
 
     /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).

@@ -20,7 +20,8 @@ impl Connection {
             Proof::Password(_) => ("PLAIN", true),
             Proof::Scram(_) => ("SCRAM-SHA-256", false),
         };
-        if self.server.failures().is_over(self.client, clock::now()) {
+        let attempts = &self.server.attempts;
+        if attempts.failures().is_over(self.client, clock::now()) {
             maillog::logins_refused(&self.name);
             return Verdict::Refuse(Reply::literal(
                 "454 4.7.0 Error: too many failed logins, try again later",
@@ -30,7 +31,7 @@ impl Connection {
             return Verdict::Refuse(Reply::literal("454 4.7.0 Temporary authentication failure"));
         };
         let turn = if password {
-            self.server.passwords.acquire().await.ok()
+            attempts.passwords.acquire().await.ok()
         } else {
             None
         };
@@ -41,7 +42,7 @@ impl Connection {
             self.own = true;
             return Verdict::Accept;
         }
-        self.server.failures().failed(self.client, clock::now());
+        attempts.failures().failed(self.client, clock::now());
         maillog::login_failed(&self.name, method, &attempt.user);
         Verdict::Refuse(Reply::literal("535 5.7.8 Error: authentication failed"))
     }

@@ -6,6 +6,7 @@
 //! | [`places`] | how many sessions there may be, altogether, for strangers and for one client |
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
+//! | [`attempts`] | who failed to log in lately |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`learned`] | what was found out, and what follows from it |
@@ -15,6 +16,7 @@
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | what administrators are told of limits |
 
+mod attempts;
 mod counting;
 mod decide;
 mod learned;
@@ -30,16 +32,13 @@ mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::{
-    dispatch::Dispatch,
-    limits::Limits,
-    policy::{failures::Failures, refusals::Refusals},
-    setup::Current,
-    state,
+    dispatch::Dispatch, limits::Limits, policy::refusals::Refusals, setup::Current, state,
 };
 
+pub(crate) use attempts::Attempts;
 pub(crate) use learned::News;
 pub(crate) use places::Places;
 pub(crate) use session::settings;
@@ -57,19 +56,12 @@ pub(crate) struct Server {
     pub(crate) refusals: Arc<Mutex<Refusals>>,
     pub(crate) places: Arc<Places>,
     pub(crate) world: World,
-    /// Who failed to log in lately.
-    pub(crate) failures: Mutex<Failures>,
-    /// Passwords that are tried at once.
-    pub(crate) passwords: Semaphore,
+    pub(crate) attempts: Attempts,
     /// Becomes true when the daemon ends.
     pub(crate) ending: watch::Receiver<bool>,
 }
 
 impl Server {
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -41,52 +41,6 @@ impl KeyVerifier {
     }
 }
 
-impl KeyVerifier {
-    fn tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let key = key_of(certificate)?;
-        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| unverified(signed))?;
-        // In TLS 1.2 a scheme leaves the curve open, hence several algorithms for one scheme.
-        let candidates = self
-            .algorithms
-            .mapping
-            .iter()
-            .filter(|(scheme, _)| *scheme == signed.scheme)
-            .flat_map(|(_, algorithms)| algorithms.iter());
-        for algorithm in candidates {
-            if key
-                .verify_signature(*algorithm, message, signed.signature())
-                .is_ok()
-            {
-                return Ok(HandshakeSignatureValid::assertion());
-            }
-        }
-        Err(unverified(signed))
-    }
-
-    fn tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature_with_raw_key(
-            message,
-            &key_of(certificate)?,
-            signed,
-            &self.algorithms,
-        )
-        .map_err(|error| match error {
-            Error::InvalidCertificate(_) => unverified(signed),
-            error => error,
-        })
-    }
-}
-
 impl ServerCertVerifier for KeyVerifier {
     fn verify_server_cert(
         &self,
@@ -118,7 +72,24 @@ impl ServerCertVerifier for KeyVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.tls12_signature(message, certificate, signed)
+        let key = key_of(certificate)?;
+        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| unverified(signed))?;
+        // In TLS 1.2 a scheme leaves the curve open, hence several algorithms for one scheme.
+        let candidates = self
+            .algorithms
+            .mapping
+            .iter()
+            .filter(|(scheme, _)| *scheme == signed.scheme)
+            .flat_map(|(_, algorithms)| algorithms.iter());
+        for algorithm in candidates {
+            if key
+                .verify_signature(*algorithm, message, signed.signature())
+                .is_ok()
+            {
+                return Ok(HandshakeSignatureValid::assertion());
+            }
+        }
+        Err(unverified(signed))
     }
 
     fn verify_tls13_signature(
@@ -127,7 +98,16 @@ impl ServerCertVerifier for KeyVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.tls13_signature(message, certificate, signed)
+        verify_tls13_signature_with_raw_key(
+            message,
+            &key_of(certificate)?,
+            signed,
+            &self.algorithms,
+        )
+        .map_err(|error| match error {
+            Error::InvalidCertificate(_) => unverified(signed),
+            error => error,
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -160,7 +140,7 @@ impl ClientCertVerifier for KeyVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.tls12_signature(message, certificate, signed)
+        ServerCertVerifier::verify_tls12_signature(self, message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -169,11 +149,11 @@ impl ClientCertVerifier for KeyVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.tls13_signature(message, certificate, signed)
+        ServerCertVerifier::verify_tls13_signature(self, message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        ServerCertVerifier::supported_verify_schemes(self)
     }
 }
 

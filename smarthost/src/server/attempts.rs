@@ -1,0 +1,30 @@
+//! Attempts to log in, as all sessions know of them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::policy::failures::Failures;
+
+/// Shared by all sessions.
+pub(crate) struct Attempts {
+    /// Who failed lately.
+    failures: Mutex<Failures>,
+    /// Passwords that are tried at once.
+    pub(super) passwords: Semaphore,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            failures: Mutex::default(),
+            passwords: Semaphore::new(1),
+        }
+    }
+}
+
+impl Attempts {
+    pub(super) fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
