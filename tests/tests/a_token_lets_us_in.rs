@@ -57,6 +57,14 @@ fn program(directory: &Path, tokens: &str) -> String {
     path.display().to_string()
 }
 
+fn settings(sink: &Sink, pin: &str, token: &str) -> String {
+    format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nrelay_tls = {{ pins = [\"{pin}\"] }}\n\
+         relay_auth = {{ user = \"vm1\", token = {{ command = [\"{token}\"] }} }}\n",
+        sink.nexthop()
+    )
+}
+
 fn runs(directory: &Path) -> usize {
     fs::read_to_string(directory.join("runs"))
         .unwrap_or_default()
@@ -74,11 +82,7 @@ fn a_refused_token_is_fetched_once_more_and_a_good_one_is_kept_in_the_smarthost(
         let directory = smarthost.directory().to_owned();
         let (sink, pin) = relayhost(&directory, mechanism, good, refusal);
         let token = program(&directory, "tok1 tok2 never");
-        smarthost.configure(&format!(
-            "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nrelay_tls = {{ pins = [\"{pin}\"] }}\n\
-             relay_auth = {{ user = \"vm1\", token = {{ command = [\"{token}\"] }} }}\n",
-            sink.nexthop()
-        ));
+        smarthost.configure(&settings(&sink, &pin, &token));
         smarthost.run();
         let mut session = Session::greeted(smarthost.address());
         for count in 1..=2 {
@@ -119,11 +123,7 @@ fn without_a_good_token_the_mail_waits_and_says_why() {
         let directory = smarthost.directory().to_owned();
         let (sink, pin) = relayhost(&directory, "XOAUTH2", "never", refusal);
         let token = program(&directory, tokens);
-        smarthost.configure(&format!(
-            "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nrelay_tls = {{ pins = [\"{pin}\"] }}\n\
-             relay_auth = {{ user = \"vm1\", token = {{ command = [\"{token}\"] }} }}\n",
-            sink.nexthop()
-        ));
+        smarthost.configure(&settings(&sink, &pin, &token));
         smarthost.run();
         let mut session = Session::greeted(smarthost.address());
         session.delivers("a@example.org", &["b@example.net"], MESSAGE);

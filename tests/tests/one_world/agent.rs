@@ -28,7 +28,7 @@ use crate::{
     names::Names,
     network::Micros,
     program::{Context, Role, Up},
-    receiving::{Reception, Transaction},
+    receiving::Reception,
 };
 
 /// Where all mail goes.
@@ -152,31 +152,8 @@ impl Role for Agent {
         context: &mut Context<'_>,
     ) -> Verdict {
         match question {
-            Question::Connect | Question::Helo { .. } => Verdict::Accept,
-            Question::Login(_) => {
-                Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
-            }
-            Question::Mail(mail) => match up.spool.has_room(mail.size.unwrap_or(0)) {
-                Ok(()) => {
-                    reception.transaction = Some(Transaction::new(mail.clone()));
-                    Verdict::Accept
-                }
-                Err(error) => unavailable(&error.to_string()),
-            },
-            Question::Recipient(rcpt) => {
-                if let Some(transaction) = &mut reception.transaction {
-                    transaction.recipients.push(rcpt.clone());
-                }
-                Verdict::Accept
-            }
-            Question::Data => match (up.spool.draft(), &mut reception.transaction) {
-                (Ok(draft), Some(transaction)) => {
-                    transaction.draft = Some(draft);
-                    Verdict::Accept
-                }
-                _ => unavailable("no draft"),
-            },
             Question::Message { .. } => role.accept(up, reception, context),
+            other => up.follow(reception, other, unavailable),
         }
     }
 

@@ -8,7 +8,10 @@ use mail::{
     envelope::{Mail, Rcpt},
     message::Splitter,
 };
-use smtp::session::{Action, Event, Session};
+use smtp::{
+    reply::Reply,
+    session::{Action, Event, Question, Session, Verdict},
+};
 use spool::Draft;
 
 use crate::{
@@ -109,6 +112,42 @@ impl<R: Role> Up<R> {
                 self.serve(role, conn, reception, context);
             }
         }
+    }
+
+    /// What an accepted command does; `no_room`: how the program refuses what it cannot keep.
+    pub(crate) fn follow(
+        &mut self,
+        reception: &mut Reception,
+        question: &Question,
+        no_room: fn(&str) -> Verdict,
+    ) -> Verdict {
+        match question {
+            // A message is kept by whoever asks.
+            Question::Connect | Question::Helo { .. } | Question::Message { .. } => {}
+            Question::Login(_) => {
+                return Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"));
+            }
+            Question::Mail(mail) => {
+                if let Err(error) = self.spool.has_room(mail.size.unwrap_or_default()) {
+                    return no_room(&error.to_string());
+                }
+                reception.transaction = Some(Transaction::new(mail.clone()));
+            }
+            Question::Recipient(rcpt) => {
+                if let Some(transaction) = &mut reception.transaction {
+                    transaction.recipients.push(rcpt.clone());
+                }
+            }
+            Question::Data => {
+                let (Ok(draft), Some(transaction)) =
+                    (self.spool.draft(), &mut reception.transaction)
+                else {
+                    return no_room("no draft");
+                };
+                transaction.draft = Some(draft);
+            }
+        }
+        Verdict::Accept
     }
 
     fn serve(

@@ -38,7 +38,7 @@ use crate::{
     names::Names,
     network::Micros,
     program::{Context, Role, Up},
-    receiving::{Reception, Transaction},
+    receiving::Reception,
 };
 
 /// Deliveries to one destination at once.
@@ -176,8 +176,7 @@ impl Role for Relay {
     }
 
     fn is_strangers(&self, envelope: &Envelope) -> bool {
-        let client = dispatch::origin(envelope).owner;
-        client.is_some_and(|client| !self.config.networks.contains(client))
+        !dispatch::is_trusted(envelope, &self.config.networks)
     }
 
     fn decide(
@@ -195,31 +194,8 @@ impl Role for Relay {
             return verdict;
         }
         match question {
-            Question::Connect | Question::Helo { .. } => Verdict::Accept,
-            Question::Login(_) => {
-                Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
-            }
-            Question::Mail(mail) => match up.spool.has_room(mail.size.unwrap_or_default()) {
-                Ok(()) => {
-                    reception.transaction = Some(Transaction::new(mail.clone()));
-                    Verdict::Accept
-                }
-                Err(error) => no_room(&error.to_string()),
-            },
-            Question::Recipient(rcpt) => {
-                if let Some(transaction) = &mut reception.transaction {
-                    transaction.recipients.push(rcpt.clone());
-                }
-                Verdict::Accept
-            }
-            Question::Data => match (up.spool.draft(), &mut reception.transaction) {
-                (Ok(draft), Some(transaction)) => {
-                    transaction.draft = Some(draft);
-                    Verdict::Accept
-                }
-                _ => no_room("no draft"),
-            },
             Question::Message { size } => role.accept(up, reception, *size, context),
+            other => up.follow(reception, other, no_room),
         }
     }
 

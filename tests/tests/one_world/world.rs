@@ -326,24 +326,26 @@ impl World {
 
     fn tick(&mut self) {
         let steady = self.common.steady();
-        let due = |client: &Client| client.until() <= steady;
-        for (_, client) in self.clients.iter_mut().filter(|(_, it)| due(it)) {
-            let mut out = Vec::new();
-            let now = (self.common.now, steady);
-            client.take(
-                None,
-                now,
-                &mut self.common.model,
-                &mut self.common.story,
-                &mut out,
-            );
-            self.common.send(out);
+        let due = self.clients.iter().filter(|(_, it)| it.until() <= steady);
+        for token in due.map(|(token, _)| *token).collect::<Vec<_>>() {
+            self.tell_client(token, None);
         }
         self.clients.retain(|_, client| !client.over);
         for agent in &mut self.agents {
             self.common.step(agent, Program::tick);
         }
         self.common.step(&mut self.relay, Program::tick);
+    }
+
+    /// Something came for a client, or its wait is over.
+    fn tell_client(&mut self, token: u32, arrival: Option<Arrival>) {
+        let now = (self.common.now, self.common.steady());
+        let mut out = Vec::new();
+        if let Some(client) = self.clients.get_mut(&token) {
+            let Shared { model, story, .. } = &mut self.common;
+            client.take(arrival, now, model, story, &mut out);
+        }
+        self.common.send(out);
     }
 
     fn arrive(&mut self) {
@@ -382,18 +384,7 @@ impl World {
                 self.common.send(out);
             }
             Owner::Client(token) => {
-                let now = (self.common.now, self.common.steady());
-                let mut out = Vec::new();
-                if let Some(client) = self.clients.get_mut(&token) {
-                    client.take(
-                        Some(arrival),
-                        now,
-                        &mut self.common.model,
-                        &mut self.common.story,
-                        &mut out,
-                    );
-                }
-                self.common.send(out);
+                self.tell_client(token, Some(arrival));
                 self.clients.retain(|_, client| !client.over);
             }
         }
