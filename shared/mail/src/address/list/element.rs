@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::token::{Kind, Token};
+use super::token::{Kind, Token, closed, tokens};
 use crate::address::{Address, AddressError, LocalPart, Mailbox};
 
 /// One mailbox of a list.
@@ -84,13 +84,29 @@ pub(super) fn read(
     if std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default()).is_err() {
         return Err(AddressError::LocalPart);
     }
+    let target = target(bytes, spec)?;
+    if !says_alone(bytes.get(range.clone()).unwrap_or_default(), &target) {
+        return Err(AddressError::LocalPart);
+    }
     Ok(Entry {
-        target: target(bytes, spec)?,
+        target,
         name: name(bytes, phrase),
         comment,
         mailbox,
         spec: range,
     })
+}
+
+/// Whether the address means the same without what is around it. What was opened in it and never closed can mean something else there,
+/// and then nobody knows what is meant.
+fn says_alone(spec: &[u8], meant: &Mailbox) -> bool {
+    if !spec.iter().any(|byte| b"\"()[".contains(byte)) {
+        return true;
+    }
+    let sound = closed(spec, true);
+    let tokens: Vec<Token> = tokens(&sound).collect();
+    let words: Vec<&Token> = tokens.iter().filter(|t| t.kind != Kind::Comment).collect();
+    target(spec, &words).as_ref() == Ok(meant)
 }
 
 /// `@a,@b:user@c` means `user@c`.

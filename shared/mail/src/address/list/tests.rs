@@ -112,6 +112,24 @@ fn an_old_encoding_is_read_in_a_name_and_refused_in_an_address() {
 }
 
 #[test]
+fn an_address_that_a_sign_without_end_runs_through_is_told_and_its_neighbours_are_served() {
+    for (text, served) in [
+        ("a.(\\, b@y", vec!["b@y"]),
+        ("a@(x, b@y", vec!["b@y"]),
+        ("a@x (home, b@y", vec!["a@x", "b@y"]),
+    ] {
+        let list = parse(text.as_bytes());
+        let found: Vec<_> = list
+            .entries
+            .iter()
+            .map(|entry| &text[entry.spec.clone()])
+            .collect();
+        assert_eq!(found, served, "{text}");
+        assert!(!list.problems.is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn a_display_name_can_always_be_read_back() {
     assert_eq!(display_name("Cron Daemon"), "\"Cron Daemon\"");
     assert_eq!(display_name("root"), "root");
