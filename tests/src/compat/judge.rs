@@ -76,7 +76,7 @@ fn envelope(case: &Case, observed: &Observed, faults: &mut Vec<String>) {
 }
 
 /// A bounce or a report to the caller: not what the case sends.
-fn is_bounce(case: &Case, message: &Received) -> bool {
+pub(super) fn is_bounce(case: &Case, message: &Received) -> bool {
     let wanted = message.recipients.iter().any(|to| case.to().contains(to));
     message.sender.is_empty() && case.sender.as_deref() != Some("") && !wanted
 }

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{case::Case, judge::Observed};
+use super::{
+    case::Case,
+    judge::{Observed, is_bounce},
+};
 use crate::{
     agent::{Agent, pipe},
     sink::{Received, Script, Sink},
@@ -89,7 +92,9 @@ impl Machine {
         loop {
             let mut messages = self.relay.journal().messages();
             messages.drain(..before);
-            let count: usize = messages.iter().map(|m| m.recipients.len()).sum();
+            // The notice of a case before this one may come now.
+            let sent = messages.iter().filter(|m| !is_bounce(case, m));
+            let count: usize = sent.map(|m| m.recipients.len()).sum();
             let complete = count >= case.count() || !taken;
             let patience = self.patience * if again { 4 } else { 1 };
             if start.elapsed() >= if complete { self.grace } else { patience } {
