@@ -19,7 +19,7 @@ use rustix::net::{
 };
 
 use crate::{
-    binaries::{binaries, install_names},
+    binaries::{binaries, copy_program, install_names},
     daemon::Daemon,
     installation::{Installation, MACHINE_ALIASES, hermetic},
     wait::until,
@@ -160,7 +160,7 @@ impl Agent {
                 "sendmail-shim" => &binaries().sendmail_shim,
                 _ => &binaries().sendmail,
             };
-            fs::copy(built, &program).unwrap();
+            copy_program(built, &program);
         }
         let mut command = hermetic(program);
         command.env("SENDMAIL_SHIM_CONFIG", self.config());

@@ -2,9 +2,10 @@
 
 use std::{
     env, fs,
+    io::Write as _,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::OnceLock,
 };
 
@@ -93,4 +94,30 @@ pub fn install_names(directory: &Path) -> PathBuf {
         symlink(program, bin.join(name)).unwrap();
     }
     bin
+}
+
+/// Writes a program that can be run at once.
+///
+/// A process of its own writes it: while this one has it open, another thread may start a program, which inherits the open file
+/// for a moment, and what is open for writing cannot be run ("Text file busy").
+pub fn write_program(path: &Path, content: &str) {
+    let mut install = installing("/dev/stdin".as_ref(), path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = install.stdin.take().expect("it is piped");
+    input.write_all(content.as_bytes()).unwrap();
+    drop(input);
+    assert!(install.wait().unwrap().success());
+}
+
+/// Copies a program, which can then be run at once.
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(installing(from, to).status().unwrap().success());
+}
+
+fn installing(from: &Path, to: &Path) -> Command {
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).args([from, to]);
+    install
 }

@@ -6,6 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use relay::tls::pins_of_file;
 use tests::{
     agent::Agent,
+    binaries::write_program,
     identity::{Identity, write},
     session::Session,
     sink::{Script, Sink},
@@ -45,15 +46,14 @@ fn relayhost(directory: &Path, mechanism: &str, good: &str, otherwise: &str) -> 
 /// Prints one token after the other, with how long it is good, and counts its runs.
 fn program(directory: &Path, tokens: &str) -> String {
     let path = directory.join("token");
-    write(
+    write_program(
         &path,
-        format!(
+        &format!(
             "#!/bin/sh\ncd {}\necho run >> runs\nset -- {tokens}\nshift $(($(wc -l < runs) - 1))\n\
              echo \"{{\\\"access_token\\\":\\\"$1\\\",\\\"expires_in\\\":3599}}\"\n",
             directory.display()
         ),
     );
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path.display().to_string()
 }
 

@@ -16,13 +16,18 @@ use std::{
     process::Command,
 };
 
-use tests::{binaries::binaries, session::Session, smarthost::Smarthost, wait::until};
+use tests::{
+    binaries::{binaries, write_program},
+    session::Session,
+    smarthost::Smarthost,
+    wait::until,
+};
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\n.dot\r\ntext\r\n";
 
 fn script(smarthost: &Smarthost, name: &str, text: &str) {
-    smarthost.file(name, &format!("#!/bin/sh\n{text}\n"));
-    chmod(&smarthost.directory().join(name), 0o755);
+    let path = smarthost.directory().join(name);
+    write_program(&path, &format!("#!/bin/sh\n{text}\n"));
 }
 
 fn chmod(path: &Path, mode: u32) {

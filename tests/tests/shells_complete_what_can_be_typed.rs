@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tests::{
     agent::Agent,
-    binaries::{binaries, repository},
+    binaries::{binaries, repository, write_program},
     peers,
     session::Session,
     smarthost::Smarthost,
@@ -65,7 +65,7 @@ impl Programs {
             binaries().smarthost.display(),
             relay.config().display()
         );
-        system::fs::replace(&bin.join("smarthost"), script.as_bytes(), 0o755).unwrap();
+        write_program(&bin.join("smarthost"), &script);
         Self {
             path: format!("{}:/usr/bin:/bin", bin.display()),
             _relay: relay,
