@@ -41,7 +41,7 @@ pub(crate) struct Probe {
     pub(crate) done: oneshot::Sender<Outcome>,
 }
 
-/// More recipients are routed beside what else there is to do.
+/// More recipients are worked on beside what else there is to do.
 const MANY: usize = 1000;
 /// Questions that wait.
 const PROBES: usize = 100;
@@ -108,8 +108,9 @@ impl Dispatch {
         router: &Router,
     ) -> Result<QueueId, SpoolError> {
         let recipients = envelope.recipients.iter().cloned();
-        let (kept, others): (Vec<_>, Vec<_>) =
-            recipients.partition(|recipient| router.is_nobodys(&recipient.address));
+        let (kept, others): (Vec<_>, Vec<_>) = beside_others(envelope.recipients.len(), || {
+            recipients.partition(|recipient| router.is_nobodys(&recipient.address))
+        });
         if kept.is_empty() {
             return self.commit(draft, envelope, header, Some(router)).await;
         }
@@ -212,12 +213,7 @@ impl Dispatch {
                 .filter_map(|(index, _)| routed(index, envelope, router))
                 .collect()
         };
-        // Others go on meanwhile.
-        let recipients = if envelope.recipients.len() > MANY {
-            block_in_place(route)
-        } else {
-            route()
-        };
+        let recipients = beside_others(envelope.recipients.len(), route);
         self.tell(Event::Accepted {
             id,
             arrival,
@@ -244,6 +240,15 @@ impl Dispatch {
             .await?;
         maillog::queued(id, &envelope, size);
         Ok(id)
+    }
+}
+
+/// Work on so many recipients. On many of them it takes its time, and others go on meanwhile.
+fn beside_others<T>(recipients: usize, work: impl FnOnce() -> T) -> T {
+    if recipients > MANY {
+        block_in_place(work)
+    } else {
+        work()
     }
 }
 

@@ -19,7 +19,7 @@ use smtp::{
 };
 use spool::SpoolError;
 
-use tokio::{sync::oneshot, time};
+use tokio::{sync::oneshot, task::block_in_place, time};
 
 use super::{
     counting::{Begun, Counted},
@@ -406,7 +406,10 @@ impl Connection {
         let mail = &transaction.mail;
         Ok(Envelope {
             sender: transaction.sender(),
-            recipients: dispatch::expand(&transaction.recipients, &self.setup.router)?,
+            // A list can have tens of thousands of members.
+            recipients: block_in_place(|| {
+                dispatch::expand(&transaction.recipients, &self.setup.router)
+            })?,
             origin: self.origin(),
             uid: None,
             content: Content {

@@ -176,7 +176,11 @@ impl Reader<'_> {
                 }
                 Kind::Special(b':') if !angle && self.begins_group(&element) => {
                     self.fine &= element.iter().all(|token| self.in_phrase(token));
-                    let name = phrase(&self.words(&element));
+                    // `"":;` has a name, an empty one; without it the group would be none.
+                    let name = match phrase(&self.words(&element)) {
+                        name if name.is_empty() => "\"\"".to_owned(),
+                        name => name,
+                    };
                     self.items.push(Item::GroupBegins(name));
                     self.in_group = true;
                     element.clear();

@@ -141,10 +141,10 @@ pub(super) fn q_word(text: &[u8]) -> Option<usize> {
     let end = encoded
         .iter()
         .position(|&byte| byte == b'?' || !byte.is_ascii_graphic())?;
-    encoded
-        .get(end..)?
-        .starts_with(b"?=")
-        .then_some(charset.saturating_add(end).saturating_add(7))
+    let length = charset.saturating_add(end).saturating_add(7);
+    // What goes on without a break is a word as any other (RFC 2047 §5).
+    let goes_on = text.get(length).is_some_and(|&byte| in_atom(byte));
+    (encoded.get(end..)?.starts_with(b"?=") && !goes_on).then_some(length)
 }
 
 /// Whether the token ends with what closes it.
