@@ -7,12 +7,13 @@
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`] | receiving, sending, the administrators' socket, what would be decided |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
-//! | pure core | [`config`] [`destination`] [`dkim`] [`lookup`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`network`] [`policy`] [`limits`] [`route`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
 // pure core
 pub mod config;
+pub mod dane;
 pub mod destination;
 pub mod dkim;
 pub mod limits;

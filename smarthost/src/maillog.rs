@@ -11,6 +11,7 @@ use mail::{
     envelope::{Envelope, Recipient},
     outcome::escape,
 };
+use relay::tls::Standing;
 use spool::QueueId;
 use system::log::{Level, Role, line_about, line_of};
 
@@ -74,13 +75,16 @@ pub(crate) fn unsigned(id: QueueId, why: &str) {
     );
 }
 
-pub(crate) fn tls_to(relay: &str, summary: &str, pinned: bool) {
-    let trust = if pinned { "Verified" } else { "Untrusted" };
-    line_of(
-        Role::Smtp,
-        Level::Info,
-        &format_args!("{trust} TLS connection established to {relay}: {summary}"),
-    );
+/// `note`: what more there is to know, such as why DANE did not apply.
+pub(crate) fn tls_to(relay: &str, summary: &str, standing: &Standing, note: Option<&str>) {
+    let mut text = format!("{standing} TLS connection established to {relay}: {summary}");
+    if let Some(by) = standing.by() {
+        text = format!("{text}; by {by}");
+    }
+    if let Some(note) = note {
+        text = format!("{text}; {note}");
+    }
+    line_of(Role::Smtp, Level::Info, &text);
 }
 
 /// No session at all; `count`: this client has too many.

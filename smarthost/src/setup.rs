@@ -31,6 +31,7 @@ use crate::{
     config::{Config, KeyFiles, ListenTls, STATE, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
+    link::Trusts,
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
 };
@@ -46,8 +47,8 @@ pub(crate) struct Setup {
     pub(crate) router: Router,
     /// Towards the relayhost: one TLS configuration for it and its pins.
     pub(crate) relay_tls: ClientTls,
-    /// Towards everybody else: opportunistic.
-    pub(crate) world_tls: ClientTls,
+    /// Towards everybody else.
+    pub(crate) trusts: Arc<Trusts>,
     /// What signs mail.
     pub(crate) signer: Arc<Signer>,
     /// Whom names are asked of.
@@ -173,6 +174,7 @@ impl Setup {
             tls::server_config(&files.certificate, &files.key)
                 .map_err(|error| config.wrong("tls", &error.to_string()))?;
         }
+        Self::of_world(config)?;
         Self::of_relay(config).map(drop)
     }
 
@@ -195,6 +197,12 @@ impl Setup {
         let shown = shown.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
         let tls = ClientTls::with_identity(&trust, shown);
         Ok(tls.map_err(|error| config.wrong("relay_tls.certificate", &error.to_string()))?)
+    }
+
+    /// TLS towards all others.
+    fn of_world(config: &Config) -> anyhow::Result<Trusts> {
+        let trusts = Trusts::new(config.tls_out.ca_file.as_deref());
+        Ok(trusts.map_err(|error| config.wrong("tls_out.ca_file", &error.to_string()))?)
     }
 
     /// Whether the files could be loaded as they are now.
@@ -302,7 +310,7 @@ impl Setup {
             logins: tables.logins(&config),
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
-            world_tls: ClientTls::new(&Trust::Opportunistic).context("cannot set up TLS")?,
+            trusts: Arc::new(Self::of_world(&config)?),
             identity: None,
             problems,
             config,

@@ -78,6 +78,10 @@ pub enum Record {
     Mx(&'static str),
     Ptr(String),
     Txt(String),
+    /// Usage, selector and matching type, then the data.
+    Tlsa([u8; 3], Vec<u8>),
+    /// DNSSEC proves what the name has.
+    Secure,
     /// The server fails for this name.
     Servfail,
     /// The server says nothing.
@@ -99,7 +103,8 @@ impl Record {
                 });
                 Some((16, strings.collect::<Vec<_>>().concat()))
             }
-            Self::Servfail | Self::Silence => None,
+            Self::Tlsa(kind, data) => Some((52, [&kind[..], data].concat())),
+            Self::Secure | Self::Servfail | Self::Silence => None,
         }
     }
 }
@@ -144,13 +149,15 @@ fn reply(query: &[u8], table: &dyn Fn(&str) -> Option<Vec<Record>>) -> Option<(S
     {
         return None;
     }
+    let secure = records.iter().any(|it| matches!(it, Record::Secure));
+    let proved = 0x20 * u8::from(secure);
     let wire = records.iter().filter_map(Record::wire);
     let answers: Vec<_> = wire
         .filter(|(kind, _)| kind_and_class == [0, *kind, 0, 1])
         .collect();
     // Response, recursion desired and available; one question.
     let count = u8::try_from(answers.len()).ok()?;
-    let flags = [0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
+    let flags = [0x81, 0x80 | proved | code, 0, 1, 0, count, 0, 0, 0, 0];
     let mut reply = [&header[..2], &flags, question].concat();
     for (kind, data) in answers {
         // The name by pointer, class IN, 60 seconds.

@@ -25,7 +25,7 @@ use smtp::{
 
 use crate::{
     delivery::Place,
-    tls::{self, ClientTls},
+    tls::{self, ClientTls, Standing},
     trust::PeerKey,
 };
 
@@ -53,6 +53,7 @@ impl Trusting {
         let name = ServerName::try_from(host.to_owned())
             .unwrap_or_else(|_| ServerName::from(address.ip().to_canonical()));
         let tls = tls?.clone();
+        let name = tls.asks_for.clone().unwrap_or(name);
         Some(Self { tls, name })
     }
 }
@@ -95,6 +96,7 @@ pub struct Conversation {
     closed: bool,
     relay: String,
     summary: Option<String>,
+    standing: Option<Standing>,
     peer_key: Option<PeerKey>,
 }
 
@@ -121,6 +123,7 @@ impl Conversation {
             closed: false,
             relay,
             summary: None,
+            standing: None,
             peer_key: None,
         };
         if wrapped {
@@ -297,6 +300,11 @@ impl Conversation {
         self.summary.as_deref()
     }
 
+    /// What is known of the peer, if TLS.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
     /// What the peer presented, if TLS.
     pub fn peer_key(&self) -> Option<&PeerKey> {
         self.peer_key.as_ref()
@@ -380,6 +388,8 @@ impl Conversation {
         if let Some(session) = &self.session {
             self.summary = Some(tls::summary(session));
             self.peer_key = tls::peer_key(session);
+            let trusting = self.trusting.as_ref();
+            self.standing = trusting.map(|trusting| trusting.tls.standing(session));
         }
         let event = match self.wrapped.take() {
             Some(_) => Event::Connected,

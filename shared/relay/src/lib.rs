@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what |
 //! |---|---|---|
-//! | rules | [`trust`] | pins and what they match; pure |
+//! | rules | [`trust`] [`tlsa`] | pins, TLSA records, and what they match; pure |
 //! | encryption | [`tls`] | rustls verifiers, certificates |
 //! | core | [`conversation`] [`delivery`] | one connection without its socket; one delivery: what is tried, what answers mean |
 //! | edges | [`net`] [`token`] | dialling, the blocking movers of bytes; access tokens |
@@ -13,5 +13,6 @@ pub mod conversation;
 pub mod delivery;
 pub mod net;
 pub mod tls;
+pub mod tlsa;
 pub mod token;
 pub mod trust;

@@ -26,7 +26,10 @@ use super::{failed::Failed, tables, transports};
 use crate::{
     admin::{Answer, Request, Status},
     config::{Config, RelayAuth},
-    dns::mx::{self, Resolver},
+    dns::{
+        Dnssec,
+        mx::{self, Resolver},
+    },
     setup::Setup,
     transport,
 };
@@ -128,6 +131,7 @@ fn check(path: &Path, config: &Config, findings: &mut Findings) {
         super::dkim::published(config, &signer.0, findings);
     }
     relayhost(config, findings);
+    dnssec(config, findings);
     super::policy::restrictions(config, findings);
     domains(config, findings);
     if config.limits.per_client.is_empty() {
@@ -157,6 +161,23 @@ fn running(status: &Status, findings: &mut Findings) {
         return findings.warn("daemon", fault, "it takes the mended file by itself");
     }
     findings.ok("daemon", format!("runs, process {}", status.pid));
+}
+
+/// Without it DANE protects nothing.
+fn dnssec(config: &Config, findings: &mut Findings) {
+    if !config.tls_out.level.is_dane() {
+        return;
+    }
+    let tested = Resolver::new(config.resolver);
+    match waiting(tested.test()) {
+        Ok(works @ Dnssec::Works) => findings.ok("dnssec", works.to_string()),
+        Ok(missing) => findings.fail(
+            "dnssec",
+            missing.to_string(),
+            "install unbound, and set resolver = \"127.0.0.1\"",
+        ),
+        Err(why) => findings.fail("dnssec", why, "is the name server reached?"),
+    }
 }
 
 fn password(config: &Config, findings: &mut Findings) {
@@ -282,14 +303,18 @@ fn hosts(config: &Config, nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
 
 /// As the daemon asks.
 fn exchangers(config: &Config, domain: &str) -> Result<mx::Answer, String> {
+    let resolver = Resolver::new(config.resolver);
+    waiting(resolver.mx(domain))
+}
+
+/// Waits a while for name servers.
+fn waiting<T>(asked: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let asked = runtime.block_on(async {
-        tokio::time::timeout(PATIENCE, Resolver::new(config.resolver).mx(domain)).await
-    });
-    asked.map_err(|_| "no name server answers".to_owned())
+    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
+    answered.map_err(|_| "no name server answers".to_owned())
 }
 
 /// Whether the world brings the mail of the domains that we take it for, here or at all.

@@ -21,7 +21,7 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer},
+    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, TlsLevel},
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
@@ -68,6 +68,8 @@ pub(super) struct File {
     pub verify: Verify,
     #[serde(deserialize_with = "settings::table")]
     pub relay_tls: RelayTls,
+    #[serde(deserialize_with = "settings::table")]
+    pub tls_out: TlsOut,
     #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]
@@ -283,6 +285,13 @@ pub(super) struct RelayTls {
     pub level: Option<Spanned<Level>>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TlsOut {
+    pub level: TlsLevel,
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

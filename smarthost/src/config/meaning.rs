@@ -34,6 +34,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("relay_tls.pins", "Keys that the relayhost may have, as `smarthost pin` prints them there. Another key defers the mail."),
     ("relay_tls.certificate", "Certificate in PEM with which this machine shows itself to the relayhost."),
     ("relay_tls.key", "Its key. Default: in the same file."),
+    ("tls_out.level", "Towards all other hosts: \"opportunistic\", TLS where it is offered, whoever answers; \"none\"; \"starttls\", no mail without TLS; \"verify\", a certificate of an authority for the name of the host; \"dane\", what the TLSA records of the host say, and opportunistic where DNSSEC says that there are none; \"dane-only\", nothing without them. DANE needs a name server on loopback that validates DNSSEC, such as unbound."),
+    ("tls_out.ca_file", "Authorities in PEM that are believed. Default: the web's for \"verify\"; otherwise none are asked."),
     ("relay_auth.user", "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN."),
     ("relay_auth.password_file", "Holds the password in its first line; of root or the daemon's user, who alone may read it. Default: systemd's credential relay-password."),
     ("relay_auth.token", "Instead of a password an access token of OAuth 2.0, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the daemon's user, without a shell, for 30 seconds at most, and prints the token, or JSON with access_token and expires_in, until whose end it is kept; after a refusal it is asked once more. A file is as that of a password, and read each time."),
@@ -123,7 +125,7 @@ mod tests {
             "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\
              p = { command = \"/bin/cat\", size = 1, socket = \"s\" }",
             "relay_auth = { user = \"u\", token = { file = \"t\" } }",
-            "relay_tls = { certificate = \"c.pem\" }\nrelay_auth = { user = \"u\", password_file = \"p\" }",
+            "relay_tls = { certificate = \"c.pem\" }\ntls_out = { ca_file = \"ca.pem\" }\nrelay_auth = { user = \"u\", password_file = \"p\" }",
         ];
         let keys: Vec<String> = texts
             .iter()

@@ -52,6 +52,9 @@ impl Config {
             .values_mut()
             .flat_map(|transport| transport.paths())
             .for_each(place);
+        if let Some(authorities) = &mut self.tls_out.ca_file {
+            place(authorities);
+        }
         if let Some((certificate, key)) = &mut self.relay_tls.identity {
             place(certificate);
             place(key);

@@ -88,6 +88,8 @@ pub struct Config {
     pub verify: Verify,
     /// TLS towards the relayhost.
     pub relay_tls: RelayTls,
+    /// TLS towards everybody else.
+    pub tls_out: TlsOut,
     /// User and password at the relayhost.
     pub relay_auth: Option<RelayAuth>,
     /// Other ways for some recipients, in the order in which they are written.
@@ -263,6 +265,52 @@ pub struct RelayTls {
     pub pins: Vec<Pin>,
     /// Certificate and key that are shown to a relayhost who asks.
     pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// TLS towards everybody but the relayhost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsOut {
+    pub level: TlsLevel,
+    /// Authorities that are believed; `None`: the web's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How much TLS a host of others must show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsLevel {
+    None,
+    /// What is offered; clear text is as good.
+    #[default]
+    Opportunistic,
+    /// Some TLS, whoever answers.
+    #[serde(rename = "starttls")]
+    StartTls,
+    /// A certificate of an authority for the host.
+    Verify,
+    /// What TLSA records say; opportunistic where DNSSEC says that there are none.
+    Dane,
+    /// The same, and nothing without them.
+    DaneOnly,
+}
+
+impl TlsLevel {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Opportunistic => "opportunistic",
+            Self::StartTls => "starttls",
+            Self::Verify => "verify",
+            Self::Dane => "dane",
+            Self::DaneOnly => "dane-only",
+        }
+    }
+
+    /// Whether it goes by DNSSEC.
+    pub fn is_dane(self) -> bool {
+        matches!(self, Self::Dane | Self::DaneOnly)
+    }
 }
 
 /// When to retry, when to warn, when to give up.

@@ -104,6 +104,10 @@ impl Config {
             );
             row("relay_tls.key", quote(&key.display().to_string()));
         }
+        row("tls_out.level", quote(self.tls_out.level.as_str()));
+        if let Some(authorities) = &self.tls_out.ca_file {
+            row("tls_out.ca_file", path(authorities));
+        }
         if let Some(auth) = &self.relay_auth {
             row("relay_auth.user", quote(&auth.user));
             if let Some(token) = &auth.token {

@@ -5,7 +5,11 @@
 //! Failures: temporary, unless the name servers say for sure that the domain or its hosts do not exist, takes no mail, or is us.
 //! RFC 5321 §5.1, RFC 7505 §4.2.
 
-use std::{fs::File, io::Read as _, net::SocketAddr};
+use std::{
+    fs::File,
+    io::Read as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use mail::{
     nexthop::Nexthop,
@@ -16,26 +20,28 @@ use relay::delivery::{self, Host, Place, Reach};
 
 use super::mx::{Answer, Mx, Resolver};
 
-/// The hosts to try for a next hop; `own` is this host's name.
+/// The hosts to try for a next hop, and whether DNSSEC, or the administrator, says that they are its hosts; `own` is this host's
+/// name.
 pub(crate) async fn hosts(
     resolver: &Resolver,
     nexthop: &Nexthop,
     own: &str,
-) -> Result<Vec<String>, Failure> {
-    let is_address = nexthop.host.parse::<std::net::IpAddr>().is_ok();
+) -> Result<(Vec<String>, bool), Failure> {
+    let is_address = nexthop.host.parse::<IpAddr>().is_ok();
     if !nexthop.mx || is_address {
-        return Ok(vec![nexthop.host.clone()]);
+        return Ok((vec![nexthop.host.clone()], true));
     }
-    let answer = resolver.mx(&nexthop.host).await;
+    let (answer, secure) = resolver.mx_with_proof(&nexthop.host).await;
     if answer == Answer::NoDomain
         && tokio::net::lookup_host((nexthop.host.as_str(), 25))
             .await
             .is_ok_and(|mut found| found.next().is_some())
     {
         // The hosts file, or another source of the system, knows what DNS does not (row C3).
-        return Ok(vec![nexthop.host.clone()]);
+        return Ok((vec![nexthop.host.clone()], false));
     }
-    order(answer, &nexthop.host, own, random)
+    let ordered = order(answer, &nexthop.host, own, random)?;
+    Ok((ordered, secure))
 }
 
 /// The same from an answer; `random` orders hosts of equal preference.
@@ -105,13 +111,7 @@ pub(crate) async fn places(
     if found.is_empty() {
         return Err(not_found(resolver, &host.name, "no address").await);
     }
-    let leading = found.into_iter().map(|address| {
-        (
-            Place::Tcp(address),
-            delivery::reach(address.ip(), delivery::is_own),
-        )
-    });
-    let mut places: Vec<_> = leading.collect();
+    let mut places = leading(found);
     let back = places.iter().any(|(_, reach)| *reach != Reach::Elsewhere);
     if back && !host.name.eq_ignore_ascii_case(own) && hosts_file_names(&host.name) {
         for (_, reach) in &mut places {
@@ -119,6 +119,20 @@ pub(crate) async fn places(
         }
     }
     Ok(places)
+}
+
+/// The same of addresses that are known already.
+pub(crate) fn known(host: &Host, addresses: &[IpAddr]) -> Vec<(Place, Reach)> {
+    let found = addresses.iter().take(delivery::MOST_ADDRESSES);
+    leading(found.map(|ip| SocketAddr::new(*ip, host.port)).collect())
+}
+
+fn leading(found: Vec<SocketAddr>) -> Vec<(Place, Reach)> {
+    let found = found.into_iter().map(|address| {
+        let reach = delivery::reach(address.ip(), delivery::is_own);
+        (Place::Tcp(address), reach)
+    });
+    found.collect()
 }
 
 async fn not_found(resolver: &Resolver, host: &str, why: &str) -> Failure {
@@ -132,7 +146,7 @@ async fn not_found(resolver: &Resolver, host: &str, why: &str) -> Failure {
 }
 
 /// Whether the administrator names a host in the hosts file (row C3). Names of this machine's loopback that every system has do not count.
-fn hosts_file_names(host: &str) -> bool {
+pub(crate) fn hosts_file_names(host: &str) -> bool {
     /// Bytes of it that are read.
     const MOST: u64 = 4 * 1024 * 1024;
     let lower = host.to_ascii_lowercase();

@@ -7,12 +7,10 @@
 use domain::{
     base::{Message, Name, ParsedName, Rtype, iana::Rcode, rdata::ParseRecordData},
     rdata::Mx as MxData,
-    resolv::{
-        StubResolver,
-        stub::conf::{ResolvConf, ServerConf, Transport},
-    },
 };
 use std::net::SocketAddr;
+
+use super::servers::Servers;
 
 /// Records of one answer that are looked at.
 const MAX_RECORDS: usize = 100;
@@ -41,23 +39,16 @@ pub enum Answer {
 }
 
 /// Asks name servers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Resolver {
-    stub: StubResolver,
+    pub(super) servers: Servers,
 }
 
 impl Resolver {
     /// Asks this name server, or the system's.
     pub(crate) fn new(server: Option<SocketAddr>) -> Self {
-        let Some(server) = server else {
-            return Self::default();
-        };
-        let mut conf = ResolvConf::new();
-        conf.servers
-            .push(ServerConf::new(server, Transport::UdpTcp));
-        conf.finalize();
         Self {
-            stub: StubResolver::from_conf(conf),
+            servers: Servers::new(server),
         }
     }
 }
@@ -65,8 +56,15 @@ impl Resolver {
 impl Resolver {
     /// The MX records of `domain`, in no order.
     pub(crate) async fn mx(&self, domain: &str) -> Answer {
-        match self.query(domain, Rtype::MX).await {
+        self.mx_with_proof(domain).await.0
+    }
+
+    /// The same, and whether DNSSEC proves it.
+    pub(crate) async fn mx_with_proof(&self, domain: &str) -> (Answer, bool) {
+        let mut secure = false;
+        let answer = match self.query(domain, Rtype::MX).await {
             Ok(Some(message)) => {
+                secure = self.servers.proves(message.for_slice());
                 let read = |data: &MxData<ParsedName<&[u8]>>| Mx {
                     preference: data.preference(),
                     host: data.exchange().to_string(),
@@ -76,7 +74,8 @@ impl Resolver {
             }
             Ok(None) => Answer::NoDomain,
             Err(why) => Answer::Failed(why),
-        }
+        };
+        (answer, secure)
     }
 
     /// The answer to a question; `None`: the name does not exist. Whatever says neither is an error.
@@ -88,8 +87,7 @@ impl Resolver {
         let Ok(name) = name.parse::<Name<Vec<u8>>>() else {
             return Err(format!("{name} is no name that DNS knows"));
         };
-        let answer = self.stub.query((name, kind)).await;
-        let message = answer.map_err(|error| error.to_string())?.into_message();
+        let message = self.servers.ask(name, kind).await?;
         match message.header().rcode() {
             Rcode::NOERROR => Ok(Some(message)),
             Rcode::NXDOMAIN => Ok(None),

@@ -14,7 +14,7 @@ use relay::{
     conversation::{Conversation, End, Step, Trusting, closed, unreachable},
     delivery::Place,
     net::relay_name,
-    tls::ClientTls,
+    tls::{ClientTls, Standing},
 };
 use smtp::{
     capability::Capabilities,
@@ -135,6 +135,11 @@ impl Connection {
     /// `TLSv1.3 with cipher …`, if TLS.
     pub(crate) fn tls_summary(&self) -> Option<&str> {
         self.conversation.tls_summary()
+    }
+
+    /// What is known of the peer, if TLS.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.conversation.standing()
     }
 
     /// What the peer offers.

@@ -27,6 +27,7 @@ use crate::{
     config::LogFormat,
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
+    dns::Dnssec,
     server::{Attempts, Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
@@ -129,6 +130,7 @@ async fn live(
     }
     tasks.spawn(notify::run(Arc::clone(&server)));
     tasks.spawn(test_lists(Arc::clone(&server)));
+    tasks.spawn(tell_of_dnssec(current.get()));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
     tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
@@ -160,6 +162,19 @@ async fn live(
     let _ = std::fs::remove_file(&current.get().config.control);
     line(Level::Notice, &"ended");
     Ok(ended)
+}
+
+/// Tests DNSSEC where a setting wants it.
+async fn tell_of_dnssec(setup: Arc<Setup>) {
+    if !setup.config.tls_out.level.is_dane() {
+        return;
+    }
+    let found = setup.resolver.test().await;
+    let level = match found {
+        Dnssec::Works => Level::Notice,
+        Dnssec::Missing(_) => Level::Warning,
+    };
+    line(level, &found);
 }
 
 /// Tells the administrators, once, what is wrong with the configuration.

@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`smtp`](self::smtp) | the hosts behind a next hop, whom to believe, passwords |
+//! | [`demands`] | what each host must show: authorities, DANE |
 //! | [`lmtp`] | a server that is named |
 //! | [`session`] | what these two share: the delivery core's driver over tokio |
 //! | [`signing`] | what a peer gets: fitted to it, and signed |
@@ -12,6 +13,7 @@
 //!
 //! Contract: one outcome for each recipient, in order; what is not known is deferred. `None`: it was not made, its turn comes again.
 
+mod demands;
 mod lmtp;
 mod maildir;
 pub(crate) mod pipe;
@@ -154,7 +156,10 @@ pub(crate) async fn hosts(setup: &Setup, to: &Destination) -> Result<Way, Failur
             nexthop,
             relayhost,
             named,
-        } => smtp::way(setup, nexthop, *relayhost, *named).await,
+        } => {
+            let way = smtp::way(setup, nexthop, *relayhost, *named).await;
+            way.map(|(way, _)| way)
+        }
         Kind::Lmtp(target) => Ok(lmtp::way(target)),
         Kind::Maildir(_) | Kind::Pipe(_) | Kind::Program(_) | Kind::Aliases => {
             Err(Failure::ours("no connection is made"))

@@ -14,7 +14,7 @@ use mail::{
     outcome::{Failure, Outcome},
 };
 use relay::{
-    delivery::{Action, Delivery, Dial, Event, Host, Patience, Place, Reach, Way, fit},
+    delivery::{Action, Delivery, Dial, Event, Found, Host, Patience, Place, Reach, Way, fit},
     tls::ClientTls,
     token,
 };
@@ -22,7 +22,9 @@ use smtp::client::{Protocol, Settings, Timeouts, Transaction};
 use spool::Stored;
 use tokio::task::block_in_place;
 
-use super::{Errand, Transports, all, lmtp, pool::Kept, signing::outgoing, smtp as to_smtp};
+use super::{
+    Errand, Transports, all, demands::Demands, lmtp, pool::Kept, signing::outgoing, smtp as to_smtp,
+};
 use crate::{
     destination::{Kind, LmtpTarget},
     dns::exchange,
@@ -71,6 +73,7 @@ pub(super) async fn deliver(
     let sender = envelope.sender.to_string();
     let mut delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
     let mut open: Option<Kept> = None;
+    let mut demands = Demands::default();
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
@@ -78,7 +81,7 @@ pub(super) async fn deliver(
                 Event::Kept(open.is_some())
             }
             Action::Find => {
-                let way = session.way().await;
+                let way = session.way(&mut demands).await;
                 hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
                 Event::Way(way)
             }
@@ -88,19 +91,21 @@ pub(super) async fn deliver(
                 if first && !session.has_a_place(&hosts) {
                     return None;
                 }
-                let found = session.places(&host).await;
+                let found = session.find(&host, &mut demands).await;
                 if first && !session.is_admitted(&host, &found) {
                     return None;
                 }
                 Event::Found(found)
             }
-            Action::Open(dial) => Event::Opened(session.open(dial).await.map(|connection| {
-                open = Some(Kept {
-                    connection,
-                    used: 0,
-                    setup: Arc::clone(&errand.setup),
-                });
-            })),
+            Action::Open(dial) => {
+                Event::Opened(session.open(dial, &demands).await.map(|connection| {
+                    open = Some(Kept {
+                        connection,
+                        used: 0,
+                        setup: Arc::clone(&errand.setup),
+                    });
+                }))
+            }
             Action::Send(recipients) => session.send(open.as_mut(), &recipients).await,
             Action::Leave => {
                 if let Some(kept) = open.take() {
@@ -159,9 +164,9 @@ impl Session<'_> {
     }
 
     /// Whether there are not too many deliveries to this host or one of its addresses already, whatever the domains are called.
-    fn is_admitted(&self, host: &Host, found: &Result<Vec<(Place, Reach)>, Failure>) -> bool {
+    fn is_admitted(&self, host: &Host, found: &Result<Found, Failure>) -> bool {
         let mut hosts: Vec<Arc<str>> = vec![host.name.to_ascii_lowercase().into()];
-        for (place, _) in found.iter().flatten() {
+        for (place, _) in found.iter().flat_map(|found| &found.places) {
             if let Place::Tcp(address) = place {
                 hosts.push(address.ip().to_canonical().to_string().into());
             }
@@ -173,23 +178,36 @@ impl Session<'_> {
         queue.admits(&self.errand.destination, &hosts, clock::now())
     }
 
-    async fn way(&self) -> Result<Way, Failure> {
+    async fn way(&self, demands: &mut Demands) -> Result<Way, Failure> {
         match &self.peer {
             Peer::Smtp {
                 nexthop,
                 relayhost,
                 named,
-            } => to_smtp::way(&self.errand.setup, nexthop, *relayhost, *named).await,
+            } => {
+                let setup = &self.errand.setup;
+                let (way, secure) = to_smtp::way(setup, nexthop, *relayhost, *named).await?;
+                demands.hosts_are_secure = secure;
+                Ok(way)
+            }
             Peer::Lmtp(target) => Ok(lmtp::way(target)),
         }
     }
 
-    async fn places(&self, host: &Host) -> Result<Vec<(Place, Reach)>, Failure> {
-        if let Peer::Lmtp(LmtpTarget::Unix(path)) = &self.peer {
-            return Ok(vec![(Place::Unix(path.clone()), Reach::Elsewhere)]);
-        }
-        let own = &self.errand.setup.config.hostname;
-        exchange::places(&self.errand.setup.resolver, host, own).await
+    async fn find(&self, host: &Host, demands: &mut Demands) -> Result<Found, Failure> {
+        let setup = &self.errand.setup;
+        let places = match &self.peer {
+            Peer::Smtp {
+                nexthop,
+                relayhost: false,
+                ..
+            } => return demands.find(setup, nexthop, host).await,
+            Peer::Lmtp(LmtpTarget::Unix(path)) => {
+                vec![(Place::Unix(path.clone()), Reach::Elsewhere)]
+            }
+            _ => exchange::places(&setup.resolver, host, &setup.config.hostname).await?,
+        };
+        Ok(Found::from(places))
     }
 
     fn tls(&self) -> Option<&ClientTls> {
@@ -199,9 +217,8 @@ impl Session<'_> {
         }
     }
 
-    async fn open(&self, dial: Dial) -> Result<Connection, Failure> {
+    async fn open(&self, dial: Dial, demands: &Demands) -> Result<Connection, Failure> {
         let config = &self.errand.setup.config;
-        let to_relayhost = self.errand.destination.is_relayhost();
         let mut timeouts = Timeouts::default();
         if let Some(opening) = dial.opening {
             timeouts.opening = timeouts.opening.min(opening);
@@ -232,10 +249,11 @@ impl Session<'_> {
             known: None,
             credentials: None,
         };
-        let connection = self.login(&dial, settings, connect).await?;
-        if let Some(summary) = connection.tls_summary() {
-            let pinned = to_relayhost && !config.relay_tls.pins.is_empty();
-            maillog::tls_to(connection.relay(), summary, pinned);
+        let (tls, note) = demands.of(&dial.host.name);
+        let tls = tls.or_else(|| self.tls());
+        let connection = self.login(&dial, tls, settings, connect).await?;
+        if let (Some(summary), Some(standing)) = (connection.tls_summary(), connection.standing()) {
+            maillog::tls_to(connection.relay(), summary, standing, note);
         }
         Ok(connection)
     }
@@ -244,6 +262,7 @@ impl Session<'_> {
     async fn login(
         &self,
         dial: &Dial,
+        tls: Option<&ClientTls>,
         settings: Settings,
         connect: Duration,
     ) -> Result<Connection, Failure> {
@@ -256,7 +275,7 @@ impl Session<'_> {
             }
             let shown = settings.credentials.clone();
             let (host, place) = (&dial.host.name, dial.place.clone());
-            match Connection::open(host, place, self.tls(), settings, connect).await {
+            match Connection::open(host, place, tls, settings, connect).await {
                 Err(failure) if again && token::is_stale(shown.as_ref(), &failure) => again = false,
                 opened => return opened,
             }

@@ -16,7 +16,7 @@ use mail::{
 use queue::Event as Told;
 use relay::{
     conversation::{End, unreachable},
-    delivery::{Action, Delivery, Dial, Event, Patience, Place, fit},
+    delivery::{Action, Delivery, Dial, Event, Found, Patience, Place, fit},
     net::relay_name,
 };
 use smtp::client::{Protocol, Settings, Timeouts};
@@ -234,7 +234,7 @@ impl<R: Role> Up<R> {
                             return self.queue.handle(Told::Withdrawn { ticket }, context.wall);
                         }
                     }
-                    Some(Event::Found(found))
+                    Some(Event::Found(found.map(Found::from)))
                 }
                 Action::Open(dial) => {
                     let Place::Tcp(address) = dial.place else {

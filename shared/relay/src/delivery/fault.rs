@@ -12,6 +12,8 @@ use mail::{
     status::EnhancedStatus,
 };
 
+use smtp::client::Security;
+
 use super::interface::Place;
 
 /// What is to be done about a refusal of this machine.
@@ -350,6 +352,15 @@ pub(super) fn loops(host: &str, place: &Place) -> Failure {
         EnhancedStatus::new(5, 4, 6),
         &format!("mail for {host}[{place}] loops back to myself"),
     )
+}
+
+/// Whether a peer whose handshake failed is tried once more in clear text: where anybody is believed (RFC 7435).
+pub fn clear_text_goes_on(
+    failure: &Failure,
+    security: Security,
+    clear_text_is_as_good: bool,
+) -> bool {
+    failure.stage == Stage::Tls && security == Security::Opportunistic && clear_text_is_as_good
 }
 
 #[cfg(test)]

@@ -35,6 +35,34 @@ impl Place {
     }
 }
 
+/// What was found of a host.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// In the resolver's order, each with where it leads.
+    pub places: Vec<(Place, Reach)>,
+    /// The host itself says that it has TLS (DANE, MTA-STS): without it nothing is sent, whatever [`Way::security`] says.
+    pub encrypted: bool,
+}
+
+/// Of a host that says nothing of TLS.
+impl From<Vec<(Place, Reach)>> for Found {
+    fn from(places: Vec<(Place, Reach)>) -> Self {
+        Self {
+            places,
+            encrypted: false,
+        }
+    }
+}
+
+/// An address of a host that may be tried.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) host: Host,
+    pub(super) place: Place,
+    /// Not without TLS.
+    pub(super) encrypted: bool,
+}
+
 /// Where and how the mail can go.
 #[derive(Clone, Debug)]
 pub struct Way {
@@ -97,7 +125,7 @@ pub enum Event {
     /// A kept connection is open now, or there is none.
     Kept(bool),
     Way(Result<Way, Failure>),
-    Found(Result<Vec<(Place, Reach)>, Failure>),
+    Found(Result<Found, Failure>),
     Opened(Result<(), Failure>),
     /// One outcome for each recipient; `open`: another transaction may follow.
     Sent {

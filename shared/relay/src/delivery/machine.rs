@@ -13,8 +13,8 @@ use smtp::client::{Security, is_retraction};
 
 use super::{
     address::Reach,
-    fault::{about_address, about_us, is_taken_perhaps, is_too_many, loops},
-    interface::{Action, Dial, Event, Host, Patience, Place, Way},
+    fault::{about_address, about_us, clear_text_goes_on, is_taken_perhaps, is_too_many, loops},
+    interface::{Action, Candidate, Dial, Event, Found, Host, Patience, Way},
     memory::Memory,
     reuse,
 };
@@ -71,9 +71,9 @@ pub struct Delivery {
     way: Option<Way>,
     hosts: VecDeque<Host>,
     /// Of the host that is being tried.
-    addresses: VecDeque<(Host, Place)>,
+    addresses: VecDeque<Candidate>,
     /// Those that were silent not long ago.
-    postponed: VecDeque<(Host, Place)>,
+    postponed: VecDeque<Candidate>,
     state: State,
     actions: VecDeque<Action>,
     began: Option<Instant>,
@@ -196,9 +196,9 @@ impl Delivery {
     }
 
     /// Addresses that may be tried, silent ones last; none that would lead back to this host (RFC 5321 §5.1).
-    fn found(&mut self, host: &Host, found: Vec<(Place, Reach)>, memory: &Memory, now: Instant) {
+    fn found(&mut self, host: &Host, found: Found, memory: &Memory, now: Instant) {
         let mut seen = Vec::new();
-        for (place, reach) in found.into_iter().take(MOST_ADDRESSES) {
+        for (place, reach) in found.places.into_iter().take(MOST_ADDRESSES) {
             if seen.contains(&place) {
                 continue;
             }
@@ -211,10 +211,18 @@ impl Delivery {
                 if reach == Reach::Own {
                     self.only_better_than(host);
                 }
-            } else if memory.was_silent(&place, now) {
-                self.postponed.push_back((host.clone(), place));
+                continue;
+            }
+            let silent = memory.was_silent(&place, now);
+            let candidate = Candidate {
+                host: host.clone(),
+                place,
+                encrypted: found.encrypted,
+            };
+            if silent {
+                self.postponed.push_back(candidate);
             } else {
-                self.addresses.push_back((host.clone(), place));
+                self.addresses.push_back(candidate);
             }
         }
     }
@@ -238,13 +246,13 @@ impl Delivery {
         if spent {
             return self.leave_off(memory);
         }
-        if let Some((host, place)) = self.addresses.pop_front() {
-            self.open(host, place, now);
+        if let Some(candidate) = self.addresses.pop_front() {
+            self.open(candidate, now);
         } else if let Some(host) = self.hosts.pop_front() {
             self.actions.push_back(Action::Lookup(host.clone()));
             self.state = State::Looking(host);
-        } else if let Some((host, place)) = self.postponed.pop_front() {
-            self.open(host, place, now);
+        } else if let Some(candidate) = self.postponed.pop_front() {
+            self.open(candidate, now);
         } else {
             self.state = State::Done;
         }
@@ -263,16 +271,16 @@ impl Delivery {
         !(self.addresses.is_empty() && self.hosts.is_empty() && self.postponed.is_empty())
     }
 
-    fn open(&mut self, host: Host, place: Place, now: Instant) {
+    fn open(&mut self, candidate: Candidate, now: Instant) {
         self.dialled = Some(now);
-        let security = self
-            .way
-            .as_ref()
-            .map_or(Security::StartTls, |way| way.security);
+        let security = match &self.way {
+            Some(way) if !candidate.encrypted => way.security,
+            _ => Security::StartTls,
+        };
         let others = self.others_are_left();
         let dial = Dial {
-            host,
-            place,
+            host: candidate.host,
+            place: candidate.place,
             security,
             connect: if others {
                 self.patience.connect
@@ -459,7 +467,7 @@ impl Delivery {
 
     /// Refused for an address of ours in IPv6: IPv4 has another.
     fn over_ipv4(&mut self, dial: &Dial) -> Verdict {
-        let is_other = |(host, place): &(Host, Place)| *host == dial.host && place.is_ipv4();
+        let is_other = |it: &Candidate| it.host == dial.host && it.place.is_ipv4();
         if self.addresses.iter().chain(&self.postponed).any(is_other) {
             self.addresses.retain(is_other);
             Verdict::NextAddress
@@ -488,13 +496,4 @@ impl Delivery {
             *known = Some(new);
         }
     }
-}
-
-/// Whether a peer whose handshake failed is tried once more in clear text: where anybody is believed (RFC 7435).
-pub fn clear_text_goes_on(
-    failure: &Failure,
-    security: Security,
-    clear_text_is_as_good: bool,
-) -> bool {
-    failure.stage == Stage::Tls && security == Security::Opportunistic && clear_text_is_as_good
 }

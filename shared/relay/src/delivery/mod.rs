@@ -29,8 +29,8 @@ mod reuse;
 mod tests;
 
 pub use address::{Reach, is_own, reach};
-pub use fault::Refusal;
+pub use fault::{Refusal, clear_text_goes_on};
 pub use fit::{Fitted, Reading, fit};
-pub use interface::{Action, Dial, Event, Host, Patience, Place, Way};
-pub use machine::{Delivery, MOST_ADDRESSES, clear_text_goes_on};
+pub use interface::{Action, Dial, Event, Found, Host, Patience, Place, Way};
+pub use machine::{Delivery, MOST_ADDRESSES};
 pub use memory::Memory;

@@ -58,6 +58,8 @@ const OK: &[(Stage, &str)] = &[(Stage::Message, "250 2.0.0 Ok")];
 struct World {
     peers: Vec<Peer>,
     named: bool,
+    /// The hosts say that they have TLS.
+    encrypted: bool,
     kept: Vec<(Stage, &'static str)>,
     memory: Memory,
     now: Instant,
@@ -69,6 +71,7 @@ fn world(named: bool, peers: Vec<Peer>) -> World {
     World {
         peers,
         named,
+        encrypted: false,
         kept: Vec::new(),
         memory: Memory::default(),
         now: Instant::now(),
@@ -149,7 +152,7 @@ impl World {
         }
     }
 
-    fn lookup(&self, host: &Host) -> Result<Vec<(Place, Reach)>, Failure> {
+    fn lookup(&self, host: &Host) -> Result<Found, Failure> {
         let peers = self.peers.iter().filter(|peer| peer.host == host.name);
         let found: Vec<_> = peers
             .filter(|peer| !peer.address.is_empty())
@@ -167,7 +170,10 @@ impl World {
                 "not found",
             ))
         } else {
-            Ok(found)
+            Ok(Found {
+                places: found,
+                encrypted: self.encrypted,
+            })
         }
     }
 
@@ -441,4 +447,21 @@ fn a_delivery_ends_however_many_hosts_do_not_answer() {
     let mut many = world(false, peers);
     assert!(words(&many.deliver("a@b", 1).0)[0].starts_with("deferred"));
     assert!(many.story.len() <= 16, "{:?}", many.story.len());
+}
+
+/// A man in the middle who breaks the handshake must not get the mail in clear text.
+#[test]
+fn a_host_that_says_that_it_has_tls_is_never_tried_in_clear_text() {
+    for encrypted in [false, true] {
+        let mut peers = vec![peer("a.example", "192.0.2.1", OK)];
+        let status = EnhancedStatus::new(4, 7, 5);
+        peers[0].opening = Err(Failure::new(Blame::Policy, Stage::Tls, status, "broken"));
+        let mut world = World {
+            encrypted,
+            ..world(false, peers)
+        };
+        world.deliver("a@example.org", 1);
+        let tries = if encrypted { 1 } else { 2 };
+        assert_eq!(world.story.len(), tries, "{:?}", world.story);
+    }
 }

@@ -14,7 +14,7 @@ use smtp::client::Settings;
 
 use super::{Connection, Target, dial::addresses};
 use crate::{
-    delivery::{Action, Delivery, Dial, Event, Memory, Place, Reach, Reading, Way, fit},
+    delivery::{Action, Delivery, Dial, Event, Found, Memory, Place, Reach, Reading, Way, fit},
     tls::ClientTls,
     token,
 };
@@ -57,13 +57,13 @@ pub fn deliver(
             Action::Find => Event::Way((road.way)()),
             Action::Lookup(host) => {
                 let found = addresses(&host.name, host.port);
-                let elsewhere = |found: Vec<_>| {
+                let elsewhere = |found: Vec<_>| -> Vec<(Place, Reach)> {
                     let found = found.into_iter();
                     found
                         .map(|address| (Place::Tcp(address), Reach::Elsewhere))
                         .collect()
                 };
-                Event::Found(found.map(elsewhere))
+                Event::Found(found.map(elsewhere).map(Found::from))
             }
             Action::Open(dial) => Event::Opened(open(&dial, road).map(|connection| {
                 (road.opened)(&connection);

@@ -4,53 +4,22 @@ use std::{
     fs::File,
     io::Read as _,
     path::Path,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::{
-    Error, InconsistentKeys, ServerConfig,
-    crypto::ring,
+    Error, InconsistentKeys,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use super::{error::TlsError, verifier::KeyVerifier};
+use super::error::TlsError;
 use crate::trust::{PeerKey, is_version_1};
 use mail::clock;
 
 /// Largest PEM file that is read, bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_hours(24);
-
-/// A server configuration from PEM files; refuses X.509 v1 and a key that does not fit, with a clear text. Clients resume their sessions with
-/// tickets, whose keys change by themselves (row B7).
-pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let (chain, secret) = pair(certificate, key)?;
-    let setup = |error: Error| unfit(certificate, key, error);
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(setup)?
-        .with_no_client_auth()
-        .with_single_cert(chain, secret)
-        .map_err(setup)?;
-    config.ticketer = ring::Ticketer::new().map_err(setup)?;
-    Ok(Arc::new(config))
-}
-
-/// The same, asking clients for a certificate: without one they are served as well, and a key that is shown is proved.
-pub fn asking_for_keys(server: &ServerConfig) -> Result<ServerConfig, TlsError> {
-    let failed = |error: Error| TlsError(error.to_string());
-    let provider = Arc::new(ring::default_provider());
-    let algorithms = provider.signature_verification_algorithms;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .with_client_cert_verifier(Arc::new(KeyVerifier::anybody(algorithms)))
-        .with_cert_resolver(Arc::clone(&server.cert_resolver));
-    config.ticketer = Arc::clone(&server.ticketer);
-    Ok(config)
-}
 
 /// Certificates and key from PEM files; refuses X.509 v1, which peers refuse.
 pub(super) fn pair(
@@ -124,7 +93,7 @@ pub fn self_signed(hostname: &str) -> Result<(String, String), TlsError> {
 }
 
 /// All certificates of a file, at least one.
-fn chain_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn chain_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&read(file)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| {

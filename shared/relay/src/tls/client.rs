@@ -1,29 +1,63 @@
-//! Whom to believe, made into a rustls configuration.
+//! Whom to believe, made into a rustls configuration, and what a session under it is worth.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{
+    ClientConfig, CommonState,
+    crypto::{WebPkiSupportedAlgorithms, ring},
+    pki_types::{ServerName, UnixTime},
+};
 
-use super::{certificate, error::TlsError, verifier::KeyVerifier};
-use crate::trust::Pin;
+use super::{
+    certificate,
+    chain::{Roots, Shown},
+    error::TlsError,
+    trust::Trust,
+    verifier::{Belief, Verifier},
+};
 
-/// Whom to believe. (DANE will be one more: TLSA records of the next hop instead of pins.)
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Trust {
-    /// One of these keys; names and dates do not matter, possession of the key does.
-    Pins(Vec<Pin>),
-    /// The web's authorities, name and dates checked.
-    WebRoots,
-    /// Anybody; the signature is still checked.
-    Opportunistic,
-}
-
-/// A client configuration for one next hop and one set of pins (sessions are resumed only within it).
+/// A client configuration for one trust (sessions are resumed only within it).
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     pub config: Arc<ClientConfig>,
     /// Anybody is believed: where the handshake fails, clear text loses nothing. Never with pins.
     pub clear_text_is_as_good: bool,
+    /// The name that the peer is asked for, instead of the host's.
+    pub asks_for: Option<ServerName<'static>>,
+    /// Where anybody is believed: whether these authorities know the peer is told all the same.
+    pub known_to: Option<Roots>,
+    trust: Arc<Trust>,
+}
+
+/// What is known of a peer, in Postfix's words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is who it should be, and who says so.
+    Verified(String),
+    /// An authority knows it, or the domain's host was not found by DNSSEC, and who says so.
+    Trusted(String),
+    Untrusted,
+}
+
+/// `Verified`, `Trusted` or `Untrusted`.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Verified(_) => "Verified",
+            Self::Trusted(_) => "Trusted",
+            Self::Untrusted => "Untrusted",
+        })
+    }
+}
+
+impl Standing {
+    /// Who says so.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Verified(by) | Self::Trusted(by) => Some(by),
+            Self::Untrusted => None,
+        }
+    }
 }
 
 impl ClientTls {
@@ -37,16 +71,14 @@ impl ClientTls {
         trust: &Trust,
         identity: Option<(&Path, &Path)>,
     ) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?;
-        let verified = |verifier| {
-            builder
-                .clone()
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
+        let verified = |belief| {
+            let algorithms = algorithms();
+            let verifier = Arc::new(Verifier { belief, algorithms });
+            let builder = builder.clone().dangerous();
+            builder.with_custom_certificate_verifier(verifier)
         };
         let builder = match trust {
             Trust::Pins(pins) if pins.is_empty() => {
@@ -54,11 +86,11 @@ impl ClientTls {
                     "the list of pins is empty: nobody could be believed".to_owned(),
                 ));
             }
-            Trust::Pins(pins) => verified(KeyVerifier::pinned(pins.clone(), algorithms)),
-            Trust::Opportunistic => verified(KeyVerifier::anybody(algorithms)),
-            Trust::WebRoots => builder.with_root_certificates(RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            }),
+            Trust::Pins(pins) => verified(Belief::Pins(pins.clone())),
+            Trust::Named(named) => verified(Belief::Named(named.clone())),
+            Trust::Dane(dane) => verified(Belief::Dane(dane.clone())),
+            Trust::Opportunistic => verified(Belief::Anybody),
+            Trust::WebRoots => builder.with_root_certificates(Roots::web().store()),
         };
         let config = match identity {
             Some((certificate, key)) => {
@@ -71,6 +103,53 @@ impl ClientTls {
         Ok(Self {
             config: Arc::new(config),
             clear_text_is_as_good: *trust == Trust::Opportunistic,
+            asks_for: None,
+            known_to: None,
+            trust: Arc::new(trust.clone()),
         })
     }
+
+    /// What a session that has come about is worth.
+    pub fn standing(&self, session: &CommonState) -> Standing {
+        let by = |by: &str| Standing::Verified(by.to_owned());
+        match &*self.trust {
+            Trust::Pins(_) => by("pinned key"),
+            Trust::WebRoots => by("authority"),
+            Trust::Named(named) => by(named.by),
+            Trust::Dane(dane) => {
+                let fits = |shown: Shown<'_>| shown.fits(&dane.records, &dane.names);
+                // A session that is resumed was verified when it was new.
+                let record = shown(session, fits).and_then(Result::ok);
+                let record = record.map_or_else(String::new, |record| format!(" {record}"));
+                let told = format!("DANE, TLSA{record} of {}", dane.base);
+                if dane.host_is_secure {
+                    Standing::Verified(told)
+                } else {
+                    Standing::Trusted(told)
+                }
+            }
+            Trust::Opportunistic => match &self.known_to {
+                Some(roots) if shown(session, |it| it.is_signed(roots).is_ok()) == Some(true) => {
+                    Standing::Trusted("authority".to_owned())
+                }
+                _ => Standing::Untrusted,
+            },
+        }
+    }
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    ring::default_provider().signature_verification_algorithms
+}
+
+/// What a peer has shown in a handshake.
+fn shown<T>(session: &CommonState, judge: impl FnOnce(Shown<'_>) -> T) -> Option<T> {
+    let (certificate, others) = session.peer_certificates()?.split_first()?;
+    let algorithms = &algorithms();
+    Some(judge(Shown {
+        certificate,
+        others,
+        now: UnixTime::now(),
+        algorithms,
+    }))
 }

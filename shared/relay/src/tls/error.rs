@@ -57,6 +57,17 @@ impl fmt::Display for NotPinned {
 }
 impl std::error::Error for NotPinned {}
 
+/// No authority or TLSA record vouches for the certificate, or it is for another name, and why.
+#[derive(Debug)]
+pub(super) struct NotTrusted(pub(super) String);
+
+impl fmt::Display for NotTrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server certificate not trusted: {}", self.0)
+    }
+}
+impl std::error::Error for NotTrusted {}
+
 /// The peer could not prove that it has the key, or has a key that nobody should use.
 #[derive(Debug)]
 pub(super) struct UnverifiedSignature {

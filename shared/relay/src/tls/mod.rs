@@ -2,9 +2,12 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | `client` | [`Trust`], and the configuration towards one next hop |
-//! | `verifier` | pins and opportunistic TLS inside the handshake |
+//! | `trust` | [`Trust`]: who can be believed |
+//! | `client` | the configuration towards one next hop, and what it has verified |
+//! | `verifier` | that, inside the handshake |
+//! | `chain` | authorities, names, TLSA records |
 //! | `certificate` | files with certificate and key: read, checked, made |
+//! | `server` | the configuration of listeners |
 //! | `session` | what was agreed upon, for the log |
 //! | `error` | what went wrong, in words that name the remedy |
 //!
@@ -14,15 +17,21 @@
 //! RFC 8446, RFC 5246, RFC 7435 (opportunistic).
 
 mod certificate;
+mod chain;
 mod client;
 mod error;
+mod server;
 mod session;
+mod trust;
 mod verifier;
 
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{asking_for_keys, pins_of_file, self_signed, server_config};
-pub use client::{ClientTls, Trust};
+pub use certificate::{pins_of_file, self_signed};
+pub use chain::{Name, Roots};
+pub use client::{ClientTls, Standing};
 pub use error::{TlsError, explain};
+pub use server::{asking_for_keys, server_config};
 pub use session::{peer_key, summary};
+pub use trust::{Dane, Named, Trust};

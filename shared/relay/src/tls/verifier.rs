@@ -1,7 +1,7 @@
-//! The verifier for pins and for opportunistic TLS, and of the keys that clients show.
+//! The verifier for everybody but the web: pins, opportunistic TLS, names and authorities, DANE; and of the keys that clients show.
 //!
-//! Contract: names, dates, issuers and the version of the certificate do not matter; the key is a pinned one (if there are pins), and the signature of
-//! the handshake is always verified with it. The key is taken out of the certificate by [`public_key`], because webpki refuses X.509 v1.
+//! Contract: with pins, or where anybody is believed, names, dates, issuers and the version of the certificate do not matter. The signature of
+//! the handshake is always verified with the key shown, which is taken out of the certificate by [`public_key`], because webpki refuses X.509 v1.
 //! RFC 8446 §4.4.3, RFC 5246 §7.4.3 (signatures).
 
 use std::sync::Arc;
@@ -15,54 +15,74 @@ use rustls::{
 };
 use webpki::RawPublicKeyEntity;
 
-use super::error::{NotPinned, UnverifiedSignature};
+use super::{
+    chain::Shown,
+    error::{NotPinned, NotTrusted, UnverifiedSignature},
+    trust::{Dane, Named},
+};
 use crate::trust::{PeerKey, Pin, public_key};
 
-#[derive(Debug)]
-pub(super) struct KeyVerifier {
-    /// `None`: anybody.
-    pins: Option<Vec<Pin>>,
-    algorithms: WebPkiSupportedAlgorithms,
+/// Who is believed.
+#[derive(Clone, Debug)]
+pub(super) enum Belief {
+    Anybody,
+    Pins(Vec<Pin>),
+    Named(Named),
+    Dane(Dane),
 }
 
-impl KeyVerifier {
-    pub(super) fn pinned(pins: Vec<Pin>, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self {
-            pins: Some(pins),
-            algorithms,
-        }
-    }
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pub(super) belief: Belief,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+}
 
+impl Verifier {
     pub(super) fn anybody(algorithms: WebPkiSupportedAlgorithms) -> Self {
         Self {
-            pins: None,
+            belief: Belief::Anybody,
             algorithms,
         }
     }
 }
 
-impl ServerCertVerifier for KeyVerifier {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        others: &[CertificateDer<'_>],
         _name: &ServerName<'_>,
         _ocsp: &[u8],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let seen = PeerKey::of_certificate(certificate)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        match &self.pins {
-            Some(pins) if !pins.iter().any(|pin| pin.matches(&seen)) => {
-                let error = NotPinned {
+        let shown = Shown {
+            certificate,
+            others,
+            now,
+            algorithms: &self.algorithms,
+        };
+        let refusal = match &self.belief {
+            Belief::Anybody => return Ok(ServerCertVerified::assertion()),
+            Belief::Pins(pins) if pins.iter().any(|pin| pin.matches(&seen)) => {
+                return Ok(ServerCertVerified::assertion());
+            }
+            Belief::Pins(pins) => {
+                return Err(refused(NotPinned {
                     seen,
                     expected: pins.clone(),
-                };
-                Err(Error::InvalidCertificate(CertificateError::Other(
-                    OtherError(Arc::new(error)),
-                )))
+                }));
             }
-            _ => Ok(ServerCertVerified::assertion()),
+            Belief::Named(named) => {
+                let signed = shown.is_signed(&named.roots);
+                signed.and_then(|()| shown.is_for(&named.names))
+            }
+            Belief::Dane(dane) => shown.fits(&dane.records, &dane.names).map(drop),
+        };
+        match refusal {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(why) => Err(refused(NotTrusted(why))),
         }
     }
 
@@ -116,7 +136,7 @@ impl ServerCertVerifier for KeyVerifier {
 }
 
 /// A client shows a key or does not; who it is is found out by whoever knows its name.
-impl ClientCertVerifier for KeyVerifier {
+impl ClientCertVerifier for Verifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -164,9 +184,11 @@ fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInf
 }
 
 fn unverified(signed: &DigitallySignedStruct) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(
-        UnverifiedSignature {
-            scheme: signed.scheme,
-        },
-    ))))
+    refused(UnverifiedSignature {
+        scheme: signed.scheme,
+    })
+}
+
+fn refused(why: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }

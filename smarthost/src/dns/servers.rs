@@ -1,0 +1,115 @@
+//! The name servers: the setting `resolver`, or those of /etc/resolv.conf.
+//!
+//! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. What a server says of DNSSEC counts
+//! only where all of them are on loopback: on any other way it could be forged.
+//! RFC 6840 §5.7, §5.8, RFC 6891, RFC 7672 §2.1.
+
+use std::{net::SocketAddr, time::Duration};
+
+use domain::{
+    base::{Message, MessageBuilder, Name, Rtype},
+    net::client::{
+        dgram_stream, multi_stream,
+        protocol::{TcpConnect, UdpConnect},
+        redundant,
+        request::{ComposeRequest as _, RequestMessage, SendRequest as _},
+    },
+    resolv::stub::conf::{ResolvConf, Transport},
+};
+use tokio::{sync::OnceCell, time};
+
+type Request = RequestMessage<Vec<u8>>;
+
+#[derive(Debug)]
+pub(super) struct Servers {
+    addresses: Vec<SocketAddr>,
+    /// Those that are only asked over TCP.
+    tcp: Vec<SocketAddr>,
+    patience: Duration,
+    connection: OnceCell<redundant::Connection<Request>>,
+}
+
+impl Servers {
+    pub(super) fn new(server: Option<SocketAddr>) -> Self {
+        let conf = ResolvConf::default();
+        let patience = conf.options.timeout;
+        let only = |wanted: fn(&Transport) -> bool| {
+            let servers = conf.servers.iter();
+            let servers = servers.filter(|it| wanted(&it.transport) != conf.options.use_vc);
+            servers.map(|it| it.addr).collect()
+        };
+        let (addresses, tcp) = match server {
+            Some(server) => (vec![server], Vec::new()),
+            None if conf.options.use_vc => {
+                let all = conf.servers.iter().map(|it| it.addr);
+                (Vec::new(), all.collect())
+            }
+            None => (
+                only(|it| !matches!(it, Transport::Tcp)),
+                only(|it| matches!(it, Transport::Tcp)),
+            ),
+        };
+        Self {
+            addresses,
+            tcp,
+            patience,
+            connection: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.addresses.iter().chain(&self.tcp)
+    }
+
+    /// Whether what they say of DNSSEC counts.
+    pub(super) fn are_believed(&self) -> bool {
+        let mut all = self.addresses();
+        all.all(|it| it.ip().to_canonical().is_loopback()) && self.addresses().next().is_some()
+    }
+
+    /// Whether an answer is proved by DNSSEC.
+    pub(super) fn proves(&self, answer: &Message<[u8]>) -> bool {
+        self.are_believed() && answer.header().ad()
+    }
+
+    pub(super) async fn ask(
+        &self,
+        name: Name<Vec<u8>>,
+        kind: Rtype,
+    ) -> Result<Message<impl AsRef<[u8]>>, String> {
+        let mut question = MessageBuilder::new_vec().question();
+        question.header_mut().set_rd(true);
+        question.header_mut().set_ad(true);
+        question
+            .push((name, kind))
+            .map_err(|_| "the question is too long".to_owned())?;
+        let told = |error: domain::net::client::request::Error| error.to_string();
+        let mut request = RequestMessage::new(question.into_message()).map_err(told)?;
+        request.set_dnssec_ok(true);
+        let connection = self.connection.get_or_try_init(|| self.connect()).await;
+        let mut answer = connection.map_err(told)?.send_request(request);
+        let answer = time::timeout(self.patience, answer.get_response()).await;
+        answer
+            .map_err(|_| "no answer in time".to_owned())?
+            .map_err(told)
+    }
+
+    async fn connect(
+        &self,
+    ) -> Result<redundant::Connection<Request>, domain::net::client::request::Error> {
+        let (connection, run) = redundant::Connection::new();
+        tokio::spawn(run.run());
+        for server in &self.addresses {
+            let (one, run) =
+                dgram_stream::Connection::new(UdpConnect::new(*server), TcpConnect::new(*server));
+            tokio::spawn(run.run());
+            connection.add(Box::new(one)).await?;
+        }
+        for server in &self.tcp {
+            let (one, run) = multi_stream::Connection::new(TcpConnect::new(*server));
+            tokio::spawn(run.run());
+            connection.add(Box::new(one)).await?;
+        }
+        Ok(connection)
+    }
+}

@@ -1,0 +1,58 @@
+//! TLS set-ups towards next hops, one for each trust: sessions are resumed within it only.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mail::outcome::Failure;
+use relay::tls::{ClientTls, Roots, TlsError, Trust};
+
+/// So many are kept; what is forgotten costs a full handshake.
+const MOST: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Trusts {
+    roots: Roots,
+    anybody: ClientTls,
+    made: Mutex<HashMap<Arc<Trust>, ClientTls>>,
+}
+
+impl Trusts {
+    /// With these authorities, or the web's.
+    pub(crate) fn new(authorities: Option<&Path>) -> Result<Self, TlsError> {
+        let roots = authorities.map(Roots::of_file).transpose()?;
+        let mut anybody = ClientTls::new(&Trust::Opportunistic)?;
+        anybody.known_to.clone_from(&roots);
+        Ok(Self {
+            roots: roots.unwrap_or_else(Roots::web),
+            anybody,
+            made: Mutex::default(),
+        })
+    }
+
+    /// The authorities that are believed.
+    pub(crate) fn roots(&self) -> Roots {
+        self.roots.clone()
+    }
+
+    /// Believes anybody.
+    pub(crate) fn anybody(&self) -> &ClientTls {
+        &self.anybody
+    }
+
+    /// That for a trust.
+    pub(crate) fn of(&self, trust: Trust) -> Result<ClientTls, Failure> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tls) = made.get(&trust) {
+            return Ok(tls.clone());
+        }
+        let tls = ClientTls::new(&trust).map_err(|error| Failure::ours(&error.to_string()))?;
+        if made.len() >= MOST {
+            made.clear();
+        }
+        made.insert(Arc::new(trust), tls.clone());
+        Ok(tls)
+    }
+}
