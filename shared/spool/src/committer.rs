@@ -254,6 +254,8 @@ impl Committer {
         intake.committing = false;
         if intake.waiting > 0 {
             self.idle.notify_one();
+        } else if intake.stopped {
+            // The committer's thread may be gone; who closes the spool takes what is left.
         } else if !intake.items.is_empty() {
             self.hand_over(&mut intake);
         } else if intake.due.is_some() {
