@@ -16,7 +16,7 @@ use crate::{daemon::Daemon, identity::write, wait::until};
 pub(crate) const MACHINE_ALIASES: &str = "postmaster: root\n";
 
 /// A command that the machine's zone, language and home have no part in.
-pub(crate) fn hermetic(program: impl AsRef<OsStr>) -> Command {
+pub fn hermetic(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command
         .env("TZ", "UTC")

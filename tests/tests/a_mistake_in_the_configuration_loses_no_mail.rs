@@ -187,7 +187,9 @@ fn a_smarthost_that_never_had_a_good_configuration_queues_and_sends_later() {
             &["b@example.net"],
             b"Subject: x\r\n\r\ntext\r\n",
         );
-        smarthost.wait_for_mailq(mistake, |listing| listing.contains("b@example.net"));
+        smarthost.wait_for_mailq(mistake, |listing| {
+            listing.contains("b@example.net") && listing.contains("(the configuration is wrong: ")
+        });
         assert!(sink.journal().messages().is_empty());
         smarthost.configure(&format!("relayhost = \"{}\"", sink.nexthop()));
         smarthost.daemon().wait_for_log("starting anew");

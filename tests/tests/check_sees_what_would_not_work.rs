@@ -28,6 +28,14 @@ fn what_the_daemon_could_not_use_is_not_called_right_and_has_its_place() {
         (auth, "aliases", "", "config.toml:9:28: "),
         (auth, "password", "secret\n", "others may read it"),
         ("maildir = \"file/box\"\n", "file", "", "cannot be made"),
+        ("maildir = \"/proc/box\"\n", "aliases", "", "cannot be made"),
+        ("maildir = \"box\"\n", "box", "", "box/tmp: Not a directory"),
+        (
+            "routes = { \"list@example.net\" = \"maildir:/proc/list\" }\n",
+            "aliases",
+            "",
+            "config.toml:8:1: ",
+        ),
         (
             "tls = { certificate = \"c.pem\", key = \"k.pem\" }\n",
             "aliases",
@@ -154,4 +162,39 @@ fn who_is_named_for_limits_is_told_without_any_administrator() {
             .any(|to| to.contains("guard@example.net"))
             .then_some(())
     });
+}
+
+/// What one socket takes another cannot; the start would fail.
+#[test]
+fn addresses_of_which_one_takes_the_mail_of_the_other_are_not_called_right() {
+    let smarthost = Smarthost::prepare("");
+    smarthost.file("aliases", "");
+    let checked = |listen: &str| {
+        smarthost.configure(&format!("{HERMETIC}listen = [{listen}]\n"));
+        check(&smarthost, &[])
+    };
+    for listen in [
+        "\"0.0.0.0:2525\", \"127.0.0.1:2525\"",
+        "\"127.0.0.1:2525\", \"0.0.0.0:2525\"",
+        "\"127.0.0.1:2525\", \"127.0.0.1:2525\"",
+        "\"[::]:2525\", \"0.0.0.0:2525\"",
+        "\"[::]:2525\", \"192.0.2.1:2525\"",
+        "\"[::1]:2525\", \"127.0.0.1:2526\", \"[::]:2525\"",
+        "\"[::ffff:127.0.0.1]:2525\", \"127.0.0.1:2525\"",
+        "\"[::ffff:0.0.0.0]:2525\", \"127.0.0.1:2525\"",
+        "\"0.0.0.0:2525\", { address = \"127.0.0.1:2525\", tls = \"wrapped\" }",
+    ] {
+        let (code, said) = checked(listen);
+        assert_eq!(code, Some(78), "{listen}: {said}");
+        assert!(said.contains("keep one of"), "{listen}: {said}");
+        assert!(said.contains("config.toml:6:1"), "{listen}: {said}");
+    }
+    for listen in [
+        "\"0.0.0.0:2525\", \"127.0.0.1:2526\"",
+        "\"0.0.0.0:2525\", \"[::1]:2525\"",
+        "\"127.0.0.1:2525\", \"127.0.0.2:2525\", \"[::1]:2525\"",
+    ] {
+        let (code, said) = checked(listen);
+        assert_eq!(code, Some(0), "{listen}: {said}");
+    }
 }

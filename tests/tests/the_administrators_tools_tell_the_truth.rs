@@ -242,3 +242,77 @@ fn explain_names_the_file_and_line_behind_each_change_and_touches_nothing() {
     assert_eq!(told, include_str!("../data/explained"));
     assert!(node.mailq().contains("Mail queue is empty") && sink.journal().is_empty());
 }
+
+/// A configuration is named from anywhere, and what it says of places starts where it lies.
+#[test]
+fn a_relative_configuration_is_the_same_one_in_every_command_of_both_programs() {
+    let relay = Smarthost::start("control = \"c.sock\"\n");
+    let node = Agent::start(
+        "tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\ncontrol = \"c.sock\"\nspool = \"spool\"\n",
+    );
+    let binaries = tests::binaries::binaries();
+    for (program, directory, commands) in [
+        (
+            &binaries.smarthost,
+            relay.directory(),
+            &[
+                "status",
+                "queue list",
+                "queue flush",
+                "limits list",
+                "reload",
+                "config",
+                "check",
+            ][..],
+        ),
+        (
+            &binaries.sendmail_shim,
+            node.directory(),
+            &["queue list", "queue flush", "config", "check"],
+        ),
+    ] {
+        let name = directory.file_name().unwrap();
+        let file = std::path::Path::new(name).join("config.toml");
+        for words in commands {
+            let mut command = tests::installation::hermetic(program);
+            command.current_dir(directory.parent().unwrap());
+            command.arg("--config").arg(&file).args(words.split(' '));
+            let output = command.output().unwrap();
+            let told = text(&output);
+            // The relayhost of the agent does not run.
+            let reached = output.status.success() || *words == "check";
+            assert!(reached, "{program:?} {words}: {told}");
+            assert!(!told.contains("older ones"), "{words}: {told}");
+        }
+    }
+}
+
+/// Nobody waits for a daemon that stands still, and its start is not what is missing.
+#[test]
+fn a_daemon_that_is_stopped_is_told_from_one_that_does_not_run() {
+    let mut relay = Smarthost::start("");
+    let mut node = Agent::start("tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\n");
+    for daemon in [relay.daemon(), node.daemon()] {
+        daemon.signal(rustix::process::Signal::STOP);
+    }
+    let pids = [relay.daemon().pid(), node.daemon().pid()];
+    let mailq = || node.program("mailq").output().unwrap();
+    for (pid, asked) in [
+        (pids[0], relay.admin(&["queue", "list"])),
+        (pids[0], relay.admin(&["limits", "list"])),
+        (pids[1], node.admin(&["queue", "flush"])),
+        (pids[1], mailq()),
+    ] {
+        let told = text(&asked);
+        assert_eq!(asked.status.code(), Some(69), "{told}");
+        assert!(told.contains(&format!("kill -CONT {pid}")), "{told}");
+        assert!(!told.contains("start"), "{told}");
+    }
+    let pid = relay.daemon().pid();
+    relay.daemon().signal(rustix::process::Signal::CONT);
+    assert!(relay.admin(&["queue", "list"]).status.success(), "{pid}");
+    relay.kill();
+    let told = text(&relay.admin(&["queue", "list"]));
+    assert!(told.contains("systemctl start smarthost"), "{told}");
+    node.daemon().signal(rustix::process::Signal::CONT);
+}

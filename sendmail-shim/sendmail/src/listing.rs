@@ -78,7 +78,10 @@ fn ask(
     control::ask(&settings.control, request, each).map_err(|error| {
         Trouble::new(
             Exit::Unavailable,
-            format!("the mail queue is not available: {error} ({REMEDY})"),
+            format!(
+                "the mail queue is not available: {}",
+                control::told(&error, REMEDY)
+            ),
         )
     })
 }

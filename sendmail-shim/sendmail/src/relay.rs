@@ -21,7 +21,7 @@ const CREDENTIAL: &str = "relay-password";
 pub fn way(settings: &Settings, tls: Option<&ClientTls>) -> Result<Way, Failure> {
     if settings.relayhost.is_empty() {
         return Err(match &settings.fault {
-            Some(fault) => local(&format!("the configuration is wrong: {}", fault.summary())),
+            Some(fault) => local(&fault.reason()),
             None => local("no relayhost is set in the configuration"),
         });
     }

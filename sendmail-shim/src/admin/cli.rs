@@ -78,7 +78,7 @@ enum Command {
     ///
     /// What cannot be used is told, and changes nothing.
     Provision(provision::Request),
-    /// Look at the mail that waits, try it now, hold it, delete it or return it
+    /// Look at the mail that waits, try it now, hold it, delete it or return it; without privileges, your own
     Queue(console::Queue),
     /// Send a test message as any program would, and follow it until the relayhost has taken it.
     Test {

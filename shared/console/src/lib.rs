@@ -52,8 +52,8 @@ pub struct Daemon<'a> {
 
 impl Words {
     fn commands() -> Vec<Command> {
-        let list = Command::new("list")
-            .about("List the mail that waits, each recipient with its reason; without privileges, your own");
+        let list =
+            Command::new("list").about("List the mail that waits, each recipient with its reason");
         let show = Command::new("show")
             .about("Show one message: where it stands, and its header")
             .arg(Arg::new("id").value_name("ID").required(true));
@@ -206,12 +206,13 @@ pub fn run(queue: &Queue, daemon: &Daemon<'_>) -> Exit {
     let listed = matches!(request, Request::List(_));
     let mut ended = listed;
     let asked = control::ask(daemon.socket, request, &mut |answer: Answer| {
-        ended |= !matches!(answer, Answer::Row(_) | Answer::Done(_));
+        ended |= !matches!(answer, Answer::Row(_) | Answer::Done(_) | Answer::Working);
         if let Answer::Refused(why) = &answer {
             complain(daemon.program, why);
             exit = Exit::NotDone;
         }
         match answer {
+            Answer::Working => {}
             Answer::Row(row) if listed && !queue.json => rows.push(row),
             answer if queue.json => say(json(&answer)),
             answer => tell(&answer, done),
@@ -222,8 +223,8 @@ pub fn run(queue: &Queue, daemon: &Daemon<'_>) -> Exit {
             complain(
                 daemon.program,
                 format_args!(
-                    "the mail queue is not available: {error} ({})",
-                    daemon.remedy
+                    "the mail queue is not available: {}",
+                    control::told(&error, daemon.remedy)
                 ),
             );
             Exit::Unavailable
@@ -256,7 +257,7 @@ fn tell(answer: &Answer, done: &str) {
         Answer::Done(id) => say(format_args!("{id}: {done}")),
         Answer::Changed(1) => say(format_args!("1 message {done}")),
         Answer::Changed(count) => say(format_args!("{count} messages {done}")),
-        Answer::Refused(_) => {}
+        Answer::Refused(_) | Answer::Working => {}
     }
 }
 

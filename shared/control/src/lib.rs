@@ -1,8 +1,9 @@
 //! The administrators' socket of both daemons: one JSON request a line, one JSON answer a line, over a unix socket; the kernel says who asks (`SO_PEERCRED`).
 //!
 //! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any number of such lines and closes. Neither side waits
-//! longer than [`PATIENCE`] for the other's next bytes.
-//! Failures: an `io::Error` whose text names the socket and what to do; a line that is too long or no JSON is `InvalidData`.
+//! longer than [`PATIENCE`] for the other's next bytes, and nobody waits for a daemon that is stopped.
+//! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be started ([`told`]); a line that is
+//! too long or no JSON is `InvalidData`.
 
 pub mod findings;
 pub mod listing;
@@ -11,18 +12,21 @@ pub mod order;
 pub mod serve;
 
 use std::{
-    io::{self, BufRead, BufReader, Read as _},
+    fs,
+    io::{self, BufRead, BufReader, Read},
     os::unix::net::UnixStream,
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Longest request or answer line, bytes (a queue listing is many lines).
 pub const MAX_LINE: usize = 1024 * 1024;
-/// Longest silence of the other side.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest silence of the other side: a daemon that works for longer says so meanwhile.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a silent daemon is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Asks a daemon: sends `request`, gives each answer line to `each` until the daemon closes.
 pub fn ask<Q: Serialize, A: DeserializeOwned>(
@@ -32,11 +36,19 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
 ) -> io::Result<()> {
     let mut stream = connect(socket)?;
     write_line(&mut stream, request)?;
-    let mut answers = BufReader::new(stream);
+    let mut answers = BufReader::new(Awaited { stream, socket });
     while let Some(line) = read_line(&mut answers)? {
         each(decode(&line)?);
     }
     Ok(())
+}
+
+/// Why a daemon gave no answer, with what to do about it; `start`: how it is started.
+pub fn told(error: &io::Error, start: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!("{error} ({start})"),
+        _ => error.to_string(),
+    }
 }
 
 fn connect(socket: &Path) -> io::Result<UnixStream> {
@@ -44,6 +56,7 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
         let hint = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "is the daemon running?",
             io::ErrorKind::PermissionDenied => "only administrators may ask",
+            io::ErrorKind::TimedOut => HANGS,
             _ => "cannot connect",
         };
         io::Error::new(
@@ -51,10 +64,52 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
             format!("{}: {error}: {hint}", socket.display()),
         )
     })?;
-    set_patience(&stream, PATIENCE)?;
+    stream.set_read_timeout(Some(LOOK))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
 
+/// What to do about a daemon that takes a question and answers nothing.
+const HANGS: &str =
+    "the daemon is there and does nothing: look at its log (journalctl), then restart it";
+
+/// Reads what a daemon answers, for as long as there is hope.
+struct Awaited<'a> {
+    stream: UnixStream,
+    socket: &'a Path,
+}
+
+impl Read for Awaited<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let since = Instant::now();
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            let why = match stopped(&self.stream) {
+                Some(pid) => format!(
+                    "the daemon, process {pid}, is stopped (as by SIGSTOP or a debugger): let it go on with kill -CONT {pid}"
+                ),
+                None if since.elapsed() < PATIENCE => continue,
+                None => format!("no answer in {} s: {HANGS}", PATIENCE.as_secs()),
+            };
+            let text = format!("{}: {why}", self.socket.display());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+    }
+}
+
+/// The process that made the socket, if it is stopped; of a socket that systemd made, the daemon's is not known. proc(5).
+fn stopped(stream: &UnixStream) -> Option<i32> {
+    let pid = rustix::net::sockopt::socket_peercred(stream).ok()?.pid;
+    let pid = pid.as_raw_nonzero().get();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, state) = stat.rsplit_once(')')?;
+    matches!(state.trim_start().bytes().next(), Some(b'T' | b't')).then_some(pid)
+}
+
+#[cfg(feature = "serve")]
 fn set_patience(stream: &UnixStream, patience: Duration) -> io::Result<()> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))

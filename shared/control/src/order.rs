@@ -183,6 +183,8 @@ pub enum Request {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Row(Row),
+    /// Nothing yet, and not the end: much has to be looked at.
+    Working,
     /// Header section of a message, escaped.
     Header(String),
     /// The order was carried out for the message with this id, which was named.

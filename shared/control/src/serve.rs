@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     io::{self, BufReader, BufWriter, Write as _},
     os::unix::net::UnixStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mail::{clock::Timestamp, envelope::Envelope, outcome::escape};
@@ -21,8 +21,12 @@ use crate::{
     order::{Answer, Order, Request, Selection},
 };
 
+/// So many messages are looked at before an asker who has heard nothing is told that it goes on.
+const WORKING: usize = 2000;
 /// Longest silence of an asker: he has a place that others may want.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long lines of an answer are held back at most, to be written together.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Who asks, as the kernel tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,8 +57,15 @@ pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
     let request =
         crate::read_line(&mut BufReader::new(stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut answers = BufWriter::new(stream);
+    let mut told = Instant::now();
     answer(crate::decode(&request)?, asker, &mut |line| {
-        crate::write_line(&mut answers, line)
+        crate::write_line(&mut answers, line)?;
+        // What is held back here is silence to the asker.
+        if told.elapsed() >= FLUSH {
+            answers.flush()?;
+            told = Instant::now();
+        }
+        Ok(())
     })?;
     answers.flush()
 }
@@ -110,10 +121,14 @@ impl<Q: Queue> Access<'_, Q> {
     fn list(&self, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
         self.unknown(selection)
             .try_for_each(|why| say(&Answer::Refused(why)))?;
-        self.selected(selection)
-            .filter_map(|id| self.row_of(id))
-            .filter(|row| selection.matches(row, self.now))
-            .try_for_each(|row| say(&Answer::Row(row)))
+        for (index, id) in self.selected(selection).enumerate() {
+            working(index, say)?;
+            let row = self.row_of(id);
+            if let Some(row) = row.filter(|row| selection.matches(row, self.now)) {
+                say(&Answer::Row(row))?;
+            }
+        }
+        Ok(())
     }
 
     /// What is said of ids that name nothing.
@@ -149,7 +164,7 @@ impl<Q: Queue> Access<'_, Q> {
             Some(Ok(most)) => most,
             None => usize::MAX,
         };
-        let (changed, lines) = self.carry_out(order, selection, most);
+        let (changed, lines) = self.carry_out(order, selection, most, say);
         // What was said is on disk before it is confirmed.
         if let Err(error) = self.queue.spool().commit() {
             return say(&Answer::Refused(format!(
@@ -160,7 +175,13 @@ impl<Q: Queue> Access<'_, Q> {
         say(&Answer::Changed(changed))
     }
 
-    fn carry_out(&self, order: Order, selection: &Selection, most: usize) -> (usize, Vec<Answer>) {
+    fn carry_out(
+        &self,
+        order: Order,
+        selection: &Selection,
+        most: usize,
+        say: &mut Say<'_>,
+    ) -> (usize, Vec<Answer>) {
         let mut lines = Vec::new();
         let mut changed = 0usize;
         if order == Order::Flush && self.owner.is_none() && *selection == Selection::all() {
@@ -169,7 +190,9 @@ impl<Q: Queue> Access<'_, Q> {
         }
         let named = !selection.ids.is_empty();
         lines.extend(self.unknown(selection).map(Answer::Refused));
-        for id in self.selected(selection) {
+        for (index, id) in self.selected(selection).enumerate() {
+            // Who has gone meanwhile has given his order all the same.
+            let _ = working(index, say);
             let row = self.row_of(id);
             if !row.is_some_and(|row| selection.matches(&row, self.now)) {
                 continue;
@@ -249,6 +272,13 @@ impl<Q: Queue> Access<'_, Q> {
             origin: envelope.origin.clone(),
         }
     }
+}
+
+fn working(looked_at: usize, say: &mut Say<'_>) -> io::Result<()> {
+    if looked_at % WORKING == WORKING - 1 {
+        say(&Answer::Working)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ impl Fault {
         self.text.lines().next().unwrap_or_default()
     }
 
+    /// Why mail waits, in one line.
+    pub fn reason(&self) -> String {
+        format!("the configuration is wrong: {}", self.summary())
+    }
+
     /// What the program does meanwhile, as a sentence without its point.
     pub fn consequence(&self) -> &'static str {
         if self.remembered {

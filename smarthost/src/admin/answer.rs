@@ -13,7 +13,7 @@ use control::{
     serve::{self, Access, Standing},
 };
 use mail::clock::{self, Timestamp};
-use spool::{Entry, QueueId, Spool};
+use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request, Status},
@@ -31,6 +31,8 @@ pub struct Controlled<'a> {
     pub wake: &'a (dyn Fn() + Sync),
     pub limits: &'a Mutex<Limits>,
     pub state: &'a Keeper,
+    /// Why nothing is sent, if the configuration is so wrong.
+    pub fault: Option<&'a str>,
     /// What only the composition root knows; `queued`, `in_flight` and `clients` are filled in here.
     pub status: &'a (dyn Fn() -> Status + Sync),
 }
@@ -135,9 +137,10 @@ impl serve::Queue for Controlled<'_> {
     }
 
     fn standing(&self, entry: &Entry) -> Standing {
+        let fault = self.fault.filter(|_| entry.hold == Hold::No);
         Standing {
-            active: self.queue().is_active(entry.id),
-            reason: None,
+            active: fault.is_none() && self.queue().is_active(entry.id),
+            reason: fault.map(str::to_owned),
         }
     }
 

@@ -189,7 +189,12 @@ pub(super) enum Limits {
 fn until(text: &str) -> Result<Duration, String> {
     match text {
         "tomorrow" => Ok(Duration::from_hours(24)),
-        span => Span::try_from(span.to_owned()).map(|span| span.0),
+        span => match Span::try_from(span.to_owned())?.0 {
+            Duration::ZERO => Err(
+                "the order would end at once; to end one: smarthost limits reset CLIENT".to_owned(),
+            ),
+            span => Ok(span),
+        },
     }
 }
 
@@ -202,6 +207,28 @@ mod tests {
     #[test]
     fn all_arguments_fit_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_order_that_would_be_over_at_once_is_not_taken() {
+        let raise = |until| {
+            let line = [
+                "smarthost",
+                "limits",
+                "raise",
+                "10.0.0.7",
+                "5",
+                "--until",
+                until,
+            ];
+            Arguments::try_parse_from(line)
+        };
+        for until in ["0s", "0d", "0m0s", "", "-1h", "yesterday"] {
+            assert!(raise(until).is_err(), "{until}");
+        }
+        for until in ["1s", "tomorrow", "7d"] {
+            assert!(raise(until).is_ok(), "{until}");
+        }
     }
 
     #[test]

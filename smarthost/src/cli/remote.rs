@@ -108,20 +108,18 @@ fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
         answers.push(answer);
     })
     .map_err(|error| {
-        let unavailable = Exit::Unavailable.into();
+        let exit = Exit::Unavailable.into();
+        let told = control::told(&error, REMEDY);
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failed {
-                text: format!("smarthost does not run with this configuration: {error} {REMEDY}"),
-                exit: unavailable,
+                text: format!("smarthost does not run with this configuration: {told}"),
+                exit,
             },
             io::ErrorKind::PermissionDenied => Failed {
-                text: format!("{error}; ask as root or as the user that smarthost runs as"),
+                text: format!("{told}; ask as root or as the user that smarthost runs as"),
                 exit: Exit::NotDone.into(),
             },
-            _ => Failed {
-                text: error.to_string(),
-                exit: unavailable,
-            },
+            _ => Failed { text: told, exit },
         }
     })?;
     let errors: Vec<&str> = answers

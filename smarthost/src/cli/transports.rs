@@ -1,6 +1,6 @@
 //! What transports need: programs, folders and sockets, seen with the eyes of the daemon's user.
 
-use std::{fs, path::Path, time::Duration};
+use std::{collections::HashSet, fs, io, path::Path, time::Duration};
 
 use control::findings::Findings;
 use mail::maps::{Table, Target as Named};
@@ -12,7 +12,7 @@ use rustix::{
 use smtp::client::{Protocol, Security, Settings, Timeouts};
 
 use crate::{
-    config::{Config, Pipe, Type},
+    config::{Config, Pipe, Route, Type},
     destination::Kind,
     transport::pipe::words,
 };
@@ -20,21 +20,30 @@ use crate::{
 /// How long a unit may take to greet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where local mail ends.
+/// Where local mail ends, and other mail that a route gives to a folder.
 pub(super) fn maildir(config: &Config, findings: &mut Findings) {
-    let Some(Kind::Maildir(path)) = config.local.as_ref().map(|local| &local.kind) else {
-        return;
-    };
-    let shown = path.display();
-    match written_by_us(path) {
-        None => findings.ok("maildir", shown.to_string()),
-        Some(place) => {
-            let what = format!(
-                "{shown} cannot be made or written: {} forbids it",
-                place.display()
-            );
-            let error = config.wrong("maildir", &what);
-            findings.fail("maildir", error.text, "give it to the daemon's user");
+    let routed = config.routes.iter().filter_map(|(_, written)| {
+        match Route::parse(written, &config.transports) {
+            Ok(Route::To(destination)) => Some(("routes", destination)),
+            _ => None,
+        }
+    });
+    let local = config.local.clone().map(|local| ("maildir", local));
+    let mut seen = HashSet::new();
+    for (key, destination) in local.into_iter().chain(routed) {
+        let Kind::Maildir(path) = destination.kind else {
+            continue;
+        };
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        match not_written(&path) {
+            None => findings.ok("maildir", path.display().to_string()),
+            Some(why) => {
+                let what = format!("{} cannot be made or written: {why}", path.display());
+                let error = config.wrong(key, &what);
+                findings.fail("maildir", error.text, "give it to the daemon's user");
+            }
         }
     }
 }
@@ -45,14 +54,13 @@ pub(super) fn all(config: &Config, installed: bool, findings: &mut Findings) {
     for (name, transport) in own {
         match &transport.kind {
             Type::Pipe(pipe) => self::pipe(name, pipe, installed, findings),
-            Type::Maildir(Some(path)) => match written_by_us(path) {
+            Type::Maildir(Some(path)) => match not_written(path) {
                 None => findings.ok("transports", format!("{name}: {}", path.display())),
-                Some(place) => findings.fail(
+                Some(why) => findings.fail(
                     "transports",
                     format!(
-                        "{name}: {} cannot be written: {} forbids it",
-                        path.display(),
-                        place.display()
+                        "{name}: {} cannot be made or written: {why}",
+                        path.display()
                     ),
                     "give it to the daemon's user",
                 ),
@@ -209,14 +217,32 @@ fn confined(program: &Path) -> Option<String> {
     (enabled.trim() == "Y" && !named).then_some(shown)
 }
 
-/// `None`: it is there, or can be made, and we may write in it; otherwise what forbids it.
-fn written_by_us(path: &Path) -> Option<&Path> {
-    // Writing and searching.
-    let wanted = Access::WRITE_OK | Access::EXEC_OK;
-    let nearest = path.ancestors().find(|it| it.symlink_metadata().is_ok());
-    let place = nearest
-        .filter(|it| !it.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let usable = place.is_dir() && access(place, wanted).is_ok();
-    (!usable).then_some(place)
+/// Why mail cannot be written into a Maildir, which is made with the first; `None`: it can.
+fn not_written(maildir: &Path) -> Option<String> {
+    let mut parts = ["tmp", "new", "cur"]
+        .map(|part| maildir.join(part))
+        .into_iter();
+    parts.find_map(|part| not_made(&part))
+}
+
+/// Why nothing can be written in a folder that is there or has yet to be made. A folder is made and taken away to know it: permission
+/// alone does not tell of quotas, read-only disks, and file systems that have no folders of ours.
+fn not_made(folder: &Path) -> Option<String> {
+    let mut nearest = Path::new(".");
+    for ancestor in folder.ancestors().filter(|it| !it.as_os_str().is_empty()) {
+        match ancestor.symlink_metadata() {
+            Ok(_) => {
+                nearest = ancestor;
+                break;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Some(format!("{}: {error}", ancestor.display())),
+        }
+    }
+    if !nearest.is_dir() {
+        return Some(format!("{} is no folder", nearest.display()));
+    }
+    let probe = nearest.join(format!(".smarthost-check-{}", std::process::id()));
+    let why = fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe));
+    why.err().map(|why| format!("{}: {why}", nearest.display()))
 }

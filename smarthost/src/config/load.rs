@@ -35,10 +35,12 @@ impl Config {
         match path.parent() {
             Some(directory) if path == Path::new(Self::PATH) => provision::read(directory),
             _ => {
+                // What it says of places holds wherever the daemon runs.
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                 let remedy = "create it, or name another with --config FILE";
                 let text =
-                    fs::read_to_string(path).map_err(|error| unreadable(path, &error, remedy))?;
-                Ok(vec![(path.to_owned(), text)])
+                    fs::read_to_string(&path).map_err(|error| unreadable(&path, &error, remedy))?;
+                Ok(vec![(path, text)])
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Settings that are right by themselves and make no sense together, and where relative paths start. Pure.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -98,18 +98,8 @@ impl Config {
                 ),
             ));
         }
-        let twice = |(index, listener): (usize, &crate::config::Listener)| {
-            let before = self.listen.iter().take(index);
-            before
-                .clone()
-                .any(|other| other.address == listener.address)
-                .then_some(listener.address)
-        };
-        if let Some(address) = self.listen.iter().enumerate().find_map(twice) {
-            return Some((
-                "listen",
-                format!("{address} stands here twice; keep one of them"),
-            ));
+        if let Some(what) = self.listens_twice() {
+            return Some(("listen", what));
         }
         let can_show = |listener: &crate::config::Listener| {
             listener.offer.submission && listener.offer.tls != ListenTls::None
@@ -124,6 +114,32 @@ impl Config {
             return Some((key, format!("{what}: add \"[::]:587\" to `listen`")));
         }
         self.key_twice().or_else(|| self.contradiction_of_relay())
+    }
+
+    /// Two sockets cannot listen on one address, and one for all addresses is on each: the start would fail.
+    fn listens_twice(&self) -> Option<String> {
+        let all = self.listen.iter().map(|listener| listener.address);
+        let mut pairs = all.clone().enumerate().flat_map(|(index, address)| {
+            let before = all.clone().take(index);
+            before.map(move |other| (other, address))
+        });
+        let (one, other) = pairs.find(|(one, other)| overlap(*one, *other))?;
+        if one.ip().to_canonical() == other.ip().to_canonical() {
+            return Some(format!("{other} stands here twice; keep one of them"));
+        }
+        let (whole, part) = if takes(one, other) {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let families = if whole.is_ipv6() && part.ip().to_canonical().is_ipv4() {
+            ", of IPv4 too"
+        } else {
+            ""
+        };
+        Some(format!(
+            "{whole} takes all addresses of this machine{families}, and {part} is among them; keep one of the two"
+        ))
     }
 
     fn key_twice(&self) -> Option<(&'static str, String)> {
@@ -209,4 +225,23 @@ impl Config {
             own == address.to_canonical() || (own.is_unspecified() && local)
         })
     }
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    takes(one, other) || takes(other, one)
+}
+
+/// Whether a socket on the first address takes what comes to the second. ipv6(7): one on `[::]` takes IPv4 too.
+fn takes(whole: SocketAddr, part: SocketAddr) -> bool {
+    let scope = |address| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    let (ip, other) = (whole.ip().to_canonical(), part.ip().to_canonical());
+    let same = ip == other && scope(whole) == scope(part);
+    let within = match ip {
+        IpAddr::V4(ip) => ip.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(ip) => ip.is_unspecified(),
+    };
+    whole.port() != 0 && whole.port() == part.port() && (same || within)
 }

@@ -136,7 +136,11 @@ impl Control {
             });
         }
         let dispatch = &server.dispatch;
+        let fault = server.current.fault();
+        let fault = fault.filter(|fault| !fault.remembered);
+        let fault = fault.map(|fault| fault.reason());
         let controlled = Controlled {
+            fault: fault.as_deref(),
             spool: dispatch.spool(),
             queue: dispatch.queue(),
             wake: &|| dispatch.wake(),

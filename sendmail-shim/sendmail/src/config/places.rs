@@ -132,6 +132,8 @@ fn remember(settings: &Settings, of: &Path, layers: &[Layer]) {
 /// What the configuration is known by (the administrator's file, be it there or not), and its files.
 fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
     if let Some(path) = given.map(Path::to_owned).or_else(named) {
+        // What it says of places is told to programs that run elsewhere.
+        let path = std::path::absolute(&path).unwrap_or(path);
         let text = fs::read_to_string(&path).map_err(|error| provision::unreadable(&path, &error));
         let layers = text.map(|text| vec![(path.clone(), text)]);
         return (path, layers);
