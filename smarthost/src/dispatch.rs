@@ -262,11 +262,15 @@ pub(crate) fn client_of(origin: &str) -> (&str, &str) {
 /// Behind the address in an origin: its key or login said who the client is, and that he may relay.
 pub(crate) const KNOWN_AS: &str = "] as ";
 
+/// Behind the address in an origin: it is that of a proxy, who did not say who the client is.
+pub(crate) const OVER_PROXY: &str = "] over a proxy";
+
 /// Whether a message is ours, or came from a client with permission to relay: not from a stranger.
 pub fn is_trusted(envelope: &Envelope, networks: &Networks) -> bool {
     match client_of(&envelope.origin) {
         _ if envelope.origin.contains(KNOWN_AS) => true,
         (_, "") => true,
+        _ if envelope.origin.ends_with(OVER_PROXY) => false,
         (_, address) => address
             .parse()
             .is_ok_and(|client| networks.contains(client)),
@@ -370,4 +374,27 @@ pub fn transports(config: &Config) -> queue::Transports<Destination> {
         let name = destination.transport.as_ref();
         Arc::clone(name.and_then(|name| named.get(name)).unwrap_or(&unnamed))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_names_nobody_lends_its_clients_no_trust_of_its_own() {
+        let networks = Networks(vec!["10.0.0.0/8".parse().unwrap()]);
+        for (origin, trusted) in [
+            ("unknown[10.0.0.5]".to_owned(), true),
+            (["unknown[10.0.0.5", OVER_PROXY].concat(), false),
+            (["unknown[10.0.0.5", KNOWN_AS, "vm7"].concat(), true),
+            ("unknown[192.0.2.5]".to_owned(), false),
+            (String::new(), true),
+        ] {
+            let envelope = Envelope {
+                origin: origin.clone(),
+                ..Envelope::default()
+            };
+            assert_eq!(is_trusted(&envelope, &networks), trusted, "{origin}");
+        }
+    }
 }

@@ -54,6 +54,11 @@ pub(crate) fn tls_from(client: &str, pinned: Option<&str>, summary: &str) {
     smtpd(Level::Info, &text);
 }
 
+/// A connection over a proxy that does not say who the client is.
+pub(crate) fn proxy(proxy: &str, why: &str) {
+    smtpd(Level::Warning, &format_args!("{proxy}: {why}"));
+}
+
 pub(crate) fn tls_failed(client: &str, why: &str) {
     smtpd(
         Level::Info,

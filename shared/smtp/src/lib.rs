@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`proxy`] | the header that a proxy writes in front of a session |
 //! | [`line`] | bounded lines that end in CRLF and nothing else |
 //! | [`data`] | the message between DATA and `CRLF.CRLF`, both directions |
 //! | [`command`] | commands, read and written |
@@ -20,6 +21,7 @@ pub mod client;
 pub mod command;
 pub mod data;
 pub mod line;
+pub mod proxy;
 pub mod reply;
 pub mod sasl;
 pub mod session;

@@ -37,10 +37,10 @@ use crate::{
 };
 
 /// Where the daemon is found, and where it finds its queue.
-const PLACES: [&str; 5] = ["hostname", "listen", "spool", "state", "control"];
+const PLACES: [&str; 6] = ["hostname", "listen", "spool", "state", "control", "proxy"];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 27] = [
+const SALVAGED: [&str; 28] = [
     "hostname",
     "listen",
     "spool",
@@ -50,6 +50,7 @@ const SALVAGED: [&str; 27] = [
     "networks",
     "auth",
     "client_pins",
+    "proxy",
     "limits",
     "aliases",
     "recipient_delimiter",
@@ -212,6 +213,7 @@ impl Config {
             networks: networks.clone(),
             auth: file.auth.map(|auth| auth.users),
             client_pins: client_pins(file.client_pins, at)?,
+            proxy: Networks(file.proxy.0.into_iter().map(|it| it.0).collect()),
             limits: rules(&mut file.limits, networks),
             limits_notify: file
                 .limits

@@ -43,6 +43,7 @@ pub(super) struct File {
     pub auth: Option<Auth>,
     #[serde(deserialize_with = "settings::table")]
     pub client_pins: BTreeMap<String, Spanned<String>>,
+    pub proxy: OneOrMany<Proxy>,
     #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,
     pub spool: Option<PathBuf>,
@@ -363,6 +364,22 @@ impl TryFrom<Network> for RelayNetwork {
             return Err(format!(
                 "{network} is {what}: everybody could send mail through this machine (an open relay); \
                  write the networks of your own machines"
+            ));
+        }
+        Ok(Self(network))
+    }
+}
+/// A proxy, whose word about who connects is believed: a few machines at most.
+#[derive(Deserialize)]
+#[serde(try_from = "Network")]
+pub(super) struct Proxy(pub Network);
+impl TryFrom<Network> for Proxy {
+    type Error = String;
+    fn try_from(network: Network) -> Result<Self, String> {
+        if network.is_anybodys() {
+            return Err(format!(
+                "whoever is in {network} could pretend to be any client (an open relay); write the addresses of \
+                 your own proxies"
             ));
         }
         Ok(Self(network))

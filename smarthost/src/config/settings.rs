@@ -50,6 +50,8 @@ pub struct Config {
     pub auth: Option<PathBuf>,
     /// Keys of clients, and as whom each is known.
     pub client_pins: Vec<(Pin, String)>,
+    /// Whose connections begin with a PROXY header, which says who the client is.
+    pub proxy: Networks,
     /// Messages a client may send.
     pub limits: Rules,
     /// Who is told when a client comes near its limit; the admins by default.

@@ -149,6 +149,7 @@ impl Config {
                 quote(name),
             );
         }
+        row("proxy", strings(&self.proxy.0));
         row("limits.per_client", strings(&self.limits.per_client));
         row("limits.per_prefix6", strings(&self.limits.per_prefix6()));
         row("limits.per_stranger", strings(&self.limits.per_stranger));

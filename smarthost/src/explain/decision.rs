@@ -137,6 +137,7 @@ pub(super) async fn decide(setup: Setup, client: &Client, problems: Vec<String>)
     let peer = Peer {
         address,
         name: name.map(Into::into),
+        unnamed: false,
     };
     let own = peer.name.is_some() || setup.policy.may_relay(address);
     let counted = {

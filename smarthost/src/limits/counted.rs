@@ -15,6 +15,8 @@ pub struct Peer {
     pub address: IpAddr,
     /// As whom its key is known, else its login.
     pub name: Option<Arc<str>>,
+    /// The address is a proxy's, who does not say whose session it is.
+    pub unnamed: bool,
 }
 
 /// By whatever it is counted.
@@ -31,6 +33,7 @@ impl From<IpAddr> for Peer {
         Self {
             address,
             name: None,
+            unnamed: false,
         }
     }
 }

@@ -107,7 +107,7 @@ impl Limits {
 
     /// As whom somebody is counted, and under which limits; empty: not at all.
     fn counted(&self, peer: &Peer, now: Timestamp) -> Vec<(Counter, Terms)> {
-        if self.rules.exempt.contains(peer.address) {
+        if !peer.unnamed && self.rules.exempt.contains(peer.address) {
             return Vec::new();
         }
         let counters = self.rules.counters(peer).into_iter();

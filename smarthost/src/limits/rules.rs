@@ -144,7 +144,7 @@ impl Rules {
             return vec![(Class::Own, ClientId::Name(name.clone()))];
         }
         let prefix = Network::of(address, 32, 64);
-        if !self.networks.contains(address) {
+        if peer.unnamed || !self.networks.contains(address) {
             return vec![(Class::Stranger, prefix.into())];
         }
         let own = Network::of(address, 32, 128);

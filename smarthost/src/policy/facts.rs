@@ -35,6 +35,8 @@ pub struct Session {
     pub method: &'static str,
     /// As whom the key of its certificate is known (`client_pins`).
     pub pinned: Option<String>,
+    /// It came over a proxy that does not say who it is: no network covers it.
+    pub unnamed: bool,
     /// It sent commands ahead where that is forbidden.
     pub sent_ahead: bool,
 }
@@ -71,6 +73,7 @@ impl Session {
         Peer {
             address: self.address,
             name: name.map(Into::into),
+            unnamed: self.unnamed,
         }
     }
 
@@ -94,6 +97,7 @@ impl Facts {
                 login: None,
                 method: "",
                 pinned: None,
+                unnamed: false,
                 sent_ahead: false,
             },
             transaction: Transaction::default(),

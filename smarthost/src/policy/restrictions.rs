@@ -91,7 +91,7 @@ pub(super) fn judge(rule: &Rule, see: &View<'_>) -> Opinion {
             let text = "defer_if_permit requested";
             Opinion::DeferIfPermit(see.rejection(Subject::Recipient, 450, (4, 7, 0), text))
         }
-        R::PermitMynetworks => permit_if(see.policy.may_relay(session.address)),
+        R::PermitMynetworks => permit_if(see.is_own()),
         R::PermitSaslAuthenticated => permit_if(session.login.is_some()),
         R::PermitTlsClientcerts => permit_if(session.pinned.is_some()),
         R::PermitAuthDestination => permit_if(see.is_ours()),
@@ -225,6 +225,12 @@ impl View<'_> {
         self.recipient().is_some_and(is_source_routed)
     }
 
+    /// In `networks`, as far as that is known.
+    fn is_own(&self) -> bool {
+        let session = &self.facts.session;
+        !session.unnamed && self.policy.may_relay(session.address)
+    }
+
     fn is_bounce_to_many(&self) -> bool {
         let transaction = &self.facts.transaction;
         transaction.sender.is_some() && self.sender().is_none() && transaction.recipients > 0
@@ -237,7 +243,7 @@ fn relay_permission(see: &View<'_>) -> Opinion {
     let session = &see.facts.session;
     let known = session.is_known();
     let recipient = see.shown(Subject::Recipient);
-    let own = see.policy.may_relay(session.address);
+    let own = see.is_own();
     let may = known || own || see.is_ours();
     see.notes.say(|| {
         let class = see.recipient().and_then(|it| see.policy.router().class(it));
@@ -249,6 +255,12 @@ fn relay_permission(see: &View<'_>) -> Opinion {
             (Some(login), _) => format!("logged in as {login}; {of}"),
             (None, Some(name)) => format!("known by its key as {name}; {of}"),
             (None, None) if own => format!("{} is in networks; {of}", session.address),
+            (None, None) if session.unnamed => {
+                format!(
+                    "{} does not say who connects through it; {of}",
+                    session.address
+                )
+            }
             (None, None) => format!("{} is not in networks; {of}", session.address),
         }
     });
@@ -338,7 +350,7 @@ fn alias_expansion(see: &View<'_>) -> Opinion {
     see.notes.say(|| failure.text.clone());
     let (code, why) = if failure.status.class() == 5 {
         (550, failure.text.as_str())
-    } else if see.policy.may_relay(see.facts.session.address) {
+    } else if see.is_own() {
         (451, failure.text.as_str())
     } else {
         (451, "Temporary lookup failure")

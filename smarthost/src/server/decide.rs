@@ -168,6 +168,7 @@ impl Connection {
                 login: self.machine.login().map(str::to_owned),
                 method: self.method,
                 pinned: self.pinned.clone(),
+                unnamed: self.unnamed,
                 sent_ahead: self.machine.sent_ahead(),
             },
             transaction: policy::Transaction {
@@ -349,17 +350,18 @@ impl Connection {
     fn origin(&self) -> String {
         match (self.known_as(), self.name.strip_suffix(']')) {
             (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
+            (None, Some(name)) if self.unnamed => [name, dispatch::OVER_PROXY].concat(),
             _ => self.name.clone(),
         }
     }
 
     /// Its network, its key or its login says that it is one of our clients.
     fn is_ours(&self) -> bool {
-        self.known_as().is_some() || self.setup.policy.may_relay(self.client)
+        self.known_as().is_some() || !self.unnamed && self.setup.policy.may_relay(self.client)
     }
 
     /// The name of its key, else its login.
-    fn known_as(&self) -> Option<&str> {
+    pub(super) fn known_as(&self) -> Option<&str> {
         self.pinned.as_deref().or(self.machine.login())
     }
 

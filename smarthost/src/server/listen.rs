@@ -23,11 +23,13 @@ use tokio::{
 use super::{
     Server,
     places::{NoPlace, Visitor},
+    proxied::Ends,
     session,
 };
 use crate::{
     config::{self, Config, ListenTls, Offer},
     maillog,
+    setup::Setup,
 };
 
 /// Connections that wait to be accepted.
@@ -153,35 +155,72 @@ impl Listener {
 
     fn admit(
         &self,
-        stream: TcpStream,
+        mut stream: TcpStream,
         address: SocketAddr,
         server: &Arc<Server>,
         sessions: &mut JoinSet<()>,
     ) {
         let setup = server.current.get();
-        let visitor = Visitor {
-            address: address.ip().to_canonical(),
-            own: setup.policy.may_relay(address.ip()),
-        };
-        let concurrency = setup.config.concurrency;
-        let entered = server
-            .places
-            .enter(visitor, concurrency.sessions, concurrency.client);
-        match entered {
-            Ok(place) => {
-                let server = Arc::clone(server);
-                sessions.spawn(session::serve(
-                    stream, visitor, place, self.offer, setup, server,
-                ));
+        let offer = self.offer;
+        if !setup.config.proxy.contains(address.ip()) {
+            let ends = Ends::of(&stream, address);
+            if let Some(session) = enter(stream, ends, offer, setup, server) {
+                sessions.spawn(session);
             }
-            Err(no_place) => {
-                let reply = no_place.reply(&setup.config.hostname, visitor);
-                let name = format!("unknown[{}]", visitor.address);
-                maillog::turned_away(&name, no_place.sessions(), &reply);
-                if self.offer.tls != ListenTls::Wrapped {
-                    turn_away(stream, &format!("{reply}\r\n"));
+            return;
+        }
+        let most = setup.config.concurrency.sessions.saturating_mul(2);
+        if sessions.len() >= most {
+            // So many cannot all have sent their headers.
+            return;
+        }
+        let server = Arc::clone(server);
+        sessions.spawn(async move {
+            let name = format!("unknown[{}]", address.ip().to_canonical());
+            match Ends::of_header(&mut stream, address).await {
+                Ok(ends) => {
+                    if let Some(session) = enter(stream, ends, offer, setup, &server) {
+                        session.await;
+                    }
                 }
+                Err(why) => maillog::proxy(&name, &why),
             }
+        });
+    }
+}
+
+/// The session, if there is a place for it.
+fn enter(
+    stream: TcpStream,
+    ends: Ends,
+    offer: Offer,
+    setup: Arc<Setup>,
+    server: &Arc<Server>,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let address = ends.client.ip().to_canonical();
+    let visitor = Visitor {
+        address,
+        own: !ends.unnamed && setup.policy.may_relay(address),
+    };
+    let concurrency = setup.config.concurrency;
+    let entered = server
+        .places
+        .enter(visitor, concurrency.sessions, concurrency.client);
+    match entered {
+        Ok(place) => {
+            let server = Arc::clone(server);
+            Some(session::serve(
+                stream, ends, visitor, place, offer, setup, server,
+            ))
+        }
+        Err(no_place) => {
+            let reply = no_place.reply(&setup.config.hostname, visitor);
+            let name = format!("unknown[{address}]");
+            maillog::turned_away(&name, no_place.sessions(), &reply);
+            if offer.tls != ListenTls::Wrapped {
+                turn_away(stream, &format!("{reply}\r\n"));
+            }
+            None
         }
     }
 }

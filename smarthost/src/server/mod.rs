@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`listen`] | sockets bound or handed over by systemd; the accept loop |
+//! | [`proxied`] | who the client is when it comes over a proxy |
 //! | [`places`] | how many sessions there may be, altogether, for strangers and for one client |
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
@@ -24,6 +25,7 @@ pub(crate) mod listen;
 mod login;
 pub(crate) mod notify;
 mod places;
+mod proxied;
 mod services;
 mod session;
 mod transaction;

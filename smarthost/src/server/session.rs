@@ -12,7 +12,10 @@ use std::{
 
 use mail::{clock, limits};
 use relay::tls;
-use smtp::session::{Action, Event, Session, Settings};
+use smtp::{
+    command::Verb,
+    session::{Action, Event, Session, Settings},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -25,6 +28,7 @@ use super::{
     Server,
     counting::Begun,
     places::{Place, Visitor},
+    proxied::Ends,
     transaction::Transaction,
 };
 use crate::{
@@ -66,6 +70,8 @@ pub(super) struct Connection {
     pub(super) pinned: Option<String>,
     /// How it has logged in.
     pub(super) method: &'static str,
+    /// Over a proxy that does not say who it is.
+    pub(super) unnamed: bool,
     /// Given back with the last reply, so that the client may come again at once.
     place: Option<Place>,
     /// `unknown[192.0.2.1]`, as the log and Received name the client.
@@ -92,6 +98,7 @@ pub(super) struct Connection {
 /// One client's session, from greeting to goodbye.
 pub(super) async fn serve(
     stream: TcpStream,
+    ends: Ends,
     visitor: Visitor,
     place: Place,
     offer: Offer,
@@ -100,19 +107,18 @@ pub(super) async fn serve(
 ) {
     // Without it replies wait for the client's acknowledgements; nothing else depends on it.
     let _ = stream.set_nodelay(true);
-    let port = stream.peer_addr().map_or(0, |peer| peer.port());
-    let local = stream.local_addr().ok();
     let settings = settings(&setup, offer, visitor.own);
     let mut connection = Connection {
         machine: Session::new(settings, Instant::now()),
         stream: Some(Stream::Tcp(stream)),
         client: visitor.address,
-        port,
-        local,
+        port: ends.client.port(),
+        local: ends.server,
         own: visitor.own,
         submission: offer.submission,
         pinned: None,
         method: "",
+        unnamed: ends.unnamed,
         place: Some(place),
         name: format!("unknown[{}]", visitor.address),
         setup,
@@ -197,6 +203,9 @@ impl Connection {
 
     /// Every refusal passes here: one line, and it is counted.
     fn log_refusal(&mut self, stage: &str, reply: &str) {
+        if stage == Verb::Proxy.name() {
+            self.doubt();
+        }
         self.refused = self.refused.saturating_add(1);
         let subject = self.subject.take();
         let sender = self.transaction.as_ref().map(Transaction::sender);
@@ -214,6 +223,16 @@ impl Connection {
             protocol: self.machine.protocol(),
             helo: self.machine.helo(),
         });
+    }
+
+    /// It seems to be a proxy that is not in `proxy`: what follows is not its own, and networks
+    /// that cover it mean nothing.
+    fn doubt(&mut self) {
+        if !std::mem::replace(&mut self.unnamed, true) {
+            self.own = self.known_as().is_some();
+            let why = "a PROXY header from an address that is not in `proxy`";
+            maillog::proxy(&self.name, why);
+        }
     }
 
     /// For administrators who ask later; what is no mail is not worth it.
@@ -318,10 +337,10 @@ impl Connection {
         };
         let now = Instant::now();
         match read {
-            Ok(Ok(length)) if length > 0 => self.machine.handle(
-                Event::Received(self.buffer.get(..length).unwrap_or_default()),
-                now,
-            ),
+            Ok(Ok(length)) if length > 0 => {
+                let bytes = self.buffer.get(..length).unwrap_or_default();
+                self.machine.handle(Event::Received(bytes), now);
+            }
             Ok(_) => {
                 if self.machine.last_verb() != "QUIT" {
                     maillog::broken("lost connection", self.machine.last_verb(), &self.name);

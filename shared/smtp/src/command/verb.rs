@@ -30,10 +30,12 @@ pub enum Verb {
     Auth,
     /// The first word of an HTTP request: a browser, or an attack through one.
     Http,
+    /// The header of a proxy (`crate::proxy`), whom nobody listens to.
+    Proxy,
     Unknown,
 }
 
-const VERBS: [(Verb, &str); 22] = [
+const VERBS: [(Verb, &str); 23] = [
     (Verb::Mail, "MAIL"),
     (Verb::Rcpt, "RCPT"),
     (Verb::Data, "DATA"),
@@ -49,6 +51,7 @@ const VERBS: [(Verb, &str); 22] = [
     (Verb::Quit, "QUIT"),
     (Verb::StartTls, "STARTTLS"),
     (Verb::Auth, "AUTH"),
+    (Verb::Proxy, "PROXY"),
     (Verb::Http, "GET"),
     (Verb::Http, "HEAD"),
     (Verb::Http, "POST"),

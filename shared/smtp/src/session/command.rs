@@ -96,7 +96,7 @@ impl Session {
             Verb::Expn => self.refuse("502 5.5.1 Error: lists are not expanded here"),
             Verb::Auth => self.auth(arguments),
             Verb::Http => self.finish("521 5.5.1 Error: this server speaks SMTP, not HTTP"),
-            Verb::Unknown => self.refuse("500 5.5.2 Error: command not recognized"),
+            Verb::Proxy | Verb::Unknown => self.refuse("500 5.5.2 Error: command not recognized"),
         }
         Ok(())
     }
