@@ -329,6 +329,7 @@ pub(super) struct Concurrency {
     pub destination: Option<Count>,
     pub deliveries: Option<Count>,
     pub sessions: Option<Count>,
+    #[serde(alias = "sessions_per_client")]
     pub client: Option<Count>,
 }
 
