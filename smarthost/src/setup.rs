@@ -381,7 +381,7 @@ impl Identity {
 
 /// What logins that do not exist are answered with: the same over restarts, so that nobody learns which exist.
 fn secret(key: &Path) -> Vec<u8> {
-    let kept = std::fs::read(key);
+    let kept = system::read::bytes(key, 64 * 1024);
     kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
 }
 

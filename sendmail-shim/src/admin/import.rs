@@ -5,8 +5,7 @@
 //! The mail that waits in its queue is [`super::takeover`]'s.
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -148,11 +147,9 @@ pub(super) fn under(root: &Path, path: &str) -> PathBuf {
 /// A file of the other program; one that cannot be read is told, and counts as missing.
 pub(super) fn source(root: &Path, path: &str) -> Option<Source> {
     let file = under(root, path);
-    let read = fs::File::open(&file).and_then(|open| {
+    let read = system::read::open(&file).and_then(|open| {
         let mode = open.metadata()?.permissions().mode();
-        let mut bytes = Vec::new();
-        open.take(MAX).read_to_end(&mut bytes)?;
-        Ok((bytes, mode))
+        Ok((system::read::all(&open, MAX)?, mode))
     });
     match read {
         Ok((bytes, mode)) => Some(Source {

@@ -17,8 +17,11 @@ use toml::de::{DeString, DeTable, DeValue, Deserializer};
 use super::{
     error::parse,
     layers::{Layer, quote},
+    provision,
 };
 
+/// Largest copy: of four files, with quotes escaped.
+const MOST: u64 = 8 * provision::MOST;
 /// The copy's name in the state directory.
 const NAME: &str = "config.last-good";
 /// The fault that the administrators were told of.
@@ -82,7 +85,7 @@ pub fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
         let _ = writeln!(text, "[[file]]\npath = {path}\ntext = {}", quote(content));
     }
     let path = directory.join(NAME);
-    if fs::read(&path).is_ok_and(|known| known == text.as_bytes()) {
+    if system::read::bytes(&path, MOST).is_ok_and(|known| known == text.as_bytes()) {
         return Ok(());
     }
     system::fs::replace(&path, text.as_bytes(), 0o600)
@@ -91,7 +94,7 @@ pub fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
 /// The copy of a configuration.
 pub fn recall(directory: &Path, of: &Path) -> Option<Vec<Layer>> {
     let path = directory.join(NAME);
-    let text = fs::read_to_string(&path).ok()?;
+    let text = system::read::text(&path, MOST).ok()?;
     let copy: Copy = parse(&path, &text).ok()?;
     let layers = copy.file.into_iter().map(|file| (file.path, file.text));
     (copy.of == of).then(|| layers.collect())
@@ -100,7 +103,7 @@ pub fn recall(directory: &Path, of: &Path) -> Option<Vec<Layer>> {
 /// Whether this fault is a new one, of which the administrators are to be told; it is known from now on.
 pub fn is_news(directory: &Path, fault: &Fault) -> bool {
     let path = directory.join(TOLD);
-    if fs::read(&path).is_ok_and(|told| told == fault.text.as_bytes()) {
+    if system::read::bytes(&path, MOST).is_ok_and(|told| told == fault.text.as_bytes()) {
         return false;
     }
     // If it cannot be kept they are told again after the next start, which is better than never.

@@ -7,8 +7,7 @@
 //! `  KEY: reason`, after the others were written.
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +17,8 @@ use crate::{
 };
 use system::fs::replace;
 
+/// Largest file of settings, bytes.
+pub const MOST: u64 = 16 * 1024 * 1024;
 /// Largest credential, bytes.
 const MAX: u64 = 64 * 1024;
 
@@ -34,7 +35,7 @@ pub enum Given<'a> {
 pub fn read(directory: &Path) -> Result<Vec<Layer>, ConfigError> {
     let mut found = Vec::new();
     for path in LAYERS.map(|name| directory.join(name)) {
-        match fs::read_to_string(&path) {
+        match system::read::text(&path, MOST) {
             Ok(text) => found.push((path, text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(&path, &error)),
@@ -178,12 +179,8 @@ impl<'a, C: Fn(Vec<Layer>) -> Result<(), ConfigError>> Provided<'a, C> {
 }
 
 fn credential(source: &Path) -> Result<Option<String>, ConfigError> {
-    let mut text = String::new();
-    let bound = MAX.saturating_add(1);
-    let read = fs::File::open(source).and_then(|file| file.take(bound).read_to_string(&mut text));
-    match read {
-        Ok(length) if u64::try_from(length).is_ok_and(|length| length <= MAX) => Ok(Some(text)),
-        Ok(_) => Err(unreadable(source, &io::ErrorKind::FileTooLarge.into())),
+    match system::read::text(source, MAX) {
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(source, &error)),
     }
@@ -198,6 +195,8 @@ pub fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::layers::layered;
 

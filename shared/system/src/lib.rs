@@ -7,6 +7,7 @@
 //! | [`fs`] | atomic, synced files; free space; files that only trusted users can write |
 //! | [`patient`] | descriptors that do not block, read and written all the same |
 //! | [`program`] | one program: started, fed, listened to, ended with all that it has started |
+//! | [`read`] | files that an administrator named, bounded in time and length |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
 //! | [`socket`] | connections to unix sockets, within a time |
@@ -18,6 +19,7 @@ pub mod fs;
 pub mod log;
 pub mod patient;
 pub mod program;
+pub mod read;
 pub mod secret;
 pub mod socket;
 pub mod sysexits;

@@ -6,7 +6,6 @@
 
 use std::{
     fs::File,
-    io::Read as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -26,7 +25,7 @@ pub fn text(file: &Path) -> Result<String, String> {
 
 fn open(file: &Path) -> Result<File, String> {
     let shown = file.display();
-    let open = File::open(file).map_err(|error| format!("{shown}: {error}"))?;
+    let open = crate::read::open(file).map_err(|error| format!("{shown}: {error}"))?;
     let metadata = open
         .metadata()
         .map_err(|error| format!("{shown}: {error}"))?;
@@ -54,7 +53,7 @@ pub fn credential(name: &str) -> Result<String, String> {
         )
     })?;
     let file = directory.join(name);
-    let open = File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let open = crate::read::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     first_line(open, &file)
 }
 
@@ -68,10 +67,9 @@ pub fn credentials_directory() -> Option<PathBuf> {
 }
 
 fn read(open: File, file: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let read = open.take(MAX).read_to_string(&mut text);
-    read.map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(text)
+    let bytes = crate::read::all(&open, MAX);
+    let bytes = bytes.map_err(|error| format!("{}: {error}", file.display()))?;
+    String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8", file.display()))
 }
 
 fn first_line(open: File, file: &Path) -> Result<String, String> {

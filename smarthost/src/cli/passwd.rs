@@ -21,6 +21,8 @@ use crate::{
 
 /// Rounds of PBKDF2, as `PostgreSQL` takes.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+/// Longest file of logins, bytes: what tables may hold.
+const MOST: u64 = 16 * 1024 * 1024;
 /// Longest password, bytes.
 const LONGEST: u64 = 1024;
 
@@ -32,7 +34,7 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
         ));
     };
     let failed = |error: std::io::Error| Failed::new(format!("{}: {error}", file.display()));
-    let text = match fs::read_to_string(file) {
+    let text = match system::read::text(file, MOST) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         read => read.map_err(failed)?,
     };

@@ -101,7 +101,7 @@ fn is_public(server: &IpAddr) -> bool {
 }
 
 fn name_servers() -> Vec<IpAddr> {
-    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let text = system::read::text("/etc/resolv.conf".as_ref(), 64 * 1024).unwrap_or_default();
     let servers = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("nameserver"));

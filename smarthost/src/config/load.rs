@@ -38,8 +38,8 @@ impl Config {
                 // What it says of places holds wherever the daemon runs.
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                 let remedy = "create it, or name another with --config FILE";
-                let text =
-                    fs::read_to_string(&path).map_err(|error| unreadable(&path, &error, remedy))?;
+                let text = system::read::text(&path, provision::MOST)
+                    .map_err(|error| unreadable(&path, &error, remedy))?;
                 Ok(vec![(path, text)])
             }
         }
@@ -182,7 +182,7 @@ fn machine_name() -> String {
     if node.contains('.') && domain::is_name(&node) {
         return node;
     }
-    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let hosts = system::read::text(Path::new("/etc/hosts"), provision::MOST).unwrap_or_default();
     full_name(&node, &hosts).unwrap_or(if domain::is_name(&node) {
         node
     } else {

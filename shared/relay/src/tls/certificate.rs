@@ -1,8 +1,6 @@
 //! Certificate and key of our own: read and checked, or made.
 
 use std::{
-    fs::File,
-    io::Read as _,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -112,9 +110,6 @@ pub(super) fn chain_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsE
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|open| open.take(MAX_FILE).read_to_end(&mut bytes))
-        .map_err(|error| TlsError(format!("{}: {error}", file.display())))?;
-    Ok(bytes)
+    system::read::bytes(file, MAX_FILE)
+        .map_err(|error| TlsError(format!("{}: {error}", file.display())))
 }

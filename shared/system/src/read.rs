@@ -1,0 +1,134 @@
+//! Files that an administrator named: settings, keys, passwords, tables.
+//!
+//! Contract: nothing is waited for longer than ten seconds and nothing is read without bound, whatever the name leads to: a FIFO
+//! that nobody writes to, a device, a file of a hundred gigabytes. Pipes are read to their end, so that `--config <(…)` works.
+//! Failures: `io::Error`; what is too long is not cut but refused.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::OFlags,
+    io::Errno,
+};
+
+/// How long a pipe may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The whole file, at most `most` bytes.
+pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    all(&open(path)?, most)
+}
+
+/// The whole file, which must be UTF-8.
+pub fn text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(bytes(path, most)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// Opens a file, pipe or device without waiting; [`all`] reads it.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(file)
+}
+
+/// What is left in an open file, at most `most` bytes.
+pub fn all(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let end = Instant::now() + PATIENCE;
+    let mut bytes = Vec::new();
+    if file.metadata()?.file_type().is_fifo() {
+        // Where nobody has it open for writing yet, reading would find its end.
+        wait(file, end)?;
+    }
+    let room = |bytes: &Vec<u8>| {
+        let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        most.saturating_add(1).saturating_sub(read)
+    };
+    while let Err(error) = file.take(room(&bytes)).read_to_end(&mut bytes) {
+        if error.kind() != io::ErrorKind::WouldBlock {
+            return Err(error);
+        }
+        wait(file, end)?;
+    }
+    if room(&bytes) == 0 {
+        let text = format!("it is longer than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}
+
+fn wait(file: &File, end: Instant) -> io::Result<()> {
+    let left = end.saturating_duration_since(Instant::now());
+    let left = Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or_default(),
+        tv_nsec: i64::from(left.subsec_nanos()),
+    };
+    match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&left)) {
+        Ok(0) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "it is a pipe, and nobody writes to it",
+        )),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, process::Command, thread};
+
+    use super::*;
+
+    #[test]
+    fn neither_a_device_nor_a_pipe_that_nobody_fills_nor_a_long_file_is_read_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        crate::fs::replace(&path("file"), b"0123456789", 0o600).unwrap();
+        assert_eq!(text(&path("file"), 10).unwrap(), "0123456789");
+        assert_eq!(text(Path::new("/dev/null"), 10).unwrap(), "");
+        for (name, most, wanted) in [
+            ("file", 9, "longer than 9 bytes"),
+            (".", 9, "directory"),
+            ("/dev/zero", 9, "longer than 9 bytes"),
+            ("none", 9, "No such file"),
+        ] {
+            let error = text(&path(name), most).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{name}: {error}");
+        }
+        crate::fs::replace(&path("latin"), b"M\xfcller", 0o600).unwrap();
+        assert!(text(&path("latin"), 100).is_err());
+
+        let fifo = path("fifo");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let writer = thread::spawn({
+            let fifo = fifo.clone();
+            move || {
+                let mut pipe = OpenOptions::new().write(true).open(fifo).unwrap();
+                for part in ["one ", "two"] {
+                    pipe.write_all(part.as_bytes()).unwrap();
+                }
+            }
+        });
+        assert_eq!(text(&fifo, 10).unwrap(), "one two");
+        writer.join().unwrap();
+    }
+}
