@@ -34,6 +34,7 @@ use crate::{
     link::Trusts,
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
+    tls_policy::{Policies, PolicyTable},
 };
 
 /// How often it is looked whether a table has changed.
@@ -49,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) relay_tls: ClientTls,
     /// Towards everybody else.
     pub(crate) trusts: Arc<Trusts>,
+    /// What their hosts must show.
+    pub(crate) tls_policies: Policies,
     /// What signs mail.
     pub(crate) signer: Arc<Signer>,
     /// Whom names are asked of.
@@ -69,6 +72,7 @@ struct Tables {
     aliases: Aliases,
     access: TableFiles<AccessTable>,
     transport: TableFiles,
+    tls_policy: TableFiles<PolicyTable>,
     lookups: TableFiles,
     users: Users,
     /// When it was last looked at them.
@@ -83,6 +87,8 @@ impl Tables {
         problems.extend(more);
         let (transport, more) = config.read_transport()?;
         problems.extend(more);
+        let (tls_policy, more) = config.read_tls_policy()?;
+        problems.extend(more);
         let (lookups, more) = config.read_tables()?;
         problems.extend(more);
         let (users, more) = config.read_users()?;
@@ -92,6 +98,7 @@ impl Tables {
             aliases,
             access,
             transport,
+            tls_policy,
             lookups,
             looked: Instant::now(),
         };
@@ -105,6 +112,7 @@ impl Tables {
         let mut looked = self.aliases.refresh(now);
         looked.and(self.access.refresh(now));
         looked.and(self.transport.refresh(now));
+        looked.and(self.tls_policy.refresh(now));
         looked.and(self.lookups.refresh(now));
         looked.and(self.users.refresh(now));
         looked
@@ -112,6 +120,10 @@ impl Tables {
 
     fn router(&self, config: &Config) -> Router {
         router(config, &self.aliases, &self.transport, &self.lookups)
+    }
+
+    fn tls_policies(&self) -> Policies {
+        Policies::new(self.tls_policy.tables().map(|(_, table)| table).collect())
     }
 
     /// Who may log in.
@@ -244,6 +256,7 @@ impl Setup {
             virtual_aliases: Vec::new(),
             relay_recipients: Vec::new(),
             transport: Vec::new(),
+            tls_policy: Vec::new(),
             dkim: Vec::new(),
             auth: None,
             ..own_key.clone()
@@ -308,6 +321,7 @@ impl Setup {
             signer,
             sources,
             logins: tables.logins(&config),
+            tls_policies: tables.tls_policies(),
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
             trusts: Arc::new(Self::of_world(&config)?),
@@ -339,6 +353,7 @@ impl Setup {
             Self {
                 policy: Policy::new(&self.config, router.clone(), Arc::clone(&sources)),
                 logins: tables.logins(&self.config),
+                tls_policies: tables.tls_policies(),
                 sources,
                 router,
                 ..self.clone()

@@ -305,6 +305,9 @@ fn of_end(text: &mut Text, end: &End) {
         if !host.addresses.is_empty() {
             let _ = write!(line, " [{}]", host.addresses.join(", "));
         }
+        if let Some(tls) = &host.tls {
+            let _ = write!(line, "; {}", shown(tls));
+        }
         if let Some(failure) = &host.failure {
             let _ = write!(line, ": {}", shown(failure));
         }

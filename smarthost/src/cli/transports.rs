@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, io, path::Path, time::Duration};
 
 use control::findings::Findings;
-use mail::maps::{Table, Target as Named};
+use mail::maps::{Problem, Table, Target as Named};
 use relay::net::{Connection, Target};
 use rustix::{
     fs::{Access, access},
@@ -48,7 +48,7 @@ pub(super) fn maildir(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Each transport of the settings, and the files of `transport`.
+/// Each transport of the settings, and the files of `transport` and `tls_policy`.
 pub(super) fn all(config: &Config, installed: bool, findings: &mut Findings) {
     let own = config.transports.iter().filter(|(_, it)| !it.shipped);
     for (name, transport) in own {
@@ -72,11 +72,19 @@ pub(super) fn all(config: &Config, installed: bool, findings: &mut Findings) {
     let Ok((_, problems)) = config.read_transport() else {
         return;
     };
-    for problem in &problems {
-        findings.fail("transport", problem.to_string(), "correct the line");
+    files("transport", &problems, config.transport.len(), findings);
+    if let Ok((_, problems)) = config.read_tls_policy() {
+        files("tls_policy", &problems, config.tls_policy.len(), findings);
     }
-    if problems.is_empty() && !config.transport.is_empty() {
-        findings.ok("transport", format!("{} files", config.transport.len()));
+}
+
+/// The tables of a setting, so many.
+fn files(key: &'static str, problems: &[Problem], count: usize, findings: &mut Findings) {
+    for problem in problems {
+        findings.fail(key, problem.to_string(), "correct the line");
+    }
+    if problems.is_empty() && count > 0 {
+        findings.ok(key, format!("{count} files"));
     }
 }
 

@@ -22,7 +22,7 @@ use settings::{
 
 use crate::{
     config::{
-        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, STATE, TlsOut,
+        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, STATE,
         clients::{client_pins, rules},
         file::{self, File},
         queries::{dnsbl, greylist, verify},
@@ -239,10 +239,8 @@ impl Config {
             greylist: greylist(&file.greylist),
             verify: verify(file.verify),
             relay_tls: relayhost::tls(file.relay_tls, at)?,
-            tls_out: TlsOut {
-                level: file.tls_out.level,
-                ca_file: file.tls_out.ca_file,
-            },
+            tls_out: file.tls_out,
+            tls_policy: file.tls_policy.0,
             relay_auth: file
                 .relay_auth
                 .map(|auth| relayhost::auth(auth, at))

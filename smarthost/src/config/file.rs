@@ -21,7 +21,7 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, TlsLevel},
+    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, TlsOut},
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
@@ -71,6 +71,7 @@ pub(super) struct File {
     pub relay_tls: RelayTls,
     #[serde(deserialize_with = "settings::table")]
     pub tls_out: TlsOut,
+    pub tls_policy: OneOrMany<TableName>,
     #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]
@@ -286,13 +287,6 @@ pub(super) struct RelayTls {
     pub level: Option<Spanned<Level>>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct TlsOut {
-    pub level: TlsLevel,
-    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

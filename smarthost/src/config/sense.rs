@@ -45,7 +45,8 @@ impl Config {
             place(path);
         }
         let tables = self.transport.iter_mut().chain(&mut self.virtual_aliases);
-        for table in tables.chain(&mut self.relay_recipients) {
+        let tables = tables.chain(&mut self.relay_recipients);
+        for table in tables.chain(&mut self.tls_policy) {
             place(&mut table.path);
         }
         self.transports

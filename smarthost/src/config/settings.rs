@@ -92,6 +92,8 @@ pub struct Config {
     pub relay_tls: RelayTls,
     /// TLS towards everybody else.
     pub tls_out: TlsOut,
+    /// Tables with other levels for some next hops.
+    pub tls_policy: Vec<TableName>,
     /// User and password at the relayhost.
     pub relay_auth: Option<RelayAuth>,
     /// Other ways for some recipients, in the order in which they are written.
@@ -270,7 +272,8 @@ pub struct RelayTls {
 }
 
 /// TLS towards everybody but the relayhost.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct TlsOut {
     pub level: TlsLevel,
     /// Authorities that are believed; `None`: the web's.

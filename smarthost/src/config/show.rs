@@ -108,6 +108,7 @@ impl Config {
         if let Some(authorities) = &self.tls_out.ca_file {
             row("tls_out.ca_file", path(authorities));
         }
+        row("tls_policy", strings(&self.tls_policy));
         if let Some(auth) = &self.relay_auth {
             row("relay_auth.user", quote(&auth.user));
             if let Some(token) = &auth.token {

@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     lookup::{LookupTable, TableName, targets},
     policy::{access::AccessTable, rule::Rule},
+    tls_policy::PolicyTable,
 };
 
 /// What a setting makes of a table of its, and what is wrong with that.
@@ -109,6 +110,12 @@ impl Config {
         };
         let named = std::iter::repeat("transport").zip(&self.transport);
         self.read_files(named, Box::new(make))
+    }
+
+    /// Reads the tables of `tls_policy`.
+    pub fn read_tls_policy(&self) -> Read<PolicyTable> {
+        let named = std::iter::repeat("tls_policy").zip(&self.tls_policy);
+        self.read_files(named, Box::new(|_, table| PolicyTable::new(table)))
     }
 
     fn read_files<'a, T: Default + AsRef<LookupTable>>(

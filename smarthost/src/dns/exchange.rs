@@ -95,7 +95,8 @@ pub fn order(
     Ok(better.into_iter().map(|(_, _, mx)| mx.host).collect())
 }
 
-/// The addresses of a host in the system resolver's order, the hosts file first, each with where it leads.
+/// The addresses of a host in the system resolver's order, the hosts file first, each with where it leads; if the system knows
+/// none, those that our own name server has.
 ///
 /// "There is none" is only said when name servers say so for both kinds of addresses.
 pub(crate) async fn places(
@@ -103,13 +104,20 @@ pub(crate) async fn places(
     host: &Host,
     own: &str,
 ) -> Result<Vec<(Place, Reach)>, Failure> {
-    let found: Vec<SocketAddr> =
-        match tokio::net::lookup_host((host.name.as_str(), host.port)).await {
-            Ok(found) => found.take(delivery::MOST_ADDRESSES).collect(),
-            Err(error) => return Err(not_found(resolver, &host.name, &error.to_string()).await),
-        };
+    let found = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
+    let found: Vec<SocketAddr> = found
+        .map(|found| found.take(delivery::MOST_ADDRESSES).collect())
+        .unwrap_or_default();
     if found.is_empty() {
-        return Err(not_found(resolver, &host.name, "no address").await);
+        return match resolver.host(&host.name).await {
+            Ok(asked) if !asked.addresses.is_empty() => Ok(known(host, &asked.addresses)),
+            Ok(_) => Err(not_found(
+                &host.name,
+                EnhancedStatus::new(5, 4, 4),
+                "Host not found",
+            )),
+            Err(why) => Err(not_found(&host.name, EnhancedStatus::new(4, 4, 3), &why)),
+        };
     }
     let mut places = leading(found);
     let back = places.iter().any(|(_, reach)| *reach != Reach::Elsewhere);
@@ -135,12 +143,7 @@ fn leading(found: Vec<SocketAddr>) -> Vec<(Place, Reach)> {
     found.collect()
 }
 
-async fn not_found(resolver: &Resolver, host: &str, why: &str) -> Failure {
-    let (status, why) = if resolver.has_no_address(host).await {
-        (EnhancedStatus::new(5, 4, 4), "Host not found")
-    } else {
-        (EnhancedStatus::new(4, 4, 3), why)
-    };
+fn not_found(host: &str, status: EnhancedStatus, why: &str) -> Failure {
     let text = format!("Host or domain name not found. Name service error for name={host}: {why}");
     Failure::new(Blame::Network, Stage::Lookup, status, &text)
 }

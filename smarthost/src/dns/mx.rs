@@ -1,4 +1,4 @@
-//! MX records of a domain, and whether a host has an address, from the setting `resolver` or the name servers of /etc/resolv.conf.
+//! MX records of a domain, from the setting `resolver` or the name servers of /etc/resolv.conf.
 //!
 //! Contract: "there is none" and "nobody could say" are told apart; only the first may lead to a bounce.
 //! Failures: every error, timeout, SERVFAIL or broken answer is [`Answer::Failed`].
@@ -92,23 +92,6 @@ impl Resolver {
             Rcode::NOERROR => Ok(Some(message)),
             Rcode::NXDOMAIN => Ok(None),
             other => Err(format!("name server answered {other}")),
-        }
-    }
-}
-
-impl Resolver {
-    /// Whether name servers say for sure that a host has neither an IPv4 nor an IPv6 address.
-    pub(crate) async fn has_no_address(&self, host: &str) -> bool {
-        self.has_none(host, Rtype::A).await && self.has_none(host, Rtype::AAAA).await
-    }
-
-    async fn has_none(&self, host: &str, kind: Rtype) -> bool {
-        match self.query(host, kind).await {
-            Ok(Some(message)) => message.for_slice().answer().is_ok_and(|mut section| {
-                section.all(|record| record.is_ok_and(|record| record.rtype() != kind))
-            }),
-            Ok(None) => true,
-            Err(_) => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! An address through virtual aliases and aliases, then by the routes to its transport, its hosts and how they are spoken to.
 
 use mail::{address::Address, outcome::Failure};
-use relay::delivery::Way as Dialled;
+use relay::delivery::{Found, Way as Dialled};
 use serde::Serialize;
 use smtp::client::Security;
 
@@ -11,7 +11,8 @@ use crate::{
     destination::{Destination, Kind},
     dns::exchange,
     setup::Setup,
-    transport,
+    tls_policy::Demand,
+    transport::{self, Demands},
 };
 
 /// All of it.
@@ -66,6 +67,9 @@ pub struct Host {
     pub name: String,
     pub port: u16,
     pub addresses: Vec<String>,
+    /// What it must show beyond what all must, or why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
     pub failure: Option<String>,
 }
 
@@ -149,9 +153,12 @@ async fn goes(setup: &Setup, address: &Address, nth: usize) -> End {
     let pipe = settings.and_then(Transport::pipe);
     if let Kind::Smtp { .. } | Kind::Lmtp(_) = destination.kind {
         match transport::hosts(setup, &destination).await {
-            Ok(way) => {
-                end.tls = tls(config, &destination, &way);
-                end.hosts = hosts(setup, &destination, &way).await;
+            Ok((way, mut demands)) => {
+                end.tls = match &demands {
+                    Some(demands) => demands.to_string(),
+                    None => tls(config, &destination, &way),
+                };
+                end.hosts = hosts(setup, &destination, &way, demands.as_mut()).await;
             }
             Err(why) => end.failure = Some(why.text),
         }
@@ -231,13 +238,19 @@ fn lifetime(setup: &Setup, address: &Address) -> String {
     settings::Span(own.unwrap_or(setup.config.retry.schedule.lifetime)).to_string()
 }
 
-async fn hosts(setup: &Setup, to: &Destination, way: &Dialled) -> Vec<Host> {
+async fn hosts(
+    setup: &Setup,
+    to: &Destination,
+    way: &Dialled,
+    mut demands: Option<&mut Demands>,
+) -> Vec<Host> {
     let mut all = Vec::new();
     for host in &way.hosts {
         let mut told = Host {
             name: host.name.clone(),
             port: host.port,
             addresses: Vec::new(),
+            tls: None,
             failure: None,
         };
         let is_path = matches!(
@@ -245,10 +258,20 @@ async fn hosts(setup: &Setup, to: &Destination, way: &Dialled) -> Vec<Host> {
             Kind::Lmtp(crate::destination::LmtpTarget::Unix(_))
         );
         if !is_path {
-            let found = exchange::places(&setup.resolver, host, &setup.config.hostname).await;
+            let found = match (&to.kind, &mut demands) {
+                (Kind::Smtp { nexthop, .. }, Some(demands)) => {
+                    let found = demands.find(setup, nexthop, host).await;
+                    told.tls = demands.at(&host.name);
+                    found
+                }
+                _ => exchange::places(&setup.resolver, host, &setup.config.hostname)
+                    .await
+                    .map(Found::from),
+            };
             match found {
-                Ok(places) => {
-                    told.addresses = places
+                Ok(found) => {
+                    told.addresses = found
+                        .places
                         .iter()
                         .map(|(place, reach)| address(place, *reach))
                         .collect();
@@ -280,10 +303,8 @@ fn tls(config: &Config, to: &Destination, way: &Dialled) -> String {
         return "none (LMTP)".to_owned();
     }
     let how = match way.security {
-        Security::None => return "none: clear text".to_owned(),
-        Security::Opportunistic => {
-            return "opportunistic: STARTTLS where it is offered, nobody is verified".to_owned();
-        }
+        Security::None => return Demand::None.to_string(),
+        Security::Opportunistic => return Demand::Opportunistic.to_string(),
         Security::StartTls => "STARTTLS or nothing",
         Security::Wrapped => "TLS from the first byte",
     };

@@ -1,11 +1,13 @@
-//! What each host of a next hop must show before mail is given to it: an authority's word, or what its TLSA records say.
+//! What each host of a next hop must show before mail is given to it: an authority's word, a pinned key, or what its TLSA records
+//! say.
 //!
 //! Contract: where DANE cannot be asked, or is bogus, nothing is sent to that host, least of all in clear text. Where TLSA records
-//! are there, TLS is demanded, and with usable ones a certificate that they fit.
+//! are there, TLS is demanded, and with usable ones a certificate that they fit. What is demanded of one domain's hosts alone says
+//! nothing of others that are there, too: such a failure makes nobody else wait.
 //! Failures: temporary, 4.7.5, as Postfix says them.
 //! RFC 7672 §2.2, §3.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, fmt, net::IpAddr};
 
 use mail::{
     nexthop::Nexthop,
@@ -18,17 +20,22 @@ use relay::{
     tlsa::Usable,
 };
 use rustls::pki_types::ServerName;
+use smtp::client::Security;
 
 use crate::{
-    config::TlsLevel,
     dane::{Answer, Question, Search, Verdict},
     dns::exchange,
+    lookup::Place,
     setup::Setup,
+    tls_policy::{self, Demand, Match},
 };
 
 /// Of one delivery.
-#[derive(Default)]
-pub(super) struct Demands {
+#[derive(Clone, Debug)]
+pub(crate) struct Demands {
+    demand: Demand,
+    /// Which entry of `tls_policy` says so; `None`: `tls_out`.
+    place: Option<Place>,
     /// DNSSEC, or the administrator, says that these are the next hop's hosts.
     pub(super) hosts_are_secure: bool,
     tls: HashMap<String, ClientTls>,
@@ -36,33 +43,80 @@ pub(super) struct Demands {
 }
 
 impl Demands {
+    /// Of a next hop, whose hosts are not known yet.
+    pub(crate) fn new(setup: &Setup, nexthop: &Nexthop) -> Result<Self, Failure> {
+        let (demand, place) = match setup.tls_policies.of(nexthop)? {
+            Some((demand, place)) => (demand, Some(place)),
+            None => (setup.config.tls_out.level.into(), None),
+        };
+        Ok(Self {
+            demand,
+            place,
+            hosts_are_secure: false,
+            tls: HashMap::new(),
+            notes: HashMap::new(),
+        })
+    }
+
+    /// The least that all its hosts must offer.
+    pub(super) fn security(&self) -> Security {
+        match self.demand {
+            Demand::None => Security::None,
+            Demand::Opportunistic | Demand::Dane => Security::Opportunistic,
+            Demand::StartTls | Demand::Verify(_) | Demand::Fingerprint(_) | Demand::DaneOnly => {
+                Security::StartTls
+            }
+        }
+    }
+
     /// Whom to believe at a host that says more than the next hop, and what there is to know.
     pub(super) fn of(&self, host: &str) -> (Option<&ClientTls>, Option<&str>) {
         (self.tls.get(host), self.notes.get(host).copied())
     }
 
+    /// The same in words.
+    pub(crate) fn at(&self, host: &str) -> Option<String> {
+        let (tls, note) = self.of(host);
+        let dane = tls.and_then(ClientTls::dane);
+        let told = dane.map(|dane| {
+            let records = dane.records.records().iter().map(ToString::to_string);
+            let records: Vec<String> = records.collect();
+            format!("DANE, TLSA {} of {}", records.join(" or "), dane.base)
+        });
+        told.or_else(|| note.map(str::to_owned))
+    }
+
+    /// A host that does not show what is demanded of this domain's alone may do for others.
+    pub(super) fn own(&self, failure: Failure, security: Security) -> Failure {
+        let is_about_tls = failure.stage == Stage::Tls && security != Security::Opportunistic;
+        if is_about_tls && self.place.is_some() {
+            let text = failure.log_text();
+            return Failure::new(Blame::Policy, Stage::Local, failure.status, &text);
+        }
+        failure
+    }
+
     /// The addresses of a host, with what it demands.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         &mut self,
         setup: &Setup,
         nexthop: &Nexthop,
         host: &Host,
     ) -> Result<Found, Failure> {
-        match setup.config.tls_out.level {
-            TlsLevel::Dane | TlsLevel::DaneOnly => self.dane(setup, nexthop, host).await,
-            TlsLevel::Verify => {
-                let trust = Trust::Named(Named {
-                    roots: setup.trusts.roots(),
-                    names: vec![Name::Exactly(host.name.clone())],
-                    by: "authority",
-                });
-                self.tls.insert(host.name.clone(), setup.trusts.of(trust)?);
-                plain(setup, host).await
-            }
-            TlsLevel::None | TlsLevel::Opportunistic | TlsLevel::StartTls => {
-                plain(setup, host).await
-            }
+        let trust = match &self.demand {
+            Demand::Dane | Demand::DaneOnly => return self.dane(setup, nexthop, host).await,
+            Demand::None | Demand::Opportunistic | Demand::StartTls => None,
+            Demand::Fingerprint(pins) => Some(Trust::Pins(pins.clone())),
+            Demand::Verify(matches) => Some(Trust::Named(Named {
+                roots: setup.trusts.roots(),
+                names: tls_policy::names(matches, nexthop, &host.name),
+                by: "authority",
+            })),
+        };
+        if let Some(trust) = trust {
+            self.tls.insert(host.name.clone(), setup.trusts.of(trust)?);
         }
+        plain(setup, host).await
     }
 
     async fn dane(
@@ -71,9 +125,9 @@ impl Demands {
         nexthop: &Nexthop,
         host: &Host,
     ) -> Result<Found, Failure> {
-        let only = setup.config.tls_out.level == TlsLevel::DaneOnly;
+        let only = self.demand == Demand::DaneOnly;
         if only && !self.hosts_are_secure {
-            return Err(untrusted("non DNSSEC destination"));
+            return Err(self.untrusted("non DNSSEC destination"));
         }
         let is_address = host.name.parse::<IpAddr>().is_ok();
         if is_address || !setup.resolver.is_believed() || exchange::hosts_file_names(&host.name) {
@@ -95,13 +149,13 @@ impl Demands {
         let encrypted = match verdict(setup, &known, host.port).await {
             Verdict::Failed(why) => {
                 let text = format!("TLSA lookup error for {}:{}: {why}", host.name, host.port);
-                return Err(untrusted(&text));
+                return Err(self.untrusted(&text));
             }
             Verdict::None(why) => {
                 self.without(why, host, only)?;
                 false
             }
-            Verdict::Unusable if only => return Err(untrusted("TLSA records unusable")),
+            Verdict::Unusable if only => return Err(self.untrusted("TLSA records unusable")),
             Verdict::Unusable => {
                 self.notes
                     .insert(host.name.clone(), "TLSA records unusable");
@@ -126,9 +180,8 @@ impl Demands {
         base: String,
         records: Usable,
     ) -> Result<(), Failure> {
-        let mut names: Vec<Name> = [&base, &host.name, &nexthop.host]
-            .map(|name| Name::Exactly(name.to_ascii_lowercase()))
-            .to_vec();
+        let mut names = tls_policy::names(&[Match::Hostname, Match::Nexthop], nexthop, &host.name);
+        names.push(Name::Exactly(base.to_ascii_lowercase()));
         names.sort();
         names.dedup();
         let asks_for = ServerName::try_from(base.clone()).ok();
@@ -143,12 +196,31 @@ impl Demands {
         Ok(())
     }
 
+    fn untrusted(&self, text: &str) -> Failure {
+        let (blame, stage) = match self.place {
+            Some(_) => (Blame::Policy, Stage::Local),
+            None => (Blame::Network, Stage::Lookup),
+        };
+        Failure::new(blame, stage, EnhancedStatus::new(4, 7, 5), text)
+    }
+
     fn without(&mut self, why: &'static str, host: &Host, only: bool) -> Result<(), Failure> {
         if only {
-            return Err(untrusted(why));
+            return Err(self.untrusted(why));
         }
         self.notes.insert(host.name.clone(), why);
         Ok(())
+    }
+}
+
+/// The level and who says so.
+impl fmt::Display for Demands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.demand)?;
+        match &self.place {
+            Some(place) => write!(f, " (tls_policy, {place})"),
+            None => f.write_str(" (tls_out)"),
+        }
     }
 }
 
@@ -167,13 +239,4 @@ async fn verdict(setup: &Setup, host: &crate::dane::Host, port: u16) -> Verdict 
         };
         search.handle(answer.unwrap_or_else(Answer::Failed));
     }
-}
-
-fn untrusted(text: &str) -> Failure {
-    Failure::new(
-        Blame::Network,
-        Stage::Lookup,
-        EnhancedStatus::new(4, 7, 5),
-        text,
-    )
 }

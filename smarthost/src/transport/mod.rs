@@ -38,7 +38,7 @@ use relay::delivery::{Memory, Way};
 use spool::Stored;
 use tokio::task::spawn_blocking;
 
-pub(crate) use self::smtp::credentials;
+pub(crate) use self::{demands::Demands, smtp::credentials};
 use crate::{
     config::Pipe,
     destination::{Destination, Kind},
@@ -149,18 +149,25 @@ impl Transports {
     }
 }
 
-/// The hosts behind a destination that mail is handed to over a connection, each with its addresses.
-pub(crate) async fn hosts(setup: &Setup, to: &Destination) -> Result<Way, Failure> {
+/// The hosts behind a destination that mail is handed to over a connection, and what they must show if they are other people's.
+pub(crate) async fn hosts(
+    setup: &Setup,
+    to: &Destination,
+) -> Result<(Way, Option<Demands>), Failure> {
     match &to.kind {
         Kind::Smtp {
             nexthop,
             relayhost,
             named,
         } => {
-            let way = smtp::way(setup, nexthop, *relayhost, *named).await;
-            way.map(|(way, _)| way)
+            let mut demands = match relayhost {
+                true => None,
+                false => Some(Demands::new(setup, nexthop)?),
+            };
+            let way = smtp::way(setup, nexthop, *relayhost, *named, demands.as_mut()).await?;
+            Ok((way, demands))
         }
-        Kind::Lmtp(target) => Ok(lmtp::way(target)),
+        Kind::Lmtp(target) => Ok((lmtp::way(target), None)),
         Kind::Maildir(_) | Kind::Pipe(_) | Kind::Program(_) | Kind::Aliases => {
             Err(Failure::ours("no connection is made"))
         }

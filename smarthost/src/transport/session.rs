@@ -68,12 +68,15 @@ pub(super) async fn deliver(
     };
     let destination = &errand.destination;
     let envelope = &errand.envelope;
+    let mut demands = match session.demands() {
+        Ok(demands) => demands,
+        Err(failure) => return Some(all(envelope.recipients.len(), failure)),
+    };
     let mut asked = false;
     let mut hosts = Vec::new();
     let sender = envelope.sender.to_string();
     let mut delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
     let mut open: Option<Kept> = None;
-    let mut demands = Demands::default();
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
@@ -81,7 +84,7 @@ pub(super) async fn deliver(
                 Event::Kept(open.is_some())
             }
             Action::Find => {
-                let way = session.way(&mut demands).await;
+                let way = session.way(demands.as_mut()).await;
                 hosts = way.as_ref().map_or_else(|_| Vec::new(), names);
                 Event::Way(way)
             }
@@ -91,21 +94,21 @@ pub(super) async fn deliver(
                 if first && !session.has_a_place(&hosts) {
                     return None;
                 }
-                let found = session.find(&host, &mut demands).await;
+                let found = session.find(&host, demands.as_mut()).await;
                 if first && !session.is_admitted(&host, &found) {
                     return None;
                 }
                 Event::Found(found)
             }
-            Action::Open(dial) => {
-                Event::Opened(session.open(dial, &demands).await.map(|connection| {
+            Action::Open(dial) => Event::Opened(session.open(dial, demands.as_ref()).await.map(
+                |connection| {
                     open = Some(Kept {
                         connection,
                         used: 0,
                         setup: Arc::clone(&errand.setup),
                     });
-                }))
-            }
+                },
+            )),
             Action::Send(recipients) => session.send(open.as_mut(), &recipients).await,
             Action::Leave => {
                 if let Some(kept) = open.take() {
@@ -178,7 +181,19 @@ impl Session<'_> {
         queue.admits(&self.errand.destination, &hosts, clock::now())
     }
 
-    async fn way(&self, demands: &mut Demands) -> Result<Way, Failure> {
+    /// What others than the relayhost and servers of ours must show.
+    fn demands(&self) -> Result<Option<Demands>, Failure> {
+        match &self.peer {
+            Peer::Smtp {
+                nexthop,
+                relayhost: false,
+                ..
+            } => Demands::new(&self.errand.setup, nexthop).map(Some),
+            Peer::Smtp { .. } | Peer::Lmtp(_) => Ok(None),
+        }
+    }
+
+    async fn way(&self, demands: Option<&mut Demands>) -> Result<Way, Failure> {
         match &self.peer {
             Peer::Smtp {
                 nexthop,
@@ -186,23 +201,19 @@ impl Session<'_> {
                 named,
             } => {
                 let setup = &self.errand.setup;
-                let (way, secure) = to_smtp::way(setup, nexthop, *relayhost, *named).await?;
-                demands.hosts_are_secure = secure;
-                Ok(way)
+                to_smtp::way(setup, nexthop, *relayhost, *named, demands).await
             }
             Peer::Lmtp(target) => Ok(lmtp::way(target)),
         }
     }
 
-    async fn find(&self, host: &Host, demands: &mut Demands) -> Result<Found, Failure> {
+    async fn find(&self, host: &Host, demands: Option<&mut Demands>) -> Result<Found, Failure> {
         let setup = &self.errand.setup;
-        let places = match &self.peer {
-            Peer::Smtp {
-                nexthop,
-                relayhost: false,
-                ..
-            } => return demands.find(setup, nexthop, host).await,
-            Peer::Lmtp(LmtpTarget::Unix(path)) => {
+        let places = match (&self.peer, demands) {
+            (Peer::Smtp { nexthop, .. }, Some(demands)) => {
+                return demands.find(setup, nexthop, host).await;
+            }
+            (Peer::Lmtp(LmtpTarget::Unix(path)), _) => {
                 vec![(Place::Unix(path.clone()), Reach::Elsewhere)]
             }
             _ => exchange::places(&setup.resolver, host, &setup.config.hostname).await?,
@@ -217,7 +228,7 @@ impl Session<'_> {
         }
     }
 
-    async fn open(&self, dial: Dial, demands: &Demands) -> Result<Connection, Failure> {
+    async fn open(&self, dial: Dial, demands: Option<&Demands>) -> Result<Connection, Failure> {
         let config = &self.errand.setup.config;
         let mut timeouts = Timeouts::default();
         if let Some(opening) = dial.opening {
@@ -249,9 +260,13 @@ impl Session<'_> {
             known: None,
             credentials: None,
         };
-        let (tls, note) = demands.of(&dial.host.name);
+        let (tls, note) = demands.map_or((None, None), |it| it.of(&dial.host.name));
         let tls = tls.or_else(|| self.tls());
-        let connection = self.login(&dial, tls, settings, connect).await?;
+        let opened = self.login(&dial, tls, settings, connect).await;
+        let connection = opened.map_err(|failure| match demands {
+            Some(demands) => demands.own(failure, dial.security),
+            None => failure,
+        })?;
         if let (Some(summary), Some(standing)) = (connection.tls_summary(), connection.standing()) {
             maillog::tls_to(connection.relay(), summary, standing, note);
         }

@@ -1,6 +1,6 @@
 //! SMTP: the hosts behind a next hop, and what is shown to them.
 //!
-//! Contract: towards the relayhost its own trust and its password, towards everybody else what `tls_out` says.
+//! Contract: towards the relayhost its own trust and its password, towards everybody else what `tls_policy` and `tls_out` say.
 //! RFC 5321 §5.1.
 
 use mail::{nexthop::Nexthop, outcome::Failure};
@@ -15,32 +15,25 @@ use smtp::{
 };
 use system::secret;
 
-use crate::{
-    config::{Config, TlsLevel},
-    dns::exchange,
-    setup::Setup,
-};
+use super::demands::Demands;
+use crate::{config::Config, dns::exchange, setup::Setup};
 
 /// The name of the relayhost's password among systemd's credentials.
 const CREDENTIAL: &str = "relay-password";
 
-/// Where mail for a next hop can go, and whether its hosts are known for sure. `named`: the administrator named it.
+/// Where mail for a next hop can go; `demands`, of others than the relayhost, learn whether its hosts are known for sure.
+/// `named`: the administrator named it.
 pub(super) async fn way(
     setup: &Setup,
     nexthop: &Nexthop,
     relayhost: bool,
     named: bool,
-) -> Result<(Way, bool), Failure> {
+    demands: Option<&mut Demands>,
+) -> Result<Way, Failure> {
     let config = &setup.config;
-    let security = if relayhost {
-        config.relay_tls.security
-    } else {
-        match config.tls_out.level {
-            TlsLevel::None => Security::None,
-            TlsLevel::Opportunistic | TlsLevel::Dane => Security::Opportunistic,
-            TlsLevel::StartTls | TlsLevel::Verify | TlsLevel::DaneOnly => Security::StartTls,
-        }
-    };
+    let security = demands
+        .as_ref()
+        .map_or(config.relay_tls.security, |it| it.security());
     let wrapped = security == Security::Wrapped;
     let port = nexthop.port.unwrap_or(if wrapped { 465 } else { 25 });
     let found = exchange::hosts(&setup.resolver, nexthop, &config.hostname).await;
@@ -48,12 +41,14 @@ pub(super) async fn way(
     let (found, secure) =
         found.map_err(|failure| if named { failure.for_now() } else { failure })?;
     let hosts = found.into_iter().map(|name| Host { name, port, named });
-    let way = Way {
+    if let Some(demands) = demands {
+        demands.hosts_are_secure = secure;
+    }
+    Ok(Way {
         hosts: hosts.collect(),
         security,
         clear_text_is_as_good: tls(setup, relayhost).clear_text_is_as_good,
-    };
-    Ok((way, secure))
+    })
 }
 
 /// Whom to believe, where a host itself says no more.

@@ -12,7 +12,7 @@ use super::{
     certificate,
     chain::{Roots, Shown},
     error::TlsError,
-    trust::Trust,
+    trust::{Dane, Trust},
     verifier::{Belief, Verifier},
 };
 
@@ -107,6 +107,14 @@ impl ClientTls {
             known_to: None,
             trust: Arc::new(trust.clone()),
         })
+    }
+
+    /// The TLSA records that it goes by.
+    pub fn dane(&self) -> Option<&Dane> {
+        match &*self.trust {
+            Trust::Dane(dane) => Some(dane),
+            _ => None,
+        }
     }
 
     /// What a session that has come about is worth.
