@@ -15,7 +15,10 @@ use relay::tls::Standing;
 use spool::QueueId;
 use system::log::{Level, Role, line_about, line_of};
 
-use crate::destination::{Destination, Kind, LmtpTarget};
+use crate::{
+    destination::{Destination, Kind, LmtpTarget},
+    milter::{Milter, OnFailure},
+};
 
 /// Longest word of a peer in a line, bytes.
 const MAX_WORD: usize = 320;
@@ -101,6 +104,7 @@ pub(crate) fn turned_away(client: &str, count: Option<usize>, reply: &str) {
         line_about(client, Role::Smtpd, Level::Warning, &text);
     }
     reject(&Rejected {
+        id: None,
         action: "reject",
         stage: "CONNECT",
         client,
@@ -128,6 +132,19 @@ pub(crate) fn login_failed(client: &str, method: &str, user: &str) {
 pub(crate) fn logins_refused(client: &str) {
     let text = format_args!("too many failed logins from {client}: none is tried for a while");
     line_about(client, Role::Smtpd, Level::Warning, &text);
+}
+
+/// What is wrong with a filter, and what is done without it.
+pub(crate) fn milter_failed(milter: &Milter, why: &str) {
+    let meanwhile = match milter.on_failure {
+        OnFailure::Tempfail => "mail is deferred (451)",
+        OnFailure::Accept => "mail is taken as it is",
+        OnFailure::Reject => "mail is refused (550)",
+        OnFailure::Quarantine => "mail is kept on hold",
+    };
+    let endpoint = milter.endpoint.to_string();
+    let text = format_args!("milter {endpoint}: {why}; {meanwhile} meanwhile");
+    line_about(&endpoint, Role::Smtpd, Level::Warning, &text);
 }
 
 /// A message is in the queue.
@@ -194,7 +211,9 @@ pub(crate) struct Subject {
 /// What was refused, for [`reject`].
 #[derive(Debug)]
 pub(crate) struct Rejected<'a> {
-    /// `reject`, or what else was done: `reject_warning`, `warn`, `hold` …
+    /// Once it has one.
+    pub(crate) id: Option<QueueId>,
+    /// `reject`, or what else was done: `reject_warning`, `warn`, `hold`, `milter-reject` …
     pub(crate) action: &'a str,
     /// `RCPT`, `MAIL`, `END-OF-MESSAGE` …
     pub(crate) stage: &'a str,
@@ -206,8 +225,10 @@ pub(crate) struct Rejected<'a> {
 }
 
 pub(crate) fn reject(rejected: &Rejected<'_>) {
+    let id = rejected.id.map(|id| id.to_string());
     let mut text = format!(
-        "NOQUEUE: {}: {} from {}: {};",
+        "{}: {}: {} from {}: {};",
+        id.as_deref().unwrap_or("NOQUEUE"),
         rejected.action,
         rejected.stage,
         rejected.client,
@@ -228,9 +249,13 @@ pub(crate) fn reject(rejected: &Rejected<'_>) {
             .map(|recipient| recipient as &dyn Display),
     );
     let helo = escape(rejected.helo.unwrap_or_default().as_bytes(), MAX_WORD);
+    let role = match rejected.id {
+        Some(_) => Role::Cleanup,
+        None => Role::Smtpd,
+    };
     line_about(
         rejected.client,
-        Role::Smtpd,
+        role,
         Level::Info,
         &format_args!("{text} proto={} helo=<{helo}>", rejected.protocol),
     );

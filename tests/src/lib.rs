@@ -8,6 +8,7 @@
 //! | [`activation`] | in systemd's place: the agent's sockets, and an agent when somebody connects |
 //! | [`smarthost`], [`agent`] | our two daemons with a configuration from the test |
 //! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
+//! | [`milter`] | a milter that answers as a test tells it to, and remembers what it was told |
 //! | [`session`] | an SMTP client that a test types into |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
@@ -36,6 +37,7 @@ pub mod demo;
 pub mod dialog;
 pub mod identity;
 pub mod installation;
+pub mod milter;
 pub mod peers;
 pub mod postfix;
 pub mod resolver;

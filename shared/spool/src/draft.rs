@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     io::{self, IoSlice},
+    os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::Arc,
 };
@@ -74,6 +75,40 @@ impl Draft {
             *crc = crc32c::crc32c_append(*crc, piece);
         }
         Ok(())
+    }
+
+    /// An empty draft of the same id: one of the two is committed, the other dropped.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            id: self.id,
+            disk: Arc::clone(&self.disk),
+            bodies: self.bodies.clone(),
+            content: Content::Inline(Vec::new()),
+            hold: self.hold,
+        }
+    }
+
+    /// Fills the buffer from this place of the body on; less than that only at the end.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.content {
+            Content::Inline(body) => {
+                let rest = usize::try_from(offset).ok().and_then(|at| body.get(at..));
+                let rest = rest.unwrap_or_default();
+                let count = rest.len().min(buffer.len());
+                if let (Some(into), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
+                    into.copy_from_slice(from);
+                }
+                Ok(count)
+            }
+            Content::File(file, length, _) => {
+                let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
+                let count = left.min(buffer.len());
+                let into = buffer.get_mut(..count).unwrap_or_default();
+                file.read_exact_at(into, offset)?;
+                Ok(count)
+            }
+        }
     }
 
     /// The body so far, while it is small enough to be in memory.

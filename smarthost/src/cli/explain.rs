@@ -17,7 +17,7 @@ const WIDTH: usize = 1000;
     or, with an address alone, where its mail goes: aliases, transport, next hop, hosts, TLS.\n\n\
     The rules are those of the daemon, which need not run; each is shown with its place in the configuration. \
     Nothing is counted, remembered or sent. DNS, block lists and policy servers are asked as for a real client (postgrey takes it \
-    for a first try); a next hop is asked whether the recipient exists only with --probe. \
+    for a first try), milters are only named; a next hop is asked whether the recipient exists only with --probe. \
     Ask as root, or as the user that the daemon runs as: others may not read its keys and counters.",
     after_help = "Examples:\n  \
         smarthost explain --client 192.0.2.7 --from ann@example.com --to bob@example.org\n  \
@@ -168,6 +168,15 @@ fn of_decision(decision: &Decision) -> String {
     text.line(0, &format!("recipient  <{address}>, {class}"));
     for stage in &decision.stages {
         of_stage(&mut text, stage);
+    }
+    if decision.accepted && !decision.milters.is_empty() {
+        text.line(0, "");
+        text.line(0, "asked besides, at each command and about the message");
+        for milter in &decision.milters {
+            let (address, at) = (shown(&milter.address), place(milter.place.as_ref()));
+            let without = milter.on_failure;
+            text.line(2, &format!("{address}{at}: without an answer {without}"));
+        }
     }
     text.line(0, "");
     text.line(0, "counted");

@@ -1,9 +1,10 @@
 //! What `check` says of restrictions: those that nobody reaches, those that lack what they need, and tables whose keys never match.
 
 use std::{
-    net::{IpAddr, ToSocketAddrs as _},
+    io::{Read, Write},
+    net::{IpAddr, TcpStream, ToSocketAddrs as _},
     os::unix::net::UnixStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use control::findings::Findings;
@@ -11,10 +12,11 @@ use control::findings::Findings;
 use crate::{
     config::Config,
     destination::Kind,
+    milter::{Action, Dialog, Event, Milter},
     policy::{access::Tables, endpoint::Endpoint, rule::Rule},
 };
 
-/// A policy server that runs takes connections at once.
+/// A server that runs takes connections at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Name servers for everybody: block lists refuse what comes over them.
@@ -36,6 +38,7 @@ pub(super) fn restrictions(config: &Config, findings: &mut Findings) {
     lists(config, findings);
     tables(config, findings);
     services(config, findings);
+    milters(config, findings);
     unknown_recipients(config, findings);
 }
 
@@ -136,7 +139,7 @@ fn tables(config: &Config, findings: &mut Findings) {
 fn services(config: &Config, findings: &mut Findings) {
     for endpoint in config.restrictions.iter().filter_map(Rule::service) {
         match reached(endpoint) {
-            Ok(()) => findings.ok("policy server", format!("{endpoint} takes connections")),
+            Ok(_) => findings.ok("policy server", format!("{endpoint} takes connections")),
             Err(why) => findings.fail(
                 "policy server",
                 format!("{endpoint}: {why}"),
@@ -146,18 +149,71 @@ fn services(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn reached(endpoint: &Endpoint) -> std::io::Result<()> {
+fn milters(config: &Config, findings: &mut Findings) {
+    for milter in &config.milters {
+        let (endpoint, without) = (&milter.endpoint, milter.on_failure.word());
+        match reached(endpoint).and_then(|socket| speaks(socket, milter)) {
+            Ok(()) => findings.ok("milter", format!("{endpoint} speaks the milter protocol")),
+            Err(why) => findings.fail(
+                "milter",
+                format!("{endpoint}: {why}"),
+                &format!("start it, and let this user reach it: until then on_failure = \"{without}\" counts"),
+            ),
+        }
+    }
+}
+
+/// What both sides agree on at first; nothing of a session is told.
+fn speaks(mut socket: Box<dyn Socket>, milter: &Milter) -> std::io::Result<()> {
+    let now = Instant::now();
+    let mut dialog = Dialog::new(milter, now);
+    dialog.handle(Event::Opened, now);
+    loop {
+        match dialog.next_action() {
+            Some(Action::Send(bytes)) => socket.write_all(&bytes)?,
+            Some(Action::Failed(why)) => return Err(std::io::Error::other(why)),
+            Some(Action::Done(_)) => break,
+            Some(Action::Edit(_) | Action::Hold(_)) => {}
+            None => {
+                let mut buffer = [0; 1024];
+                let count = socket.read(&mut buffer)?;
+                if count == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                let said = buffer.get(..count).unwrap_or_default();
+                dialog.handle(Event::Received(said), now);
+            }
+        }
+    }
+    dialog.handle(Event::Quit, now);
+    if let Some(Action::Send(bytes)) = dialog.next_action() {
+        socket.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Both kinds of sockets.
+trait Socket: Read + Write {}
+impl<T: Read + Write> Socket for T {}
+
+fn reached(endpoint: &Endpoint) -> std::io::Result<Box<dyn Socket>> {
     match endpoint {
-        Endpoint::Unix(path) => UnixStream::connect(path).map(drop),
+        Endpoint::Unix(path) => {
+            let socket = UnixStream::connect(path)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Ok(Box::new(socket))
+        }
         Endpoint::Inet(place) => {
             let mut last = Err(std::io::Error::other("the name has no address"));
             for address in place.to_socket_addrs()? {
-                last = std::net::TcpStream::connect_timeout(&address, PATIENCE).map(drop);
+                last = TcpStream::connect_timeout(&address, PATIENCE);
                 if last.is_ok() {
                     break;
                 }
             }
-            last
+            let socket = last?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Ok(Box::new(socket))
         }
     }
 }

@@ -40,7 +40,7 @@ use crate::{
 const PLACES: [&str; 6] = ["hostname", "listen", "spool", "state", "control", "proxy"];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 28] = [
+const SALVAGED: [&str; 29] = [
     "hostname",
     "listen",
     "spool",
@@ -65,6 +65,7 @@ const SALVAGED: [&str; 28] = [
     "transport",
     "transports",
     "provider_presets",
+    "milters",
     "admins",
     "admin",
     "message_size",
@@ -183,10 +184,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let own = || Domain::name(machine).unwrap_or_else(|_| Domain::localhost());
         let hostname = file.hostname.map_or_else(own, |name| name.0);
-        let banner = file
-            .banner
-            .map(|banner| check_banner(banner, &hostname, at))
-            .transpose()?;
+        let banner = check_banner(file.banner, &hostname, at)?;
         let state = file.state.unwrap_or_else(|| PathBuf::from(STATE));
         let local = local_transport(
             file.maildir,
@@ -235,6 +233,7 @@ impl Config {
             relayhost: file.relayhost,
             resolver: file.resolver.map(|server| server.0),
             restrictions: file.restrictions.unwrap_or_else(Rule::defaults),
+            milters: file.milters.0,
             dnsbl: dnsbl(file.dnsbl),
             greylist: greylist(&file.greylist),
             verify: verify(file.verify),
@@ -263,10 +262,13 @@ impl Config {
 }
 
 fn check_banner(
-    banner: Spanned<String>,
+    banner: Option<Spanned<String>>,
     hostname: &str,
     at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<String, ConfigError> {
+) -> Result<Option<String>, ConfigError> {
+    let Some(banner) = banner else {
+        return Ok(None);
+    };
     let (span, text) = (banner.span(), banner.into_inner());
     let first = text.split(' ').next().unwrap_or_default();
     if !first.eq_ignore_ascii_case(hostname) {
@@ -281,7 +283,7 @@ fn check_banner(
             "the banner must be at most 400 printable ASCII characters; shorten it",
         ));
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 fn local_transport(

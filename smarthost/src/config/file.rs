@@ -25,6 +25,7 @@ use crate::{
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
+    milter::Milter,
     network::Network,
     policy::{dnsbl::List, rule::Rule, verify::OutageMode},
 };
@@ -61,6 +62,7 @@ pub(super) struct File {
     pub relayhost: Option<Nexthop>,
     pub resolver: Option<Server>,
     pub restrictions: Option<Vec<Rule>>,
+    pub milters: OneOrMany<Milter>,
     #[serde(deserialize_with = "settings::table")]
     pub dnsbl: Dnsbl,
     #[serde(deserialize_with = "settings::table")]

@@ -33,6 +33,9 @@ impl Config {
         for rule in &mut self.restrictions {
             rule.place(directory);
         }
+        for milter in &mut self.milters {
+            milter.place(directory);
+        }
         place(&mut self.tls.certificate);
         place(&mut self.tls.key);
         if let Some(users) = &mut self.auth {

@@ -22,6 +22,7 @@ use crate::{
     destination::Destination,
     limits::Rules,
     lookup::{Kind, LookupTable, TableName},
+    milter::Milter,
     network::Networks,
     policy::{Scores, rule::Rule, verify},
 };
@@ -82,6 +83,8 @@ pub struct Config {
     pub resolver: Option<SocketAddr>,
     /// What is decided at RCPT, in order.
     pub restrictions: Vec<Rule>,
+    /// Filters that are asked about sessions and messages, in order.
+    pub milters: Vec<Milter>,
     /// Block lists whose weights are added up, and keys of lists.
     pub dnsbl: Dnsbl,
     /// Who has to come again.

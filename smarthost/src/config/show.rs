@@ -9,6 +9,7 @@ use smtp::client::Security;
 use crate::{
     config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, Transport, Type},
     destination::Kind,
+    milter::{Milter, OnFailure},
     policy::verify::OutageMode,
 };
 
@@ -53,6 +54,7 @@ impl Config {
 
     fn policy(&self, row: &mut impl FnMut(&str, String)) {
         row("restrictions", strings(&self.restrictions));
+        row("milters", array(self.milters.iter().map(milter)));
         row("dnsbl.threshold", self.dnsbl.scores.threshold.to_string());
         row("dnsbl.lists", strings(&self.dnsbl.scores.lists));
         if let Some(keys) = &self.dnsbl.keys {
@@ -311,6 +313,19 @@ fn listener(listener: &Listener) -> String {
         ListenTls::None => "none",
     };
     format!("{{ address = \"{address}\", tls = \"{tls}\"{submission} }}")
+}
+
+fn milter(milter: &Milter) -> String {
+    let address = quote(&milter.endpoint.to_string());
+    let on_failure = milter.on_failure;
+    if on_failure == OnFailure::default() && milter.timeout.is_none() {
+        return address;
+    }
+    let timeout = milter.timeout.map_or_else(String::new, |timeout| {
+        format!(", timeout = {}", quote(&Span(timeout).to_string()))
+    });
+    let on_failure = quote(on_failure.word());
+    format!("{{ address = {address}, on_failure = {on_failure}{timeout} }}")
 }
 
 fn dkim(entry: &DkimKey) -> String {

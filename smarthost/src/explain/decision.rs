@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet, time};
 
 use super::told::{self, Entry, Exchange, Place};
 use crate::{
-    config::{ListenTls, Offer},
+    config::{Config, ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
     limits::{Peer, Report},
@@ -65,6 +65,9 @@ pub struct Decision {
     pub recipient: Recipient,
     /// Commands, each with what was thought of it and its reply.
     pub stages: Vec<Stage>,
+    /// Who would be asked besides, in this order; nobody is asked here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub milters: Vec<Filter>,
     /// The last reply, as the client would hear it.
     pub reply: String,
     pub accepted: bool,
@@ -81,6 +84,14 @@ pub struct Recipient {
     pub address: String,
     /// `local`, `relay` or `virtual`, if its domain is ours.
     pub class: Option<&'static str>,
+    pub place: Option<Place>,
+}
+
+/// A milter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Filter {
+    pub address: String,
+    pub on_failure: &'static str,
     pub place: Option<Place>,
 }
 
@@ -183,6 +194,7 @@ pub(super) async fn decide(setup: Setup, client: &Client, problems: Vec<String>)
         recipient: recipient(&setup, &client.recipient),
         reply: reply.unwrap_or_default(),
         accepted,
+        milters: milters(&setup.config),
         stages,
         limits: counted,
         exempt: setup.config.limits.exempt.contains(address),
@@ -264,6 +276,16 @@ fn recipient(setup: &Setup, written: &str) -> Recipient {
             place.map(Place::from)
         }),
     }
+}
+
+fn milters(config: &Config) -> Vec<Filter> {
+    let all = config.milters.iter().enumerate();
+    all.map(|(index, milter)| Filter {
+        address: milter.endpoint.to_string(),
+        on_failure: milter.on_failure.word(),
+        place: config.place_of(&["milters"], Some(index)).map(Place::from),
+    })
+    .collect()
 }
 
 /// RFC 5321 §4.1.3.

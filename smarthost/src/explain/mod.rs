@@ -8,7 +8,7 @@
 //!
 //! Contract: the chain, the questions to the world and the session machine are the daemon's own. Nothing is counted, remembered or
 //! sent: counters, greylist and known recipients are read from the daemon's database into a memory of this process. DNS, block
-//! lists and policy servers are asked as for a real client; a next hop is asked for a recipient only where that is wished.
+//! lists and policy servers are asked as for a real client, milters not at all; a next hop is asked for a recipient only where that is wished.
 //! Failures: a configuration that cannot be used is an error; what else is missing is told with the answer.
 
 mod decision;
@@ -20,7 +20,7 @@ use std::path::Path;
 use mail::maps::Problem;
 use tokio::runtime::Runtime;
 
-pub use decision::{Client, Decision, Recipient, Rule, Stage};
+pub use decision::{Client, Decision, Filter, Recipient, Rule, Stage};
 pub use told::{Entry, Exchange, Place};
 pub use way::{End, Host, Step, Way};
 

@@ -1,11 +1,11 @@
-//! Where a policy server listens.
+//! Where a policy server or a milter listens.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-/// Where a policy server listens.
+/// Where a policy server or a milter listens.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Endpoint {
     /// `host:port`
@@ -32,7 +32,7 @@ impl Endpoint {
     }
 
     /// A relative path starts from this directory.
-    pub(super) fn place(&mut self, directory: &Path) {
+    pub(crate) fn place(&mut self, directory: &Path) {
         if let Self::Unix(path) = self {
             *path = directory.join(&*path);
         }

@@ -104,19 +104,17 @@ fn request(see: &View<'_>, (client, reverse): (&str, &str)) -> String {
     text
 }
 
-/// Protocol, cipher and bits of `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)`.
-fn encryption(summary: &str) -> (&str, &str, &str) {
+/// Protocol, cipher and bits of `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 key-exchange X25519`; the bits are those of the cipher's name.
+pub(crate) fn encryption(summary: &str) -> (&str, &str, &str) {
     let (protocol, rest) = summary.split_once(' ').unwrap_or((summary, ""));
     let cipher = rest.strip_prefix("with cipher ").unwrap_or_default();
-    let (cipher, bits) = cipher.split_once(" (").unwrap_or((cipher, ""));
-    (
-        protocol,
-        cipher,
-        bits.split('/')
-            .next()
-            .filter(|bits| !bits.is_empty())
-            .unwrap_or("0"),
-    )
+    let cipher = cipher.split(' ').next().unwrap_or_default();
+    let bits = match cipher {
+        "" => "0",
+        cipher if cipher.contains("AES_128") => "128",
+        _ => "256",
+    };
+    (protocol, cipher, bits)
 }
 
 /// The action of a whole answer; `None` while it is not whole. The error is what is wrong with it.
@@ -203,11 +201,21 @@ mod tests {
 
     #[test]
     fn a_session_is_summarised_as_postfix_does() {
-        let summary = "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)";
-        assert_eq!(
-            encryption(summary),
-            ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "256")
-        );
+        for (cipher, bits) in [
+            ("TLS_AES_256_GCM_SHA384", "256"),
+            ("TLS_AES_128_GCM_SHA256", "128"),
+            ("TLS_CHACHA20_POLY1305_SHA256", "256"),
+        ] {
+            for rest in [
+                " key-exchange X25519",
+                " (256/256 bits)",
+                "",
+                " key-exchange X25519, resumed",
+            ] {
+                let summary = format!("TLSv1.3 with cipher {cipher}{rest}");
+                assert_eq!(encryption(&summary), ("TLSv1.3", cipher, bits));
+            }
+        }
         assert_eq!(encryption("TLSv1.2"), ("TLSv1.2", "", "0"));
     }
 }

@@ -23,6 +23,7 @@ use tokio::{sync::oneshot, task::block_in_place, time};
 
 use super::{
     counting::{Begun, Counted},
+    filtering::Filtered,
     session::Connection,
     transaction::{Fault, Received, Transaction},
     world,
@@ -47,16 +48,38 @@ impl Connection {
             self.setup = self.server.current.get();
         }
         let verdict = match self.judge(&question, 0).await {
-            Verdict::Accept => self.follow(&question).await,
+            Verdict::Accept => self.go_on(&question).await,
             other => other,
         };
-        if matches!(verdict, Verdict::Refuse(_) | Verdict::Close(_)) {
-            self.subject = Some(self.subject(&question));
+        let refused = matches!(verdict, Verdict::Refuse(_) | Verdict::Close(_));
+        if refused {
+            if self.subject.is_none() {
+                self.subject = Some(self.subject(&question));
+            }
             if matches!(question, Question::Mail(_)) {
                 self.begun = None;
             }
         }
+        match question {
+            Question::Message { .. } => self.message_over().await,
+            Question::Mail(_) if refused => self.message_over().await,
+            _ => {}
+        }
         verdict
+    }
+
+    /// The chain has nothing against it.
+    async fn go_on(&mut self, question: &Question) -> Verdict {
+        // Filters are told the id that the message will have.
+        if let Question::Data = question
+            && let refused @ (Verdict::Refuse(_) | Verdict::Close(_)) = self.begin()
+        {
+            return refused;
+        }
+        match self.filter(question).await {
+            Verdict::Accept => self.follow(question).await,
+            refused => refused,
+        }
     }
 
     /// What a refusal is about.
@@ -93,14 +116,7 @@ impl Connection {
                     {
                         transaction.note(ruling.effects);
                     }
-                    return match ruling.verdict {
-                        Verdict::Refuse(reply) | Verdict::Close(reply)
-                            if self.server.current.only_queues() =>
-                        {
-                            Verdict::Refuse(not_for_good(reply))
-                        }
-                        verdict => verdict,
-                    };
+                    return self.tempered(ruling.verdict);
                 }
                 Step::Ask(queries) => {
                     let answers = world::ask(&self.server, &self.setup, queries);
@@ -129,6 +145,7 @@ impl Connection {
                 Effect::Prepend(_) | Effect::Unverified => continue,
             };
             maillog::reject(&maillog::Rejected {
+                id: None,
                 action,
                 stage: self.machine.last_verb(),
                 client: &self.name,
@@ -210,7 +227,7 @@ impl Connection {
     /// What an accepted command does.
     async fn follow(&mut self, question: &Question) -> Verdict {
         match question {
-            Question::Connect | Question::Helo { .. } => Verdict::Accept,
+            Question::Connect | Question::Helo { .. } | Question::Data => Verdict::Accept,
             Question::Login(attempt) => self.log_in(attempt).await,
             Question::Mail(mail) => match self
                 .server
@@ -237,7 +254,6 @@ impl Connection {
                 }
                 Verdict::Accept
             }
-            Question::Data => self.begin(),
             Question::Message { size } => self.accept(*size).await,
         }
     }
@@ -260,7 +276,7 @@ impl Connection {
         let Some(mut transaction) = self.transaction.take() else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
         };
-        let mut message = match transaction.finish() {
+        let message = match transaction.finish() {
             Ok(message) => message,
             Err(fault) => return Verdict::Refuse(unkept(&fault)),
         };
@@ -270,27 +286,23 @@ impl Connection {
         if verdict != Verdict::Accept {
             return verdict;
         }
-        if self.is_ours() {
-            self.complete(&mut message, &transaction.sender());
-        }
-        for name in DROPPED {
-            message.header.remove(name);
-        }
-        self.add_trace(&mut message, &transaction);
+        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        let Filtered {
+            message,
+            transaction,
+        } = match self.filtered(message, transaction).await {
+            Ok(filtered) => filtered,
+            Err(refused) => return refused,
+        };
         let envelope = match self.envelope(&transaction, message.content) {
             Ok(envelope) => envelope,
             Err(failure) => {
                 return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
             }
         };
-        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
         let counted = self.begun.take().map(|begun| begun.count(recipients));
         let message_id = message.header.first("Message-ID");
         let message_id = message_id.map(|field| field.value().clone());
-        for field in transaction.fields.iter().rev() {
-            let (name, value) = field.split_once(':').unwrap_or((field, ""));
-            message.header.prepend(Field::new(name, value.trim_start()));
-        }
         let header = message.header.to_bytes();
         let held = transaction.held;
         let login = self.machine.login().map(|login| (self.method, login));
@@ -332,6 +344,31 @@ impl Connection {
         }
     }
 
+    /// The message as it goes on: completed, with our fields in front, and as filters made it.
+    async fn filtered(
+        &mut self,
+        mut message: Received,
+        transaction: Transaction,
+    ) -> Result<Filtered, Verdict> {
+        if self.is_ours() {
+            self.complete(&mut message, &transaction.sender());
+        }
+        for name in DROPPED {
+            message.header.remove(name);
+        }
+        self.add_trace(&mut message, &transaction);
+        for field in transaction.fields.iter().rev() {
+            let (name, value) = field.split_once(':').unwrap_or((field, ""));
+            message.header.prepend(Field::new(name, value.trim_start()));
+        }
+        let own = transaction.fields.len();
+        let received = Filtered {
+            message,
+            transaction,
+        };
+        self.filter_message(received, own).await
+    }
+
     /// Waits until the count of this message would survive a kill. Messages that are not counted wait for nothing.
     async fn count_is_kept(&self, counted: Option<&Counted>) {
         let state = &self.server.state;
@@ -356,7 +393,7 @@ impl Connection {
     }
 
     /// Its network, its key or its login says that it is one of our clients.
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.known_as().is_some() || !self.unnamed && self.setup.policy.may_relay(self.client)
     }
 
@@ -427,14 +464,6 @@ impl Connection {
             envid: mail.envid.clone(),
         })
     }
-}
-
-/// Without its configuration the daemon does not know what to refuse.
-fn not_for_good(reply: Reply) -> Reply {
-    if reply.code.value() < 500 {
-        return reply;
-    }
-    Reply::literal("451 4.3.5 Error: server configuration problem")
 }
 
 fn no_room(error: &SpoolError) -> Reply {

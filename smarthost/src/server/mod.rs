@@ -12,6 +12,8 @@
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`learned`] | what was found out, and what follows from it |
 //! | [`services`] | policy servers: connections that are kept |
+//! | [`filtering`] | what filters (milters) are told of a session, and what becomes of their answers |
+//! | [`filter`] | the tokio driver of [`crate::milter::Dialog`] |
 //! | [`verification`] | whether the next hop knows a recipient |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
@@ -20,6 +22,8 @@
 mod attempts;
 mod counting;
 mod decide;
+mod filter;
+mod filtering;
 mod learned;
 pub(crate) mod listen;
 mod login;

@@ -16,6 +16,7 @@ use smtp::{
     command::Verb,
     session::{Action, Event, Session, Settings},
 };
+use spool::QueueId;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -27,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Server,
     counting::Begun,
+    filter::Filter,
     places::{Place, Visitor},
     proxied::Ends,
     transaction::Transaction,
@@ -35,7 +37,8 @@ use crate::{
     config::{ListenTls, Offer},
     link::Stream,
     maillog,
-    policy::refusals::Refusal,
+    milter::setting::is_rule,
+    policy::{ClientName, refusals::Refusal},
     setup::Setup,
 };
 
@@ -76,6 +79,10 @@ pub(super) struct Connection {
     place: Option<Place>,
     /// `unknown[192.0.2.1]`, as the log and Received name the client.
     pub(super) name: String,
+    /// What DNS calls it, where filters want to know.
+    pub(super) client_name: ClientName,
+    /// In the order in which they are asked.
+    pub(super) filters: Vec<Filter>,
     pub(super) setup: Arc<Setup>,
     pub(super) server: Arc<Server>,
     pub(super) transaction: Option<Transaction>,
@@ -85,6 +92,8 @@ pub(super) struct Connection {
     pub(super) subject: Option<maillog::Subject>,
     /// The rule that refused it.
     pub(super) rule: Option<String>,
+    /// The message that it refused.
+    pub(super) refused_id: Option<QueueId>,
     /// `TLSv1.3 with cipher …`
     pub(super) tls: Option<String>,
     outgoing: Vec<u8>,
@@ -121,12 +130,21 @@ pub(super) async fn serve(
         unnamed: ends.unnamed,
         place: Some(place),
         name: format!("unknown[{}]", visitor.address),
+        client_name: ClientName::Unknown,
+        filters: setup
+            .config
+            .milters
+            .iter()
+            .cloned()
+            .map(Filter::new)
+            .collect(),
         setup,
         server,
         transaction: None,
         begun: None,
         subject: None,
         rule: None,
+        refused_id: None,
         tls: None,
         outgoing: Vec::new(),
         buffer: vec![0; COMMANDS],
@@ -182,7 +200,10 @@ impl Connection {
                         transaction.write(&piece);
                     }
                 }
-                Some(Action::Abort) => self.end_transaction(),
+                Some(Action::Abort) => {
+                    self.end_transaction();
+                    self.message_over().await;
+                }
                 Some(Action::Refused { stage, reply }) => self.log_refusal(stage, &reply),
                 Some(Action::Close) => {
                     self.place = None;
@@ -199,6 +220,7 @@ impl Connection {
             }
         }
         self.end_transaction();
+        self.quit_filters().await;
     }
 
     /// Every refusal passes here: one line, and it is counted.
@@ -213,12 +235,18 @@ impl Connection {
             sender,
             recipient: None,
         });
+        let (id, by_filter) = (
+            self.refused_id.take(),
+            self.rule.as_deref().is_some_and(is_rule),
+        );
         self.remember(stage, reply, &subject);
         maillog::reject(&maillog::Rejected {
-            action: "reject",
+            id,
+            action: if by_filter { "milter-reject" } else { "reject" },
             stage,
             client: &self.name,
-            reply,
+            // As Postfix does once there is a message.
+            reply: id.and_then(|_| reply.get(4..)).unwrap_or(reply),
             subject,
             protocol: self.machine.protocol(),
             helo: self.machine.helo(),

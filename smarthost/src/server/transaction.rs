@@ -102,15 +102,20 @@ impl Transaction {
 
     /// Adds a recipient, once; the wishes of one that comes again are added.
     pub(super) fn add(&mut self, rcpt: Rcpt) {
+        Self::add_to(&mut self.recipients, rcpt);
+    }
+
+    /// The same for a list of them.
+    pub(super) fn add_to(recipients: &mut Vec<Recipient>, rcpt: Rcpt) {
         let Mailbox::Address(address) = rcpt.to else {
             return;
         };
-        let mut known = self.recipients.iter_mut();
+        let mut known = recipients.iter_mut();
         if let Some(known) = known.find(|known| known.address == address) {
             known.notify = known.notify.or(rcpt.notify);
             return;
         }
-        self.recipients.push(Recipient {
+        recipients.push(Recipient {
             address: address.with_ascii_domain(),
             original: None,
             orcpt: rcpt.orcpt,
@@ -126,6 +131,11 @@ impl Transaction {
             splitter: Splitter::default(),
             fault: None,
         });
+    }
+
+    /// The id that its message will have.
+    pub(super) fn queue_id(&self) -> Option<QueueId> {
+        self.message.as_ref().map(|message| message.id)
     }
 
     /// Whether a message is coming.

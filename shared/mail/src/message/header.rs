@@ -75,6 +75,60 @@ impl Field {
         field
     }
 
+    /// A new field from a value that may be folded: each of its lines but the first continues the field, however it ends and
+    /// begins; lines of blanks alone go, other control bytes become blanks, lines over [`limits::TEXT_LINE`] are folded.
+    pub fn of_value(name: &str, value: &[u8]) -> Self {
+        let mut field = Self::named(name);
+        let mut lines = value.split(|byte| matches!(byte, b'\r' | b'\n'));
+        let first = lines.next().unwrap_or_default();
+        let mut column = field.raw.len();
+        field.add_line(first, &mut column);
+        for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
+            field.raw.extend_from_slice(b"\r\n");
+            column = 0;
+            if !matches!(line, [b' ' | b'\t', ..]) {
+                field.raw.push(b'\t');
+                column = 1;
+            }
+            field.add_line(line, &mut column);
+        }
+        field.raw.extend_from_slice(b"\r\n");
+        field
+    }
+
+    /// Text without line ends, folded only where the line would become too long: before a blank, else anywhere but in a character.
+    fn add_line(&mut self, line: &[u8], column: &mut usize) {
+        let mut rest = line;
+        while column.saturating_add(rest.len()) > HARD_FOLD {
+            let room = HARD_FOLD.saturating_sub(*column);
+            let head = rest.get(..room).unwrap_or_default();
+            let blank = head.iter().rposition(|byte| matches!(byte, b' ' | b'\t'));
+            let between = |&at: &usize| rest.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
+            let inside = (room.saturating_sub(3)..=room).rev().find(between);
+            let cut = blank.filter(|&at| at > 0).or(inside).unwrap_or(room);
+            let (now, later) = rest.split_at_checked(cut).unwrap_or((rest, &[]));
+            self.add_clean(now);
+            self.raw.extend_from_slice(b"\r\n");
+            *column = 0;
+            if !matches!(later, [b' ' | b'\t', ..]) {
+                self.raw.push(b'\t');
+                *column = 1;
+            }
+            rest = later;
+        }
+        self.add_clean(rest);
+        *column = column.saturating_add(rest.len());
+    }
+
+    fn add_clean(&mut self, text: &[u8]) {
+        let clean = |&byte: &u8| match byte {
+            b'\t' => byte,
+            byte if byte.is_ascii_control() => b' ',
+            byte => byte,
+        };
+        self.raw.extend(text.iter().map(clean));
+    }
+
     fn named(name: &str) -> Self {
         let mut raw: Vec<u8> = name.bytes().filter(|&byte| is_ftext(byte)).collect();
         let colon = raw.len();
@@ -108,7 +162,7 @@ impl Field {
     }
 
     /// All bytes after the colon, folding included, the final CRLF not.
-    pub(super) fn body(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         let body = self.raw.get(self.colon.saturating_add(1)..);
         let body = body.filter(|_| self.colon > 0).unwrap_or_default();
         body.strip_suffix(b"\r\n").unwrap_or(body)
@@ -209,6 +263,20 @@ impl Header {
     /// Puts a field before all others.
     pub fn prepend(&mut self, field: Field) {
         self.fields.insert(0, field);
+    }
+
+    /// Puts a field before the one at this place, or after all others.
+    pub fn insert(&mut self, index: usize, field: Field) {
+        self.fields.insert(index.min(self.fields.len()), field);
+    }
+
+    /// Puts another field in the place of one, or takes it out.
+    pub fn replace(&mut self, index: usize, field: Option<Field>) {
+        match (self.fields.get_mut(index), field) {
+            (Some(place), Some(field)) => *place = field,
+            (Some(_), None) => drop(self.fields.remove(index)),
+            (None, _) => {}
+        }
     }
 
     /// Puts a field after all others.
@@ -322,7 +390,52 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_value_keeps_its_folding_and_no_line_of_it_becomes_a_field() {
+        for (value, raw) in [
+            (" a;\r\n\tb;\r\n\tc", "X: a;\r\n\tb;\r\n\tc\r\n"),
+            (" a;\n\tb", "X: a;\r\n\tb\r\n"),
+            (
+                " one\nBcc: victim@example.net",
+                "X: one\r\n\tBcc: victim@example.net\r\n",
+            ),
+            (
+                " one\rBcc: v\r\n\r\n \r\nbody",
+                "X: one\r\n\tBcc: v\r\n\tbody\r\n",
+            ),
+            ("\0\x07\x7f\t", "X:   \t\r\n"),
+        ] {
+            assert_eq!(Field::of_value("X", value.as_bytes()).raw(), raw.as_bytes());
+        }
+        let long = [" ", &"é".repeat(900), " ", &"b".repeat(1200)].concat();
+        let field = Field::of_value("X", long.as_bytes());
+        let lines: Vec<_> = field.raw().split_inclusive(|&b| b == b'\n').collect();
+        assert!(
+            lines.iter().all(|line| line.len() <= limits::TEXT_LINE),
+            "{lines:?}"
+        );
+        assert!(lines.iter().all(|line| std::str::from_utf8(line).is_ok()));
+        let value = field.value();
+        let kept: Vec<u8> = value
+            .into_iter()
+            .filter(|b| !b.is_ascii_whitespace())
+            .collect();
+        assert_eq!(kept, long.replace(' ', "").as_bytes());
+    }
+
     proptest! {
+        #[test]
+        fn any_value_is_one_field(value in proptest::collection::vec(any::<u8>(), 0..300), times in 1usize..8) {
+            let field = Field::of_value("X", &value.repeat(times));
+            let mut header = Header::default();
+            header.append(field.clone());
+            prop_assert_eq!(Header::parse(&header.to_bytes()), header);
+            let lines: Vec<_> = field.raw().split_inclusive(|&b| b == b'\n').collect();
+            prop_assert!(lines.iter().all(|line| line.ends_with(b"\r\n") && line.len() <= limits::TEXT_LINE));
+            let inner = lines.iter().flat_map(|line| line.strip_suffix(b"\r\n").unwrap());
+            prop_assert!(!inner.copied().any(|b| matches!(b, b'\r' | b'\n' | 0)));
+        }
+
         #[test]
         fn any_lines_are_kept_and_any_new_field_is_one_field(text in "([a-z :\t]{0,9}\r\n){0,8}", name in ".{0,9}", value in ".{0,200}") {
             prop_assert_eq!(Header::parse(text.as_bytes()).to_bytes(), text.as_bytes());

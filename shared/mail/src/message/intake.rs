@@ -42,6 +42,14 @@ enum Part {
 }
 
 impl Intake {
+    /// Of a body alone, without a header in front.
+    pub fn of_body() -> Self {
+        Self {
+            part: Part::Body,
+            ..Self::default()
+        }
+    }
+
     /// Takes raw bytes, appends canonical bytes to `out`.
     pub fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut rest = input;
