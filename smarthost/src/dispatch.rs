@@ -41,6 +41,13 @@ pub(crate) struct Probe {
     pub(crate) done: oneshot::Sender<Outcome>,
 }
 
+/// What becomes of a message that is on disk.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    Queue(&'a Router),
+    Hold(Option<&'a str>),
+}
+
 /// More recipients are worked on beside what else there is to do.
 const MANY: usize = 1000;
 /// Questions that wait.
@@ -112,14 +119,16 @@ impl Dispatch {
             recipients.partition(|recipient| router.is_nobodys(&recipient.address))
         });
         if kept.is_empty() {
-            return self.commit(draft, envelope, header, Some(router)).await;
+            return self
+                .commit(draft, envelope, header, Next::Queue(router))
+                .await;
         }
         let to = |recipients| Envelope {
             recipients,
             ..envelope.clone()
         };
         let kept = to(kept);
-        let held = self.hold(draft, &kept, header).await?;
+        let held = self.hold(draft, &kept, header, None).await?;
         maillog::nobodys(held, &kept.recipients);
         if others.is_empty() {
             return Ok(held);
@@ -128,28 +137,29 @@ impl Dispatch {
             Some(stored) => block_in_place(|| self.spool.draft_again(&stored))?,
             None => return Ok(held),
         };
-        self.commit(draft, &to(others), header, Some(router)).await
+        self.commit(draft, &to(others), header, Next::Queue(router))
+            .await
     }
 
-    /// Commits a message that waits until an administrator releases it.
+    /// Commits a message that waits until an administrator releases it; listings show why.
     pub(crate) async fn hold(
         &self,
         draft: Draft,
         envelope: &Envelope,
         header: &[u8],
+        why: Option<&str>,
     ) -> Result<QueueId, SpoolError> {
-        self.commit(draft, envelope, header, None).await
+        self.commit(draft, envelope, header, Next::Hold(why)).await
     }
 
-    /// Without a router, it is on hold from the beginning.
     async fn commit(
         &self,
         mut draft: Draft,
         envelope: &Envelope,
         header: &[u8],
-        router: Option<&Router>,
+        next: Next<'_>,
     ) -> Result<QueueId, SpoolError> {
-        if router.is_none() {
+        if let Next::Hold(_) = next {
             draft.hold(Hold::Held);
         }
         let (done, committed) = oneshot::channel();
@@ -163,15 +173,23 @@ impl Dispatch {
             .spool
             .entry(id)
             .map_or_else(clock::now, |entry| entry.arrival);
-        match router {
-            Some(router) => self.schedule(id, arrival, envelope, router),
-            None => self.keep(id, arrival, envelope),
+        match next {
+            Next::Queue(router) => self.schedule(id, arrival, envelope, router),
+            Next::Hold(why) => self.keep(id, arrival, envelope, why),
         }
         Ok(id)
     }
 
-    fn keep(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope) {
+    fn keep(&self, id: QueueId, arrival: Timestamp, envelope: &Envelope, why: Option<&str>) {
         let waiting = (0u32..).zip(&envelope.recipients);
+        if let Some(why) = why {
+            let event = spool::Event::Deferred {
+                recipients: waiting.clone().map(|(recipient, _)| recipient).collect(),
+                until: arrival,
+                reason: why.into(),
+            };
+            self.spool.record(id, event);
+        }
         let waiting = waiting.map(|(recipient, _)| Waiting {
             recipient,
             until: None,

@@ -219,6 +219,8 @@ fn mail_that_a_filter_would_discard_quarantine_or_take_from_everybody_waits_for_
         );
         let listing = server.wait_for_mailq("the message", |listing| listing.contains(&id));
         assert!(listing.contains(&format!("{id}!")), "{listing}");
+        let reason = format!("(milter {}: ", milter.endpoint());
+        assert!(listing.contains(&reason), "{listing}");
         assert_eq!(sink.journal().len(), before);
         assert!(server.admin(&["queue", "release", &id]).status.success());
         let received = sink.journal().wait_for(before + 1).pop().unwrap();

@@ -342,3 +342,90 @@ fn a_socket_of_the_file_system_is_a_place_too_and_it_may_talk_before_it_is_asked
     let log = server.daemon().wait_for_log("it sends a packet of");
     assert!(log.contains("milter unix:"), "{log}");
 }
+
+#[test]
+fn commands_name_the_filters_and_say_which_can_be_reached() {
+    let sink = Sink::start();
+    let works = Milter::start(at('M', Answer::Bytes(packet('y', "550 5.7.1 not you\0"))));
+    let nonsense = Milter::offering(packet('O', "short"), |_, _| go_on());
+    let nobody = format!("inet:{}", free_address());
+    let milters = format!(
+        "\"{}\",\n  {}, \"{nobody}\"",
+        works.endpoint(),
+        with(&nonsense.endpoint(), "on_failure = \"accept\"")
+    );
+    let mut server = relay(&sink, &milters);
+    let output = server.admin(&["check"]);
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        format!("{} speaks the milter protocol", works.endpoint()),
+        format!("{}: its offer is cut short", nonsense.endpoint()),
+        format!("{nobody}: Connection refused"),
+    ] {
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert_eq!(works.letters(), "OQ", "nothing of a session is told");
+    assert_eq!(said(&server), "550 5.7.1 not you");
+    server.daemon().wait_for_log("milter-reject: MAIL");
+    let arguments = ["report", "rejected", "--json"];
+    let rule = format!("\"rule\":\"milter {}\"", works.endpoint());
+    until_true("the report shows the rule", || {
+        String::from_utf8_lossy(&server.admin(&arguments).stdout).contains(&rule)
+    });
+    let explain = [
+        "explain",
+        "--client",
+        "192.0.2.7",
+        "--to",
+        "u@public.example",
+    ];
+    let before = works.heard().len();
+    let text = String::from_utf8(server.admin(&explain).stdout).unwrap();
+    let named = text
+        .lines()
+        .filter(|line| line.contains("without an answer"));
+    assert_eq!(named.count(), 3, "{text}");
+    assert!(
+        text.contains(&nonsense.endpoint()) && text.contains("without an answer accept"),
+        "{text}"
+    );
+    assert_eq!(works.heard().len(), before, "explain asks nobody");
+    let shown = String::from_utf8(server.admin(&["config"]).stdout).unwrap();
+    assert!(shown.contains("on_failure = \"accept\""), "{shown}");
+}
+
+#[test]
+fn a_filter_that_is_written_wrong_is_refused_with_its_place() {
+    for (written, why) in [
+        (
+            "\"127.0.0.1:11332\"",
+            "write \"unix:/run/rspamd/milter.sock\" or \"inet:127.0.0.1:11332\"",
+        ),
+        ("\"inet:127.0.0.1\"", "is no address of a milter"),
+        ("{ on_failure = \"accept\" }", "address"),
+        (
+            "{ address = \"unix:/x\", on_failure = \"discard\" }",
+            "tempfail",
+        ),
+        (
+            "{ address = \"unix:/x\", timeout = \"0s\" }",
+            "from \"1s\" to less than \"10m\"",
+        ),
+        (
+            "{ address = \"unix:/x\", timeout = \"1h\" }",
+            "from \"1s\" to less than \"10m\"",
+        ),
+        ("{ address = \"unix:/x\", timeouts = \"1s\" }", "timeout"),
+        ("7", "inet:HOST:PORT"),
+    ] {
+        let server = Smarthost::prepare(&format!("milters = [{written}]\n"));
+        let output = server.admin(&["check"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{written}: {text}");
+        assert!(
+            text.contains("config.toml:") && text.contains(why),
+            "{written}: {text}"
+        );
+    }
+}

@@ -304,16 +304,14 @@ impl Connection {
         let message_id = message.header.first("Message-ID");
         let message_id = message_id.map(|field| field.value().clone());
         let header = message.header.to_bytes();
-        let held = transaction.held;
+        let held = transaction.held.as_deref();
         let login = self.machine.login().map(|login| (self.method, login));
         let queued = async {
             let (dispatch, router) = (&self.server.dispatch, &self.setup.router);
-            let id = if held {
-                dispatch.hold(message.draft, &envelope, &header).await?
-            } else {
-                dispatch
-                    .enqueue(message.draft, &envelope, &header, router)
-                    .await?
+            let draft = message.draft;
+            let id = match held {
+                Some(_) => dispatch.hold(draft, &envelope, &header, held).await?,
+                None => dispatch.enqueue(draft, &envelope, &header, router).await?,
             };
             maillog::accepted(
                 id,

@@ -212,8 +212,8 @@ impl Connection {
             let Some(reason) = filter.hold.take() else {
                 continue;
             };
-            transaction.held = true;
             let rule = filter.milter.rule();
+            transaction.hold(format!("{rule}: {reason}"));
             maillog::reject(&maillog::Rejected {
                 id: Some(id),
                 action: "milter-hold",

@@ -23,8 +23,8 @@ use crate::policy::Effect;
 pub(super) struct Transaction {
     pub(super) mail: Mail,
     pub(super) recipients: Vec<Recipient>,
-    /// It is kept until an administrator says otherwise.
-    pub(super) held: bool,
+    /// It is kept until an administrator says otherwise, for this reason.
+    pub(super) held: Option<String>,
     /// Somebody among the recipients could not be verified.
     pub(super) unverified: bool,
     /// Fields that tables and policy servers want above the header, in order.
@@ -71,7 +71,7 @@ impl Transaction {
         Self {
             mail,
             recipients: Vec::new(),
-            held: false,
+            held: None,
             unverified: false,
             fields: Vec::new(),
             instance: instance(),
@@ -87,7 +87,7 @@ impl Transaction {
     pub(super) fn note(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Hold(_) => self.held = true,
+                Effect::Hold(text) => self.hold(text),
                 Effect::Unverified => self.unverified = true,
                 // The same for several recipients stands once.
                 Effect::Prepend(field)
@@ -98,6 +98,11 @@ impl Transaction {
                 _ => {}
             }
         }
+    }
+
+    /// The first reason stands.
+    pub(super) fn hold(&mut self, reason: String) {
+        self.held.get_or_insert(reason);
     }
 
     /// Adds a recipient, once; the wishes of one that comes again are added.
