@@ -63,6 +63,8 @@ pub(crate) fn sources() -> Vec<Source> {
         walk(&repository().join(member), &mut found);
     }
     assert!(found.len() > 30, "the sources were not found");
+    // Not as the file system has them, which differs from machine to machine.
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
