@@ -95,14 +95,24 @@ pub(crate) fn tls_to(relay: &str, summary: &str, standing: &Standing, note: Opti
     line_of(Role::Smtp, Level::Info, &text);
 }
 
-/// No session at all; `count`: this client has too many.
-pub(crate) fn turned_away(client: &str, count: Option<usize>, reply: &str) {
-    if let Some(count) = count {
-        let text = format_args!(
-            "Connection concurrency limit exceeded: {count} from {client} for service smtp"
-        );
-        line_about(client, Role::Smtpd, Level::Warning, &text);
-    }
+/// A front end says whose session it is.
+pub(crate) fn handed_on(before: &str, client: &str) {
+    smtpd(
+        Level::Info,
+        &format_args!("{before}: the session becomes that of {client} (XCLIENT)"),
+    );
+}
+
+/// So many sessions of one client at once.
+pub(crate) fn too_many(client: &str, count: usize) {
+    let text = format_args!(
+        "Connection concurrency limit exceeded: {count} from {client} for service smtp"
+    );
+    line_about(client, Role::Smtpd, Level::Warning, &text);
+}
+
+/// No session at all.
+pub(crate) fn rejected_at_connect(client: &str, reply: &str) {
     reject(&Rejected {
         id: None,
         action: "reject",

@@ -1,11 +1,17 @@
-//! A proxy in front of the smarthost says who its clients are, and nobody else can (`proxy`, the PROXY protocol).
+//! A proxy or front end before the smarthost says who its clients are, and nobody else can (`proxy`: the PROXY protocol,
+//! `xclient`: XCLIENT).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{io::ErrorKind, net::IpAddr};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use relay::tls::{ClientTls, Trust};
-use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::free_address};
+use tests::{
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::{free_address, until_true},
+};
 
 const PROXY: &str = "127.0.0.5";
 const CARRIED: &[u8] = b"PROXY TCP4 198.51.100.7 192.0.2.1 51000 25\r\n";
@@ -238,4 +244,136 @@ fn a_header_from_elsewhere_is_an_unknown_command_and_gives_nothing() {
     friend.delivers("a@example.net", &["b@far.example"], MESSAGE);
     let log = smarthost.daemon().wait_for_log("not in `proxy`");
     assert!(!log.contains("198.51.100.7"), "{log}");
+}
+
+const FRONT: &str = "127.0.0.8";
+
+/// The front end and some of those behind it may relay.
+fn behind_a_front_end(sink: &Sink) -> Smarthost {
+    Smarthost::start(&format!(
+        "networks = [\"198.51.100.0/24\", \"{FRONT}\"]\nxclient = [\"{FRONT}\"]\nrelayhost = \"{}\"\n\
+         domains = {{ local = [\"example.org\"] }}\nmaildir = \"$DIR/Maildir\"\n\
+         concurrency = {{ sessions_per_client = 2 }}\nlimits = {{ per_client = [\"100/day\"] }}\n\
+         restrictions = [\"permit_mynetworks\", \"permit_sasl_authenticated\", \"reject_unknown_client_hostname\"]\n",
+        sink.nexthop()
+    ))
+}
+
+fn code(session: &mut Session, recipient: &str) -> u16 {
+    let code = session
+        .mail("a@example.net", &[recipient], MESSAGE)
+        .unwrap()
+        .code;
+    if code != 250 {
+        session.say("RSET");
+    }
+    code
+}
+
+#[test]
+fn a_front_end_hands_on_sessions_and_each_client_is_judged_and_counted_as_itself() {
+    let sink = Sink::start();
+    let mut smarthost = behind_a_front_end(&sink);
+    let mut session = from(FRONT, &smarthost).ehlo();
+    let offered = session.say("EHLO front.example").text();
+    let attributes = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT";
+    assert!(offered.contains(attributes), "{offered}");
+
+    // A stranger, with its name and its HELO: no EHLO is needed.
+    let stranger =
+        "XCLIENT ADDR=203.0.113.9 NAME=mx.ham.example PORT=4711 HELO=helo.ham.example PROTO=ESMTP";
+    assert_eq!(session.say(stranger).code, 220);
+    assert_eq!(code(&mut session, "b@far.example"), 554);
+    assert_eq!(code(&mut session, "root@example.org"), 250);
+    smarthost
+        .daemon()
+        .wait_for_log("client=mx.ham.example[203.0.113.9]");
+    let received = "from helo.ham.example (mx.ham.example [203.0.113.9])";
+    until_true("it is delivered", || {
+        let mails = smarthost.maildir("Maildir");
+        mails.iter().any(|mail| mail.contains(received))
+    });
+
+    // The same over another connection: the next client, by name or the want of it.
+    for (name, expected) in [
+        ("[UNAVAILABLE]", 550),
+        ("[TEMPUNAVAIL]", 450),
+        ("mx.ham.example", 250),
+    ] {
+        let next = format!("XCLIENT NAME={name} ADDR=203.0.113.10");
+        assert_eq!(session.say(&next).code, 220);
+        assert_eq!(
+            session.say("MAIL FROM:<a@example.net>").code,
+            503,
+            "as after a new connection"
+        );
+        assert_eq!(session.say("EHLO mx.ham.example").code, 250);
+        assert_eq!(code(&mut session, "root@example.org"), expected, "{name}");
+    }
+
+    // Whose address is in networks, or who has logged in, may relay, as long as it is said.
+    for (client, expected) in [
+        ("ADDR=198.51.100.7", 250),
+        ("ADDR=203.0.113.9 LOGIN=vm7@example.org", 250),
+        ("ADDR=203.0.113.9", 554),
+        ("ADDR=IPV6:2001:db8::1 LOGIN=[UNAVAILABLE]", 554),
+        ("ADDR=[UNAVAILABLE]", 554),
+        ("NAME=x.example", 554),
+        ("ADDR=198.51.100.8", 250),
+    ] {
+        assert_eq!(
+            session.say(&format!("XCLIENT {client}")).code,
+            220,
+            "{client}"
+        );
+        assert_eq!(session.say("EHLO mx.ham.example").code, 250);
+        assert_eq!(code(&mut session, "b@far.example"), expected, "{client}");
+    }
+    smarthost
+        .daemon()
+        .wait_for_log("sasl_method=XCLIENT, sasl_username=vm7@example.org");
+    let listed = smarthost.admin(&["limits", "list"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    for client in ["198.51.100.7", "198.51.100.8", "vm7@example.org"] {
+        assert!(listed.contains(client), "{listed}");
+    }
+    assert!(!listed.contains(FRONT), "{listed}");
+}
+
+#[test]
+fn what_nobody_may_say_or_is_wrong_changes_nothing() {
+    let sink = Sink::start();
+    let smarthost = behind_a_front_end(&sink);
+    // Others, those in networks among them.
+    for address in ["127.0.0.66", PROXY] {
+        let mut session = from(address, &smarthost).ehlo();
+        assert!(!session.say("EHLO c.example").text().contains("XCLIENT"));
+        assert_eq!(session.say("XCLIENT ADDR=198.51.100.7").code, 550);
+        assert_eq!(code(&mut session, "b@far.example"), 554);
+    }
+    let mut session = from(FRONT, &smarthost).ehlo();
+    for wrong in [
+        "XCLIENT",
+        "XCLIENT ADDR=203.0.113.9 COLOUR=red",
+        "XCLIENT ADDR=203.0.113.9 LOGIN=10.0.0.1",
+        "XCLIENT ADDR=203.0.113.999",
+        "XCLIENT LOGIN=two+20words",
+    ] {
+        assert_eq!(session.say(wrong).code, 501, "{wrong}");
+    }
+    assert_eq!(session.say("MAIL FROM:<a@example.net>").code, 250);
+    assert_eq!(session.say("XCLIENT ADDR=203.0.113.9").code, 503);
+    assert_eq!(session.say("RCPT TO:<b@far.example>").code, 250);
+    assert_eq!(session.say("RSET").code, 250);
+    // A client has as many places as it would have alone.
+    let mut others: Vec<_> = (0..2).map(|_| from(FRONT, &smarthost)).collect();
+    assert_eq!(others[1].reply().code, 421, "the front end has two itself");
+    assert_eq!(session.say("XCLIENT ADDR=198.51.100.7").code, 220);
+    assert_eq!(others[0].reply().code, 220);
+    assert_eq!(others[0].say("XCLIENT ADDR=198.51.100.7").code, 220);
+    let mut third = from(FRONT, &smarthost);
+    assert_eq!(third.reply().code, 220);
+    let refused = third.say("XCLIENT ADDR=198.51.100.7");
+    assert_eq!(refused.code, 421);
+    assert!(refused.text().contains("198.51.100.7"), "{refused:?}");
 }

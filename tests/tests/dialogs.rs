@@ -71,6 +71,7 @@ impl Held {
             Question::Connect => ("connect", String::new()),
             Question::Helo { name, .. } => ("helo", name.clone()),
             Question::Login(attempt) => ("login", attempt.user.clone()),
+            Question::Client(said) => ("client", format!("{said:?}")),
             Question::Mail(mail) => {
                 let sender = mail.sender.as_ref().map(ToString::to_string);
                 ("mail", sender.unwrap_or_default())
@@ -131,18 +132,11 @@ impl Held {
 fn settings(dialog: &Dialog) -> Result<Settings, String> {
     let mut settings = Settings {
         hostname: "mail.example.org".into(),
-        banner: None,
         starttls: true,
-        encrypted: false,
         max_size: 10_000_000,
         max_recipients: 100,
-        lmtp: false,
-        logins: None,
-        local: false,
         command_timeout: Duration::from_mins(5),
-        max_errors: 20,
-        forbid_unauth_pipelining: false,
-        max_junk: 100,
+        ..Settings::default()
     };
     for step in &dialog.steps {
         let Act::Set { key, value } = &step.act else {

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{IpAddr, TcpStream},
+    thread,
 };
 
 use tests::{session::Session, sink::Sink, smarthost::Smarthost};
@@ -221,15 +222,51 @@ fn commands_sent_ahead_where_that_is_forbidden_end_the_session_of_strangers_and_
 fn a_client_that_is_refused_without_end_does_not_fill_the_log() {
     let sink = Sink::start();
     let mut smarthost = smarthost(&sink, "");
-    for _ in 0..10 {
-        let mut session = from(HOSTILE, &smarthost).ehlo();
-        for _ in 0..19 {
-            assert_eq!(session.say("EXPN x").code, 502);
+    thread::scope(|all| {
+        for _ in 0..10 {
+            all.spawn(|| {
+                let mut session = from(HOSTILE, &smarthost).ehlo();
+                for _ in 0..19 {
+                    assert_eq!(session.say("EXPN x").code, 502);
+                }
+                session.say("QUIT");
+            });
         }
-        session.say("QUIT");
-    }
+    });
     let log = smarthost.daemon().log();
     let told = log.matches("reject: EXPN from unknown[127.0.0.66]").count();
     assert_eq!(told, 20, "{log}");
     assert!(log.contains("messages=0 refused=19"), "{log}");
+}
+
+#[test]
+fn a_stranger_who_talks_before_the_greeting_is_refused_and_clients_of_ours_are_never_watched() {
+    let sink = Sink::start();
+    let start = |wait: &str| {
+        Smarthost::start(&format!(
+            "networks = [\"{MODEST}\"]\nrelayhost = \"{}\"\ngreet_wait = \"{wait}\"\n",
+            sink.nexthop()
+        ))
+    };
+    let mut smarthost = start("3s");
+    for talk in ["EHLO x\r\n", "E", "GET / HTTP/1.1\r\n"] {
+        let mut early = from(HOSTILE, &smarthost);
+        early.send(talk.as_bytes()).unwrap();
+        assert_eq!(early.reply().code, 521, "{talk}");
+        assert!(early.line().is_err(), "closed");
+    }
+    smarthost
+        .daemon()
+        .wait_for_log("NOQUEUE: reject: CONNECT from unknown[127.0.0.66]: 521");
+    let mut patient = from(HOSTILE, &smarthost).ehlo();
+    assert_eq!(patient.say("QUIT").code, 221);
+    assert!(!smarthost.daemon().log().contains("timeout after"));
+    let at_once = |client: &str, smarthost: &Smarthost| {
+        let mut session = from(client, smarthost);
+        session.send(b"EHLO x\r\n").unwrap();
+        assert_eq!(session.reply().code, 220, "{client}");
+        assert_eq!(session.reply().code, 250, "{client}");
+    };
+    at_once(MODEST, &smarthost);
+    at_once(HOSTILE, &start("0s"));
 }

@@ -12,7 +12,7 @@ use tests::{
 };
 
 /// Who may relay, and for whom mail is taken; `r` and `root` are known.
-const CONFIG: &str = "networks = [\"127.0.0.1/32\"]\nrelayhost = \"[127.0.0.1]:1\"\nmaildir = \"none\"\n\
+const CONFIG: &str = "greet_wait = \"0s\"\nnetworks = [\"127.0.0.1/32\"]\nrelayhost = \"[127.0.0.1]:1\"\nmaildir = \"none\"\n\
     domains = { local = [\"example.org\"], relay = [\"example.net\", \".example.net\"] }\naliases = [\"$DIR/aliases\"]\n";
 
 /// The same in Postfix. Its codes for "sure that it does not exist" are 450, because its authors mistrust DNS; sites set 550.

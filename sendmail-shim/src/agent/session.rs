@@ -39,18 +39,10 @@ pub(super) fn serve(agent: &Agent, connection: &Connection) -> io::Result<()> {
     stream.set_write_timeout(Some(WRITE))?;
     let settings = Settings {
         hostname: agent.settings.hostname.to_string(),
-        banner: None,
-        starttls: false,
-        encrypted: false,
         max_size: agent.settings.message_size,
-        max_recipients: limits::RECIPIENTS,
-        lmtp: false,
-        logins: None,
         local: true,
         command_timeout: COMMAND,
-        max_errors: 20,
-        forbid_unauth_pipelining: false,
-        max_junk: 100,
+        ..Settings::default()
     };
     let mut driver = Driver {
         agent,
@@ -166,7 +158,7 @@ impl Driver<'_> {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
             // Logins are not offered: the kernel says who calls.
-            Question::Login(_) => {
+            Question::Login(_) | Question::Client(_) => {
                 Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
             }
             Question::Mail(mail) if mail.queued && !self.agent.is_privileged(self.uid) => {

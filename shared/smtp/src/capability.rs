@@ -7,7 +7,7 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use crate::reply::Reply;
+use crate::{command::xclient::ATTRIBUTES, reply::Reply};
 
 /// Extensions that a peer offers (RFC 5321 §2.2; each field its own RFC).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Capabilities {
     /// Our agent's own: MAIL takes `XCALLER[=full-name]`, "the sender is the caller, as the socket tells", and
     /// `XQUEUED`, "another program had taken this message".
     pub xcaller: bool,
+    /// Postfix's XCLIENT.
+    pub xclient: bool,
 }
 
 impl Capabilities {
@@ -52,6 +54,7 @@ impl Capabilities {
                     }
                 }
                 "XCALLER" => found.xcaller = true,
+                "XCLIENT" => found.xclient = true,
                 _ => {}
             }
         }
@@ -81,6 +84,7 @@ impl Capabilities {
             flag(self.smtputf8, "SMTPUTF8"),
             flag(self.chunking, "CHUNKING"),
             flag(self.xcaller, "XCALLER"),
+            self.xclient.then(|| format!("XCLIENT {ATTRIBUTES}")),
         ];
         Reply::plain(250, lines.into_iter().flatten().collect())
     }
@@ -132,6 +136,7 @@ mod tests {
             starttls: true,
             auth: vec!["PLAIN".into()],
             xcaller: true,
+            xclient: true,
         };
         assert_eq!(Capabilities::parse(&ours.reply("mx.example.org")), ours);
         assert_eq!(

@@ -196,14 +196,17 @@ fn ends<const N: usize>(bytes: &[u8]) -> Result<Ends<N>, ProxyError> {
 fn carried(client: SocketAddr, server: SocketAddr) -> Result<Progress, ProxyError> {
     let canonical = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
     let (client, server) = (canonical(client), canonical(server));
-    let address = client.ip();
-    let nobodys = address.is_unspecified()
-        || address.is_multicast()
-        || matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    if nobodys {
+    if is_nobodys(client.ip()) {
         return Err(ProxyError::Address);
     }
     Ok(Progress::Done(Header::Carried { client, server }))
+}
+
+/// Whether no client can have this address.
+pub(crate) fn is_nobodys(address: IpAddr) -> bool {
+    address.is_unspecified()
+        || address.is_multicast()
+        || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
 }
 
 #[cfg(test)]

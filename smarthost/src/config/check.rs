@@ -23,7 +23,7 @@ use settings::{
 use crate::{
     config::{
         AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, STATE,
-        clients::{client_pins, rules},
+        clients::{client_pins, greet_wait, proxies, rules},
         file::{self, File},
         queries::{dnsbl, greylist, verify},
         relayhost,
@@ -37,10 +37,12 @@ use crate::{
 };
 
 /// Where the daemon is found, and where it finds its queue.
-const PLACES: [&str; 6] = ["hostname", "listen", "spool", "state", "control", "proxy"];
+const PLACES: [&str; 7] = [
+    "hostname", "listen", "spool", "state", "control", "proxy", "xclient",
+];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 29] = [
+const SALVAGED: [&str; 31] = [
     "hostname",
     "listen",
     "spool",
@@ -51,6 +53,8 @@ const SALVAGED: [&str; 29] = [
     "auth",
     "client_pins",
     "proxy",
+    "xclient",
+    "greet_wait",
     "limits",
     "aliases",
     "recipient_delimiter",
@@ -211,7 +215,9 @@ impl Config {
             networks: networks.clone(),
             auth: file.auth.map(|auth| auth.users),
             client_pins: client_pins(file.client_pins, at)?,
-            proxy: Networks(file.proxy.0.into_iter().map(|it| it.0).collect()),
+            proxy: proxies(file.proxy),
+            xclient: proxies(file.xclient),
+            greet_wait: greet_wait(file.greet_wait, at)?,
             limits: rules(&mut file.limits, networks),
             limits_notify: file
                 .limits

@@ -45,6 +45,8 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::table")]
     pub client_pins: BTreeMap<String, Spanned<String>>,
     pub proxy: OneOrMany<Proxy>,
+    pub xclient: OneOrMany<Proxy>,
+    pub greet_wait: Option<Spanned<Span>>,
     #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,
     pub spool: Option<PathBuf>,
@@ -366,7 +368,7 @@ impl TryFrom<Network> for RelayNetwork {
         Ok(Self(network))
     }
 }
-/// A proxy, whose word about who connects is believed: a few machines at most.
+/// A proxy or front end, whose word about who connects is believed: a few machines at most.
 #[derive(Deserialize)]
 #[serde(try_from = "Network")]
 pub(super) struct Proxy(pub Network);

@@ -53,6 +53,10 @@ pub struct Config {
     pub client_pins: Vec<(Pin, String)>,
     /// Whose connections begin with a PROXY header, which says who the client is.
     pub proxy: Networks,
+    /// Who may say XCLIENT.
+    pub xclient: Networks,
+    /// How long the greeting waits for strangers, who must not talk meanwhile.
+    pub greet_wait: Duration,
     /// Messages a client may send.
     pub limits: Rules,
     /// Who is told when a client comes near its limit; the admins by default.

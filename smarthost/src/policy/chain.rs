@@ -194,9 +194,11 @@ impl Policy {
     /// Begins to decide a question.
     pub fn evaluate(&self, facts: Facts, question: &Question) -> Evaluation {
         let stage = match question {
-            Question::Connect | Question::Helo { .. } | Question::Login(_) | Question::Data => {
-                Stage::None
-            }
+            Question::Connect
+            | Question::Helo { .. }
+            | Question::Login(_)
+            | Question::Client(_)
+            | Question::Data => Stage::None,
             Question::Mail(_) => Stage::Mail,
             Question::Recipient(_) => Stage::Recipient,
             Question::Message { .. } => Stage::Message,

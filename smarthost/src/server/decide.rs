@@ -32,7 +32,7 @@ use crate::{
     dispatch,
     limits::Decision,
     maillog::{self, Subject},
-    policy::{self, Answer, Effect, Facts, Query, Step},
+    policy::{self, Answer, ClientName, Effect, Facts, Query, Step},
 };
 
 /// Fields that are for the client's own software, and name hidden recipients (Postfix `message_drop_headers`).
@@ -119,6 +119,14 @@ impl Connection {
                     return self.tempered(ruling.verdict);
                 }
                 Step::Ask(queries) => {
+                    let told = self.called.as_ref();
+                    let (told, queries): (Vec<_>, Vec<_>) = queries
+                        .into_iter()
+                        .partition(|it| told.is_some() && matches!(it, Query::ClientName(_)));
+                    for query in told {
+                        let name = self.called.clone().unwrap_or(ClientName::Unknown);
+                        evaluation.answer(query, Answer::ClientName(name));
+                    }
                     let answers = world::ask(&self.server, &self.setup, queries);
                     let Ok(answers) = time::timeout_at(patience, answers).await else {
                         return Verdict::Refuse(Reply::literal(
@@ -229,6 +237,7 @@ impl Connection {
         match question {
             Question::Connect | Question::Helo { .. } | Question::Data => Verdict::Accept,
             Question::Login(attempt) => self.log_in(attempt).await,
+            Question::Client(said) => self.hand_on(said).await,
             Question::Mail(mail) => match self
                 .server
                 .dispatch
@@ -429,7 +438,7 @@ impl Connection {
         };
         let helo = self.machine.helo().unwrap_or("unknown");
         message.header.prepend(trace::received(&trace::Received {
-            from: &format!("from {helo} (unknown [{}])", self.client),
+            from: &format!("from {helo} ({})", self.name.replacen('[', " [", 1)),
             by: &self.setup.config.hostname,
             with: self.machine.protocol(),
             id: &message.id.to_string(),

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     maillog::{self, Subject},
     milter::{Edit, EditedHeader, Macros, Outcome, Stage},
-    policy::{Answer, Query, service::encryption},
+    policy::{Answer, ClientName, Query, service::encryption},
 };
 
 /// Longest wait for the client's name.
@@ -78,7 +78,9 @@ impl Connection {
             Question::Mail(_) => Stage::Mail(&arguments),
             Question::Recipient(_) => Stage::Recipient(&arguments),
             Question::Data => Stage::Data,
-            Question::Login(_) | Question::Message { .. } => return Verdict::Accept,
+            Question::Login(_) | Question::Client(_) | Question::Message { .. } => {
+                return Verdict::Accept;
+            }
         };
         for filter in &mut self.filters {
             let refusal = match filter.tell(stage, &known).await {
@@ -252,7 +254,7 @@ impl Connection {
     }
 
     /// Those of the configuration as it is now.
-    async fn renew_filters(&mut self) {
+    pub(super) async fn renew_filters(&mut self) {
         let milters = &self.setup.config.milters;
         let same = self.filters.iter().map(|filter| &filter.milter).eq(milters);
         if !same {
@@ -264,7 +266,8 @@ impl Connection {
 
     /// Filters go by the client's name, as policy servers do.
     async fn look_up_name(&mut self) {
-        if self.client.is_loopback() {
+        self.client_name = self.called.clone().unwrap_or(ClientName::Unknown);
+        if self.called.is_some() || self.client.is_loopback() {
             return;
         }
         let queries = vec![Query::ClientName(self.client)];

@@ -12,6 +12,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use mail::status::EnhancedStatus;
+use smtp::reply::Reply;
 use system::log::{Level, line};
 use tokio::{
     io::AsyncWriteExt as _,
@@ -22,7 +24,7 @@ use tokio::{
 
 use super::{
     Server,
-    places::{NoPlace, Visitor},
+    places::{NoPlace, Place, Visitor},
     proxied::Ends,
     session,
 };
@@ -202,48 +204,55 @@ fn enter(
         address,
         own: !ends.unnamed && setup.policy.may_relay(address),
     };
-    let concurrency = setup.config.concurrency;
-    let entered = server
-        .places
-        .enter(visitor, concurrency.sessions, concurrency.client);
-    match entered {
+    match enter_as(visitor, &setup, server) {
         Ok(place) => {
             let server = Arc::clone(server);
             Some(session::serve(
                 stream, ends, visitor, place, offer, setup, server,
             ))
         }
-        Err(no_place) => {
-            let reply = no_place.reply(&setup.config.hostname, visitor);
+        Err(reply) => {
             let name = format!("unknown[{address}]");
-            maillog::turned_away(&name, no_place.sessions(), &reply);
+            maillog::rejected_at_connect(&name, &reply.text());
             if offer.tls != ListenTls::Wrapped {
-                turn_away(stream, &format!("{reply}\r\n"));
+                turn_away(stream, &format!("{}\r\n", reply.text()));
             }
             None
         }
     }
 }
 
-impl NoPlace {
-    fn reply(self, hostname: &str, visitor: Visitor) -> String {
-        match self {
-            Self::Client(_) => format!(
-                "421 4.7.0 {hostname} Error: too many connections from {}",
-                visitor.address
-            ),
-            Self::Everybody => {
-                format!("421 4.3.2 {hostname} Error: too many sessions, try again later")
-            }
+/// A place for a session, or why there is none.
+pub(super) fn enter_as(visitor: Visitor, setup: &Setup, server: &Server) -> Result<Place, Reply> {
+    let concurrency = setup.config.concurrency;
+    let entered = server
+        .places
+        .enter(visitor, concurrency.sessions, concurrency.client);
+    entered.map_err(|no_place| {
+        let name = format!("unknown[{}]", visitor.address);
+        if let NoPlace::Client(count) = no_place {
+            maillog::too_many(&name, count);
         }
-    }
+        no_place.reply(&setup.config.hostname.to_string(), visitor)
+    })
+}
 
-    /// Of this client, if that is why.
-    fn sessions(self) -> Option<usize> {
-        match self {
-            Self::Client(count) => Some(count),
-            Self::Everybody => None,
-        }
+impl NoPlace {
+    fn reply(self, hostname: &str, visitor: Visitor) -> Reply {
+        let (status, text) = match self {
+            Self::Client(_) => (
+                EnhancedStatus::new(4, 7, 0),
+                format!(
+                    "{hostname} Error: too many connections from {}",
+                    visitor.address
+                ),
+            ),
+            Self::Everybody => (
+                EnhancedStatus::new(4, 3, 2),
+                format!("{hostname} Error: too many sessions, try again later"),
+            ),
+        };
+        Reply::new(421, status, text)
     }
 }
 

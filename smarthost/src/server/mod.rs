@@ -9,6 +9,7 @@
 //! | [`decide`] | answers the machine's questions: policy, limits, spool |
 //! | [`attempts`] | who failed to log in lately |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
+//! | [`xclient`] | a front end says whose session it hands on |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`learned`] | what was found out, and what follows from it |
 //! | [`services`] | policy servers: connections that are kept |
@@ -35,6 +36,7 @@ mod session;
 mod transaction;
 mod verification;
 mod world;
+mod xclient;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

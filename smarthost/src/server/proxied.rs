@@ -18,6 +18,8 @@ pub(super) struct Ends {
     pub(super) client: SocketAddr,
     /// Where it came to.
     pub(super) server: Option<SocketAddr>,
+    /// A proxy stands between.
+    pub(super) proxied: bool,
     /// The proxy does not say who it is: no network covers it.
     pub(super) unnamed: bool,
 }
@@ -28,6 +30,7 @@ impl Ends {
         Self {
             client,
             server: stream.local_addr().ok(),
+            proxied: false,
             unnamed: false,
         }
     }
@@ -42,9 +45,11 @@ impl Ends {
             Header::Carried { client, server } => Ok(Self {
                 client,
                 server: Some(server),
+                proxied: true,
                 unnamed: false,
             }),
             Header::Own => Ok(Self {
+                proxied: true,
                 unnamed: true,
                 ..Self::of(stream, peer)
             }),

@@ -51,6 +51,8 @@ const HANDSHAKE: Duration = Duration::from_mins(1);
 /// Errors and idle commands after which a session ends (Postfix `smtpd_hard_error_limit`, `smtpd_junk_command_limit`).
 const MAX_ERRORS: u32 = 20;
 const MAX_JUNK: u32 = 100;
+/// Before the answer to each error beyond half of them (Postfix `smtpd_error_sleep_time`).
+const ERROR_DELAY: Duration = Duration::from_secs(1);
 
 /// Longest wait for a stranger while strangers hold most of their places (Postfix's `stress`).
 const STRESSED: Duration = Duration::from_secs(10);
@@ -62,6 +64,8 @@ pub(super) struct Connection {
     pub(super) machine: Session,
     stream: Option<Stream>,
     pub(super) client: IpAddr,
+    /// Who connected, whoever else it speaks for since.
+    pub(super) connected: IpAddr,
     pub(super) port: u16,
     /// Where it came to.
     pub(super) local: Option<SocketAddr>,
@@ -76,13 +80,15 @@ pub(super) struct Connection {
     /// Over a proxy that does not say who it is.
     pub(super) unnamed: bool,
     /// Given back with the last reply, so that the client may come again at once.
-    place: Option<Place>,
+    pub(super) place: Option<Place>,
     /// `unknown[192.0.2.1]`, as the log and Received name the client.
     pub(super) name: String,
     /// What DNS calls it, where filters want to know.
     pub(super) client_name: ClientName,
     /// In the order in which they are asked.
     pub(super) filters: Vec<Filter>,
+    /// What it is called, if a front end says so.
+    pub(super) called: Option<ClientName>,
     pub(super) setup: Arc<Setup>,
     pub(super) server: Arc<Server>,
     pub(super) transaction: Option<Transaction>,
@@ -116,11 +122,17 @@ pub(super) async fn serve(
 ) {
     // Without it replies wait for the client's acknowledgements; nothing else depends on it.
     let _ = stream.set_nodelay(true);
-    let settings = settings(&setup, offer, visitor.own);
+    let mut settings = settings(&setup, offer, visitor.own);
+    settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
+    if ends.proxied {
+        // Its first words may have come with the header.
+        settings.greet_wait = Duration::ZERO;
+    }
     let mut connection = Connection {
         machine: Session::new(settings, Instant::now()),
         stream: Some(Stream::Tcp(stream)),
         client: visitor.address,
+        connected: visitor.address,
         port: ends.client.port(),
         local: ends.server,
         own: visitor.own,
@@ -138,6 +150,7 @@ pub(super) async fn serve(
             .cloned()
             .map(Filter::new)
             .collect(),
+        called: None,
         setup,
         server,
         transaction: None,
@@ -168,14 +181,17 @@ pub(crate) fn settings(setup: &Setup, offer: Offer, own: bool) -> Settings {
         starttls: offer.tls == ListenTls::StartTls && setup.identity.is_some(),
         encrypted: offer.tls == ListenTls::Wrapped,
         max_size: setup.config.message_size,
-        max_recipients: limits::RECIPIENTS,
-        lmtp: false,
         logins: setup.logins.clone().filter(|_| offer.submission),
-        local: false,
-        command_timeout: limits::COMMAND_TIMEOUT,
+        greet_wait: if own {
+            Duration::ZERO
+        } else {
+            setup.config.greet_wait
+        },
         max_errors: MAX_ERRORS,
+        error_delay: ERROR_DELAY,
         forbid_unauth_pipelining: setup.config.forbid_unauth_pipelining || !own,
         max_junk: MAX_JUNK,
+        ..Settings::default()
     }
 }
 
@@ -204,7 +220,14 @@ impl Connection {
                     self.end_transaction();
                     self.message_over().await;
                 }
-                Some(Action::Refused { stage, reply }) => self.log_refusal(stage, &reply),
+                Some(Action::Refused {
+                    stage,
+                    reply,
+                    pause,
+                }) => {
+                    self.log_refusal(stage, &reply);
+                    time::sleep(pause).await;
+                }
                 Some(Action::Close) => {
                     self.place = None;
                     let _ = time::timeout(GOODBYE, self.flush()).await;
@@ -343,15 +366,9 @@ impl Connection {
         {
             self.buffer.resize(MESSAGE, 0);
         }
-        let since = Instant::now();
-        let deadline = self.machine.deadline().unwrap_or(since);
         let read = loop {
-            let hurried = !self.own && *stress.borrow_and_update();
-            let deadline = if hurried {
-                deadline.min(since + STRESSED)
-            } else {
-                deadline
-            };
+            self.machine.hurry(!self.own && *stress.borrow_and_update());
+            let deadline = self.machine.deadline().unwrap_or_else(Instant::now);
             tokio::select! {
                 read = time::timeout_at(deadline.into(), stream.read(&mut self.buffer)) => break read,
                 _ = ending.wait_for(|ending| *ending), if !self.told => {
@@ -376,8 +393,10 @@ impl Connection {
                 self.machine.handle(Event::Closed, now);
             }
             Err(_) => {
-                maillog::broken("timeout", self.machine.last_verb(), &self.name);
                 self.machine.handle(Event::TimedOut, now);
+                if self.machine.deadline().is_none() {
+                    maillog::broken("timeout", self.machine.last_verb(), &self.name);
+                }
             }
         }
     }

@@ -45,18 +45,12 @@ fn hold(input: &[u8], packet: usize, policy: u8) -> Story {
 fn settings(policy: u8) -> Settings {
     Settings {
         hostname: "mail.example.org".into(),
-        banner: None,
         starttls: true,
-        encrypted: false,
         max_size: 1000,
         max_recipients: 3,
-        lmtp: false,
-        logins: None,
         local: policy & 1 != 0,
         command_timeout: Duration::from_secs(300),
-        max_errors: 20,
-        forbid_unauth_pipelining: false,
-        max_junk: 100,
+        ..Settings::default()
     }
 }
 

@@ -8,7 +8,6 @@ use mail::{
     address::{Address, Domain},
     clock::Timestamp,
     envelope::Envelope,
-    limits,
     maps::Table,
     message::rewrite::{Caller, Rules},
     outcome::Failure,
@@ -125,18 +124,9 @@ impl Role for Agent {
     fn session(&self) -> Settings {
         Settings {
             hostname: self.hostname.clone(),
-            banner: None,
-            starttls: false,
-            encrypted: false,
-            max_size: limits::MESSAGE,
-            max_recipients: limits::RECIPIENTS,
-            logins: None,
             local: true,
             command_timeout: Duration::from_mins(1),
-            max_errors: 20,
-            forbid_unauth_pipelining: false,
-            max_junk: 100,
-            lmtp: false,
+            ..Settings::default()
         }
     }
 

@@ -124,7 +124,7 @@ impl<R: Role> Up<R> {
         match question {
             // A message is kept by whoever asks.
             Question::Connect | Question::Helo { .. } | Question::Message { .. } => {}
-            Question::Login(_) => {
+            Question::Login(_) | Question::Client(_) => {
                 return Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"));
             }
             Question::Mail(mail) => {
@@ -172,7 +172,7 @@ impl<R: Role> Up<R> {
                     }
                 }
                 Action::Abort => role.abort(&mut reception, context.wall),
-                Action::Refused { stage, reply } => {
+                Action::Refused { stage, reply, .. } => {
                     context.story.tell(context.now, &role.hostname(), || {
                         format!("refuses {stage}: {reply}")
                     });

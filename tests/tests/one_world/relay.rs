@@ -9,7 +9,6 @@ use mail::{
     address::{Mailbox, Sender},
     clock::Timestamp,
     envelope::{Content, Envelope, Rcpt, Recipient},
-    limits::{COMMAND_TIMEOUT, RECIPIENTS},
     maps::Table,
     message::{Header, complete, conform, trace},
     outcome::Failure,
@@ -160,18 +159,8 @@ impl Role for Relay {
     fn session(&self) -> Settings {
         Settings {
             hostname: self.config.hostname.to_string(),
-            banner: None,
-            starttls: false,
-            encrypted: false,
             max_size: self.config.message_size,
-            max_recipients: RECIPIENTS,
-            logins: None,
-            local: false,
-            command_timeout: COMMAND_TIMEOUT,
-            max_errors: 20,
-            forbid_unauth_pipelining: false,
-            max_junk: 100,
-            lmtp: false,
+            ..Settings::default()
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `parameters` | MAIL and RCPT with their `KEY=value` |
 //! | `error` | why a command is not understood, and the reply that says so |
 //! | `xtext` | the encoding of DSN parameters |
+//! | `xclient` | XCLIENT: whose session a front end hands on |
 //! | `write` | MAIL and RCPT as the client sends them |
 //!
 //! Contract: parsing is total, takes any bytes, and gives nothing with a control character inside. Lower case and blanks after the colon are
@@ -22,6 +23,7 @@ mod path;
 mod tests;
 mod verb;
 mod write;
+pub mod xclient;
 pub mod xtext;
 
 pub use arguments::{Chunk, chunk, helo_name};

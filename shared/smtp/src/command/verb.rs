@@ -30,12 +30,14 @@ pub enum Verb {
     Auth,
     /// The first word of an HTTP request: a browser, or an attack through one.
     Http,
+    /// Postfix's: whose session a front end hands on.
+    XClient,
     /// The header of a proxy (`crate::proxy`), whom nobody listens to.
     Proxy,
     Unknown,
 }
 
-const VERBS: [(Verb, &str); 23] = [
+const VERBS: [(Verb, &str); 24] = [
     (Verb::Mail, "MAIL"),
     (Verb::Rcpt, "RCPT"),
     (Verb::Data, "DATA"),
@@ -51,6 +53,7 @@ const VERBS: [(Verb, &str); 23] = [
     (Verb::Quit, "QUIT"),
     (Verb::StartTls, "STARTTLS"),
     (Verb::Auth, "AUTH"),
+    (Verb::XClient, "XCLIENT"),
     (Verb::Proxy, "PROXY"),
     (Verb::Http, "GET"),
     (Verb::Http, "HEAD"),

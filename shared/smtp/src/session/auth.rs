@@ -145,18 +145,14 @@ mod tests {
         fn new(encrypted: bool, logins: Option<Arc<Logins>>) -> Self {
             let settings = Settings {
                 hostname: "mail.example.org".into(),
-                banner: None,
                 starttls: true,
                 encrypted,
                 max_size: 5_000_000,
                 max_recipients: 5,
-                lmtp: false,
                 logins,
-                local: false,
                 command_timeout: Duration::from_mins(5),
-                max_errors: 20,
                 forbid_unauth_pipelining: true,
-                max_junk: 100,
+                ..Settings::default()
             };
             let now = Instant::now();
             let session = Session::new(settings, now);

@@ -43,7 +43,7 @@ impl Session {
             .as_ref()
             .is_some_and(|greeting| !greeting.extended);
         let last = match verb {
-            Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Data | Verb::Auth => true,
+            Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Data | Verb::Auth | Verb::XClient => true,
             // What is behind these is not read.
             Verb::Quit | Verb::StartTls => false,
             _ => plain,
@@ -95,6 +95,7 @@ impl Session {
             }
             Verb::Expn => self.refuse("502 5.5.1 Error: lists are not expanded here"),
             Verb::Auth => self.auth(arguments),
+            Verb::XClient => self.xclient(arguments)?,
             Verb::Http => self.finish("521 5.5.1 Error: this server speaks SMTP, not HTTP"),
             Verb::Proxy | Verb::Unknown => self.refuse("500 5.5.2 Error: command not recognized"),
         }
@@ -111,6 +112,21 @@ impl Session {
             },
             Asked::Helo(Greeting { name, extended }),
         );
+        Ok(())
+    }
+
+    fn xclient(&mut self, arguments: &str) -> Result<(), CommandError> {
+        if !self.settings.xclient {
+            self.refuse("550 5.7.0 Error: insufficient authorization");
+        } else if self.transaction.is_some() {
+            self.refuse("503 5.5.1 Error: MAIL transaction in progress");
+        } else {
+            let said = command::xclient::xclient(arguments)?;
+            self.ask(
+                Question::Client(said.clone()),
+                Asked::Client(Box::new(said)),
+            );
+        }
         Ok(())
     }
 

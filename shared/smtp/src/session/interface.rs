@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mail::envelope::{Mail, Rcpt};
+use mail::{
+    envelope::{Mail, Rcpt},
+    limits,
+};
 
 use crate::{
+    command::xclient::Override,
     reply::Reply,
     sasl::{Attempt, Logins},
 };
@@ -30,15 +34,46 @@ pub struct Settings {
     pub lmtp: bool,
     /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
     pub local: bool,
-    /// Waiting for a command. A message must come at 500 bytes a second in the long run.
+    /// The client may hand on other clients' sessions (XCLIENT).
+    pub xclient: bool,
+    /// How long a client that talks before the greeting is waited for.
+    pub greet_wait: Duration,
+    /// Waiting for a command. A message must come at 500 bytes a second in the long run. All waits together are at most six
+    /// times that, between messages that were accepted.
     pub command_timeout: Duration,
     /// Errors (5yz replies) after which the session ends (421); forgotten when a message is accepted.
     pub max_errors: u32,
+    /// The answer to each error beyond half of them waits so long.
+    pub error_delay: Duration,
     /// Commands sent ahead where RFC 2920 §3.1 forbids it end the session (554): behind HELO, EHLO and DATA, and everywhere in
     /// a session that began with HELO.
     pub forbid_unauth_pipelining: bool,
     /// Commands that lead nowhere (NOOP, RSET, VRFY, a deferred MAIL …) after which each counts as an error.
     pub max_junk: u32,
+}
+
+impl Default for Settings {
+    /// Nothing is offered, and nobody is held up.
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".to_owned(),
+            banner: None,
+            starttls: false,
+            encrypted: false,
+            max_size: limits::MESSAGE,
+            max_recipients: limits::RECIPIENTS,
+            logins: None,
+            lmtp: false,
+            local: false,
+            xclient: false,
+            greet_wait: Duration::ZERO,
+            command_timeout: limits::COMMAND_TIMEOUT,
+            max_errors: 20,
+            error_delay: Duration::ZERO,
+            forbid_unauth_pipelining: false,
+            max_junk: 100,
+        }
+    }
 }
 
 /// What the driver tells.
@@ -88,8 +123,12 @@ pub enum Action {
     /// The transaction is over without a message: drop what belongs to it. Comes exactly once for each accepted MAIL that does not end in an accepted message.
     Abort,
     /// A command or message was refused with this reply (4yz or 5yz), whoever refused it: for the log. The stage is the
-    /// verb, `CONNECT` or `END-OF-MESSAGE`.
-    Refused { stage: &'static str, reply: String },
+    /// verb, `CONNECT` or `END-OF-MESSAGE`. What follows has to wait for `pause`.
+    Refused {
+        stage: &'static str,
+        reply: String,
+        pause: Duration,
+    },
     /// Close the connection, after what was sent.
     Close,
 }
@@ -103,6 +142,8 @@ pub enum Question {
     Helo { name: String, extended: bool },
     /// AUTH: whether this attempt is right, and may be made at all. `Accept`: the session is that of the user from here on.
     Login(Attempt),
+    /// XCLIENT: from here on the session is this client's, as if it had just connected. `Connect` is asked next.
+    Client(Override),
     /// MAIL. A new transaction begins with it.
     Mail(Mail),
     /// RCPT.

@@ -13,6 +13,7 @@ use std::{
 use super::{
     interface::{Action, Event, Question, Settings},
     state::{Asked, Greeting, Mode, Transaction},
+    waits::Waits,
 };
 use crate::{
     line::{self, LineError},
@@ -20,8 +21,6 @@ use crate::{
 };
 use mail::limits;
 
-/// Bytes a second that a message must bring in the long run (Postfix `smtpd_min_data_rate`).
-pub(super) const MIN_DATA_RATE: u64 = 500;
 /// Bytes kept while a verdict is awaited; only a driver that reads although it should not comes there.
 const KEPT: usize = 1024 * 1024;
 /// Room that an empty input buffer may keep.
@@ -59,13 +58,16 @@ pub struct Session {
     done: usize,
     replies: Vec<u8>,
     actions: VecDeque<Action>,
-    deadline: Instant,
+    pub(super) waits: Waits,
+    /// The next refusal is an error, which may have to wait.
+    pub(super) pausing: bool,
 }
 
 impl Session {
     pub fn new(settings: Settings, now: Instant) -> Self {
         Self {
             encrypted: settings.encrypted,
+            waits: Waits::new(settings.command_timeout, now),
             settings,
             mode: Mode::Greeting,
             asked: None,
@@ -85,12 +87,14 @@ impl Session {
             done: 0,
             replies: Vec::new(),
             actions: VecDeque::new(),
-            deadline: now,
+            pausing: false,
         }
     }
 
     /// Takes one event.
     pub fn handle(&mut self, event: Event<'_>, now: Instant) {
+        self.waits.pass(now, self.asked.is_none());
+        let bringing = matches!(self.mode, Mode::Data(_) | Mode::Chunk(_));
         let mut received = 0;
         match event {
             Event::Connected if matches!(self.mode, Mode::Greeting) && self.asked.is_none() => {
@@ -99,6 +103,9 @@ impl Session {
             Event::Received(bytes) => {
                 received = bytes.len();
                 self.receive(bytes);
+                if self.early && self.waits.no_longer_for_greeting() {
+                    self.greet(None);
+                }
             }
             Event::TlsStarted if matches!(self.mode, Mode::Handshake) => {
                 self.encrypted = true;
@@ -106,6 +113,10 @@ impl Session {
                 self.mode = Mode::Command;
             }
             Event::Closed => self.lose(),
+            Event::TimedOut if self.waits.no_longer_for_greeting() => {
+                self.settings.greet_wait = Duration::ZERO;
+                self.greet(None);
+            }
             Event::TimedOut if !matches!(self.mode, Mode::Ended) => {
                 let reply = format!(
                     "421 4.4.2 {} Error: timeout exceeded",
@@ -125,7 +136,12 @@ impl Session {
             Event::Connected | Event::TlsStarted | Event::TimedOut => {}
         }
         self.advance();
-        self.set_deadline(received, now);
+        if mem::take(&mut self.answered) {
+            self.waits.begin();
+        }
+        if bringing || matches!(self.mode, Mode::Data(_) | Mode::Chunk(_)) {
+            self.waits.earn(received);
+        }
     }
 
     /// The next thing to do; drain until `None` after each event.
@@ -135,7 +151,12 @@ impl Session {
 
     /// When to say `TimedOut` at the latest, also while a verdict is awaited; `None` once the session is over.
     pub fn deadline(&self) -> Option<Instant> {
-        (!matches!(self.mode, Mode::Ended)).then_some(self.deadline)
+        (!matches!(self.mode, Mode::Ended)).then(|| self.waits.end(self.asked.is_none()))
+    }
+
+    /// From now on this client is waited for less, or no longer less: others wait for its place.
+    pub fn hurry(&mut self, hurried: bool) {
+        self.waits.hurried = hurried;
     }
 
     /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848, RFC 6531 §4.3).
@@ -150,10 +171,12 @@ impl Session {
             .is_some_and(|transaction| transaction.utf8);
         match (extended, utf8, self.encrypted, self.login.is_some()) {
             (false, ..) => "SMTP",
-            (true, false, false, _) => "ESMTP",
+            (true, false, false, false) => "ESMTP",
+            (true, false, false, true) => "ESMTPA",
             (true, false, true, false) => "ESMTPS",
             (true, false, true, true) => "ESMTPSA",
-            (true, true, false, _) => "UTF8SMTP",
+            (true, true, false, false) => "UTF8SMTP",
+            (true, true, false, true) => "UTF8SMTPA",
             (true, true, true, false) => "UTF8SMTPS",
             (true, true, true, true) => "UTF8SMTPSA",
         }
@@ -265,22 +288,6 @@ impl Session {
         true
     }
 
-    fn set_deadline(&mut self, received: usize, now: Instant) {
-        let full = now
-            .checked_add(self.settings.command_timeout)
-            .unwrap_or(now);
-        if mem::take(&mut self.answered) {
-            self.deadline = full;
-        } else if matches!(self.mode, Mode::Data(_) | Mode::Chunk(_)) {
-            let bytes = u64::try_from(received).unwrap_or(u64::MAX);
-            let earned = Duration::from_millis(bytes.saturating_mul(1000 / MIN_DATA_RATE));
-            self.deadline = self
-                .deadline
-                .checked_add(earned)
-                .map_or(full, |later| later.min(full));
-        }
-    }
-
     pub(super) fn ask(&mut self, question: Question, asked: Asked) {
         self.actions.push_back(Action::Ask(question));
         self.asked = Some(asked);
@@ -321,15 +328,22 @@ impl Session {
     /// The one place that every refusal passes.
     fn tell(&mut self, text: impl FnOnce() -> String, reply: &[u8]) {
         if matches!(reply, [b'4' | b'5', ..]) {
+            let slow = mem::take(&mut self.pausing) && self.errors >= self.settings.max_errors / 2;
             self.actions.push_back(Action::Refused {
                 stage: self.verb,
                 reply: text(),
+                pause: if slow {
+                    self.settings.error_delay
+                } else {
+                    Duration::ZERO
+                },
             });
         }
     }
 
     /// A permanent error: said, and counted.
     pub(super) fn refuse(&mut self, reply: &str) {
+        self.pausing = true;
         self.say(reply);
         self.errors = self.errors.saturating_add(1);
     }
@@ -353,6 +367,7 @@ impl Session {
     pub(super) fn start_tls(&mut self) {
         self.reset();
         self.greeting = None;
+        self.login = None;
         self.say("220 2.0.0 Ready to start TLS");
         self.flush();
         self.actions.push_back(Action::StartTls);

@@ -7,6 +7,7 @@
 //! | `machine` | its input, its replies, its deadline; every way out |
 //! | `command` | what each command does |
 //! | `auth` | AUTH, if logins are there |
+//! | `waits` | how long the client is waited for |
 //! | `verdict` | what each answer of the policy does |
 //! | `content` | the message, after DATA and in BDAT chunks |
 //!
@@ -27,6 +28,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod waits;
 
 pub use interface::{Action, Event, Question, Settings, Verdict};
 pub use machine::Session;

@@ -1,7 +1,7 @@
 //! Where a session stands.
 
 use crate::{
-    command::Chunk,
+    command::{Chunk, xclient::Override},
     data::{Checker, Decoder},
     reply::Reply,
     sasl::Acceptor,
@@ -38,6 +38,7 @@ pub(super) enum Asked {
     Connect,
     Helo(Greeting),
     Login(String),
+    Client(Box<Override>),
     Mail { utf8: bool },
     Recipient,
     Data,

@@ -13,18 +13,11 @@ const WAIT: Duration = Duration::from_mins(5);
 fn session(now: Instant) -> Session {
     let settings = Settings {
         hostname: "mail.example.org".into(),
-        banner: None,
         starttls: true,
-        encrypted: false,
         max_size: 5_000_000,
         max_recipients: 5,
-        lmtp: false,
-        logins: None,
-        local: false,
         command_timeout: WAIT,
-        max_errors: 20,
-        forbid_unauth_pipelining: false,
-        max_junk: 100,
+        ..Settings::default()
     };
     Session::new(settings, now)
 }
@@ -464,7 +457,9 @@ fn every_refusal_is_told_to_the_log_with_its_stage() {
         while let Some(action) = session.next_action() {
             match action {
                 Action::Ask(_) => session.handle(Event::Verdict(Verdict::Accept), now),
-                Action::Refused { stage, reply } => told.push(format!("{stage} {}", &reply[..3])),
+                Action::Refused { stage, reply, .. } => {
+                    told.push(format!("{stage} {}", &reply[..3]));
+                }
                 _ => {}
             }
         }

@@ -3,13 +3,16 @@
 //! Contract: a reply that does not fit its verdict (a 250 that refuses, a 550 that accepts) becomes a temporary refusal: mail is never lost by it.
 
 use super::{
-    interface::Verdict,
+    interface::{Question, Verdict},
     machine::Session,
     state::{Asked, Greeting, Mode, OpenChunk, Transaction},
 };
 use crate::{
     capability::Capabilities,
-    command::Chunk,
+    command::{
+        Chunk,
+        xclient::{Override, Told},
+    },
     data::{Checker, Decoder},
     reply::Reply,
 };
@@ -41,6 +44,7 @@ impl Session {
                 self.login = Some(user);
                 "235 2.7.0 Authentication successful"
             }
+            Asked::Client(said) => return self.hand_on(*said),
             Asked::Mail { utf8 } => {
                 self.transaction = Some(Transaction {
                     utf8,
@@ -52,6 +56,7 @@ impl Session {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.recipients = transaction.recipients.saturating_add(1);
                 }
+                self.waits.earn_recipient();
                 "250 2.1.5 Ok"
             }
             Asked::Data => {
@@ -68,6 +73,7 @@ impl Session {
                 self.transaction = None;
                 self.errors = 0;
                 self.junk = 0;
+                self.waits.begin_again();
                 "250 2.0.0 Ok"
             }
         };
@@ -89,6 +95,7 @@ impl Session {
             Asked::Connect
             | Asked::Helo(_)
             | Asked::Login(_)
+            | Asked::Client(_)
             | Asked::Mail { .. }
             | Asked::Recipient => {}
         }
@@ -101,8 +108,10 @@ impl Session {
 
     /// A refusal of the policy; a temporary one is not held against the client.
     pub(super) fn refuse_with(&mut self, reply: &Reply) {
+        let permanent = reply.code.severity() == Severity::Permanent;
+        self.pausing = permanent;
         self.reply(reply);
-        if reply.code.severity() == Severity::Permanent {
+        if permanent {
             self.errors = self.errors.saturating_add(1);
         }
     }
@@ -115,7 +124,29 @@ impl Session {
         });
     }
 
-    fn greet(&mut self, reply: Option<&Reply>) {
+    /// The session is another client's: nothing of what was before holds, and the greeting comes again.
+    fn hand_on(&mut self, said: Override) {
+        let told = |it| match it {
+            Some(Told::Is(it)) => Some(it),
+            _ => None,
+        };
+        self.reset();
+        let extended = said.extended.unwrap_or_default();
+        self.greeting = told(said.helo).map(|name| Greeting { name, extended });
+        self.login = told(said.login);
+        (self.errors, self.junk, self.sent_ahead) = (0, 0, false);
+        self.waits.begin_again();
+        self.verb = "CONNECT";
+        self.ask(Question::Connect, Asked::Connect);
+    }
+
+    /// Says the greeting, at once or after a while in which only who has no manners talks.
+    pub(super) fn greet(&mut self, reply: Option<&Reply>) {
+        let wait = self.settings.greet_wait;
+        let first = matches!(self.mode, Mode::Greeting) && reply.is_none();
+        if first && !self.early && !wait.is_zero() {
+            return self.waits.for_greeting(wait);
+        }
         if self.early {
             return self.finish(
                 "521 5.5.1 Error: the client must wait for the greeting (RFC 5321 section 3.1)",
@@ -155,6 +186,7 @@ impl Session {
             starttls: self.settings.starttls && !self.encrypted,
             auth: self.mechanisms(),
             xcaller: self.settings.local,
+            xclient: self.settings.xclient,
         }
     }
 }

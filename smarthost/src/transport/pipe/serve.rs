@@ -91,17 +91,12 @@ impl Service<'_> {
         Settings {
             hostname: self.config.hostname.to_string(),
             banner: Some(format!("{} LMTP", self.config.hostname)),
-            starttls: false,
-            encrypted: false,
             max_size: self.config.message_size,
             max_recipients: 1,
             lmtp: true,
-            logins: None,
-            local: false,
-            command_timeout: limits::COMMAND_TIMEOUT,
             max_errors: PATIENCE,
-            forbid_unauth_pipelining: false,
             max_junk: PATIENCE,
+            ..Settings::default()
         }
     }
 
@@ -156,7 +151,9 @@ impl Service<'_> {
     fn decide(&mut self, question: Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
-            Question::Login(_) => Verdict::Refuse(Reply::literal("502 5.5.1 no login here")),
+            Question::Login(_) | Question::Client(_) => {
+                Verdict::Refuse(Reply::literal("502 5.5.1 no login here"))
+            }
             Question::Mail(mail) => self.begin(&mail),
             Question::Recipient(rcpt) => self.recipient(rcpt),
             Question::Data => match Content::new() {

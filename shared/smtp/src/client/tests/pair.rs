@@ -61,18 +61,13 @@ impl Pair {
         let now = Instant::now();
         let offered = session::Settings {
             hostname: "mx.example.org".into(),
-            banner: None,
-            starttls: false,
-            encrypted: false,
             max_size: 1_000_000,
             max_recipients: 100,
-            lmtp: false,
             local: known,
-            logins: None,
             command_timeout: Duration::from_mins(5),
             max_errors: 1000,
-            forbid_unauth_pipelining: false,
             max_junk: 1000,
+            ..session::Settings::default()
         };
         let known = known.then(|| Capabilities {
             pipelining: true,
