@@ -10,7 +10,7 @@ use super::{
     List,
     element::{name, target, without_route},
     parse, phrase,
-    token::{Kind, Token, closed, q_word, tokens},
+    token::{Kind, Token, closed, is_closed, q_word, tokens},
 };
 use crate::address::{Mailbox, is_atext};
 
@@ -223,12 +223,14 @@ impl Reader<'_> {
             self.items.push(Item::GroupEnds);
         }
         if let Role::Author(own) = self.role
-            && self.mailboxes().is_empty()
             && !self.names.is_empty()
         {
+            // Words behind the author are nobody's name.
             self.fine = false;
-            let name = phrase(&self.names.join(", "));
-            self.items.push(Item::Mailbox(format!("{name} <{own}>")));
+            if self.mailboxes().is_empty() {
+                let name = phrase(&self.names.join(", "));
+                self.items.push(Item::Mailbox(format!("{name} <{own}>")));
+            }
         }
     }
 
@@ -379,6 +381,10 @@ impl Reader<'_> {
         let first = kept.first()?.range.start;
         let raw = self.bytes.get(first..kept.last()?.range.end)?;
         std::str::from_utf8(raw).ok()?;
+        let raw = |token: &Token| self.bytes.get(token.range.clone()).unwrap_or_default();
+        if !kept.iter().all(|token| is_closed(token.kind, raw(token))) {
+            return None;
+        }
         let target = target(self.bytes, kept).ok()?;
         self.fine &= kept.len() == spec.len();
         Some(target)

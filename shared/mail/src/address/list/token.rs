@@ -148,7 +148,7 @@ pub(super) fn q_word(text: &[u8]) -> Option<usize> {
 }
 
 /// Whether the token ends with what closes it.
-fn is_closed(kind: Kind, raw: &[u8]) -> bool {
+pub(super) fn is_closed(kind: Kind, raw: &[u8]) -> bool {
     let (open, close) = match kind {
         Kind::Quoted => (None, b'"'),
         Kind::Comment => (Some(b'('), b')'),

@@ -55,6 +55,7 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
             "\"J. R. R. Tolkien\" <a@x.example>",
         ),
         ("a@x.example, b@x.example", "a@x.example"),
+        ("a@x.example, Arne, Kock", "a@x.example"),
         ("a@x.example.", "a@x.example"),
         ("", ""),
         ("(nobody)", ""),
@@ -98,6 +99,11 @@ fn recipients_keep_their_groups_and_what_is_no_address_becomes_an_empty_one() {
         (
             "a@@x.example, b@x.example",
             "\"a@@x.example\":;, b@x.example",
+        ),
+        // Its quote is never closed.
+        (
+            "\"@;, b@x.example, Arne <b@x.example>",
+            "\"@;, b@x.example, Arne <b@x.example>\":;",
         ),
     ] {
         assert_eq!(recipients(text).as_deref(), Some(expected), "{text}");

