@@ -1,6 +1,6 @@
 //! What the smarthost's log tells of refusals, and other people's programs that read it.
 
-use std::process::Command;
+use std::{fs::File, path::Path, process::Command};
 
 use tests::{peers, session::Session, sink::Sink, smarthost::Smarthost};
 
@@ -67,10 +67,11 @@ fn every_refusal_is_one_line_with_client_stage_and_reply_and_is_counted() {
 
 /// The names of Postfix's daemons are what its readers go by.
 #[test]
-fn pflogsumm_as_it_is_shipped_counts_what_the_smarthost_did() {
-    let Some(pflogsumm) = peers::find("pflogsumm") else {
+fn pflogsumm_and_logwatch_as_they_are_shipped_count_what_the_smarthost_did() {
+    let (Some(pflogsumm), Some(perl)) = (peers::find("pflogsumm"), peers::find("perl")) else {
         return;
     };
+    let logwatch = Path::new("/usr/share/logwatch");
     let sink = Sink::start();
     let mut smarthost = relay(&sink, "log = { format = \"postfix\" }\n");
     let mut session = Session::greeted(smarthost.address());
@@ -104,6 +105,41 @@ fn pflogsumm_as_it_is_shipped_counts_what_the_smarthost_did() {
     ] {
         assert!(text.contains(count), "{count}\n{text}\n{log}");
     }
+    if !logwatch.exists() {
+        return peers::skip("logwatch is not installed");
+    }
+    // It reads what a syslog daemon writes.
+    let syslog: String = log
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(stamp, line)| Some(format!("Nov 29 {} {line}\n", stamp.get(11..19)?)))
+        .collect();
+    smarthost.file("mail.log", &syslog);
+    let mut report = Command::new(perl);
+    report
+        .env("LOGWATCH_DETAIL_LEVEL", "5")
+        .arg("-I")
+        .arg(logwatch.join("lib"))
+        .arg(logwatch.join("scripts/services/postfix"))
+        .stdin(File::open(file).unwrap());
+    let text = String::from_utf8_lossy(&report.output().unwrap().stdout).into_owned();
+    for (count, what) in [
+        ("3", "Accepted"),
+        ("6", "Sent via SMTP"),
+        ("2", "5xx Reject"),
+    ] {
+        let is_right = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(count) && line.contains(what)
+        };
+        assert!(text.lines().any(is_right), "{count} {what}\n{text}\n{log}");
+    }
+    // Postfix has no words for what ours says when it starts.
+    let unmatched = text.lines().filter(|line| line.contains("postfix/"));
+    let unmatched: Vec<_> = unmatched
+        .filter(|line| !line.contains("postfix/master["))
+        .collect();
+    assert_eq!(unmatched, [""; 0]);
 }
 
 #[test]

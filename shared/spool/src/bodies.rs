@@ -146,7 +146,7 @@ fn find_missing(
 ) {
     for (id, at) in expected {
         let path = layout.body(id);
-        let aside = layout.quarantine.join(id.to_string());
+        let aside = layout.quarantine.join(id.file_name());
         let length = aside.symlink_metadata().ok().map(|found| found.len());
         let back = length.is_some() && length == recovered.bodies.get(&id).copied();
         if back && disk.rename(&aside, &path).is_ok() {

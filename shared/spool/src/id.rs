@@ -12,31 +12,71 @@ use serde::{Deserialize, Serialize};
 
 use mail::clock;
 
-/// Sorted as ASCII, so that the order of texts is the order of numbers.
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// 62^11 > 2^64.
-const LENGTH: usize = 11;
+/// How a number is written: digits sorted as ASCII, so that the order of texts is the order of numbers.
+struct Form {
+    digits: &'static [u8],
+    length: usize,
+}
+
+/// What people and programs that read logs see: logwatch takes an id of Postfix's short form for capital letters and digits,
+/// one of its long form for consonants and digits. This is both. 31^13 > 2^64.
+const SHOWN: Form = Form {
+    digits: b"0123456789BCDFGHJKLMNPQRSTVWXYZ",
+    length: 13,
+};
+/// Names of files, and what earlier versions showed. 62^11 > 2^64.
+const FILE: Form = Form {
+    digits: b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    length: 11,
+};
+
+impl Form {
+    fn base(&self) -> u64 {
+        u64::try_from(self.digits.len()).unwrap_or(u64::MAX)
+    }
+
+    fn write(&self, number: u64) -> String {
+        let mut text = vec![b'0'; self.length];
+        let mut rest = number;
+        for place in text.iter_mut().rev() {
+            let digit = usize::try_from(rest % self.base()).unwrap_or_default();
+            *place = self.digits.get(digit).copied().unwrap_or(b'0');
+            rest /= self.base();
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    fn read(&self, text: &[u8]) -> Option<u64> {
+        text.iter().try_fold(0u64, |number, byte| {
+            let digit = self.digits.binary_search(byte).ok()?;
+            number
+                .checked_mul(self.base())?
+                .checked_add(u64::try_from(digit).ok()?)
+        })
+    }
+}
+
 /// An id is milliseconds since 1970, then this many bits of a counter.
 const COUNTER_BITS: u32 = 22;
 
-/// A message's name in the queue, in the log and in `mailq`: eleven letters and digits.
+/// A message's name in the queue, in the log and in `mailq`: thirteen digits and capital consonants.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueueId(u64);
 
 impl QueueId {
-    /// Reads what `Display` wrote.
+    /// Reads what `Display` wrote, in small letters too, or what [`Self::file_name`] gave.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != LENGTH {
-            return None;
-        }
-        text.bytes()
-            .try_fold(0u64, |number, byte| {
-                let digit = DIGITS.binary_search(&byte).ok()?;
-                number
-                    .checked_mul(62)?
-                    .checked_add(u64::try_from(digit).ok()?)
-            })
-            .map(Self)
+        let number = match text.len() {
+            length if length == SHOWN.length => SHOWN.read(text.to_ascii_uppercase().as_bytes())?,
+            length if length == FILE.length => FILE.read(text.as_bytes())?,
+            _ => return None,
+        };
+        Some(Self(number))
+    }
+
+    /// The name of a file that belongs to the message.
+    pub(super) fn file_name(self) -> String {
+        FILE.write(self.0)
     }
 
     pub(super) const fn from_number(number: u64) -> Self {
@@ -50,17 +90,7 @@ impl QueueId {
 
 impl fmt::Display for QueueId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b'0'; LENGTH];
-        let mut rest = self.0;
-        for place in text.iter_mut().rev() {
-            *place = usize::try_from(rest % 62)
-                .ok()
-                .and_then(|digit| DIGITS.get(digit))
-                .copied()
-                .unwrap_or(b'0');
-            rest /= 62;
-        }
-        f.pad(str::from_utf8(&text).unwrap_or_default())
+        f.pad(&SHOWN.write(self.0))
     }
 }
 
@@ -115,10 +145,14 @@ mod tests {
         for id in given.into_iter().chain([QueueId(0), QueueId(u64::MAX)]) {
             let text = id.to_string();
             assert!(
-                text.len() >= 10 && text.bytes().all(|b| b.is_ascii_alphanumeric()),
+                text.len() == 13
+                    && text.bytes().all(|b| b.is_ascii_digit()
+                        || (b.is_ascii_uppercase() && !b"AEIOU".contains(&b))),
                 "{text}"
             );
             assert_eq!(QueueId::parse(&text), Some(id));
+            assert_eq!(QueueId::parse(&text.to_lowercase()), Some(id));
+            assert_eq!(QueueId::parse(&id.file_name()), Some(id));
         }
         for bad in [
             "",
@@ -127,6 +161,8 @@ mod tests {
             "0000000000-",
             "zzzzzzzzzzz",
             "0000000000é",
+            "ZZZZZZZZZZZZZ",
+            "000000000000A",
         ] {
             assert_eq!(QueueId::parse(bad), None, "{bad}");
         }

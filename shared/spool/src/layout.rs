@@ -33,7 +33,7 @@ impl Layout {
     }
 
     pub(super) fn body(&self, id: QueueId) -> PathBuf {
-        self.bodies.join(id.to_string())
+        self.bodies.join(id.file_name())
     }
 
     /// Names in quarantine for a damaged range, best first: nothing that lies there is replaced.

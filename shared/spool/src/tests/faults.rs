@@ -245,7 +245,7 @@ fn a_body_that_is_missing_and_a_body_whose_record_is_damaged_are_reported_and_ke
     accept(&spool, 1, 10).unwrap();
     let at = spool.place_of(damaged).unwrap();
     spool.close();
-    std::fs::remove_file(directory.path().join("bodies").join(missing.to_string())).unwrap();
+    std::fs::remove_file(directory.path().join("bodies").join(missing.file_name())).unwrap();
     let segment = directory
         .path()
         .join("segments")
@@ -258,7 +258,7 @@ fn a_body_that_is_missing_and_a_body_whose_record_is_damaged_are_reported_and_ke
     );
     assert_eq!(spool.len(), 2);
     check_content(&spool, good);
-    assert!(names(directory.path(), "quarantine").contains(&damaged.to_string()));
+    assert!(names(directory.path(), "quarantine").contains(&damaged.file_name()));
 }
 
 #[test]
