@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{IpAddr, TcpStream},
+    os::unix::net::UnixStream,
     thread,
 };
 
@@ -269,4 +270,25 @@ fn a_stranger_who_talks_before_the_greeting_is_refused_and_clients_of_ours_are_n
     };
     at_once(MODEST, &smarthost);
     at_once(HOSTILE, &start("0s"));
+}
+
+/// Connections to the administrators' socket that ask nothing, or not to the end.
+#[test]
+fn whoever_opens_the_control_socket_and_asks_nothing_keeps_no_administrator_waiting() {
+    let sink = Sink::start();
+    let smarthost = smarthost(&sink, "");
+    let socket = smarthost.directory().join("control.sock");
+    let begun: [&[u8]; 3] = [b"", b"{", b"{\"list\": "];
+    let mut open = Vec::new();
+    for part in begun.iter().cycle().take(500) {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        // The daemon may have closed it for the next one.
+        let _ = stream.write_all(part);
+        open.push(stream);
+        if open.len() % 100 == 0 {
+            let status = smarthost.admin(&["status"]);
+            assert!(status.status.success(), "{status:?}");
+        }
+    }
+    assert!(smarthost.admin(&["queue", "list"]).status.success());
 }

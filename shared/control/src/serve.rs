@@ -23,8 +23,8 @@ use crate::{
 
 /// So many messages are looked at before an asker who has heard nothing is told that it goes on.
 const WORKING: usize = 2000;
-/// Longest silence of an asker: he has a place that others may want.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a request, and longest silence of an asker: he has a place that others may want.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long lines of an answer are held back at most, to be written together.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -52,13 +52,43 @@ pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
     stream: &UnixStream,
     answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
 ) -> io::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    let request = crate::read_line(&mut BufReader::new(Until { stream, end }))?;
+    serve_request(
+        stream,
+        &request.ok_or(io::ErrorKind::UnexpectedEof)?,
+        answer,
+    )
+}
+
+/// The bytes that come until then: who sends his request one at a time is not waited for longer.
+struct Until<'a> {
+    stream: &'a UnixStream,
+    end: Instant,
+}
+
+impl io::Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        (&mut &*self.stream).read(buffer)
+    }
+}
+
+/// The same for a request that was read already, without its line end.
+pub fn serve_request<Q: DeserializeOwned, A: Serialize>(
+    stream: &UnixStream,
+    request: &[u8],
+    answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<()> {
     crate::set_patience(stream, PATIENCE)?;
     let asker = Asker::of(stream)?;
-    let request =
-        crate::read_line(&mut BufReader::new(stream))?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut answers = BufWriter::new(stream);
     let mut told = Instant::now();
-    answer(crate::decode(&request)?, asker, &mut |line| {
+    answer(crate::decode(request)?, asker, &mut |line| {
         crate::write_line(&mut answers, line)?;
         // What is held back here is silence to the asker.
         if told.elapsed() >= FLUSH {

@@ -107,6 +107,8 @@ struct Outage {
     last: Timestamp,
     why: String,
     refuses: bool,
+    /// It did at some time.
+    refused: bool,
 }
 
 /// All of it.
@@ -246,14 +248,23 @@ impl Recipients {
 
     fn fails(&mut self, place: &str, why: String, refuses: bool, now: Timestamp) -> Option<News> {
         if let Some(outage) = self.outages.get_mut(place) {
-            (outage.last, outage.why, outage.refuses) = (now, why, refuses);
-            return None;
+            // That is worse than silence, and told once in an outage.
+            let worse = refuses && !outage.refused;
+            outage.refused |= refuses;
+            (outage.last, outage.refuses) = (now, refuses);
+            outage.why.clone_from(&why);
+            return worse.then(|| News::Outage {
+                place: place.to_owned(),
+                why,
+                refuses,
+            });
         }
         let outage = Outage {
             since: now,
             last: now,
             why: why.clone(),
             refuses,
+            refused: refuses,
         };
         self.outages.insert(place.to_owned(), outage);
         Some(News::Outage {
@@ -268,8 +279,10 @@ impl Recipients {
         let Some(outage) = self.outages.get(place) else {
             return Verified::Unsure("try again".to_owned());
         };
-        let long = now.since(outage.since) >= LONG && !outage.refuses;
+        let long = now.since(outage.since) >= LONG;
         match settings.outage {
+            // It is there, and would refuse what is taken for it; nobody but the administrator can end that.
+            _ if outage.refuses => Verified::Unsure(outage.why.clone()),
             OutageMode::AcceptAll => Verified::Unverified,
             OutageMode::AcceptKnown if long => Verified::Unverified,
             OutageMode::AcceptKnown | OutageMode::Defer => Verified::Unsure(outage.why.clone()),

@@ -1,10 +1,12 @@
 //! The administrators' socket: accepts, asks the kernel who it is, and lets [`crate::admin`] answer.
 //!
 //! Contract: only root and the daemon's own user are answered. Each connection is one request on one line; it is answered on a thread of its own, so that a
-//! long listing holds nothing up. At most [`REQUESTS`] at a time.
+//! long listing holds nothing up. At most [`REQUESTS`] at a time for root, and for all others. Who has not sent his request yet
+//! holds up nobody: he is waited for at most ten seconds, and the oldest of [`WAITING`] of one user goes for the next one.
 //! See also: `control`, the asking side.
 
 use std::{
+    collections::{HashMap, VecDeque},
     fs::Permissions,
     io,
     os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
@@ -14,15 +16,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use control::order;
+use control::{MAX_LINE, order, serve::PATIENCE};
 use mail::clock::{self, Timestamp};
 use system::{
     fs,
     log::{Level, line},
 };
 use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, oneshot, watch},
     task::spawn_blocking,
     time,
 };
@@ -35,6 +38,8 @@ use crate::{
 
 /// Requests answered at the same time.
 const REQUESTS: usize = 4;
+/// Connections of one user on which no request has come yet.
+const WAITING: usize = 32;
 /// Pause after the system refused to accept.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -78,7 +83,8 @@ pub(super) async fn serve(
     control: Arc<Control>,
     mut ending: watch::Receiver<bool>,
 ) {
-    let free = Arc::new(Semaphore::new(REQUESTS));
+    let [root, others] = [0; 2].map(|_| Arc::new(Semaphore::new(REQUESTS)));
+    let mut waiting = Waiting::default();
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -92,24 +98,65 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&free).acquire_owned().await else {
-            return;
-        };
+        let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+        let gone = waiting.enter(uid);
+        let free = Arc::clone(if uid == 0 { &root } else { &others });
         let control = Arc::clone(&control);
-        spawn_blocking(move || {
-            if let Err(error) = attend(stream, &control) {
-                line(Level::Debug, &format_args!("control socket: {error}"));
-            }
-            drop(place);
+        tokio::spawn(async move {
+            let mut stream = stream;
+            let request = tokio::select! {
+                Ok(Some(request)) = time::timeout(PATIENCE, request(&mut stream)) => request,
+                _ = gone => return,
+                else => return,
+            };
+            let Ok(place) = free.acquire_owned().await else {
+                return;
+            };
+            spawn_blocking(move || {
+                if let Err(error) = attend(stream, &request, &control) {
+                    line(Level::Debug, &format_args!("control socket: {error}"));
+                }
+                drop(place);
+            });
         });
     }
 }
 
-/// One connection, on a thread that may wait.
-fn attend(stream: UnixStream, control: &Control) -> io::Result<()> {
+/// Connections on which no request has come yet, by user, the oldest first.
+#[derive(Default)]
+struct Waiting(HashMap<u32, VecDeque<oneshot::Sender<()>>>);
+
+impl Waiting {
+    /// One more; resolves when it has to go for others.
+    fn enter(&mut self, uid: u32) -> oneshot::Receiver<()> {
+        self.0.retain(|_, all| {
+            all.retain(|one| !one.is_closed());
+            !all.is_empty()
+        });
+        let (one, gone) = oneshot::channel();
+        let all = self.0.entry(uid).or_default();
+        all.push_back(one);
+        if all.len() > WAITING {
+            all.pop_front();
+        }
+        gone
+    }
+}
+
+/// The line that an asker sends, without its end.
+async fn request(stream: &mut UnixStream) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+    let mut from = BufReader::new(stream).take(limit);
+    from.read_until(b'\n', &mut line).await.ok()?;
+    (line.pop() == Some(b'\n')).then_some(line)
+}
+
+/// One request, on a thread that may wait.
+fn attend(stream: UnixStream, request: &[u8], control: &Control) -> io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    control::serve::serve_one(&stream, |request, asker, say| {
+    control::serve::serve_request(&stream, request, |request, asker, say| {
         let own = rustix::process::geteuid().as_raw();
         if asker.uid != 0 && asker.uid != own {
             let text = "only root and the user that smarthost runs as may ask";

@@ -156,6 +156,11 @@ fn after_a_day_of_silence_everybody_gets_mail_but_not_where_the_primary_refuses_
         (
             refused(Stage::Mail, Some(550), "5.7.1"),
             OutageMode::AcceptAll,
+            false,
+        ),
+        (
+            refused(Stage::Connect, None, "4.4.1"),
+            OutageMode::AcceptAll,
             true,
         ),
     ] {
@@ -165,6 +170,28 @@ fn after_a_day_of_silence_everybody_gets_mail_but_not_where_the_primary_refuses_
         let (verified, _) = all.answered(("a@x", PLACE), &said, &now(mode), at(day));
         assert_eq!(verified == Verified::Unverified, later, "{said:?} {mode:?}");
     }
+}
+
+#[test]
+fn a_primary_that_was_silent_and_then_refuses_us_is_told_once_and_ends_what_silence_allowed() {
+    let mut all = Recipients::default();
+    let mode = settings(OutageMode::AcceptAll);
+    let silence = refused(Stage::Connect, None, "4.4.1");
+    let refusal = refused(Stage::Mail, Some(550), "5.7.1");
+    let mut told = |said: &Outcome, seconds| {
+        let (verified, news) = all.answered(("a@x", PLACE), said, &mode, at(seconds));
+        let refuses = match news {
+            Some(News::Outage { refuses, .. }) => Some(refuses),
+            _ => None,
+        };
+        (verified == Verified::Unverified, refuses)
+    };
+    assert_eq!(told(&silence, 0), (true, Some(false)));
+    assert_eq!(told(&refusal, 100), (false, Some(true)));
+    assert_eq!(told(&silence, 200), (true, None));
+    assert_eq!(told(&refusal, 300), (false, None));
+    assert_eq!(told(&yes(), 400), (false, None));
+    assert_eq!(told(&refusal, 500), (false, Some(true)));
 }
 
 #[test]
