@@ -7,7 +7,7 @@
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`] | receiving, sending, the administrators' socket, what would be decided |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
-//! | pure core | [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`milter`] [`network`] [`policy`] [`limits`] [`route`] [`tls_policy`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`milter`] [`network`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`tls_policy`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -19,6 +19,7 @@ pub mod dkim;
 pub mod limits;
 pub mod lookup;
 pub mod milter;
+pub mod mta_sts;
 pub mod network;
 pub mod policy;
 pub mod route;

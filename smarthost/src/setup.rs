@@ -31,7 +31,7 @@ use crate::{
     config::{Config, KeyFiles, ListenTls, STATE, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
-    link::Trusts,
+    link::{MtaSts, Trusts},
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
     tls_policy::{Policies, PolicyTable},
@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) trusts: Arc<Trusts>,
     /// What their hosts must show.
     pub(crate) tls_policies: Policies,
+    /// What they themselves want to be kept to.
+    pub(crate) mta_sts: Arc<MtaSts>,
     /// What signs mail.
     pub(crate) signer: Arc<Signer>,
     /// Whom names are asked of.
@@ -193,7 +195,11 @@ impl Setup {
     /// The same as [`Setup::load`] for who only looks: makes no key, keeps no copy, and has no identity. What is wrong in lines
     /// of tables goes with it.
     pub(crate) fn look(config: Config) -> anyhow::Result<(Self, Vec<Problem>)> {
-        let setup = Self::anonymous(config, None)?;
+        let mta_sts = Arc::new(MtaSts::new(&config.state, false));
+        let setup = Self {
+            mta_sts,
+            ..Self::anonymous(config, None)?
+        };
         let problems = setup.problems.clone();
         Ok((setup, problems))
     }
@@ -314,6 +320,11 @@ impl Setup {
             || Arc::new(Resolver::new(config.resolver)),
             |setup| Arc::clone(&setup.resolver),
         );
+        let same = before.filter(|setup| setup.config.state == config.state);
+        let mta_sts = same.map_or_else(
+            || Arc::new(MtaSts::new(&config.state, true)),
+            |setup| Arc::clone(&setup.mta_sts),
+        );
         Ok(Self {
             policy: Policy::new(&config, router.clone(), Arc::clone(&sources)),
             router,
@@ -322,6 +333,7 @@ impl Setup {
             sources,
             logins: tables.logins(&config),
             tls_policies: tables.tls_policies(),
+            mta_sts,
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
             trusts: Arc::new(Self::of_world(&config)?),

@@ -246,6 +246,7 @@ impl Config {
             relay_tls: relayhost::tls(file.relay_tls, at)?,
             tls_out: file.tls_out,
             tls_policy: file.tls_policy.0,
+            mta_sts: file.mta_sts,
             relay_auth: file
                 .relay_auth
                 .map(|auth| relayhost::auth(auth, at))

@@ -76,6 +76,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "settings::table")]
     pub tls_out: TlsOut,
     pub tls_policy: OneOrMany<TableName>,
+    pub mta_sts: bool,
     #[serde(deserialize_with = "settings::optional_table")]
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]

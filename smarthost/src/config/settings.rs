@@ -101,6 +101,8 @@ pub struct Config {
     pub tls_out: TlsOut,
     /// Tables with other levels for some next hops.
     pub tls_policy: Vec<TableName>,
+    /// Whether policies of MTA-STS are kept to.
+    pub mta_sts: bool,
     /// User and password at the relayhost.
     pub relay_auth: Option<RelayAuth>,
     /// Other ways for some recipients, in the order in which they are written.

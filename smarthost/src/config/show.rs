@@ -111,6 +111,7 @@ impl Config {
             row("tls_out.ca_file", path(authorities));
         }
         row("tls_policy", strings(&self.tls_policy));
+        row("mta_sts", self.mta_sts.to_string());
         if let Some(auth) = &self.relay_auth {
             row("relay_auth.user", quote(&auth.user));
             if let Some(token) = &auth.token {

@@ -259,8 +259,8 @@ async fn hosts(
         );
         if !is_path {
             let found = match (&to.kind, &mut demands) {
-                (Kind::Smtp { nexthop, .. }, Some(demands)) => {
-                    let found = demands.find(setup, nexthop, host).await;
+                (Kind::Smtp { .. }, Some(demands)) => {
+                    let found = demands.find(setup, host).await;
                     told.tls = demands.at(&host.name);
                     found
                 }

@@ -41,6 +41,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often files that are wrong are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is looked which policies of MTA-STS end soon.
+const REFRESH: Duration = Duration::from_hours(1);
+
 /// Why the daemon ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -131,6 +134,7 @@ async fn live(
     tasks.spawn(notify::run(Arc::clone(&server)));
     tasks.spawn(test_lists(Arc::clone(&server)));
     tasks.spawn(tell_of_dnssec(current.get()));
+    tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
     tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
@@ -175,6 +179,24 @@ async fn tell_of_dnssec(setup: Arc<Setup>) {
         Dnssec::Missing(_) => Level::Warning,
     };
     line(level, &found);
+}
+
+/// Fetches policies of MTA-STS anew before they end, also of domains that nobody writes to.
+async fn refresh_policies(current: Arc<Current>, mut ending: watch::Receiver<bool>) {
+    let refreshing = async {
+        loop {
+            let setup = current.get();
+            if setup.config.mta_sts {
+                let policies = Arc::clone(&setup.mta_sts);
+                policies.refresh(&setup.resolver, &setup.trusts).await;
+            }
+            time::sleep(REFRESH).await;
+        }
+    };
+    tokio::select! {
+        () = refreshing => {}
+        _ = ending.wait_for(|ending| *ending) => {}
+    }
 }
 
 /// Tells the administrators, once, what is wrong with the configuration.

@@ -5,11 +5,12 @@
 //! are there, TLS is demanded, and with usable ones a certificate that they fit. What is demanded of one domain's hosts alone says
 //! nothing of others that are there, too: such a failure makes nobody else wait.
 //! Failures: temporary, 4.7.5, as Postfix says them.
-//! RFC 7672 §2.2, §3.
+//! RFC 7672 §2.2, §3, RFC 8461 §4, §2 (DANE counts more).
 
 use std::{collections::HashMap, fmt, net::IpAddr};
 
 use mail::{
+    clock,
     nexthop::Nexthop,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
@@ -26,6 +27,7 @@ use crate::{
     dane::{Answer, Question, Search, Verdict},
     dns::exchange,
     lookup::Place,
+    mta_sts::{Known, Mode},
     setup::Setup,
     tls_policy::{self, Demand, Match},
 };
@@ -36,31 +38,55 @@ pub(crate) struct Demands {
     demand: Demand,
     /// Which entry of `tls_policy` says so; `None`: `tls_out`.
     place: Option<Place>,
+    /// What the domain wants to be kept to.
+    policy: Option<Known>,
+    nexthop: Nexthop,
     /// DNSSEC, or the administrator, says that these are the next hop's hosts.
     pub(super) hosts_are_secure: bool,
     tls: HashMap<String, ClientTls>,
-    notes: HashMap<String, &'static str>,
+    notes: HashMap<String, String>,
 }
 
 impl Demands {
     /// Of a next hop, whose hosts are not known yet.
-    pub(crate) fn new(setup: &Setup, nexthop: &Nexthop) -> Result<Self, Failure> {
+    pub(crate) async fn new(setup: &Setup, nexthop: &Nexthop) -> Result<Self, Failure> {
         let (demand, place) = match setup.tls_policies.of(nexthop)? {
             Some((demand, place)) => (demand, Some(place)),
             None => (setup.config.tls_out.level.into(), None),
         };
+        let asks = setup.config.mta_sts && nexthop.mx && place.is_none();
+        let policy = if asks && demand != Demand::DaneOnly {
+            let policies = &setup.mta_sts;
+            let asked = policies.of(&nexthop.host, &setup.resolver, &setup.trusts);
+            asked.await
+        } else {
+            None
+        };
         Ok(Self {
             demand,
             place,
+            policy,
+            nexthop: nexthop.clone(),
             hosts_are_secure: false,
             tls: HashMap::new(),
             notes: HashMap::new(),
         })
     }
 
+    /// The policy that it must be kept to; a connection serves only deliveries that have the same.
+    pub(super) fn enforced(&self) -> Option<&Known> {
+        self.policy.as_ref().filter(|known| known.is_enforced())
+    }
+
+    /// Nobody but this next hop demands it.
+    fn is_its_own(&self) -> bool {
+        self.place.is_some() || self.enforced().is_some()
+    }
+
     /// The least that all its hosts must offer.
     pub(super) fn security(&self) -> Security {
         match self.demand {
+            _ if self.enforced().is_some() => Security::StartTls,
             Demand::None => Security::None,
             Demand::Opportunistic | Demand::Dane => Security::Opportunistic,
             Demand::StartTls | Demand::Verify(_) | Demand::Fingerprint(_) | Demand::DaneOnly => {
@@ -71,7 +97,7 @@ impl Demands {
 
     /// Whom to believe at a host that says more than the next hop, and what there is to know.
     pub(super) fn of(&self, host: &str) -> (Option<&ClientTls>, Option<&str>) {
-        (self.tls.get(host), self.notes.get(host).copied())
+        (self.tls.get(host), self.notes.get(host).map(String::as_str))
     }
 
     /// The same in words.
@@ -87,51 +113,48 @@ impl Demands {
     }
 
     /// A host that does not show what is demanded of this domain's alone may do for others.
-    pub(super) fn own(&self, failure: Failure, security: Security) -> Failure {
+    pub(super) fn own(&self, failure: Failure, host: &str, security: Security) -> Failure {
         let is_about_tls = failure.stage == Stage::Tls && security != Security::Opportunistic;
-        if is_about_tls && self.place.is_some() {
-            let text = failure.log_text();
+        let by_dane = self.of(host).0.and_then(ClientTls::dane).is_some();
+        let is_its_own = self.place.is_some() || self.enforced().is_some() && !by_dane;
+        if is_about_tls && is_its_own {
+            let text = match self.enforced() {
+                Some(known) => self.broken(known, &failure.log_text()),
+                None => failure.log_text(),
+            };
             return Failure::new(Blame::Policy, Stage::Local, failure.status, &text);
         }
         failure
     }
 
     /// The addresses of a host, with what it demands.
-    pub(crate) async fn find(
-        &mut self,
-        setup: &Setup,
-        nexthop: &Nexthop,
-        host: &Host,
-    ) -> Result<Found, Failure> {
+    pub(crate) async fn find(&mut self, setup: &Setup, host: &Host) -> Result<Found, Failure> {
         let trust = match &self.demand {
-            Demand::Dane | Demand::DaneOnly => return self.dane(setup, nexthop, host).await,
+            Demand::Dane | Demand::DaneOnly => return self.dane(setup, host).await,
+            _ if self.enforced().is_some() => None,
             Demand::None | Demand::Opportunistic | Demand::StartTls => None,
             Demand::Fingerprint(pins) => Some(Trust::Pins(pins.clone())),
             Demand::Verify(matches) => Some(Trust::Named(Named {
                 roots: setup.trusts.roots(),
-                names: tls_policy::names(matches, nexthop, &host.name),
+                names: tls_policy::names(matches, &self.nexthop, &host.name),
                 by: "authority",
             })),
         };
         if let Some(trust) = trust {
             self.tls.insert(host.name.clone(), setup.trusts.of(trust)?);
         }
+        self.keep_to_policy(setup, host)?;
         plain(setup, host).await
     }
 
-    async fn dane(
-        &mut self,
-        setup: &Setup,
-        nexthop: &Nexthop,
-        host: &Host,
-    ) -> Result<Found, Failure> {
+    async fn dane(&mut self, setup: &Setup, host: &Host) -> Result<Found, Failure> {
         let only = self.demand == Demand::DaneOnly;
         if only && !self.hosts_are_secure {
             return Err(self.untrusted("non DNSSEC destination"));
         }
         let is_address = host.name.parse::<IpAddr>().is_ok();
         if is_address || !setup.resolver.is_believed() || exchange::hosts_file_names(&host.name) {
-            self.without("no DANE: address not secure", host, only)?;
+            self.without(setup, "no DANE: address not secure", host, only)?;
             return plain(setup, host).await;
         }
         let known = setup.resolver.host(&host.name).await.map_err(|why| {
@@ -143,7 +166,7 @@ impl Demands {
             Failure::new(Blame::Network, Stage::Lookup, status, &text)
         })?;
         if known.addresses.is_empty() {
-            self.without("no DANE: address not secure", host, only)?;
+            self.without(setup, "no DANE: address not secure", host, only)?;
             return plain(setup, host).await;
         }
         let encrypted = match verdict(setup, &known, host.port).await {
@@ -152,17 +175,21 @@ impl Demands {
                 return Err(self.untrusted(&text));
             }
             Verdict::None(why) => {
-                self.without(why, host, only)?;
+                self.without(setup, why, host, only)?;
                 false
             }
             Verdict::Unusable if only => return Err(self.untrusted("TLSA records unusable")),
             Verdict::Unusable => {
-                self.notes
-                    .insert(host.name.clone(), "TLSA records unusable");
+                self.without(setup, "TLSA records unusable", host, false)?;
+                true
+            }
+            // Whoever forges the hosts of a domain has TLSA records for his own.
+            Verdict::Usable { .. } if !self.hosts_are_secure && self.enforced().is_some() => {
+                self.keep_to_policy(setup, host)?;
                 true
             }
             Verdict::Usable { base, records } => {
-                self.usable(setup, nexthop, host, base, records)?;
+                self.usable(setup, host, base, records)?;
                 true
             }
         };
@@ -175,12 +202,15 @@ impl Demands {
     fn usable(
         &mut self,
         setup: &Setup,
-        nexthop: &Nexthop,
         host: &Host,
         base: String,
         records: Usable,
     ) -> Result<(), Failure> {
-        let mut names = tls_policy::names(&[Match::Hostname, Match::Nexthop], nexthop, &host.name);
+        let mut names = tls_policy::names(
+            &[Match::Hostname, Match::Nexthop],
+            &self.nexthop,
+            &host.name,
+        );
         names.push(Name::Exactly(base.to_ascii_lowercase()));
         names.sort();
         names.dedup();
@@ -197,19 +227,61 @@ impl Demands {
     }
 
     fn untrusted(&self, text: &str) -> Failure {
-        let (blame, stage) = match self.place {
-            Some(_) => (Blame::Policy, Stage::Local),
-            None => (Blame::Network, Stage::Lookup),
+        let (blame, stage) = if self.is_its_own() {
+            (Blame::Policy, Stage::Local)
+        } else {
+            (Blame::Network, Stage::Lookup)
         };
         Failure::new(blame, stage, EnhancedStatus::new(4, 7, 5), text)
     }
 
-    fn without(&mut self, why: &'static str, host: &Host, only: bool) -> Result<(), Failure> {
+    /// DANE does not say whom to believe.
+    fn without(
+        &mut self,
+        setup: &Setup,
+        why: &str,
+        host: &Host,
+        only: bool,
+    ) -> Result<(), Failure> {
         if only {
             return Err(self.untrusted(why));
         }
-        self.notes.insert(host.name.clone(), why);
+        self.notes.insert(host.name.clone(), why.to_owned());
+        self.keep_to_policy(setup, host)
+    }
+
+    /// What MTA-STS says of a host: RFC 8461 §4.
+    fn keep_to_policy(&mut self, setup: &Setup, host: &Host) -> Result<(), Failure> {
+        let Some(known) = &self.policy else {
+            return Ok(());
+        };
+        let is_named = known.policy.names(&host.name);
+        let told = format!("it does not name {}", host.name);
+        match known.policy.mode {
+            Mode::Enforce if !is_named => return Err(self.untrusted(&self.broken(known, &told))),
+            Mode::Enforce => {
+                let trust = Trust::Named(Named {
+                    roots: setup.trusts.roots(),
+                    names: vec![Name::Exactly(host.name.to_ascii_lowercase())],
+                    by: "authority, as MTA-STS demands",
+                });
+                self.tls.insert(host.name.clone(), setup.trusts.of(trust)?);
+            }
+            Mode::Testing if !is_named => {
+                let note = format!("{}, only tested: {told}", self.about(known));
+                self.notes.insert(host.name.clone(), note);
+            }
+            Mode::Testing | Mode::None => {}
+        }
         Ok(())
+    }
+
+    fn about(&self, known: &Known) -> String {
+        known.told(&self.nexthop.host, clock::now())
+    }
+
+    fn broken(&self, known: &Known, why: &str) -> String {
+        format!("{}: {why}", self.about(known))
     }
 }
 
@@ -220,6 +292,10 @@ impl fmt::Display for Demands {
         match &self.place {
             Some(place) => write!(f, " (tls_policy, {place})"),
             None => f.write_str(" (tls_out)"),
+        }?;
+        match &self.policy {
+            Some(known) => write!(f, "; {known}"),
+            None => Ok(()),
         }
     }
 }

@@ -162,7 +162,7 @@ pub(crate) async fn hosts(
         } => {
             let mut demands = match relayhost {
                 true => None,
-                false => Some(Demands::new(setup, nexthop)?),
+                false => Some(Demands::new(setup, nexthop).await?),
             };
             let way = smtp::way(setup, nexthop, *relayhost, *named, demands.as_mut()).await?;
             Ok((way, demands))

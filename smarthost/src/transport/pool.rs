@@ -2,6 +2,7 @@
 //!
 //! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most, and is ended with QUIT.
 //! It belongs to the setup it was made under: after a reload none is used again, for whom to believe may have changed.
+//! So is one made under another policy of MTA-STS, or none.
 //! One that has ended or said something meanwhile is not given out.
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 
 use tokio::time;
 
-use crate::{destination::Destination, link::Connection, setup::Setup};
+use crate::{destination::Destination, link::Connection, mta_sts::Known, setup::Setup};
 
 /// How long an idle connection is kept (Postfix `smtp_connection_cache_time_limit` is 2 s).
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -25,6 +26,8 @@ pub(super) struct Kept {
     pub(super) used: u32,
     /// It was made under this one.
     pub(super) setup: Arc<Setup>,
+    /// The policy of MTA-STS that was enforced.
+    pub(super) policy: Option<Known>,
 }
 
 struct Idle {
@@ -54,10 +57,16 @@ struct Expired {
 
 impl Pool {
     /// The connection used last, if one is idle and still good under the setup in force.
-    pub(super) fn take(&self, destination: &Arc<Destination>, setup: &Arc<Setup>) -> Option<Kept> {
+    pub(super) fn take(
+        &self,
+        destination: &Arc<Destination>,
+        setup: &Arc<Setup>,
+        policy: Option<&Known>,
+    ) -> Option<Kept> {
         loop {
             let mut kept = self.lock().all.get_mut(destination)?.pop()?.kept;
-            if Arc::ptr_eq(&kept.setup, setup) && kept.connection.is_usable() {
+            let same = Arc::ptr_eq(&kept.setup, setup) && kept.policy.as_ref() == policy;
+            if same && kept.connection.is_usable() {
                 return Some(kept);
             }
             tokio::spawn(kept.connection.quit());

@@ -68,7 +68,7 @@ pub(super) async fn deliver(
     };
     let destination = &errand.destination;
     let envelope = &errand.envelope;
-    let mut demands = match session.demands() {
+    let mut demands = match session.demands().await {
         Ok(demands) => demands,
         Err(failure) => return Some(all(envelope.recipients.len(), failure)),
     };
@@ -80,7 +80,8 @@ pub(super) async fn deliver(
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
-                open = transports.pool.take(destination, &errand.setup);
+                let policy = demands.as_ref().and_then(Demands::enforced);
+                open = transports.pool.take(destination, &errand.setup, policy);
                 Event::Kept(open.is_some())
             }
             Action::Find => {
@@ -106,6 +107,7 @@ pub(super) async fn deliver(
                         connection,
                         used: 0,
                         setup: Arc::clone(&errand.setup),
+                        policy: demands.as_ref().and_then(Demands::enforced).cloned(),
                     });
                 },
             )),
@@ -182,13 +184,13 @@ impl Session<'_> {
     }
 
     /// What others than the relayhost and servers of ours must show.
-    fn demands(&self) -> Result<Option<Demands>, Failure> {
+    async fn demands(&self) -> Result<Option<Demands>, Failure> {
         match &self.peer {
             Peer::Smtp {
                 nexthop,
                 relayhost: false,
                 ..
-            } => Demands::new(&self.errand.setup, nexthop).map(Some),
+            } => Demands::new(&self.errand.setup, nexthop).await.map(Some),
             Peer::Smtp { .. } | Peer::Lmtp(_) => Ok(None),
         }
     }
@@ -210,9 +212,7 @@ impl Session<'_> {
     async fn find(&self, host: &Host, demands: Option<&mut Demands>) -> Result<Found, Failure> {
         let setup = &self.errand.setup;
         let places = match (&self.peer, demands) {
-            (Peer::Smtp { nexthop, .. }, Some(demands)) => {
-                return demands.find(setup, nexthop, host).await;
-            }
+            (Peer::Smtp { .. }, Some(demands)) => return demands.find(setup, host).await,
             (Peer::Lmtp(LmtpTarget::Unix(path)), _) => {
                 vec![(Place::Unix(path.clone()), Reach::Elsewhere)]
             }
@@ -264,7 +264,7 @@ impl Session<'_> {
         let tls = tls.or_else(|| self.tls());
         let opened = self.login(&dial, tls, settings, connect).await;
         let connection = opened.map_err(|failure| match demands {
-            Some(demands) => demands.own(failure, dial.security),
+            Some(demands) => demands.own(failure, &dial.host.name, dial.security),
             None => failure,
         })?;
         if let (Some(summary), Some(standing)) = (connection.tls_summary(), connection.standing()) {
