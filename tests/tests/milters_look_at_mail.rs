@@ -246,6 +246,16 @@ fn the_body_comes_in_pieces_that_every_filter_takes() {
     let names = milter.all('L');
     assert_eq!(names.len(), 3 * 30);
     assert_eq!(names[0].payload, b"X-Field-0\0value 0\0");
+    // A field that no packet has room for is cut in what is told, and nowhere else.
+    let long = format!(
+        "X-Long: {}\r\n\r\nx\r\n",
+        "0123456789 ".repeat(9000).replace("9 0", "9\r\n 0")
+    );
+    let received = comes_out(&server, &sink, long.as_bytes());
+    assert!(received.text().ends_with(&long));
+    let told = milter.all('L').pop().unwrap();
+    assert_eq!(told.payload.len(), 65_535);
+    assert_eq!(told.payload.last(), Some(&0));
 }
 
 #[test]
