@@ -18,7 +18,7 @@ fn relay(sink: &Sink, milter: &Milter, rest: &str) -> Smarthost {
 /// For public.example and local names, with a table of recipients; 127.0.0.1 is ours.
 fn with_filters(sink: &Sink, milters: &str) -> Smarthost {
     let mut smarthost = Smarthost::prepare(&format!(
-        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"], virtual = [\"virtual.example\"] }}\n\
+        "networks = [\"127.0.0.1/32\"]\ngreet_wait = \"0s\"\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"], virtual = [\"virtual.example\"] }}\n\
          virtual = [\"virtual\"]\nrelay_recipients = [\"recipients\"]\naliases = []\nmessage_size = \"100KiB\"\n\
          milters = [{milters}]\n",
         sink.nexthop()

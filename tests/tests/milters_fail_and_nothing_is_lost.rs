@@ -24,7 +24,7 @@ const LATER: &str = "451 4.7.1 Service unavailable - try again later";
 
 fn config(sink: &Sink, milters: &str) -> String {
     format!(
-        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"] }}\nmilters = [{milters}]\n",
+        "networks = [\"127.0.0.1/32\"]\ngreet_wait = \"0s\"\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"] }}\nmilters = [{milters}]\n",
         sink.nexthop()
     )
 }

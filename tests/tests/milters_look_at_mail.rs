@@ -24,7 +24,7 @@ fn relay(sink: &Sink, milters: &str) -> Smarthost {
 
 fn config(sink: &Sink, milters: &str) -> String {
     format!(
-        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"] }}\nmilters = [{milters}]\n",
+        "networks = [\"127.0.0.1/32\"]\ngreet_wait = \"0s\"\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"] }}\nmilters = [{milters}]\n",
         sink.nexthop()
     )
 }

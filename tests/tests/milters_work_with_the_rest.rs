@@ -18,7 +18,7 @@ const MESSAGE: &[u8] = b"From: a@ham.example\r\nSubject: x\r\n\r\nbody\r\n";
 
 fn config(nexthop: &str, milter: &Milter, rest: &str) -> String {
     format!(
-        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{nexthop}\"\ndomains = {{ relay = [\"public.example\"] }}\n\
+        "networks = [\"127.0.0.1/32\"]\ngreet_wait = \"0s\"\nrelayhost = \"{nexthop}\"\ndomains = {{ relay = [\"public.example\"] }}\n\
          milters = [\"{}\"]\n{rest}",
         milter.endpoint()
     )

@@ -68,7 +68,7 @@ fn rspamd_refuses_spam_has_mail_come_again_and_writes_its_fields() {
     };
     let sink = Sink::start();
     let mut server = Smarthost::prepare(&format!(
-        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"] }}\n\
+        "networks = [\"127.0.0.1/32\"]\ngreet_wait = \"0s\"\nrelayhost = \"{}\"\ndomains = {{ relay = [\"public.example\"] }}\n\
          milters = [\"unix:$DIR/milter.sock\"]\n",
         sink.nexthop()
     ));

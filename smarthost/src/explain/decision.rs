@@ -168,8 +168,13 @@ pub(super) async fn decide(setup: Setup, client: &Client, problems: Vec<String>)
         submission: true,
     };
     let helo = client.helo.clone().unwrap_or_else(|| literal(address));
+    let settings = smtp::session::Settings {
+        // Nobody would talk before the greeting.
+        greet_wait: Duration::ZERO,
+        ..settings(&setup, offer, own)
+    };
     let mut session = Rehearsal {
-        machine: Session::new(settings(&setup, offer, own), Instant::now()),
+        machine: Session::new(settings, Instant::now()),
         world: Arc::new(World::new(&memory, probes)),
         client: client.clone(),
         sender: None,
