@@ -239,8 +239,16 @@ impl Client {
                 return self.injected();
             }
             match self.parser.next(&mut input) {
-                Ok(Some(reply)) => {
+                Ok(Some(mut reply)) => {
                     self.since = Some(now);
+                    // Its words are kept and told to people, but for what it can do and a challenge.
+                    let told = !matches!(self.expected.front(), Some(Expect::Hello | Expect::Helo));
+                    if told
+                        && reply.code.value() != 334
+                        && let Some(credentials) = &self.settings.credentials
+                    {
+                        credentials.hide_in(&mut reply.lines);
+                    }
                     self.replied(&reply, input.is_empty(), now);
                 }
                 Ok(None) => return,

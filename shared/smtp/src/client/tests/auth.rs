@@ -128,6 +128,27 @@ fn a_token_is_told_with_what_the_relay_offers_and_its_refusal_is_understood() {
         assert!(failure.text.contains("\"401\""), "{}", failure.text);
         assert!(!failure.text.contains("tok1"), "{}", failure.text);
     }
+    // In whatever form and stage a relay repeats it, nobody reads it.
+    let secret = "ya29.token-of-more-than-sixteen";
+    for said in [
+        format!("bad token {secret}"),
+        format!("bad token {} ...", &secret[..20]),
+        format!(
+            "what is {}",
+            BASE64_STANDARD.encode(format!("auth=Bearer {secret}"))
+        ),
+    ] {
+        for script in [
+            format!("535 {said}\r\n"),
+            format!("454-no\r\n454 {said}\r\n"),
+        ] {
+            let mut dialog = with("XOAUTH2", Secret::Token(secret.into()));
+            dialog.hear(&script);
+            let text = dialog.failed.unwrap().text;
+            assert!(text.contains("repeats our password or token"), "{text}");
+            assert!(!text.contains("ya29") && !text.contains("eWEyOS"), "{text}");
+        }
+    }
     // A 334 is no success, nor is what follows it.
     for script in ["235 2.7.0 welcome\r\n", "334 \r\n"] {
         let mut dialog = token("XOAUTH2");
