@@ -18,17 +18,13 @@ use relay::{
     trust::Pin,
 };
 use rustls::{ServerConfig, server::ProducesTickets};
-use settings::{
-    ConfigError,
-    last_good::{self, Fault},
-    layers::Layer,
-};
+use settings::{ConfigError, last_good::Fault};
 use smtp::sasl::Logins;
 use system::{fs, log};
 use tables::{Aliases, watched::Looked};
 
 use crate::{
-    config::{Config, KeyFiles, ListenTls, STATE, TableFiles, Users},
+    config::{Config, KeyFiles, ListenTls, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
     link::{MtaSts, Trusts},
@@ -36,6 +32,8 @@ use crate::{
     route::Router,
     tls_policy::{Policies, PolicyTable},
 };
+
+mod start;
 
 /// How often it is looked whether a table has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -226,68 +224,6 @@ impl Setup {
     /// Whether the files could be loaded as they are now.
     pub(crate) fn is_right(path: &Path) -> bool {
         Config::load(path).is_ok_and(|config| Self::examine(&config).is_ok())
-    }
-
-    /// The same for a start, which goes on with what there is.
-    pub(crate) fn start(path: &Path) -> anyhow::Result<(Self, Option<Fault>)> {
-        let error = match Self::load(path, None) {
-            Ok(setup) => return Ok((setup, None)),
-            Err(error) => error,
-        };
-        let (salvaged, _) = Config::load_anyway(path)?;
-        let copy = [salvaged.state.as_path(), Path::new(STATE)]
-            .iter()
-            .find_map(|state| {
-                let config = Config::of_files(&last_good::recall(state, path)?).ok()?;
-                Self::of(config, None).ok()
-            });
-        let fault = Fault {
-            text: format!("{error:#}"),
-            remembered: copy.is_some(),
-        };
-        let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;
-        Ok((setup, Some(fault)))
-    }
-
-    /// Whatever it takes to queue mail.
-    fn salvaged(config: Config) -> anyhow::Result<Self> {
-        let plain = Config::of_files(&[])?;
-        let own_key = Config {
-            tls: KeyFiles::made_in(&config.state),
-            ..config.clone()
-        };
-        let bare = Config {
-            aliases: plain.aliases,
-            aliases_is_default: true,
-            virtual_aliases: Vec::new(),
-            relay_recipients: Vec::new(),
-            transport: Vec::new(),
-            tls_policy: Vec::new(),
-            dkim: Vec::new(),
-            auth: None,
-            ..own_key.clone()
-        };
-        Self::of(config, None)
-            .or_else(|_| Self::of(own_key, None))
-            .or_else(|_| Self::of(bare, None))
-    }
-
-    /// Keeps the copy where it is found even if the name of the state directory is what goes wrong next.
-    fn remember(&self, path: &Path, layers: &[Layer]) {
-        let (state, default) = (self.config.state.as_path(), Path::new(STATE));
-        let at_default = path == Path::new(Config::PATH) && default.is_dir() && state != default;
-        for directory in std::iter::once(state).chain(at_default.then_some(default)) {
-            let kept = fs::create_directory(directory, 0o700)
-                .and_then(|()| last_good::keep(directory, path, layers));
-            if let Err(error) = kept {
-                let text = format_args!(
-                    "no copy of the configuration is kept in {}: {error}",
-                    directory.display()
-                );
-                log::line(log::Level::Warning, &text);
-            }
-            last_good::is_over(directory);
-        }
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {

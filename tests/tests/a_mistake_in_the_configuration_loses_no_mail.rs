@@ -1,10 +1,11 @@
 //! Mail is queued whatever the configuration says: both programs go on with the last good one, or else queue, and take the mended file by
 //! themselves.
 
-use std::{fs, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
+    identity::Identity,
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
@@ -33,6 +34,11 @@ fn subjects(sink: &Sink) -> Vec<String> {
     let journal = sink.journal();
     let messages = journal.messages();
     messages.iter().map(|it| it.field("Subject")).collect()
+}
+
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+fn private(file: &Path) {
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn good(sink: &Sink) -> String {
@@ -194,6 +200,64 @@ fn a_smarthost_that_never_had_a_good_configuration_queues_and_sends_later() {
         smarthost.configure(&format!("relayhost = \"{}\"", sink.nexthop()));
         smarthost.daemon().wait_for_log("starting anew");
         sink.journal().wait_for(1);
+    }
+}
+
+/// Whatever kind of file a configuration names: without it mail is taken all the same.
+#[test]
+fn a_smarthost_one_of_whose_files_is_gone_at_its_start_takes_mail() {
+    for (settings, name, content) in [
+        (
+            "restrictions = [\"check_recipient_access t\"]",
+            "t",
+            "x@example.org OK\n",
+        ),
+        (
+            "restrictions = [\"check_client_access cidr:t\"]",
+            "t",
+            "192.0.2.0/24 OK\n",
+        ),
+        (
+            "dnsbl = { keys = \"t\", lists = [\"a.${KEY}.example\"] }",
+            "t",
+            "KEY = y\n",
+        ),
+        (
+            "relay_tls = { certificate = \"relay.pem\", key = \"relay.key\" }",
+            "relay.pem",
+            "",
+        ),
+        ("tls_out = { ca_file = \"relay.pem\" }", "relay.pem", ""),
+        ("tls_policy = [\"t\"]", "t", "example.org may\n"),
+    ] {
+        let sink = Sink::start();
+        let mut smarthost =
+            Smarthost::prepare(&format!("relayhost = \"{}\"\n{settings}\n", sink.nexthop()));
+        Identity::new("relay.example.test").write(smarthost.directory(), "relay");
+        let file = smarthost.directory().join(name);
+        if !content.is_empty() {
+            smarthost.file(name, content);
+            private(&file);
+        }
+        smarthost.run();
+        let deliver = |smarthost: &Smarthost| {
+            let mut session = Session::greeted(smarthost.address());
+            session.delivers(
+                "a@example.net",
+                &["b@example.net"],
+                b"Subject: x\r\n\r\ntext\r\n",
+            );
+        };
+        deliver(&smarthost);
+        sink.journal().wait_for(1);
+        smarthost.daemon().stop();
+        let content = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        smarthost.run();
+        deliver(&smarthost);
+        smarthost.file(name, &content);
+        private(&file);
+        sink.journal().wait_for(2);
     }
 }
 

@@ -1,0 +1,100 @@
+//! What a start goes on with where a file is wrong or gone.
+//!
+//! Contract: the last good configuration if there is one and its files are there, else whatever it takes to queue mail, which is
+//! then not sent; and the fault, for who tells the administrators.
+
+use std::path::Path;
+
+use settings::{
+    last_good::{self, Fault},
+    layers::Layer,
+};
+use system::{fs, log};
+
+use super::Setup;
+use crate::{
+    config::{Config, KeyFiles, STATE},
+    policy::rule::Rule,
+};
+
+/// The chain while that of the configuration cannot be had: strangers come again.
+const CLIENTS_ALONE: [&str; 4] = [
+    "permit_mynetworks",
+    "permit_sasl_authenticated",
+    "permit_tls_clientcerts",
+    "defer",
+];
+impl Setup {
+    /// The same for a start, which goes on with what there is.
+    pub(crate) fn start(path: &Path) -> anyhow::Result<(Self, Option<Fault>)> {
+        let error = match Self::load(path, None) {
+            Ok(setup) => return Ok((setup, None)),
+            Err(error) => error,
+        };
+        let (salvaged, _) = Config::load_anyway(path)?;
+        let copy = [salvaged.state.as_path(), Path::new(STATE)]
+            .iter()
+            .find_map(|state| {
+                let config = Config::of_files(&last_good::recall(state, path)?).ok()?;
+                Self::of(config, None).ok()
+            });
+        let fault = Fault {
+            text: format!("{error:#}"),
+            remembered: copy.is_some(),
+        };
+        let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;
+        Ok((setup, Some(fault)))
+    }
+
+    /// Whatever it takes to queue mail.
+    fn salvaged(config: Config) -> anyhow::Result<Self> {
+        let own_key = Config {
+            tls: KeyFiles::made_in(&config.state),
+            ..config.clone()
+        };
+        // Nothing else of what it says, so that no file that it names can be in the way.
+        let bare = Config {
+            hostname: own_key.hostname.clone(),
+            listen: own_key.listen.clone(),
+            networks: own_key.networks.clone(),
+            domains: own_key.domains.clone(),
+            limits: own_key.limits.clone(),
+            limits_notify: own_key.limits_notify.clone(),
+            admins: own_key.admins.clone(),
+            spool: own_key.spool.clone(),
+            state: own_key.state.clone(),
+            control: own_key.control.clone(),
+            message_size: own_key.message_size,
+            concurrency: own_key.concurrency,
+            log_format: own_key.log_format,
+            tls: own_key.tls.clone(),
+            restrictions: CLIENTS_ALONE
+                .map(Rule::parse)
+                .into_iter()
+                .flatten()
+                .collect(),
+            ..Config::of_files(&[])?
+        };
+        Self::of(config, None)
+            .or_else(|_| Self::of(own_key, None))
+            .or_else(|_| Self::of(bare, None))
+    }
+
+    /// Keeps the copy where it is found even if the name of the state directory is what goes wrong next.
+    pub(super) fn remember(&self, path: &Path, layers: &[Layer]) {
+        let (state, default) = (self.config.state.as_path(), Path::new(STATE));
+        let at_default = path == Path::new(Config::PATH) && default.is_dir() && state != default;
+        for directory in std::iter::once(state).chain(at_default.then_some(default)) {
+            let kept = fs::create_directory(directory, 0o700)
+                .and_then(|()| last_good::keep(directory, path, layers));
+            if let Err(error) = kept {
+                let text = format_args!(
+                    "no copy of the configuration is kept in {}: {error}",
+                    directory.display()
+                );
+                log::line(log::Level::Warning, &text);
+            }
+            last_good::is_over(directory);
+        }
+    }
+}
