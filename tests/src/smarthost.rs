@@ -87,7 +87,7 @@ impl Smarthost {
         command
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = hermetic(&binaries().smarthost);
         command.arg("--config").arg(self.config());
         command

@@ -96,8 +96,6 @@ fn a_printer_logs_in_under_tls_and_sends_to_anywhere_until_its_login_is_taken_aw
             .status
             .success()
     );
-    // The last login is taken away on purpose: an emptied file would be held for a mistake.
-    password(&smarthost, "another");
     until_true("the login is gone", || {
         plain(&mut from(&smarthost, "127.0.0.2"), "printer", &secret).code == 535
     });
@@ -214,6 +212,103 @@ fn a_login_has_one_budget_wherever_it_comes_from_and_over_a_restart() {
             .status
             .success()
     );
+}
+
+/// The daemon holds what stands in the file, not what once stood there.
+#[test]
+fn a_login_that_is_taken_away_is_gone_though_it_was_the_last_or_another_line_is_faulty() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    let users = smarthost.directory().join("users");
+    let vm7 = password(&smarthost, "vm7");
+    smarthost.run();
+    let mut client = 1_u8;
+    let mut answer = |smarthost: &Smarthost, login: &str, password: &str| {
+        client = client % 250 + 1;
+        let client = format!("127.0.1.{client}");
+        plain(&mut from(smarthost, &client), login, password).code
+    };
+    assert_eq!(answer(&smarthost, "vm7", &vm7), 235);
+    assert!(
+        smarthost
+            .admin(&["passwd", "vm7", "--delete"])
+            .status
+            .success()
+    );
+    until_true("the last login is gone", || {
+        answer(&smarthost, "vm7", &vm7) == 535
+    });
+
+    let [vm7, vm8] = ["vm7", "vm8"].map(|login| password(&smarthost, login));
+    until_true("both are there", || {
+        answer(&smarthost, "vm7", &vm7) == 235 && answer(&smarthost, "vm8", &vm8) == 235
+    });
+    let text = fs::read_to_string(&users).unwrap();
+    smarthost.file("users", &format!("carol:garbage\n{text}nobody\n"));
+    let deleted = smarthost.admin(&["passwd", "vm7", "--delete"]);
+    assert!(deleted.status.success(), "{deleted:?}");
+    let told = String::from_utf8(deleted.stderr).unwrap();
+    assert!(told.contains("users:1: a password is written as"), "{told}");
+    assert!(told.contains("users:3: no colon"), "{told}");
+    let vm9 = password(&smarthost, "vm9");
+    until_true("a faulty line costs itself alone", || {
+        answer(&smarthost, "vm7", &vm7) == 535 && answer(&smarthost, "vm9", &vm9) == 235
+    });
+    assert_eq!(answer(&smarthost, "vm8", &vm8), 235);
+    smarthost
+        .daemon()
+        .wait_for_log("users:1: a password is written as");
+    let checked = smarthost.admin(&["check"]);
+    let told = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(checked.status.code(), Some(1), "{told}");
+    assert!(told.contains("users:1: a password is written as"), "{told}");
+
+    fs::remove_file(&users).unwrap();
+    until_true("without the file nobody logs in", || {
+        answer(&smarthost, "vm8", &vm8) == 535
+    });
+    password(&smarthost, "vm8");
+    assert!(!fs::read_to_string(&users).unwrap().contains("vm9"));
+}
+
+#[test]
+fn logins_that_are_written_at_the_same_time_are_all_there_and_a_link_to_the_file_stays_one() {
+    let sink = Sink::start();
+    let smarthost = server(&sink, "auth = { users = \"users\" }\n");
+    let (users, real) = (
+        smarthost.directory().join("users"),
+        smarthost.directory().join("logins"),
+    );
+    std::os::unix::fs::symlink("logins", &users).unwrap();
+    let logins: Vec<String> = (0..20).map(|number| format!("vm{number:02}")).collect();
+    let at_once = |more: &[&str]| {
+        let mut running: Vec<_> = logins
+            .iter()
+            .map(|login| {
+                smarthost
+                    .command()
+                    .arg("passwd")
+                    .arg(login)
+                    .args(more)
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for child in &mut running {
+            assert!(child.wait().unwrap().success());
+        }
+    };
+    at_once(&["--generate"]);
+    let listed = String::from_utf8(smarthost.admin(&["passwd"]).stdout).unwrap();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), logins);
+    at_once(&["--delete"]);
+    assert_eq!(fs::read_to_string(&real).unwrap(), "");
+    assert!(users.is_symlink());
+    for bad in ["#vm7", "\u{feff}vm7"] {
+        let refused = smarthost.admin(&["passwd", bad, "--generate"]);
+        assert!(!refused.status.success(), "{refused:?}");
+    }
+    assert_eq!(fs::read_to_string(&real).unwrap(), "");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::{
     ffi::OsString,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -28,6 +30,27 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     }
     written?;
     sync_directory(parent(path))
+}
+
+/// Where symbolic links lead, whether a file is there or not, for who replaces it; only links of root or of us are followed.
+pub fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..40 {
+        match std::fs::symlink_metadata(&target) {
+            Ok(link) if link.is_symlink() => {
+                let own = rustix::process::geteuid().as_raw();
+                if link.uid() != 0 && link.uid() != own {
+                    let why = format!("{} is the link of another user", target.display());
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+                }
+                let to = std::fs::read_link(&target)?;
+                target = parent(&target).join(to);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return Ok(target),
+        }
+    }
+    Err(Errno::LOOP.into())
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -153,6 +176,19 @@ mod tests {
             );
         }
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_leads_to_what_is_to_be_replaced_though_nothing_is_there_and_a_circle_to_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for (name, to) in [("one", "two"), ("two", "three"), ("round", "round")] {
+            std::os::unix::fs::symlink(to, path(name)).unwrap();
+        }
+        assert_eq!(target(&path("one")).unwrap(), path("three"));
+        assert!(target(&path("round")).is_err());
+        replace(&path("three"), b"x", 0o600).unwrap();
+        assert_eq!(target(&path("one")).unwrap(), path("three"));
     }
 
     #[test]

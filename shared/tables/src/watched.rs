@@ -1,7 +1,7 @@
 //! One file and what was read from it.
 //!
 //! Contract: the file is a regular one and bounded; a FIFO keeps nobody waiting.
-//! Failures: a [`Problem`] each, told once; what was read before stays.
+//! Failures: a [`Problem`] each, told once; what was read before stays, but where a file counts [as it is](Missing::AsItIs).
 
 use std::{
     fs::{self, OpenOptions},
@@ -28,6 +28,9 @@ pub enum Missing {
     Empty,
     /// It is empty if it was never there; one that disappears is a fault.
     EmptyAtFirst,
+    /// It is empty, as one is that was emptied, and a faulty line costs itself alone: what was taken out of the file must not
+    /// stay in force.
+    AsItIs,
     /// A fault.
     Fault,
 }
@@ -104,20 +107,21 @@ impl<T: Default> Watched<T> {
             Ok(text) => text,
             Err(error) => return self.keep(&format!("cannot be read: {error}"), Vec::new()),
         };
-        let may_be_gone = self.rules.missing == Missing::Empty || !had;
+        let as_it_is = self.rules.missing == Missing::AsItIs;
+        let may_be_gone = self.rules.missing == Missing::Empty || as_it_is || !had;
         let Some((text, origin)) = text else {
             return match self.rules.missing {
-                Missing::Empty | Missing::EmptyAtFirst if may_be_gone => {
+                Missing::Empty | Missing::EmptyAtFirst | Missing::AsItIs if may_be_gone => {
                     self.take(T::default(), None)
                 }
                 _ => self.keep("is not there", Vec::new()),
             };
         };
         let (value, problems) = read(&self.path, &text);
-        if had && is_empty(&value) {
+        if had && !as_it_is && is_empty(&value) {
             return self.keep("is suddenly empty", problems);
         }
-        if had && problems.iter().any(|problem| problem.fault) {
+        if had && !as_it_is && problems.iter().any(|problem| problem.fault) {
             return self.keep("is faulty", problems);
         }
         Looked {
@@ -169,7 +173,7 @@ impl<T: Default> Watched<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return match self.rules.missing {
                     Missing::Fault => Err(error),
-                    Missing::Empty | Missing::EmptyAtFirst => Ok(None),
+                    Missing::Empty | Missing::EmptyAtFirst | Missing::AsItIs => Ok(None),
                 };
             }
             opened => opened?,

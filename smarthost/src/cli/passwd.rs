@@ -1,23 +1,24 @@
 //! `smarthost passwd`: the file of those who may log in, changed.
 //!
-//! Contract: a password is read from standard input or made here, never taken from the command line, which every user can see. The file is
-//! replaced as a whole; other lines stay as they are.
+//! Contract: a password is read from standard input or made here, never taken from the command line, which every user can see. The
+//! file is replaced as a whole, under a lock from its reading on, and where a link leads; other lines stay as they are, and faulty
+//! ones are named. What is said to be done is in the file, in a form that the daemon reads.
 
 use std::{
-    fs,
-    io::{BufRead as _, IsTerminal as _, Read as _, stdin},
+    fs::{self, File},
+    io::{self, BufRead as _, IsTerminal as _, Read as _, stdin},
     num::NonZeroU32,
     os::unix::fs::{MetadataExt, PermissionsExt as _, chown},
-    path::Path,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
+use mail::maps::Problem;
+use rustix::fs::FlockOperation;
 use smtp::sasl::Verifier;
 
 use super::{Failed, arguments::Passwd};
-use crate::{
-    config::{Config, login_of_line},
-    limits,
-};
+use crate::config::{Config, login_line, login_lines, login_of_line, read_logins};
 
 /// Rounds of PBKDF2, as `PostgreSQL` takes.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
@@ -33,23 +34,21 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
             "nobody can log in yet: write auth = { users = \"users\" } into the configuration, then again".to_owned(),
         ));
     };
-    let failed = |error: std::io::Error| Failed::new(format!("{}: {error}", file.display()));
-    let text = match system::read::text(file, MOST) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(failed)?,
-    };
+    let failed = |error: io::Error| Failed::new(format!("{}: {error}", file.display()));
     let Some(login) = &order.login else {
-        let logins: Vec<_> = text.lines().filter_map(login_of_line).collect();
+        let (logins, problems) = read_logins(file, &text(file).map_err(failed)?);
+        warn(&problems);
+        let logins: Vec<_> = logins.into_keys().collect();
         return Ok(logins.join("\n"));
     };
-    let login = limits::name(login).map_err(Failed::new)?;
-    let is_known = text.lines().any(|line| login_of_line(line) == Some(&login));
+    let change = Change {
+        config: &config,
+        named: file,
+        login,
+    };
     if order.delete {
-        if !is_known {
-            return Err(Failed::new(format!("{login} has no login")));
-        }
-        write(&config, file, &without(&text, &login)).map_err(failed)?;
-        return Ok(format!("{login} cannot log in any more"));
+        let done = |_| format!("{login} cannot log in any more");
+        return change.make(None, done);
     }
     let (password, made) = if order.generate || stdin().is_terminal() {
         (made_up()?, true)
@@ -59,26 +58,130 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|error| Failed::new(error.to_string()))?;
     let verifier = Verifier::new(&password, &salt, ROUNDS);
-    let text = format!("{}{login}:{verifier}\n", without(&text, &login));
-    write(&config, file, &text).map_err(failed)?;
-    let done = if is_known {
-        "has another password"
-    } else {
-        "can log in"
-    };
-    Ok(if made {
-        format!("{login} {done}, which is shown this once:\n{password}")
-    } else {
-        format!("{login} {done}")
+    let line = login_line(login, &verifier).map_err(Failed::new)?;
+    change.make(Some(&line), |was_known| {
+        let done = if was_known {
+            "has another password"
+        } else {
+            "can log in"
+        };
+        if made {
+            format!("{login} {done}, which is shown this once:\n{password}")
+        } else {
+            format!("{login} {done}")
+        }
     })
 }
 
-/// The lines of all others, each ended.
-fn without(text: &str, login: &str) -> String {
-    let others = text
-        .lines()
-        .filter(|line| login_of_line(line) != Some(login));
-    others.flat_map(|line| [line, "\n"]).collect()
+/// What is to be done to the file.
+struct Change<'a> {
+    config: &'a Config,
+    named: &'a Path,
+    login: &'a str,
+}
+
+impl Change<'_> {
+    /// Replaces the lines of the login by one, or by none; what to say, which hears whether there was one.
+    fn make(&self, line: Option<&str>, done: impl Fn(bool) -> String) -> Result<String, Failed> {
+        let failed = |error: io::Error| Failed::new(format!("{}: {error}", self.named.display()));
+        let path = system::fs::target(self.named).map_err(failed)?;
+        let lock = lock(&path).map_err(failed)?;
+        let before = text(&path).map_err(failed)?;
+        let was_known = login_lines(&before).any(|line| login_of_line(line) == Some(self.login));
+        if line.is_none() && !was_known {
+            return Err(Failed::new(format!("{} has no login", self.login)));
+        }
+        let after = replaced(&before, self.login, line);
+        if u64::try_from(after.len()).is_ok_and(|length| length > MOST) {
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
+        write(self.config, &path, &after).map_err(failed)?;
+        drop(lock);
+        warn(&read_logins(self.named, &after).1);
+        if let Some(why) = unreadable(self.config, &path) {
+            let done = done(was_known);
+            return Err(Failed::new(format!(
+                "{}: {why}; when that is mended, {done}",
+                path.display()
+            )));
+        }
+        Ok(done(was_known))
+    }
+}
+
+/// Faulty lines count for nothing; nobody should find that out by a login that fails.
+fn warn(problems: &[Problem]) {
+    for problem in problems {
+        system::log::line(system::log::Level::Warning, problem);
+    }
+}
+
+/// The whole file; one that is not there is empty.
+fn text(file: &Path) -> io::Result<String> {
+    match system::read::text(file, MOST) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    }
+}
+
+/// Waits until nobody else changes the file: a lock on it, or on its directory as long as it is not there. The file is replaced
+/// by whoever holds the lock, so that it has to be looked at again.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        let place = lockable(path);
+        let held = system::read::open(&place).or_else(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => File::open(&place),
+            _ => Err(error),
+        })?;
+        rustix::fs::flock(&held, FlockOperation::LockExclusive)?;
+        let of = |file: fs::Metadata| (file.dev(), file.ino());
+        if fs::metadata(lockable(path))
+            .is_ok_and(|now| held.metadata().is_ok_and(|it| of(it) == of(now)))
+        {
+            return Ok(held);
+        }
+    }
+}
+
+fn lockable(path: &Path) -> PathBuf {
+    if path.exists() {
+        return path.to_owned();
+    }
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Why the daemon, whom the state directory belongs to, could not read it.
+fn unreadable(config: &Config, path: &Path) -> Option<String> {
+    let (file, daemon) = (fs::metadata(path).ok()?, fs::metadata(&config.state).ok()?);
+    let needed = match () {
+        () if daemon.uid() == 0 => 0,
+        () if file.uid() == daemon.uid() => 0o400,
+        () if file.gid() == daemon.gid() => 0o040,
+        () => 0o004,
+    };
+    // It may be in more groups.
+    let tried = || {
+        Command::new("setpriv")
+            .arg(format!("--reuid={}", daemon.uid()))
+            .arg(format!("--regid={}", daemon.gid()))
+            .args(["--init-groups", "--", "test", "-r"])
+            .arg(path)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let may = file.mode() & needed == needed || tried();
+    let ids = format!("{}:{}", daemon.uid(), daemon.gid());
+    (!may).then(|| format!("the daemon's user ({ids}) may not read it: chgrp and chmod it"))
+}
+
+/// The lines of all others, each ended, and that one.
+fn replaced(text: &str, login: &str, line: Option<&str>) -> String {
+    let others = login_lines(text).filter(|line| login_of_line(line) != Some(login));
+    others.chain(line).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The first line of standard input.
@@ -105,7 +208,7 @@ fn made_up() -> Result<String, Failed> {
 }
 
 /// A new file belongs to whoever calls, and the daemon's group may read it; one that is there keeps owner, group and mode.
-fn write(config: &Config, file: &Path, text: &str) -> std::io::Result<()> {
+fn write(config: &Config, file: &Path, text: &str) -> io::Result<()> {
     let before = fs::metadata(file).ok();
     let state = fs::metadata(&config.state).ok();
     let (owner, group) = match (&before, &state) {

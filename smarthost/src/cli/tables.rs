@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     };
     self::aliases(config, aliases.table(), problems, findings);
     let router = setup::router(config, &aliases, &transport, &files);
+    logins(config, findings);
     let tables = files.tables().collect();
     lookups(config, &tables, &more, findings);
     virtual_aliases(config, &tables, &router, findings);
@@ -60,14 +61,33 @@ fn aliases(
     }
 }
 
-fn lookups(config: &Config, tables: &Tables, problems: &[Problem], findings: &mut Findings) {
+/// Who may log in.
+fn logins(config: &Config, findings: &mut Findings) {
+    let (Some(file), Ok((users, problems))) = (&config.auth, config.read_users()) else {
+        return;
+    };
+    tell("logins", &problems, findings);
+    let count = users.verifiers().map_or(0, |all| all.len());
+    if count == 0 {
+        let text = format!("{}: nobody can log in", file.display());
+        findings.warn("logins", text, "smarthost passwd NAME");
+    } else if problems.is_empty() {
+        findings.ok("logins", format!("{}: {count}", file.display()));
+    }
+}
+
+fn tell(what: &'static str, problems: &[Problem], findings: &mut Findings) {
     for problem in problems {
         if problem.fault {
-            findings.fail("tables", problem.to_string(), "correct the line");
+            findings.fail(what, problem.to_string(), "correct the line");
         } else {
-            findings.warn("tables", problem.to_string(), "correct the line");
+            findings.warn(what, problem.to_string(), "correct it");
         }
     }
+}
+
+fn lookups(config: &Config, tables: &Tables, problems: &[Problem], findings: &mut Findings) {
+    tell("tables", problems, findings);
     for (key, name) in config.named_tables() {
         let entries = tables.get(name).entries().count();
         findings.ok("tables", format!("{key}: {name}, {entries} entries"));

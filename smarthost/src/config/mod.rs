@@ -48,4 +48,6 @@ pub use show::Setting;
 pub use signing::{DkimKey, OwnDomain, Selector};
 pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};
-pub use users::{Users, Verifiers, login_of_line};
+pub use users::{
+    Users, Verifiers, line as login_line, lines as login_lines, login_of_line, read as read_logins,
+};

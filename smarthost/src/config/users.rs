@@ -1,6 +1,8 @@
 //! Who may log in: a file with a line `name:verifier` each, as `smarthost passwd` writes it.
 //!
-//! Contract: a changed file counts as [`tables`] has it; one that was never there is empty.
+//! Contract: a changed file counts once it was left alone for two seconds, and as it is, unlike a table: without it, or with an
+//! empty one, nobody logs in, and a faulty line costs itself alone. Only one that cannot be read at all leaves in force what was
+//! read before.
 //! RFC 5803 (form of a verifier).
 
 use std::{
@@ -56,7 +58,7 @@ impl Config {
     /// Reads who may log in.
     pub fn read_users(&self) -> Result<(Users, Vec<Problem>), ConfigError> {
         let rules = Rules {
-            missing: Missing::EmptyAtFirst,
+            missing: Missing::AsItIs,
             trusted: false,
         };
         let file = self.auth.clone();
@@ -69,8 +71,8 @@ impl Config {
     }
 }
 
-/// The lines of a file, and what is wrong with them.
-fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
+/// The lines of a file, and what is wrong with them. Of two lines for one login the first counts.
+pub fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
     let mut verifiers = Verifiers::new();
     let mut problems = Vec::new();
     let mut wrong = |line: usize, fault, text: String| {
@@ -86,18 +88,16 @@ fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
             "others may read who can log in, and try passwords on it: chmod o= it".to_owned();
         wrong(0, false, what);
     }
-    for (number, line) in text.lines().enumerate() {
-        let number = number.saturating_add(1);
+    for (number, line) in (1..).zip(lines(text)) {
         match entry(line) {
             Ok(None) => {}
             Ok(Some((login, verifier))) => {
-                if verifiers.insert(login.clone(), verifier).is_some() {
-                    wrong(
-                        number,
-                        true,
-                        format!("{login} stands here twice; keep one of the lines"),
-                    );
+                if verifiers.contains_key(&login) {
+                    let text = format!("{login} stands here twice; keep one of the lines");
+                    wrong(number, true, text);
+                    continue;
                 }
+                verifiers.insert(login, verifier);
             }
             Err(why) => wrong(number, true, why),
         }
@@ -105,7 +105,26 @@ fn read(path: &Path, text: &str) -> (Verifiers, Vec<Problem>) {
     (verifiers, problems)
 }
 
-/// The login that a line is about.
+/// Without the byte order mark that some editors put at the beginning.
+pub fn lines(text: &str) -> std::str::Lines<'_> {
+    text.strip_prefix('\u{feff}').unwrap_or(text).lines()
+}
+
+/// The line of a login; the error: it would not be read back as that.
+pub fn line(login: &str, verifier: &Verifier) -> Result<String, String> {
+    let line = format!("{login}:{verifier}");
+    let mut all = read(Path::new(""), &line).0;
+    if all.remove(login).as_ref() != Some(verifier) {
+        limits::name(login)?;
+        return Err(format!(
+            "`{}` cannot stand in the file of logins: a line that begins so is another one or a comment",
+            login.escape_debug()
+        ));
+    }
+    Ok(line)
+}
+
+/// The login that a line is about, faulty or not.
 pub fn login_of_line(line: &str) -> Option<&str> {
     let (login, _) = line.trim().split_once(':')?;
     (!login.starts_with('#')).then_some(login)
@@ -133,6 +152,28 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
+
+    #[test]
+    fn a_login_that_would_not_be_read_back_is_refused_and_a_byte_order_mark_is_part_of_none() {
+        let verifier = Verifier::new("pencil", b"salt", NonZeroU32::MIN);
+        for login in [
+            "#x",
+            "\u{feff}x",
+            "#",
+            "",
+            "a:b",
+            "a b",
+            "10.0.0.7",
+            " x",
+            "x\n",
+        ] {
+            assert!(line(login, &verifier).is_err(), "{login:?}");
+        }
+        let written = line("x#y", &verifier).unwrap();
+        let (verifiers, problems) = read(Path::new("users"), &format!("\u{feff}{written}\r\n"));
+        assert_eq!(problems, []);
+        assert!(verifiers.contains_key("x#y"));
+    }
 
     #[test]
     fn lines_are_read_and_what_is_wrong_is_told_with_its_line_and_without_the_secret() {
