@@ -21,6 +21,7 @@ use mail::{
 };
 use queue::{Origin, Recovered, Routed, Waiting};
 use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
+use system::log::life;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::block_in_place,
@@ -232,6 +233,9 @@ impl Dispatch {
                 .collect()
         };
         let recipients = beside_others(envelope.recipients.len(), route);
+        for recipient in &recipients {
+            log_unrouted(id, Some(arrival), envelope, recipient);
+        }
         self.tell(Event::Accepted {
             id,
             arrival,
@@ -322,6 +326,22 @@ pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed
             .nth_destination(&recipient.address, nth)
             .map(Arc::<Destination>::new),
     })
+}
+
+/// A recipient that there is no way for has its line in the log as one whose delivery failed.
+pub fn log_unrouted(
+    id: QueueId,
+    arrival: Option<Timestamp>,
+    envelope: &Envelope,
+    routed: &Routed<Destination>,
+) {
+    let at = usize::try_from(routed.recipient).ok();
+    let recipient = at.and_then(|at| envelope.recipients.get(at));
+    if let (Err(failure), Some(recipient)) = (&routed.destination, recipient) {
+        let now = clock::now();
+        let age = now.since(arrival.unwrap_or(now));
+        life::attempt(id, recipient, age, &failure.clone().outcome());
+    }
 }
 
 /// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.

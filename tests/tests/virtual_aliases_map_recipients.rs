@@ -210,3 +210,57 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
         "the name server of the settings: {said}"
     );
 }
+
+/// transport(5), `error`: whoever brings the mail hears of it, not whoever is named as its sender.
+#[test]
+fn a_recipient_whose_route_is_an_error_is_refused_with_it_and_one_who_is_met_in_the_queue_is_logged()
+ {
+    let sink = Sink::start();
+    let routes = "routes = { \"left@legacy.example\" = \"error:5.1.1 left us\", \"late@legacy.example\" = \"error:4.2.0 later\", \
+                  \"local@example.org\" = \"error:no more\" }\n";
+    let table = "old@public.example left@legacy.example\nslow@public.example late@legacy.example\n\
+                 all@public.example left@legacy.example,late@legacy.example,boss@legacy.example\n";
+    let mut smarthost = server(&sink, routes, &[("virtual", table)]);
+    smarthost.run();
+    for (to, answer) in [
+        (
+            "left@legacy.example",
+            "550 5.1.1 <left@legacy.example>: Recipient address rejected: left us",
+        ),
+        (
+            "old@public.example",
+            "550 5.1.1 <old@public.example>: Recipient address rejected: left us",
+        ),
+        (
+            "late@legacy.example",
+            "450 4.2.0 <late@legacy.example>: Recipient address rejected: later",
+        ),
+        (
+            "slow@public.example",
+            "450 4.2.0 <slow@public.example>: Recipient address rejected: later",
+        ),
+        (
+            "local@example.org",
+            "550 5.0.0 <local@example.org>: Recipient address rejected: no more",
+        ),
+        ("left@elsewhere.example", "554 5.7.1 "),
+        ("all@public.example", "250 "),
+    ] {
+        let said = fresh(&smarthost, to);
+        assert!(said.contains(answer), "{to}: {said}");
+    }
+    Session::greeted(smarthost.address()).delivers(
+        "a@ham.example",
+        &["all@public.example"],
+        MESSAGE,
+    );
+    sink.journal().wait_for(1);
+    for line in [
+        "to=<left@legacy.example>, orig_to=<all@public.example>, relay=none, delay=",
+        "dsn=5.1.1, status=bounced (left us",
+        "to=<late@legacy.example>, orig_to=<all@public.example>, relay=none, delay=",
+        "dsn=4.2.0, status=deferred (later",
+    ] {
+        smarthost.daemon().wait_for_log(line);
+    }
+}

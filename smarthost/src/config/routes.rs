@@ -6,7 +6,8 @@
 //! | `slow:[host]:25` | that transport, to this next hop |
 //! | `[host]:port`, `example.net`, `:[host]` | SMTP to this host; to the MX of this domain |
 //! | `lmtp:…`, `maildir:/…`, `smtp:…` | transports that need no settings |
-//! | `error:5.1.1 text`, `retry:text` | bounced; kept, as long as it stands there |
+//! | `error:5.1.1 text`, `error:4.2.0 text` | refused at RCPT; what is queued is bounced, or put off with 4 in front |
+//! | `retry:text` | taken and kept, as long as it stands there |
 //! | `:` | as without the route |
 //!
 //! Contract: a name that is a transport of the settings is that transport. Failures: a text that says what to write. transport(5).
@@ -34,7 +35,10 @@ pub enum Route {
     To(Destination),
     /// To the recipient's domain, by this transport of the settings, or by SMTP.
     OwnDomain(Option<Arc<str>>),
+    /// Nobody gets mail there: whoever brings some hears so.
     Refused(Failure),
+    /// It is taken, and waits.
+    Kept(Failure),
     /// As if it were not there.
     Usual,
 }
@@ -58,8 +62,8 @@ impl Route {
         }
         match (name, rest.unwrap_or_default()) {
             ("smtp" | "relay", "") => return Ok(Self::OwnDomain(None)),
-            ("error", text) if rest.is_some() => return Ok(refused(5, text)),
-            ("retry", text) if rest.is_some() => return Ok(refused(4, text)),
+            ("error", text) if rest.is_some() => return Ok(Self::Refused(failure(&[5, 4], text))),
+            ("retry", text) if rest.is_some() => return Ok(Self::Kept(failure(&[4], text))),
             _ => {}
         }
         let read = match rest {
@@ -80,7 +84,7 @@ impl Route {
         let name = match self {
             Self::To(destination) => return Ok(Some(destination)),
             Self::Usual => return Ok(None),
-            Self::Refused(failure) => return Err(failure),
+            Self::Refused(failure) | Self::Kept(failure) => return Err(failure),
             Self::OwnDomain(name) => name,
         };
         let is_pipe = |name: &Arc<str>| {
@@ -122,22 +126,21 @@ fn by(name: &Arc<str>, kind: &Type, nexthop: &str) -> Result<Route, String> {
 }
 
 /// A status in front of the text says more than the class.
-fn refused(class: u8, text: &str) -> Route {
+/// With the status that the text begins with, if that is of one of these classes; the first is that of a text without.
+fn failure(classes: &[u8], text: &str) -> Failure {
     let text = text.trim();
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     let (status, text) = match EnhancedStatus::parse(first) {
-        Some(status) if status.class() == class => (status, rest),
-        _ => (
-            EnhancedStatus::new(class, if class == 5 { 0 } else { 3 }, 0),
-            text,
-        ),
+        Some(status) if classes.contains(&status.class()) => (status, rest),
+        _ if classes.contains(&5) => (EnhancedStatus::new(5, 0, 0), text),
+        _ => (EnhancedStatus::new(4, 3, 0), text),
     };
     let text = if text.is_empty() {
         "the administrator takes no mail for this address"
     } else {
         text
     };
-    Route::Refused(Failure::new(Blame::Policy, Stage::Local, status, text))
+    Failure::new(Blame::Policy, Stage::Local, status, text)
 }
 
 /// Whether a text can stand for those whom a route is about: an address, a domain, those below it, a pattern, all.

@@ -154,8 +154,15 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
 fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
     let router = &deliveries.current.get().router;
     let read = deliveries.dispatch.spool().envelope(id);
+    let arrival = deliveries
+        .dispatch
+        .spool()
+        .entry(id)
+        .map(|entry| entry.arrival);
     let event = Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
-        dispatch::routed(index, envelope, router)
+        let found = dispatch::routed(index, envelope, router)?;
+        dispatch::log_unrouted(id, arrival, envelope, &found);
+        Some(found)
     });
     deliveries.dispatch.tell(event);
 }

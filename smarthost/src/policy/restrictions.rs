@@ -339,13 +339,30 @@ fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
     }
 }
 
+/// Where a recipient leads to that nobody takes mail for, by its route (transport(5), `error`), it is refused with what stands there.
 /// An alias that cannot be expanded: the client keeps the mail until the table is mended. Strangers are not told why.
 fn alias_expansion(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient() else {
         return Opinion::Pass;
     };
-    let Err(failure) = see.policy.router().expand(&recipient.clone().into()) else {
-        return Opinion::Pass;
+    let router = see.policy.router();
+    let failure = match router.expand(&recipient.clone().into()) {
+        Err(failure) => failure,
+        Ok(all) => {
+            let Some(failure) = router.refusal(&all) else {
+                return Opinion::Pass;
+            };
+            let code = if failure.status.class() == 5 {
+                550
+            } else {
+                450
+            };
+            let text = format!(
+                "<{recipient}>: Recipient address rejected: {}",
+                failure.text
+            );
+            return Opinion::Refuse(Reply::new(code, failure.status, text));
+        }
     };
     see.notes.say(|| failure.text.clone());
     let (code, why) = if failure.status.class() == 5 {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use mail::{
     address::{Address, quote_local},
+    envelope::Recipient,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
@@ -95,6 +96,25 @@ impl Router {
             Failure::local(EnhancedStatus::new(4, 3, 5), &text)
         })?;
         route.destination(address.domain(), transports)
+    }
+
+    /// Why mail for these, whom one recipient stands for, is not even taken: the routes of all of them say so.
+    pub fn refusal(&self, recipients: &[Recipient]) -> Option<Failure> {
+        let mut found: Option<Failure> = None;
+        for recipient in recipients {
+            let failure = self.refused(&recipient.address)?;
+            if found.is_none() || failure.status.class() == 4 {
+                found = Some(failure);
+            }
+        }
+        found
+    }
+
+    fn refused(&self, address: &Address) -> Option<Failure> {
+        let failure = self.destination(address).err()?;
+        let found = self.route(address)?;
+        let route = Route::parse(&found.value, &self.rules.transports);
+        matches!(route, Ok(Route::Refused(_))).then_some(failure)
     }
 
     /// The entry that says where mail for an address goes: a line of a table, or of `routes` in their order.
