@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use mail::{clock, maps::Problem};
+use mail::{
+    clock::{self, Timestamp},
+    maps::Problem,
+};
 use relay::{
     tls::{self, ClientTls, Trust},
     trust::Pin,
@@ -375,6 +378,8 @@ fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Current {
     setup: RwLock<Arc<Setup>>,
+    /// When the files were read that are in force.
+    configured: RwLock<Timestamp>,
     fault: RwLock<Option<Fault>>,
 }
 
@@ -382,6 +387,7 @@ impl Current {
     pub(crate) fn new(setup: Setup, fault: Option<Fault>) -> Self {
         Self {
             setup: RwLock::new(Arc::new(setup)),
+            configured: RwLock::new(clock::now()),
             fault: RwLock::new(fault),
         }
     }
@@ -404,7 +410,16 @@ impl Current {
     /// From now on this, which is what the files say.
     pub(crate) fn set(&self, setup: Setup) {
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        let configured = self.configured.write();
+        *configured.unwrap_or_else(PoisonError::into_inner) = clock::now();
         self.set_fault(None);
+    }
+
+    pub(crate) fn configured(&self) -> Timestamp {
+        *self
+            .configured
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {

@@ -76,17 +76,18 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand report; and __fish_s
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l all -d 'Print all settings in effect'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "list" -d 'List the mail that waits, each recipient with its reason'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "show" -d 'Show one message: where it stands, and its header'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "hold" -d 'Keep messages without trying them'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "release" -d 'Try held messages again'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "bounce" -d 'Return messages to their senders'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list show flush hold release delete bounce help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "list" -d 'List the mail that waits, each recipient with its reason'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "summary" -d 'Count the mail that waits by destination, sender, client or age, in columns of minutes as qshape has them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "show" -d 'Show one message: where it stands, and its header'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "hold" -d 'Keep messages without trying them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "release" -d 'Try held messages again'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "bounce" -d 'Return messages to their senders'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l recipient -d 'Those with a recipient that contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l destination -d 'Those with a recipient in this domain' -r
@@ -98,6 +99,21 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l all -d 'The whole queue'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l by -d 'What is counted together; recipients by destination, messages otherwise' -r -f -a "destination\t''
+sender\t''
+client\t''
+age\t''"
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l recipient -d 'Those with a recipient that contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l destination -d 'Those with a recipient in this domain' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l client -d 'Those that came from this name or address' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l older -d 'Those that came at least as long ago: 90m, 2d' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l newer -d 'Those that came at most as long ago' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l reason -d 'Those whose reason to wait contains this' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -157,6 +173,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "summary" -d 'Count the mail that waits by destination, sender, client or age, in columns of minutes as qshape has them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one message: where it stands, and its header'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Keep messages without trying them'
@@ -233,6 +250,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "rejected" -d 'List the mail that was refused in the last 30 days, newest first, each with the rule and what would let its sender pass'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "summary" -d 'Count the mail that waits by destination, sender, client or age, in columns of minutes as qshape has them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one message: where it stands, and its header'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "flush" -d 'Try messages now, also where a destination is suspended; without ids, everything'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "hold" -d 'Keep messages without trying them'
@@ -245,5 +263,5 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_see
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "new" -d 'Make a key for a domain, and print its DNS record and what to write into config.toml'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'
-complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list show flush hold release delete bounce" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list summary show flush hold release delete bounce" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

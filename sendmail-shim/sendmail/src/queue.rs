@@ -1,6 +1,6 @@
 //! What is said over the agent's control socket: one request, then answers until it closes.
 
-use control::order;
+use control::{order, status::Status};
 use serde::{Deserialize, Serialize};
 
 /// What is asked.
@@ -11,6 +11,8 @@ pub enum Request {
     Follow { id: String, after: u64 },
     /// The settings that the agent has, which need not be those of the files.
     Settings,
+    /// How the agent does, and what of the asker's mail waits.
+    Status,
     /// About the queue, as both daemons are asked.
     #[serde(untagged)]
     Queue(order::Request),
@@ -24,6 +26,7 @@ pub enum Answer {
     Attempt(AttemptRow),
     /// All settings, as the file would have them (TOML).
     Settings(String),
+    Status(Box<Status>),
     #[serde(untagged)]
     Queue(order::Answer),
 }

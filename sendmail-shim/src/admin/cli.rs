@@ -1,6 +1,6 @@
 //! The command line of `sendmail-shim`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use console::Daemon;
@@ -10,11 +10,14 @@ use settings::Span;
 use system::sysexits::Exit;
 
 use super::{
-    check, effective, explain, import, pin, provision, takeover,
+    check, effective, explain, import, pin, provision, status, takeover,
     terminal::{Trouble, complain},
     test,
 };
-use crate::{agent, config::places};
+use crate::{
+    agent,
+    config::{places, settings::Settings},
+};
 
 /// The sendmail of this machine: queues mail and pushes it to a relayhost.
 ///
@@ -80,6 +83,12 @@ enum Command {
     Provision(provision::Request),
     /// Look at the mail that waits, try it now, hold it, delete it or return it; without privileges, your own
     Queue(console::Queue),
+    /// How the agent does: what waits, by destination and by user, since when and why, the relayhost, the disk; without privileges, your own mail
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Send a test message as any program would, and follow it until the relayhost has taken it.
     Test {
         /// To whom; without it, to root, whom aliases and admin= redirect.
@@ -133,11 +142,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Provision(request) => provision::run(&request),
         Command::Pin(request) => pin::run(&settings()?, &request),
         Command::Queue(queue) => {
-            // The agent is found whatever else is wrong in the file.
-            let (settings, wrong) = places::load_anyway(file)?;
-            if let Some(error) = wrong {
-                complain("sendmail-shim", error);
-            }
+            let settings = anyway(file)?;
             Ok(console::run(
                 &queue,
                 &Daemon {
@@ -147,8 +152,18 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
                 },
             ))
         }
+        Command::Status { json } => status::run(&anyway(file)?, json),
         Command::Test { address } => test::run(&settings()?, address),
     }
+}
+
+/// The agent is found whatever else is wrong in the file.
+fn anyway(file: Option<&Path>) -> Result<Settings, Trouble> {
+    let (settings, wrong) = places::load_anyway(file)?;
+    if let Some(error) = wrong {
+        complain("sendmail-shim", error);
+    }
+    Ok(settings)
 }
 
 fn time(text: &str) -> Result<Span, String> {

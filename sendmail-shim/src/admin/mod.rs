@@ -9,6 +9,7 @@
 //! | [`import`] | another program's configuration made into ours |
 //! | [`pin`] | which key a relayhost presents |
 //! | [`provision`] | settings that come with the machine or the package |
+//! | [`status`] | how the agent does |
 //! | [`test`] | a test message |
 //! | [`takeover`] | the mail that waits in another program's queue, taken into ours |
 
@@ -19,6 +20,7 @@ pub mod explain;
 pub mod import;
 pub mod pin;
 pub mod provision;
+pub mod status;
 pub mod takeover;
 pub mod test;
 

@@ -87,7 +87,7 @@ fn follow(settings: &Settings, id: &str) -> Result<Exit, Trouble> {
             }
             Told::Queue(order::Answer::Changed(count)) => waiting = count,
             Told::Queue(order::Answer::Refused(why)) => trouble = Some(why),
-            Told::Queue(_) | Told::Settings(_) => {}
+            Told::Queue(_) | Told::Settings(_) | Told::Status(_) => {}
         })
         .map_err(|error| Trouble::new(Exit::Unavailable, error))?;
         if waiting == 0 {

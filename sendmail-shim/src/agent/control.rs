@@ -11,7 +11,8 @@ use std::{
 
 use control::{
     order::{Answer as Told, Order},
-    serve::{Access, Queue, Standing, serve_one},
+    serve::{self, Access, Queue, Standing, serve_one},
+    status::{Service, Status},
 };
 use mail::{clock, outcome::escape};
 use spool::{Entry, Hold, QueueId, Spool};
@@ -41,10 +42,54 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
                 };
                 access.answer(&request, &mut |line| say(&Answer::Queue(line.clone())))
             }
+            Request::Status => say(&Answer::Status(status(agent, owner).into())),
             Request::Settings => say(&Answer::Settings(effective::text(&agent.settings))),
             Request::Follow { id, after } => follow(agent, owner, &id, after, say),
         }
     })
+}
+
+/// Whoever asks is told how the agent does; of mail, his own.
+fn status(agent: &Agent, owner: Option<u32>) -> Status {
+    let now = clock::now();
+    let access = Access {
+        queue: agent,
+        owner,
+        now,
+    };
+    let (destinations, senders) = access.census();
+    let (settings, spool) = (&agent.settings, &agent.dispatch.spool);
+    let relays = settings.relayhost.iter().map(ToString::to_string);
+    let relays = relays.collect::<Vec<_>>().join(", ");
+    let outage = agent.outages.outage();
+    let (works, told) = match &outage {
+        None if relays.is_empty() => (false, "none is set".to_owned()),
+        None => (true, "no outage is known".to_owned()),
+        Some((since, why)) => (false, format!("since {}: {why}", since.mailq())),
+    };
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Status {
+        program: "sendmail-shim".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        hostname: settings.hostname.to_string(),
+        pid: std::process::id(),
+        started: agent.started,
+        configured: agent.started,
+        listen: std::iter::once(settings.socket.display().to_string())
+            .chain(settings.listen.iter().map(ToString::to_string))
+            .collect(),
+        queued: owner.map_or_else(|| count(spool.len()), |_| senders.total.count),
+        in_flight: count(agent.dispatch.in_flight()),
+        destinations,
+        senders,
+        services: vec![Service::new("relayhost", relays, works, told)],
+        spool: serve::spool(&settings.spool, spool),
+        fault: settings.fault.as_ref().map(|fault| {
+            let consequence = fault.consequence();
+            format!("{consequence}: {}", fault.text)
+        }),
+        ..Status::default()
+    }
 }
 
 /// The attempts, then how many recipients still wait.

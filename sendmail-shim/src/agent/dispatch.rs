@@ -136,6 +136,11 @@ impl Dispatch {
         Ok(id)
     }
 
+    /// Deliveries under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().in_flight()
+    }
+
     /// What is to be done.
     pub(super) fn actions(&self) -> Vec<Action> {
         let mut queue = self.lock();

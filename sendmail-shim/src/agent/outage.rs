@@ -51,6 +51,14 @@ impl Outages {
         self.with(|outage| outage.as_ref().map(|outage| outage.reason.clone()))
     }
 
+    /// Since when, and why.
+    pub(crate) fn outage(&self) -> Option<(Timestamp, String)> {
+        self.with(|outage| {
+            let known = outage.as_ref()?;
+            Some((known.since, known.reason.clone()))
+        })
+    }
+
     /// The relayhost was not reached.
     pub(crate) fn goes_on(&self, reason: &str, now: Timestamp) -> io::Result<()> {
         self.with(|outage| match outage {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Receiver};
 
+use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
 
@@ -23,6 +24,7 @@ use crate::config::{settings::Settings, tables::Tables};
 pub(super) struct Agent {
     pub(super) settings: Settings,
     pub(super) dispatch: Dispatch,
+    pub(super) started: Timestamp,
     /// The user it runs as.
     uid: u32,
     /// For whoever follows a message.
@@ -71,6 +73,7 @@ impl Agent {
             settings,
             dispatch,
             uid: own,
+            started: clock::now(),
         };
         (agent, received)
     }

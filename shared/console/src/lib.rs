@@ -6,6 +6,8 @@
 //! build the same features, so that only a crate of its own keeps it out.
 //! Failures: exit status 1 if something was not done, 69 if the daemon does not answer; the reason is on standard error.
 
+pub mod status;
+
 use std::{
     fmt::Display,
     io::{self, Write as _},
@@ -19,6 +21,7 @@ use clap::{
 use control::{
     listing,
     order::{Answer, Order, Request, Selection},
+    summary::{self, By},
 };
 use settings::Span;
 use system::sysexits::Exit;
@@ -62,7 +65,16 @@ impl Words {
                 .about(order.about())
                 .args(selecting())
         });
-        [list.args(selecting()), show]
+        let summary = Command::new("summary")
+            .about("Count the mail that waits by destination, sender, client or age, in columns of minutes as qshape has them")
+            .arg(
+                Arg::new("by")
+                    .long("by")
+                    .value_parser(By::ALL.map(By::word))
+                    .default_value(By::Destination.word())
+                    .help("What is counted together; recipients by destination, messages otherwise"),
+            );
+        [list.args(selecting()), summary.args(selecting()), show]
             .into_iter()
             .chain(orders)
             .collect()
@@ -147,6 +159,12 @@ impl FromArgMatches for Words {
             return Ok(Self(Request::Show { id }));
         }
         let selection = selection(words);
+        if name == "summary" {
+            let word = words.get_one::<String>("by").map_or("", String::as_str);
+            let by = By::ALL.into_iter().find(|by| by.word() == word);
+            let by = by.unwrap_or_default();
+            return Ok(Self(Request::Summary { by, selection }));
+        }
         let Some(order) = Order::ALL.into_iter().find(|order| order.word() == name) else {
             return Ok(Self(Request::List(selection)));
         };
@@ -201,7 +219,7 @@ pub fn run(queue: &Queue, daemon: &Daemon<'_>) -> Exit {
     let Words(request) = &queue.words;
     let done = match request {
         Request::Change { order, .. } => order.done(),
-        Request::List(_) | Request::Show { .. } => "",
+        Request::List(_) | Request::Summary { .. } | Request::Show { .. } => "",
     };
     let listed = matches!(request, Request::List(_));
     let mut ended = listed;
@@ -253,6 +271,7 @@ fn tell(answer: &Answer, done: &str) {
                 say(format_args!("Next attempt: {}", next.rfc3339()));
             }
         }
+        Answer::Summary(summary) => say(summary::table(summary)),
         Answer::Header(header) => say(format_args!("\n{header}")),
         Answer::Done(id) => say(format_args!("{id}: {done}")),
         Answer::Changed(1) => say(format_args!("1 message {done}")),
@@ -332,6 +351,17 @@ mod tests {
         assert!(typed("hold --older yesterday").is_err());
         assert!(typed("destroy --all").is_err());
         assert!(Line::try_parse_from(["queue", "delete", "--sender", ""]).is_err());
+        assert_eq!(
+            typed("summary --by age --sender www"),
+            Ok(Request::Summary {
+                by: By::Age,
+                selection: Selection {
+                    sender: Some("www".into()),
+                    ..Selection::default()
+                }
+            })
+        );
+        assert!(typed("summary --by moon").is_err());
         assert_eq!(typed("list"), Ok(Request::List(Selection::default())));
         assert_eq!(typed("show A"), Ok(Request::Show { id: "A".into() }));
     }

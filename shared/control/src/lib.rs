@@ -10,6 +10,8 @@ pub mod listing;
 pub mod order;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod status;
+pub mod summary;
 
 use std::{
     fs,

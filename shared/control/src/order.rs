@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use mail::clock::Timestamp;
 
-use crate::listing::Row;
+use crate::{
+    listing::Row,
+    summary::{By, Summary},
+};
 
 /// What can be done to a message in the queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -168,6 +171,11 @@ impl Selection {
 pub enum Request {
     /// The messages that the asker may see; a selection that names nothing is about all of them.
     List(Selection),
+    /// The same messages, counted.
+    Summary {
+        by: By,
+        selection: Selection,
+    },
     /// One message: its row, then its header.
     Show {
         id: String,
@@ -183,6 +191,7 @@ pub enum Request {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Row(Row),
+    Summary(Summary),
     /// Nothing yet, and not the end: much has to be looked at.
     Working,
     /// Header section of a message, escaped.

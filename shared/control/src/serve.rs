@@ -8,6 +8,7 @@ use std::{
     collections::HashSet,
     io::{self, BufReader, BufWriter, Write as _},
     os::unix::net::UnixStream,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,8 @@ use spool::{Entry, Hold, QueueId, Spool};
 use crate::{
     listing::{self, RecipientRow, Row},
     order::{Answer, Order, Request, Selection},
+    status::{self, GROUPS, LOOKED_AT},
+    summary::{self, By, Counter, Summary},
 };
 
 /// So many messages are looked at before an asker who has heard nothing is told that it goes on.
@@ -100,6 +103,19 @@ pub fn serve_request<Q: DeserializeOwned, A: Serialize>(
     answers.flush()
 }
 
+/// What there is to say of a spool.
+pub fn spool(path: &Path, spool: &Spool) -> status::Spool {
+    let synced = |(then, took): (Timestamp, Duration)| {
+        (then, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+    };
+    status::Spool {
+        path: path.display().to_string(),
+        free_bytes: spool.free().ok(),
+        last_sync: spool.last_sync().map(synced),
+        fault: spool.has_room(0).err().map(|why| why.to_string()),
+    }
+}
+
 /// Where a message stands, as far as the spool does not know it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
@@ -137,6 +153,19 @@ impl<Q: Queue> Access<'_, Q> {
     pub fn answer(&self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
         match request {
             Request::List(selection) => self.list(selection, say),
+            Request::Summary { by, selection } => {
+                let mut counter = Counter::new(*by, self.now);
+                self.unknown(selection)
+                    .try_for_each(|why| say(&Answer::Refused(why)))?;
+                for (index, id) in self.selected(selection).enumerate() {
+                    working(index, say)?;
+                    let row = self.row_of(id);
+                    if let Some(row) = row.filter(|row| selection.matches(row, self.now)) {
+                        counter.add(&row);
+                    }
+                }
+                say(&Answer::Summary(counter.finish(summary::MOST)))
+            }
             Request::Show { id } => match self.find(id) {
                 Ok((entry, envelope)) => {
                     say(&Answer::Row(self.row(&entry, &envelope)))?;
@@ -146,6 +175,18 @@ impl<Q: Queue> Access<'_, Q> {
             },
             Request::Change { order, selection } => self.change(*order, selection, say),
         }
+    }
+
+    /// What a status tells of the queue: by destination, and by who sent it.
+    pub fn census(&self) -> (Summary, Summary) {
+        let mut destinations = Counter::new(By::Destination, self.now);
+        let mut senders = Counter::new(By::Client, self.now);
+        let all = self.selected(&Selection::default());
+        for row in all.take(LOOKED_AT).filter_map(|id| self.row_of(id)) {
+            destinations.add(&row);
+            senders.add(&row);
+        }
+        (destinations.finish(GROUPS), senders.finish(GROUPS))
     }
 
     fn list(&self, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {

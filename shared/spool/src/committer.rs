@@ -22,6 +22,7 @@ use super::{
     layout::Layout,
     lock,
     log::{Log, Outgoing},
+    pause::{PAUSES, Pause},
     record::{Change, Place, Record, What},
     schedule::Schedule,
 };
@@ -90,16 +91,6 @@ impl New {
     }
 }
 
-/// First pause after a commit that failed, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// Commits failed; until then nobody asks the disk again.
-struct Pause {
-    until: Instant,
-    length: Duration,
-    why: SpoolError,
-}
-
 /// What waits, and who does what about it.
 #[derive(Default)]
 pub(super) struct Intake {
@@ -132,6 +123,8 @@ pub(super) struct Committer {
     work: Condvar,
     idle: Condvar,
     pub(super) reclaim: Schedule,
+    /// The last commit that reached the disk, and how long that took.
+    pub(super) synced: Mutex<Option<(Timestamp, Duration)>>,
 }
 
 impl Committer {
@@ -155,6 +148,7 @@ impl Committer {
             work: Condvar::new(),
             idle: Condvar::new(),
             reclaim: Schedule::default(),
+            synced: Mutex::default(),
         }
     }
 
@@ -387,7 +381,11 @@ impl Committer {
         // Vital first: they may use the reserve. The sort is stable, so events keep their order.
         pending.sort_by_key(|(outgoing, _)| !outgoing.vital);
         let (mut outgoing, effects): (Vec<Outgoing>, Vec<Effect>) = pending.into_iter().unzip();
+        let begun = clock::steady();
         let result = lock(&self.log).append(&self.index, &mut outgoing);
+        if result.is_ok() {
+            *lock(&self.synced) = Some((clock::now(), clock::steady() - begun));
+        }
         let (mut failed, mut calls) = (Vec::new(), Vec::new());
         let mut index = lock(&self.index);
         for (outgoing, effect) in outgoing.into_iter().zip(effects) {

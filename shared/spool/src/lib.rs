@@ -63,6 +63,7 @@ mod layout;
 mod lock;
 mod log;
 mod message;
+mod pause;
 mod read;
 mod reclaim;
 mod record;

@@ -349,6 +349,11 @@ impl Spool {
         lock(&self.open.committer.index).usage(whose)
     }
 
+    /// When a commit last reached the disk, and how long that took.
+    pub fn last_sync(&self) -> Option<(clock::Timestamp, Duration)> {
+        *lock(&self.open.committer.synced)
+    }
+
     /// Number of messages queued.
     pub fn len(&self) -> usize {
         lock(&self.open.committer.index).len()

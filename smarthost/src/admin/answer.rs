@@ -11,12 +11,13 @@ use std::{
 use control::{
     order::{self, Order},
     serve::{self, Access, Standing},
+    status::{GROUPS, Status},
 };
 use mail::clock::{self, Timestamp};
 use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
-    admin::{Answer, Request, Status},
+    admin::{Answer, Request},
     dispatch::{Event, Queue},
     limits::Limits,
     state::Keeper,
@@ -45,7 +46,7 @@ pub fn answer(
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::Status => each(&Answer::Status(controlled.full_status())),
+        Request::Status => each(&Answer::Status(controlled.full_status(now).into())),
         Request::Reload => {
             let why = "only the daemon itself reloads".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
@@ -116,16 +117,29 @@ impl Controlled<'_> {
         (self.wake)();
     }
 
-    fn full_status(&self) -> Status {
+    fn full_status(&self, now: Timestamp) -> Status {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let (queued, in_flight) = {
             let queue = self.queue();
             (count(queue.len()), count(queue.in_flight()))
         };
+        let access = Access {
+            queue: self,
+            owner: None,
+            now,
+        };
+        let (destinations, senders) = access.census();
+        let (clients, limits) = {
+            let limits = self.limits();
+            (count(limits.len()), limits.nearest(GROUPS, now))
+        };
         Status {
             queued,
             in_flight,
-            clients: count(self.limits().len()),
+            clients,
+            destinations,
+            senders,
+            limits,
             ..(self.status)()
         }
     }

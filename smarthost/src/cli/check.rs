@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use control::findings::{Findings, Level};
+use control::{
+    findings::{Findings, Level},
+    status::Status,
+};
 use mail::{
     address::{Domain, DomainPattern},
     nexthop::Nexthop,
@@ -24,7 +27,7 @@ use system::sysexits::Exit;
 
 use super::{failed::Failed, tables, transports};
 use crate::{
-    admin::{Answer, Request, Status},
+    admin::{Answer, Request},
     config::{Config, RelayAuth},
     dns::{
         Dnssec,
@@ -149,7 +152,7 @@ fn daemon(path: &Path) -> Option<Status> {
     let mut found = None;
     let asked = control::ask(&config.control, &Request::Status, &mut |answer: Answer| {
         if let Answer::Status(status) = answer {
-            found = Some(status);
+            found = Some(*status);
         }
     });
     asked.ok().and(found)

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use mail::clock::Timestamp;
-use settings::Span;
 
 use crate::{admin::Answer, limits::Report};
 
@@ -40,42 +39,12 @@ pub(super) fn reports(answers: &[Answer]) -> String {
 }
 
 pub(super) fn status(answers: &[Answer], now: Timestamp) -> String {
-    let mut text = String::new();
-    for answer in answers {
-        let Answer::Status(status) = answer else {
-            continue;
-        };
-        let up = std::time::Duration::from_secs(now.since(status.started).as_secs());
-        let rows = [
-            (
-                "smarthost",
-                format!(
-                    "{} on {}, process {}",
-                    status.version, status.hostname, status.pid
-                ),
-            ),
-            ("running for", Span(up).to_string()),
-            ("listening on", status.listen.join(", ")),
-            ("sessions", status.sessions.to_string()),
-            (
-                "queued",
-                format!(
-                    "{} messages, {} deliveries in flight",
-                    status.queued, status.in_flight
-                ),
-            ),
-            ("clients", format!("{} counted", status.clients)),
-            ("pin", status.pin.clone()),
-            ("configuration", status.fault.clone().unwrap_or_default()),
-        ];
-        for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-            let _ = writeln!(text, "{name:13} {value}");
-        }
-        for alarm in &status.alarms {
-            let _ = writeln!(text, "{:13} {alarm}", "alarm");
-        }
-    }
-    text
+    let mut answers = answers.iter();
+    let status = answers.find_map(|answer| match answer {
+        Answer::Status(status) => Some(console::status::text(status, now)),
+        _ => None,
+    });
+    status.unwrap_or_default()
 }
 
 /// One JSON value a line.

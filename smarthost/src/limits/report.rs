@@ -99,6 +99,15 @@ impl Report {
         })
     }
 
+    /// The part of the limit that is nearest to being reached, in percent; a client that is blocked has used all of it.
+    pub fn percent(&self) -> u64 {
+        let parts = self.windows.iter().map(|(count, limit)| {
+            let limit = u64::from(limit.window.limit);
+            (u64::from(*count) * 100).checked_div(limit).unwrap_or(100)
+        });
+        parts.max().unwrap_or_default()
+    }
+
     /// A limit that lets twice as much through, to be typed.
     pub(super) fn twice(&self) -> u32 {
         let limits: Vec<_> = self.windows.iter().map(|(_, limit)| *limit).collect();

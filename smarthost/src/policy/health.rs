@@ -149,6 +149,20 @@ impl Health {
         off.collect()
     }
 
+    /// How a list does: whether it is believed, and in words.
+    pub fn of(&self, list: &List) -> (bool, String) {
+        let state = self.0.get(&list.name());
+        let (faults, troubles) = self.counts(list);
+        match state.and_then(|state| state.off.as_ref()) {
+            Some((why, since)) => (false, format!("off since {}: {why}", since.mailq())),
+            None if faults + troubles == 0 => (true, "no question without an answer".to_owned()),
+            None => (
+                true,
+                format!("{troubles} questions without an answer, {faults} that were none"),
+            ),
+        }
+    }
+
     /// Questions to a list that came to nothing: faults, and silence.
     pub fn counts(&self, list: &List) -> (u64, u64) {
         let state = self.0.get(&list.name());

@@ -5,7 +5,7 @@
 //! See also: `state`, which keeps it over a restart; `cli::report`, which shows it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
     time::Duration,
 };
@@ -18,6 +18,8 @@ use crate::network::Network;
 /// Rows that are kept, and how long one is kept that was not seen again.
 const MOST: usize = 5000;
 const KEPT: Duration = Duration::from_hours(30 * 24);
+/// Rules that are counted; those of a configuration, and of those before it.
+const RULES: usize = 200;
 /// Longest text, in characters.
 const LONGEST: usize = 320;
 /// How often old rows are looked for.
@@ -61,12 +63,20 @@ pub struct Refusals {
     rows: HashMap<String, Refusal>,
     dirty: HashSet<String>,
     swept: Timestamp,
+    /// How many since the start, by rule.
+    counts: BTreeMap<String, u64>,
 }
 
 impl Refusals {
     /// One more. `count`, `first`, `last` and `accepted` of the new row are filled in here.
     pub fn add(&mut self, address: IpAddr, new: Refusal, now: Timestamp) {
         self.sweep(now);
+        let rule = new.rule.clone().map(cut);
+        let rule = rule.unwrap_or_else(|| format!("protocol ({})", new.stage));
+        if self.counts.len() < RULES || self.counts.contains_key(&rule) {
+            let count = self.counts.entry(rule).or_default();
+            *count = count.saturating_add(1);
+        }
         let key = key(
             address,
             (new.sender.as_deref(), new.recipient.as_deref()),
@@ -112,6 +122,13 @@ impl Refusals {
             }
             _ => false,
         }
+    }
+
+    /// What was refused since the start, by rule, most first.
+    pub fn by_rule(&self) -> Vec<(String, u64)> {
+        let mut rules: Vec<_> = self.counts.clone().into_iter().collect();
+        rules.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        rules
     }
 
     /// Newest first.

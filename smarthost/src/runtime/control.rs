@@ -16,7 +16,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use control::{MAX_LINE, order, serve::PATIENCE};
+use control::{
+    MAX_LINE, order,
+    serve::{self, PATIENCE},
+    status::Status,
+};
 use mail::clock::{self, Timestamp};
 use system::{
     fs,
@@ -32,7 +36,7 @@ use tokio::{
 
 use super::reload::Reload;
 use crate::{
-    admin::{Answer, Controlled, Request, Status, answer},
+    admin::{Answer, Controlled, Request, answer},
     server::Server,
 };
 
@@ -156,7 +160,7 @@ async fn request(stream: &mut UnixStream) -> Option<Vec<u8>> {
 fn attend(stream: UnixStream, request: &[u8], control: &Control) -> io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    control::serve::serve_request(&stream, request, |request, asker, say| {
+    serve::serve_request(&stream, request, |request, asker, say| {
         let own = rustix::process::geteuid().as_raw();
         if asker.uid != 0 && asker.uid != own {
             let text = "only root and the user that smarthost runs as may ask";
@@ -201,16 +205,21 @@ impl Control {
     fn status(&self) -> Status {
         let setup = self.server.current.get();
         Status {
+            program: "smarthost".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: setup.config.hostname.to_string(),
             pid: std::process::id(),
             started: self.started,
+            configured: self.server.current.configured(),
             listen: self.listen.clone(),
             sessions: u64::try_from(self.server.places.sessions()).unwrap_or(u64::MAX),
             pin: setup
                 .identity
                 .as_ref()
                 .map_or_else(String::new, |identity| identity.pin.to_string()),
+            refused: self.server.refused(),
+            services: self.server.world.services(&setup),
+            spool: serve::spool(&setup.config.spool, self.server.dispatch.spool()),
             alarms: self.server.world.alarms(&setup),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();

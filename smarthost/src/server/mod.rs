@@ -70,6 +70,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// What was refused since the start, by rule.
+    pub(crate) fn refused(&self) -> Vec<(String, u64)> {
+        self.refusals().by_rule()
+    }
+
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }

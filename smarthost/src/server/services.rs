@@ -7,10 +7,15 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use control::status::Service;
+use mail::clock::{self, Timestamp};
 use system::log::{Level, line};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -19,7 +24,7 @@ use tokio::{
     time,
 };
 
-use crate::policy::{endpoint::Endpoint, service};
+use crate::policy::{Answer, ClientName, MailDomain, endpoint::Endpoint, service};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +51,8 @@ struct Connection {
 struct Server {
     idle: Vec<Connection>,
     told: Option<Instant>,
+    /// When it last gave no answer, and why, if it has given none since.
+    failed: Option<(Timestamp, String)>,
 }
 
 /// All of them.
@@ -61,16 +68,37 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
+    /// How each does that was asked.
+    pub(super) fn status(&self) -> Vec<Service> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = servers
+            .iter()
+            .map(|(endpoint, (server, _))| match &server.failed {
+                None => Service::new("policy server", endpoint, true, "answers"),
+                Some((at, why)) => {
+                    let text = format!("no answer at {}: {why}", at.mailq());
+                    Service::new("policy server", endpoint, false, text)
+                }
+            })
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
     /// The action that a server answers with.
     pub(super) async fn ask(&self, endpoint: &Endpoint, request: &str) -> Option<String> {
         let asked = time::timeout(PATIENCE, self.try_twice(endpoint, request)).await;
         let why = match asked {
-            Ok(Ok(action)) => return Some(action),
+            Ok(Ok(action)) => {
+                self.with(endpoint, |server| server.failed = None);
+                return Some(action);
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer in {} seconds", PATIENCE.as_secs()),
         };
         let now = Instant::now();
         let tell = self.with(endpoint, |server| {
+            server.failed = Some((clock::now(), why.clone()));
             let due = server
                 .told
                 .is_none_or(|told| now.duration_since(told) >= TELL);
@@ -152,6 +180,39 @@ impl Services {
     fn with<T>(&self, endpoint: &Endpoint, act: impl FnOnce(&mut Server) -> T) -> T {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         act(&mut entry(&mut servers, endpoint).0)
+    }
+}
+
+/// How DNS answers, since the start.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    asked: AtomicU64,
+    unanswered: AtomicU64,
+    last: Mutex<Option<Timestamp>>,
+}
+
+impl Lookups {
+    pub(super) fn count(&self, answer: &Answer) {
+        let unknown = match answer {
+            Answer::MailDomain(found) => *found == MailDomain::Unknown,
+            Answer::ClientName(found) => *found == ClientName::Unknown,
+            _ => return,
+        };
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if unknown {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(clock::now());
+        }
+    }
+
+    pub(super) fn status(&self) -> Service {
+        let [asked, unanswered] =
+            [&self.asked, &self.unanswered].map(|count| count.load(Ordering::Relaxed));
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.map_or_else(String::new, |at| format!(", last at {}", at.mailq()));
+        let text = format!("{unanswered} of {asked} questions without an answer{last}");
+        Service::new("resolver", "DNS", asked == 0 || unanswered < asked, text)
     }
 }
 

@@ -4,11 +4,12 @@
 //! is not asked.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use control::status::Service;
 use mail::clock;
 use system::log::{Level, line};
 use tokio::{sync::mpsc, task::JoinSet, time};
@@ -17,7 +18,7 @@ use super::{
     Server,
     learned::{self, Believed, Learned},
     notify,
-    services::Services,
+    services::{Lookups, Services},
     verification::{self, Verification},
 };
 use crate::{
@@ -48,6 +49,7 @@ pub(crate) struct World {
     memory: Mutex<HashMap<Query, (Answer, Instant)>>,
     lists: Mutex<Health>,
     services: Services,
+    lookups: Lookups,
     greylist: Arc<Mutex<Greylist>>,
     limits: Arc<Mutex<Limits>>,
     pub(super) verification: Verification,
@@ -59,6 +61,7 @@ impl World {
             memory: Mutex::default(),
             lists: Mutex::default(),
             services: Services::default(),
+            lookups: Lookups::default(),
             greylist: Arc::clone(&memory.greylist),
             limits: Arc::clone(&memory.limits),
             verification: Verification::new(Arc::clone(&memory.recipients), probes),
@@ -70,6 +73,22 @@ impl World {
         let mut alarms = self.lists().alarms();
         alarms.extend(self.verification.alarms(setup));
         alarms
+    }
+
+    /// How those do whom the daemon asks.
+    pub(crate) fn services(&self, setup: &Setup) -> Vec<Service> {
+        let mut all = vec![self.lookups.status()];
+        let mut seen = HashSet::new();
+        let lists = self.lists();
+        for (list, _) in setup.policy.lists() {
+            if seen.insert(list.name()) {
+                let (works, text) = lists.of(&list);
+                all.push(Service::new("block list", list.name(), works, text));
+            }
+        }
+        drop(lists);
+        all.extend(self.services.status());
+        all
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
@@ -176,6 +195,12 @@ async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> An
 impl World {
     /// Asks whoever knows. What is counted or remembered is so in this process alone: see [`Learned`].
     pub(crate) async fn find_out(&self, setup: &Setup, query: &Query) -> Learned {
+        let learned = self.asked(setup, query).await;
+        self.lookups.count(&learned.answer);
+        learned
+    }
+
+    async fn asked(&self, setup: &Setup, query: &Query) -> Learned {
         let resolver = &setup.resolver;
         match query {
             Query::MailDomain(domain) => {

@@ -1,0 +1,133 @@
+//! `status` of both programs, for people.
+
+use std::{fmt::Write as _, time::Duration};
+
+use control::{
+    status::{LOOKED_AT, Status},
+    summary::{Group, Summary, shown},
+};
+use mail::clock::Timestamp;
+use settings::Span;
+
+const MIB: u64 = 1024 * 1024;
+/// Longest reason in a line, characters.
+const REASON: usize = 120;
+
+/// What a daemon said of itself; sections without anything to tell are left out.
+pub fn text(status: &Status, now: Timestamp) -> String {
+    let mut out = String::new();
+    head(&mut out, status, now);
+    queue(&mut out, "Waits, by destination", &status.destinations, now);
+    queue(&mut out, "Waits, by who sent it", &status.senders, now);
+    let limits = status
+        .limits
+        .iter()
+        .map(|(client, percent, usage)| format!("{percent:>4} %  {}  {usage}", shown(client)));
+    section(&mut out, "Nearest to a limit", limits);
+    let refused = status.refused.iter();
+    let refused = refused.map(|(rule, count)| format!("{count:>6}  {}", shown(rule)));
+    section(&mut out, "Refused since the start, by rule", refused);
+    let services = status.services.iter().map(|service| {
+        let state = if service.works { "ok  " } else { "FAIL" };
+        let (kind, name) = (&service.kind, shown(&service.name));
+        format!("{state}  {kind} {name}: {}", cut(&service.text))
+    });
+    section(&mut out, "Asked by it", services);
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn head(out: &mut String, status: &Status, now: Timestamp) {
+    let up = Duration::from_secs(now.since(status.started).as_secs());
+    let identity = format!(
+        "{} on {}, process {}",
+        status.version, status.hostname, status.pid
+    );
+    let queued = format!(
+        "{} messages, {} deliveries in flight",
+        status.queued, status.in_flight
+    );
+    let counted = (status.clients > 0).then(|| format!("{} counted", status.clients));
+    let rows = [
+        (status.program.as_str(), identity),
+        (
+            "running for",
+            format!("{}, since {}", Span(up), status.started.rfc3339()),
+        ),
+        ("settings of", status.configured.rfc3339()),
+        ("listening on", status.listen.join(", ")),
+        ("sessions", status.sessions.to_string()),
+        ("queued", queued),
+        ("spool", spool(status)),
+        ("clients", counted.unwrap_or_default()),
+        ("pin", status.pin.clone()),
+        ("configuration", status.fault.clone().unwrap_or_default()),
+    ];
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{name:13} {value}");
+    }
+    for alarm in &status.alarms {
+        let _ = writeln!(out, "{:13} {}", "alarm", printable(alarm));
+    }
+}
+
+fn spool(status: &Status) -> String {
+    let spool = &status.spool;
+    let free = spool
+        .free_bytes
+        .map(|bytes| format!("{} MiB free", bytes / MIB));
+    let synced = spool.last_sync.map(|(then, took)| {
+        let (whole, part) = (took / 1000, took % 1000 / 100);
+        format!("last sync took {whole}.{part} ms, {}", then.rfc3339())
+    });
+    let fault = spool.fault.as_ref().map(|why| printable(why));
+    let parts = [Some(spool.path.clone()), free, synced, fault];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+fn queue(out: &mut String, title: &str, summary: &Summary, now: Timestamp) {
+    let lines = summary.groups.iter().map(|group| line(group, now));
+    let more = (summary.more > 0).then(|| format!("and {} more", summary.more));
+    let most = u64::try_from(LOOKED_AT).unwrap_or(u64::MAX);
+    let partly = (summary.total.count >= most).then(|| format!("of the {most} oldest messages"));
+    section(out, title, lines.chain(more).chain(partly));
+}
+
+fn line(group: &Group, now: Timestamp) -> String {
+    let age = Span(Duration::from_secs(now.since(group.oldest).as_secs()));
+    let mut line = format!("{:>6}  {}, oldest {age}", group.count, shown(&group.name));
+    if group.held > 0 {
+        let _ = write!(line, ", {} on hold", group.held);
+    }
+    if let Some(next) = group.next_attempt {
+        let _ = write!(line, ", next attempt {}", next.seen_from(now));
+    }
+    if !group.reason.is_empty() {
+        let _ = write!(line, ": {}", cut(&group.reason));
+    }
+    line
+}
+
+fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
+    for (index, line) in lines.enumerate() {
+        if index == 0 {
+            let _ = write!(out, "\n{title}\n");
+        }
+        let _ = writeln!(out, "  {line}");
+    }
+}
+
+fn printable(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(plain).collect()
+}
+
+fn cut(text: &str) -> String {
+    let mut shown: String = printable(text).chars().take(REASON).collect();
+    if text.chars().count() > REASON {
+        shown.push('…');
+    }
+    shown
+}

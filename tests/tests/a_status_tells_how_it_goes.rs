@@ -1,0 +1,158 @@
+//! `status` and `queue summary` of both programs: what waits, since when and why, who is near a limit, what was refused, how disk and
+//! others do.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Output;
+
+use serde_json::Value;
+use tests::{
+    agent::{Agent, as_user},
+    peers,
+    session::Session,
+    shown,
+    sink::nexthop,
+    smarthost::Smarthost,
+    wait::free_address,
+};
+
+fn text(output: &Output) -> String {
+    let all = [&*output.stdout, &output.stderr].concat();
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A relay whose relayhost is away, with mail in its queue, and a client that is refused.
+fn relay() -> Smarthost {
+    let relay = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nlimits = {{ per_client = [\"4/hour\"] }}\n",
+        nexthop(free_address())
+    ));
+    let mut session = Session::greeted(relay.address());
+    for (sender, recipients) in [
+        ("a@one.example", &["x@far.example", "y@FAR.example"][..]),
+        ("b@one.example", &["x@far.example"]),
+        ("a@one.example", &["z@near.example"]),
+    ] {
+        session.delivers(sender, recipients, b"Subject: x\r\n\r\nx\r\n");
+    }
+    session.say("MAIL FROM:<a@one.example>");
+    let refused = session.say("RCPT TO:<nobody@mail.example.test>");
+    assert_eq!(refused.code, 550, "{refused:?}");
+    relay.wait_for_mailq("why it waits", |listing| {
+        listing.matches("refused").count() == 3
+    });
+    relay
+}
+
+#[test]
+fn a_relay_tells_what_waits_who_is_near_a_limit_and_what_was_refused() {
+    let relay = relay();
+    let status = json(&relay.admin(&["status", "--json"]));
+    assert_eq!(status["queued"], 3, "{status}");
+    let far = &status["destinations"]["groups"][0];
+    assert_eq!(
+        (&far["name"], &far["count"]),
+        (&"far.example".into(), &3.into())
+    );
+    assert!(far["reason"].as_str().unwrap().contains("refused"), "{far}");
+    assert!(
+        far["next_attempt"].is_u64() && far["oldest"].is_u64(),
+        "{far}"
+    );
+    assert_eq!(status["limits"][0][1], 75, "{status}");
+    assert_eq!(
+        status["refused"][0][0], "reject_unlisted_recipient",
+        "{status}"
+    );
+    assert!(status["spool"]["last_sync"][1].is_u64(), "{status}");
+    assert!(status["spool"]["free_bytes"].is_u64(), "{status}");
+
+    let told = text(&relay.admin(&["status"]));
+    for part in [
+        "Waits, by destination",
+        "     3  far.example, oldest ",
+        ", next attempt ",
+        "Waits, by who sent it",
+        "  75 %  127.0.0.1  3 of 4 in an hour",
+        "     1  reject_unlisted_recipient",
+        "resolver DNS",
+        " MiB free, last sync took ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// Columns and rows of qshape, and the words of the other orders.
+#[test]
+fn the_queue_is_counted_as_qshape_counts_it() {
+    let relay = relay();
+    let counted = |words: &[&str]| text(&relay.admin(&[&["queue", "summary"], words].concat()));
+    let destinations = counted(&[]);
+    shown::compare(
+        "queue-summary",
+        &format!("{}\n", destinations.trim_end()),
+        &[],
+    );
+    let first = |text: &str, row: usize| {
+        let words = text.lines().nth(row).unwrap_or_default().split_whitespace();
+        words.take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(first(&destinations, 1), ["TOTAL", "4"], "{destinations}");
+    assert_eq!(
+        first(&destinations, 2),
+        ["far.example", "3"],
+        "{destinations}"
+    );
+    let senders = counted(&["--by", "sender"]);
+    assert_eq!(first(&senders, 2), ["a@one.example", "2"], "{senders}");
+    let some = counted(&["--by", "sender", "--destination", "near.example"]);
+    assert_eq!(first(&some, 1), ["TOTAL", "1"], "{some}");
+    let ages = counted(&["--by", "age"]);
+    assert!(ages.contains("up to 5m             3"), "{ages}");
+    assert_eq!(
+        counted(&["--sender", "nobody"]).trim(),
+        "Mail queue is empty"
+    );
+    let json = json(&relay.admin(&["queue", "summary", "--by", "client", "--json"]));
+    assert_eq!(json["summary"]["groups"][0]["count"], 3, "{json}");
+    let unknown = relay.admin(&["queue", "summary", "nonsense"]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+}
+
+#[test]
+fn a_machine_tells_what_waits_by_user_and_each_user_his_own() {
+    let mut node = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\n",
+        nexthop(free_address())
+    ));
+    node.send(&["x@far.example"], "Subject: x\n\nx\n");
+    node.wait_for_mailq("why it waits", |listing| listing.contains("refused"));
+    let told = text(&node.admin(&["status"]));
+    for part in [
+        "far.example, oldest",
+        "uid ",
+        "FAIL  relayhost",
+        "last sync took",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let summary = text(&node.admin(&["queue", "summary"]));
+    assert!(summary.contains("far.example"), "{summary}");
+    if peers::root() {
+        node.open_to_all();
+        let other = node.public("sendmail-shim");
+        let mut other = as_user("64003", &other);
+        let own = other.args(["status", "--json"]).output().unwrap();
+        let own = json(&own);
+        assert_eq!(own["queued"], 0, "{own}");
+        assert_eq!(own["senders"]["groups"], Value::Array(Vec::new()), "{own}");
+    }
+    node.kill();
+    let gone = node.admin(&["status"]);
+    assert_eq!(gone.status.code(), Some(69), "{gone:?}");
+    assert!(text(&gone).contains("systemctl start"), "{gone:?}");
+}
