@@ -52,7 +52,14 @@ fn every_mistake_is_told_with_its_place_and_remedy() {
     for folder in entries(&repository().join("tests/data/bad-config")) {
         let name = folder.file_name().unwrap().to_str().unwrap();
         let output = run(name, &folder, "config.toml", "check");
+        // The whole path is told, whatever was typed.
+        let here = format!("{}/", folder.display());
         let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains(&format!("{here}config.toml")),
+            "{name}: {said}"
+        );
+        let said = said.replace(&here, "");
         if update {
             write(&folder.join("expected"), &said);
         }
