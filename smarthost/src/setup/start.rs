@@ -57,6 +57,8 @@ impl Setup {
             hostname: own_key.hostname.clone(),
             listen: own_key.listen.clone(),
             networks: own_key.networks.clone(),
+            proxy: own_key.proxy.clone(),
+            xclient: own_key.xclient.clone(),
             domains: own_key.domains.clone(),
             limits: own_key.limits.clone(),
             limits_notify: own_key.limits_notify.clone(),
