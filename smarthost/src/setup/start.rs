@@ -63,6 +63,7 @@ impl Setup {
             limits: own_key.limits.clone(),
             limits_notify: own_key.limits_notify.clone(),
             admins: own_key.admins.clone(),
+            retry: own_key.retry,
             spool: own_key.spool.clone(),
             state: own_key.state.clone(),
             control: own_key.control.clone(),
