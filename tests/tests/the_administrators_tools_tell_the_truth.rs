@@ -247,9 +247,7 @@ fn explain_names_the_file_and_line_behind_each_change_and_touches_nothing() {
 #[test]
 fn a_relative_configuration_is_the_same_one_in_every_command_of_both_programs() {
     let relay = Smarthost::start("control = \"c.sock\"\n");
-    let node = Agent::start(
-        "tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\ncontrol = \"c.sock\"\nspool = \"spool\"\n",
-    );
+    let node = Agent::start("tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\n");
     let binaries = tests::binaries::binaries();
     for (program, directory, commands) in [
         (
