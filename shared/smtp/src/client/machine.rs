@@ -14,7 +14,7 @@ use super::{
 use crate::{
     capability::Capabilities,
     reply::{Parser, Reply},
-    sasl::Exchange,
+    sasl::{Exchange, Repeated},
 };
 use mail::{
     outcome::{Blame, Failure, Stage},
@@ -115,6 +115,8 @@ pub struct Client {
     /// The same without what it refused when it was asked for.
     pub(super) capabilities: Capabilities,
     pub(super) encrypted: bool,
+    /// What no reply is kept with.
+    secret: Option<Repeated>,
     /// AUTH under way.
     pub(super) exchange: Option<Exchange>,
     /// A response that was too long to go with AUTH.
@@ -137,6 +139,7 @@ pub struct Client {
 impl Client {
     pub fn new(settings: Settings) -> Self {
         Self {
+            secret: settings.credentials.as_ref().map(Repeated::new),
             settings,
             phase: Phase::New,
             offered: Capabilities::default(),
@@ -245,9 +248,9 @@ impl Client {
                     let told = !matches!(self.expected.front(), Some(Expect::Hello | Expect::Helo));
                     if told
                         && reply.code.value() != 334
-                        && let Some(credentials) = &self.settings.credentials
+                        && let Some(secret) = &self.secret
                     {
-                        credentials.hide_in(&mut reply.lines);
+                        secret.hide_in(&mut reply.lines);
                     }
                     self.replied(&reply, input.is_empty(), now);
                 }

@@ -6,8 +6,6 @@
 
 use std::fmt;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-
 use super::scram::Scram;
 
 /// User, and what proves that it is he.
@@ -15,16 +13,6 @@ use super::scram::Scram;
 pub struct Credentials {
     pub user: String,
     pub secret: Secret,
-}
-
-/// Whether a text holds a part of a secret that tells something of it. Shorter ones are words that stand anywhere.
-fn shares_a_part(text: &str, secret: &str) -> bool {
-    const SHORTEST: usize = 6;
-    const PART: usize = 16;
-    let (text, secret) = (text.as_bytes(), secret.as_bytes());
-    let length = secret.len().min(PART);
-    let holds = |part: &[u8]| secret.windows(length).any(|of_secret| of_secret == part);
-    length >= SHORTEST && text.windows(length).any(holds)
 }
 
 /// What is told or proved.
@@ -36,26 +24,9 @@ pub enum Secret {
 }
 
 impl Credentials {
-    fn secret(&self) -> &str {
+    pub(super) fn secret(&self) -> &str {
         let (Secret::Password(secret) | Secret::Token(secret)) = &self.secret;
         secret
-    }
-
-    /// Takes lines that repeat the secret, or a part of it, away from what a relay said: as it is, or in base64.
-    pub fn hide_in(&self, lines: &mut [String]) {
-        let secret = self.secret();
-        // In base64 it looks in one of three ways, whatever stands before it; its ends depend on what is beside it.
-        let encoded = (0..3).map(|before| {
-            let text = BASE64_STANDARD.encode(["x".repeat(before).as_str(), secret].concat());
-            let inner = text.get(4..text.len().saturating_sub(4));
-            inner.unwrap_or_default().to_owned()
-        });
-        let forms: Vec<String> = encoded.chain([secret.to_owned()]).collect();
-        for line in lines {
-            if forms.iter().any(|form| shares_a_part(line, form)) {
-                "(text that repeats our password or token)".clone_into(line);
-            }
-        }
     }
 
     /// Mechanisms that can be used with it, for people.

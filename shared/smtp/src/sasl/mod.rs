@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | `exchange` | [`Exchange`]: which mechanism, what it says next |
+//! | `repeated` | a secret that a server repeats, found and taken away |
 //! | `scram` | SCRAM-SHA-256: the password is proved, not sent, and the server must prove that it knows it, too |
 //! | `verifier` | what a server keeps instead of a password |
 //! | `acceptor` | the server's side of one authentication |
@@ -13,9 +14,11 @@
 
 mod acceptor;
 mod exchange;
+mod repeated;
 mod scram;
 mod verifier;
 
 pub use acceptor::{Acceptor, Attempt, Logins, MECHANISMS, Progress, Proof};
 pub use exchange::{Credentials, Exchange, Secret};
+pub(crate) use repeated::Repeated;
 pub use verifier::Verifier;
