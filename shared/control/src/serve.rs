@@ -152,18 +152,15 @@ impl<Q: Queue> Access<'_, Q> {
     /// Answers one request, line by line.
     pub fn answer(&self, request: &Request, say: &mut Say<'_>) -> io::Result<()> {
         match request {
-            Request::List(selection) => self.list(selection, say),
+            Request::List(selection) => {
+                self.each(selection, say, |row, say| say(&Answer::Row(row)))
+            }
             Request::Summary { by, selection } => {
                 let mut counter = Counter::new(*by, self.now);
-                self.unknown(selection)
-                    .try_for_each(|why| say(&Answer::Refused(why)))?;
-                for (index, id) in self.selected(selection).enumerate() {
-                    working(index, say)?;
-                    let row = self.row_of(id);
-                    if let Some(row) = row.filter(|row| selection.matches(row, self.now)) {
-                        counter.add(&row);
-                    }
-                }
+                self.each(selection, say, |row, _| {
+                    counter.add(&row);
+                    Ok(())
+                })?;
                 say(&Answer::Summary(counter.finish(summary::MOST)))
             }
             Request::Show { id } => match self.find(id) {
@@ -189,14 +186,20 @@ impl<Q: Queue> Access<'_, Q> {
         (destinations.finish(GROUPS), senders.finish(GROUPS))
     }
 
-    fn list(&self, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
+    /// Gives each message that is meant to `take`, and says what of the selection means none.
+    fn each(
+        &self,
+        selection: &Selection,
+        say: &mut Say<'_>,
+        mut take: impl FnMut(Row, &mut Say<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.unknown(selection)
             .try_for_each(|why| say(&Answer::Refused(why)))?;
         for (index, id) in self.selected(selection).enumerate() {
             working(index, say)?;
             let row = self.row_of(id);
             if let Some(row) = row.filter(|row| selection.matches(row, self.now)) {
-                say(&Answer::Row(row))?;
+                take(row, say)?;
             }
         }
         Ok(())
