@@ -247,7 +247,9 @@ fn explain_names_the_file_and_line_behind_each_change_and_touches_nothing() {
 #[test]
 fn a_relative_configuration_is_the_same_one_in_every_command_of_both_programs() {
     let relay = Smarthost::start("control = \"c.sock\"\n");
-    let node = Agent::start("tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\n");
+    let node = Agent::start(
+        "tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\ncontrol = \"control.sock\"\nspool = \"spool\"\n",
+    );
     let binaries = tests::binaries::binaries();
     for (program, directory, commands) in [
         (
