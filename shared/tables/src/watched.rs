@@ -4,14 +4,13 @@
 //! Failures: a [`Problem`] each, told once; what was read before stays, but where a file counts [as it is](Missing::AsItIs).
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use mail::{clock::Timestamp, maps::Problem};
-use rustix::fs::OFlags;
 
 use crate::{
     trust::is_public,
@@ -165,11 +164,7 @@ impl<T: Default> Watched<T> {
         if self.rules.trusted && !self.path.is_absolute() {
             return refused("write its whole path, from / on");
         }
-        // A FIFO must not keep us waiting.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).custom_flags(flags.bits().cast_signed());
-        let mut file = match opened.open(&self.path) {
+        let mut file = match system::read::at_once(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return match self.rules.missing {
                     Missing::Fault => Err(error),

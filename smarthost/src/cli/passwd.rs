@@ -129,10 +129,7 @@ fn text(file: &Path) -> io::Result<String> {
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         let place = lockable(path);
-        let held = system::read::open(&place).or_else(|error| match error.kind() {
-            io::ErrorKind::IsADirectory => File::open(&place),
-            _ => Err(error),
-        })?;
+        let held = system::read::at_once(&place)?;
         rustix::fs::flock(&held, FlockOperation::LockExclusive)?;
         let of = |file: fs::Metadata| (file.dev(), file.ino());
         if fs::metadata(lockable(path))

@@ -24,8 +24,9 @@ const CLIENTS_ALONE: [&str; 4] = [
     "permit_tls_clientcerts",
     "defer",
 ];
+
 impl Setup {
-    /// The same for a start, which goes on with what there is.
+    /// [`Setup::load`] for a start, which goes on with what there is.
     pub(crate) fn start(path: &Path) -> anyhow::Result<(Self, Option<Fault>)> {
         let error = match Self::load(path, None) {
             Ok(setup) => return Ok((setup, None)),

@@ -3,10 +3,10 @@
 //! Contract: reads /etc/hosts and /etc/mailname, never the network: `sendmail` must not wait for a name server.
 //! Debian policy §11.6 (/etc/mailname).
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// Largest file that is read here, bytes; more of it is not looked at.
-const MAX: usize = 1024 * 1024;
+const MAX: u64 = 1024 * 1024;
 
 /// The first word of /etc/mailname, if there is one.
 pub fn mailname() -> Option<String> {
@@ -21,11 +21,7 @@ pub fn hostname(domain: Option<&str>) -> String {
 }
 
 fn text(path: &Path) -> String {
-    let mut text = fs::read_to_string(path).unwrap_or_default();
-    if text.len() > MAX {
-        text.clear();
-    }
-    text
+    system::read::text(path, MAX).unwrap_or_default()
 }
 
 fn mailname_in(text: &str) -> Option<String> {

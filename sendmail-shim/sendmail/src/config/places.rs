@@ -11,10 +11,7 @@
 //! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid. Who must go on all the same
 //! ([`load_anyway`], [`for_agent`]) gets what can be used, and the fault.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use settings::{
     ConfigError,
@@ -23,7 +20,10 @@ use settings::{
     provision,
 };
 
-use system::log::{Level, line};
+use system::{
+    log::{Level, line},
+    read,
+};
 
 use super::settings::{SPOOL, Settings};
 
@@ -134,7 +134,8 @@ fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
     if let Some(path) = given.map(Path::to_owned).or_else(named) {
         // What it says of places is told to programs that run elsewhere.
         let path = std::path::absolute(&path).unwrap_or(path);
-        let text = fs::read_to_string(&path).map_err(|error| provision::unreadable(&path, &error));
+        let text = read::text(&path, provision::MOST)
+            .map_err(|error| provision::unreadable(&path, &error));
         let layers = text.map(|text| vec![(path.clone(), text)]);
         return (path, layers);
     }
@@ -145,7 +146,7 @@ fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
     }
     let own = directories::ProjectDirs::from("", "", "sendmail-shim")
         .map(|dirs| dirs.config_dir().join("config.toml"));
-    match own.map(|path| (fs::read_to_string(&path), path)) {
+    match own.map(|path| (read::text(&path, provision::MOST), path)) {
         Some((Ok(text), path)) => (path.clone(), Ok(vec![(path, text)])),
         // A home that cannot be read is one without a configuration.
         _ => (system, Ok(Vec::new())),
