@@ -64,6 +64,16 @@ pub enum Fault {
     CloseAfterWriting(usize),
 }
 
+impl Script {
+    /// One that takes everything, and offers STARTTLS with this key.
+    pub fn with_tls(server: Arc<ServerConfig>) -> Self {
+        Self {
+            starttls: Some(server),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Script {
     fn default() -> Self {
         Self {

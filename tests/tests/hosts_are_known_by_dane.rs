@@ -15,13 +15,6 @@ use tests::{
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
 
-fn with_tls(identity: &Identity) -> Script {
-    Script {
-        starttls: Some(identity.server()),
-        ..Script::default()
-    }
-}
-
 /// `3 1 1` of its key.
 fn record_of(identity: &Identity) -> Record {
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
@@ -71,7 +64,7 @@ fn send(smarthost: &Smarthost) {
 #[test]
 fn a_host_whose_key_stands_in_dns_is_verified_and_asked_for_by_its_name() {
     let identity = Identity::new("old.invalid");
-    let sink = Sink::with(with_tls(&identity));
+    let sink = Sink::with(Script::with_tls(identity.server()));
     let next = Record::Tlsa([3, 1, 1], vec![9; 32]);
     let tlsa = vec![next, record_of(&identity), Record::Secure];
     let resolver = zone(true, Some(tlsa));
@@ -91,7 +84,7 @@ fn mail_waits_where_dane_says_that_the_host_is_another_or_cannot_be_asked() {
     let wrong = Record::Tlsa([3, 1, 1], vec![9; 32]);
     let right = record_of(&identity);
     let plain = Script::default();
-    let tls = with_tls(&identity);
+    let tls = Script::with_tls(identity.server());
     let no_tls_now = Script {
         answers: vec![("STARTTLS".to_owned(), "454 4.7.0 not now".to_owned())],
         ..tls.clone()
@@ -140,7 +133,7 @@ fn without_records_or_dnssec_any_tls_is_good_enough_for_dane_and_nothing_for_dan
             "TLSA records unusable",
         ),
     ] {
-        let sink = Sink::with(with_tls(&identity));
+        let sink = Sink::with(Script::with_tls(identity.server()));
         let resolver = zone(secure, tlsa);
         let mut dane = smarthost(&resolver, &sink, "dane");
         send(&dane);
@@ -165,14 +158,26 @@ fn without_records_or_dnssec_any_tls_is_good_enough_for_dane_and_nothing_for_dan
 fn a_level_without_dane_holds_for_every_host_but_the_relayhost() {
     let identity = Identity::new("localhost");
     for (level, script, encrypted) in [
-        ("none", with_tls(&identity), Some(false)),
-        ("opportunistic", with_tls(&identity), Some(true)),
+        ("none", Script::with_tls(identity.server()), Some(false)),
+        (
+            "opportunistic",
+            Script::with_tls(identity.server()),
+            Some(true),
+        ),
         ("opportunistic", Script::default(), Some(false)),
-        ("starttls", with_tls(&identity), Some(true)),
+        ("starttls", Script::with_tls(identity.server()), Some(true)),
         ("starttls", Script::default(), None),
-        ("verify", with_tls(&identity), Some(true)),
-        ("verify", with_tls(&Identity::new("localhost")), None),
-        ("verify", with_tls(&identity.renewed("other.example")), None),
+        ("verify", Script::with_tls(identity.server()), Some(true)),
+        (
+            "verify",
+            Script::with_tls(Identity::new("localhost").server()),
+            None,
+        ),
+        (
+            "verify",
+            Script::with_tls(identity.renewed("other.example").server()),
+            None,
+        ),
     ] {
         let sink = Sink::with(script);
         let smarthost = Smarthost::prepare("");

@@ -14,13 +14,6 @@ use tests::{
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
 
-fn with_tls(identity: &Identity) -> Script {
-    Script {
-        starttls: Some(identity.server()),
-        ..Script::default()
-    }
-}
-
 /// With a table of such lines; PORT in them is the sink's.
 fn smarthost(identity: &Identity, sink: &Sink, more: &str, lines: &str) -> Smarthost {
     let port = sink.address().port().to_string();
@@ -60,32 +53,40 @@ fn a_line_for_a_next_hop_decides_instead_of_the_level_for_all() {
     let (right, wrong) = (key(&identity), key(&Identity::new("localhost")));
     let plain = Script::default;
     for (line, script, encrypted) in [
-        ("none", with_tls(&identity), Some(false)),
+        ("none", Script::with_tls(identity.server()), Some(false)),
         ("may", plain(), Some(false)),
-        ("may", with_tls(&other), Some(true)),
-        ("encrypt", with_tls(&other), Some(true)),
+        ("may", Script::with_tls(other.server()), Some(true)),
+        ("encrypt", Script::with_tls(other.server()), Some(true)),
         ("encrypt", plain(), None),
-        ("verify", with_tls(&identity), Some(true)),
-        ("secure", with_tls(&identity), Some(true)),
-        ("verify", with_tls(&other), None),
-        ("secure match=.other.example", with_tls(&other), Some(true)),
+        ("verify", Script::with_tls(identity.server()), Some(true)),
+        ("secure", Script::with_tls(identity.server()), Some(true)),
+        ("verify", Script::with_tls(other.server()), None),
         (
-            "verify match=other.example:mx.other.example",
-            with_tls(&other),
+            "secure match=.other.example",
+            Script::with_tls(other.server()),
             Some(true),
         ),
-        ("verify match=other.example", with_tls(&other), None),
+        (
+            "verify match=other.example:mx.other.example",
+            Script::with_tls(other.server()),
+            Some(true),
+        ),
+        (
+            "verify match=other.example",
+            Script::with_tls(other.server()),
+            None,
+        ),
         (
             &format!("fingerprint match={wrong} match={right}"),
-            with_tls(&identity),
+            Script::with_tls(identity.server()),
             Some(true),
         ),
         (
             &format!("fingerprint match={wrong}"),
-            with_tls(&identity),
+            Script::with_tls(identity.server()),
             None,
         ),
-        ("dane-only", with_tls(&identity), None),
+        ("dane-only", Script::with_tls(identity.server()), None),
     ] {
         let sink = Sink::with(script);
         let level = if encrypted == Some(true) {
@@ -125,7 +126,7 @@ fn a_line_for_a_next_hop_decides_instead_of_the_level_for_all() {
 #[test]
 fn what_is_demanded_for_one_domain_stops_no_other_on_the_same_hosts() {
     let identity = Identity::new("elsewhere.example");
-    let sink = Sink::with(with_tls(&identity));
+    let sink = Sink::with(Script::with_tls(identity.server()));
     let resolver = Resolver::anywhere(|name| match name {
         "a.example" | "b.example" | "c.example" => Some(vec![Record::Mx("mx.big.example")]),
         "mx.big.example" => Some(vec![Record::A(Ipv4Addr::LOCALHOST)]),
@@ -163,7 +164,7 @@ fn what_is_demanded_for_one_domain_stops_no_other_on_the_same_hosts() {
 #[test]
 fn a_word_that_is_not_known_is_told_with_its_line_and_never_means_less() {
     let identity = Identity::new("localhost");
-    let sink = Sink::with(with_tls(&identity));
+    let sink = Sink::with(Script::with_tls(identity.server()));
     let settings = "routes = { \"example.net\" = \"[localhost]:PORT\", \"example.com\" = \"[127.0.0.1]:PORT\" }\n";
     let lines = "# levels\n[localhost]:PORT encrypted\n[127.0.0.1]:PORT may\n";
     let mut smarthost = smarthost(&identity, &sink, settings, lines);

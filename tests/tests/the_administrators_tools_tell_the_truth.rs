@@ -15,13 +15,6 @@ use tests::{
     smarthost::Smarthost,
 };
 
-fn relay_with(identity: &Identity) -> Script {
-    Script {
-        starttls: Some(identity.server()),
-        ..Script::default()
-    }
-}
-
 fn pin_of(node: &Agent, identity: &Identity, name: &str) -> String {
     identity.write(node.directory(), name);
     let file = node.directory().join(format!("{name}.pem"));
@@ -49,7 +42,7 @@ fn a_test_message_is_followed_until_the_relayhost_has_it_and_a_rollover_of_its_k
         Identity::new("relay.example.test"),
         Identity::new("relay.example.test"),
     );
-    let sink = Sink::with(relay_with(&today));
+    let sink = Sink::with(Script::with_tls(today.server()));
     let mut node = Agent::prepare("");
     let pins = [pin_of(&node, &today, "today"), pin_of(&node, &next, "next")];
     node.configure(&format!(
@@ -67,7 +60,7 @@ fn a_test_message_is_followed_until_the_relayhost_has_it_and_a_rollover_of_its_k
     assert!(told.contains("250 2.0.0 Ok: taken"), "{told}");
     assert!(!node.daemon().log().contains("now has key"));
 
-    sink.play(relay_with(&next));
+    sink.play(Script::with_tls(next.server()));
     node.kill();
     node.run();
     for _ in 0..2 {
@@ -88,7 +81,7 @@ fn a_check_tells_ok_warning_and_critical_apart_and_sends_nothing() {
         Identity::new("relay.example.test"),
         Identity::new("relay.example.test"),
     );
-    let sink = Sink::with(relay_with(&today));
+    let sink = Sink::with(Script::with_tls(today.server()));
     let mut node = Agent::prepare("");
     let pins = [
         pin_of(&node, &wrong, "wrong"),
@@ -145,7 +138,10 @@ fn a_check_tells_ok_warning_and_critical_apart_and_sends_nothing() {
 fn two_relayhosts_with_a_pin_each_are_all_right_in_any_order() {
     let name = "relay.example.test";
     let (one, two) = (Identity::new(name), Identity::new(name));
-    let relays = [Sink::with(relay_with(&one)), Sink::with(relay_with(&two))];
+    let relays = [
+        Sink::with(Script::with_tls(one.server())),
+        Sink::with(Script::with_tls(two.server())),
+    ];
     let mut node = Agent::prepare("");
     let (first, second) = (pin_of(&node, &one, "one"), pin_of(&node, &two, "two"));
     let next = format!("sha256:{}", "ab".repeat(32));

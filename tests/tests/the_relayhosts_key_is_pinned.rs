@@ -27,18 +27,11 @@ fn pin_by_openssl(certificate: &Path) -> Option<String> {
     Some(digest.split_whitespace().last().unwrap().to_owned())
 }
 
-fn relay_with(identity: &Identity) -> Script {
-    Script {
-        starttls: Some(identity.server()),
-        ..Script::default()
-    }
-}
-
 /// Rows B15 B16.
 #[test]
 fn a_sha1_pin_made_with_openssl_holds_while_certificates_come_and_go() {
     let identity = Identity::new("relay.example.test");
-    let sink = Sink::with(relay_with(&identity));
+    let sink = Sink::with(Script::with_tls(identity.server()));
     let mut node = Agent::prepare("");
     identity.write(node.directory(), "relay");
     let Some(pin) = pin_by_openssl(&node.directory().join("relay.pem")) else {
@@ -58,7 +51,9 @@ fn a_sha1_pin_made_with_openssl_holds_while_certificates_come_and_go() {
         "SHA-1 pins are taken with a warning:\n{log}"
     );
 
-    sink.play(relay_with(&identity.renewed("relay.example.test")));
+    sink.play(Script::with_tls(
+        identity.renewed("relay.example.test").server(),
+    ));
     node.kill();
     node.run();
     node.send(&CRON_ARGUMENTS, CRON);
@@ -84,7 +79,7 @@ fn another_key_is_refused_and_the_mail_waits_with_the_reason() {
             .pin()
             .to_string()
     });
-    let sink = Sink::with(relay_with(&wrong));
+    let sink = Sink::with(Script::with_tls(wrong.server()));
     node.configure(&format!(
         "relayhost = \"{}\"\npins = [\"{expected}\"]\n",
         sink.nexthop()
@@ -101,7 +96,7 @@ fn another_key_is_refused_and_the_mail_waits_with_the_reason() {
         "nothing may reach the wrong server"
     );
 
-    sink.play(relay_with(&right));
+    sink.play(Script::with_tls(right.server()));
     assert!(node.sendmail(&["-q"], "").status.success());
     assert!(sink.journal().first().encrypted);
     node.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
