@@ -33,6 +33,13 @@ impl Resolver {
         Self::on((address, 53).into(), table)
     }
 
+    /// Where one that knows `localhost` alone is asked, for tests on machines whose hosts file does not name it.
+    pub fn of_localhost() -> SocketAddr {
+        let localhost =
+            |name: &str| (name == "localhost").then(|| vec![Record::A(Ipv4Addr::LOCALHOST)]);
+        Self::anywhere(localhost).address()
+    }
+
     /// The same on a port that is free.
     pub fn anywhere(table: impl Fn(&str) -> Option<Vec<Record>> + Send + 'static) -> Self {
         Self::on((Ipv4Addr::LOCALHOST, 0).into(), table)

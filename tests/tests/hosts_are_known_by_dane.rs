@@ -183,8 +183,9 @@ fn a_level_without_dane_holds_for_every_host_but_the_relayhost() {
         let smarthost = Smarthost::prepare("");
         identity.write(smarthost.directory(), "ca");
         smarthost.configure(&format!(
-            "networks = [\"127.0.0.0/8\"]\ntls_out = {{ level = \"{level}\", ca_file = \"ca.pem\" }}\n\
+            "networks = [\"127.0.0.0/8\"]\nresolver = \"{}\"\ntls_out = {{ level = \"{level}\", ca_file = \"ca.pem\" }}\n\
              routes = {{ \"example.net\" = \"[localhost]:{}\" }}\n",
+            Resolver::of_localhost(),
             sink.address().port(),
         ));
         let mut smarthost = smarthost;

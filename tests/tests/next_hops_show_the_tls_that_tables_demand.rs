@@ -95,8 +95,9 @@ fn a_line_for_a_next_hop_decides_instead_of_the_level_for_all() {
             "verify"
         };
         let settings = format!(
-            "tls_out = {{ level = \"{level}\", ca_file = \"ca.pem\" }}\n\
-             routes = {{ \"example.net\" = \"[localhost]:PORT\" }}\n"
+            "resolver = \"{}\"\ntls_out = {{ level = \"{level}\", ca_file = \"ca.pem\" }}\n\
+             routes = {{ \"example.net\" = \"[localhost]:PORT\" }}\n",
+            Resolver::of_localhost()
         );
         let smarthost = smarthost(
             &identity,
