@@ -163,7 +163,7 @@ impl Queue for Agent {
                 }
                 Event::Release { id }
             }
-            Order::Bounce => Event::returned(id),
+            Order::Bounce => Event::returned(id, &self.dispatch.spool.envelope(id)),
             Order::Delete => {
                 if let Some(duplicates) = &self.duplicates {
                     duplicates.close(id);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mail::{
+    address::Sender,
     clock::Timestamp,
     envelope::Envelope,
     outcome::{Failure, Outcome},
@@ -151,6 +152,8 @@ pub enum Event<D, O> {
     Return {
         id: QueueId,
         failure: Failure,
+        /// It has none: it is dead mail.
+        null_sender: bool,
     },
     /// Administrator: delete (recipients in a delivery may still be delivered to).
     Remove {
@@ -164,10 +167,16 @@ pub enum Event<D, O> {
 
 impl<D, O> Event<D, O> {
     /// An administrator, or whose mail it is, gives it back to its sender.
-    pub fn returned(id: QueueId) -> Self {
+    ///
+    /// `read`: what the spool says.
+    pub fn returned(id: QueueId, read: &Result<Option<Envelope>, SpoolError>) -> Self {
         let text = "returned by the administrator";
-        let failure = Failure::local(EnhancedStatus::new(5, 7, 0), text);
-        Self::Return { id, failure }
+        let null = matches!(read, Ok(Some(envelope)) if envelope.sender == Sender::Null);
+        Self::Return {
+            id,
+            failure: Failure::local(EnhancedStatus::new(5, 7, 0), text),
+            null_sender: null,
+        }
     }
 
     /// The answer to [`Action::Load`] from what the spool says. `route`: where a recipient goes now, by its index.

@@ -84,7 +84,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             Event::Flush { id } => self.flush(id, now),
             Event::Hold { id } => self.hold(id, now),
             Event::Release { id } => self.release(id, now),
-            Event::Return { id, failure } => self.return_to_sender(id, failure, now),
+            Event::Return {
+                id,
+                failure,
+                null_sender,
+            } => self.return_to_sender(id, failure, null_sender, now),
             Event::Remove { id } => self.remove(id, now),
             Event::Stepped(step) => self.stepped(step, now),
             Event::TimedOut => {}

@@ -65,10 +65,18 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     /// Whoever waits is given up at once, held mail too; who is being delivered to, if that fails.
-    pub(crate) fn return_to_sender(&mut self, id: QueueId, failure: Failure, now: Timestamp) {
+    pub(crate) fn return_to_sender(
+        &mut self,
+        id: QueueId,
+        failure: Failure,
+        null_sender: bool,
+        now: Timestamp,
+    ) {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
+        // Of what was not read since the start nobody else knows it.
+        message.null_sender |= null_sender;
         message.returned = Some(failure.clone());
         message.held = false;
         message.epoch = message.epoch.wrapping_add(1);

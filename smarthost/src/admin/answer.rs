@@ -164,7 +164,7 @@ impl serve::Queue for Controlled<'_> {
             Order::Hold => Event::Hold { id },
             Order::Release => Event::Release { id },
             Order::Delete => Event::Remove { id },
-            Order::Bounce => Event::returned(id),
+            Order::Bounce => Event::returned(id, &self.spool.envelope(id)),
         });
         Ok(())
     }

@@ -130,7 +130,10 @@ pub(crate) fn hit<R: Role>(fault: &Fault, common: &mut Shared, program: &mut Pro
                 Order::Release => Event::Release { id },
                 Order::Flush => Event::Flush { id },
                 Order::FlushAll => Event::FlushAll,
-                Order::Return => Event::returned(id),
+                Order::Return => {
+                    let Some(up) = &program.up else { return };
+                    Event::returned(id, &up.spool.envelope(id))
+                }
                 Order::Remove => Event::Remove { id },
             };
             match (order, token) {

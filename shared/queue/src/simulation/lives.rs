@@ -19,6 +19,7 @@ impl World {
             5 => Event::Return {
                 id: key,
                 failure: Failure::local(EnhancedStatus::new(5, 7, 1), "returned"),
+                null_sender: self.messages[&self.index(key)].origin.unwrap().null_sender,
             },
             6 => return self.set_the_clock(),
             _ => Event::Remove { id: key },
@@ -123,4 +124,12 @@ proptest! {
     ) {
         live(seed, Mode::One, messages, orders)?;
     }
+}
+
+/// A bounce that nobody has read since the start, and that the administrator returns, is dead mail like any other.
+#[test]
+fn a_bounce_that_was_found_at_the_start_has_nobody_to_be_returned_to() {
+    let counts = [3usize, 2, 1, 1, 4, 3, 2, 4, 3, 2, 1, 1, 1];
+    let messages = counts.map(|count| vec![0; count]).to_vec();
+    live(13_483_404_735_843_158_540, Mode::One, messages, 25).unwrap();
 }
