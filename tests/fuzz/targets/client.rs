@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 use mail::{address::{Address, Sender}, envelope::Envelope, outcome::{Outcome, Stage}, status::Severity};
-use smtp::{client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction}, data::Checker, reply::Parser, sasl::Credentials};
+use smtp::{client::{Action, Client, Event, Protocol, Security, Settings, Timeouts, Transaction}, data::Checker, reply::Parser, sasl::{Credentials, Secret}};
 
 /// Messages of one connection: a server that always says 250 would keep us here.
 const MESSAGES: usize = 3;
@@ -53,7 +53,7 @@ impl Driver {
             security: if kind & 2 == 0 { Security::None } else { Security::Opportunistic },
             timeouts: Timeouts::default(),
             known: None,
-            credentials: (kind & 4 != 0).then(|| Credentials { user: "u".into(), password: "p".into() }),
+            credentials: (kind & 4 != 0).then(|| Credentials { user: "u".into(), secret: Secret::Password("p".into()) }),
         };
         Self {
             client: Client::new(settings),

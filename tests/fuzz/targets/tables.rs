@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-    if let Err(error) = config::parse::<toml::Table>(path, text) {
+    if let Err(error) = settings::parse::<toml::Table>(path, text) {
         assert!(error.to_string().contains("/etc/file"), "{error}");
     }
 });
