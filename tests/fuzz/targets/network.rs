@@ -1,0 +1,4 @@
+#![no_main]
+#[path = "../bodies/network.rs"]
+mod body;
+libfuzzer_sys::fuzz_target!(|input: &[u8]| body::run(input));
