@@ -105,3 +105,37 @@ fn a_relay_gives_the_same_reason_as_a_machine() {
         "{text}"
     );
 }
+
+/// Row A5: a backup MX keeps its primary's mail long after all other mail of that age went back.
+#[test]
+fn mail_for_a_primary_that_is_down_stays_when_other_mail_of_its_age_goes_back() {
+    let gone = nexthop(free_address());
+    let home = Sink::start();
+    let primary = free_address();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\ndomains = {{ relay = [\"primary.example\"] }}\n\
+         routes = {{ \"primary.example\" = \"{}\", \"gone.example\" = \"{gone}\", \"home.example\" = \"{}\" }}\n\
+         retry = {{ minimal = \"1s\", maximal = \"1s\", lifetime = \"2s\", relay_lifetime = \"30d\" }}\n",
+        nexthop(primary),
+        home.nexthop(),
+    ));
+    let mut session = Session::greeted(smarthost.address());
+    let recipients = ["friend@primary.example", "friend@gone.example"];
+    session.delivers(
+        "me@home.example",
+        &recipients,
+        b"Subject: both\r\n\r\nx\r\n",
+    );
+    let bounce = home.journal().wait_for(1).remove(0);
+    assert_eq!(bounce.recipients, ["me@home.example"]);
+    let told = bounce.text();
+    assert!(told.contains("friend@gone.example"), "{told}");
+    assert!(!told.contains("friend@primary.example"), "{told}");
+    smarthost.wait_for_mailq("the primary's mail alone", |text| {
+        text.contains("friend@primary.example") && !text.contains("friend@gone.example")
+    });
+
+    let sink = Sink::on(primary, Script::default());
+    let sent = sink.journal().wait_for(1).remove(0);
+    assert_eq!(sent.recipients, ["friend@primary.example"]);
+}

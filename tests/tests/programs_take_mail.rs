@@ -17,8 +17,10 @@ use std::{
 };
 
 use tests::{
+    agent::Agent,
     binaries::{binaries, write_program},
     session::Session,
+    sink::Sink,
     smarthost::Smarthost,
     wait::until,
 };
@@ -221,6 +223,57 @@ fn mailmans_aliases_and_an_auto_responder_are_run_and_no_shell_reads_them() {
         reply.ok().filter(|reply| reply.code == 250)
     });
     assert!(read(&smarthost, "stolen").contains("Subject: test"));
+}
+
+/// Rows A8, D9: a list's program takes a letter by its alias and sends it to the members through the relay, as Sympa does; an office is
+/// an alias; nobody has a mailbox.
+#[test]
+fn a_discussion_list_takes_mail_by_its_program_and_sends_it_through_the_relay() {
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.0/8\"]\ndomains = {{ local = [\"example.org\"] }}\nmaildir = \"none\"\nrelayhost = \"{}\"\n\
+         aliases = [\"$DIR/aliases\", {{ file = \"$DIR/sympa\", programs = \"sympa\" }}]\n\
+         [transports.sympa]\ntype = \"pipe\"\n",
+        sink.nexthop()
+    ));
+    let host = Agent::prepare("");
+    let sendmail = host.program("sendmail").get_program().display().to_string();
+    script(
+        &smarthost,
+        "queue",
+        &format!(
+            "{{ echo 'List-Id: <'$1'>'; sed '1,/^Delivered-To:/d'; }} |\n\
+             SENDMAIL_SHIM_CONFIG={} {sendmail} -i -f discuss-owner@example.org b@example.net c@example.net",
+            host.config().display()
+        ),
+    );
+    let directory = smarthost.directory().display().to_string();
+    smarthost.file("aliases", "treasurer: anna@example.net\n");
+    smarthost.file(
+        "sympa",
+        &format!("discuss: \"|{directory}/queue discuss@example.org\"\ndiscuss-owner: treasurer\n"),
+    );
+    smarthost.run();
+    host.configure(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\nfrom_override = true\n",
+        smarthost.nexthop()
+    ));
+    let letter =
+        b"From: member@example.com\r\nTo: discuss@example.org\r\nSubject: agenda\r\n\r\nfriday\r\n";
+    let mut session = Session::greeted(smarthost.address());
+    let unknown = session.mail("member@example.com", &["anna@example.org"], letter);
+    assert_eq!(unknown.unwrap().code, 550, "no mailboxes");
+    let mut session = Session::greeted(smarthost.address());
+    let to = ["discuss@example.org", "treasurer@example.org"];
+    session.delivers("member@example.com", &to, letter);
+    let mut sent = sink.journal().wait_for(2);
+    sent.sort_by_key(|message| message.recipients.len());
+    assert_eq!(sent[0].recipients, ["anna@example.net"]);
+    assert_eq!(sent[1].recipients, ["b@example.net", "c@example.net"]);
+    assert_eq!(sent[1].sender, "discuss-owner@example.org");
+    assert_eq!(sent[1].field("List-Id"), "<discuss@example.org>");
+    assert_eq!(sent[1].field("From"), "member@example.com");
+    assert!(sent[1].text().contains("friday"), "{}", sent[1].text());
 }
 
 /// As systemd does with `Accept=yes`: each connection is the standard input of a program of its own.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tests::{
     agent::{Agent, pipe},
     identity::Identity,
+    installation::Installation,
     sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
 };
@@ -311,4 +312,60 @@ fn a_daemon_that_is_stopped_is_told_from_one_that_does_not_run() {
     let told = text(&relay.admin(&["queue", "list"]));
     assert!(told.contains("systemctl start smarthost"), "{told}");
     node.daemon().signal(rustix::process::Signal::CONT);
+}
+
+type Ask<'a> = &'a dyn Fn(&[&str]) -> Output;
+
+/// Row D7: what differs from the default, with file and line; what is printed can be put into a file, and means the same.
+#[test]
+fn what_differs_from_the_default_is_printed_with_its_place_and_can_be_pasted_back() {
+    let smarthost = Smarthost::prepare(
+        "networks = [\"192.0.2.0/24\"]\n[limits]\nper_client = \"7/day\"\n[routes]\n\"x.example\" = \"[mx.example]:26\"\n",
+    );
+    let machine = Agent::prepare("relayhost = \"relay.example\"\nretry = { minimal = \"7s\" }\n");
+    let smarthosts = |words: &[&str]| smarthost.admin(words);
+    let machines = |words: &[&str]| machine.admin(words);
+    let rows: [(Ask<'_>, &Installation, &[&str]); 2] = [
+        (
+            &smarthosts,
+            &smarthost,
+            &["networks", "limits.per_client", "routes.\"x.example\""],
+        ),
+        (&machines, &machine, &["relayhost", "retry.minimal"]),
+    ];
+    for (ask, installation, keys) in rows {
+        let file = installation.config();
+        let shown = text(&ask(&["config"]));
+        assert_eq!(shown, text(&ask(&["config", "--changed"])));
+        for key in keys {
+            let begins = format!("{key} = ");
+            let line = shown.lines().find(|line| line.starts_with(&begins));
+            let line = line.unwrap_or_else(|| panic!("no {key}: {shown}"));
+            let place = line.rsplit(':').next().unwrap();
+            let number: usize = place.parse().unwrap_or_else(|_| panic!("no place: {line}"));
+            let written = std::fs::read_to_string(&file).unwrap();
+            let there = written.lines().nth(number - 1).unwrap();
+            let name = key.rsplit('.').next().unwrap().trim_matches('"');
+            assert!(
+                line.contains(&format!("    # {}:", file.display())),
+                "{line}"
+            );
+            assert!(
+                name == "example" || there.contains(name),
+                "{key} in {there}"
+            );
+        }
+        assert!(!shown.contains("    # default"), "{shown}");
+        let all = text(&ask(&["config", "--all"]));
+        assert!(all.contains("    # default"), "{all}");
+        for pasted in [&shown, &all] {
+            installation.file("config.toml", pasted);
+            let values = |text: &str| -> Vec<String> {
+                let lines = text.lines().filter(|line| !line.starts_with('#'));
+                let value = |line: &str| line.split("    # ").next().unwrap().to_owned();
+                lines.map(value).collect()
+            };
+            assert_eq!(values(&text(&ask(&["config"]))), values(&shown));
+        }
+    }
 }

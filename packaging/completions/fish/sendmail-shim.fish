@@ -45,7 +45,8 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -l co
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -l json -d 'One JSON object instead of the table'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -l config -d 'Configuration file' -r -F
-complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -l all -d 'Print all of them'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -l all -d 'Print all settings in effect, each with what it means'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -l changed -d 'Print those that differ from the default (what is printed without an option too)'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand config" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -s f -d 'Envelope sender, as for sendmail -f' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand explain" -s F -d 'Full name, as for sendmail -F' -r

@@ -74,7 +74,8 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand report; and __fish_s
 complete -c smarthost -n "__fish_smarthost_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "rejected" -d 'List the mail that was refused in the last 30 days, newest first, each with the rule and what would let its sender pass'
 complete -c smarthost -n "__fish_smarthost_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l all -d 'Print all settings in effect'
+complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l all -d 'Print all settings in effect, each with what it means'
+complete -c smarthost -n "__fish_smarthost_using_subcommand config" -l changed -d 'Print those that differ from the default (what is printed without an option too)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand config" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and not __fish_seen_subcommand_from list summary show flush hold release delete bounce help" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'

@@ -59,11 +59,7 @@ enum Command {
         json: bool,
     },
     /// Print the settings that differ from the default.
-    Config {
-        /// Print all of them.
-        #[arg(long)]
-        all: bool,
-    },
+    Config(console::config::Which),
     /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
     Explain(explain::Request),
     /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian's Exim) into ours, or take its queue.
@@ -134,7 +130,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
             .map(|()| Exit::Ok)
             .map_err(|text| Trouble::new(Exit::TempFail, text)),
         Command::Check { json } => check::run(&settings()?, json),
-        Command::Config { all } => effective::print(&settings()?, all),
+        Command::Config(which) => effective::print(&settings()?, which.all),
         Command::Explain(request) => explain::run(&settings()?, &request),
         Command::Import(request) if request.queue => takeover::run(&settings()?, &request),
         // There may be no configuration of ours yet.

@@ -6,6 +6,7 @@
 //! build the same features, so that only a crate of its own keeps it out.
 //! Failures: exit status 1 if something was not done, 69 if the daemon does not answer; the reason is on standard error.
 
+pub mod config;
 pub mod status;
 
 use std::{

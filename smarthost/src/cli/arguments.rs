@@ -56,11 +56,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Report(super::report::Report),
     /// Print the settings that differ from the default
-    Config {
-        /// Print all settings in effect
-        #[arg(long)]
-        all: bool,
-    },
+    Config(console::config::Which),
     /// Look at the mail that waits, try it now, hold it, delete it or return it
     Queue(console::Queue),
     /// Look at what clients have sent, raise a limit, or forget what was counted

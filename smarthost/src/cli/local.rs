@@ -1,14 +1,15 @@
 //! Commands that need no daemon.
 
-use std::{fmt::Write as _, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
+use console::config::Row;
 use relay::tls;
 use settings::provision::{Given, write};
 use system::fs;
 
 use super::{arguments::Provision, failed::Failed};
 use crate::{
-    config::{Config, meaning},
+    config::{Config, Setting, meaning},
     route::Router,
     setup::Setup,
     transport::pipe::serve::serve,
@@ -17,19 +18,24 @@ use crate::{
 /// Row D7.
 pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
     let config = Config::load(path)?;
+    let machine = Config::machine_default()?;
+    let default = machine.settings();
     let settings = if all {
         config.settings()
     } else {
-        config.changed_settings(&Config::machine_default()?)
+        config.changed_settings(&machine)
     };
-    let mut text = String::new();
-    for setting in settings {
-        if all {
-            let _ = writeln!(text, "\n# {}", meaning::of(&setting.key));
-        }
-        let _ = writeln!(text, "{setting}");
-    }
-    Ok(text)
+    let row = |setting: Setting| Row {
+        default: default.contains(&setting),
+        key: setting.key,
+        value: setting.value,
+    };
+    let rows: Vec<_> = settings.into_iter().map(row).collect();
+    Ok(console::config::text(
+        config.layers(),
+        &rows,
+        all.then_some(meaning::of),
+    ))
 }
 
 /// Row B16: no pipeline of openssl commands.

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(config, &arguments),
         Command::Report(report) => report::run(config, &report),
         Command::Reload => remote::reload(config),
-        Command::Config { all } => local::config(config, all),
+        Command::Config(which) => local::config(config, which.all),
         Command::Pin => local::pin(config),
         Command::Dkim(dkim) => dkim::run(config, &dkim).map_err(Failed::from),
         Command::Passwd(order) => passwd::run(config, &order),

@@ -123,6 +123,11 @@ impl Config {
         Some(Place { path, line })
     }
 
+    /// The files that it was read from.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
     /// Where relative paths start.
     pub fn directory(&self) -> &Path {
         let file = self.layers.first().map(|(path, _)| path.as_path());

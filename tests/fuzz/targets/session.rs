@@ -1,3 +1,4 @@
+//! Under libFuzzer.
 #![no_main]
 #[path = "../bodies/session.rs"]
 mod body;

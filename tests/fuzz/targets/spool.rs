@@ -1,3 +1,4 @@
+//! Under libFuzzer.
 #![no_main]
 #[path = "../bodies/spool.rs"]
 mod body;

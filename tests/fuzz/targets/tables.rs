@@ -1,3 +1,4 @@
+//! Under libFuzzer.
 #![no_main]
 #[path = "../bodies/tables.rs"]
 mod body;

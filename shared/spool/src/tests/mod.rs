@@ -5,7 +5,6 @@ mod bodies;
 mod crash;
 mod failing;
 mod faults;
-mod kill;
 mod ledger;
 mod model;
 mod older;

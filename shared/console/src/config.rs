@@ -1,0 +1,116 @@
+//! `config`: what is set, where it stands, and what it means (row D7).
+//!
+//! Contract: what is printed is TOML that can be pasted back and means the same; behind each value stands, as a comment, the file and
+//! line that it comes from.
+
+use std::fmt::Write as _;
+
+use settings::layers::{self, Layer};
+
+/// Which settings are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::Args)]
+pub struct Which {
+    /// Print all settings in effect, each with what it means
+    #[arg(long)]
+    pub all: bool,
+    /// Print those that differ from the default (what is printed without an option too)
+    #[arg(long, conflicts_with = "all")]
+    pub changed: bool,
+}
+
+/// One setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// As in the file; a table's key with its dot.
+    pub key: String,
+    /// In TOML; empty if there is none.
+    pub value: String,
+    /// Whether it is what an empty file gives.
+    pub default: bool,
+}
+
+/// The text of rows. `meaning`: of a key.
+pub fn text(layers: &[Layer], rows: &[Row], meaning: Option<fn(&str) -> &'static str>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for (path, _) in layers {
+        let _ = writeln!(text, "# {}", path.display());
+    }
+    if layers.is_empty() {
+        text.push_str("# no configuration file: defaults\n");
+    }
+    for row in rows {
+        if let Some(meaning) = meaning {
+            let _ = writeln!(text, "\n# {}", meaning(&row.key));
+        }
+        let (key, value) = (&row.key, &row.value);
+        let _ = match value.as_str() {
+            "" => writeln!(text, "# {key} is not set"),
+            value => writeln!(text, "{key} = {value}    # {}", origin(layers, row)),
+        };
+    }
+    text
+}
+
+/// Where a value comes from.
+fn origin(layers: &[Layer], row: &Row) -> String {
+    let parts = parts(&row.key);
+    // A table may be written as one value.
+    let place = (1..=parts.len()).rev().find_map(|length| {
+        let key: Vec<&str> = parts.iter().take(length).map(String::as_str).collect();
+        layers::place(layers, &key, None)
+    });
+    match (place, row.default) {
+        (Some((path, line)), _) => format!("{}:{line}", path.display()),
+        (None, true) => "default".to_owned(),
+        (None, false) => "follows from other settings".to_owned(),
+    }
+}
+
+/// The names of a dotted key.
+fn parts(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for character in key.chars() {
+        match (character, parts.last_mut()) {
+            ('"', _) => quoted = !quoted,
+            ('.', _) if !quoted => parts.push(String::new()),
+            (character, Some(part)) => part.push(character),
+            (_, None) => {}
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_followed_by_the_place_that_it_comes_from() {
+        let own = "relayhost = \"a\"\n\n[limits]\nper_client = \"1/day\"\n[routes]\n\".x.example\" = \"b\"\n";
+        let layers = [
+            ("/etc/x/config.toml".into(), own.to_owned()),
+            (
+                "/etc/x/debconf.toml".into(),
+                "domain = \"x\"\nretry = { minimal = \"1s\" }\n".to_owned(),
+            ),
+        ];
+        for (key, default, wanted) in [
+            ("relayhost", false, "/etc/x/config.toml:1"),
+            ("limits.per_client", false, "/etc/x/config.toml:4"),
+            ("routes.\".x.example\"", false, "/etc/x/config.toml:6"),
+            ("domain", false, "/etc/x/debconf.toml:1"),
+            ("retry.minimal", false, "/etc/x/debconf.toml:2"),
+            ("hostname", true, "default"),
+            ("control", false, "follows from other settings"),
+        ] {
+            let row = Row {
+                key: key.to_owned(),
+                value: "1".to_owned(),
+                default,
+            };
+            assert_eq!(origin(&layers, &row), wanted, "{key}");
+        }
+    }
+}
