@@ -8,9 +8,13 @@ use std::{
     collections::{HashMap, hash_map},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use crate::{config::Config, destination::Destination, maillog, network::Networks, route::Router};
+use crate::{
+    activity::Activity, config::Config, destination::Destination, maillog, network::Networks,
+    route::Router,
+};
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
@@ -58,12 +62,14 @@ const PROBES: usize = 100;
 pub(crate) struct Dispatch {
     spool: Spool,
     queue: Mutex<Queue>,
+    activity: Arc<Mutex<Activity>>,
     wake: Notify,
 }
 
 impl Dispatch {
-    pub(crate) fn new(spool: Spool, queue: Queue) -> Self {
+    pub(crate) fn new(spool: Spool, queue: Queue, activity: Arc<Mutex<Activity>>) -> Self {
         Self {
+            activity,
             spool,
             queue: Mutex::new(queue),
             wake: Notify::new(),
@@ -87,6 +93,23 @@ impl Dispatch {
     /// The scheduler, locked. Never held over an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has happened.
+    pub(crate) fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One attempt for one recipient, in the log and in the counts.
+    pub(crate) fn attempted(
+        &self,
+        id: QueueId,
+        recipient: &Recipient,
+        age: Duration,
+        outcome: &Outcome,
+    ) {
+        life::attempt(id, recipient, age, outcome);
+        self.activity().attempted(age, outcome, clock::now());
     }
 
     /// Gives the scheduler an event; its driver does what follows.
@@ -234,7 +257,7 @@ impl Dispatch {
         };
         let recipients = beside_others(envelope.recipients.len(), route);
         for recipient in &recipients {
-            log_unrouted(id, Some(arrival), envelope, recipient);
+            self.log_unrouted(id, Some(arrival), envelope, recipient);
         }
         self.tell(Event::Accepted {
             id,
@@ -242,6 +265,23 @@ impl Dispatch {
             origin: origin(envelope),
             recipients,
         });
+    }
+
+    /// A recipient that there is no way for has its line in the log as one whose delivery failed.
+    pub(crate) fn log_unrouted(
+        &self,
+        id: QueueId,
+        arrival: Option<Timestamp>,
+        envelope: &Envelope,
+        routed: &Routed<Destination>,
+    ) {
+        let at = usize::try_from(routed.recipient).ok();
+        let recipient = at.and_then(|at| envelope.recipients.get(at));
+        if let (Err(failure), Some(recipient)) = (&routed.destination, recipient) {
+            let now = clock::now();
+            let age = now.since(arrival.unwrap_or(now));
+            self.attempted(id, recipient, age, &failure.clone().outcome());
+        }
     }
 
     /// Queues a message of our own (bounce, notice): complete, in canonical CRLF lines.
@@ -326,22 +366,6 @@ pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed
             .nth_destination(&recipient.address, nth)
             .map(Arc::<Destination>::new),
     })
-}
-
-/// A recipient that there is no way for has its line in the log as one whose delivery failed.
-pub fn log_unrouted(
-    id: QueueId,
-    arrival: Option<Timestamp>,
-    envelope: &Envelope,
-    routed: &Routed<Destination>,
-) {
-    let at = usize::try_from(routed.recipient).ok();
-    let recipient = at.and_then(|at| envelope.recipients.get(at));
-    if let (Err(failure), Some(recipient)) = (&routed.destination, recipient) {
-        let now = clock::now();
-        let age = now.since(arrival.unwrap_or(now));
-        life::attempt(id, recipient, age, &failure.clone().outcome());
-    }
 }
 
 /// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.

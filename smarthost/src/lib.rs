@@ -5,13 +5,14 @@
 //! | layer | modules | what |
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
-//! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`] | receiving, sending, the administrators' socket, what would be decided |
+//! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
-//! | pure core | [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`milter`] [`network`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`tls_policy`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`milter`] [`network`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`tls_policy`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
 // pure core
+pub mod activity;
 pub mod config;
 pub mod dane;
 pub mod destination;
@@ -37,6 +38,7 @@ mod delivery;
 pub mod explain;
 mod server;
 mod transport;
+pub mod web;
 // programs
 pub mod cli;
 pub mod runtime;

@@ -12,6 +12,7 @@
 //! | [`session`] | an SMTP client that a test types into |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
+//! | [`http`] | asks a web server byte by byte |
 //! | [`https`] | a web server with one answer |
 //! | [`identity`] | keys and certificates |
 //! | [`compat`] | one suite of cases for every `sendmail` |
@@ -36,6 +37,7 @@ pub mod compat;
 pub mod daemon;
 pub mod demo;
 pub mod dialog;
+pub mod http;
 pub mod https;
 pub mod identity;
 pub mod installation;

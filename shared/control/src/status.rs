@@ -1,5 +1,7 @@
 //! What a daemon says of itself, the same in both programs.
 
+use std::time::Duration;
+
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,8 @@ use crate::summary::Summary;
 
 /// Groups of the queue in a status.
 pub const GROUPS: usize = 10;
+/// Clients that are named with what they sent.
+pub const NAMED: usize = 50;
 /// Messages that are looked at for it: the oldest of a long queue.
 pub const LOOKED_AT: usize = 20_000;
 
@@ -34,17 +38,103 @@ pub struct Status {
     pub senders: Summary,
     /// Clients that have used most of a limit: name, part of the limit in percent, and the counts in words.
     pub limits: Vec<(String, u64, String)>,
+    /// Clients that have sent most within the longest time that is limited.
+    pub client_messages: Vec<(String, u64)>,
+    /// What came and went since the start.
+    pub counted: Counted,
     /// What was refused since the start, by rule.
     pub refused: Vec<(String, u64)>,
     /// What the daemon asks, and how it does.
     pub services: Vec<Service>,
     pub spool: Spool,
+    /// Mail is taken and not sent, until that is mended.
+    pub queues_only: bool,
     /// What wants an administrator, and is no fault of the configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
     /// What is wrong with the configuration's files, and what is done meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+}
+
+/// What came and went since the start.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counted {
+    /// Messages of clients that were answered 250, and their bytes.
+    pub received: u64,
+    pub received_bytes: u64,
+    /// Attempts that came to nothing for now, by what they failed at; one a recipient.
+    pub deferred: Vec<(String, u64)>,
+    /// Recipients that were delivered to, and those that were given up, by the age of their messages then.
+    pub delivered: Histogram,
+    pub failed: Histogram,
+    /// Recipients whose mail an administrator deleted.
+    pub removed: u64,
+}
+
+/// What finally became of a recipient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Delivered,
+    Failed,
+}
+
+/// Where the parts of a [`Histogram`] end, in seconds.
+pub const BOUNDS: [u64; 12] = [
+    1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 259_200, 432_000,
+];
+
+/// Times, counted by how long they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Histogram {
+    /// Up to each of [`BOUNDS`], without those of the parts before.
+    pub parts: [u64; BOUNDS.len()],
+    pub longer: u64,
+    pub sum_millis: u64,
+}
+
+impl Histogram {
+    pub fn add(&mut self, time: Duration) {
+        let place = BOUNDS
+            .iter()
+            .position(|end| time <= Duration::from_secs(*end));
+        let part = place.and_then(|place| self.parts.get_mut(place));
+        let part = part.unwrap_or(&mut self.longer);
+        *part = part.saturating_add(1);
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.sum_millis = self.sum_millis.saturating_add(millis);
+    }
+
+    pub fn count(&self) -> u64 {
+        self.parts.iter().sum::<u64>().saturating_add(self.longer)
+    }
+}
+
+impl Counted {
+    /// A recipient has its end, at this age of its message.
+    pub fn ended(&mut self, end: End, age: Duration) {
+        match end {
+            End::Delivered => self.delivered.add(age),
+            End::Failed => self.failed.add(age),
+        }
+    }
+
+    pub fn delivery(&self, end: End) -> &Histogram {
+        match end {
+            End::Delivered => &self.delivered,
+            End::Failed => &self.failed,
+        }
+    }
+
+    /// An attempt came to nothing; `class` is one of few words.
+    pub fn deferred(&mut self, class: &str) {
+        match self.deferred.iter_mut().find(|(known, _)| known == class) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.deferred.push((class.to_owned(), 1)),
+        }
+    }
 }
 
 /// Something that is asked.

@@ -11,7 +11,7 @@ use std::{
 use control::{
     order::{self, Order},
     serve::{self, Access, Standing},
-    status::{GROUPS, Status},
+    status::{GROUPS, NAMED, Status},
 };
 use mail::clock::{self, Timestamp};
 use spool::{Entry, Hold, QueueId, Spool};
@@ -19,7 +19,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 use crate::{
     admin::{Answer, Request},
     dispatch::{Event, Queue},
-    limits::Limits,
+    limits::{Limits, Report},
     state::Keeper,
 };
 
@@ -46,9 +46,8 @@ pub fn answer(
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::Status => each(&Answer::Status(controlled.full_status(now).into())),
-        Request::Reload => {
-            let why = "only the daemon itself reloads".to_owned();
+        Request::Status | Request::Reload => {
+            let why = "only the daemon itself knows and does that".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
         }
         Request::Queue(request) => {
@@ -117,7 +116,8 @@ impl Controlled<'_> {
         (self.wake)();
     }
 
-    fn full_status(&self, now: Timestamp) -> Status {
+    /// All that a status tells; whoever shows any of it takes it from here.
+    pub fn snapshot(&self, now: Timestamp) -> Status {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let (queued, in_flight) = {
             let queue = self.queue();
@@ -129,20 +129,36 @@ impl Controlled<'_> {
             now,
         };
         let (destinations, senders) = access.census();
-        let (clients, limits) = {
+        let (clients, reports) = {
             let limits = self.limits();
-            (count(limits.len()), limits.nearest(GROUPS, now))
+            (count(limits.len()), limits.list(now))
         };
+        let sent = reports.iter().take(NAMED);
+        let client_messages = sent.map(|it| (it.client.clone(), it.messages())).collect();
+        let limits = nearest(&reports);
         Status {
             queued,
             in_flight,
             clients,
+            client_messages,
             destinations,
             senders,
             limits,
             ..(self.status)()
         }
     }
+}
+
+/// Who has used most of a limit: the name, the part in percent, and the counts in words.
+fn nearest(reports: &[Report]) -> Vec<(String, u64, String)> {
+    let mut used: Vec<_> = reports
+        .iter()
+        .map(|report| (report.client.clone(), report.percent(), report.usage()))
+        .filter(|(_, percent, _)| *percent > 0)
+        .collect();
+    used.sort_by_key(|(_, percent, _)| std::cmp::Reverse(*percent));
+    used.truncate(GROUPS);
+    used
 }
 
 impl serve::Queue for Controlled<'_> {

@@ -37,17 +37,18 @@ use crate::{
 };
 
 /// Where the daemon is found, and where it finds its queue.
-const PLACES: [&str; 7] = [
-    "hostname", "listen", "spool", "state", "control", "proxy", "xclient",
+const PLACES: [&str; 8] = [
+    "hostname", "listen", "spool", "state", "control", "web", "proxy", "xclient",
 ];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 31] = [
+const SALVAGED: [&str; 32] = [
     "hostname",
     "listen",
     "spool",
     "state",
     "control",
+    "web",
     "tls",
     "networks",
     "auth",
@@ -232,6 +233,7 @@ impl Config {
                 .spool
                 .unwrap_or_else(|| PathBuf::from("/var/spool/smarthost")),
             control: file.control.unwrap_or_else(|| state.join("control.sock")),
+            web: file.web,
             aliases,
             aliases_is_default,
             recipient_delimiter: file

@@ -21,7 +21,7 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, TlsOut},
+    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, TlsOut, Web},
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
@@ -52,6 +52,7 @@ pub(super) struct File {
     pub spool: Option<PathBuf>,
     pub state: Option<PathBuf>,
     pub control: Option<PathBuf>,
+    pub web: Option<Web>,
     pub aliases: Option<OneOrMany<WrittenAliases>>,
     #[serde(rename = "virtual")]
     pub virtual_aliases: OneOrMany<TableName>,

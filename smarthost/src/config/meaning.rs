@@ -22,6 +22,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("spool", "The queue's directory."),
     ("state", "Directory of counters, generated key and default Maildir."),
     ("control", "Where the daemon answers administrators. Default: control.sock in state."),
+    ("web", "Where /metrics and /health are: \"127.0.0.1:8025\", another address of loopback, or \"unix:/run/smarthost/web.sock\". Whoever reaches it may read them. Takes effect at the next restart. See METRICS AND HEALTH in smarthost(8). Default: none."),
     ("aliases", "Alias tables; an earlier one wins: \"FILE\", or { file = \"FILE\", programs = \"TRANSPORT\" } for one whose programs are run by that pipe transport. Without it only those of a file are run that nobody but root and the daemon can write. See smarthost-tables(5)."),
     ("virtual", "Tables that map recipients of every domain to others: one address, several, or those of another domain. An earlier one wins. See smarthost-tables(5)."),
     ("relay_recipients", "Tables of the recipients that there are in domains.relay: addresses, or @domain for all of a domain. Default: the next hop decides."),
@@ -126,7 +127,7 @@ mod tests {
     fn every_setting_has_its_sentence_and_every_sentence_its_setting() {
         let texts = [
             "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
-            "lmtp = \"unix:/run/lmtp\"",
+            "lmtp = \"unix:/run/lmtp\"\nweb = \"127.0.0.1:8025\"",
             "auth = { users = \"users\" }\n[client_pins]\n\"sha256:9f2cd1a0b14f5c8e7d6a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e\" = \"vm7\"",
             "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\
              p = { command = \"/bin/cat\", size = 1, socket = \"s\" }",

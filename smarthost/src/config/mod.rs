@@ -14,6 +14,7 @@
 //! | [`routes`] | what the value of a route says |
 //! | [`macros`] | macros in the arguments of programs |
 //! | [`signing`] | what is added to mail on its way out |
+//! | [`web`] | where the status page listens |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
@@ -36,6 +37,7 @@ mod tables;
 mod tests;
 mod transports;
 mod users;
+mod web;
 
 pub use load::Runners;
 pub use macros::{Macro, Macros};
@@ -51,3 +53,4 @@ pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};
 pub use users::{
     Users, Verifiers, line as login_line, lines as login_lines, login_of_line, read as read_logins,
 };
+pub use web::Web;

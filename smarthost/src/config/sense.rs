@@ -28,6 +28,9 @@ impl Config {
         for path in [&mut self.spool, &mut self.state, &mut self.control] {
             place(path);
         }
+        if let Some(web) = &mut self.web {
+            web.place(directory);
+        }
         let aliases = self.aliases.iter_mut();
         aliases.map(|table| &mut table.path).for_each(place);
         for rule in &mut self.restrictions {

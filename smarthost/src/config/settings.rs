@@ -17,7 +17,7 @@ use relay::{
 };
 use smtp::client::Security;
 
-use super::{signing::DkimKey, transports::Transports};
+use super::{signing::DkimKey, transports::Transports, web::Web};
 use crate::{
     destination::Destination,
     limits::Rules,
@@ -67,6 +67,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The administrators' socket.
     pub control: PathBuf,
+    /// Where the status page and the metrics are; `None`: nowhere.
+    pub web: Option<Web>,
     /// Alias tables; an earlier one wins.
     pub aliases: Vec<AliasFile>,
     /// `aliases` is the default: the file need not be there.

@@ -181,6 +181,9 @@ impl Config {
         row("spool", path(&self.spool));
         row("state", path(&self.state));
         row("control", path(&self.control));
+        if let Some(web) = &self.web {
+            row("web", quote(&web.to_string()));
+        }
         row("aliases", array(self.aliases.iter().map(alias_file)));
         row(
             "recipient_delimiter",

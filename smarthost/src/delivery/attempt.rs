@@ -15,7 +15,6 @@ use mail::{
     status::EnhancedStatus,
 };
 use spool::{QueueId, SpoolError, Stored};
-use system::log::life;
 use tokio::{task::block_in_place, time};
 
 use super::{Deliveries, nondelivery};
@@ -58,7 +57,8 @@ impl Deliveries {
         );
         let now = clock::now();
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
-            life::attempt(delivery.id, recipient, now.since(arrival), outcome);
+            self.dispatch
+                .attempted(delivery.id, recipient, now.since(arrival), outcome);
         }
         if let Err(error) =
             nondelivery::confirm(self, &stored, &delivery.recipients, &outcomes).await

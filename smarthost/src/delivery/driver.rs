@@ -146,7 +146,10 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             reason,
         } => maillog::suspended(&destination, until, &reason),
         Action::Resumed(_) => {}
-        Action::Ended { id, deleted } => life::ended(id, deleted),
+        Action::Ended { id, deleted } => {
+            deliveries.dispatch.activity().removed(deleted);
+            life::ended(id, deleted);
+        }
     }
 }
 
@@ -161,7 +164,9 @@ fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
         .map(|entry| entry.arrival);
     let event = Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
         let found = dispatch::routed(index, envelope, router)?;
-        dispatch::log_unrouted(id, arrival, envelope, &found);
+        deliveries
+            .dispatch
+            .log_unrouted(id, arrival, envelope, &found);
         Some(found)
     });
     deliveries.dispatch.tell(event);

@@ -7,7 +7,8 @@ use std::fmt::Display;
 
 use mail::{
     clock,
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, Stage},
+    status::EnhancedStatus,
 };
 use queue::notification::{self, DEAD, Occasion};
 use spool::{QueueId, SpoolError, Stored};
@@ -42,7 +43,19 @@ pub(super) async fn bounce(
     if let Some(bounce) = deliveries.report(&stored, occasion).await? {
         life::bounced(id, bounce);
     }
+    let now = clock::now();
+    let given_up = failed.iter().filter(|(_, failure)| unattempted(failure));
+    given_up.for_each(|_| {
+        let age = now.since(stored.arrival);
+        deliveries.dispatch.activity().gave_up(age, now);
+    });
     Ok(())
+}
+
+/// Whether a recipient was given up for its age or by an order, and not by an attempt, which is counted where it is made.
+fn unattempted(failure: &Failure) -> bool {
+    let without = [(5, 4, 7), (5, 7, 0)].map(|(a, b, c)| EnhancedStatus::new(a, b, c));
+    failure.stage == Stage::Local && failure.relay.is_none() && without.contains(&failure.status)
 }
 
 /// Warns the sender of recipients that still wait, if anybody is to be warned.

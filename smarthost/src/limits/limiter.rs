@@ -322,18 +322,6 @@ impl Limits {
             .collect()
     }
 
-    /// Who has used most of a limit: the name, the part in percent, and the counts in words.
-    pub fn nearest(&self, most: usize, now: Timestamp) -> Vec<(String, u64, String)> {
-        let reports = self.list(now).into_iter();
-        let mut used: Vec<_> = reports
-            .map(|report| (report.client.clone(), report.percent(), report.usage()))
-            .filter(|(_, percent, _)| *percent > 0)
-            .collect();
-        used.sort_by_key(|(_, percent, _)| std::cmp::Reverse(*percent));
-        used.truncate(most);
-        used
-    }
-
     /// Who is counted under a name of an order.
     fn named(&self, name: &ClientId) -> Counter {
         let counter = self.rules.counter(name);

@@ -5,7 +5,7 @@ use queue::rate::Window;
 use serde::{Deserialize, Serialize};
 use smtp::reply::Reply;
 
-use crate::limits::{ClientId, Limit, rules::longest};
+use crate::limits::{ClientId, Counted, Limit, rules::longest};
 
 /// The answer for one message or recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,6 +106,16 @@ impl Report {
             (u64::from(*count) * 100).checked_div(limit).unwrap_or(100)
         });
         parts.max().unwrap_or_default()
+    }
+
+    /// Messages within the longest time that is limited.
+    pub fn messages(&self) -> u64 {
+        let of_messages = self.windows.iter();
+        let of_messages = of_messages.filter(|(_, limit)| limit.counts == Counted::Messages);
+        of_messages
+            .map(|(count, _)| u64::from(*count))
+            .max()
+            .unwrap_or_default()
     }
 
     /// A limit that lets twice as much through, to be typed.

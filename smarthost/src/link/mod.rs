@@ -6,6 +6,7 @@
 //! | [`MtaSts`] | policies of MTA-STS, fetched and remembered |
 //! | [`https`] | one small text over HTTPS |
 //! | [`Stream`] | TCP, TLS or unix socket, one type for both directions |
+//! | [`Waiting`] | connections on which no request has come yet |
 //! | [`Connection`] | a next hop's connection that takes one message after the other |
 
 mod connection;
@@ -13,8 +14,10 @@ mod https;
 mod mta_sts;
 mod stream;
 mod trusts;
+mod waiting;
 
 pub(crate) use connection::Connection;
 pub(crate) use mta_sts::MtaSts;
 pub(crate) use stream::Stream;
 pub(crate) use trusts::Trusts;
+pub(crate) use waiting::Waiting;

@@ -6,13 +6,12 @@
 //! See also: `control`, the asking side.
 
 use std::{
-    collections::{HashMap, VecDeque},
     fs::Permissions,
     io,
     os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
     path::Path,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -29,7 +28,7 @@ use system::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, oneshot, watch},
+    sync::{Semaphore, watch},
     task::spawn_blocking,
     time,
 };
@@ -37,13 +36,19 @@ use tokio::{
 use super::reload::Reload;
 use crate::{
     admin::{Answer, Controlled, Request, answer},
+    link::Waiting,
     server::Server,
+    web,
 };
 
 /// Requests answered at the same time.
 const REQUESTS: usize = 4;
 /// Connections of one user on which no request has come yet.
 const WAITING: usize = 32;
+/// How old a snapshot may be that the page shows, and how many times as old as it took to gather.
+const RECENT: Duration = Duration::from_secs(1);
+const COSTLY: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(30);
 /// Pause after the system refused to accept.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -53,10 +58,17 @@ pub(super) struct Control {
     pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
     pub(super) listen: Vec<String>,
+    /// What is wrong with the status page.
+    pub(super) web_fault: Option<String>,
+    /// The newest snapshot, and how long it took.
+    pub(super) kept: Mutex<Option<(Instant, Duration, Arc<Status>)>>,
 }
 
-/// Makes the socket; one that a dead daemon left behind is replaced.
-pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+/// Of the control socket: whoever is not answered has no business there, and could keep all places busy.
+pub(super) const MODE: u32 = 0o600;
+
+/// Makes a socket; one that a dead daemon left behind is replaced.
+pub(super) fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     if let Some(directory) = path.parent() {
         fs::create_directory(directory, 0o755)
             .with_context(|| format!("cannot create {}", directory.display()))?;
@@ -74,9 +86,8 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
         _ => {}
     }
     let socket = UnixListener::bind(path)
-        .with_context(|| format!("cannot make the control socket {}", path.display()))?;
-    // Whoever is not answered has no business here: he could keep all places busy.
-    std::fs::set_permissions(path, Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot make the socket {}", path.display()))?;
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
         .with_context(|| format!("cannot close {} to other users", path.display()))?;
     Ok(socket)
 }
@@ -88,7 +99,7 @@ pub(super) async fn serve(
     mut ending: watch::Receiver<bool>,
 ) {
     let [root, others] = [0; 2].map(|_| Arc::new(Semaphore::new(REQUESTS)));
-    let mut waiting = Waiting::default();
+    let mut waiting = Waiting::new(WAITING);
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -126,27 +137,6 @@ pub(super) async fn serve(
     }
 }
 
-/// Connections on which no request has come yet, by user, the oldest first.
-#[derive(Default)]
-struct Waiting(HashMap<u32, VecDeque<oneshot::Sender<()>>>);
-
-impl Waiting {
-    /// One more; resolves when it has to go for others.
-    fn enter(&mut self, uid: u32) -> oneshot::Receiver<()> {
-        self.0.retain(|_, all| {
-            all.retain(|one| !one.is_closed());
-            !all.is_empty()
-        });
-        let (one, gone) = oneshot::channel();
-        let all = self.0.entry(uid).or_default();
-        all.push_back(one);
-        if all.len() > WAITING {
-            all.pop_front();
-        }
-        gone
-    }
-}
-
 /// The line that an asker sends, without its end.
 async fn request(stream: &mut UnixStream) -> Option<Vec<u8>> {
     let mut line = Vec::new();
@@ -177,7 +167,6 @@ impl Control {
         request: Request,
         say: &mut dyn FnMut(&Answer) -> io::Result<()>,
     ) -> io::Result<()> {
-        let server = &self.server;
         if request == Request::Reload {
             return say(&match self.reload.run() {
                 Ok(restart) => Answer::Reloaded {
@@ -186,11 +175,21 @@ impl Control {
                 Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
             });
         }
+        if request == Request::Status {
+            return say(&Answer::Status(
+                (*self.snapshot(Duration::ZERO)).clone().into(),
+            ));
+        }
+        self.with(|controlled| answer(request, controlled, clock::now(), say))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Controlled<'_>) -> T) -> T {
+        let server = &self.server;
         let dispatch = &server.dispatch;
         let fault = server.current.fault();
         let fault = fault.filter(|fault| !fault.remembered);
         let fault = fault.map(|fault| fault.reason());
-        let controlled = Controlled {
+        act(&Controlled {
             fault: fault.as_deref(),
             spool: dispatch.spool(),
             queue: dispatch.queue(),
@@ -198,8 +197,21 @@ impl Control {
             limits: &server.limits,
             state: &server.state,
             status: &|| self.status(),
-        };
-        answer(request, &controlled, clock::now(), say)
+        })
+    }
+
+    /// How it stands, gathered now unless that was done within this time; what was costly to gather serves for longer.
+    fn snapshot(&self, within: Duration) -> Arc<Status> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, took, status)) = &*kept
+            && at.elapsed() < serves(within, *took)
+        {
+            return Arc::clone(status);
+        }
+        let before = Instant::now();
+        let status = Arc::new(self.with(|controlled| controlled.snapshot(clock::now())));
+        *kept = Some((Instant::now(), before.elapsed(), Arc::clone(&status)));
+        status
     }
 
     fn status(&self) -> Status {
@@ -220,13 +232,35 @@ impl Control {
             refused: self.server.refused(),
             services: self.server.world.services(&setup),
             spool: serve::spool(&setup.config.spool, self.server.dispatch.spool()),
-            alarms: self.server.world.alarms(&setup),
+            counted: self.server.dispatch.activity().counted().clone(),
+            queues_only: self.server.current.only_queues(),
+            alarms: self
+                .web_fault
+                .iter()
+                .cloned()
+                .chain(self.server.world.alarms(&setup))
+                .collect(),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();
                 format!("{consequence}: {}", fault.text)
             }),
             ..Status::default()
         }
+    }
+}
+
+/// How long a snapshot serves that took so long to gather.
+fn serves(within: Duration, took: Duration) -> Duration {
+    match within {
+        Duration::ZERO => Duration::ZERO,
+        within => within.max((took * COSTLY).min(LONGEST)),
+    }
+}
+
+/// For whoever looks at the page or scrapes it, so that it costs no more for many of them.
+impl web::Daemon for Control {
+    fn status(&self) -> Arc<Status> {
+        self.snapshot(RECENT)
     }
 }
 
@@ -238,9 +272,12 @@ mod tests {
     async fn other_users_cannot_even_connect() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/control.sock");
-        let _socket = bind(&path).unwrap();
+        let _socket = bind(&path, MODE).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(bind(&path).is_err(), "a daemon that lives is not replaced");
+        assert!(
+            bind(&path, MODE).is_err(),
+            "a daemon that lives is not replaced"
+        );
     }
 }

@@ -5,7 +5,12 @@
 //! at again and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
-use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener as StdListener,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use mail::clock;
@@ -24,13 +29,14 @@ use tokio::{
 
 use super::{control, reload::Reload, supervision};
 use crate::{
-    config::LogFormat,
+    config::{Config, LogFormat, Web},
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
     dns::Dnssec,
     server::{Attempts, Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
+    web,
 };
 
 /// Threads that drive sockets: the work is cheap, the disk decides.
@@ -119,13 +125,16 @@ async fn live(
         limits: Arc::clone(&limits),
         started: current.get().config.clone(),
     });
-    let control = control::Control {
+    let (page, web_fault) = web_listener(&current.get().config).await;
+    let control = Arc::new(control::Control {
         server: Arc::clone(&server),
         reload: Arc::clone(&reload),
         started,
         listen: addresses.clone(),
-    };
-    let socket = control::bind(&current.get().config.control)?;
+        web_fault,
+        kept: Mutex::default(),
+    });
+    let socket = control::bind(&current.get().config.control, control::MODE)?;
 
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -138,7 +147,9 @@ async fn live(
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
     tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
-    tasks.spawn(control::serve(socket, Arc::new(control), ending));
+    let daemon: Arc<dyn web::Daemon> = control.clone();
+    tasks.spawn(web::serve(page, daemon, ending.clone()));
+    tasks.spawn(control::serve(socket, control, ending));
     announce(&current, &addresses);
     supervision::ready();
     tasks.spawn(supervision::watchdog(end.subscribe()));
@@ -156,16 +167,45 @@ async fn live(
     );
     // Without receivers there is nobody to tell.
     let _ = end.send(true);
+    finish(tasks).await;
+    conclude(&keeper, &dispatch, &current.get().config);
+    Ok(ended)
+}
+
+/// Sessions and deliveries in flight may finish.
+async fn finish(mut tasks: JoinSet<()>) {
     let finished = time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
     if finished.is_err() {
         tasks.shutdown().await;
     }
+}
+
+/// Everything is written, and nobody is answered any more.
+fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
     keeper.flush();
     dispatch.spool().close();
     // The socket may be gone already.
-    let _ = std::fs::remove_file(&current.get().config.control);
+    let _ = std::fs::remove_file(&config.control);
     line(Level::Notice, &"ended");
-    Ok(ended)
+}
+
+/// Where the status page listens. Mail does not wait for it: what is wrong is told, and the daemon goes on without.
+async fn web_listener(config: &Config) -> (Option<web::Listener>, Option<String>) {
+    let listener = match &config.web {
+        None => return (None, None),
+        Some(Web::Tcp(address)) => web::Listener::tcp(*address)
+            .await
+            .map_err(anyhow::Error::from),
+        Some(Web::Unix(path)) => control::bind(path, web::MODE).map(web::Listener::Unix),
+    };
+    match listener {
+        Ok(listener) => (Some(listener), None),
+        Err(error) => {
+            let told = format!("the status page cannot be shown: {error:#}");
+            line(Level::Error, &told);
+            (None, Some(told))
+        }
+    }
 }
 
 /// Tests DNSSEC where a setting wants it.
@@ -251,7 +291,9 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)>
             recovery.messages, recovery.cut
         ),
     );
-    Ok((Arc::new(Dispatch::new(spool, queue)), memory, keeper))
+    let activity = Arc::clone(&memory.activity);
+    let dispatch = Dispatch::new(spool, queue, activity);
+    Ok((Arc::new(dispatch), memory, keeper))
 }
 
 fn announce(current: &Current, addresses: &[String]) {

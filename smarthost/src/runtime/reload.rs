@@ -88,6 +88,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("spool", before.spool != after.spool),
         ("state", before.state != after.state),
         ("control", before.control != after.control),
+        ("web", before.web != after.web),
         ("retry", before.retry != after.retry),
         ("log.format", before.log_format != after.log_format),
         (

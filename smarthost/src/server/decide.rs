@@ -322,6 +322,7 @@ impl Connection {
                 Some(_) => dispatch.hold(draft, &envelope, &header, held).await?,
                 None => dispatch.enqueue(draft, &envelope, &header, router).await?,
             };
+            dispatch.activity().received(size, clock::now());
             maillog::accepted(
                 id,
                 &self.name,

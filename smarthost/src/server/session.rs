@@ -307,6 +307,7 @@ impl Connection {
             accepted: None,
         };
         self.server.refusals().add(self.client, refusal, now);
+        self.server.dispatch.activity().refused(now);
         self.server.state.changed();
     }
 

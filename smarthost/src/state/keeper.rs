@@ -15,6 +15,7 @@ use mail::clock::Timestamp;
 use system::log::{Level, line};
 
 use crate::{
+    activity::Activity,
     limits::{Limits, Rules},
     policy::{greylist::Greylist, refusals::Refusals, verify::Recipients},
     state::{
@@ -51,6 +52,7 @@ pub struct Memory {
     pub greylist: Arc<Mutex<Greylist>>,
     pub recipients: Arc<Mutex<Recipients>>,
     pub refusals: Arc<Mutex<Refusals>>,
+    pub activity: Arc<Mutex<Activity>>,
 }
 
 impl Memory {
@@ -65,7 +67,7 @@ impl Memory {
             }
         }
         let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
-        let mut refusals = Refusals::default();
+        let (mut refusals, mut activity) = (Refusals::default(), Activity::default());
         let mut rows = 0u32;
         for (row, record) in restored.greylist {
             rows += u32::from(!greylist.restore(row, &record));
@@ -76,8 +78,13 @@ impl Memory {
         for (row, record) in restored.refusals {
             rows += u32::from(!refusals.restore(row, &record));
         }
+        for (row, record) in restored.activity {
+            rows += u32::from(!activity.restore(&row, &record, now));
+        }
         if rows > 0 {
-            let text = format!("{rows} rows of greylist, verification and refusals cannot be read");
+            let text = format!(
+                "{rows} rows of greylist, verification, refusals and activity cannot be read"
+            );
             unread.push(text);
         }
         let memory = Self {
@@ -85,6 +92,7 @@ impl Memory {
             greylist: Arc::new(Mutex::new(greylist)),
             recipients: Arc::new(Mutex::new(recipients)),
             refusals: Arc::new(Mutex::new(refusals)),
+            activity: Arc::new(Mutex::new(activity)),
         };
         (memory, unread)
     }
@@ -102,7 +110,9 @@ impl Memory {
         let recipients = recipients.map(on(Shelf::Recipients));
         let refusals = locked(&self.refusals).changes().into_iter();
         let refusals = refusals.map(on(Shelf::Refusals));
-        let policy = greylist.chain(recipients).chain(refusals);
+        let activity = locked(&self.activity).changes().into_iter();
+        let activity = activity.map(on(Shelf::Activity));
+        let policy = greylist.chain(recipients).chain(refusals).chain(activity);
         limits.chain(policy).collect()
     }
 
@@ -111,6 +121,7 @@ impl Memory {
         locked(&self.greylist).all_changed();
         locked(&self.recipients).all_changed();
         locked(&self.refusals).all_changed();
+        locked(&self.activity).all_changed();
     }
 }
 

@@ -20,13 +20,14 @@ pub(super) enum Shelf {
     /// Recipients that were asked for at the next hop.
     Recipients,
     Refusals,
+    Activity,
 }
 
 /// A row's place.
 pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are counted.
-const TABLES: [(&str, Shelf); 6] = [
+const TABLES: [(&str, Shelf); 7] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -36,6 +37,7 @@ const TABLES: [(&str, Shelf); 6] = [
     ("greylist", Shelf::Greylist),
     ("recipients", Shelf::Recipients),
     ("refusals", Shelf::Refusals),
+    ("activity", Shelf::Activity),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
@@ -66,6 +68,8 @@ pub struct Restored {
     pub recipients: Vec<(String, String)>,
     /// For [`crate::policy::refusals::Refusals::restore`].
     pub refusals: Vec<(String, String)>,
+    /// For [`crate::activity::Activity::restore`].
+    pub activity: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -276,6 +280,7 @@ fn select(
                 Shelf::Greylist => found.greylist.push((name, record)),
                 Shelf::Recipients => found.recipients.push((name, record)),
                 Shelf::Refusals => found.refusals.push((name, record)),
+                Shelf::Activity => found.activity.push((name, record)),
             }
         }
     }

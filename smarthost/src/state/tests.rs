@@ -43,6 +43,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         greylist: Arc::default(),
         recipients: Arc::default(),
         refusals: Arc::default(),
+        activity: Arc::default(),
     });
     (limits, keeper)
 }

@@ -17,6 +17,7 @@ mod settings;
 use std::{env, fs, path::PathBuf};
 
 use sendmail::flags::{help, table};
+use smarthost::web::metrics::{FAMILIES, Family};
 use tests::binaries::repository;
 
 const PAGES: &[&str] = &[
@@ -51,6 +52,24 @@ fn options() -> String {
     out
 }
 
+/// The families of metrics: name as it is queried, labels, sentence.
+fn metrics() -> String {
+    let entry = |family: &Family| {
+        let end = match family.kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let labels = match family.labels {
+            [] => String::new(),
+            labels => format!("{{{}}}", labels.join(", ")),
+        };
+        let name = roff::bold(&format!("{}{end}{labels}", family.name));
+        roff::item(&name, &format!("{} ({}.)", family.help, family.kind))
+    };
+    FAMILIES.iter().map(entry).collect()
+}
+
 /// What a line `@NAME@` stands for.
 fn part(name: &str) -> Option<String> {
     if let Some(output) = name.strip_prefix("OUTPUT ") {
@@ -63,6 +82,7 @@ fn part(name: &str) -> Option<String> {
         "SMARTHOST COMMANDS" => commands::of(smarthost::cli::command()),
         "SENDMAIL-SHIM SETTINGS" => settings::of_sendmail_shim(),
         "SMARTHOST SETTINGS" => settings::of_smarthost(),
+        "SMARTHOST METRICS" => metrics(),
         _ => return None,
     })
 }

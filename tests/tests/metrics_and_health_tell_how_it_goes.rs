@@ -1,0 +1,267 @@
+//! `/metrics` and `/health`: what Prometheus reads agrees with what clients and next hops saw, also after kill -9.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::HashMap, fs, net::SocketAddr, os::unix::fs::PermissionsExt as _};
+
+use serde_json::Value;
+use tests::{
+    http::{self, get},
+    peers,
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::{free_address, until, until_true},
+};
+
+/// Samples by name and labels.
+fn scraped(page: SocketAddr) -> HashMap<String, f64> {
+    let answer = get(page, "/metrics");
+    assert_eq!(answer.code, 200, "{answer:?}");
+    assert_eq!(
+        answer.field("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(answer.body.ends_with("\n# EOF\n"), "{answer:?}");
+    let samples = answer.body.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+/// The sum of a counter's samples.
+fn sum(samples: &HashMap<String, f64>, name: &str) -> f64 {
+    let named = samples.iter();
+    named
+        .filter(|(sample, _)| sample.split('{').next() == Some(name))
+        .map(|(_, value)| value)
+        .sum()
+}
+
+fn health(page: SocketAddr) -> (u16, Value) {
+    let answer = get(page, "/health/ready");
+    (answer.code, serde_json::from_str(&answer.body).unwrap())
+}
+
+/// Whether two counts are the same.
+fn same(one: f64, other: u32) -> bool {
+    (one - f64::from(other)).abs() < 0.5
+}
+
+/// Twenty messages, some for recipients that are gone or busy, and three refusals; the session that sent them.
+fn mixed_load(relay: &Smarthost) -> Session {
+    let mut session = Session::greeted(relay.address());
+    for number in 0..20 {
+        let (there, busy) = (format!("u{number}@far.example"), "busy@near.example");
+        let recipients = match number % 4 {
+            0 => vec![there.as_str(), busy],
+            1 => vec![there.as_str(), "gone@far.example"],
+            _ => vec![there.as_str()],
+        };
+        session.delivers("a@one.example", &recipients, b"Subject: x\r\n\r\nx\r\n");
+    }
+    for _ in 0..3 {
+        session.say("MAIL FROM:<a@one.example>");
+        assert_eq!(session.say("RCPT TO:<nobody@mail.example.test>").code, 550);
+        session.say("RSET");
+    }
+    session
+}
+
+#[test]
+fn metrics_agree_with_what_clients_and_next_hops_saw_after_a_mixed_load_and_after_kill() {
+    let mut script = Script::default();
+    let answer = |to: &str, reply: &str| (to.to_owned(), reply.to_owned());
+    script.recipients = vec![
+        answer("gone@far.example", "550 5.1.1 no such user"),
+        answer("busy@near.example", "451 4.7.1 come again"),
+    ];
+    let sink = Sink::with(script);
+    let page = free_address();
+    let config = format!(
+        "web = \"{page}\"\nrelayhost = \"{}\"\nlimits = {{ per_client = [\"200/day\"] }}\n\
+         retry = {{ minimal = \"1h\" }}\n",
+        nexthop(sink.address())
+    );
+    let mut relay = Smarthost::start(&config);
+    let empty = scraped(page);
+    assert!(same(sum(&empty, "smarthost_received_messages_total"), 0));
+    let session = mixed_load(&relay);
+    let done = |samples: &HashMap<String, f64>| {
+        // Five bounces go to the sink, too.
+        let all = "smarthost_delivery_seconds_count{outcome=\"delivered\"}";
+        same(samples[all], 25) && same(samples["smarthost_deferred_total{class=\"reply\"}"], 5)
+    };
+    let samples = until("all is settled", || Some(scraped(page)).filter(done));
+    assert_eq!(sink.journal().len(), 25);
+    for (name, count) in [
+        ("smarthost_received_messages_total", 20),
+        ("smarthost_delivery_seconds_count{outcome=\"failed\"}", 5),
+        (
+            "smarthost_rejected_total{rule=\"reject_unlisted_recipient\"}",
+            3,
+        ),
+        ("smarthost_queue_messages", 5),
+        (
+            "smarthost_queue_recipients{destination=\"near.example\"}",
+            5,
+        ),
+        ("smarthost_client_messages{client=\"127.0.0.1\"}", 20),
+        ("smarthost_clients", 1),
+        ("smarthost_sessions", 1),
+        ("smarthost_ready", 1),
+        ("smarthost_spool_ok", 1),
+    ] {
+        assert!(same(samples[name], count), "{name}: {samples:?}");
+    }
+    assert!(
+        same(sum(&samples, "smarthost_deferred_total"), 5),
+        "{samples:?}"
+    );
+    assert!(samples["smarthost_received_bytes_total"] > 20.0 * 10.0);
+    assert!(samples["smarthost_spool_sync_seconds"] > 0.0);
+    let status = relay.admin(&["status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["counted"]["received"], 20, "{status}");
+
+    drop(session);
+    relay.kill();
+    relay.run();
+    // A crash may repeat a delivery whose end was not on disk yet.
+    let again = until("only what waits is queued", || {
+        Some(scraped(page)).filter(|samples| same(samples["smarthost_queue_messages"], 5))
+    });
+    for (name, count) in [
+        ("smarthost_received_messages_total", 0),
+        ("smarthost_queue_messages", 5),
+        (
+            "smarthost_queue_recipients{destination=\"near.example\"}",
+            5,
+        ),
+        ("smarthost_client_messages{client=\"127.0.0.1\"}", 20),
+    ] {
+        assert!(same(again[name], count), "{name}: {again:?}");
+    }
+    let deleted = relay.admin(&["queue", "delete", "--all"]);
+    assert!(deleted.status.success(), "{deleted:?}");
+    until_true("the queue is empty", || {
+        let samples = scraped(page);
+        same(samples["smarthost_queue_messages"], 0)
+            && same(samples["smarthost_deleted_recipients_total"], 5)
+            && same(samples["smarthost_queue_oldest_age_seconds"], 0)
+    });
+}
+
+/// What returns without an attempt counts once, too.
+#[test]
+fn mail_that_is_returned_by_an_order_is_counted_as_given_up() {
+    let page = free_address();
+    let relay = Smarthost::start(&format!(
+        "web = \"{page}\"\nrelayhost = \"{}\"\n",
+        nexthop(free_address())
+    ));
+    let mut session = Session::greeted(relay.address());
+    session.delivers(
+        "a@one.example",
+        &["b@far.example"],
+        b"Subject: x\r\n\r\nx\r\n",
+    );
+    let refused = "smarthost_deferred_total{class=\"connection_refused\"}";
+    until_true("it was tried", || scraped(page)[refused] > 0.0);
+    let bounced = relay.admin(&["queue", "bounce", "--all"]);
+    assert!(bounced.status.success(), "{bounced:?}");
+    until_true("it is counted", || {
+        same(
+            scraped(page)["smarthost_delivery_seconds_count{outcome=\"failed\"}"],
+            1,
+        )
+    });
+}
+
+#[test]
+fn a_relay_is_ready_while_it_takes_and_sends_mail_and_says_why_it_is_not() {
+    let page = free_address();
+    let web = format!("web = \"{page}\"\n");
+    let mut relay = Smarthost::start(&web);
+    assert_eq!(get(page, "/health/live").body, "{\"status\":\"live\"}");
+    let (code, told) = health(page);
+    assert_eq!((code, &told["status"]), (200, &"ready".into()), "{told}");
+    relay.kill();
+
+    // Never a good configuration: what is right by itself is used, the page among it.
+    let mut broken = Smarthost::prepare(&format!("{web}nonsense = 1\n"));
+    broken.run();
+    let (code, told) = health(page);
+    assert_eq!(
+        (code, &told["status"]),
+        (503, &"not ready".into()),
+        "{told}"
+    );
+    let cause = &told["causes"][0];
+    assert_eq!(cause["what"], "configuration", "{told}");
+    assert!(
+        cause["text"].as_str().unwrap().contains("nonsense"),
+        "{told}"
+    );
+    assert!(same(scraped(page)["smarthost_ready"], 0));
+    broken.configure(&web);
+    until_true("it is ready once the file is mended", || {
+        health(page).0 == 200
+    });
+}
+
+/// What Prometheus itself makes of it.
+#[test]
+fn promtool_finds_nothing_wrong() {
+    let Some(promtool) = peers::find("promtool") else {
+        return;
+    };
+    let page = free_address();
+    let relay = Smarthost::start(&format!("web = \"{page}\"\n"));
+    let plain = http::request(page, "GET", "/metrics", "Accept: text/plain\r\n", "");
+    assert_eq!(
+        plain.field("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    relay.file("metrics", &plain.body);
+    let output = std::process::Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(fs::File::open(relay.directory().join("metrics")).unwrap())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && told.is_empty(), "{told}");
+}
+
+#[test]
+fn a_unix_socket_is_for_the_daemons_group() {
+    let relay = Smarthost::start("web = \"unix:web.sock\"\n");
+    let socket = relay.directory().join("web.sock");
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let asked = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    std::io::Write::write_all(&mut stream, asked).unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+}
+
+/// Mail goes on, whoever holds the page's port.
+#[test]
+fn a_page_that_cannot_be_shown_stops_no_mail() {
+    let page = free_address();
+    let _other = std::net::TcpListener::bind(page).unwrap();
+    let relay = Smarthost::start(&format!("web = \"{page}\"\n"));
+    let mut session = Session::greeted(relay.address());
+    let mail = b"Subject: x\r\n\r\nx\r\n";
+    session.delivers("a@one.example", &["root@mail.example.test"], mail);
+    let status = relay.admin(&["status"]);
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(
+        status.contains("alarm         the status page cannot be shown"),
+        "{status}"
+    );
+}
