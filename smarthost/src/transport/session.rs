@@ -82,7 +82,7 @@ pub(super) async fn deliver(
             Action::Reuse => {
                 let policy = demands.as_ref().and_then(Demands::enforced);
                 open = transports.pool.take(destination, &errand.setup, policy);
-                Event::Kept(open.is_some())
+                Event::Kept(open.as_ref().map(|kept| kept.place.clone()))
             }
             Action::Find => {
                 let way = session.way(demands.as_mut()).await;
@@ -101,17 +101,22 @@ pub(super) async fn deliver(
                 }
                 Event::Found(found)
             }
-            Action::Open(dial) => Event::Opened(session.open(dial, demands.as_ref()).await.map(
-                |connection| {
+            Action::Open(dial) => {
+                let opened = session.open(&dial, demands.as_ref()).await;
+                Event::Opened(opened.map(|connection| {
                     open = Some(Kept {
                         connection,
+                        place: dial.place,
                         used: 0,
                         setup: Arc::clone(&errand.setup),
                         policy: demands.as_ref().and_then(Demands::enforced).cloned(),
                     });
-                },
-            )),
-            Action::Send(recipients) => session.send(open.as_mut(), &recipients).await,
+                }))
+            }
+            Action::Send {
+                recipients,
+                patience,
+            } => session.send(open.as_mut(), &recipients, patience).await,
             Action::Leave => {
                 if let Some(kept) = open.take() {
                     tokio::spawn(kept.connection.quit());
@@ -228,7 +233,7 @@ impl Session<'_> {
         }
     }
 
-    async fn open(&self, dial: Dial, demands: Option<&Demands>) -> Result<Connection, Failure> {
+    async fn open(&self, dial: &Dial, demands: Option<&Demands>) -> Result<Connection, Failure> {
         let config = &self.errand.setup.config;
         let mut timeouts = Timeouts::default();
         if let Some(opening) = dial.opening {
@@ -262,7 +267,7 @@ impl Session<'_> {
         };
         let (tls, note) = demands.map_or((None, None), |it| it.of(&dial.host.name));
         let tls = tls.or_else(|| self.tls());
-        let opened = self.login(&dial, tls, settings, connect).await;
+        let opened = self.login(dial, tls, settings, connect).await;
         let connection = opened.map_err(|failure| match demands {
             Some(demands) => demands.own(failure, &dial.host.name, dial.security),
             None => failure,
@@ -297,7 +302,12 @@ impl Session<'_> {
         }
     }
 
-    async fn send(&self, kept: Option<&mut Kept>, recipients: &[usize]) -> Event {
+    async fn send(
+        &self,
+        kept: Option<&mut Kept>,
+        recipients: &[usize],
+        patience: Option<Duration>,
+    ) -> Event {
         let Some(Kept { connection, .. }) = kept else {
             return Event::Sent {
                 outcomes: Vec::new(),
@@ -306,7 +316,9 @@ impl Session<'_> {
         };
         let envelope = self.errand.envelope.with_only(recipients);
         let Some(stored) = self.stored else {
-            let outcomes = connection.probe(Transaction::of(&envelope, 0)).await;
+            let mut question = Transaction::of(&envelope, 0);
+            question.patience = patience;
+            let outcomes = connection.probe(question).await;
             return Event::Sent {
                 outcomes,
                 open: connection.is_ready(),
@@ -320,6 +332,7 @@ impl Session<'_> {
         };
         let outcomes = match block_in_place(fitting) {
             Ok(mut fitted) => {
+                fitted.transaction.patience = patience;
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());
                 }

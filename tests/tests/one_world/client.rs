@@ -161,6 +161,7 @@ impl Client {
                 ..Mail::default()
             },
             recipients: to.collect(),
+            patience: None,
         };
         if let Some(talk) = &mut self.talk {
             talk.transact(transaction, Box::new(Cursor::new(text)), steady);

@@ -203,7 +203,8 @@ impl<R: Role> Up<R> {
             answer = match action {
                 Action::Reuse => {
                     errand.talk = self.reuse(&errand.delivery.destination, context);
-                    Some(Event::Kept(errand.talk.is_some()))
+                    let place = errand.talk.as_ref().and_then(|talk| talk.place.clone());
+                    Some(Event::Kept(place))
                 }
                 Action::Find => {
                     let way = role.way(&errand.delivery.destination, context.names, context.now);
@@ -247,14 +248,10 @@ impl<R: Role> Up<R> {
                     errand.waiting = Waiting::Connect(conn, dial, context.steady + connect);
                     None
                 }
-                Action::Send(recipients) => {
-                    if let Err(event) = errand.send(&recipients, context) {
-                        Some(event)
-                    } else {
-                        errand.waiting = Waiting::Sending;
-                        errand.turn(context)
-                    }
-                }
+                Action::Send {
+                    recipients,
+                    patience,
+                } => errand.send(&recipients, patience, context),
                 Action::Leave => {
                     if let Some(talk) = errand.talk.take() {
                         talk.quit(&mut context.out, context.steady);
@@ -336,7 +333,9 @@ impl<R: Role> Up<R> {
                 };
                 let (settings, _) = errand.settings(role.hostname(), dial);
                 let relay = relay_name(&dial.host.name, address);
-                errand.talk = Some(Talk::begin(conn, settings, relay, context.steady));
+                let mut talk = Talk::begin(conn, settings, relay, context.steady);
+                talk.place = Some(dial.place.clone());
+                errand.talk = Some(talk);
                 errand.waiting = Waiting::Opening;
                 errand.turn(context)
             }
@@ -395,7 +394,25 @@ impl<D> Errand<D> {
         ))))
     }
 
-    fn send(&mut self, recipients: &[usize], context: &Context<'_>) -> Result<(), Event> {
+    fn send(
+        &mut self,
+        recipients: &[usize],
+        patience: Option<Duration>,
+        context: &mut Context<'_>,
+    ) -> Option<Event> {
+        if let Err(event) = self.begin(recipients, patience, context) {
+            return Some(event);
+        }
+        self.waiting = Waiting::Sending;
+        self.turn(context)
+    }
+
+    fn begin(
+        &mut self,
+        recipients: &[usize],
+        patience: Option<Duration>,
+        context: &Context<'_>,
+    ) -> Result<(), Event> {
         let nothing = |outcomes| Event::Sent {
             outcomes,
             open: false,
@@ -413,7 +430,8 @@ impl<D> Errand<D> {
             self.stored.size(),
             &read,
         ) {
-            Ok(fitted) => {
+            Ok(mut fitted) => {
+                fitted.transaction.patience = patience;
                 talk.transact(fitted.transaction, fitted.content, context.steady);
                 Ok(())
             }

@@ -9,13 +9,18 @@ use std::{
 };
 
 use mail::limits;
-use relay::conversation::{Conversation, End, Step};
+use relay::{
+    conversation::{Conversation, End, Step},
+    delivery::Place,
+};
 use smtp::client::{Settings, Transaction};
 
 use crate::network::{Arrival, ConnId, Sent, Side};
 
 pub(crate) struct Talk {
     pub(crate) conn: ConnId,
+    /// What it was made to.
+    pub(crate) place: Option<Place>,
     pub(crate) conversation: Conversation,
     /// What came and is not read.
     inbox: VecDeque<Vec<u8>>,
@@ -28,6 +33,7 @@ impl Talk {
     pub(crate) fn begin(conn: ConnId, settings: Settings, relay: String, now: Instant) -> Self {
         Self {
             conn,
+            place: None,
             conversation: Conversation::begin(settings, relay, None, now),
             inbox: VecDeque::new(),
             ended: false,

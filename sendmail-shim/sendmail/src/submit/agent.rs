@@ -98,6 +98,7 @@ fn transaction(ready: &Ready) -> Transaction {
     Transaction {
         mail: described(ready.submission.mail.clone(), &ready.message),
         recipients: ready.recipients.clone(),
+        patience: None,
     }
 }
 

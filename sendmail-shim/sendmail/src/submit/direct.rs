@@ -22,6 +22,7 @@ use crate::{compose::read::Message, config::settings::Settings, relay as relayho
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(10),
     opening: Duration::from_secs(20),
+    reply: Duration::from_secs(30),
 };
 const TIMEOUTS: Timeouts = Timeouts {
     opening: Duration::from_secs(30),

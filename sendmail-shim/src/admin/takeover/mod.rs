@@ -298,5 +298,6 @@ fn transaction(queued: &Queued, recipients: &[Rcpt], message: &Message) -> Trans
             ..agent::described(Mail::default(), message)
         },
         recipients: recipients.to_vec(),
+        patience: None,
     }
 }

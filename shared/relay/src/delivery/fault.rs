@@ -8,7 +8,7 @@
 //! Wordings: those of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES, `SendGrid`, Zoho, Domino.
 
 use mail::{
-    outcome::{Blame, Failure, Stage},
+    outcome::{Blame, Failure, Outcome, Stage},
     status::EnhancedStatus,
 };
 
@@ -332,6 +332,11 @@ pub(super) fn about_address(failure: &Failure) -> bool {
 /// The end of the message was sent, and no answer came: another try elsewhere would make it two.
 pub(super) fn is_taken_perhaps(failure: &Failure) -> bool {
     failure.stage == Stage::Message && failure.reply.is_none()
+}
+
+/// No answer came: the peer was silent, or the connection ended.
+pub(super) fn is_unanswered(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Deferred(failure) if failure.reply.is_none() && failure.blame == Blame::Network)
 }
 
 /// 452, or 552 in old words (RFC 5321 §4.5.3.1.10).

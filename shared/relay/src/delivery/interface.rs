@@ -73,13 +73,15 @@ pub struct Way {
     pub clear_text_is_as_good: bool,
 }
 
-/// How long an opening may take, where others are left to be tried.
+/// How long things may take up to the end of the message, where another try is left.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For TCP.
     pub connect: Duration,
     /// For each reply up to the first transaction; the last host is given the full time of the protocol.
     pub opening: Duration,
+    /// For each reply of a transaction, and each piece of the message; the same.
+    pub reply: Duration,
 }
 
 impl Default for Patience {
@@ -87,6 +89,7 @@ impl Default for Patience {
         Self {
             connect: Duration::from_secs(10),
             opening: Duration::from_secs(30),
+            reply: Duration::from_mins(1),
         }
     }
 }
@@ -113,8 +116,11 @@ pub enum Action {
     Lookup(Host),
     /// Connect, greet, make TLS: [`Event::Opened`].
     Open(Dial),
-    /// A transaction with these recipients over what is open: [`Event::Sent`].
-    Send(Vec<usize>),
+    /// A transaction with these recipients over what is open: [`Event::Sent`]. `patience` as in [`smtp::client::Transaction`].
+    Send {
+        recipients: Vec<usize>,
+        patience: Option<Duration>,
+    },
     /// The open connection is not needed any more.
     Leave,
 }
@@ -122,8 +128,8 @@ pub enum Action {
 /// What the driver tells.
 #[derive(Debug)]
 pub enum Event {
-    /// A kept connection is open now, or there is none.
-    Kept(bool),
+    /// A kept connection, to there, is open now, or there is none.
+    Kept(Option<Place>),
     Way(Result<Way, Failure>),
     Found(Result<Found, Failure>),
     Opened(Result<(), Failure>),

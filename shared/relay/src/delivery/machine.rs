@@ -13,9 +13,12 @@ use smtp::client::{Security, is_retraction};
 
 use super::{
     address::Reach,
-    fault::{about_address, about_us, clear_text_goes_on, is_taken_perhaps, is_too_many, loops},
-    interface::{Action, Candidate, Dial, Event, Found, Host, Patience, Way},
-    memory::Memory,
+    fault::{
+        about_address, about_us, clear_text_goes_on, is_taken_perhaps, is_too_many, is_unanswered,
+        loops,
+    },
+    interface::{Action, Candidate, Dial, Event, Found, Host, Patience, Place, Way},
+    memory::{Memory, SILENCE, UNANSWERED},
     reuse,
 };
 
@@ -30,7 +33,7 @@ const SESSIONS: usize = 5;
 const BUDGET: Duration = Duration::from_mins(5);
 /// Refusals of parameters in one delivery, before it waits.
 const RETRACTIONS: usize = 4;
-/// An opening that fails only after so long is remembered as silence.
+/// What fails without an answer only after so long is silence.
 const SLOW: Duration = Duration::from_secs(4);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,9 +42,15 @@ enum State {
     Finding,
     Looking(Host),
     Opening(Dial),
-    /// `None`: over a kept connection.
-    Sending(Option<Dial>, Vec<usize>),
+    Sending(Over, Vec<usize>),
     Done,
+}
+
+/// What a transaction is made over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Over {
+    Kept(Place),
+    Fresh(Dial),
 }
 
 /// What an outcome means for its recipient.
@@ -77,7 +86,8 @@ pub struct Delivery {
     state: State,
     actions: VecDeque<Action>,
     began: Option<Instant>,
-    dialled: Option<Instant>,
+    /// Of the opening or transaction that is under way.
+    since: Option<Instant>,
     /// Transactions that ended with "not now".
     deferrals: usize,
     retractions: usize,
@@ -100,7 +110,7 @@ impl Delivery {
             state: State::Beginning,
             actions: VecDeque::from([Action::Reuse]),
             began: None,
-            dialled: None,
+            since: None,
             deferrals: 0,
             retractions: 0,
             reached: false,
@@ -116,11 +126,11 @@ impl Delivery {
     pub fn handle(&mut self, event: Event, memory: &mut Memory, now: Instant) {
         let state = std::mem::replace(&mut self.state, State::Done);
         match (state, event) {
-            (State::Beginning, Event::Kept(true)) => {
+            (State::Beginning, Event::Kept(Some(place))) => {
                 self.here = std::mem::take(&mut self.elsewhere);
-                self.send(None);
+                self.send(Over::Kept(place), now);
             }
-            (State::Beginning, Event::Kept(false)) => self.find(),
+            (State::Beginning, Event::Kept(None)) => self.find(),
             (State::Finding, Event::Way(Ok(way))) => {
                 self.hosts = way.hosts.iter().cloned().collect();
                 if let Some(first) = way.hosts.first() {
@@ -145,16 +155,18 @@ impl Delivery {
                 self.next_address(memory, now);
             }
             (State::Opening(dial), Event::Opened(Ok(()))) => {
-                memory.answered(&dial.place);
                 self.reached = true;
                 self.here = std::mem::take(&mut self.elsewhere);
-                self.send(Some(dial));
+                self.send(Over::Fresh(dial), now);
             }
             (State::Opening(dial), Event::Opened(Err(failure))) => {
                 self.not_opened(dial, failure, memory, now);
             }
-            (State::Sending(dial, batch), Event::Sent { outcomes, open }) => {
+            (State::Sending(Over::Fresh(dial), batch), Event::Sent { outcomes, open }) => {
                 self.sent(dial, &batch, outcomes, open, memory, now);
+            }
+            (State::Sending(Over::Kept(place), batch), Event::Sent { outcomes, open }) => {
+                self.sent_over_kept(place, &batch, outcomes, open, memory, now);
             }
             // A driver that answers something else has gone wrong; what is not known is deferred.
             _ => {}
@@ -186,13 +198,19 @@ impl Delivery {
         self.actions.push_back(Action::Find);
     }
 
-    fn send(&mut self, dial: Option<Dial>) {
+    fn send(&mut self, over: Over, now: Instant) {
         let batch: Vec<usize> = self
             .here
             .drain(..self.here.len().min(limits::SURE_RECIPIENTS))
             .collect();
-        self.actions.push_back(Action::Send(batch.clone()));
-        self.state = State::Sending(dial, batch);
+        // What is wrong with a kept connection is tried once more on a fresh one.
+        let hurry = matches!(over, Over::Kept(_)) || self.others_are_left();
+        self.since = Some(now);
+        self.actions.push_back(Action::Send {
+            recipients: batch.clone(),
+            patience: hurry.then_some(self.patience.reply),
+        });
+        self.state = State::Sending(over, batch);
     }
 
     /// Addresses that may be tried, silent ones last; none that would lead back to this host (RFC 5321 §5.1).
@@ -272,7 +290,7 @@ impl Delivery {
     }
 
     fn open(&mut self, candidate: Candidate, now: Instant) {
-        self.dialled = Some(now);
+        self.since = Some(now);
         let security = match &self.way {
             Some(way) if !candidate.encrypted => way.security,
             _ => Security::StartTls,
@@ -303,20 +321,22 @@ impl Delivery {
                 security: Security::None,
                 ..dial
             };
-            self.dialled = Some(now);
+            self.since = Some(now);
             self.actions.push_back(Action::Open(dial.clone()));
             self.state = State::Opening(dial);
             return;
         }
-        let waited = self
-            .dialled
-            .map(|since| now.saturating_duration_since(since));
-        if waited.is_some_and(|waited| waited >= SLOW) && failure.reply.is_none() {
-            memory.silent(dial.place, now);
+        if self.was_slow(now) && failure.reply.is_none() {
+            memory.silent(dial.place, SILENCE, now);
         }
         let remedy = about_us(&failure, dial.host.named).map(super::Refusal::remedy);
         self.unopened(&Failure { remedy, ..failure });
         self.next_address(memory, now);
+    }
+
+    fn was_slow(&self, now: Instant) -> bool {
+        let waited = |since| now.saturating_duration_since(since);
+        self.since.is_some_and(|since| waited(since) >= SLOW)
     }
 
     /// All that wait for a connection wait with this reason, unless they have a better one.
@@ -328,16 +348,14 @@ impl Delivery {
 
     fn sent(
         &mut self,
-        dial: Option<Dial>,
+        dial: Dial,
         batch: &[usize],
         outcomes: Vec<Outcome>,
         open: bool,
         memory: &mut Memory,
         now: Instant,
     ) {
-        let Some(dial) = dial else {
-            return self.sent_over_kept(batch, outcomes, open);
-        };
+        self.learn(&dial, &outcomes, memory, now);
         let progress = outcomes.iter().any(|o| matches!(o, Outcome::Delivered(_)));
         if progress {
             memory.accepted(&dial.host.name);
@@ -364,7 +382,7 @@ impl Delivery {
         }
         self.here.splice(0..0, again);
         if open && worst != Verdict::NextAddress && !self.here.is_empty() {
-            return self.send(Some(dial));
+            return self.send(Over::Fresh(dial), now);
         }
         self.elsewhere.append(&mut self.here);
         if worst == Verdict::NextHost && !self.elsewhere.is_empty() {
@@ -379,8 +397,31 @@ impl Delivery {
         self.go_on(memory, now);
     }
 
+    /// Whether this peer gives answers; where it was silent, the next host has its turn before other addresses of this one.
+    fn learn(&mut self, dial: &Dial, outcomes: &[Outcome], memory: &mut Memory, now: Instant) {
+        if !outcomes.iter().any(is_unanswered) {
+            return memory.answered(&dial.place);
+        }
+        memory.silent(dial.place.clone(), UNANSWERED, now);
+        if self.was_slow(now) && !self.hosts.is_empty() {
+            self.postponed.extend(self.addresses.drain(..));
+        }
+    }
+
     /// What a kept connection says counts only where it is proved to be in step.
-    fn sent_over_kept(&mut self, batch: &[usize], outcomes: Vec<Outcome>, open: bool) {
+    fn sent_over_kept(
+        &mut self,
+        place: Place,
+        batch: &[usize],
+        outcomes: Vec<Outcome>,
+        open: bool,
+        memory: &mut Memory,
+        now: Instant,
+    ) {
+        // One that had ended already says nothing of the peer.
+        if self.was_slow(now) && outcomes.iter().any(is_unanswered) {
+            memory.silent(place.clone(), UNANSWERED, now);
+        }
         let proven = reuse::in_step(&outcomes);
         for (index, outcome) in batch.iter().copied().zip(outcomes) {
             let stands = match &outcome {
@@ -400,7 +441,7 @@ impl Delivery {
         }
         if open && self.elsewhere.is_empty() && !self.here.is_empty() {
             self.reached = true;
-            return self.send(None);
+            return self.send(Over::Kept(place), now);
         }
         self.reached |= proven;
         self.elsewhere.append(&mut self.here);

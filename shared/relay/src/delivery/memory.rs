@@ -1,6 +1,7 @@
 //! What past deliveries teach the next one: who did not answer, who had no turn, and who refuses this machine.
 //!
-//! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is tried after all others for [`SILENCE`].
+//! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is tried after all others for [`SILENCE`];
+//! one that took commands and then did not answer, or went away, for [`UNANSWERED`].
 //! A next hop that refuses different senders in the same way refuses this machine; one message's refusal stops no other.
 
 use std::{
@@ -11,13 +12,16 @@ use std::{
 use super::{Host, Place, fault::Refusal};
 
 /// How long an address that did not answer is tried last.
-const SILENCE: Duration = Duration::from_mins(10);
+pub(super) const SILENCE: Duration = Duration::from_mins(10);
+/// The same where a message waits for an answer: longer than its pause to the next attempt, so that this goes elsewhere.
+pub(super) const UNANSWERED: Duration = Duration::from_mins(90);
 /// Most that is remembered.
 const MOST: usize = 1024;
 
 /// Shared by all deliveries of a program.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// Until when an address is tried last.
     silent: HashMap<Place, Instant>,
     refusals: HashMap<String, (Refusal, String, bool)>,
     /// The first host of many, and the one that a delivery did not get to any more.
@@ -26,17 +30,15 @@ pub struct Memory {
 
 impl Memory {
     pub(super) fn was_silent(&self, place: &Place, now: Instant) -> bool {
-        let since = self.silent.get(place);
-        since.is_some_and(|since| now.saturating_duration_since(*since) < SILENCE)
+        self.silent.get(place).is_some_and(|until| *until > now)
     }
 
-    pub(super) fn silent(&mut self, place: Place, now: Instant) {
+    pub(super) fn silent(&mut self, place: Place, pause: Duration, now: Instant) {
         if self.silent.len() >= MOST {
-            self.silent
-                .retain(|_, since| now.saturating_duration_since(*since) < SILENCE);
+            self.silent.retain(|_, until| *until > now);
         }
         if self.silent.len() < MOST {
-            self.silent.insert(place, now);
+            self.silent.insert(place, now + pause);
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use mail::{
+    limits,
     outcome::{self, Blame, Failure, Handover, Outcome, Stage},
     status::{EnhancedStatus, ReplyCode},
 };
@@ -13,6 +14,7 @@ use smtp::client::Security;
 
 use super::*;
 
+mod silence;
 mod turns;
 
 /// What one address does: `Err`: no session; else the reply to each transaction in turn, the last one again and again.
@@ -52,6 +54,7 @@ fn dead(host: &'static str, address: &'static str) -> Peer {
     }
 }
 
+const SILENT: &str = "conversation timed out";
 const REFUSES_PARAMETER: &str = "501 5.5.4 no such option";
 const OK: &[(Stage, &str)] = &[(Stage::Message, "250 2.0.0 Ok")];
 
@@ -111,7 +114,8 @@ impl World {
             let event = match action {
                 Action::Reuse => {
                     over_kept = !self.kept.is_empty();
-                    Event::Kept(over_kept)
+                    let first = || SocketAddr::new(self.peers[0].address.parse().unwrap(), 25);
+                    Event::Kept(over_kept.then(|| Place::Tcp(first())))
                 }
                 Action::Find => Event::Way(Ok(self.way())),
                 Action::Lookup(host) => Event::Found(self.lookup(&host)),
@@ -126,7 +130,10 @@ impl World {
                     at = Some(index);
                     Event::Opened(known.opening.clone())
                 }
-                Action::Send(some) => self.send(at.filter(|_| !over_kept), &some),
+                Action::Send {
+                    recipients,
+                    patience,
+                } => self.send(at.filter(|_| !over_kept), &recipients, patience),
                 Action::Leave => {
                     over_kept = false;
                     continue;
@@ -182,7 +189,12 @@ impl World {
         self.peers.iter().position(is).unwrap()
     }
 
-    fn send(&mut self, at: Option<usize>, recipients: &[usize]) -> Event {
+    fn send(
+        &mut self,
+        at: Option<usize>,
+        recipients: &[usize],
+        patience: Option<Duration>,
+    ) -> Event {
         let says = match at {
             Some(at) => &mut self.peers[at].says,
             None => &mut self.kept,
@@ -192,9 +204,14 @@ impl World {
             says.remove(0);
         }
         self.story.push(format!("send {}", recipients.len()));
+        if text == SILENT {
+            // Of the end of the message the peer may have made something: it has its full time.
+            let before = patience.filter(|_| stage != Stage::Message);
+            self.now += before.unwrap_or(limits::REPLY_TIMEOUT);
+        }
         Event::Sent {
             outcomes: vec![outcome(stage, text); recipients.len()],
-            open: !text.starts_with("421") && !text.starts_with("lost"),
+            open: text != SILENT && !text.starts_with("421") && !text.starts_with("lost"),
         }
     }
 }

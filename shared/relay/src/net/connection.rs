@@ -65,6 +65,7 @@ impl<'a> Target<'a> {
 /// An open connection that is ready for transactions.
 pub struct Connection {
     conversation: Conversation,
+    place: Place,
     /// `None` once closed.
     stream: Option<Stream>,
 }
@@ -127,6 +128,7 @@ impl Connection {
         let settings = settings.clone();
         Ok(Self {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
+            place: target.place.clone(),
             stream: Some(stream),
         })
     }
@@ -194,6 +196,11 @@ impl Connection {
     /// `host[address]:port`, or the socket's path.
     pub fn relay(&self) -> &str {
         self.conversation.relay()
+    }
+
+    /// What it was made to.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// `TLSv1.3 with cipher …`, if TLS.

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mail::{
@@ -52,7 +52,7 @@ pub fn deliver(
                 if let Some(stale) = kept.take_if(|kept| !kept.is_usable()) {
                     stale.quit();
                 }
-                Event::Kept(kept.is_some())
+                Event::Kept(kept.as_ref().map(|kept| kept.place().clone()))
             }
             Action::Find => Event::Way((road.way)()),
             Action::Lookup(host) => {
@@ -69,7 +69,10 @@ pub fn deliver(
                 (road.opened)(&connection);
                 *kept = Some(connection);
             })),
-            Action::Send(recipients) => send(kept, &recipients, road, letter),
+            Action::Send {
+                recipients,
+                patience,
+            } => send(kept, &recipients, patience, road, letter),
             Action::Leave => {
                 if let Some(connection) = kept.take() {
                     connection.quit();
@@ -113,11 +116,12 @@ fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Fa
 fn send(
     kept: &mut Option<Connection>,
     recipients: &[usize],
+    patience: Option<Duration>,
     road: &Road<'_>,
     letter: &Letter<'_>,
 ) -> Event {
     let outcomes = match kept {
-        Some(connection) => match fitted(connection, recipients, road, letter) {
+        Some(connection) => match fitted(connection, recipients, patience, road, letter) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let text = format!("the message cannot be read: {error}");
@@ -134,12 +138,14 @@ fn send(
 fn fitted(
     connection: &mut Connection,
     recipients: &[usize],
+    patience: Option<Duration>,
     road: &Road<'_>,
     letter: &Letter<'_>,
 ) -> io::Result<Vec<Outcome>> {
     let envelope = letter.envelope.with_only(recipients);
     let peer = connection.capabilities();
     let mut fitted = fit(peer, envelope, letter.size, letter.read)?;
+    fitted.transaction.patience = patience;
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);
     }

@@ -1,5 +1,7 @@
 //! What the driver tells the machine, and what the machine has the driver do.
 
+use std::time::Duration;
+
 use mail::{
     address::Sender,
     envelope::{Envelope, Mail, Rcpt},
@@ -12,6 +14,9 @@ pub struct Transaction {
     pub mail: Mail,
     /// Those of this delivery.
     pub recipients: Vec<Rcpt>,
+    /// How long each reply, and each piece of the message, may take at most up to its end, where that is less than the
+    /// connection's timeouts: somebody else could take it.
+    pub patience: Option<Duration>,
 }
 
 impl Transaction {
@@ -32,6 +37,7 @@ impl Transaction {
                 queued: false,
             },
             recipients: envelope.recipients.iter().map(Rcpt::from).collect(),
+            patience: None,
         }
     }
 }

@@ -131,6 +131,8 @@ pub struct Client {
     /// Commands of the transaction that are not sent yet.
     pub(super) commands: VecDeque<(Expect, Vec<u8>)>,
     pub(super) attempt: Option<Attempt>,
+    /// The transaction's own, up to the end of the message.
+    pub(super) patience: Option<Duration>,
     pub(super) actions: VecDeque<Action>,
     /// The last progress: what is awaited is awaited from here on.
     pub(super) since: Option<Instant>,
@@ -153,6 +155,7 @@ impl Client {
             expected: VecDeque::new(),
             commands: VecDeque::new(),
             attempt: None,
+            patience: None,
             actions: VecDeque::new(),
             since: None,
         }
@@ -200,13 +203,14 @@ impl Client {
     /// When to say `TimedOut` at the latest; `None` while nothing of the peer is awaited.
     pub fn deadline(&self) -> Option<Instant> {
         let timeouts = &self.settings.timeouts;
+        let at_most = |full: Duration| self.patience.map_or(full, |most| full.min(most));
         let patience = match (self.phase, self.expected.front()) {
             (Phase::New | Phase::Idle | Phase::Closed, _) => return None,
             (Phase::Hello | Phase::Handshake, _) => timeouts.opening,
-            (Phase::Body, _) => timeouts.piece,
-            (_, Some(Expect::Data)) => timeouts.data,
+            (Phase::Body, _) => at_most(timeouts.piece),
+            (_, Some(Expect::Data)) => at_most(timeouts.data),
             (_, Some(Expect::End | Expect::EndFor(_) | Expect::EmptyEnd)) => timeouts.message,
-            _ => timeouts.reply,
+            _ => at_most(timeouts.reply),
         };
         self.since.map(|since| {
             since

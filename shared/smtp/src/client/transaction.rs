@@ -57,6 +57,7 @@ impl Client {
                 .push_front((Expect::Hello, self.hello_command()));
         }
         self.attempt = Some(attempt);
+        self.patience = transaction.patience;
         self.phase = Phase::Envelope;
         self.since = Some(now);
         self.proceed(now);

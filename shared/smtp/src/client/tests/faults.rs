@@ -177,6 +177,34 @@ fn a_peer_that_drips_bytes_does_not_extend_its_time() {
     assert_eq!(dialog.client.deadline(), deadline);
 }
 
+#[test]
+fn a_transaction_of_little_patience_is_short_up_to_the_final_dot_and_no_longer() {
+    let most = Duration::from_secs(7);
+    for patience in [Some(most), None] {
+        let mut dialog = Dialog::begun(Security::None, BARE);
+        let mut transaction = mail(&["a@x.example", "b@x.example"]);
+        transaction.patience = patience;
+        dialog.event(Event::Begin(transaction));
+        let full = Timeouts::default();
+        for (reply, protocol) in [
+            ("250 ok\r\n", full.reply),
+            ("250 ok\r\n", full.reply),
+            ("250 ok\r\n", full.reply),
+            ("354 go\r\n", full.data),
+        ] {
+            let deadline = dialog.client.deadline();
+            assert_eq!(deadline, Some(dialog.now + patience.unwrap_or(protocol)));
+            dialog.now += Duration::from_secs(1);
+            dialog.hear(reply);
+        }
+        assert_eq!(dialog.client.deadline(), Some(dialog.now + full.message));
+        dialog.hear("250 taken\r\n");
+        // The next transaction has its own.
+        dialog.event(Event::Begin(mail(&["a@x.example"])));
+        assert_eq!(dialog.client.deadline(), Some(dialog.now + full.reply));
+    }
+}
+
 fn hostile_script() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         8 => "(220|250|250|250|354|354|421|450|503|550)[ -](2\\.1\\.0 |5\\.1\\.1 )?[a-z]{0,4}\r\n",
