@@ -2,8 +2,8 @@
 //!
 //! Contract: every address in a [`Submission`] is well formed, every DSN wish one that RFC 3461 knows; a submission without
 //! recipients asks for them from the header.
-//! Failures: a [`Refusal`] with its exit status. A malformed recipient among good ones does not stop the good ones: it is kept
-//! in [`Submission::problems`], and the exit status tells at the end.
+//! Failures: a [`Refusal`] with its exit status. A malformed recipient does not stop the good ones: it is kept
+//! in [`Submission::problems`], and the exit status tells at the end. In place of a malformed sender the caller sends.
 
 use mail::{
     address::list::{self, Problem},
@@ -44,6 +44,8 @@ pub struct Submission {
     pub recipients: Vec<Rcpt>,
     /// Malformed recipients of the command line.
     pub problems: Vec<Problem>,
+    /// What was typed and is not used, for standard error.
+    pub notes: Vec<String>,
     /// The header adds recipients (`-t`).
     pub from_header: bool,
     /// What is wished for them.
@@ -153,22 +155,28 @@ fn submission(typed: Typed) -> Result<Submission, Refusal> {
         }));
         problems.extend(list.problems);
     }
-    if recipients.is_empty() && !typed.from_header {
-        return Err(match problems.first() {
-            Some(problem) => Refusal { exit: Exit::DataErr, text: malformed(problem) },
-            None => usage("no recipients: name them on the command line, or use -t to take them from the header".into()),
-        });
+    if recipients.is_empty() && problems.is_empty() && !typed.from_header {
+        let text =
+            "no recipients: name them on the command line, or use -t to take them from the header";
+        return Err(usage(text.into()));
     }
     let name = typed.full_name.as_deref().map(full_name);
     let name = name.filter(|name| !name.is_empty());
+    let mut notes = Vec::new();
+    // Programs with a sender that is none would lose their mail.
+    let mail = sender(typed.sender.as_deref(), name.clone()).unwrap_or_else(|refusal| {
+        notes.push(format!("{}; you are the sender", refusal.text));
+        Mail::of_caller(name)
+    });
     Ok(Submission {
         mail: Mail {
             ret: typed.ret.as_deref().map(ret).transpose()?,
             envid: typed.envid.map(envid).transpose()?,
-            ..sender(typed.sender.as_deref(), name)?
+            ..mail
         },
         recipients,
         problems,
+        notes,
         from_header: typed.from_header,
         notify,
         verbose: typed.verbose,
@@ -296,15 +304,12 @@ mod tests {
 
     #[test]
     fn control_bytes_reach_neither_the_envelope_nor_the_from_field() {
+        let sender = plan(&["-f", "a\nevil@x.example", "root"]).unwrap().mail;
+        assert_eq!(sender.origin(), Origin::Caller);
+        let submission = plan(&["a@x.example\r\nRCPT TO:<b@y.example>"]).unwrap();
         assert_eq!(
-            plan(&["-f", "a\nevil@x.example", "root"]).unwrap_err().exit,
-            Exit::DataErr
-        );
-        assert_eq!(
-            plan(&["a@x.example\r\nRCPT TO:<b@y.example>"])
-                .unwrap_err()
-                .exit,
-            Exit::DataErr
+            (submission.recipients.len(), submission.problems.len()),
+            (0, 1)
         );
         assert_eq!(
             plan(&["-F", "Cron\r\nBcc: x@y.example", "root"])
@@ -313,6 +318,36 @@ mod tests {
                 .xcaller,
             Some(Some("Cron  Bcc: x@y.example".to_owned()))
         );
+    }
+
+    #[test]
+    fn in_place_of_a_sender_that_is_none_the_caller_sends_and_is_told() {
+        for text in [
+            "a@@b",
+            "www-data@",
+            "@example.org",
+            "joe doe@example.org",
+            "a@b.c, d@e.f",
+            "Joe <>",
+            "a@b\0c",
+            "(x)",
+        ] {
+            let submission = plan(&["-F", "Joe", "-f", text, "root"]).unwrap();
+            let caller = Mail::of_caller(Some("Joe".to_owned()));
+            assert_eq!(
+                (submission.mail, submission.notes.len()),
+                (caller, 1),
+                "{text}"
+            );
+        }
+        for text in ["<a@b.c", "Joe <mailto:a@b.c>", "a..b@c.d"] {
+            let submission = plan(&["-f", text, "root"]).unwrap();
+            assert!(submission.notes.is_empty(), "{text}");
+            assert!(
+                matches!(submission.mail.origin(), Origin::Given(_)),
+                "{text}"
+            );
+        }
     }
 
     #[test]

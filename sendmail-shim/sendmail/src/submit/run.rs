@@ -78,6 +78,7 @@ fn serve(ready: &Ready, config: &Lazy, problems: Vec<String>) -> Report {
     if served {
         report = hand_over(ready, config).unwrap_or_else(|report| report);
     }
+    report.lines.extend(ready.submission.notes.iter().cloned());
     // What was not taken is still with the caller.
     if !problems.is_empty() && report.exit == Exit::Ok {
         let hostname = config

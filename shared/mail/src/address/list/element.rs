@@ -67,13 +67,15 @@ pub(super) fn read(
         Some(open) => {
             let (phrase, rest) = words.split_at_checked(open).unwrap_or_default();
             let inner = rest.get(1..).unwrap_or_default();
-            // The closing bracket ends the mailbox; anything after it is no address.
-            match inner.split_last() {
-                Some((last, spec)) if last.kind == Kind::Special(b'>') => {
-                    (phrase, without_route(spec))
-                }
-                _ => return Err(AddressError::LocalPart),
+            // Without a closing bracket it ends with the element; words behind one are of the name.
+            let close = inner.iter().position(|t| t.kind == Kind::Special(b'>'));
+            let close = close.unwrap_or(inner.len());
+            let (spec, behind) = inner.split_at_checked(close).unwrap_or_default();
+            let more = |t: &&Token| matches!(t.kind, Kind::Special(b'@' | b'<' | b'>'));
+            if behind.iter().skip(1).any(more) {
+                return Err(AddressError::LocalPart);
             }
+            (phrase, without_route(spec))
         }
     };
     let (Some(first), Some(last)) = (spec.first(), spec.last()) else {
@@ -109,9 +111,16 @@ fn says_alone(spec: &[u8], meant: &Mailbox) -> bool {
     target(spec, &words).as_ref() == Ok(meant)
 }
 
-/// `@a,@b:user@c` means `user@c`.
+/// `@a,@b:user@c` and `mailto:user@c` mean `user@c`.
 pub(super) fn without_route<'a, 't>(spec: &'a [&'t Token]) -> &'a [&'t Token] {
-    if spec.first().is_none_or(|t| t.kind != Kind::Special(b'@')) {
+    let routed = match spec {
+        [first, second, ..] => {
+            let scheme = first.kind == Kind::Atom && second.kind == Kind::Special(b':');
+            first.kind == Kind::Special(b'@') || scheme
+        }
+        _ => false,
+    };
+    if !routed {
         return spec;
     }
     let colon = spec.iter().position(|t| t.kind == Kind::Special(b':'));
@@ -161,7 +170,11 @@ pub(super) fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressEr
             return Ok(Mailbox::Address(address));
         }
     }
-    Address::new(&local(bytes, before)?, &domain).map(Mailbox::Address)
+    let local = match (local(bytes, before), dotted(bytes, before)) {
+        (Err(_), Some(dotted)) => dotted,
+        (local, _) => local?,
+    };
+    Address::new(&local, &domain).map(Mailbox::Address)
 }
 
 /// Words with single dots between them, as meant.
@@ -181,4 +194,13 @@ fn local(bytes: &[u8], words: &[&Token]) -> Result<String, AddressError> {
     } else {
         Err(AddressError::LocalPart)
     }
+}
+
+/// `a..b` and `a.`, which some providers give to people: no dot-string, and written with quotes.
+fn dotted(bytes: &[u8], words: &[&Token]) -> Option<String> {
+    let plain = |t: &&Token| matches!(t.kind, Kind::Atom | Kind::Special(b'.'));
+    let joined = words.is_sorted_by(|one, next| one.range.end == next.range.start);
+    let atoms = words.iter().any(|t| t.kind == Kind::Atom);
+    (joined && atoms && words.iter().all(plain))
+        .then(|| words.iter().map(|token| token.written(bytes)).collect())
 }

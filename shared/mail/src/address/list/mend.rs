@@ -386,7 +386,9 @@ impl Reader<'_> {
             return None;
         }
         let target = target(self.bytes, kept).ok()?;
-        self.fine &= kept.len() == spec.len();
+        let typed = kept.iter().any(|token| token.kind == Kind::Quoted);
+        let shown = target.to_string().starts_with('"');
+        self.fine &= kept.len() == spec.len() && (typed || !shown);
         Some(target)
     }
 

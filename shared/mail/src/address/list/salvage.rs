@@ -1,4 +1,5 @@
-//! Addresses in what is no list: fields on one line, an indented text, a port behind an address, a comment without end.
+//! Addresses in what is no list: fields on one line, an indented text, a port behind an address, a comment without end, brackets in
+//! excess.
 //!
 //! Contract: total and linear; every address of the element becomes an [`Entry`], what is neither one nor a name before one
 //! a [`Problem`].
@@ -61,15 +62,17 @@ pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
 /// Whether the addresses of an element that cannot be read are picked out of it.
 pub(super) fn is_due(element: &[Token], unclosed: bool) -> bool {
     let mut inside = false;
+    let mut bracket = false;
     let colon = element.iter().any(|token| {
         match token.kind {
             Kind::Special(b'<') => inside = true,
             Kind::Special(b'>') => inside = false,
             _ => {}
         }
+        bracket |= matches!(token.kind, Kind::Special(b'<' | b'>'));
         token.kind == COLON && !inside
     });
-    colon || unclosed
+    colon || unclosed || bracket
 }
 
 /// The addresses of an element, and what is none.
@@ -115,7 +118,11 @@ impl Found {
             _ => {}
         }
         let mut kept: Option<std::ops::Range<usize>> = label.map(|token| token.range.clone());
-        for run in words.chunk_by(|one, next| one.range.end == next.range.start) {
+        let close = Kind::Special(b'>');
+        let joined = |one: &Token, next: &Token| {
+            one.range.end == next.range.start && (one.kind != close || next.kind == close)
+        };
+        for run in words.chunk_by(joined) {
             if let Some(entry) = address(bytes, run) {
                 self.entries.push(entry);
                 kept = None;
@@ -133,7 +140,18 @@ impl Found {
 }
 
 /// A whole address, however it is wrapped.
-fn address(bytes: &[u8], run: &[Token]) -> Option<Entry> {
+fn address(bytes: &[u8], mut run: &[Token]) -> Option<Entry> {
+    let (open, close) = (Kind::Special(b'<'), Kind::Special(b'>'));
+    while let [first, rest @ ..] = run
+        && first.kind == open
+    {
+        run = rest;
+    }
+    while let [rest @ .., last] = run
+        && last.kind == close
+    {
+        run = rest;
+    }
     let entry = read(bytes, run, span(run)).ok()?;
     matches!(entry.target, Mailbox::Address(_)).then_some(entry)
 }

@@ -86,21 +86,54 @@ fn the_name_that_cron_puts_into_a_comment_is_found() {
 
 #[test]
 fn a_malformed_element_is_quoted_and_its_neighbours_are_kept() {
-    for bad in [
-        "john smith@x",
-        "a@",
-        "<a@x",
-        "<a@x> b",
-        "a@x y",
-        "a..b@x",
-        "<>",
-        "a\u{1}b",
-        "a@b@c",
-    ] {
+    for bad in ["john smith@x", "a@", "a@x y", "<>", "a\u{1}b", "a@b@c"] {
         let list = parse(format!("first@x, {bad}, last@x").as_bytes());
         assert_eq!(list.entries.len(), 2, "{bad}: {list:?}");
         assert_eq!(list.problems.len(), 1, "{bad}");
         assert_eq!(list.problems[0].text, bad);
+    }
+}
+
+#[test]
+fn slips_with_brackets_schemes_and_dots_leave_no_doubt_about_what_is_meant() {
+    for (text, expected) in [
+        ("Joe <a@x", vec!["a@x"]),
+        ("Joe <a@x, b@y", vec!["a@x", "b@y"]),
+        ("Joe <a@x; Jim <b@y>", vec!["a@x", "b@y"]),
+        ("<a@x> Joe", vec!["a@x"]),
+        ("Joe <a@x>.", vec!["a@x"]),
+        ("<<a@x>>", vec!["a@x"]),
+        ("Joe <<a@x>>", vec!["a@x"]),
+        ("a@x>", vec!["a@x"]),
+        ("Joe a@x>, <b@y", vec!["a@x", "b@y"]),
+        ("<a@x>b@y", vec!["a@x", "b@y"]),
+        ("<a@x><b@y>", vec!["a@x", "b@y"]),
+        ("Joe <a@x> Jim <b@y>", vec!["a@x", "b@y"]),
+        ("<mailto:a@x>", vec!["a@x"]),
+        ("Joe <MAILTO:a@x", vec!["a@x"]),
+        ("mailto:a@x", vec!["a@x"]),
+        ("<smtp:a@x.>", vec!["a@x"]),
+        ("a..b@x", vec!["\"a..b\"@x"]),
+        ("Joe <.a.@x>", vec!["\".a.\"@x"]),
+        ("\"a..b\"@x", vec!["\"a..b\"@x"]),
+    ] {
+        let list = parse(text.as_bytes());
+        let found: Vec<_> = list
+            .entries
+            .iter()
+            .map(|it| it.target.to_string())
+            .collect();
+        assert_eq!(found, expected, "{text}");
+        let mended = mend::mend(text.as_bytes(), mend::Role::Recipients);
+        let shown = mended.map_or(text.to_owned(), |mended| mended.text);
+        let shown = parse(shown.as_bytes());
+        assert_eq!(shown.problems, [], "{text}");
+        let shown: Vec<_> = shown
+            .entries
+            .iter()
+            .map(|it| it.target.to_string())
+            .collect();
+        assert_eq!(shown, expected, "as the header shows it: {text}");
     }
 }
 
