@@ -223,6 +223,7 @@ impl Dispatch {
             owner: origin(envelope).owner,
             arrival,
             held: true,
+            returned: false,
             warned: false,
             kept: false,
             waiting: waiting.collect(),

@@ -331,8 +331,8 @@ impl<Q: Queue> Access<'_, Q> {
             ))
         });
         let queue_name = match (entry.hold, standing.active) {
-            (Hold::No, true) => "active",
-            (Hold::No, false) => "deferred",
+            (Hold::No | Hold::Returned, true) => "active",
+            (Hold::No | Hold::Returned, false) => "deferred",
             _ => "hold",
         };
         Row {

@@ -9,7 +9,7 @@ use mail::{
     outcome::{Failure, Outcome},
     status::EnhancedStatus,
 };
-use spool::{QueueId, SpoolError};
+use spool::{Hold, QueueId, SpoolError};
 
 use crate::clock::Step;
 
@@ -48,6 +48,8 @@ pub struct Recovered<O> {
     pub owner: O,
     pub arrival: Timestamp,
     pub held: bool,
+    /// The administrator has given it back to its sender, and it has not gone yet.
+    pub returned: bool,
     /// The sender was warned of the delay.
     pub warned: bool,
     /// It waits for what is no attempt's end, and so for as long as it says.
@@ -66,7 +68,8 @@ impl<O> Recovered<O> {
             id: entry.id,
             owner,
             arrival: entry.arrival,
-            held: entry.hold != spool::Hold::No,
+            held: matches!(entry.hold, Hold::Held | Hold::OverBudget),
+            returned: entry.hold == Hold::Returned,
             warned: entry.warned,
             kept: entry.repeats.is_some(),
             waiting: waiting.collect(),
@@ -170,11 +173,10 @@ impl<D, O> Event<D, O> {
     ///
     /// `read`: what the spool says.
     pub fn returned(id: QueueId, read: &Result<Option<Envelope>, SpoolError>) -> Self {
-        let text = "returned by the administrator";
         let null = matches!(read, Ok(Some(envelope)) if envelope.sender == Sender::Null);
         Self::Return {
             id,
-            failure: Failure::local(EnhancedStatus::new(5, 7, 0), text),
+            failure: by_hand(),
             null_sender: null,
         }
     }
@@ -203,6 +205,12 @@ impl<D, O> Event<D, O> {
             recipients: due.collect(),
         }
     }
+}
+
+/// Why an administrator's order returns mail.
+pub(crate) fn by_hand() -> Failure {
+    let status = EnhancedStatus::new(5, 7, 0);
+    Failure::local(status, "returned by the administrator")
 }
 
 /// How long a peer may take.

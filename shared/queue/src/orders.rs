@@ -80,6 +80,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         message.returned = Some(failure.clone());
         message.held = false;
         message.epoch = message.epoch.wrapping_add(1);
+        // A crash before it has gone forgets nothing of it.
+        let event = spool::Event::Returned;
+        self.actions.push_back(Action::Record { id, event });
         let waits = |state| matches!(state, State::Waiting(_) | State::Loading | State::Queued);
         let waiting = message.shift(waits, State::Failed);
         self.loading.remove(&id);

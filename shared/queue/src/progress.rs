@@ -9,8 +9,9 @@ use mail::{
 use spool::{QueueId, Settlement};
 
 use crate::{
-    Action, Origin, Queue, Recovered, Routed,
+    Action, Origin, Queue, Recovered, Routed, Waiting,
     destination::Job,
+    event::by_hand,
     hashed::Map,
     message::{Message, Pending, State},
     site::Suspension,
@@ -28,13 +29,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if self.messages.contains_key(&id) || found.waiting.is_empty() {
             return;
         }
+        // What is returned waits for nobody.
+        let until = |waiting: &Waiting| waiting.until.filter(|_| !found.returned);
         let pending = found.waiting.iter().map(|waiting| Pending {
             recipient: waiting.recipient,
-            state: State::Waiting(waiting.until.unwrap_or(found.arrival)),
+            state: State::Waiting(until(waiting).unwrap_or(found.arrival)),
             lifetime: None,
         });
         let mut message = Message::new(found.owner, found.arrival, now, pending.collect());
         message.held = found.held;
+        message.returned = found.returned.then(by_hand);
         message.warned = found.warned;
         message.kept = found.kept;
         // Whoever wrote these times may have had a clock that was ahead.

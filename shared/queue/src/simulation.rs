@@ -402,7 +402,7 @@ impl World {
                 message.warned = true;
             }
             Recorded::Held => message.held = true,
-            Recorded::Released => message.held = false,
+            Recorded::Released | Recorded::Returned => message.held = false,
             Recorded::Repeated(_) | Recorded::Alone | Recorded::OverBudget => {
                 panic!("the smarthost counts no storms and has no such budget")
             }
@@ -469,6 +469,7 @@ impl World {
                 owner: ORIGIN.owner,
                 arrival,
                 held: false,
+                returned: false,
                 warned: false,
                 kept: false,
                 waiting,

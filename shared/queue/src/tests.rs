@@ -41,6 +41,7 @@ fn recovered(id: QueueId, held: bool, warned: bool, waiting: Vec<Waiting>) -> Ev
         owner: ORIGIN.owner,
         arrival: START,
         held,
+        returned: false,
         warned,
         kept: false,
         waiting,

@@ -47,6 +47,8 @@ pub enum Event {
     Alone,
     /// No delivery until the budget of its senders allows it.
     OverBudget,
+    /// By the administrator: no delivery, its sender gets it back.
+    Returned,
 }
 
 /// Whether a message is kept from delivery. On disk the first two are false and true.
@@ -58,6 +60,8 @@ pub enum Hold {
     Held,
     /// Until the budget of its senders allows it, or an administrator.
     OverBudget,
+    /// It is on its way back to its sender.
+    Returned,
 }
 
 /// How many messages one in the queue stands for.

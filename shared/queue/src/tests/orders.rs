@@ -202,3 +202,42 @@ fn a_message_removed_while_its_bounce_is_made_ends_once() {
         assert_eq!(actions, [Action::Ended { id: id(1), deleted }]);
     }
 }
+
+/// The order is on disk before it is answered; what follows from it may come after a crash.
+#[test]
+fn what_an_administrator_returns_goes_back_to_its_sender_also_after_a_crash() {
+    let mut queue = queue();
+    let flight = deliveries(&tell(&mut queue, accepted(1, &["a"]), START)).remove(0);
+    finish(&mut queue, &flight, vec![replied(Stage::Recipient, 450)]);
+    let read = Ok(Some(mail::envelope::Envelope {
+        sender: mail::address::Sender::Address("a@example.org".to_owned().try_into().unwrap()),
+        ..mail::envelope::Envelope::default()
+    }));
+    let actions = tell(&mut queue, Event::returned(id(1), &read), START);
+    let recorded = Action::Record {
+        id: id(1),
+        event: Recorded::Returned,
+    };
+    assert_eq!(actions[0], recorded);
+    let Action::Bounce { failed, .. } = &actions[1] else {
+        panic!("{actions:?}")
+    };
+
+    let mut after = super::queue();
+    let later = vec![Waiting {
+        recipient: 0,
+        until: Some(START.after(Duration::from_hours(1))),
+    }];
+    let mut found = recovered(id(1), false, false, later);
+    if let Event::Recovered(found) = &mut found {
+        found.returned = true;
+    }
+    let actions = tell(&mut after, found, START);
+    let actions = load(&mut after, &actions, "a");
+    let again = Action::Bounce {
+        id: id(1),
+        failed: failed.clone(),
+        expired: false,
+    };
+    assert_eq!(actions, [again]);
+}

@@ -165,6 +165,7 @@ fn apply(entry: Option<Entry>, events: impl Iterator<Item = Event>) -> Option<En
             Event::Held => entry.hold = Hold::Held,
             Event::Released => entry.hold = Hold::No,
             Event::OverBudget => entry.hold = Hold::OverBudget,
+            Event::Returned => entry.hold = Hold::Returned,
             Event::Alone => entry.repeats = None,
             Event::Warned => entry.warned = true,
             Event::Repeated(repeats) => entry.repeats = Some(repeats),

@@ -32,6 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Event::Held),
         1 => Just(Event::Released),
         1 => Just(Event::OverBudget),
+        1 => Just(Event::Returned),
         1 => Just(Event::Alone),
         1 => Just(Event::Warned),
         1 => (1u32..9).prop_map(|count| Event::Repeated(Repeats { count, last: Timestamp::from_secs(2_000_000_000) })),
