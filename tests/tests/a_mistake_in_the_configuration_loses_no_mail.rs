@@ -100,6 +100,66 @@ fn an_agent_that_never_had_a_good_configuration_queues_until_the_file_is_mended(
     }
 }
 
+/// What makes the place of the queue unknown.
+const NO_PLACE: [&str; 2] = ["spool = 5", "spool = \"/cut off"];
+
+#[test]
+fn what_an_agent_queues_while_nothing_says_where_its_queue_is_arrives_when_the_file_is_mended() {
+    for mistake in NO_PLACE {
+        let sink = Sink::start();
+        let mut machine = Agent::start(&good(&sink));
+        machine.daemon().stop();
+        machine.configure(mistake);
+        machine.run();
+        let send = |machine: &Agent, subject: &str| {
+            machine.send(&["a@example.net"], format!("Subject: {subject}\n\ntext\n"));
+        };
+        send(&machine, "one");
+        machine.wait_for_mailq(mistake, |listing| {
+            listing.contains("configuration is wrong")
+        });
+        machine.daemon().kill();
+        machine.run();
+        send(&machine, "two");
+        machine.configure(&good(&sink));
+        machine.daemon().wait_for_log("are taken over");
+        machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+        machine.daemon().stop();
+        // The next time the last good configuration is known there.
+        machine.configure(mistake);
+        machine.run();
+        send(&machine, "three");
+        machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+        let mut told = subjects(&sink);
+        told.retain(|subject| !subject.contains("configuration"));
+        assert_eq!(told, ["one", "two", "three"], "{mistake}");
+    }
+}
+
+#[test]
+fn what_a_smarthost_queues_while_nothing_says_where_its_queue_is_arrives_when_the_file_is_mended() {
+    for mistake in NO_PLACE {
+        let sink = Sink::start();
+        let good = format!("relayhost = \"{}\"", sink.nexthop());
+        let mut smarthost = Smarthost::start(&good);
+        smarthost.daemon().stop();
+        smarthost.configure(&format!("state = 5\n{mistake}"));
+        smarthost.run();
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers(
+            "a@example.net",
+            &["b@example.net"],
+            b"Subject: x\r\n\r\ntext\r\n",
+        );
+        smarthost.wait_for_mailq(mistake, |listing| listing.contains("b@example.net"));
+        assert!(sink.journal().messages().is_empty());
+        smarthost.configure(&good);
+        smarthost.daemon().wait_for_log("are taken over");
+        sink.journal().wait_for(1);
+        smarthost.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
+    }
+}
+
 #[test]
 fn sendmail_finds_the_agent_whatever_is_wrong_in_the_file_and_without_it_fails_for_now() {
     let sink = Sink::start();

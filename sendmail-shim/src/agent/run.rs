@@ -93,6 +93,7 @@ fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<En
     let (spool, recovery) =
         Spool::open(&settings.spool, options).map_err(|error| error.to_string())?;
     told(&recovery, &settings.spool);
+    spool.adopt(&places::refuge(config));
     let sockets = Sockets::open(&settings)?;
     let handed = sockets.handed;
     let (agent, signals) = Agent::new(settings, spool);

@@ -4,8 +4,6 @@
 //!
 //! Failures: a full or broken spool is a 4yz reply; an address that cannot be used a 5yz one.
 
-use std::io;
-
 use mail::{
     clock::{self, Timestamp},
     envelope::{Envelope, Mail, Rcpt},
@@ -106,7 +104,7 @@ impl<'a> Transaction<'a> {
             Ok(body) => self
                 .claim
                 .grow(&self.agent.dispatch.spool, more)
-                .and_then(|()| draft.write(body).map_err(|error| unwritten(&error))),
+                .and_then(|()| draft.write(body).map_err(|error| unavailable(&error))),
             Err(_) => Err(Reply::literal("552 5.3.4 the header section is too big")),
         };
         if let Err(fault) = taken {
@@ -256,11 +254,6 @@ impl<'a> Transaction<'a> {
         }
         prepare(&submitted, header, rules)
     }
-}
-
-fn unwritten(error: &io::Error) -> Reply {
-    maillog::warning(&format!("the spool cannot take a message: {error}"));
-    Reply::literal("452 4.3.1 the spool cannot take this message now")
 }
 
 fn refusal(error: &PrepareError) -> Reply {

@@ -14,7 +14,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Deserializer};
 
+use system::log::{Level, line};
+
 use super::{
+    ConfigError,
     error::parse,
     layers::{Layer, quote},
     provision,
@@ -74,7 +77,7 @@ struct File {
 }
 
 /// Keeps a copy of the files of a configuration that is in force; `of` is what it is known by.
-pub fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
+fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
     let mut text = String::from(
         "# The last good configuration: what the program goes on with while its file is wrong.\n",
     );
@@ -89,6 +92,48 @@ pub fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
         return Ok(());
     }
     system::fs::replace(&path, text.as_bytes(), 0o600)
+}
+
+/// Where mail is queued, and a copy is looked for, while nothing says where: for the machine's own configuration (`system`)
+/// in the default place, for another one beside it.
+pub fn refuge(of: &Path, system: &Path, default: &Path, kind: &str) -> PathBuf {
+    if of == system {
+        return default.to_owned();
+    }
+    let mut name = of.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{kind}"));
+    of.with_file_name(name)
+}
+
+/// The same where files may all be gone that there were: that is a mistake, and no wish for the defaults.
+pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<Layer>, ConfigError> {
+    let gone = layers.is_empty() && recall(directory, of).is_some_and(|known| !known.is_empty());
+    if !gone {
+        return Ok(layers);
+    }
+    let text = format!(
+        "{} is gone; write it anew, or remove {} to go on without it",
+        of.display(),
+        directory.join(NAME).display()
+    );
+    Err(ConfigError { text })
+}
+
+/// Keeps the copy where it is found even if the name of the directory is what goes wrong next; the fault is over.
+pub fn remember(directory: &Path, refuge: &Path, of: &Path, layers: &[Layer]) {
+    let also = (refuge.is_dir() && refuge != directory).then_some(refuge);
+    for directory in std::iter::once(directory).chain(also) {
+        let kept = system::fs::create_directory(directory, 0o700)
+            .and_then(|()| keep(directory, of, layers));
+        if let Err(error) = kept {
+            let text = format_args!(
+                "no copy of the configuration is kept in {}: {error}",
+                directory.display()
+            );
+            line(Level::Warning, &text);
+        }
+        is_over(directory);
+    }
 }
 
 /// The copy of a configuration.
@@ -112,7 +157,7 @@ pub fn is_news(directory: &Path, fault: &Fault) -> bool {
 }
 
 /// The files are right: the next fault is news.
-pub fn is_over(directory: &Path) {
+fn is_over(directory: &Path) {
     // What stays is compared with the next fault, and differs most likely.
     let _ = fs::remove_file(directory.join(TOLD));
 }

@@ -11,10 +11,10 @@ use std::{
 };
 
 use super::{
-    Hold, QueueId,
+    Hold, QueueId, SpoolError,
     disk::{self, Disk},
 };
-use mail::limits;
+use mail::{clock::Timestamp, limits};
 
 /// A message being received: nothing of it is promised.
 pub struct Draft {
@@ -23,6 +23,8 @@ pub struct Draft {
     bodies: PathBuf,
     content: Content,
     hold: Hold,
+    /// `None`: it comes now.
+    arrival: Option<Timestamp>,
 }
 
 /// A draft's body.
@@ -40,6 +42,7 @@ impl Draft {
             bodies,
             content: Content::Inline(Vec::new()),
             hold: Hold::No,
+            arrival: None,
         }
     }
 
@@ -48,13 +51,27 @@ impl Draft {
         self.hold = hold;
     }
 
+    /// It came at that time.
+    pub(super) fn came(&mut self, arrival: Timestamp) {
+        self.arrival = Some(arrival);
+    }
+
+    pub(super) fn arrival(&self) -> Option<Timestamp> {
+        self.arrival
+    }
+
     /// The queue id that the message will have.
     pub fn id(&self) -> QueueId {
         self.id
     }
 
-    /// Adds a piece of the body. `ErrorKind::StorageFull` means 452.
-    pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+    /// Adds a piece of the body.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), SpoolError> {
+        let added = self.add(piece);
+        added.map_err(SpoolError::io("cannot write a message to", &self.bodies))
+    }
+
+    fn add(&mut self, piece: &[u8]) -> io::Result<()> {
         if let Content::Inline(body) = &mut self.content {
             if body.len().saturating_add(piece.len()) <= limits::INLINE_BODY {
                 body.extend_from_slice(piece);
@@ -86,6 +103,7 @@ impl Draft {
             bodies: self.bodies.clone(),
             content: Content::Inline(Vec::new()),
             hold: self.hold,
+            arrival: self.arrival,
         }
     }
 

@@ -27,10 +27,25 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
-    /// For `map_err`: what was being done, and to what.
+    /// For `map_err`: what was being done, and to what; only want of room is [`Self::Full`].
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |error| Self::Io { doing, path, error }
+        move |error| match path.parent() {
+            _ if !is_full(&error) => Self::Io { doing, path, error },
+            Some(directory) if !path.is_dir() => Self::full(directory),
+            _ => Self::full(&path),
+        }
+    }
+
+    /// No room on the file system of a directory.
+    pub(super) fn full(directory: &Path) -> Self {
+        let room = system::fs::room(directory);
+        let (free, inodes) = room.map_or((0, 0), |room| (room.bytes, room.inodes));
+        Self::Full {
+            path: directory.to_owned(),
+            free,
+            inodes,
+        }
     }
 
     /// The same error once more: one failed commit has many waiters, and `io::Error` cannot be cloned.
@@ -55,6 +70,14 @@ impl SpoolError {
             Self::Stopped => Self::Stopped,
         }
     }
+}
+
+/// No space, no quota, no inodes.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl fmt::Display for SpoolError {

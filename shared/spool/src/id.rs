@@ -121,6 +121,11 @@ impl Ids {
         }
     }
 
+    /// None that follows is this one or before it.
+    pub(super) fn known(&self, id: QueueId) {
+        self.last.fetch_max(id.0, Ordering::Relaxed);
+    }
+
     pub(super) fn next(&self) -> QueueId {
         let now = (clock::now().as_millis() << COUNTER_BITS) | self.salt;
         let following = |last: u64| now.max(last.wrapping_add(1));

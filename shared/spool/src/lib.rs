@@ -51,6 +51,7 @@
 //!
 //! See also: RFC 5321 §6.1 (responsibility after 250).
 
+mod adopt;
 mod bodies;
 mod committer;
 mod disk;

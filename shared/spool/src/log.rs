@@ -15,6 +15,7 @@ use std::{
 use super::{
     SpoolError,
     disk::{self, Disk},
+    error::is_full,
     index::{Index, Location, Segment},
     journal::{self, Level},
     layout::Layout,
@@ -82,7 +83,7 @@ impl Log {
                 self.spare = Some(file);
                 None
             }
-            Err(error) if is_full(&error) => Some(self.full()),
+            Err(error) if is_full(&error) => Some(SpoolError::full(&self.layout.root)),
             Err(error) => Some(SpoolError::io("cannot reserve", &self.layout.spare)(error)),
         };
         let before = std::mem::replace(&mut *lock(&self.lack), lack);
@@ -160,14 +161,18 @@ impl Log {
         };
         self.abandon(index, &error);
         if fresh {
-            return Err(self.failure(error));
+            return Err(SpoolError::io("cannot write to", &self.layout.segments)(
+                error,
+            ));
         }
         let abandoned = self.next.saturating_sub(1);
         let length = group.iter().map(|outgoing| outgoing.record.len()).sum();
         self.rotate(index, length, vital)?;
         if let Err(error) = self.write(group) {
             self.abandon(index, &error);
-            return Err(self.failure(error));
+            return Err(SpoolError::io("cannot write to", &self.layout.segments)(
+                error,
+            ));
         }
         let mut index = lock(index);
         for at in group.iter().filter_map(|outgoing| outgoing.placed) {
@@ -238,9 +243,9 @@ impl Log {
             Ok(file) => (file, size),
             Err(error) if is_full(&error) && vital && length <= self.segment_size => {
                 let Some(spare) = self.spare.take() else {
-                    return Err(self.full());
+                    return Err(SpoolError::full(&self.layout.root));
                 };
-                *lock(&self.lack) = Some(self.full());
+                *lock(&self.lack) = Some(SpoolError::full(&self.layout.root));
                 journal::line(
                     Level::Error,
                     &format_args!(
@@ -253,7 +258,6 @@ impl Log {
                     .map_err(SpoolError::io("cannot use the reserve as", &path))?;
                 (spare, self.segment_size)
             }
-            Err(error) if is_full(&error) => return Err(self.full()),
             Err(error) => return Err(SpoolError::io("cannot create segment", &path)(error)),
         };
         self.seal(index);
@@ -342,32 +346,6 @@ impl Log {
         }
         self.seal(index);
     }
-
-    fn failure(&self, error: io::Error) -> SpoolError {
-        if is_full(&error) {
-            self.full()
-        } else {
-            SpoolError::io("cannot write to", &self.layout.segments)(error)
-        }
-    }
-
-    fn full(&self) -> SpoolError {
-        let room = system::fs::room(&self.layout.root);
-        let (free, inodes) = room.map_or((0, 0), |room| (room.bytes, room.inodes));
-        SpoolError::Full {
-            path: self.layout.root.clone(),
-            free,
-            inodes,
-        }
-    }
-}
-
-/// No space, no quota, no inodes.
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 fn random_mark() -> Result<u64, SpoolError> {

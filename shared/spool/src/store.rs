@@ -57,7 +57,7 @@ pub struct Spool {
 
 pub(super) struct Open {
     pub(super) committer: Arc<Committer>,
-    ids: Ids,
+    pub(super) ids: Ids,
     minimum_free: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     closed: Mutex<bool>,
@@ -171,12 +171,14 @@ impl Spool {
 
     /// Begins a message.
     pub fn draft(&self) -> Result<Draft, SpoolError> {
+        Ok(self.draft_as(self.open.ids.next()))
+    }
+
+    /// The same for a message that has an id.
+    pub(super) fn draft_as(&self, id: QueueId) -> Draft {
         let committer = &self.open.committer;
-        Ok(Draft::new(
-            self.open.ids.next(),
-            Arc::clone(&committer.disk),
-            committer.layout.bodies.clone(),
-        ))
+        let bodies = committer.layout.bodies.clone();
+        Draft::new(id, Arc::clone(&committer.disk), bodies)
     }
 
     /// Makes it durable; blocks until the commit that holds it is on disk.
@@ -267,7 +269,7 @@ impl Spool {
 
     fn form(&self, draft: Draft, envelope: &Envelope, header: &[u8]) -> Result<Formed, SpoolError> {
         let committer = &self.open.committer;
-        let (id, arrival) = (draft.id(), clock::now());
+        let (id, arrival) = (draft.id(), draft.arrival().unwrap_or_else(clock::now));
         let invalid = || {
             SpoolError::io("cannot take a message into", &committer.layout.root)(
                 std::io::ErrorKind::InvalidInput.into(),

@@ -19,15 +19,23 @@ impl Spool {
         // What we compose has a short header.
         let body = splitter.split(text);
         let body = body.map_err(|error| failed(io::Error::other(error)))?;
-        draft.write(body).map_err(failed)?;
+        draft.write(body)?;
         let (header, content) = splitter.finish();
         Ok((draft, header, content))
     }
 
     /// A draft with the body of a queued message.
     pub fn draft_again(&self, stored: &Stored) -> Result<Draft, SpoolError> {
-        let failed = |error| failed("copy a queued message", error);
         let mut draft = self.draft()?;
+        draft.copy(stored)?;
+        Ok(draft)
+    }
+}
+
+impl Draft {
+    /// Adds the body of a queued message.
+    pub(super) fn copy(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        let failed = |error| failed("copy a queued message", error);
         let mut content = stored.reader().map_err(failed)?;
         // The header and the empty line are not part of the body.
         let head = stored.header.len().saturating_add(2) as u64;
@@ -35,10 +43,8 @@ impl Spool {
         let mut piece = vec![0; limits::PIECE];
         loop {
             match content.read(&mut piece) {
-                Ok(0) => return Ok(draft),
-                Ok(count) => draft
-                    .write(piece.get(..count).unwrap_or_default())
-                    .map_err(failed)?,
+                Ok(0) => return Ok(()),
+                Ok(count) => self.write(piece.get(..count).unwrap_or_default())?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed(error)),
             }

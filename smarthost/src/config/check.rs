@@ -15,14 +15,14 @@ use queue::retry::Schedule;
 use serde_spanned::Spanned;
 use settings::{
     ConfigError, HostName, OneOrMany, Span, error_at,
-    last_good::salvage,
+    last_good::{self, salvage},
     layers::{self, Layer},
     parse,
 };
 
 use crate::{
     config::{
-        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, STATE,
+        AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, SPOOL, STATE,
         clients::{client_pins, greet_wait, proxies, rules},
         file::{self, File},
         queries::{dnsbl, greylist, verify},
@@ -84,6 +84,16 @@ impl Config {
     /// Where the configuration is without `--config`.
     pub const PATH: &'static str = "/etc/smarthost/config.toml";
 
+    /// Where mail may have been queued while nothing said where.
+    pub fn refuge(path: &Path) -> PathBuf {
+        last_good::refuge(path, Path::new(Self::PATH), Path::new(SPOOL), "spool")
+    }
+
+    /// The same for what is kept beside it.
+    pub fn refuge_of_state(path: &Path) -> PathBuf {
+        last_good::refuge(path, Path::new(Self::PATH), Path::new(STATE), "state")
+    }
+
     /// Checks TOML text; `path` is for messages and where relative paths start, `machine` is the host name where none is set.
     pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {
         Self::layered(&[(path.to_owned(), text.to_owned())], machine)
@@ -136,12 +146,19 @@ impl Config {
     }
 
     /// What can be used of files that are wrong as a whole: enough to find the queue and to take mail into it.
-    pub(super) fn salvaged(layers: &[Layer], machine: &str) -> Result<Self, ConfigError> {
+    pub(super) fn salvaged(
+        layers: &[Layer],
+        path: &Path,
+        machine: &str,
+    ) -> Result<Self, ConfigError> {
         let nowhere = |_: Range<usize>, what: &str| ConfigError {
             text: what.to_owned(),
         };
         let with = |keys: &[&str]| {
-            let file = salvage(layers, keys).unwrap_or_default();
+            let mut file: File = salvage(layers, keys).unwrap_or_default();
+            file.spool.get_or_insert_with(|| Self::refuge(path));
+            file.state
+                .get_or_insert_with(|| Self::refuge_of_state(path));
             Self::fill_in(file, machine, &nowhere)
         };
         let mut config = with(&SALVAGED).or_else(|_| with(&PLACES))?;
@@ -229,9 +246,7 @@ impl Config {
                 .limits
                 .notify
                 .map_or_else(|| admins.clone(), |notify| notify.0),
-            spool: file
-                .spool
-                .unwrap_or_else(|| PathBuf::from("/var/spool/smarthost")),
+            spool: file.spool.unwrap_or_else(|| PathBuf::from(SPOOL)),
             control: file.control.unwrap_or_else(|| state.join("control.sock")),
             web: file.web,
             aliases,

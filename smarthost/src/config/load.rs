@@ -12,11 +12,11 @@ use mail::{
     clock,
     maps::{Problem, Table},
 };
-use settings::{ConfigError, layers::Layer, provision};
+use settings::{ConfigError, last_good, layers::Layer, provision};
 use tables::{Aliases, Missing, trust::written_by_others};
 
 use crate::{
-    config::{Config, DkimKey},
+    config::{Config, DkimKey, STATE},
     dkim::{Key, Signer, SigningKey},
     policy::{
         dnsbl::{self, Keys},
@@ -33,7 +33,9 @@ impl Config {
     /// The files of a configuration.
     pub fn files(path: &Path) -> Result<Vec<Layer>, ConfigError> {
         match path.parent() {
-            Some(directory) if path == Path::new(Self::PATH) => provision::read(directory),
+            Some(directory) if path == Path::new(Self::PATH) => {
+                last_good::present(Path::new(STATE), path, provision::read(directory)?)
+            }
             _ => {
                 // What it says of places holds wherever the daemon runs.
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -54,7 +56,7 @@ impl Config {
             },
             Err(error) => (Vec::new(), error),
         };
-        Ok((Self::salvaged(&layers, &machine_name())?, Some(error)))
+        Ok((Self::salvaged(&layers, path, &machine_name())?, Some(error)))
     }
 
     /// From files that were read before.

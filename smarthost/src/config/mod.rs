@@ -44,7 +44,7 @@ pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};
 pub use settings::{
     AliasFile, Class, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
-    LogFormat, Offer, RelayAuth, RelayTls, Retry, STATE, TlsLevel, TlsOut, Verify,
+    LogFormat, Offer, RelayAuth, RelayTls, Retry, SPOOL, STATE, TlsLevel, TlsOut, Verify,
 };
 pub use show::Setting;
 pub use signing::{DkimKey, OwnDomain, Selector};

@@ -28,6 +28,8 @@ use crate::{
 };
 
 /// The state directory unless the configuration says otherwise.
+pub const SPOOL: &str = "/var/spool/smarthost";
+/// Where counters and its own key are without one.
 pub const STATE: &str = "/var/lib/smarthost";
 
 /// All settings.

@@ -97,7 +97,7 @@ async fn live(
     ];
     let started = clock::now();
     let current = Arc::new(Current::new(setup, fault));
-    let (dispatch, memory, keeper) = recover(&current)?;
+    let (dispatch, memory, keeper) = recover(path, &current)?;
     let limits = Arc::clone(&memory.limits);
     let (probes, asked) = Dispatch::probes();
     let (end, ending) = watch::channel(false);
@@ -248,7 +248,7 @@ async fn tell(server: &Server, fault: Fault) {
 }
 
 /// Opens spool and state, and takes back what is in them.
-fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)> {
+fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)> {
     let setup = current.get();
     let config = &setup.config;
     for directory in [&config.spool, &config.state] {
@@ -259,6 +259,7 @@ fn recover(current: &Current) -> anyhow::Result<(Arc<Dispatch>, Memory, Keeper)>
     for alarm in recovery.alarms(&config.spool) {
         line(Level::Error, &alarm);
     }
+    spool.adopt(&Config::refuge(path));
     let (store, restored) = Store::open(&config.state)?;
     if let Some(path) = &restored.quarantined {
         line(

@@ -485,13 +485,7 @@ fn no_room(error: &SpoolError) -> Reply {
 fn unkept(fault: &Fault) -> Reply {
     match fault {
         Fault::HeaderTooLong => Reply::literal("552 5.3.4 Error: the header section is too long"),
-        Fault::Disk(error) => {
-            system::log::line(
-                system::log::Level::Error,
-                &format_args!("cannot keep a message: {error}"),
-            );
-            Reply::literal("452 4.3.1 Insufficient system storage")
-        }
+        Fault::Disk(error) => no_room(error),
         Fault::NoMessage => Reply::literal("503 5.5.1 Error: no message"),
     }
 }

@@ -14,7 +14,7 @@ use mail::{
     message::{Header, Splitter},
 };
 use smtp::session::{Mail, Rcpt};
-use spool::{Draft, QueueId};
+use spool::{Draft, QueueId, SpoolError};
 use tokio::task::block_in_place;
 
 use crate::policy::Effect;
@@ -51,7 +51,7 @@ struct Message {
 #[derive(Debug)]
 pub(super) enum Fault {
     HeaderTooLong,
-    Disk(std::io::Error),
+    Disk(SpoolError),
     /// The end of a message that never began.
     NoMessage,
 }

@@ -5,16 +5,14 @@
 
 use std::path::Path;
 
-use settings::{
-    last_good::{self, Fault},
-    layers::Layer,
-};
-use system::{fs, log};
-
 use super::Setup;
 use crate::{
     config::{Config, KeyFiles, STATE},
     policy::rule::Rule,
+};
+use settings::{
+    last_good::{self, Fault},
+    layers::Layer,
 };
 
 /// The chain while that of the configuration cannot be had: strangers come again.
@@ -84,21 +82,8 @@ impl Setup {
             .or_else(|_| Self::of(bare, None))
     }
 
-    /// Keeps the copy where it is found even if the name of the state directory is what goes wrong next.
     pub(super) fn remember(&self, path: &Path, layers: &[Layer]) {
-        let (state, default) = (self.config.state.as_path(), Path::new(STATE));
-        let at_default = path == Path::new(Config::PATH) && default.is_dir() && state != default;
-        for directory in std::iter::once(state).chain(at_default.then_some(default)) {
-            let kept = fs::create_directory(directory, 0o700)
-                .and_then(|()| last_good::keep(directory, path, layers));
-            if let Err(error) = kept {
-                let text = format_args!(
-                    "no copy of the configuration is kept in {}: {error}",
-                    directory.display()
-                );
-                log::line(log::Level::Warning, &text);
-            }
-            last_good::is_over(directory);
-        }
+        let refuge = Config::refuge_of_state(path);
+        last_good::remember(&self.config.state, &refuge, path, layers);
     }
 }

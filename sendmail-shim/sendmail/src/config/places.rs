@@ -20,10 +20,7 @@ use settings::{
     provision,
 };
 
-use system::{
-    log::{Level, line},
-    read,
-};
+use system::read;
 
 use super::settings::{SPOOL, Settings};
 
@@ -56,7 +53,10 @@ pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError
     let (of, found) = find(given);
     match usable(found) {
         Ok((_, settings)) => Ok((settings, None)),
-        Err((layers, error)) => Ok((Settings::salvaged(&layers, Some(&of))?, Some(error))),
+        Err((layers, error)) => Ok((
+            Settings::salvaged(&layers, &of, refuge_of(&of))?,
+            Some(error),
+        )),
     }
 }
 
@@ -65,12 +65,12 @@ pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
     let (of, found) = find(given);
     let (layers, error) = match usable(found) {
         Ok((layers, settings)) => {
-            remember(&settings, &of, &layers);
+            last_good::remember(&settings.spool, &refuge_of(&of), &of, &layers);
             return Ok(settings);
         }
         Err(wrong) => wrong,
     };
-    let salvaged = Settings::salvaged(&layers, Some(&of))?;
+    let salvaged = Settings::salvaged(&layers, &of, refuge_of(&of))?;
     let copies = [salvaged.spool.as_path(), Path::new(SPOOL)];
     let copy = copies.iter().find_map(|spool| {
         let settings = Settings::layered(last_good::recall(spool, &of)?).ok()?;
@@ -110,23 +110,13 @@ fn usable(
     }
 }
 
-/// Keeps the copy where it is found even if the name of the queue's directory is what goes wrong next.
-fn remember(settings: &Settings, of: &Path, layers: &[Layer]) {
-    let default = Path::new(SPOOL);
-    let at_default = of == Path::new(SYSTEM) && default.is_dir() && settings.spool != default;
-    let places = std::iter::once(settings.spool.as_path()).chain(at_default.then_some(default));
-    for spool in places {
-        let kept = system::fs::create_directory(spool, 0o700)
-            .and_then(|()| last_good::keep(spool, of, layers));
-        if let Err(error) = kept {
-            let text = format_args!(
-                "no copy of the configuration is kept in {}: {error}",
-                spool.display()
-            );
-            line(Level::Warning, &text);
-        }
-        last_good::is_over(spool);
-    }
+/// Where mail may have been queued while nothing said where.
+pub fn refuge(given: Option<&Path>) -> PathBuf {
+    refuge_of(&find(given).0)
+}
+
+fn refuge_of(of: &Path) -> PathBuf {
+    last_good::refuge(of, Path::new(SYSTEM), Path::new(SPOOL), "spool")
 }
 
 /// What the configuration is known by (the administrator's file, be it there or not), and its files.
@@ -144,11 +134,12 @@ fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
         Ok(layers) if layers.is_empty() => {}
         read => return (system, read),
     }
+    let none = || last_good::present(Path::new(SPOOL), Path::new(SYSTEM), Vec::new());
     let own = directories::ProjectDirs::from("", "", "sendmail-shim")
         .map(|dirs| dirs.config_dir().join("config.toml"));
     match own.map(|path| (read::text(&path, provision::MOST), path)) {
         Some((Ok(text), path)) => (path.clone(), Ok(vec![(path, text)])),
         // A home that cannot be read is one without a configuration.
-        _ => (system, Ok(Vec::new())),
+        _ => (system, none()),
     }
 }

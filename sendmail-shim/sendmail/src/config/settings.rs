@@ -127,8 +127,9 @@ impl Settings {
     }
 
     /// What can be used of files that are wrong: enough to find the agent and to queue, nothing to send with.
-    pub fn salvaged(layers: &[Layer], path: Option<&Path>) -> Result<Self, ConfigError> {
+    pub fn salvaged(layers: &[Layer], path: &Path, refuge: PathBuf) -> Result<Self, ConfigError> {
         let mut file: File = salvage(layers, &SALVAGED).unwrap_or_default();
+        file.spool.get_or_insert(refuge);
         for name in [&mut file.hostname, &mut file.domain] {
             if name
                 .as_deref()
@@ -137,7 +138,7 @@ impl Settings {
                 *name = None;
             }
         }
-        let mut settings = Self::of(path.map(Path::to_owned).into_iter().collect(), file)?;
+        let mut settings = Self::of(vec![path.to_owned()], file)?;
         // Nothing is given up before an administrator has had a say.
         settings.retry.lifetime = Duration::MAX;
         settings.warning = None;

@@ -1,5 +1,6 @@
 //! Tests of the spool as a whole.
 
+mod adopt;
 mod basics;
 mod bodies;
 mod crash;
@@ -47,9 +48,7 @@ fn accept(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolE
     let mut draft = spool.draft()?;
     let body = body_of(draft.id(), size);
     for piece in body.chunks(64 * 1024) {
-        draft
-            .write(piece)
-            .map_err(SpoolError::io("cannot write", Path::new("draft")))?;
+        draft.write(piece)?;
     }
     if size % 5 == 3 {
         draft.hold(Hold::OverBudget);

@@ -1,0 +1,150 @@
+//! Mail of another spool becomes this one's: of the place where it was queued while nothing said where, or by an earlier configuration.
+//!
+//! Contract: a message keeps its id, arrival and state, and is on disk here before it leaves there. While this goes on nobody delivers,
+//! here or there: after a crash in between the message is found in both, and is still one.
+//! Failures: told in the log. What cannot be read, or cannot leave, stays there, and is not delivered from here.
+
+use std::{path::Path, sync::mpsc};
+
+use super::{
+    Entry, Event, Options, QueueId, Spool, SpoolError, Waiting,
+    journal::{self, Level},
+    layout::Layout,
+    record::{State, What},
+    recovered::names,
+};
+
+/// Messages that are copied together.
+const BATCH: usize = 64;
+
+impl Spool {
+    /// Takes over what is queued in another directory, if a spool is there; before anything is delivered.
+    pub fn adopt(&self, directory: &Path) {
+        let own = &self.open.committer.layout.root;
+        let real = |path: &Path| path.canonicalize().ok();
+        if real(directory).is_none_or(|theirs| real(own) == Some(theirs)) || !has_mail(directory) {
+            return;
+        }
+        match self.adopt_all(directory) {
+            Ok(0) => {}
+            Ok(taken) => journal::line(
+                Level::Notice,
+                &format_args!(
+                    "spool: {taken} messages that were queued in {} are taken over",
+                    directory.display()
+                ),
+            ),
+            Err(error) => journal::line(
+                Level::Error,
+                &format_args!(
+                    "spool: mail that is queued in {} is not taken over, and waits there: {error}",
+                    directory.display()
+                ),
+            ),
+        }
+    }
+
+    fn adopt_all(&self, directory: &Path) -> Result<usize, SpoolError> {
+        let options = Options {
+            segment: self.open.committer.segment_size,
+            ..Options::default()
+        };
+        let (other, recovery) = Self::open(directory, options)?;
+        for alarm in recovery.alarms(directory) {
+            journal::line(Level::Error, &alarm);
+        }
+        let taken = self.take_over(&other)?;
+        other.close();
+        Ok(taken)
+    }
+
+    pub(super) fn take_over(&self, other: &Self) -> Result<usize, SpoolError> {
+        let mut taken = Vec::new();
+        for batch in other.entries().chunks(BATCH) {
+            let (told, done) = mpsc::channel();
+            for entry in batch {
+                let told = told.clone();
+                self.copy(other, entry, move |copied| {
+                    // The receiver below outlives every sender.
+                    let _ = told.send(copied);
+                });
+            }
+            drop(told);
+            let mut here = Vec::new();
+            for copied in done {
+                match copied {
+                    Ok(id) => here.push(id),
+                    Err(error) => journal::line(Level::Error, &format_args!("spool: {error}")),
+                }
+            }
+            for entry in batch.iter().filter(|entry| here.contains(&entry.id)) {
+                self.inherit(entry);
+            }
+            taken.append(&mut here);
+        }
+        let moved = self.commit().and_then(|()| other.forget(&taken));
+        if let Err(error) = moved {
+            // Sent from here, it would come back from there.
+            self.forget(&taken)?;
+            return Err(error);
+        }
+        Ok(taken.len())
+    }
+
+    fn forget(&self, ids: &[QueueId]) -> Result<(), SpoolError> {
+        for id in ids {
+            self.record(*id, Event::Removed);
+        }
+        self.commit()
+    }
+
+    /// The message itself, unless a crash has left it in both.
+    fn copy(
+        &self,
+        other: &Self,
+        entry: &Entry,
+        done: impl FnOnce(Result<QueueId, SpoolError>) + Send + 'static,
+    ) {
+        if self.entry(entry.id).is_some() {
+            return done(Ok(entry.id));
+        }
+        self.open.ids.known(entry.id);
+        let drafted = other.load(entry.id).and_then(|stored| {
+            let Some(stored) = stored else {
+                return Ok(None);
+            };
+            let mut draft = self.draft_as(entry.id);
+            draft.came(entry.arrival);
+            draft.hold(entry.hold);
+            draft.copy(&stored)?;
+            Ok(Some((draft, stored)))
+        });
+        match drafted {
+            Ok(Some((draft, stored))) => {
+                self.accept_then(draft, &stored.envelope, &stored.header, done);
+            }
+            Ok(None) => {}
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    /// What became of it there; whoever has it in either spool does not get it again.
+    fn inherit(&self, there: &Entry) {
+        let Some(here) = self.entry(there.id) else {
+            return;
+        };
+        let waits = |it: &&Waiting| here.waiting.iter().any(|own| own.recipient == it.recipient);
+        let waiting: Vec<Waiting> = there.waiting.iter().filter(waits).cloned().collect();
+        let warned = here.warned || there.warned;
+        let repeats = there.repeats.or(here.repeats);
+        let state = State::of(here.hold, warned, repeats, &waiting);
+        let committer = &self.open.committer;
+        committer.record(there.id, What::State(state));
+    }
+}
+
+/// Whether there are segments: an empty one in reserve is none.
+fn has_mail(directory: &Path) -> bool {
+    let layout = Layout::new(directory);
+    names(&layout.segments).is_ok_and(|names| names.iter().any(|name| name != "spare"))
+}

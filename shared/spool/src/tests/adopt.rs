@@ -1,0 +1,138 @@
+//! Mail of another spool is taken over: once, as it was, whatever happens meanwhile.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use super::{
+    ledger::deferred,
+    simulation::{Luck, Sim, Verdict},
+    *,
+};
+use crate::Entry;
+use mail::limits;
+
+/// A directory with two spools; in `old` is mail in every state.
+struct Two {
+    directory: tempfile::TempDir,
+    queued: Vec<Entry>,
+}
+
+impl Two {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, _) = open(&directory.path().join("old"));
+        let sizes = [10, 3000, limits::INLINE_BODY + 8, 13, 0];
+        let ids = sizes.map(|size| accept(&old, 3, size).unwrap());
+        old.record(ids[0], settled(1));
+        old.record(ids[1], deferred(vec![0, 2], 7));
+        old.record(ids[1], Event::Warned);
+        old.record(ids[2], settled(0));
+        old.record(ids[2], Event::Held);
+        old.record(ids[4], Event::Removed);
+        old.close();
+        let queued = old.entries();
+        Self { directory, queued }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// All is here, as it was there, and nothing there.
+    fn check(&self, spool: &Spool) {
+        assert_eq!(spool.entries(), self.queued);
+        for entry in &self.queued {
+            check_content(spool, entry.id);
+            assert!(spool.draft().unwrap().id() > entry.id);
+        }
+        let (old, recovery) = open(&self.path("old"));
+        assert_eq!((old.len(), recovery.quarantined), (0, 0));
+    }
+}
+
+fn copied(from: &Path, to: &Path) {
+    let copy = std::process::Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status();
+    assert!(copy.unwrap().success());
+}
+
+#[test]
+fn mail_of_another_spool_is_taken_over_as_it_is_and_only_once() {
+    let two = Two::new();
+    let (own, _) = open(&two.path("own"));
+    own.adopt(&two.path("nothing"));
+    own.adopt(&two.path("own"));
+    assert!(own.is_empty() && !two.path("nothing").exists());
+    own.adopt(&two.path("old"));
+    two.check(&own);
+    own.adopt(&two.path("old"));
+    two.check(&own);
+    own.close();
+    let (own, _) = open(&two.path("own"));
+    two.check(&own);
+}
+
+/// The process ends when all is here and nothing has left there.
+#[test]
+fn what_is_in_both_spools_after_a_crash_is_still_one_message_and_nobody_gets_it_again() {
+    let two = Two::new();
+    copied(&two.path("old"), &two.path("before"));
+    let (own, _) = open(&two.path("own"));
+    own.adopt(&two.path("old"));
+    let first = two.queued[0].id;
+    own.record(first, settled(0));
+    fs::remove_dir_all(two.path("old")).unwrap();
+    copied(&two.path("before"), &two.path("old"));
+    own.adopt(&two.path("old"));
+    let waiting = own.entry(first).unwrap().waiting;
+    assert_eq!(
+        waiting.iter().map(|it| it.recipient).collect::<Vec<_>>(),
+        [2]
+    );
+    assert_eq!(own.entries()[1..], two.queued[1..]);
+}
+
+#[test]
+fn mail_is_in_one_of_two_spools_when_the_power_is_cut_at_any_operation() {
+    for place in 1.. {
+        let two = Two::new();
+        let cut = move |count, _| match count {
+            count if count == place => Verdict::Cut,
+            _ => Verdict::Work,
+        };
+        let disk = Arc::new(Sim::new(&two.path("own"), cut));
+        if let Ok((own, _)) = Spool::open_on(Arc::clone(&disk) as _, &two.path("own"), QUIET) {
+            own.adopt(&two.path("old"));
+        }
+        disk.leave(Luck::Nothing, &two.path("own"), &two.path("after"));
+        let (own, _) = open(&two.path("after"));
+        own.adopt(&two.path("old"));
+        two.check(&own);
+        if !disk.is_off() {
+            assert!(place > 10, "{place}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_cannot_leave_the_other_spool_stays_there_and_is_not_delivered_twice() {
+    let two = Two::new();
+    let (own, _) = open(&two.path("own"));
+    let full = |_, operation| match operation {
+        simulation::Operation::Create | simulation::Operation::Write => {
+            Verdict::Fail(rustix::io::Errno::IO.raw_os_error())
+        }
+        _ => Verdict::Work,
+    };
+    let disk = Arc::new(Sim::new(&two.path("old"), full));
+    let (old, _) = Spool::open_on(disk, &two.path("old"), QUIET).unwrap();
+    assert!(own.take_over(&old).is_err());
+    assert!(own.is_empty());
+    drop(old);
+    own.close();
+    let (own, _) = open(&two.path("own"));
+    own.adopt(&two.path("old"));
+    two.check(&own);
+}
