@@ -75,7 +75,7 @@ pub(super) fn read(
             if behind.iter().skip(1).any(more) {
                 return Err(AddressError::LocalPart);
             }
-            (phrase, without_route(spec))
+            (phrase, without_route(bytes, spec))
         }
     };
     let (Some(first), Some(last)) = (spec.first(), spec.last()) else {
@@ -111,11 +111,15 @@ fn says_alone(spec: &[u8], meant: &Mailbox) -> bool {
     target(spec, &words).as_ref() == Ok(meant)
 }
 
+/// What addresses are written with in documents and other programs' tables.
+const SCHEMES: [&str; 2] = ["mailto", "smtp"];
+
 /// `@a,@b:user@c` and `mailto:user@c` mean `user@c`.
-pub(super) fn without_route<'a, 't>(spec: &'a [&'t Token]) -> &'a [&'t Token] {
+pub(super) fn without_route<'a, 't>(bytes: &[u8], spec: &'a [&'t Token]) -> &'a [&'t Token] {
     let routed = match spec {
         [first, second, ..] => {
-            let scheme = first.kind == Kind::Atom && second.kind == Kind::Special(b':');
+            let named = first.written(bytes).to_ascii_lowercase();
+            let scheme = second.kind == Kind::Special(b':') && SCHEMES.contains(&&*named);
             first.kind == Kind::Special(b'@') || scheme
         }
         _ => false,

@@ -161,17 +161,23 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self) {
         let mut element: Vec<Token> = Vec::new();
-        let mut angle = false;
+        // In angle brackets, right behind their beginning, in a source route there.
+        let (mut angle, mut opened, mut route) = (false, false, false);
         for token in tokens(self.bytes) {
             self.fine &= self.without_controls(&token);
+            let first = opened && token.kind != Kind::Comment;
+            opened &= !first;
             match token.kind {
-                Kind::Special(b'<') => angle = true,
-                Kind::Special(b'>') => angle = false,
-                Kind::Special(b',') if !angle => {
+                Kind::Special(b'<') => (angle, opened) = (true, true),
+                Kind::Special(b'>') => (angle, route) = (false, false),
+                Kind::Special(b'@') if first => route = true,
+                Kind::Special(b':') if route => route = false,
+                Kind::Special(b',') if !route => {
                     if !(element.is_empty() && self.after_group()) {
                         self.element(&element);
                     }
                     element.clear();
+                    angle = false;
                     continue;
                 }
                 Kind::Special(b':') if !angle && self.begins_group(&element) => {
@@ -186,7 +192,8 @@ impl Reader<'_> {
                     element.clear();
                     continue;
                 }
-                Kind::Special(b';') if !angle => {
+                Kind::Special(b';') if !route => {
+                    angle = false;
                     self.semicolons = self.semicolons.saturating_sub(1);
                     self.semicolon(&element);
                     element.clear();
@@ -372,7 +379,7 @@ impl Reader<'_> {
     /// The address that the tokens spell; a source route and a final dot do not count.
     fn address(&mut self, spec: &[Token]) -> Option<Mailbox> {
         let spec: Vec<&Token> = spec.iter().collect();
-        let direct = without_route(&spec);
+        let direct = without_route(self.bytes, &spec);
         let dot = |token: &&Token| token.kind == Kind::Special(b'.');
         let kept = direct
             .len()
