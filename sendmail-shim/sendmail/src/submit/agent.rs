@@ -21,7 +21,7 @@ use crate::compose::read::Message;
 /// An agent that is alive answers in milliseconds.
 const ANSWER: Duration = Duration::from_secs(2);
 /// The answer to the message: a slow disk syncs.
-const COMMIT: Duration = Duration::from_mins(2);
+pub(super) const COMMIT: Duration = Duration::from_mins(2);
 
 /// What the agent did.
 #[derive(Debug)]

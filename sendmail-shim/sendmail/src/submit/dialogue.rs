@@ -93,6 +93,11 @@ impl Dialogue {
         self.owed > 0
     }
 
+    /// Whether the other side has said anything.
+    pub fn is_greeted(&self) -> bool {
+        self.code != *b"000"
+    }
+
     /// Takes input, appends to `out` what is to be sent, and gives what cannot be taken before a reply has come.
     pub fn take<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         let mut rest = input;

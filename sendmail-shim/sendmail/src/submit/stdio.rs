@@ -1,8 +1,8 @@
 //! `sendmail -bs`: SMTP on standard input and output, spoken by the agent.
 //!
 //! Contract: the agent decides all; on the way line ends become CRLF ([`dialogue`](super::dialogue)). Exit status 0 means
-//! that everything typed was answered. Where no agent answers, the greeting is a 421 and the exit status 69; where
-//! it goes away, or is silent while it owes a reply, 75.
+//! that everything typed was answered. Where no agent answers, or greets, the greeting is a 421 and the exit status 69; where
+//! it goes away, or is silent while it owes a reply or the end of the session, 75.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -12,14 +12,13 @@ use std::{
     time::Duration,
 };
 
-use mail::limits::REPLY_TIMEOUT;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, read},
 };
 use system::{patient, sysexits::Exit};
 
-use super::{dialogue::Dialogue, report::Report};
+use super::{agent::COMMIT, dialogue::Dialogue, report::Report};
 use crate::config::{places, settings::SOCKET};
 
 /// An agent that stands still is not waited for longer.
@@ -31,11 +30,7 @@ const PIECE: usize = 16 * 1024;
 pub fn relay() -> Report {
     let stream = match connect() {
         Ok(stream) => stream,
-        Err(report) => {
-            // A caller that is gone does not read it.
-            let _ = io::stdout().write_all(b"421 4.3.2 the mail queue is not available\r\n");
-            return report;
-        }
+        Err(report) => return unavailable(report),
     };
     let mut relay = Relay {
         stream,
@@ -56,8 +51,21 @@ pub fn relay() -> Report {
                 relay.dialogue.last_code()
             ),
         ),
-        Err(error) => Report::fault(Exit::TempFail, format!("connection to the agent: {error}")),
+        Err(error) => {
+            let text = format!("connection to the agent: {error}");
+            if relay.dialogue.is_greeted() {
+                return Report::fault(Exit::TempFail, text);
+            }
+            unavailable(Report::fault(Exit::Unavailable, text))
+        }
     }
+}
+
+/// The caller hears it in place of a greeting.
+fn unavailable(report: Report) -> Report {
+    // One that is gone does not read it.
+    let _ = io::stdout().write_all(b"421 4.3.2 the mail queue is not available\r\n");
+    report
 }
 
 struct Relay {
@@ -81,7 +89,7 @@ impl Relay {
                 // The agent may have closed already; what it said is still read.
                 let _ = self.stream.shutdown(Shutdown::Write);
             }
-            let (typed, heard, room) = self.wait()?;
+            let (typed, heard, room) = self.wait(told)?;
             if heard && !self.hear()? {
                 self.look_for_more();
                 return Ok(());
@@ -96,8 +104,8 @@ impl Relay {
         }
     }
 
-    /// Waits until something can be moved: input, a reply, room for what is to be sent.
-    fn wait(&self) -> io::Result<(bool, bool, bool)> {
+    /// Waits until something can be moved: input, a reply, room for what is to be sent. `over`: the agent knows that nothing more comes.
+    fn wait(&self, over: bool) -> io::Result<(bool, bool, bool)> {
         let stdin = io::stdin();
         let wants = !self.at_end
             && self.input.is_empty()
@@ -111,12 +119,18 @@ impl Relay {
         if wants {
             sockets.push(PollFd::new(&stdin, PollFlags::IN));
         }
+        let patience = if self.dialogue.is_greeted() {
+            COMMIT
+        } else {
+            PATIENCE
+        };
         let patience = Timespec {
-            tv_sec: i64::try_from(REPLY_TIMEOUT.as_secs()).unwrap_or(i64::MAX),
+            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: 0,
         };
         // Who owes nothing may be silent: the agent ends a session that does nothing.
-        let patience = (self.dialogue.is_owed() || !self.outgoing.is_empty()).then_some(&patience);
+        let owes = self.dialogue.is_owed() || !self.outgoing.is_empty() || over;
+        let patience = owes.then_some(&patience);
         match poll(&mut sockets, patience) {
             Ok(0) => return Err(io::Error::other("it does not answer")),
             Err(Errno::INTR) => return Ok((false, false, false)),
