@@ -40,6 +40,8 @@ pub(super) enum Signal {
     Wake,
     /// That worker can take the next delivery.
     Idle(usize),
+    /// The queue knows what became of a delivery.
+    Ended,
     /// Answer, to show that the thread is alive.
     Alive(Sender<()>),
     /// Begin nothing more; answer when nothing is under way.

@@ -37,6 +37,8 @@ pub(in crate::agent) struct Driver {
     /// A channel to each delivery thread that was started.
     workers: Vec<Sender<Delivery>>,
     idle: Vec<usize>,
+    /// Deliveries of which the queue does not know yet what became of them.
+    underway: usize,
     reporter: Option<(Sender<Action>, JoinHandle<()>)>,
 }
 
@@ -56,6 +58,7 @@ impl Driver {
             watch: Watch::new(clock::now(), Instant::now()),
             workers: Vec::new(),
             idle: Vec::new(),
+            underway: 0,
             reporter: Some((reports, thread)),
         }
     }
@@ -83,6 +86,7 @@ impl Driver {
     fn take(&mut self, signal: Signal) {
         match signal {
             Signal::Idle(worker) => self.idle.push(worker),
+            Signal::Ended => self.underway = self.underway.saturating_sub(1),
             Signal::Alive(asked) => {
                 // Whoever asked may have stopped waiting.
                 let _ = asked.send(());
@@ -112,9 +116,10 @@ impl Driver {
 
     fn deliver(&mut self, delivery: Delivery) {
         let worker = self.idle.pop().unwrap_or_else(|| self.start());
-        if let Some(deliveries) = self.workers.get(worker) {
-            // A delivery thread ends after this one.
-            let _ = deliveries.send(delivery);
+        if let Some(deliveries) = self.workers.get(worker)
+            && deliveries.send(delivery).is_ok()
+        {
+            self.underway = self.underway.saturating_add(1);
         }
     }
 
@@ -128,15 +133,16 @@ impl Driver {
                 // First, so that the next delivery finds this connection.
                 agent.dispatch.signal(Signal::Idle(number));
                 agent.dispatch.tell(event);
+                agent.dispatch.signal(Signal::Ended);
             });
         });
         self.workers.push(deliveries);
         number
     }
 
-    /// Waits for what is under way.
+    /// Waits for what is under way, until it is recorded: what a relayhost has taken must not be sent again.
     fn stop(mut self, stopped: &Sender<()>) {
-        while self.idle.len() < self.workers.len() {
+        while self.underway > 0 {
             match self.signals.recv() {
                 Ok(signal) => self.take(signal),
                 Err(_) => break,
