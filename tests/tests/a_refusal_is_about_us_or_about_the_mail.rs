@@ -63,6 +63,9 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
         ] {
             assert!(listing.contains(&reply[..9]), "{listing}");
         }
+        let checked = machine.admin(&["check"]);
+        let checked = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.contains(remedy), "{reply}: {checked}");
         sink.play(Script::default());
         assert!(smarthost.admin(&["queue", "flush"]).status.success());
         assert!(machine.sendmail(&["-q"], "").status.success());

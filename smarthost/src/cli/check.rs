@@ -21,7 +21,10 @@ use mail::{
     nexthop::Nexthop,
     outcome::Failure,
 };
-use relay::net::{Connection, Target, addresses};
+use relay::{
+    delivery::with_remedy,
+    net::{Connection, Target, addresses},
+};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
 
@@ -242,7 +245,7 @@ fn relayhost(config: &Config, findings: &mut Findings) {
 /// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
 fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
     let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
-    let told = |failure: Failure| failure.log_text();
+    let told = |failure: Failure| with_remedy(failure).log_text();
     let smtp = Smtp {
         helo: config.hostname.to_string(),
         protocol: Protocol::Smtp,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ::relay::{
+    delivery::with_remedy,
     net::{Connection, Target, addresses},
     tls::ClientTls,
     trust::{PeerKey, Validity},
@@ -136,7 +137,10 @@ fn one(
             if subject != "tcp" && failure.stage != Stage::Local {
                 findings.ok("tcp", format!("connected to {address}"));
             }
-            let remedy = remedy(settings, nexthop, &failure);
+            let remedy = match with_remedy(failure.clone()).remedy {
+                Some(remedy) => remedy.to_owned(),
+                None => remedy(settings, nexthop, &failure),
+            };
             findings.fail(subject, failure.log_text(), &remedy);
             None
         }
@@ -243,23 +247,29 @@ fn recipient(
     };
     let outcomes = connection.probe(Transaction::of(&envelope, 1024));
     let text = |words: &str| format!("from <{root}> to <{to}>: {words}");
+    let said = |failure: &Failure| {
+        let told = text(&failure.log_text());
+        (told, with_remedy(failure.clone()).remedy)
+    };
     match outcomes.first() {
         Some(Outcome::Delivered(delivery)) => {
             findings.ok("recipient", text(&delivery.reply));
         }
-        Some(Outcome::Deferred(failure)) => findings.warn(
-            "recipient",
-            text(&failure.log_text()),
-            "not now, says the relayhost: mail waits in the queue until it changes its mind",
-        ),
-        Some(Outcome::Failed(failure)) => findings.fail(
-            "recipient",
-            text(&failure.log_text()),
-            &format!(
-                "is {} among the networks that may relay there? does admin exist?",
-                own_address(relay)
-            ),
-        ),
+        Some(Outcome::Deferred(failure)) => {
+            let (told, remedy) = said(failure);
+            let waits =
+                "not now, says the relayhost: mail waits in the queue until it changes its mind";
+            findings.warn("recipient", told, remedy.unwrap_or(waits));
+        }
+        Some(Outcome::Failed(failure)) => {
+            let (told, remedy) = said(failure);
+            let own = own_address(relay);
+            let remedy = match remedy {
+                Some(remedy) => format!("{remedy} (it sees {own})"),
+                None => format!("does admin exist? may {own} send to it over this relayhost?"),
+            };
+            findings.fail("recipient", told, &remedy);
+        }
         None => {}
     }
 }
@@ -276,7 +286,7 @@ fn own_address(relay: IpAddr) -> String {
         socket.local_addr()
     });
     match chosen {
-        Ok(own) => format!("{}, with which this machine comes to {relay},", own.ip()),
+        Ok(own) => format!("{}, with which this machine comes to {relay}", own.ip()),
         Err(_) => "this machine's address".to_owned(),
     }
 }

@@ -242,6 +242,15 @@ const SESSION: &[&str] = &[
     "system not accepting",
 ];
 
+/// The failure with what is to be done about it, where a next hop that the administrator named refuses this machine.
+pub fn with_remedy(failure: Failure) -> Failure {
+    let remedy = about_us(&failure, true).map(Refusal::remedy);
+    Failure {
+        remedy: remedy.or(failure.remedy),
+        ..failure
+    }
+}
+
 /// What a refusal says of this machine, if it is about it; `named`: the next hop is one that the administrator named.
 pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
     let code = failure.reply?.value();

@@ -29,7 +29,7 @@ mod reuse;
 mod tests;
 
 pub use address::{Reach, is_own, reach};
-pub use fault::{Refusal, clear_text_goes_on};
+pub use fault::{Refusal, clear_text_goes_on, with_remedy};
 pub use fit::{Fitted, Reading, fit};
 pub use interface::{Action, Dial, Event, Found, Host, Patience, Place, Way};
 pub use machine::{Delivery, MOST_ADDRESSES};
