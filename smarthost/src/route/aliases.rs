@@ -16,12 +16,14 @@ use super::{
     expansion::{Expansion, Step},
 };
 use crate::{
+    config::Class,
     destination::{Destination, Kind},
     lookup::{Place, access::split_extension},
 };
 
 /// Whose mail always has a place (RFC 5321 §4.5.1).
-const ALWAYS: [&str; 2] = ["postmaster", "root"];
+const ALWAYS: [&str; 2] = [POSTMASTER, "root"];
+const POSTMASTER: &str = "postmaster";
 
 impl Router {
     /// The recipients that stand for one after aliases (itself, if there is none); `original` is set where the address changed.
@@ -120,7 +122,8 @@ impl Router {
                 self.lookup(address)?
             };
         let Some(mut addresses) = named else {
-            return Ok(aliased);
+            let ours = || self.our_postmaster(address).map(Named::from);
+            return Ok(aliased.or_else(ours));
         };
         let mut programs = Vec::new();
         if let Some(aliased) = aliased {
@@ -132,6 +135,22 @@ impl Router {
             addresses,
             programs,
         }))
+    }
+
+    /// Ours, where nothing names the postmaster of a domain that we take mail for but is not ours (RFC 5321 §4.5.1).
+    pub fn our_postmaster(&self, address: &Address) -> Option<Address> {
+        let unnamed = match self.class(address)? {
+            Class::Local => false,
+            Class::Virtual => true,
+            Class::Relay => !self.is_relay_recipient(address),
+        };
+        let meant = unnamed
+            && self.always(&address.local_name()) == Some(POSTMASTER)
+            && self.virtual_entry(address).is_none()
+            && self.route(address).is_none_or(|_| self.is_relayed(address));
+        let ours = [self.rules.hostname.as_str(), "localhost"].into_iter();
+        let mut ours = ours.filter_map(|domain| Address::new(POSTMASTER, domain).ok());
+        ours.find(|it| meant && self.is_local(it))
     }
 
     /// One step: what an alias names; `None` if there is no alias (or the address is not ours).
@@ -244,6 +263,15 @@ impl Router {
 pub(super) struct Named {
     pub(super) addresses: Vec<Address>,
     pub(super) programs: Vec<Destination>,
+}
+
+impl From<Address> for Named {
+    fn from(address: Address) -> Self {
+        Self {
+            addresses: vec![address],
+            programs: Vec::new(),
+        }
+    }
 }
 
 fn standing_for(recipient: &Recipient, address: Address) -> Recipient {

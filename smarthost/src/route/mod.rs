@@ -145,9 +145,14 @@ impl Router {
         };
         let (listed, table) = match self.class(address)? {
             Class::Local => (self.is_known(address), "local recipient table"),
-            Class::Virtual => (stands_for_others, "virtual alias table"),
+            Class::Virtual => {
+                let listed = stands_for_others || self.our_postmaster(address).is_some();
+                (listed, "virtual alias table")
+            }
             Class::Relay => {
-                let listed = self.is_relay_recipient(address) || !matches!(entry, Ok(None));
+                let listed = self.is_relay_recipient(address)
+                    || !matches!(entry, Ok(None))
+                    || self.our_postmaster(address).is_some();
                 (listed, "relay recipient table")
             }
         };

@@ -67,6 +67,9 @@ impl Router {
             return Ok(destination);
         }
         if self.class(address) == Some(Class::Virtual) {
+            if self.our_postmaster(address).is_some() {
+                return Ok(Kind::Aliases.into());
+            }
             return Err(unknown(address, "virtual alias table"));
         }
         if let Some(relayhost) = &rules.relayhost {

@@ -199,6 +199,12 @@ fn what_has_no_entry_is_unknown_in_the_table_of_its_class_and_strangers_domains_
         ("new@example.org", None),
         ("user@example.org", Some("local recipient table")),
         ("anybody@elsewhere.example", None),
+        // RFC 5321 §4.5.1.
+        ("Postmaster@example.com", None),
+        ("postmaster+x@a.virt.example", None),
+        ("POSTMASTER@example.net", None),
+        ("root@example.com", Some("virtual alias table")),
+        ("postmasters@example.net", Some("relay recipient table")),
     ] {
         assert_eq!(router.unlisted(&address(to)), expected, "{to}");
     }
@@ -376,4 +382,37 @@ fn the_nearest_name_decides_the_class_of_a_domain_and_one_name_stands_in_one_lis
         .unwrap_err();
         assert!(error.text.contains(expected), "{lists}: {}", error.text);
     }
+}
+
+/// RFC 5321 §4.5.1: whoever has to tell something of a domain reaches a person.
+#[test]
+fn postmaster_of_every_domain_is_ours_where_nothing_names_him() {
+    let config =
+        CONFIG.to_owned() + "relay_recipients = [\"relay\"]\nadmins = \"a@elsewhere.example\"\n";
+    let unnamed = router(&config, &["", "joe@example.net OK\n"]);
+    for to in [
+        "postmaster@example.com",
+        "Postmaster@box.virt.example",
+        "postmaster@example.net",
+    ] {
+        assert_eq!(expand(&unnamed, to), ["a@elsewhere.example"], "{to}");
+    }
+    assert_eq!(destination(&unnamed, "postmaster@example.com"), "aliases");
+    let named = router(
+        &config,
+        &[
+            "postmaster@example.com x@partner.example\n@virt.example y@partner.example\n",
+            "postmaster@example.net OK\n",
+        ],
+    );
+    for (to, expected) in [
+        ("postmaster@example.com", "x@partner.example"),
+        ("postmaster@example.net", "postmaster@example.net"),
+    ] {
+        assert_eq!(expand(&named, to), [expected], "{to}");
+    }
+    let everybody = CONFIG.to_owned() + "admins = \"a@elsewhere.example\"\n";
+    let everybody = router(&everybody, &[""]);
+    let to = "postmaster@example.net";
+    assert_eq!(expand(&everybody, to), [to], "the next hop knows its own");
 }
