@@ -50,6 +50,23 @@ impl std::str::FromStr for Network {
 impl Network {
     /// Reads `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`, `[2001:db8::1]`. Bits behind the prefix must be zero.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
+        let (network, address) = Self::read(text)?;
+        if network.address == address {
+            return Ok(network);
+        }
+        Err(NetworkError(format!(
+            "`{}` has bits set behind its prefix; write {network}",
+            text.escape_debug()
+        )))
+    }
+
+    /// The same around an address: `2001:db8::7/64` is `2001:db8::/64`.
+    pub fn around(text: &str) -> Result<Self, NetworkError> {
+        Self::read(text).map(|(network, _)| network)
+    }
+
+    /// The network, and the address as written.
+    fn read(text: &str) -> Result<(Self, IpAddr), NetworkError> {
         let bad = || {
             NetworkError(format!(
                 "`{}` is no network; write an address such as 192.0.2.7 or 2001:db8::1, or a network such as \
@@ -84,14 +101,7 @@ impl Network {
             address: mask(address, prefix),
             prefix,
         };
-        if network.address == address {
-            Ok(network)
-        } else {
-            Err(NetworkError(format!(
-                "`{}` has bits set behind its prefix; write {network}",
-                text.escape_debug()
-            )))
-        }
+        Ok((network, address))
     }
 
     /// The network of that prefix length that an address lies in (IPv4-mapped addresses become IPv4 first).
@@ -194,6 +204,19 @@ mod tests {
 
     fn network(text: &str) -> Network {
         Network::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_network_is_named_by_any_address_in_it_where_that_is_asked_for() {
+        for (text, expected) in [
+            ("::1/64", "::/64"),
+            ("2001:db8::7/64", "2001:db8::/64"),
+            ("[2001:db8::7]/64", "2001:db8::/64"),
+            ("10.0.0.7", "10.0.0.7"),
+        ] {
+            assert_eq!(Network::around(text).unwrap().to_string(), expected);
+        }
+        assert!(Network::around("::1/129").is_err() && Network::parse("::1/64").is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    process::Command,
+    process::{Command, Output},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -12,7 +12,13 @@ use std::{
     thread,
 };
 
-use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true};
+use tests::{
+    agent::Agent,
+    session::Session,
+    sink::{Script, Sink},
+    smarthost::Smarthost,
+    wait::until_true,
+};
 
 /// How often the daemon is killed.
 const KILLS: usize = 6;
@@ -146,6 +152,92 @@ fn a_client_does_not_get_its_messages_back_when_the_smarthost_is_killed() {
         );
         before = counted;
     }
+}
+
+/// A relayhost that takes nothing now.
+fn later() -> Sink {
+    Sink::with(Script {
+        answers: vec![("MAIL".to_owned(), "451 4.3.0 later".to_owned())],
+        ..Script::default()
+    })
+}
+
+#[test]
+fn mail_that_was_returned_goes_back_when_the_daemon_is_killed_behind_the_answer() {
+    let sink = later();
+    let config = format!("relayhost = \"{}\"\n", sink.nexthop());
+    let listed = |output: Output, what: &str| {
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.matches(what).count()
+    };
+    let mut smarthost = Smarthost::start(&config);
+    let mut session = Session::greeted(smarthost.address());
+    for _ in 0..40 {
+        session.delivers(
+            "a@example.org",
+            &["b@example.net"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+    }
+    assert!(
+        smarthost
+            .admin(&["queue", "bounce", "--all"])
+            .status
+            .success()
+    );
+    smarthost.kill();
+    smarthost.run();
+    until_true("all go back", || {
+        let list = || smarthost.admin(&["queue", "list"]);
+        listed(list(), "b@example.net") == 0 && listed(list(), "a@example.org") == 40
+    });
+
+    let mut machine = Agent::start(&format!(
+        "{config}tls = \"none\"\ndomain = \"example.org\"\nadmin = \"a@example.org\"\n"
+    ));
+    for _ in 0..20 {
+        machine.send(&["b@example.net"], "Subject: x\n\nx\n");
+    }
+    assert!(
+        machine
+            .admin(&["queue", "bounce", "--all"])
+            .status
+            .success()
+    );
+    machine.kill();
+    machine.run();
+    until_true("all go back", || {
+        let list = || machine.admin(&["queue", "list"]);
+        listed(list(), "b@example.net") == 0 && listed(list(), "a@example.org") == 20
+    });
+}
+
+/// What the relayhost has taken is recorded before the end, and not sent again.
+#[test]
+fn a_daemon_that_is_told_to_stop_when_the_relayhost_has_just_taken_a_message_sends_it_once() {
+    let sink = Sink::start();
+    let config = format!("relayhost = \"{}\"\n", sink.nexthop());
+    let mut machine = Agent::prepare(&format!("{config}tls = \"none\"\n"));
+    let mut smarthost = Smarthost::prepare(&config);
+    for round in 1..=8 {
+        machine.run();
+        machine.send(&["b@example.net"], "Subject: x\n\nx\n");
+        sink.journal().wait_for(2 * round - 1);
+        machine.daemon().stop();
+        smarthost.run();
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers(
+            "a@example.org",
+            &["b@example.net"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+        sink.journal().wait_for(2 * round);
+        smarthost.daemon().stop();
+    }
+    machine.run();
+    smarthost.run();
+    assert!(machine.mailq().contains("is empty") && smarthost.mailq().contains("is empty"));
+    assert_eq!(sink.journal().len(), 16);
 }
 
 /// Session after session, each for as long as the server lives.

@@ -9,6 +9,7 @@ use std::{
     process::{Output, Stdio},
 };
 
+use rustix::process::Signal;
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     sink::{Script, Sink, nexthop},
@@ -115,6 +116,68 @@ fn an_agent_that_stands_still_with_a_full_backlog_does_not_keep_the_caller() {
     assert_eq!(sink.journal().len(), 1);
     let output = machine.sendmail(&["-bs"], "QUIT\r\n");
     assert_eq!(status(&output).0, Some(69), "{output:?}");
+}
+
+/// Stopped, as by a debugger or the freezer of cgroups: its socket takes connections all the same.
+#[test]
+fn an_agent_that_is_stopped_does_not_keep_whoever_speaks_smtp() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&config(&sink.nexthop()));
+    machine.daemon().signal(Signal::STOP);
+    let output = machine.sendmail(&["-bs"], "EHLO x\r\nQUIT\r\n");
+    machine.daemon().signal(Signal::CONT);
+    assert_eq!(status(&output).0, Some(69), "{output:?}");
+    assert!(output.stdout.starts_with(b"421 "), "{output:?}");
+}
+
+/// cron and PHP do not look at the exit status; their mail must not be lost.
+#[test]
+fn a_sender_or_recipient_that_is_no_address_loses_no_mail() {
+    let sink = Sink::start();
+    let machine = Agent::start(&config(&sink.nexthop()));
+    let mut count = 0;
+    let mut sent = |arguments: &[&str], message: &str| {
+        let output = machine.sendmail(arguments, message);
+        count += 1;
+        let received = sink.journal().wait_for(count).pop().unwrap();
+        (status(&output), received)
+    };
+    for sender in [
+        "a@@b",
+        "www-data@",
+        "@example.org",
+        "joe doe@example.org",
+        "a\nb@c",
+    ] {
+        let ((code, told), received) =
+            sent(&["-f", sender, "x@example.net"], "Subject: x\n\nkept\n");
+        assert_eq!(code, Some(0), "{sender}: {told}");
+        assert!(told.contains("you are the sender"), "{sender}: {told}");
+        assert_eq!(received.recipients, ["x@example.net"]);
+        assert!(received.text().contains("kept"), "{sender}");
+    }
+    for (to, recipients) in [
+        ("Joe <x@example.net", &["x@example.net"][..]),
+        ("<mailto:x@example.net>", &["x@example.net"]),
+        (
+            "<<x@example.net>>, y@example.net>",
+            &["x@example.net", "y@example.net"],
+        ),
+        ("a..b@example.net", &["\"a..b\"@example.net"]),
+    ] {
+        let message = format!("To: {to}\nSubject: x\n\nkept\n");
+        let ((code, told), received) = sent(&["-t"], &message);
+        assert_eq!(code, Some(0), "{to}: {told}");
+        assert_eq!(received.recipients, recipients, "{to}");
+    }
+    // Nobody can be served: its sender gets it back, from the command line as from the header.
+    for (arguments, to) in [(&["-t"][..], "b@@c"), (&["b@@c"], "nobody")] {
+        let message = format!("To: {to}\nSubject: x\n\nkept\n");
+        let ((code, told), received) = sent(arguments, &message);
+        assert_eq!(code, Some(65), "{told}");
+        let text = received.text();
+        assert!(text.contains("b@@c") && text.contains("kept"), "{text}");
+    }
 }
 
 #[test]

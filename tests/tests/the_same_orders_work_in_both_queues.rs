@@ -205,8 +205,11 @@ fn a_user_holds_deletes_and_returns_his_own_mail_and_has_it_tried_now_and_then()
             format!("{id}: {done}\n1 message {done}\n")
         );
     }
-    let released = order("release", &own[0]);
-    assert_eq!(released.status.code(), Some(1), "{released:?}");
+    assert_eq!(order("release", foreign).status.code(), Some(1));
+    assert_eq!(
+        stdout(&order("release", &own[0])),
+        format!("{id}: released\n1 message released\n", id = own[0])
+    );
 
     // Mail of others does not move, however often he asks, and his own does now and then.
     let sink = Sink::on(away, Script::default());

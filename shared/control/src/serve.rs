@@ -276,7 +276,10 @@ impl<Q: Queue> Access<'_, Q> {
                 lines.push(Answer::Refused(why));
                 break;
             }
-            match self.queue.carry_out(order, id) {
+            match self
+                .may(order, id)
+                .and_then(|()| self.queue.carry_out(order, id))
+            {
                 Ok(()) => {
                     changed = changed.saturating_add(1);
                     lines.extend(named.then(|| Answer::Done(id.to_string())));
@@ -285,6 +288,15 @@ impl<Q: Queue> Access<'_, Q> {
             }
         }
         (changed, lines)
+    }
+
+    /// Mail that waits for the budget of its owner is not for him to let go.
+    fn may(&self, order: Order, id: QueueId) -> Result<(), String> {
+        let over = |id| Some(self.queue.spool().entry(id)?.hold == Hold::OverBudget);
+        if order == Order::Release && self.owner.is_some() && over(id) == Some(true) {
+            return Err("it waits for the budget: only root may release it".to_owned());
+        }
+        Ok(())
     }
 
     fn header(&self, id: QueueId) -> Answer {

@@ -48,11 +48,11 @@ pub enum ClientId {
 }
 
 impl ClientId {
-    /// An address, a network, or a name, as [`fmt::Display`] writes it.
+    /// An address, a network or an address in it with its prefix, or a name, as [`fmt::Display`] writes it.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
         match name(text) {
             Ok(name) => Ok(Self::Name(name)),
-            Err(_) => Network::parse(text).map(Self::Network),
+            Err(_) => Network::around(text).map(Self::Network),
         }
     }
 }
