@@ -189,7 +189,7 @@ fn mail_that_was_returned_goes_back_when_the_daemon_is_killed_behind_the_answer(
     smarthost.run();
     until_true("all go back", || {
         let list = || smarthost.admin(&["queue", "list"]);
-        listed(list(), "b@example.net") == 0 && listed(list(), "a@example.org") == 40
+        listed(list(), "b@example.net") == 0 && listed(list(), "a@example.org") >= 40
     });
 
     let mut machine = Agent::start(&format!(
@@ -208,7 +208,7 @@ fn mail_that_was_returned_goes_back_when_the_daemon_is_killed_behind_the_answer(
     machine.run();
     until_true("all go back", || {
         let list = || machine.admin(&["queue", "list"]);
-        listed(list(), "b@example.net") == 0 && listed(list(), "a@example.org") == 20
+        listed(list(), "b@example.net") == 0 && listed(list(), "a@example.org") >= 20
     });
 }
 

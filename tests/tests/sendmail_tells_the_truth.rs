@@ -242,7 +242,7 @@ fn a_command_line_that_cannot_be_used_has_its_own_status_and_a_wrong_configurati
         (&[][..], 64),
         (&["-bd"][..], 64),
         (&["a@@b"][..], 65),
-        (&["-f", "a\nb@example.org", "root"][..], 65),
+        (&["-f", "a\nb@example.org", "root"][..], 75),
         (&["root"][..], 75),
         (&["--help"][..], 0),
         (&["-bV"][..], 0),

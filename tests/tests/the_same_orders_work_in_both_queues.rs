@@ -210,6 +210,7 @@ fn a_user_holds_deletes_and_returns_his_own_mail_and_has_it_tried_now_and_then()
         stdout(&order("release", &own[0])),
         format!("{id}: released\n1 message released\n", id = own[0])
     );
+    assert!(order("hold", &own[0]).status.success());
 
     // Mail of others does not move, however often he asks, and his own does now and then.
     let sink = Sink::on(away, Script::default());

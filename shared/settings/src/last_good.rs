@@ -179,8 +179,14 @@ pub fn salvage<T: DeserializeOwned>(layers: &[Layer], keys: &[&str]) -> Option<T
 fn only<T: DeserializeOwned>(wanted: &[(&str, &str)]) -> Option<(T, bool)> {
     let mut all = DeTable::new();
     for (text, key) in wanted {
-        let (mut table, _) = DeTable::parse_recoverable(text);
-        let found = table.get_mut().remove_entry(*key);
+        let (mut table, errors) = DeTable::parse_recoverable(text);
+        // Of a value that is cut off the parser makes one that nobody has written.
+        let whole = |(_, value): &Entry<'_>| {
+            let (from, to) = (value.span().start, value.span().end);
+            let wrong = |at: std::ops::Range<usize>| at.start <= to && at.end >= from;
+            !errors.iter().filter_map(toml::de::Error::span).any(wrong)
+        };
+        let found = table.get_mut().remove_entry(*key).filter(whole);
         if let Some((key, value)) = found.or_else(|| alone(text, key)) {
             all.insert(key, value);
         }
@@ -271,6 +277,9 @@ mod tests {
                 Some("/q"),
                 Some(5),
             ),
+            ("spool = \"/cut\nsize = 5", None, Some(5)),
+            ("spool = \"/cut", None, None),
+            ("size = 5\nspool = '/cut", None, Some(5)),
             ("\u{0}\u{1}[[[", None, None),
             ("", None, None),
         ] {

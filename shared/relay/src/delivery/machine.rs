@@ -1,4 +1,6 @@
-//! Which address is tried next, and what each answer means.
+//! Which address is tried next, and what each answer means (`machine/judge`).
+
+mod judge;
 
 use std::{
     collections::VecDeque,
@@ -9,14 +11,11 @@ use mail::{
     limits,
     outcome::{Blame, Failure, Outcome, Stage},
 };
-use smtp::client::{Security, is_retraction};
+use smtp::client::Security;
 
 use super::{
     address::Reach,
-    fault::{
-        about_address, about_us, clear_text_goes_on, is_taken_perhaps, is_too_many, is_unanswered,
-        loops,
-    },
+    fault::{about_us, clear_text_goes_on, is_taken_perhaps, is_unanswered, loops},
     interface::{Action, Candidate, Dial, Event, Found, Host, Patience, Place, Way},
     memory::{Memory, SILENCE, UNANSWERED},
     reuse,
@@ -31,8 +30,6 @@ pub const MOST_ADDRESSES: usize = 64;
 const SESSIONS: usize = 5;
 /// No new connection is begun when so much time has gone into them.
 const BUDGET: Duration = Duration::from_mins(5);
-/// Refusals of parameters in one delivery, before it waits.
-const RETRACTIONS: usize = 4;
 /// What fails without an answer only after so long is silence.
 const SLOW: Duration = Duration::from_secs(4);
 
@@ -456,64 +453,6 @@ impl Delivery {
         if !self.elsewhere.is_empty() && self.others_are_left() {
             self.actions.push_back(Action::Leave);
             self.next_address(memory, now);
-        }
-    }
-
-    fn judge(
-        &mut self,
-        dial: &Dial,
-        outcome: Outcome,
-        progress: bool,
-        memory: &mut Memory,
-    ) -> (Outcome, Verdict) {
-        let failure = match &outcome {
-            Outcome::Delivered(_) => return (outcome, Verdict::Stands),
-            Outcome::Deferred(failure) | Outcome::Failed(failure) => failure,
-        };
-        if is_retraction(failure) {
-            self.retractions = self.retractions.saturating_add(1);
-            let verdict = if self.retractions <= RETRACTIONS {
-                Verdict::Again
-            } else {
-                Verdict::NextHost
-            };
-            return (outcome, verdict);
-        }
-        if let Some(refusal) = about_us(failure, dial.host.named) {
-            let shared = memory.refused(&dial.host.name, refusal, &self.sender);
-            let failure = Failure {
-                remedy: Some(refusal.remedy()),
-                blame: if shared { Blame::Us } else { failure.blame },
-                ..failure.clone().for_now()
-            };
-            return (failure.outcome(), Verdict::NextAddress);
-        }
-        let verdict = match &outcome {
-            Outcome::Failed(failure) if failure.reply.is_none() && failure.blame == Blame::Peer => {
-                Verdict::NextHost
-            }
-            Outcome::Failed(failure) if dial.place.is_ipv6() && about_address(failure) => {
-                self.over_ipv4(dial)
-            }
-            Outcome::Failed(_) => Verdict::Stands,
-            _ if failure.blame == Blame::Local || is_taken_perhaps(failure) => Verdict::Stands,
-            _ if failure.reply.is_none_or(|code| code.value() == 421) => Verdict::NextAddress,
-            _ if progress && failure.stage == Stage::Recipient && is_too_many(failure) => {
-                Verdict::Again
-            }
-            _ => Verdict::NextHost,
-        };
-        (outcome, verdict)
-    }
-
-    /// Refused for an address of ours in IPv6: IPv4 has another.
-    fn over_ipv4(&mut self, dial: &Dial) -> Verdict {
-        let is_other = |it: &Candidate| it.host == dial.host && it.place.is_ipv4();
-        if self.addresses.iter().chain(&self.postponed).any(is_other) {
-            self.addresses.retain(is_other);
-            Verdict::NextAddress
-        } else {
-            Verdict::Stands
         }
     }
 
