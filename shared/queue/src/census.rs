@@ -2,6 +2,7 @@
 
 use std::{hash::Hash, sync::Arc};
 
+use mail::clock::Timestamp;
 use spool::QueueId;
 
 use crate::{
@@ -20,6 +21,8 @@ pub(crate) struct Census<O> {
     pub(crate) hosts: Map<Arc<str>, usize>,
     /// Hosts behind destinations that work.
     pub(crate) working: Set<Arc<str>>,
+    /// When the next of them counts among those that are under way for long.
+    pub(crate) slows: Option<Timestamp>,
 }
 
 impl<O> Default for Census<O> {
@@ -30,6 +33,7 @@ impl<O> Default for Census<O> {
             messages: Map::default(),
             hosts: Map::default(),
             working: Set::default(),
+            slows: None,
         }
     }
 }

@@ -137,9 +137,18 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.destinations.shares(destination, hosts, now)
     }
 
-    /// Which transport each destination has from now on.
+    /// Which transport each destination has from now on. What waits in memory is asked for its way anew: routes have changed with them.
     pub fn set_transports(&mut self, transports: Transports<D>, now: Timestamp) {
         self.destinations.set_transports(transports, now);
+        for job in self.destinations.extract_all() {
+            self.window -= usize::from(job.loaded);
+            let message = self.messages.get_mut(&job.id);
+            if let Some(message) = message.filter(|message| message.epoch == job.epoch) {
+                message.set(&job.recipients, State::Waiting(now));
+                self.settle(job.id, now);
+            }
+        }
+        self.load_due(now);
     }
 
     /// What hosts have taught of the number of connections that they take.

@@ -301,7 +301,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let recipients = &underway.job.recipients;
         if let Some(failure) = message.returned.clone() {
             self.fail(id, recipients, &failure);
-        } else if message.held {
+        } else if message.held || !self.destinations.is_its_way(&underway) {
             message.set(recipients, State::Waiting(now));
         } else {
             message.set(recipients, State::Queued);

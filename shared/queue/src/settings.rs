@@ -60,6 +60,9 @@ pub struct Slots {
     pub owner: usize,
     /// To destinations that are not known to work, together.
     pub unproven: usize,
+    /// Of those that are under way for long, so many do not count any more; for one owner.
+    pub slow: usize,
+    pub slow_owner: usize,
     /// Of those: for one owner, for one message, to one host.
     pub unproven_owner: usize,
     pub unproven_message: usize,
@@ -72,11 +75,14 @@ impl Slots {
     /// For many destinations (a `total` of none: mail is only queued): those that are not known to work share a quarter, or ten where there are so many.
     pub fn of_many(total: usize, destination: usize) -> Self {
         let unproven = (total / 4).max((total / 2).min(10)).max(1);
+        let slow = total.saturating_sub(unproven) * 2 / 3;
         Self {
             total,
             destination: destination.max(1),
             owner: (total - total / 10).max(1),
             unproven,
+            slow,
+            slow_owner: slow - slow / 4,
             unproven_owner: (unproven - unproven / 4).max(1),
             unproven_message: (unproven / 3).max(1),
             unproven_host: 5,
@@ -92,6 +98,8 @@ impl Slots {
             destination: total,
             owner: total,
             unproven: 2 * total,
+            slow: 0,
+            slow_owner: 0,
             unproven_owner: total,
             unproven_message: total,
             unproven_host: total,

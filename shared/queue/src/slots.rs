@@ -40,6 +40,7 @@ pub(crate) struct Underway<D, O> {
     pub(crate) began: Timestamp,
     pub(crate) site: Key<D>,
     pub(crate) transport: Arc<Transport>,
+    pub(crate) ways: u64,
 }
 
 /// What a failed connection led to.
@@ -76,6 +77,10 @@ pub(crate) struct Destinations<D, O> {
     newest: bool,
     /// No unproven destination may begin a delivery until something changes.
     stuck: bool,
+    /// When a delivery under way counts no more among those to unproven ones.
+    slows: Option<Timestamp>,
+    /// How often the ways have changed.
+    ways: u64,
 }
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
@@ -92,6 +97,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             turn: false,
             newest: false,
             stuck: false,
+            slows: None,
+            ways: 0,
         }
     }
 
@@ -101,7 +108,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             destination.transport = transports.of(to);
         }
         self.transports = transports;
+        self.ways += 1;
         self.relist(now);
+    }
+
+    /// All jobs that wait, taken out.
+    pub(crate) fn extract_all(&mut self) -> Vec<Job> {
+        let destinations = self.known.values_mut();
+        destinations.flat_map(|it| it.extract(|_| true)).collect()
+    }
+
+    /// Whether a delivery goes where its message would go now.
+    pub(crate) fn is_its_way(&self, underway: &Underway<D, O>) -> bool {
+        underway.ways == self.ways
     }
 
     pub(crate) fn transport(&self, to: &D) -> Arc<Transport> {
@@ -164,6 +183,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             owner: turn.owner,
             job: turn.job,
             began: now,
+            ways: self.ways,
         };
         self.sites.begin(&underway.site, &underway.transport);
         self.list(&underway.destination, now);
@@ -346,7 +366,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let pause = self.sites.deadline();
+        let free = self.underway.len() < self.settings.slots.total;
+        let slows = self.slows.filter(|_| free && !self.unproven.is_empty());
+        let pause = self.sites.deadline().into_iter().chain(slows).min();
         if !self.settings.back_off.stays {
             return pause;
         }

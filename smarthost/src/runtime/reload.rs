@@ -63,11 +63,12 @@ impl Reload {
             .unwrap_or_else(PoisonError::into_inner)
             .set_rules(setup.config.limits.clone());
         let transports = dispatch::transports(&setup.config);
+        // What waits is asked for its way again, which must be the new one.
+        self.current.set(setup);
         self.dispatch
             .lock()
             .set_transports(transports, clock::now());
         self.dispatch.wake();
-        self.current.set(setup);
         line(
             Level::Notice,
             &format_args!("reloaded {}", self.path.display()),

@@ -1,6 +1,6 @@
 //! Whose turn it is: those that work and those that are not known to alternate.
 
-use std::{hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::clock::Timestamp;
 
@@ -11,6 +11,9 @@ use crate::{
     destination::{Listed, Turn},
     hashed::Map,
 };
+
+/// A delivery that is under way for so long waits for a peer that takes its time.
+const SLOW: Duration = Duration::from_secs(30);
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// The next job in turn, and where it goes.
@@ -89,11 +92,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 
     fn next_unproven(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
-        if self.stuck || self.unproven.is_empty() {
+        let slowed = self.slows.is_some_and(|then| then <= now);
+        if self.unproven.is_empty() || (self.stuck && !slowed) {
             return None;
         }
         let slots = self.settings.slots;
         let census = self.census(now);
+        self.slows = census.slows;
         if census.total >= slots.unproven {
             return None;
         }
@@ -145,8 +150,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         found
     }
 
+    /// Peers that take a message and are silent would have the few places for ten minutes: those that are under way for long count no more, up
+    /// to a number that leaves room for destinations that work.
     pub(super) fn census(&self, now: Timestamp) -> Census<O> {
         let mut census = Census::default();
+        let mut slow: Map<O, usize> = Map::default();
         for underway in self.underway.values() {
             let Some(site) = self.sites.get(&underway.site) else {
                 continue;
@@ -156,13 +164,26 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 census.working.extend(hosts);
                 continue;
             }
-            census.total += 1;
-            *census.owners.entry(underway.owner).or_default() += 1;
-            *census.messages.entry(underway.job.id).or_default() += 1;
             for host in hosts {
                 *census.hosts.entry(host).or_default() += 1;
             }
+            let slows = underway.began.after(SLOW);
+            if slows <= now {
+                *slow.entry(underway.owner).or_default() += 1;
+                continue;
+            }
+            census.slows = Some(census.slows.map_or(slows, |first| first.min(slows)));
+            census.total += 1;
+            *census.owners.entry(underway.owner).or_default() += 1;
+            *census.messages.entry(underway.job.id).or_default() += 1;
         }
+        let slots = self.settings.slots;
+        let mut all = 0;
+        for (owner, there) in slow {
+            *census.owners.entry(owner).or_default() += there.saturating_sub(slots.slow_owner);
+            all += there;
+        }
+        census.total += all.saturating_sub(slots.slow);
         census
     }
 }
