@@ -245,7 +245,7 @@ impl Dispatch {
         let id = self
             .enqueue(draft, &envelope, &stored.header, router)
             .await?;
-        maillog::queued(id, &envelope, stored.size());
+        maillog::queued(id, &envelope, stored.size(), None);
         Ok(id)
     }
 
@@ -301,7 +301,7 @@ impl Dispatch {
         let id = self
             .enqueue(draft, &envelope, &header.to_bytes(), router)
             .await?;
-        maillog::queued(id, &envelope, size);
+        maillog::queued(id, &envelope, size, None);
         Ok(id)
     }
 }

@@ -165,6 +165,7 @@ pub(crate) fn accepted(
     message_id: Option<&[u8]>,
     envelope: &Envelope,
     size: u64,
+    held: Option<&str>,
 ) {
     match login {
         Some((method, login)) => smtpd(
@@ -180,16 +181,21 @@ pub(crate) fn accepted(
             &format_args!("{id}: message-id={}", escape(value, MAX_WORD)),
         );
     }
-    queued(id, envelope, size);
+    queued(id, envelope, size, held);
 }
 
-pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
+/// `held`: why it is on hold.
+pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64, held: Option<&str>) {
     let recipients = envelope.recipients.len();
+    let queue = match held {
+        None => "queue active".to_owned(),
+        Some(why) => format!("queue hold: {}", escape(why.as_bytes(), MAX_WORD)),
+    };
     line_of(
         Role::Qmgr,
         Level::Info,
         &format_args!(
-            "{id}: from=<{}>, size={size}, nrcpt={recipients} (queue active)",
+            "{id}: from=<{}>, size={size}, nrcpt={recipients} ({queue})",
             envelope.sender
         ),
     );
@@ -263,12 +269,12 @@ pub(crate) fn reject(rejected: &Rejected<'_>) {
         Some(_) => Role::Cleanup,
         None => Role::Smtpd,
     };
-    line_about(
-        rejected.client,
-        role,
-        Level::Info,
-        &format_args!("{text} proto={} helo=<{helo}>", rejected.protocol),
-    );
+    let text = format_args!("{text} proto={} helo=<{helo}>", rejected.protocol);
+    match rejected.id {
+        // It is about mail that was taken: no number of refusals hides it.
+        Some(_) => line_of(role, Level::Info, &text),
+        None => line_about(rejected.client, role, Level::Info, &text),
+    }
 }
 
 /// Nothing else can be done where a next hop does not take 8 bits and the message is not text in one part.

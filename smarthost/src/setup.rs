@@ -6,6 +6,7 @@
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{
+    collections::HashSet,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -121,6 +122,20 @@ impl Tables {
         looked
     }
 
+    /// Each file, and whether it holds anything.
+    fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
+        let tables = self.access.held().chain(self.transport.held());
+        let tables = tables.chain(self.tls_policy.held());
+        self.aliases.held().chain(tables).chain(self.lookups.held())
+    }
+
+    /// A file that holds nothing any more.
+    fn emptied(&self, before: &Self) -> Option<&Path> {
+        let held: HashSet<&Path> = before.held().filter(|it| it.1).map(|it| it.0).collect();
+        let mut emptied = self.held().filter(|it| !it.1 && held.contains(it.0));
+        emptied.next().map(|(path, _)| path)
+    }
+
     fn router(&self, config: &Config) -> Router {
         router(config, &self.aliases, &self.transport, &self.lookups)
     }
@@ -173,9 +188,31 @@ impl Setup {
     pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
         let layers = Config::files(path)?;
         let setup = Self::of(Config::of_files(&layers)?, before)?;
+        if let Some(before) = before {
+            setup.follows(before)?;
+        }
         setup.remember(path, &layers);
         tell(&setup.problems);
         Ok(setup)
+    }
+
+    /// A table that has become faulty or empty would let rules and recipients vanish; until it is mended what is in force stays, as without a
+    /// reload.
+    fn follows(&self, before: &Self) -> anyhow::Result<()> {
+        let is_new = |problem: &&Problem| problem.fault && !before.problems.contains(problem);
+        if let Some(problem) = self.problems.iter().find(is_new) {
+            anyhow::bail!("{problem}");
+        }
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = before.tables.lock();
+        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = tables.emptied(&earlier) {
+            anyhow::bail!(
+                "{}: it is suddenly empty; if that is meant, restart",
+                path.display()
+            );
+        }
+        Ok(())
     }
 
     /// Whether everything that a configuration names can be used; makes nothing.

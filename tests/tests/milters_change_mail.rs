@@ -105,6 +105,9 @@ fn no_filter_gives_permission_to_relay() {
         "<x@public.example.far.example>\0",
         "\"x@public.example\"@far.example\0",
         "<unknown@public.example>\0",
+        "<u%far.example@public.example>\0",
+        "<far.example!u@public.example>\0",
+        "<\"u@far.example\"@public.example>\0",
         "<unknown@virtual.example>\0",
         "<unknown@mail.example.test>\0",
     ] {

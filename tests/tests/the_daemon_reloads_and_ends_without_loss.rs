@@ -93,6 +93,66 @@ fn a_reload_with_a_mistake_says_where_it_is_and_changes_nothing() {
     sink.journal().wait_for(1);
 }
 
+/// A certificate is renewed while somebody has left a mistake in a table: neither a rule nor a recipient vanishes.
+#[test]
+fn a_reload_takes_no_table_that_has_become_faulty_or_empty() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::prepare(&format!(
+        "networks = [\"127.0.0.9/32\"]\nroutes = {{ \"primary.example\" = \"{0}\" }}\n\
+         domains = {{ local = [\"example.org\"], relay = [\"primary.example\"] }}\nrelayhost = \"{0}\"\n\
+         relay_recipients = \"recipients\"\nvirtual = \"virtual\"\naliases = \"names\"\n\
+         restrictions = [\"check_sender_access senders\"]\n",
+        sink.nexthop()
+    ));
+    let tables = [
+        ("recipients", "u@primary.example x\n", "u@primary.example\n"),
+        (
+            "virtual",
+            "v@primary.example u@primary.example\n",
+            "v@primary.example @@\n",
+        ),
+        (
+            "names",
+            "ann: u@primary.example\n",
+            "ann u@primary.example\n",
+        ),
+        ("senders", "bad.example REJECT\n", "bad.example\n"),
+    ];
+    for (name, good, _) in tables {
+        smarthost.file(name, good);
+    }
+    let mut smarthost = smarthost;
+    smarthost.run();
+    let answers = |smarthost: &Smarthost| -> Vec<u16> {
+        let mut session = Session::greeted(smarthost.address());
+        let codes = ["u@primary.example", "v@primary.example", "ann@example.org"].map(|to| {
+            assert_eq!(session.say("MAIL FROM:<a@ham.example>").code, 250);
+            let code = session.say(&format!("RCPT TO:<{to}>")).code;
+            assert_eq!(session.say("RSET").code, 250);
+            code
+        });
+        session.say("MAIL FROM:<a@bad.example>");
+        let refused = session.say("RCPT TO:<u@primary.example>").code;
+        [&codes[..], &[refused]].concat()
+    };
+    let before = answers(&smarthost);
+    assert_eq!(before, [250, 250, 250, 554]);
+    for (name, good, faulty) in tables {
+        for (content, told) in [(faulty, ":1: "), ("# nothing\n", "suddenly empty")] {
+            smarthost.file(name, content);
+            let output = smarthost.admin(&["reload"]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
+            let place = smarthost.directory().join(name).display().to_string();
+            assert!(said.contains(&place) && said.contains(told), "{said}");
+            assert_eq!(answers(&smarthost), before, "{name} with {content:?}");
+        }
+        smarthost.file(name, good);
+        let output = smarthost.admin(&["reload"]);
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
 #[test]
 fn at_its_end_the_daemon_tells_its_clients_and_what_it_took_is_there_after_the_next_start() {
     let sink = Sink::start();

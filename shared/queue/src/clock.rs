@@ -25,6 +25,14 @@ impl Step {
         matches!(self, Self::Back(_))
     }
 
+    /// Whether a moment of the last minute was read off the clock when it was set already.
+    pub(crate) fn is_over_at(self, moment: Timestamp, now: Timestamp) -> bool {
+        match self {
+            Self::Forward(by) => now.since(moment) < by / 2,
+            Self::Back(_) => moment <= now,
+        }
+    }
+
     /// A moment that lay as far from the old time as the result lies from the new one.
     pub(crate) fn shift(self, moment: Timestamp) -> Timestamp {
         match self {

@@ -33,6 +33,8 @@ pub struct Queue<D, O> {
     /// Jobs from loads that wait for their destinations.
     pub(crate) window: usize,
     pub(crate) tickets: u64,
+    /// Accepted since the driver last looked for steps of the clock.
+    pub(crate) fresh: Set<QueueId>,
     /// When the administrators were last told of dead mail.
     pub(crate) told: Option<Timestamp>,
     pub(crate) actions: VecDeque<Action<D>>,
@@ -50,6 +52,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             destinations: Destinations::new(settings),
             window: 0,
             tickets: 0,
+            fresh: Set::default(),
             told: None,
             actions: VecDeque::new(),
         }
@@ -97,8 +100,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.dispatch(now);
     }
 
-    /// The next thing to do; drain until `None` after each event.
+    /// The next thing to do; drain until `None` after each event, and look for steps of the clock before.
     pub fn next_action(&mut self) -> Option<Action<D>> {
+        self.fresh.clear();
         self.actions.pop_front()
     }
 
@@ -247,9 +251,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let longest = self.longest_wait();
         self.destinations.stepped(step, longest, now);
         self.told = self.told.map(|told| step.shift(told));
-        for message in self.messages.values_mut() {
-            message.arrival = step.shift(message.arrival);
-            message.seen = step.shift(message.seen);
+        for (id, message) in &mut self.messages {
+            let is_new = self.fresh.contains(id) && step.is_over_at(message.arrival, now);
+            if !is_new {
+                message.arrival = step.shift(message.arrival);
+                message.seen = step.shift(message.seen);
+            }
             if step.is_back() {
                 message.bound(longest, now);
             }

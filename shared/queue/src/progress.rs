@@ -77,6 +77,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let mut message = Message::new(origin.owner, arrival, arrival, pending.collect());
         message.null_sender = origin.null_sender;
         self.messages.insert(id, message);
+        self.fresh.insert(id);
         if behind {
             self.settle(id, now);
         } else {

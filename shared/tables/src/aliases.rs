@@ -72,6 +72,13 @@ impl Aliases {
         unread.map(|file| file.path.as_path())
     }
 
+    /// Each file, and whether it holds anything.
+    pub fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
+        let holds = |file: &Watched<Table>| file.value.as_ref().is_some_and(|it| !it.is_empty());
+        let files = self.files.iter();
+        files.map(move |file| (file.path.as_path(), holds(file)))
+    }
+
     /// Reads what has changed.
     pub fn refresh(&mut self, now: Timestamp) -> Looked {
         let mut looked = Looked::default();

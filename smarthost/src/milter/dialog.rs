@@ -312,8 +312,10 @@ impl Dialog {
                 return self.ready(Outcome::Enough);
             }
             Said::Accept => return self.accepted(of_session),
-            // Of a session nothing can be discarded.
-            Said::Discard if of_session => return self.ready(Outcome::Pass),
+            Said::Discard if of_session => {
+                let why = "it asks for a session to be discarded, which has no message";
+                return Err(Fault::new(why.to_owned()));
+            }
             Said::Discard => {
                 let reason = "it asked for the message to be discarded".to_owned();
                 self.actions.push_back(Action::Hold(reason));

@@ -45,7 +45,7 @@ pub mod health;
 mod names;
 mod query;
 pub mod refusals;
-mod restrictions;
+pub(crate) mod restrictions;
 pub mod rule;
 pub mod service;
 #[cfg(test)]

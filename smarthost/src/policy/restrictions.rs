@@ -13,7 +13,7 @@ use super::{
     verify::{self, Verified},
     world,
 };
-use crate::limits::Decision;
+use crate::{limits::Decision, route::Router};
 
 /// What a restriction thinks.
 #[derive(Debug)]
@@ -215,9 +215,8 @@ impl View<'_> {
     /// Whether the recipient is in a domain that we take mail for from anybody.
     fn is_ours(&self) -> bool {
         let router = self.policy.router();
-        self.recipient().is_some_and(|recipient| {
-            router.class(recipient).is_some() && !is_source_routed(recipient)
-        })
+        self.recipient()
+            .is_some_and(|recipient| is_ours(router, recipient))
     }
 
     /// The recipient's address asks for a route of its own.
@@ -269,6 +268,11 @@ fn relay_permission(see: &View<'_>) -> Opinion {
     }
     let text = format!("<{recipient}>: Relay access denied");
     Opinion::Refuse(Reply::new(554, EnhancedStatus::new(5, 7, 1), text))
+}
+
+/// Whether anybody may send mail to it.
+pub(crate) fn is_ours(router: &Router, recipient: &Address) -> bool {
+    router.class(recipient).is_some() && !is_source_routed(recipient)
 }
 
 /// `user%elsewhere@ours`, `elsewhere!user@ours`, `"user@elsewhere"@ours`: a host behind us might follow it.

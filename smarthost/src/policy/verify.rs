@@ -27,6 +27,8 @@ const QUESTIONS: u32 = 30;
 const WINDOW: Duration = Duration::from_mins(1);
 /// After so long an outage, mail for everybody is taken.
 const LONG: Duration = Duration::from_hours(24);
+/// So many recipients refused as if we were the reason, and none answered for in between, say that we are.
+const DOUBTS: usize = 3;
 /// A catch-all is looked for so often.
 const CATCH_ALL: Duration = Duration::from_hours(1);
 /// Largest message that is taken without knowing its recipient, bytes.
@@ -109,6 +111,8 @@ struct Outage {
     refuses: bool,
     /// It did at some time.
     refused: bool,
+    /// It said so of recipients, one by one: others are asked about all the same.
+    single: bool,
 }
 
 /// All of it.
@@ -119,6 +123,8 @@ pub struct Recipients {
     troubled: HashMap<String, (Timestamp, String)>,
     /// By next hop.
     outages: HashMap<String, Outage>,
+    /// Recipients for whom a next hop said that it wants nothing of us, since it last said anything else.
+    doubts: HashMap<String, HashSet<String>>,
     /// When a domain was last looked at for a catch-all, and whether it is one.
     catch_alls: HashMap<String, (Timestamp, bool)>,
     clients: HashMap<Network, (Timestamp, u32)>,
@@ -147,6 +153,7 @@ impl Recipients {
         }
         if let Some(outage) = self.outages.get(place)
             && now.since(outage.last) < settings.trouble
+            && !outage.single
         {
             return Step::Known(self.meanwhile(place, settings, now));
         }
@@ -201,16 +208,17 @@ impl Recipients {
                 (Verified::No(why), self.answers(place))
             }
             About::Moment => {
-                if self.troubled.len() >= CLIENTS {
-                    self.troubled.clear();
-                }
-                self.troubled
-                    .insert(recipient.to_owned(), (now, why.clone()));
+                self.trouble(recipient, &why, now);
                 (Verified::Unsure(why), self.answers(place))
+            }
+            About::UsOrRecipient => {
+                self.trouble(recipient, &why, now);
+                let news = self.doubt(recipient, place, &why, now);
+                (Verified::Unsure(why), news)
             }
             about @ (About::Us | About::Place) => {
                 let refuses = about == About::Us;
-                let news = self.fails(place, why, refuses, now);
+                let news = self.fails(place, why, (refuses, false), now);
                 (self.meanwhile(place, settings, now), news)
             }
         }
@@ -236,8 +244,31 @@ impl Recipients {
         self.dirty.insert(recipient.to_owned());
     }
 
+    fn trouble(&mut self, recipient: &str, why: &str, now: Timestamp) {
+        if self.troubled.len() >= CLIENTS {
+            self.troubled.clear();
+        }
+        self.troubled
+            .insert(recipient.to_owned(), (now, why.to_owned()));
+    }
+
+    /// A list may take mail of its members alone; a next hop that says so of everybody wants nothing of us.
+    fn doubt(&mut self, who: &str, place: &str, why: &str, now: Timestamp) -> Option<News> {
+        if self.doubts.len() >= CLIENTS && !self.doubts.contains_key(place) {
+            self.doubts.clear();
+        }
+        let doubts = self.doubts.entry(place.to_owned()).or_default();
+        if doubts.len() < DOUBTS {
+            doubts.insert(who.to_owned());
+        }
+        let sure = doubts.len() >= DOUBTS || self.outages.contains_key(place);
+        sure.then(|| self.fails(place, why.to_owned(), (true, true), now))
+            .flatten()
+    }
+
     /// The next hop answers: whatever the trouble was, it is over.
     fn answers(&mut self, place: &str) -> Option<News> {
+        self.doubts.remove(place);
         let outage = self.outages.remove(place)?;
         self.troubled.clear();
         drop(outage);
@@ -246,12 +277,19 @@ impl Recipients {
         })
     }
 
-    fn fails(&mut self, place: &str, why: String, refuses: bool, now: Timestamp) -> Option<News> {
+    /// `single`: it said so of one recipient.
+    fn fails(
+        &mut self,
+        place: &str,
+        why: String,
+        (refuses, single): (bool, bool),
+        now: Timestamp,
+    ) -> Option<News> {
         if let Some(outage) = self.outages.get_mut(place) {
             // That is worse than silence, and told once in an outage.
             let worse = refuses && !outage.refused;
             outage.refused |= refuses;
-            (outage.last, outage.refuses) = (now, refuses);
+            (outage.last, outage.refuses, outage.single) = (now, refuses, single);
             outage.why.clone_from(&why);
             return worse.then(|| News::Outage {
                 place: place.to_owned(),
@@ -265,6 +303,7 @@ impl Recipients {
             why: why.clone(),
             refuses,
             refused: refuses,
+            single,
         };
         self.outages.insert(place.to_owned(), outage);
         Some(News::Outage {
@@ -377,6 +416,8 @@ enum About {
     Recipient,
     /// This recipient, and only now.
     Moment,
+    /// The next hop wants nothing of us, or this recipient nothing of strangers.
+    UsOrRecipient,
     /// The next hop wants nothing of us.
     Us,
     /// The next hop cannot be reached.
@@ -395,13 +436,16 @@ fn about(failure: &Failure) -> About {
         // 550 without a code of its own is "no such mailbox" since RFC 821.
         500.. if at_recipient && !of_policy => {
             let of_address = status.subject() == 1 && matches!(status.detail(), 1..=3 | 6 | 10);
-            let plain = matches!(code, 550 | 551 | 553) && status.subject() != 4;
+            // As Exchange says of whom it does not know.
+            let unknown = failure.text.contains("Recipient address rejected");
+            let plain = matches!(code, 550 | 551 | 553) && (status.subject() != 4 || unknown);
             if of_address || plain {
                 About::Recipient
             } else {
                 About::Moment
             }
         }
+        500.. if at_recipient => About::UsOrRecipient,
         500.. => About::Us,
         _ if at_recipient => About::Moment,
         _ => About::Place,

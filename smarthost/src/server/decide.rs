@@ -330,6 +330,7 @@ impl Connection {
                 message_id.as_deref(),
                 &envelope,
                 size,
+                held,
             );
             Ok::<_, SpoolError>(id)
         };

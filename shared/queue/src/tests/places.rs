@@ -557,3 +557,48 @@ fn what_waits_in_memory_takes_the_new_way_after_a_reload() {
         "all but those that are under way"
     );
 }
+
+/// Before the driver looks at the clock again, a message comes.
+#[test]
+fn mail_that_comes_right_after_the_clock_was_set_is_as_young_as_any_other() {
+    for (was, step) in [
+        (later(0), Step::Back(10 * DAY)),
+        (later(0), Step::Forward(10 * DAY)),
+    ] {
+        let now = match step {
+            Step::Back(by) => {
+                Timestamp::from_millis(was.as_millis() - u64::try_from(by.as_millis()).unwrap())
+            }
+            Step::Forward(by) => was.after(by),
+        };
+        let mut queue = hundred();
+        let new = accepted(1, &["host"]);
+        let Event::Accepted {
+            id,
+            origin,
+            recipients,
+            ..
+        } = new
+        else {
+            panic!("not accepted")
+        };
+        queue.handle(
+            Event::Accepted {
+                id,
+                arrival: now,
+                origin,
+                recipients,
+            },
+            now,
+        );
+        let flights = deliveries(&tell(&mut queue, Event::Stepped(step), now));
+        let actions = tell(
+            &mut queue,
+            finished(&flights[0], replied(Stage::Recipient, 450)),
+            now.after(Duration::from_secs(1)),
+        );
+        let given_up =
+            |action: &Action| matches!(action, Action::Bounce { .. } | Action::Warn { .. });
+        assert!(!actions.iter().any(given_up), "{step}: {actions:?}");
+    }
+}

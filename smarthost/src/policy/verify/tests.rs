@@ -88,8 +88,9 @@ fn only_a_refusal_that_is_about_the_address_is_a_no() {
         (Recipient, Some(550), "5.0.0", About::Recipient),
         (Recipient, Some(553), "5.1.3", About::Recipient),
         (Recipient, Some(556), "5.1.10", About::Recipient),
-        (Recipient, Some(550), "5.7.1", About::Us),
-        (Recipient, Some(554), "5.7.1", About::Us),
+        (Recipient, Some(550), "5.7.1", About::UsOrRecipient),
+        (Recipient, Some(554), "5.7.1", About::UsOrRecipient),
+        (Recipient, Some(550), "5.4.1", About::Moment),
         (Recipient, Some(554), "5.0.0", About::Moment),
         (Recipient, Some(552), "5.2.2", About::Moment),
         (Recipient, Some(450), "4.2.0", About::Moment),
@@ -246,4 +247,43 @@ fn answers_survive_a_restart_and_a_catch_all_is_told_once() {
     assert_eq!(next.strange_name(PLACE, "x", true), None);
     assert_eq!(next.strange_name(PLACE, "x", false), None);
     assert!(next.alarms(&settings(KNOWN), at(3600)).is_empty());
+}
+
+/// A stranger who names a list that takes mail of its members alone puts nobody else off.
+#[test]
+fn a_recipient_that_takes_nothing_of_strangers_is_no_outage_and_three_and_nobody_else_are() {
+    let mut all = Recipients::default();
+    let members = refused(Stage::Recipient, Some(550), "5.7.1");
+    for seconds in 0..10 {
+        let (said, news) = tell(&mut all, "staff@x", &members, seconds);
+        assert_eq!((said, news), (Verified::Unsure("said no".to_owned()), None));
+    }
+    assert_eq!(ask(&mut all, "bob@x", KNOWN, 10), Step::Probe);
+    tell(&mut all, "board@x", &members, 11);
+    tell(&mut all, "bob@x", &yes(), 12);
+    assert_eq!(tell(&mut all, "admins@x", &members, 13).1, None);
+    assert!(all.alarms(&settings(KNOWN), at(13)).is_empty());
+    assert!(matches!(
+        ask(&mut all, "staff@x", KNOWN, 14),
+        Step::Known(Verified::Unsure(_))
+    ));
+    tell(&mut all, "board@x", &members, 15);
+    let (_, news) = tell(&mut all, "staff@x", &members, 16);
+    assert!(matches!(news, Some(News::Outage { refuses: true, .. })));
+    assert_eq!(
+        ask(&mut all, "carol@x", KNOWN, 17),
+        Step::Probe,
+        "asked all the same"
+    );
+    let (said, news) = tell(&mut all, "carol@x", &yes(), 18);
+    assert!(said == Verified::Yes && matches!(news, Some(News::Over { .. })));
+}
+
+#[test]
+fn exchange_names_an_unknown_recipient_by_a_code_of_the_network() {
+    let status = EnhancedStatus::new(5, 4, 1);
+    let text = "Recipient address rejected: Access denied. [XYZ.prod.protection.example]";
+    let mut failure = Failure::new(Blame::Network, Stage::Recipient, status, text);
+    failure.reply = ReplyCode::new(550);
+    assert_eq!(about(&failure), About::Recipient);
 }
