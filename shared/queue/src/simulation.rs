@@ -457,13 +457,11 @@ impl World {
                 recipients: self.routed(key, &recipients),
             }
         } else {
-            let waiting = recipients
-                .iter()
-                .map(|&recipient| Waiting {
-                    recipient,
-                    until: None,
-                })
-                .collect();
+            let waiting = |recipient| Waiting {
+                recipient,
+                until: None,
+            };
+            let waiting = recipients.iter().copied().map(waiting).collect();
             Event::Recovered(Recovered {
                 id: id(key),
                 owner: ORIGIN.owner,

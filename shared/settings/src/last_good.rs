@@ -105,14 +105,15 @@ pub fn refuge(of: &Path, system: &Path, default: &Path, kind: &str) -> PathBuf {
     of.with_file_name(name)
 }
 
-/// The same where files may all be gone that there were: that is a mistake, and no wish for the defaults.
+/// The files, where they may be gone or emptied that there were: that is a mistake, and no wish for the defaults.
 pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<Layer>, ConfigError> {
-    let gone = layers.is_empty() && recall(directory, of).is_some_and(|known| !known.is_empty());
+    let blank = |layers: &[Layer]| layers.iter().all(|(_, text)| text.trim().is_empty());
+    let gone = blank(&layers) && recall(directory, of).is_some_and(|known| !blank(&known));
     if !gone {
         return Ok(layers);
     }
     let text = format!(
-        "{} is gone; write it anew, or remove {} to go on without it",
+        "{} is gone or empty; write it anew, or remove {} to go on without it",
         of.display(),
         directory.join(NAME).display()
     );
@@ -235,7 +236,14 @@ mod tests {
             recall(directory.path(), Path::new("/etc/y/config.toml")),
             None
         );
+        // They are gone, or cut off at their beginning.
+        for files in [vec![], vec![layer("/etc/x/config.toml", " \n")]] {
+            assert!(present(directory.path(), of, files).is_err());
+        }
+        let other = vec![layer("/etc/x/config.toml", "a = 2")];
+        assert_eq!(present(directory.path(), of, other.clone()).unwrap(), other);
         keep(directory.path(), of, &[]).unwrap();
+        assert_eq!(present(directory.path(), of, vec![]).unwrap(), []);
         assert_eq!(recall(directory.path(), of).unwrap(), []);
         system::fs::replace(&directory.path().join(NAME), b"of = [", 0o600).unwrap();
         assert_eq!(recall(directory.path(), of), None);

@@ -132,7 +132,10 @@ fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
     let system = PathBuf::from(SYSTEM);
     match provision::read(Path::new(DIRECTORY)) {
         Ok(layers) if layers.is_empty() => {}
-        read => return (system, read),
+        read => {
+            let read = read.and_then(|it| last_good::present(Path::new(SPOOL), &system, it));
+            return (system, read);
+        }
     }
     let none = || last_good::present(Path::new(SPOOL), Path::new(SYSTEM), Vec::new());
     let own = directories::ProjectDirs::from("", "", "sendmail-shim")
