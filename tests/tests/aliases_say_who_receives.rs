@@ -345,3 +345,62 @@ fn mail_for_an_alias_whose_list_is_empty_is_never_taken_and_lost() {
             .contains("aliases:2: it stands for nobody")
     );
 }
+
+/// What is wrong with an alias is for the log and for `check`; the client, one of ours or not, hears of no file.
+#[test]
+fn a_fault_of_an_alias_names_its_file_to_the_administrators_and_not_to_the_client() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "ok: a@elsewhere.example\n");
+    let here = smarthost.directory().display().to_string();
+    smarthost.file("programs", "|/bin/false\n");
+    smarthost.file("files", "/var/mail/somebody\n");
+    smarthost.file("broken", "a@@b\n");
+    smarthost.file("deep", &format!(":include:{here}/missing\n"));
+    smarthost.file("aliases", &format!(
+        "missing: :include:{here}/missing\nprograms: :include:{here}/programs\nfiles: :include:{here}/files\n\
+         broken: :include:{here}/broken\ndeep: :include:{here}/deep\nfolder: :include:{here}\nfile: {here}/mbox\n\
+         odd: :included:{here}/odd\nloop: again\nagain: loop\nok: a@elsewhere.example\n"
+    ));
+    smarthost.daemon().signal(Signal::HUP);
+    smarthost.daemon().wait_for_log("reloaded");
+    for alias in [
+        "missing", "programs", "files", "broken", "deep", "folder", "file", "odd", "loop",
+    ] {
+        let mut session = Session::greeted(smarthost.address());
+        session.say("MAIL FROM:<a@elsewhere.example>");
+        let reply = session.say(&format!("RCPT TO:<{alias}@relays.example>"));
+        assert_eq!(
+            (reply.code, reply.text()),
+            (
+                451,
+                format!(
+                    "4.3.5 <{alias}@relays.example>: Recipient address rejected: its alias cannot be expanded; the log of this server says why"
+                )
+            )
+        );
+        let log = smarthost
+            .daemon()
+            .wait_for_log(&format!("alias {alias}@relays.example cannot be expanded"));
+        let line = log
+            .lines()
+            .find(|line| line.contains(&format!("alias {alias}@")))
+            .unwrap();
+        assert!(
+            alias == "loop" || line.contains(&here) || line.contains("/var/mail/somebody"),
+            "{line}"
+        );
+    }
+    let log = smarthost.daemon().log();
+    assert!(
+        log.contains(&format!("the list {here}/missing cannot be followed")),
+        "{log}"
+    );
+    assert!(!log.contains("included files is not supported"), "{log}");
+    let checked = String::from_utf8(smarthost.admin(&["check"]).stdout).unwrap();
+    assert!(
+        checked.contains("aliases:1: ")
+            && checked.contains("/missing is not followed: No such file"),
+        "{checked}"
+    );
+    assert!(!checked.contains("included files"), "{checked}");
+}

@@ -275,8 +275,10 @@ pub fn unusable(table: &Table, runs: bool) -> Vec<Problem> {
         };
         for target in &entry.targets {
             let is_run = runs && matches!(target, Target::Program(_));
-            if let Some(what) = target.not_mailable().filter(|_| !is_run) {
-                tell(format!("delivery to {what} is not supported: {target}"));
+            // Why a list is not followed was told when it was looked at.
+            let is_told = matches!(target, Target::Include(_));
+            if let Some(why) = target.not_mailable().filter(|_| !is_run && !is_told) {
+                tell(why);
             }
             if let Target::Unusable(written, why) = target
                 && (why == INCLUDED || why == FILES)

@@ -285,6 +285,10 @@ impl Evaluation {
                         .get_or_insert_with(|| (reply, rule.to_string()));
                 }
                 Opinion::Refuse(reply) => return self.refuse(reply, &rule),
+                Opinion::Broken(reply, why) => {
+                    self.effects.push(Effect::Warn(why));
+                    return self.refuse(reply, &rule);
+                }
             }
         }
         Step::Done(Ruling {

@@ -23,6 +23,8 @@ pub(super) enum Opinion {
     /// The chain ends here.
     Permit,
     Refuse(Reply),
+    /// Something of ours is broken: administrators are told what, and the client to come again.
+    Broken(Reply, String),
     /// A yes of the others becomes this.
     DeferIfPermit(Reply),
     /// Nothing against it, and something to be done.
@@ -43,7 +45,7 @@ impl Opinion {
             Self::Refuse(reply) | Self::DeferIfPermit(reply) if warn => {
                 Thought::Warn(reply.clone())
             }
-            Self::Refuse(reply) => Thought::Refuse(reply.clone()),
+            Self::Refuse(reply) | Self::Broken(reply, _) => Thought::Refuse(reply.clone()),
             Self::DeferIfPermit(reply) => Thought::DeferIfPermit(reply.clone()),
             Self::Note(effect) => Thought::Note(effect.clone()),
             Self::Apply(rules) => Thought::Apply(rules.iter().map(ToString::to_string).collect()),
@@ -344,7 +346,7 @@ fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
 }
 
 /// Where a recipient leads to that nobody takes mail for, by its route (transport(5), `error`), it is refused with what stands there.
-/// An alias that cannot be expanded: the client keeps the mail until the table is mended. Strangers are not told why.
+/// An alias that cannot be expanded: the client keeps the mail until the table is mended. Why is for the log: it names files.
 fn alias_expansion(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient() else {
         return Opinion::Pass;
@@ -369,13 +371,17 @@ fn alias_expansion(see: &View<'_>) -> Opinion {
         }
     };
     see.notes.say(|| failure.text.clone());
-    let (code, why) = if failure.status.class() == 5 {
-        (550, failure.text.as_str())
-    } else if see.is_own() {
-        (451, failure.text.as_str())
-    } else {
-        (451, "Temporary lookup failure")
+    let says = |code, why: &str| {
+        let text = format!("<{recipient}>: Recipient address rejected: {why}");
+        Reply::new(code, failure.status, text)
     };
-    let text = format!("<{recipient}>: Recipient address rejected: {why}");
-    Opinion::Refuse(Reply::new(code, failure.status, text))
+    if failure.status.class() == 5 {
+        return Opinion::Refuse(says(550, &failure.text));
+    }
+    let why = if see.is_own() {
+        "its alias cannot be expanded; the log of this server says why"
+    } else {
+        "Temporary lookup failure"
+    };
+    Opinion::Broken(says(451, why), failure.text)
 }

@@ -241,8 +241,7 @@ impl Router {
     }
 
     fn target(&self, alias: &Address, target: Target) -> Result<Address, Failure> {
-        if let Some(what) = target.not_mailable() {
-            let why = format!("delivery to {what} is not supported: {target}");
+        if let Some(why) = target.not_mailable() {
             return Err(unusable(alias, &why));
         }
         match target {

@@ -43,14 +43,16 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// What it is, if nobody can be mailed there: programs, files, and lists that were not followed.
-    pub fn not_mailable(&self) -> Option<&'static str> {
-        match self {
-            Self::Program(_) => Some("programs"),
-            Self::File(_) => Some("files"),
-            Self::Include(_) => Some("included files"),
-            Self::Mailbox(_) | Self::Final(_) | Self::Refusal(_) | Self::Unusable(..) => None,
-        }
+    /// Why nobody can be mailed there: a program, a file, or a list that was not followed.
+    pub fn not_mailable(&self) -> Option<String> {
+        Some(match self {
+            Self::Program(_) => format!("delivery to programs is not supported: {self}"),
+            Self::File(_) => format!("delivery to files is not supported: {self}"),
+            Self::Include(path) => format!("the list {} cannot be followed", path.display()),
+            Self::Mailbox(_) | Self::Final(_) | Self::Refusal(_) | Self::Unusable(..) => {
+                return None;
+            }
+        })
     }
 
     /// Whether a text begins with `:fail:`.

@@ -197,7 +197,6 @@ fn what_cannot_be_done_is_found_with_file_and_line() {
             "/aliases:4: file: delivery to files is not supported: /var/mail/x",
             "/aliases:7: list: delivery to programs is not supported: a line of /list",
             "/aliases:8: /none is not followed: No such file or directory (os error 2)",
-            "/aliases:8: none: delivery to included files is not supported: :include:/none",
             "/list:3: it holds what is no address",
         ]
     );
