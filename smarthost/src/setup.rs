@@ -233,13 +233,18 @@ impl Setup {
     /// The same as [`Setup::load`] for who only looks: makes no key, keeps no copy, and has no identity. What is wrong in lines
     /// of tables goes with it.
     pub(crate) fn look(config: Config) -> anyhow::Result<(Self, Vec<Problem>)> {
-        let mta_sts = Arc::new(MtaSts::new(&config.state, false));
-        let setup = Self {
-            mta_sts,
-            ..Self::anonymous(config, None)?
-        };
+        let setup = Self::anonymous(config, None)?.for_a_look();
         let problems = setup.problems.clone();
         Ok((setup, problems))
+    }
+
+    /// The same, by which nothing is remembered.
+    pub(crate) fn for_a_look(&self) -> Self {
+        Self {
+            mta_sts: Arc::new(MtaSts::new(&self.config.state, false)),
+            identity: None,
+            ..self.clone()
+        }
     }
 
     /// TLS towards the relayhost.

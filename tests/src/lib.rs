@@ -10,6 +10,7 @@
 //! | [`sink`] | an SMTP or LMTP server that does what a test tells it to, and remembers what it got |
 //! | [`milter`] | a milter that answers as a test tells it to, and remembers what it was told |
 //! | [`session`] | an SMTP client that a test types into |
+//! | [`login`] | clients that log in |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
 //! | [`http`] | asks a web server byte by byte |
@@ -41,6 +42,7 @@ pub mod http;
 pub mod https;
 pub mod identity;
 pub mod installation;
+pub mod login;
 pub mod milter;
 pub mod peers;
 pub mod postfix;

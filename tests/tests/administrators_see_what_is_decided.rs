@@ -5,6 +5,7 @@ use std::{fs, net::Ipv4Addr, process::Output};
 
 use serde_json::Value;
 use tests::{
+    login::{from, password, plain},
     resolver::{Record, Resolver},
     session::{Session, heard},
     shown,
@@ -348,4 +349,103 @@ fn the_manual_shows_what_explain_prints() {
     ];
     show("explain", &line);
     show("explain-way", &["postmaster"]);
+}
+
+/// What counts is what the daemon holds; where none runs that is said, and the files count.
+#[test]
+fn explain_tells_what_the_running_daemon_would_do_and_says_where_none_runs() {
+    let sink = Sink::start();
+    let config = format!(
+        "networks = [\"127.0.0.1/32\"]\nrelayhost = \"{}\"\ndomains = {{ local = [\"public.example\"] }}\n\
+         auth = {{ users = \"users\" }}\nmaildir = \"none\"\nrestrictions = [ \"permit_mynetworks\", \"reject_unauth_destination\" ]\n",
+        sink.nexthop()
+    );
+    let mut smarthost = Smarthost::prepare(&config);
+    let secret = password(&smarthost, "vm7");
+    smarthost.run();
+    let asked = |client: &str, rest: &[&str]| {
+        let line = ["--client", client, "--to", "u@far.example"];
+        explained(&smarthost, &[&line, rest].concat())
+    };
+    assert_eq!(asked(OTHER, &[])["accepted"], false);
+    // Not in force yet: the daemon goes on with what it has.
+    smarthost.configure(&config.replace("127.0.0.1/32", "127.0.0.0/8"));
+    let told = asked(OTHER, &[]);
+    assert_eq!(told["accepted"], false, "{told}");
+    assert_eq!(told["warnings"].to_string(), "[]");
+    smarthost.configure("relayhost = 7\n");
+    let told = asked(OTHER, &[]);
+    assert_eq!(
+        told["accepted"], false,
+        "the file is wrong, and is not what counts: {told}"
+    );
+    smarthost.configure(&config);
+
+    let told = asked(OTHER, &["--login", "vm7"]);
+    assert_eq!(
+        (&told["accepted"], told["warnings"].to_string()),
+        (&true.into(), "[]".to_owned())
+    );
+    let told = asked(OTHER, &["--login", "vm8"]);
+    assert!(
+        told["warnings"]
+            .to_string()
+            .contains("vm8 has no login here"),
+        "{told}"
+    );
+    for _ in 0..10 {
+        assert_eq!(
+            plain(&mut from(&smarthost, OTHER), "vm7", "guess").code,
+            535
+        );
+    }
+    let told = asked(OTHER, &["--login", "vm7"]);
+    assert_eq!(told["accepted"], false);
+    let said = plain(&mut from(&smarthost, OTHER), "vm7", &secret);
+    assert_eq!(told["reply"], format!("{} {}", said.code, said.text()));
+    assert!(
+        told["warnings"]
+            .to_string()
+            .contains("logins refused until 2"),
+        "{told}"
+    );
+    assert_eq!(asked(STRANGER, &["--login", "vm7"])["accepted"], true);
+
+    smarthost.daemon().stop();
+    smarthost.configure(&config.replace("127.0.0.1/32", "127.0.0.0/8"));
+    let output = smarthost.admin(&["explain", "--client", OTHER, "--to", "u@far.example"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("smarthost does not run: this is what the files say now"),
+        "{said}"
+    );
+    assert!(
+        text(&output).contains("accepted: the client hears"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn explain_knows_addresses_of_smtputf8() {
+    let sink = Sink::start();
+    let resolver = Resolver::anywhere(world);
+    let mut smarthost = relay(&sink, &resolver, "");
+    smarthost.run();
+    let utf8 = [
+        "--client",
+        "127.0.0.1",
+        "--from",
+        "\u{e9}ric@ham.example",
+        "--to",
+        "j\u{f6}rg@far.example",
+    ];
+    let told = explained(&smarthost, &utf8);
+    assert!(told["reply"].as_str().unwrap().starts_with('5'), "{told}");
+    let told = explained(&smarthost, &[&utf8[..], &["--utf8"]].concat());
+    assert_eq!(told["accepted"], true, "{told}");
+    let shown = text(&smarthost.admin(&[&["explain"], &utf8[..], &["--utf8"]].concat()));
+    assert!(
+        shown.contains("MAIL FROM:<\u{e9}ric@ham.example> SMTPUTF8") || shown.contains("accepted"),
+        "{shown}"
+    );
 }

@@ -1,58 +1,18 @@
 //! Clients that no network covers: a web container, a printer, a notebook. They log in, or show a key (rows A3, A4).
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, sync::Arc};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use relay::tls::{ClientTls, Trust};
 use rustls::ClientConfig;
 use tests::{
     identity::Identity,
+    login::{MESSAGE, anybody, from, password, plain, server, to_elsewhere},
     peers,
-    session::{Reply, Session},
+    session::Session,
     sink::Sink,
     smarthost::Smarthost,
     wait::{free_address, until_true},
 };
-
-const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
-
-/// Nobody is covered by networks; everything goes to the sink.
-fn server(sink: &Sink, config: &str) -> Smarthost {
-    Smarthost::prepare(&format!(
-        "networks = [\"127.0.0.77/32\"]\nrelayhost = \"{}\"\n{config}",
-        sink.nexthop()
-    ))
-}
-
-fn anybody() -> Arc<ClientConfig> {
-    ClientTls::new(&Trust::Opportunistic).unwrap().config
-}
-
-/// Gives somebody a login; the password.
-fn password(smarthost: &Smarthost, login: &str) -> String {
-    let output = smarthost.admin(&["passwd", login, "--generate"]);
-    assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8(output.stdout).unwrap();
-    said.trim_end().lines().last().unwrap().to_owned()
-}
-
-fn plain(session: &mut Session, login: &str, password: &str) -> Reply {
-    let response = BASE64_STANDARD.encode(format!("\0{login}\0{password}"));
-    session.say(&format!("AUTH PLAIN {response}"))
-}
-
-fn from(smarthost: &Smarthost, client: &str) -> Session {
-    Session::connect_from(client.parse().unwrap(), smarthost.address())
-        .ehlo()
-        .starttls(anybody())
-}
-
-fn to_elsewhere(session: &mut Session) -> Reply {
-    session
-        .mail("scan@example.org", &["someone@elsewhere.example"], MESSAGE)
-        .unwrap()
-}
 
 /// Row A3.
 #[test]
@@ -309,28 +269,6 @@ fn logins_that_are_written_at_the_same_time_are_all_there_and_a_link_to_the_file
         assert!(!refused.status.success(), "{refused:?}");
     }
     assert_eq!(fs::read_to_string(&real).unwrap(), "");
-}
-
-#[test]
-fn whoever_guesses_passwords_is_not_listened_to_and_keeps_nobody_else_out() {
-    let sink = Sink::start();
-    let mut smarthost = server(&sink, "auth = { users = \"users\" }\n");
-    let secret = password(&smarthost, "vm7");
-    smarthost.run();
-    let mut guesser = from(&smarthost, "127.0.0.2");
-    for _ in 0..10 {
-        assert_eq!(plain(&mut guesser, "vm7", "guess").code, 535);
-    }
-    let refused = plain(&mut guesser, "vm7", &secret);
-    assert_eq!(refused.code, 454, "right or wrong: {refused:?}");
-    assert_eq!(
-        plain(&mut from(&smarthost, "127.0.0.2"), "vm7", &secret).code,
-        454
-    );
-    assert_eq!(
-        plain(&mut from(&smarthost, "127.0.0.3"), "vm7", &secret).code,
-        235
-    );
 }
 
 #[test]

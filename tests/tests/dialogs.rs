@@ -70,6 +70,7 @@ impl Held {
         let (name, text) = match question {
             Question::Connect => ("connect", String::new()),
             Question::Helo { name, .. } => ("helo", name.clone()),
+            Question::Auth => ("auth", String::new()),
             Question::Login(attempt) => ("login", attempt.user.clone()),
             Question::Client(said) => ("client", format!("{said:?}")),
             Question::Mail(mail) => {

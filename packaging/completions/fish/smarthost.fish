@@ -56,6 +56,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l to -d 'T
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l login -d 'As if it had logged in as this user' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l pin -d 'As if it were known by its key under this name' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l utf8 -d 'As a client that speaks SMTPUTF8: addresses may have characters beyond ASCII in front of the @'
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l tls -d 'As if the session were encrypted'
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l probe -d 'Ask the next hop whether the recipient exists, where `reject_unverified_recipient` would'
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l json -d 'As JSON'
@@ -184,9 +185,9 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "list" -d 'List all clients with what they have sent, most first'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "show" -d 'Show one client'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
@@ -199,9 +200,9 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_s
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l until -d '`tomorrow` (in 24 hours), or after a time such as 12h or 7d' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all clients with what they have sent, most first'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one client'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand pin" -l config -d 'The configuration file' -r -F
@@ -258,9 +259,9 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_see
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Try held messages again'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "bounce" -d 'Return messages to their senders'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "new" -d 'Make a key for a domain, and print its DNS record and what to write into config.toml'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'

@@ -48,6 +48,10 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
         status.queued, status.in_flight
     );
     let counted = (status.clients > 0).then(|| format!("{} counted", status.clients));
+    let closed = (status.closed > 0).then(|| match status.closed {
+        1 => "refused from 1 address, after too many that failed".to_owned(),
+        more => format!("refused from {more} addresses, after too many that failed"),
+    });
     let rows = [
         (status.program.as_str(), identity),
         (
@@ -60,6 +64,7 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
         ("queued", queued),
         ("spool", spool(status)),
         ("clients", counted.unwrap_or_default()),
+        ("logins", closed.unwrap_or_default()),
         ("pin", status.pin.clone()),
         ("configuration", status.fault.clone().unwrap_or_default()),
     ];

@@ -31,6 +31,9 @@ pub struct Status {
     pub in_flight: u64,
     /// Clients with counters.
     pub clients: u64,
+    /// Addresses whose logins are refused, after too many that failed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub closed: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pin: String,
     /// Mail that waits, by destination and by client or user; the oldest of a long queue.
@@ -135,6 +138,11 @@ impl Counted {
             None => self.deferred.push((class.to_owned(), 1)),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Something that is asked.

@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,7 +20,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 use crate::{
     admin::{Answer, Request},
     dispatch::{Event, Queue},
-    limits::{Limits, Report},
+    limits::{ClientId, Failures, Limits, Report},
     state::Keeper,
 };
 
@@ -31,6 +32,8 @@ pub struct Controlled<'a> {
     /// Called after the queue was given events: its driver drains the actions.
     pub wake: &'a (dyn Fn() + Sync),
     pub limits: &'a Mutex<Limits>,
+    /// Who failed to log in lately.
+    pub failures: &'a Mutex<Failures>,
     pub state: &'a Keeper,
     /// Why nothing is sent, if the configuration is so wrong.
     pub fault: Option<&'a str>,
@@ -46,7 +49,7 @@ pub fn answer(
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::Status | Request::Reload => {
+        Request::Status | Request::Reload | Request::Explain(_) => {
             let why = "only the daemon itself knows and does that".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
         }
@@ -59,19 +62,21 @@ pub fn answer(
             access.answer(&request, &mut |line| each(&Answer::Queue(line.clone())))
         }
         Request::LimitsList => {
-            let reports = controlled.limits().list(now);
+            let reports = controlled.list(now).into_iter();
             reports
-                .into_iter()
-                .try_for_each(|report| each(&Answer::Report(report)))
+                .map(Answer::Report)
+                .try_for_each(|report| each(&report))
         }
         Request::LimitsShow { client } => {
-            let report = controlled.limits().show(&client, now);
+            let report = controlled.show(&client, now);
             each(&report.map_or_else(refused, Answer::Report))
         }
         Request::LimitsReset { client } => {
-            let known = controlled.limits().reset(&client);
+            let counted = controlled.limits().reset(&client);
             controlled.keep();
-            each(&known.map_or_else(refused, Answer::Forgotten))
+            let logins = at(&client).is_some_and(|at| controlled.failures().forget(at, now));
+            let done = |counted| Answer::Forgotten { counted, logins };
+            each(&counted.map_or_else(refused, done))
         }
         Request::LimitsRaise {
             client,
@@ -80,9 +85,17 @@ pub fn answer(
         } => {
             let raised = controlled.limits().raise(&client, limit, until, now);
             controlled.keep();
-            let report = raised.and_then(|name| controlled.limits().show(&name, now));
+            let report = raised.and_then(|name| controlled.show(&name, now));
             each(&report.map_or_else(refused, Answer::Report))
         }
+    }
+}
+
+/// Where failed logins of a client would be counted.
+fn at(client: &ClientId) -> Option<IpAddr> {
+    match client {
+        ClientId::Network(network) => Some(network.address()),
+        ClientId::Name(_) => None,
     }
 }
 
@@ -97,6 +110,31 @@ impl Controlled<'_> {
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, client: &ClientId, now: Timestamp) -> Result<Report, String> {
+        Ok(Report {
+            logins: at(client).and_then(|at| self.failures().of(at, now)),
+            ..self.limits().show(client, now)?
+        })
+    }
+
+    /// All who are counted, then those who are not, and whose logins are refused.
+    fn list(&self, now: Timestamp) -> Vec<Report> {
+        let mut reports = self.limits().list(now);
+        let closed = self.failures().closed(now);
+        for (network, failed) in closed {
+            let client = network.to_string();
+            match reports.iter_mut().find(|report| report.client == client) {
+                Some(report) => report.logins = Some(failed),
+                None => reports.extend(self.show(&network.into(), now)),
+            }
+        }
+        reports
     }
 
     /// An order is on disk before it is answered.
@@ -141,6 +179,7 @@ impl Controlled<'_> {
             in_flight,
             clients,
             client_messages,
+            closed: count(self.failures().closed(now).len()),
             destinations,
             senders,
             limits,

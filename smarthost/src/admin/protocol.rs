@@ -4,7 +4,10 @@ use control::{order, status::Status};
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{ClientId, Report};
+use crate::{
+    explain::Asked,
+    limits::{ClientId, Report},
+};
 
 /// A question or an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -12,6 +15,8 @@ pub enum Request {
     Status,
     /// Read the configuration anew; answered when it is in force, or is not.
     Reload,
+    /// What would be decided, or where mail goes; nothing happens by it.
+    Explain(Asked),
     LimitsList,
     LimitsShow {
         client: ClientId,
@@ -34,12 +39,17 @@ pub enum Request {
 pub enum Answer {
     Report(Report),
     Status(Box<Status>),
+    /// Told, in pieces; whoever has to wait for the next one hears an empty one.
+    Explained(String),
     /// Done; these settings have changed and take effect at the next restart.
     Reloaded {
         restart: Vec<String>,
     },
-    /// The client had been counted.
-    Forgotten(bool),
+    /// Whether the client had been counted, and whether logins from there had failed.
+    Forgotten {
+        counted: bool,
+        logins: bool,
+    },
     #[serde(untagged)]
     Queue(order::Answer),
 }

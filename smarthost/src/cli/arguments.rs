@@ -151,18 +151,18 @@ pub(super) enum Dkim {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Limits {
-    /// List all clients with what they have sent, most first
+    /// List all clients with what they have sent, most first, and from where logins are refused
     List {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
-    /// Show one client
+    /// Show one client, and how many logins failed from there
     Show {
         /// An address, an IPv6 /64, or the name of a login or key
         client: ClientId,
     },
-    /// Forget what a client has sent, and a limit that was raised
+    /// Forget what a client has sent, a limit that was raised, and logins that failed from there
     Reset {
         /// An address, an IPv6 /64, or the name of a login or key
         client: ClientId,

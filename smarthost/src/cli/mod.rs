@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`arguments`] | what can be typed, with its help |
+//! | [`ask`] | asks the daemon |
 //! | [`check`] | what the daemon would load, and what it needs of the world |
 //! | [`transports`] | what transports need, as `check` sees it |
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
@@ -18,6 +19,7 @@
 //! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
 
 mod arguments;
+mod ask;
 mod check;
 mod dkim;
 mod explain;

@@ -15,10 +15,10 @@ use std::{
 
 use mail::maps::Problem;
 use rustix::fs::FlockOperation;
-use smtp::sasl::Verifier;
+use smtp::sasl::{Verifier, prepared};
 
 use super::{Failed, arguments::Passwd};
-use crate::config::{Config, login_line, login_lines, login_of_line, read_logins};
+use crate::config::{Config, is_of_login, login_line, login_lines, read_logins};
 
 /// Rounds of PBKDF2, as `PostgreSQL` takes.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
@@ -87,7 +87,7 @@ impl Change<'_> {
         let path = system::fs::target(self.named).map_err(failed)?;
         let lock = lock(&path).map_err(failed)?;
         let before = text(&path).map_err(failed)?;
-        let was_known = login_lines(&before).any(|line| login_of_line(line) == Some(self.login));
+        let was_known = login_lines(&before).any(|line| is_of_login(line, self.login));
         if line.is_none() && !was_known {
             return Err(Failed::new(format!("{} has no login", self.login)));
         }
@@ -177,7 +177,7 @@ fn unreadable(config: &Config, path: &Path) -> Option<String> {
 
 /// The lines of all others, each ended, and that one.
 fn replaced(text: &str, login: &str, line: Option<&str>) -> String {
-    let others = login_lines(text).filter(|line| login_of_line(line) != Some(login));
+    let others = login_lines(text).filter(|line| !is_of_login(line, login));
     others.chain(line).flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -190,6 +190,11 @@ fn given() -> Result<String, Failed> {
     if password.is_empty() || password.contains('\0') {
         return Err(Failed::new(
             "standard input has no password in its first line; --generate makes one".to_owned(),
+        ));
+    }
+    if prepared(password).is_none_or(|it| it.is_empty()) {
+        return Err(Failed::new(
+            "the password has characters that not everybody can type: control characters, or signs of several directions of writing".to_owned(),
         ));
     }
     Ok(password.to_owned())

@@ -26,8 +26,11 @@ pub(super) fn reports(answers: &[Answer]) -> String {
     let mut text = String::new();
     for report in reports {
         let _ = write!(text, "{:width$}  {}", report.client, report.usage());
-        if let Some(ordered) = report.ordered() {
-            let _ = write!(text, "; {ordered}");
+        for more in [report.ordered(), report.logins.map(|it| it.words())]
+            .iter()
+            .flatten()
+        {
+            let _ = write!(text, "; {more}");
         }
         let blocked = report.raised.is_some_and(|(limit, _)| limit == 0);
         if let Some(slot) = report.next_slot.filter(|_| !blocked) {
@@ -80,10 +83,8 @@ mod tests {
         let report = Report {
             client: "10.0.0.7".to_owned(),
             windows: vec![(100, window.into())],
-            raised: None,
-            usual: None,
             next_slot: Some(Timestamp::from_secs(1_795_333_912)),
-            exempt: false,
+            ..Report::default()
         };
         let other = Report {
             client: "2001:db8::/64".to_owned(),

@@ -1,20 +1,23 @@
 //! Commands that ask the daemon over its control socket.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use console::{Daemon, Queue};
-use control::order;
 use mail::clock;
 use system::sysexits::Exit;
 
-use super::{arguments::Limits, failed::Failed, print};
+use super::{
+    arguments::Limits,
+    ask::{REMEDY, ask},
+    failed::Failed,
+    print,
+};
 use crate::{
     admin::{Answer, Request},
     config::Config,
 };
 
 const NOT_ANSWERED: &str = "the daemon closed the connection before it answered";
-const REMEDY: &str = "start it (systemctl start smarthost), or name its --config FILE";
 
 pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
     // The daemon is found whatever else is wrong in the file.
@@ -46,13 +49,15 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
         Limits::Reset { client } => {
             let name = client.clone();
             let answers = ask(config, &Request::LimitsReset { client: name })?;
-            let known = answers
-                .iter()
-                .any(|answer| matches!(answer, Answer::Forgotten(true)));
-            Ok(if known {
-                format!("{client} starts anew")
-            } else {
-                format!("{client} had not sent anything")
+            let known = answers.iter().find_map(|answer| match answer {
+                Answer::Forgotten { counted, logins } => Some((*counted, *logins)),
+                _ => None,
+            });
+            Ok(match known {
+                Some((true, true)) => format!("{client} starts anew, and may log in again"),
+                Some((true, false)) => format!("{client} starts anew"),
+                Some((false, true)) => format!("{client} may log in again"),
+                _ => format!("{client} had not sent anything"),
             })
         }
         Limits::Raise {
@@ -96,42 +101,5 @@ pub(super) fn reload(config: &Path) -> Result<String, Failed> {
             names.join(", ")
         )),
         None => Err(Failed::new(NOT_ANSWERED.to_owned())),
-    }
-}
-
-/// All answers; the first error among them fails the command (what else was asked is done all the same).
-fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
-    // The daemon is found whatever else is wrong in the file.
-    let (config, _) = Config::load_anyway(config)?;
-    let mut answers = Vec::new();
-    control::ask(&config.control, request, &mut |answer: Answer| {
-        answers.push(answer);
-    })
-    .map_err(|error| {
-        let exit = Exit::Unavailable.into();
-        let told = control::told(&error, REMEDY);
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failed {
-                text: format!("smarthost does not run with this configuration: {told}"),
-                exit,
-            },
-            io::ErrorKind::PermissionDenied => Failed {
-                text: format!("{told}; ask as root or as the user that smarthost runs as"),
-                exit: Exit::NotDone.into(),
-            },
-            _ => Failed { text: told, exit },
-        }
-    })?;
-    let errors: Vec<&str> = answers
-        .iter()
-        .filter_map(|answer| match answer {
-            Answer::Queue(order::Answer::Refused(text)) => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    if errors.is_empty() {
-        Ok(answers)
-    } else {
-        Err(Failed::new(errors.join("\n")))
     }
 }

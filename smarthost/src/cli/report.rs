@@ -5,7 +5,6 @@ use std::{collections::HashMap, fmt::Write as _, net::IpAddr, path::Path};
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
-    outcome::escape,
 };
 use serde::Serialize;
 use settings::Span;
@@ -13,6 +12,7 @@ use settings::Span;
 use super::failed::Failed;
 use crate::{
     config::Config,
+    explain::shown,
     lookup::{Kind, TableName, access},
     policy::{
         access::Tables,
@@ -21,9 +21,6 @@ use crate::{
     },
     state::Store,
 };
-
-/// Longest text of others in a line, bytes.
-const WIDTH: usize = 1000;
 
 /// `report …`
 #[derive(clap::Subcommand, Debug)]
@@ -136,6 +133,8 @@ struct Told<'a> {
     recipient: Option<&'a str>,
     stage: &'a str,
     rule: Option<&'a str>,
+    /// Who had no more left of a limit.
+    counted: Option<&'a str>,
     reply: &'a str,
     temporary: bool,
     /// When the mail came again and was taken.
@@ -155,16 +154,13 @@ impl<'a> Told<'a> {
             recipient: row.recipient.as_deref(),
             stage: &row.stage,
             rule: row.rule.as_deref(),
+            counted: row.counted.as_deref(),
             reply: &row.reply,
             temporary: row.is_temporary(),
             accepted: row.accepted.map(Timestamp::rfc3339),
             remedy,
         }
     }
-}
-
-fn shown(text: &str) -> String {
-    escape(text.as_bytes(), WIDTH)
 }
 
 /// `date client <sender> -> <recipient>`, and below it why.
@@ -235,7 +231,10 @@ impl<'a> Remedies<'a> {
         let client = client.trim_end_matches(']');
         Some(match name {
             "hop_limit" | "defer_if_permit" => return None,
-            "client_limit" => format!("smarthost limits show {client}"),
+            "client_limit" => {
+                let counted = row.counted.as_deref().unwrap_or(client);
+                format!("smarthost limits show {counted}")
+            }
             "reject_unauth_destination" => format!(
                 "relaying: add {client} to networks if it is yours, or the recipient's domain to domains"
             ),

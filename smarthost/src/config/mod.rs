@@ -51,6 +51,6 @@ pub use signing::{DkimKey, OwnDomain, Selector};
 pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};
 pub use users::{
-    Users, Verifiers, line as login_line, lines as login_lines, login_of_line, read as read_logins,
+    Users, Verifiers, is_of_login, line as login_line, lines as login_lines, read as read_logins,
 };
 pub use web::Web;

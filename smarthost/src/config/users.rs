@@ -112,10 +112,10 @@ pub fn lines(text: &str) -> std::str::Lines<'_> {
 
 /// The line of a login; the error: it would not be read back as that.
 pub fn line(login: &str, verifier: &Verifier) -> Result<String, String> {
-    let line = format!("{login}:{verifier}");
+    let name = limits::name(login)?;
+    let line = format!("{name}:{verifier}");
     let mut all = read(Path::new(""), &line).0;
-    if all.remove(login).as_ref() != Some(verifier) {
-        limits::name(login)?;
+    if all.remove(&*name).as_ref() != Some(verifier) {
         return Err(format!(
             "`{}` cannot stand in the file of logins: a line that begins so is another one or a comment",
             login.escape_debug()
@@ -124,10 +124,12 @@ pub fn line(login: &str, verifier: &Verifier) -> Result<String, String> {
     Ok(line)
 }
 
-/// The login that a line is about, faulty or not.
-pub fn login_of_line(line: &str) -> Option<&str> {
-    let (login, _) = line.trim().split_once(':')?;
-    (!login.starts_with('#')).then_some(login)
+/// Whether a line is about a login, faulty or not.
+pub fn is_of_login(line: &str, login: &str) -> bool {
+    let of = line.trim().split_once(':').map(|(of, _)| of);
+    of.filter(|of| !of.starts_with('#')).is_some_and(|of| {
+        of == login || limits::name(of).is_ok_and(|of| limits::name(login) == Ok(of))
+    })
 }
 
 /// One line; `None`: a comment, or nothing.

@@ -2,46 +2,114 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`decision`] | a session up to RCPT, rule by rule |
+//! | [`answer`] | what is asked about a client, and what is told |
+//! | [`decision`] | what would be decided about it |
+//! | [`rehearsal`] | its session up to RCPT, rule by rule |
 //! | [`way`] | an address through aliases and routes to its hosts |
 //! | [`told`] | questions, answers and opinions in words |
+//! | [`print`] | all of it as text or JSON |
 //!
-//! Contract: the chain, the questions to the world and the session machine are the daemon's own. Nothing is counted, remembered or
-//! sent: counters, greylist and known recipients are read from the daemon's database into a memory of this process. DNS, block
+//! Contract: the chain, the questions to the world and the session machine are the daemon's own, and so are settings, tables and
+//! logins: it answers itself, where it runs, by what it holds. Nothing is counted, remembered or sent: counters, greylist and known recipients are read from the daemon's database into a memory of this process. DNS, block
 //! lists and policy servers are asked as for a real client, milters not at all; a next hop is asked for a recipient only where that is wished.
 //! Failures: a configuration that cannot be used is an error; what else is missing is told with the answer.
 
+mod answer;
 mod decision;
+mod print;
+mod rehearsal;
 mod told;
 mod way;
 
 use std::path::Path;
 
 use mail::maps::Problem;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-pub use decision::{Client, Decision, Filter, Recipient, Rule, Stage};
+pub use answer::{Client, Decision, Filter, Recipient, Rule, Stage};
+pub use print::shown;
 pub use told::{Entry, Exchange, Place};
 pub use way::{End, Host, Step, Way};
 
-use crate::{config::Config, setup::Setup};
+use crate::{config::Config, limits::Failed, setup::Setup};
 
-/// What would be decided.
-pub fn decide(config: &Path, client: &Client) -> anyhow::Result<Decision> {
-    let (setup, problems) = look(config)?;
-    with_runtime(decision::decide(setup, client, problems))
+/// Said of files that nobody runs by.
+const NO_DAEMON: &str = "smarthost does not run: this is what the files say now";
+
+/// What somebody wants to know, and how it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asked {
+    pub what: What,
+    pub json: bool,
 }
 
-/// Where mail for an address would go.
-pub fn way(config: &Path, address: &str) -> anyhow::Result<Way> {
-    let (setup, problems) = look(config)?;
-    with_runtime(way::find(&setup, address, problems))?
+/// What is asked about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum What {
+    /// What would be decided.
+    Client(Client),
+    /// Where mail for an address would go.
+    Address(String),
 }
 
-fn look(path: &Path) -> anyhow::Result<(Setup, Vec<String>)> {
-    let (setup, problems) = Setup::look(Config::load(path)?)?;
+impl What {
+    /// Where failed logins would be counted against it.
+    pub fn client(&self) -> Option<std::net::IpAddr> {
+        match self {
+            Self::Client(client) => Some(client.address),
+            Self::Address(_) => None,
+        }
+    }
+}
+
+/// By the files, as they are now; that nobody runs by them is said.
+pub fn of_files(config: &Path, asked: &Asked) -> anyhow::Result<String> {
+    let (setup, problems) = Setup::look(Config::load(config)?)?;
     let faults = problems.iter().filter(|problem| problem.fault);
-    Ok((setup, faults.map(Problem::to_string).collect()))
+    let mut warnings: Vec<_> = faults.map(Problem::to_string).collect();
+    if asked.json {
+        warnings.push(NO_DAEMON.to_owned());
+    } else {
+        system::log::line(system::log::Level::Warning, &NO_DAEMON);
+    }
+    told(setup, None, asked, warnings)
+}
+
+/// By what a daemon holds; `failed`: logins from the client's address.
+pub(crate) fn of_daemon(
+    setup: &Setup,
+    failed: Option<Failed>,
+    asked: &Asked,
+    warnings: Vec<String>,
+) -> anyhow::Result<String> {
+    told(setup.for_a_look(), failed, asked, warnings)
+}
+
+fn told(
+    setup: Setup,
+    failed: Option<Failed>,
+    asked: &Asked,
+    warnings: Vec<String>,
+) -> anyhow::Result<String> {
+    match &asked.what {
+        What::Client(client) => {
+            let decision = with_runtime(decision::decide(setup, client, failed, warnings))?;
+            Ok(if asked.json {
+                print::json(&decision)
+            } else {
+                print::of_decision(&decision)
+            })
+        }
+        What::Address(address) => {
+            let way = with_runtime(way::find(&setup, address, warnings))??;
+            Ok(if asked.json {
+                print::json(&way)
+            } else {
+                print::of_way(&way)
+            })
+        }
+    }
 }
 
 fn with_runtime<T>(asking: impl Future<Output = T>) -> anyhow::Result<T> {

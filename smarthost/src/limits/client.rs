@@ -270,7 +270,7 @@ impl Client {
             next_slot: self
                 .full(Counted::Messages, terms, now)
                 .map(|full| full.free_at),
-            exempt: false,
+            ..Report::default()
         }
     }
 

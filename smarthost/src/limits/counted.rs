@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use smtp::sasl::prepared;
 
 use crate::network::{Network, NetworkError};
 
@@ -57,9 +58,13 @@ impl ClientId {
     }
 }
 
-/// A name that nobody takes for an address: no blanks, no `:`, `/`, `[` or `,`, and not digits and dots alone.
+/// A name that nobody takes for an address: no blanks, no `:`, `/`, `[` or `,`, and not digits and dots alone. The same name is
+/// the same composed or not (`SASLprep`).
 pub fn name(text: &str) -> Result<Arc<str>, String> {
     let shown = text.escape_debug();
+    // Nobody sees a byte order mark, which editors leave at the beginning of a file.
+    let text = prepared(text).filter(|_| !text.contains('\u{feff}'));
+    let text = text.unwrap_or_default();
     let bad = |c: char| c.is_whitespace() || c.is_control() || ":/[,".contains(c);
     if text.is_empty() || text.len() > MAX_NAME || text.contains(bad) {
         return Err(format!(

@@ -7,6 +7,7 @@
 //! | [`client`](client::Client) | one client: a ring for each limit, what is under way, which notices were sent |
 //! | [`limiter`](Limits) | all clients, bounded; counts, reports, resets, raises |
 //! | [`report`](Report) | the texts: reply, log line, listing |
+//! | [`failures`](Failures) | who failed to log in lately |
 //! | [`digest`](Notice) | mail to the administrators |
 //!
 //! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted
@@ -20,6 +21,7 @@
 mod client;
 mod counted;
 mod digest;
+mod failures;
 mod limiter;
 mod report;
 mod rules;
@@ -28,6 +30,7 @@ mod tests;
 
 pub use counted::{ClientId, Peer, name};
 pub use digest::Notice;
+pub use failures::{Failed, Failures};
 pub use limiter::{Change, Kept, Limits};
 pub use report::{Decision, Excess, Report};
 pub use rules::{Class, Counted, Counter, Limit, Rules};

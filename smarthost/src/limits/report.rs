@@ -5,7 +5,7 @@ use queue::rate::Window;
 use serde::{Deserialize, Serialize};
 use smtp::reply::Reply;
 
-use crate::limits::{ClientId, Counted, Limit, rules::longest};
+use crate::limits::{ClientId, Counted, Failed, Limit, rules::longest};
 
 /// The answer for one message or recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,7 +70,7 @@ impl Excess {
 }
 
 /// A client's state, for `smarthost limits`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// What is counted as one; orders take it back as an argument.
     pub client: String,
@@ -84,6 +84,9 @@ pub struct Report {
     /// When the next message will be taken, if not now.
     pub next_slot: Option<Timestamp>,
     pub exempt: bool,
+    /// Logins from there that failed lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logins: Option<Failed>,
 }
 
 impl Report {

@@ -196,6 +196,7 @@ impl Policy {
         let stage = match question {
             Question::Connect
             | Question::Helo { .. }
+            | Question::Auth
             | Question::Login(_)
             | Question::Client(_)
             | Question::Data => Stage::None,

@@ -17,7 +17,6 @@
 //! | [`refusals`] | what was refused, for administrators |
 //! | [`verify`] | which recipients exist at the next hop, and what counts while it is silent |
 //! | [`query`] | what the world is asked, and what it says |
-//! | [`failures`] | who failed to log in too often |
 //! | [`facts`] | what is known of session, transaction and message |
 //! | [`trace`] | what each rule thought and why, for who asks |
 //!
@@ -39,7 +38,6 @@ mod chain;
 pub mod dnsbl;
 pub mod endpoint;
 mod facts;
-pub mod failures;
 pub mod greylist;
 pub mod health;
 mod names;

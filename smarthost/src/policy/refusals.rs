@@ -40,6 +40,9 @@ pub struct Refusal {
     pub stage: String,
     /// As it stands in `restrictions`; `None`: the protocol's own.
     pub rule: Option<String>,
+    /// Who had no more left of a limit: an address, a network or the name of a login or key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<String>,
     /// The newest.
     pub reply: String,
     pub first: Timestamp,
@@ -77,12 +80,14 @@ impl Refusals {
             let count = self.counts.entry(rule).or_default();
             *count = count.saturating_add(1);
         }
+        // Of several logins from one address each is counted for itself.
+        let counted = new.counted.as_ref().map(|who| format!(" {who}"));
         let key = key(
             address,
             (new.sender.as_deref(), new.recipient.as_deref()),
             new.rule.as_deref(),
             &new.stage,
-        );
+        ) + &cut(counted.unwrap_or_default());
         let known = self.rows.get(&key);
         let row = Refusal {
             client: cut(new.client),
@@ -90,6 +95,7 @@ impl Refusals {
             sender: new.sender.map(cut),
             recipient: new.recipient.map(cut),
             rule: new.rule.map(cut),
+            counted: new.counted.map(cut),
             reply: cut(new.reply),
             first: known.map_or(now, |known| known.first),
             last: now,
@@ -229,6 +235,7 @@ mod tests {
             recipient: Some("b@example.org".to_owned()),
             stage: "RCPT".to_owned(),
             rule: Some(rule.to_owned()),
+            counted: None,
             reply: reply.to_owned(),
             first: at(0),
             last: at(0),

@@ -33,7 +33,7 @@ use tokio::{
     time,
 };
 
-use super::reload::Reload;
+use super::{explain::explain, reload::Reload};
 use crate::{
     admin::{Answer, Controlled, Request, answer},
     link::Waiting,
@@ -175,6 +175,9 @@ impl Control {
                 Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
             });
         }
+        if let Request::Explain(asked) = request {
+            return explain(&self.server, asked, say);
+        }
         if request == Request::Status {
             return say(&Answer::Status(
                 (*self.snapshot(Duration::ZERO)).clone().into(),
@@ -195,6 +198,7 @@ impl Control {
             queue: dispatch.queue(),
             wake: &|| dispatch.wake(),
             limits: &server.limits,
+            failures: server.attempts.shared(),
             state: &server.state,
             status: &|| self.status(),
         })

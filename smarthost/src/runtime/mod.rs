@@ -5,10 +5,12 @@
 //! | [`daemon`] | starts all parts in order, and ends them in order |
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
+//! | [`explain`] | explains by what the running daemon holds |
 //! | [`supervision`] | readiness and watchdog for systemd |
 
 mod control;
 mod daemon;
+mod explain;
 mod reload;
 mod supervision;
 

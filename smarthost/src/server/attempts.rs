@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::policy::failures::Failures;
+use crate::limits::Failures;
 
 /// Shared by all sessions.
 pub(crate) struct Attempts {
@@ -24,7 +24,12 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    pub(super) fn failures(&self) -> MutexGuard<'_, Failures> {
+    /// For administrators.
+    pub(crate) fn shared(&self) -> &Mutex<Failures> {
+        &self.failures
+    }
+
+    pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

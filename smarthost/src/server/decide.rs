@@ -1,42 +1,26 @@
-//! Answers the session machine's questions: the policy chain, the client's limit, room in the spool, and in the end the commit.
+//! Answers the session machine's questions: the policy chain, the client's limit, room in the spool; a message that has come whole is
+//! [`super::acceptance`]'s.
 //!
-//! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count of it is written.
-//! Failures: what cannot be decided or kept now is refused with 4yz; each refusal is one line in the log.
+//! Failures: what cannot be decided now is refused with 4yz; each refusal is one line in the log.
 
 use std::time::Duration;
 
-use mail::{
-    address::Sender,
-    clock,
-    envelope::{Content, Envelope, Ret},
-    message::{Field, complete, conform, trace},
-    outcome::Failure,
-    status::EnhancedStatus,
-};
+use mail::clock;
 use smtp::{
     reply::Reply,
     session::{Question, Verdict},
 };
-use spool::SpoolError;
-
-use tokio::{sync::oneshot, task::block_in_place, time};
+use tokio::time;
 
 use super::{
-    counting::{Begun, Counted},
-    filtering::Filtered,
-    session::Connection,
-    transaction::{Fault, Received, Transaction},
-    world,
+    acceptance::no_room, counting::Begun, session::Connection, transaction::Transaction, world,
 };
 use crate::{
-    dispatch,
     limits::Decision,
     maillog::{self, Subject},
     policy::{self, Answer, ClientName, Effect, Facts, Query, Step},
 };
 
-/// Fields that are for the client's own software, and name hidden recipients (Postfix `message_drop_headers`).
-const DROPPED: [&str; 4] = ["Bcc", "Resent-Bcc", "Content-Length", "Return-Path"];
 /// What the world does not answer in this time is unknown, and so temporary; clients wait longer (RFC 5321 §4.5.3.2).
 const DECISION: Duration = Duration::from_mins(2);
 
@@ -102,7 +86,7 @@ impl Connection {
     }
 
     /// What policy says; what it asks the world is found out at the same time.
-    async fn judge(&mut self, question: &Question, hops: usize) -> Verdict {
+    pub(super) async fn judge(&mut self, question: &Question, hops: usize) -> Verdict {
         let facts = self.facts(question, hops);
         let mut evaluation = self.setup.policy.evaluate(facts, question);
         let patience = time::Instant::now() + DECISION;
@@ -217,6 +201,7 @@ impl Connection {
         };
         match (query, decision) {
             (_, Decision::Over(excess)) => {
+                self.over = Some(excess.client.clone());
                 maillog::over_limit(&self.name, &excess.log_text(&self.name));
                 self.server.news.notify_one();
             }
@@ -236,6 +221,7 @@ impl Connection {
     async fn follow(&mut self, question: &Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } | Question::Data => Verdict::Accept,
+            Question::Auth => self.may_try(),
             Question::Login(attempt) => self.log_in(attempt).await,
             Question::Client(said) => self.hand_on(said).await,
             Question::Mail(mail) => match self
@@ -280,127 +266,6 @@ impl Connection {
         }
     }
 
-    /// The message is complete: keep it.
-    async fn accept(&mut self, size: u64) -> Verdict {
-        let Some(mut transaction) = self.transaction.take() else {
-            return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
-        };
-        let message = match transaction.finish() {
-            Ok(message) => message,
-            Err(fault) => return Verdict::Refuse(unkept(&fault)),
-        };
-        let verdict = self
-            .judge(&Question::Message { size }, trace::hops(&message.header))
-            .await;
-        if verdict != Verdict::Accept {
-            return verdict;
-        }
-        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
-        let Filtered {
-            message,
-            transaction,
-        } = match self.filtered(message, transaction).await {
-            Ok(filtered) => filtered,
-            Err(refused) => return refused,
-        };
-        let envelope = match self.envelope(&transaction, message.content) {
-            Ok(envelope) => envelope,
-            Err(failure) => {
-                return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
-            }
-        };
-        let counted = self.begun.take().map(|begun| begun.count(recipients));
-        let message_id = message.header.first("Message-ID");
-        let message_id = message_id.map(|field| field.value().clone());
-        let header = message.header.to_bytes();
-        let held = transaction.held.as_deref();
-        let login = self.machine.login().map(|login| (self.method, login));
-        let queued = async {
-            let (dispatch, router) = (&self.server.dispatch, &self.setup.router);
-            let draft = message.draft;
-            let id = match held {
-                Some(_) => dispatch.hold(draft, &envelope, &header, held).await?,
-                None => dispatch.enqueue(draft, &envelope, &header, router).await?,
-            };
-            dispatch.activity().received(size, clock::now());
-            maillog::accepted(
-                id,
-                &self.name,
-                login,
-                message_id.as_deref(),
-                &envelope,
-                size,
-                held,
-            );
-            Ok::<_, SpoolError>(id)
-        };
-        let (queued, ()) = tokio::join!(queued, self.count_is_kept(counted.as_ref()));
-        match queued {
-            Ok(id) => {
-                self.messages = self.messages.saturating_add(1);
-                Verdict::AcceptWith(Reply::new(
-                    250,
-                    EnhancedStatus::new(2, 0, 0),
-                    format!("Ok: queued as {id}"),
-                ))
-            }
-            Err(error) => {
-                if let Some(counted) = counted {
-                    counted.take_back();
-                }
-                Verdict::Refuse(no_room(&error))
-            }
-        }
-    }
-
-    /// The message as it goes on: completed, with our fields in front, and as filters made it.
-    async fn filtered(
-        &mut self,
-        mut message: Received,
-        transaction: Transaction,
-    ) -> Result<Filtered, Verdict> {
-        if self.is_ours() {
-            self.complete(&mut message, &transaction.sender());
-        }
-        for name in DROPPED {
-            message.header.remove(name);
-        }
-        self.add_trace(&mut message, &transaction);
-        for field in transaction.fields.iter().rev() {
-            let (name, value) = field.split_once(':').unwrap_or((field, ""));
-            message.header.prepend(Field::new(name, value.trim_start()));
-        }
-        let own = transaction.fields.len();
-        let received = Filtered {
-            message,
-            transaction,
-        };
-        self.filter_message(received, own).await
-    }
-
-    /// Waits until the count of this message would survive a kill. Messages that are not counted wait for nothing.
-    async fn count_is_kept(&self, counted: Option<&Counted>) {
-        let state = &self.server.state;
-        if counted.is_some_and(|counted| !state.is_kept(counted.change)) {
-            let (done, kept) = oneshot::channel();
-            state.flush_then(move || {
-                // The session is over.
-                let _ = done.send(());
-            });
-            // The writer gone means that the daemon ends, which writes everything.
-            let _ = kept.await;
-        }
-    }
-
-    /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
-    fn origin(&self) -> String {
-        match (self.known_as(), self.name.strip_suffix(']')) {
-            (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
-            (None, Some(name)) if self.unnamed => [name, dispatch::OVER_PROXY].concat(),
-            _ => self.name.clone(),
-        }
-    }
-
     /// Its network, its key or its login says that it is one of our clients.
     pub(super) fn is_ours(&self) -> bool {
         self.known_as().is_some() || !self.unnamed && self.setup.policy.may_relay(self.client)
@@ -409,84 +274,5 @@ impl Connection {
     /// The name of its key, else its login.
     pub(super) fn known_as(&self) -> Option<&str> {
         self.pinned.as_deref().or(self.machine.login())
-    }
-
-    /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
-    fn complete(&self, message: &mut Received, sender: &Sender) {
-        let hostname = &self.setup.config.hostname;
-        let from = match sender {
-            Sender::Null => format!("MAILER-DAEMON@{hostname}"),
-            Sender::Address(address) => address.to_string(),
-        };
-        let facts = complete::Facts {
-            now: clock::now(),
-            hostname,
-            id: &message.id.to_string(),
-            from: &from,
-            content: message.content,
-            charset: message.charset,
-        };
-        // Of several authors one would be left, in whose name alone it would be signed.
-        if self.setup.signer.keys(&message.header).is_ok() {
-            conform::conform(&mut message.header, &from);
-        }
-        complete::complete(&mut message.header, &facts);
-    }
-
-    fn add_trace(&self, message: &mut Received, transaction: &Transaction) {
-        let only = match transaction.recipients.as_slice() {
-            [only] => Some(only.address.as_str()),
-            _ => None,
-        };
-        let helo = self.machine.helo().unwrap_or("unknown");
-        message.header.prepend(trace::received(&trace::Received {
-            from: &format!("from {helo} ({})", self.name.replacen('[', " [", 1)),
-            by: &self.setup.config.hostname,
-            with: self.machine.protocol(),
-            id: &message.id.to_string(),
-            for_: only,
-            date: &clock::now().rfc5322(),
-            tls: self.tls.as_deref(),
-        }));
-    }
-
-    fn envelope(&self, transaction: &Transaction, content: Content) -> Result<Envelope, Failure> {
-        let mail = &transaction.mail;
-        Ok(Envelope {
-            sender: transaction.sender(),
-            // A list can have tens of thousands of members.
-            recipients: block_in_place(|| {
-                dispatch::expand(&transaction.recipients, &self.setup.router)
-            })?,
-            origin: self.origin(),
-            uid: None,
-            content: Content {
-                eight_bit: content.eight_bit || content.utf8 || mail.eight_bit,
-                utf8: mail.utf8,
-            },
-            // What could not be verified comes back, if it does, without its content.
-            ret: if transaction.unverified {
-                Some(Ret::Headers)
-            } else {
-                mail.ret
-            },
-            envid: mail.envid.clone(),
-        })
-    }
-}
-
-fn no_room(error: &SpoolError) -> Reply {
-    system::log::line(system::log::Level::Error, error);
-    match error {
-        SpoolError::Full { .. } => Reply::literal("452 4.3.1 Insufficient system storage"),
-        _ => Reply::literal("451 4.3.0 Error: queue file write error"),
-    }
-}
-
-fn unkept(fault: &Fault) -> Reply {
-    match fault {
-        Fault::HeaderTooLong => Reply::literal("552 5.3.4 Error: the header section is too long"),
-        Fault::Disk(error) => no_room(error),
-        Fault::NoMessage => Reply::literal("503 5.5.1 Error: no message"),
     }
 }

@@ -78,7 +78,10 @@ impl Connection {
             Question::Mail(_) => Stage::Mail(&arguments),
             Question::Recipient(_) => Stage::Recipient(&arguments),
             Question::Data => Stage::Data,
-            Question::Login(_) | Question::Client(_) | Question::Message { .. } => {
+            Question::Auth
+            | Question::Login(_)
+            | Question::Client(_)
+            | Question::Message { .. } => {
                 return Verdict::Accept;
             }
         };

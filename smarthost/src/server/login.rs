@@ -1,7 +1,7 @@
-//! AUTH: whether an attempt is right, and may be made at all.
+//! AUTH: whether a client may try to log in at all, and whether its attempt is right.
 //!
-//! Contract: whoever failed too often lately is not listened to, right or wrong; nobody else is kept out by it. Passwords are tried one after the
-//! other, so that attempts take one processor at most.
+//! Contract: whoever failed too often lately is not listened to, right or wrong, and hears nothing that a password could be tried
+//! on; nobody else is kept out by it. Passwords are tried one after the other, so that attempts take one processor at most.
 
 use mail::clock;
 use smtp::{
@@ -14,35 +14,51 @@ use tokio::task::block_in_place;
 use super::session::Connection;
 use crate::maillog;
 
+/// What a client hears from where too many failed.
+pub(crate) const CLOSED: &str = "454 4.7.0 Error: too many failed logins, try again later";
+
 impl Connection {
+    /// AUTH, before anything is said.
+    pub(super) fn may_try(&self) -> Verdict {
+        let failures = self.server.attempts.failures();
+        if failures.is_closed(self.client, clock::now()) {
+            drop(failures);
+            return self.closed();
+        }
+        Verdict::Accept
+    }
+
+    fn closed(&self) -> Verdict {
+        maillog::logins_refused(&self.name);
+        Verdict::Refuse(Reply::literal(CLOSED))
+    }
+
     pub(super) async fn log_in(&mut self, attempt: &Attempt) -> Verdict {
         let (method, password) = match attempt.proof {
             Proof::Password(_) => ("PLAIN", true),
             Proof::Scram(_) => ("SCRAM-SHA-256", false),
         };
-        let attempts = &self.server.attempts;
-        if attempts.failures().is_over(self.client, clock::now()) {
-            maillog::logins_refused(&self.name);
-            return Verdict::Refuse(Reply::literal(
-                "454 4.7.0 Error: too many failed logins, try again later",
-            ));
-        }
         let Some(logins) = self.setup.logins.clone() else {
             return Verdict::Refuse(Reply::literal("454 4.7.0 Temporary authentication failure"));
         };
+        let attempts = &self.server.attempts;
+        // Attempts wait for their turn before they count, so that many clients behind one address do not count against each other.
         let turn = if password {
             attempts.passwords.acquire().await.ok()
         } else {
             None
         };
+        if !attempts.failures().begin(self.client, clock::now()) {
+            return self.closed();
+        }
         let right = block_in_place(|| logins.admits(attempt));
+        attempts.failures().end(self.client, right, clock::now());
         drop(turn);
         if right {
             self.method = method;
             self.own = true;
             return Verdict::Accept;
         }
-        attempts.failures().failed(self.client, clock::now());
         maillog::login_failed(&self.name, method, &attempt.user);
         Verdict::Refuse(Reply::literal("535 5.7.8 Error: authentication failed"))
     }

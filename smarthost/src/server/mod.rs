@@ -6,7 +6,8 @@
 //! | [`proxied`] | who the client is when it comes over a proxy |
 //! | [`places`] | how many sessions there may be, altogether, for strangers and for one client |
 //! | [`session`] | the tokio driver of [`smtp::session`] |
-//! | [`decide`] | answers the machine's questions: policy, limits, spool |
+//! | [`decide`] | answers the machine's questions: policy, limits |
+//! | [`acceptance`] | a message that has come whole: completed, counted, kept |
 //! | [`attempts`] | who failed to log in lately |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
 //! | [`xclient`] | a front end says whose session it hands on |
@@ -20,6 +21,7 @@
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | what administrators are told of limits |
 
+mod acceptance;
 mod attempts;
 mod counting;
 mod decide;
@@ -48,6 +50,7 @@ use crate::{
 
 pub(crate) use attempts::Attempts;
 pub(crate) use learned::News;
+pub(crate) use login::CLOSED;
 pub(crate) use places::Places;
 pub(crate) use session::settings;
 pub(crate) use world::{World, test_lists};

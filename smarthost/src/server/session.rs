@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     config::{ListenTls, Offer},
+    limits::ClientId,
     link::Stream,
     maillog,
     milter::setting::is_rule,
@@ -98,6 +99,8 @@ pub(super) struct Connection {
     pub(super) subject: Option<maillog::Subject>,
     /// The rule that refused it.
     pub(super) rule: Option<String>,
+    /// Who has no more left of a limit, if that refused it.
+    pub(super) over: Option<ClientId>,
     /// The message that it refused.
     pub(super) refused_id: Option<QueueId>,
     /// `TLSv1.3 with cipher …`
@@ -157,6 +160,7 @@ pub(super) async fn serve(
         begun: None,
         subject: None,
         rule: None,
+        over: None,
         refused_id: None,
         tls: None,
         outgoing: Vec::new(),
@@ -288,7 +292,7 @@ impl Connection {
 
     /// For administrators who ask later; what is no mail is not worth it.
     fn remember(&mut self, stage: &str, reply: &str, subject: &maillog::Subject) {
-        let rule = self.rule.take();
+        let (rule, counted) = (self.rule.take(), self.over.take());
         if !["MAIL", "RCPT", "DATA", "END-OF-MESSAGE"].contains(&stage) {
             return;
         }
@@ -300,6 +304,7 @@ impl Connection {
             recipient: subject.recipient.as_ref().map(ToString::to_string),
             stage: stage.to_owned(),
             rule,
+            counted: counted.as_ref().map(ToString::to_string),
             reply: reply.to_owned(),
             first: now,
             last: now,

@@ -8,12 +8,12 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use mail::limits;
 
 use super::{CommandError, Verb, helo_name, verb::BLANKS, xtext};
-use crate::proxy;
+use crate::{proxy, sasl::prepared};
 
 /// What is said of one attribute.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,7 +122,8 @@ fn helo(text: &str) -> Option<String> {
 
 /// Whether it may be counted under this name is policy.
 fn login(text: &str) -> Option<String> {
-    (text.len() <= limits::DOMAIN).then(|| text.to_owned())
+    let fits = text.len() <= limits::DOMAIN;
+    fits.then(|| prepared(text).map_or_else(|| text.to_owned(), Cow::into_owned))
 }
 
 fn protocol(value: &str) -> Result<bool, CommandError> {

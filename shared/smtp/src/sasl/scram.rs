@@ -1,7 +1,7 @@
 //! The client's SCRAM-SHA-256, without channel binding.
 //!
 //! Failures: a server whose nonce does not begin with ours, that wants fewer than 4096 rounds (RFC 7677 §4) or more than [`MAX_ROUNDS`], or whose
-//! signature is wrong, is refused. The password is used as it is: for characters outside ASCII, `SASLprep` is the administrator's matter.
+//! signature is wrong, is refused. A name or password that cannot be prepared (`SASLprep`) is used as it is.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -11,6 +11,8 @@ use std::num::NonZeroU32;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ring::{digest, hmac, pbkdf2};
+
+use super::prepared;
 
 /// Least rounds.
 pub(super) const MIN_ROUNDS: u32 = 4096;
@@ -36,6 +38,7 @@ enum Step {
 
 impl Scram {
     pub(super) fn new(user: &str, nonce: &str) -> Self {
+        let user = prepared(user).unwrap_or(user.into());
         let user = user.replace('=', "=3D").replace(',', "=2C");
         Self {
             bare: format!("n={user},r={nonce}"),
@@ -86,6 +89,7 @@ impl Scram {
         let rounds = NonZeroU32::new(rounds)
             .filter(|rounds| (MIN_ROUNDS..=MAX_ROUNDS).contains(&rounds.get()))
             .ok_or("the server wants too few or too many rounds")?;
+        let password = prepared(password).unwrap_or(password.into());
         let mut salted = [0; digest::SHA256_OUTPUT_LEN];
         pbkdf2::derive(
             pbkdf2::PBKDF2_HMAC_SHA256,

@@ -16,7 +16,10 @@ use ring::{
     hmac, pbkdf2,
 };
 
-use super::scram::{MAX_ROUNDS, MIN_ROUNDS};
+use super::{
+    prepared,
+    scram::{MAX_ROUNDS, MIN_ROUNDS},
+};
 
 const NAME: &str = "SCRAM-SHA-256";
 /// Longest salt that is read, bytes.
@@ -34,8 +37,13 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For a new password; `salt` new for each, 16 bytes are usual. `rounds` is raised to what RFC 7677 asks at least.
+    /// For a new password, prepared if it can be; `salt` new for each, 16 bytes are usual. `rounds` is raised to what RFC 7677 asks at least.
     pub fn new(password: &str, salt: &[u8], rounds: NonZeroU32) -> Self {
+        Self::of(&prepared(password).unwrap_or(password.into()), salt, rounds)
+    }
+
+    /// For a password as it is.
+    pub(super) fn of(password: &str, salt: &[u8], rounds: NonZeroU32) -> Self {
         let rounds = rounds.max(NonZeroU32::new(MIN_ROUNDS).unwrap_or(NonZeroU32::MIN));
         let salted = hmac::Key::new(hmac::HMAC_SHA256, &salted(password, salt, rounds));
         let client_key = hmac::sign(&salted, b"Client Key");
@@ -47,10 +55,14 @@ impl Verifier {
         }
     }
 
-    /// Whether it is this password; costs as much time as the rounds say, some milliseconds.
+    /// Whether it is this password, prepared or as verifiers of other software may have it; costs as much time as the rounds say,
+    /// some milliseconds.
     pub fn proves(&self, password: &str) -> bool {
-        let other = Self::new(password, &self.salt, self.rounds);
-        is_same(&other.stored_key, &self.stored_key)
+        let is = |password: &str| {
+            let other = Self::of(password, &self.salt, self.rounds);
+            is_same(&other.stored_key, &self.stored_key)
+        };
+        prepared(password).is_some_and(|it| it != password && is(&it)) || is(password)
     }
 
     /// Whether a client's proof of `all` that was said shows that it knows the password.

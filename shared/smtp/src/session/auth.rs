@@ -1,5 +1,7 @@
 //! AUTH, in encrypted sessions where logins are there.
 //!
+//! Contract: the driver is asked before anything is said to a client that wants to log in, and again before it hears whether its
+//! proof is right.
 //! Failures: a wrong proof is the driver's to refuse, which counts such attempts; what is no response at all is refused here (501), and
 //! the exchange is over.
 //! RFC 4954 §4 (initial response, cancel), §6 (replies).
@@ -8,12 +10,14 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+use std::mem;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
     interface::Question,
     machine::Session,
-    state::{Asked, Mode},
+    state::{Asked, Exchange, Mode},
 };
 use crate::sasl::{Acceptor, MECHANISMS, Progress};
 
@@ -39,13 +43,39 @@ impl Session {
         let Some(acceptor) = Acceptor::new(mechanism) else {
             return self.refuse("504 5.5.4 Error: unrecognized authentication mechanism");
         };
-        self.mode = Mode::Response(acceptor);
-        match initial {
+        let initial = initial.map(str::to_owned);
+        let exchange = Box::new(Exchange { acceptor, initial });
+        self.ask(Question::Auth, Asked::Auth(exchange));
+    }
+
+    /// The client may try.
+    pub(super) fn begin_auth(&mut self, exchange: Exchange) {
+        self.mode = Mode::Response(exchange.acceptor);
+        match exchange.initial.as_deref() {
             // An empty one is written so.
             Some("=") => self.progress(b""),
             Some(initial) => self.respond(initial.as_bytes()),
             None => self.say("334 "),
         }
+    }
+
+    /// The client may log in; the mechanism may still have something to say.
+    pub(super) fn admit(&mut self, user: String, mut acceptor: Acceptor) {
+        if let Some(words) = acceptor.last_words() {
+            self.mode = Mode::Response(acceptor);
+            return self.challenge(&words);
+        }
+        self.log_in(user);
+    }
+
+    fn log_in(&mut self, user: String) {
+        self.mode = Mode::Command;
+        self.login = Some(user);
+        self.say("235 2.7.0 Authentication successful");
+    }
+
+    fn challenge(&mut self, challenge: &[u8]) {
+        self.say(&format!("334 {}", BASE64_STANDARD.encode(challenge)));
     }
 
     /// Why nobody can log in now.
@@ -92,15 +122,15 @@ impl Session {
         };
         let nonce = BASE64_STANDARD.encode(nonce);
         match acceptor.respond(response, logins, &nonce) {
-            Ok(Progress::Challenge(challenge)) => {
-                let challenge = BASE64_STANDARD.encode(challenge);
-                self.say(&format!("334 {challenge}"));
-            }
+            Ok(Progress::Challenge(challenge)) => self.challenge(&challenge),
             Ok(Progress::Attempt(attempt)) => {
-                self.mode = Mode::Command;
-                let user = attempt.user.clone();
-                self.ask(Question::Login(attempt), Asked::Login(user));
+                let Mode::Response(acceptor) = mem::replace(&mut self.mode, Mode::Command) else {
+                    return;
+                };
+                let asked = Asked::Login(attempt.user.clone(), Box::new(acceptor));
+                self.ask(Question::Login(attempt), asked);
             }
+            Ok(Progress::Done(user)) => self.log_in(user),
             Err(why) => self.cancel(&format!("501 5.7.0 Error: {why}")),
         }
     }
@@ -139,6 +169,8 @@ mod tests {
         session: Session,
         now: Instant,
         attempts: usize,
+        closed: bool,
+        full: bool,
     }
 
     impl Client {
@@ -160,6 +192,8 @@ mod tests {
                 session,
                 now,
                 attempts: 0,
+                closed: false,
+                full: false,
             };
             client.session.handle(Event::Connected, now);
             client.replies();
@@ -179,10 +213,13 @@ mod tests {
                 match action {
                     Action::Send(bytes) => said.extend(bytes),
                     Action::Ask(question) => {
+                        let refuse = |text| Verdict::Refuse(crate::reply::Reply::literal(text));
                         let verdict = match question {
+                            Question::Auth if self.closed => refuse("454 4.7.0 closed"),
+                            Question::Login(_) if self.full => refuse("454 4.7.0 full"),
                             Question::Login(attempt) if !logins().admits(&attempt) => {
                                 self.attempts += 1;
-                                Verdict::Refuse(crate::reply::Reply::literal("535 5.7.8 no"))
+                                refuse("535 5.7.8 no")
                             }
                             _ => Verdict::Accept,
                         };
@@ -272,6 +309,29 @@ mod tests {
             let said = client.say(line);
             assert!(said.starts_with(reply), "{line}: {said}");
         }
+    }
+
+    #[test]
+    fn a_client_that_may_not_try_hears_neither_challenge_nor_proof() {
+        for line in [
+            "AUTH SCRAM-SHA-256 biwsbj12bTcscj1h",
+            "AUTH PLAIN",
+            "AUTH PLAIN AHZtNwBwZW5jaWw=",
+        ] {
+            let mut client = Client::new(true, Some(logins()));
+            client.say("EHLO vm7.example.org");
+            client.closed = true;
+            assert_eq!(client.say(line), "454 4.7.0 closed", "{line}");
+            assert_eq!(client.attempts, 0);
+            client.closed = false;
+            assert!(client.log_in("SCRAM-SHA-256", "pencil").starts_with("235 "));
+        }
+        let mut client = Client::new(true, Some(logins()));
+        client.say("EHLO vm7.example.org");
+        client.full = true;
+        let said = client.log_in("SCRAM-SHA-256", "pencil");
+        assert_eq!(said, "454 4.7.0 full", "right, and nothing says so");
+        assert_eq!(client.session.login(), None);
     }
 
     #[test]

@@ -140,7 +140,9 @@ pub enum Question {
     Connect,
     /// HELO or EHLO.
     Helo { name: String, extended: bool },
-    /// AUTH: whether this attempt is right, and may be made at all. `Accept`: the session is that of the user from here on.
+    /// AUTH: whether this client may try to log in at all; nothing was said to it yet.
+    Auth,
+    /// Whether this attempt is right. `Accept`: the session is that of the user, once the client has heard of it.
     Login(Attempt),
     /// XCLIENT: from here on the session is this client's, as if it had just connected. `Connect` is asked next.
     Client(Override),

@@ -37,13 +37,21 @@ pub(super) struct OpenChunk {
 pub(super) enum Asked {
     Connect,
     Helo(Greeting),
-    Login(String),
+    Auth(Box<Exchange>),
+    Login(String, Box<Acceptor>),
     Client(Box<Override>),
     Mail { utf8: bool },
     Recipient,
     Data,
     Chunk(Chunk),
     Message,
+}
+
+/// An authentication that a client wants to begin, with what it said at once.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) acceptor: Acceptor,
+    pub(super) initial: Option<String>,
 }
 
 /// How the client greeted.

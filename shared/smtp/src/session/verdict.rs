@@ -40,10 +40,8 @@ impl Session {
         let usual = match asked {
             Asked::Connect => return self.greet(reply),
             Asked::Helo(greeting) => return self.welcome(greeting),
-            Asked::Login(user) => {
-                self.login = Some(user);
-                "235 2.7.0 Authentication successful"
-            }
+            Asked::Auth(exchange) => return self.begin_auth(*exchange),
+            Asked::Login(user, acceptor) => return self.admit(user, *acceptor),
             Asked::Client(said) => return self.hand_on(*said),
             Asked::Mail { utf8 } => {
                 self.transaction = Some(Transaction {
@@ -91,10 +89,15 @@ impl Session {
                 return self.open_chunk(chunk, Some(reply));
             }
             Asked::Data | Asked::Message => self.reset(),
-            Asked::Mail { .. } if reply.code.severity() == Severity::Transient => self.count_junk(),
+            Asked::Auth(_) | Asked::Login(..) | Asked::Mail { .. }
+                if reply.code.severity() == Severity::Transient =>
+            {
+                self.count_junk();
+            }
             Asked::Connect
             | Asked::Helo(_)
-            | Asked::Login(_)
+            | Asked::Auth(_)
+            | Asked::Login(..)
             | Asked::Client(_)
             | Asked::Mail { .. }
             | Asked::Recipient => {}

@@ -1,0 +1,65 @@
+//! Explains by what the running daemon holds.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use control::order;
+use mail::clock;
+
+use crate::{
+    admin::Answer,
+    explain::{self, Asked},
+    server::Server,
+};
+
+/// How often somebody hears that his question is looked into; less than he waits for.
+const ALIVE: Duration = Duration::from_secs(3);
+/// Bytes of an explanation in a line.
+const PIECE: usize = 64 * 1024;
+
+/// What this daemon would do; the world may take minutes to answer, and whoever asks hears meanwhile that somebody is there.
+pub(super) fn explain(
+    server: &Arc<Server>,
+    asked: Asked,
+    say: &mut dyn FnMut(&Answer) -> io::Result<()>,
+) -> io::Result<()> {
+    // What was counted so far is read back from there.
+    server.state.flush();
+    let setup = server.current.get();
+    let fault = server.current.fault();
+    let warnings = fault.map(|fault| format!("{}: {}", fault.consequence(), fault.text));
+    let client = asked.what.client();
+    let failed = client.and_then(|at| server.attempts.failures().of(at, clock::now()));
+    let (done, told) = mpsc::channel();
+    thread::spawn(move || {
+        let warnings = warnings.into_iter().collect();
+        // Whoever asked may be gone.
+        let _ = done.send(explain::of_daemon(&setup, failed, &asked, warnings));
+    });
+    let told = loop {
+        match told.recv_timeout(ALIVE) {
+            Ok(told) => break told,
+            Err(RecvTimeoutError::Timeout) => say(&Answer::Explained(String::new()))?,
+            Err(RecvTimeoutError::Disconnected) => break Err(anyhow::anyhow!("it failed")),
+        }
+    };
+    match told {
+        Ok(told) => {
+            let mut rest = told.as_str();
+            while !rest.is_empty() {
+                let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE));
+                say(&Answer::Explained(piece.to_owned()))?;
+                rest = more;
+            }
+            Ok(())
+        }
+        Err(why) => say(&Answer::Queue(order::Answer::Refused(format!("{why:#}")))),
+    }
+}

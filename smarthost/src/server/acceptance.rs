@@ -1,0 +1,231 @@
+//! A message that has come whole: completed, as filters made it, counted, and kept.
+//!
+//! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count of it is written.
+//! Failures: what cannot be kept now is refused with 4yz.
+
+use mail::{
+    address::Sender,
+    clock,
+    envelope::{Content, Envelope, Ret},
+    message::{Field, complete, conform, trace},
+    outcome::Failure,
+    status::EnhancedStatus,
+};
+use smtp::{
+    reply::Reply,
+    session::{Question, Verdict},
+};
+use spool::SpoolError;
+use tokio::{sync::oneshot, task::block_in_place};
+
+use super::{
+    counting::Counted,
+    filtering::Filtered,
+    session::Connection,
+    transaction::{Fault, Received, Transaction},
+};
+use crate::{dispatch, maillog};
+
+/// Fields that are for the client's own software, and name hidden recipients (Postfix `message_drop_headers`).
+const DROPPED: [&str; 4] = ["Bcc", "Resent-Bcc", "Content-Length", "Return-Path"];
+impl Connection {
+    /// The message is complete: keep it.
+    pub(super) async fn accept(&mut self, size: u64) -> Verdict {
+        let Some(mut transaction) = self.transaction.take() else {
+            return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
+        };
+        let message = match transaction.finish() {
+            Ok(message) => message,
+            Err(fault) => return Verdict::Refuse(unkept(&fault)),
+        };
+        let verdict = self
+            .judge(&Question::Message { size }, trace::hops(&message.header))
+            .await;
+        if verdict != Verdict::Accept {
+            return verdict;
+        }
+        let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        let Filtered {
+            message,
+            transaction,
+        } = match self.filtered(message, transaction).await {
+            Ok(filtered) => filtered,
+            Err(refused) => return refused,
+        };
+        let envelope = match self.envelope(&transaction, message.content) {
+            Ok(envelope) => envelope,
+            Err(failure) => {
+                return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
+            }
+        };
+        let counted = self.begun.take().map(|begun| begun.count(recipients));
+        let message_id = message.header.first("Message-ID");
+        let message_id = message_id.map(|field| field.value().clone());
+        let header = message.header.to_bytes();
+        let held = transaction.held.as_deref();
+        let login = self.machine.login().map(|login| (self.method, login));
+        let queued = async {
+            let (dispatch, router) = (&self.server.dispatch, &self.setup.router);
+            let draft = message.draft;
+            let id = match held {
+                Some(_) => dispatch.hold(draft, &envelope, &header, held).await?,
+                None => dispatch.enqueue(draft, &envelope, &header, router).await?,
+            };
+            dispatch.activity().received(size, clock::now());
+            maillog::accepted(
+                id,
+                &self.name,
+                login,
+                message_id.as_deref(),
+                &envelope,
+                size,
+                held,
+            );
+            Ok::<_, SpoolError>(id)
+        };
+        let (queued, ()) = tokio::join!(queued, self.count_is_kept(counted.as_ref()));
+        match queued {
+            Ok(id) => {
+                self.messages = self.messages.saturating_add(1);
+                Verdict::AcceptWith(Reply::new(
+                    250,
+                    EnhancedStatus::new(2, 0, 0),
+                    format!("Ok: queued as {id}"),
+                ))
+            }
+            Err(error) => {
+                if let Some(counted) = counted {
+                    counted.take_back();
+                }
+                Verdict::Refuse(no_room(&error))
+            }
+        }
+    }
+
+    /// The message as it goes on: completed, with our fields in front, and as filters made it.
+    async fn filtered(
+        &mut self,
+        mut message: Received,
+        transaction: Transaction,
+    ) -> Result<Filtered, Verdict> {
+        if self.is_ours() {
+            self.complete(&mut message, &transaction.sender());
+        }
+        for name in DROPPED {
+            message.header.remove(name);
+        }
+        self.add_trace(&mut message, &transaction);
+        for field in transaction.fields.iter().rev() {
+            let (name, value) = field.split_once(':').unwrap_or((field, ""));
+            message.header.prepend(Field::new(name, value.trim_start()));
+        }
+        let own = transaction.fields.len();
+        let received = Filtered {
+            message,
+            transaction,
+        };
+        self.filter_message(received, own).await
+    }
+
+    /// Waits until the count of this message would survive a kill. Messages that are not counted wait for nothing.
+    async fn count_is_kept(&self, counted: Option<&Counted>) {
+        let state = &self.server.state;
+        if counted.is_some_and(|counted| !state.is_kept(counted.change)) {
+            let (done, kept) = oneshot::channel();
+            state.flush_then(move || {
+                // The session is over.
+                let _ = done.send(());
+            });
+            // The writer gone means that the daemon ends, which writes everything.
+            let _ = kept.await;
+        }
+    }
+
+    /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
+    fn origin(&self) -> String {
+        match (self.known_as(), self.name.strip_suffix(']')) {
+            (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
+            (None, Some(name)) if self.unnamed => [name, dispatch::OVER_PROXY].concat(),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
+    fn complete(&self, message: &mut Received, sender: &Sender) {
+        let hostname = &self.setup.config.hostname;
+        let from = match sender {
+            Sender::Null => format!("MAILER-DAEMON@{hostname}"),
+            Sender::Address(address) => address.to_string(),
+        };
+        let facts = complete::Facts {
+            now: clock::now(),
+            hostname,
+            id: &message.id.to_string(),
+            from: &from,
+            content: message.content,
+            charset: message.charset,
+        };
+        // Of several authors one would be left, in whose name alone it would be signed.
+        if self.setup.signer.keys(&message.header).is_ok() {
+            conform::conform(&mut message.header, &from);
+        }
+        complete::complete(&mut message.header, &facts);
+    }
+
+    fn add_trace(&self, message: &mut Received, transaction: &Transaction) {
+        let only = match transaction.recipients.as_slice() {
+            [only] => Some(only.address.as_str()),
+            _ => None,
+        };
+        let helo = self.machine.helo().unwrap_or("unknown");
+        message.header.prepend(trace::received(&trace::Received {
+            from: &format!("from {helo} ({})", self.name.replacen('[', " [", 1)),
+            by: &self.setup.config.hostname,
+            with: self.machine.protocol(),
+            id: &message.id.to_string(),
+            for_: only,
+            date: &clock::now().rfc5322(),
+            tls: self.tls.as_deref(),
+        }));
+    }
+
+    fn envelope(&self, transaction: &Transaction, content: Content) -> Result<Envelope, Failure> {
+        let mail = &transaction.mail;
+        Ok(Envelope {
+            sender: transaction.sender(),
+            // A list can have tens of thousands of members.
+            recipients: block_in_place(|| {
+                dispatch::expand(&transaction.recipients, &self.setup.router)
+            })?,
+            origin: self.origin(),
+            uid: None,
+            content: Content {
+                eight_bit: content.eight_bit || content.utf8 || mail.eight_bit,
+                utf8: mail.utf8,
+            },
+            // What could not be verified comes back, if it does, without its content.
+            ret: if transaction.unverified {
+                Some(Ret::Headers)
+            } else {
+                mail.ret
+            },
+            envid: mail.envid.clone(),
+        })
+    }
+}
+
+pub(super) fn no_room(error: &SpoolError) -> Reply {
+    system::log::line(system::log::Level::Error, error);
+    match error {
+        SpoolError::Full { .. } => Reply::literal("452 4.3.1 Insufficient system storage"),
+        _ => Reply::literal("451 4.3.0 Error: queue file write error"),
+    }
+}
+
+fn unkept(fault: &Fault) -> Reply {
+    match fault {
+        Fault::HeaderTooLong => Reply::literal("552 5.3.4 Error: the header section is too long"),
+        Fault::Disk(error) => no_room(error),
+        Fault::NoMessage => Reply::literal("503 5.5.1 Error: no message"),
+    }
+}
