@@ -312,7 +312,7 @@ fn postfix_passwords_are_taken_whole_or_said_to_be_lost() {
         (
             "proxy:lmdb:/p",
             "# x\n[mail.example.org]:submission\tu:p:a\n  ss\n",
-            "p:a ss",
+            "p:a  ss",
             vec![],
         ),
         (

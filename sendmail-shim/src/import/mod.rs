@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`plan`], `ours`, `written` | what was understood, what was not, and our configuration written from it |
 //! | [`ssmtp`], [`nullmailer`], [`dma`], [`msmtp`], [`postfix`], [`exim`] | one grammar each, quirks included |
-//! | `maincf`, `passwords` | of Postfix: the text of its settings, and its tables of passwords |
+//! | `maincf`, `passwords` | of Postfix: the places of its settings, and its tables of passwords; crate `postfix` reads the text |
 //! | [`person`] | who reads root's mail |
 //! | [`queue`] | the messages that wait in the files of a queue |
 //!

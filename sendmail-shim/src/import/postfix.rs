@@ -5,10 +5,14 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use mail::nexthop::Nexthop;
+use postfix::{
+    Settings, members,
+    tables::{self, Table},
+};
 use relay::trust::Pin;
 
 use super::{
-    maincf::{self, Settings, members},
+    maincf::{self, place},
     ours::Ours,
     passwords,
     plan::{Lookup, Place, Plan, Tls, Verdict, Words, named},
@@ -16,15 +20,11 @@ use super::{
 
 /// Its main file.
 pub const CONFIG: &str = maincf::CONFIG;
-const SPOOL: &str = "/var/spool/postfix";
 
 /// Where its queue is.
 pub fn spool(lookup: &Lookup<'_>) -> String {
-    let settings = lookup(CONFIG).map(|source| Settings::of(&source, lookup));
-    let named = settings.map(|settings| settings.value("queue_directory"));
-    named
-        .filter(|path| !path.is_empty())
-        .unwrap_or_else(|| SPOOL.to_owned())
+    let text = lookup(CONFIG).map(|source| source.text);
+    Settings::read(&text.unwrap_or_default(), "").value("queue_directory")
 }
 
 /// Reads it, and the table of passwords.
@@ -36,11 +36,8 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
     let Some(source) = lookup(CONFIG) else {
         return plan;
     };
-    let settings = Settings::of(&source, lookup);
-    let place = |key: &str| Place {
-        path: CONFIG,
-        line: settings.line(key),
-    };
+    let settings = maincf::settings(&source, lookup);
+    let place = |key: &str| place(&settings, key);
     for key in ["default_transport", "relayhost", "smtp_fallback_relay"] {
         let value = settings.value(key);
         match key {
@@ -48,9 +45,13 @@ pub fn read(lookup: &Lookup<'_>) -> Plan {
             _ => relays(&mut plan, place(key), key, &value),
         }
     }
-    for (key, line, value) in settings.written() {
+    for fault in &settings.faults {
+        let line = usize::try_from(fault.line).unwrap_or(1);
         let at = Place { path: CONFIG, line };
-        setting(&mut plan, lookup, at, key, &value);
+        plan.note(Verdict::Unmapped, at, &fault.key, fault.text);
+    }
+    for key in settings.names() {
+        setting(&mut plan, lookup, place(key), key, &settings.value(key));
     }
     security(&mut plan, &settings);
     passwords::read(&mut plan, lookup, &settings);
@@ -228,8 +229,8 @@ fn setting(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, key: &str, value
 /// Ours is one file of text.
 fn aliases(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
     for map in members(value) {
-        match passwords::text_file(map) {
-            Some(file) if plan.aliases.is_none() => {
+        match tables::named(map, "hash") {
+            Table::Text(file) if plan.aliases.is_none() => {
                 plan.aliases = Some(file.to_owned());
                 plan.mapped(at, key, Ours::Aliases);
             }
@@ -243,29 +244,13 @@ fn aliases(plan: &mut Plan, at: Place<'_>, key: &str, value: &str) {
 }
 
 fn time(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, ours: Ours) {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = value.strip_prefix(digits).unwrap_or_default();
-    let unit = match unit.to_ascii_lowercase().as_str() {
-        "w" => Some(604_800),
-        "" if ours == Ours::Lifetime => Some(86_400),
-        "d" => Some(86_400),
-        "h" => Some(3600),
-        "m" => Some(60),
-        "" | "s" => Some(1),
-        _ => None,
-    };
-    let count = digits.trim().parse::<u64>().ok();
-    let seconds = count
-        .zip(unit)
-        .map(|(count, unit)| count.saturating_mul(unit));
+    let usual = if ours == Ours::Lifetime { 86_400 } else { 1 };
+    let seconds = tables::seconds(value, usual);
     plan.seconds(at, key, ours, seconds);
 }
 
 fn security(plan: &mut Plan, settings: &Settings) {
-    let place = |key: &str| Place {
-        path: CONFIG,
-        line: settings.line(key),
-    };
+    let place = |key: &str| place(settings, key);
     if settings.is_yes("smtp_tls_wrappermode") {
         plan.tls = Some(Tls::Wrapped);
         // Without a port Postfix used 25 even then.

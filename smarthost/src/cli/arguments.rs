@@ -88,6 +88,18 @@ pub(super) enum Command {
         #[arg(value_name = "TRANSPORT")]
         transport: String,
     },
+    /// Make Postfix's configuration ours: show it with a report of each parameter, or write it
+    #[command(
+        long_about = "Make Postfix's configuration ours: main.cf, master.cf and the tables that they name.\n\n\
+        The configuration is shown on standard output; standard error says of each parameter, service and -o what became of it: mapped, \
+        default, ignored on purpose, NOT SUPPORTED (with what to do), or DECIDE. Postfix's files are only read. \
+        Exit 0: taken over as it was; 1: something is not, or needs a decision.",
+        after_help = "Examples:\n  \
+        smarthost import                             show what would become of /etc/postfix\n  \
+        smarthost import --apply                     write it; tables and the password beside it\n  \
+        smarthost import /srv/old/postfix --json     that of another machine, for a program"
+    )]
+    Import(Import),
     /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more
     #[command(
         long_about = "Write settings that come with the machine or with the package into a file of their own, \
@@ -100,6 +112,22 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Import {
+    /// Where main.cf and master.cf are
+    #[arg(value_name = "DIRECTORY", default_value = "/etc/postfix")]
+    pub(super) directory: PathBuf,
+    /// Write the files instead of showing them
+    #[arg(long)]
+    pub(super) apply: bool,
+    /// Overwrite our files
+    #[arg(long, requires = "apply")]
+    pub(super) force: bool,
+    /// The report and the configuration as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(clap::Args, Debug)]

@@ -9,6 +9,7 @@
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
 //! | [`failed`] | why a command was not carried out |
 //! | [`explain`] | what would be decided, and where mail goes |
+//! | [`import`] | Postfix's configuration made into ours |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`report`] | what was refused |
 //! | [`passwd`] | who may log in |
@@ -24,6 +25,7 @@ mod check;
 mod dkim;
 mod explain;
 mod failed;
+mod import;
 mod local;
 mod passwd;
 mod policy;
@@ -63,6 +65,13 @@ pub fn main() -> ExitCode {
         Command::Dkim(dkim) => dkim::run(config, &dkim).map_err(Failed::from),
         Command::Passwd(order) => passwd::run(config, &order),
         Command::Pipe { transport } => local::pipe(config, &transport),
+        Command::Import(request) => match import::run(config, &request) {
+            Ok((text, exit)) => {
+                say(&text);
+                return exit;
+            }
+            Err(failed) => Err(failed),
+        },
         Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => match remote::queue(config, &queue) {
             Ok(exit) => return exit.into(),

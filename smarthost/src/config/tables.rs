@@ -122,6 +122,11 @@ impl Config {
         self.read_files(named, Box::new(make))
     }
 
+    /// Lines of a table of routes that mean nothing with these settings.
+    pub(crate) fn route_faults(&self, table: &LookupTable) -> Vec<Problem> {
+        routes::faults(table, &self.transports, &self.domains.local)
+    }
+
     /// Reads the tables of `tls_policy`.
     pub fn read_tls_policy(&self) -> Read<PolicyTable> {
         let named = std::iter::repeat("tls_policy").zip(&self.tls_policy);

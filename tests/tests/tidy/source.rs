@@ -41,12 +41,13 @@ impl Source {
 }
 
 /// The crates that the programs are made of, lowest first.
-pub(crate) const CRATES: [&str; 12] = [
+pub(crate) const CRATES: [&str; 13] = [
     "shared/mail",
     "shared/system",
     "shared/smtp",
     "shared/spool",
     "shared/settings",
+    "shared/postfix",
     "shared/queue",
     "shared/relay",
     "shared/control",

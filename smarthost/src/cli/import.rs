@@ -1,0 +1,125 @@
+//! `smarthost import`: Postfix's configuration made into ours.
+//!
+//! Contract: Postfix's files are read and never touched. Without `--apply` nothing is written. Nothing is overwritten without `--force`.
+//! Exit status: 0 taken over as it was, 1 something is not, or needs a decision.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, chown},
+    path::Path,
+    process::ExitCode,
+};
+
+use super::{arguments::Import as Request, failed::Failed};
+use crate::{
+    config::Config,
+    import::{self, report::Import},
+};
+
+/// Largest file that is read, bytes; the daemon reads no larger tables.
+const MAX: u64 = 16 * 1024 * 1024;
+
+/// Shows or writes it: what is said on standard output, and the exit status.
+pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), Failed> {
+    let directory = request.directory.to_string_lossy();
+    let directory = match directory.trim_end_matches('/') {
+        "" => "/",
+        directory => directory,
+    };
+    let machine = Config::machine_default()?.hostname.to_string();
+    let import = import::read(directory, &machine, &text).map_err(Failed::new)?;
+    let config = format!(
+        "# Taken over from Postfix ({directory}) by smarthost import.\n{}",
+        import.config()
+    );
+    Config::of_files(&[(path.to_owned(), config.clone())])?;
+    let back = "start Postfix again; its files and its queue are as they were";
+    let mut told: Vec<_> = import.notes.iter().map(ToString::to_string).collect();
+    told.retain(|_| !request.json);
+    told.push(format!("to go back: {back}\n"));
+    let told = told.join("\n");
+    // Nobody to tell if standard error is closed.
+    let _ = io::stderr().write_all(told.as_bytes());
+    let mut text = Vec::new();
+    if request.json {
+        let json = serde_json::json!({ "report": import.notes, "config": config });
+        text.push(json.to_string());
+    }
+    if request.apply {
+        text.extend(write(path, &import, &config, request.force)?);
+    } else if !request.json {
+        text.push(shown(path, &import, &config));
+    }
+    let text = text.join("\n");
+    let exit = if import.wants_attention() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    };
+    Ok((text, exit))
+}
+
+/// A file of Postfix's, or why it cannot be read.
+fn text(path: &str) -> Result<String, String> {
+    let bytes = system::read::bytes(Path::new(path), MAX);
+    let bytes = bytes.map_err(|error| format!("{path}: {error}"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn shown(path: &Path, import: &Import, config: &str) -> String {
+    let mut text = format!("# {}\n{config}", path.display());
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    for file in &import.files {
+        let place = directory.join(&file.name);
+        let (what, whose) = if file.secret {
+            ("the password", ", which only the daemon may read")
+        } else {
+            ("a copy", "")
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "# --apply writes {}: {what} from {}{whose}",
+            place.display(),
+            file.from
+        );
+    }
+    text
+}
+
+fn write(path: &Path, import: &Import, config: &str, force: bool) -> Result<Vec<String>, Failed> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let own = (path.to_owned(), config, 0o644);
+    let copies = import.files.iter().map(|file| {
+        let mode = if file.secret { 0o600 } else { 0o644 };
+        (directory.join(&file.name), file.content.as_str(), mode)
+    });
+    // What the configuration names is there before it.
+    let files: Vec<_> = copies.chain([own]).collect();
+    let existing = files.iter().find(|(path, ..)| path.exists());
+    if let Some((path, ..)) = existing.filter(|_| !force) {
+        let text = format!("{} is there already: --force overwrites it", path.display());
+        return Err(Failed::new(text));
+    }
+    system::fs::create_directory(directory, 0o755)
+        .map_err(|error| Failed::new(format!("{}: {error}", directory.display())))?;
+    let mut written = Vec::new();
+    for (path, content, mode) in files {
+        system::fs::replace(&path, content.as_bytes(), mode)
+            .and_then(|()| if mode == 0o600 { give(&path) } else { Ok(()) })
+            .map_err(|error| Failed::new(format!("{}: {error}", path.display())))?;
+        written.push(format!("{} written", path.display()));
+    }
+    Ok(written)
+}
+
+/// The daemon reads the password; root only, where it has no state directory yet.
+fn give(path: &Path) -> io::Result<()> {
+    let owner = fs::metadata(crate::config::STATE).ok();
+    match owner.filter(|_| rustix::process::geteuid().is_root()) {
+        Some(owner) => chown(path, Some(owner.uid()), Some(owner.gid())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,324 @@
+//! Who we are, who may relay, whom mail is taken for; and what an old `compatibility_level` implies.
+
+use mail::address::{Domain, DomainPattern};
+use postfix::expand::level;
+
+use super::{
+    reader::Reader,
+    report::{Value, Verdict},
+};
+use crate::network::Network;
+
+pub(super) fn read(reader: &mut Reader<'_>) {
+    compatibility(reader);
+    if reader.is_set("myhostname") {
+        let name = reader.value("myhostname");
+        reader.map_text("myhostname", "hostname", &name);
+    }
+    reader.note_if_set(
+        Verdict::Ignored,
+        "mydomain",
+        "stands in the values that name it",
+    );
+    domains(reader);
+    networks(reader);
+    origin(reader);
+    banner(reader);
+}
+
+/// What follows from it, told before all else.
+fn compatibility(reader: &mut Reader<'_>) {
+    let old = |than: &str| reader.level < level(than);
+    let (before1, before2, before36) = (old("1"), old("2"), old("3.6"));
+    let name = "compatibility_level";
+    let written = reader.is_set(name);
+    let text = "read first: the defaults of other parameters follow from it";
+    reader.note_if_set(Verdict::Ignored, name, text);
+    if !written {
+        let text = "0, as Postfix takes it: the old defaults below count unless they are set";
+        reader.note(Verdict::Ignored, name, text);
+    }
+    let first = if before36 { "no" } else { "yes" };
+    reader
+        .main
+        .assume("smtpd_relay_before_recipient_restrictions", first);
+    let mut implied = |old: bool, name: &str, verdict, text: &str| {
+        if old && !reader.is_set(name) {
+            reader.note(verdict, name, text);
+        }
+    };
+    implied(
+        before1,
+        "append_dot_mydomain",
+        Verdict::Ignored,
+        "yes at this level: names without a dot got the domain; here addresses stay as clients write them",
+    );
+    implied(
+        before1,
+        "smtpd_relay_restrictions",
+        Verdict::Ignored,
+        "empty at this level: who may relay stood in smtpd_recipient_restrictions alone; here it is decided before all else",
+    );
+    implied(
+        before36,
+        "smtpd_relay_before_recipient_restrictions",
+        Verdict::Ignored,
+        "no at this level: relaying was decided last; here it is decided first, before anything that asks the world",
+    );
+    implied(
+        before36,
+        "smtp_tls_fingerprint_digest",
+        Verdict::Ignored,
+        "md5 at this level: fingerprints of MD5 are not known here",
+    );
+    if before2 {
+        if !reader.is_set("relay_domains") {
+            reader.main.assume("relay_domains", "$mydestination");
+            let text = "$mydestination at this level: mail for subdomains of your own domains was passed on; those that you want stand in domains.relay";
+            reader.note(Verdict::Decide, "relay_domains", text);
+        }
+        if !reader.is_set("mynetworks_style") {
+            reader.main.assume("mynetworks_style", "subnet");
+        }
+    }
+}
+
+/// Members that our lists of domains know, with what else Postfix means by one.
+fn list(reader: &mut Reader<'_>, name: &str, key: &str, taken: &mut Vec<String>, below: bool) {
+    let mut members = Vec::new();
+    for domain in reader.keys(name) {
+        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        let plain = domain.trim_start_matches('.');
+        if let Err(why) = Domain::setting(plain) {
+            reader.note(Verdict::NotSupported, name, format!("`{domain}`: {why}"));
+        } else {
+            if below && !domain.starts_with('.') {
+                members.push(format!(".{domain}"));
+            }
+            if taken.contains(&domain) {
+                let text = format!("{domain} stands in a list before, which counts");
+                reader.note_if_set(Verdict::Ignored, name, text);
+            }
+            members.push(domain);
+        }
+    }
+    members.retain(|domain| !taken.contains(domain));
+    members.sort();
+    members.dedup();
+    taken.extend(members.iter().cloned());
+    if reader.is_set(name) && !reader.is_told(name) || !members.is_empty() {
+        if reader.is_set(name) {
+            reader.map_list(name, key, members);
+        } else {
+            reader.extend(key, members);
+        }
+    }
+}
+
+fn domains(reader: &mut Reader<'_>) {
+    let mut taken = Vec::new();
+    if reader.value("mydestination").is_empty() {
+        let text = "empty: yet mail for the host's own name and localhost is taken here always, for aliases";
+        reader.note(Verdict::Ignored, "mydestination", text);
+    } else {
+        list(reader, "mydestination", "domains.local", &mut taken, false);
+    }
+    let own: Vec<_> = [reader.value("myhostname"), "localhost".to_owned()].into();
+    taken.extend(own);
+    if reader.is_set("virtual_alias_domains") {
+        list(
+            reader,
+            "virtual_alias_domains",
+            "domains.virtual",
+            &mut taken,
+            false,
+        );
+    } else {
+        of_virtual_tables(reader, &mut taken);
+    }
+    if !reader.is_set("relay_domains") {
+        // What an old level implies was told.
+        return;
+    }
+    let parents = "parent_domain_matches_subdomains";
+    let below = !reader.is_set(parents) || reader.value(parents).contains("relay_domains");
+    list(reader, "relay_domains", "domains.relay", &mut taken, below);
+    reader.note_if_set(
+        Verdict::Ignored,
+        parents,
+        "read: where it names relay_domains, their subdomains stand in domains.relay too; access tables cover them always",
+    );
+}
+
+/// A key that is a domain makes it a virtual one.
+fn of_virtual_tables(reader: &mut Reader<'_>, taken: &mut Vec<String>) {
+    let is_domain = |key: &String| !key.contains('@') && key.contains('.');
+    let name = if reader.is_set("virtual_alias_maps") {
+        "virtual_alias_maps"
+    } else {
+        "virtual_maps"
+    };
+    let mut domains = Vec::new();
+    for map in postfix::members(&reader.value("virtual_alias_maps")) {
+        if let postfix::tables::Table::Text(path) = postfix::tables::named(map, "hash")
+            && let Ok(text) = (reader.files)(path)
+        {
+            let entries = postfix::tables::entries(&text).into_iter();
+            domains.extend(entries.map(|(_, key, _)| key).filter(is_domain));
+        }
+    }
+    let domains: Vec<_> = domains
+        .into_iter()
+        .filter(|domain| DomainPattern::try_from(domain.clone()).is_ok() && !taken.contains(domain))
+        .collect();
+    if !domains.is_empty() {
+        let text = format!(
+            "domains.virtual, from lines of a domain alone: {}",
+            domains.join(", ")
+        );
+        taken.extend(domains.iter().cloned());
+        let refused = reader.extend("domains.virtual", domains);
+        if refused.is_empty() {
+            reader.note(Verdict::Mapped, name, text);
+        }
+        for (domain, why) in refused {
+            reader.note(Verdict::NotSupported, name, format!("`{domain}`: {why}"));
+        }
+    }
+}
+
+fn networks(reader: &mut Reader<'_>) {
+    let style = reader.value("mynetworks_style");
+    if reader.is_set("mynetworks") {
+        reader.note_if_set(Verdict::Ignored, "mynetworks_style", "mynetworks counts");
+        let written = reader.keys("mynetworks");
+        let mut members = Vec::new();
+        for member in written {
+            match Network::parse(&member) {
+                Ok(network) => members.push(network.to_string()),
+                Err(why) => {
+                    let text = format!("`{member}` is not taken over: {why}");
+                    reader.note(Verdict::NotSupported, "mynetworks", text);
+                }
+            }
+        }
+        let refused = reader.extend("networks", members.clone());
+        for (_, why) in &refused {
+            reader.note(Verdict::Decide, "mynetworks", why);
+        }
+        if members.is_empty() {
+            let text = "no network is left; the machine itself may relay, as always";
+            reader.note(Verdict::Mapped, "mynetworks", text);
+        } else if refused.len() < members.len() {
+            reader.note(Verdict::Mapped, "mynetworks", "networks");
+        }
+        return;
+    }
+    match style.as_str() {
+        "" | "host" => {
+            let text = "the machine itself may relay, as without networks; other addresses of it stand there by hand";
+            reader.note_if_set(Verdict::Default, "mynetworks_style", text);
+        }
+        _ => {
+            let routes = (reader.files)("/proc/net/route").unwrap_or_default();
+            let found = attached(&routes);
+            let networks: Vec<_> = found.iter().map(ToString::to_string).collect();
+            let which = if networks.is_empty() {
+                "its networks".to_owned()
+            } else {
+                networks.join(", ")
+            };
+            let text = format!(
+                "{style}: every machine in {which} could relay; here none may until you name the networks of your own machines: networks = [\"192.0.2.0/24\"]"
+            );
+            reader.note(Verdict::Decide, "mynetworks_style", text);
+        }
+    }
+}
+
+/// Networks that this machine has an address in: lines of /proc/net/route without a gateway.
+fn attached(routes: &str) -> Vec<Network> {
+    let number = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::swap_bytes);
+    let network = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [_, destination, gateway, _, _, _, _, mask, ..] = fields.as_slice() else {
+            return None;
+        };
+        let prefix = number(mask)?.count_ones();
+        let address = std::net::Ipv4Addr::from(number(destination)?);
+        let direct = number(gateway)? == 0 && prefix > 0;
+        let network = Network::parse(&format!("{address}/{prefix}")).ok()?;
+        direct.then_some(network)
+    };
+    routes.lines().skip(1).filter_map(network).collect()
+}
+
+fn origin(reader: &mut Reader<'_>) {
+    for name in ["append_at_myorigin", "append_dot_mydomain"] {
+        let text = "addresses stay as clients write them; nothing is put behind a name";
+        reader.note_if_set(Verdict::Ignored, name, text);
+    }
+    if !reader.is_set("myorigin") {
+        return;
+    }
+    let mut origin = reader.value("myorigin");
+    if origin.starts_with('/') {
+        match (reader.files)(&origin) {
+            Ok(text) => {
+                let first = text.lines().next().unwrap_or_default();
+                first.trim().clone_into(&mut origin);
+            }
+            Err(why) => return reader.note(Verdict::NotSupported, "myorigin", why),
+        }
+    }
+    let local = reader
+        .import
+        .settings
+        .iter()
+        .find(|(key, _)| key == "domains.local");
+    let ours = match local {
+        Some((_, Value::Texts(list))) => list.contains(&origin.to_ascii_lowercase()),
+        _ => false,
+    };
+    let own = [reader.value("myhostname"), "localhost".to_owned()];
+    if ours || own.contains(&origin) {
+        let text = "a name without a domain in tables is a local one, which is the same";
+        reader.note(Verdict::Default, "myorigin", text);
+    } else {
+        let text = format!(
+            "names without a domain in tables stood for …@{origin}, and stand for local ones here: write their domain"
+        );
+        reader.note(Verdict::NotSupported, "myorigin", text);
+    }
+}
+
+fn banner(reader: &mut Reader<'_>) {
+    let name = "smtpd_banner";
+    if !reader.is_set(name) {
+        return;
+    }
+    if reader
+        .main
+        .raw(name)
+        .is_some_and(|raw| raw.contains("mail_name"))
+    {
+        let text = "it names Postfix, which does not answer here; the greeting is the host name and ESMTP, or what banner says";
+        return reader.note(Verdict::Ignored, name, text);
+    }
+    let banner = reader.value(name);
+    reader.map_text(name, "banner", &banner);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_of_the_machine_are_those_without_a_gateway() {
+        let routes = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t0171CB00\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            eth0\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\nshort\n";
+        let found: Vec<_> = attached(routes).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["203.0.113.0/24"]);
+    }
+}

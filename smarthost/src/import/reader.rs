@@ -1,0 +1,284 @@
+//! What is read, and the one way into the result: through our own settings, which say whether they understand it.
+
+use std::{collections::BTreeSet, path::Path};
+
+use postfix::{Service, Settings, expand::level, members, services};
+use settings::layers::quote;
+
+use super::report::{Import, NewFile, Note, Value, Verdict};
+use crate::config::Config;
+
+/// Finds a file by its path: its text, or why there is none.
+pub type Files<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
+
+/// Longest text of a note, in characters: values are hostile.
+const TEXT: usize = 600;
+
+pub(super) struct Reader<'a> {
+    pub(super) files: &'a Files<'a>,
+    pub(super) directory: &'a str,
+    machine: &'a str,
+    pub(super) main: Settings,
+    pub(super) services: Vec<Service>,
+    /// `compatibility_level`
+    pub(super) level: [u32; 3],
+    pub(super) import: Import,
+    /// Parameters of which something was said.
+    told: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn open(
+        directory: &'a str,
+        machine: &'a str,
+        files: &'a Files<'a>,
+    ) -> Result<Self, String> {
+        let text = files(&format!("{directory}/main.cf"))?;
+        let mut main = Settings::read(&text, machine);
+        main.assume("config_directory", directory);
+        let mut reader = Self {
+            files,
+            directory,
+            machine,
+            level: level(&main.value("compatibility_level")),
+            main,
+            services: Vec::new(),
+            import: Import::default(),
+            told: BTreeSet::new(),
+        };
+        for fault in reader.main.faults.clone() {
+            let place = format!("{directory}/main.cf:{}", fault.line);
+            reader.say(Verdict::Ignored, place, &fault.key, fault.text);
+        }
+        let master = format!("{directory}/master.cf");
+        match files(&master) {
+            Ok(text) => {
+                let (services, faults) = services::read(&text);
+                reader.services = services;
+                for fault in faults {
+                    let place = format!("{master}:{}", fault.line);
+                    reader.say(Verdict::Ignored, place, &fault.key, fault.text);
+                }
+            }
+            Err(why) => {
+                let text = format!("{why}; compare `listen` with what it said");
+                reader.say(Verdict::NotSupported, master, "master.cf", text);
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Its notes in the order of the files.
+    pub(super) fn result(mut self) -> Import {
+        self.import.notes.sort_by_cached_key(|note| {
+            let (path, line) = note.place.rsplit_once(':').unwrap_or((&note.place, ""));
+            (path.to_owned(), line.parse::<u32>().unwrap_or(0))
+        });
+        self.import
+    }
+
+    /// A value with all names in it replaced.
+    pub(super) fn value(&self, name: &str) -> String {
+        self.main.value(name)
+    }
+
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.main.is_set(name)
+    }
+
+    pub(super) fn is_yes(&self, name: &str) -> bool {
+        self.main.is_yes(name)
+    }
+
+    /// The members of a list, up to what looks like a comment: for Postfix that is part of the value, and nobody meant it.
+    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+        let value = self.value(name);
+        let mut all = members(&value).into_iter().map(str::to_owned);
+        let mut list = Vec::new();
+        for member in all.by_ref() {
+            if member.starts_with('#') {
+                let rest: Vec<_> = std::iter::once(member).chain(all).collect();
+                let text = format!(
+                    "`{}`: # does not start a comment here, so that Postfix takes it as part of the value; it is not taken over",
+                    rest.join(" ")
+                );
+                self.note(Verdict::Decide, name, text);
+                break;
+            }
+            list.push(member);
+        }
+        list
+    }
+
+    /// Whether something was said of a parameter.
+    pub(super) fn is_told(&self, name: &str) -> bool {
+        self.told.contains(name)
+    }
+
+    /// Says what became of a parameter.
+    pub(super) fn note(&mut self, verdict: Verdict, name: &str, text: impl AsRef<str>) {
+        self.told.insert(name.to_owned());
+        let place = match self.main.line(name) {
+            Some(line) => format!("{}/main.cf:{line}", self.directory),
+            None => format!("{}/main.cf", self.directory),
+        };
+        let key = match self.main.line(name) {
+            Some(_) => name.to_owned(),
+            None => format!("{name} (not set)"),
+        };
+        self.say(verdict, place, &key, text);
+    }
+
+    /// Takes back that a parameter was mapped.
+    pub(super) fn unmap(&mut self, name: &str) {
+        let notes = &mut self.import.notes;
+        notes.retain(|note| note.verdict != Verdict::Mapped || note.key != name);
+    }
+
+    /// Whether the result has a setting.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.import.settings.iter().any(|(known, _)| known == key)
+    }
+
+    /// The same only where it is written.
+    pub(super) fn note_if_set(&mut self, verdict: Verdict, name: &str, text: impl AsRef<str>) {
+        if self.is_set(name) {
+            self.note(verdict, name, text);
+        }
+    }
+
+    pub(super) fn say(
+        &mut self,
+        verdict: Verdict,
+        place: String,
+        key: &str,
+        text: impl AsRef<str>,
+    ) {
+        let plain = |text: &str, most| {
+            let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
+            plain.take(most).collect::<String>()
+        };
+        self.import.notes.push(Note {
+            verdict,
+            place,
+            key: plain(key, 120),
+            text: plain(text.as_ref(), TEXT),
+        });
+    }
+
+    /// Puts a setting into the result, if our settings are right with it; else says what is wrong.
+    pub(super) fn put(&mut self, key: &str, value: Value) -> Result<(), String> {
+        let before = self.import.settings.clone();
+        let settings = &mut self.import.settings;
+        settings.retain(|(known, _)| known != key);
+        settings.push((key.to_owned(), value));
+        let read = Config::parse(
+            Path::new("config.toml"),
+            &self.import.config(),
+            self.machine,
+        );
+        read.map(drop).map_err(|error| {
+            self.import.settings = before;
+            let first = error.text.lines().next().unwrap_or_default();
+            let what = first.split_once(": ").map_or(first, |(_, what)| what);
+            what.to_owned()
+        })
+    }
+
+    /// A parameter that is this setting, as a TOML value.
+    pub(super) fn map(&mut self, name: &str, key: &str, value: String) -> bool {
+        match self.put(key, Value::Plain(value.clone())) {
+            Ok(()) => {
+                self.note(Verdict::Mapped, name, format!("{key} = {value}"));
+                true
+            }
+            Err(why) => {
+                self.note(
+                    Verdict::NotSupported,
+                    name,
+                    format!("{why}; set {key} by hand"),
+                );
+                false
+            }
+        }
+    }
+
+    /// The same with a text.
+    pub(super) fn map_text(&mut self, name: &str, key: &str, value: &str) -> bool {
+        self.map(name, key, quote(value))
+    }
+
+    /// More members of a list, those of them that our settings understand; and why they do not understand the others.
+    pub(super) fn extend(&mut self, key: &str, more: Vec<String>) -> Vec<(String, String)> {
+        let known = self.import.settings.iter().find(|(known, _)| known == key);
+        let mut list = match known {
+            Some((_, Value::Texts(list))) => list.clone(),
+            _ => Vec::new(),
+        };
+        let mut new: Vec<String> = Vec::new();
+        for member in more {
+            if !list.contains(&member) && !new.contains(&member) {
+                new.push(member);
+            }
+        }
+        let all = list.iter().chain(&new).cloned().collect();
+        if new.is_empty() || self.put(key, Value::Texts(all)).is_ok() {
+            return Vec::new();
+        }
+        let mut refused = Vec::new();
+        for (nth, member) in new.into_iter().enumerate() {
+            if nth >= ONE_BY_ONE {
+                refused.push((member, "there are too many".to_owned()));
+                continue;
+            }
+            list.push(member.clone());
+            if let Err(why) = self.put(key, Value::Texts(list.clone())) {
+                list.pop();
+                refused.push((member, why));
+            }
+        }
+        refused
+    }
+
+    /// A parameter whose members are those of a list of ours.
+    pub(super) fn map_list(&mut self, name: &str, key: &str, members: Vec<String>) {
+        if members.is_empty() {
+            return self.note(Verdict::Default, name, "names nothing");
+        }
+        let refused = self.extend(key, members.clone());
+        for (member, why) in &refused {
+            self.note(Verdict::NotSupported, name, format!("`{member}`: {why}"));
+        }
+        let list = self.import.settings.iter().find(|(known, _)| known == key);
+        if refused.len() < members.len() && list.is_some() {
+            self.note(Verdict::Mapped, name, key);
+        }
+    }
+
+    /// A file that is written beside `config.toml`.
+    pub(super) fn file(&mut self, name: &str, content: String, secret: bool, from: &str) {
+        self.import.files.push(NewFile {
+            name: name.to_owned(),
+            content,
+            secret,
+            from: from.to_owned(),
+        });
+    }
+
+    /// The whole path of a socket that a service names.
+    pub(super) fn socket(&self, path: &str, chroot: bool) -> String {
+        if path.starts_with('/') && !chroot {
+            return path.to_owned();
+        }
+        let queue = self.value("queue_directory");
+        format!("{queue}/{}", path.trim_start_matches('/'))
+    }
+
+    /// Whether a service sees `queue_directory` as its root.
+    pub(super) fn is_chrooted(&self, service: &Service) -> bool {
+        service.chroot.unwrap_or(self.level < level("1"))
+    }
+}
+
+/// Members of a list that are tried one by one.
+const ONE_BY_ONE: usize = 300;

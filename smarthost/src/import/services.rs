@@ -1,0 +1,275 @@
+//! `master.cf`: where clients connect, and what each service sets for itself.
+
+use std::net::IpAddr;
+
+use postfix::Service;
+
+use super::{
+    reader::Reader,
+    report::{Value, Verdict},
+    words,
+};
+
+/// Ports by the names that master.cf uses.
+const PORTS: [(&str, u16); 4] = [
+    ("smtp", 25),
+    ("smtps", 465),
+    ("submissions", 465),
+    ("submission", 587),
+];
+
+/// Whether clients of SMTP connect to it.
+fn is_listener(service: &Service) -> bool {
+    service.kind == "inet" && matches!(service.command.as_str(), "smtpd" | "postscreen")
+}
+
+/// The addresses of all listeners.
+pub(super) fn listen(reader: &mut Reader<'_>) {
+    let services: Vec<_> = reader
+        .services
+        .iter()
+        .filter(|it| is_listener(it))
+        .cloned()
+        .collect();
+    let mut listeners: Vec<(String, bool)> = Vec::new();
+    for service in &services {
+        let place = at(reader, service);
+        match addresses(reader, service) {
+            Ok(found) => {
+                let wrapped = is_wrapped(reader, service);
+                let text = if wrapped {
+                    ", TLS from the first byte"
+                } else {
+                    ""
+                };
+                let shown = found.join(", ");
+                for address in found {
+                    listeners.push((address, wrapped));
+                }
+                let text = format!("listen: {shown}{text}");
+                reader.say(Verdict::Mapped, place, &service.title(), text);
+            }
+            Err(why) => reader.say(Verdict::NotSupported, place, &service.title(), why),
+        }
+    }
+    if services.is_empty() {
+        let text = "master.cf has no service that clients of SMTP connect to: listen is what it is without import";
+        reader.note_if_set(Verdict::NotSupported, "inet_interfaces", text);
+        return reader.note_if_set(Verdict::NotSupported, "inet_protocols", text);
+    }
+    let none = reader.value("smtpd_tls_security_level") == "none";
+    let entry = |(address, wrapped): &(String, bool)| match (wrapped, none) {
+        (true, _) => format!("{{ address = \"{address}\", tls = \"wrapped\" }}"),
+        (false, true) => format!("{{ address = \"{address}\", tls = \"none\" }}"),
+        (false, false) => format!("\"{address}\""),
+    };
+    let entries: Vec<_> = listeners.iter().map(entry).collect();
+    let value = Value::Plain(format!("[{}]", entries.join(", ")));
+    if let Err(why) = reader.put("listen", value) {
+        let text = format!("{why}; set listen by hand");
+        reader.note(Verdict::NotSupported, "inet_interfaces", text);
+    }
+    interfaces(reader);
+}
+
+fn interfaces(reader: &mut Reader<'_>) {
+    for name in ["inet_interfaces", "inet_protocols"] {
+        reader.note_if_set(Verdict::Mapped, name, "the addresses in listen");
+    }
+    if reader.is_set("inet_protocols") && !reader.value("inet_protocols").contains("all") {
+        let text = "mail goes out over both families that the machine has, whatever listen says";
+        reader.note(Verdict::NotSupported, "inet_protocols", text);
+    }
+}
+
+fn is_wrapped(reader: &Reader<'_>, service: &Service) -> bool {
+    reader
+        .main
+        .with(service.options())
+        .is_yes("smtpd_tls_wrappermode")
+}
+
+/// Where a service listens.
+fn addresses(reader: &Reader<'_>, service: &Service) -> Result<Vec<String>, String> {
+    let (host, port) = match service.name.rsplit_once(':') {
+        Some((host, port)) => (Some(host.trim_matches(['[', ']'])), port),
+        None => (None, service.name.as_str()),
+    };
+    let named = PORTS.iter().find(|(name, _)| *name == port);
+    let port: u16 = match named {
+        Some((_, port)) => *port,
+        None => port.parse().map_err(|_| {
+            format!("`{port}` is no port that is known here; add its number to listen")
+        })?,
+    };
+    let main = reader.main.with(service.options());
+    let protocols = main.value("inet_protocols");
+    let (v4, v6) = match protocols.as_str() {
+        "ipv4" => (true, false),
+        "ipv6" => (false, true),
+        _ => (true, true),
+    };
+    let interfaces = match host {
+        Some(host) => host.to_owned(),
+        None => main.value("inet_interfaces"),
+    };
+    let mut found = Vec::new();
+    for interface in postfix::members(&interfaces) {
+        let plain = interface.trim_matches(['[', ']']);
+        match (plain, plain.parse::<IpAddr>()) {
+            ("all" | "0.0.0.0" | "::" | "*", _) => {
+                found.push(if v6 { "[::]" } else { "0.0.0.0" }.to_owned());
+            }
+            ("loopback-only" | "localhost", _) => {
+                found.extend(v4.then(|| "127.0.0.1".to_owned()));
+                found.extend(v6.then(|| "[::1]".to_owned()));
+            }
+            (_, Ok(IpAddr::V4(address))) => found.push(address.to_string()),
+            (_, Ok(IpAddr::V6(address))) => found.push(format!("[{address}]")),
+            _ => {
+                return Err(format!(
+                    "`{interface}` is a name, and names may mean several addresses: write \"ADDRESS:{port}\" into listen"
+                ));
+            }
+        }
+    }
+    found.dedup();
+    Ok(found
+        .into_iter()
+        .map(|address| format!("{address}:{port}"))
+        .collect())
+}
+
+fn at(reader: &Reader<'_>, service: &Service) -> String {
+    format!("{}/master.cf:{}", reader.directory, service.line)
+}
+
+/// What became of all others, and of what each sets for itself.
+pub(super) fn told(reader: &mut Reader<'_>) {
+    for service in reader.services.clone() {
+        let place = at(reader, &service);
+        if !is_listener(&service) && !is_other_transport(&service) {
+            let (verdict, text) = role(&service);
+            reader.say(verdict, place.clone(), &service.title(), text);
+        }
+        for it in &service.overrides {
+            let key = format!("{} -o {}", service.title(), it.name);
+            let value = reader.main.with(service.options()).value(&it.name);
+            let (verdict, text) = override_of(reader, &service, &it.name, &value);
+            reader.say(verdict, place.clone(), &key, text);
+        }
+    }
+}
+
+/// Whether it is told with the transports.
+pub(super) fn is_other_transport(service: &Service) -> bool {
+    let usual = matches!(service.name.as_str(), "smtp" | "relay" | "lmtp");
+    service.kind == "unix" && !usual && matches!(service.command.as_str(), "smtp" | "lmtp" | "pipe")
+}
+
+fn role(service: &Service) -> (Verdict, &'static str) {
+    match (service.kind.as_str(), service.command.as_str()) {
+        (
+            _,
+            "pickup" | "cleanup" | "qmgr" | "oqmgr" | "tlsmgr" | "trivial-rewrite" | "bounce"
+            | "verify" | "flush" | "proxymap" | "showq" | "error" | "discard" | "local" | "virtual"
+            | "anvil" | "scache" | "postlogd" | "dnsblog" | "tlsproxy" | "smtp" | "lmtp",
+        )
+        | ("pass", "smtpd") => (
+            Verdict::Ignored,
+            "a part of Postfix; one daemon does all of it here, in the sandbox of its unit",
+        ),
+        (_, "qmqpd") => (
+            Verdict::NotSupported,
+            "QMQP is not spoken here: let its clients speak SMTP",
+        ),
+        (_, "spawn") => (
+            Verdict::NotSupported,
+            "Postfix started this program for whoever connects: run it as a service of its own, on a socket that the setting names which asks it",
+        ),
+        _ => (
+            Verdict::NotSupported,
+            "a program of Postfix's that nothing here starts: run it as a service of its own if it is needed",
+        ),
+    }
+}
+
+fn override_of(
+    reader: &Reader<'_>,
+    service: &Service,
+    name: &str,
+    value: &str,
+) -> (Verdict, String) {
+    let say = |verdict, text: &str| (verdict, text.to_owned());
+    if reader.main.raw(name).is_some() && reader.value(name) == value {
+        return say(Verdict::Default, "the same as in main.cf");
+    }
+    let listener = is_listener(service);
+    match name {
+        "syslog_name" => say(
+            Verdict::Ignored,
+            "log lines name the client and its login instead",
+        ),
+        "smtpd_tls_wrappermode" | "inet_interfaces" | "inet_protocols" if listener => {
+            say(Verdict::Mapped, "listen")
+        }
+        "smtpd_sasl_auth_enable" if listener => {
+            if value != "yes" {
+                return say(
+                    Verdict::NotSupported,
+                    "with auth, logins are taken on all ports but 25: submission = false in listen",
+                );
+            }
+            let port = addresses(reader, service);
+            if port.is_ok_and(|all| all.iter().all(|it| it.ends_with(":25"))) {
+                return say(
+                    Verdict::NotSupported,
+                    "logins are not taken on port 25: let clients use 587 or 465",
+                );
+            }
+            say(
+                Verdict::NotSupported,
+                "logins are taken there once auth names a file: smarthost passwd NAME writes it",
+            )
+        }
+        "smtpd_tls_security_level" | "smtpd_enforce_tls" if listener => say(
+            Verdict::NotSupported,
+            "nobody can log in without TLS, but others may send there in clear text: \"reject_plaintext_session\" in restrictions forbids it on all ports",
+        ),
+        "smtpd_tls_auth_only" => say(Verdict::Default, "logins are taken under TLS only"),
+        _ if name.starts_with("smtpd_") && name.ends_with("_restrictions") => say(
+            Verdict::NotSupported,
+            "restrictions are the same on all ports. Who may relay is decided before them: logins, keys and networks; who has logged in is asked nothing else where it said so; others can bring mail for your own domains there as on 25, unless a firewall closes the port to them",
+        ),
+        "content_filter" | "smtpd_proxy_filter" if value.is_empty() => say(
+            Verdict::Default,
+            "is off, as everywhere here: filters are milters",
+        ),
+        "smtpd_milters" => say(
+            Verdict::NotSupported,
+            "milters see the mail of all ports: they know the login ({auth_authen}) and the port ({daemon_port})",
+        ),
+        "milter_macro_daemon_name" => say(
+            Verdict::NotSupported,
+            "milters hear the host name as {daemon_name}: let them go by {auth_authen}, the client's address or {daemon_port}",
+        ),
+        "mynetworks"
+        | "local_recipient_maps"
+        | "relay_recipient_maps"
+        | "smtpd_restriction_classes"
+        | "smtpd_client_connection_count_limit"
+        | "smtpd_delay_reject"
+        | "non_smtpd_milters" => say(
+            Verdict::NotSupported,
+            "all ports share it; a service that takes mail back from a filter is not needed, since filters are milters here",
+        ),
+        "smtp_tls_security_level" => say(
+            Verdict::NotSupported,
+            "write a line of tls_policy for each domain that goes by this transport",
+        ),
+        _ => {
+            let (verdict, text) = words::of(name, value);
+            (verdict, format!("{text} (for this service alone)"))
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Where mail goes: the relayhost, transports with a pace of their own, programs, and the routes to them. Rows B12 to B14, C1, D1.
+
+use mail::nexthop::Nexthop;
+use postfix::{Service, members, tables};
+use settings::layers::quote;
+
+use super::{
+    files::Use,
+    reader::Reader,
+    recipients::{mailboxes, tables_of},
+    report::{Value, Verdict},
+    services::is_other_transport,
+};
+use crate::config::Config;
+
+pub(super) fn read(reader: &mut Reader<'_>) {
+    relayhost(reader);
+    let used = used(reader);
+    for service in reader.services.clone() {
+        if is_other_transport(&service) {
+            transport(reader, &service, used.contains(&service.name));
+        }
+    }
+    pace(reader, &used);
+    usual_pace(reader);
+    if reader.is_set("transport_maps") {
+        tables_of(reader, "transport_maps", "transport", Use::Transport);
+        faults(reader);
+    }
+    mailboxes(reader);
+    for name in ["default_transport", "relay_transport", "virtual_transport"] {
+        class(reader, name);
+    }
+}
+
+fn relayhost(reader: &mut Reader<'_>) {
+    for host in reader.list("relayhost") {
+        if reader
+            .import
+            .settings
+            .iter()
+            .any(|(key, _)| key == "relayhost")
+        {
+            let text = format!(
+                "`{host}`: there is one relayhost here; several hosts behind one name, or an MX, do the same"
+            );
+            reader.note(Verdict::NotSupported, "relayhost", text);
+        } else {
+            reader.map_text("relayhost", "relayhost", &host);
+        }
+    }
+    if reader.value("relayhost").is_empty() {
+        reader.note_if_set(Verdict::Default, "relayhost", "empty: by MX");
+    }
+    if !reader.value("smtp_fallback_relay").is_empty() {
+        let text = "there is no second way here: mail waits for the first one";
+        reader.note_if_set(Verdict::NotSupported, "smtp_fallback_relay", text);
+    }
+}
+
+/// Names of transports that something leads to.
+fn used(reader: &mut Reader<'_>) -> Vec<String> {
+    let mut used: Vec<String> = Vec::new();
+    let mut name_of = |value: &str| {
+        let name = value.split(':').next().unwrap_or_default().trim();
+        if !name.is_empty() && !used.iter().any(|known| known == name) {
+            used.push(name.to_owned());
+        }
+    };
+    for parameter in [
+        "default_transport",
+        "relay_transport",
+        "local_transport",
+        "virtual_transport",
+        "mailbox_transport",
+        "fallback_transport",
+    ] {
+        name_of(&reader.value(parameter));
+    }
+    let usual = reader.value("default_database_type");
+    for map in members(&reader.value("transport_maps")) {
+        let values: Vec<String> = match tables::named(map, &usual) {
+            tables::Table::Text(path) | tables::Table::Patterns(_, path) => {
+                let text = (reader.files)(path).unwrap_or_default();
+                let entries = tables::entries(&text).into_iter();
+                entries.map(|(_, _, value)| value).collect()
+            }
+            tables::Table::Inline(entries) => {
+                let entries = tables::inline(entries).into_iter();
+                entries.map(|(_, value)| value).collect()
+            }
+            tables::Table::Static(value) => vec![value.to_owned()],
+            tables::Table::Other(..) => Vec::new(),
+        };
+        for value in &values {
+            name_of(value);
+        }
+    }
+    used
+}
+
+/// A service that is a transport of its own.
+fn transport(reader: &mut Reader<'_>, service: &Service, used: bool) {
+    let place = format!("{}/master.cf:{}", reader.directory, service.line);
+    let title = service.title();
+    if !used {
+        let text = "nothing leads mail to it: transport_maps and the other parameters name other transports";
+        return reader.say(Verdict::Ignored, place, &title, text);
+    }
+    if service.command == "pipe" {
+        return program(reader, service, &place);
+    }
+    let mut settings = vec![("type", quote(&service.command))];
+    if let Some(processes) = service.processes {
+        settings.push(("processes", processes.to_string()));
+    }
+    put_all(reader, service, &place, settings);
+}
+
+fn put_all(
+    reader: &mut Reader<'_>,
+    service: &Service,
+    place: &str,
+    settings: Vec<(&str, String)>,
+) -> bool {
+    for (key, value) in settings {
+        let key = format!("transports.{}.{key}", service.name);
+        if let Err(why) = reader.put(&key, Value::Plain(value)) {
+            let prefix = format!("transports.{}.", service.name);
+            reader
+                .import
+                .settings
+                .retain(|(key, _)| !key.starts_with(&prefix));
+            let text = format!("{why}; write [transports.{}] by hand", service.name);
+            reader.say(
+                Verdict::NotSupported,
+                place.to_owned(),
+                &service.title(),
+                text,
+            );
+            return false;
+        }
+    }
+    let text = format!("[transports.{}]", service.name);
+    reader.say(Verdict::Mapped, place.to_owned(), &service.title(), text);
+    true
+}
+
+/// Rows B12, D9: pipe(8).
+fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
+    let words: Vec<_> = service.argv().iter().map(|word| quote(word)).collect();
+    let recipients = format!("{}_destination_recipient_limit", service.name);
+    let recipients: Option<u32> = reader.value(&recipients).parse().ok();
+    let mut settings = vec![("command", format!("[{}]", words.join(", ")))];
+    // Without flags pipe(8) changes nothing.
+    settings.push((
+        "flags",
+        quote(service.attribute("flags").unwrap_or_default()),
+    ));
+    if let Some(directory) = service.attribute("directory") {
+        settings.push(("directory", quote(directory)));
+    }
+    if let Some(size) = service.attribute("size").filter(|size| *size != "0") {
+        settings.push(("size", size.to_owned()));
+    }
+    let limit = format!("{}_time_limit", service.name);
+    if let Some(seconds) = tables::seconds(&reader.value(&limit), 1) {
+        settings.push(("timeout", quote(&format!("{seconds}s"))));
+        reader.note_if_set(
+            Verdict::Mapped,
+            &limit,
+            format!("transports.{}.timeout", service.name),
+        );
+    }
+    if let Some(processes) = service.processes {
+        settings.push(("processes", processes.to_string()));
+    }
+    if recipients.is_none_or(|limit| limit == 1) {
+        settings.push(("recipients", "1".to_owned()));
+    }
+    if !put_all(reader, service, place, settings) {
+        return;
+    }
+    let tell = |reader: &mut Reader<'_>, verdict, text: String| {
+        reader.say(verdict, place.to_owned(), &service.title(), text);
+    };
+    if let Some(user) = service.attribute("user") {
+        let name = &service.name;
+        let text = format!(
+            "it ran as {user}; here it runs as the user of smarthost. For {user}: transports.{name}.socket = \"/run/smarthost-{name}.sock\" \
+             and a unit with User={} (PROGRAMS in smarthost.toml(5); both units are among the examples)",
+            user.split(':').next().unwrap_or_default()
+        );
+        tell(reader, Verdict::Decide, text);
+    }
+    for other in ["null_sender", "eol", "chroot", "vrfy"] {
+        if let Some(value) = service.attribute(other) {
+            let text =
+                format!("{other}={value} is not known here: see that the program does without");
+            tell(reader, Verdict::NotSupported, text);
+        }
+    }
+}
+
+/// What the endings of a parameter's name mean for a transport.
+const PACE: [(&str, &str); 4] = [
+    ("_destination_concurrency_limit", "connections"),
+    ("_initial_destination_concurrency", "initial_connections"),
+    ("_destination_recipient_limit", "recipients"),
+    ("_destination_rate_delay", "delay"),
+];
+
+/// Row B14.
+fn pace(reader: &mut Reader<'_>, used: &[String]) {
+    let written: Vec<String> = reader.main.names().map(str::to_owned).collect();
+    for name in written {
+        let Some((transport, key)) = PACE
+            .iter()
+            .find_map(|(ending, key)| Some((name.strip_suffix(ending)?, *key)))
+        else {
+            continue;
+        };
+        let prefix = format!("transports.{transport}.");
+        let is_ours = reader
+            .import
+            .settings
+            .iter()
+            .any(|(known, _)| known.starts_with(&prefix));
+        if matches!(
+            transport,
+            "default" | "smtp" | "relay" | "lmtp" | "local" | "virtual"
+        ) || transport.is_empty()
+        {
+            continue;
+        }
+        if !is_ours {
+            let text = if used.iter().any(|known| known == transport) {
+                "this transport could not be taken over"
+            } else {
+                "no mail goes by a transport of this name"
+            };
+            reader.note(Verdict::Ignored, &name, text);
+            continue;
+        }
+        let value = reader.value(&name);
+        let setting = format!("{prefix}{key}");
+        if key == "delay" {
+            match tables::seconds(&value, 1) {
+                Some(0) => reader.note(Verdict::Default, &name, "no pause"),
+                Some(seconds) => {
+                    reader.map_text(&name, &setting, &format!("{seconds}s"));
+                }
+                None => reader.note(Verdict::NotSupported, &name, "is no time"),
+            }
+        } else if value == "0" {
+            reader.note(
+                Verdict::NotSupported,
+                &name,
+                "0 is no limit; there always is one here",
+            );
+        } else {
+            match value.parse::<u32>() {
+                Ok(number) => {
+                    reader.map(&name, &setting, number.to_string());
+                }
+                Err(_) => reader.note(Verdict::NotSupported, &name, "is no number"),
+            }
+        }
+    }
+}
+
+/// Of mail that has no transport of its own.
+fn usual_pace(reader: &mut Reader<'_>) {
+    let own = "smtp_destination_concurrency_limit";
+    let name = if reader.is_set(own) {
+        own
+    } else {
+        "default_destination_concurrency_limit"
+    };
+    if reader.is_set(name) {
+        match reader.value(name).parse::<u32>() {
+            Ok(number @ 1..) => {
+                reader.map(name, "concurrency.destination", number.to_string());
+            }
+            _ => reader.note(
+                Verdict::NotSupported,
+                name,
+                "0 is no limit; there always is one here: concurrency.destination",
+            ),
+        }
+        reader.note_if_set(
+            Verdict::Ignored,
+            if name == own {
+                "default_destination_concurrency_limit"
+            } else {
+                own
+            },
+            "smtp_destination_concurrency_limit counts",
+        );
+    }
+    let name = "default_process_limit";
+    if reader.is_set(name) {
+        let text = "processes of Postfix; here concurrency.deliveries and concurrency.sessions bound the work";
+        reader.note(Verdict::Ignored, name, text);
+    }
+    for transport in ["default", "smtp", "relay", "lmtp", "local", "virtual"] {
+        for (ending, key) in PACE {
+            let name = format!("{transport}{ending}");
+            let value = reader.value(&name);
+            if !reader.is_set(&name) || reader.is_told(&name) {
+                continue;
+            }
+            let harmless = matches!(
+                (key, value.as_str()),
+                ("recipients", "50" | "100") | ("delay", "0" | "0s") | ("initial_connections", "5")
+            );
+            if harmless {
+                reader.note(
+                    Verdict::Default,
+                    &name,
+                    "as here, where at most 100 recipients go at once",
+                );
+            } else if matches!(transport, "local" | "virtual" | "lmtp") {
+                reader.note(
+                    Verdict::Ignored,
+                    &name,
+                    "mail that ends here is delivered as its server takes it",
+                );
+            } else {
+                let text = format!(
+                    "this pace is that of a transport of its own here: [transports.slow] {key} = …, and routes = {{ \"*\" = \"slow\" }}"
+                );
+                reader.note(Verdict::NotSupported, &name, text);
+            }
+        }
+    }
+}
+
+/// Lines of the tables of routes that lead nowhere here.
+fn faults(reader: &mut Reader<'_>) {
+    let config = Config::parse(
+        std::path::Path::new("config.toml"),
+        &reader.import.config(),
+        "localhost",
+    );
+    let Ok(config) = config else { return };
+    for map in reader.list("transport_maps") {
+        let before = reader.import.notes.len();
+        let table = reader.table("transport_maps", &map, Use::Transport);
+        reader.import.notes.truncate(before);
+        if let Ok((_, table)) = table {
+            let problems = config.route_faults(&table);
+            reader.problems("transport_maps", problems);
+        }
+    }
+}
+
+/// The way of a whole class of mail.
+fn class(reader: &mut Reader<'_>, name: &str) {
+    if !reader.is_set(name) || reader.is_told(name) {
+        return;
+    }
+    let value = reader.value(name);
+    let (transport, nexthop) = value.split_once(':').unwrap_or((&value, ""));
+    match (name, transport, nexthop) {
+        (_, "", "") => reader.note(Verdict::Default, name, "is not set"),
+        ("default_transport" | "relay_transport", "smtp" | "relay", "") => {
+            reader.note(Verdict::Default, name, "SMTP, as here");
+        }
+        ("virtual_transport", "virtual", "") => reader.note(
+            Verdict::Ignored,
+            name,
+            "virtual_mailbox_domains is not set: no mail went by it",
+        ),
+        ("default_transport", "smtp" | "relay", nexthop) if Nexthop::parse(nexthop).is_ok() => {
+            reader.map_text(name, "relayhost", nexthop);
+        }
+        ("default_transport", ..) => {
+            reader.map_text(name, "routes.\"*\"", &value);
+        }
+        ("relay_transport", ..) => relayed(reader, name, &value),
+        _ => reader.note(Verdict::NotSupported, name, "write routes for its domains"),
+    }
+}
+
+/// A route for each domain that is passed on.
+fn relayed(reader: &mut Reader<'_>, name: &str, value: &str) {
+    let routed = |domain: &String| reader.has(&format!("routes.{}", quote(domain)));
+    let domains = reader
+        .import
+        .settings
+        .iter()
+        .find(|(key, _)| key == "domains.relay");
+    let domains: Vec<_> = match domains {
+        Some((_, Value::Texts(domains))) => {
+            domains.iter().filter(|it| !routed(it)).cloned().collect()
+        }
+        _ => Vec::new(),
+    };
+    if domains.is_empty() {
+        return reader.note(Verdict::Ignored, name, "no domain is passed on by it");
+    }
+    let value = match value.strip_prefix("lmtp:unix:") {
+        Some(path) => format!("lmtp:unix:{}", reader.socket(path, false)),
+        None => value.to_owned(),
+    };
+    for domain in domains {
+        let key = format!("routes.{}", quote(&domain));
+        if let Err(why) = reader.put(&key, Value::Plain(quote(&value))) {
+            return reader.note(Verdict::NotSupported, name, why);
+        }
+    }
+    reader.note(
+        Verdict::Mapped,
+        name,
+        "routes of the domains in domains.relay",
+    );
+}
