@@ -70,6 +70,12 @@ pub fn request(server: SocketAddr, method: &str, path: &str, fields: &str, body:
     Answer::read(&said).unwrap_or_else(|| panic!("{method} {path}: {said:?}"))
 }
 
+/// The same where nobody may be there yet.
+pub fn try_get(server: SocketAddr, path: &str) -> Option<Answer> {
+    let text = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    Answer::read(&raw(server, text.as_bytes()))
+}
+
 /// What a browser gets that looks at a page.
 pub fn get(server: SocketAddr, path: &str) -> Answer {
     request(server, "GET", path, "", "")

@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs, net::SocketAddr, os::unix::fs::PermissionsEx
 
 use serde_json::Value;
 use tests::{
+    binaries::repository,
     http::{self, get},
     peers,
     session::Session,
@@ -208,7 +209,8 @@ fn a_relay_is_ready_while_it_takes_and_sends_mail_and_says_why_it_is_not() {
     assert!(same(scraped(page)["smarthost_ready"], 0));
     broken.configure(&web);
     until_true("it is ready once the file is mended", || {
-        health(page).0 == 200
+        // It starts anew then.
+        http::try_get(page, "/health/ready").is_some_and(|answer| answer.code == 200)
     });
 }
 
@@ -264,4 +266,58 @@ fn a_page_that_cannot_be_shown_stops_no_mail() {
         status.contains("alarm         the status page cannot be shown"),
         "{status}"
     );
+}
+
+/// The words of a text that are names of metrics.
+fn named(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+    let metrics = words.filter(|word| word.starts_with("smarthost_"));
+    metrics.collect()
+}
+
+#[test]
+fn dashboard_and_alert_rules_that_are_shipped_ask_only_for_what_there_is() {
+    let examples = repository().join("packaging/examples");
+    let page = free_address();
+    let _relay = Smarthost::start(&format!("web = \"{page}\"\n"));
+    let told = get(page, "/metrics").body;
+    let families: Vec<_> = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .collect();
+    let exists = |name: &str| {
+        families.iter().any(|(family, kind)| match *kind {
+            "counter" => name.strip_suffix("_total") == Some(family),
+            "info" => name.strip_suffix("_info") == Some(family),
+            "histogram" => ["_bucket", "_count", "_sum"]
+                .iter()
+                .any(|end| name.strip_suffix(end) == Some(family)),
+            _ => name == *family,
+        })
+    };
+    for file in ["smarthost-dashboard.json", "smarthost-alerts.yml"] {
+        let text = fs::read_to_string(examples.join(file)).unwrap();
+        let names = named(&text);
+        assert!(names.len() > 8, "{file}");
+        for name in names {
+            assert!(exists(name), "{file}: {name}");
+        }
+    }
+    let text = fs::read_to_string(examples.join("smarthost-dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let mut ids = std::collections::HashSet::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        assert!(!panel["targets"].as_array().unwrap().is_empty(), "{panel}");
+    }
+    let Some(promtool) = peers::find("promtool") else {
+        return;
+    };
+    let rules = examples.join("smarthost-alerts.yml");
+    let checked = std::process::Command::new(promtool)
+        .args(["check", "rules"])
+        .arg(rules)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }

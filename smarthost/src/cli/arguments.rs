@@ -106,6 +106,9 @@ pub(super) enum Command {
         beside the configuration file, which counts more.\n\nWhat cannot be used is told, and changes nothing."
     )]
     Provision(Provision),
+    /// The status page: its token
+    #[command(subcommand)]
+    Web(Web),
     /// The daemon in numbers
     Status {
         /// As JSON
@@ -175,6 +178,16 @@ pub(super) enum Dkim {
     },
     /// Ask DNS whether it publishes our keys; exit 0 if all are there
     Check,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Web {
+    /// Print the token that the status page wants
+    #[command(
+        long_about = "Print the token that the status page wants: to be typed there, or sent as Authorization: Bearer TOKEN.\n\n\
+        It is in web.token in the state directory, made by the daemon. Delete the file, and all tokens and log-ins of before are worthless."
+    )]
+    Token,
 }
 
 #[derive(Subcommand, Debug)]

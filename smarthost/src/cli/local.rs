@@ -13,6 +13,7 @@ use crate::{
     route::Router,
     setup::Setup,
     transport::pipe::serve::serve,
+    web::access,
 };
 
 /// Row D7.
@@ -66,6 +67,22 @@ pub(super) fn pin(path: &Path) -> Result<String, Failed> {
         pin = key.pin(),
         postfix = colons(&key.key_sha256),
     ))
+}
+
+/// What lets an administrator see the status page.
+pub(super) fn token(path: &Path) -> Result<String, Failed> {
+    // The token is found whatever else is wrong in the file.
+    let (config, _) = Config::load_anyway(path)?;
+    let file = access::file(&config.state);
+    let text = system::read::text(&file, 16 * 1024).map_err(|error| {
+        let remedy = if config.web.is_none() {
+            "there is no status page: set web = \"127.0.0.1:8025\", and restart smarthost"
+        } else {
+            "start smarthost, which makes it, and ask as root or as its user"
+        };
+        Failed::new(format!("{}: {error}; {remedy}", file.display()))
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Row D3: the answers to the package's questions, or a credential of the machine.

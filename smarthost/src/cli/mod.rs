@@ -78,6 +78,7 @@ pub fn main() -> ExitCode {
             Err(failed) => Err(failed),
         },
         Command::Limits(limits) => remote::limits(config, limits),
+        Command::Web(arguments::Web::Token) => local::token(config),
         Command::Status { json } => remote::status(config, json),
     };
     match result {

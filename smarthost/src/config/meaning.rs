@@ -22,7 +22,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("spool", "The queue's directory."),
     ("state", "Directory of counters, generated key and default Maildir."),
     ("control", "Where the daemon answers administrators. Default: control.sock in state."),
-    ("web", "Where /metrics and /health are: \"127.0.0.1:8025\", another address of loopback, or \"unix:/run/smarthost/web.sock\". Whoever reaches it may read them. Takes effect at the next restart. See METRICS AND HEALTH in smarthost(8). Default: none."),
+    ("web", "Where the status page, /metrics and /health are: \"127.0.0.1:8025\", another address of loopback, or \"unix:/run/smarthost/web.sock\". Metrics and health are open to whoever reaches it; all else wants the token that `smarthost web token` prints. Takes effect at the next restart. See STATUS PAGE in smarthost(8). Default: none."),
     ("aliases", "Alias tables; an earlier one wins: \"FILE\", or { file = \"FILE\", programs = \"TRANSPORT\" } for one whose programs are run by that pipe transport. Without it only those of a file are run that nobody but root and the daemon can write. See smarthost-tables(5)."),
     ("virtual", "Tables that map recipients of every domain to others: one address, several, or those of another domain. An earlier one wins. See smarthost-tables(5)."),
     ("relay_recipients", "Tables of the recipients that there are in domains.relay: addresses, or @domain for all of a domain. Default: the next hop decides."),

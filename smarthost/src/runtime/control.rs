@@ -35,9 +35,12 @@ use tokio::{
 
 use super::{explain::explain, reload::Reload};
 use crate::{
+    activity::Slot,
     admin::{Answer, Controlled, Request, answer},
     link::Waiting,
+    policy::refusals::Refusal,
     server::Server,
+    trail::Trail,
     web,
 };
 
@@ -58,6 +61,8 @@ pub(super) struct Control {
     pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
     pub(super) listen: Vec<String>,
+    /// What happened to messages, for the status page.
+    pub(super) trail: Arc<Trail>,
     /// What is wrong with the status page.
     pub(super) web_fault: Option<String>,
     /// The newest snapshot, and how long it took.
@@ -263,8 +268,39 @@ fn serves(within: Duration, took: Duration) -> Duration {
 
 /// For whoever looks at the page or scrapes it, so that it costs no more for many of them.
 impl web::Daemon for Control {
+    fn hostname(&self) -> String {
+        self.server.current.get().config.hostname.to_string()
+    }
+
     fn status(&self) -> Arc<Status> {
         self.snapshot(RECENT)
+    }
+
+    fn day(&self) -> Vec<(u64, Slot)> {
+        self.server.dispatch.activity().day(clock::now())
+    }
+
+    fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    fn refusals(&self, words: &str, most: usize) -> Vec<Refusal> {
+        let words = words.to_lowercase();
+        let has = |text: &str| text.to_lowercase().contains(&words);
+        let refusals = self.server.refusals();
+        let found = refusals.list().into_iter().filter(|row| {
+            let texts = [&row.sender, &row.recipient];
+            has(&row.client) || texts.iter().any(|text| text.as_deref().is_some_and(has))
+        });
+        found.take(most).cloned().collect()
+    }
+
+    fn ask(
+        &self,
+        request: Request,
+        each: &mut dyn FnMut(&Answer) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.answer(request, each)
     }
 }
 

@@ -36,6 +36,7 @@ use crate::{
     server::{Attempts, Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
+    trail::Trail,
     web,
 };
 
@@ -63,6 +64,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     log::init("smarthost");
     system::descriptors::raise();
     let handed = listen::inherited();
+    let trail = Arc::default();
     loop {
         let (setup, fault) = Setup::start(path)?;
         if setup.config.log_format == LogFormat::Postfix {
@@ -74,7 +76,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let ended = runtime.block_on(live(path, setup, fault, &handed));
+        let ended = runtime.block_on(live(path, setup, fault, &handed, &trail));
         // Name lookups may still hang in the system's resolver: nobody waits for them.
         runtime.shutdown_background();
         if ended? == End::Told {
@@ -88,6 +90,7 @@ async fn live(
     setup: Setup,
     fault: Option<Fault>,
     handed: &[StdListener],
+    trail: &Arc<Trail>,
 ) -> anyhow::Result<End> {
     // Heard from the beginning: a reload that comes during the start must not end the daemon.
     let signals = [
@@ -98,13 +101,12 @@ async fn live(
     let started = clock::now();
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, memory, keeper) = recover(path, &current)?;
-    let limits = Arc::clone(&memory.limits);
     let (probes, asked) = Dispatch::probes();
     let (end, ending) = watch::channel(false);
     let server = Arc::new(Server {
         current: Arc::clone(&current),
         dispatch: Arc::clone(&dispatch),
-        limits: Arc::clone(&limits),
+        limits: Arc::clone(&memory.limits),
         state: keeper.clone(),
         refusals: Arc::clone(&memory.refusals),
         news: Notify::new(),
@@ -122,15 +124,16 @@ async fn live(
         path: path.to_owned(),
         dispatch: Arc::clone(&dispatch),
         current: Arc::clone(&current),
-        limits: Arc::clone(&limits),
+        limits: Arc::clone(&memory.limits),
         started: current.get().config.clone(),
     });
-    let (page, web_fault) = web_listener(&current.get().config).await;
+    let (page, web_fault) = web_listener(&current.get().config, trail).await;
     let control = Arc::new(control::Control {
         server: Arc::clone(&server),
         reload: Arc::clone(&reload),
         started,
         listen: addresses.clone(),
+        trail: Arc::clone(trail),
         web_fault,
         kept: Mutex::default(),
     });
@@ -148,7 +151,8 @@ async fn live(
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
     tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
     let daemon: Arc<dyn web::Daemon> = control.clone();
-    tasks.spawn(web::serve(page, daemon, ending.clone()));
+    let state = current.get().config.state.clone();
+    tasks.spawn(web::serve(page, daemon, state, ending.clone()));
     tasks.spawn(control::serve(socket, control, ending));
     announce(&current, &addresses);
     supervision::ready();
@@ -190,7 +194,10 @@ fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
 }
 
 /// Where the status page listens. Mail does not wait for it: what is wrong is told, and the daemon goes on without.
-async fn web_listener(config: &Config) -> (Option<web::Listener>, Option<String>) {
+async fn web_listener(
+    config: &Config,
+    trail: &Arc<Trail>,
+) -> (Option<web::Listener>, Option<String>) {
     let listener = match &config.web {
         None => return (None, None),
         Some(Web::Tcp(address)) => web::Listener::tcp(*address)
@@ -199,7 +206,12 @@ async fn web_listener(config: &Config) -> (Option<web::Listener>, Option<String>
         Some(Web::Unix(path)) => control::bind(path, web::MODE).map(web::Listener::Unix),
     };
     match listener {
-        Ok(listener) => (Some(listener), None),
+        Ok(listener) => {
+            let hearing = Arc::clone(trail);
+            trail.begin(clock::now());
+            log::hear(move |line| hearing.hear(line, clock::now()));
+            (Some(listener), None)
+        }
         Err(error) => {
             let told = format!("the status page cannot be shown: {error:#}");
             line(Level::Error, &told);

@@ -78,7 +78,7 @@ impl Server {
         self.refusals().by_rule()
     }
 
-    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+    pub(crate) fn refusals(&self) -> MutexGuard<'_, Refusals> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

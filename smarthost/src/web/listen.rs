@@ -8,6 +8,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
+    path::PathBuf,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -68,13 +69,14 @@ impl Listener {
 pub(crate) async fn serve(
     listener: Option<Listener>,
     daemon: Arc<dyn Daemon>,
+    state: PathBuf,
     mut ending: watch::Receiver<bool>,
 ) {
     let Some(listener) = listener else {
         return;
     };
     let site = Arc::new(Work {
-        site: Arc::new(Site::new(daemon)),
+        site: Arc::new(Site::new(daemon, &state)),
         workers: Semaphore::new(WORKERS),
     });
     let places = Arc::new(Semaphore::new(CONNECTIONS));

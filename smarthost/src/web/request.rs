@@ -1,20 +1,22 @@
 //! What is asked, read and bounded, and whether it may be asked by this site at all.
 //!
 //! Contract: the Host is an address, `localhost` or the relay's own name, so that no page elsewhere reaches this one under a
-//! name of its own (DNS rebinding).
-//! RFC 9110 §7.2.
+//! name of its own (DNS rebinding). What changes something comes from a page of ours, by Origin and Sec-Fetch-Site.
+//! RFC 9110 §7.2; Fetch Metadata.
 
 use std::net::IpAddr;
 
 use hyper::{
     HeaderMap, Method,
     body::{Body as _, Incoming},
-    header::HeaderName,
+    header::{HeaderName, ORIGIN},
     http::request::Parts,
 };
 
 /// Longest body, bytes.
 const BODY: usize = 64 * 1024;
+/// Fields of a form.
+const NAMED: usize = 32;
 /// Longest path with its query.
 const TARGET: usize = 2048;
 
@@ -23,7 +25,53 @@ const TARGET: usize = 2048;
 pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) path: String,
+    pub(super) query: String,
     pub(super) fields: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// What a form or a query says.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// `application/x-www-form-urlencoded`; what is no UTF-8 is replaced, and at most [`NAMED`] count.
+    pub(super) fn read(text: &[u8]) -> Self {
+        let pairs = text.split(|byte| *byte == b'&').take(NAMED);
+        let pair = |pair: &[u8]| {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=');
+            let mut next = || decoded(parts.next().unwrap_or_default());
+            (next(), next())
+        };
+        Self(pairs.map(pair).collect())
+    }
+
+    /// The value of a field, which stands there once.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let mut named = self.0.iter().filter(|(key, _)| key == name);
+        let (_, value) = named.next()?;
+        named.next().is_none().then_some(value)
+    }
+}
+
+/// Percent signs and plus signs resolved.
+fn decoded(text: &[u8]) -> String {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        let pair = (digit(behind.first()), digit(behind.get(1)));
+        match (first, pair) {
+            (b'%', (Some(high), Some(low))) => {
+                bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            (b'+', _) => bytes.push(b' '),
+            (byte, _) => bytes.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Why it is not answered.
@@ -35,6 +83,8 @@ pub(super) enum Refused {
     Host,
     TooLong,
     Method,
+    /// Another site's page asked for it.
+    Origin,
     Ending,
 }
 
@@ -47,15 +97,17 @@ impl Asked {
         if target.is_some_and(|target| target.as_str().len() > TARGET) {
             return Err(Refused::TooLong);
         }
-        match head.method {
-            Method::GET | Method::HEAD => {}
-            Method::POST => drop(content(body).await?),
+        let body = match head.method {
+            Method::GET | Method::HEAD => Vec::new(),
+            Method::POST => content(body).await?,
             _ => return Err(Refused::Method),
-        }
+        };
         Ok(Self {
             path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
             method: head.method,
             fields: head.headers,
+            body,
         })
     }
 
@@ -79,6 +131,21 @@ impl Asked {
             Ok(())
         } else {
             Err(Refused::Host)
+        }
+    }
+
+    /// Whether a page of ours asked for it. `SameSite` alone would let pages on other ports of this machine.
+    pub(super) fn is_from_us(&self) -> Result<(), Refused> {
+        let fetched = self.field(HeaderName::from_static("sec-fetch-site"));
+        let origin = self.field(ORIGIN);
+        let host = self.field(hyper::header::HOST).unwrap_or_default();
+        let own = origin.map(|origin| {
+            let name = origin.split_once("://").map_or("", |(_, name)| name);
+            name.eq_ignore_ascii_case(host)
+        });
+        match (fetched, own) {
+            (None | Some("same-origin"), Some(true)) | (Some("same-origin"), None) => Ok(()),
+            _ => Err(Refused::Origin),
         }
     }
 }
@@ -123,7 +190,9 @@ mod tests {
         Asked {
             method: Method::GET,
             path: "/".to_owned(),
+            query: String::new(),
             fields: map,
+            body: Vec::new(),
         }
     }
 
@@ -163,5 +232,41 @@ mod tests {
         let twice = asked(&[("host", "localhost"), ("host", "evil.example")]);
         assert_eq!(twice.is_for_us("x"), Err(Refused::Malformed));
         assert_eq!(asked(&[]).is_for_us("x"), Err(Refused::Malformed));
+    }
+
+    #[test]
+    fn forms_are_read_with_what_is_written_twice_or_badly() {
+        let fields = Fields::read(b"q=a%40b+c%zz%4&x=1&x=2&e=&%71x=%ff&=y&n");
+        assert_eq!(fields.get("q"), Some("a@b c%zz%4"));
+        assert_eq!((fields.get("x"), fields.get("none")), (None, None));
+        assert_eq!((fields.get("e"), fields.get("n")), (Some(""), Some("")));
+        assert_eq!(fields.get("qx"), Some("\u{fffd}"));
+        assert_eq!(Fields::read(&b"a=1&".repeat(10_000)).0.len(), NAMED);
+    }
+
+    #[test]
+    fn what_changes_something_comes_from_a_page_of_ours() {
+        let host = ("host", "127.0.0.1:8025");
+        let own = ("origin", "http://127.0.0.1:8025");
+        let same = ("sec-fetch-site", "same-origin");
+        for fields in [&[host, own][..], &[host, own, same], &[host, same]] {
+            assert_eq!(asked(fields).is_from_us(), Ok(()), "{fields:?}");
+        }
+        for fields in [
+            &[host][..],
+            &[host, ("origin", "null")],
+            &[host, ("origin", "http://127.0.0.1:9999")],
+            &[host, ("origin", "http://127.0.0.1:8025.evil.example")],
+            &[host, own, ("sec-fetch-site", "same-site")],
+            &[host, own, ("sec-fetch-site", "cross-site")],
+            &[host, own, ("origin", "http://evil.example")],
+            &[host, ("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(
+                asked(fields).is_from_us(),
+                Err(Refused::Origin),
+                "{fields:?}"
+            );
+        }
     }
 }

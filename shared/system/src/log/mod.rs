@@ -60,7 +60,11 @@ struct Tags {
 
 static FORM: OnceLock<Form> = OnceLock::new();
 static TAGS: OnceLock<Tags> = OnceLock::new();
+static HEARER: OnceLock<Hearer> = OnceLock::new();
 static REPEATS: Mutex<Option<Repeats>> = Mutex::new(None);
+
+/// Who else hears each line, without what stands before it.
+type Hearer = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Facility `mail`.
 const FACILITY: u8 = 2 << 3;
@@ -92,6 +96,12 @@ pub fn tag_as_postfix(hostname: &str) {
     });
 }
 
+/// From now on each line is told here, too; chosen once.
+pub fn hear(hearer: impl Fn(&str) + Send + Sync + 'static) {
+    // A second call changes nothing.
+    let _ = HEARER.set(Box::new(hearer));
+}
+
 /// Writes one line. `text` must already be escaped where it holds bytes of a peer.
 pub fn line(level: Level, text: &dyn Display) {
     line_of(Role::Master, level, text);
@@ -99,6 +109,9 @@ pub fn line(level: Level, text: &dyn Display) {
 
 /// Writes one line of a role.
 pub fn line_of(role: Role, level: Level, text: &dyn Display) {
+    if let Some(hearer) = HEARER.get() {
+        hearer(&text.to_string());
+    }
     let form = FORM.get().copied().unwrap_or_else(|| Form::Plain {
         program: "mail",
         pid: process::id(),
