@@ -1,6 +1,10 @@
 //! The queue over the agent's control socket: `mailq`, `sendmail -bp`, `-bP`, `-q`.
 //!
+//! Where a smarthost runs on the same machine, whoever may ask it sees its queue too, each under its program's name.
+//!
 //! Failures: an agent that does not answer is exit status 69, as with Postfix, and the remedy.
+
+use std::{io, path::Path};
 
 use control::{
     listing::{self, Row},
@@ -16,13 +20,25 @@ pub const REMEDY: &str = "start the agent: systemctl start sendmail-shim.socket"
 
 /// `mailq`
 pub fn list(settings: &Settings) -> Result<Exit, Trouble> {
-    say(listing::mailq(&rows(settings)?).trim_end());
-    Ok(Exit::Ok)
+    let own = rows(settings);
+    let Some(relayed) = smarthosts(settings) else {
+        say(listing::mailq(&own?).trim_end());
+        return Ok(Exit::Ok);
+    };
+    if let Ok(own) = &own {
+        say(format_args!("sendmail-shim:\n{}", listing::mailq(own)));
+    }
+    say(format_args!(
+        "smarthost:\n{}",
+        listing::mailq(&relayed).trim_end()
+    ));
+    own.map(|_| Exit::Ok)
 }
 
 /// `sendmail -bP`
 pub fn count(settings: &Settings) -> Result<Exit, Trouble> {
-    say(rows(settings)?.len());
+    let relayed = smarthosts(settings).unwrap_or_default();
+    say(rows(settings)?.len().saturating_add(relayed.len()));
     Ok(Exit::Ok)
 }
 
@@ -60,14 +76,42 @@ fn selected(settings: &Settings, selector: &Selector) -> Result<Selection, Troub
 }
 
 fn rows(settings: &Settings) -> Result<Vec<Row>, Trouble> {
-    let mut rows = Vec::new();
-    let everything = Request::List(Selection::default());
-    ask(settings, &everything, &mut |answer| {
-        if let Answer::Row(row) = answer {
-            rows.push(row);
+    all(&settings.control).map_err(|error| unavailable(&error))
+}
+
+/// The queue of a smarthost on this machine; `None`: there is none that tells this user.
+fn smarthosts(settings: &Settings) -> Option<Vec<Row>> {
+    match all(&settings.smarthost_control) {
+        Ok(rows) => Some(rows),
+        Err(error) => {
+            let none = matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            );
+            if !none {
+                complain(
+                    "sendmail",
+                    format_args!("the smarthost's queue is not shown: {error}"),
+                );
+            }
+            None
         }
+    }
+}
+
+fn all(socket: &Path) -> io::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut refused = None;
+    let everything = Request::List(Selection::default());
+    control::ask(socket, &everything, &mut |answer| match answer {
+        Answer::Row(row) => rows.push(row),
+        Answer::Refused(why) => refused = Some(why),
+        _ => {}
     })?;
-    Ok(rows)
+    match refused {
+        Some(why) if rows.is_empty() => Err(io::Error::new(io::ErrorKind::PermissionDenied, why)),
+        _ => Ok(rows),
+    }
 }
 
 fn ask(
@@ -75,13 +119,13 @@ fn ask(
     request: &Request,
     each: &mut dyn FnMut(Answer),
 ) -> Result<(), Trouble> {
-    control::ask(&settings.control, request, each).map_err(|error| {
-        Trouble::new(
-            Exit::Unavailable,
-            format!(
-                "the mail queue is not available: {}",
-                control::told(&error, REMEDY)
-            ),
-        )
-    })
+    control::ask(&settings.control, request, each).map_err(|error| unavailable(&error))
+}
+
+fn unavailable(error: &io::Error) -> Trouble {
+    let told = control::told(error, REMEDY);
+    Trouble::new(
+        Exit::Unavailable,
+        format!("the mail queue is not available: {told}"),
+    )
 }

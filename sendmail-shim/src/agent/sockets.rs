@@ -18,7 +18,7 @@ use system::{
     log::{Level, line},
 };
 
-use crate::config::settings::{CONTROL, Settings};
+use crate::config::settings::Settings;
 
 /// The sockets.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Sockets {
             again::keep_open(&listener);
             let is_control = listener.local_addr().is_ok_and(|address| {
                 let path = address.as_pathname();
-                path == Some(&settings.control) || path == Some(Path::new(CONTROL))
+                path == Some(&settings.control) || path == Some(Path::new(::control::AGENT))
             });
             if is_control {
                 sockets.control.push(listener);

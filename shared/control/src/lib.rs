@@ -23,6 +23,10 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+/// Where the agent of a machine answers, unless its configuration says otherwise.
+pub const AGENT: &str = "/run/sendmail-shim/control.sock";
+/// Where the smarthost does.
+pub const SMARTHOST: &str = "/var/lib/smarthost/control.sock";
 /// Longest request or answer line, bytes (a queue listing is many lines).
 pub const MAX_LINE: usize = 1024 * 1024;
 /// Longest silence of the other side: a daemon that works for longer says so meanwhile.

@@ -56,6 +56,7 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         Security::Wrapped => "wrapped",
         Security::StartTls | Security::Opportunistic => "starttls",
     };
+    let (auth, identity) = (settings.auth.as_ref(), settings.identity.as_ref());
     vec![
         ("relayhost", strings(&settings.relayhost)),
         ("domain", quoted(&settings.domain)),
@@ -68,46 +69,32 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("tls", quoted(security)),
         (
             "auth.user",
-            settings
-                .auth
-                .as_ref()
-                .map_or_else(String::new, |auth| quoted(&auth.user)),
+            auth.map_or_else(String::new, |auth| quoted(&auth.user)),
         ),
         (
             "auth.token",
-            settings
-                .auth
-                .as_ref()
-                .and_then(|auth| auth.token.as_ref())
+            auth.and_then(|auth| auth.token.as_ref())
                 .map_or_else(String::new, token),
         ),
         (
             "auth.password_file",
-            settings
-                .auth
-                .as_ref()
-                .and_then(|auth| auth.password_file.as_deref())
+            auth.and_then(|auth| auth.password_file.as_deref())
                 .map_or_else(String::new, path),
         ),
         (
             "certificate",
-            settings
-                .identity
-                .as_ref()
-                .map_or_else(String::new, |(certificate, _)| path(certificate)),
+            identity.map_or_else(String::new, |(certificate, _)| path(certificate)),
         ),
         (
             "key",
-            settings
-                .identity
-                .as_ref()
-                .map_or_else(String::new, |(_, key)| path(key)),
+            identity.map_or_else(String::new, |(_, key)| path(key)),
         ),
         ("revaliases", path(&settings.revaliases)),
         ("aliases", path(&settings.aliases)),
         ("spool", path(&settings.spool)),
         ("socket", path(&settings.socket)),
         ("control", path(&settings.control)),
+        ("smarthost_control", path(&settings.smarthost_control)),
         ("from_override", settings.from_override.to_string()),
         ("message_size", settings.message_size.to_string()),
         ("minimum_free", settings.minimum_free.to_string()),

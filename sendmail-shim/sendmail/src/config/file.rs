@@ -41,6 +41,8 @@ pub struct File {
     pub socket: Option<PathBuf>,
     /// Where the agent answers mailq and administrators.
     pub control: Option<PathBuf>,
+    /// Where a smarthost on this machine answers administrators.
+    pub smarthost_control: Option<PathBuf>,
     /// Whether programs may choose their own `From`.
     pub from_override: Option<bool>,
     /// Largest message.

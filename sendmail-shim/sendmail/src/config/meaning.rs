@@ -19,6 +19,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("spool", "The queue's directory."),
     ("socket", "Where the agent takes mail."),
     ("control", "Where the agent answers mailq and administrators. Default: control.sock beside socket."),
+    ("smarthost_control", "Where a smarthost on this machine answers administrators: root's mailq and `sendmail-shim trace` show its queue too."),
     ("from_override", "Whether programs may choose their own From; otherwise it is the caller's account, through revaliases."),
     ("message_size", "Largest message: bytes, or \"25MiB\"."),
     ("minimum_free", "New mail is refused while fewer bytes are free where the queue lies."),

@@ -36,8 +36,6 @@ use super::{
 /// Where the agent listens unless the configuration says otherwise.
 pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
 
-/// Where the agent answers administrators unless the configuration says otherwise.
-pub const CONTROL: &str = "/run/sendmail-shim/control.sock";
 /// Where the queue is unless the configuration says otherwise.
 pub const SPOOL: &str = "/var/spool/sendmail-shim";
 
@@ -45,10 +43,11 @@ pub const SPOOL: &str = "/var/spool/sendmail-shim";
 const SHARE: u32 = 20_000;
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 12] = [
+const SALVAGED: [&str; 13] = [
     "spool",
     "socket",
     "control",
+    "smarthost_control",
     "hostname",
     "domain",
     "admin",
@@ -81,6 +80,8 @@ pub struct Settings {
     pub spool: PathBuf,
     pub socket: PathBuf,
     pub control: PathBuf,
+    /// Where a smarthost on this machine answers.
+    pub smarthost_control: PathBuf,
     pub from_override: bool,
     /// Bytes.
     pub message_size: u64,
@@ -201,6 +202,7 @@ impl Settings {
                 || socket.with_file_name("control.sock"),
                 |control| from(Some(control), ""),
             ),
+            smarthost_control: from(file.smarthost_control, control::SMARTHOST),
             socket,
             from_override: file.from_override.unwrap_or(false),
             message_size: file.message_size.map_or(limits::MESSAGE, |size| size.0),
