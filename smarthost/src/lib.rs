@@ -8,7 +8,7 @@
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`milter`] [`network`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`machines`] [`milter`] [`network`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -20,11 +20,13 @@ pub mod destination;
 pub mod dkim;
 pub mod limits;
 pub mod lookup;
+pub mod machines;
 pub mod milter;
 pub mod mta_sts;
 pub mod network;
 pub mod policy;
 pub mod route;
+pub mod srs;
 pub mod tls_policy;
 pub mod trail;
 // migration

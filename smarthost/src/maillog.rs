@@ -13,7 +13,7 @@ use mail::{
 };
 use relay::tls::Standing;
 use spool::QueueId;
-use system::log::{Level, Role, line_about, line_of};
+use system::log::{Level, Role, life, line_about, line_of};
 
 use crate::{
     destination::{Destination, Kind, LmtpTarget},
@@ -157,6 +157,15 @@ pub(crate) fn milter_failed(milter: &Milter, why: &str) {
     line_about(&endpoint, Role::Smtpd, Level::Warning, &text);
 }
 
+/// How a message is in the queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept<'a> {
+    /// Why it is on hold.
+    pub(crate) held: Option<&'a str>,
+    /// As whom its client was counted: `, counted as 10.0.0.7: 17 of 100 in a day`.
+    pub(crate) counted: &'a str,
+}
+
 /// A message is in the queue.
 pub(crate) fn accepted(
     id: QueueId,
@@ -165,7 +174,7 @@ pub(crate) fn accepted(
     message_id: Option<&[u8]>,
     envelope: &Envelope,
     size: u64,
-    held: Option<&str>,
+    kept: Kept<'_>,
 ) {
     match login {
         Some((method, login)) => smtpd(
@@ -175,17 +184,17 @@ pub(crate) fn accepted(
         None => smtpd(Level::Info, &format_args!("{id}: client={client}")),
     }
     if let Some(value) = message_id {
-        line_of(
-            Role::Cleanup,
-            Level::Info,
-            &format_args!("{id}: message-id={}", escape(value, MAX_WORD)),
-        );
+        life::identified(id, value);
     }
-    queued(id, envelope, size, held);
+    taken(id, envelope, size, kept);
 }
 
 /// `held`: why it is on hold.
 pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64, held: Option<&str>) {
+    taken(id, envelope, size, Kept { held, counted: "" });
+}
+
+fn taken(id: QueueId, envelope: &Envelope, size: u64, Kept { held, counted }: Kept<'_>) {
     let recipients = envelope.recipients.len();
     let queue = match held {
         None => "queue active".to_owned(),
@@ -195,7 +204,7 @@ pub(crate) fn queued(id: QueueId, envelope: &Envelope, size: u64, held: Option<&
         Role::Qmgr,
         Level::Info,
         &format_args!(
-            "{id}: from=<{}>, size={size}, nrcpt={recipients} ({queue})",
+            "{id}: from=<{}>, size={size}, nrcpt={recipients} ({queue}){counted}",
             envelope.sender
         ),
     );

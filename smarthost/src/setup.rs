@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use mail::{
     clock::{self, Timestamp},
     maps::Problem,
@@ -34,6 +35,7 @@ use crate::{
     link::{MtaSts, Trusts},
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
+    srs::Srs,
     tls_policy::{Policies, PolicyTable},
 };
 
@@ -58,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) mta_sts: Arc<MtaSts>,
     /// What signs mail.
     pub(crate) signer: Arc<Signer>,
+    /// What rewrites senders, if anything does.
+    pub(crate) srs: Option<Arc<Srs>>,
     /// Whom names are asked of.
     pub(crate) resolver: Arc<Resolver>,
     sources: Arc<Sources>,
@@ -220,6 +224,7 @@ impl Setup {
         Tables::read(config)?;
         config.read_keys()?;
         config.read_dkim()?;
+        config.read_srs()?;
         let files = &config.tls;
         let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
         if offers_tls(config) && !to_be_made {
@@ -272,6 +277,7 @@ impl Setup {
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
+        make_secret(&config)?;
         let anonymous = Self::anonymous(config, before)?;
         let config = &anonymous.config;
         let tickets = before
@@ -292,7 +298,8 @@ impl Setup {
     /// All but who we are.
     fn anonymous(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
         let (tables, problems) = Tables::read(&config)?;
-        let router = tables.router(&config);
+        let srs = config.read_srs()?.map(Arc::new);
+        let router = tables.router(&config).returning(srs.clone());
         let relay_tls = Self::of_relay(&config)?;
         let sources = tables.sources(config.read_keys()?);
         let signer = Arc::new(config.read_dkim()?);
@@ -311,6 +318,7 @@ impl Setup {
             router,
             resolver,
             signer,
+            srs,
             sources,
             logins: tables.logins(&config),
             tls_policies: tables.tls_policies(),
@@ -341,7 +349,7 @@ impl Setup {
         let looked = tables.refresh();
         tell(&looked.problems);
         looked.changed.then(|| {
-            let router = tables.router(&self.config);
+            let router = tables.router(&self.config).returning(self.srs.clone());
             let sources = tables.sources(self.sources.keys.clone());
             Self {
                 policy: Policy::new(&self.config, router.clone(), Arc::clone(&sources)),
@@ -391,6 +399,23 @@ impl Identity {
 fn secret(key: &Path) -> Vec<u8> {
     let kept = system::read::bytes(key, 64 * 1024);
     kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
+}
+
+/// The secret of rewritten senders, unless the administrator has one.
+fn make_secret(config: &Config) -> anyhow::Result<()> {
+    let Some(srs) = config.srs.as_ref().filter(|srs| srs.secrets.is_none()) else {
+        return Ok(());
+    };
+    let file = config.srs_secrets(srs);
+    if file.exists() {
+        return Ok(());
+    }
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    let secret = BASE64.encode(random);
+    fs::create_directory(&config.state, 0o700)
+        .and_then(|()| fs::replace(&file, format!("{secret}\n").as_bytes(), 0o600))
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {

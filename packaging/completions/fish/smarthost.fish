@@ -34,13 +34,14 @@ complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "explain" -d 'Te
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "report" -d 'Look back: mail that was refused, and how to let a sender pass'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "config" -d 'Print the settings that differ from the default'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "clients" -d 'List the machines that bring mail: names, keys, counts by day, last message, version of the agent'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "passwd" -d 'Let somebody log in, with another password or no more; without a name: list who may'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
-complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "web" -d 'The status page: its token'
+complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "trace" -d 'Tell the whole way of a message, from the machine that sent it to its end, or follow a client or destination live'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "status" -d 'The daemon in numbers'
 complete -c smarthost -n "__fish_smarthost_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand run" -l config -d 'The configuration file' -r -F
@@ -57,6 +58,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l to -d 'T
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l login -d 'As if it had logged in as this user' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l pin -d 'As if it were known by its key under this name' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l utf8 -d 'As a client that speaks SMTPUTF8: addresses may have characters beyond ASCII in front of the @'
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l tls -d 'As if the session were encrypted'
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l probe -d 'Ask the next hop whether the recipient exists, where `reject_unverified_recipient` would'
 complete -c smarthost -n "__fish_smarthost_using_subcommand explain" -l json -d 'As JSON'
@@ -183,11 +185,16 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "bounce" -d 'Return messages to their senders'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l silent-for -d 'Only those that used to write, and have not for so long: 3d, 12h' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l json -d 'One JSON object a client'
+complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l csv -d 'Comma-separated values, with a column for each of the last 30 days'
+complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "list" -d 'List all clients with what they have sent, most first'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "show" -d 'Show one client'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
@@ -200,9 +207,9 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_s
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l until -d '`tomorrow` (in 24 hours), or after a time such as 12h or 7d' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all clients with what they have sent, most first'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one client'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand pin" -l config -d 'The configuration file' -r -F
@@ -232,33 +239,33 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -l creden
 complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -l answers -d 'Settings one by one; several words in a value, between spaces or commas, are a list' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and not __fish_seen_subcommand_from token help" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and not __fish_seen_subcommand_from token help" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and not __fish_seen_subcommand_from token help" -f -a "token" -d 'Print the token that the status page wants'
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and not __fish_seen_subcommand_from token help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and __fish_seen_subcommand_from token" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and __fish_seen_subcommand_from help" -f -a "token" -d 'Print the token that the status page wants'
-complete -c smarthost -n "__fish_smarthost_using_subcommand web; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -l log -d 'Read this log instead of the journal, also of another machine, rotated or compressed; several are read together' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -l since -d 'Only what the log says since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51". Default: 30d of the journal, all of a file' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -l last -d 'So many messages at most, the newest' -r
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -l json -d 'One JSON object a message'
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -l live -d 'Follow the log until interrupted; without WHAT, all of it'
+complete -c smarthost -n "__fish_smarthost_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -l json -d 'As JSON'
 complete -c smarthost -n "__fish_smarthost_using_subcommand status" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "explain" -d 'Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "report" -d 'Look back: mail that was refused, and how to let a sender pass'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "config" -d 'Print the settings that differ from the default'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "passwd" -d 'Let somebody log in, with another password or no more; without a name: list who may'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "web" -d 'The status page: its token'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "status" -d 'The daemon in numbers'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue limits pin dkim passwd pipe provision web status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "run" -d 'Run the daemon in the foreground (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "check" -d 'Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "reload" -d 'Let the daemon read the configuration anew; exit 0 when it is in force'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "explain" -d 'Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "report" -d 'Look back: mail that was refused, and how to let a sender pass'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "config" -d 'Print the settings that differ from the default'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "queue" -d 'Look at the mail that waits, try it now, hold it, delete it or return it'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "clients" -d 'List the machines that bring mail: names, keys, counts by day, last message, version of the agent'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "limits" -d 'Look at what clients have sent, raise a limit, or forget what was counted'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "pin" -d 'Print the pins of our certificate, ready to be pasted into the clients\' configuration'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "dkim" -d 'Make keys that sign mail (DKIM), and see whether DNS publishes them'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "passwd" -d 'Let somebody log in, with another password or no more; without a name: list who may'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "pipe" -d 'Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "provision" -d 'Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "trace" -d 'Tell the whole way of a message, from the machine that sent it to its end, or follow a client or destination live'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "status" -d 'The daemon in numbers'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and not __fish_seen_subcommand_from run check reload explain report config queue clients limits pin dkim passwd pipe provision trace status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "rejected" -d 'List the mail that was refused in the last 30 days, newest first, each with the rule and what would let its sender pass'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List the mail that waits, each recipient with its reason'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "summary" -d 'Count the mail that waits by destination, sender, client or age, in columns of minutes as qshape has them'
@@ -268,12 +275,11 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_see
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "release" -d 'Try held messages again'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "delete" -d 'Delete messages; nobody is told (what is being delivered at this moment may still be)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "bounce" -d 'Return messages to their senders'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, and a limit that was raised'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "new" -d 'Make a key for a domain, and print its DNS record and what to write into config.toml'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'
-complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from web" -f -a "token" -d 'Print the token that the status page wants'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list summary show flush hold release delete bounce" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

@@ -136,7 +136,11 @@ fn complete_header(
     };
     header.prepend(trace::received(&Received {
         from: &format!("(from {}, uid {})", caller.user, submitted.uid),
-        by: hostname,
+        by: &format!(
+            "{hostname} ({} {})",
+            trace::AGENT,
+            env!("CARGO_PKG_VERSION")
+        ),
         with: "local",
         id,
         for_: for_.as_deref(),

@@ -79,6 +79,11 @@ enum Command {
     Provision(provision::Request),
     /// Look at the mail that waits, try it now, hold it, delete it or return it; without privileges, your own
     Queue(console::Queue),
+    /// Tell the whole way of a message, from the program that sent it to its end, or follow a user or destination live
+    ///
+    /// The journal is read for both programs, sendmail-shim and smarthost, and so is the queue. What a message is called at the next hop,
+    /// and its bounces, are followed, where their log is read too.
+    Trace(console::trace::Trace),
     /// How the agent does: what waits, by destination and by user, since when and why, the relayhost, the disk; without privileges, your own mail
     Status {
         /// As JSON
@@ -147,6 +152,17 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
                     remedy: REMEDY,
                 },
             ))
+        }
+        Command::Trace(trace) => {
+            let settings = anyway(file)?;
+            let daemon = |program, socket, remedy| Daemon {
+                program,
+                socket,
+                remedy,
+            };
+            let own = daemon("sendmail-shim", settings.control.as_path(), REMEDY);
+            let smarthost = daemon("smarthost", settings.smarthost_control.as_path(), "");
+            Ok(console::trace::run(&trace, &[own, smarthost]))
         }
         Command::Status { json } => status::run(&anyway(file)?, json),
         Command::Test { address } => test::run(&settings()?, address),

@@ -16,6 +16,7 @@ use mail::{
 };
 use smtp::{reply::Reply, session::Verdict};
 use spool::{Draft, Hold, QueueId, Usage};
+use system::log::life;
 
 use super::{
     budget::keeping::Answer,
@@ -176,6 +177,9 @@ impl<'a> Transaction<'a> {
         }
         match self.agent.dispatch.spool.accept(draft, envelope, &header) {
             Ok(id) => {
+                if let Some(field) = prepared.header.first("Message-ID") {
+                    life::identified(id, &field.value());
+                }
                 let note = self.taken(id, envelope, size, terms);
                 Verdict::AcceptWith(Reply::new(
                     250,

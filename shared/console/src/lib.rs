@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod status;
+pub mod trace;
 
 use std::{
     fmt::Display,
@@ -24,6 +25,7 @@ use control::{
     order::{Answer, Order, Request, Selection},
     summary::{self, By},
 };
+use mail::clock::{self, Timestamp};
 use settings::Span;
 use system::sysexits::Exit;
 
@@ -290,6 +292,19 @@ fn json(answer: &Answer) -> String {
         // Text and numbers always have a JSON form.
         other => serde_json::to_string(other).unwrap_or_default(),
     }
+}
+
+/// A time, or how long ago: `2d`, `2026-11-22`, `2026-11-22 07:51`.
+pub fn when(text: &str) -> Result<Timestamp, String> {
+    if let Some(time) = Timestamp::parse(text) {
+        return Ok(time);
+    }
+    let ago = Span::try_from(text.to_owned()).map_err(
+        |_| "write how long ago, as 2d or 12h, or when: 2026-11-22, or \"2026-11-22 07:51\"",
+    )?;
+    let millis = u64::try_from(ago.0.as_millis()).unwrap_or(u64::MAX);
+    let now = clock::now().as_millis();
+    Ok(Timestamp::from_millis(now.saturating_sub(millis)))
 }
 
 /// Standard output that closes early (`| head`) is no failure.

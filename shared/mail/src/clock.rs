@@ -55,6 +55,22 @@ impl Timestamp {
             .map(Self)
     }
 
+    /// Reads `Nov 22 07:51:52`, in local time, as syslog writes it without a year: never in the future.
+    pub fn of_syslog(month: &str, day: &str, time: &str, now: Self) -> Option<Self> {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let month = MONTHS
+            .iter()
+            .position(|name| *name == month)?
+            .checked_add(1)?;
+        let (day, year): (u8, _) = (day.parse().ok()?, now.local().year());
+        let latest = now.after(Duration::from_hours(24));
+        let read = |year| Self::parse(&format!("{year:04}-{month:02}-{day:02} {time}"));
+        let mut years = [year, year.saturating_sub(1)].into_iter();
+        years.find_map(|year| read(year).filter(|time| *time <= latest))
+    }
+
     /// Later by `duration`.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

@@ -59,6 +59,12 @@ pub(super) enum Command {
     Config(console::config::Which),
     /// Look at the mail that waits, try it now, hold it, delete it or return it
     Queue(console::Queue),
+    /// List the machines that bring mail: names, keys, counts by day, last message, version of the agent
+    #[command(after_help = "Examples:\n  \
+        smarthost clients                   all of them\n  \
+        smarthost clients --silent-for 3d   who used to write, and does not any more\n  \
+        smarthost clients --csv             with a column for each of the last 30 days")]
+    Clients(super::machines::Clients),
     /// Look at what clients have sent, raise a limit, or forget what was counted
     #[command(subcommand)]
     Limits(Limits),
@@ -109,6 +115,19 @@ pub(super) enum Command {
     /// The status page: its token
     #[command(subcommand)]
     Web(Web),
+    /// Tell the whole way of a message, from the machine that sent it to its end, or follow a client or destination live
+    #[command(
+        long_about = "Tell the whole way of a message: who brought it, each attempt with the next hop's words, and the end of each recipient.\n\n\
+        The journal is read for both programs, smarthost and sendmail-shim, and so is the queue. What a message is called at the next hop, \
+        and its bounces, are followed, where their log is read too.",
+        after_help = "Examples:\n  \
+        smarthost trace 0BCDFGHJKLMNP                          by queue id, of either program\n  \
+        smarthost trace bob@example.org --since 2d             all mail from and to bob\n  \
+        smarthost trace '<20261122.1@vm7.example.org>'         by Message-ID\n  \
+        smarthost trace 10.0.0.7 --live                        what this client does, as it does it\n  \
+        smarthost trace example.org --log /var/log/mail.log --log vm7.log.1.gz"
+    )]
+    Trace(console::trace::Trace),
     /// The daemon in numbers
     Status {
         /// As JSON

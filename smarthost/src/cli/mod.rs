@@ -11,9 +11,10 @@
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`import`] | Postfix's configuration made into ours |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
+//! | [`machines`] | who brings mail |
 //! | [`report`] | what was refused |
 //! | [`passwd`] | who may log in |
-//! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, limits, status |
+//! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
 //!
@@ -27,6 +28,7 @@ mod explain;
 mod failed;
 mod import;
 mod local;
+mod machines;
 mod passwd;
 mod policy;
 mod print;
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
             .map(|()| String::new())
             .map_err(Failed::from),
         Command::Explain(arguments) => explain::run(config, &arguments),
+        Command::Clients(clients) => machines::run(config, &clients),
         Command::Report(report) => report::run(config, &report),
         Command::Reload => remote::reload(config),
         Command::Config(which) => local::config(config, which.all),
@@ -74,6 +77,10 @@ pub fn main() -> ExitCode {
         },
         Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => match remote::queue(config, &queue) {
+            Ok(exit) => return exit.into(),
+            Err(failed) => Err(failed),
+        },
+        Command::Trace(trace) => match remote::trace(config, &trace) {
             Ok(exit) => return exit.into(),
             Err(failed) => Err(failed),
         },

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use console::{Daemon, Queue};
+use console::{Daemon, Queue, trace::Trace};
+use control::AGENT;
 use mail::clock;
 use system::sysexits::Exit;
 
@@ -30,6 +31,21 @@ pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
             remedy: REMEDY,
         },
     ))
+}
+
+pub(super) fn trace(config: &Path, trace: &Trace) -> Result<Exit, Failed> {
+    let (config, _) = Config::load_anyway(config)?;
+    let own = Daemon {
+        program: "smarthost",
+        socket: &config.control,
+        remedy: REMEDY,
+    };
+    let agent = Daemon {
+        program: "sendmail-shim",
+        socket: Path::new(AGENT),
+        remedy: "",
+    };
+    Ok(console::trace::run(trace, &[own, agent]))
 }
 
 pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {

@@ -4,10 +4,9 @@ use std::{collections::HashMap, fmt::Write as _, net::IpAddr, path::Path};
 
 use mail::{
     address::{Address, Sender},
-    clock::{self, Timestamp},
+    clock::Timestamp,
 };
 use serde::Serialize;
-use settings::Span;
 
 use super::failed::Failed;
 use crate::{
@@ -42,7 +41,7 @@ pub(super) struct Rejected {
     #[arg(long, value_name = "TEXT")]
     from: Option<String>,
     /// Only what was refused since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51"
-    #[arg(long, value_name = "WHEN", value_parser = since)]
+    #[arg(long, value_name = "WHEN", value_parser = console::when)]
     since: Option<Timestamp>,
     /// Only from this address
     #[arg(long, value_name = "IP")]
@@ -50,18 +49,6 @@ pub(super) struct Rejected {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-}
-
-fn since(text: &str) -> Result<Timestamp, String> {
-    if let Some(time) = Timestamp::parse(text) {
-        return Ok(time);
-    }
-    let ago = Span::try_from(text.to_owned()).map_err(
-        |_| "write how long ago, as 2d or 12h, or when: 2026-11-22, or \"2026-11-22 07:51\"",
-    )?;
-    let millis = u64::try_from(ago.0.as_millis()).unwrap_or(u64::MAX);
-    let now = clock::now().as_millis();
-    Ok(Timestamp::from_millis(now.saturating_sub(millis)))
 }
 
 impl Rejected {

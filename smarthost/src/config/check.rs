@@ -278,6 +278,7 @@ impl Config {
             transports,
             provider_presets: file.provider_presets.unwrap_or(true),
             dkim: file.dkim.0,
+            srs: file.srs,
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
             retry: check_retry(file.retry, at)?,

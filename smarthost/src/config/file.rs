@@ -21,7 +21,7 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, TlsOut, Web},
+    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsOut, Web},
     destination::{Destination, Kind, LmtpTarget},
     limits::Limit,
     lookup::TableName,
@@ -87,6 +87,8 @@ pub(super) struct File {
     pub transports: BTreeMap<String, Spanned<Written>>,
     pub provider_presets: Option<bool>,
     pub dkim: OneOrMany<DkimKey>,
+    #[serde(deserialize_with = "settings::optional_table")]
+    pub srs: Option<SrsDomain>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
     pub message_size: Option<MessageSize>,

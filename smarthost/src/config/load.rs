@@ -16,12 +16,13 @@ use settings::{ConfigError, last_good, layers::Layer, provision};
 use tables::{Aliases, Missing, trust::written_by_others};
 
 use crate::{
-    config::{Config, DkimKey, STATE},
+    config::{Config, DkimKey, STATE, SrsDomain},
     dkim::{Key, Signer, SigningKey},
     policy::{
         dnsbl::{self, Keys},
         rule::Rule,
     },
+    srs::Srs,
 };
 
 impl Config {
@@ -111,6 +112,32 @@ impl Config {
         };
         let keys: Result<Vec<_>, _> = self.dkim.iter().map(read).collect();
         keys.map(Signer)
+    }
+
+    /// The file of the secrets of rewritten senders.
+    pub fn srs_secrets(&self, srs: &SrsDomain) -> PathBuf {
+        let own = || self.state.join("srs.secrets");
+        srs.secrets.clone().unwrap_or_else(own)
+    }
+
+    /// Reads the secrets of rewritten senders; our own file need not be there yet.
+    pub fn read_srs(&self) -> Result<Option<Srs>, ConfigError> {
+        let Some(srs) = &self.srs else {
+            return Ok(None);
+        };
+        let file = self.srs_secrets(srs);
+        if srs.secrets.is_none() && !file.exists() {
+            return Ok(Some(Srs::new(srs.domain.0.clone(), &[])));
+        }
+        let wrong = |why: &str| self.wrong("srs.secrets", why);
+        let text = system::secret::text(&file).map_err(|why| wrong(&why))?;
+        let secrets = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let secrets: Vec<_> = secrets.map(str::to_owned).collect();
+        if secrets.is_empty() {
+            let why = format!("{}: there is no secret in it", file.display());
+            return Err(wrong(&why));
+        }
+        Ok(Some(Srs::new(srs.domain.0.clone(), &secrets)))
     }
 
     /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.

@@ -47,7 +47,7 @@ pub use settings::{
     LogFormat, Offer, RelayAuth, RelayTls, Retry, SPOOL, STATE, TlsLevel, TlsOut, Verify,
 };
 pub use show::Setting;
-pub use signing::{DkimKey, OwnDomain, Selector};
+pub use signing::{DkimKey, OwnDomain, Selector, SrsDomain};
 pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};
 pub use users::{

@@ -68,6 +68,8 @@ impl Config {
         }
         let signing = self.dkim.iter_mut();
         signing.map(|entry| &mut entry.key).for_each(place);
+        let srs = self.srs.as_mut().and_then(|srs| srs.secrets.as_mut());
+        srs.into_iter().for_each(place);
         let auth = self.relay_auth.as_mut();
         if let Some(auth) = auth {
             auth.password_file.iter_mut().for_each(place);

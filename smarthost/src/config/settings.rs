@@ -17,7 +17,11 @@ use relay::{
 };
 use smtp::client::Security;
 
-use super::{signing::DkimKey, transports::Transports, web::Web};
+use super::{
+    signing::{DkimKey, SrsDomain},
+    transports::Transports,
+    web::Web,
+};
 use crate::{
     destination::Destination,
     limits::Rules,
@@ -119,6 +123,8 @@ pub struct Config {
     pub provider_presets: bool,
     /// Keys that sign mail.
     pub dkim: Vec<DkimKey>,
+    /// Whether senders of forwarded mail are rewritten.
+    pub srs: Option<SrsDomain>,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
     pub admins: Vec<Address>,
     /// Largest message, bytes.

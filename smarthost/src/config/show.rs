@@ -205,6 +205,10 @@ impl Config {
         self.policy(&mut row);
         self.ways(&mut row);
         row("dkim", array(self.dkim.iter().map(dkim)));
+        if let Some(srs) = &self.srs {
+            row("srs.domain", quote(&srs.domain.0));
+            row("srs.secrets", path(&self.srs_secrets(srs)));
+        }
         row("admins", strings(&self.admins));
         row("message_size", self.message_size.to_string());
         let (schedule, warning) = (self.retry.schedule, self.retry.warning);

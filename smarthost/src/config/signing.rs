@@ -15,6 +15,16 @@ pub struct DkimKey {
     pub key: PathBuf,
 }
 
+/// Whose senders forwarded mail has.
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SrsDomain {
+    pub domain: OwnDomain,
+    /// A secret a line; the first signs.
+    #[serde(default)]
+    pub secrets: Option<PathBuf>,
+}
+
 /// A domain as signatures name it.
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
 #[serde(try_from = "String")]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::address::Sender;
+use mail::{address::Sender, clock};
 use smtp::session::{Action, Event, Question, Session, Verdict};
 use tokio::{task::JoinSet, time};
 
@@ -169,6 +169,9 @@ impl Rehearsal {
         };
         facts.transaction = policy::Transaction {
             sender,
+            returns_nowhere: recipient
+                .as_ref()
+                .and_then(|it| self.setup.router.returns_nowhere(it, clock::now())),
             recipient,
             size: self.size,
             instance: "explain".to_owned(),

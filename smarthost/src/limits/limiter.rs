@@ -289,6 +289,20 @@ impl Limits {
             .collect()
     }
 
+    /// For the log: `, counted as 10.0.0.7: 17 of 100 in a day`.
+    pub fn told(&self, peer: &Peer, now: Timestamp) -> String {
+        let counters = self.rules.counters(peer).into_iter();
+        let told = counters.filter_map(|counter| {
+            let (count, limit) = self.clients.get(&counter)?.nearest(now)?;
+            Some(format!(
+                ", counted as {}: {count} of {}",
+                counter.1,
+                limit.words()
+            ))
+        });
+        told.collect()
+    }
+
     /// As whom somebody is counted, and how far each is; empty: not at all.
     pub fn of(&self, peer: &Peer, now: Timestamp) -> Vec<Report> {
         let counted = self.counted(peer, now).into_iter();

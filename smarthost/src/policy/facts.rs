@@ -47,6 +47,8 @@ pub struct Transaction {
     pub sender: Option<Sender>,
     /// The one in question, at RCPT.
     pub recipient: Option<Address>,
+    /// It is a rewritten sender that leads nowhere, and why.
+    pub returns_nowhere: Option<&'static str>,
     /// What MAIL said of the size, bytes.
     pub size: Option<u64>,
     /// Somebody among its recipients could not be verified.

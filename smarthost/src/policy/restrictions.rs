@@ -332,6 +332,9 @@ fn size_of_unverified(see: &View<'_>) -> Opinion {
 
 /// Row B3: without mailboxes, only aliases receive; in a virtual domain, only what has an entry.
 fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
+    if let Some(why) = see.facts.transaction.returns_nowhere {
+        return see.recipient_rejected(550, (5, 7, 1), why);
+    }
     let router = see.policy.router();
     match see
         .recipient()

@@ -112,6 +112,12 @@ impl Router {
 
     /// One step: what a virtual alias or else an alias names; one that names itself there ends in its alias, if it has one.
     pub(super) fn stands_for(&self, address: &Address) -> Result<Option<Named>, Failure> {
+        if let Some(sender) = self.sender_behind(address) {
+            return Ok(Some(Named {
+                addresses: vec![sender],
+                programs: Vec::new(),
+            }));
+        }
         let key = address.key();
         let named = self.virtual_targets(address)?;
         let ends_here = |named: &Vec<Address>| named.iter().any(|named| named.key() == key);

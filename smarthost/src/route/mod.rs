@@ -26,6 +26,7 @@ use std::{sync::Arc, time::Duration};
 
 use mail::{
     address::{Address, Domain},
+    clock::Timestamp,
     maps::Table,
 };
 
@@ -33,6 +34,7 @@ use crate::{
     config::{Class, Config, Runners, Transports, provider},
     destination::Destination,
     lookup::{LookupTable, TableName, Tables},
+    srs::{Srs, Wrong},
 };
 
 /// The tables. Cheap to clone.
@@ -45,6 +47,8 @@ pub struct Router {
     /// By what the programs of alias files are run.
     runners: Arc<Runners>,
     tables: Arc<Lookups>,
+    /// What leads mail back to senders that were rewritten.
+    srs: Option<Arc<Srs>>,
 }
 
 /// The tables of virtual aliases and of relay recipients.
@@ -99,6 +103,7 @@ impl Router {
             transport,
             runners: Arc::default(),
             tables: Arc::default(),
+            srs: None,
         }
     }
 
@@ -125,8 +130,32 @@ impl Router {
         }
     }
 
+    /// The same where mail comes back to rewritten senders.
+    #[must_use]
+    pub fn returning(self, srs: Option<Arc<Srs>>) -> Self {
+        Self { srs, ..self }
+    }
+
+    /// Whom a rewritten sender stands for; `None`: it is no such address, or a forged one.
+    fn sender_behind(&self, address: &Address) -> Option<Address> {
+        self.srs
+            .as_ref()
+            .filter(|srs| srs.is_ours(address))?
+            .target(address)
+            .ok()
+    }
+
+    /// Why mail that comes back to a rewritten sender is not taken, if it is not.
+    pub fn returns_nowhere(&self, address: &Address, now: Timestamp) -> Option<&'static str> {
+        let srs = self.srs.as_ref().filter(|srs| srs.is_ours(address))?;
+        srs.check(address, now).err().map(Wrong::words)
+    }
+
     /// What is done with mail for the address's domain; `None` if we take none from strangers.
     pub fn class(&self, address: &Address) -> Option<Class> {
+        if self.sender_behind(address).is_some() {
+            return Some(Class::Local);
+        }
         self.rules.domains.class(address.domain())
     }
 

@@ -109,6 +109,7 @@ async fn live(
         limits: Arc::clone(&memory.limits),
         state: keeper.clone(),
         refusals: Arc::clone(&memory.refusals),
+        machines: Arc::clone(&memory.machines),
         news: Notify::new(),
         places: Arc::new(Places::default()),
         world: World::new(&memory, probes),

@@ -58,6 +58,7 @@ impl Connection {
                 return Verdict::Refuse(Reply::new(452, failure.status, failure.text));
             }
         };
+        let noted = self.note_machine(&message.header);
         let counted = self.begun.take().map(|begun| begun.count(recipients));
         let message_id = message.header.first("Message-ID");
         let message_id = message_id.map(|field| field.value().clone());
@@ -79,7 +80,10 @@ impl Connection {
                 message_id.as_deref(),
                 &envelope,
                 size,
-                held,
+                maillog::Kept {
+                    held,
+                    counted: counted.as_ref().map_or("", |counted| &counted.told),
+                },
             );
             Ok::<_, SpoolError>(id)
         };
@@ -97,6 +101,7 @@ impl Connection {
                 if let Some(counted) = counted {
                     counted.take_back();
                 }
+                self.take_back(noted);
                 Verdict::Refuse(no_room(&error))
             }
         }
@@ -138,15 +143,6 @@ impl Connection {
             });
             // The writer gone means that the daemon ends, which writes everything.
             let _ = kept.await;
-        }
-    }
-
-    /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
-    fn origin(&self) -> String {
-        match (self.known_as(), self.name.strip_suffix(']')) {
-            (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
-            (None, Some(name)) if self.unnamed => [name, dispatch::OVER_PROXY].concat(),
-            _ => self.name.clone(),
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Counted {
     recipients: u32,
     at: Timestamp,
     pub(super) change: Changed,
+    /// As whom, and how far that one is, for the log; empty: not at all.
+    pub(super) told: String,
 }
 
 impl Begun {
@@ -46,7 +48,9 @@ impl Begun {
     pub(super) fn count(mut self, recipients: u32) -> Counted {
         let at = clock::now();
         self.end(Some(recipients), at);
+        let told = self.server.limits().told(&self.client, at);
         Counted {
+            told,
             server: Arc::clone(&self.server),
             client: self.client.clone(),
             recipients,

@@ -182,6 +182,9 @@ impl Connection {
             },
             transaction: policy::Transaction {
                 sender,
+                returns_nowhere: recipient
+                    .as_ref()
+                    .and_then(|it| self.setup.router.returns_nowhere(it, clock::now())),
                 recipient,
                 size: transaction.and_then(|transaction| transaction.mail.size),
                 unverified: transaction.is_some_and(|transaction| transaction.unverified),
@@ -264,15 +267,5 @@ impl Connection {
             }
             Err(error) => Verdict::Refuse(no_room(&error)),
         }
-    }
-
-    /// Its network, its key or its login says that it is one of our clients.
-    pub(super) fn is_ours(&self) -> bool {
-        self.known_as().is_some() || !self.unnamed && self.setup.policy.may_relay(self.client)
-    }
-
-    /// The name of its key, else its login.
-    pub(super) fn known_as(&self) -> Option<&str> {
-        self.pinned.as_deref().or(self.machine.login())
     }
 }

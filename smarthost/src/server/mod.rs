@@ -9,6 +9,7 @@
 //! | [`decide`] | answers the machine's questions: policy, limits |
 //! | [`acceptance`] | a message that has come whole: completed, counted, kept |
 //! | [`attempts`] | who failed to log in lately |
+//! | [`known`] | who the client is, and what is noted of one of ours |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
 //! | [`xclient`] | a front end says whose session it hands on |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
@@ -27,6 +28,7 @@ mod counting;
 mod decide;
 mod filter;
 mod filtering;
+mod known;
 mod learned;
 pub(crate) mod listen;
 mod login;
@@ -45,7 +47,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    dispatch::Dispatch, limits::Limits, policy::refusals::Refusals, setup::Current, state,
+    dispatch::Dispatch, limits::Limits, machines::Machines, policy::refusals::Refusals,
+    setup::Current, state,
 };
 
 pub(crate) use attempts::Attempts;
@@ -65,6 +68,8 @@ pub(crate) struct Server {
     pub(crate) state: state::Keeper,
     /// What was refused, for administrators.
     pub(crate) refusals: Arc<Mutex<Refusals>>,
+    /// Who brings mail, for administrators.
+    pub(crate) machines: Arc<Mutex<Machines>>,
     pub(crate) places: Arc<Places>,
     pub(crate) world: World,
     pub(crate) attempts: Attempts,
@@ -80,6 +85,10 @@ impl Server {
 
     pub(crate) fn refusals(&self) -> MutexGuard<'_, Refusals> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn machines(&self) -> MutexGuard<'_, Machines> {
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {

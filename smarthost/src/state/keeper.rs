@@ -17,6 +17,7 @@ use system::log::{Level, line};
 use crate::{
     activity::Activity,
     limits::{Limits, Rules},
+    machines::Machines,
     policy::{greylist::Greylist, refusals::Refusals, verify::Recipients},
     state::{
         Restored, StateError, Store,
@@ -53,6 +54,7 @@ pub struct Memory {
     pub recipients: Arc<Mutex<Recipients>>,
     pub refusals: Arc<Mutex<Refusals>>,
     pub activity: Arc<Mutex<Activity>>,
+    pub machines: Arc<Mutex<Machines>>,
 }
 
 impl Memory {
@@ -68,6 +70,7 @@ impl Memory {
         }
         let (mut greylist, mut recipients) = (Greylist::default(), Recipients::default());
         let (mut refusals, mut activity) = (Refusals::default(), Activity::default());
+        let mut machines = Machines::default();
         let mut rows = 0u32;
         for (row, record) in restored.greylist {
             rows += u32::from(!greylist.restore(row, &record));
@@ -81,9 +84,12 @@ impl Memory {
         for (row, record) in restored.activity {
             rows += u32::from(!activity.restore(&row, &record, now));
         }
+        for (row, record) in restored.machines {
+            rows += u32::from(!machines.restore(row, &record));
+        }
         if rows > 0 {
             let text = format!(
-                "{rows} rows of greylist, verification, refusals and activity cannot be read"
+                "{rows} rows of greylist, verification, refusals, activity and clients cannot be read"
             );
             unread.push(text);
         }
@@ -93,6 +99,7 @@ impl Memory {
             recipients: Arc::new(Mutex::new(recipients)),
             refusals: Arc::new(Mutex::new(refusals)),
             activity: Arc::new(Mutex::new(activity)),
+            machines: Arc::new(Mutex::new(machines)),
         };
         (memory, unread)
     }
@@ -112,7 +119,10 @@ impl Memory {
         let refusals = refusals.map(on(Shelf::Refusals));
         let activity = locked(&self.activity).changes().into_iter();
         let activity = activity.map(on(Shelf::Activity));
-        let policy = greylist.chain(recipients).chain(refusals).chain(activity);
+        let machines = locked(&self.machines).changes().into_iter();
+        let machines = machines.map(on(Shelf::Machines));
+        let policy = greylist.chain(recipients).chain(refusals);
+        let policy = policy.chain(activity).chain(machines);
         limits.chain(policy).collect()
     }
 
@@ -122,6 +132,7 @@ impl Memory {
         locked(&self.recipients).all_changed();
         locked(&self.refusals).all_changed();
         locked(&self.activity).all_changed();
+        locked(&self.machines).all_changed();
     }
 }
 

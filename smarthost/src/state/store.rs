@@ -21,13 +21,14 @@ pub(super) enum Shelf {
     Recipients,
     Refusals,
     Activity,
+    Machines,
 }
 
 /// A row's place.
 pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are counted.
-const TABLES: [(&str, Shelf); 7] = [
+const TABLES: [(&str, Shelf); 8] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -38,6 +39,7 @@ const TABLES: [(&str, Shelf); 7] = [
     ("recipients", Shelf::Recipients),
     ("refusals", Shelf::Refusals),
     ("activity", Shelf::Activity),
+    ("machines", Shelf::Machines),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
@@ -70,6 +72,8 @@ pub struct Restored {
     pub refusals: Vec<(String, String)>,
     /// For [`crate::activity::Activity::restore`].
     pub activity: Vec<(String, String)>,
+    /// For [`crate::machines::Machines::restore`].
+    pub machines: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -281,6 +285,7 @@ fn select(
                 Shelf::Recipients => found.recipients.push((name, record)),
                 Shelf::Refusals => found.refusals.push((name, record)),
                 Shelf::Activity => found.activity.push((name, record)),
+                Shelf::Machines => found.machines.push((name, record)),
             }
         }
     }

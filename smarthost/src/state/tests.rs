@@ -44,6 +44,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         recipients: Arc::default(),
         refusals: Arc::default(),
         activity: Arc::default(),
+        machines: Arc::default(),
     });
     (limits, keeper)
 }

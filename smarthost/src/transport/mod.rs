@@ -6,6 +6,7 @@
 //! | [`demands`] | what each host must show: authorities, DANE |
 //! | [`lmtp`] | a server that is named |
 //! | [`session`] | what these two share: the delivery core's driver over tokio |
+//! | [`forwarding`] | the sender of mail that is passed on for others |
 //! | [`signing`] | what a peer gets: fitted to it, and signed |
 //! | [`pool`] | connections that wait for the next message |
 //! | [`maildir`] | mail that ends on this machine |
@@ -14,6 +15,7 @@
 //! Contract: one outcome for each recipient, in order; what is not known is deferred. `None`: it was not made, its turn comes again.
 
 mod demands;
+mod forwarding;
 mod lmtp;
 mod maildir;
 pub(crate) mod pipe;

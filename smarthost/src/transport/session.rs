@@ -23,7 +23,8 @@ use spool::Stored;
 use tokio::task::block_in_place;
 
 use super::{
-    Errand, Transports, all, demands::Demands, lmtp, pool::Kept, signing::outgoing, smtp as to_smtp,
+    Errand, Transports, all, demands::Demands, forwarding::forward, lmtp, pool::Kept,
+    signing::outgoing, smtp as to_smtp,
 };
 use crate::{
     destination::{Kind, LmtpTarget},
@@ -314,7 +315,10 @@ impl Session<'_> {
                 open: false,
             };
         };
-        let envelope = self.errand.envelope.with_only(recipients);
+        let mut envelope = self.errand.envelope.with_only(recipients);
+        if let Peer::Smtp { .. } = self.peer {
+            forward(&self.errand.setup, &mut envelope);
+        }
         let Some(stored) = self.stored else {
             let mut question = Transaction::of(&envelope, 0);
             question.patience = patience;

@@ -53,6 +53,22 @@ fn in_comment(text: &str) -> String {
     inner.chars().filter(|c| !matches!(c, '(' | ')')).collect()
 }
 
+/// How the agent of a machine names itself in its `Received` field, `(sendmail-shim 0.1.0)`.
+pub const AGENT: &str = "sendmail-shim";
+
+/// The version that the agent names which wrote the `Received` field behind our own, the first.
+pub fn agent(header: &Header) -> Option<String> {
+    let mut received = header.fields().iter().filter(|field| field.is("Received"));
+    let value = String::from_utf8(received.nth(1)?.value()).ok()?;
+    let (before, rest) = value.rsplit_once(&format!("({AGENT} "))?;
+    let mut words = before.split_ascii_whitespace().rev().skip(1);
+    words.next().filter(|word| *word == "by")?;
+    let (version, rest) = rest.split_once(')')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
+    let is = rest.starts_with(" with local ") && version.len() <= 32;
+    (is && !version.is_empty() && version.chars().all(plain)).then(|| version.to_owned())
+}
+
 /// Number of `Received` fields.
 pub fn hops(header: &Header) -> usize {
     header.fields().iter().filter(|f| f.is("Received")).count()
@@ -89,5 +105,36 @@ mod tests {
         header.append(received(&local));
         let header = Header::parse(&header.to_bytes());
         assert_eq!((hops(&header), header.fields().len()), (2, 2));
+    }
+
+    #[test]
+    fn the_version_of_an_agent_is_read_where_it_writes_it_and_nowhere_else() {
+        let version = |field: &str| {
+            agent(&Header::parse(
+                format!("Received: from x by y with ESMTP id 1; d\r\nReceived: {field}\r\n")
+                    .as_bytes(),
+            ))
+        };
+        let by = |text: &str| {
+            version(&format!(
+                "(from root, uid 0)\r\n\tby vm1 ({text}) with local id 4; d"
+            ))
+        };
+        assert_eq!(by("sendmail-shim 0.1.0").as_deref(), Some("0.1.0"));
+        for none in [
+            "sendmail-shim",
+            "sendmail-shim ",
+            "sendmail-shim 0 1",
+            "Exim 4.96",
+            "sendmail-shim 1(2",
+        ] {
+            assert_eq!(by(none), None, "{none}");
+        }
+        assert_eq!(
+            version("(from (sendmail-shim 9), uid 0) by vm1 with local id 4; d"),
+            None
+        );
+        let own = Header::parse(b"Received: by y (sendmail-shim 0.1.0) with local id 1; d\r\n");
+        assert_eq!(agent(&own), None, "the first is our own");
     }
 }

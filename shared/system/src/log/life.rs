@@ -6,8 +6,21 @@ use super::{Level, Role, line_of};
 use mail::{
     address::Sender,
     envelope::Recipient,
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, escape},
 };
+
+/// Longest Message-ID in a line, bytes.
+const MESSAGE_ID: usize = 320;
+
+/// Under which Message-ID others know the message.
+pub fn identified(id: impl Display, message_id: &[u8]) {
+    let value = escape(message_id, MESSAGE_ID);
+    line_of(
+        Role::Cleanup,
+        Level::Info,
+        &format_args!("{id}: message-id={value}"),
+    );
+}
 
 /// The result of one delivery attempt for one recipient; `age` is the time since the message arrived.
 pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: &Outcome) {

@@ -1,0 +1,66 @@
+//! Who the client is, and what is noted of one of ours when it brings a message.
+
+use mail::{
+    clock::{self, Timestamp},
+    message::{Header, trace},
+};
+
+use super::session::Connection;
+use crate::{
+    dispatch,
+    machines::{By, Seen},
+};
+
+impl Connection {
+    /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
+    pub(super) fn origin(&self) -> String {
+        match (self.known_as(), self.name.strip_suffix(']')) {
+            (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
+            (None, Some(name)) if self.unnamed => [name, dispatch::OVER_PROXY].concat(),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Its network, its key or its login says that it is one of our clients.
+    pub(super) fn is_ours(&self) -> bool {
+        self.known_as().is_some() || !self.unnamed && self.setup.policy.may_relay(self.client)
+    }
+
+    /// The name of its key, else its login.
+    pub(super) fn known_as(&self) -> Option<&str> {
+        self.pinned.as_deref().or(self.machine.login())
+    }
+
+    /// A client of ours brings a message, whose header has our own trace in front; `None`: a stranger does.
+    pub(super) fn note_machine(&self, header: &Header) -> Option<(String, Timestamp)> {
+        if !self.is_ours() {
+            return None;
+        }
+        let address = self.client.to_canonical().to_string();
+        let called = self.client_name.confirmed();
+        let name = called.or(self.machine.helo()).unwrap_or_default();
+        let seen = Seen {
+            name: name.to_owned(),
+            known_by: match (&self.pinned, self.machine.login()) {
+                (Some(_), _) => By::Key,
+                (None, Some(_)) => By::Login,
+                (None, None) => By::Address,
+            },
+            agent: trace::agent(header),
+            address: address.clone(),
+        };
+        let id = self.known_as().map_or(address, str::to_owned);
+        let now = clock::now();
+        self.server.machines().add(&id, seen, now);
+        self.server.state.changed();
+        Some((id, now))
+    }
+
+    /// The message could not be kept after all.
+    pub(super) fn take_back(&self, noted: Option<(String, Timestamp)>) {
+        if let Some((id, then)) = noted {
+            self.server.machines().take_back(&id, then);
+            self.server.state.changed();
+        }
+    }
+}
