@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     activity::Activity, config::Config, destination::Destination, maillog, network::Networks,
-    route::Router,
+    news::Teller, route::Router,
 };
 use mail::{
     address::{Address, Sender},
@@ -63,13 +63,20 @@ pub(crate) struct Dispatch {
     spool: Spool,
     queue: Mutex<Queue>,
     activity: Arc<Mutex<Activity>>,
+    news: Teller,
     wake: Notify,
 }
 
 impl Dispatch {
-    pub(crate) fn new(spool: Spool, queue: Queue, activity: Arc<Mutex<Activity>>) -> Self {
+    pub(crate) fn new(
+        spool: Spool,
+        queue: Queue,
+        activity: Arc<Mutex<Activity>>,
+        news: Teller,
+    ) -> Self {
         Self {
             activity,
+            news,
             spool,
             queue: Mutex::new(queue),
             wake: Notify::new(),
@@ -110,6 +117,11 @@ impl Dispatch {
     ) {
         life::attempt(id, recipient, age, outcome);
         self.activity().attempted(age, outcome, clock::now());
+    }
+
+    /// What administrators are told.
+    pub(crate) fn news(&self) -> &Teller {
+        &self.news
     }
 
     /// Gives the scheduler an event; its driver does what follows.

@@ -6,9 +6,9 @@
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
-//! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog` | what is in force, the way into the queue, connections, names, `SQLite`, log |
+//! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, the way into the queue, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`machines`] [`milter`] [`network`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -24,6 +24,7 @@ pub mod machines;
 pub mod milter;
 pub mod mta_sts;
 pub mod network;
+pub mod notices;
 pub mod policy;
 pub mod route;
 pub mod srs;
@@ -36,6 +37,7 @@ pub mod dispatch;
 pub mod dns;
 mod link;
 mod maillog;
+mod news;
 mod setup;
 pub mod state;
 // services

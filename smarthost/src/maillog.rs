@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Longest word of a peer in a line, bytes.
-const MAX_WORD: usize = 320;
+pub(crate) const MAX_WORD: usize = 320;
 
 fn smtpd(level: Level, text: &dyn Display) {
     line_of(Role::Smtpd, level, text);

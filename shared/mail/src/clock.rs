@@ -117,14 +117,75 @@ impl Timestamp {
         }
     }
 
+    /// The next time after this one at which it is so many o'clock.
+    #[must_use]
+    pub fn next_at(self, hour: i8, zone: &Zone) -> Self {
+        let here = self.zoned(zone);
+        let on = |date: jiff::civil::Date| {
+            let time = date.at(hour, 0, 0, 0).to_zoned(zone.0.clone()).ok()?;
+            Some(Self::from(&time)).filter(|time| *time > self)
+        };
+        let today = on(here.date());
+        let next = today.or_else(|| here.date().tomorrow().ok().and_then(on));
+        next.unwrap_or_else(|| self.after(Duration::from_hours(24)))
+    }
+
+    /// Later by whole days of the calendar, at the same time of day: 23 hours later where the clock is put forward meanwhile.
+    #[must_use]
+    pub fn after_days(self, days: u32, zone: &Zone) -> Self {
+        let later = self
+            .zoned(zone)
+            .checked_add(jiff::Span::new().days(days.min(100_000)));
+        let length = Duration::from_hours(24).saturating_mul(days);
+        later.map_or_else(|_| self.after(length), |later| Self::from(&later))
+    }
+
+    /// Days since 1970-01-01, and minutes since midnight.
+    pub fn day_and_minute(self, zone: &Zone) -> (i64, u32) {
+        let here = self.zoned(zone);
+        let epoch = jiff::civil::date(1970, 1, 1);
+        let days = epoch
+            .until(here.date())
+            .map_or(0, |span| i64::from(span.get_days()));
+        let minute = i32::from(here.hour()) * 60 + i32::from(here.minute());
+        (days, u32::try_from(minute).unwrap_or_default())
+    }
+
     fn local(self) -> Zoned {
+        self.zoned(&Zone::system())
+    }
+
+    fn zoned(self, zone: &Zone) -> Zoned {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
         let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-        instant.to_zoned(TimeZone::system())
+        instant.to_zoned(zone.0.clone())
     }
 
     fn format(self, pattern: &str) -> String {
         self.local().strftime(pattern).to_string()
+    }
+}
+
+impl From<&Zoned> for Timestamp {
+    fn from(time: &Zoned) -> Self {
+        let millis = time.timestamp().as_millisecond();
+        Self(u64::try_from(millis).unwrap_or_default())
+    }
+}
+
+/// Where a time of day is one.
+#[derive(Clone, Debug)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// That of this machine.
+    pub fn system() -> Self {
+        Self(TimeZone::system())
+    }
+
+    /// As POSIX writes it: `CET-1CEST,M3.5.0,M10.5.0/3`.
+    pub fn posix(text: &str) -> Option<Self> {
+        TimeZone::posix(text).ok().map(Self)
     }
 }
 
@@ -200,6 +261,25 @@ mod tests {
             now.seen_from(now.after(Duration::from_hours(72)))
                 .contains('T')
         );
+    }
+
+    #[test]
+    fn a_day_of_the_calendar_has_23_or_25_hours_where_the_clock_is_changed() {
+        let zone = Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        // 2026-03-28 and 2026-10-24, 07:30 there.
+        for (before, hours) in [(1_774_679_400, 23), (1_792_819_800, 25)] {
+            let before = Timestamp::from_secs(before);
+            let after = before.after_days(1, &zone);
+            assert_eq!(after.since(before), Duration::from_hours(hours));
+            let ((day, minute), next) = (before.day_and_minute(&zone), after.day_and_minute(&zone));
+            assert_eq!((day + 1, minute), next);
+            let morning = before.next_at(7, &zone);
+            assert_eq!(morning.day_and_minute(&zone), (day + 1, 420));
+            let same = morning.next_at(8, &zone);
+            assert_eq!(same.since(morning), Duration::from_hours(1));
+        }
+        let far = Timestamp::from_millis(u64::MAX);
+        assert!(far.after_days(u32::MAX, &zone) >= far.next_at(23, &zone));
     }
 
     #[test]

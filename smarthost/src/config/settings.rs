@@ -23,9 +23,9 @@ use super::{
     web::Web,
 };
 use crate::{
-    destination::Destination,
+    destination::{Destination, Kind},
     limits::Rules,
-    lookup::{Kind, LookupTable, TableName},
+    lookup::{self, LookupTable, TableName},
     milter::Milter,
     network::Networks,
     policy::{Scores, rule::Rule, verify},
@@ -362,6 +362,18 @@ pub struct Concurrency {
 }
 
 impl Config {
+    /// Whether a destination is one that the administrator named, or of a domain that we take mail for: not one of others.
+    pub(crate) fn is_ours(&self, destination: &Destination) -> bool {
+        match &destination.kind {
+            Kind::Smtp { named: true, .. } => true,
+            Kind::Smtp { nexthop, .. } => {
+                let domain = Domain::name(nexthop.host.as_ref());
+                domain.is_ok_and(|domain| self.domains.class(&domain).is_some())
+            }
+            _ => true,
+        }
+    }
+
     /// As whom a client's key is known.
     pub(crate) fn client_of(&self, key: &PeerKey) -> Option<String> {
         let mut pins = self.client_pins.iter();
@@ -375,7 +387,7 @@ impl Config {
         let lines = lines.map(|(key, value)| [key, " ", value, "\n"].concat());
         let lines = lines.collect::<Vec<_>>().concat();
         // Each was read when the settings were.
-        LookupTable::read(Kind::Text, "routes".into(), &lines).0
+        LookupTable::read(lookup::Kind::Text, "routes".into(), &lines).0
     }
 
     /// How the queue uses a transport.

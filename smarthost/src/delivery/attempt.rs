@@ -19,8 +19,9 @@ use tokio::{task::block_in_place, time};
 
 use super::{Deliveries, nondelivery};
 use crate::{
-    destination::Kind,
+    destination::{Destination, Kind},
     dispatch::{self, Delivery},
+    notices::{Event, HOURS, Passed},
     transport::{Errand, Job, all},
 };
 
@@ -57,8 +58,10 @@ impl Deliveries {
         );
         let now = clock::now();
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
+            let age = now.since(arrival);
             self.dispatch
-                .attempted(delivery.id, recipient, now.since(arrival), outcome);
+                .attempted(delivery.id, recipient, age, outcome);
+            self.tell_of(&delivery.destination, recipient, age, outcome);
         }
         if let Err(error) =
             nondelivery::confirm(self, &stored, &delivery.recipients, &outcomes).await
@@ -67,6 +70,21 @@ impl Deliveries {
             nondelivery::unqueued(delivery.id, "delivery status notification", &error);
         }
         Some(outcomes)
+    }
+
+    /// What an attempt means for the administrators.
+    fn tell_of(&self, to: &Destination, recipient: &Recipient, age: Duration, outcome: &Outcome) {
+        if !matches!(outcome, Outcome::Delivered(_)) {
+            return;
+        }
+        let (news, what) = (self.dispatch.news(), to.to_string());
+        if news.lock().is_out(&what) {
+            news.tell(Event::Ended { what });
+        }
+        if age >= HOURS {
+            let to = recipient.address.domain().to_string();
+            news.tell(Event::Passed(Passed::Late { to }));
+        }
     }
 
     /// A queued message, which may be that of another delivery.

@@ -10,18 +10,23 @@ use std::{
 
 use mail::clock;
 use queue::clock::Watch;
+use settings::Span;
 use spool::QueueId;
 use system::log::life;
 use tokio::{sync::watch, task::JoinSet, time};
 
 use super::{Deliveries, nondelivery};
 use crate::{
+    destination::Destination,
     dispatch::{self, Action, Event},
     maillog,
+    notices::{self as news, Trouble},
 };
 
 /// How long deliveries in flight may go on when the daemon ends.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a destination of ours may take no mail before it is told.
+const PATIENCE: Duration = Duration::from_mins(15);
 /// Longest wait without looking at the clock: a machine that slept has a new time.
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -123,10 +128,7 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
                 deliveries.dispatch.tell(event);
             });
         }
-        Action::Dead { id, failed, tell } => {
-            let deliveries = Arc::clone(deliveries);
-            tasks.spawn(async move { nondelivery::dead(&deliveries, id, &failed, tell).await });
-        }
+        Action::Dead { id, failed, tell } => nondelivery::dead(deliveries, id, &failed, tell),
         Action::Warn { id, late } => {
             let deliveries = Arc::clone(deliveries);
             tasks.spawn(async move {
@@ -144,13 +146,41 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             destination,
             until,
             reason,
-        } => maillog::suspended(&destination, until, &reason),
-        Action::Resumed(_) => {}
+        } => {
+            maillog::suspended(&destination, until, &reason);
+            outage(deliveries, &destination, &reason);
+        }
+        Action::Resumed(destination) => {
+            let what = destination.to_string();
+            deliveries.dispatch.news().tell(news::Event::Ended { what });
+        }
         Action::Ended { id, deleted } => {
             deliveries.dispatch.activity().removed(deleted);
             life::ended(id, deleted);
         }
     }
+}
+
+/// A destination does not take mail: told if it is one of ours, and lasts. Those of others are in the digest of the day.
+fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
+    let config = &deliveries.current.get().config;
+    if !config.is_ours(destination) {
+        return;
+    }
+    let (host, what) = (&config.hostname, destination.to_string());
+    let days = Span(config.retry.schedule.lifetime);
+    deliveries.dispatch.news().tell(news::Event::Began(Trouble {
+        patience: PATIENCE,
+        headline: format!("{host}: {what} takes no mail"),
+        text: format!(
+            "{what} takes no mail:\n\n{reason}\n\n\
+             No mail is lost: it is tried until it is {days} old. \
+             A mail tells when this is over.\n\
+             To look further: smarthost queue summary\n"
+        ),
+        lasts: true,
+        what,
+    }));
 }
 
 /// Reads an envelope back and routes the recipients that are due.

@@ -15,7 +15,10 @@ use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
 
 use super::Deliveries;
-use crate::{dispatch::is_trusted, server::notify};
+use crate::{
+    dispatch::is_trusted,
+    notices::{Event, Kind, News, Passed},
+};
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
@@ -49,6 +52,14 @@ pub(super) async fn bounce(
         let age = now.since(stored.arrival);
         deliveries.dispatch.activity().gave_up(age, now);
     });
+    for (recipient, failure) in &failed {
+        let at = usize::try_from(*recipient).ok();
+        let to = at.and_then(|at| stored.envelope.recipients.get(at));
+        let to = to.map_or_else(String::new, |to| to.address.domain().to_string());
+        let reason = failure.log_text();
+        let passed = Passed::Returned { to, reason };
+        deliveries.dispatch.news().tell(Event::Passed(passed));
+    }
     Ok(())
 }
 
@@ -107,23 +118,29 @@ pub(super) async fn confirm(
 }
 
 /// Nobody can be told of its failure: the administrators hear of it, once a day.
-pub(super) async fn dead(
-    deliveries: &Deliveries,
-    id: QueueId,
-    failed: &[(u32, Failure)],
-    tell: bool,
-) {
+pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
     let reason = failed.first().map(|(_, failure)| failure.log_text());
-    life::dead(id, &reason.unwrap_or_default());
+    life::dead(id, reason.as_deref().unwrap_or_default());
     let Ok(Some(stored)) = deliveries.dispatch.spool().load(id) else {
         return;
     };
-    if !tell || stored.envelope.origin == DEAD {
+    let (news, setup) = (deliveries.dispatch.news(), deliveries.current.get());
+    if stored.envelope.origin == DEAD {
         return;
     }
-    let setup = deliveries.current.get();
-    let (subject, text) = notification::dead(&stored, &setup.config.hostname, failed, "smarthost");
-    notify::of_queue(&deliveries.dispatch, &setup, (&subject, &text), DEAD).await;
+    let reason = reason.unwrap_or_default();
+    news.tell(Event::Passed(Passed::Dead { reason }));
+    if !tell {
+        return;
+    }
+    let host = &setup.config.hostname;
+    let (headline, text) = notification::dead(&stored, host, failed, "smarthost");
+    news.tell(Event::News(News {
+        kind: Kind::Dead,
+        headline,
+        text,
+        strangers: !is_trusted(&stored.envelope, &setup.config.networks),
+    }));
 }
 
 impl Deliveries {

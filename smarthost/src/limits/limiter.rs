@@ -9,11 +9,12 @@ use mail::clock::Timestamp;
 
 use crate::{
     limits::{
-        Class, ClientId, Counted, Counter, Decision, Excess, Notice, Peer, Report, Rules,
+        Class, ClientId, Counted, Counter, Decision, Excess, Peer, Report, Rules,
         client::{Client, Full, Raised, Terms},
-        digest::{Digest, Level},
+        news::Level,
     },
     network::Network,
+    notices::News,
 };
 
 /// Clients of ours that are counted at once.
@@ -45,7 +46,8 @@ pub struct Limits {
     orders: HashMap<ClientId, Raised>,
     /// Changed since [`Limits::changes`].
     dirty: HashSet<(Kept, ClientId)>,
-    digest: Digest,
+    /// To be told, since [`Limits::news`].
+    news: Vec<News>,
     swept: Timestamp,
 }
 
@@ -57,7 +59,7 @@ impl Limits {
             strangers: 0,
             orders: HashMap::new(),
             dirty: HashSet::new(),
-            digest: Digest::default(),
+            news: Vec::new(),
             swept: Timestamp::default(),
         }
     }
@@ -188,7 +190,7 @@ impl Limits {
         let client = self.client(counter, terms, now);
         if client.tell_full(now) && class == Class::Own {
             let report = client.report(name.to_string(), terms, now);
-            self.digest.add(Level::Full, report);
+            self.tell(Level::Full, &report, now);
             self.dirty.insert((Kept::Counts(class), name.clone()));
         }
         Decision::Over(Excess {
@@ -230,7 +232,7 @@ impl Limits {
             client.add(recipients, now);
             if class == Class::Own && client.tell_near(now) {
                 let report = client.report(name.to_string(), &terms, now);
-                self.digest.add(Level::Near, report);
+                self.tell(Level::Near, &report, now);
             }
             self.dirty.insert((Kept::Counts(class), name));
         }
@@ -246,14 +248,15 @@ impl Limits {
         }
     }
 
-    /// The mail to the administrators that is due now, if any.
-    pub fn next_notice(&mut self, now: Timestamp) -> Option<Notice> {
-        self.digest.take(now)
+    fn tell(&mut self, level: Level, report: &Report, now: Timestamp) {
+        if self.news.len() < MAX_STRANGERS {
+            self.news.push(level.news(report, now));
+        }
     }
 
-    /// When there is one.
-    pub fn notice_due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.digest.due(now)
+    /// What administrators are to be told since the last call.
+    pub fn news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// All of it is to be kept again: what was kept is lost.

@@ -8,7 +8,7 @@
 //! | [`limiter`](Limits) | all clients, bounded; counts, reports, resets, raises |
 //! | [`report`](Report) | the texts: reply, log line, listing |
 //! | [`failures`](Failures) | who failed to log in lately |
-//! | [`digest`](Notice) | mail to the administrators |
+//! | [`news`] | what administrators are told |
 //!
 //! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted
 //! slides out again, at most 0.7 % of the window late. Counted is what was answered 250. A message that is under way
@@ -20,16 +20,15 @@
 
 mod client;
 mod counted;
-mod digest;
 mod failures;
 mod limiter;
+mod news;
 mod report;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use counted::{ClientId, Peer, name};
-pub use digest::Notice;
 pub use failures::{Failed, Failures};
 pub use limiter::{Change, Kept, Limits};
 pub use report::{Decision, Excess, Report};

@@ -22,7 +22,7 @@ use system::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, watch},
+    sync::watch,
     task::{JoinSet, spawn_blocking},
     time,
 };
@@ -33,6 +33,7 @@ use crate::{
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
     dns::Dnssec,
+    news::Teller,
     server::{Attempts, Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
     state::{Keeper, Memory, Store},
@@ -110,7 +111,6 @@ async fn live(
         state: keeper.clone(),
         refusals: Arc::clone(&memory.refusals),
         machines: Arc::clone(&memory.machines),
-        news: Notify::new(),
         places: Arc::new(Places::default()),
         world: World::new(&memory, probes),
         attempts: Attempts::default(),
@@ -162,7 +162,7 @@ async fn live(
     if let Some(fault) = current.fault() {
         let consequence = fault.consequence();
         line(Level::Error, &format_args!("{consequence}: {}", fault.text));
-        tell(&server, fault).await;
+        tell(&server, &fault);
     }
     let ended = wait_for_end(signals, &reload, &server).await?;
     supervision::stopping();
@@ -253,10 +253,10 @@ async fn refresh_policies(current: Arc<Current>, mut ending: watch::Receiver<boo
 }
 
 /// Tells the administrators, once, what is wrong with the configuration.
-async fn tell(server: &Server, fault: Fault) {
+fn tell(server: &Server, fault: &Fault) {
     let setup = server.current.get();
-    if last_good::is_news(&setup.config.state, &fault) {
-        notify::of_fault(Arc::clone(&server.dispatch), setup, fault).await;
+    if last_good::is_news(&setup.config.state, fault) {
+        notify::of_fault(server, fault);
     }
 }
 
@@ -306,7 +306,8 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
         ),
     );
     let activity = Arc::clone(&memory.activity);
-    let dispatch = Dispatch::new(spool, queue, activity);
+    let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
+    let dispatch = Dispatch::new(spool, queue, activity, news);
     Ok((Arc::new(dispatch), memory, keeper))
 }
 
@@ -344,7 +345,7 @@ async fn wait_for_end(
             _ = hangup.recv() => {
                 supervision::reloading();
                 if let Err(fault) = reload.run() {
-                    tell(server, fault).await;
+                    tell(server, &fault);
                 }
                 supervision::ready();
             }
@@ -356,7 +357,7 @@ async fn wait_for_end(
                     return Ok(End::Mended);
                 }
                 if mended && let Err(fault) = reload.run() {
-                    tell(server, fault).await;
+                    tell(server, &fault);
                 }
             }
         }

@@ -64,7 +64,7 @@ impl Begun {
             let mut limits = self.server.limits();
             limits.end(&self.client, self.recipients, taken, now);
             drop(limits);
-            self.server.news.notify_one();
+            self.server.dispatch.news().wake();
         }
     }
 }

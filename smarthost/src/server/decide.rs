@@ -206,7 +206,7 @@ impl Connection {
             (_, Decision::Over(excess)) => {
                 self.over = Some(excess.client.clone());
                 maillog::over_limit(&self.name, &excess.log_text(&self.name));
-                self.server.news.notify_one();
+                self.server.dispatch.news().wake();
             }
             (Query::Message(client), Decision::Within { .. }) => {
                 self.begun = Some(Begun::new(&self.server, client.clone()));

@@ -20,7 +20,7 @@
 //! | [`verification`] | whether the next hop knows a recipient |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
-//! | [`notify`] | what administrators are told of limits |
+//! | [`notify`] | the driver of [`crate::notices`] |
 
 mod acceptance;
 mod attempts;
@@ -44,7 +44,7 @@ mod xclient;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::{
     dispatch::Dispatch, limits::Limits, machines::Machines, policy::refusals::Refusals,
@@ -63,8 +63,6 @@ pub(crate) struct Server {
     pub(crate) current: Arc<Current>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) limits: Arc<Mutex<Limits>>,
-    /// The limits may have something to tell.
-    pub(crate) news: Notify,
     pub(crate) state: state::Keeper,
     /// What was refused, for administrators.
     pub(crate) refusals: Arc<Mutex<Refusals>>,

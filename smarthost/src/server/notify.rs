@@ -1,61 +1,117 @@
-//! Mail of our own to the administrators: of limits, of dead mail, and of a configuration that is wrong.
+//! Mail of our own to the administrators: the driver of [`crate::notices`].
+//!
+//! Contract: a notice that cannot be queued is tried again; without anybody to tell it is a line in the log.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mail::{
-    address::{Address, Sender},
-    clock,
+    address::Sender,
+    clock::{self, Timestamp},
     envelope::{Envelope, Recipient},
 };
+use queue::notification::DEAD;
 use settings::last_good::Fault;
+use spool::{Hold, Spool, SpoolError};
 use system::log::{self, Level, line};
-use tokio::time;
+use tokio::{task::spawn_blocking, time};
 
 use super::Server;
-use crate::{dispatch::Dispatch, setup::Setup};
+use crate::{
+    dispatch::Dispatch,
+    notices::{Event, HOURS, Kind, News, Notice, Waiting},
+    setup::Setup,
+};
 
 /// Where most of it comes from, in the queue.
 const OURS: &str = "smarthost";
 /// The longest wait without looking at the clock.
 const LOOK: Duration = Duration::from_mins(1);
+/// Messages that are looked at for the digest.
+const MOST: usize = 20_000;
 
-/// Tells of limits, as long as the daemon runs, and what the log has counted; what waits at the end is told then.
+/// Tells what is to be told, as long as the daemon runs, and what the log has counted. What waits at the end is kept.
 pub(crate) async fn run(server: Arc<Server>) {
+    let news = server.dispatch.news();
     let mut ending = server.ending.clone();
     loop {
-        let now = clock::now();
-        let due = server.limits().notice_due(now);
-        let wait = due.map_or(LOOK, |due| due.since(now).min(LOOK));
+        log::tell_repeats();
+        let wait = if send(&server).await {
+            let now = clock::now();
+            let due = news.lock().deadline(now);
+            due.map_or(LOOK, |due| due.since(now).min(LOOK))
+        } else {
+            LOOK
+        };
         let ended = tokio::select! {
-            _ = time::timeout(wait, server.news.notified()) => false,
+            _ = time::timeout(wait, news.awoken()) => false,
             _ = ending.wait_for(|ending| *ending) => true,
         };
-        log::tell_repeats();
-        of_limits(&server, ended).await;
         if ended {
             return;
         }
     }
 }
 
-/// Queues the notice that is due, or at the end whatever waits; without anybody to tell it is a line in the log.
-async fn of_limits(server: &Server, ended: bool) {
-    let notice = {
-        let (now, mut limits) = (clock::now(), server.limits());
-        let last = limits.notice_due(now).filter(|_| ended);
-        limits.next_notice(last.unwrap_or(now))
+/// Queues all that is due; whether that worked.
+async fn send(server: &Server) -> bool {
+    let (news, setup) = (server.dispatch.news(), server.current.get());
+    let day_is_over = {
+        let (now, of_limits) = (clock::now(), server.limits().news());
+        let mut notices = news.lock();
+        notices.set_host(setup.config.hostname.as_ref());
+        for told in of_limits {
+            notices.handle(Event::News(told), now);
+        }
+        notices.day_is_over(now)
     };
-    let Some(notice) = notice else { return };
-    let setup = server.current.get();
-    line(Level::Notice, &format_args!("notice: {}", notice.subject));
-    let to = &setup.config.limits_notify;
-    let text = (&*notice.subject, &*notice.text);
-    tell(&server.dispatch, &setup, to, text, OURS).await;
+    if day_is_over {
+        let dispatch = Arc::clone(&server.dispatch);
+        let waiting = spawn_blocking(move || waiting(dispatch.spool(), clock::now())).await;
+        news.tell(Event::DayEnded {
+            waiting: waiting.unwrap_or_default(),
+            more: Vec::new(),
+        });
+    }
+    loop {
+        let due = news.lock().next_notice(clock::now());
+        let Some(notice) = due else {
+            return true;
+        };
+        if let Err(error) = queue(&server.dispatch, &setup, &notice).await {
+            let text = format_args!("cannot queue a notice to the administrators: {error}");
+            line(Level::Error, &text);
+            news.lock().again(notice);
+            return false;
+        }
+        news.kept().await;
+        line(Level::Notice, &format_args!("notice: {}", notice.subject));
+    }
+}
+
+async fn queue(dispatch: &Dispatch, setup: &Setup, notice: &Notice) -> Result<(), SpoolError> {
+    let (to, origin) = match notice.kind {
+        Kind::Limits => (&setup.config.limits_notify, OURS),
+        Kind::Dead => (&setup.config.admins, DEAD),
+        _ => (&setup.config.admins, OURS),
+    };
+    if to.is_empty() {
+        return Ok(());
+    }
+    let host = &setup.config.hostname;
+    let message = mail::notice::notice(host, clock::now(), to, &notice.subject, &notice.text);
+    let envelope = Envelope {
+        sender: Sender::Null,
+        recipients: to.iter().cloned().map(Recipient::from).collect(),
+        origin: origin.to_owned(),
+        ..Envelope::default()
+    };
+    let queued = dispatch.inject(&message, envelope, &setup.router).await;
+    queued.map(drop)
 }
 
 /// Tells the administrators what is wrong with the configuration, and what the daemon does about it.
-pub(crate) async fn of_fault(dispatch: Arc<Dispatch>, setup: Arc<Setup>, fault: Fault) {
-    let host = &setup.config.hostname;
+pub(crate) fn of_fault(server: &Server, fault: &Fault) {
+    let host = &server.current.get().config.hostname;
     let text = format!(
         "The configuration of smarthost on {host} is wrong:\n\n{}\n\n\
          No mail is lost: {}.\n\
@@ -63,44 +119,42 @@ pub(crate) async fn of_fault(dispatch: Arc<Dispatch>, setup: Arc<Setup>, fault: 
         fault.text,
         fault.consequence(),
     );
-    let subject = format!("{host}: the configuration of smarthost is wrong");
-    let admins = &setup.config.admins;
-    tell(&dispatch, &setup, admins, (&subject, &text), OURS).await;
+    server.dispatch.news().tell(Event::News(News {
+        kind: Kind::Fault,
+        headline: format!("{host}: the configuration of smarthost is wrong"),
+        text,
+        strangers: false,
+    }));
 }
 
-/// Tells the administrators; `origin`: what the notice is, in the queue.
-pub(crate) async fn of_queue(
-    dispatch: &Dispatch,
-    setup: &Setup,
-    text: (&str, &str),
-    origin: &'static str,
-) {
-    line(Level::Notice, &format_args!("notice: {}", text.0));
-    tell(dispatch, setup, &setup.config.admins, text, origin).await;
-}
-
-async fn tell(
-    dispatch: &Dispatch,
-    setup: &Setup,
-    to: &[Address],
-    (subject, text): (&str, &str),
-    origin: &'static str,
-) {
-    if to.is_empty() {
-        return;
+/// Recipients that wait for hours, by domain.
+fn waiting(spool: &Spool, now: Timestamp) -> Vec<Waiting> {
+    let mut domains: BTreeMap<String, Waiting> = BTreeMap::new();
+    let entries = spool.entries().into_iter();
+    let old = entries.filter(|it| it.hold == Hold::No && now.since(it.arrival) >= HOURS);
+    for entry in old.take(MOST) {
+        // One that leaves meanwhile, or cannot be read, is not counted.
+        let Ok(Some(envelope)) = spool.envelope(entry.id) else {
+            continue;
+        };
+        for waits in &entry.waiting {
+            let at = usize::try_from(waits.recipient).ok();
+            let Some(to) = at.and_then(|at| envelope.recipients.get(at)) else {
+                continue;
+            };
+            let domain = to.address.domain().to_string();
+            let row = domains.entry(domain).or_insert_with_key(|to| Waiting {
+                to: to.clone(),
+                count: 0,
+                oldest: entry.arrival,
+                reason: String::new(),
+            });
+            row.count += 1;
+            row.oldest = row.oldest.min(entry.arrival);
+            if let Some(reason) = &waits.reason {
+                row.reason = reason.to_string();
+            }
+        }
     }
-    let host = &setup.config.hostname;
-    let message = mail::notice::notice(host, clock::now(), to, subject, text);
-    let envelope = Envelope {
-        sender: Sender::Null,
-        recipients: to.iter().cloned().map(Recipient::from).collect(),
-        origin: origin.to_owned(),
-        ..Envelope::default()
-    };
-    if let Err(error) = dispatch.inject(&message, envelope, &setup.router).await {
-        line(
-            Level::Error,
-            &format_args!("cannot queue a notice to the administrators: {error}"),
-        );
-    }
+    domains.into_values().collect()
 }

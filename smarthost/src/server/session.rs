@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::{clock, limits};
+use mail::{clock, limits, outcome::escape};
 use relay::tls;
 use smtp::{
     command::Verb,
@@ -39,6 +39,7 @@ use crate::{
     link::Stream,
     maillog,
     milter::setting::is_rule,
+    notices::{self, Passed},
     policy::{ClientName, refusals::Refusal},
     setup::Setup,
 };
@@ -311,9 +312,19 @@ impl Connection {
             count: 0,
             accepted: None,
         };
+        let passed = Passed::Refused {
+            rule: refusal
+                .rule
+                .clone()
+                .unwrap_or_else(|| "protocol".to_owned()),
+            reply: escape(reply.as_bytes(), maillog::MAX_WORD),
+        };
         self.server.refusals().add(self.client, refusal, now);
         self.server.dispatch.activity().refused(now);
-        self.server.state.changed();
+        self.server
+            .dispatch
+            .news()
+            .tell(notices::Event::Passed(passed));
     }
 
     pub(super) fn end_transaction(&mut self) {

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use mail::{address::Address, clock, outcome::Outcome};
@@ -16,11 +17,11 @@ use tokio::sync::{Mutex as Turn, mpsc, oneshot};
 use super::{
     Server,
     learned::{Learned, News},
-    notify,
 };
 use crate::{
     destination::{Destination, Kind},
     dispatch::Probe,
+    notices::{Event, Trouble},
     policy::{
         self,
         verify::{self, Recipients, Step, Verified},
@@ -148,7 +149,7 @@ pub(super) fn look_for_catch_all(
         let news = verification
             .recipients()
             .strange_name(&to.to_string(), &domain, taken);
-        tell(&server, &setup, news).await;
+        tell(&server, &setup, news);
     });
 }
 
@@ -157,7 +158,12 @@ fn random() -> u32 {
     getrandom::u32().unwrap_or_default()
 }
 
-pub(super) async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<verify::News>) {
+/// What an outage of verification is called.
+fn what_of(place: &str) -> String {
+    format!("verification at {place}")
+}
+
+pub(super) fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<verify::News>) {
     let host = &setup.config.hostname;
     match news {
         None => {}
@@ -175,7 +181,7 @@ pub(super) async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<
                 Level::Error,
                 &format_args!("verification: {place} {what}: {why}"),
             );
-            let subject = format!("{host}: recipients cannot be verified at {place}");
+            let headline = format!("{host}: recipients cannot be verified at {place}");
             let meanwhile = if refuses {
                 "Recipients that are known get mail, others are told to come again, until it takes questions of this machine."
             } else {
@@ -185,13 +191,21 @@ pub(super) async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<
             let text = format!(
                 "{place} {what}:\n\n{why}\n\n{meanwhile}\nThis ends by itself with its next answer. See also: smarthost status\n"
             );
-            notify::of_queue(&server.dispatch, setup, (&subject, &text), "smarthost").await;
+            server.dispatch.news().tell(Event::Began(Trouble {
+                what: what_of(&place),
+                patience: Duration::ZERO,
+                headline,
+                text,
+                lasts: false,
+            }));
         }
         Some(verify::News::Over { place }) => {
             line(
                 Level::Notice,
                 &format_args!("verification: {place} answers again"),
             );
+            let what = what_of(&place);
+            server.dispatch.news().tell(Event::Ended { what });
         }
         Some(verify::News::CatchAll { place, domain }) => {
             let text = "takes every name: reject_unverified_recipient refuses nobody there";

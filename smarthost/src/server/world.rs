@@ -17,13 +17,13 @@ use tokio::{sync::mpsc, task::JoinSet, time};
 use super::{
     Server,
     learned::{self, Believed, Learned},
-    notify,
     services::{Lookups, Services},
     verification::{self, Verification},
 };
 use crate::{
     dispatch::Probe,
     limits::Limits,
+    notices::{Event, Trouble},
     policy::{
         Answer, ClientName, Listing, MailDomain, Query,
         dnsbl::List,
@@ -173,9 +173,9 @@ async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> An
     }
     match learned.news {
         None => {}
-        Some(learned::News::List(news)) => tell(server, setup, Some(news)).await,
+        Some(learned::News::List(news)) => tell(server, setup, Some(news)),
         Some(learned::News::Recipients(news)) => {
-            verification::tell(server, setup, Some(news)).await;
+            verification::tell(server, setup, Some(news));
         }
     }
     if let (Some(to), Query::RecipientKnown(_, recipient)) = (&learned.asked, query) {
@@ -268,15 +268,15 @@ async fn test(server: &Arc<Server>, setup: &Arc<Setup>, list: &List, names: &(St
         .world
         .lists()
         .tested(list, (&must, &must_not), clock::now());
-    tell(server, setup, news).await;
+    tell(server, setup, news);
 }
 
-async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
+fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
     match news {
         None => {}
         Some(News::Off { list, why }) => {
             let host = &setup.config.hostname;
-            let subject = format!("{host}: the block list {list} is switched off");
+            let headline = format!("{host}: the block list {list} is switched off");
             let text = format!(
                 "The block list {list} is not asked any more: {why}.\n\
                  No mail was refused for it. It is tested again every ten minutes, and used as soon as it works.\n\
@@ -287,13 +287,21 @@ async fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
                 Level::Error,
                 &format_args!("block list {list} is switched off: {why}"),
             );
-            notify::of_queue(&server.dispatch, setup, (&subject, &text), "smarthost").await;
+            server.dispatch.news().tell(Event::Began(Trouble {
+                what: format!("the block list {list}"),
+                patience: Duration::ZERO,
+                headline,
+                text,
+                lasts: false,
+            }));
         }
         Some(News::On { list }) => {
             line(
                 Level::Notice,
                 &format_args!("block list {list} works, and is used again"),
             );
+            let what = format!("the block list {list}");
+            server.dispatch.news().tell(Event::Ended { what });
         }
         Some(News::NoTestEntry { list }) => {
             let text = "has no entry for tests (RFC 5782 section 5); does it exist?";

@@ -11,13 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::clock::Timestamp;
+use mail::clock::{self, Timestamp, Zone};
 use system::log::{Level, line};
 
 use crate::{
     activity::Activity,
     limits::{Limits, Rules},
     machines::Machines,
+    notices::Notices,
     policy::{greylist::Greylist, refusals::Refusals, verify::Recipients},
     state::{
         Restored, StateError, Store,
@@ -55,6 +56,7 @@ pub struct Memory {
     pub refusals: Arc<Mutex<Refusals>>,
     pub activity: Arc<Mutex<Activity>>,
     pub machines: Arc<Mutex<Machines>>,
+    pub notices: Arc<Mutex<Notices>>,
 }
 
 impl Memory {
@@ -87,9 +89,13 @@ impl Memory {
         for (row, record) in restored.machines {
             rows += u32::from(!machines.restore(row, &record));
         }
+        let mut notices = Notices::new("smarthost", Zone::system());
+        for (row, record) in restored.notices {
+            rows += u32::from(!notices.restore(&row, &record));
+        }
         if rows > 0 {
             let text = format!(
-                "{rows} rows of greylist, verification, refusals, activity and clients cannot be read"
+                "{rows} rows of greylist, verification, refusals, activity, clients and notices cannot be read"
             );
             unread.push(text);
         }
@@ -100,6 +106,7 @@ impl Memory {
             refusals: Arc::new(Mutex::new(refusals)),
             activity: Arc::new(Mutex::new(activity)),
             machines: Arc::new(Mutex::new(machines)),
+            notices: Arc::new(Mutex::new(notices)),
         };
         (memory, unread)
     }
@@ -121,9 +128,11 @@ impl Memory {
         let activity = activity.map(on(Shelf::Activity));
         let machines = locked(&self.machines).changes().into_iter();
         let machines = machines.map(on(Shelf::Machines));
+        let notices = locked(&self.notices).changes(clock::now()).into_iter();
+        let notices = notices.map(on(Shelf::Notices));
         let policy = greylist.chain(recipients).chain(refusals);
         let policy = policy.chain(activity).chain(machines);
-        limits.chain(policy).collect()
+        limits.chain(policy).chain(notices).collect()
     }
 
     fn all_changed(&self) {
@@ -133,6 +142,7 @@ impl Memory {
         locked(&self.refusals).all_changed();
         locked(&self.activity).all_changed();
         locked(&self.machines).all_changed();
+        locked(&self.notices).all_changed();
     }
 }
 

@@ -22,13 +22,15 @@ pub(super) enum Shelf {
     Refusals,
     Activity,
     Machines,
+    /// What administrators are told.
+    Notices,
 }
 
 /// A row's place.
 pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are counted.
-const TABLES: [(&str, Shelf); 8] = [
+const TABLES: [(&str, Shelf); 9] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -40,6 +42,7 @@ const TABLES: [(&str, Shelf); 8] = [
     ("refusals", Shelf::Refusals),
     ("activity", Shelf::Activity),
     ("machines", Shelf::Machines),
+    ("notices", Shelf::Notices),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
@@ -74,6 +77,8 @@ pub struct Restored {
     pub activity: Vec<(String, String)>,
     /// For [`crate::machines::Machines::restore`].
     pub machines: Vec<(String, String)>,
+    /// For [`crate::notices::Notices::restore`].
+    pub notices: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -286,6 +291,7 @@ fn select(
                 Shelf::Refusals => found.refusals.push((name, record)),
                 Shelf::Activity => found.activity.push((name, record)),
                 Shelf::Machines => found.machines.push((name, record)),
+                Shelf::Notices => found.notices.push((name, record)),
             }
         }
     }

@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use mail::clock::Timestamp;
+use mail::clock::{Timestamp, Zone};
 use queue::rate::Window;
 
 use super::{Keeper, Memory, Store};
 use crate::{
     limits::{Class, Decision, Kept, Limits, Rules},
     network::{Network, Networks},
+    notices::Notices,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_333_912);
@@ -45,6 +46,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         refusals: Arc::default(),
         activity: Arc::default(),
         machines: Arc::default(),
+        notices: Arc::new(Mutex::new(Notices::new("mx.example", Zone::system()))),
     });
     (limits, keeper)
 }

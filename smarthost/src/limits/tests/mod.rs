@@ -1,12 +1,19 @@
 //! What the limits let through, and what they tell.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
-use mail::clock::Timestamp;
+use mail::clock::{Timestamp, Zone};
 use queue::rate::Window;
 
 use super::{Class, Counted, Decision, Kept, Limit, Limits, Rules};
-use crate::network::{Network, Networks};
+use crate::{
+    network::{Network, Networks},
+    notices::{Event, Notice, Notices},
+};
 
 mod counting;
 
@@ -24,8 +31,47 @@ fn net(text: &str) -> Network {
     Network::parse(text).unwrap()
 }
 
-fn limits(windows: &[(u32, u64)], exempt: &[&str]) -> Limits {
-    Limits::new(rules(windows, exempt))
+/// With who tells the administrators.
+struct Told {
+    limits: Limits,
+    notices: Notices,
+}
+
+impl Deref for Told {
+    type Target = Limits;
+    fn deref(&self) -> &Limits {
+        &self.limits
+    }
+}
+impl DerefMut for Told {
+    fn deref_mut(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+}
+
+impl Told {
+    fn hear(&mut self, now: Timestamp) {
+        for news in self.limits.news() {
+            self.notices.handle(Event::News(news), now);
+        }
+    }
+
+    fn next_notice(&mut self, now: Timestamp) -> Option<Notice> {
+        self.hear(now);
+        self.notices.next_notice(now)
+    }
+
+    fn notice_due(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.hear(now);
+        self.notices.deadline(now)
+    }
+}
+
+fn limits(windows: &[(u32, u64)], exempt: &[&str]) -> Told {
+    Told {
+        limits: Limits::new(rules(windows, exempt)),
+        notices: Notices::new("mx.example", Zone::system()),
+    }
 }
 
 fn rules(windows: &[(u32, u64)], exempt: &[&str]) -> Rules {

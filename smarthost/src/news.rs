@@ -1,0 +1,60 @@
+//! How any part of the daemon tells the administrators something: into the machine of [`crate::notices`], whose driver is woken.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mail::clock;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    notices::{Event, Notices},
+    state::Keeper,
+};
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Teller {
+    notices: Arc<Mutex<Notices>>,
+    state: Keeper,
+    wake: Arc<Notify>,
+}
+
+impl Teller {
+    pub(crate) fn new(notices: Arc<Mutex<Notices>>, state: Keeper) -> Self {
+        Self {
+            notices,
+            state,
+            wake: Arc::default(),
+        }
+    }
+
+    /// Never blocks for long; what is due is sent by the driver.
+    pub(crate) fn tell(&self, event: Event) {
+        self.lock().handle(event, clock::now());
+        self.state.changed();
+        self.wake.notify_one();
+    }
+
+    /// Something may be due.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) async fn awoken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Waits until that what was taken from the machine is told would survive a kill.
+    pub(crate) async fn kept(&self) {
+        self.state.changed();
+        let (done, kept) = oneshot::channel();
+        self.state.flush_then(move || {
+            // The daemon ends.
+            let _ = done.send(());
+        });
+        let _ = kept.await;
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Notices> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,64 @@
+//! The sorts of news, and what a mail says that gathers several.
+
+use serde::{Deserialize, Serialize};
+
+use super::words::counted;
+
+/// Of each sort there is one mail an hour at most.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// Clients near their limit or at it.
+    Limits,
+    /// Something that mail needs does not work, or works again.
+    Outage,
+    /// Mail that can neither be delivered nor returned.
+    Dead,
+    /// The configuration is wrong.
+    Fault,
+    /// Mail that must come does not, or a machine is silent.
+    Expected,
+    /// The digest of a day.
+    Day,
+}
+
+impl Kind {
+    /// The subject of a mail with so many news.
+    pub(super) fn subject(self, host: &str, count: u64) -> String {
+        match self {
+            Self::Limits => {
+                format!("{count} clients came near the limit of their mail, or reached it")
+            }
+            Self::Outage => format!("{host}: {} began or ended", counted(count, "outage")),
+            Self::Dead => {
+                let messages = counted(count, "message");
+                format!("{host}: {messages} can neither be delivered nor returned")
+            }
+            Self::Fault => format!("{host}: the configuration of smarthost is wrong"),
+            Self::Expected => format!("{host}: {count} news of mail that is expected"),
+            Self::Day => format!("{host}: the day's mail"),
+        }
+    }
+
+    /// Where those are found that a mail does not name.
+    pub(super) fn more(self) -> &'static str {
+        match self {
+            Self::Limits => "smarthost limits list",
+            Self::Outage => "smarthost status",
+            Self::Dead => "smarthost queue list --held",
+            Self::Fault => "smarthost check",
+            Self::Expected => "smarthost expected list",
+            Self::Day => "smarthost queue summary",
+        }
+    }
+
+    /// The last lines.
+    pub(super) fn end(self) -> &'static str {
+        match self {
+            Self::Limits => {
+                "Never to count one: add it to limits.exempt in the configuration.\n\
+                 Nothing more of this kind is sent about the same client for a day.\n"
+            }
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Outages: when each began, and whether it lasted long enough to be told.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mail::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{kind::Kind, news::News};
+
+/// Outages that are known at once.
+const MOST: usize = 200;
+
+/// Something that does not work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// Which it is.
+    pub what: String,
+    /// It is told when it has lasted so long.
+    pub patience: Duration,
+    pub headline: String,
+    pub text: String,
+    /// Its end is heard of after a restart, too.
+    pub lasts: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Outage {
+    since: Timestamp,
+    due: Timestamp,
+    headline: String,
+    text: String,
+    told: bool,
+    lasts: bool,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Outages(BTreeMap<String, Outage>);
+
+impl Outages {
+    /// Whether it is a new one.
+    pub(super) fn begin(&mut self, trouble: Trouble, now: Timestamp) -> bool {
+        let full = self.0.len() >= MOST;
+        let known = self.0.get_mut(&trouble.what);
+        let is_new = known.is_none();
+        match known {
+            Some(known) if known.told => {}
+            Some(known) => (known.headline, known.text) = (trouble.headline, trouble.text),
+            None if full => return false,
+            None => {
+                let outage = Outage {
+                    since: now,
+                    due: now.after(trouble.patience),
+                    headline: trouble.headline,
+                    text: trouble.text,
+                    told: false,
+                    lasts: trouble.lasts,
+                };
+                self.0.insert(trouble.what, outage);
+            }
+        }
+        is_new
+    }
+
+    /// Its end, if its beginning was told.
+    pub(super) fn end(&mut self, what: &str, host: &str, now: Timestamp) -> Option<News> {
+        let outage = self.0.remove(what)?;
+        outage.told.then(|| News {
+            kind: Kind::Outage,
+            headline: format!("{host}: {what} works again"),
+            text: format!(
+                "{what} works again since {}.\nIt did not since {}.\n",
+                now.rfc5322(),
+                outage.since.rfc5322()
+            ),
+            strangers: false,
+        })
+    }
+
+    pub(super) fn knows(&self, what: &str) -> bool {
+        self.0.contains_key(what)
+    }
+
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let waiting = self.0.values().filter(|outage| !outage.told);
+        waiting.map(|outage| outage.due).min()
+    }
+
+    /// Those that have lasted long enough, each with what it is.
+    pub(super) fn ripe(&mut self, now: Timestamp) -> Vec<(String, News)> {
+        let ripe = self.0.iter_mut();
+        ripe.filter(|(_, outage)| !outage.told && outage.due <= now)
+            .map(|(what, outage)| {
+                outage.told = true;
+                let since = outage.since.rfc5322();
+                let news = News {
+                    kind: Kind::Outage,
+                    headline: outage.headline.clone(),
+                    text: format!("{}Since: {since}\n", outage.text),
+                    strangers: false,
+                };
+                (what.clone(), news)
+            })
+            .collect()
+    }
+
+    /// Forgets what nobody will hear the end of.
+    pub(super) fn restarted(&mut self) {
+        self.0.retain(|_, outage| outage.lasts);
+    }
+}
