@@ -9,6 +9,7 @@ use mail::{
     address::{Address, Sender},
     clock::Timestamp,
     envelope::{Envelope, Recipient},
+    message::writer::Writer,
     outcome::escape,
 };
 use relay::tls::Standing;
@@ -187,6 +188,16 @@ pub(crate) fn accepted(
         life::identified(id, value);
     }
     taken(id, envelope, size, kept);
+}
+
+/// Who wrote it on the machine that brought it.
+pub(crate) fn written(id: QueueId, writer: &Writer) {
+    let text = escape(writer.to_string().as_bytes(), MAX_WORD);
+    line_of(
+        Role::Cleanup,
+        Level::Info,
+        &format_args!("{id}: written by {text}"),
+    );
 }
 
 /// `held`: why it is on hold.

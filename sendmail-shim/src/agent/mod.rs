@@ -10,6 +10,7 @@
 //! | core, pure | `budget::account` `budget::notice` | so much automatic mail a day; what is beyond it waits |
 //! | edges | `maillog` `attempts` | the log; the last attempts, for whoever follows a message |
 //! | edges | `owners` `loopback` `share` | whose a user number is, who is at the other end of a TCP connection, how much of the queue he may have |
+//! | edges | `writer` | which program of a user writes |
 //! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
 //! | edges | `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
 //! | edges | `dispatch` | spool and queue together |
@@ -53,3 +54,4 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod writer;

@@ -20,6 +20,7 @@ use super::{
     presence::{Committing, Connection},
     state::Agent,
     transaction::Transaction,
+    writer::writer,
 };
 use crate::identity;
 
@@ -165,12 +166,12 @@ impl Driver<'_> {
                 Verdict::Refuse(Reply::literal("550 5.7.1 XQUEUED is for root"))
             }
             Question::Mail(mail) => {
-                let caller = self
-                    .caller
-                    .get_or_insert_with(|| identity::caller(self.uid));
+                let uid = self.uid;
+                let caller = self.caller.get_or_insert_with(|| identity::caller(uid));
                 match Transaction::open(self.agent, self.uid, caller.clone(), mail.clone()) {
                     Ok(transaction) => {
-                        self.transaction = Some(transaction);
+                        let writer = writer(self.stream, &caller.user);
+                        self.transaction = Some(transaction.written_by(writer));
                         Verdict::Accept
                     }
                     Err(reply) => Verdict::Refuse(reply),

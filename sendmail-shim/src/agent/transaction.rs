@@ -10,6 +10,7 @@ use mail::{
     message::{
         Splitter,
         rewrite::{Caller, RewriteError, Rules},
+        writer::Writer,
     },
     outcome::escape,
     status::EnhancedStatus,
@@ -36,6 +37,8 @@ pub(super) struct Transaction<'a> {
     recipients: Vec<Rcpt>,
     splitter: Splitter,
     draft: Option<Draft>,
+    /// For our own smarthost.
+    writer: Option<Writer>,
     /// The first thing that went wrong while the message came; told at its end.
     fault: Option<Reply>,
     /// Its part of the user's share of the queue.
@@ -72,9 +75,17 @@ impl<'a> Transaction<'a> {
             recipients: Vec::new(),
             splitter: Splitter::default(),
             draft: None,
+            writer: None,
             fault: None,
             claim,
         })
+    }
+
+    /// Tells the relayhost who wrote it, if that is a smarthost of the same hands: its key is pinned.
+    pub(super) fn written_by(mut self, writer: Writer) -> Self {
+        let known = !self.agent.settings.pins.is_empty() && !self.mail.queued;
+        self.writer = known.then_some(writer);
+        self
     }
 
     pub(super) fn recipient(&mut self, rcpt: &Rcpt) {
@@ -123,10 +134,15 @@ impl<'a> Transaction<'a> {
         let Some(draft) = self.draft.take() else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 no message"));
         };
-        let prepared = match self.prepare(&draft) {
+        let mut prepared = match self.prepare(&draft) {
             Ok(prepared) => prepared,
             Err(error) => return Verdict::Refuse(refusal(&error)),
         };
+        // Nobody says that of himself.
+        Writer::take(&mut prepared.header);
+        if let Some(writer) = &self.writer {
+            prepared.header.append(writer.field());
+        }
         let (spool, header) = (&self.agent.dispatch.spool, &prepared.header);
         let more = Usage {
             bytes: 0,

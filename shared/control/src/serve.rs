@@ -36,6 +36,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub struct Asker {
     pub uid: u32,
     pub gid: u32,
+    /// 0 where it is in another container.
+    pub pid: i32,
 }
 
 impl Asker {
@@ -45,6 +47,7 @@ impl Asker {
         Ok(Self {
             uid: credentials.uid(),
             gid: credentials.gid(),
+            pid: credentials.pid(),
         })
     }
 }

@@ -6,7 +6,7 @@ use mail::clock::Timestamp;
 use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Counted, Limit, Report, rules::longest};
+use crate::limits::{Counted, Limit, Report, rules::longest, who::Who};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
@@ -27,6 +27,8 @@ pub(super) struct Client {
     attempts: Option<(Window, Ring)>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
+    /// Who wrote it there.
+    pub(super) who: Who,
 }
 
 /// Another limit for a while, by an order of the administrator.
@@ -55,6 +57,8 @@ struct Record {
     raised: Option<Raised>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
+    #[serde(default)]
+    who: Who,
 }
 
 /// A limit that is reached.
@@ -291,6 +295,7 @@ impl Client {
             raised: None,
             near: self.near,
             full: self.full,
+            who: self.who.clone(),
         };
         serde_json::to_string(&record).unwrap_or_default()
     }
@@ -311,6 +316,7 @@ impl Client {
             rings: limits.iter().map(ring).collect(),
             near: record.near,
             full: record.full,
+            who: record.who,
             ..Self::default()
         };
         Some((client, record.raised))

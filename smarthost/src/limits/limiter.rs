@@ -190,7 +190,8 @@ impl Limits {
         let client = self.client(counter, terms, now);
         if client.tell_full(now) && class == Class::Own {
             let report = client.report(name.to_string(), terms, now);
-            self.tell(Level::Full, &report, now);
+            let who = client.who.told();
+            self.tell(Level::Full, &report, &who, now);
             self.dirty.insert((Kept::Counts(class), name.clone()));
         }
         Decision::Over(Excess {
@@ -232,9 +233,17 @@ impl Limits {
             client.add(recipients, now);
             if class == Class::Own && client.tell_near(now) {
                 let report = client.report(name.to_string(), &terms, now);
-                self.tell(Level::Near, &report, now);
+                let who = client.who.told();
+                self.tell(Level::Near, &report, &who, now);
             }
             self.dirty.insert((Kept::Counts(class), name));
+        }
+    }
+
+    /// The message that is about to be taken was written by somebody on the client's machine, as its agent says.
+    pub fn wrote(&mut self, peer: &Peer, writer: &str, now: Timestamp) {
+        for (counter, terms) in self.counted(peer, now) {
+            self.client(&counter, &terms, now).who.wrote(writer, now);
         }
     }
 
@@ -248,9 +257,9 @@ impl Limits {
         }
     }
 
-    fn tell(&mut self, level: Level, report: &Report, now: Timestamp) {
+    fn tell(&mut self, level: Level, report: &Report, who: &[String], now: Timestamp) {
         if self.news.len() < MAX_STRANGERS {
-            self.news.push(level.news(report, now));
+            self.news.push(level.news(report, who, now));
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`report`](Report) | the texts: reply, log line, listing |
 //! | [`failures`](Failures) | who failed to log in lately |
 //! | [`news`] | what administrators are told |
+//! | [`who`] | who on a client's machine wrote its mail |
 //!
 //! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted
 //! slides out again, at most 0.7 % of the window late. Counted is what was answered 250. A message that is under way
@@ -27,6 +28,7 @@ mod report;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod who;
 
 pub use counted::{ClientId, Peer, name};
 pub use failures::{Failed, Failures};

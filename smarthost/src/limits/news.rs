@@ -17,11 +17,11 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) fn news(self, report: &Report, now: Timestamp) -> News {
+    pub(super) fn news(self, report: &Report, who: &[String], now: Timestamp) -> News {
         News {
             kind: Kind::Limits,
             headline: self.line(report),
-            text: self.describe(report, now),
+            text: self.describe(report, who, now),
             strangers: false,
         }
     }
@@ -36,7 +36,7 @@ impl Level {
         }
     }
 
-    fn describe(self, report: &Report, now: Timestamp) -> String {
+    fn describe(self, report: &Report, who: &[String], now: Timestamp) -> String {
         let (client, used, twice) = (&report.client, report.usage(), report.twice());
         let consequence = match (self, report.next_slot) {
             (Self::Full, Some(slot)) => format!(
@@ -45,8 +45,10 @@ impl Level {
             ),
             _ => "Above the limit its messages are deferred (450); a client with a queue loses nothing.".to_owned(),
         };
+        let written = who.iter().map(|who| format!("Written by: {who}\n"));
+        let written = written.collect::<Vec<_>>().concat();
         format!(
-            "Client:   {client}\nMessages: {used}\n\n{consequence}\n\n\
+            "Client:   {client}\nMessages: {used}\n{written}\n{consequence}\n\n\
              To look:   smarthost limits show {client}\n\
              To raise:  smarthost limits raise {client} {twice} --until tomorrow\n\
              To forget: smarthost limits reset {client}\n"

@@ -4,7 +4,12 @@
 
 use std::sync::Arc;
 
-use mail::clock::{self, Timestamp};
+use mail::{
+    clock::{self, Timestamp},
+    message::writer::Writer,
+};
+
+use tokio::sync::oneshot;
 
 use super::Server;
 use crate::{limits::Peer, state::Changed};
@@ -24,7 +29,7 @@ pub(super) struct Counted {
     client: Peer,
     recipients: u32,
     at: Timestamp,
-    pub(super) change: Changed,
+    change: Changed,
     /// As whom, and how far that one is, for the log; empty: not at all.
     pub(super) told: String,
 }
@@ -45,8 +50,12 @@ impl Begun {
     }
 
     /// It is taken, with so many recipients.
-    pub(super) fn count(mut self, recipients: u32) -> Counted {
+    pub(super) fn count(mut self, recipients: u32, writer: Option<&Writer>) -> Counted {
         let at = clock::now();
+        if let Some(writer) = writer {
+            let mut limits = self.server.limits();
+            limits.wrote(&self.client, &writer.to_string(), at);
+        }
         self.end(Some(recipients), at);
         let told = self.server.limits().told(&self.client, at);
         Counted {
@@ -83,4 +92,20 @@ impl Counted {
         drop(limits);
         self.server.state.changed();
     }
+}
+
+/// Waits until the count of a message would survive a kill. Messages that are not counted wait for nothing.
+pub(super) async fn is_kept(counted: Option<&Counted>) {
+    let Some(counted) = counted else { return };
+    let state = &counted.server.state;
+    if state.is_kept(counted.change) {
+        return;
+    }
+    let (done, kept) = oneshot::channel();
+    state.flush_then(move || {
+        // The session is over.
+        let _ = done.send(());
+    });
+    // The writer gone means that the daemon ends, which writes everything.
+    let _ = kept.await;
 }

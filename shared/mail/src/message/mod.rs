@@ -31,6 +31,7 @@ pub mod recipients;
 pub mod rewrite;
 mod splitter;
 pub mod trace;
+pub mod writer;
 
 pub use header::{Field, Header};
 pub use splitter::{HeaderTooLong, Splitter};
