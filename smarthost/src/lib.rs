@@ -8,7 +8,7 @@
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
 //! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, the way into the queue, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -18,6 +18,7 @@ pub mod config;
 pub mod dane;
 pub mod destination;
 pub mod dkim;
+pub mod expected;
 pub mod limits;
 pub mod lookup;
 pub mod machines;

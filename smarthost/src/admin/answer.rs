@@ -20,6 +20,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 use crate::{
     admin::{Answer, Request},
     dispatch::{Event, Queue},
+    expected::Expected,
     limits::{ClientId, Failures, Limits, Report},
     state::Keeper,
 };
@@ -35,6 +36,9 @@ pub struct Controlled<'a> {
     /// Who failed to log in lately.
     pub failures: &'a Mutex<Failures>,
     pub state: &'a Keeper,
+    pub expected: &'a Mutex<Expected>,
+    /// Called after something else is expected.
+    pub look: &'a (dyn Fn() + Sync),
     /// Why nothing is sent, if the configuration is so wrong.
     pub fault: Option<&'a str>,
     /// What only the composition root knows; `queued`, `in_flight` and `clients` are filled in here.
@@ -60,6 +64,13 @@ pub fn answer(
                 now,
             };
             access.answer(&request, &mut |line| each(&Answer::Queue(line.clone())))
+        }
+        Request::ExpectedList { .. }
+        | Request::ExpectedAdd { .. }
+        | Request::ExpectedConfirm { .. }
+        | Request::ExpectedForget { .. } => {
+            let mut answers = controlled.expected(request, now).into_iter();
+            answers.try_for_each(|answer| each(&answer))
         }
         Request::LimitsList => {
             let reports = controlled.list(now).into_iter();
@@ -112,29 +123,8 @@ impl Controlled<'_> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn show(&self, client: &ClientId, now: Timestamp) -> Result<Report, String> {
-        Ok(Report {
-            logins: at(client).and_then(|at| self.failures().of(at, now)),
-            ..self.limits().show(client, now)?
-        })
-    }
-
-    /// All who are counted, then those who are not, and whose logins are refused.
-    fn list(&self, now: Timestamp) -> Vec<Report> {
-        let mut reports = self.limits().list(now);
-        let closed = self.failures().closed(now);
-        for (network, failed) in closed {
-            let client = network.to_string();
-            match reports.iter_mut().find(|report| report.client == client) {
-                Some(report) => report.logins = Some(failed),
-                None => reports.extend(self.show(&network.into(), now)),
-            }
-        }
-        reports
+    expected::Expected,
+    limits::{ClientId, Failures, Limits, Report},
     }
 
     /// An order is on disk before it is answered.

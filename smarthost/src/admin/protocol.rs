@@ -5,6 +5,7 @@ use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    expected::{Proposal, Standing, Wanted},
     explain::Asked,
     limits::{ClientId, Report},
 };
@@ -29,6 +30,20 @@ pub enum Request {
         limit: u32,
         until: Timestamp,
     },
+    /// Mail that must come; `learned`: what is proposed instead.
+    ExpectedList {
+        learned: bool,
+    },
+    ExpectedAdd {
+        wanted: Wanted,
+    },
+    /// What was learned under this number.
+    ExpectedConfirm {
+        number: u32,
+    },
+    ExpectedForget {
+        number: u32,
+    },
     /// About the queue, as both daemons are asked.
     #[serde(untagged)]
     Queue(order::Request),
@@ -50,6 +65,9 @@ pub enum Answer {
         counted: bool,
         logins: bool,
     },
+    /// Something that is expected, or was until now.
+    Expected(Standing),
+    Proposed(Proposal),
     #[serde(untagged)]
     Queue(order::Answer),
 }

@@ -68,6 +68,9 @@ pub(super) enum Command {
     /// Look at what clients have sent, raise a limit, or forget what was counted
     #[command(subcommand)]
     Limits(Limits),
+    /// Mail that must come: list it, declare more of it, or forget it
+    #[command(subcommand)]
+    Expected(super::expected::Order),
     /// Print the pins of our certificate, ready to be pasted into the clients' configuration
     #[command(
         long_about = "Print the pins of our certificate, ready to be pasted into the clients' configuration.\n\n\

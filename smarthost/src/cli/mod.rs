@@ -8,6 +8,7 @@
 //! | [`transports`] | what transports need, as `check` sees it |
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
 //! | [`failed`] | why a command was not carried out |
+//! | [`expected`] | mail that must come |
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`import`] | Postfix's configuration made into ours |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
@@ -24,6 +25,7 @@ mod arguments;
 mod ask;
 mod check;
 mod dkim;
+mod expected;
 mod explain;
 mod failed;
 mod import;
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         },
         Command::Limits(limits) => remote::limits(config, limits),
         Command::Web(arguments::Web::Token) => local::token(config),
+        Command::Expected(order) => expected::run(config, order),
         Command::Status { json } => remote::status(config, json),
     };
     match result {

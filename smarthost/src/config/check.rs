@@ -226,6 +226,7 @@ impl Config {
         };
         let (aliases, aliases_is_default) = alias_files(file.aliases);
         let admins = file.admins.0;
+        let notify = file.limits.notify.take().map(|notify| notify.0);
         let transports = transports(file.transports, at)?;
         let routes = routes(file.routes, &transports, at)?;
         let networks = networks(file.networks);
@@ -242,10 +243,7 @@ impl Config {
             xclient: proxies(file.xclient),
             greet_wait: greet_wait(file.greet_wait, at)?,
             limits: rules(&mut file.limits, networks),
-            limits_notify: file
-                .limits
-                .notify
-                .map_or_else(|| admins.clone(), |notify| notify.0),
+            limits_notify: notify.unwrap_or_else(|| admins.clone()),
             spool: file.spool.unwrap_or_else(|| PathBuf::from(SPOOL)),
             control: file.control.unwrap_or_else(|| state.join("control.sock")),
             web: file.web,
@@ -279,6 +277,7 @@ impl Config {
             provider_presets: file.provider_presets.unwrap_or(true),
             dkim: file.dkim.0,
             srs: file.srs,
+            expected: file.expected.0,
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
             retry: check_retry(file.retry, at)?,

@@ -23,6 +23,7 @@ use super::transports::Written;
 use crate::{
     config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsOut, Web},
     destination::{Destination, Kind, LmtpTarget},
+    expected::Wanted,
     limits::Limit,
     lookup::TableName,
     milter::Milter,
@@ -89,6 +90,7 @@ pub(super) struct File {
     pub dkim: OneOrMany<DkimKey>,
     #[serde(deserialize_with = "settings::optional_table")]
     pub srs: Option<SrsDomain>,
+    pub expected: OneOrMany<Wanted>,
     #[serde(alias = "admin")]
     pub admins: OneOrMany<Address>,
     pub message_size: Option<MessageSize>,

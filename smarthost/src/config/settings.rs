@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     destination::{Destination, Kind},
+    expected::Wanted,
     limits::Rules,
     lookup::{self, LookupTable, TableName},
     milter::Milter,
@@ -125,6 +126,8 @@ pub struct Config {
     pub dkim: Vec<DkimKey>,
     /// Whether senders of forwarded mail are rewritten.
     pub srs: Option<SrsDomain>,
+    /// Mail that must come.
+    pub expected: Vec<Wanted>,
     /// Who is told of limits and faults; postmaster's mail goes there without an alias.
     pub admins: Vec<Address>,
     /// Largest message, bytes.

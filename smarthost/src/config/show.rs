@@ -9,6 +9,7 @@ use smtp::client::Security;
 use crate::{
     config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, Transport, Type},
     destination::Kind,
+    expected::Wanted,
     milter::{Milter, OnFailure},
     policy::verify::OutageMode,
 };
@@ -209,6 +210,7 @@ impl Config {
             row("srs.domain", quote(&srs.domain.0));
             row("srs.secrets", path(&self.srs_secrets(srs)));
         }
+        row("expected", array(self.expected.iter().map(wanted)));
         row("admins", strings(&self.admins));
         row("message_size", self.message_size.to_string());
         let (schedule, warning) = (self.retry.schedule, self.retry.warning);
@@ -336,6 +338,20 @@ fn milter(milter: &Milter) -> String {
     });
     let on_failure = quote(on_failure.word());
     format!("{{ address = {address}, on_failure = {on_failure}{timeout} }}")
+}
+
+fn wanted(it: &Wanted) -> String {
+    let of = |key: &str, value: Option<String>| {
+        value.map_or_else(String::new, |value| format!("{key} = {}, ", quote(&value)))
+    };
+    format!(
+        "{{ {}{}{}every = {}, grace = {} }}",
+        of("client", it.client.as_ref().map(ToString::to_string)),
+        of("sender", it.sender.as_ref().map(ToString::to_string)),
+        of("subject", it.subject.as_ref().map(ToString::to_string)),
+        quote(&it.every.to_string()),
+        quote(&it.grace.to_string())
+    )
 }
 
 fn dkim(entry: &DkimKey) -> String {

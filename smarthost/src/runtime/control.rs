@@ -205,6 +205,8 @@ impl Control {
             limits: &server.limits,
             failures: server.attempts.shared(),
             state: &server.state,
+            expected: &server.expected,
+            look: &|| dispatch.news().wake(),
             status: &|| self.status(),
         })
     }

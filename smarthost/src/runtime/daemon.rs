@@ -111,6 +111,7 @@ async fn live(
         state: keeper.clone(),
         refusals: Arc::clone(&memory.refusals),
         machines: Arc::clone(&memory.machines),
+        expected: Arc::clone(&memory.expected),
         places: Arc::new(Places::default()),
         world: World::new(&memory, probes),
         attempts: Attempts::default(),

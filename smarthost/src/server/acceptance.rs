@@ -7,7 +7,7 @@ use mail::{
     address::Sender,
     clock,
     envelope::{Content, Envelope, Ret},
-    message::{Field, complete, conform, trace},
+    message::{Field, complete, conform, trace, writer::Writer},
     outcome::Failure,
     status::EnhancedStatus,
 };
@@ -16,10 +16,10 @@ use smtp::{
     session::{Question, Verdict},
 };
 use spool::SpoolError;
-use tokio::{sync::oneshot, task::block_in_place};
+use tokio::task::block_in_place;
 
 use super::{
-    counting::Counted,
+    counting,
     filtering::Filtered,
     session::Connection,
     transaction::{Fault, Received, Transaction},
@@ -59,9 +59,12 @@ impl Connection {
             }
         };
         let noted = self.note_machine(&message.header);
-        let counted = self.begun.take().map(|begun| begun.count(recipients));
+        let writer = self.writer.take();
+        let counted = self.begun.take();
+        let counted = counted.map(|begun| begun.count(recipients, writer.as_ref()));
         let message_id = message.header.first("Message-ID");
         let message_id = message_id.map(|field| field.value().clone());
+        let came = self.came(&message.header, &envelope.sender, writer.as_ref());
         let header = message.header.to_bytes();
         let held = transaction.held.as_deref();
         let login = self.machine.login().map(|login| (self.method, login));
@@ -87,10 +90,14 @@ impl Connection {
             );
             Ok::<_, SpoolError>(id)
         };
-        let (queued, ()) = tokio::join!(queued, self.count_is_kept(counted.as_ref()));
+        let (queued, ()) = tokio::join!(queued, counting::is_kept(counted.as_ref()));
         match queued {
             Ok(id) => {
                 self.messages = self.messages.saturating_add(1);
+                self.server.has_come(&came);
+                if let Some(writer) = &writer {
+                    maillog::written(id, writer);
+                }
                 Verdict::AcceptWith(Reply::new(
                     250,
                     EnhancedStatus::new(2, 0, 0),
@@ -119,6 +126,8 @@ impl Connection {
         for name in DROPPED {
             message.header.remove(name);
         }
+        let ours = self.is_ours();
+        self.writer = Writer::take(&mut message.header).filter(|_| ours);
         self.add_trace(&mut message, &transaction);
         for field in transaction.fields.iter().rev() {
             let (name, value) = field.split_once(':').unwrap_or((field, ""));
@@ -130,20 +139,6 @@ impl Connection {
             transaction,
         };
         self.filter_message(received, own).await
-    }
-
-    /// Waits until the count of this message would survive a kill. Messages that are not counted wait for nothing.
-    async fn count_is_kept(&self, counted: Option<&Counted>) {
-        let state = &self.server.state;
-        if counted.is_some_and(|counted| !state.is_kept(counted.change)) {
-            let (done, kept) = oneshot::channel();
-            state.flush_then(move || {
-                // The session is over.
-                let _ = done.send(());
-            });
-            // The writer gone means that the daemon ends, which writes everything.
-            let _ = kept.await;
-        }
     }
 
     /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).

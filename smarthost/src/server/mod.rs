@@ -18,12 +18,14 @@
 //! | [`filtering`] | what filters (milters) are told of a session, and what becomes of their answers |
 //! | [`filter`] | the tokio driver of [`crate::milter::Dialog`] |
 //! | [`verification`] | whether the next hop knows a recipient |
+//! | [`came`] | that a message came, for [`crate::expected`] |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | the driver of [`crate::notices`] |
 
 mod acceptance;
 mod attempts;
+mod came;
 mod counting;
 mod decide;
 mod filter;
@@ -47,7 +49,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::{
-    dispatch::Dispatch, limits::Limits, machines::Machines, policy::refusals::Refusals,
+    dispatch::Dispatch, expected::Expected, limits::Limits, machines::Machines,
+    policy::refusals::Refusals,
     setup::Current, state,
 };
 
@@ -64,6 +67,8 @@ pub(crate) struct Server {
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) limits: Arc<Mutex<Limits>>,
     pub(crate) state: state::Keeper,
+    /// Mail that must come.
+    pub(crate) expected: Arc<Mutex<Expected>>,
     /// What was refused, for administrators.
     pub(crate) refusals: Arc<Mutex<Refusals>>,
     /// Who brings mail, for administrators.
@@ -87,6 +92,10 @@ impl Server {
 
     fn machines(&self) -> MutexGuard<'_, Machines> {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {

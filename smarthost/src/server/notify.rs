@@ -38,7 +38,9 @@ pub(crate) async fn run(server: Arc<Server>) {
         let wait = if send(&server).await {
             let now = clock::now();
             let due = news.lock().deadline(now);
-            due.map_or(LOOK, |due| due.since(now).min(LOOK))
+            let look = server.expected().next_look();
+            let due = due.map_or(look, |due| due.min(look));
+            due.since(now).min(LOOK)
         } else {
             LOOK
         };
@@ -52,15 +54,30 @@ pub(crate) async fn run(server: Arc<Server>) {
     }
 }
 
+/// What is to be told of mail that must come.
+fn look(server: &Server, setup: &Setup, now: Timestamp) -> Vec<News> {
+    let mut expected = server.expected();
+    expected.set_settings(&setup.config.expected, now);
+    expected.look(now);
+    let news = expected.news();
+    drop(expected);
+    if !news.is_empty() {
+        server.state.changed();
+    }
+    news
+}
+
 /// Queues all that is due; whether that worked.
 async fn send(server: &Server) -> bool {
     let (news, setup) = (server.dispatch.news(), server.current.get());
     let day_is_over = {
-        let (now, of_limits) = (clock::now(), server.limits().news());
+        let now = clock::now();
+        let mut told = server.limits().news();
+        told.extend(look(server, &setup, now));
         let mut notices = news.lock();
         notices.set_host(setup.config.hostname.as_ref());
-        for told in of_limits {
-            notices.handle(Event::News(told), now);
+        for news in told {
+            notices.handle(Event::News(news), now);
         }
         notices.day_is_over(now)
     };
@@ -69,7 +86,7 @@ async fn send(server: &Server) -> bool {
         let waiting = spawn_blocking(move || waiting(dispatch.spool(), clock::now())).await;
         news.tell(Event::DayEnded {
             waiting: waiting.unwrap_or_default(),
-            more: Vec::new(),
+            more: server.expected().digest(),
         });
     }
     loop {

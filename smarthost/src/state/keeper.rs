@@ -16,6 +16,7 @@ use system::log::{Level, line};
 
 use crate::{
     activity::Activity,
+    expected::Expected,
     limits::{Limits, Rules},
     machines::Machines,
     notices::Notices,
@@ -57,6 +58,7 @@ pub struct Memory {
     pub activity: Arc<Mutex<Activity>>,
     pub machines: Arc<Mutex<Machines>>,
     pub notices: Arc<Mutex<Notices>>,
+    pub expected: Arc<Mutex<Expected>>,
 }
 
 impl Memory {
@@ -93,9 +95,13 @@ impl Memory {
         for (row, record) in restored.notices {
             rows += u32::from(!notices.restore(&row, &record));
         }
+        let mut expected = Expected::new(Zone::system(), now);
+        for (row, record) in restored.expected {
+            rows += u32::from(!expected.restore(&row, &record));
+        }
         if rows > 0 {
             let text = format!(
-                "{rows} rows of greylist, verification, refusals, activity, clients and notices cannot be read"
+                "{rows} rows of greylist, verification, refusals, activity, clients, notices and expected mail cannot be read"
             );
             unread.push(text);
         }
@@ -107,6 +113,7 @@ impl Memory {
             activity: Arc::new(Mutex::new(activity)),
             machines: Arc::new(Mutex::new(machines)),
             notices: Arc::new(Mutex::new(notices)),
+            expected: Arc::new(Mutex::new(expected)),
         };
         (memory, unread)
     }
@@ -132,7 +139,9 @@ impl Memory {
         let notices = notices.map(on(Shelf::Notices));
         let policy = greylist.chain(recipients).chain(refusals);
         let policy = policy.chain(activity).chain(machines);
-        limits.chain(policy).chain(notices).collect()
+        let expected = locked(&self.expected).changes().into_iter();
+        let told = notices.chain(expected.map(on(Shelf::Expected)));
+        limits.chain(policy).chain(told).collect()
     }
 
     fn all_changed(&self) {
@@ -143,6 +152,7 @@ impl Memory {
         locked(&self.activity).all_changed();
         locked(&self.machines).all_changed();
         locked(&self.notices).all_changed();
+        locked(&self.expected).all_changed();
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Shelf {
     Machines,
     /// What administrators are told.
     Notices,
+    /// Mail that must come.
+    Expected,
 }
 
 /// A row's place.
@@ -43,6 +45,7 @@ const TABLES: [(&str, Shelf); 9] = [
     ("activity", Shelf::Activity),
     ("machines", Shelf::Machines),
     ("notices", Shelf::Notices),
+    ("expected", Shelf::Expected),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
@@ -79,6 +82,8 @@ pub struct Restored {
     pub machines: Vec<(String, String)>,
     /// For [`crate::notices::Notices::restore`].
     pub notices: Vec<(String, String)>,
+    /// For [`crate::expected::Expected::restore`].
+    pub expected: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -292,6 +297,7 @@ fn select(
                 Shelf::Activity => found.activity.push((name, record)),
                 Shelf::Machines => found.machines.push((name, record)),
                 Shelf::Notices => found.notices.push((name, record)),
+                Shelf::Expected => found.expected.push((name, record)),
             }
         }
     }

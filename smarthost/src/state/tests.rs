@@ -12,6 +12,7 @@ use queue::rate::Window;
 
 use super::{Keeper, Memory, Store};
 use crate::{
+    expected::Expected,
     limits::{Class, Decision, Kept, Limits, Rules},
     network::{Network, Networks},
     notices::Notices,
@@ -46,6 +47,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         refusals: Arc::default(),
         activity: Arc::default(),
         machines: Arc::default(),
+        expected: Arc::new(Mutex::new(Expected::new(Zone::system(), NOW))),
         notices: Arc::new(Mutex::new(Notices::new("mx.example", Zone::system()))),
     });
     (limits, keeper)
