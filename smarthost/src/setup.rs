@@ -6,7 +6,6 @@
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{
-    collections::HashSet,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -39,6 +38,7 @@ use crate::{
     tls_policy::{Policies, PolicyTable},
 };
 
+mod follow;
 mod start;
 
 /// How often it is looked whether a table has changed.
@@ -83,6 +83,8 @@ struct Tables {
     tls_policy: TableFiles<PolicyTable>,
     lookups: TableFiles,
     users: Users,
+    /// Lines that could not be read when they were first looked at, and cost a rule or a recipient.
+    faults: Vec<Problem>,
     /// When it was last looked at them.
     looked: Instant,
 }
@@ -90,14 +92,17 @@ struct Tables {
 impl Tables {
     /// Reads them. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
     fn read(config: &Config) -> Result<(Self, Vec<Problem>), ConfigError> {
-        let (aliases, mut problems) = config.read_aliases()?;
-        let (access, more) = config.read_access()?;
-        problems.extend(more);
+        let (access, mut problems) = config.read_access()?;
         let (transport, more) = config.read_transport()?;
         problems.extend(more);
         let (tls_policy, more) = config.read_tls_policy()?;
         problems.extend(more);
         let (lookups, more) = config.read_tables()?;
+        problems.extend(more);
+        let (aliases, more) = config.read_aliases()?;
+        let mut faults = problems.clone();
+        faults.extend_from_slice(aliases.faults());
+        faults.retain(|problem| problem.fault);
         problems.extend(more);
         let (users, more) = config.read_users()?;
         problems.extend(more);
@@ -108,6 +113,7 @@ impl Tables {
             transport,
             tls_policy,
             lookups,
+            faults,
             looked: Instant::now(),
         };
         Ok((tables, problems))
@@ -124,20 +130,6 @@ impl Tables {
         looked.and(self.lookups.refresh(now));
         looked.and(self.users.refresh(now));
         looked
-    }
-
-    /// Each file, and whether it holds anything.
-    fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
-        let tables = self.access.held().chain(self.transport.held());
-        let tables = tables.chain(self.tls_policy.held());
-        self.aliases.held().chain(tables).chain(self.lookups.held())
-    }
-
-    /// A file that holds nothing any more.
-    fn emptied(&self, before: &Self) -> Option<&Path> {
-        let held: HashSet<&Path> = before.held().filter(|it| it.1).map(|it| it.0).collect();
-        let mut emptied = self.held().filter(|it| !it.1 && held.contains(it.0));
-        emptied.next().map(|(path, _)| path)
     }
 
     fn router(&self, config: &Config) -> Router {
@@ -198,25 +190,6 @@ impl Setup {
         setup.remember(path, &layers);
         tell(&setup.problems);
         Ok(setup)
-    }
-
-    /// A table that has become faulty or empty would let rules and recipients vanish; until it is mended what is in force stays, as without a
-    /// reload.
-    fn follows(&self, before: &Self) -> anyhow::Result<()> {
-        let is_new = |problem: &&Problem| problem.fault && !before.problems.contains(problem);
-        if let Some(problem) = self.problems.iter().find(is_new) {
-            anyhow::bail!("{problem}");
-        }
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier = before.tables.lock();
-        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
-        if let Some(path) = tables.emptied(&earlier) {
-            anyhow::bail!(
-                "{}: it is suddenly empty; if that is meant, restart",
-                path.display()
-            );
-        }
-        Ok(())
     }
 
     /// Whether everything that a configuration names can be used; makes nothing.

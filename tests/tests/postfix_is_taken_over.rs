@@ -127,8 +127,10 @@ fn the_inbound_relay_of_a_company_does_what_its_postfix_did() {
         "ham.example" | "spam.example" | "public.example" | "legacy.example" => {
             Some(vec![Record::Mx("mx.ham.example")])
         }
-        "3.0.0.127.zen.example" | "spam.example.dbl.example" => listed(2),
-        "2.0.0.127.zen.example" | "test.dbl.example" => listed(2),
+        "3.0.0.127.zen.example"
+        | "spam.example.dbl.example"
+        | "2.0.0.127.zen.example"
+        | "test.dbl.example" => listed(2),
         _ => None,
     });
     let mut smarthost = site("company", &[("@SINK@", sink.nexthop())]);

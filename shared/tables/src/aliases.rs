@@ -43,6 +43,7 @@ pub struct Aliases {
     files: Vec<Watched<Table>>,
     lists: BTreeMap<PathBuf, Watched<Vec<Target>>>,
     table: Arc<Table>,
+    faults: Vec<Problem>,
 }
 
 impl Aliases {
@@ -58,6 +59,7 @@ impl Aliases {
             files: files.iter().map(watched).collect(),
             lists: BTreeMap::new(),
             table: Arc::default(),
+            faults: Vec::new(),
         }
     }
 
@@ -70,6 +72,11 @@ impl Aliases {
     pub fn unread(&self) -> Option<&Path> {
         let unread = self.files.iter().find(|file| file.value.is_none());
         unread.map(|file| file.path.as_path())
+    }
+
+    /// Lines of the files that could not be read when they were last looked at.
+    pub fn faults(&self) -> &[Problem] {
+        &self.faults
     }
 
     /// Each file, and whether it holds anything.
@@ -87,6 +94,8 @@ impl Aliases {
             let read = |path: &Path, text: &str| grammar(path.to_owned(), text);
             looked.and(file.look(now, read, Table::is_empty));
         }
+        let faults = looked.problems.iter().filter(|problem| problem.fault);
+        self.faults = faults.cloned().collect();
         for list in self.lists.values_mut() {
             looked.and(look_at_list(list, now));
         }

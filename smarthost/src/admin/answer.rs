@@ -123,8 +123,47 @@ impl Controlled<'_> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    expected::Expected,
-    limits::{ClientId, Failures, Limits, Report},
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, client: &ClientId, now: Timestamp) -> Result<Report, String> {
+        Ok(Report {
+            logins: at(client).and_then(|at| self.failures().of(at, now)),
+            ..self.limits().show(client, now)?
+        })
+    }
+
+    /// All who are counted, then those who are not, and whose logins are refused.
+    fn list(&self, now: Timestamp) -> Vec<Report> {
+        let mut reports = self.limits().list(now);
+        let closed = self.failures().closed(now);
+        for (network, failed) in closed {
+            let client = network.to_string();
+            match reports.iter_mut().find(|report| report.client == client) {
+                Some(report) => report.logins = Some(failed),
+                None => reports.extend(self.show(&network.into(), now)),
+            }
+        }
+        reports
+    }
+
+    /// About mail that must come.
+    fn expected(&self, request: Request, now: Timestamp) -> Vec<Answer> {
+        let lock = || self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = match request {
+            Request::ExpectedList { learned: true } => {
+                let proposals = lock().proposals().into_iter();
+                return proposals.map(Answer::Proposed).collect();
+            }
+            Request::ExpectedAdd { wanted } => lock().add(wanted, now),
+            Request::ExpectedConfirm { number } => lock().confirm(number, now),
+            Request::ExpectedForget { number } => lock().forget(number),
+            _ => return lock().list().into_iter().map(Answer::Expected).collect(),
+        };
+        self.keep();
+        (self.look)();
+        vec![done.map_or_else(refused, Answer::Expected)]
     }
 
     /// An order is on disk before it is answered.

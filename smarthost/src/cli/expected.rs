@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use mail::{clock::Timestamp, outcome::escape};
 use serde::Serialize;
 
-use super::{failed::Failed, remote::ask};
+use super::{ask::ask, failed::Failed};
 use crate::{
     admin::{Answer, Request},
     expected::{Every, Pattern, Proposal, Standing, Wanted, Who},

@@ -43,6 +43,11 @@ impl Reader<'_> {
                     .iter()
                     .map(|(key, value)| format!("{key} {value}\n"));
                 let text: String = lines.collect();
+                let known = self.import.files.iter().find(|known| known.from == map);
+                if let Some(file) = known.map(|known| known.name.clone()) {
+                    let read = LookupTable::read(Kind::Database, PathBuf::from(&file), &text);
+                    return Ok((format!("hash:{file}"), read.0));
+                }
                 let file = self.free_name(&format!("{name}.inline"));
                 let read = LookupTable::read(Kind::Database, PathBuf::from(&file), &text);
                 self.examine(name, usage, read.clone());

@@ -1,6 +1,6 @@
 //! What is read, and the one way into the result: through our own settings, which say whether they understand it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{cmp::Ordering, collections::BTreeMap, path::Path};
 
 use postfix::{Service, Settings, expand::level, members, services};
 use settings::layers::quote;
@@ -11,6 +11,8 @@ use crate::config::Config;
 /// Finds a file by its path: its text, or why there is none.
 pub type Files<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
 
+/// Lines about one parameter that say what was lost.
+const MOST: usize = 20;
 /// Longest text of a note, in characters: values are hostile.
 const TEXT: usize = 600;
 
@@ -23,8 +25,8 @@ pub(super) struct Reader<'a> {
     /// `compatibility_level`
     pub(super) level: [u32; 3],
     pub(super) import: Import,
-    /// Parameters of which something was said.
-    told: BTreeSet<String>,
+    /// Parameters of which something was said, and how often.
+    told: BTreeMap<String, usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -44,7 +46,7 @@ impl<'a> Reader<'a> {
             main,
             services: Vec::new(),
             import: Import::default(),
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
         };
         for fault in reader.main.faults.clone() {
             let place = format!("{directory}/main.cf:{}", fault.line);
@@ -112,12 +114,19 @@ impl<'a> Reader<'a> {
 
     /// Whether something was said of a parameter.
     pub(super) fn is_told(&self, name: &str) -> bool {
-        self.told.contains(name)
+        self.told.contains_key(name)
     }
 
     /// Says what became of a parameter.
     pub(super) fn note(&mut self, verdict: Verdict, name: &str, text: impl AsRef<str>) {
-        self.told.insert(name.to_owned());
+        let said = self.told.entry(name.to_owned()).or_default();
+        *said = said.saturating_add(1);
+        let lost = matches!(verdict, Verdict::NotSupported | Verdict::Ignored);
+        let text = match (*said).cmp(&MOST) {
+            Ordering::Greater if lost => return,
+            Ordering::Equal if lost => "and more like these",
+            _ => text.as_ref(),
+        };
         let place = match self.main.line(name) {
             Some(line) => format!("{}/main.cf:{line}", self.directory),
             None => format!("{}/main.cf", self.directory),

@@ -31,43 +31,40 @@ pub(super) fn listen(reader: &mut Reader<'_>) {
         .filter(|it| is_listener(it))
         .cloned()
         .collect();
-    let mut listeners: Vec<(String, bool)> = Vec::new();
-    for service in &services {
-        let place = at(reader, service);
-        match addresses(reader, service) {
-            Ok(found) => {
-                let wrapped = is_wrapped(reader, service);
-                let text = if wrapped {
-                    ", TLS from the first byte"
-                } else {
-                    ""
-                };
-                let shown = found.join(", ");
-                for address in found {
-                    listeners.push((address, wrapped));
-                }
-                let text = format!("listen: {shown}{text}");
-                reader.say(Verdict::Mapped, place, &service.title(), text);
-            }
-            Err(why) => reader.say(Verdict::NotSupported, place, &service.title(), why),
-        }
-    }
     if services.is_empty() {
         let text = "master.cf has no service that clients of SMTP connect to: listen is what it is without import";
         reader.note_if_set(Verdict::NotSupported, "inet_interfaces", text);
         return reader.note_if_set(Verdict::NotSupported, "inet_protocols", text);
     }
     let none = reader.value("smtpd_tls_security_level") == "none";
-    let entry = |(address, wrapped): &(String, bool)| match (wrapped, none) {
-        (true, _) => format!("{{ address = \"{address}\", tls = \"wrapped\" }}"),
-        (false, true) => format!("{{ address = \"{address}\", tls = \"none\" }}"),
-        (false, false) => format!("\"{address}\""),
-    };
-    let entries: Vec<_> = listeners.iter().map(entry).collect();
-    let value = Value::Plain(format!("[{}]", entries.join(", ")));
-    if let Err(why) = reader.put("listen", value) {
-        let text = format!("{why}; set listen by hand");
-        reader.note(Verdict::NotSupported, "inet_interfaces", text);
+    let mut entries: Vec<String> = Vec::new();
+    for service in &services {
+        let place = at(reader, service);
+        let wrapped = is_wrapped(reader, service);
+        let entry = |address: &String| match (wrapped, none) {
+            (true, _) => format!("{{ address = \"{address}\", tls = \"wrapped\" }}"),
+            (false, true) => format!("{{ address = \"{address}\", tls = \"none\" }}"),
+            (false, false) => format!("\"{address}\""),
+        };
+        let read = addresses(reader, service).and_then(|found| {
+            let more = found.iter().map(entry);
+            let all: Vec<_> = entries.iter().cloned().chain(more).collect();
+            reader.put("listen", Value::Plain(format!("[{}]", all.join(", "))))?;
+            entries = all;
+            Ok(found.join(", "))
+        });
+        match read {
+            Ok(shown) => {
+                let tls = if wrapped {
+                    ", TLS from the first byte"
+                } else {
+                    ""
+                };
+                let text = format!("listen: {shown}{tls}");
+                reader.say(Verdict::Mapped, place, &service.title(), text);
+            }
+            Err(why) => reader.say(Verdict::NotSupported, place, &service.title(), why),
+        }
     }
     interfaces(reader);
 }

@@ -176,6 +176,24 @@ fn a_list_that_refuses_everybody_but_the_own_machines_stays_closed() {
 }
 
 #[test]
+fn a_listener_that_cannot_be_beside_another_is_not_called_mapped_and_a_report_is_bounded() {
+    let master =
+        "smtp inet n - n - - smtpd\n[::1]:25 inet n - n - - smtpd\n587 inet n - n - - smtpd\n";
+    let bad: Vec<String> = (0..500).map(|nth| format!("d{nth}..example")).collect();
+    let bad = format!(" {}", bad.join(" "));
+    let main = format!("inet_protocols = all\nrelay_domains ={bad} ok.example\n");
+    let import = import(&[(MAIN, &main), (MASTER, master)]);
+    assert_eq!(setting(&import, "listen"), "[\"[::]:25\", \"[::]:587\"]");
+    assert_eq!(verdicts(&import, "[::1]:25/inet"), [Verdict::NotSupported]);
+    assert_eq!(verdicts(&import, "587/inet"), [Verdict::Mapped]);
+    let told = verdicts(&import, "relay_domains");
+    assert!(
+        told.len() < 30 && told.contains(&Verdict::Mapped),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_not_both_taken() {
     let import = main_cf(
         "myhostname = a b\nmydestination = x.example\nrelay_domains = x.example\nminimal_backoff_time = 2h\nmaximal_backoff_time = 1h\n",

@@ -118,10 +118,8 @@ async fn live(
         ending: ending.clone(),
     });
     let listeners = listen::open(&current.get().config, handed)?;
-    let addresses: Vec<String> = listeners
-        .iter()
-        .map(|listener| listener.address.to_string())
-        .collect();
+    let addresses = listeners.iter().map(|it| it.address.to_string());
+    let addresses: Vec<String> = addresses.collect();
     let reload = Arc::new(Reload {
         path: path.to_owned(),
         dispatch: Arc::clone(&dispatch),

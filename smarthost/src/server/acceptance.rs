@@ -15,7 +15,7 @@ use smtp::{
     reply::Reply,
     session::{Question, Verdict},
 };
-use spool::SpoolError;
+use spool::{QueueId, SpoolError};
 use tokio::task::block_in_place;
 
 use super::{
@@ -98,11 +98,7 @@ impl Connection {
                 if let Some(writer) = &writer {
                     maillog::written(id, writer);
                 }
-                Verdict::AcceptWith(Reply::new(
-                    250,
-                    EnhancedStatus::new(2, 0, 0),
-                    format!("Ok: queued as {id}"),
-                ))
+                Verdict::AcceptWith(taken(id))
             }
             Err(error) => {
                 if let Some(counted) = counted {
@@ -203,6 +199,12 @@ impl Connection {
             envid: mail.envid.clone(),
         })
     }
+}
+
+/// It is in the queue.
+fn taken(id: QueueId) -> Reply {
+    let text = format!("Ok: queued as {id}");
+    Reply::new(250, EnhancedStatus::new(2, 0, 0), text)
 }
 
 pub(super) fn no_room(error: &SpoolError) -> Reply {

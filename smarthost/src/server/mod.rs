@@ -50,8 +50,7 @@ use tokio::sync::watch;
 
 use crate::{
     dispatch::Dispatch, expected::Expected, limits::Limits, machines::Machines,
-    policy::refusals::Refusals,
-    setup::Current, state,
+    policy::refusals::Refusals, setup::Current, state,
 };
 
 pub(crate) use attempts::Attempts;

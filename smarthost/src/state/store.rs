@@ -32,7 +32,7 @@ pub(super) enum Shelf {
 pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are counted.
-const TABLES: [(&str, Shelf); 9] = [
+const TABLES: [(&str, Shelf); 10] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (

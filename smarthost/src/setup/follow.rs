@@ -1,0 +1,45 @@
+//! Whether a reload may take the tables as they are now.
+//!
+//! Contract: a line that was read before and cannot be read now, or a table that is suddenly empty, lets no rule and no recipient vanish: the reload
+//! fails, as it does where the configuration is wrong. What was wrong at the start already keeps nobody from reloading.
+
+use std::{collections::HashSet, path::Path, sync::PoisonError};
+
+use super::{Setup, Tables};
+
+impl Tables {
+    /// Each file, and whether it holds anything.
+    fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
+        let tables = self.access.held().chain(self.transport.held());
+        let tables = tables.chain(self.tls_policy.held());
+        self.aliases.held().chain(tables).chain(self.lookups.held())
+    }
+
+    /// A file that holds nothing any more.
+    fn emptied(&self, before: &Self) -> Option<&Path> {
+        let held: HashSet<&Path> = before.held().filter(|it| it.1).map(|it| it.0).collect();
+        let mut emptied = self.held().filter(|it| !it.1 && held.contains(it.0));
+        emptied.next().map(|(path, _)| path)
+    }
+}
+
+impl Setup {
+    /// A table that has become faulty or empty would let rules and recipients vanish; until it is mended what is in force stays, as without a
+    /// reload.
+    pub(super) fn follows(&self, before: &Self) -> anyhow::Result<()> {
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = before.tables.lock();
+        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
+        let mut new = tables.faults.iter();
+        if let Some(problem) = new.find(|problem| !earlier.faults.contains(problem)) {
+            anyhow::bail!("{problem}");
+        }
+        if let Some(path) = tables.emptied(&earlier) {
+            anyhow::bail!(
+                "{}: it is suddenly empty; if that is meant, restart",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+}
