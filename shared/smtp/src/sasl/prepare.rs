@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{CodePointMapData, props::BidiClass};
 use stringprep::tables;
-use unicode_normalization::UnicodeNormalization as _;
 
 /// The prepared text; `None`: it has characters that may not be there, or mixes directions of writing (RFC 4013 §2.3, §2.4).
 pub fn prepared(text: &str) -> Option<Cow<'_, str>> {
@@ -24,7 +25,8 @@ pub fn prepared(text: &str) -> Option<Cow<'_, str>> {
                 c
             }
         });
-    let prepared: String = mapped.nfkc().collect();
+    let nfkc = ComposingNormalizerBorrowed::new_nfkc();
+    let prepared: String = nfkc.normalize_iter(mapped).collect();
     (!prepared.contains(is_prohibited) && is_one_direction(&prepared))
         .then_some(Cow::Owned(prepared))
 }
@@ -43,11 +45,14 @@ fn is_prohibited(c: char) -> bool {
 
 /// RFC 3454 §6.
 fn is_one_direction(text: &str) -> bool {
-    if !text.contains(tables::bidi_r_or_al) {
+    let class = |c: char| CodePointMapData::<BidiClass>::new().get(c);
+    let leftwards = |c: char| [BidiClass::RightToLeft, BidiClass::ArabicLetter].contains(&class(c));
+    if !text.contains(leftwards) {
         return true;
     }
-    let ends = |c: Option<char>| c.is_some_and(tables::bidi_r_or_al);
-    !text.contains(tables::bidi_l) && ends(text.chars().next()) && ends(text.chars().next_back())
+    let ends = |c: Option<char>| c.is_some_and(leftwards);
+    let rightwards = |c: char| class(c) == BidiClass::LeftToRight;
+    !text.contains(rightwards) && ends(text.chars().next()) && ends(text.chars().next_back())
 }
 
 #[cfg(test)]
