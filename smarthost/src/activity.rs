@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use control::status::{Counted, End};
+use control::status::Counted;
 use mail::{
     clock::Timestamp,
     outcome::{Blame, Failure, Outcome, Stage},
@@ -79,7 +79,7 @@ impl Activity {
         match outcome {
             Outcome::Delivered(_) => {
                 self.slot(now).delivered += 1;
-                self.counted.ended(End::Delivered, age);
+                self.counted.delivered.add(age);
             }
             Outcome::Failed(_) => self.gave_up(age, now),
             Outcome::Deferred(failure) => {
@@ -92,7 +92,7 @@ impl Activity {
     /// A recipient was given up without an attempt: for its age, or by an order.
     pub fn gave_up(&mut self, age: Duration, now: Timestamp) {
         self.slot(now).failed += 1;
-        self.counted.ended(End::Failed, age);
+        self.counted.failed.add(age);
     }
 
     /// Recipients whose mail an administrator deleted.
@@ -122,14 +122,7 @@ impl Activity {
         if !self.slots.contains_key(&start) {
             // Also what a clock that was wrong wrote into the future.
             let kept = oldest(start)..=start;
-            let gone: Vec<u64> = self
-                .slots
-                .keys()
-                .copied()
-                .filter(|it| !kept.contains(it))
-                .collect();
-            for old in gone {
-                self.slots.remove(&old);
+            for (old, _) in self.slots.extract_if(.., |it, _| !kept.contains(it)) {
                 self.dirty.insert(old);
             }
         }
@@ -269,9 +262,9 @@ mod tests {
                 .iter()
                 .all(|(class, _)| CLASSES.contains(&class.as_str()))
         );
-        let delivered = counted.delivery(End::Delivered);
+        let delivered = &counted.delivered;
         assert_eq!((delivered.count(), delivered.sum_millis), (1, 600_000));
-        assert_eq!(counted.delivery(End::Failed).count(), 1);
+        assert_eq!(counted.failed.count(), 1);
     }
 
     #[test]

@@ -64,8 +64,7 @@ impl Machine {
     /// Messages within so many days, today among them.
     pub fn within(&self, days: u32, now: Timestamp) -> u64 {
         let back = DAY.saturating_mul(days.saturating_sub(1));
-        let back = u64::try_from(back.as_millis()).unwrap_or(u64::MAX);
-        let first = day(Timestamp::from_millis(now.as_millis().saturating_sub(back)));
+        let first = day(now.before(back));
         self.days
             .range(first..=day(now))
             .map(|(_, count)| count)
@@ -88,10 +87,10 @@ pub struct Machines {
 impl Machines {
     /// A message of this machine is taken.
     pub fn add(&mut self, id: &str, seen: Seen, now: Timestamp) {
-        if !self.rows.contains_key(id) {
+        let id = cut(id.to_owned());
+        if !self.rows.contains_key(&id) {
             self.make_room();
         }
-        let id = cut(id.to_owned());
         let row = self.rows.entry(id.clone()).or_insert_with(|| Machine {
             first: now,
             ..Machine::default()
@@ -113,12 +112,13 @@ impl Machines {
 
     /// It could not be kept after all.
     pub fn take_back(&mut self, id: &str, then: Timestamp) {
-        if let Some(row) = self.rows.get_mut(id) {
+        let id = cut(id.to_owned());
+        if let Some(row) = self.rows.get_mut(&id) {
             row.messages = row.messages.saturating_sub(1);
             if let Some(count) = row.days.get_mut(&day(then)) {
                 *count = count.saturating_sub(1);
             }
-            self.dirty.insert(id.to_owned());
+            self.dirty.insert(id);
         }
     }
 

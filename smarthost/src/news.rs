@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mail::clock;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::{
     notices::{Event, Notices},
@@ -29,9 +29,13 @@ impl Teller {
 
     /// Never blocks for long; what is due is sent by the driver.
     pub(crate) fn tell(&self, event: Event) {
+        // What a day brings is told when it ends.
+        let may_be_due = !matches!(event, Event::Passed(_));
         self.lock().handle(event, clock::now());
         self.state.changed();
-        self.wake.notify_one();
+        if may_be_due {
+            self.wake.notify_one();
+        }
     }
 
     /// Something may be due.
@@ -46,12 +50,7 @@ impl Teller {
     /// Waits until that what was taken from the machine is told would survive a kill.
     pub(crate) async fn kept(&self) {
         self.state.changed();
-        let (done, kept) = oneshot::channel();
-        self.state.flush_then(move || {
-            // The daemon ends.
-            let _ = done.send(());
-        });
-        let _ = kept.await;
+        self.state.flushed().await;
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Notices> {

@@ -74,8 +74,8 @@ impl Srs {
 
     /// A sender as forwarded mail leaves with it; `None`: it stays, since it is ours already or there is no form for it.
     pub fn forward(&self, sender: &Address, now: Timestamp) -> Option<Address> {
-        let ours = sender.domain().as_str().strip_suffix(self.domain.as_str());
-        if ours.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
+        let domain = sender.domain();
+        if *domain == self.domain || domain.is_below(&self.domain) {
             return None;
         }
         let signing = self.secrets.first()?;

@@ -52,10 +52,7 @@ impl Trail {
         let Some(id) = QueueId::parse(id) else {
             return;
         };
-        let end = (0..=LONGEST.min(text.len()))
-            .rev()
-            .find(|end| text.is_char_boundary(*end));
-        let text = text.get(..end.unwrap_or_default()).unwrap_or_default();
+        let (text, _) = text.split_at(text.floor_char_boundary(LONGEST));
         let line = Line {
             at: now,
             id,

@@ -14,6 +14,7 @@
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
 //! | [`http`] | asks a web server byte by byte |
+//! | [`policy`] | a policy server that answers as a test tells it to |
 //! | [`https`] | a web server with one answer |
 //! | [`identity`] | keys and certificates |
 //! | [`compat`] | one suite of cases for every `sendmail` |
@@ -45,6 +46,7 @@ pub mod installation;
 pub mod login;
 pub mod milter;
 pub mod peers;
+pub mod policy;
 pub mod postfix;
 pub mod resolver;
 pub mod restrictions;

@@ -183,6 +183,17 @@ impl Sink {
         &self.shared.journal
     }
 
+    /// All recipients that it was given, so many at least, in the order of the alphabet.
+    pub fn recipients(&self, at_least: usize) -> Vec<String> {
+        let mut received = until("all recipients", || {
+            let journal = self.journal().wait_for(1).into_iter();
+            let all: Vec<_> = journal.flat_map(|message| message.recipients).collect();
+            (all.len() >= at_least).then_some(all)
+        });
+        received.sort();
+        received
+    }
+
     /// How many were open at the same time at most, those that were closed again counted until it was seen.
     pub fn most_at_once(&self) -> usize {
         self.shared.most_open.load(Ordering::SeqCst)

@@ -4,9 +4,8 @@
 
 use std::{io::ErrorKind, net::IpAddr};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use relay::tls::{ClientTls, Trust};
 use tests::{
+    login::{anybody, password, plain},
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
@@ -105,20 +104,14 @@ fn failed_logins_and_places_are_those_of_the_client_and_not_of_the_proxy() {
          concurrency = {{ sessions_per_client = 2 }}\n",
         sink.nexthop()
     ));
-    let output = smarthost.admin(&["passwd", "printer", "--generate"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    let secret = said.trim_end().lines().last().unwrap().to_owned();
+    let secret = password(&smarthost, "printer");
     smarthost.run();
-    let config = ClientTls::new(&Trust::Opportunistic).unwrap().config;
     let open = |client: &str| {
         let header = format!("PROXY TCP4 {client} 192.0.2.1 51000 587\r\n");
         let session = behind(header.as_bytes(), &smarthost).ehlo();
-        session.starttls(config.clone())
+        session.starttls(anybody())
     };
-    let login = |session: &mut Session, secret: &str| {
-        let response = BASE64_STANDARD.encode(format!("\0printer\0{secret}"));
-        session.say(&format!("AUTH PLAIN {response}")).code
-    };
+    let login = |session: &mut Session, secret: &str| plain(session, "printer", secret).code;
     let mut guesser = open("203.0.113.7");
     for _ in 0..10 {
         assert_eq!(login(&mut guesser, "wrong"), 535);
@@ -149,11 +142,10 @@ fn the_header_comes_before_tls() {
         sink.nexthop()
     ));
     smarthost.run();
-    let config = ClientTls::new(&Trust::Opportunistic).unwrap().config;
     let mut session = Session::connect_from(PROXY.parse().unwrap(), wrapped);
     session.send(CARRIED).unwrap();
     session
-        .wrapped(config)
+        .wrapped(anybody())
         .ehlo()
         .delivers("a@example.net", &["b@far.example"], MESSAGE);
 }

@@ -3,9 +3,8 @@
 
 use std::thread;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use relay::tls::{ClientTls, Trust};
 use tests::{
+    login::{anybody, password, plain},
     milter::{Answer, Milter, Packet, field, go_on, packet},
     session::Session,
     sink::{Script, Sink},
@@ -44,14 +43,10 @@ fn a_login_is_told_and_what_our_own_client_left_out_is_there_before_filters_sign
         &milter,
         "auth = { users = \"users\" }\n",
     ));
-    let output = server.admin(&["passwd", "printer", "--generate"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    let password = said.trim_end().lines().last().unwrap().to_owned();
+    let secret = password(&server, "printer");
     server.run();
-    let anybody = ClientTls::new(&Trust::Opportunistic).unwrap().config;
-    let mut session = stranger(&server).starttls(anybody);
-    let response = BASE64_STANDARD.encode(format!("\0printer\0{password}"));
-    assert_eq!(session.say(&format!("AUTH PLAIN {response}")).code, 235);
+    let mut session = stranger(&server).starttls(anybody());
+    assert_eq!(plain(&mut session, "printer", &secret).code, 235);
     let message = b"Subject: scan\r\nBcc: hidden@far.example\r\n\r\nx\r\n";
     session.delivers("scan@ham.example", &["u@far.example"], message);
     let received = sink.journal().first();

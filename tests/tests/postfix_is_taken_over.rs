@@ -1,23 +1,16 @@
 //! `smarthost import`: Postfix configurations of sites, as they stand (tests/data/postfix), taken over; and what they said is done.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt as _,
-    process::Output,
-    thread,
-};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Output};
 
 use tests::{
     binaries::repository,
     identity::write,
+    policy::{converse, policy_server},
     resolver::{Record, Resolver},
     session::{Session, heard},
     sink::{Script, Sink},
     smarthost::Smarthost,
-    wait::until_true,
 };
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
@@ -106,18 +99,6 @@ fn hears(server: SocketAddr, cases: &[(&str, &str, &str, &str)]) {
     }
 }
 
-/// All recipients that a sink was given, so many at least.
-fn recipients(sink: &Sink, at_least: usize) -> Vec<String> {
-    let mut received = Vec::new();
-    until_true("all recipients", || {
-        let journal = sink.journal().wait_for(1).into_iter();
-        received = journal.flat_map(|message| message.recipients).collect();
-        received.len() >= at_least
-    });
-    received.sort();
-    received
-}
-
 /// Rows C1, C2, C4, C5.
 #[test]
 fn the_inbound_relay_of_a_company_does_what_its_postfix_did() {
@@ -184,7 +165,7 @@ fn the_inbound_relay_of_a_company_does_what_its_postfix_did() {
     ];
     session.delivers(ham, &to, MESSAGE);
     assert_eq!(
-        recipients(&sink, 5).join(" "),
+        sink.recipients(5).join(" "),
         "Zoe@legacy.example admin@legacy.example aide@legacy.example boss@legacy.example jane@partner.example"
     );
 }
@@ -242,26 +223,6 @@ fn nothing_is_written_unasked_or_overwritten_and_the_password_is_the_daemons_alo
     );
 }
 
-/// A policy server that has no opinion, and its port.
-fn policy_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    if line.is_empty() {
-                        stream.write_all(b"action=DUNNO\n\n").unwrap();
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
 /// Rows A4, A5, A6.
 #[test]
 fn the_backup_mx_of_an_association_does_what_its_postfix_did() {
@@ -273,9 +234,10 @@ fn the_backup_mx_of_an_association_does_what_its_postfix_did() {
         "asso.example" | "ham.example" => Some(vec![Record::Mx("mx.asso.example")]),
         _ => None,
     });
+    let no_opinion = policy_server(|stream| converse(stream, |_| "action=DUNNO\n\n".to_owned()));
     let words = [
         ("@SINK@", primary.nexthop()),
-        ("@POLICY@", policy_server().to_string()),
+        ("@POLICY@", no_opinion.port().to_string()),
     ];
     let mut smarthost = site("backup", &words);
     let said = taken_over(&smarthost, &asking(&resolver));
@@ -357,8 +319,8 @@ fn the_main_server_of_a_campus_does_what_its_postfix_did() {
     ];
     session.delivers("vm@campus.example", &to, MESSAGE);
     assert_eq!(
-        recipients(&mailboxes, 2),
+        mailboxes.recipients(2),
         ["team@campus.example", "who@campus.example"]
     );
-    assert_eq!(recipients(&world, 1), ["them@outside.example"]);
+    assert_eq!(world.recipients(1), ["them@outside.example"]);
 }

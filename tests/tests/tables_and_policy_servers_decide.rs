@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    io::Read as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     process::Command,
     sync::{Arc, Mutex},
     thread,
@@ -13,6 +13,7 @@ use std::{
 use tests::{
     daemon::Daemon,
     peers,
+    policy::{converse, policy_server},
     resolver::{Record, Resolver},
     session::Session,
     sink::Sink,
@@ -229,34 +230,6 @@ fn a_table_holds_a_message_adds_a_field_and_says_so_in_the_log() {
             .success()
     );
     sink.journal().wait_for(3);
-}
-
-/// What a policy server does with each connection.
-fn policy_server(act: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let act = Arc::new(act);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let act = Arc::clone(&act);
-            thread::spawn(move || act(stream));
-        }
-    });
-    address
-}
-
-/// Answers each request as `decide` says, as long as the connection lasts.
-fn converse(mut stream: TcpStream, decide: impl Fn(&str) -> String) {
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    while let Ok(count @ 1..) = stream.read(&mut buffer) {
-        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        while let Some(end) = text.find("\n\n") {
-            let request: String = text.drain(..end + 2).collect();
-            if stream.write_all(decide(&request).as_bytes()).is_err() {
-                return;
-            }
-        }
-    }
 }
 
 fn with_service(sink: &Sink, resolver: &Resolver, service: SocketAddr) -> Smarthost {

@@ -339,15 +339,16 @@ fn what_differs_from_the_default_is_printed_with_its_place_and_can_be_pasted_bac
         assert_eq!(shown, text(&ask(&["config", "--changed"])));
         for key in keys {
             let begins = format!("{key} = ");
-            let line = shown.lines().find(|line| line.starts_with(&begins));
-            let line = line.unwrap_or_else(|| panic!("no {key}: {shown}"));
+            let mut lines = shown.lines().zip(shown.lines().skip(1));
+            let pair = lines.find(|(_, line)| line.starts_with(&begins));
+            let (line, _) = pair.unwrap_or_else(|| panic!("no {key}: {shown}"));
             let place = line.rsplit(':').next().unwrap();
             let number: usize = place.parse().unwrap_or_else(|_| panic!("no place: {line}"));
             let written = std::fs::read_to_string(&file).unwrap();
             let there = written.lines().nth(number - 1).unwrap();
             let name = key.rsplit('.').next().unwrap().trim_matches('"');
             assert!(
-                line.contains(&format!("    # {}:", file.display())),
+                line.starts_with(&format!("# {}:", file.display())),
                 "{line}"
             );
             assert!(
@@ -355,15 +356,14 @@ fn what_differs_from_the_default_is_printed_with_its_place_and_can_be_pasted_bac
                 "{key} in {there}"
             );
         }
-        assert!(!shown.contains("    # default"), "{shown}");
+        assert!(!shown.contains("# default"), "{shown}");
         let all = text(&ask(&["config", "--all"]));
-        assert!(all.contains("    # default"), "{all}");
+        assert!(all.contains("\n# default\n"), "{all}");
         for pasted in [&shown, &all] {
             installation.file("config.toml", pasted);
             let values = |text: &str| -> Vec<String> {
                 let lines = text.lines().filter(|line| !line.starts_with('#'));
-                let value = |line: &str| line.split("    # ").next().unwrap().to_owned();
-                lines.map(value).collect()
+                lines.map(str::to_owned).collect()
             };
             assert_eq!(values(&text(&ask(&["config"]))), values(&shown));
         }

@@ -170,8 +170,9 @@ impl Driver<'_> {
                 let caller = self.caller.get_or_insert_with(|| identity::caller(uid));
                 match Transaction::open(self.agent, self.uid, caller.clone(), mail.clone()) {
                     Ok(transaction) => {
-                        let writer = writer(self.stream, &caller.user);
-                        self.transaction = Some(transaction.written_by(writer));
+                        let stream = self.stream;
+                        let written = transaction.written_by(|| writer(stream, &caller.user));
+                        self.transaction = Some(written);
                         Verdict::Accept
                     }
                     Err(reply) => Verdict::Refuse(reply),

@@ -82,9 +82,9 @@ impl<'a> Transaction<'a> {
     }
 
     /// Tells the relayhost who wrote it, if that is a smarthost of the same hands: its key is pinned.
-    pub(super) fn written_by(mut self, writer: Writer) -> Self {
+    pub(super) fn written_by(mut self, writer: impl FnOnce() -> Writer) -> Self {
         let known = !self.agent.settings.pins.is_empty() && !self.mail.queued;
-        self.writer = known.then_some(writer);
+        self.writer = known.then(writer);
         self
     }
 

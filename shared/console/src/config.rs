@@ -1,7 +1,7 @@
 //! `config`: what is set, where it stands, and what it means (row D7).
 //!
-//! Contract: what is printed is TOML that can be pasted back and means the same; behind each value stands, as a comment, the file and
-//! line that it comes from.
+//! Contract: what is printed is TOML that can be pasted back and means the same; above each value stands, as a comment, the file and
+//! line that it comes from, so that a line is what a script looks for.
 
 use std::fmt::Write as _;
 
@@ -46,7 +46,7 @@ pub fn text(layers: &[Layer], rows: &[Row], meaning: Option<fn(&str) -> &'static
         let (key, value) = (&row.key, &row.value);
         let _ = match value.as_str() {
             "" => writeln!(text, "# {key} is not set"),
-            value => writeln!(text, "{key} = {value}    # {}", origin(layers, row)),
+            value => writeln!(text, "# {}\n{key} = {value}", origin(layers, row)),
         };
     }
     text

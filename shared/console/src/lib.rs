@@ -302,9 +302,7 @@ pub fn when(text: &str) -> Result<Timestamp, String> {
     let ago = Span::try_from(text.to_owned()).map_err(
         |_| "write how long ago, as 2d or 12h, or when: 2026-11-22, or \"2026-11-22 07:51\"",
     )?;
-    let millis = u64::try_from(ago.0.as_millis()).unwrap_or(u64::MAX);
-    let now = clock::now().as_millis();
-    Ok(Timestamp::from_millis(now.saturating_sub(millis)))
+    Ok(clock::now().before(ago.0))
 }
 
 /// Standard output that closes early (`| head`) is no failure.

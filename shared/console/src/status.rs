@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use control::{
+    listing::printable,
     status::{LOOKED_AT, Status},
     summary::{Group, Summary, shown},
 };
@@ -122,11 +123,6 @@ fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
         }
         let _ = writeln!(out, "  {line}");
     }
-}
-
-fn printable(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(plain).collect()
 }
 
 fn cut(text: &str) -> String {

@@ -156,7 +156,8 @@ fn sender(row: &Row) -> &str {
     }
 }
 
-fn printable(text: &str) -> String {
+/// Without what would command a terminal.
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()

@@ -76,13 +76,6 @@ pub struct Counted {
     pub removed: u64,
 }
 
-/// What finally became of a recipient.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
-    Delivered,
-    Failed,
-}
-
 /// Where the parts of a [`Histogram`] end, in seconds.
 pub const BOUNDS: [u64; 12] = [
     1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 259_200, 432_000,
@@ -116,21 +109,6 @@ impl Histogram {
 }
 
 impl Counted {
-    /// A recipient has its end, at this age of its message.
-    pub fn ended(&mut self, end: End, age: Duration) {
-        match end {
-            End::Delivered => self.delivered.add(age),
-            End::Failed => self.failed.add(age),
-        }
-    }
-
-    pub fn delivery(&self, end: End) -> &Histogram {
-        match end {
-            End::Delivered => &self.delivered,
-            End::Failed => &self.failed,
-        }
-    }
-
     /// An attempt came to nothing; `class` is one of few words.
     pub fn deferred(&mut self, class: &str) {
         match self.deferred.iter_mut().find(|(known, _)| known == class) {

@@ -120,8 +120,9 @@ fn host_name(text: &str, host: &str) -> Result<String, NexthopError> {
     ))
 }
 
-fn port(text: &str, port: &str) -> Result<u16, NexthopError> {
-    let named = match port {
+/// A port, by its number or by its name in Postfix's files.
+pub fn port_number(port: &str) -> Option<u16> {
+    match port {
         "smtp" => Some(25),
         "submission" => Some(587),
         "submissions" | "smtps" => Some(465),
@@ -130,8 +131,11 @@ fn port(text: &str, port: &str) -> Result<u16, NexthopError> {
             port.parse().ok().filter(|&port| port != 0)
         }
         _ => None,
-    };
-    named.ok_or_else(|| {
+    }
+}
+
+fn port(text: &str, port: &str) -> Result<u16, NexthopError> {
+    port_number(port).ok_or_else(|| {
         wrong(
             text,
             "the port is a number from 1 to 65535, such as \"[host]:587\"",

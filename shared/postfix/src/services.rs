@@ -40,12 +40,6 @@ impl Service {
         format!("{}/{}", self.name, self.kind)
     }
 
-    /// The last value that it sets for itself.
-    pub fn value(&self, name: &str) -> Option<&str> {
-        let found = self.overrides.iter().rev().find(|it| it.name == name);
-        found.map(|it| it.value.as_str())
-    }
-
     /// All that it sets.
     pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.overrides.iter();
@@ -172,9 +166,15 @@ mod tests {
         };
         assert_eq!(submission.line, 2);
         assert_eq!(submission.chroot, Some(true));
-        assert_eq!(submission.value("smtpd_tls_wrappermode"), Some("no"));
-        let restrictions = submission.value("smtpd_client_restrictions");
-        assert_eq!(restrictions, Some("permit_mynetworks, reject"));
+        let options: Vec<_> = submission.options().collect();
+        assert_eq!(
+            options,
+            [
+                ("syslog_name", "postfix/submission"),
+                ("smtpd_client_restrictions", "permit_mynetworks, reject"),
+                ("smtpd_tls_wrappermode", "no"),
+            ]
+        );
         assert_eq!(submission.arguments, ["-v"]);
         assert_eq!(list.attribute("user"), Some("list:list"));
         assert_eq!(list.attribute("flags"), Some("DR"));

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_spanned::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Deserializer};
 
@@ -18,7 +18,6 @@ use system::log::{Level, line};
 
 use super::{
     ConfigError,
-    error::parse,
     layers::{Layer, quote},
     provision,
 };
@@ -62,19 +61,6 @@ impl Fault {
 
 /// A key of a file and its value.
 type Entry<'a> = (Spanned<DeString<'a>>, Spanned<DeValue<'a>>);
-
-#[derive(Deserialize)]
-struct Copy {
-    of: PathBuf,
-    #[serde(default)]
-    file: Vec<File>,
-}
-
-#[derive(Deserialize)]
-struct File {
-    path: PathBuf,
-    text: String,
-}
 
 /// Keeps a copy of the files of a configuration that is in force; `of` is what it is known by.
 fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
@@ -137,13 +123,29 @@ pub fn remember(directory: &Path, refuge: &Path, of: &Path, layers: &[Layer]) {
     }
 }
 
-/// The copy of a configuration.
+/// The copy of a configuration. Read by hand: what serde makes for it would be in `sendmail`, too.
 pub fn recall(directory: &Path, of: &Path) -> Option<Vec<Layer>> {
-    let path = directory.join(NAME);
-    let text = system::read::text(&path, MOST).ok()?;
-    let copy: Copy = parse(&path, &text).ok()?;
-    let layers = copy.file.into_iter().map(|file| (file.path, file.text));
-    (copy.of == of).then(|| layers.collect())
+    let text = system::read::text(&directory.join(NAME), MOST).ok()?;
+    let copy = DeTable::parse(&text).ok()?;
+    let copy = copy.get_ref();
+    if Path::new(string(copy, "of")?) != of {
+        return None;
+    }
+    let Some(files) = copy.get("file") else {
+        return Some(Vec::new());
+    };
+    let layer = |file: &Spanned<DeValue<'_>>| {
+        let file = file.get_ref().as_table()?;
+        Some((
+            string(file, "path")?.into(),
+            string(file, "text")?.to_owned(),
+        ))
+    };
+    files.get_ref().as_array()?.iter().map(layer).collect()
+}
+
+fn string<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
+    table.get(key)?.get_ref().as_str()
 }
 
 /// Whether this fault is a new one, of which the administrators are to be told; it is known from now on.
@@ -206,6 +208,8 @@ fn alone<'a>(text: &'a str, key: &str) -> Option<Entry<'a>> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[derive(Deserialize, Default, PartialEq, Debug)]

@@ -146,5 +146,9 @@ impl Spool {
 /// Whether there are segments: an empty one in reserve is none.
 fn has_mail(directory: &Path) -> bool {
     let layout = Layout::new(directory);
-    names(&layout.segments).is_ok_and(|names| names.iter().any(|name| name != "spare"))
+    names(&layout.segments).is_ok_and(|names| {
+        names
+            .iter()
+            .any(|name| layout.segments.join(name) != layout.spare)
+    })
 }

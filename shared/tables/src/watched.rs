@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Largest file, bytes.
-const MAX: u64 = 16 * 1024 * 1024;
+pub const MAX: u64 = 16 * 1024 * 1024;
 
 /// What a file means that is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -219,14 +219,13 @@ impl Controlled<'_> {
 
 /// Who has used most of a limit: the name, the part in percent, and the counts in words.
 fn nearest(reports: &[Report]) -> Vec<(String, u64, String)> {
-    let mut used: Vec<_> = reports
-        .iter()
-        .map(|report| (report.client.clone(), report.percent(), report.usage()))
-        .filter(|(_, percent, _)| *percent > 0)
-        .collect();
-    used.sort_by_key(|(_, percent, _)| std::cmp::Reverse(*percent));
-    used.truncate(GROUPS);
-    used
+    let used = reports.iter().map(|report| (report.percent(), report));
+    let mut used: Vec<_> = used.filter(|(percent, _)| *percent > 0).collect();
+    used.sort_by_key(|(percent, _)| std::cmp::Reverse(*percent));
+    let nearest = used.into_iter().take(GROUPS);
+    nearest
+        .map(|(percent, report)| (report.client.clone(), percent, report.usage()))
+        .collect()
 }
 
 impl serve::Queue for Controlled<'_> {

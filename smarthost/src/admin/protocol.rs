@@ -54,7 +54,7 @@ pub enum Request {
 pub enum Answer {
     Report(Report),
     Status(Box<Status>),
-    /// Told, in pieces; whoever has to wait for the next one hears an empty one.
+    /// Told, in pieces; whoever has to wait for the next one hears [`order::Answer::Working`].
     Explained(String),
     /// Done; these settings have changed and take effect at the next restart.
     Reloaded {

@@ -1,6 +1,6 @@
 //! Asks the daemon over its control socket.
 
-use std::{io, os::unix::net::UnixStream, path::Path};
+use std::{io, path::Path};
 
 use control::order;
 use system::sysexits::Exit;
@@ -19,12 +19,10 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
     let Ok((found, _)) = Config::load_anyway(config) else {
         return Ok(None);
     };
-    if let Err(error) = UnixStream::connect(&found.control)
-        && let io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused = error.kind()
-    {
-        return Ok(None);
-    }
-    let answers = ask(config, &Request::Explain(asked.clone()))?;
+    let answers = match answers(&found.control, &Request::Explain(asked.clone())) {
+        Err(error) if is_absent(&error) => return Ok(None),
+        answers => unrefused(answers.map_err(|error| unanswered(&error))?)?,
+    };
     let pieces = answers.iter().filter_map(|answer| match answer {
         Answer::Explained(piece) => Some(piece.as_str()),
         _ => None,
@@ -36,25 +34,42 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
 pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
+    unrefused(answers(&config.control, request).map_err(|error| unanswered(&error))?)
+}
+
+fn answers(socket: &Path, request: &Request) -> io::Result<Vec<Answer>> {
     let mut answers = Vec::new();
-    control::ask(&config.control, request, &mut |answer: Answer| {
+    control::ask(socket, request, &mut |answer: Answer| {
         answers.push(answer);
-    })
-    .map_err(|error| {
-        let exit = Exit::Unavailable.into();
-        let told = control::told(&error, REMEDY);
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failed {
-                text: format!("smarthost does not run with this configuration: {told}"),
-                exit,
-            },
-            io::ErrorKind::PermissionDenied => Failed {
-                text: format!("{told}; ask as root or as the user that smarthost runs as"),
-                exit: Exit::NotDone.into(),
-            },
-            _ => Failed { text: told, exit },
-        }
     })?;
+    Ok(answers)
+}
+
+/// Whether nobody listens there.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn unanswered(error: &io::Error) -> Failed {
+    let exit = Exit::Unavailable.into();
+    let told = control::told(error, REMEDY);
+    match error.kind() {
+        _ if is_absent(error) => Failed {
+            text: format!("smarthost does not run with this configuration: {told}"),
+            exit,
+        },
+        io::ErrorKind::PermissionDenied => Failed {
+            text: format!("{told}; ask as root or as the user that smarthost runs as"),
+            exit: Exit::NotDone.into(),
+        },
+        _ => Failed { text: told, exit },
+    }
+}
+
+fn unrefused(answers: Vec<Answer>) -> Result<Vec<Answer>, Failed> {
     let errors: Vec<&str> = answers
         .iter()
         .filter_map(|answer| match answer {

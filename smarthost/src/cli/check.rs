@@ -245,7 +245,7 @@ fn relayhost(config: &Config, findings: &mut Findings) {
 /// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
 fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
     let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
-    let told = |failure: Failure| with_remedy(failure).log_text();
+    let told = |failure: Failure| with_remedy(failure, true).log_text();
     let smtp = Smtp {
         helo: config.hostname.to_string(),
         protocol: Protocol::Smtp,

@@ -4,9 +4,7 @@
 
 use std::{
     fmt::Write as _,
-    fs,
     io::ErrorKind,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -17,7 +15,7 @@ use control::findings::{Findings, Level};
 use mail::address::Domain;
 use settings::layers::quote;
 
-use super::arguments::Dkim;
+use super::{arguments::Dkim, owner::give};
 use crate::{
     config::{Config, DkimKey, Selector},
     dkim::{Key, SigningKey, is_published, written},
@@ -178,17 +176,11 @@ fn keep(config: &Config, path: &Path, pem: &str) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let made = !folder.exists();
     system::fs::create_directory(folder, 0o700)?;
-    let owner = fs::metadata(&config.state).ok();
-    let owner = owner.filter(|it| rustix::process::geteuid().is_root() && it.uid() != 0);
-    let give = |path: &Path| match &owner {
-        Some(owner) => std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())),
-        None => Ok(()),
-    };
     if made {
-        give(folder)?;
+        give(folder, &config.state)?;
     }
     system::fs::replace(path, pem.as_bytes(), 0o600)?;
-    give(path)
+    give(path, &config.state)
 }
 
 fn make_rsa() -> Result<String, String> {

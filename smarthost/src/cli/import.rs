@@ -5,21 +5,16 @@
 
 use std::{
     fmt::Write as _,
-    fs,
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, chown},
     path::Path,
     process::ExitCode,
 };
 
-use super::{arguments::Import as Request, failed::Failed};
+use super::{arguments::Import as Request, failed::Failed, owner::give};
 use crate::{
-    config::Config,
+    config::{Config, STATE},
     import::{self, report::Import},
 };
-
-/// Largest file that is read, bytes; the daemon reads no larger tables.
-const MAX: u64 = 16 * 1024 * 1024;
 
 /// Shows or writes it: what is said on standard output, and the exit status.
 pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), Failed> {
@@ -61,9 +56,9 @@ pub(super) fn run(path: &Path, request: &Request) -> Result<(String, ExitCode), 
     Ok((text, exit))
 }
 
-/// A file of Postfix's, or why it cannot be read.
+/// A file of Postfix's, or why it cannot be read; none is larger than the daemon's tables.
 fn text(path: &str) -> Result<String, String> {
-    let bytes = system::read::bytes(Path::new(path), MAX);
+    let bytes = system::read::bytes(Path::new(path), ::tables::watched::MAX);
     let bytes = bytes.map_err(|error| format!("{path}: {error}"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -108,18 +103,15 @@ fn write(path: &Path, import: &Import, config: &str, force: bool) -> Result<Vec<
     let mut written = Vec::new();
     for (path, content, mode) in files {
         system::fs::replace(&path, content.as_bytes(), mode)
-            .and_then(|()| if mode == 0o600 { give(&path) } else { Ok(()) })
+            .and_then(|()| {
+                if mode == 0o600 {
+                    give(&path, Path::new(STATE))
+                } else {
+                    Ok(())
+                }
+            })
             .map_err(|error| Failed::new(format!("{}: {error}", path.display())))?;
         written.push(format!("{} written", path.display()));
     }
     Ok(written)
-}
-
-/// The daemon reads the password; root only, where it has no state directory yet.
-fn give(path: &Path) -> io::Result<()> {
-    let owner = fs::metadata(crate::config::STATE).ok();
-    match owner.filter(|_| rustix::process::geteuid().is_root()) {
-        Some(owner) => chown(path, Some(owner.uid()), Some(owner.gid())),
-        None => Ok(()),
-    }
 }

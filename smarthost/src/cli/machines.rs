@@ -173,10 +173,7 @@ fn table(rows: &[(&str, &Machine)], now: Timestamp) -> String {
 fn csv(rows: &[(&str, &Machine)], now: Timestamp) -> String {
     let days: Vec<_> = (0..DAYS)
         .rev()
-        .map(|back| {
-            let back = u64::try_from((DAY * back).as_millis()).unwrap_or_default();
-            day(Timestamp::from_millis(now.as_millis().saturating_sub(back)))
-        })
+        .map(|back| day(now.before(DAY * back)))
         .collect();
     let head = [
         "client", "name", "address", "known_by", "agent", "first", "last", "messages",
@@ -209,10 +206,7 @@ fn csv(rows: &[(&str, &Machine)], now: Timestamp) -> String {
 }
 
 fn cell(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
+    let text = control::listing::printable(text);
     let formula = text.starts_with(['=', '+', '-', '@']);
     let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', ';']) {

@@ -13,6 +13,7 @@
 //! | [`import`] | Postfix's configuration made into ours |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`machines`] | who brings mail |
+//! | [`owner`] | whose the files are that a command makes |
 //! | [`report`] | what was refused |
 //! | [`passwd`] | who may log in |
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, limits, status |
@@ -31,6 +32,7 @@ mod failed;
 mod import;
 mod local;
 mod machines;
+mod owner;
 mod passwd;
 mod policy;
 mod print;

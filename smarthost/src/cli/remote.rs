@@ -23,29 +23,25 @@ const NOT_ANSWERED: &str = "the daemon closed the connection before it answered"
 pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    Ok(console::run(
-        queue,
-        &Daemon {
-            program: "smarthost",
-            socket: &config.control,
-            remedy: REMEDY,
-        },
-    ))
+    Ok(console::run(queue, &own(&config)))
+}
+
+fn own(config: &Config) -> Daemon<'_> {
+    Daemon {
+        program: "smarthost",
+        socket: &config.control,
+        remedy: REMEDY,
+    }
 }
 
 pub(super) fn trace(config: &Path, trace: &Trace) -> Result<Exit, Failed> {
     let (config, _) = Config::load_anyway(config)?;
-    let own = Daemon {
-        program: "smarthost",
-        socket: &config.control,
-        remedy: REMEDY,
-    };
     let agent = Daemon {
         program: "sendmail-shim",
         socket: Path::new(AGENT),
         remedy: "",
     };
-    Ok(console::trace::run(trace, &[own, agent]))
+    Ok(console::trace::run(trace, &[own(&config), agent]))
 }
 
 pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {

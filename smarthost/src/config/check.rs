@@ -42,7 +42,7 @@ const PLACES: [&str; 8] = [
 ];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 32] = [
+const SALVAGED: [&str; 33] = [
     "hostname",
     "listen",
     "spool",
@@ -71,6 +71,7 @@ const SALVAGED: [&str; 32] = [
     "transports",
     "provider_presets",
     "milters",
+    "expected",
     "admins",
     "admin",
     "message_size",

@@ -32,9 +32,9 @@ use crate::{
     policy::{Scores, rule::Rule, verify},
 };
 
-/// The state directory unless the configuration says otherwise.
+/// The queue's directory unless the configuration says otherwise.
 pub const SPOOL: &str = "/var/spool/smarthost";
-/// Where counters and its own key are without one.
+/// Where counters and its own key are unless the configuration says otherwise.
 pub const STATE: &str = "/var/lib/smarthost";
 
 /// All settings.

@@ -56,13 +56,14 @@ impl Deliveries {
             count,
             Failure::ours("no result for this recipient").outcome(),
         );
-        let now = clock::now();
+        let age = clock::now().since(arrival);
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {
-            let age = now.since(arrival);
             self.dispatch
                 .attempted(delivery.id, recipient, age, outcome);
-            self.tell_of(&delivery.destination, recipient, age, outcome);
         }
+        let both = recipients.iter().zip(&outcomes);
+        let arrived = both.filter(|(_, outcome)| matches!(outcome, Outcome::Delivered(_)));
+        self.tell_of(&delivery.destination, arrived.map(|(it, _)| it), age);
         if let Err(error) =
             nondelivery::confirm(self, &stored, &delivery.recipients, &outcomes).await
         {
@@ -72,9 +73,15 @@ impl Deliveries {
         Some(outcomes)
     }
 
-    /// What an attempt means for the administrators.
-    fn tell_of(&self, to: &Destination, recipient: &Recipient, age: Duration, outcome: &Outcome) {
-        if !matches!(outcome, Outcome::Delivered(_)) {
+    /// What it means for the administrators that mail has arrived.
+    fn tell_of<'a>(
+        &self,
+        to: &Destination,
+        arrived: impl Iterator<Item = &'a Recipient>,
+        age: Duration,
+    ) {
+        let mut arrived = arrived.peekable();
+        if arrived.peek().is_none() {
             return;
         }
         let (news, what) = (self.dispatch.news(), to.to_string());
@@ -82,8 +89,10 @@ impl Deliveries {
             news.tell(Event::Ended { what });
         }
         if age >= HOURS {
-            let to = recipient.address.domain().to_string();
-            news.tell(Event::Passed(Passed::Late { to }));
+            for recipient in arrived {
+                let to = recipient.address.domain().to_string();
+                news.tell(Event::Passed(Passed::Late { to }));
+            }
         }
     }
 

@@ -47,12 +47,11 @@ pub(super) async fn bounce(
         life::bounced(id, bounce);
     }
     let now = clock::now();
-    let given_up = failed.iter().filter(|(_, failure)| unattempted(failure));
-    given_up.for_each(|_| {
-        let age = now.since(stored.arrival);
-        deliveries.dispatch.activity().gave_up(age, now);
-    });
+    let age = now.since(stored.arrival);
     for (recipient, failure) in &failed {
+        if unattempted(failure) {
+            deliveries.dispatch.activity().gave_up(age, now);
+        }
         let at = usize::try_from(*recipient).ok();
         let to = at.and_then(|at| stored.envelope.recipients.get(at));
         let to = to.map_or_else(String::new, |to| to.address.domain().to_string());

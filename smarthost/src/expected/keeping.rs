@@ -68,6 +68,11 @@ impl Standing {
         self.wanted.due(self.from, zone)
     }
 
+    /// While the daemon did not run nothing could come; clients try again.
+    fn late(&self, started: Timestamp, zone: &Zone) -> Timestamp {
+        self.due(zone).max(started.after(self.wanted.grace.0))
+    }
+
     fn seen(&self) -> String {
         match self.last {
             Some(last) => format!("it came last at {}", last.rfc3339()),
@@ -109,12 +114,11 @@ impl Expected {
 
     /// What the configuration declares: what stands there no more is forgotten.
     pub fn set_settings(&mut self, settings: &[Wanted], now: Timestamp) {
-        let of_settings = |it: &Standing| it.setting && settings.contains(&it.wanted);
         let Self {
             standing, dirty, ..
         } = self;
         standing.retain(|number, it| {
-            let stays = !it.setting || of_settings(it);
+            let stays = !it.setting || settings.contains(&it.wanted);
             if !stays {
                 dirty.insert(*number);
             }
@@ -155,13 +159,15 @@ impl Expected {
 
     /// Declares what was learned; its last message counts.
     pub fn confirm(&mut self, number: u32, now: Timestamp) -> Result<Standing, String> {
-        let proposed = self.learned.confirm(number, &self.zone);
+        let proposed = self.learned.proposed(number, &self.zone);
         let Some(Proposal { wanted, last, .. }) = proposed else {
             return Err(format!(
                 "nothing of the number {number} is proposed: smarthost expected list --learned"
             ));
         };
-        let number = self.add(wanted, now)?.number;
+        let added = self.add(wanted, now)?.number;
+        self.learned.confirm(number);
+        let number = added;
         if let Some(it) = self.standing.get_mut(&number) {
             (it.last, it.from) = (Some(last), last);
         }
@@ -263,11 +269,7 @@ impl Expected {
             return;
         }
         for (number, it) in &mut self.standing {
-            // While this daemon did not run nothing could come; clients try again.
-            let due = it
-                .due(&self.zone)
-                .max(self.started.after(it.wanted.grace.0));
-            if it.missing.is_some() || now < due {
+            if it.missing.is_some() || now < it.late(self.started, &self.zone) {
                 continue;
             }
             it.missing = Some(now);
@@ -330,12 +332,7 @@ impl Expected {
     /// When the next of what is declared is late.
     pub fn deadline(&self) -> Option<Timestamp> {
         let waiting = self.standing.values().filter(|it| it.missing.is_none());
-        waiting
-            .map(|it| {
-                it.due(&self.zone)
-                    .max(self.started.after(it.wanted.grace.0))
-            })
-            .min()
+        waiting.map(|it| it.late(self.started, &self.zone)).min()
     }
 
     /// Lines for the digest of a day: what is still missing or silent, and what is proposed for the first time.

@@ -131,14 +131,21 @@ impl Learned {
         found
     }
 
-    /// What a number stands for; it is proposed no more.
-    pub(super) fn confirm(&mut self, number: u32, zone: &Zone) -> Option<Proposal> {
-        let mut rows = self.rows.iter_mut();
+    /// What a number stands for.
+    pub(super) fn proposed(&self, number: u32, zone: &Zone) -> Option<Proposal> {
+        let mut rows = self.rows.iter();
         let (key, row) = rows.find(|(_, row)| row.number == number && !row.confirmed)?;
-        let proposal = proposal(key, row, zone)?;
-        (row.told, row.confirmed) = (true, true);
-        self.dirty.insert(key.clone());
-        Some(proposal)
+        proposal(key, row, zone)
+    }
+
+    /// It is declared now.
+    pub(super) fn confirm(&mut self, number: u32) {
+        for (key, row) in &mut self.rows {
+            if row.number == number {
+                (row.told, row.confirmed) = (true, true);
+                self.dirty.insert(key.clone());
+            }
+        }
     }
 
     pub(super) fn all_changed(&mut self) {

@@ -1,6 +1,9 @@
 //! Which machines used to write, and which of them are silent altogether.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use mail::clock::{Timestamp, Zone};
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,7 @@ const ENOUGH: usize = 8;
 /// It is silent after twice its longest pause, but not sooner than this and not if it pauses for longer, in days.
 const SOONEST: i64 = 4;
 const LONGEST: i64 = 14;
+const HOUR: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Machine {
@@ -59,10 +63,12 @@ impl Machines {
         });
         let before = (machine.label.clone(), machine.last);
         machine.label = came.label();
+        // To the hour it survives a restart.
+        let later = now.since(machine.last) >= HOUR;
         machine.last = now;
         let silent = std::mem::replace(&mut machine.silent, false);
         let told = std::mem::replace(&mut machine.alarm, false);
-        if told || silent {
+        if told || silent || later {
             self.dirty.insert(name.clone());
         }
         if machine.days.back() != Some(&today) {

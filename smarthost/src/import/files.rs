@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use mail::maps::Problem;
 use postfix::tables::{self, Table};
+use settings::layers::LAYERS;
 
-use super::{reader::Reader, report::Verdict};
+use super::{login, reader::Reader, report::Verdict};
 use crate::{
     lookup::{Kind, LookupTable, targets},
     policy::access::AccessTable,
@@ -81,8 +82,9 @@ impl Reader<'_> {
 
     fn free_name(&self, wanted: &str) -> String {
         let taken = |name: &String| {
-            let ours = ["config.toml", "credential.toml", "debconf.toml", "password"];
-            ours.contains(&name.as_str()) || self.import.files.iter().any(|it| it.name == *name)
+            LAYERS.contains(&name.as_str())
+                || name == login::FILE
+                || self.import.files.iter().any(|it| it.name == *name)
         };
         let numbered = (2..).map(|number| format!("{wanted}-{number}"));
         let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
@@ -158,12 +160,7 @@ impl Reader<'_> {
             return Ok(vec![member.to_owned()]);
         }
         match tables::named(member, "") {
-            Table::Text(path) => {
-                let text = (self.files)(path)?;
-                let entries = tables::entries(&text);
-                Ok(entries.into_iter().map(|(_, key, _)| key).collect())
-            }
-            Table::Patterns("cidr", path) => {
+            Table::Text(path) | Table::Patterns("cidr", path) => {
                 let text = (self.files)(path)?;
                 let entries = tables::entries(&text).into_iter();
                 Ok(entries.map(|(_, key, _)| key).collect())

@@ -148,22 +148,7 @@ fn times(reader: &mut Reader<'_>) {
         ("bounce_queue_lifetime", "retry.bounce_lifetime", 86_400, 0),
         ("delay_warning_time", "retry.warning", 3600, 14_400),
     ] {
-        if !reader.is_set(name) {
-            continue;
-        }
-        match tables::seconds(&reader.value(name), unit) {
-            Some(seconds) if seconds == ours => {
-                reader.note(Verdict::Default, name, format!("{key} of ours is the same"));
-            }
-            Some(seconds) => {
-                reader.map_text(name, key, &format!("{seconds}s"));
-            }
-            None => reader.note(
-                Verdict::NotSupported,
-                name,
-                format!("is no time; set {key}"),
-            ),
-        }
+        time(reader, name, key, unit, ours);
     }
     if !reader.is_set("delay_warning_time") {
         let none = Value::Plain("\"0s\"".to_owned());
@@ -179,6 +164,26 @@ fn times(reader: &mut Reader<'_>) {
             let text = "5d with Postfix, whatever the other lifetime is: retry.bounce_lifetime";
             reader.note(Verdict::Mapped, "bounce_queue_lifetime", text);
         }
+    }
+}
+
+/// A time that a setting of ours says; `unit` is that of a bare number, `ours` what holds here without it, in seconds.
+fn time(reader: &mut Reader<'_>, name: &str, key: &str, unit: u64, ours: u64) {
+    if !reader.is_set(name) {
+        return;
+    }
+    match tables::seconds(&reader.value(name), unit) {
+        Some(seconds) if seconds == ours => {
+            reader.note(Verdict::Default, name, format!("{key} of ours is the same"));
+        }
+        Some(seconds) => {
+            reader.map_text(name, key, &format!("{seconds}s"));
+        }
+        None => reader.note(
+            Verdict::NotSupported,
+            name,
+            format!("is no time; set {key}"),
+        ),
     }
 }
 
@@ -208,11 +213,13 @@ fn size(reader: &mut Reader<'_>) {
 }
 
 /// Where one of them listens, and our entry for it.
-fn milter(reader: &mut Reader<'_>, written: &str, chroot: bool, action: &str) -> (String, String) {
+fn milter(reader: &mut Reader<'_>, written: &str, action: &str) -> (String, String) {
     let inner = bare(written).trim_start();
     let first = members(inner).first().copied().unwrap_or_default();
     let address = match first.split_once(':') {
-        Some(("unix" | "local", path)) => format!("unix:{}", reader.socket(path, chroot)),
+        Some(("unix" | "local", path)) => {
+            format!("unix:{}", reader.socket(path, |it| it.command == "smtpd"))
+        }
         _ => first.to_owned(),
     };
     let (mut on_failure, mut timeout) = (action.to_owned(), None);
@@ -244,12 +251,10 @@ const MILTERS: &str = "smtpd_milters";
 /// Rows B5, B10.
 fn milters(reader: &mut Reader<'_>) {
     let name = MILTERS;
-    let chroot = reader.services.iter().find(|it| it.command == "smtpd");
-    let chroot = chroot.is_some_and(|service| reader.is_chrooted(service));
     let action = reader.value("milter_default_action");
     let mut entries = Vec::new();
     for written in reader.list(name) {
-        entries.push(milter(reader, &written, chroot, &action));
+        entries.push(milter(reader, &written, &action));
     }
     let mut taken = Vec::new();
     for (address, entry) in entries {
@@ -297,38 +302,12 @@ fn milters(reader: &mut Reader<'_>) {
 
 /// Row A7.
 fn verify(reader: &mut Reader<'_>) {
-    for (name, key, ours) in [
-        (
-            "address_verify_positive_expire_time",
-            "verify.positive",
-            2_678_400,
-        ),
-        (
-            "address_verify_negative_refresh_time",
-            "verify.negative",
-            10_800,
-        ),
-    ] {
-        if !reader.is_set(name) {
-            continue;
-        }
-        match tables::seconds(
-            &reader.value(name),
-            if ours > 86_400 { 86_400 } else { 3600 },
-        ) {
-            Some(seconds) if seconds == ours => {
-                reader.note(Verdict::Default, name, format!("{key} of ours is the same"));
-            }
-            Some(seconds) => {
-                reader.map_text(name, key, &format!("{seconds}s"));
-            }
-            None => reader.note(
-                Verdict::NotSupported,
-                name,
-                format!("is no time; set {key}"),
-            ),
-        }
-    }
+    let (positive, negative) = (
+        "address_verify_positive_expire_time",
+        "address_verify_negative_refresh_time",
+    );
+    time(reader, positive, "verify.positive", 86_400, 2_678_400);
+    time(reader, negative, "verify.negative", 3600, 10_800);
     let name = "address_verify_sender";
     if reader.is_set(name) {
         let sender = reader.value(name);
@@ -438,15 +417,11 @@ fn postscreen(reader: &mut Reader<'_>) {
 
 /// Whether the score of block lists refuses.
 pub(super) fn has_score(reader: &Reader<'_>) -> bool {
-    let has = reader
-        .import
-        .settings
-        .iter()
-        .any(|(key, _)| key == "dnsbl.lists");
-    has && matches!(
-        reader.value("postscreen_dnsbl_action").as_str(),
-        "enforce" | "drop"
-    )
+    reader.has("dnsbl.lists")
+        && matches!(
+            reader.value("postscreen_dnsbl_action").as_str(),
+            "enforce" | "drop"
+        )
 }
 
 fn front_ends(reader: &mut Reader<'_>) {

@@ -14,7 +14,7 @@ use super::{
 const MAPS: &str = "smtp_sasl_password_maps";
 const ENABLE: &str = "smtp_sasl_auth_enable";
 /// Beside config.toml.
-const FILE: &str = "password";
+pub(super) const FILE: &str = "password";
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     let maps = reader.value(MAPS);
@@ -36,13 +36,8 @@ pub(super) fn read(reader: &mut Reader<'_>) {
 }
 
 fn login(reader: &mut Reader<'_>, maps: &str) {
-    let relayhost = reader
-        .import
-        .settings
-        .iter()
-        .find(|(key, _)| key == "relayhost");
-    let written = match relayhost {
-        Some((_, Value::Plain(text))) => text.trim_matches('"').to_owned(),
+    let written = match reader.setting("relayhost") {
+        Some(Value::Plain(text)) => text.trim_matches('"').to_owned(),
         _ => String::new(),
     };
     let Ok(relayhost) = Nexthop::parse(&written) else {

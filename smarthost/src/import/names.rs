@@ -3,10 +3,7 @@
 use mail::address::{Domain, DomainPattern};
 use postfix::expand::level;
 
-use super::{
-    reader::Reader,
-    report::{Value, Verdict},
-};
+use super::{reader::Reader, report::Verdict};
 use crate::network::Network;
 
 pub(super) fn read(reader: &mut Reader<'_>) {
@@ -271,15 +268,8 @@ fn origin(reader: &mut Reader<'_>) {
             Err(why) => return reader.note(Verdict::NotSupported, "myorigin", why),
         }
     }
-    let local = reader
-        .import
-        .settings
-        .iter()
-        .find(|(key, _)| key == "domains.local");
-    let ours = match local {
-        Some((_, Value::Texts(list))) => list.contains(&origin.to_ascii_lowercase()),
-        _ => false,
-    };
+    let local = reader.texts("domains.local");
+    let ours = local.contains(&origin.to_ascii_lowercase());
     let own = [reader.value("myhostname"), "localhost".to_owned()];
     if ours || own.contains(&origin) {
         let text = "a name without a domain in tables is a local one, which is the same";

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap, path::Path};
 
 use postfix::{Service, Settings, expand::level, members, services};
-use settings::layers::quote;
+use settings::{ConfigError, layers::quote};
 
 use super::report::{Import, NewFile, Note, Value, Verdict};
 use crate::config::Config;
@@ -144,9 +144,24 @@ impl<'a> Reader<'a> {
         notes.retain(|note| note.verdict != Verdict::Mapped || note.key != name);
     }
 
-    /// Whether the result has a setting.
+    /// A setting of the result.
+    pub(super) fn setting(&self, key: &str) -> Option<&Value> {
+        let mut settings = self.import.settings.iter();
+        let found = settings.find(|(known, _)| known == key);
+        found.map(|(_, value)| value)
+    }
+
+    /// Whether the result has it.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.import.settings.iter().any(|(known, _)| known == key)
+        self.setting(key).is_some()
+    }
+
+    /// Its members, where it is a list.
+    pub(super) fn texts(&self, key: &str) -> &[String] {
+        match self.setting(key) {
+            Some(Value::Texts(texts)) => texts,
+            _ => &[],
+        }
     }
 
     /// The same only where it is written.
@@ -175,18 +190,19 @@ impl<'a> Reader<'a> {
         });
     }
 
+    /// The result so far, as the daemon understands it.
+    pub(super) fn parsed(&self) -> Result<Config, ConfigError> {
+        let config = self.import.config();
+        Config::parse(Path::new("config.toml"), &config, self.machine)
+    }
+
     /// Puts a setting into the result, if our settings are right with it; else says what is wrong.
     pub(super) fn put(&mut self, key: &str, value: Value) -> Result<(), String> {
         let before = self.import.settings.clone();
         let settings = &mut self.import.settings;
         settings.retain(|(known, _)| known != key);
         settings.push((key.to_owned(), value));
-        let read = Config::parse(
-            Path::new("config.toml"),
-            &self.import.config(),
-            self.machine,
-        );
-        read.map(drop).map_err(|error| {
+        self.parsed().map(drop).map_err(|error| {
             self.import.settings = before;
             let first = error.text.lines().next().unwrap_or_default();
             let what = first.split_once(": ").map_or(first, |(_, what)| what);
@@ -219,11 +235,7 @@ impl<'a> Reader<'a> {
 
     /// More members of a list, those of them that our settings understand; and why they do not understand the others.
     pub(super) fn extend(&mut self, key: &str, more: Vec<String>) -> Vec<(String, String)> {
-        let known = self.import.settings.iter().find(|(known, _)| known == key);
-        let mut list = match known {
-            Some((_, Value::Texts(list))) => list.clone(),
-            _ => Vec::new(),
-        };
+        let mut list = self.texts(key).to_vec();
         let mut new: Vec<String> = Vec::new();
         for member in more {
             if !list.contains(&member) && !new.contains(&member) {
@@ -258,8 +270,7 @@ impl<'a> Reader<'a> {
         for (member, why) in &refused {
             self.note(Verdict::NotSupported, name, format!("`{member}`: {why}"));
         }
-        let list = self.import.settings.iter().find(|(known, _)| known == key);
-        if refused.len() < members.len() && list.is_some() {
+        if refused.len() < members.len() && self.has(key) {
             self.note(Verdict::Mapped, name, key);
         }
     }
@@ -274,8 +285,10 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// The whole path of a socket that a service names.
-    pub(super) fn socket(&self, path: &str, chroot: bool) -> String {
+    /// The whole path of a socket that the first service of this kind names.
+    pub(super) fn socket(&self, path: &str, is_kind: impl Fn(&Service) -> bool) -> String {
+        let service = self.services.iter().find(|it| is_kind(it));
+        let chroot = service.is_some_and(|it| self.is_chrooted(it));
         if path.starts_with('/') && !chroot {
             return path.to_owned();
         }
@@ -284,7 +297,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a service sees `queue_directory` as its root.
-    pub(super) fn is_chrooted(&self, service: &Service) -> bool {
+    fn is_chrooted(&self, service: &Service) -> bool {
         service.chroot.unwrap_or(self.level < level("1"))
     }
 }

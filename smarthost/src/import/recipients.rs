@@ -3,7 +3,7 @@
 use ::tables::aliases::unusable;
 use mail::maps::Table;
 use postfix::{
-    members,
+    Service, members,
     tables::{self, Table as Named},
 };
 
@@ -12,6 +12,7 @@ use super::{
     reader::Reader,
     report::{Value, Verdict},
 };
+use crate::lookup::LookupTable;
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     aliases(reader);
@@ -98,18 +99,27 @@ fn virtual_aliases(reader: &mut Reader<'_>) {
     }
 }
 
-/// A list of tables that is one of ours.
-pub(super) fn tables_of(reader: &mut Reader<'_>, name: &str, key: &str, usage: Use) {
-    let mut found = Vec::new();
+/// A list of tables that is one of ours, and what stands in those that could be read.
+pub(super) fn tables_of(
+    reader: &mut Reader<'_>,
+    name: &str,
+    key: &str,
+    usage: Use,
+) -> Vec<LookupTable> {
+    let (mut found, mut tables) = (Vec::new(), Vec::new());
     for map in reader.list(name) {
         match reader.table(name, &map, usage) {
-            Ok((table, _)) => found.push(table),
+            Ok((named, table)) => {
+                found.push(named);
+                tables.push(table);
+            }
             Err(why) => reader.note(Verdict::NotSupported, name, format!("`{map}`: {why}")),
         }
     }
     if !found.is_empty() || !reader.is_told(name) {
         reader.map_list(name, key, found);
     }
+    tables
 }
 
 fn delimiter(reader: &mut Reader<'_>) {
@@ -206,15 +216,11 @@ fn local_recipients(reader: &mut Reader<'_>, lmtp: bool) {
 }
 
 /// `lmtp:unix:path` or `lmtp:inet:host:port` as our settings have it, without the first word.
-fn lmtp_target(reader: &Reader<'_>, value: &str) -> Option<String> {
+pub(super) fn lmtp_target(reader: &Reader<'_>, value: &str) -> Option<String> {
     let target = value.strip_prefix("lmtp:")?;
-    let service = reader
-        .services
-        .iter()
-        .find(|it| it.name == "lmtp" && it.kind == "unix");
-    let chroot = service.is_some_and(|service| reader.is_chrooted(service));
+    let is_lmtp = |it: &Service| it.name == "lmtp" && it.kind == "unix";
     Some(match target.strip_prefix("unix:") {
-        Some(path) => format!("unix:{}", reader.socket(path, chroot)),
+        Some(path) => format!("unix:{}", reader.socket(path, is_lmtp)),
         None => target.trim_start_matches("inet:").to_owned(),
     })
 }
@@ -243,12 +249,11 @@ pub(super) fn mailboxes(reader: &mut Reader<'_>) {
         return;
     }
     let value = reader.value(way);
-    let own = format!("transports.{}.type", value.trim_end_matches(':'));
-    let command = format!("transports.{}.command", value.trim_end_matches(':'));
-    let known = |key: &String| *key == own || *key == command;
+    let own = format!("transports.{}", value.trim_end_matches(':'));
+    let known = reader.has(&format!("{own}.type")) || reader.has(&format!("{own}.command"));
     let target = match lmtp_target(reader, &value) {
         Some(target) => Some(format!("lmtp:{target}")),
-        None if reader.import.settings.iter().any(|(key, _)| known(key)) => Some(value.clone()),
+        None if known => Some(value.clone()),
         None => value.strip_prefix("smtp:").map(str::to_owned),
     };
     let Some(target) = target else {

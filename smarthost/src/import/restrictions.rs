@@ -264,9 +264,8 @@ fn endpoint(reader: &Reader<'_>, service: &str) -> Result<String, String> {
             service.name, service.line
         ));
     }
-    let smtpd = reader.services.iter().find(|it| it.command == "smtpd");
-    let chroot = smtpd.is_some_and(|service| reader.is_chrooted(service));
-    Ok(format!("unix:{}", reader.socket(path, chroot)))
+    let path = reader.socket(path, |it| it.command == "smtpd");
+    Ok(format!("unix:{path}"))
 }
 
 /// What only matters at DATA.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use mail::nexthop::port_number;
 use postfix::Service;
 
 use super::{
@@ -9,14 +10,6 @@ use super::{
     report::{Value, Verdict},
     words,
 };
-
-/// Ports by the names that master.cf uses.
-const PORTS: [(&str, u16); 4] = [
-    ("smtp", 25),
-    ("smtps", 465),
-    ("submissions", 465),
-    ("submission", 587),
-];
 
 /// Whether clients of SMTP connect to it.
 fn is_listener(service: &Service) -> bool {
@@ -92,13 +85,9 @@ fn addresses(reader: &Reader<'_>, service: &Service) -> Result<Vec<String>, Stri
         Some((host, port)) => (Some(host.trim_matches(['[', ']'])), port),
         None => (None, service.name.as_str()),
     };
-    let named = PORTS.iter().find(|(name, _)| *name == port);
-    let port: u16 = match named {
-        Some((_, port)) => *port,
-        None => port.parse().map_err(|_| {
-            format!("`{port}` is no port that is known here; add its number to listen")
-        })?,
-    };
+    let port = port_number(port).ok_or_else(|| {
+        format!("`{port}` is no port that is known here; add its number to listen")
+    })?;
     let main = reader.main.with(service.options());
     let protocols = main.value("inet_protocols");
     let (v4, v6) = match protocols.as_str() {
@@ -137,7 +126,8 @@ fn addresses(reader: &Reader<'_>, service: &Service) -> Result<Vec<String>, Stri
         .collect())
 }
 
-fn at(reader: &Reader<'_>, service: &Service) -> String {
+/// Where it is written.
+pub(super) fn at(reader: &Reader<'_>, service: &Service) -> String {
     format!("{}/master.cf:{}", reader.directory, service.line)
 }
 

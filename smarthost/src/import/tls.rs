@@ -14,8 +14,8 @@ use crate::lookup::LookupTable;
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     server(reader);
-    policies(reader);
-    client(reader);
+    let policies = policies(reader);
+    client(reader, &policies);
 }
 
 /// The files of key and certificate: one may hold both.
@@ -86,14 +86,12 @@ fn server(reader: &mut Reader<'_>) {
             );
         }
     }
-    let name = "smtpd_tls_security_level";
-    let level = match reader.value(name) {
-        level if !level.is_empty() => level,
-        _ if reader.is_yes("smtpd_enforce_tls") => "encrypt".to_owned(),
-        _ if reader.is_yes("smtpd_use_tls") => "may".to_owned(),
-        _ => String::new(),
-    };
-    for name in [name, "smtpd_use_tls", "smtpd_enforce_tls"] {
+    let level = level(reader, "smtpd");
+    for name in [
+        "smtpd_tls_security_level",
+        "smtpd_use_tls",
+        "smtpd_enforce_tls",
+    ] {
         match level.as_str() {
             "none" => reader.note_if_set(Verdict::Mapped, name, "listen, with tls = \"none\""),
             "encrypt" => reader.note_if_set(Verdict::Mapped, name, "restrictions: reject_plaintext_session"),
@@ -104,37 +102,39 @@ fn server(reader: &mut Reader<'_>) {
     }
 }
 
+/// The level of `smtpd` or `smtp`, which older parameters say where it is not set; empty, if none does.
+fn level(reader: &Reader<'_>, side: &str) -> String {
+    match reader.value(&format!("{side}_tls_security_level")) {
+        level if !level.is_empty() => level,
+        _ if reader.is_yes(&format!("{side}_enforce_tls")) => "encrypt".to_owned(),
+        _ if reader.is_yes(&format!("{side}_use_tls")) => "may".to_owned(),
+        _ => String::new(),
+    }
+}
+
 /// Whether all clients must use TLS.
 pub(super) fn is_enforced(reader: &Reader<'_>) -> bool {
-    let level = reader.value("smtpd_tls_security_level");
-    level == "encrypt" || level.is_empty() && reader.is_yes("smtpd_enforce_tls")
+    level(reader, "smtpd") == "encrypt"
 }
 
 const POLICIES: &str = "smtp_tls_policy_maps";
 
-fn policies(reader: &mut Reader<'_>) {
+fn policies(reader: &mut Reader<'_>) -> Vec<LookupTable> {
     if reader.is_set(POLICIES) {
-        tables_of(reader, POLICIES, "tls_policy", Use::Policy);
+        tables_of(reader, POLICIES, "tls_policy", Use::Policy)
+    } else {
+        Vec::new()
     }
 }
 
 /// Towards the relayhost its own entry among the policies counts, else the level of all.
-fn client(reader: &mut Reader<'_>) {
+fn client(reader: &mut Reader<'_>, policies: &[LookupTable]) {
     let name = "smtp_tls_security_level";
-    let level = match reader.value(name) {
-        level if !level.is_empty() => level,
-        _ if reader.is_yes("smtp_enforce_tls") => "encrypt".to_owned(),
-        _ if reader.is_yes("smtp_use_tls") => "may".to_owned(),
-        _ => String::new(),
-    };
+    let level = level(reader, "smtp");
     let relayhost = reader.value("relayhost");
-    let has_relayhost = reader
-        .import
-        .settings
-        .iter()
-        .any(|(key, _)| key == "relayhost");
+    let has_relayhost = reader.has("relayhost");
     let own = has_relayhost
-        .then(|| policy_of(reader, &relayhost))
+        .then(|| policy_of(policies, &relayhost))
         .flatten();
     if level.is_empty() {
         let text = "Postfix sent in clear text; here TLS is used where it is offered (tls_out.level = \"none\" for none)";
@@ -185,28 +185,17 @@ fn client(reader: &mut Reader<'_>) {
 }
 
 /// The level of the relayhost's own line, and the words of its `match=`.
-fn policy_of(reader: &mut Reader<'_>, relayhost: &str) -> Option<(String, String)> {
-    for map in reader.list(POLICIES) {
-        let before = reader.import.notes.len();
-        let table: Option<LookupTable> = reader
-            .table(POLICIES, &map, Use::Policy)
-            .ok()
-            .map(|it| it.1);
-        reader.import.notes.truncate(before);
-        let Some(found) = table.as_ref().and_then(|table| table.exact(relayhost)) else {
-            continue;
-        };
-        let mut words = found
-            .value
-            .split([' ', ',', '\t'])
-            .filter(|it| !it.is_empty());
-        let level = words.next().unwrap_or_default().to_owned();
-        let matches: Vec<_> = words
-            .filter_map(|word| word.strip_prefix("match="))
-            .collect();
-        return Some((level, matches.join("|")));
-    }
-    None
+fn policy_of(policies: &[LookupTable], relayhost: &str) -> Option<(String, String)> {
+    let found = policies.iter().find_map(|table| table.exact(relayhost))?;
+    let mut words = found
+        .value
+        .split([' ', ',', '\t'])
+        .filter(|it| !it.is_empty());
+    let level = words.next().unwrap_or_default().to_owned();
+    let matches: Vec<_> = words
+        .filter_map(|word| word.strip_prefix("match="))
+        .collect();
+    Some((level, matches.join("|")))
 }
 
 /// `tls_out`: all but the relayhost.
@@ -226,12 +215,7 @@ fn everybody(reader: &mut Reader<'_>, name: &str, level: &str) {
         "dane" => "dane",
         "dane-only" => "dane-only",
         "fingerprint" => {
-            let has = reader
-                .import
-                .settings
-                .iter()
-                .any(|(key, _)| key == "relayhost");
-            if !has {
+            if !reader.has("relayhost") {
                 let text = "fingerprints of all hosts: name each in tls_policy, \"[host]:25 fingerprint match=…\"";
                 reader.note(Verdict::NotSupported, name, text);
             }

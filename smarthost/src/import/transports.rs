@@ -7,11 +7,11 @@ use settings::layers::quote;
 use super::{
     files::Use,
     reader::Reader,
-    recipients::{mailboxes, tables_of},
+    recipients::{lmtp_target, mailboxes, tables_of},
     report::{Value, Verdict},
-    services::is_other_transport,
+    services::{at, is_other_transport},
 };
-use crate::config::Config;
+use crate::lookup::LookupTable;
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     relayhost(reader);
@@ -24,8 +24,8 @@ pub(super) fn read(reader: &mut Reader<'_>) {
     pace(reader, &used);
     usual_pace(reader);
     if reader.is_set("transport_maps") {
-        tables_of(reader, "transport_maps", "transport", Use::Transport);
-        faults(reader);
+        let tables = tables_of(reader, "transport_maps", "transport", Use::Transport);
+        faults(reader, &tables);
     }
     mailboxes(reader);
     for name in ["default_transport", "relay_transport", "virtual_transport"] {
@@ -35,12 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>) {
 
 fn relayhost(reader: &mut Reader<'_>) {
     for host in reader.list("relayhost") {
-        if reader
-            .import
-            .settings
-            .iter()
-            .any(|(key, _)| key == "relayhost")
-        {
+        if reader.has("relayhost") {
             let text = format!(
                 "`{host}`: there is one relayhost here; several hosts behind one name, or an MX, do the same"
             );
@@ -101,7 +96,7 @@ fn used(reader: &mut Reader<'_>) -> Vec<String> {
 
 /// A service that is a transport of its own.
 fn transport(reader: &mut Reader<'_>, service: &Service, used: bool) {
-    let place = format!("{}/master.cf:{}", reader.directory, service.line);
+    let place = at(reader, service);
     let title = service.title();
     if !used {
         let text = "nothing leads mail to it: transport_maps and the other parameters name other transports";
@@ -210,6 +205,9 @@ const PACE: [(&str, &str); 4] = [
     ("_destination_rate_delay", "delay"),
 ];
 
+/// Whose pace is that of no transport of its own.
+const USUAL: [&str; 6] = ["default", "smtp", "relay", "lmtp", "local", "virtual"];
+
 /// Row B14.
 fn pace(reader: &mut Reader<'_>, used: &[String]) {
     let written: Vec<String> = reader.main.names().map(str::to_owned).collect();
@@ -226,11 +224,7 @@ fn pace(reader: &mut Reader<'_>, used: &[String]) {
             .settings
             .iter()
             .any(|(known, _)| known.starts_with(&prefix));
-        if matches!(
-            transport,
-            "default" | "smtp" | "relay" | "lmtp" | "local" | "virtual"
-        ) || transport.is_empty()
-        {
+        if USUAL.contains(&transport) || transport.is_empty() {
             continue;
         }
         if !is_ours {
@@ -303,7 +297,7 @@ fn usual_pace(reader: &mut Reader<'_>) {
         let text = "processes of Postfix; here concurrency.deliveries and concurrency.sessions bound the work";
         reader.note(Verdict::Ignored, name, text);
     }
-    for transport in ["default", "smtp", "relay", "lmtp", "local", "virtual"] {
+    for transport in USUAL {
         for (ending, key) in PACE {
             let name = format!("{transport}{ending}");
             let value = reader.value(&name);
@@ -337,21 +331,11 @@ fn usual_pace(reader: &mut Reader<'_>) {
 }
 
 /// Lines of the tables of routes that lead nowhere here.
-fn faults(reader: &mut Reader<'_>) {
-    let config = Config::parse(
-        std::path::Path::new("config.toml"),
-        &reader.import.config(),
-        "localhost",
-    );
-    let Ok(config) = config else { return };
-    for map in reader.list("transport_maps") {
-        let before = reader.import.notes.len();
-        let table = reader.table("transport_maps", &map, Use::Transport);
-        reader.import.notes.truncate(before);
-        if let Ok((_, table)) = table {
-            let problems = config.route_faults(&table);
-            reader.problems("transport_maps", problems);
-        }
+fn faults(reader: &mut Reader<'_>, tables: &[LookupTable]) {
+    let Ok(config) = reader.parsed() else { return };
+    for table in tables {
+        let problems = config.route_faults(table);
+        reader.problems("transport_maps", problems);
     }
 }
 
@@ -386,22 +370,13 @@ fn class(reader: &mut Reader<'_>, name: &str) {
 /// A route for each domain that is passed on.
 fn relayed(reader: &mut Reader<'_>, name: &str, value: &str) {
     let routed = |domain: &String| reader.has(&format!("routes.{}", quote(domain)));
-    let domains = reader
-        .import
-        .settings
-        .iter()
-        .find(|(key, _)| key == "domains.relay");
-    let domains: Vec<_> = match domains {
-        Some((_, Value::Texts(domains))) => {
-            domains.iter().filter(|it| !routed(it)).cloned().collect()
-        }
-        _ => Vec::new(),
-    };
+    let domains = reader.texts("domains.relay").iter();
+    let domains: Vec<_> = domains.filter(|it| !routed(it)).cloned().collect();
     if domains.is_empty() {
         return reader.note(Verdict::Ignored, name, "no domain is passed on by it");
     }
-    let value = match value.strip_prefix("lmtp:unix:") {
-        Some(path) => format!("lmtp:unix:{}", reader.socket(path, false)),
+    let value = match lmtp_target(reader, value) {
+        Some(target) => format!("lmtp:{target}"),
         None => value.to_owned(),
     };
     for domain in domains {

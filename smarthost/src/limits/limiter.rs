@@ -268,6 +268,11 @@ impl Limits {
         std::mem::take(&mut self.news)
     }
 
+    /// Whether [`Limits::news`] has some.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// All of it is to be kept again: what was kept is lost.
     pub fn all_changed(&mut self) {
         let counts = self

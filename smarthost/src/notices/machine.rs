@@ -209,9 +209,8 @@ impl Notices {
             DAY => serde_json::to_string(&(self.morning, &self.day)).ok(),
             OUTAGE => serde_json::to_string(&self.outages).ok(),
             name => {
-                let mut known = self.channels.iter();
-                let (_, channel) = known.find(|((kind, about), _)| row(*kind, about) == name)?;
-                serde_json::to_string(channel).ok()
+                let about: (Kind, String) = serde_json::from_str(name.strip_prefix(NEWS)?).ok()?;
+                serde_json::to_string(self.channels.get(&about)?).ok()
             }
         }
     }

@@ -113,10 +113,7 @@ impl Router {
     /// One step: what a virtual alias or else an alias names; one that names itself there ends in its alias, if it has one.
     pub(super) fn stands_for(&self, address: &Address) -> Result<Option<Named>, Failure> {
         if let Some(sender) = self.sender_behind(address) {
-            return Ok(Some(Named {
-                addresses: vec![sender],
-                programs: Vec::new(),
-            }));
+            return Ok(Some(sender.into()));
         }
         let key = address.key();
         let named = self.virtual_targets(address)?;
@@ -145,18 +142,21 @@ impl Router {
 
     /// Ours, where nothing names the postmaster of a domain that we take mail for but is not ours (RFC 5321 §4.5.1).
     pub fn our_postmaster(&self, address: &Address) -> Option<Address> {
-        let unnamed = match self.class(address)? {
-            Class::Local => false,
-            Class::Virtual => true,
-            Class::Relay => !self.is_relay_recipient(address),
+        let class = self.class(address)?;
+        if self.always(&address.local_name()) != Some(POSTMASTER) {
+            return None;
+        }
+        let named = match class {
+            Class::Local => true,
+            Class::Virtual => self.route(address).is_some(),
+            Class::Relay => self.is_relay_recipient(address),
         };
-        let meant = unnamed
-            && self.always(&address.local_name()) == Some(POSTMASTER)
-            && self.virtual_entry(address).is_none()
-            && self.route(address).is_none_or(|_| self.is_relayed(address));
+        if named || self.virtual_entry(address).is_some() {
+            return None;
+        }
         let ours = [self.rules.hostname.as_str(), "localhost"].into_iter();
         let mut ours = ours.filter_map(|domain| Address::new(POSTMASTER, domain).ok());
-        ours.find(|it| meant && self.is_local(it))
+        ours.find(|it| self.is_local(it))
     }
 
     /// One step: what an alias names; `None` if there is no alias (or the address is not ours).

@@ -65,7 +65,7 @@ pub(super) struct Control {
     pub(super) trail: Arc<Trail>,
     /// What is wrong with the status page.
     pub(super) web_fault: Option<String>,
-    /// The newest snapshot, and how long it took.
+    /// The newest snapshot for the page, and how long it took.
     pub(super) kept: Mutex<Option<(Instant, Duration, Arc<Status>)>>,
 }
 
@@ -184,9 +184,8 @@ impl Control {
             return explain(&self.server, asked, say);
         }
         if request == Request::Status {
-            return say(&Answer::Status(
-                (*self.snapshot(Duration::ZERO)).clone().into(),
-            ));
+            let status = self.with(|controlled| controlled.snapshot(clock::now()));
+            return say(&Answer::Status(status.into()));
         }
         self.with(|controlled| answer(request, controlled, clock::now(), say))
     }
@@ -211,11 +210,11 @@ impl Control {
         })
     }
 
-    /// How it stands, gathered now unless that was done within this time; what was costly to gather serves for longer.
-    fn snapshot(&self, within: Duration) -> Arc<Status> {
+    /// How it stood a moment ago; what was costly to gather serves for longer.
+    fn recent(&self) -> Arc<Status> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, took, status)) = &*kept
-            && at.elapsed() < serves(within, *took)
+            && at.elapsed() < RECENT.max((*took * COSTLY).min(LONGEST))
         {
             return Arc::clone(status);
         }
@@ -260,14 +259,6 @@ impl Control {
     }
 }
 
-/// How long a snapshot serves that took so long to gather.
-fn serves(within: Duration, took: Duration) -> Duration {
-    match within {
-        Duration::ZERO => Duration::ZERO,
-        within => within.max((took * COSTLY).min(LONGEST)),
-    }
-}
-
 /// For whoever looks at the page or scrapes it, so that it costs no more for many of them.
 impl web::Daemon for Control {
     fn hostname(&self) -> String {
@@ -275,7 +266,7 @@ impl web::Daemon for Control {
     }
 
     fn status(&self) -> Arc<Status> {
-        self.snapshot(RECENT)
+        self.recent()
     }
 
     fn day(&self) -> Vec<(u64, Slot)> {

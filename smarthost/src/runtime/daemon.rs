@@ -8,7 +8,7 @@
 use std::{
     net::TcpListener as StdListener,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -125,6 +125,7 @@ async fn live(
         dispatch: Arc::clone(&dispatch),
         current: Arc::clone(&current),
         limits: Arc::clone(&memory.limits),
+        expected: Arc::clone(&memory.expected),
         started: current.get().config.clone(),
     });
     let (page, web_fault) = web_listener(&current.get().config, trail).await;
@@ -287,6 +288,11 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     for text in unread {
         line(Level::Warning, &text);
     }
+    memory
+        .expected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .set_settings(&config.expected, now);
     let keeper = store.keep(memory.clone());
     let mut queue = Queue::new(
         dispatch::queue_settings(&setup.config, current.only_queues()),

@@ -46,7 +46,7 @@ pub(super) fn explain(
     let told = loop {
         match told.recv_timeout(ALIVE) {
             Ok(told) => break told,
-            Err(RecvTimeoutError::Timeout) => say(&Answer::Explained(String::new()))?,
+            Err(RecvTimeoutError::Timeout) => say(&Answer::Queue(order::Answer::Working))?,
             Err(RecvTimeoutError::Disconnected) => break Err(anyhow::anyhow!("it failed")),
         }
     };

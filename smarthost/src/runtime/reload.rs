@@ -15,6 +15,7 @@ use system::log::{Level, line};
 use crate::{
     config::Config,
     dispatch::{self, Dispatch},
+    expected::Expected,
     limits::Limits,
     setup::{Current, Setup},
 };
@@ -25,6 +26,7 @@ pub(super) struct Reload {
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) current: Arc<Current>,
     pub(super) limits: Arc<Mutex<Limits>>,
+    pub(super) expected: Arc<Mutex<Expected>>,
     /// What was in force at the start, and still is where only a restart changes it.
     pub(super) started: Config,
 }
@@ -62,6 +64,10 @@ impl Reload {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .set_rules(setup.config.limits.clone());
+        self.expected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_settings(&setup.config.expected, clock::now());
         let transports = dispatch::transports(&setup.config);
         // What waits is asked for its way again, which must be the new one.
         self.current.set(setup);

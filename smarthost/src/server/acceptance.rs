@@ -28,13 +28,14 @@ use crate::{dispatch, maillog};
 
 /// Fields that are for the client's own software, and name hidden recipients (Postfix `message_drop_headers`).
 const DROPPED: [&str; 4] = ["Bcc", "Resent-Bcc", "Content-Length", "Return-Path"];
+
 impl Connection {
     /// The message is complete: keep it.
     pub(super) async fn accept(&mut self, size: u64) -> Verdict {
         let Some(mut transaction) = self.transaction.take() else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 Error: need MAIL command"));
         };
-        let message = match transaction.finish() {
+        let mut message = match transaction.finish() {
             Ok(message) => message,
             Err(fault) => return Verdict::Refuse(unkept(&fault)),
         };
@@ -45,6 +46,7 @@ impl Connection {
             return verdict;
         }
         let recipients = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        let writer = self.prepare(&mut message, &transaction);
         let Filtered {
             message,
             transaction,
@@ -59,7 +61,6 @@ impl Connection {
             }
         };
         let noted = self.note_machine(&message.header);
-        let writer = self.writer.take();
         let counted = self.begun.take();
         let counted = counted.map(|begun| begun.count(recipients, writer.as_ref()));
         let message_id = message.header.first("Message-ID");
@@ -110,20 +111,24 @@ impl Connection {
         }
     }
 
-    /// The message as it goes on: completed, with our fields in front, and as filters made it.
+    /// Completes a message of ours, and drops what goes nowhere; who wrote it, as its machine says.
+    fn prepare(&self, message: &mut Received, transaction: &Transaction) -> Option<Writer> {
+        let ours = self.is_ours();
+        if ours {
+            self.complete(message, &transaction.sender());
+        }
+        for name in DROPPED {
+            message.header.remove(name);
+        }
+        Writer::take(&mut message.header).filter(|_| ours)
+    }
+
+    /// The message as it goes on: with our fields in front, and as filters made it.
     async fn filtered(
         &mut self,
         mut message: Received,
         transaction: Transaction,
     ) -> Result<Filtered, Verdict> {
-        if self.is_ours() {
-            self.complete(&mut message, &transaction.sender());
-        }
-        for name in DROPPED {
-            message.header.remove(name);
-        }
-        let ours = self.is_ours();
-        self.writer = Writer::take(&mut message.header).filter(|_| ours);
         self.add_trace(&mut message, &transaction);
         for field in transaction.fields.iter().rev() {
             let (name, value) = field.split_once(':').unwrap_or((field, ""));

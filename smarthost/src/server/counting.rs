@@ -9,8 +9,6 @@ use mail::{
     message::writer::Writer,
 };
 
-use tokio::sync::oneshot;
-
 use super::Server;
 use crate::{limits::Peer, state::Changed};
 
@@ -72,8 +70,11 @@ impl Begun {
         if !std::mem::replace(&mut self.ended, true) {
             let mut limits = self.server.limits();
             limits.end(&self.client, self.recipients, taken, now);
+            let news = limits.has_news();
             drop(limits);
-            self.server.dispatch.news().wake();
+            if news {
+                self.server.dispatch.news().wake();
+            }
         }
     }
 }
@@ -98,14 +99,7 @@ impl Counted {
 pub(super) async fn is_kept(counted: Option<&Counted>) {
     let Some(counted) = counted else { return };
     let state = &counted.server.state;
-    if state.is_kept(counted.change) {
-        return;
+    if !state.is_kept(counted.change) {
+        state.flushed().await;
     }
-    let (done, kept) = oneshot::channel();
-    state.flush_then(move || {
-        // The session is over.
-        let _ = done.send(());
-    });
-    // The writer gone means that the daemon ends, which writes everything.
-    let _ = kept.await;
 }

@@ -206,7 +206,9 @@ impl Connection {
             (_, Decision::Over(excess)) => {
                 self.over = Some(excess.client.clone());
                 maillog::over_limit(&self.name, &excess.log_text(&self.name));
-                self.server.dispatch.news().wake();
+                if self.server.limits().has_news() {
+                    self.server.dispatch.news().wake();
+                }
             }
             (Query::Message(client), Decision::Within { .. }) => {
                 self.begun = Some(Begun::new(&self.server, client.clone()));

@@ -55,9 +55,8 @@ pub(crate) async fn run(server: Arc<Server>) {
 }
 
 /// What is to be told of mail that must come.
-fn look(server: &Server, setup: &Setup, now: Timestamp) -> Vec<News> {
+fn look(server: &Server, now: Timestamp) -> Vec<News> {
     let mut expected = server.expected();
-    expected.set_settings(&setup.config.expected, now);
     expected.look(now);
     let news = expected.news();
     drop(expected);
@@ -73,7 +72,7 @@ async fn send(server: &Server) -> bool {
     let day_is_over = {
         let now = clock::now();
         let mut told = server.limits().news();
-        told.extend(look(server, &setup, now));
+        told.extend(look(server, now));
         let mut notices = news.lock();
         notices.set_host(setup.config.hostname.as_ref());
         for news in told {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::{clock, limits, message::writer::Writer, outcome::escape};
+use mail::{clock, limits, outcome::escape};
 use relay::tls;
 use smtp::{
     command::Verb,
@@ -94,8 +94,6 @@ pub(super) struct Connection {
     pub(super) setup: Arc<Setup>,
     pub(super) server: Arc<Server>,
     pub(super) transaction: Option<Transaction>,
-    /// Who wrote the message that is being taken, as its machine says.
-    pub(super) writer: Option<Writer>,
     /// The message that the limits let begin.
     pub(super) begun: Option<Begun>,
     /// What the command that was just refused is about, for the log.
@@ -160,7 +158,6 @@ pub(super) async fn serve(
         setup,
         server,
         transaction: None,
-        writer: None,
         begun: None,
         subject: None,
         rule: None,

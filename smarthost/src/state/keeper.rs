@@ -13,6 +13,7 @@ use std::{
 
 use mail::clock::{self, Timestamp, Zone};
 use system::log::{Level, line};
+use tokio::sync::oneshot;
 
 use crate::{
     activity::Activity,
@@ -122,26 +123,19 @@ impl Memory {
         let limits = locked(&self.limits).changes().into_iter();
         let limits = limits
             .map(|((kept, client), record)| ((Shelf::Limit(kept), client.to_string()), record));
-        let on = |shelf| move |(row, record)| ((shelf, row), record);
-        let greylist = locked(&self.greylist)
-            .changes()
-            .into_iter()
-            .map(on(Shelf::Greylist));
-        let recipients = locked(&self.recipients).changes().into_iter();
-        let recipients = recipients.map(on(Shelf::Recipients));
-        let refusals = locked(&self.refusals).changes().into_iter();
-        let refusals = refusals.map(on(Shelf::Refusals));
-        let activity = locked(&self.activity).changes().into_iter();
-        let activity = activity.map(on(Shelf::Activity));
-        let machines = locked(&self.machines).changes().into_iter();
-        let machines = machines.map(on(Shelf::Machines));
-        let notices = locked(&self.notices).changes(clock::now()).into_iter();
-        let notices = notices.map(on(Shelf::Notices));
-        let policy = greylist.chain(recipients).chain(refusals);
-        let policy = policy.chain(activity).chain(machines);
-        let expected = locked(&self.expected).changes().into_iter();
-        let told = notices.chain(expected.map(on(Shelf::Expected)));
-        limits.chain(policy).chain(told).collect()
+        let mut all: Vec<(Key, Option<String>)> = limits.collect();
+        let mut add = |shelf: Shelf, rows: Vec<(String, Option<String>)>| {
+            all.extend(rows.into_iter().map(|(row, record)| ((shelf, row), record)));
+        };
+        add(Shelf::Greylist, locked(&self.greylist).changes());
+        add(Shelf::Recipients, locked(&self.recipients).changes());
+        add(Shelf::Refusals, locked(&self.refusals).changes());
+        add(Shelf::Activity, locked(&self.activity).changes());
+        add(Shelf::Machines, locked(&self.machines).changes());
+        let now = clock::now();
+        add(Shelf::Notices, locked(&self.notices).changes(now));
+        add(Shelf::Expected, locked(&self.expected).changes());
+        all
     }
 
     fn all_changed(&self) {
@@ -225,6 +219,17 @@ impl Keeper {
             let _ = done.send(());
         });
         let _ = written.recv();
+    }
+
+    /// The same for a task.
+    pub async fn flushed(&self) {
+        let (done, written) = oneshot::channel();
+        self.flush_then(move || {
+            // Who waited may be gone.
+            let _ = done.send(());
+        });
+        // The writer gone means that the daemon ends, which writes everything.
+        let _ = written.await;
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use control::status::{BOUNDS, End, NAMED, Status};
+use control::status::{BOUNDS, NAMED, Status};
 use mail::clock::Timestamp;
 
 /// A family of metrics: its name, type and unit, and what it tells.
@@ -151,6 +151,14 @@ impl Text {
         self.sample(&[], value);
     }
 
+    fn counts(&mut self, name: &str, all: &[(String, u64)]) {
+        let all = all.iter();
+        self.each(
+            name,
+            all.map(|(label, count)| (label.as_str(), number(*count))),
+        );
+    }
+
     fn each<'a>(&mut self, name: &str, all: impl Iterator<Item = (&'a str, f64)>) {
         self.begin(name);
         for (label, value) in all {
@@ -249,16 +257,14 @@ fn traffic(text: &mut Text, status: &Status) {
     let counted = &status.counted;
     text.one("smarthost_received_messages", number(counted.received));
     text.one("smarthost_received_bytes", number(counted.received_bytes));
-    let named = |(name, count): &'_ (String, u64)| (name.clone(), number(*count));
-    let rules: Vec<_> = status.refused.iter().take(NAMED).map(named).collect();
-    let rules = rules.iter().map(|(rule, count)| (rule.as_str(), *count));
-    text.each("smarthost_rejected", rules);
-    let classes = counted.deferred.iter();
-    let classes = classes.map(|(class, count)| (class.as_str(), number(*count)));
-    text.each("smarthost_deferred", classes);
+    let rules = status.refused.get(..NAMED).unwrap_or(&status.refused);
+    text.counts("smarthost_rejected", rules);
+    text.counts("smarthost_deferred", &counted.deferred);
     text.begin("smarthost_delivery_seconds");
-    for (outcome, end) in [("delivered", End::Delivered), ("failed", End::Failed)] {
-        let times = counted.delivery(end);
+    for (outcome, times) in [
+        ("delivered", &counted.delivered),
+        ("failed", &counted.failed),
+    ] {
         let mut sum = 0u64;
         for (bound, part) in BOUNDS.iter().zip(times.parts) {
             sum = sum.saturating_add(part);
@@ -275,11 +281,7 @@ fn traffic(text: &mut Text, status: &Status) {
 
 fn clients(text: &mut Text, status: &Status) {
     text.one("smarthost_clients", number(status.clients));
-    let sent = status.client_messages.iter().take(NAMED);
-    text.each(
-        "smarthost_client_messages",
-        sent.map(|(client, count)| (client.as_str(), number(*count))),
-    );
+    text.counts("smarthost_client_messages", &status.client_messages);
     let used = status.limits.iter();
     text.each(
         "smarthost_client_limit_ratio",
@@ -319,10 +321,9 @@ mod tests {
             services: vec![Service::new("resolver", "DNS", true, "")],
             ..Status::default()
         };
-        status.counted.ended(End::Delivered, Duration::from_secs(2));
-        status
-            .counted
-            .ended(End::Delivered, Duration::from_millis(1500));
+        let delivered = &mut status.counted.delivered;
+        delivered.add(Duration::from_secs(2));
+        delivered.add(Duration::from_millis(1500));
         status.counted.deferred("dns");
         status
     }

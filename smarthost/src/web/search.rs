@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use console::trace::Said;
 use control::{
     listing::Row,
     order::{self, Selection},
@@ -37,30 +38,14 @@ pub(super) fn find(daemon: &dyn Daemon, wanted: &Wanted) -> Found {
         ..Found::default()
     };
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let (words, destination) = (some(&wanted.words), some(&wanted.destination));
-    let base = Selection {
-        destination,
-        ..Selection::default()
-    };
-    let selections = match words {
-        None => vec![base],
-        Some(words) => vec![
-            Selection {
-                sender: Some(words.clone()),
-                ..base.clone()
-            },
-            Selection {
-                recipient: Some(words),
-                ..base
-            },
-        ],
-    };
-    let mut seen = HashSet::new();
-    for selection in selections {
-        list(daemon, selection, &mut seen, &mut found);
-    }
+    list(
+        daemon,
+        some(&wanted.words),
+        some(&wanted.destination),
+        &mut found,
+    );
     if !wanted.words.is_empty() {
-        past(daemon, &wanted.words, &mut seen, &mut found);
+        past(daemon, &wanted.words, &mut found);
         found.refusals = daemon.refusals(&wanted.words, MOST);
     }
     found
@@ -69,12 +54,30 @@ pub(super) fn find(daemon: &dyn Daemon, wanted: &Wanted) -> Found {
     found
 }
 
-fn list(daemon: &dyn Daemon, selection: Selection, seen: &mut HashSet<String>, found: &mut Found) {
-    let began = Instant::now();
+/// What waits for the destination, from or for somebody with these words; the queue is read once.
+fn list(
+    daemon: &dyn Daemon,
+    words: Option<String>,
+    destination: Option<String>,
+    found: &mut Found,
+) {
+    let (began, now) = (Instant::now(), clock::now());
+    let from = Selection {
+        sender: words.clone(),
+        ..Selection::default()
+    };
+    let to = Selection {
+        recipient: words,
+        ..Selection::default()
+    };
+    let selection = Selection {
+        destination,
+        ..Selection::default()
+    };
     let request = Request::Queue(order::Request::List(selection));
     let asked = daemon.ask(request, &mut |answer| {
         if let Answer::Queue(order::Answer::Row(row)) = answer
-            && seen.insert(row.queue_id.clone())
+            && (from.matches(row, now) || to.matches(row, now))
         {
             if found.rows.len() >= MOST {
                 return Err(enough());
@@ -94,21 +97,30 @@ fn enough() -> io::Error {
 }
 
 /// Messages that the log has named: those in the queue join the rows, the others have left.
-fn past(daemon: &dyn Daemon, words: &str, seen: &mut HashSet<String>, found: &mut Found) {
-    for id in daemon.trail().search(words, PAST) {
-        let text = id.to_string();
-        if !seen.insert(text.clone()) {
-            continue;
+fn past(daemon: &dyn Daemon, words: &str, found: &mut Found) {
+    let mut named = daemon.trail().search(words, PAST);
+    let mut queued: HashSet<_> = found.rows.iter().map(|row| row.queue_id.clone()).collect();
+    named.retain(|id| !queued.contains(&id.to_string()));
+    if named.is_empty() {
+        return;
+    }
+    let selection = Selection::ids(named.iter().map(ToString::to_string).collect());
+    let request = Request::Queue(order::Request::List(selection));
+    // Those without a row are not in the queue.
+    let _ = daemon.ask(request, &mut |answer| {
+        if let Answer::Queue(order::Answer::Row(row)) = answer {
+            queued.insert(row.queue_id.clone());
+            found.rows.push(row.clone());
         }
-        if let (Some(row), _) = show(daemon, &text) {
-            found.rows.push(row);
-            continue;
-        }
+        Ok(())
+    });
+    named.retain(|id| !queued.contains(&id.to_string()));
+    for id in named {
         let story = daemon.trail().of(id);
         let last = story
             .iter()
             .rev()
-            .find(|(_, line)| line.contains("status="));
+            .find(|(_, line)| matches!(Said::parse(line), Said::Attempt(_) | Said::Expired));
         let last = last.or(story.last()).map(|(_, line)| line.clone());
         let first = story.first().map_or_else(clock::now, |(at, _)| *at);
         found.past.push((id, first, last.unwrap_or_default()));

@@ -307,9 +307,10 @@ impl<R: Role> Program<R> {
             return (BTreeSet::new(), false);
         };
         let entries = up.spool.entries();
-        let (held, waiting): (Vec<_>, Vec<_>) = entries
+        // What is on its way back to its sender is not done either.
+        let (waiting, held): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .partition(|it| it.hold != spool::Hold::No);
+            .partition(|it| matches!(it.hold, spool::Hold::No | spool::Hold::Returned));
         let held = held
             .iter()
             .filter_map(|it| token(&up.spool.load(it.id).ok()??));

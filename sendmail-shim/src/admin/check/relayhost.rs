@@ -137,7 +137,7 @@ fn one(
             if subject != "tcp" && failure.stage != Stage::Local {
                 findings.ok("tcp", format!("connected to {address}"));
             }
-            let remedy = match with_remedy(failure.clone()).remedy {
+            let remedy = match with_remedy(failure.clone(), true).remedy {
                 Some(remedy) => remedy.to_owned(),
                 None => remedy(settings, nexthop, &failure),
             };
@@ -249,7 +249,7 @@ fn recipient(
     let text = |words: &str| format!("from <{root}> to <{to}>: {words}");
     let said = |failure: &Failure| {
         let told = text(&failure.log_text());
-        (told, with_remedy(failure.clone()).remedy)
+        (told, with_remedy(failure.clone(), true).remedy)
     };
     match outcomes.first() {
         Some(Outcome::Delivered(delivery)) => {

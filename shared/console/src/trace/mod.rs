@@ -23,6 +23,8 @@ mod source;
 mod story;
 mod wanted;
 
+pub use said::{Attempt, Said};
+
 use std::{
     collections::HashMap,
     io::{self, Write as _},
@@ -87,9 +89,8 @@ pub fn run(trace: &Trace, daemons: &[Daemon<'_>]) -> Exit {
 fn past(trace: &Trace, wanted: &Wanted, daemons: &[Daemon<'_>]) -> io::Result<Exit> {
     let now = clock::now();
     let since = trace.since.or_else(|| {
-        let back = u64::try_from(LOOK_BACK.as_millis()).unwrap_or_default();
         let journal = trace.log.is_empty();
-        journal.then(|| Timestamp::from_millis(now.as_millis().saturating_sub(back)))
+        journal.then(|| now.before(LOOK_BACK))
     });
     let sources = Source::all(&trace.log, since)?;
     let last = usize::from(trace.last);

@@ -7,7 +7,7 @@ use super::entry::is_id;
 
 /// What a line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Said<'a> {
+pub enum Said<'a> {
     /// It was taken from this client, `name[address]`.
     Taken {
         client: &'a str,
@@ -35,21 +35,21 @@ pub(super) enum Said<'a> {
 
 /// What came of it for one recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Attempt<'a> {
+pub struct Attempt<'a> {
     pub(super) recipient: &'a str,
     /// Before aliases.
     pub(super) original: Option<&'a str>,
     pub(super) relay: &'a str,
     pub(super) code: &'a str,
     /// `sent`, `deferred`, `bounced`.
-    pub(super) status: &'a str,
+    pub status: &'a str,
     /// The peer's words, or the reason.
     pub(super) reply: &'a str,
 }
 
 impl<'a> Said<'a> {
     /// `text`: behind the id.
-    pub(super) fn parse(text: &'a str) -> Self {
+    pub fn parse(text: &'a str) -> Self {
         let said = match text.split_once('=').map_or("", |(key, _)| key) {
             "client" => taken(text),
             "message-id" => text.strip_prefix("message-id=").map(Self::MessageId),

@@ -11,7 +11,7 @@ use std::{
     fmt::Write as _,
 };
 
-use control::listing::Row;
+use control::listing::{Row, printable};
 use mail::clock::Timestamp;
 use serde::Serialize;
 
@@ -78,12 +78,6 @@ struct Ending {
 struct Related {
     what: String,
     id: String,
-}
-
-/// Without what would command a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(plain).collect()
 }
 
 pub(super) fn when(time: Option<Timestamp>) -> String {

@@ -2,14 +2,12 @@
 
 use control::order::Selection;
 use mail::{address::Address, outcome::escape};
+use system::log::life::MESSAGE_ID as LONGEST;
 
 use super::{
     entry::{Entry, is_id},
     said::{Said, angle},
 };
-
-/// Longest Message-ID that a log has, bytes; longer ones end with dots there.
-const LONGEST: usize = 320;
 
 /// An id, an address, a Message-ID, or the name or address of a client or next hop; what a word may be, it is all of.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ mod salvage;
 mod token;
 pub use element::{Entry, Problem};
 use element::{read, span, without_commas};
-use token::{Kind, Token, closed, tokens};
+use token::{Bracket, Kind, Token, closed, tokens};
 
 pub(crate) use token::text as decode;
 
@@ -41,32 +41,21 @@ pub fn parse(bytes: &[u8]) -> List {
     let sound = closed(bytes, true);
     let unclosed = sound != bytes;
     for token in tokens(&sound) {
-        let outside = bracket != Bracket::Route;
+        let before = bracket;
+        bracket = before.after(token.kind);
         match token.kind {
-            Kind::Special(b',' | b';') if outside => {
+            Kind::Special(b',' | b';') if before != Bracket::Route => {
                 list.take(bytes, &element, unclosed);
                 element.clear();
-                bracket = Bracket::Outside;
-                continue;
             }
             // The name of a group: what it holds follows, up to the semicolon.
-            Kind::Special(b':') if bracket == Bracket::Outside => {
-                if salvage::names_a_group(bytes, &element) {
-                    element.clear();
-                } else {
-                    element.push(token);
-                }
-                continue;
+            Kind::Special(b':')
+                if before == Bracket::Outside && salvage::names_a_group(bytes, &element) =>
+            {
+                element.clear();
             }
-            Kind::Special(b':') => bracket = Bracket::Inside,
-            Kind::Special(b'<') => bracket = Bracket::Opened,
-            Kind::Special(b'@') if bracket == Bracket::Opened => bracket = Bracket::Route,
-            Kind::Special(b'>') => bracket = Bracket::Outside,
-            Kind::Comment => {}
-            _ if bracket == Bracket::Opened => bracket = Bracket::Inside,
-            _ => {}
+            _ => element.push(token),
         }
-        element.push(token);
     }
     list.take(bytes, &element, unclosed);
     list
@@ -103,17 +92,6 @@ pub fn one(text: &str) -> Result<Mailbox, Problem> {
         text: text.to_owned(),
         error,
     })
-}
-
-/// Where the reader stands, as to angle brackets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bracket {
-    Outside,
-    /// Right after `<`.
-    Opened,
-    /// In `<@a,@b:`, where a comma does not end the element.
-    Route,
-    Inside,
 }
 
 impl List {

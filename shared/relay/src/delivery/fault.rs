@@ -242,9 +242,9 @@ const SESSION: &[&str] = &[
     "system not accepting",
 ];
 
-/// The failure with what is to be done about it, where a next hop that the administrator named refuses this machine.
-pub fn with_remedy(failure: Failure) -> Failure {
-    let remedy = about_us(&failure, true).map(Refusal::remedy);
+/// The failure with what is to be done about it, where it is a refusal of this machine; `named`: the next hop is one that the administrator named.
+pub fn with_remedy(failure: Failure, named: bool) -> Failure {
+    let remedy = about_us(&failure, named).map(Refusal::remedy);
     Failure {
         remedy: remedy.or(failure.remedy),
         ..failure

@@ -15,7 +15,7 @@ use smtp::client::Security;
 
 use super::{
     address::Reach,
-    fault::{about_us, clear_text_goes_on, is_taken_perhaps, is_unanswered, loops},
+    fault::{about_us, clear_text_goes_on, is_taken_perhaps, is_unanswered, loops, with_remedy},
     interface::{Action, Candidate, Dial, Event, Found, Host, Patience, Place, Way},
     memory::{Memory, SILENCE, UNANSWERED},
     reuse,
@@ -326,8 +326,7 @@ impl Delivery {
         if self.was_slow(now) && failure.reply.is_none() {
             memory.silent(dial.place, SILENCE, now);
         }
-        let remedy = about_us(&failure, dial.host.named).map(super::Refusal::remedy);
-        self.unopened(&Failure { remedy, ..failure });
+        self.unopened(&with_remedy(failure, dial.host.named));
         self.next_address(memory, now);
     }
 

@@ -10,7 +10,7 @@ use mail::{
 };
 
 /// Longest Message-ID in a line, bytes.
-const MESSAGE_ID: usize = 320;
+pub const MESSAGE_ID: usize = 320;
 
 /// Under which Message-ID others know the message.
 pub fn identified(id: impl Display, message_id: &[u8]) {

@@ -109,9 +109,15 @@ pub fn line(level: Level, text: &dyn Display) {
 
 /// Writes one line of a role.
 pub fn line_of(role: Role, level: Level, text: &dyn Display) {
-    if let Some(hearer) = HEARER.get() {
-        hearer(&text.to_string());
-    }
+    let heard = HEARER.get().map(|hearer| {
+        let text = text.to_string();
+        hearer(&text);
+        text
+    });
+    let text: &dyn Display = match &heard {
+        Some(heard) => heard,
+        None => text,
+    };
     let form = FORM.get().copied().unwrap_or_else(|| Form::Plain {
         program: "mail",
         pid: process::id(),

@@ -1,5 +1,6 @@
 //! One message: where it stands, what happened to it, its header.
 
+use console::trace::Said;
 use control::listing::Row;
 use mail::clock::Timestamp;
 use maud::{Markup, html};
@@ -108,11 +109,11 @@ fn story(known: &Known, now: Timestamp) -> Markup {
                     li { (time(arrival)) span.tag { "came" } p { "What happened then until " (time(known.since)) " is in the log." } }
                 }
                 @for (at, line) in known.story.iter().take(MOST) {
-                    @let (class, word, text) = told(line);
+                    @let (class, word) = told(line);
                     li {
                         (time(*at))
                         span.tag.(class) { (word) }
-                        p { (plain(text)) }
+                        p { (plain(line)) }
                     }
                 }
                 @if let Some(at) = next.and_then(|row| row.next_attempt) {
@@ -126,38 +127,31 @@ fn story(known: &Known, now: Timestamp) -> Markup {
     }
 }
 
-/// How a line of the log is shown: its colour, a word, and the text.
-fn told(line: &str) -> (&'static str, &'static str, &str) {
-    for (mark, class, word) in [
-        ("status=sent", "good", "delivered"),
-        ("status=deferred", "warn", "deferred"),
-        ("status=bounced", "bad", "failed"),
-        ("status=expired", "bad", "expired"),
-    ] {
-        // The peer's own words stand behind, in parentheses.
-        let own = line.split(" (").next().unwrap_or(line);
-        if own.contains(mark) {
-            return (class, word, line);
+/// How a line of the log is shown: its colour and a word.
+fn told(line: &str) -> (&'static str, &'static str) {
+    match Said::parse(line) {
+        Said::Attempt(attempt) => match attempt.status {
+            "sent" => ("good", "delivered"),
+            "deferred" => ("warn", "deferred"),
+            _ => ("bad", "failed"),
+        },
+        Said::Expired => ("bad", "expired"),
+        Said::Taken { .. } => ("", "came"),
+        Said::MessageId(_) => ("", "named"),
+        Said::Queued { .. } => ("", "queued"),
+        Said::Deleted => ("bad", "deleted"),
+        Said::Removed => ("", "left"),
+        Said::Made { what, .. } => match what {
+            "sender non-delivery notification" => ("bad", "bounce"),
+            "sender delay notification" => ("warn", "warning"),
+            _ => ("", "confirmed"),
+        },
+        Said::Other if line.starts_with("DKIM") => ("", "signed"),
+        Said::Other if line.starts_with("on hold") || line.starts_with("kept on hold") => {
+            ("warn", "held")
         }
+        Said::Other => ("", "log"),
     }
-    for (begins, class, word) in [
-        ("client=", "", "came"),
-        ("message-id=", "", "named"),
-        ("from=", "", "queued"),
-        ("sender non-delivery", "bad", "bounce"),
-        ("sender delay", "warn", "warning"),
-        ("sender delivery status", "", "confirmed"),
-        ("deleted", "bad", "deleted"),
-        ("removed", "", "left"),
-        ("DKIM", "", "signed"),
-        ("on hold", "warn", "held"),
-        ("kept on hold", "warn", "held"),
-    ] {
-        if line.starts_with(begins) {
-            return (class, word, line);
-        }
-    }
-    ("", "log", line)
 }
 
 #[cfg(test)]
@@ -173,6 +167,10 @@ mod tests {
             ),
             (
                 "to=<a@b>, relay=x, dsn=4.0.0, status=deferred (host said: 451 status=sent)",
+                "deferred",
+            ),
+            (
+                "to=<status=sent@b>, relay=none, delay=1, dsn=4.4.1, status=deferred (x)",
                 "deferred",
             ),
             ("client=vm1[10.0.0.7]", "came"),

@@ -45,11 +45,11 @@ pub(in crate::web) fn page(wanted: &Wanted, found: &Found, now: Timestamp) -> Ma
                 p.empty { @if searched { "No message in the queue." } @else { "Nothing waits." } }
             } @else {
                 (rows(&found.rows, now))
-                @if found.partly {
-                    p.more { "There may be more: shown are the first " (number_of(&found.rows)) ", and at most a second was spent on looking." }
-                }
-                (together(wanted))
             }
+            @if found.partly {
+                p.more { "There may be more: shown are the first " (number_of(&found.rows)) ", and at most a second was spent on looking." }
+            }
+            @if !found.rows.is_empty() { (together(wanted)) }
         }
         @if searched {
             (past(found, now))

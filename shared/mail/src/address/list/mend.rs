@@ -10,7 +10,7 @@ use super::{
     List,
     element::{name, target, without_route},
     parse, phrase,
-    token::{Kind, Token, closed, is_closed, q_word, tokens},
+    token::{Bracket, Kind, Token, closed, is_closed, q_word, tokens},
 };
 use crate::address::{Mailbox, is_atext};
 
@@ -161,26 +161,22 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self) {
         let mut element: Vec<Token> = Vec::new();
-        // In angle brackets, right behind their beginning, in a source route there.
-        let (mut angle, mut opened, mut route) = (false, false, false);
+        let mut bracket = Bracket::Outside;
         for token in tokens(self.bytes) {
             self.fine &= self.without_controls(&token);
-            let first = opened && token.kind != Kind::Comment;
-            opened &= !first;
+            let before = bracket;
+            bracket = before.after(token.kind);
             match token.kind {
-                Kind::Special(b'<') => (angle, opened) = (true, true),
-                Kind::Special(b'>') => (angle, route) = (false, false),
-                Kind::Special(b'@') if first => route = true,
-                Kind::Special(b':') if route => route = false,
-                Kind::Special(b',') if !route => {
+                Kind::Special(b',') if before != Bracket::Route => {
                     if !(element.is_empty() && self.after_group()) {
                         self.element(&element);
                     }
                     element.clear();
-                    angle = false;
                     continue;
                 }
-                Kind::Special(b':') if !angle && self.begins_group(&element) => {
+                Kind::Special(b':')
+                    if before == Bracket::Outside && self.begins_group(&element) =>
+                {
                     self.fine &= element.iter().all(|token| self.in_phrase(token));
                     // `"":;` has a name, an empty one; without it the group would be none.
                     let name = match phrase(&self.words(&element)) {
@@ -192,8 +188,7 @@ impl Reader<'_> {
                     element.clear();
                     continue;
                 }
-                Kind::Special(b';') if !route => {
-                    angle = false;
+                Kind::Special(b';') if before != Bracket::Route => {
                     self.semicolons = self.semicolons.saturating_sub(1);
                     self.semicolon(&element);
                     element.clear();

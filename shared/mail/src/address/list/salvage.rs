@@ -61,18 +61,8 @@ pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
 
 /// Whether the addresses of an element that cannot be read are picked out of it.
 pub(super) fn is_due(element: &[Token], unclosed: bool) -> bool {
-    let mut inside = false;
-    let mut bracket = false;
-    let colon = element.iter().any(|token| {
-        match token.kind {
-            Kind::Special(b'<') => inside = true,
-            Kind::Special(b'>') => inside = false,
-            _ => {}
-        }
-        bracket |= matches!(token.kind, Kind::Special(b'<' | b'>'));
-        token.kind == COLON && !inside
-    });
-    colon || unclosed || bracket
+    let sign = |token: &Token| matches!(token.kind, Kind::Special(b'<' | b'>' | b':'));
+    unclosed || element.iter().any(sign)
 }
 
 /// The addresses of an element, and what is none.

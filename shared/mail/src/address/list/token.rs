@@ -22,6 +22,33 @@ pub(super) enum Kind {
     Special(u8),
 }
 
+/// Where a reader of a list stands, as to angle brackets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bracket {
+    Outside,
+    /// Right after `<`.
+    Opened,
+    /// In `<@a,@b:`, where a comma does not end the element.
+    Route,
+    Inside,
+}
+
+impl Bracket {
+    /// Behind such a token; what ends an element ends its bracket.
+    pub(super) fn after(self, kind: Kind) -> Self {
+        match kind {
+            Kind::Special(b',' | b';') if self != Self::Route => Self::Outside,
+            Kind::Special(b':') if self != Self::Outside => Self::Inside,
+            Kind::Special(b'<') => Self::Opened,
+            Kind::Special(b'@') if self == Self::Opened => Self::Route,
+            Kind::Special(b'>') => Self::Outside,
+            Kind::Comment => self,
+            _ if self == Self::Opened => Self::Inside,
+            _ => self,
+        }
+    }
+}
+
 /// A token and its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Token {

@@ -1,0 +1,16 @@
+//! Whose the files are that a command makes for the daemon.
+
+use std::{
+    fs, io,
+    os::unix::fs::{MetadataExt as _, chown},
+    path::Path,
+};
+
+/// Gives one to the user whose the state directory is; root only, and where there is such a user yet.
+pub(super) fn give(path: &Path, state: &Path) -> io::Result<()> {
+    let owner = fs::metadata(state).ok();
+    match owner.filter(|it| rustix::process::geteuid().is_root() && it.uid() != 0) {
+        Some(owner) => chown(path, Some(owner.uid()), Some(owner.gid())),
+        None => Ok(()),
+    }
+}
