@@ -129,7 +129,7 @@ the_relays_questions_become_its_configuration() {
     printf 'smarthost smarthost/%s\n' 'networks string 192.0.2.0/24, 2001:db8::/32' 'relayhost string [192.0.2.9]:25' \
         'hostname string relay.example.org' 'admins string a@example.org b@example.org' | debconf-set-selections
     dpkg-reconfigure -f noninteractive smarthost
-    smarthost config > /root/config
+    smarthost config | grep -v "^#" > /root/config # where a line stands may change
     grep -x 'hostname = "relay.example.org"' /root/config
     grep -x 'networks = \["127.0.0.0/8", "::1", "192.0.2.0/24", "2001:db8::/32"\]' /root/config
     grep -x 'relayhost = "\[192.0.2.9\]:25"' /root/config
@@ -137,6 +137,6 @@ the_relays_questions_become_its_configuration() {
     # An open relay is not what anybody wants.
     echo 'smarthost smarthost/networks string 0.0.0.0/0' | debconf-set-selections
     dpkg-reconfigure -f noninteractive smarthost 2>&1 | grep "open relay"
-    smarthost config | diff /root/config -
+    smarthost config | grep -v "^#" | diff /root/config -
     systemctl -q is-active smarthost.service
 }
