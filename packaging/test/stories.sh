@@ -18,6 +18,9 @@ life() {
     stage reinstalling_keeps_queue_and_settings
     stage removing_keeps_the_queue
     stage purging_keeps_the_mail_that_waits
+    stage removed_packages_leave_their_init_scripts
+    reboot
+    stage after_a_reboot_without_them_they_are_installed_again_and_serve
     stage purging_leaves_nothing
 }
 

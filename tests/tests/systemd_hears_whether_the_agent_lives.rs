@@ -13,6 +13,23 @@ fn heard(systemd: &UnixDatagram) -> String {
         .to_owned()
 }
 
+/// systemd waits for the end of what says that it ends, and kills it.
+#[test]
+fn an_agent_that_takes_a_mended_configuration_is_ready_again_and_never_said_that_it_ends() {
+    let machine = Agent::prepare("adminn = 1\n");
+    let path = machine.directory().join("notify.sock");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = machine.program("sendmail-shim");
+    command.arg("agent").env("NOTIFY_SOCKET", &path);
+    let mut agent = Daemon::start("agent", &mut command);
+    assert_eq!(heard(&systemd), "READY=1");
+    machine.configure("");
+    assert_eq!(heard(&systemd), "READY=1");
+    assert!(agent.stop().success());
+    assert_eq!(heard(&systemd), "STOPPING=1");
+}
+
 #[test]
 fn an_agent_says_that_it_is_ready_then_that_it_is_alive_until_it_ends() {
     let machine = Agent::prepare("");

@@ -21,12 +21,13 @@ removing_keeps_the_queue() {
     wait_for 60 arrived "before the reinstallation"
 }
 
-# Nobody said that it may go.
+# Nobody said that it may go, and nothing runs that could count it.
 purging_keeps_the_mail_that_waits() {
     systemctl stop smarthost.socket smarthost.service
     alice_sends "before the purge"
+    systemctl stop sendmail-shim.socket sendmail-shim.service
     apt-get -qq -y purge sendmail-shim smarthost 2>&1 | tee /root/purge
-    grep "1 messages stay in /var/spool/sendmail-shim" /root/purge
+    grep "an unknown number of messages stay in /var/spool/sendmail-shim" /root/purge
     grep "delivered ones in /var/lib/smarthost/Maildir" /root/purge
     [ ! -e /etc/sendmail-shim ] && [ ! -e /etc/smarthost ]
     install /root/smarthost_*.deb /root/sendmail-shim_*.deb
@@ -35,6 +36,19 @@ purging_keeps_the_mail_that_waits() {
     systemctl restart sendmail-shim.service # its settings went with the purge
     sendmail -q
     wait_for 60 arrived "before the purge"
+}
+
+removed_packages_leave_their_init_scripts() {
+    apt-get -qq -y remove sendmail-shim smarthost
+    [ -e /etc/init.d/sendmail-shim ] && [ -e /etc/init.d/smarthost ]
+}
+
+# What those did at boot is no service that runs.
+after_a_reboot_without_them_they_are_installed_again_and_serve() {
+    install /root/smarthost_*.deb /root/sendmail-shim_*.deb
+    systemctl -q is-active smarthost.socket smarthost.service sendmail-shim.socket
+    alice_sends "after the machine was without"
+    wait_for 60 arrived "after the machine was without"
 }
 
 # Where somebody said yes, mail goes too.

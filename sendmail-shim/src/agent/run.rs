@@ -117,7 +117,11 @@ fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<En
     let mended = || places::is_right(config);
     let idle = (handed > 0).then_some(idle);
     let ended = match wait(&agent, &listeners, &stopped, idle, &mended) {
-        Why::Told | Why::Idle => End::Told,
+        Why::Told | Why::Idle => {
+            // Not where it starts anew: systemd would wait for an end, and then make one.
+            supervision::stopping();
+            End::Told
+        }
         Why::Mended => End::Mended { sockets: handed },
     };
     end(&agent, &listeners);
@@ -248,7 +252,6 @@ fn is_over(agent: &Agent, listeners: &Listeners) -> bool {
 }
 
 fn end(agent: &Agent, listeners: &Listeners) {
-    supervision::stopping();
     listeners.pause();
     agent.presence.wait_until_quiet(FINISH);
     let (done, finished) = mpsc::channel();
