@@ -103,7 +103,7 @@ impl Terms {
 
 impl Client {
     /// Makes its rings those of the limits in force; counts belong to a limit by what it counts and its length.
-    pub(super) fn fit(&mut self, terms: &Terms) {
+    pub(super) fn fit(&mut self, terms: &Terms, now: Timestamp) {
         let fits = |(ring, limit): (&(Limit, Ring), &Limit)| ring.0 == *limit;
         if self.rings.len() != terms.limits.len() || !self.rings.iter().zip(&terms.limits).all(fits)
         {
@@ -117,6 +117,9 @@ impl Client {
                 self.rings.push((*limit, ring));
             }
         }
+        let attempts = self.attempts.iter_mut().map(|(_, ring)| ring);
+        let rings = self.rings.iter_mut().map(|(_, ring)| ring);
+        rings.chain(attempts).for_each(|ring| ring.advance(now));
     }
 
     /// The limit that is reached and stays so longest, if one more message or recipient comes.

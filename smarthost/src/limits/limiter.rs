@@ -175,7 +175,7 @@ impl Limits {
     fn client(&mut self, counter: &Counter, terms: &Terms, now: Timestamp) -> &mut Client {
         self.make_room(counter, now);
         let client = self.insert(counter.clone(), Client::default());
-        client.fit(terms);
+        client.fit(terms, now);
         client
     }
 
@@ -362,7 +362,7 @@ impl Limits {
     fn report(&self, counter: &Counter, now: Timestamp) -> Report {
         let terms = self.terms(counter, now);
         let mut client = self.clients.get(counter).cloned().unwrap_or_default();
-        client.fit(&terms);
+        client.fit(&terms, now);
         client.report(counter.1.to_string(), &terms, now)
     }
 

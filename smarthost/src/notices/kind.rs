@@ -26,7 +26,9 @@ impl Kind {
     pub(super) fn subject(self, host: &str, count: u64) -> String {
         match self {
             Self::Limits => {
-                format!("{count} clients came near the limit of their mail, or reached it")
+                format!(
+                    "{host}: clients came near the limit of their mail {count} times, or reached it"
+                )
             }
             Self::Outage => format!("{host}: {} began or ended", counted(count, "outage")),
             Self::Dead => {

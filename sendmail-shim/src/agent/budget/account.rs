@@ -88,6 +88,7 @@ impl Account {
 
     /// Whether a message of this user that comes may go; it is counted then. Who has mail that waits is behind it.
     pub(crate) fn ask(&mut self, user: u32, now: Timestamp) -> bool {
+        self.advance(now);
         let behind = self.waiting.in_turn().any(|waiting| match (user, waiting) {
             (ROOT, _) => waiting == ROOT,
             _ => waiting == user || self.has_room(waiting, now),
@@ -97,6 +98,13 @@ impl Account {
             self.count(user, now);
         }
         granted
+    }
+
+    /// The clock may have been set back.
+    fn advance(&mut self, now: Timestamp) {
+        let all = [&mut self.spent, &mut self.by_users];
+        let all = all.into_iter().chain(self.users.values_mut());
+        all.for_each(|ring| ring.advance(now));
     }
 
     /// One more of this user goes.
@@ -131,6 +139,7 @@ impl Account {
 
     /// The message that may go now, and whose it is, if there is room: say [`Account::count`] if it does.
     pub(crate) fn let_go(&mut self, now: Timestamp) -> Option<(u32, QueueId)> {
+        self.advance(now);
         let user = self
             .waiting
             .in_turn()

@@ -117,8 +117,9 @@ impl Ring {
         now.as_millis() / self.width
     }
 
-    /// Drops what has slid out. Events of the future (the clock was set back) count as of now, or they would stay for as long.
-    fn advance(&mut self, now: Timestamp) {
+    /// Drops what has slid out. Events of the future (the clock was set back) count as of now, or they would stay for as long:
+    /// to be called before it is asked whether there is room.
+    pub fn advance(&mut self, now: Timestamp) {
         let current = self.slot(now);
         let mut future = 0u32;
         while let Some((_, count)) = self.slots.pop_back_if(|(slot, _)| *slot > current) {
@@ -222,6 +223,15 @@ mod tests {
         let now = Timestamp::from_secs(1_000_000_000);
         ring.add(now);
         assert_eq!(ring.count(now), 2);
+        assert_eq!(ring.count(now.after(Duration::from_secs(61))), 0);
+        // Nothing more is added where the limit was reached.
+        ring.add(Timestamp::from_secs(2_000_000_000));
+        ring.advance(now);
+        let free = ring.free_at(1, now).unwrap();
+        assert!(
+            free > now && free < now.after(Duration::from_secs(61)),
+            "{free:?}"
+        );
         assert_eq!(ring.count(now.after(Duration::from_secs(61))), 0);
     }
 }

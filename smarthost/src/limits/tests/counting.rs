@@ -242,7 +242,7 @@ fn strangers_cannot_fill_the_administrators_mailbox_and_many_clients_make_one_ma
     let notice = limits.next_notice(START).unwrap();
     assert_eq!(
         notice.subject,
-        "400 clients came near the limit of their mail, or reached it"
+        "mx.example: clients came near the limit of their mail 400 times, or reached it"
     );
     assert!(
         notice.text.contains("And 350 more") && notice.text.len() < 30_000,
