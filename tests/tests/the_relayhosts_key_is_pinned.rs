@@ -141,3 +141,35 @@ fn a_relay_that_speaks_only_one_version_of_tls_is_reached_by_its_pin() {
         node.daemon().wait_for_log(name);
     }
 }
+
+/// Which user, unit and script wrote a mail is for a smarthost: a relayhost that is none would send it on to the world.
+#[test]
+fn only_a_smarthost_is_told_who_wrote_a_mail() {
+    let identity = Identity::new("relay.example.test");
+    let sink = Sink::with(Script::with_tls(identity.server()));
+    let mut node = Agent::prepare("");
+    identity.write(node.directory(), "relay");
+    let pin = relay::tls::pins_of_file(&node.directory().join("relay.pem")).unwrap();
+    node.configure(&format!(
+        "relayhost = \"{}\"\npins = [\"{}\"]\n",
+        sink.nexthop(),
+        pin.pin()
+    ));
+    for (extensions, told) in [(vec![], false), (vec!["XWRITER".to_owned()], true)] {
+        sink.play(Script {
+            extensions,
+            ..Script::with_tls(identity.server())
+        });
+        node.run();
+        node.send(&CRON_ARGUMENTS, CRON);
+        let messages = sink.journal().wait_for(1 + usize::from(told));
+        let text = messages.last().unwrap().text();
+        assert_eq!(text.contains("Sendmail-Shim-Writer: user="), told, "{text}");
+        // Nothing else is another.
+        assert!(
+            text.contains("Subject: ") && text.contains("\r\n\r\n"),
+            "{text}"
+        );
+        node.kill();
+    }
+}

@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub xcaller: bool,
     /// Postfix's XCLIENT.
     pub xclient: bool,
+    /// Our smarthost's own: who wrote a message on its machine may be told in a field.
+    pub xwriter: bool,
 }
 
 impl Capabilities {
@@ -55,6 +57,7 @@ impl Capabilities {
                 }
                 "XCALLER" => found.xcaller = true,
                 "XCLIENT" => found.xclient = true,
+                "XWRITER" => found.xwriter = true,
                 _ => {}
             }
         }
@@ -85,6 +88,7 @@ impl Capabilities {
             flag(self.chunking, "CHUNKING"),
             flag(self.xcaller, "XCALLER"),
             self.xclient.then(|| format!("XCLIENT {ATTRIBUTES}")),
+            flag(self.xwriter, "XWRITER"),
         ];
         Reply::plain(250, lines.into_iter().flatten().collect())
     }
@@ -137,6 +141,7 @@ mod tests {
             auth: vec!["PLAIN".into()],
             xcaller: true,
             xclient: true,
+            xwriter: true,
         };
         assert_eq!(Capabilities::parse(&ours.reply("mx.example.org")), ours);
         assert_eq!(

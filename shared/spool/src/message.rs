@@ -166,8 +166,13 @@ impl Stored {
 
     /// Header, empty line and body as one stream. Several may be read at the same time.
     pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut head = Vec::with_capacity(self.header.len() + 2);
-        head.extend_from_slice(&self.header);
+        self.reader_with(&self.header)
+    }
+
+    /// The same with another header section.
+    pub fn reader_with(&self, header: &[u8]) -> io::Result<Box<dyn Read + Send>> {
+        let mut head = Vec::with_capacity(header.len() + 2);
+        head.extend_from_slice(header);
         head.extend_from_slice(b"\r\n");
         let head = io::Cursor::new(head);
         Ok(match &self.body {

@@ -127,6 +127,7 @@ pub(super) async fn serve(
     // Without it replies wait for the client's acknowledgements; nothing else depends on it.
     let _ = stream.set_nodelay(true);
     let mut settings = settings(&setup, offer, visitor.own);
+    settings.xwriter = true;
     settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
     if ends.proxied {
         // Its first words may have come with the header.

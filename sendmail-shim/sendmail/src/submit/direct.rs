@@ -13,7 +13,7 @@ use mail::{
 };
 use relay::{
     delivery::{Delivery, Memory, Patience},
-    net::{Letter, Road, deliver},
+    net::{Letter, Road, Text, deliver},
 };
 use smtp::client::Timeouts;
 
@@ -52,8 +52,11 @@ pub fn send(
     };
     let letter = Letter {
         envelope,
-        size: message.size_with(header),
-        read: &|| Ok(Box::new(message.reader_with(header)?) as Box<dyn Read + Send>),
+        text: Text {
+            size: message.size_with(header),
+            read: &|| Ok(Box::new(message.reader_with(header)?) as Box<dyn Read + Send>),
+        },
+        for_others: None,
     };
     let sender = envelope.sender.to_string();
     let delivery = Delivery::new(envelope.recipients.len(), sender, PATIENCE);

@@ -15,12 +15,13 @@ use std::{
 
 use ::relay::{
     delivery::{Delivery as Attempt, Patience},
-    net::{Connection, Letter, Road, deliver},
+    net::{Connection, Letter, Road, Text, deliver},
     tls::ClientTls,
 };
 use mail::{
     clock,
     envelope::Envelope,
+    message::{Header, writer::Writer},
     outcome::{Delivery as Delivered, Failure, Handover, Outcome},
 };
 use queue::notification::Occasion;
@@ -169,10 +170,21 @@ impl Attempts {
                 ));
             },
         };
+        let mut header = Header::parse(&stored.header);
+        let told = Writer::take(&mut header).is_some();
+        let header = header.to_bytes();
+        let removed = stored.header.len().saturating_sub(header.len()) as u64;
+        let read_for_others = || stored.reader_with(&header);
         let letter = Letter {
             envelope,
-            size: stored.size(),
-            read: &|| stored.reader(),
+            text: Text {
+                size: stored.size(),
+                read: &|| stored.reader(),
+            },
+            for_others: told.then_some(Text {
+                size: stored.size().saturating_sub(removed),
+                read: &read_for_others,
+            }),
         };
         let sender = envelope.sender.to_string();
         let attempt = Attempt::new(envelope.recipients.len(), sender, Patience::default());

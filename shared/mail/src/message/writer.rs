@@ -1,7 +1,7 @@
 //! Who wrote a message on a machine, as its agent knows from the kernel and tells its smarthost: a trace field of our own.
 //!
-//! Contract: written where the relayhost's key is pinned, believed of clients that may relay, and gone when the smarthost has read it: it
-//! leaves the site with no mail. Bounded, printable ASCII, whatever a program calls itself; what is written reads back the same.
+//! Contract: kept where the relayhost's key is pinned, sent to relayhosts that offer XWRITER alone, believed of clients that may
+//! relay, and gone when the smarthost has read it: it leaves the site with no mail. Bounded, printable ASCII, whatever a program calls itself; what is written reads back the same.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt::{self, Write as _};

@@ -35,6 +35,15 @@ pub struct Road<'a> {
 /// One message.
 pub struct Letter<'a> {
     pub envelope: &'a Envelope,
+    pub text: Text<'a>,
+    /// For relayhosts that do not offer XWRITER, where it is another one: who wrote it is none of their business.
+    pub for_others: Option<Text<'a>>,
+}
+
+/// Header, empty line and body.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    /// Bytes.
     pub size: u64,
     pub read: &'a Reading<'a>,
 }
@@ -144,7 +153,9 @@ fn fitted(
 ) -> io::Result<Vec<Outcome>> {
     let envelope = letter.envelope.with_only(recipients);
     let peer = connection.capabilities();
-    let mut fitted = fit(peer, envelope, letter.size, letter.read)?;
+    let others = letter.for_others.filter(|_| !peer.xwriter);
+    let text = others.unwrap_or(letter.text);
+    let mut fitted = fit(peer, envelope, text.size, text.read)?;
     fitted.transaction.patience = patience;
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);

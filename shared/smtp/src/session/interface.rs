@@ -36,6 +36,8 @@ pub struct Settings {
     pub local: bool,
     /// The client may hand on other clients' sessions (XCLIENT).
     pub xclient: bool,
+    /// Clients may tell who wrote a message (XWRITER), once the session is encrypted.
+    pub xwriter: bool,
     /// How long a client that talks before the greeting is waited for.
     pub greet_wait: Duration,
     /// Waiting for a command. A message must come at 500 bytes a second in the long run. All waits together are at most six
@@ -66,6 +68,7 @@ impl Default for Settings {
             lmtp: false,
             local: false,
             xclient: false,
+            xwriter: false,
             greet_wait: Duration::ZERO,
             command_timeout: limits::COMMAND_TIMEOUT,
             max_errors: 20,

@@ -190,6 +190,7 @@ impl Session {
             auth: self.mechanisms(),
             xcaller: self.settings.local,
             xclient: self.settings.xclient,
+            xwriter: self.settings.xwriter && self.encrypted,
         }
     }
 }
