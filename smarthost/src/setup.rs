@@ -388,7 +388,15 @@ fn make_secret(config: &Config) -> anyhow::Result<()> {
     let secret = BASE64.encode(random);
     fs::create_directory(&config.state, 0o700)
         .and_then(|()| fs::replace(&file, format!("{secret}\n").as_bytes(), 0o600))
-        .with_context(|| format!("cannot write {}", file.display()))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    log::line(
+        log::Level::Notice,
+        &format_args!(
+            "made a secret for rewritten senders: {}; what comes back to senders of an older one is refused",
+            file.display()
+        ),
+    );
+    Ok(())
 }
 
 fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {

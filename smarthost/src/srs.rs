@@ -105,9 +105,14 @@ impl Srs {
         (rewritten.local_part().len() <= LONGEST).then_some(rewritten)
     }
 
+    /// Whether it is the domain of rewritten senders.
+    pub fn is_domain(&self, domain: &Domain) -> bool {
+        *domain == self.domain
+    }
+
     /// Whether an address looks as those that [`Self::forward`] makes: it stands for somebody else, or for nobody.
     pub fn is_ours(&self, address: &Address) -> bool {
-        *address.domain() == self.domain && tagged(&address.local_name()).is_some()
+        self.is_domain(address.domain()) && tagged(&address.local_name()).is_some()
     }
 
     /// Whom an address stands for, whenever it was made.

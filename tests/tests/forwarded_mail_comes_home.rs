@@ -15,8 +15,13 @@ const STRANGER: &str = "127.0.0.66";
 
 /// Everything that is not ours goes to one sink, `example.net` to another.
 fn relay(world: &Sink, inside: &Sink, more: &str) -> Smarthost {
+    relay_of("example.org", world, inside, more)
+}
+
+/// The same with that domain for rewritten senders.
+fn relay_of(domain: &str, world: &Sink, inside: &Sink, more: &str) -> Smarthost {
     let relay = Smarthost::prepare(&format!(
-        "networks = [\"127.0.0.1\"]\nrelayhost = \"{}\"\nmaildir = \"mail\"\nsrs = {{ domain = \"example.org\"{more} }}\n\
+        "networks = [\"127.0.0.1\"]\nrelayhost = \"{}\"\nmaildir = \"mail\"\nsrs = {{ domain = \"{domain}\"{more} }}\n\
          domains = {{ local = [\"example.org\"], relay = [\"example.net\"], virtual = [\"example.com\"] }}\n\
          virtual = [\"virtual\"]\nroutes = {{ \"example.net\" = \"{}\" }}\ngreet_wait = \"0s\"\n",
         world.nexthop(),
@@ -156,6 +161,35 @@ fn a_bounce_comes_home_whatever_case_it_has_and_nothing_forged_is_relayed() {
     );
 }
 
+/// A bounce to whatever we have signed is taken, and the domain that takes bounces has a postmaster, as all that take mail.
+#[test]
+fn a_domain_for_rewritten_senders_alone_takes_every_bounce_and_mail_to_its_postmaster() {
+    let (world, inside) = (Sink::start(), Sink::start());
+    let mut relay = relay_of("back.example", &world, &inside, "");
+    relay.run();
+    let odd = ["a%b@ham.example", "a!b@ham.example", "\"a@b\"@ham.example"];
+    for (count, from) in odd.iter().enumerate() {
+        send(&relay, from, &["fwd@example.com"]);
+        let sender = senders(&world, 2 * count + 1).pop().unwrap();
+        assert!(sender.contains("@back.example"), "{sender}");
+        send(&relay, "", &[&sender]);
+        let received = world.journal().wait_for(2 * count + 2);
+        assert_eq!(received.last().unwrap().recipients, [*from]);
+    }
+    for forged in [
+        "SRS0=abcd=2W=victim.example=user@back.example",
+        "SRS0=abcd=2W=victim.example=a%b@back.example",
+    ] {
+        let said = taken(&relay, forged);
+        assert!(said.starts_with("550 5.7.1"), "{forged}: {said}");
+    }
+    assert!(taken(&relay, "Postmaster@back.example").starts_with("250"));
+    for nobody in ["user@back.example", "postmaster%x@back.example"] {
+        let said = taken(&relay, nobody);
+        assert!(said.starts_with("554 5.7.1"), "{nobody}: {said}");
+    }
+}
+
 #[test]
 fn secrets_rotate_and_those_of_postsrsd_go_on() {
     let (world, inside) = (Sink::start(), Sink::start());
@@ -168,7 +202,7 @@ fn secrets_rotate_and_those_of_postsrsd_go_on() {
     relay.run();
     send(&relay, "Jane@ham.example", &["fwd@example.com"]);
     let first = senders(&world, 1).pop().unwrap();
-    write(&relay, "newer\ntops3cr3t\n");
+    write(&relay, "# the new one\nnewer-secret\ntops3cr3t\n");
     assert!(relay.admin(&["reload"]).status.success());
     send(&relay, "Jane@ham.example", &["fwd@example.com"]);
     let second = senders(&world, 2).pop().unwrap();
@@ -176,12 +210,18 @@ fn secrets_rotate_and_those_of_postsrsd_go_on() {
     for sender in [&first, &second] {
         assert!(taken(&relay, sender).starts_with("250"), "{sender}");
     }
-    write(&relay, "newer\n");
+    write(&relay, "newer-secret\n");
     assert!(relay.admin(&["reload"]).status.success());
     assert!(taken(&relay, &first).starts_with("550 5.7.1"));
     assert!(taken(&relay, &second).starts_with("250"));
     // What cannot be used changes nothing, and is told.
-    for text in ["", "\n\n"] {
+    for text in [
+        "",
+        "\n\n",
+        "# none\n",
+        "short\n",
+        "newer-secret\n\0\0\0\0\0\0\0\0\n",
+    ] {
         write(&relay, text);
         assert!(!relay.admin(&["reload"]).status.success());
         assert!(taken(&relay, &second).starts_with("250"));

@@ -25,6 +25,9 @@ use crate::{
     srs::Srs,
 };
 
+/// Fewest characters of a secret that signs rewritten senders.
+const SRS_SECRET: usize = 8;
+
 impl Config {
     /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for the administrator, and none need be there.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
@@ -131,8 +134,17 @@ impl Config {
         }
         let wrong = |why: &str| self.wrong("srs.secrets", why);
         let text = system::secret::text(&file).map_err(|why| wrong(&why))?;
-        let secrets = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let secrets = text.lines().map(str::trim).filter(said);
         let secrets: Vec<_> = secrets.map(str::to_owned).collect();
+        let weak = |secret: &String| secret.len() < SRS_SECRET || secret.contains(char::is_control);
+        if secrets.iter().any(weak) {
+            let why = format!(
+                "{}: a secret has at least {SRS_SECRET} characters, none of which is a control character",
+                file.display()
+            );
+            return Err(wrong(&why));
+        }
         if secrets.is_empty() {
             let why = format!("{}: there is no secret in it", file.display());
             return Err(wrong(&why));

@@ -268,13 +268,17 @@ fn relay_permission(see: &View<'_>) -> Opinion {
     if may && !recipient.is_empty() {
         return Opinion::Pass;
     }
+    if let Some(why) = see.facts.transaction.returns_nowhere {
+        return see.recipient_rejected(550, (5, 7, 1), why);
+    }
     let text = format!("<{recipient}>: Relay access denied");
     Opinion::Refuse(Reply::new(554, EnhancedStatus::new(5, 7, 1), text))
 }
 
-/// Whether anybody may send mail to it.
+/// Whether anybody may send mail to it. What we have signed ourselves leads where it says.
 pub(crate) fn is_ours(router: &Router, recipient: &Address) -> bool {
-    router.class(recipient).is_some() && !is_source_routed(recipient)
+    let returns = || router.sender_behind(recipient).is_some();
+    router.class(recipient).is_some() && (!is_source_routed(recipient) || returns())
 }
 
 /// `user%elsewhere@ours`, `elsewhere!user@ours`, `"user@elsewhere"@ours`: a host behind us might follow it.

@@ -140,6 +140,13 @@ impl Router {
         }))
     }
 
+    /// The domain of rewritten senders receives mail, so it has a postmaster (RFC 5321 §4.5.1).
+    pub(super) fn is_postmaster_of_senders(&self, address: &Address) -> bool {
+        let srs = self.srs.as_ref();
+        srs.is_some_and(|srs| srs.is_domain(address.domain()))
+            && self.always(&address.local_name()) == Some(POSTMASTER)
+    }
+
     /// Ours, where nothing names the postmaster of a domain that we take mail for but is not ours (RFC 5321 §4.5.1).
     pub fn our_postmaster(&self, address: &Address) -> Option<Address> {
         let class = self.class(address)?;

@@ -137,7 +137,7 @@ impl Router {
     }
 
     /// Whom a rewritten sender stands for; `None`: it is no such address, or a forged one.
-    fn sender_behind(&self, address: &Address) -> Option<Address> {
+    pub(crate) fn sender_behind(&self, address: &Address) -> Option<Address> {
         self.srs
             .as_ref()
             .filter(|srs| srs.is_ours(address))?
@@ -156,7 +156,11 @@ impl Router {
         if self.sender_behind(address).is_some() {
             return Some(Class::Local);
         }
-        self.rules.domains.class(address.domain())
+        let of_table = self.rules.domains.class(address.domain());
+        of_table.or_else(|| {
+            self.is_postmaster_of_senders(address)
+                .then_some(Class::Virtual)
+        })
     }
 
     /// Whether an address is in one of our own domains.
