@@ -3,11 +3,10 @@
 use std::{fmt::Write as _, time::Duration};
 
 use control::{
-    listing::printable,
     status::{LOOKED_AT, Status},
     summary::{Group, Summary, shown},
 };
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, text::printable};
 use settings::Span;
 
 const MIB: u64 = 1024 * 1024;

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use mail::{clock::Timestamp, envelope::Recipient, outcome::escape};
+use mail::{clock::Timestamp, envelope::Recipient, outcome::escape, text::printable};
 
 /// Longest header section shown, bytes.
 const MAX_HEADER: usize = 128 * 1024;
@@ -154,13 +154,6 @@ fn sender(row: &Row) -> &str {
     } else {
         &row.sender
     }
-}
-
-/// Without what would command a terminal.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
 }
 
 /// A message as `postqueue -j` shows it; the order of the keys is Postfix's.

@@ -5,7 +5,7 @@
 
 use std::{cmp::Reverse, collections::HashMap, fmt::Write as _};
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, text::printable};
 use serde::{Deserialize, Serialize};
 
 use crate::listing::Row;
@@ -261,8 +261,7 @@ fn ages(summary: &Summary) -> String {
 
 /// Text of others in a table.
 pub fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '?' } else { c };
-    let mut shown: String = text.chars().take(WIDTH).map(plain).collect();
+    let mut shown: String = printable(text).chars().take(WIDTH).collect();
     if text.chars().count() > WIDTH {
         shown.push('…');
     }

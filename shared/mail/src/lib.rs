@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | vocabulary | [`status`] [`outcome`] [`limits`] [`clock`] |
+//! | vocabulary | [`status`] [`outcome`] [`limits`] [`clock`] [`text`] |
 //! | grammar | [`address`] [`nexthop`] [`message`] [`envelope`] [`maps`] |
 //! | writing | [`notice`] |
 
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod limits;
 pub mod outcome;
 pub mod status;
+pub mod text;
 // grammar
 pub mod address;
 pub mod envelope;

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 use mail::{
     clock::{self, Timestamp},
     outcome::escape,
+    text::printable,
 };
 use serde::Serialize;
 use settings::Span;
@@ -206,8 +207,8 @@ fn csv(rows: &[(&str, &Machine)], now: Timestamp) -> String {
 }
 
 fn cell(text: &str) -> String {
-    let text = control::listing::printable(text);
-    let formula = text.starts_with(['=', '+', '-', '@']);
+    let text = printable(text);
+    let formula = text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', ';']) {
         format!("\"{}\"", text.replace('"', "\"\""))

@@ -78,7 +78,9 @@ impl Access {
     /// Whether whoever asks has shown the token; the error is for the log.
     pub(super) fn of(&self, asked: &Asked) -> Result<Option<Known>, String> {
         if let Some(shown) = asked.field(AUTHORIZATION) {
-            let shown = shown.strip_prefix("Bearer ").unwrap_or_default();
+            let (scheme, shown) = shown.split_once(' ').unwrap_or_default();
+            let bearer = scheme.eq_ignore_ascii_case("Bearer");
+            let shown = if bearer { shown } else { "" };
             let token = self.token()?;
             return Ok(same(shown, &token).then_some(Known::Bearer));
         }
@@ -179,6 +181,8 @@ mod tests {
         assert!(token.len() >= 43);
         let bearer = |token: &str| access.of(&asked(AUTHORIZATION, &format!("Bearer {token}")));
         assert_eq!(bearer(&token), Ok(Some(Known::Bearer)));
+        let lower = asked(AUTHORIZATION, &format!("bearer {token}"));
+        assert_eq!(access.of(&lower), Ok(Some(Known::Bearer)));
         let longer = format!("{token}x");
         for wrong in ["", "x", &token[1..], &longer] {
             assert_eq!(bearer(wrong), Ok(None), "{wrong}");

@@ -98,7 +98,7 @@ fn shown(entry: &Entry) -> String {
         Some((id, text)) => format!("{id}: {}", story::told(text)),
         None => entry.text.clone(),
     };
-    control::listing::printable(&format!("{} {at}{text}", story::when(entry.time)))
+    mail::text::printable(&format!("{} {at}{text}", story::when(entry.time)))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::{
     fmt::Write as _,
 };
 
-use control::listing::{Row, printable};
-use mail::clock::Timestamp;
+use control::listing::Row;
+use mail::{clock::Timestamp, text::printable};
 use serde::Serialize;
 
 use super::{

@@ -14,7 +14,10 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use mail::clock;
+use mail::{
+    clock,
+    text::{is_unseen, printable},
+};
 
 pub mod life;
 mod repeats;
@@ -184,13 +187,9 @@ fn render_after(mut out: String, level: Level, text: &dyn Display) -> String {
     let _ = write!(out, "{text}");
     if out
         .get(start..)
-        .is_some_and(|text| text.contains(char::is_control))
+        .is_some_and(|text| text.contains(is_unseen))
     {
-        let safe: String = out
-            .chars()
-            .map(|c| if c.is_control() { '?' } else { c })
-            .collect();
-        out = safe;
+        out = printable(&out);
     }
     out.push('\n');
     out

@@ -22,7 +22,7 @@ pub(super) mod queue;
 
 use std::{fmt::Write as _, time::Duration};
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, text::is_unseen};
 use maud::{DOCTYPE, Markup, html};
 use settings::Span;
 
@@ -150,7 +150,7 @@ fn time(at: Timestamp) -> Markup {
 
 /// Text of others in one line.
 fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let shown = |c: char| if is_unseen(c) { '\u{fffd}' } else { c };
     text.chars().take(2000).map(shown).collect()
 }
 

@@ -1,0 +1,55 @@
+//! Text of others as people see it.
+//!
+//! Contract: what is shown on a terminal, in a log or on a page is one line, reads in the order in which it was written, and hides
+//! nothing. Joiners stay: names in some scripts need them.
+//! Unicode Technical Report 36 §2.6 (bidirectional text), §3.3 (default ignorable characters).
+
+/// Whether a character could command a terminal, or hide or reorder what stands around it: controls, marks of direction, what has
+/// no width, tags.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// With a question mark in the place of each of those.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_unseen(c) { '?' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_command_hide_or_reorder_is_shown_and_names_in_any_script_stay() {
+        for (text, shown) in [
+            ("a\u{1b}[2Jb\u{9b}c\n", "a?[2Jb?c?"),
+            ("gro.elpmaxe@\u{202e}root", "gro.elpmaxe@?root"),
+            ("root\u{200b}@example.org", "root?@example.org"),
+            ("a\u{2066}b\u{2069}c\u{feff}\u{e0041}", "a?b?c??"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+        for text in [
+            "Größe",
+            "می\u{200c}خواهم@example",
+            "用户@例え.jp",
+            "👩\u{200d}💻",
+        ] {
+            assert_eq!(printable(text), text);
+        }
+    }
+}
