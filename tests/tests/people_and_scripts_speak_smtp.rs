@@ -179,3 +179,47 @@ fn a_machine_names_its_own_address_without_authentication() {
     assert_eq!(reply.code, 250, "{reply:?}");
     assert_eq!(sink.journal().first().sender, "root@db3.campus.example");
 }
+
+/// A telnet test, a scanner, an UPS; and a stranger whose first line would go on with the field that we put above it.
+#[test]
+fn text_without_a_header_is_the_message_and_no_line_joins_our_received_field() {
+    let sink = Sink::start();
+    let smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.1/32\"]\ndomains = {{ relay = [\"example.net\"] }}\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let mut sent = 0;
+    for client in ["127.0.0.1", "127.0.0.2"] {
+        for (text, header, body) in [
+            (
+                "Backup FAILED\r\nsee log\r\n",
+                "",
+                "Backup FAILED\r\nsee log\r\n",
+            ),
+            (
+                "Subject: UPS\r\nBattery low\r\nX: y\r\n",
+                "Subject: UPS\r\n",
+                "Battery low\r\nX: y\r\n",
+            ),
+            (
+                " (real client: bank.example [192.0.2.1])\r\nSubject: x\r\n\r\nb\r\n",
+                "",
+                " (real client: bank.example [192.0.2.1])\r\nSubject: x\r\n\r\nb\r\n",
+            ),
+        ] {
+            let client = client.parse().unwrap();
+            let mut session = Session::connect_from(client, smarthost.address()).ehlo();
+            session.delivers("a@example.org", &["b@example.net"], text.as_bytes());
+            sent += 1;
+            let received = sink.journal().wait_for(sent).pop().unwrap();
+            let content = String::from_utf8(received.content).unwrap();
+            let (above, below) = content.split_once("\r\n\r\n").unwrap();
+            assert_eq!(below, body, "{content}");
+            assert!(format!("{above}\r\n").contains(header), "{content}");
+            assert!(
+                !above.contains("X-Malformed") && !above.contains("bank"),
+                "{content}"
+            );
+        }
+    }
+}

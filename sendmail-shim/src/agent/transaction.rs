@@ -73,7 +73,7 @@ impl<'a> Transaction<'a> {
             caller,
             mail,
             recipients: Vec::new(),
-            splitter: Splitter::default(),
+            splitter: Splitter::arriving(),
             draft: None,
             writer: None,
             fault: None,

@@ -133,7 +133,7 @@ impl Transaction {
         self.message = Some(Message {
             id: draft.id(),
             draft,
-            splitter: Splitter::default(),
+            splitter: Splitter::arriving(),
             fault: None,
         });
     }

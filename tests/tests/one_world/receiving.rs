@@ -45,7 +45,7 @@ impl Transaction {
         Self {
             mail,
             recipients: Vec::new(),
-            splitter: Splitter::default(),
+            splitter: Splitter::arriving(),
             draft: None,
             broken: false,
         }

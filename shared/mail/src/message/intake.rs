@@ -186,7 +186,7 @@ fn clean_header_line(raw: &[u8]) -> Vec<u8> {
 }
 
 /// `From `, with any number of `>` before it.
-fn is_mbox_line(line: &[u8]) -> bool {
+pub(super) fn is_mbox_line(line: &[u8]) -> bool {
     let marks = line.iter().take_while(|&&byte| byte == b'>').count();
     line.get(marks..)
         .is_some_and(|rest| rest.starts_with(b"From "))

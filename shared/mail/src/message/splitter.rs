@@ -1,7 +1,9 @@
 //! Cuts a message into header section and body while it arrives.
 //!
 //! Contract: bounded by [`limits::HEADER`]; the pieces of the body, put together, are all that follows the empty line;
-//! where the pieces are cut makes no difference.
+//! where the pieces are cut makes no difference. What arrives from others ([`Splitter::arriving`]) may lack the empty line, or the whole
+//! header: the header then ends before the first line that is neither field nor continuation, as in Postfix, so that text is never hidden in
+//! it, and no line continues a field that this host puts above it. Lines of an mbox (`From `) before the first field are left alone.
 //! Failures: [`HeaderTooLong`], the message's fault, permanent.
 //! RFC 5322 §2.1; RFC 6152 (8-bit body), RFC 6532 §3 (UTF-8 header).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -11,7 +13,7 @@ use std::fmt;
 use crate::{
     envelope::Content,
     limits,
-    message::{Header, charset::Charset},
+    message::{Header, charset::Charset, header::name_length, intake::is_mbox_line},
 };
 
 /// Cuts a message that arrives in pieces (canonical CRLF) into header section and body; remembers what the content needs.
@@ -20,6 +22,14 @@ use crate::{
 pub struct Splitter {
     header: Vec<u8>,
     in_body: bool,
+    /// Lines that cannot be of the header are the body's.
+    strict: bool,
+    /// In the header: where the line begins that is not looked at yet.
+    line: usize,
+    /// There is a field.
+    field: bool,
+    /// What came as header, and is the body's beginning.
+    text: Vec<u8>,
     eight_bit: bool,
     charset: Charset,
 }
@@ -40,10 +50,20 @@ impl fmt::Display for HeaderTooLong {
 impl std::error::Error for HeaderTooLong {}
 
 impl Splitter {
-    /// Takes the next piece; gives back the part of it that belongs to the body (may be empty).
-    pub fn split<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], HeaderTooLong> {
+    /// Of a message that somebody else has written: complete lines.
+    pub fn arriving() -> Self {
+        Self {
+            strict: true,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the next piece; gives back what is known to belong to the body by now (may be empty).
+    pub fn split<'a>(&'a mut self, piece: &'a [u8]) -> Result<&'a [u8], HeaderTooLong> {
         let body = if self.in_body {
             piece
+        } else if self.strict && self.begins_body(piece) {
+            &self.text
         } else {
             self.collect(piece)?
         };
@@ -52,6 +72,35 @@ impl Splitter {
             self.charset.feed(body);
         }
         Ok(body)
+    }
+
+    /// Whether a line came that cannot be of the header; it and what follows, or mbox lines that no field followed, are `text` then.
+    fn begins_body(&mut self, piece: &[u8]) -> bool {
+        let known = self.header.len();
+        self.header.extend_from_slice(piece);
+        let mut from = self.line.max(known.saturating_sub(1));
+        while let Some(rest) = self.header.get(from..)
+            && let Some(end) = rest.windows(2).position(|window| window == b"\r\n")
+        {
+            let end = from.saturating_add(end);
+            let line = self.header.get(self.line..end).unwrap_or_default();
+            let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+            if line.is_empty() && (self.field || self.line == 0) {
+                break;
+            } else if name_length(line).is_some() {
+                self.field = true;
+            } else if !(folded && self.field || is_mbox_line(line) && !self.field) {
+                let start = if self.field { self.line } else { 0 };
+                self.text = self.header.split_off(start);
+                self.in_body = true;
+                return true;
+            }
+            from = end.saturating_add(2);
+            self.line = from;
+        }
+        // Looked at; what remains is the rule of all messages.
+        self.header.truncate(known);
+        false
     }
 
     fn collect<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], HeaderTooLong> {
@@ -175,6 +224,77 @@ mod tests {
             .take_while(|_| splitter.split(&piece).is_ok())
             .count();
         assert!(pieces <= limits::HEADER / piece.len());
+    }
+
+    /// A telnet test, a printer, an UPS; and a stranger who wants his first line to be read as part of our Received.
+    #[test]
+    fn text_that_arrives_without_a_header_or_without_the_empty_line_is_the_body() {
+        for (message, header, body) in [
+            (
+                "Backup FAILED\r\nsee log\r\n",
+                "",
+                "Backup FAILED\r\nsee log\r\n",
+            ),
+            ("see log\r\n\r\nA: b\r\n", "", "see log\r\n\r\nA: b\r\n"),
+            (
+                "S: UPS\r\nBattery low\r\nC: d\r\n",
+                "S: UPS\r\n",
+                "Battery low\r\nC: d\r\n",
+            ),
+            (
+                "S: a\r\n b\r\n\tc\r\nlow\r\n\r\nx\r\n",
+                "S: a\r\n b\r\n\tc\r\n",
+                "low\r\n\r\nx\r\n",
+            ),
+            (
+                " (real: x)\r\nS: a\r\n\r\nb\r\n",
+                "",
+                " (real: x)\r\nS: a\r\n\r\nb\r\n",
+            ),
+            ("\t; x\r\n", "", "\t; x\r\n"),
+            (" \r\nS: a\r\n", "", " \r\nS: a\r\n"),
+            (": x\r\n\r\n", "", ": x\r\n\r\n"),
+            ("na me: x\r\n", "", "na me: x\r\n"),
+            ("S: a\r\n\u{e9}: b\r\n", "S: a\r\n", "\u{e9}: b\r\n"),
+            // Lines of an mbox.
+            (
+                "From r Sun\r\n>From x\r\nA: b\r\n\r\nc\r\n",
+                "From r Sun\r\n>From x\r\nA: b\r\n",
+                "c\r\n",
+            ),
+            (
+                "From here on\r\nall is text\r\n",
+                "",
+                "From here on\r\nall is text\r\n",
+            ),
+            ("From here\r\n\r\ntext\r\n", "", "From here\r\n\r\ntext\r\n"),
+            ("From here\r\n: text\r\n", "", "From here\r\n: text\r\n"),
+            ("A: b\r\nFrom here\r\n", "A: b\r\n", "From here\r\n"),
+            // Whole messages.
+            (
+                "A: b\r\nC : d\r\n\r\nbody\r\n",
+                "A: b\r\nC : d\r\n",
+                "body\r\n",
+            ),
+            ("\r\n x\r\n", "", " x\r\n"),
+            ("A: b\r\n", "A: b\r\n", ""),
+            ("\r\n", "", ""),
+            ("", "", ""),
+        ] {
+            for size in [1, 2, 3, 5, 1000] {
+                let mut splitter = Splitter::arriving();
+                let mut got = Vec::new();
+                for piece in message.as_bytes().chunks(size) {
+                    got.extend_from_slice(splitter.split(piece).unwrap());
+                }
+                let above = splitter.finish().0.to_bytes();
+                assert_eq!(
+                    (above, got),
+                    (header.into(), body.into()),
+                    "{message:?} by {size}"
+                );
+            }
+        }
     }
 
     proptest! {
