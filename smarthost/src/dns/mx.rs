@@ -96,14 +96,22 @@ impl Resolver {
     }
 }
 
-/// The records of one kind in an answer, so many at most.
+/// The records of one kind in an answer, so many at most: those of the name that was asked for, or of what it is an alias of; what else
+/// an answer carries nobody has asked for.
 pub(super) fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
     message: &'a Message<[u8]>,
     most: usize,
     read: impl Fn(&D) -> T,
 ) -> Result<Vec<T>, String> {
     let section = message.answer().map_err(|error| error.to_string())?;
-    let found = section.limit_to_in::<D>().take(most);
+    let canonical = message
+        .canonical_name()
+        .ok_or("its aliases go in circles")?;
+    let asked = message.first_question().map(|question| *question.qname());
+    let of_it = |owner: &ParsedName<&[u8]>| *owner == canonical || asked.as_ref() == Some(owner);
+    let found = section.limit_to_in::<D>();
+    let found = found.filter(|found| found.as_ref().map_or(true, |it| of_it(it.owner())));
+    let found = found.take(most);
     let found = found.map(|record| record.map(|record| read(record.data())));
     found
         .collect::<Result<_, _>>()
@@ -121,7 +129,10 @@ fn classify(found: Vec<Mx>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use domain::base::{Message, MessageBuilder, name::Name};
+    use domain::{
+        base::{Message, MessageBuilder, name::Name},
+        rdata::Cname,
+    };
     use tokio::net::UdpSocket;
 
     use super::*;
@@ -143,9 +154,22 @@ mod tests {
 
     fn reply(query: &Message<&[u8]>) -> Vec<u8> {
         let question = query.sole_question().unwrap();
+        let name = |text: &str| text.parse::<Name<Vec<u8>>>().unwrap();
+        let chain: &[(&str, &str)] = match question.qname().to_string().as_str() {
+            "alias.example" => &[
+                ("alias.example", "more.example"),
+                ("more.example", "two.example"),
+            ],
+            "round.example" => &[
+                ("round.example", "again.example"),
+                ("again.example", "round.example"),
+            ],
+            "stray.example" => &[("other.example", "two.example")],
+            _ => &[],
+        };
         let (rcode, exchangers): (Rcode, &[(u16, &str)]) =
             match question.qname().to_string().as_str() {
-                "two.example" => (
+                "two.example" | "alias.example" | "round.example" | "stray.example" => (
                     Rcode::NOERROR,
                     &[(20, "b.two.example"), (10, "a.two.example")],
                 ),
@@ -157,11 +181,19 @@ mod tests {
         let mut answer = MessageBuilder::new_vec()
             .start_answer(query, rcode)
             .unwrap();
-        for (preference, host) in exchangers {
-            let host: Name<Vec<u8>> = host.parse().unwrap();
+        for (alias, of) in chain {
             answer
-                .push((question.qname(), 60, MxData::new(*preference, host)))
+                .push((name(alias), 60, Cname::new(name(of))))
                 .unwrap();
+        }
+        let owner = if chain.is_empty() {
+            question.qname().to_string()
+        } else {
+            "two.example".to_owned()
+        };
+        for (preference, host) in exchangers {
+            let data = MxData::new(*preference, name(host));
+            answer.push((name(&owner), 60, data)).unwrap();
         }
         answer.finish()
     }
@@ -178,10 +210,17 @@ mod tests {
             two,
             Answer::Found(vec![mx(20, "b.two.example"), mx(10, "a.two.example")])
         );
+        assert_eq!(resolver.mx("alias.example").await, two, "over its aliases");
+        let stray = resolver.mx("stray.example").await;
+        assert_eq!(
+            stray,
+            Answer::NoMx,
+            "records of another name count for nobody"
+        );
         assert_eq!(resolver.mx("null.example").await, Answer::NullMx);
         assert_eq!(resolver.mx("none.example").await, Answer::NoMx);
         assert_eq!(resolver.mx("unknown.example").await, Answer::NoDomain);
-        for strange in ["broken.example", "a..b", &"x".repeat(300)] {
+        for strange in ["round.example", "broken.example", "a..b", &"x".repeat(300)] {
             assert!(
                 matches!(resolver.mx(strange).await, Answer::Failed(_)),
                 "{strange}"
