@@ -88,7 +88,8 @@ impl Reply {
         out
     }
 
-    /// Wire form, CRLF at each end; control bytes in texts become `?`, a line over 512 bytes is cut.
+    /// Wire form, CRLF at each end; what is no printable ASCII becomes `?` (RFC 5321 §4.2), a line over 512 bytes is cut. Texts come from
+    /// tables, filters and policy servers, too.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut lines = self.lines.iter().map(String::as_str).peekable();
         let mut next = Some(lines.next().unwrap_or(""));
@@ -101,11 +102,13 @@ impl Reply {
             }
             let room = WRITTEN_LINE.saturating_sub(2).saturating_sub(head.len());
             out.extend_from_slice(head.as_bytes());
-            out.extend(
-                cut(line, room)
-                    .bytes()
-                    .map(|byte| if byte.is_ascii_control() { b'?' } else { byte }),
-            );
+            let printable = |c: char| {
+                u8::try_from(c)
+                    .ok()
+                    .filter(|byte| matches!(byte, b' '..=b'~'))
+            };
+            let bytes = line.chars().map(|c| printable(c).unwrap_or(b'?'));
+            out.extend(bytes.take(room));
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -113,14 +116,6 @@ impl Reply {
 
 fn known(code: u16) -> ReplyCode {
     ReplyCode::new(code).unwrap_or(ReplyCode::LOCAL_ERROR)
-}
-
-/// The longest beginning of `text` that has at most `room` bytes.
-fn cut(text: &str, room: usize) -> &str {
-    let end = (0..=room.min(text.len()))
-        .rev()
-        .find(|&end| text.is_char_boundary(end));
-    end.and_then(|end| text.get(..end)).unwrap_or("")
 }
 
 /// Takes an enhanced code off the beginning of a text, if its class is that of the reply code (RFC 2034 §4).
@@ -341,7 +336,11 @@ mod tests {
         );
         out.clear();
         Reply::plain(250, vec!["é".repeat(600)]).encode(&mut out);
-        assert!(out.len() <= WRITTEN_LINE && std::str::from_utf8(&out).is_ok());
+        assert!(out.len() <= WRITTEN_LINE);
+        out.clear();
+        let said = String::from_utf8_lossy(b"no \xff\xc2\x9b2J \xc3\xbc").into_owned();
+        Reply::new(550, EnhancedStatus::new(5, 7, 1), said).encode(&mut out);
+        assert_eq!(out, b"550 5.7.1 no ??2J ?\r\n", "octets of a filter");
     }
 
     #[test]
