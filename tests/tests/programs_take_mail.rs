@@ -440,3 +440,33 @@ fn a_unit_speaks_lmtp_and_check_says_what_it_lacks() {
         assert!(said.1.starts_with(answer), "{said:?}");
     }
 }
+
+/// Whatever group or session it is in.
+#[test]
+fn what_a_program_has_started_ends_with_the_daemon() {
+    let mut smarthost = Smarthost::prepare(
+        "networks = [\"127.0.0.0/8\"]\nroutes = { \"lists.example\" = \"lists\" }\n\
+         [transports.lists]\ntype = \"pipe\"\ncommand = [\"$DIR/deliver\"]\n",
+    );
+    script(
+        &smarthost,
+        "deliver",
+        "cat >/dev/null\nsetsid sh -c 'echo $$ >>pids; exec sleep 600' >/dev/null 2>&1 </dev/null &\n\
+         echo $$ >>pids\nwhile [ $(wc -l <pids) -lt 2 ]; do :; done\necho end >>pids\nsleep 600"
+            .replace("pids", &smarthost.directory().join("pids").display().to_string())
+            .as_str(),
+    );
+    smarthost.run();
+    Session::greeted(smarthost.address()).delivers("a@example.org", &["b@lists.example"], MESSAGE);
+    let pids = read(&smarthost, "pids");
+    assert!(smarthost.daemon().stop().success());
+    let dead = |pid: &str| {
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        state.is_empty() || state.contains(") Z ") || state.contains(") X ")
+    };
+    let mut started = pids.lines().filter(|line| *line != "end");
+    until("all that was started has ended", || {
+        started.clone().all(dead).then_some(())
+    });
+    assert_eq!(started.by_ref().count(), 2);
+}

@@ -125,6 +125,7 @@ fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<En
         Why::Mended => End::Mended { sockets: handed },
     };
     end(&agent, &listeners);
+    system::program::stop();
     Ok(ended)
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Contract: no shell; nothing of our environment but what is given. It has a process group of its own. What it says is read to the
 //! end and kept up to so many bytes, errors together with the rest or apart. When it has ended, or its time is over, the group is killed, and so is whoever left the group
-//! but still carries the mark of this run. A program that does not read all of the message has its reasons; its status decides.
+//! but still carries the mark of this run, or descends from what did not end in time. [`stop`] does the same to all programs that run: the process that
+//! started them ends. Only whoever clears his environment and lets his parents end is not found; in a unit of its own (`smarthost pipe`)
+//! systemd's control group finds him, too. A program that does not read all of the message has its reasons; its status decides.
 //! Failures: [`End`].
 
 use std::{
@@ -12,6 +14,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -60,6 +63,23 @@ pub struct Ended {
     pub output: Vec<u8>,
     /// Empty, unless they are kept apart.
     pub errors: Vec<u8>,
+}
+
+/// Programs that run, each with its mark; `None`: none is started any more.
+static RUNNING: Mutex<Option<Vec<(Pid, String)>>> = Mutex::new(Some(Vec::new()));
+
+fn running() -> MutexGuard<'static, Option<Vec<(Pid, String)>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends all programs, with all that they have started; none is started any more.
+pub fn stop() {
+    let mut running = running();
+    for (pid, mark) in running.take().into_iter().flatten() {
+        // It is in the list as long as nobody has waited for it: the number is its own.
+        let _ = kill_process_group(pid, Signal::KILL);
+        sweep(&mark);
+    }
 }
 
 /// Runs a program to its end. Blocks.
@@ -131,7 +151,13 @@ fn start(program: &Program<'_>) -> io::Result<Running> {
         .stdin(Stdio::piped())
         .stdout(writer)
         .stderr(errors);
+    let mut list = running();
+    let Some(known) = list.as_mut() else {
+        return Err(io::Error::other("no program is started: this process ends"));
+    };
     let mut child = command.spawn()?;
+    known.push((Pid::from_child(&child), mark.clone()));
+    drop(list);
     // It holds the writing end of the output.
     drop(command);
     let stdin = child.stdin.take();
@@ -208,7 +234,13 @@ impl Running {
     /// Kills what is left of it, and takes its status.
     fn end(&mut self, attended: io::Result<bool>) -> End {
         self.stdin = None;
+        if let Some(known) = running().as_mut() {
+            known.retain(|(_, mark)| *mark != self.mark);
+        }
         if !matches!(attended, Ok(true)) {
+            for pid in descendants(self.pid) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
             // Nothing else can be done where it is gone.
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
@@ -281,15 +313,47 @@ fn sweep(mark: &str) {
     }
 }
 
-fn marked(mark: &[u8]) -> Vec<Pid> {
+fn processes() -> impl Iterator<Item = i32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+}
+
+/// Its children, theirs, and so on, whatever became of their groups and environments.
+fn descendants(pid: Pid) -> Vec<Pid> {
+    let parent = |number: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+        // The name before it can hold anything.
+        let (_, rest) = stat.rsplit_once(')')?;
+        rest.split_whitespace().nth(1)?.parse::<i32>().ok()
+    };
+    let all: Vec<(i32, i32)> = processes()
+        .filter_map(|number| Some((number, parent(&number)?)))
+        .collect();
+    let mut found = vec![pid.as_raw_nonzero().get()];
+    let mut next = 0;
+    while let Some(of) = found.get(next).copied() {
+        next += 1;
+        let children = all.iter().filter(|(_, parent)| *parent == of);
+        let new: Vec<i32> = children.map(|(number, _)| *number).collect();
+        found.extend(new);
+    }
+    found
+        .into_iter()
+        .skip(1)
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+fn marked(mark: &[u8]) -> Vec<Pid> {
     let carries = |number: &i32| {
         // Those of others cannot be read, and are none of ours.
         let environment = fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
         environment.split(|&byte| byte == 0).any(|it| it == mark)
     };
-    numbers.filter(carries).filter_map(Pid::from_raw).collect()
+    processes()
+        .filter(carries)
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
 #[cfg(test)]
@@ -349,6 +413,11 @@ mod tests {
             ("exit 0", LONG),
             ("kill -9 $$", LONG),
             ("sleep 600", Duration::from_secs(1)),
+            // Whoever has no mark any more still descends from it.
+            (
+                "env -i setsid sh -c 'echo $$ >> FILE; sleep 600 & echo $! >> FILE; wait'",
+                Duration::from_secs(1),
+            ),
         ] {
             let file = directory.path().join("pids");
             let script = format!(
@@ -356,9 +425,13 @@ mod tests {
                  while [ $(wc -l < {0}) -lt 2 ]; do :; done; {script}",
                 file.display()
             );
+            let script = script.replace("FILE", &file.display().to_string());
             let ended = shell(&script, timeout, b"");
             let pids = fs::read_to_string(&file).unwrap();
-            assert_eq!(pids.lines().count(), 2);
+            assert_eq!(
+                pids.lines().count(),
+                2 + script.matches(">> /").count().saturating_sub(1)
+            );
             let began = Instant::now();
             while !pids.lines().all(dead) {
                 assert!(began.elapsed() < LONG, "{script}: {pids}: {:?}", ended.end);

@@ -78,6 +78,9 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
             .build()
             .context("cannot start the runtime")?;
         let ended = runtime.block_on(live(path, setup, fault, &handed, &trail));
+        if matches!(ended, Ok(End::Told) | Err(_)) {
+            system::program::stop();
+        }
         // Name lookups may still hang in the system's resolver: nobody waits for them.
         runtime.shutdown_background();
         if ended? == End::Told {
