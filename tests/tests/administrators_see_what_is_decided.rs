@@ -273,7 +273,7 @@ fn explain_says_who_gets_mail_for_an_address_and_which_way() {
     let smarthost = Smarthost::prepare(&format!(
         "resolver = \"{}\"\naliases = [\"$DIR/aliases\"]\nvirtual = [\"$DIR/virtual\"]\nmaildir = \"none\"\n\
          domains = {{ virtual = [\"club.example\"] }}\ntransport = [\"$DIR/transport\"]\n\
-         [routes]\n\".far.example\" = \"slow\"\n[transports.slow]\nconnections = 2\nrecipients = 20\ndelay = \"2s\"\n",
+         [routes]\n\".far.example\" = \"slow\"\n\"near.example\" = \"[127.0.0.1]:10025\"\n[transports.slow]\nconnections = 2\nrecipients = 20\ndelay = \"2s\"\n",
         resolver.address()
     ));
     smarthost.file(
@@ -294,6 +294,11 @@ fn explain_says_who_gets_mail_for_an_address_and_which_way() {
     assert_eq!(
         told["ends"][1]["transport"],
         "2 connections, 20 recipients a delivery, 2s between deliveries"
+    );
+    let shown = text(&smarthost.admin(&["explain", "a@near.example"]));
+    assert!(
+        shown.contains("127.0.0.1") && !shown.contains("not tried"),
+        "a filter of this machine: {shown}"
     );
     let shown = text(&smarthost.admin(&["explain", "root"]));
     assert!(

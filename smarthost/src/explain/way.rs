@@ -273,7 +273,7 @@ async fn hosts(
                     told.addresses = found
                         .places
                         .iter()
-                        .map(|(place, reach)| address(place, *reach))
+                        .map(|(place, reach)| address(place, *reach, host.named))
                         .collect();
                 }
                 Err(Failure { text, .. }) => told.failure = Some(text),
@@ -284,13 +284,15 @@ async fn hosts(
     all
 }
 
-fn address(place: &relay::delivery::Place, reach: relay::delivery::Reach) -> String {
+/// As [`relay::delivery::Delivery`] goes about it; `named`: the administrator named the host.
+fn address(place: &relay::delivery::Place, reach: relay::delivery::Reach, named: bool) -> String {
     use relay::delivery::{Place, Reach};
     let address = match place {
         Place::Tcp(address) => address.ip().to_string(),
         Place::Unix(path) => path.display().to_string(),
     };
     match reach {
+        _ if named => address,
         Reach::Elsewhere => address,
         Reach::Nowhere => format!("{address} (leads nowhere, is not tried)"),
         Reach::Own => format!("{address} (this host itself, is not tried)"),

@@ -52,7 +52,7 @@ pub struct Table {
 pub struct Problem {
     /// The file.
     pub path: PathBuf,
-    /// Its line, from 1.
+    /// Its line, from 1; 0: the whole file.
     pub line: u32,
     /// What is wrong, and what to write.
     pub text: String,
@@ -61,7 +61,11 @@ pub struct Problem {
 }
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path.display(), self.line, self.text)
+        let path = self.path.display();
+        match self.line {
+            0 => write!(f, "{path}: {}", self.text),
+            line => write!(f, "{path}:{line}: {}", self.text),
+        }
     }
 }
 

@@ -131,12 +131,12 @@ fn a_table_that_is_broken_emptied_or_taken_away_keeps_what_was_read_before() {
         (
             "aliases",
             "",
-            "/aliases:0: is suddenly empty; what was read before stays in force",
+            "/aliases: is suddenly empty; what was read before stays in force",
         ),
         ("aliases", "# nothing\n\n", "is suddenly empty"),
         ("aliases", "root: other@x.example\nnocolon\n", "is faulty"),
         ("aliases", "root: other@x.example, a@@b\n", "is faulty"),
-        ("staff", "\n", "/staff:0: is suddenly empty"),
+        ("staff", "\n", "/staff: is suddenly empty"),
         ("staff", "b@x.example\nb b\n", "is faulty"),
     ] {
         place.write(file, text);
