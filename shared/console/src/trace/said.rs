@@ -158,7 +158,9 @@ fn attempt(text: &str) -> Option<Attempt<'_>> {
         let (address, after) = angle(behind)?;
         (original, rest) = (Some(address), after);
     }
-    let (relay, mut rest) = next(rest, "relay")?;
+    // A path can have blanks; commas are written otherwise.
+    let value = rest.strip_prefix(", relay=")?;
+    let (relay, mut rest) = value.split_at_checked(value.find(',').unwrap_or(value.len()))?;
     let (mut code, mut status) = ("", "");
     while status.is_empty() {
         let (key, _) = rest.strip_prefix(", ")?.split_once('=')?;
@@ -235,6 +237,13 @@ mod tests {
         );
         assert_eq!(attempt.goes_on_as(), Some("4bXk2LzQ9aB"));
         assert_eq!(Said::parse(text).other(), Some("4bXk2LzQ9aB"));
+        let text = "to=<a@b>, relay=/srv/mail of us/a\\x2c delay=9 b/, delay=0.1, dsn=2.0.0, status=sent (delivered to maildir)";
+        let Said::Attempt(attempt) = Said::parse(text) else {
+            panic!("no attempt");
+        };
+        let maildir = "/srv/mail of us/a\\x2c delay=9 b/";
+        assert_eq!((attempt.relay, attempt.status), (maildir, "sent"));
+        assert_eq!(attempt.reply, "delivered to maildir");
         assert_eq!(
             Said::parse("digest of 7 messages: 0BCDFGHJKLMNP").other(),
             Some("0BCDFGHJKLMNP")

@@ -45,7 +45,8 @@ pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: 
         .original
         .as_ref()
         .map_or_else(String::new, |address| format!(", orig_to=<{address}>"));
-    let relay = relay.as_deref().unwrap_or("none");
+    // The path of a Maildir can have commas, which end a value.
+    let relay = relay.map_or_else(|| "none".to_owned(), |relay| relay.replace(',', "\\x2c"));
     line_of(
         Role::Smtp,
         Level::Info,
