@@ -131,8 +131,8 @@ impl Queue for Agent {
     }
 
     fn standing(&self, entry: &Entry) -> Standing {
-        let held = entry.hold != Hold::No;
-        let outage = self.outages.reason().filter(|_| !held);
+        let outage = self.outages.reason();
+        let outage = outage.filter(|_| !entry.hold.is_held());
         let over = self
             .budget
             .as_ref()

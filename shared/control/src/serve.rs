@@ -345,10 +345,10 @@ impl<Q: Queue> Access<'_, Q> {
                 reason.unwrap_or_default().to_owned(),
             ))
         });
-        let queue_name = match (entry.hold, standing.active) {
-            (Hold::No | Hold::Returned, true) => "active",
-            (Hold::No | Hold::Returned, false) => "deferred",
-            _ => "hold",
+        let queue_name = match standing.active {
+            _ if entry.hold.is_held() => "hold",
+            true => "active",
+            false => "deferred",
         };
         Row {
             queue_id: entry.id.to_string(),

@@ -68,7 +68,7 @@ impl<O> Recovered<O> {
             id: entry.id,
             owner,
             arrival: entry.arrival,
-            held: matches!(entry.hold, Hold::Held | Hold::OverBudget),
+            held: entry.hold.is_held(),
             returned: entry.hold == Hold::Returned,
             warned: entry.warned,
             kept: entry.repeats.is_some(),

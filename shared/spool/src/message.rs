@@ -64,6 +64,16 @@ pub enum Hold {
     Returned,
 }
 
+impl Hold {
+    /// Whether it waits for somebody to say otherwise; what is returned does not.
+    pub fn is_held(self) -> bool {
+        match self {
+            Self::Held | Self::OverBudget => true,
+            Self::No | Self::Returned => false,
+        }
+    }
+}
+
 /// How many messages one in the queue stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Repeats {

@@ -15,7 +15,7 @@ use control::{
     status::{GROUPS, NAMED, Status},
 };
 use mail::clock::{self, Timestamp};
-use spool::{Entry, Hold, QueueId, Spool};
+use spool::{Entry, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request},
@@ -234,7 +234,7 @@ impl serve::Queue for Controlled<'_> {
     }
 
     fn standing(&self, entry: &Entry) -> Standing {
-        let fault = self.fault.filter(|_| entry.hold == Hold::No);
+        let fault = self.fault.filter(|_| !entry.hold.is_held());
         Standing {
             active: fault.is_none() && self.queue().is_active(entry.id),
             reason: fault.map(str::to_owned),

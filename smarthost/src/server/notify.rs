@@ -11,7 +11,7 @@ use mail::{
 };
 use queue::notification::DEAD;
 use settings::last_good::Fault;
-use spool::{Hold, Spool, SpoolError};
+use spool::{Spool, SpoolError};
 use system::log::{self, Level, line};
 use tokio::{task::spawn_blocking, time};
 
@@ -147,7 +147,7 @@ pub(crate) fn of_fault(server: &Server, fault: &Fault) {
 fn waiting(spool: &Spool, now: Timestamp) -> Vec<Waiting> {
     let mut domains: BTreeMap<String, Waiting> = BTreeMap::new();
     let entries = spool.entries().into_iter();
-    let old = entries.filter(|it| it.hold == Hold::No && now.since(it.arrival) >= HOURS);
+    let old = entries.filter(|it| !it.hold.is_held() && now.since(it.arrival) >= HOURS);
     for entry in old.take(MOST) {
         // One that leaves meanwhile, or cannot be read, is not counted.
         let Ok(Some(envelope)) = spool.envelope(entry.id) else {
