@@ -4,6 +4,7 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -24,6 +25,8 @@ use crate::{
 
 /// A name server that is there answers sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest name in DNS as it is written, bytes (RFC 1035 §2.3.4).
+const LONGEST: usize = 253;
 /// Bits of an RSA key (RFC 8301 §3.2).
 const BITS: &str = "rsa_keygen_bits:2048";
 
@@ -55,24 +58,19 @@ pub(super) fn published(config: &Config, keys: &[SigningKey], findings: &mut Fin
     for key in keys {
         let name = format!("{}._domainkey.{}", key.selector, key.domain);
         let (text, remedy) = match texts(config, &name) {
-            Ok(texts) => match of_texts(&texts, &key.key) {
+            Ok(texts) => match is_published(&texts, &key.key) {
                 Ok(()) => {
                     findings.ok("dkim", format!("{name}: our key is published"));
                     continue;
                 }
-                Err(why) => (why, written(&key.domain, &key.selector, &key.key)),
+                Err(fault) => {
+                    let ours = || written(&key.domain, &key.selector, &key.key);
+                    (fault.why, fault.remedy.map_or_else(ours, str::to_owned))
+                }
             },
             Err(why) => (why, "is the name server reached?".to_owned()),
         };
         findings.warn("dkim", format!("{name}: {text}"), &remedy);
-    }
-}
-
-fn of_texts(texts: &[String], key: &Key) -> Result<(), String> {
-    match texts {
-        [] => Err("DNS has no such TXT record: mail is signed in vain".to_owned()),
-        [text] => is_published(text, key),
-        _ => Err("DNS has several TXT records there, of which receivers take any".to_owned()),
     }
 }
 
@@ -99,6 +97,10 @@ fn new(
     let wanted = selector.map(|it| Selector::try_from(it.to_owned()));
     let wanted = wanted.transpose().map_err(Error::msg)?;
     let place = place(config, domain, wanted);
+    let name = format!("{}._domainkey.{domain}", place.selector.0);
+    if name.len() > LONGEST {
+        bail!("{name} is longer than DNS names may be; take a shorter --selector");
+    }
     let path = &place.path;
     let shown = path.display();
     if path.symlink_metadata().is_ok() {
@@ -179,8 +181,12 @@ fn keep(config: &Config, path: &Path, pem: &str) -> std::io::Result<()> {
     if made {
         give(folder, &config.state)?;
     }
-    system::fs::replace(path, pem.as_bytes(), 0o600)?;
-    give(path, &config.state)
+    // Never over another one, however many make one at once: a link takes no name that is there.
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    system::fs::replace(&draft, pem.as_bytes(), 0o600)?;
+    let named = give(&draft, &config.state).and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    named
 }
 
 fn make_rsa() -> Result<String, String> {

@@ -21,8 +21,44 @@ pub fn written(domain: &Domain, selector: &str, key: &Key) -> String {
     )
 }
 
-/// Whether a text of DNS publishes this key, and receivers believe it; otherwise why not.
-pub fn is_published(text: &str, key: &Key) -> Result<(), String> {
+/// What is wrong with a record, and what to do; without a remedy of its own: publish ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    pub why: String,
+    pub remedy: Option<&'static str>,
+}
+
+impl Fault {
+    fn new(why: impl Into<String>, remedy: impl Into<Option<&'static str>>) -> Self {
+        Self {
+            why: why.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// Whether the texts of DNS under the name of this key publish it, and receivers believe it; otherwise why not.
+pub fn is_published(texts: &[String], key: &Key) -> Result<(), Fault> {
+    match texts {
+        [] => Err(Fault::new(
+            "DNS has no such TXT record: mail is signed in vain",
+            None,
+        )),
+        [text] => of_text(text, key),
+        several => {
+            let ours = several.iter().any(|text| of_text(text, key).is_ok());
+            let why = if ours {
+                "DNS has several TXT records there, of which receivers take any; ours is among them"
+            } else {
+                "DNS has several TXT records there, and none is our key"
+            };
+            let remedy = "leave one record there, ours; keys beside it need selectors of their own";
+            Err(Fault::new(why, remedy))
+        }
+    }
+}
+
+fn of_text(text: &str, key: &Key) -> Result<(), Fault> {
     let tags: Vec<(&str, &str)> = text
         .split(';')
         .filter_map(|tag| tag.split_once('='))
@@ -35,36 +71,57 @@ pub fn is_published(text: &str, key: &Key) -> Result<(), String> {
     let lists = |name: &str, wanted: &[&str]| {
         tag(name).is_none_or(|list| list.split(':').any(|it| wanted.contains(&it.trim())))
     };
+    let twice =
+        |(at, (name, _)): (usize, &(&str, &str))| tags.iter().take(at).any(|(it, _)| it == name);
+    if tags.iter().enumerate().any(twice) {
+        return Err(Fault::new(
+            "a tag stands in it twice, so it counts for nothing (RFC 6376 §3.2)",
+            None,
+        ));
+    }
     if tag("v").is_some_and(|version| version != "DKIM1") {
-        return Err("v= is not DKIM1".to_owned());
+        return Err(Fault::new("v= is not DKIM1", None));
+    }
+    if tag("v").is_some() && tags.first().is_none_or(|(name, _)| *name != "v") {
+        return Err(Fault::new(
+            "v= is not its first tag, so it counts for nothing (RFC 6376 §3.6.1)",
+            None,
+        ));
     }
     let algorithm = tag("k").unwrap_or("rsa");
     let Some(published) = tag("p") else {
-        return Err("it has no p=, so it is no key".to_owned());
+        return Err(Fault::new("it has no p=, so it is no key", None));
     };
     if published.is_empty() {
-        return Err("p= is empty: the key is revoked".to_owned());
+        let remedy = "a key that was given up stays so: make another with smarthost dkim new DOMAIN, which takes a new selector";
+        return Err(Fault::new("p= is empty: the key is revoked", remedy));
     }
     if algorithm != key.algorithm().name() {
-        return Err(format!(
+        let why = format!(
             "it is a key for {algorithm}, ours is for {}",
             key.algorithm()
-        ));
+        );
+        return Err(Fault::new(why, None));
     }
     let published: String = published.split_whitespace().collect();
     match BASE64_STANDARD.decode(published) {
         Ok(found) if found == key.public() || found == key.bare() => {}
-        Ok(_) => return Err("it is another key than ours".to_owned()),
-        Err(_) => return Err("its p= is damaged: no base64".to_owned()),
+        Ok(_) => return Err(Fault::new("it is another key than ours", None)),
+        Err(_) => return Err(Fault::new("its p= is damaged: no base64", None)),
     }
     if !lists("h", &["sha256"]) {
-        return Err("h= does not allow sha256".to_owned());
+        let remedy = "take h= out, or write h=sha256: SHA-1 is believed by nobody (RFC 8301)";
+        return Err(Fault::new("h= does not allow sha256", remedy));
     }
     if !lists("s", &["*", "email"]) {
-        return Err("s= does not allow mail".to_owned());
+        return Err(Fault::new(
+            "s= does not allow mail",
+            "take s= out, or write s=email",
+        ));
     }
     if tag("t").is_some_and(|flags| flags.split(':').any(|flag| flag.trim() == "y")) {
-        return Err("t=y: receivers treat signed mail as if it were not; take it out".to_owned());
+        let why = "t=y: receivers treat signed mail as if it were not";
+        return Err(Fault::new(why, "take t=y out once mail verifies"));
     }
     Ok(())
 }
@@ -81,11 +138,12 @@ mod tests {
         let (name, text) = record.split_once(" IN TXT ( ").unwrap();
         assert_eq!(name, "s1._domainkey.example.org.");
         let text = text.trim_end_matches(" )").trim_matches('"');
-        assert_eq!(is_published(text, &key), Ok(()));
+        let of_one = |text: &str| is_published(&[text.to_owned()], &key);
+        assert_eq!(of_one(text), Ok(()));
         let public = BASE64_STANDARD.encode(key.public());
         let (one, two) = public.split_at(9);
         let spaced = format!(" p = {one} {two} ;k=ed25519; n=hello; h=sha1:sha256 ; s=email;");
-        assert_eq!(is_published(&spaced, &key), Ok(()));
+        assert_eq!(of_one(&spaced), Ok(()));
         let other = Key::read(&Key::make_ed25519().unwrap()).unwrap();
         for (text, why) in [
             ("", "no key"),
@@ -100,9 +158,19 @@ mod tests {
             (&format!("k=ed25519; p={public}; h=sha1"), "sha256"),
             (&format!("k=ed25519; p={public}; s=tlsrpt"), "mail"),
             (&format!("k=ed25519; p={public}; t=s:y"), "t=y"),
+            (&format!("k=ed25519; p={public}; p="), "twice"),
+            (&format!("k=ed25519; v=DKIM1; p={public}"), "first tag"),
         ] {
-            let said = is_published(text, &key).unwrap_err();
+            let said = of_one(text).unwrap_err().why;
             assert!(said.contains(why), "{text}: {said}");
         }
+        let both = [text.to_owned(), "v=DKIM1; p=".to_owned()];
+        let said = is_published(&both, &key).unwrap_err();
+        assert!(
+            said.why.contains("ours is among them") && said.remedy.is_some(),
+            "{said:?}"
+        );
+        let said = is_published(&[], &key).unwrap_err();
+        assert!(said.why.contains("no such TXT record"), "{said:?}");
     }
 }

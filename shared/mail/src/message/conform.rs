@@ -69,6 +69,8 @@ pub fn conform(header: &mut Header, own: &str) -> Vec<Change> {
     let mut authors = Vec::new();
     header.edit(|field| {
         let tidied = field.tidied();
+        let plain = without_controls(tidied.as_ref().unwrap_or(field));
+        let tidied = plain.or(tidied);
         let field = tidied.as_ref().unwrap_or(field);
         let mended = mended(field, own, &mut authors);
         if let Some(mended) = &mended {
@@ -82,6 +84,20 @@ pub fn conform(header: &mut Header, own: &str) -> Vec<Change> {
         header.append(Field::new("Reply-To", &authors.join(", ")));
     }
     changes
+}
+
+/// With blanks in the place of control characters (RFC 5322 §2.2); `None` if there are none. Those of ISO-2022 texts, which mean
+/// other letters, stay.
+fn without_controls(field: &Field) -> Option<Field> {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n');
+    let body = field.body();
+    let shifts = |pair: &[u8]| matches!(pair, [0x1b, b'$' | b'(']);
+    if field.name().is_empty() || !body.iter().any(is_control) || body.windows(2).any(shifts) {
+        return None;
+    }
+    let blank = |byte: &u8| if is_control(byte) { b' ' } else { *byte };
+    let body: Vec<u8> = body.iter().map(blank).collect();
+    Some(field.with_body(&body))
 }
 
 fn is_one_of(field: &Field, names: &[&str]) -> bool {

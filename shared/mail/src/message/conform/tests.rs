@@ -61,6 +61,15 @@ fn what_a_strict_relay_would_refuse_is_written_as_it_was_meant() {
         ("Message-ID: <12@x> (by me)\r\n", "Message-ID: <12@x>\r\n"),
         ("Message-ID: <12>\r\n", "Message-ID:\r\n"),
         (
+            "Subject: a\u{7}b\u{1b}[2J\u{7f}c\r\n\td\r\n",
+            "Subject: a b [2J c\r\n\td\r\n",
+        ),
+        ("Comments: a\u{c}b\r\n", "Comments: a b\r\n"),
+        (
+            "Subject: \u{1b}$B$3$s\u{1b}(B\r\n",
+            "Subject: \u{1b}$B$3$s\u{1b}(B\r\n",
+        ),
+        (
             "Date: 2022-10-04T10:00:00Z\r\n",
             "Date: Tue, 04 Oct 2022 10:00:00 +0000\r\n",
         ),
