@@ -136,6 +136,28 @@ fn the_last_words_of_a_kept_connection_bounce_nobodys_mail() {
     }
 }
 
+/// Greylisting, rate limits and counts of unknown users see each message once, whether the connection is a new one or not.
+#[test]
+fn what_a_next_hop_says_over_a_kept_connection_is_not_asked_for_again() {
+    for refusal in ["450 4.2.0 greylisted", "550 5.1.1 nobody of that name"] {
+        let sink = Sink::with(Script {
+            recipients: vec![("later@example.net".to_owned(), refusal.to_owned())],
+            ..Script::default()
+        });
+        let mut machine = Agent::start(&format!(
+            "relayhost = \"{}\"\ntls = \"none\"\n",
+            sink.nexthop()
+        ));
+        machine.send(&["-f", "a@example.org", "b@example.net"], CRON);
+        sink.journal().wait_for(1);
+        machine.send(&["-f", "a@example.org", "later@example.net"], CRON);
+        machine.daemon().wait_for_log(refusal);
+        assert_eq!(sink.connections(), 1, "{refusal}: asked once");
+        machine.send(&["-f", "a@example.org", "c@example.net"], CRON);
+        sink.journal().wait_for(2);
+    }
+}
+
 /// Whom to believe is asked anew after a reload: a connection made before it carries no mail after it.
 #[test]
 fn after_a_reload_no_mail_goes_over_a_connection_of_before() {

@@ -286,6 +286,11 @@ impl Conversation {
         self.ready
     }
 
+    /// As [`Client::accepted`].
+    pub fn accepted(&self) -> usize {
+        self.machine.accepted()
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed
     }

@@ -120,6 +120,11 @@ impl Connection {
         self.conversation.is_ready()
     }
 
+    /// As [`smtp::client::Client::accepted`].
+    pub(crate) fn accepted(&self) -> usize {
+        self.conversation.accepted()
+    }
+
     /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
     pub(crate) fn is_usable(&mut self) -> bool {
         let mut stream = self.stream.as_mut();

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use relay::delivery::Place;
+use relay::delivery::Dial;
 use tokio::time;
 
 use crate::{destination::Destination, link::Connection, mta_sts::Known, setup::Setup};
@@ -24,8 +24,8 @@ const MESSAGES: u32 = 500;
 /// A connection and how often it was used.
 pub(super) struct Kept {
     pub(super) connection: Connection,
-    /// What it was made to.
-    pub(super) place: Place,
+    /// How it was opened.
+    pub(super) dial: Dial,
     pub(super) used: u32,
     /// It was made under this one.
     pub(super) setup: Arc<Setup>,

@@ -14,7 +14,9 @@ use mail::{
     outcome::{Failure, Outcome},
 };
 use relay::{
-    delivery::{Action, Delivery, Dial, Event, Found, Host, Patience, Place, Reach, Way, fit},
+    delivery::{
+        Action, Batch, Delivery, Dial, Event, Found, Host, Patience, Place, Reach, Sent, Way, fit,
+    },
     tls::ClientTls,
     token,
 };
@@ -83,7 +85,7 @@ pub(super) async fn deliver(
             Action::Reuse => {
                 let policy = demands.as_ref().and_then(Demands::enforced);
                 open = transports.pool.take(destination, &errand.setup, policy);
-                Event::Kept(open.as_ref().map(|kept| kept.place.clone()))
+                Event::Kept(open.as_ref().map(|kept| kept.dial.clone()))
             }
             Action::Find => {
                 let way = session.way(demands.as_mut()).await;
@@ -107,17 +109,18 @@ pub(super) async fn deliver(
                 Event::Opened(opened.map(|connection| {
                     open = Some(Kept {
                         connection,
-                        place: dial.place,
+                        dial,
                         used: 0,
                         setup: Arc::clone(&errand.setup),
                         policy: demands.as_ref().and_then(Demands::enforced).cloned(),
                     });
                 }))
             }
-            Action::Send {
-                recipients,
-                patience,
-            } => session.send(open.as_mut(), &recipients, patience).await,
+            Action::Send(batch) => {
+                let sent = session.send(open.as_mut(), &batch).await;
+                asked |= sent.outcomes.iter().any(is_answered);
+                Event::Sent(sent)
+            }
             Action::Leave => {
                 if let Some(kept) = open.take() {
                     tokio::spawn(kept.connection.quit());
@@ -303,30 +306,20 @@ impl Session<'_> {
         }
     }
 
-    async fn send(
-        &self,
-        kept: Option<&mut Kept>,
-        recipients: &[usize],
-        patience: Option<Duration>,
-    ) -> Event {
+    async fn send(&self, kept: Option<&mut Kept>, batch: &Batch) -> Sent {
         let Some(Kept { connection, .. }) = kept else {
-            return Event::Sent {
-                outcomes: Vec::new(),
-                open: false,
-            };
+            return Sent::default();
         };
-        let mut envelope = self.errand.envelope.with_only(recipients);
+        let mut envelope = self.errand.envelope.with_only(&batch.recipients);
         if let Peer::Smtp { .. } = self.peer {
             forward(&self.errand.setup, &mut envelope);
         }
         let Some(stored) = self.stored else {
             let mut question = Transaction::of(&envelope, 0);
-            question.patience = patience;
+            question.patience = batch.patience;
+            question.kept = batch.kept;
             let outcomes = connection.probe(question).await;
-            return Event::Sent {
-                outcomes,
-                open: connection.is_ready(),
-            };
+            return ended(connection, outcomes);
         };
         let read = || -> std::io::Result<Box<dyn Read + Send>> { stored.reader() };
         let peer = connection.capabilities();
@@ -336,7 +329,8 @@ impl Session<'_> {
         };
         let outcomes = match block_in_place(fitting) {
             Ok(mut fitted) => {
-                fitted.transaction.patience = patience;
+                fitted.transaction.patience = batch.patience;
+                fitted.transaction.kept = batch.kept;
                 if fitted.eight_bit_all_the_same {
                     maillog::eight_bit(stored.id, connection.relay());
                 }
@@ -346,12 +340,25 @@ impl Session<'_> {
             }
             Err(error) => {
                 let text = format!("cannot read the queued message: {error}");
-                all(recipients.len(), Failure::ours(&text))
+                all(batch.recipients.len(), Failure::ours(&text))
             }
         };
-        Event::Sent {
-            outcomes,
-            open: connection.is_ready(),
-        }
+        ended(connection, outcomes)
+    }
+}
+
+fn ended(connection: &Connection, outcomes: Vec<Outcome>) -> Sent {
+    Sent {
+        outcomes,
+        open: connection.is_ready(),
+        accepted: connection.accepted(),
+    }
+}
+
+/// Whether the peer has decided something: the delivery has begun.
+fn is_answered(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered(_) | Outcome::Failed(_) => true,
+        Outcome::Deferred(failure) => failure.reply.is_some(),
     }
 }

@@ -162,6 +162,7 @@ impl Client {
             },
             recipients: to.collect(),
             patience: None,
+            kept: false,
         };
         if let Some(talk) = &mut self.talk {
             talk.transact(transaction, Box::new(Cursor::new(text)), steady);

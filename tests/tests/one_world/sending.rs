@@ -16,7 +16,7 @@ use mail::{
 use queue::Event as Told;
 use relay::{
     conversation::{End, unreachable},
-    delivery::{Action, Delivery, Dial, Event, Found, Patience, Place, fit},
+    delivery::{Action, Batch, Delivery, Dial, Event, Found, Patience, Place, Sent as Ended, fit},
     net::relay_name,
 };
 use smtp::client::{Protocol, Settings, Timeouts};
@@ -193,6 +193,8 @@ impl<R: Role> Up<R> {
         let mut answer = answer;
         loop {
             if let Some(event) = answer.take() {
+                errand.asked |=
+                    matches!(&event, Event::Sent(sent) if sent.outcomes.iter().any(is_answered));
                 errand
                     .machine
                     .handle(event, &mut self.memory, context.steady);
@@ -203,8 +205,8 @@ impl<R: Role> Up<R> {
             answer = match action {
                 Action::Reuse => {
                     errand.talk = self.reuse(&errand.delivery.destination, context);
-                    let place = errand.talk.as_ref().and_then(|talk| talk.place.clone());
-                    Some(Event::Kept(place))
+                    let dial = errand.talk.as_ref().and_then(|talk| talk.dial.clone());
+                    Some(Event::Kept(dial))
                 }
                 Action::Find => {
                     let way = role.way(&errand.delivery.destination, context.names, context.now);
@@ -248,10 +250,7 @@ impl<R: Role> Up<R> {
                     errand.waiting = Waiting::Connect(conn, dial, context.steady + connect);
                     None
                 }
-                Action::Send {
-                    recipients,
-                    patience,
-                } => errand.send(&recipients, patience, context),
+                Action::Send(batch) => errand.send(&batch, context),
                 Action::Leave => {
                     if let Some(talk) = errand.talk.take() {
                         talk.quit(&mut context.out, context.steady);
@@ -334,7 +333,7 @@ impl<R: Role> Up<R> {
                 let (settings, _) = errand.settings(role.hostname(), dial);
                 let relay = relay_name(&dial.host.name, address);
                 let mut talk = Talk::begin(conn, settings, relay, context.steady);
-                talk.place = Some(dial.place.clone());
+                talk.dial = Some(dial.clone());
                 errand.talk = Some(talk);
                 errand.waiting = Waiting::Opening;
                 errand.turn(context)
@@ -394,34 +393,26 @@ impl<D> Errand<D> {
         ))))
     }
 
-    fn send(
-        &mut self,
-        recipients: &[usize],
-        patience: Option<Duration>,
-        context: &mut Context<'_>,
-    ) -> Option<Event> {
-        if let Err(event) = self.begin(recipients, patience, context) {
+    fn send(&mut self, batch: &Batch, context: &mut Context<'_>) -> Option<Event> {
+        if let Err(event) = self.begin(batch, context) {
             return Some(event);
         }
         self.waiting = Waiting::Sending;
         self.turn(context)
     }
 
-    fn begin(
-        &mut self,
-        recipients: &[usize],
-        patience: Option<Duration>,
-        context: &Context<'_>,
-    ) -> Result<(), Event> {
-        let nothing = |outcomes| Event::Sent {
-            outcomes,
-            open: false,
+    fn begin(&mut self, batch: &Batch, context: &Context<'_>) -> Result<(), Event> {
+        let nothing = |outcomes| {
+            Event::Sent(Ended {
+                outcomes,
+                ..Default::default()
+            })
         };
         let Some(talk) = &mut self.talk else {
             return Err(nothing(Vec::new()));
         };
-        self.batch = recipients.len();
-        let envelope = self.envelope.with_only(recipients);
+        self.batch = batch.recipients.len();
+        let envelope = self.envelope.with_only(&batch.recipients);
         let stored = Arc::clone(&self.stored);
         let read = move || stored.reader();
         match fit(
@@ -431,13 +422,14 @@ impl<D> Errand<D> {
             &read,
         ) {
             Ok(mut fitted) => {
-                fitted.transaction.patience = patience;
+                fitted.transaction.patience = batch.patience;
+                fitted.transaction.kept = batch.kept;
                 talk.transact(fitted.transaction, fitted.content, context.steady);
                 Ok(())
             }
             Err(error) => {
                 let failure = Failure::ours(&format!("the message cannot be read: {error}"));
-                Err(nothing(vec![failure.outcome(); recipients.len()]))
+                Err(nothing(vec![failure.outcome(); batch.recipients.len()]))
             }
         }
     }
@@ -450,7 +442,14 @@ impl<D> Errand<D> {
         let end = end?;
         let opening = matches!(self.waiting, Waiting::Opening);
         self.waiting = Waiting::Nothing;
-        let open = talk.conversation.is_ready();
+        let (open, accepted) = (talk.conversation.is_ready(), talk.conversation.accepted());
+        let sent = |outcomes| {
+            Event::Sent(Ended {
+                outcomes,
+                open,
+                accepted,
+            })
+        };
         Some(match end {
             End::Ready if opening => Event::Opened(Ok(())),
             End::Failed(failure) if opening => {
@@ -459,15 +458,17 @@ impl<D> Errand<D> {
                 }
                 Event::Opened(Err(failure))
             }
-            End::Finished(outcomes) => Event::Sent { outcomes, open },
-            End::Failed(failure) => Event::Sent {
-                outcomes: vec![failure.outcome(); self.batch],
-                open,
-            },
-            End::Ready => Event::Sent {
-                outcomes: Vec::new(),
-                open,
-            },
+            End::Finished(outcomes) => sent(outcomes),
+            End::Failed(failure) => sent(vec![failure.outcome(); self.batch]),
+            End::Ready => sent(Vec::new()),
         })
+    }
+}
+
+/// Whether the peer has decided something: the delivery has begun.
+fn is_answered(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered(_) | Outcome::Failed(_) => true,
+        Outcome::Deferred(failure) => failure.reply.is_some(),
     }
 }

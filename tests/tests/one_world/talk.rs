@@ -11,7 +11,7 @@ use std::{
 use mail::limits;
 use relay::{
     conversation::{Conversation, End, Step},
-    delivery::Place,
+    delivery::Dial,
 };
 use smtp::client::{Settings, Transaction};
 
@@ -19,8 +19,8 @@ use crate::network::{Arrival, ConnId, Sent, Side};
 
 pub(crate) struct Talk {
     pub(crate) conn: ConnId,
-    /// What it was made to.
-    pub(crate) place: Option<Place>,
+    /// How it was opened.
+    pub(crate) dial: Option<Dial>,
     pub(crate) conversation: Conversation,
     /// What came and is not read.
     inbox: VecDeque<Vec<u8>>,
@@ -33,7 +33,7 @@ impl Talk {
     pub(crate) fn begin(conn: ConnId, settings: Settings, relay: String, now: Instant) -> Self {
         Self {
             conn,
-            place: None,
+            dial: None,
             conversation: Conversation::begin(settings, relay, None, now),
             inbox: VecDeque::new(),
             ended: false,

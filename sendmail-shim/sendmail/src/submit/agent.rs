@@ -99,6 +99,7 @@ fn transaction(ready: &Ready) -> Transaction {
         mail: described(ready.submission.mail.clone(), &ready.message),
         recipients: ready.recipients.clone(),
         patience: None,
+        kept: false,
     }
 }
 

@@ -299,5 +299,6 @@ fn transaction(queued: &Queued, recipients: &[Rcpt], message: &Message) -> Trans
         },
         recipients: recipients.to_vec(),
         patience: None,
+        kept: false,
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use ::relay::{
     delivery::{Delivery as Attempt, Patience},
-    net::{Connection, Letter, Road, Text, deliver},
+    net::{Connection, Kept, Letter, Road, Text, deliver},
     tls::ClientTls,
 };
 use mail::{
@@ -47,7 +47,7 @@ const KEEP: Duration = Duration::from_secs(20);
 pub(super) struct Attempts {
     agent: Arc<Agent>,
     tls: Option<ClientTls>,
-    connection: Option<Connection>,
+    connection: Option<Kept>,
 }
 
 impl Attempts {

@@ -14,7 +14,7 @@ use mail::{
 
 use smtp::client::Security;
 
-use super::interface::Place;
+use super::interface::{Place, Sent};
 
 /// What is to be done about a refusal of this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -346,6 +346,20 @@ pub(super) fn is_taken_perhaps(failure: &Failure) -> bool {
 /// No answer came: the peer was silent, or the connection ended.
 pub(super) fn is_unanswered(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Deferred(failure) if failure.reply.is_none() && failure.blame == Blame::Network)
+}
+
+pub(super) fn is_delivered(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Delivered(_))
+}
+
+/// How many recipients a peer takes at once that went away (421, the end) in the midst of a list.
+pub(super) fn most_at_once(asked: usize, sent: &Sent) -> Option<usize> {
+    let cut = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Deferred(failure)
+            if failure.stage == Stage::Recipient && failure.reply.is_none_or(|code| code.value() == 421))
+    };
+    let within = !sent.open && (1..asked).contains(&sent.accepted);
+    (within && sent.outcomes.iter().any(cut)).then_some(sent.accepted)
 }
 
 /// 452, or 552 in old words (RFC 5321 §4.5.3.1.10).

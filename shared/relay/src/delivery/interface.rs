@@ -105,6 +105,25 @@ pub struct Dial {
     pub opening: Option<Duration>,
 }
 
+/// A transaction with these recipients; `patience` and `kept` as in [`smtp::client::Transaction`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    pub recipients: Vec<usize>,
+    pub patience: Option<Duration>,
+    pub kept: bool,
+}
+
+/// How a transaction ended.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// One for each recipient.
+    pub outcomes: Vec<Outcome>,
+    /// Another transaction may follow.
+    pub open: bool,
+    /// As [`smtp::client::Client::accepted`].
+    pub accepted: usize,
+}
+
 /// What the driver has to do; each but `Leave` is answered by the event of the same place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
@@ -116,11 +135,8 @@ pub enum Action {
     Lookup(Host),
     /// Connect, greet, make TLS: [`Event::Opened`].
     Open(Dial),
-    /// A transaction with these recipients over what is open: [`Event::Sent`]. `patience` as in [`smtp::client::Transaction`].
-    Send {
-        recipients: Vec<usize>,
-        patience: Option<Duration>,
-    },
+    /// A transaction over what is open: [`Event::Sent`].
+    Send(Batch),
     /// The open connection is not needed any more.
     Leave,
 }
@@ -128,14 +144,10 @@ pub enum Action {
 /// What the driver tells.
 #[derive(Debug)]
 pub enum Event {
-    /// A kept connection, to there, is open now, or there is none.
-    Kept(Option<Place>),
+    /// A kept connection, opened as this says, is open now, or there is none.
+    Kept(Option<Dial>),
     Way(Result<Way, Failure>),
     Found(Result<Found, Failure>),
     Opened(Result<(), Failure>),
-    /// One outcome for each recipient; `open`: another transaction may follow.
-    Sent {
-        outcomes: Vec<Outcome>,
-        open: bool,
-    },
+    Sent(Sent),
 }

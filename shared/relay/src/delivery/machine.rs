@@ -15,8 +15,8 @@ use smtp::client::Security;
 
 use super::{
     address::Reach,
-    fault::{about_us, clear_text_goes_on, is_taken_perhaps, is_unanswered, loops, with_remedy},
-    interface::{Action, Candidate, Dial, Event, Found, Host, Patience, Place, Way},
+    fault::{clear_text_goes_on, is_delivered, is_unanswered, loops, most_at_once, with_remedy},
+    interface::{Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Way},
     memory::{Memory, SILENCE, UNANSWERED},
     reuse,
 };
@@ -45,22 +45,25 @@ enum State {
 
 /// What a transaction is made over.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Over {
-    Kept(Place),
-    Fresh(Dial),
+struct Over {
+    dial: Dial,
+    /// Another delivery opened it.
+    kept: bool,
 }
 
 /// What an outcome means for its recipient.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Verdict {
     /// It stands.
     Stands,
     /// The rest of a crowd, or without a parameter: once more in the same session.
     Again,
-    /// The session is of no use: the next address may be.
-    NextAddress,
     /// Not now, or not here: another host may take it.
     NextHost,
+    /// Refused for our address in IPv6: the same host may take it over IPv4.
+    OverIpv4,
+    /// The session is of no use: the next address may be.
+    NextAddress,
 }
 
 /// One delivery: some recipients of one message to one next hop.
@@ -75,6 +78,10 @@ pub struct Delivery {
     /// To be tried over the next one.
     elsewhere: Vec<usize>,
     way: Option<Way>,
+    /// Where a kept connection led, whose answers want another place.
+    avoid: Option<(Dial, Verdict)>,
+    /// What answers over the kept connection wanted so far.
+    passed: Verdict,
     hosts: VecDeque<Host>,
     /// Of the host that is being tried.
     addresses: VecDeque<Candidate>,
@@ -89,6 +96,10 @@ pub struct Delivery {
     deferrals: usize,
     retractions: usize,
     reached: bool,
+    /// A connection is open.
+    connected: bool,
+    /// The session that is open has taken something.
+    progress: bool,
 }
 
 impl Delivery {
@@ -101,6 +112,8 @@ impl Delivery {
             here: Vec::new(),
             elsewhere: (0..recipients).collect(),
             way: None,
+            avoid: None,
+            passed: Verdict::Stands,
             hosts: VecDeque::new(),
             addresses: VecDeque::new(),
             postponed: VecDeque::new(),
@@ -111,6 +124,8 @@ impl Delivery {
             deferrals: 0,
             retractions: 0,
             reached: false,
+            connected: false,
+            progress: false,
         }
     }
 
@@ -123,17 +138,12 @@ impl Delivery {
     pub fn handle(&mut self, event: Event, memory: &mut Memory, now: Instant) {
         let state = std::mem::replace(&mut self.state, State::Done);
         match (state, event) {
-            (State::Beginning, Event::Kept(Some(place))) => {
-                self.here = std::mem::take(&mut self.elsewhere);
-                self.send(Over::Kept(place), now);
+            (State::Beginning, Event::Kept(Some(dial))) => {
+                self.begin(Over { dial, kept: true }, memory, now);
             }
             (State::Beginning, Event::Kept(None)) => self.find(),
             (State::Finding, Event::Way(Ok(way))) => {
-                self.hosts = way.hosts.iter().cloned().collect();
-                if let Some(first) = way.hosts.first() {
-                    self.hosts.rotate_left(memory.begin_with(first, &way.hosts));
-                }
-                self.way = Some(way);
+                self.found_way(way, memory);
                 self.began = Some(now);
                 self.next_address(memory, now);
             }
@@ -153,17 +163,13 @@ impl Delivery {
             }
             (State::Opening(dial), Event::Opened(Ok(()))) => {
                 self.reached = true;
-                self.here = std::mem::take(&mut self.elsewhere);
-                self.send(Over::Fresh(dial), now);
+                self.begin(Over { dial, kept: false }, memory, now);
             }
             (State::Opening(dial), Event::Opened(Err(failure))) => {
                 self.not_opened(dial, failure, memory, now);
             }
-            (State::Sending(Over::Fresh(dial), batch), Event::Sent { outcomes, open }) => {
-                self.sent(dial, &batch, outcomes, open, memory, now);
-            }
-            (State::Sending(Over::Kept(place), batch), Event::Sent { outcomes, open }) => {
-                self.sent_over_kept(place, &batch, outcomes, open, memory, now);
+            (State::Sending(over, batch), Event::Sent(sent)) => {
+                self.sent(over, &batch, sent, memory, now);
             }
             // A driver that answers something else has gone wrong; what is not known is deferred.
             _ => {}
@@ -195,18 +201,25 @@ impl Delivery {
         self.actions.push_back(Action::Find);
     }
 
-    fn send(&mut self, over: Over, now: Instant) {
-        let batch: Vec<usize> = self
-            .here
-            .drain(..self.here.len().min(limits::SURE_RECIPIENTS))
-            .collect();
+    fn begin(&mut self, over: Over, memory: &Memory, now: Instant) {
+        self.connected = true;
+        self.progress = false;
+        self.here = std::mem::take(&mut self.elsewhere);
+        self.send(over, memory, now);
+    }
+
+    fn send(&mut self, over: Over, memory: &Memory, now: Instant) {
+        let most = memory.most(&over.dial.host.name, now);
+        let count = self.here.len().min(most.min(limits::SURE_RECIPIENTS));
+        let batch: Vec<usize> = self.here.drain(..count).collect();
         // What is wrong with a kept connection is tried once more on a fresh one.
-        let hurry = matches!(over, Over::Kept(_)) || self.others_are_left();
+        let hurry = over.kept || self.others_are_left();
         self.since = Some(now);
-        self.actions.push_back(Action::Send {
+        self.actions.push_back(Action::Send(Batch {
             recipients: batch.clone(),
             patience: hurry.then_some(self.patience.reply),
-        });
+            kept: over.kept,
+        }));
         self.state = State::Sending(over, batch);
     }
 
@@ -218,6 +231,9 @@ impl Delivery {
                 continue;
             }
             seen.push(place.clone());
+            if self.is_avoided(&place) {
+                continue;
+            }
             if self.addresses.len() >= ADDRESSES {
                 return;
             }
@@ -251,26 +267,28 @@ impl Delivery {
 
     /// The next address of this host, the next host, and in the end those that were silent; over when there is none.
     fn next_address(&mut self, memory: &mut Memory, now: Instant) {
-        let spent = self
-            .began
-            .is_some_and(|began| now.saturating_duration_since(began) >= BUDGET);
         if self.elsewhere.is_empty() {
             self.state = State::Done;
             return;
         }
-        if spent {
+        if self.is_spent(now) {
             return self.leave_off(memory);
         }
         if let Some(candidate) = self.addresses.pop_front() {
-            self.open(candidate, now);
+            self.dial(candidate, now);
         } else if let Some(host) = self.hosts.pop_front() {
             self.actions.push_back(Action::Lookup(host.clone()));
             self.state = State::Looking(host);
         } else if let Some(candidate) = self.postponed.pop_front() {
-            self.open(candidate, now);
+            self.dial(candidate, now);
         } else {
             self.state = State::Done;
         }
+    }
+
+    fn is_spent(&self, now: Instant) -> bool {
+        let waited = |began| now.saturating_duration_since(began);
+        self.began.is_some_and(|began| waited(began) >= BUDGET)
     }
 
     /// Enough for now; hosts that had no turn have it first next time.
@@ -286,8 +304,7 @@ impl Delivery {
         !(self.addresses.is_empty() && self.hosts.is_empty() && self.postponed.is_empty())
     }
 
-    fn open(&mut self, candidate: Candidate, now: Instant) {
-        self.since = Some(now);
+    fn dial(&mut self, candidate: Candidate, now: Instant) {
         let security = match &self.way {
             Some(way) if !candidate.encrypted => way.security,
             _ => Security::StartTls,
@@ -304,6 +321,14 @@ impl Delivery {
             },
             opening: others.then_some(self.patience.opening),
         };
+        self.open(dial, now);
+    }
+
+    fn open(&mut self, dial: Dial, now: Instant) {
+        if std::mem::take(&mut self.connected) {
+            self.actions.push_back(Action::Leave);
+        }
+        self.since = Some(now);
         self.actions.push_back(Action::Open(dial.clone()));
         self.state = State::Opening(dial);
     }
@@ -318,10 +343,7 @@ impl Delivery {
                 security: Security::None,
                 ..dial
             };
-            self.since = Some(now);
-            self.actions.push_back(Action::Open(dial.clone()));
-            self.state = State::Opening(dial);
-            return;
+            return self.open(dial, now);
         }
         if self.was_slow(now) && failure.reply.is_none() {
             memory.silent(dial.place, SILENCE, now);
@@ -342,45 +364,51 @@ impl Delivery {
         }
     }
 
-    fn sent(
-        &mut self,
-        dial: Dial,
-        batch: &[usize],
-        outcomes: Vec<Outcome>,
-        open: bool,
-        memory: &mut Memory,
-        now: Instant,
-    ) {
-        self.learn(&dial, &outcomes, memory, now);
-        let progress = outcomes.iter().any(|o| matches!(o, Outcome::Delivered(_)));
+    fn sent(&mut self, over: Over, batch: &[usize], sent: Sent, memory: &mut Memory, now: Instant) {
+        let Over { dial, kept } = &over;
+        self.learn(&over, &sent.outcomes, memory, now);
+        let progress = sent.outcomes.iter().any(is_delivered);
         if progress {
             memory.accepted(&dial.host.name);
         }
-        let mut worst = Verdict::Stands;
+        let cut = most_at_once(batch.len(), &sent);
+        if let Some(most) = cut {
+            memory.takes(&dial.host.name, most, now);
+        }
+        let mut stale = Vec::new();
         let mut again = Vec::new();
-        for (index, outcome) in batch.iter().copied().zip(outcomes) {
-            let (outcome, verdict) = self.judge(&dial, outcome, progress && open, memory);
+        let mut worst = Verdict::Stands;
+        for (index, outcome) in batch.iter().copied().zip(sent.outcomes) {
+            if *kept && reuse::is_stale(&outcome, dial.host.named) {
+                stale.push(index);
+                continue;
+            }
+            self.reached = true;
+            let (outcome, verdict) = self.judge(dial, outcome, progress && sent.open, memory);
             self.provide(index, outcome);
             match verdict {
                 Verdict::Stands => {}
                 Verdict::Again => again.push(index),
-                Verdict::NextAddress => {
-                    worst = verdict;
-                    self.elsewhere.push(index);
-                }
-                Verdict::NextHost => {
-                    if worst == Verdict::Stands {
-                        worst = verdict;
-                    }
+                Verdict::NextHost | Verdict::OverIpv4 | Verdict::NextAddress => {
+                    worst = worst.max(verdict);
                     self.elsewhere.push(index);
                 }
             }
         }
         self.here.splice(0..0, again);
-        if open && worst != Verdict::NextAddress && !self.here.is_empty() {
-            return self.send(Over::Fresh(dial), now);
+        self.progress |= progress;
+        let same_session = sent.open && worst <= Verdict::NextHost && stale.is_empty();
+        if same_session && !self.here.is_empty() {
+            self.passed = self.passed.max(worst);
+            return self.send(over, memory, now);
+        }
+        if over.kept {
+            return self.leave_kept(over.dial, stale, worst);
         }
         self.elsewhere.append(&mut self.here);
+        if cut.is_some() && self.progress && !self.is_spent(now) {
+            return self.open(over.dial, now);
+        }
         if worst == Verdict::NextHost && !self.elsewhere.is_empty() {
             self.deferrals = self.deferrals.saturating_add(1);
             if self.deferrals >= SESSIONS {
@@ -390,69 +418,62 @@ impl Delivery {
                 self.addresses.clear();
             }
         }
-        self.go_on(memory, now);
+        if !self.elsewhere.is_empty() && self.others_are_left() {
+            self.next_address(memory, now);
+        }
     }
 
     /// Whether this peer gives answers; where it was silent, the next host has its turn before other addresses of this one.
-    fn learn(&mut self, dial: &Dial, outcomes: &[Outcome], memory: &mut Memory, now: Instant) {
+    fn learn(&mut self, over: &Over, outcomes: &[Outcome], memory: &mut Memory, now: Instant) {
+        let place = &over.dial.place;
         if !outcomes.iter().any(is_unanswered) {
-            return memory.answered(&dial.place);
+            return memory.answered(place);
         }
-        memory.silent(dial.place.clone(), UNANSWERED, now);
-        if self.was_slow(now) && !self.hosts.is_empty() {
+        let slow = self.was_slow(now);
+        // A kept one that had ended already says nothing of the peer.
+        if slow || !over.kept {
+            memory.silent(place.clone(), UNANSWERED, now);
+        }
+        if slow && !self.hosts.is_empty() {
             self.postponed.extend(self.addresses.drain(..));
         }
     }
 
-    /// What a kept connection says counts only where it is proved to be in step.
-    fn sent_over_kept(
-        &mut self,
-        place: Place,
-        batch: &[usize],
-        outcomes: Vec<Outcome>,
-        open: bool,
-        memory: &mut Memory,
-        now: Instant,
-    ) {
-        // One that had ended already says nothing of the peer.
-        if self.was_slow(now) && outcomes.iter().any(is_unanswered) {
-            memory.silent(place.clone(), UNANSWERED, now);
+    /// What came to no answer over a kept connection is tried on a fresh one, and whom it answered may be taken elsewhere; not both:
+    /// nobody is asked twice.
+    fn leave_kept(&mut self, dial: Dial, mut again: Vec<usize>, worst: Verdict) {
+        again.append(&mut self.here);
+        if again.is_empty() {
+            self.avoid = Some((dial, worst.max(self.passed)));
+        } else {
+            self.elsewhere = again;
         }
-        let proven = reuse::in_step(&outcomes);
-        for (index, outcome) in batch.iter().copied().zip(outcomes) {
-            let stands = match &outcome {
-                Outcome::Delivered(_) => true,
-                Outcome::Failed(failure) => proven && about_us(failure, true).is_none(),
-                Outcome::Deferred(failure) => {
-                    failure.blame == Blame::Local || is_taken_perhaps(failure)
-                }
-            };
-            if stands {
-                self.outcomes
-                    .get_mut(index)
-                    .map(|known| known.replace(outcome));
-            } else {
-                self.elsewhere.push(index);
-            }
-        }
-        if open && self.elsewhere.is_empty() && !self.here.is_empty() {
-            self.reached = true;
-            return self.send(Over::Kept(place), now);
-        }
-        self.reached |= proven;
-        self.elsewhere.append(&mut self.here);
         if !self.elsewhere.is_empty() {
-            self.actions.push_back(Action::Leave);
             self.find();
         }
     }
 
-    /// To the next address, if anybody is left and another address is.
-    fn go_on(&mut self, memory: &mut Memory, now: Instant) {
-        if !self.elsewhere.is_empty() && self.others_are_left() {
-            self.actions.push_back(Action::Leave);
-            self.next_address(memory, now);
+    /// The hosts, without the one whose kept connection has answered, as far as others are meant.
+    fn found_way(&mut self, way: Way, memory: &mut Memory) {
+        self.hosts = way.hosts.iter().cloned().collect();
+        if let Some(first) = way.hosts.first() {
+            self.hosts.rotate_left(memory.begin_with(first, &way.hosts));
         }
+        match &self.avoid {
+            Some((dial, Verdict::OverIpv4)) => self.hosts.retain(|host| *host == dial.host),
+            Some((dial, Verdict::NextHost)) if self.hosts.len() > 1 => {
+                self.hosts.retain(|host| *host != dial.host);
+            }
+            _ => {}
+        }
+        self.way = Some(way);
+    }
+
+    /// Whether an address is no other one than that of the kept connection.
+    fn is_avoided(&self, place: &Place) -> bool {
+        self.avoid.as_ref().is_some_and(|(dial, verdict)| {
+            dial.place == *place || *verdict == Verdict::OverIpv4 && !place.is_ipv4()
+        })
     }
 
     /// A newer outcome takes the place of an older one, unless the older one came further.

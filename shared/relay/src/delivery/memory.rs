@@ -2,6 +2,7 @@
 //!
 //! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is tried after all others for [`SILENCE`];
 //! one that took commands and then did not answer, or went away, for [`UNANSWERED`].
+//! One that went away in the midst of a list of recipients is given shorter ones for a day.
 //! A next hop that refuses different senders in the same way refuses this machine; one message's refusal stops no other.
 
 use std::{
@@ -15,6 +16,8 @@ use super::{Host, Place, fault::Refusal};
 pub(super) const SILENCE: Duration = Duration::from_mins(10);
 /// The same where a message waits for an answer: longer than its pause to the next attempt, so that this goes elsewhere.
 pub(super) const UNANSWERED: Duration = Duration::from_mins(90);
+/// How long it is remembered how many recipients a host takes at once: longer than any pause between two attempts.
+const SHORT_LISTS: Duration = Duration::from_hours(24);
 /// Most that is remembered.
 const MOST: usize = 1024;
 
@@ -24,6 +27,8 @@ pub struct Memory {
     /// Until when an address is tried last.
     silent: HashMap<Place, Instant>,
     refusals: HashMap<String, (Refusal, String, bool)>,
+    /// How many recipients at once a host takes that went away in the midst of more, and until when this is believed.
+    takes: HashMap<String, (usize, Instant)>,
     /// The first host of many, and the one that a delivery did not get to any more.
     untried: HashMap<String, Host>,
 }
@@ -44,6 +49,24 @@ impl Memory {
 
     pub(super) fn answered(&mut self, place: &Place) {
         self.silent.remove(place);
+    }
+
+    /// A host went away in the midst of a list, behind so many recipients.
+    pub(super) fn takes(&mut self, host: &str, most: usize, now: Instant) {
+        if self.takes.len() >= MOST {
+            self.takes.retain(|_, (_, until)| *until > now);
+        }
+        let most = most.min(self.most(host, now));
+        if self.takes.len() < MOST || self.takes.contains_key(host) {
+            let until = now + SHORT_LISTS;
+            self.takes.insert(host.to_owned(), (most, until));
+        }
+    }
+
+    /// How many recipients a host takes at once, as far as is known.
+    pub(super) fn most(&self, host: &str, now: Instant) -> usize {
+        let known = self.takes.get(host).filter(|(_, until)| *until > now);
+        known.map_or(usize::MAX, |(most, _)| *most)
     }
 
     /// A delivery to these hosts, of which this one is the first, had enough before this one's turn came.

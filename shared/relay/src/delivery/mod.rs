@@ -13,7 +13,9 @@
 //! Contract: all addresses of a host are tried in the resolver's order, then the next host; one that was silent lately is tried last. No session (a
 //! dead address, a refusal at the greeting, 421, a lost connection) leads to the next address, silence in the midst of a transaction and a "not now" of the mail itself
 //! to the next host, five in one delivery; the next one begins with whom it did not get to. A peer that refuses a parameter which it
-//! offered is asked again without it. While another try is left, no reply up to the end of the message is awaited for long ([`Patience`]). What a kept connection says is tried once on a fresh one before it means anything, unless it is proved to be in step.
+//! offered is asked again without it. While another try is left, no reply up to the end of the message is awaited for long ([`Patience`]). Over a kept connection an answer counts
+//! once it is proved to be in step; what comes to no answer there is tried on a fresh one. A host that goes away in the midst of a list of recipients is
+//! given shorter ones from then on.
 //! A refusal of this machine is never the mail's. After the end of a message without an answer nothing is tried elsewhere.
 //! Failures: one [`mail::outcome::Outcome`] a recipient; the failure that came furthest is told; what is not known is deferred.
 //! RFC 5321 §5.1, §4.5.4.1, RFC 7435.
@@ -31,6 +33,6 @@ mod tests;
 pub use address::{Reach, is_own, reach};
 pub use fault::{Refusal, clear_text_goes_on, with_remedy};
 pub use fit::{Fitted, Reading, fit};
-pub use interface::{Action, Dial, Event, Found, Host, Patience, Place, Way};
+pub use interface::{Action, Batch, Dial, Event, Found, Host, Patience, Place, Sent, Way};
 pub use machine::{Delivery, MOST_ADDRESSES};
 pub use memory::Memory;

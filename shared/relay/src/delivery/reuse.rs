@@ -1,17 +1,35 @@
 //! What an answer over a kept connection is worth.
 //!
 //! A peer that ends an idle connection may say so (`554 5.4.2 idle too long`) while the next message begins, and a reply that
-//! nobody asked for shifts all that follow. Replies are believed only if they are proved to be in step: the peer has asked for
-//! the message (354), or taken it. What the dead connection's peer offered (SIZE, SMTPUTF8) decides nothing.
+//! nobody asked for shifts all that follow. The client's machine therefore proves answers to be in step ([`smtp::client::Transaction::kept`]), and
+//! what is proved stands as it would on a fresh connection: whoever asked twice would count twice with the peer, and go round
+//! the pace of its transport. What came to no answer shows that the connection was stale, and is tried on a fresh one.
 
-use mail::outcome::{Outcome, Stage};
+use mail::outcome::{Blame, Failure, Outcome, Stage};
 
-/// Whether the replies to a transaction were proved to belong to its commands.
-pub(super) fn in_step(outcomes: &[Outcome]) -> bool {
-    outcomes.iter().any(|outcome| match outcome {
-        Outcome::Delivered(_) => true,
-        Outcome::Deferred(failure) | Outcome::Failed(failure) => {
-            matches!(failure.stage, Stage::Body | Stage::Message)
-        }
-    })
+use super::fault::{Refusal, about_us, is_taken_perhaps};
+
+/// Whether a recipient's outcome may come from the connection alone; `named` as in [`about_us`].
+pub(super) fn is_stale(outcome: &Outcome, named: bool) -> bool {
+    match outcome {
+        Outcome::Delivered(_) => false,
+        Outcome::Deferred(failure) if is_unfinished(failure) => true,
+        Outcome::Deferred(failure) | Outcome::Failed(failure) => is_of_session(failure, named),
+    }
+}
+
+/// No answer came, or the peer went away with one.
+fn is_unfinished(failure: &Failure) -> bool {
+    let went = match failure.reply {
+        None => failure.blame != Blame::Local,
+        Some(code) => code.value() == 421 && failure.stage <= Stage::Data,
+    };
+    went && !is_taken_perhaps(failure)
+}
+
+/// It is about this machine: a fresh connection logs in again, and meets settings that may have been mended since. Not where it says
+/// that we send too much.
+fn is_of_session(failure: &Failure, named: bool) -> bool {
+    let refusal = about_us(failure, named);
+    failure.stage <= Stage::Data && refusal.is_some_and(|it| it != Refusal::Quota)
 }

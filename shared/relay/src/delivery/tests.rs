@@ -14,6 +14,7 @@ use smtp::client::Security;
 
 use super::*;
 
+mod kept;
 mod silence;
 mod turns;
 
@@ -26,6 +27,8 @@ struct Peer {
     /// How long the opening takes.
     slow: Duration,
     says: Vec<(Stage, &'static str)>,
+    /// It goes away with the first recipient above this number, of one transaction.
+    takes: Option<usize>,
 }
 
 fn peer(host: &'static str, address: &'static str, says: &[(Stage, &'static str)]) -> Peer {
@@ -36,6 +39,7 @@ fn peer(host: &'static str, address: &'static str, says: &[(Stage, &'static str)
         opening: Ok(()),
         slow: Duration::ZERO,
         says: says.to_vec(),
+        takes: None,
     }
 }
 
@@ -114,8 +118,7 @@ impl World {
             let event = match action {
                 Action::Reuse => {
                     over_kept = !self.kept.is_empty();
-                    let first = || SocketAddr::new(self.peers[0].address.parse().unwrap(), 25);
-                    Event::Kept(over_kept.then(|| Place::Tcp(first())))
+                    Event::Kept(over_kept.then(|| self.first()))
                 }
                 Action::Find => Event::Way(Ok(self.way())),
                 Action::Lookup(host) => Event::Found(self.lookup(&host)),
@@ -130,10 +133,11 @@ impl World {
                     at = Some(index);
                     Event::Opened(known.opening.clone())
                 }
-                Action::Send {
-                    recipients,
-                    patience,
-                } => self.send(at.filter(|_| !over_kept), &recipients, patience),
+                Action::Send(batch) => {
+                    assert_eq!(batch.kept, over_kept, "what has to be proved");
+                    let at = at.filter(|_| !over_kept);
+                    Event::Sent(self.send(at, &batch.recipients, batch.patience))
+                }
                 Action::Leave => {
                     over_kept = false;
                     continue;
@@ -142,6 +146,18 @@ impl World {
             delivery.handle(event, &mut self.memory, self.now);
         }
         delivery.finish()
+    }
+
+    /// How the kept connection was opened.
+    fn first(&self) -> Dial {
+        let first = &self.peers[0];
+        Dial {
+            host: self.way().hosts[0].clone(),
+            place: Place::Tcp(SocketAddr::new(first.address.parse().unwrap(), 25)),
+            security: Security::Opportunistic,
+            connect: Duration::ZERO,
+            opening: None,
+        }
     }
 
     fn way(&self) -> Way {
@@ -194,7 +210,18 @@ impl World {
         at: Option<usize>,
         recipients: &[usize],
         patience: Option<Duration>,
-    ) -> Event {
+    ) -> Sent {
+        if let Some(most) = at.and_then(|at| self.peers[at].takes)
+            && recipients.len() > most
+        {
+            self.story.push(format!("cut {}", recipients.len()));
+            let cut = outcome(Stage::Recipient, "421 4.3.2 no more");
+            return Sent {
+                outcomes: vec![cut; recipients.len()],
+                open: false,
+                accepted: most,
+            };
+        }
         let says = match at {
             Some(at) => &mut self.peers[at].says,
             None => &mut self.kept,
@@ -209,9 +236,11 @@ impl World {
             let before = patience.filter(|_| stage != Stage::Message);
             self.now += before.unwrap_or(limits::REPLY_TIMEOUT);
         }
-        Event::Sent {
+        let ends = ["421", "lost", "out of step", SILENT];
+        Sent {
             outcomes: vec![outcome(stage, text); recipients.len()],
-            open: text != SILENT && !text.starts_with("421") && !text.starts_with("lost"),
+            open: !ends.iter().any(|end| text.starts_with(end)),
+            accepted: 0,
         }
     }
 }
@@ -307,29 +336,6 @@ fn after_the_end_of_a_message_without_an_answer_nothing_is_tried_elsewhere() {
     let (outcomes, _) = world.deliver("a@b", 1);
     assert!(matches!(outcomes[0], Outcome::Deferred(_)));
     assert_eq!(world.story, ["open 192.0.2.1", "send 1"]);
-}
-
-#[test]
-fn a_kept_connection_decides_nothing_that_is_not_proved_to_be_in_step() {
-    use Stage::{Mail, Message, Recipient};
-    for (words_over_kept, again) in [
-        ((Mail, "554 5.4.2 idle too long, closing"), true),
-        ((Recipient, "550 5.1.1 no such user"), true),
-        ((Mail, "421 4.4.2 timeout"), true),
-        ((Mail, "lost connection"), true),
-        ((Message, "554 5.7.1 spam"), false),
-        ((Message, "250 2.0.0 Ok"), false),
-    ] {
-        let mut world = world(true, vec![peer("one", "192.0.2.1", OK)]);
-        world.kept = vec![words_over_kept];
-        let (outcomes, _) = world.deliver("a@b", 2);
-        if again {
-            assert_eq!(words(&outcomes), ["delivered"; 2], "{words_over_kept:?}");
-            assert_eq!(world.story, ["send 2", "open 192.0.2.1", "send 2"]);
-        } else {
-            assert_eq!(world.story, ["send 2"], "{words_over_kept:?}");
-        }
-    }
 }
 
 #[test]

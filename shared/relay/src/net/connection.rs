@@ -65,7 +65,6 @@ impl<'a> Target<'a> {
 /// An open connection that is ready for transactions.
 pub struct Connection {
     conversation: Conversation,
-    place: Place,
     /// `None` once closed.
     stream: Option<Stream>,
 }
@@ -128,7 +127,6 @@ impl Connection {
         let settings = settings.clone();
         Ok(Self {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
-            place: target.place.clone(),
             stream: Some(stream),
         })
     }
@@ -186,6 +184,11 @@ impl Connection {
         self.conversation.is_ready()
     }
 
+    /// As [`smtp::client::Client::accepted`].
+    pub fn accepted(&self) -> usize {
+        self.conversation.accepted()
+    }
+
     /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
     pub fn is_usable(&mut self) -> bool {
         let stream = self.stream.as_ref();
@@ -196,11 +199,6 @@ impl Connection {
     /// `host[address]:port`, or the socket's path.
     pub fn relay(&self) -> &str {
         self.conversation.relay()
-    }
-
-    /// What it was made to.
-    pub fn place(&self) -> &Place {
-        &self.place
     }
 
     /// `TLSv1.3 with cipher …`, if TLS.

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use mail::{
@@ -14,7 +14,9 @@ use smtp::client::Settings;
 
 use super::{Connection, Target, dial::addresses};
 use crate::{
-    delivery::{Action, Delivery, Dial, Event, Found, Memory, Place, Reach, Reading, Way, fit},
+    delivery::{
+        Action, Batch, Delivery, Dial, Event, Found, Memory, Place, Reach, Reading, Sent, Way, fit,
+    },
     tls::ClientTls,
     token,
 };
@@ -48,20 +50,34 @@ pub struct Text<'a> {
     pub read: &'a Reading<'a>,
 }
 
+/// A connection that may serve another delivery.
+pub struct Kept {
+    connection: Connection,
+    /// How it was opened.
+    dial: Dial,
+}
+
+impl Kept {
+    /// QUIT, without waiting for the answer.
+    pub fn quit(self) {
+        self.connection.quit();
+    }
+}
+
 /// Makes one delivery, over `kept` if that is still good; what is good afterwards is left there.
 pub fn deliver(
     mut delivery: Delivery,
-    kept: &mut Option<Connection>,
+    kept: &mut Option<Kept>,
     road: &Road<'_>,
     letter: &Letter<'_>,
 ) -> (Vec<Outcome>, Option<Failure>) {
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
-                if let Some(stale) = kept.take_if(|kept| !kept.is_usable()) {
+                if let Some(stale) = kept.take_if(|kept| !kept.connection.is_usable()) {
                     stale.quit();
                 }
-                Event::Kept(kept.as_ref().map(|kept| kept.place().clone()))
+                Event::Kept(kept.as_ref().map(|kept| kept.dial.clone()))
             }
             Action::Find => Event::Way((road.way)()),
             Action::Lookup(host) => {
@@ -76,12 +92,9 @@ pub fn deliver(
             }
             Action::Open(dial) => Event::Opened(open(&dial, road).map(|connection| {
                 (road.opened)(&connection);
-                *kept = Some(connection);
+                *kept = Some(Kept { connection, dial });
             })),
-            Action::Send {
-                recipients,
-                patience,
-            } => send(kept, &recipients, patience, road, letter),
+            Action::Send(batch) => Event::Sent(send(kept.as_mut(), &batch, road, letter)),
             Action::Leave => {
                 if let Some(connection) = kept.take() {
                     connection.quit();
@@ -92,7 +105,7 @@ pub fn deliver(
         let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
         delivery.handle(event, &mut memory, Instant::now());
     }
-    if let Some(closed) = kept.take_if(|kept| !kept.is_ready()) {
+    if let Some(closed) = kept.take_if(|kept| !kept.connection.is_ready()) {
         closed.quit();
     }
     delivery.finish()
@@ -122,41 +135,34 @@ fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Fa
     }
 }
 
-fn send(
-    kept: &mut Option<Connection>,
-    recipients: &[usize],
-    patience: Option<Duration>,
-    road: &Road<'_>,
-    letter: &Letter<'_>,
-) -> Event {
-    let outcomes = match kept {
-        Some(connection) => match fitted(connection, recipients, patience, road, letter) {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                let text = format!("the message cannot be read: {error}");
-                let failure = Failure::ours(&text);
-                vec![failure.outcome(); recipients.len()]
-            }
-        },
-        None => Vec::new(),
+fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, letter: &Letter<'_>) -> Sent {
+    let Some(Kept { connection, .. }) = kept else {
+        return Sent::default();
     };
-    let open = kept.as_ref().is_some_and(Connection::is_ready);
-    Event::Sent { outcomes, open }
+    let outcomes = fitted(connection, batch, road, letter).unwrap_or_else(|error| {
+        let text = format!("the message cannot be read: {error}");
+        vec![Failure::ours(&text).outcome(); batch.recipients.len()]
+    });
+    Sent {
+        outcomes,
+        open: connection.is_ready(),
+        accepted: connection.accepted(),
+    }
 }
 
 fn fitted(
     connection: &mut Connection,
-    recipients: &[usize],
-    patience: Option<Duration>,
+    batch: &Batch,
     road: &Road<'_>,
     letter: &Letter<'_>,
 ) -> io::Result<Vec<Outcome>> {
-    let envelope = letter.envelope.with_only(recipients);
+    let envelope = letter.envelope.with_only(&batch.recipients);
     let peer = connection.capabilities();
     let others = letter.for_others.filter(|_| !peer.xwriter);
     let text = others.unwrap_or(letter.text);
     let mut fitted = fit(peer, envelope, text.size, text.read)?;
-    fitted.transaction.patience = patience;
+    fitted.transaction.patience = batch.patience;
+    fitted.transaction.kept = batch.kept;
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);
     }

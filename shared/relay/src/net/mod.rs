@@ -23,6 +23,6 @@ mod stream;
 mod tests;
 
 pub use connection::{Connection, Target};
-pub use deliver::{Letter, Road, Text, deliver};
+pub use deliver::{Kept, Letter, Road, Text, deliver};
 pub use dial::{addresses, relay_name};
 pub use presented::{Presented, presented};

@@ -97,6 +97,13 @@ impl Attempt {
         }
     }
 
+    /// What was answered means nothing: the answers were not in step.
+    pub(super) fn forget(&mut self) {
+        for progress in &mut self.recipients {
+            *progress = Progress::Waiting;
+        }
+    }
+
     /// Recipients that the peer has accepted, in order.
     pub(super) fn accepted(&self) -> impl Iterator<Item = usize> + '_ {
         self.recipients

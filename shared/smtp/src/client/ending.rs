@@ -55,7 +55,11 @@ impl Client {
                 ..failure
             }
         };
-        if self.attempt.is_some() {
+        if let Some(attempt) = &mut self.attempt {
+            self.accepted = attempt.accepted().count();
+            if self.doubt {
+                attempt.forget();
+            }
             self.finish(&Outcome::Deferred(failure));
         } else {
             self.actions.push_back(Action::Failed(failure));
@@ -71,6 +75,7 @@ impl Client {
 
     pub(super) fn finish(&mut self, rest: &Outcome) {
         self.commands.clear();
+        self.doubt = false;
         if let Some(attempt) = self.attempt.take() {
             self.actions
                 .push_back(Action::Finished(attempt.finish(rest)));

@@ -17,6 +17,9 @@ pub struct Transaction {
     /// How long each reply, and each piece of the message, may take at most up to its end, where that is less than the
     /// connection's timeouts: somebody else could take it.
     pub patience: Option<Duration>,
+    /// The connection was kept: what its peer refuses before it asks for the message counts only once QUIT proves that its replies are in
+    /// step, for nothing else is answered 221; the connection ends with it. Otherwise all fails with the connection.
+    pub kept: bool,
 }
 
 impl Transaction {
@@ -38,6 +41,7 @@ impl Transaction {
             },
             recipients: envelope.recipients.iter().map(Rcpt::from).collect(),
             patience: None,
+            kept: false,
         }
     }
 }

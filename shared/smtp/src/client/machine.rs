@@ -33,6 +33,8 @@ pub(super) enum Expect {
     /// AUTH, and each of our responses.
     Auth,
     Reset,
+    /// QUIT behind a transaction: the replies before it were in step.
+    Proof,
     Mail,
     Recipient(usize),
     Data,
@@ -51,7 +53,7 @@ impl Expect {
             Self::Hello | Self::Helo => Stage::Helo,
             Self::StartTls => Stage::Tls,
             Self::Auth => Stage::Auth,
-            Self::Reset | Self::Mail => Stage::Mail,
+            Self::Reset | Self::Proof | Self::Mail => Stage::Mail,
             Self::Recipient(_) => Stage::Recipient,
             Self::Data => Stage::Data,
             Self::EmptyEnd | Self::End | Self::EndFor(_) => Stage::Message,
@@ -64,6 +66,7 @@ impl Expect {
         let own: &[u16] = match self {
             Self::Greeting | Self::StartTls => &[220],
             Self::Hello | Self::Helo | Self::Reset | Self::Mail => &[250],
+            Self::Proof => &[221],
             Self::Auth => &[235, 334],
             Self::Data => &[354],
             Self::Recipient(_) | Self::EmptyEnd | Self::End | Self::EndFor(_) => &[250, 251, 252],
@@ -131,6 +134,10 @@ pub struct Client {
     /// Commands of the transaction that are not sent yet.
     pub(super) commands: VecDeque<(Expect, Vec<u8>)>,
     pub(super) attempt: Option<Attempt>,
+    /// Replies to the transaction are not proved to be in step: [`Transaction::kept`](super::Transaction::kept).
+    pub(super) doubt: bool,
+    /// Recipients of the last transaction that the peer had accepted when it ended without the message.
+    pub(super) accepted: usize,
     /// The transaction's own, up to the end of the message.
     pub(super) patience: Option<Duration>,
     pub(super) actions: VecDeque<Action>,
@@ -155,6 +162,8 @@ impl Client {
             expected: VecDeque::new(),
             commands: VecDeque::new(),
             attempt: None,
+            doubt: false,
+            accepted: 0,
             patience: None,
             actions: VecDeque::new(),
             since: None,
@@ -224,6 +233,11 @@ impl Client {
         &self.capabilities
     }
 
+    /// How many recipients of the last transaction the peer had accepted when it ended without the message.
+    pub fn accepted(&self) -> usize {
+        self.accepted
+    }
+
     fn connected(&mut self, now: Instant) {
         self.expected.push_back(Expect::Greeting);
         self.since = Some(now);
@@ -279,11 +293,7 @@ impl Client {
             return self.unasked(reply);
         };
         if !expect.may_be(reply.code) {
-            let text = format!("{} is no answer to what was asked", reply.text());
-            return self.cut(Failure {
-                stage: expect.stage(),
-                ..self.failure(Blame::Peer, EnhancedStatus::new(4, 5, 0), &text)
-            });
+            return self.out_of_step(expect, reply);
         }
         let severity = reply.code.severity();
         match (expect, severity) {
@@ -305,6 +315,7 @@ impl Client {
                 self.authenticate(now);
             }
             (Expect::Reset, Severity::Success) => self.dirty = false,
+            (Expect::Proof, _) => return self.proved(expect, reply),
             (
                 Expect::Greeting | Expect::Hello | Expect::Helo | Expect::StartTls | Expect::Reset,
                 _,
@@ -342,6 +353,24 @@ impl Client {
         if matches!(expect, Expect::End | Expect::EndFor(_) | Expect::EmptyEnd) {
             self.dirty = false;
         }
+    }
+
+    /// QUIT is answered.
+    fn proved(&mut self, expect: Expect, reply: &Reply) {
+        if reply.code.value() != 221 {
+            return self.out_of_step(expect, reply);
+        }
+        self.doubt = false;
+        self.finish(&self.unanswered());
+        self.close();
+    }
+
+    fn out_of_step(&mut self, expect: Expect, reply: &Reply) {
+        let text = format!("{} is no answer to what was asked", reply.text());
+        self.cut(Failure {
+            stage: expect.stage(),
+            ..self.failure(Blame::Peer, EnhancedStatus::new(4, 5, 0), &text)
+        });
     }
 
     /// A reply while none is due: the peer goes away, or is confused.

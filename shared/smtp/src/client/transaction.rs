@@ -58,6 +58,8 @@ impl Client {
         }
         self.attempt = Some(attempt);
         self.patience = transaction.patience;
+        self.doubt = transaction.kept;
+        self.accepted = 0;
         self.phase = Phase::Envelope;
         self.since = Some(now);
         self.proceed(now);
@@ -137,21 +139,30 @@ impl Client {
             .iter()
             .all(|expect| *expect == Expect::Greeting);
         if greeting_only && self.commands.is_empty() {
+            if self.doubt {
+                return self.send(Expect::Proof, b"QUIT\r\n".to_vec(), now);
+            }
             self.conclude();
         }
     }
 
     pub(super) fn conclude(&mut self) {
-        self.finish(&Outcome::Deferred(self.failure(
+        self.finish(&self.unanswered());
+        self.ready();
+    }
+
+    pub(super) fn unanswered(&self) -> Outcome {
+        Outcome::Deferred(self.failure(
             Blame::Local,
             EnhancedStatus::new(4, 3, 0),
             "the transaction ended without an answer",
-        )));
-        self.ready();
+        ))
     }
 
     /// The peer waits for the message.
     pub(super) fn go_ahead(&mut self, now: Instant) {
+        // Nothing else is answered so.
+        self.doubt = false;
         let wanted = self
             .attempt
             .as_ref()

@@ -63,6 +63,10 @@ impl Delivery {
 
     /// Refused for an address of ours in IPv6: IPv4 has another.
     fn over_ipv4(&mut self, dial: &Dial) -> Verdict {
+        // Over a kept connection nobody has asked for addresses yet.
+        if self.way.is_none() {
+            return Verdict::OverIpv4;
+        }
         let is_other = |it: &Candidate| it.host == dial.host && it.place.is_ipv4();
         if self.addresses.iter().chain(&self.postponed).any(is_other) {
             self.addresses.retain(is_other);

@@ -71,3 +71,34 @@ fn a_peer_that_refuses_a_parameter_is_asked_again_in_the_same_session_but_not_fo
         assert!(endless.story.contains(&"open 192.0.2.2".to_owned()));
     }
 }
+
+/// 421, or the end, at the third RCPT of each list: what it takes is sent, in lists that it takes.
+#[test]
+fn a_host_that_goes_away_in_the_midst_of_a_list_is_given_shorter_ones() {
+    let takes = |host, address, most| Peer {
+        takes: Some(most),
+        ..peer(host, address, OK)
+    };
+    let mut world = world(true, vec![takes("one", "192.0.2.1", 2)]);
+    let (outcomes, _) = world.deliver("a@b", 5);
+    assert_eq!(world.story, ["open 192.0.2.1", "cut 5"]);
+    assert!(outcomes.iter().all(|it| matches!(it, Outcome::Deferred(_))));
+    assert_eq!(words(&world.deliver("a@b", 5).0), ["delivered"; 5]);
+    assert_eq!(
+        world.story,
+        ["open 192.0.2.1", "send 2", "send 2", "send 1"]
+    );
+    // It takes even less by now, and no more a session: each session that takes something is followed by another.
+    world.peers[0].takes = Some(1);
+    world.deliver("a@b", 5);
+    assert_eq!(world.story, ["open 192.0.2.1", "cut 2"]);
+    assert_eq!(words(&world.deliver("a@b", 3).0), ["delivered"; 3]);
+    world.now += Duration::from_hours(25);
+    world.peers[0].takes = None;
+    assert_eq!(words(&world.deliver("a@b", 5).0), ["delivered"; 5]);
+    assert_eq!(world.story, ["open 192.0.2.1", "send 5"], "forgotten");
+    // Over a connection that was kept, the fresh one is given the shorter list at once.
+    world.peers[0].takes = Some(3);
+    world.kept = vec![(Stage::Message, "250 2.0.0 Ok")];
+    assert_eq!(words(&world.deliver("a@b", 4).0), ["delivered"; 4]);
+}

@@ -241,3 +241,129 @@ proptest! {
         prop_assert!(dialog.closed);
     }
 }
+
+/// A transaction over a connection that was kept since an earlier one.
+fn over_kept(recipients: &[&str]) -> Transaction {
+    Transaction {
+        kept: true,
+        ..mail(recipients)
+    }
+}
+
+#[test]
+fn over_a_kept_connection_a_refusal_counts_once_quit_proves_that_the_replies_are_in_step() {
+    let refusals = [
+        (
+            "250 ok\r\n550 5.1.1 no\r\n450 4.2.0 later\r\n503 no\r\n",
+            ["5 5.1.1 550 5.1.1 no", "4 4.2.0 450 4.2.0 later"],
+        ),
+        (
+            "450 4.7.1 slow\r\n503 a\r\n503 b\r\n503 c\r\n",
+            ["4 4.7.1 450 4.7.1 slow"; 2],
+        ),
+        (
+            "250 ok\r\n250 ok\r\n250 ok\r\n451 4.3.5 busy\r\n",
+            ["4 4.3.5 451 4.3.5 busy"; 2],
+        ),
+    ];
+    for (replies, told) in refusals {
+        let mut dialog = Dialog::begun(Security::None, ALL);
+        let outcomes = dialog.send(
+            over_kept(&["a@x.example", "b@x.example"]),
+            &format!("{replies}|221 bye\r\n"),
+        );
+        assert_eq!(brief(&outcomes), told);
+        assert_eq!(dialog.sent.last().unwrap(), "QUIT\r\n");
+        assert!(dialog.closed);
+    }
+    // The message asked for is proof enough.
+    let mut dialog = Dialog::begun(Security::None, ALL);
+    let taken = "250 ok\r\n250 ok\r\n550 5.1.1 no\r\n354 go\r\n|250 taken\r\n";
+    let outcomes = dialog.send(over_kept(&["a@x.example", "b@x.example"]), taken);
+    assert_eq!(brief(&outcomes), ["D 250 taken", "5 5.1.1 550 5.1.1 no"]);
+    assert!(!dialog.sent.concat().contains("QUIT") && dialog.ready);
+}
+
+/// Last words of an idle connection, and replies that nobody asked for, in front of the real ones.
+#[test]
+fn replies_of_a_kept_connection_that_are_out_of_step_say_nothing_of_the_mail() {
+    for (greeting, replies) in [
+        (ALL, "554 5.4.2 idle too long, closing\r\n"),
+        (
+            ALL,
+            "554 5.4.2 idle too long, closing\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n",
+        ),
+        (
+            ALL,
+            "250 stray\r\n250 ok\r\n550 5.1.1 first\r\n450 second\r\n|503 data\r\n",
+        ),
+        (
+            ALL,
+            "250 stray\r\n550 5.7.1 sender\r\n503 first\r\n503 second\r\n|503 data\r\n",
+        ),
+        (
+            ALL,
+            "250 ok\r\n550 5.1.1 no\r\n450 later\r\n503 no\r\n|421 closing\r\n",
+        ),
+        (ALL, "250 ok\r\n550 5.1.1 no\r\n421 closing\r\n"),
+        (
+            BARE,
+            "250 stray\r\n|250 ok\r\n|550 5.1.1 first\r\n|550 5.1.1 second\r\n|503 data\r\n",
+        ),
+        (BARE, "554 idle\r\n"),
+        (BARE, "554 idle\r\n|250 ok\r\n"),
+        (BARE, "450 stray\r\n250 another\r\n|250 ok\r\n"),
+        (
+            ALL,
+            "250 a\r\n250 b\r\n250 ok\r\n550 first\r\n|250 second\r\n503 data\r\n",
+        ),
+        (
+            ALL,
+            "450 a\r\n250 b\r\n250 ok\r\n550 first\r\n|250 second\r\n503 data\r\n",
+        ),
+        (ALL, "550 a\r\n221 bye\r\n"),
+    ] {
+        let mut dialog = Dialog::begun(Security::None, greeting);
+        dialog.event(Event::Begin(over_kept(&["a@x.example", "b@x.example"])));
+        dialog.hear(replies);
+        dialog.event(Event::Lost(Failure::new(
+            Blame::Network,
+            Stage::Connect,
+            EnhancedStatus::new(4, 4, 2),
+            "lost connection",
+        )));
+        let outcomes = dialog.finished.pop().unwrap();
+        for outcome in outcomes {
+            let Outcome::Deferred(failure) = outcome else {
+                panic!("{replies:?}: {outcome:?}");
+            };
+            assert!(
+                failure.reply.is_none_or(|code| code.value() == 421),
+                "{replies:?}: {failure:?}"
+            );
+        }
+        assert!(dialog.closed);
+    }
+}
+
+#[test]
+fn when_a_peer_goes_away_it_is_known_how_many_recipients_it_had_accepted() {
+    for end in ["421 4.3.2 no more\r\n", ""] {
+        for kept in [false, true] {
+            let mut dialog = Dialog::begun(Security::None, ALL);
+            let transaction = Transaction {
+                kept,
+                ..mail(&["a@x.example", "b@x.example", "c@x.example", "d@x.example"])
+            };
+            dialog.event(Event::Begin(transaction));
+            dialog.hear(&format!("250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n{end}"));
+            dialog.event(Event::Lost(Failure::new(
+                Blame::Network,
+                Stage::Connect,
+                EnhancedStatus::new(4, 4, 2),
+                "lost connection",
+            )));
+            assert_eq!(dialog.client.accepted(), 2);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What an answer over a kept connection is worth.
+
+use super::*;
+
+/// What the client's machine could not prove to be in step has no reply.
+#[test]
+fn a_kept_connection_decides_nothing_that_is_not_proved_to_be_in_step() {
+    use Stage::{Data, Mail, Message, Recipient};
+    for (words_over_kept, again) in [
+        (
+            (Mail, "out of step: 554 5.4.2 idle too long, closing"),
+            true,
+        ),
+        ((Mail, "421 4.4.2 timeout"), true),
+        ((Recipient, "421 4.3.2 going down"), true),
+        ((Mail, "lost connection"), true),
+        ((Data, SILENT), true),
+        // What a fresh connection does first.
+        ((Mail, "530 5.7.0 Authentication Required"), true),
+        ((Mail, "503 5.5.1 Send EHLO first"), true),
+        // It may have been mended since.
+        ((Recipient, "554 5.7.1 Relay access denied"), true),
+        ((Recipient, "450 4.7.1 too many messages this hour"), false),
+        ((Recipient, "550 5.1.1 no such user"), false),
+        ((Mail, "450 4.7.1 too much"), false),
+        ((Recipient, "450 4.2.0 greylisted"), false),
+        ((Data, "451 4.3.5 busy"), false),
+        ((Message, "451 4.7.1 slow down"), false),
+        ((Message, "421 4.3.0 not this one"), false),
+        ((Message, "554 5.7.1 spam"), false),
+        ((Message, "250 2.0.0 Ok"), false),
+    ] {
+        let mut world = world(true, vec![peer("one", "192.0.2.1", OK)]);
+        world.kept = vec![words_over_kept];
+        let (outcomes, _) = world.deliver("a@b", 2);
+        if again {
+            assert_eq!(words(&outcomes), ["delivered"; 2], "{words_over_kept:?}");
+            assert_eq!(world.story, ["send 2", "open 192.0.2.1", "send 2"]);
+        } else {
+            assert_eq!(world.story, ["send 2"], "{words_over_kept:?}");
+            let told = words(&outcomes);
+            assert!(
+                told[0] == "delivered" || told[0].contains(words_over_kept.1),
+                "{told:?}"
+            );
+        }
+    }
+}
+
+/// The second relayhost is not worse off because the first one's connection was kept.
+#[test]
+fn an_answer_over_a_kept_connection_leads_where_the_same_answer_over_a_fresh_one_does() {
+    use Stage::{Mail, Message, Recipient};
+    for (says, next) in [
+        ((Recipient, "450 4.2.0 greylisted"), "192.0.2.2"),
+        ((Message, "451 4.3.0 queue write error"), "192.0.2.2"),
+        ((Mail, "452 4.3.1 full"), "192.0.2.2"),
+        // Nobody of ours named the host: our address in IPv4 may be welcome there.
+        ((Recipient, "550 5.7.25 no PTR record"), "192.0.2.1"),
+    ] {
+        let peers = vec![
+            peer("one", "2001:db8::1", OK),
+            peer("one", "192.0.2.1", OK),
+            peer("two", "192.0.2.2", OK),
+        ];
+        let mut world = world(next == "192.0.2.2", peers);
+        world.kept = vec![says];
+        assert_eq!(words(&world.deliver("a@b", 1).0), ["delivered"], "{says:?}");
+        let story = [
+            "send 1".to_owned(),
+            format!("open {next}"),
+            "send 1".to_owned(),
+        ];
+        assert_eq!(world.story, story, "{says:?}");
+    }
+    let mut only_ipv6 = world(
+        true,
+        vec![peer("one", "2001:db8::1", OK), peer("two", "192.0.2.2", OK)],
+    );
+    only_ipv6.named = false;
+    only_ipv6.kept = vec![(Recipient, "550 5.7.1 not from there")];
+    let (outcomes, _) = only_ipv6.deliver("a@b", 1);
+    assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
+    assert_eq!(only_ipv6.story, ["send 1"]);
+}
