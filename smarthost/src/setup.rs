@@ -12,7 +12,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use mail::{
     clock::{self, Timestamp},
     maps::Problem,
@@ -39,6 +38,7 @@ use crate::{
 };
 
 mod follow;
+mod kept;
 mod start;
 
 /// How often it is looked whether a table has changed.
@@ -71,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) identity: Option<Identity>,
     /// What is wrong in lines of the alias tables.
     problems: Vec<Problem>,
+    /// Copies are used in the place of files that are wrong.
+    stands_in: bool,
     tables: Arc<Mutex<Tables>>,
 }
 
@@ -183,10 +185,13 @@ impl Setup {
     /// Loads everything that the files name, and keeps a copy of them; `before` lends its session tickets.
     pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
         let layers = Config::files(path)?;
-        let setup = Self::of(Config::of_files(&layers)?, before)?;
-        if let Some(before) = before {
+        let config = Config::of_files(&layers)?;
+        Self::examine_default(&config)?;
+        let setup = Self::of(config, before)?;
+        if let Some(before) = before.filter(|before| !before.stands_in) {
             setup.follows(before)?;
         }
+        Self::keep_copies(&setup.config);
         setup.remember(path, &layers);
         tell(&setup.problems);
         Ok(setup)
@@ -194,16 +199,12 @@ impl Setup {
 
     /// Whether everything that a configuration names can be used; makes nothing.
     pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
+        Self::examine_default(config)?;
         Tables::read(config)?;
         config.read_keys()?;
         config.read_dkim()?;
         config.read_srs()?;
-        let files = &config.tls;
-        let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
-        if offers_tls(config) && !to_be_made {
-            tls::server_config(&files.certificate, &files.key)
-                .map_err(|error| config.wrong("tls", &error.to_string()))?;
-        }
+        examine_identity(config)?;
         Self::of_world(config)?;
         Self::of_relay(config).map(drop)
     }
@@ -250,7 +251,7 @@ impl Setup {
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        make_secret(&config)?;
+        Self::make_secret(&config)?;
         let anonymous = Self::anonymous(config, before)?;
         let config = &anonymous.config;
         let tickets = before
@@ -301,9 +302,21 @@ impl Setup {
             trusts: Arc::new(Self::of_world(&config)?),
             identity: None,
             problems,
+            stands_in: false,
             config,
         })
     }
+}
+
+/// Whether the listeners' certificate and key can be used, or made.
+fn examine_identity(config: &Config) -> Result<(), ConfigError> {
+    let files = &config.tls;
+    let to_be_made = files.generate && !(files.certificate.exists() && files.key.exists());
+    if offers_tls(config) && !to_be_made {
+        tls::server_config(&files.certificate, &files.key)
+            .map_err(|error| config.wrong("tls", &error.to_string()))?;
+    }
+    Ok(())
 }
 
 fn offers_tls(config: &Config) -> bool {
@@ -321,6 +334,10 @@ impl Setup {
         }
         let looked = tables.refresh();
         tell(&looked.problems);
+        let is_right = !self.stands_in && looked.problems.iter().all(|problem| !problem.fault);
+        if looked.changed && is_right {
+            Self::keep_copies(&self.config);
+        }
         looked.changed.then(|| {
             let router = tables.router(&self.config).returning(self.srs.clone());
             let sources = tables.sources(self.sources.keys.clone());
@@ -372,31 +389,6 @@ impl Identity {
 fn secret(key: &Path) -> Vec<u8> {
     let kept = system::read::bytes(key, 64 * 1024);
     kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
-}
-
-/// The secret of rewritten senders, unless the administrator has one.
-fn make_secret(config: &Config) -> anyhow::Result<()> {
-    let Some(srs) = config.srs.as_ref().filter(|srs| srs.secrets.is_none()) else {
-        return Ok(());
-    };
-    let file = config.srs_secrets(srs);
-    if file.exists() {
-        return Ok(());
-    }
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    let secret = BASE64.encode(random);
-    fs::create_directory(&config.state, 0o700)
-        .and_then(|()| fs::replace(&file, format!("{secret}\n").as_bytes(), 0o600))
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    log::line(
-        log::Level::Notice,
-        &format_args!(
-            "made a secret for rewritten senders: {}; what comes back to senders of an older one is refused",
-            file.display()
-        ),
-    );
-    Ok(())
 }
 
 fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {

@@ -32,7 +32,8 @@ fn on_a_full_disk_mail_is_refused_and_what_was_taken_is_delivered() {
     }
     let relay = free_address();
     let mut smarthost = Smarthost::prepare(&format!(
-        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{}\"\n",
+        "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\nrelayhost = \"{}\"\n\
+         admins = [\"admins@example.net\"]\n",
         nexthop(relay)
     ));
     smarthost
@@ -73,4 +74,9 @@ fn on_a_full_disk_mail_is_refused_and_what_was_taken_is_delivered() {
     std::fs::remove_file(&filler).unwrap();
     until_true("mail is taken again", || send().code == 250);
     sink.journal().wait_for(taken + 1);
+    until_true("the administrators are told that none could be", || {
+        let all = sink.journal().messages();
+        let mut subjects = all.iter().map(|it| it.field("Subject"));
+        subjects.any(|subject| subject.contains("no mail can be taken"))
+    });
 }

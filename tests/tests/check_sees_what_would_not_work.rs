@@ -198,3 +198,21 @@ fn addresses_of_which_one_takes_the_mail_of_the_other_are_not_called_right() {
         assert_eq!(code, Some(0), "{listen}: {said}");
     }
 }
+
+#[test]
+fn administrators_whom_no_mail_reaches_are_told_of_by_check() {
+    for (admin, aliases, reached) in [
+        ("nobody@home.example", "", false),
+        ("ops@home.example", "ops: ops2\nops2: nobody\n", false),
+        ("ops@home.example", "ops: joe@far.example\n", true),
+        ("joe@far.example", "", true),
+    ] {
+        let smarthost = Smarthost::prepare(&format!(
+            "{HERMETIC}admins = [\"{admin}\"]\ndomains = {{ local = [\"home.example\"] }}\nmaildir = \"none\"\n"
+        ));
+        smarthost.file("aliases", aliases);
+        let (_, said) = check(&smarthost, &[]);
+        let told = said.contains(&format!("{admin} gets no mail"));
+        assert_eq!(told, !reached, "{admin} {aliases}: {said}");
+    }
+}

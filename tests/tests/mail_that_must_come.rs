@@ -129,3 +129,16 @@ fn what_makes_no_sense_is_not_expected() {
         assert!(!smarthost.admin(wrong).status.success(), "{wrong:?}");
     }
 }
+
+#[test]
+fn what_is_expected_is_shown_as_it_is_written_and_nothing_in_it_is_obeyed() {
+    let smarthost = Smarthost::start("");
+    for (subject, shown) in [
+        ("Größe*", "\"Größe*\""),
+        ("a \\* \"b\"", "\"a \\* \"b\"\""),
+        ("\u{202e}evil", "\"?evil\""),
+    ] {
+        let added = smarthost.admin(&["expected", "add", "--subject", subject, "--every", "1d"]);
+        assert!(text(&added).contains(shown), "{}", text(&added));
+    }
+}

@@ -82,10 +82,8 @@ impl Outages {
     /// The outage of which the administrator is to be told, once, because it lasts longer than `patience`.
     pub(crate) fn to_tell(&self, patience: Duration, now: Timestamp) -> Option<Outage> {
         self.with(|outage| {
-            let known = outage
-                .as_ref()
-                .filter(|known| !known.told && now.since(known.since) >= patience);
-            known.cloned()
+            let known = outage.as_mut().filter(|known| !known.told)?;
+            (known.since.age(now) >= patience).then(|| known.clone())
         })
     }
 
@@ -113,8 +111,8 @@ impl Outages {
     /// The same, if it was not met for so long.
     pub(crate) fn ended_if_quiet(&self, quiet: Duration, now: Timestamp) {
         let last = self.with(|outage| {
-            let known = outage.as_ref();
-            known.map(|known| known.seen.max(known.since))
+            let known = outage.as_mut();
+            known.map(|known| known.seen.noted(now).max(known.since.noted(now)))
         });
         if last.is_some_and(|last| now.since(last) >= quiet) {
             self.ended();

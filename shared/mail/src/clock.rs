@@ -92,6 +92,18 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// When something was noted, as it counts now: what a clock that was ahead has noted counts as noted now, from now on.
+    /// Whoever keeps such times reads them by this, or they would stay in force until the time gets there.
+    pub fn noted(&mut self, now: Self) -> Self {
+        *self = (*self).min(now);
+        *self
+    }
+
+    /// How long ago that was.
+    pub fn age(&mut self, now: Self) -> Duration {
+        now.since(self.noted(now))
+    }
+
     /// `Sun, 22 Nov 2026 07:51:52 +0100`, in local time (RFC 5322 §3.3).
     pub fn rfc5322(self) -> String {
         self.format("%a, %d %b %Y %H:%M:%S %z")
@@ -287,6 +299,16 @@ mod tests {
         }
         let far = Timestamp::from_millis(u64::MAX);
         assert!(far.after_days(u32::MAX, &zone) >= far.next_at(23, &zone));
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_has_noted_grows_old_from_the_first_look_on() {
+        let now = Timestamp::from_secs(1_795_333_912);
+        let mut then = now.after(Duration::from_hours(400 * 24));
+        assert_eq!(then.age(now), Duration::ZERO);
+        let later = now.after(Duration::from_hours(3));
+        assert_eq!(then.age(later), Duration::from_hours(3));
+        assert_eq!(then.noted(later), now);
     }
 
     #[test]

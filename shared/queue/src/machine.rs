@@ -252,6 +252,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.destinations.stepped(step, longest, now);
         self.told = self.told.map(|told| step.shift(told));
         for (id, message) in &mut self.messages {
+            let longest = message.longest_wait(longest);
             let is_new = self.fresh.contains(id) && step.is_over_at(message.arrival, now);
             if !is_new {
                 message.arrival = step.shift(message.arrival);

@@ -166,13 +166,19 @@ impl<O> Message<O> {
             .retain(|pending| settled.binary_search(&pending.recipient).is_err());
     }
 
+    /// No wait is longer than this; one that is kept waits for the end of a window that began when it came.
+    pub(crate) fn longest_wait(&self, longest: Duration) -> Duration {
+        let waits = self.recipients.iter().map(|it| match it.state {
+            State::Waiting(until) => until.since(self.arrival),
+            _ => Duration::ZERO,
+        });
+        waits.max().filter(|_| self.kept).unwrap_or(longest)
+    }
+
     /// The clock was set back: no wait is longer than this, and nothing lies in the future.
     pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
         self.arrival = self.arrival.min(now);
         self.seen = self.seen.min(now);
-        if self.kept {
-            return;
-        }
         for pending in &mut self.recipients {
             if let State::Waiting(until) = &mut pending.state {
                 *until = (*until).min(now.after(longest));

@@ -42,7 +42,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         message.warned = found.warned;
         message.kept = found.kept;
         // Whoever wrote these times may have had a clock that was ahead.
-        message.bound(self.longest_wait(), now);
+        message.bound(message.longest_wait(self.longest_wait()), now);
         self.messages.insert(id, message);
         self.settle(id, now);
     }

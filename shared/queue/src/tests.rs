@@ -12,6 +12,7 @@ use spool::{Event as Recorded, QueueId, Settlement};
 
 use crate::{
     BackOff, Recovered, Routed, Settings, Slots, Waiting,
+    clock::Step,
     retry::Schedule,
     simulation::{
         Action, Delivery, Event, ORIGIN, Queue, destination, id, replied, sent, unreachable,
@@ -46,6 +47,34 @@ fn recovered(id: QueueId, held: bool, warned: bool, waiting: Vec<Waiting>) -> Ev
         kept: false,
         waiting,
     })
+}
+
+#[test]
+fn a_digest_that_was_due_by_a_clock_ahead_is_due_after_its_window_once_the_clock_is_right() {
+    let (ahead, window) = (
+        START.after(Duration::from_hours(9600)),
+        Duration::from_hours(20),
+    );
+    let waiting = vec![Waiting {
+        recipient: 0,
+        until: Some(ahead.after(window)),
+    }];
+    for restart in [false, true] {
+        let mut queue = queue();
+        let mut found = recovered(id(1), false, false, waiting.clone());
+        if let Event::Recovered(found) = &mut found {
+            (found.kept, found.arrival) = (true, ahead);
+        }
+        if restart {
+            tell(&mut queue, found, START);
+        } else {
+            tell(&mut queue, found, ahead);
+            assert_eq!(queue.deadline(), Some(ahead.after(window)), "its own time");
+            let step = Step::Back(Duration::from_hours(9600));
+            tell(&mut queue, Event::Stepped(step), START);
+        }
+        assert_eq!(queue.deadline(), Some(START.after(window)));
+    }
 }
 
 fn tell(queue: &mut Queue, event: Event, now: Timestamp) -> Vec<Action> {

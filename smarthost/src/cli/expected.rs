@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use mail::{clock::Timestamp, outcome::escape};
+use mail::{clock::Timestamp, text::printable};
 use serde::Serialize;
 
 use super::{ask::ask, failed::Failed};
@@ -11,7 +11,7 @@ use crate::{
     expected::{Every, Pattern, Proposal, Standing, Wanted, Who},
 };
 
-/// Longest text of others in a line, bytes.
+/// Longest text of others in a line, characters.
 const WIDTH: usize = 400;
 
 /// `expected …`
@@ -98,7 +98,7 @@ pub(super) fn run(config: &Path, order: Order) -> Result<String, Failed> {
 }
 
 fn shown(text: &str) -> String {
-    escape(text.as_bytes(), WIDTH)
+    printable(text).chars().take(WIDTH).collect()
 }
 
 fn listed(answer: &Answer, json: bool) -> String {

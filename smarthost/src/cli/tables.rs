@@ -1,6 +1,6 @@
 //! What `smarthost check` says of alias tables, lookup tables, and the domains that need them.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use control::findings::Findings;
 use mail::{
@@ -35,12 +35,33 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     lookups(config, &tables, &more, findings);
     virtual_aliases(config, &tables, &router, findings);
     virtual_domains(config, &tables, &router, findings);
+    admins(config, &router, findings);
     for name in router.unnamed() {
         findings.warn(
             name,
             format!("nobody is named for {name}: its mail is kept on hold (RFC 5321 §4.5.1)"),
             "admins = [\"somebody@example.org\"], or an alias",
         );
+    }
+}
+
+/// Those who are told, and cannot be.
+fn admins(config: &Config, router: &Router, findings: &mut Findings) {
+    let mut known = HashSet::new();
+    for admin in config.admins.iter().chain(&config.limits_notify) {
+        if !known.insert(admin.key()) {
+            continue;
+        }
+        let unlisted = router.unlisted(admin);
+        let unlisted = unlisted.map(|table| format!("it is not in the {table}"));
+        let lost = || router.expand(&admin.clone().into()).err();
+        if let Some(why) = unlisted.or_else(|| lost().map(|failure| failure.text)) {
+            findings.fail(
+                "admins",
+                format!("{admin} gets no mail: {why}; nobody is told of what is wrong"),
+                "name somebody who exists, or write an alias",
+            );
+        }
     }
 }
 

@@ -103,10 +103,7 @@ impl Config {
     /// Reads the keys that sign mail.
     pub fn read_dkim(&self) -> Result<Signer, ConfigError> {
         let read = |entry: &DkimKey| {
-            let wrong = |why: &str| self.wrong("dkim", why);
-            let text = system::secret::text(&entry.key).map_err(|why| wrong(&why))?;
-            let key = Key::read(&text);
-            let key = key.map_err(|why| wrong(&format!("{}: {why}", entry.key.display())))?;
+            let key = Self::read_dkim_key(entry).map_err(|why| self.wrong("dkim", &why))?;
             Ok(SigningKey {
                 domain: entry.domain.0.clone(),
                 selector: entry.selector.0.clone(),
@@ -115,6 +112,12 @@ impl Config {
         };
         let keys: Result<Vec<_>, _> = self.dkim.iter().map(read).collect();
         keys.map(Signer)
+    }
+
+    /// Reads one of them.
+    pub(crate) fn read_dkim_key(entry: &DkimKey) -> Result<Key, String> {
+        let text = system::secret::text(&entry.key)?;
+        Key::read(&text).map_err(|why| format!("{}: {why}", entry.key.display()))
     }
 
     /// The file of the secrets of rewritten senders.

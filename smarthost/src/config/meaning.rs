@@ -76,7 +76,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("verify.positive", "How long a recipient that exists is believed to."),
     ("verify.negative", "How long a recipient that does not exist is refused without a new question."),
     ("verify.trouble", "How long trouble of the next hop is remembered; 1m at most."),
-    ("expected", "Mail that must come: [{ client = \"vm7\", sender = \"root@*\", subject = \"backup*\", every = \"1d\", grace = \"3h\" }]. admins are told when it does not come in that time and grace, and when it comes again. A client is the name of its key, its login, its host name, its address or a network; in sender and subject * stands for anything; what is left out may be anything, but only mail of clients that may relay counts. Whole days are those of the calendar. Default of grace: an eighth of the time. More are declared by `smarthost expected add`. Default: none."),
+    ("expected", "Mail that must come: [{ client = \"vm7\", sender = \"root@*\", subject = \"backup*\", every = \"1d\", grace = \"3h\" }]. admins are told when it does not come in that time and grace, and when it comes again. A client is the name of its key, its login, its host name, its address or a network; in sender and subject * stands for anything, \\* for a star; what is left out may be anything, but only mail of clients that may relay counts. Whole days are those of the calendar. Default of grace: an eighth of the time. More are declared by `smarthost expected add`. Default: none."),
     ("admins", "Who is told of limits and faults; also gets postmaster's mail that no alias catches."),
     ("message_size", "Largest message: bytes, or \"25MiB\"."),
     ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),

@@ -129,7 +129,7 @@ pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure
     }
     let reason = reason.unwrap_or_default();
     news.tell(Event::Passed(Passed::Dead { reason }));
-    if !tell {
+    if !tell || news.lock().told_lately(Kind::Dead, clock::now()) {
         return;
     }
     let host = &setup.config.hostname;

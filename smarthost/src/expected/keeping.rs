@@ -6,6 +6,7 @@ use std::{
 };
 
 use mail::clock::{Timestamp, Zone};
+use queue::clock::Step;
 use serde::{Deserialize, Serialize};
 
 use super::{Came, Proposal, Wanted, learned::Learned, machines::Machines};
@@ -15,6 +16,8 @@ use crate::notices::{Kind, News};
 const MOST: usize = 1000;
 /// How often it is looked which machines are silent.
 const LOOK: Duration = Duration::from_mins(1);
+/// What was learned has come so lately when it is declared.
+const OLDEST: Duration = Duration::from_hours(100 * 24);
 /// News that wait.
 const WAITING: usize = 1000;
 /// Rows for the next start.
@@ -71,6 +74,16 @@ impl Standing {
     /// While the daemon did not run nothing could come; clients try again.
     fn late(&self, started: Timestamp, zone: &Zone) -> Timestamp {
         self.due(zone).max(started.after(self.wanted.grace.0))
+    }
+
+    /// Whether a clock that was ahead has noted it: it is waited for from now on.
+    fn heed(&mut self, now: Timestamp) -> bool {
+        let before = (self.from, self.last);
+        self.from.noted(now);
+        if let Some(last) = &mut self.last {
+            last.noted(now);
+        }
+        before != (self.from, self.last)
     }
 
     fn seen(&self) -> String {
@@ -165,6 +178,7 @@ impl Expected {
                 "nothing of the number {number} is proposed: smarthost expected list --learned"
             ));
         };
+        let last = last.min(now);
         let added = self.add(wanted, now)?.number;
         self.learned.confirm(number);
         let number = added;
@@ -268,7 +282,11 @@ impl Expected {
         if now < self.next && self.next.since(now) <= LOOK {
             return;
         }
+        self.started.noted(now);
         for (number, it) in &mut self.standing {
+            if it.heed(now) {
+                self.dirty.insert(*number);
+            }
             if it.missing.is_some() || now < it.late(self.started, &self.zone) {
                 continue;
             }
@@ -312,6 +330,35 @@ impl Expected {
         }
         let soon = now.after(LOOK);
         self.next = self.deadline().map_or(soon, |due| due.min(soon));
+    }
+
+    /// The clock was set, since the last look: what was seen by it as it was has come as long ago as before.
+    pub fn stepped(&mut self, step: Step, now: Timestamp) {
+        let Step::Forward(by) = step else {
+            // What it makes lie in the future the next look sees.
+            self.next = Timestamp::default();
+            return;
+        };
+        let started = self.started;
+        // Neither what came before the start, nor by the clock as it is now.
+        let by_the_old = |at: Timestamp| at >= started && now.since(at) >= by;
+        let shift = |at: &mut Timestamp| {
+            let shifts = by_the_old(*at);
+            if shifts {
+                *at = at.after(by);
+            }
+            shifts
+        };
+        for (number, it) in &mut self.standing {
+            let last = it.last.as_mut().is_some_and(shift);
+            let missing = it.missing.as_mut().is_some_and(shift);
+            if shift(&mut it.from) || last || missing {
+                self.dirty.insert(*number);
+            }
+        }
+        self.machines.stepped(started, shift, &self.zone);
+        self.started = started.after(by).noted(now);
+        self.next = Timestamp::default();
     }
 
     /// When [`Self::look`] is to be called again.
@@ -390,7 +437,11 @@ impl Expected {
             return self.machines.restore(name, record);
         }
         match serde_json::from_str::<Standing>(record) {
-            Ok(it) if row.starts_with(DECLARED) => {
+            Ok(mut it) if row.starts_with(DECLARED) => {
+                // By a clock that was behind: it says nothing of when it came.
+                if it.since.since(it.from) > OLDEST {
+                    it.from = self.started;
+                }
                 self.standing.insert(it.number, it);
                 true
             }

@@ -12,6 +12,7 @@ use super::{
     Came, Every, Pattern, Wanted, Who,
     rhythm::{SEEN, rhythm},
     subject,
+    wanted::literal,
 };
 
 /// Kinds that are known at once, and of one machine.
@@ -164,6 +165,11 @@ impl Learned {
             return false;
         };
         self.next = self.next.max(row.number);
+        // Cut without a star, as versions before did: it would fit nothing.
+        let (.., kind): &Key = &key;
+        if kind.chars().count() >= subject::KIND && !kind.ends_with('*') {
+            return true;
+        }
         if self.rows.len() < MOST {
             self.rows.insert(key, row);
         }
@@ -176,13 +182,18 @@ impl Learned {
     }
 }
 
+/// `None`: it does not come regularly, or any mail of its sender would be taken for it.
 fn proposal(key: &Key, row: &Row, zone: &Zone) -> Option<Proposal> {
     let seen: Vec<Timestamp> = row.seen.iter().copied().collect();
     let (every, grace): (Every, Every) = rhythm(&seen, zone)?;
     let (machine, user, sender, subject) = key;
-    let pattern = |text: &String| Pattern::try_from(text.clone()).ok();
+    if !subject::says_something(subject) {
+        return None;
+    }
     let client = Who::try_from(machine.clone()).ok()?;
-    let of = (Some(client), pattern(sender), pattern(subject));
+    let sender = Pattern::try_from(literal(sender)).ok();
+    let subject = Pattern::try_from(subject.clone()).ok()?;
+    let of = (Some(client), sender, Some(subject));
     Some(Proposal {
         number: row.number,
         machine: row.label.clone(),

@@ -71,6 +71,8 @@ impl Machines {
         if told || silent || later {
             self.dirty.insert(name.clone());
         }
+        // Days of a clock that was ahead.
+        machine.days.retain(|day| *day <= today);
         if machine.days.back() != Some(&today) {
             machine.days.push_back(today);
             if machine.days.len() > DAYS {
@@ -104,6 +106,10 @@ impl Machines {
     ) -> Vec<(String, Timestamp, i64)> {
         let mut silent = Vec::new();
         for (name, machine) in &mut self.known {
+            if machine.last > now {
+                machine.last = now;
+                self.dirty.insert(name.clone());
+            }
             let days = &machine.days;
             let pauses = days.iter().zip(days.iter().skip(1)).map(|(a, b)| b - a);
             let pause = pauses.max().unwrap_or_default();
@@ -120,6 +126,31 @@ impl Machines {
             }
         }
         silent
+    }
+
+    /// The clock was set forward: what was seen by it as it was is moved, if `shift` says so, with the days since the start.
+    pub(super) fn stepped(
+        &mut self,
+        started: Timestamp,
+        shift: impl Fn(&mut Timestamp) -> bool,
+        zone: &Zone,
+    ) {
+        let (first, _) = started.day_and_minute(zone);
+        for (name, machine) in &mut self.known {
+            let (was, _) = machine.last.day_and_minute(zone);
+            if !shift(&mut machine.last) {
+                continue;
+            }
+            let (is, _) = machine.last.day_and_minute(zone);
+            for day in machine
+                .days
+                .iter_mut()
+                .filter(|day| **day >= first && **day <= was)
+            {
+                *day = day.saturating_add(is.saturating_sub(was));
+            }
+            self.dirty.insert(name.clone());
+        }
     }
 
     /// Label and last message of those that are silent.

@@ -2,9 +2,13 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// Longest subject that is looked at, bytes, and longest of a kind, characters.
+use super::wanted::literal;
+
+/// Longest subject that is looked at, bytes, and longest of a kind, bytes.
 const LONGEST: usize = 1000;
-const KIND: usize = 120;
+pub(super) const KIND: usize = 120;
+/// Stands for anything until a kind is complete: in no subject, since controls become blanks.
+const ANY: char = '\u{1}';
 /// Names of days and months, and what else is a part of times.
 const DATES: &str = " mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday jan feb mar apr may jun jul \
      aug sep oct nov dec january february march april june july august september october november december \
@@ -26,9 +30,11 @@ pub fn decoded(value: &[u8]) -> String {
         encoded = read.is_some();
         out.push_str(read.as_deref().unwrap_or(word));
     }
-    out.chars()
+    let out: String = out
+        .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+        .collect();
+    out.trim().to_owned()
 }
 
 /// `=?utf-8?q?r=C3=A9ussi?=`
@@ -72,7 +78,8 @@ fn quoted(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What messages of one kind have in common: `*` for numbers, dates and ids.
+/// What messages of one kind have in common, as a [`Pattern`](super::Pattern): `*` for numbers, dates, ids, and what is beyond
+/// its length.
 pub(super) fn kind(subject: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
@@ -88,16 +95,28 @@ pub(super) fn kind(subject: &str) -> String {
     let mut joined = String::new();
     for c in out.trim().chars() {
         let between = |c: char| " .,:-/+()[]".contains(c);
-        if c == '*' {
+        if c == ANY {
             let kept = joined.trim_end_matches(between);
-            if kept.ends_with('*') {
+            if kept.ends_with(ANY) {
                 joined.truncate(kept.len());
                 continue;
             }
         }
         joined.push(c);
     }
-    joined.chars().take(KIND).collect()
+    if joined.len() > KIND {
+        joined.truncate(joined.floor_char_boundary(KIND - 1));
+        if !joined.ends_with(ANY) {
+            joined.push(ANY);
+        }
+    }
+    let parts: Vec<String> = joined.split(ANY).map(literal).collect();
+    parts.join("*")
+}
+
+/// Whether a kind tells its messages from others.
+pub(super) fn says_something(kind: &str) -> bool {
+    kind.chars().any(|c| c.is_alphanumeric() || !c.is_ascii())
 }
 
 /// A word, without its numbers; digits behind a letter are part of a name, such as `sda1`.
@@ -107,7 +126,7 @@ fn push(out: &mut String, word: &str) {
     let is_id = word.len() >= 8 && digits > 1 && word.chars().all(|c| c.is_ascii_hexdigit());
     let is_time = word.starts_with(|c: char| c.is_ascii_digit());
     if !word.is_empty() && (DATES.contains(&lower) || is_id || is_time) {
-        out.push('*');
+        out.push(ANY);
     } else {
         out.push_str(word);
     }

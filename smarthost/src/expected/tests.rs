@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use mail::clock::{Timestamp, Zone};
 
+mod wrong;
+
 use super::{Came, Every, Expected, Pattern, Wanted, Who, decoded, subject};
 
 fn zone() -> Zone {

@@ -148,7 +148,7 @@ impl fmt::Display for Every {
     }
 }
 
-/// A text in which `*` stands for anything; upper and lower case are the same.
+/// A text in which `*` stands for anything, and `\*` for a star; upper and lower case are the same.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(String);
@@ -156,9 +156,9 @@ pub struct Pattern(String);
 impl Pattern {
     /// In time that grows with the product of the lengths, which are bounded.
     pub(super) fn fits(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
-        let pattern = self.0.to_lowercase();
-        let mut parts = pattern.split('*');
+        let text = folded(text);
+        let parts = self.parts();
+        let mut parts = parts.iter().map(String::as_str);
         let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
             return false;
         };
@@ -174,6 +174,39 @@ impl Pattern {
         last.map_or(rest.is_empty(), |last| rest.ends_with(last))
     }
 }
+impl Pattern {
+    /// What stands between its stars.
+    fn parts(&self) -> Vec<String> {
+        let (mut parts, mut part) = (Vec::new(), String::new());
+        let text = folded(&self.0);
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '*' => parts.push(std::mem::take(&mut part)),
+                '\\' => part.push(chars.next_if(|c| is_special(*c)).unwrap_or(c)),
+                c => part.push(c),
+            }
+        }
+        parts.push(part);
+        parts
+    }
+}
+
+const fn is_special(c: char) -> bool {
+    matches!(c, '*' | '\\')
+}
+
+/// In lower case, letter by letter: what is a part of a text stays one.
+fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// The pattern that fits a text alone.
+pub(super) fn literal(text: &str) -> String {
+    let escaped = |c| is_special(c).then_some('\\').into_iter().chain([c]);
+    text.chars().flat_map(escaped).collect()
+}
+
 impl TryFrom<String> for Pattern {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {

@@ -76,9 +76,9 @@ impl Known {
         now.since(self.fetched) < self.policy.max_age
     }
 
-    /// Whether a newer one is wanted before it ends.
+    /// Whether a newer one is wanted before it ends; of one from the future, too.
     pub fn is_old(&self, now: Timestamp) -> bool {
-        now.since(self.fetched) >= (self.policy.max_age / 2).min(DAILY)
+        self.fetched > now || now.since(self.fetched) >= (self.policy.max_age / 2).min(DAILY)
     }
 
     /// Whether deliveries are kept to it.
@@ -118,7 +118,7 @@ pub fn wanted<'a>(
         return None;
     };
     let up_to_date = known.is_some_and(|known| known.id == *id && !known.is_old(now));
-    let too_early = failed.is_some_and(|then| now.since(then) < PAUSE);
+    let too_early = failed.is_some_and(|then| then <= now && now.since(then) < PAUSE);
     (!up_to_date && !too_early).then_some(id)
 }
 
@@ -146,12 +146,15 @@ mod tests {
             (1, None, None, false),
             (25, Some("1"), None, true),
             (200, Some("1"), None, true),
+            (1, Some("2"), Some(at(9000)), true),
             (200, None, None, false),
         ] {
             let told = id.map_or(Announced::Nothing, announced);
             let wanted = wanted(Some(&known), &told, failed, at(hours));
             assert_eq!(wanted, id.filter(|_| fetched), "{hours} {id:?} {failed:?}");
         }
+        let ahead = Known::new("1", TEXT, at(9000)).unwrap();
+        assert!(ahead.binds(at(0)) && wanted(Some(&ahead), &announced("1"), None, at(0)).is_some());
         assert_eq!(wanted(None, &announced("1"), None, at(0)), Some("1"));
         assert_eq!(wanted(None, &Announced::Nothing, None, at(0)), None);
     }

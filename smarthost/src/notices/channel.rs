@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::Kind,
     news::{News, Notice},
-    words::{cut, later},
+    words::cut,
 };
 
 /// Mails are at least this far apart; those about what strangers cause alone, this far.
@@ -42,17 +42,28 @@ impl Channel {
         }
     }
 
+    /// A clock that was ahead silences nothing until the time gets there; whether it was.
+    pub(super) fn heed(&mut self, now: Timestamp) -> bool {
+        let sent = self.sent;
+        self.sent.as_mut().map(|sent| sent.noted(now)) != sent
+    }
+
+    /// Whether it had a mail in the last day.
+    pub(super) fn told_lately(&self, now: Timestamp) -> bool {
+        self.sent.is_some_and(|sent| now.since(sent) < STRANGERS)
+    }
+
     /// When there is a mail to send.
     pub(super) fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let strangers = self.waiting.iter().all(|news| news.strangers);
         let interval = if strangers { STRANGERS } else { INTERVAL };
-        (!self.waiting.is_empty()).then(|| later(self.sent, now, interval))
+        let due = self.sent.map_or(now, |sent| sent.after(interval));
+        (!self.waiting.is_empty()).then_some(due)
     }
 
     /// Whether it says nothing, and need not be remembered.
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
-        let silent = |sent: Timestamp| now.since(sent) >= STRANGERS;
-        self.waiting.is_empty() && self.sent.is_none_or(silent)
+        self.waiting.is_empty() && !self.told_lately(now)
     }
 
     /// What waits, which counts as told now.

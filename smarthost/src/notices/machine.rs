@@ -62,7 +62,20 @@ impl Notices {
         host.clone_into(&mut self.host);
     }
 
+    /// What a clock that was ahead has noted silences nothing until the time gets there.
+    fn heed(&mut self, now: Timestamp) {
+        for ((kind, about), channel) in &mut self.channels {
+            if channel.heed(now) {
+                self.dirty.insert(row(*kind, about));
+            }
+        }
+        if self.outages.heed(now) {
+            self.dirty.insert(OUTAGE.to_owned());
+        }
+    }
+
     pub fn handle(&mut self, event: Event, now: Timestamp) {
+        self.heed(now);
         match event {
             Event::News(news) => self.add(String::new(), news),
             Event::Began(trouble) => {
@@ -102,6 +115,12 @@ impl Notices {
         channel.add(news);
     }
 
+    /// Whether the last day had a mail of this sort: also one before a restart.
+    pub fn told_lately(&self, kind: Kind, now: Timestamp) -> bool {
+        let mut channels = self.channels.iter();
+        channels.any(|((of, _), channel)| *of == kind && channel.told_lately(now))
+    }
+
     /// Whether something is known not to work.
     pub fn is_out(&self, what: &str) -> bool {
         self.outages.knows(what)
@@ -118,6 +137,7 @@ impl Notices {
 
     /// The next mail that is due.
     pub fn next_notice(&mut self, now: Timestamp) -> Option<Notice> {
+        self.heed(now);
         for (what, news) in self.outages.ripe(now) {
             self.add(what, news);
             self.dirty.insert(OUTAGE.to_owned());
@@ -168,6 +188,7 @@ impl Notices {
 
     /// When [`Self::next_notice`] or [`Self::day_is_over`] is to be asked again.
     pub fn deadline(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.heed(now);
         if !self.ready.is_empty() {
             return Some(now);
         }

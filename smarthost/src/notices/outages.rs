@@ -80,6 +80,17 @@ impl Outages {
         self.0.contains_key(what)
     }
 
+    /// What a clock that was ahead saw begin has begun now; whether there was any.
+    pub(super) fn heed(&mut self, now: Timestamp) -> bool {
+        let mut any = false;
+        for outage in self.0.values_mut().filter(|outage| outage.since > now) {
+            let patience = outage.due.since(outage.since);
+            outage.due = outage.since.noted(now).after(patience);
+            any = true;
+        }
+        any
+    }
+
     pub(super) fn due(&self) -> Option<Timestamp> {
         let waiting = self.0.values().filter(|outage| !outage.told);
         waiting.map(|outage| outage.due).min()

@@ -265,3 +265,48 @@ fn a_restart_forgets_nothing_that_waits_and_repeats_nothing() {
     let digest = after.next_notice(at(1440)).unwrap();
     assert_eq!(digest.subject, "mx.example: 1 late");
 }
+
+#[test]
+fn what_was_told_while_the_clock_was_ahead_silences_nothing_until_the_time_gets_there() {
+    let ahead = 400 * 24 * 60;
+    for restart in [false, true] {
+        let mut notices = notices();
+        notices.day_is_over(at(0));
+        for (kind, of_strangers) in [(Kind::Limits, false), (Kind::Dead, true)] {
+            notices.handle(news(kind, "ahead", of_strangers), at(ahead));
+            assert!(notices.next_notice(at(ahead)).is_some());
+        }
+        notices.handle(began("next hop", 30), at(ahead));
+        assert!(notices.told_lately(Kind::Dead, at(0)));
+        if restart {
+            let rows = notices.changes(at(ahead));
+            notices = self::notices();
+            for (row, record) in rows {
+                assert!(notices.restore(&row, &record.unwrap()));
+            }
+        }
+        notices.handle(news(Kind::Limits, "now", false), at(0));
+        assert_eq!(
+            notices.deadline(at(0)),
+            Some(at(30)),
+            "the outage's patience"
+        );
+        assert!(
+            notices
+                .next_notice(at(30))
+                .unwrap()
+                .subject
+                .contains("next hop")
+        );
+        assert_eq!(
+            notices.deadline(at(31)),
+            Some(at(60)),
+            "an hour after the last"
+        );
+        assert_eq!(notices.next_notice(at(60)).unwrap().subject, "now");
+        notices.handle(news(Kind::Dead, "dead", true), at(90));
+        assert_eq!(notices.next_notice(at(24 * 60 - 1)), None);
+        assert_eq!(notices.next_notice(at(24 * 60)).unwrap().subject, "dead");
+        assert!(!notices.told_lately(Kind::Limits, at(26 * 60)));
+    }
+}

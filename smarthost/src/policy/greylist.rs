@@ -53,27 +53,36 @@ impl Greylist {
     ) -> Decision {
         self.sweep(now);
         let network = Network::of(client, 24, 64).to_string();
-        if let Some(seen) = self.rows.get(&network).copied() {
-            if now.since(seen) >= SWEEP {
+        if let Some(age) = self.age(&network, now) {
+            if age >= SWEEP {
                 self.set(network, now);
             }
             return Decision::Pass;
         }
         let row = format!("{network} {sender} {recipient}").to_lowercase();
         let row: String = row.chars().take(LONGEST).collect();
-        match self.rows.get(&row) {
-            Some(first) if now.since(*first) >= delay => {
+        match self.age(&row, now) {
+            Some(age) if age >= delay => {
                 self.rows.remove(&row);
                 self.dirty.insert(row);
                 self.set(network, now);
                 Decision::Pass
             }
-            Some(first) => Decision::Wait(delay.saturating_sub(now.since(*first))),
+            Some(age) => Decision::Wait(delay.saturating_sub(age)),
             None => {
                 self.set(row, now);
                 Decision::Wait(delay)
             }
         }
+    }
+
+    /// For how long a row is known.
+    fn age(&mut self, row: &str, now: Timestamp) -> Option<Duration> {
+        let at = self.rows.get_mut(row)?;
+        if *at > now {
+            self.dirty.insert(row.to_owned());
+        }
+        Some(at.age(now))
     }
 
     fn set(&mut self, row: String, now: Timestamp) {
@@ -83,7 +92,8 @@ impl Greylist {
 
     /// Forgets what is old, and the oldest first tries where there are too many.
     fn sweep(&mut self, now: Timestamp) {
-        let due = self.swept.is_none_or(|swept| now.since(swept) >= SWEEP);
+        let swept = self.swept.as_mut();
+        let due = swept.is_none_or(|swept| swept.age(now) >= SWEEP);
         if !due && self.rows.len() < MOST {
             return;
         }
@@ -162,6 +172,21 @@ mod tests {
             DELAY,
             at(seconds),
         )
+    }
+
+    #[test]
+    fn a_first_try_while_the_clock_was_ahead_waits_for_its_delay_and_no_longer() {
+        let mut list = Greylist::default();
+        let ahead = 400 * 86_400;
+        let try_at =
+            |list: &mut Greylist, seconds| ask(list, "198.51.100.17", "r@x.example", seconds);
+        assert_eq!(try_at(&mut list, ahead), Decision::Wait(DELAY));
+        for (row, record) in list.changes() {
+            assert!(list.restore(row, &record.unwrap()));
+        }
+        assert_eq!(try_at(&mut list, 0), Decision::Wait(DELAY));
+        assert_eq!(list.changes().len(), 1, "a restart begins no new delay");
+        assert_eq!(try_at(&mut list, 301), Decision::Pass);
     }
 
     #[test]

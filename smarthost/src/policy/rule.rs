@@ -3,7 +3,11 @@
 //! Contract: total; a rule prints as it was written. Failures: a text for whoever wrote the rule, with what to write instead.
 //! postconf(5), access(5).
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{dnsbl::List, endpoint::Endpoint};
 use crate::lookup::TableName;
@@ -248,10 +252,19 @@ impl Rule {
 
     /// Relative paths start from the directory of the configuration's file.
     pub fn place(&mut self, directory: &Path) {
+        if let R::CheckPolicyService(endpoint) = &mut self.restriction {
+            endpoint.place(directory);
+        }
+        if let Some(path) = self.path_mut() {
+            *path = directory.join(&*path);
+        }
+    }
+
+    /// Where its table is.
+    pub fn path_mut(&mut self) -> Option<&mut PathBuf> {
         match &mut self.restriction {
-            R::CheckPolicyService(endpoint) => endpoint.place(directory),
-            R::CheckAccess(_, table) => table.path = directory.join(&table.path),
-            _ => {}
+            R::CheckAccess(_, table) => Some(&mut table.path),
+            _ => None,
         }
     }
 

@@ -140,25 +140,29 @@ impl Recipients {
         settings: &Settings,
         now: Timestamp,
     ) -> Step {
-        if let Some(known) = self.known.get(recipient) {
+        if let Some(known) = self.known.get_mut(recipient) {
+            if known.at > now {
+                self.dirty.insert(recipient.to_owned());
+            }
+            let age = known.at.age(now);
             match &known.no {
-                None if now.since(known.at) < settings.positive => {
+                None if age < settings.positive => {
                     return Step::Known(Verified::Yes);
                 }
-                Some(why) if now.since(known.at) < settings.negative => {
+                Some(why) if age < settings.negative => {
                     return Step::Known(Verified::No(why.clone()));
                 }
                 _ => {}
             }
         }
-        if let Some(outage) = self.outages.get(place)
-            && now.since(outage.last) < settings.trouble
-            && !outage.single
-        {
-            return Step::Known(self.meanwhile(place, settings, now));
+        if let Some(outage) = self.outages.get_mut(place) {
+            outage.since.noted(now);
+            if outage.last.age(now) < settings.trouble && !outage.single {
+                return Step::Known(self.meanwhile(place, settings, now));
+            }
         }
-        if let Some((at, why)) = self.troubled.get(recipient)
-            && now.since(*at) < settings.trouble
+        if let Some((at, why)) = self.troubled.get_mut(recipient)
+            && at.age(now) < settings.trouble
         {
             return Step::Known(Verified::Unsure(why.clone()));
         }
@@ -171,15 +175,14 @@ impl Recipients {
 
     fn is_too_curious(&mut self, client: IpAddr, now: Timestamp) -> bool {
         if self.clients.len() >= CLIENTS {
-            self.clients
-                .retain(|_, (since, _)| now.since(*since) < WINDOW);
+            self.clients.retain(|_, (since, _)| since.age(now) < WINDOW);
         }
         let network = Network::of(client, 32, 64);
         if self.clients.len() >= CLIENTS && !self.clients.contains_key(&network) {
             return true;
         }
         let (since, count) = self.clients.entry(network).or_insert((now, 0));
-        if now.since(*since) >= WINDOW {
+        if since.age(now) >= WINDOW {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
@@ -330,8 +333,8 @@ impl Recipients {
 
     /// Whether it is time to ask for a name that nobody has, and to tell [`Recipients::strange_name`].
     pub fn looks_for_catch_all(&mut self, domain: &str, now: Timestamp) -> bool {
-        let looked = self.catch_alls.get(domain).map(|(at, _)| *at);
-        let due = looked.is_none_or(|at| now.since(at) >= CATCH_ALL);
+        let looked = self.catch_alls.get_mut(domain);
+        let due = looked.is_none_or(|(at, _)| at.age(now) >= CATCH_ALL);
         if due && self.catch_alls.len() < CLIENTS {
             let was = self.catch_alls.get(domain).is_some_and(|(_, is)| *is);
             self.catch_alls.insert(domain.to_owned(), (now, was));

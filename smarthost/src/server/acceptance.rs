@@ -19,8 +19,9 @@ use spool::{QueueId, SpoolError};
 use tokio::task::block_in_place;
 
 use super::{
-    counting,
+    Server, counting,
     filtering::Filtered,
+    notify,
     session::Connection,
     transaction::{Fault, Received, Transaction},
 };
@@ -37,7 +38,7 @@ impl Connection {
         };
         let mut message = match transaction.finish() {
             Ok(message) => message,
-            Err(fault) => return Verdict::Refuse(unkept(&fault)),
+            Err(fault) => return Verdict::Refuse(unkept(&self.server, &fault)),
         };
         let verdict = self
             .judge(&Question::Message { size }, trace::hops(&message.header))
@@ -96,6 +97,7 @@ impl Connection {
             Ok(id) => {
                 self.messages = self.messages.saturating_add(1);
                 self.server.has_come(&came);
+                notify::has_room(&self.server);
                 if let Some(writer) = &writer {
                     maillog::written(id, writer);
                 }
@@ -106,7 +108,7 @@ impl Connection {
                     counted.take_back();
                 }
                 self.take_back(noted);
-                Verdict::Refuse(no_room(&error))
+                Verdict::Refuse(no_room(&self.server, &error))
             }
         }
     }
@@ -212,18 +214,19 @@ fn taken(id: QueueId) -> Reply {
     Reply::new(250, EnhancedStatus::new(2, 0, 0), text)
 }
 
-pub(super) fn no_room(error: &SpoolError) -> Reply {
+pub(super) fn no_room(server: &Server, error: &SpoolError) -> Reply {
     system::log::line(system::log::Level::Error, error);
+    notify::of_no_room(server, error);
     match error {
         SpoolError::Full { .. } => Reply::literal("452 4.3.1 Insufficient system storage"),
         _ => Reply::literal("451 4.3.0 Error: queue file write error"),
     }
 }
 
-fn unkept(fault: &Fault) -> Reply {
+fn unkept(server: &Server, fault: &Fault) -> Reply {
     match fault {
         Fault::HeaderTooLong => Reply::literal("552 5.3.4 Error: the header section is too long"),
-        Fault::Disk(error) => no_room(error),
+        Fault::Disk(error) => no_room(server, error),
         Fault::NoMessage => Reply::literal("503 5.5.1 Error: no message"),
     }
 }

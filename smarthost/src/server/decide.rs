@@ -239,7 +239,7 @@ impl Connection {
                     self.transaction = Some(Transaction::new(mail.clone()));
                     Verdict::Accept
                 }
-                Err(error) => Verdict::Refuse(no_room(&error)),
+                Err(error) => Verdict::Refuse(no_room(&self.server, &error)),
             },
             Question::Recipient(rcpt) => {
                 if let Some(transaction) = &mut self.transaction {
@@ -267,7 +267,7 @@ impl Connection {
                 transaction.begin(draft);
                 Verdict::Accept
             }
-            Err(error) => Verdict::Refuse(no_room(&error)),
+            Err(error) => Verdict::Refuse(no_room(&self.server, &error)),
         }
     }
 }

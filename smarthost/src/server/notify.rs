@@ -9,7 +9,7 @@ use mail::{
     clock::{self, Timestamp},
     envelope::{Envelope, Recipient},
 };
-use queue::notification::DEAD;
+use queue::{clock::Watch, notification::DEAD};
 use settings::last_good::Fault;
 use spool::{Spool, SpoolError};
 use system::log::{self, Level, line};
@@ -18,12 +18,14 @@ use tokio::{task::spawn_blocking, time};
 use super::Server;
 use crate::{
     dispatch::Dispatch,
-    notices::{Event, HOURS, Kind, News, Notice, Waiting},
+    notices::{Event, HOURS, Kind, News, Notice, Trouble, Waiting},
     setup::Setup,
 };
 
 /// Where most of it comes from, in the queue.
 const OURS: &str = "smarthost";
+/// What the outage is called in which nothing can be queued.
+const DISK: &str = "the queue";
 /// The longest wait without looking at the clock.
 const LOOK: Duration = Duration::from_mins(1);
 /// Messages that are looked at for the digest.
@@ -33,8 +35,12 @@ const MOST: usize = 20_000;
 pub(crate) async fn run(server: Arc<Server>) {
     let news = server.dispatch.news();
     let mut ending = server.ending.clone();
+    let mut watch = Watch::new(clock::now(), clock::steady());
     loop {
         log::tell_repeats();
+        if let Some(step) = watch.look(clock::now(), clock::steady()) {
+            server.expected().stepped(step, clock::now());
+        }
         let wait = if send(&server).await {
             let now = clock::now();
             let due = news.lock().deadline(now);
@@ -141,6 +147,36 @@ pub(crate) fn of_fault(server: &Server, fault: &Fault) {
         text,
         strangers: false,
     }));
+}
+
+/// No mail can be queued: the administrators are told as soon as there is room for that.
+pub(super) fn of_no_room(server: &Server, error: &SpoolError) {
+    let news = server.dispatch.news();
+    if news.lock().is_out(DISK) {
+        return;
+    }
+    let host = &server.current.get().config.hostname;
+    let text = format!(
+        "No mail could be taken on {host}:\n\n{error}\n\n\
+         Clients are told to come again (452 or 451); what was taken before is kept and delivered.\n\
+         It ends by itself with the first mail that is taken. See also: smarthost check\n"
+    );
+    news.tell(Event::Began(Trouble {
+        what: DISK.to_owned(),
+        patience: LOOK,
+        headline: format!("{host}: no mail can be taken"),
+        text,
+        lasts: true,
+    }));
+}
+
+/// Mail was queued.
+pub(super) fn has_room(server: &Server) {
+    let news = server.dispatch.news();
+    if news.lock().is_out(DISK) {
+        let what = DISK.to_owned();
+        news.tell(Event::Ended { what });
+    }
 }
 
 /// Recipients that wait for hours, by domain.

@@ -1,6 +1,6 @@
 //! What a start goes on with where a file is wrong or gone.
 //!
-//! Contract: the last good configuration if there is one and its files are there, else whatever it takes to queue mail, which is
+//! Contract: the last good configuration if there is one and its files, or copies of them, are there, else whatever it takes to queue mail, which is
 //! then not sent; and the fault, for who tells the administrators.
 
 use std::path::Path;
@@ -31,18 +31,31 @@ impl Setup {
             Err(error) => error,
         };
         let (salvaged, _) = Config::load_anyway(path)?;
-        let copy = [salvaged.state.as_path(), Path::new(STATE)]
-            .iter()
-            .find_map(|state| {
+        // First with a copy of what the files name, then with one of the files.
+        let copy = Config::load(path).ok().and_then(Self::standing_in);
+        let copy = copy.or_else(|| {
+            let mut states = [salvaged.state.as_path(), Path::new(STATE)].into_iter();
+            states.find_map(|state| {
                 let config = Config::of_files(&last_good::recall(state, path)?).ok()?;
-                Self::of(config, None).ok()
-            });
+                let whole = Self::of(config.clone(), None).ok();
+                whole.or_else(|| Self::standing_in(config))
+            })
+        });
         let fault = Fault {
             text: format!("{error:#}"),
             remembered: copy.is_some(),
         };
         let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;
         Ok((setup, Some(fault)))
+    }
+
+    /// With copies of what a configuration names, where that is wrong.
+    fn standing_in(config: Config) -> Option<Self> {
+        let setup = Self::of(Self::instead(config)?, None).ok()?;
+        Some(Self {
+            stands_in: true,
+            ..setup
+        })
     }
 
     /// Whatever it takes to queue mail.

@@ -105,6 +105,9 @@ impl Account {
         let all = [&mut self.spent, &mut self.by_users];
         let all = all.into_iter().chain(self.users.values_mut());
         all.for_each(|ring| ring.advance(now));
+        if let Some(told) = &mut self.told {
+            told.noted(now);
+        }
     }
 
     /// One more of this user goes.
@@ -184,6 +187,7 @@ impl Account {
 
     /// Whether root must be told that mail waits; then he counts as told.
     pub(crate) fn must_tell(&mut self, now: Timestamp) -> bool {
+        self.advance(now);
         let tell = self.notice_at(now).is_some_and(|at| at <= now);
         if tell {
             self.told = Some(now);
@@ -200,8 +204,13 @@ impl Account {
 
     fn notice_at(&self, now: Timestamp) -> Option<Timestamp> {
         let (oldest, _) = self.waiting.ages.first()?;
-        let complete = (*oldest).min(now).after(self.window.span / PATIENCE);
-        // A clock that was set back must not silence for years.
+        // One that came by a clock that was ahead has waited for long enough.
+        let patience = if *oldest > now {
+            Duration::ZERO
+        } else {
+            self.window.span / PATIENCE
+        };
+        let complete = (*oldest).min(now).after(patience);
         let told = self.told.map(|told| told.min(now).after(NOTICE_INTERVAL));
         Some(told.map_or(complete, |told| told.max(complete)))
     }
@@ -339,6 +348,31 @@ mod tests {
         assert!(!restarted.must_tell(early));
         let deadline = restarted.deadline(early).unwrap();
         assert!(deadline <= early.after(NOTICE_INTERVAL));
+    }
+
+    #[test]
+    fn mail_that_was_held_while_the_clock_was_ahead_goes_a_day_after_it_is_right() {
+        let mut account = account("3/day");
+        let ahead = 400 * DAY;
+        for _ in 0..3 {
+            assert!(account.ask(0, at(ahead)));
+        }
+        account.wait(id(1), 0, at(ahead));
+        assert!(account.must_tell(at(ahead + 600)));
+        for restart in [false, true] {
+            let mut account = Account::new(account.window, &account.kept(), at(ahead + 700));
+            account.wait(id(1), 0, at(ahead));
+            if restart {
+                account = Account::new(account.window, &account.kept(), at(0));
+                account.wait(id(1), 0, at(ahead));
+            }
+            assert!(
+                let_go(&mut account, at(0)).is_empty(),
+                "they count as of now"
+            );
+            assert!(!account.must_tell(at(DAY - 1)) && account.must_tell(at(DAY)));
+            assert_eq!(let_go(&mut account, at(DAY + 601)), [id(1)]);
+        }
     }
 
     #[test]

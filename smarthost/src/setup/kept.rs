@@ -1,0 +1,235 @@
+//! Copies of the files that the configuration names, as they were when they were last good: what a start goes on with where one of
+//! them is wrong or gone.
+//!
+//! Contract: made in `state`, for the daemon's user alone, when a configuration is taken as a whole and when a table changes; a file
+//! that no setting names any more has none. Only a file that cannot be used is replaced by its copy. An alias file that others can
+//! write has none: its programs would be run as those of a file of ours. A key that signs mail and has none is done without.
+
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use settings::ConfigError;
+use system::{
+    fs::{create_directory, replace},
+    log::{Level, line},
+    read,
+};
+use tables::{trust::written_by_others, watched::MAX};
+
+use super::Setup;
+use crate::{config::Config, policy::rule::Rule};
+
+/// Where they are, in `state`.
+const DIRECTORY: &str = "files.last-good";
+
+type Works = fn(&Config) -> bool;
+type Paths = fn(&mut Config) -> Vec<&mut PathBuf>;
+
+/// Files that are right or wrong together.
+const TOGETHER: [(Works, Paths); 7] = [
+    (
+        |it| it.read_srs().is_ok(),
+        |it| it.srs.iter_mut().flat_map(|srs| &mut srs.secrets).collect(),
+    ),
+    (
+        |it| it.read_dkim().is_ok(),
+        |it| it.dkim.iter_mut().map(|key| &mut key.key).collect(),
+    ),
+    (
+        |it| it.read_keys().is_ok(),
+        |it| it.dnsbl.keys.iter_mut().collect(),
+    ),
+    (
+        |it| it.read_users().is_ok(),
+        |it| it.auth.iter_mut().collect(),
+    ),
+    (
+        |it| Setup::of_relay(it).is_ok(),
+        |it| {
+            let identity = it.relay_tls.identity.iter_mut();
+            identity.flat_map(|(shown, key)| [shown, key]).collect()
+        },
+    ),
+    (
+        |it| Setup::of_world(it).is_ok(),
+        |it| it.tls_out.ca_file.iter_mut().collect(),
+    ),
+    (
+        |it| super::examine_identity(it).is_ok(),
+        |it| vec![&mut it.tls.certificate, &mut it.tls.key],
+    ),
+];
+
+/// Tables but for aliases: each by itself.
+fn tables(config: &mut Config) -> Vec<&mut PathBuf> {
+    let named = config.virtual_aliases.iter_mut();
+    let named = named.chain(&mut config.relay_recipients);
+    let named = named
+        .chain(&mut config.transport)
+        .chain(&mut config.tls_policy);
+    let named = named.map(|name| &mut name.path);
+    let access = config.restrictions.iter_mut().filter_map(Rule::path_mut);
+    named.chain(access).collect()
+}
+
+/// The file of our own secret, if there is one, as if it were named.
+fn with_own_secret(mut config: Config) -> Config {
+    let own = config.srs.as_ref().map(|srs| config.srs_secrets(srs));
+    if let (Some(srs), Some(own)) = (&mut config.srs, own.filter(|own| own.exists())) {
+        srs.secrets = Some(own);
+    }
+    config
+}
+
+/// What the copy of a file is called.
+fn name(path: &Path) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, path.as_os_str().as_encoded_bytes());
+    hash.as_ref().iter().fold(String::new(), |mut name, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let file = read::at_once(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    read::all(&file, MAX)
+}
+
+impl Setup {
+    /// Copies what has changed, and forgets what is not named any more.
+    pub(super) fn keep_copies(config: &Config) {
+        let directory = config.state.join(DIRECTORY);
+        let mut config = with_own_secret(config.clone());
+        let mut named = HashSet::new();
+        let mut copy = |path: &Path, is_right: bool| {
+            let name = name(path);
+            if is_right && let Err(error) = copy_to(&directory.join(&name), path) {
+                let (path, directory) = (path.display(), directory.display());
+                let text = format_args!("no copy of {path} is kept in {directory}: {error}");
+                line(Level::Warning, &text);
+            }
+            named.insert(name);
+        };
+        for path in tables(&mut config) {
+            copy(path, path.exists());
+        }
+        for alias in &config.aliases {
+            if written_by_others(&alias.path).is_none() {
+                copy(&alias.path, true);
+            } else if !alias.path.exists() {
+                copy(&alias.path, false);
+            }
+        }
+        for (works, paths) in TOGETHER {
+            let is_right = works(&config);
+            for path in paths(&mut config) {
+                copy(path, is_right && path.exists());
+            }
+        }
+        let known = fs::read_dir(&directory).into_iter().flatten().flatten();
+        for file in known {
+            if file
+                .file_name()
+                .to_str()
+                .is_none_or(|name| !named.contains(name))
+            {
+                // What stays is only used for a file that is named again.
+                let _ = fs::remove_file(file.path());
+            }
+        }
+    }
+
+    /// The configuration with copies where files cannot be used; `None`: there is none that would help.
+    pub(super) fn instead(config: Config) -> Option<Config> {
+        let directory = config.state.join(DIRECTORY);
+        let mut config = with_own_secret(config);
+        let mut replaced = false;
+        let mut use_copy = |path: &mut PathBuf| {
+            let copy = directory.join(name(path));
+            if content(&copy).is_ok() {
+                *path = copy;
+                replaced = true;
+            }
+        };
+        let aliases = config.aliases.iter_mut().map(|file| &mut file.path);
+        let wrong = |path: &&mut PathBuf| content(path).is_err();
+        aliases.filter(wrong).for_each(&mut use_copy);
+        let tables = tables(&mut config).into_iter();
+        tables.filter(wrong).for_each(&mut use_copy);
+        for (works, paths) in TOGETHER {
+            if !works(&config) {
+                paths(&mut config).into_iter().for_each(&mut use_copy);
+            }
+        }
+        let keys = config.dkim.len();
+        config.dkim.retain(|key| Config::read_dkim_key(key).is_ok());
+        (replaced || config.dkim.len() < keys).then_some(config)
+    }
+
+    /// The default alias file may be missing, but not disappear.
+    pub(super) fn examine_default(config: &Config) -> Result<(), ConfigError> {
+        let directory = config.state.join(DIRECTORY);
+        let gone = |path: &PathBuf| {
+            let held = content(&directory.join(name(path)));
+            !path.exists() && held.is_ok_and(|content| !content.is_empty())
+        };
+        let mut paths = config.aliases.iter().map(|file| &file.path);
+        match paths.find(|path| config.aliases_is_default && gone(path)) {
+            Some(path) => {
+                let why = format!(
+                    "{} is gone; write it anew, an empty one to go on without aliases",
+                    path.display()
+                );
+                Err(config.wrong("aliases", &why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The secret of rewritten senders, unless the administrator has one.
+    pub(super) fn make_secret(config: &Config) -> anyhow::Result<()> {
+        let Some(srs) = config.srs.as_ref().filter(|srs| srs.secrets.is_none()) else {
+            return Ok(());
+        };
+        let file = config.srs_secrets(srs);
+        if file.exists() {
+            return Ok(());
+        }
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)
+            .map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+        let secret = BASE64.encode(random);
+        create_directory(&config.state, 0o700)
+            .and_then(|()| replace(&file, format!("{secret}\n").as_bytes(), 0o600))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        line(
+            Level::Notice,
+            &format_args!(
+                "made a secret for rewritten senders: {}; what comes back to senders of an older one is refused",
+                file.display()
+            ),
+        );
+        Ok(())
+    }
+}
+
+fn copy_to(copy: &Path, path: &Path) -> io::Result<()> {
+    let content = content(path)?;
+    if self::content(copy).is_ok_and(|known| known == content) {
+        return Ok(());
+    }
+    if let Some(directory) = copy.parent() {
+        create_directory(directory, 0o700)?;
+    }
+    replace(copy, &content, 0o600)
+}

@@ -1,0 +1,188 @@
+//! A table, a key or a secret that broke since the last good start: mail goes as before, administrators hear of it, and the mended
+//! file is taken.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Output,
+};
+
+use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until};
+
+/// All that was said.
+fn text(output: &Output) -> String {
+    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+fn subjects(sink: &Sink) -> Vec<String> {
+    let journal = sink.journal();
+    let messages = journal.messages();
+    messages.iter().map(|it| it.field("Subject")).collect()
+}
+
+fn private(file: &Path) {
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+const STRANGER: &str = "127.0.0.66";
+
+/// How a file breaks.
+#[derive(Clone, Copy, Debug)]
+enum Break {
+    Mode,
+    Gone,
+    Empty,
+    Directory,
+}
+
+/// A smarthost with a file of each sort.
+fn furnished(sink: &Sink) -> Smarthost {
+    let smarthost = Smarthost::prepare("maildir = \"none\"\n");
+    let made = smarthost.admin(&["dkim", "new", "example.org", "--algorithm", "ed25519"]);
+    assert!(made.status.success(), "{}", text(&made));
+    for (name, content) in [
+        ("srs", "abc123secret\n"),
+        ("keys", "K = abc\n"),
+        ("virtual", "v@example.com jane@far.example\n"),
+        ("aliases", "fw: jane@far.example\n"),
+    ] {
+        smarthost.file(name, content);
+        private(&smarthost.directory().join(name));
+    }
+    smarthost.configure(&format!(
+        "relayhost = \"{}\"\nnetworks = [\"127.0.0.1\"]\nmaildir = \"none\"\ngreet_wait = \"0s\"\n\
+         resolver = \"127.0.0.1:1\"\nadmins = [\"admins@far.example\"]\naliases = [\"aliases\"]\nvirtual = [\"virtual\"]\n\
+         domains = {{ local = [\"example.org\"], virtual = [\"example.com\"] }}\n\
+         srs = {{ domain = \"fwd.example\", secrets = \"srs\" }}\n\
+         dkim = [{{ domain = \"example.org\", selector = \"s1\", key = \"state/dkim/example.org.s1.pem\" }}]\n\
+         dnsbl = {{ lists = [\"${{K}}.bl.example\"], keys = \"keys\" }}\n",
+        sink.nexthop()
+    ));
+    smarthost
+}
+
+fn break_file(file: &Path, how: Break) {
+    match how {
+        Break::Mode => fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap(),
+        Break::Gone => fs::remove_file(file).unwrap(),
+        Break::Empty => fs::write(file, "").unwrap(),
+        Break::Directory => {
+            fs::remove_file(file).unwrap();
+            fs::create_dir(file).unwrap();
+        }
+    }
+}
+
+/// What leaves is signed, and has a rewritten sender, as before.
+fn mail_goes(smarthost: &Smarthost, sink: &Sink, before: usize) {
+    const MESSAGE: &[u8] = b"From: a@example.org\r\nSubject: own\r\n\r\nx\r\n";
+    let mut own = Session::greeted(smarthost.address());
+    own.delivers("a@example.org", &["x@far.example"], MESSAGE);
+    let stranger = STRANGER.parse().unwrap();
+    let mut stranger = Session::connect_from(stranger, smarthost.address()).ehlo();
+    for to in ["fw@example.org", "v@example.com"] {
+        stranger.delivers("s@ham.example", &[to], b"Subject: forwarded\r\n\r\nx\r\n");
+    }
+    let received = until("all three arrive", || {
+        let all = sink.journal().messages();
+        let new = all.into_iter().skip(before);
+        let new: Vec<_> = new.filter(|it| !it.text().contains("is wrong")).collect();
+        (new.len() == 3).then_some(new)
+    });
+    for it in received {
+        if it.field("Subject") == "own" {
+            assert!(it.text().contains("DKIM-Signature:"), "{}", it.text());
+        } else {
+            assert!(it.sender.starts_with("SRS0="), "{}", it.sender);
+        }
+    }
+}
+
+#[test]
+fn with_a_file_that_broke_since_a_good_start_mail_goes_as_before_and_administrators_are_told_once()
+{
+    let key = "state/dkim/example.org.s1.pem";
+    for (name, how) in [
+        ("srs", Break::Mode),
+        ("srs", Break::Gone),
+        ("srs", Break::Empty),
+        (key, Break::Mode),
+        (key, Break::Gone),
+        ("keys", Break::Gone),
+        ("keys", Break::Empty),
+        ("virtual", Break::Gone),
+        ("aliases", Break::Gone),
+        ("aliases", Break::Directory),
+    ] {
+        let sink = Sink::start();
+        let mut smarthost = furnished(&sink);
+        let file = smarthost.directory().join(name);
+        let content = fs::read(&file).unwrap();
+        smarthost.run();
+        mail_goes(&smarthost, &sink, 0);
+        break_file(&file, how);
+        for round in 0..2 {
+            smarthost.daemon().stop();
+            smarthost.run();
+            mail_goes(&smarthost, &sink, 3 * (round + 1) + usize::from(round > 0));
+            until("the administrators are told", || {
+                let told = subjects(&sink);
+                told.iter().any(|it| it.contains("is wrong")).then_some(())
+            });
+        }
+        let told = subjects(&sink);
+        let of_it = told.iter().filter(|it| it.contains("is wrong"));
+        assert_eq!(of_it.count(), 1, "{name} {how:?}: {told:?}");
+        let status = text(&smarthost.admin(&["status"]));
+        assert!(status.contains("the last good configuration"), "{status}");
+        let check = smarthost.admin(&["check"]);
+        let said = text(&check);
+        assert!(!check.status.success() && said.contains(name), "{said}");
+        // Mended, it is taken, and what it holds now.
+        if file.is_dir() {
+            fs::remove_dir(&file).unwrap();
+        }
+        fs::write(&file, &content).unwrap();
+        private(&file);
+        smarthost.daemon().wait_for_log("reloaded ");
+        mail_goes(&smarthost, &sink, 10);
+    }
+}
+
+#[test]
+fn an_alias_that_was_written_while_the_daemon_ran_is_known_when_its_file_breaks() {
+    let sink = Sink::start();
+    let mut smarthost = furnished(&sink);
+    smarthost.run();
+    smarthost.file("aliases", "fw: jane@far.example\nnew: joe@far.example\n");
+    let heard = |smarthost: &Smarthost| {
+        let stranger = STRANGER.parse().unwrap();
+        let mut session = Session::connect_from(stranger, smarthost.address()).ehlo();
+        session.say("MAIL FROM:<s@ham.example>");
+        session.say("RCPT TO:<new@example.org>").code
+    };
+    until("it is known", || (heard(&smarthost) == 250).then_some(()));
+    fs::remove_file(smarthost.directory().join("aliases")).unwrap();
+    smarthost.daemon().kill();
+    smarthost.run();
+    assert_eq!(heard(&smarthost), 250);
+    // The copies hold secrets, and only those of files that are named.
+    let copies = smarthost.directory().join("state/files.last-good");
+    let modes = fs::read_dir(&copies)
+        .unwrap()
+        .map(|it| it.unwrap().metadata().unwrap().mode());
+    assert!(modes.into_iter().all(|mode| mode & 0o077 == 0));
+    smarthost.file("aliases", "fw: jane@far.example\n");
+    smarthost.daemon().wait_for_log("reloaded ");
+    let before = fs::read_dir(&copies).unwrap().count();
+    let config = fs::read_to_string(smarthost.config()).unwrap();
+    let config = config.lines().filter(|line| !line.starts_with("srs = "));
+    fs::write(smarthost.config(), config.collect::<Vec<_>>().join("\n")).unwrap();
+    smarthost.daemon().signal(rustix::process::Signal::HUP);
+    until("the secret's copy is gone", || {
+        (fs::read_dir(&copies).unwrap().count() < before).then_some(())
+    });
+}
