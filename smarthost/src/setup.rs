@@ -18,7 +18,7 @@ use mail::{
 };
 use relay::{
     tls::{self, ClientTls, Trust},
-    trust::Pin,
+    trust::{Pin, Validity},
 };
 use rustls::{ServerConfig, server::ProducesTickets};
 use settings::{ConfigError, last_good::Fault};
@@ -179,6 +179,8 @@ pub(crate) struct Identity {
     pub(crate) submission: Arc<ServerConfig>,
     /// What clients pin.
     pub(crate) pin: Pin,
+    /// When the certificate holds.
+    pub(crate) validity: Option<Validity>,
 }
 
 impl Setup {
@@ -377,10 +379,12 @@ impl Identity {
         } else {
             Arc::new(tls::asking_for_keys(&tls)?)
         };
+        let shown = tls::pins_of_file(&files.certificate)?;
         Ok(Self {
             tls,
             submission,
-            pin: tls::pins_of_file(&files.certificate)?.pin(),
+            pin: shown.pin(),
+            validity: shown.validity,
         })
     }
 }

@@ -20,6 +20,7 @@
 //! | [`compat`] | one suite of cases for every `sendmail` |
 //! | [`demo`] | the demonstration: `cargo demo` |
 //! | [`shown`] | what commands print, as the manual shows it |
+//! | [`terminal`] | a program in a terminal, where somebody looks and types |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //! | [`postfix`] | a Postfix that ends with its test |
@@ -54,4 +55,5 @@ pub mod session;
 pub mod shown;
 pub mod sink;
 pub mod smarthost;
+pub mod terminal;
 pub mod wait;

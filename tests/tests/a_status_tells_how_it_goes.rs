@@ -12,8 +12,11 @@ use tests::{
     shown,
     sink::nexthop,
     smarthost::Smarthost,
+    terminal::{self, Ended, Step},
     wait::free_address,
 };
+
+const END: &str = "\u{1b}[?1049l";
 
 fn text(output: &Output) -> String {
     let all = [&*output.stdout, &output.stderr].concat();
@@ -71,19 +74,97 @@ fn a_relay_tells_what_waits_who_is_near_a_limit_and_what_was_refused() {
     assert!(status["spool"]["last_sync"][1].is_u64(), "{status}");
     assert!(status["spool"]["free_bytes"].is_u64(), "{status}");
 
+    assert_eq!(status["counted"]["received"], 3, "{status}");
+
     let told = text(&relay.admin(&["status"]));
     for part in [
+        "queued        3 messages, 0 deliveries in flight, oldest ",
+        "taken         3 messages, 1 KiB since the start",
+        "recipients    0 sent, 0 bounced, ",
+        " connection_refused)",
+        "certificate   ends in 36",
         "Waits, by destination",
         "     3  far.example, oldest ",
         ", next attempt ",
         "Waits, by who sent it",
         "  75 %  127.0.0.1  3 of 4 in an hour",
         "     1  reject_unlisted_recipient",
-        "resolver DNS",
+        "ok    resolver DNS",
         " MiB free, last sync took ",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+}
+
+#[test]
+fn a_terminal_shows_how_it_goes_and_is_given_back_whatever_ends_it() {
+    let relay = relay();
+    let mut top = relay.command();
+    top.arg("top");
+    let ended = |steps: &[Step<'_>]| -> Option<Ended> {
+        let first = [Step::Sees("RECIPIENTS▼"), Step::Sees("far.example")];
+        terminal::run(&top, 100, &[&first, steps].concat())
+    };
+    let sorts = [
+        Step::Types("s"),
+        Step::Sees("HELD▼"),
+        Step::Types("?"),
+        Step::Sees("quit"),
+        Step::Types("4"),
+        Step::Types("4"),
+        Step::Sees("reject_unlisted_recipient"),
+        Step::Sees(" in a second"),
+    ];
+    for (last, status) in [
+        (Step::Types("q"), 0),
+        (Step::Types("\u{3}"), 0),
+        (Step::Signal(15), 143),
+        (Step::Signal(1), 129),
+    ] {
+        let Some(ended) = ended(&[&sorts[..], &[last]].concat()) else {
+            return;
+        };
+        assert_eq!(ended.status, status, "{last:?}: {ended:?}");
+        assert!(ended.restored, "{last:?}: {ended:?}");
+        assert!(ended.shown.contains("\u{1b}[?25h"), "the cursor: {ended:?}");
+        assert!(ended.shown.ends_with(END), "{ended:?}");
+    }
+}
+
+/// A frame with the times and sizes of another day, the same each time.
+fn steady(frame: &str) -> String {
+    let steady = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["smarthost", version, ..] => {
+            format!(
+                "smarthost {version} on mail.example.org, 07:51:52, running for 3d4h; ? for help"
+            )
+        }
+        ["queue", count, ..] => {
+            format!("queue      {count} messages, 0 deliveries in flight, oldest 2m5s")
+        }
+        ["recipients", ..] => {
+            "recipients 0 sent, 0 bounced, 3 deferrals (3 connection_refused)".to_owned()
+        }
+        ["sessions", ..] => "sessions   1 now, 1 clients counted".to_owned(),
+        ["disk", ..] => "disk       17674 MiB free, last sync took 1.8 ms".to_owned(),
+        [count, held, _, _, name, "connect" | "delivery", ..] => format!(
+            "{count:>11}  {held:>4}    2m5s    2m55s  {name:12}  connect to 192.0.2.1[192.0.2.1]:25: Connection refused"
+        ),
+        _ => line.to_owned(),
+    };
+    frame.lines().map(|line| steady(line) + "\n").collect()
+}
+
+#[test]
+fn top_prints_one_frame_into_a_pipe() {
+    let mut relay = relay();
+    let frame = text(&relay.admin(&["top"]));
+    assert!(!frame.contains('\u{1b}'), "{frame}");
+    let frame = format!("$ smarthost top\n{}", steady(&frame));
+    shown::compare("top", &frame, &[]);
+    relay.kill();
+    let gone = relay.admin(&["top"]);
+    assert_eq!(gone.status.code(), Some(69), "{gone:?}");
 }
 
 /// Columns and rows of qshape, and the words of the other orders.

@@ -368,6 +368,15 @@ fn commands_name_the_filters_and_say_which_can_be_reached() {
     assert_eq!(works.letters(), "OQ", "nothing of a session is told");
     assert_eq!(said(&server), "550 5.7.1 not you");
     server.daemon().wait_for_log("milter-reject: MAIL");
+    let told = server.admin(&["status"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    for line in [
+        format!("ok    milter {}: answers", works.endpoint()),
+        format!("FAIL  milter {}: no answer at ", nonsense.endpoint()),
+        format!("FAIL  milter {nobody}: no answer at "),
+    ] {
+        assert!(told.contains(&line), "{line}\n{told}");
+    }
     let arguments = ["report", "rejected", "--json"];
     let rule = format!("\"rule\":\"milter {}\"", works.endpoint());
     until_true("the report shows the rule", || {

@@ -10,7 +10,7 @@ use settings::Span;
 use system::sysexits::Exit;
 
 use super::{
-    check, effective, explain, import, pin, provision, status, takeover,
+    check, effective, explain, import, init, pin, provision, status, takeover,
     terminal::{Trouble, complain},
     test,
 };
@@ -71,6 +71,11 @@ enum Command {
     /// moved into taken-over/ in the old spool, never deleted. Recipients are those of the envelope who have not been served; the header stays
     /// as it is. The old program must be stopped. Exit status 1: something was left, and is named; 75: the agent does not answer, run it again.
     Import(import::Request),
+    /// Set a machine up: asks for the relayhost, its key, the domain and the administrators, shows and tries it, and writes it after a yes.
+    ///
+    /// Another program's configuration that is there is offered to be taken over. A file with settings of yours is not replaced without
+    /// asking, and kept as config.toml.before-init.
+    Init(init::Request),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),
     /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more.
@@ -140,6 +145,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Import(request) if request.queue => takeover::run(&settings()?, &request),
         // There may be no configuration of ours yet.
         Command::Import(request) => import::run(&request),
+        Command::Init(request) => init::run(file, &request),
         Command::Provision(request) => provision::run(&request),
         Command::Pin(request) => pin::run(&settings()?, &request),
         Command::Queue(queue) => {

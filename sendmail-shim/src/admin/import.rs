@@ -140,6 +140,11 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
     })
 }
 
+/// Which program's configuration would be taken over.
+pub(super) fn program(root: &Path) -> Option<&'static str> {
+    found::program(root).ok().map(Program::name)
+}
+
 pub(super) fn under(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }

@@ -7,6 +7,7 @@
 //! | [`effective`] | the settings in force |
 //! | [`explain`] | what would become of a message, and why |
 //! | [`import`] | another program's configuration made into ours |
+//! | [`init`] | a guided set-up |
 //! | [`pin`] | which key a relayhost presents |
 //! | [`provision`] | settings that come with the machine or the package |
 //! | [`status`] | how the agent does |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod effective;
 pub mod explain;
 pub mod import;
+pub mod init;
 pub mod pin;
 pub mod provision;
 pub mod status;

@@ -90,6 +90,22 @@ fn shown(
     first.or_else(|failure| attempt(!likely).map_err(|_| failure))
 }
 
+/// What a host shows: its pin, how TLS begins there, and all of it in a line.
+pub(super) fn ask(
+    settings: &Settings,
+    host: &Nexthop,
+) -> Result<(String, &'static str, String), String> {
+    let either = Request {
+        host: None,
+        wrapped: false,
+        starttls: false,
+        brief: true,
+    };
+    let (wrapped, shown) = shown(settings, &either, host).map_err(|failure| failure.log_text())?;
+    let pin = shown.key.pin().to_string();
+    Ok((pin, security(wrapped), line(wrapped, &shown)))
+}
+
 fn security(wrapped: bool) -> &'static str {
     if wrapped { "wrapped" } else { "starttls" }
 }

@@ -73,6 +73,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         hostname: settings.hostname.to_string(),
         pid: std::process::id(),
+        as_of: now,
         started: agent.started,
         configured: agent.started,
         listen: std::iter::once(settings.socket.display().to_string())

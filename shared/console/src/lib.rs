@@ -7,7 +7,9 @@
 //! Failures: exit status 1 if something was not done, 69 if the daemon does not answer; the reason is on standard error.
 
 pub mod config;
+pub mod dialog;
 pub mod status;
+pub mod target;
 pub mod trace;
 
 use std::{

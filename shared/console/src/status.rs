@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use control::{
-    status::{LOOKED_AT, Status},
+    status::{Counted, GROUPS, LOOKED_AT, Status},
     summary::{Group, Summary, shown},
 };
 use mail::{clock::Timestamp, text::printable};
@@ -22,6 +22,7 @@ pub fn text(status: &Status, now: Timestamp) -> String {
     let limits = status
         .limits
         .iter()
+        .take(GROUPS)
         .map(|(client, percent, usage)| format!("{percent:>4} %  {}  {usage}", shown(client)));
     section(&mut out, "Nearest to a limit", limits);
     let refused = status.refused.iter();
@@ -43,10 +44,6 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
         "{} on {}, process {}",
         status.version, status.hostname, status.pid
     );
-    let queued = format!(
-        "{} messages, {} deliveries in flight",
-        status.queued, status.in_flight
-    );
     let counted = (status.clients > 0).then(|| format!("{} counted", status.clients));
     let closed = (status.closed > 0).then(|| match status.closed {
         1 => "refused from 1 address, after too many that failed".to_owned(),
@@ -61,11 +58,14 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
         ("settings of", status.configured.rfc3339()),
         ("listening on", status.listen.join(", ")),
         ("sessions", status.sessions.to_string()),
-        ("queued", queued),
+        ("queued", queued(status, now)),
+        ("taken", taken(&status.counted)),
+        ("recipients", recipients(&status.counted)),
         ("spool", spool(status)),
         ("clients", counted.unwrap_or_default()),
         ("logins", closed.unwrap_or_default()),
         ("pin", status.pin.clone()),
+        ("certificate", certificate(status, now)),
         ("configuration", status.fault.clone().unwrap_or_default()),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
@@ -75,6 +75,60 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
     for alarm in &status.alarms {
         let _ = writeln!(out, "{:13} {}", "alarm", printable(alarm));
     }
+}
+
+/// What waits, since when, and what of it is on hold.
+pub fn queued(status: &Status, now: Timestamp) -> String {
+    let (total, in_flight) = (&status.destinations.total, status.in_flight);
+    let mut text = format!(
+        "{} messages, {in_flight} deliveries in flight",
+        status.queued
+    );
+    if total.count > 0 {
+        let _ = write!(text, ", oldest {}", Span::coarse(now.since(total.oldest)));
+    }
+    if total.held > 0 {
+        let _ = write!(text, ", {} recipients on hold", total.held);
+    }
+    text
+}
+
+/// What came since the start; empty where nothing is counted.
+fn taken(counted: &Counted) -> String {
+    if *counted == Counted::default() {
+        return String::new();
+    }
+    let kib = counted.received_bytes.div_ceil(1024);
+    format!("{} messages, {kib} KiB since the start", counted.received)
+}
+
+/// What became of it.
+pub fn recipients(counted: &Counted) -> String {
+    if *counted == Counted::default() {
+        return String::new();
+    }
+    let (sent, bounced) = (counted.delivered.count(), counted.failed.count());
+    let deferred: u64 = counted.deferred.iter().map(|(_, count)| count).sum();
+    let classes = counted.deferred.iter().filter(|(_, count)| *count > 0);
+    let classes: Vec<_> = classes
+        .map(|(class, count)| format!("{count} {class}"))
+        .collect();
+    let mut text = format!("{sent} sent, {bounced} bounced, {deferred} deferrals");
+    if !classes.is_empty() {
+        let _ = write!(text, " ({})", classes.join(", "));
+    }
+    if counted.removed > 0 {
+        let _ = write!(text, ", {} deleted", counted.removed);
+    }
+    text
+}
+
+fn certificate(status: &Status, now: Timestamp) -> String {
+    status.certificate_ends.map_or_else(String::new, |ends| {
+        let days = ends.since(now).as_secs() / 86_400;
+        let day: String = ends.rfc3339().chars().take(10).collect();
+        format!("ends in {days} days, {day}")
+    })
 }
 
 fn spool(status: &Status) -> String {
@@ -93,8 +147,9 @@ fn spool(status: &Status) -> String {
 }
 
 fn queue(out: &mut String, title: &str, summary: &Summary, now: Timestamp) {
-    let lines = summary.groups.iter().map(|group| line(group, now));
-    let more = (summary.more > 0).then(|| format!("and {} more", summary.more));
+    let (groups, more) = summary.largest(GROUPS);
+    let lines = groups.iter().map(|group| line(group, now));
+    let more = (more > 0).then(|| format!("and {more} more"));
     let most = u64::try_from(LOOKED_AT).unwrap_or(u64::MAX);
     let partly = (summary.total.count >= most).then(|| format!("of the {most} oldest messages"));
     section(out, title, lines.chain(more).chain(partly));

@@ -20,7 +20,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 use crate::{
     listing::{self, RecipientRow, Row},
     order::{Answer, Order, Request, Selection},
-    status::{self, GROUPS, LOOKED_AT},
+    status::{self, LOOKED_AT, NAMED},
     summary::{self, By, Counter, Summary},
 };
 
@@ -186,7 +186,7 @@ impl<Q: Queue> Access<'_, Q> {
             destinations.add(&row);
             senders.add(&row);
         }
-        (destinations.finish(GROUPS), senders.finish(GROUPS))
+        (destinations.finish(NAMED), senders.finish(NAMED))
     }
 
     /// Gives each message that is meant to `take`, and says what of the selection means none.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::summary::Summary;
 
-/// Groups of the queue in a status.
-pub const GROUPS: usize = 10;
-/// Clients that are named with what they sent.
+/// Groups of the queue, clients and rules that are named in a status.
 pub const NAMED: usize = 50;
+/// Those of them that are printed at once.
+pub const GROUPS: usize = 10;
 /// Messages that are looked at for it: the oldest of a long queue.
 pub const LOOKED_AT: usize = 20_000;
 
@@ -22,6 +22,8 @@ pub struct Status {
     pub version: String,
     pub hostname: String,
     pub pid: u32,
+    /// When all this was gathered.
+    pub as_of: Timestamp,
     pub started: Timestamp,
     /// When the configuration in force was read.
     pub configured: Timestamp,
@@ -36,6 +38,9 @@ pub struct Status {
     pub closed: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pin: String,
+    /// When the certificate ends that listeners show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
     /// Mail that waits, by destination and by client or user; the oldest of a long queue.
     pub destinations: Summary,
     pub senders: Summary,
@@ -126,7 +131,7 @@ const fn is_none(count: &u64) -> bool {
 /// Something that is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Service {
-    /// `block list`, `policy server`, `resolver`, `relayhost`.
+    /// `block list`, `policy server`, `milter`, `resolver`, `verification`, `counters`, `relayhost`.
     pub kind: String,
     pub name: String,
     pub works: bool,

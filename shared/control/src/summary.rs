@@ -76,6 +76,16 @@ pub struct Summary {
     pub more: u64,
 }
 
+impl Summary {
+    /// The largest groups, so many at most, and how many others there are.
+    pub fn largest(&self, most: usize) -> (&[Group], u64) {
+        let groups = self.groups.get(..most).unwrap_or(&self.groups);
+        let left = self.groups.len().saturating_sub(groups.len());
+        let left = u64::try_from(left).unwrap_or(u64::MAX);
+        (groups, self.more.saturating_add(left))
+    }
+}
+
 /// Counts row after row.
 #[derive(Debug)]
 pub struct Counter {

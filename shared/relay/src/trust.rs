@@ -9,7 +9,7 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use der::{
     Decode as _, Reader as _, SliceReader, Tag, TagNumber,
@@ -142,6 +142,13 @@ pub struct PeerKey {
 pub struct Validity {
     pub from: Timestamp,
     pub until: Timestamp,
+}
+
+impl Validity {
+    /// Whether it is time to renew it.
+    pub fn ends_soon(&self, now: Timestamp) -> bool {
+        self.until.since(now) < Duration::from_hours(14 * 24)
+    }
 }
 
 impl PeerKey {

@@ -82,6 +82,20 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 /// As it would be written: `30d`, `1d12h`.
+impl Span {
+    /// The two largest parts of a time, for people: `3d4h`.
+    pub fn coarse(time: Duration) -> Self {
+        let seconds = time.as_secs();
+        let unit = match seconds {
+            0..3600 => 1,
+            3600..86_400 => 60,
+            _ => 3600,
+        };
+        let rest = seconds.checked_rem(unit).unwrap_or_default();
+        Self(Duration::from_secs(seconds.saturating_sub(rest)))
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0.as_secs();

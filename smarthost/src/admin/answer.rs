@@ -12,7 +12,7 @@ use std::{
 use control::{
     order::{self, Order},
     serve::{self, Access, Standing},
-    status::{GROUPS, NAMED, Status},
+    status::{NAMED, Status},
 };
 use mail::clock::{self, Timestamp};
 use spool::{Entry, QueueId, Spool};
@@ -53,7 +53,7 @@ pub fn answer(
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::Status | Request::Reload | Request::Explain(_) => {
+        Request::Status | Request::Recent | Request::Reload | Request::Explain(_) => {
             let why = "only the daemon itself knows and does that".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
         }
@@ -204,6 +204,7 @@ impl Controlled<'_> {
         let client_messages = sent.map(|it| (it.client.clone(), it.messages())).collect();
         let limits = nearest(&reports);
         Status {
+            as_of: now,
             queued,
             in_flight,
             clients,
@@ -222,7 +223,7 @@ fn nearest(reports: &[Report]) -> Vec<(String, u64, String)> {
     let used = reports.iter().map(|report| (report.percent(), report));
     let mut used: Vec<_> = used.filter(|(percent, _)| *percent > 0).collect();
     used.sort_by_key(|(percent, _)| std::cmp::Reverse(*percent));
-    let nearest = used.into_iter().take(GROUPS);
+    let nearest = used.into_iter().take(NAMED);
     nearest
         .map(|(percent, report)| (report.client.clone(), percent, report.usage()))
         .collect()

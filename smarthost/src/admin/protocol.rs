@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Request {
     Status,
+    /// The same as it was a moment ago, for who asks again and again.
+    Recent,
     /// Read the configuration anew; answered when it is in force, or is not.
     Reload,
     /// What would be decided, or where mail goes; nothing happens by it.

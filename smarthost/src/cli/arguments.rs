@@ -97,6 +97,16 @@ pub(super) enum Command {
         #[arg(value_name = "TRANSPORT")]
         transport: String,
     },
+    /// Set a relay up: asks what it cannot find out, shows and checks the file, and writes it after a yes
+    #[command(
+        long_about = "Set a relay up: asks what it cannot find out, shows and checks the file, and writes it after a yes.\n\n\
+        Proposed are the machine's own name and the private networks that it is in. Where Postfix is set up, its configuration is offered \
+        to be taken over. A file with settings of yours is not replaced without asking, and kept as config.toml.before-init.",
+        after_help = "Examples:\n  \
+        smarthost init                                                  in a terminal\n  \
+        smarthost init --yes relayhost=[smtp.isp.example]:587 networks=  for a script"
+    )]
+    Init(super::init::Init),
     /// Make Postfix's configuration ours: show it with a report of each parameter, or write it
     #[command(
         long_about = "Make Postfix's configuration ours: main.cf, master.cf and the tables that they name.\n\n\
@@ -131,6 +141,17 @@ pub(super) enum Command {
         smarthost trace example.org --log /var/log/mail.log --log vm7.log.1.gz"
     )]
     Trace(console::trace::Trace),
+    /// How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and who is asked; ? tells the keys
+    #[command(
+        long_about = "How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and who is asked.\n\n\
+        Keys: Tab or 1 to 5 for another table, left and right (or s) for the column that it is sorted by, r for the other order, \
+        up and down to scroll, ? for help, q to quit. Into a pipe or a file it prints once and ends."
+    )]
+    Top {
+        /// Print once and end
+        #[arg(long)]
+        once: bool,
+    },
     /// The daemon in numbers
     Status {
         /// As JSON

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use control::order;
+use control::{order, status::Status};
 use system::sysexits::Exit;
 
 use super::failed::Failed;
@@ -35,6 +35,19 @@ pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Faile
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
     unrefused(answers(&config.control, request).map_err(|error| unanswered(&error))?)
+}
+
+/// How it stood a moment ago.
+pub(super) fn recent(socket: &Path) -> Result<Box<Status>, Failed> {
+    let answers = answers(socket, &Request::Recent).map_err(|error| unanswered(&error))?;
+    let mut answers = unrefused(answers)?.into_iter();
+    let status = answers.find_map(|answer| match answer {
+        Answer::Status(status) => Some(status),
+        _ => None,
+    });
+    status.ok_or_else(|| {
+        Failed::new("the daemon closed the connection before it answered".to_owned())
+    })
 }
 
 fn answers(socket: &Path, request: &Request) -> io::Result<Vec<Answer>> {

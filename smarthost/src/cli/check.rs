@@ -113,7 +113,8 @@ fn as_the_daemon(config: &Config) -> Result<(), Failed> {
     )))
 }
 
-fn check(path: &Path, config: &Config, findings: &mut Findings) {
+/// Looks at everything that this configuration would load and need.
+pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
     if let Some(status) = daemon(path) {
         running(&status, findings);

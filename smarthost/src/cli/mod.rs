@@ -11,6 +11,7 @@
 //! | [`expected`] | mail that must come |
 //! | [`explain`] | what would be decided, and where mail goes |
 //! | [`import`] | Postfix's configuration made into ours |
+//! | [`init`] | a guided set-up |
 //! | [`local`] | commands that need no daemon: config, pin, provision |
 //! | [`machines`] | who brings mail |
 //! | [`owner`] | whose the files are that a command makes |
@@ -19,6 +20,7 @@
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
+//! | [`top`] | how it goes, anew each second |
 //!
 //! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
 
@@ -30,6 +32,7 @@ mod expected;
 mod explain;
 mod failed;
 mod import;
+mod init;
 mod local;
 mod machines;
 mod owner;
@@ -39,6 +42,7 @@ mod print;
 mod remote;
 mod report;
 mod tables;
+mod top;
 mod transports;
 
 use std::{io::Write as _, process::ExitCode};
@@ -72,13 +76,8 @@ pub fn main() -> ExitCode {
         Command::Dkim(dkim) => dkim::run(config, &dkim).map_err(Failed::from),
         Command::Passwd(order) => passwd::run(config, &order),
         Command::Pipe { transport } => local::pipe(config, &transport),
-        Command::Import(request) => match import::run(config, &request) {
-            Ok((text, exit)) => {
-                say(&text);
-                return exit;
-            }
-            Err(failed) => Err(failed),
-        },
+        Command::Import(request) => return with_exit(import::run(config, &request)),
+        Command::Init(init) => return with_exit(init::run(config, &init)),
         Command::Provision(settings) => local::provision(config, &settings),
         Command::Queue(queue) => match remote::queue(config, &queue) {
             Ok(exit) => return exit.into(),
@@ -92,11 +91,23 @@ pub fn main() -> ExitCode {
         Command::Web(arguments::Web::Token) => local::token(config),
         Command::Expected(order) => expected::run(config, order),
         Command::Status { json } => remote::status(config, json),
+        Command::Top { once } => match top::run(config, once) {
+            Ok(exit) => return exit,
+            Err(failed) => Err(failed),
+        },
     };
     match result {
         Ok(text) => say(&text),
         Err(failed) => tell(failed),
     }
+}
+
+/// What was said, and how it ends.
+fn with_exit(done: Result<(String, ExitCode), Failed>) -> ExitCode {
+    done.map_or_else(tell, |(text, exit)| {
+        say(&text);
+        exit
+    })
 }
 
 fn tell(failed: Failed) -> ExitCode {

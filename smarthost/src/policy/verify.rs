@@ -352,6 +352,22 @@ impl Recipients {
         })
     }
 
+    /// Whether every next hop answers, and what is known, in words; `None`: nobody was asked about.
+    pub fn standing(&self) -> Option<(bool, String)> {
+        if self.known.is_empty() && self.outages.is_empty() {
+            return None;
+        }
+        let refused = self.known.values().filter(|it| it.no.is_some()).count();
+        let known = self.known.len().saturating_sub(refused);
+        let mut text = format!("{known} recipients exist, {refused} do not");
+        if !self.outages.is_empty() {
+            let mut places: Vec<_> = self.outages.keys().map(String::as_str).collect();
+            places.sort_unstable();
+            text = format!("no answer of {}; {text}", places.join(", "));
+        }
+        Some((self.outages.is_empty(), text))
+    }
+
     /// A line for each outage, and for each domain that takes every name.
     pub fn alarms(&self, settings: &Settings, now: Timestamp) -> Vec<String> {
         let outages = self.outages.iter().map(|(place, outage)| {

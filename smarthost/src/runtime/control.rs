@@ -18,9 +18,10 @@ use anyhow::Context as _;
 use control::{
     MAX_LINE, order,
     serve::{self, PATIENCE},
-    status::Status,
+    status::{Service, Status},
 };
 use mail::clock::{self, Timestamp};
+use relay::trust::Validity;
 use system::{
     fs,
     log::{Level, line},
@@ -48,7 +49,7 @@ use crate::{
 const REQUESTS: usize = 4;
 /// Connections of one user on which no request has come yet.
 const WAITING: usize = 32;
-/// How old a snapshot may be that the page shows, and how many times as old as it took to gather.
+/// How old a snapshot may be that is shown to who looks again and again, and how many times as old as it took to gather.
 const RECENT: Duration = Duration::from_secs(1);
 const COSTLY: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(30);
@@ -187,6 +188,9 @@ impl Control {
             let status = self.with(|controlled| controlled.snapshot(clock::now()));
             return say(&Answer::Status(status.into()));
         }
+        if request == Request::Recent {
+            return say(&Answer::Status(Box::new(Status::clone(&self.recent()))));
+        }
         self.with(|controlled| answer(request, controlled, clock::now(), say))
     }
 
@@ -226,6 +230,13 @@ impl Control {
 
     fn status(&self) -> Status {
         let setup = self.server.current.get();
+        let identity = setup.identity.as_ref();
+        let validity = identity.and_then(|identity| identity.validity);
+        let mut services = self.server.world.services(&setup);
+        services.extend(self.server.state.fault().map(|(since, why)| {
+            let text = format!("not written since {}: {why}", since.mailq());
+            Service::new("counters", setup.config.state.display(), false, text)
+        }));
         Status {
             program: "smarthost".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -235,12 +246,10 @@ impl Control {
             configured: self.server.current.configured(),
             listen: self.listen.clone(),
             sessions: u64::try_from(self.server.places.sessions()).unwrap_or(u64::MAX),
-            pin: setup
-                .identity
-                .as_ref()
-                .map_or_else(String::new, |identity| identity.pin.to_string()),
+            pin: identity.map_or_else(String::new, |identity| identity.pin.to_string()),
+            certificate_ends: validity.map(|validity| validity.until),
             refused: self.server.refused(),
-            services: self.server.world.services(&setup),
+            services,
             spool: serve::spool(&setup.config.spool, self.server.dispatch.spool()),
             counted: self.server.dispatch.activity().counted().clone(),
             queues_only: self.server.current.only_queues(),
@@ -248,6 +257,7 @@ impl Control {
                 .web_fault
                 .iter()
                 .cloned()
+                .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
                 .collect(),
             fault: self.server.current.fault().map(|fault| {
@@ -257,6 +267,15 @@ impl Control {
             ..Status::default()
         }
     }
+}
+
+/// About the certificate of the listeners.
+fn ends_soon(validity: Validity) -> Option<String> {
+    let soon = validity.ends_soon(clock::now());
+    let ends = validity.until.rfc3339();
+    soon.then(|| {
+        format!("the certificate of the listeners ends at {ends}: renew it, then smarthost reload")
+    })
 }
 
 /// For whoever looks at the page or scrapes it, so that it costs no more for many of them.

@@ -51,6 +51,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How often it is looked which policies of MTA-STS end soon.
 const REFRESH: Duration = Duration::from_hours(1);
+/// How often DNSSEC is tested.
+const TEST: Duration = Duration::from_mins(10);
 
 /// Why the daemon ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,7 +151,7 @@ async fn live(
     }
     tasks.spawn(notify::run(Arc::clone(&server)));
     tasks.spawn(test_lists(Arc::clone(&server)));
-    tasks.spawn(tell_of_dnssec(current.get()));
+    tasks.spawn(test_dnssec(Arc::clone(&server)));
     tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
@@ -224,17 +226,24 @@ async fn web_listener(
     }
 }
 
-/// Tests DNSSEC where a setting wants it.
-async fn tell_of_dnssec(setup: Arc<Setup>) {
-    if !setup.config.tls_out.level.is_dane() {
-        return;
+/// Tests DNSSEC where a setting wants it, now and then, and tells what has changed.
+async fn test_dnssec(server: Arc<Server>) {
+    let mut ending = server.ending.clone();
+    loop {
+        let setup = server.current.get();
+        if let Some(found) = server.world.test_dnssec(&setup).await {
+            let level = match found {
+                Dnssec::Works => Level::Notice,
+                Dnssec::Missing(_) => Level::Warning,
+            };
+            line(level, &found);
+        }
+        drop(setup);
+        tokio::select! {
+            () = time::sleep(TEST) => {}
+            _ = ending.wait_for(|ending| *ending) => return,
+        }
     }
-    let found = setup.resolver.test().await;
-    let level = match found {
-        Dnssec::Works => Level::Notice,
-        Dnssec::Missing(_) => Level::Warning,
-    };
-    line(level, &found);
 }
 
 /// Fetches policies of MTA-STS anew before they end, also of domains that nobody writes to.

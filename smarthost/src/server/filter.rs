@@ -7,6 +7,7 @@
 use std::{
     io,
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ use tokio::{
     time,
 };
 
+use super::standings::Standings;
 use crate::{
     link::Stream,
     maillog,
@@ -50,6 +52,7 @@ pub(super) struct Known {
 /// A filter.
 pub(super) struct Filter {
     pub(super) milter: Milter,
+    standings: Arc<Standings>,
     dialog: Dialog,
     stream: Option<Stream>,
     outgoing: Vec<u8>,
@@ -84,10 +87,11 @@ pub(super) struct Edits {
 }
 
 impl Filter {
-    pub(super) fn new(milter: Milter) -> Self {
+    pub(super) fn new(milter: Milter, standings: Arc<Standings>) -> Self {
         Self {
             dialog: Dialog::new(&milter, Instant::now()),
             milter,
+            standings,
             stream: None,
             outgoing: Vec::new(),
             edits: Vec::new(),
@@ -262,10 +266,16 @@ impl Filter {
         self.dialog.handle(event, Instant::now());
         loop {
             match self.dialog.next_action() {
-                Some(Action::Done(outcome)) => match self.unusable.take() {
-                    Some(why) => self.dialog.handle(Event::Unusable(why), Instant::now()),
-                    None => return outcome,
-                },
+                Some(Action::Done(outcome)) => {
+                    let Some(why) = self.unusable.take() else {
+                        // What failed has no connection.
+                        if self.stream.is_some() {
+                            self.standings.answers(&self.milter.endpoint);
+                        }
+                        return outcome;
+                    };
+                    self.dialog.handle(Event::Unusable(why), Instant::now());
+                }
                 Some(action) => self.act(action),
                 None => self.exchange().await,
             }
@@ -286,6 +296,7 @@ impl Filter {
                 self.stream = None;
                 self.outgoing.clear();
                 self.forget();
+                self.standings.fails(&self.milter.endpoint, &why);
                 maillog::milter_failed(&self.milter, &why);
             }
             Action::Edit(edit) if self.unusable.is_none() => self.unusable = self.keep(edit).err(),

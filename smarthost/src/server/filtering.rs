@@ -261,9 +261,8 @@ impl Connection {
         let milters = &self.setup.config.milters;
         let same = self.filters.iter().map(|filter| &filter.milter).eq(milters);
         if !same {
-            let milters = milters.clone();
             self.quit_filters().await;
-            self.filters = milters.into_iter().map(Filter::new).collect();
+            self.filters = self.server.world.filters(&self.setup);
         }
     }
 

@@ -15,6 +15,7 @@
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`learned`] | what was found out, and what follows from it |
 //! | [`services`] | policy servers: connections that are kept |
+//! | [`standings`] | how policy servers and milters do |
 //! | [`filtering`] | what filters (milters) are told of a session, and what becomes of their answers |
 //! | [`filter`] | the tokio driver of [`crate::milter::Dialog`] |
 //! | [`verification`] | whether the next hop knows a recipient |
@@ -39,6 +40,7 @@ mod places;
 mod proxied;
 mod services;
 mod session;
+mod standings;
 mod transaction;
 mod verification;
 mod world;

@@ -24,6 +24,7 @@ use tokio::{
     time,
 };
 
+use super::standings::Standings;
 use crate::policy::{Answer, ClientName, MailDomain, endpoint::Endpoint, service};
 
 /// Longest wait for an answer.
@@ -51,14 +52,13 @@ struct Connection {
 struct Server {
     idle: Vec<Connection>,
     told: Option<Instant>,
-    /// When it last gave no answer, and why, if it has given none since.
-    failed: Option<(Timestamp, String)>,
 }
 
 /// All of them.
 #[derive(Default)]
 pub(super) struct Services {
     servers: Mutex<HashMap<Endpoint, (Server, Arc<Semaphore>)>>,
+    standings: Standings,
 }
 
 impl std::fmt::Debug for Services {
@@ -70,19 +70,7 @@ impl std::fmt::Debug for Services {
 impl Services {
     /// How each does that was asked.
     pub(super) fn status(&self) -> Vec<Service> {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = servers
-            .iter()
-            .map(|(endpoint, (server, _))| match &server.failed {
-                None => Service::new("policy server", endpoint, true, "answers"),
-                Some((at, why)) => {
-                    let text = format!("no answer at {}: {why}", at.mailq());
-                    Service::new("policy server", endpoint, false, text)
-                }
-            })
-            .collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+        self.standings.all("policy server")
     }
 
     /// The action that a server answers with.
@@ -90,15 +78,15 @@ impl Services {
         let asked = time::timeout(PATIENCE, self.try_twice(endpoint, request)).await;
         let why = match asked {
             Ok(Ok(action)) => {
-                self.with(endpoint, |server| server.failed = None);
+                self.standings.answers(endpoint);
                 return Some(action);
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer in {} seconds", PATIENCE.as_secs()),
         };
         let now = Instant::now();
+        self.standings.fails(endpoint, &why);
         let tell = self.with(endpoint, |server| {
-            server.failed = Some((clock::now(), why.clone()));
             let due = server
                 .told
                 .is_none_or(|told| now.duration_since(told) >= TELL);

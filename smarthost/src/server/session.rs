@@ -148,13 +148,7 @@ pub(super) async fn serve(
         place: Some(place),
         name: format!("unknown[{}]", visitor.address),
         client_name: ClientName::Unknown,
-        filters: setup
-            .config
-            .milters
-            .iter()
-            .cloned()
-            .map(Filter::new)
-            .collect(),
+        filters: server.world.filters(&setup),
         called: None,
         setup,
         server,

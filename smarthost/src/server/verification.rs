@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use control::status::Service;
 use mail::{address::Address, clock, outcome::Outcome};
 use system::log::{Level, line};
 use tokio::sync::{Mutex as Turn, mpsc, oneshot};
@@ -50,6 +51,12 @@ impl Verification {
     pub(super) fn alarms(&self, setup: &Setup) -> Vec<String> {
         self.recipients()
             .alarms(&setup.config.verify.settings, clock::now())
+    }
+
+    /// How it does, once anybody was asked about.
+    pub(super) fn status(&self) -> Option<Service> {
+        let (works, text) = self.recipients().standing()?;
+        Some(Service::new("verification", "recipients", works, text))
     }
 
     fn recipients(&self) -> MutexGuard<'_, Recipients> {

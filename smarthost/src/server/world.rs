@@ -16,12 +16,15 @@ use tokio::{sync::mpsc, task::JoinSet, time};
 
 use super::{
     Server,
+    filter::Filter,
     learned::{self, Believed, Learned},
     services::{Lookups, Services},
+    standings::Standings,
     verification::{self, Verification},
 };
 use crate::{
     dispatch::Probe,
+    dns::Dnssec,
     limits::Limits,
     notices::{Event, Trouble},
     policy::{
@@ -49,7 +52,10 @@ pub(crate) struct World {
     memory: Mutex<HashMap<Query, (Answer, Instant)>>,
     lists: Mutex<Health>,
     services: Services,
+    milters: Arc<Standings>,
     lookups: Lookups,
+    /// Whether DNSSEC works, once it was tested.
+    dnssec: Mutex<Option<Dnssec>>,
     greylist: Arc<Mutex<Greylist>>,
     limits: Arc<Mutex<Limits>>,
     pub(super) verification: Verification,
@@ -61,6 +67,8 @@ impl World {
             memory: Mutex::default(),
             lists: Mutex::default(),
             services: Services::default(),
+            milters: Arc::default(),
+            dnssec: Mutex::default(),
             lookups: Lookups::default(),
             greylist: Arc::clone(&memory.greylist),
             limits: Arc::clone(&memory.limits),
@@ -87,8 +95,37 @@ impl World {
             }
         }
         drop(lists);
+        let dnssec = self.dnssec.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(dnssec.as_ref().map(|found| {
+            let works = *found == Dnssec::Works;
+            Service::new("resolver", "DNSSEC", works, found.to_string())
+        }));
+        drop(dnssec);
+        let milters = setup.config.milters.iter();
+        all.extend(milters.map(|it| self.milters.of("milter", &it.endpoint)));
         all.extend(self.services.status());
+        all.extend(self.verification.status());
         all
+    }
+
+    /// Those of the configuration, for a session.
+    pub(super) fn filters(&self, setup: &Setup) -> Vec<Filter> {
+        let milters = setup.config.milters.iter().cloned();
+        milters
+            .map(|milter| Filter::new(milter, Arc::clone(&self.milters)))
+            .collect()
+    }
+
+    /// Tests DNSSEC where a setting wants it; what was found, if it is something else than before.
+    pub(crate) async fn test_dnssec(&self, setup: &Setup) -> Option<Dnssec> {
+        let found = if setup.config.tls_out.level.is_dane() {
+            Some(setup.resolver.test().await)
+        } else {
+            None
+        };
+        let mut known = self.dnssec.lock().unwrap_or_else(PoisonError::into_inner);
+        (*known != found).then(|| known.clone_from(&found))?;
+        found
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {

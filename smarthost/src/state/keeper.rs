@@ -170,6 +170,8 @@ struct Progress {
     changed: AtomicU64,
     /// Number of the newest change that is written.
     written: AtomicU64,
+    /// Why the last one could not be, and since when it is so.
+    failed: Mutex<Option<(Timestamp, String)>>,
 }
 
 impl Store {
@@ -203,6 +205,11 @@ impl Keeper {
     /// Whether this change is written.
     pub fn is_kept(&self, change: Changed) -> bool {
         self.progress.written.load(Ordering::Acquire) >= change.0
+    }
+
+    /// Since when nothing can be written, and why.
+    pub fn fault(&self) -> Option<(Timestamp, String)> {
+        locked(&self.progress.failed).clone()
     }
 
     /// Has everything written that changed before this call, and then calls `done` in the writer's thread, also where the attempt failed.
@@ -279,7 +286,9 @@ impl Writer {
         match written {
             Ok(()) => {
                 self.waiting.clear();
-                self.retry = None;
+                if self.retry.take().is_some() {
+                    *locked(&self.progress.failed) = None;
+                }
                 self.progress.written.store(newest, Ordering::Release);
             }
             Err(error) => self.complain(&error),
@@ -294,6 +303,10 @@ impl Writer {
                 &format_args!("the counters of the limit cannot be written: {error}"),
             );
         }
+        let mut failed = locked(&self.progress.failed);
+        let since = failed.as_ref().map_or_else(clock::now, |(since, _)| *since);
+        *failed = Some((since, error.to_string()));
+        drop(failed);
         self.retry = Some(Instant::now() + RETRY);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use control::status::{BOUNDS, NAMED, Status};
+use control::status::{BOUNDS, GROUPS, NAMED, Status};
 use mail::clock::Timestamp;
 
 /// A family of metrics: its name, type and unit, and what it tells.
@@ -57,7 +57,8 @@ pub const FAMILIES: &[Family] = &[
     family("smarthost_clients", "gauge", "", &[], "Clients that are counted for limits."),
     family("smarthost_client_messages", "gauge", "", &["client"], "Messages of a client within its longest limit's time; the 50 that sent most."),
     family("smarthost_client_limit_ratio", "gauge", "ratio", &["client"], "Part of a limit that a client has used, 1 for all of it; the ten nearest to one."),
-    family("smarthost_service_up", "gauge", "", &["kind", "name"], "1 while what the daemon asks works: resolver, block lists, policy servers."),
+    family("smarthost_service_up", "gauge", "", &["kind", "name"], "1 while what the daemon asks works: resolver, DNSSEC, block lists, policy servers, milters, verification, and where it keeps its counters."),
+    family("smarthost_certificate_end_time_seconds", "gauge", "seconds", &[], "When the certificate ends that listeners show, in seconds since 1970."),
     family("smarthost_spool_ok", "gauge", "", &[], "1 while the spool takes mail."),
     family("smarthost_spool_free_bytes", "gauge", "bytes", &[], "Free space of the spool's disk."),
     family("smarthost_spool_sync_seconds", "gauge", "seconds", &[], "How long the spool's last commit took to be on disk."),
@@ -230,7 +231,7 @@ fn daemon(text: &mut Text, status: &Status, ready: bool) {
 
 fn queue(text: &mut Text, status: &Status, now: Timestamp) {
     let age = |oldest: Timestamp| millis(u64::try_from(now.since(oldest).as_millis()).unwrap_or(0));
-    let groups = &status.destinations.groups;
+    let (groups, _) = status.destinations.largest(GROUPS);
     let total = &status.destinations.total;
     text.one("smarthost_queue_messages", number(status.queued));
     let waiting = groups.iter();
@@ -282,7 +283,7 @@ fn traffic(text: &mut Text, status: &Status) {
 fn clients(text: &mut Text, status: &Status) {
     text.one("smarthost_clients", number(status.clients));
     text.counts("smarthost_client_messages", &status.client_messages);
-    let used = status.limits.iter();
+    let used = status.limits.iter().take(GROUPS);
     text.each(
         "smarthost_client_limit_ratio",
         used.map(|(client, percent, _)| (client.as_str(), number(*percent) / 100.0)),
@@ -293,6 +294,10 @@ fn world(text: &mut Text, status: &Status) {
     text.begin("smarthost_service_up");
     for service in &status.services {
         text.sample(&[&service.kind, &service.name], flag(service.works));
+    }
+    text.begin("smarthost_certificate_end_time_seconds");
+    if let Some(ends) = status.certificate_ends {
+        text.sample(&[], number(ends.as_secs()));
     }
     let spool = &status.spool;
     text.one("smarthost_spool_ok", flag(spool.fault.is_none()));

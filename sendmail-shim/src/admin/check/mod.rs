@@ -44,6 +44,11 @@ pub fn run(settings: &Settings, json: bool) -> Result<Exit, Trouble> {
     })
 }
 
+/// The way to the relayhost alone.
+pub fn way(settings: &Settings, findings: &mut Findings) {
+    relayhost::check(settings, findings);
+}
+
 /// Whether mail takes another way with the one than with the other, or is shown to the relayhost in another form.
 fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
     const WAY: [&str; 11] = [

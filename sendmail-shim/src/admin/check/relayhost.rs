@@ -28,8 +28,6 @@ use crate::{config::settings::Settings, relay};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REPLY: Duration = Duration::from_secs(20);
-/// A certificate that ends sooner deserves a word.
-const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// Tries all relayhosts; what is wrong with one of several that work is a warning.
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
@@ -174,9 +172,10 @@ fn session(settings: &Settings, connection: &Connection, findings: &mut Findings
 }
 
 fn certificate(key: &PeerKey, pinned: bool, now: Timestamp, findings: &mut Findings) {
-    let Some(Validity { from, until }) = key.validity else {
+    let Some(validity) = key.validity else {
         return;
     };
+    let Validity { from, until } = validity;
     let text = format!("from {} until {}", day(from), day(until));
     if now < from {
         findings.warn(
@@ -189,7 +188,7 @@ fn certificate(key: &PeerKey, pinned: bool, now: Timestamp, findings: &mut Findi
             "certificate",
             format!("{text} (with pins, only the key matters)"),
         );
-    } else if until.since(now) < SOON {
+    } else if validity.ends_soon(now) {
         findings.warn("certificate", text, "the relayhost must renew it");
     } else {
         findings.ok("certificate", text);

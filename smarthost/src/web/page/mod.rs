@@ -127,13 +127,7 @@ fn counted(count: u64, what: &str) -> String {
 
 /// The two largest parts of a time.
 fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let coarse = match seconds {
-        0..3600 => seconds,
-        3600..86_400 => seconds / 60 * 60,
-        _ => seconds / 3600 * 3600,
-    };
-    Span(Duration::from_secs(coarse)).to_string()
+    Span::coarse(time).to_string()
 }
 
 fn ago(then: Timestamp, now: Timestamp) -> String {

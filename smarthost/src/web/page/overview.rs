@@ -1,7 +1,7 @@
 //! How it goes.
 
 use control::{
-    status::Status,
+    status::{GROUPS, Status},
     summary::{Group, Summary, shown},
 };
 use mail::clock::Timestamp;
@@ -86,6 +86,7 @@ fn figures(status: &Status, now: Timestamp) -> Markup {
 }
 
 fn destinations(summary: &Summary, now: Timestamp) -> Markup {
+    let (groups, more) = summary.largest(GROUPS);
     html! {
         section aria-labelledby="waits" {
             h2 id="waits" { "What waits, by destination" }
@@ -105,12 +106,12 @@ fn destinations(summary: &Summary, now: Timestamp) -> Markup {
                             }
                         }
                         tbody {
-                            @for group in &summary.groups { (destination(group, now)) }
+                            @for group in groups { (destination(group, now)) }
                         }
                     }
                 }
-                @if summary.more > 0 {
-                    p.more { "and " (counted(summary.more, "destination")) " more" }
+                @if more > 0 {
+                    p.more { "and " (counted(more, "destination")) " more" }
                 }
             }
         }
@@ -156,7 +157,7 @@ fn limits(status: &Status) -> Markup {
                         }
                     }
                     tbody {
-                        @for (client, percent, usage) in &status.limits {
+                        @for (client, percent, usage) in status.limits.iter().take(GROUPS) {
                             tr {
                                 th scope="row" { (shown(client)) }
                                 td { (bar(*percent)) span.note { (plain(usage)) } }
@@ -256,6 +257,9 @@ fn machine(status: &Status, now: Timestamp) -> Markup {
                 (status.program) " " (status.version) ", process " (status.pid) ", running for "
                 (span(now.since(status.started))) ". Settings of " (time(status.configured))
                 ". Listens on " (status.listen.join(", ")) "."
+                @if let Some(ends) = status.certificate_ends {
+                    " Its certificate ends " (time(ends)) "."
+                }
             }
             p { "As of " (time(now)) ". " a href="/" { "Show it anew" } }
         }

@@ -1,0 +1,233 @@
+//! `sendmail-shim init`: a guided set-up of a machine.
+//!
+//! Contract: asks for the relayhost, its key, the domain and the administrators; what another program's configuration says is offered
+//! to be taken over instead. The file is shown, and the way to the relayhost tried, before it is written after a yes. An
+//! administrator's file is not replaced without asking, and kept beside the new one.
+//! Failures: nothing is written.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use console::{
+    dialog::{self, Dialog, Question},
+    target::Target,
+};
+use control::findings::{Findings, Level};
+use mail::nexthop::Nexthop;
+use settings::layers;
+use system::sysexits::Exit;
+
+use super::{check, import, pin};
+use crate::config::{places::SYSTEM, settings::Settings};
+use crate::terminal::{Trouble, say};
+
+/// What can be answered beforehand: the questions of the package.
+const KEYS: [&str; 5] = ["relayhost", "pins", "tls", "domain", "admin"];
+
+/// `init …`
+#[derive(Debug, Args)]
+pub struct Request {
+    /// Answers beforehand: relayhost, pins, tls, domain, admin; several words are a list.
+    #[arg(value_name = "KEY=VALUE")]
+    pub answers: Vec<String>,
+    /// Ask nothing: take what is proposed for the rest, and write.
+    #[arg(long)]
+    pub yes: bool,
+    /// With --yes: replace a file with settings of yours, and write what does not pass the check.
+    #[arg(long, requires = "yes")]
+    pub force: bool,
+    /// Where the other system's files are, and where ours are written.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+}
+
+/// Asks, shows, and writes.
+pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
+    let own = import::under(&request.root, SYSTEM);
+    let path = file.unwrap_or(&own);
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout());
+    let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
+    let people = dialog::people();
+    let mut dialog =
+        Dialog::new(files, people, request.yes, &request.answers, &KEYS).map_err(wrong)?;
+    let target = Target::open(path, "")?;
+    if !dialog.may_replace(&target, request.force).map_err(wrong)? {
+        return Ok(nothing());
+    }
+    // It writes to the place that is usual.
+    let other =
+        import::program(&request.root).filter(|_| request.answers.is_empty() && file.is_none());
+    if let Some(name) = other {
+        let ask = format!("{name} is set up on this machine. Take its configuration over?");
+        if dialog.agree(&ask, true).map_err(wrong)? {
+            return take_over(&target, &mut dialog, request);
+        }
+    }
+    let text = ask_all(path, &mut dialog)?;
+    let settings = Settings::layered(vec![(path.to_owned(), text.clone())])?;
+    let mut findings = Findings::default();
+    check::way(&settings, &mut findings);
+    let works = findings.level() < Level::Critical;
+    dialog.say(&format!(
+        "\n# {}\n{text}\nChecked:\n{}\n",
+        path.display(),
+        findings.table()
+    ));
+    if !may_be_written(&mut dialog, request, works)? {
+        return Ok(nothing());
+    }
+    target.write(&text).map_err(wrong)?;
+    say(format_args!(
+        "{} written. Now: systemctl restart sendmail-shim, then sendmail-shim check and sendmail-shim test.",
+        path.display()
+    ));
+    Ok(Exit::Ok)
+}
+
+fn wrong(why: String) -> Trouble {
+    Trouble::new(Exit::NotDone, why)
+}
+
+fn nothing() -> Exit {
+    say("nothing was written");
+    Exit::NotDone
+}
+
+fn may_be_written(
+    dialog: &mut Dialog<'_>,
+    request: &Request,
+    right: bool,
+) -> Result<bool, Trouble> {
+    if request.yes && !right && !request.force {
+        let why = "not written: something above does not work, or needs a decision; --force writes it all the same";
+        return Err(wrong(why.to_owned()));
+    }
+    dialog
+        .agree("Write it?", right || request.force)
+        .map_err(wrong)
+}
+
+fn take_over(
+    target: &Target<'_>,
+    dialog: &mut Dialog<'_>,
+    request: &Request,
+) -> Result<Exit, Trouble> {
+    let import = |apply| import::Request {
+        from: None,
+        root: request.root.clone(),
+        apply,
+        force: apply,
+        queue: false,
+        held: false,
+    };
+    let right = import::run(&import(false))? == Exit::Ok;
+    if !may_be_written(dialog, request, right)? {
+        return Ok(nothing());
+    }
+    target.keep().map_err(wrong)?;
+    import::run(&import(true)).map(|_| Exit::Ok)
+}
+
+/// The file, with an answer to each question.
+fn ask_all(path: &Path, dialog: &mut Dialog<'_>) -> Result<String, Trouble> {
+    let mut answers: Vec<String> = Vec::new();
+    let file = |answers: &[String]| -> Result<String, String> {
+        let settings = layers::answers(answers).map_err(|error| error.text)?;
+        Ok(format!("# Written by sendmail-shim init.\n{settings}"))
+    };
+    let machine = Settings::layered(Vec::new())?;
+    let mut shown = Shown::default();
+    for key in KEYS {
+        if key == "pins" && dialog.is_asking() {
+            shown = look(&machine, &answers, dialog);
+        }
+        let question = question(key, &machine, &shown);
+        let with = |answer: &str| [&answers[..], &[format!("{key}={answer}")]].concat();
+        let usable = |answer: &str| {
+            let layer = (path.to_owned(), file(&with(answer))?);
+            Settings::layered(vec![layer])
+                .map(drop)
+                .map_err(|error| error.text)
+        };
+        let answer = dialog.ask(&question, &usable).map_err(wrong)?;
+        answers = with(&answer);
+    }
+    file(&answers).map_err(wrong)
+}
+
+/// What the relay shows to who asks it.
+#[derive(Default)]
+struct Shown {
+    pin: String,
+    tls: String,
+}
+
+/// Asks the first relay, and tells what it shows.
+fn look(machine: &Settings, answers: &[String], dialog: &mut Dialog<'_>) -> Shown {
+    let relays = answers
+        .iter()
+        .find_map(|answer| answer.strip_prefix("relayhost="));
+    let first = relays.and_then(|relays| relays.split([' ', ',']).find(|it| !it.is_empty()));
+    let Some(host) = first.and_then(|first| Nexthop::parse(first).ok()) else {
+        return Shown::default();
+    };
+    match pin::ask(machine, &host) {
+        Ok((pin, tls, line)) => {
+            let compare = "Compare it with what the relay's administrator says (on a smarthost: smarthost pin).";
+            dialog.say(&format!("\n{host} shows this key: {line}\n{compare}"));
+            Shown {
+                pin,
+                tls: tls.to_owned(),
+            }
+        }
+        Err(why) => {
+            dialog.say(&format!("\n{host} shows no key: {why}"));
+            Shown::default()
+        }
+    }
+}
+
+/// With what is proposed.
+fn question(key: &'static str, machine: &Settings, shown: &Shown) -> Question {
+    let (text, help) = match key {
+        "relayhost" => (
+            "The relay that takes all mail of this machine",
+            "HOST or HOST:PORT; several, separated by spaces, are tried in this order. Without one mail is queued.",
+        ),
+        "pins" => (
+            "Pins of the relay's key",
+            "Proposed is the one that it shows. - for none: then its certificate must be one that web browsers believe.",
+        ),
+        "tls" => (
+            "How TLS begins there",
+            "starttls, or wrapped (from the first byte); - for the usual way.",
+        ),
+        "domain" => (
+            "The domain of addresses that programs give without one",
+            "Such as example.org.",
+        ),
+        _ => (
+            "The address of the administrators",
+            "Takes the mail for root and for other local names that /etc/aliases does not send elsewhere.",
+        ),
+    };
+    let proposed = match key {
+        "pins" => shown.pin.clone(),
+        "tls" => shown.tls.clone(),
+        "domain" => {
+            let name = machine.hostname.to_string();
+            name.split_once('.')
+                .map_or(String::new(), |(_, domain)| domain.to_owned())
+        }
+        _ => String::new(),
+    };
+    Question {
+        key,
+        text,
+        help,
+        proposed,
+    }
+}

@@ -1,0 +1,241 @@
+//! A guided set-up: questions one after the other in a terminal, or answered beforehand as `KEY=VALUE`.
+//!
+//! Contract: what was answered beforehand is not asked; with `yes` the rest has its proposed answer. An answer that cannot be used
+//! is told and asked again, or fails where nobody is there to answer again. An empty line is the proposed answer, `-` is none.
+//! Failures: a text. The end of the input (Ctrl-D) is one: nothing was decided.
+
+use std::io::{self, BufRead, IsTerminal as _, Read as _, Write};
+
+use crate::target::Target;
+
+/// Longest answer, bytes.
+const MOST: u64 = 4096;
+
+/// One thing that only an administrator knows.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub key: &'static str,
+    pub text: &'static str,
+    /// More about it, in lines.
+    pub help: &'static str,
+    /// What is proposed; empty: nothing.
+    pub proposed: String,
+}
+
+/// Where questions are asked.
+pub struct Dialog<'a> {
+    input: &'a mut dyn BufRead,
+    output: &'a mut dyn Write,
+    /// Somebody is there.
+    people: bool,
+    /// What is proposed is taken.
+    yes: bool,
+    given: Vec<(String, String)>,
+}
+
+/// Whether somebody can be asked.
+pub fn people() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+impl<'a> Dialog<'a> {
+    /// `given`: answers, each `KEY=VALUE`, of these keys.
+    pub fn new(
+        (input, output): (&'a mut dyn BufRead, &'a mut dyn Write),
+        people: bool,
+        yes: bool,
+        given: &[String],
+        keys: &[&str],
+    ) -> Result<Self, String> {
+        let parted = given.iter().map(|word| {
+            let parted = word.split_once('=').filter(|(key, _)| keys.contains(key));
+            let (key, value) = parted.ok_or_else(|| {
+                let keys = keys.join(", ");
+                format!("{word:?}: write KEY=VALUE; the keys are {keys}")
+            })?;
+            Ok((key.to_owned(), value.to_owned()))
+        });
+        let given = parted.collect::<Result<_, String>>()?;
+        if !people && !yes {
+            let keys = keys.join(", ");
+            return Err(format!(
+                "there is no terminal to ask in: answer with KEY=VALUE ({keys}), and --yes for the rest and to write"
+            ));
+        }
+        Ok(Self {
+            input,
+            output,
+            people: people && !yes,
+            yes,
+            given,
+        })
+    }
+
+    /// Whether somebody answers.
+    pub fn is_asking(&self) -> bool {
+        self.people
+    }
+
+    /// Who has gone does not read it.
+    pub fn say(&mut self, text: &str) {
+        let _ = writeln!(self.output, "{text}");
+    }
+
+    /// The answer, which `check` has nothing against; empty: none.
+    pub fn ask(
+        &mut self,
+        question: &Question,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<String, String> {
+        let Question { key, proposed, .. } = question;
+        if let Some((_, given)) = self.given.iter().find(|(it, _)| it == key) {
+            check(given).map_err(|why| format!("{key}: {why}"))?;
+            return Ok(given.clone());
+        }
+        if !self.people {
+            check(proposed).map_err(|why| format!("{key}: {why}; answer with {key}=VALUE"))?;
+            return Ok(proposed.clone());
+        }
+        self.say(&format!("\n{}\n{}", question.text, question.help));
+        loop {
+            let answer = match self.line(&format!("{key} [{proposed}]: "))?.as_str() {
+                "" => proposed.clone(),
+                "-" => String::new(),
+                answer => answer.to_owned(),
+            };
+            match check(&answer) {
+                Ok(()) => return Ok(answer),
+                Err(why) => self.say(&why),
+            }
+        }
+    }
+
+    /// Yes or no; `usual` is what an empty line and `yes` mean.
+    pub fn agree(&mut self, text: &str, usual: bool) -> Result<bool, String> {
+        if self.yes {
+            return Ok(usual);
+        }
+        let choice = if usual { "[Y/n]" } else { "[y/N]" };
+        loop {
+            match self
+                .line(&format!("{text} {choice} "))?
+                .to_lowercase()
+                .as_str()
+            {
+                "" => return Ok(usual),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => self.say("y or n?"),
+            }
+        }
+    }
+
+    /// Whether a file may be replaced in the end. `force`: whatever is in it.
+    pub fn may_replace(&mut self, target: &Target<'_>, force: bool) -> Result<bool, String> {
+        match target.is_own().filter(|_| !force) {
+            None => Ok(true),
+            Some(why) if self.yes => Err(format!("{why}: --force replaces it, and keeps a copy")),
+            Some(why) => self.agree(
+                &format!("{why}. Replace it in the end, and keep a copy?"),
+                false,
+            ),
+        }
+    }
+
+    fn line(&mut self, prompt: &str) -> Result<String, String> {
+        let told = write!(self.output, "{prompt}").and_then(|()| self.output.flush());
+        let mut line = Vec::new();
+        told.and_then(|()| (&mut *self.input).take(MOST).read_until(b'\n', &mut line))
+            .map_err(|error| format!("the terminal cannot be read: {error}"))?;
+        if line.pop() != Some(b'\n') {
+            return Err("no answer: nothing was written".to_owned());
+        }
+        let line = String::from_utf8(line).map_err(|_| "that is no UTF-8".to_owned())?;
+        Ok(line.trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: &[&str] = &["name", "to"];
+
+    fn question(proposed: &str) -> Question {
+        Question {
+            key: "name",
+            text: "Its name",
+            help: "Like a.example.",
+            proposed: proposed.to_owned(),
+        }
+    }
+
+    fn no_blank(text: &str) -> Result<(), String> {
+        if text.is_empty() || text.contains(' ') {
+            return Err("one word".to_owned());
+        }
+        Ok(())
+    }
+
+    fn asked(
+        typed: &str,
+        (people, yes): (bool, bool),
+        given: &[&str],
+    ) -> (Result<String, String>, String) {
+        let given: Vec<_> = given.iter().map(|it| (*it).to_owned()).collect();
+        let (mut input, mut output) = (typed.as_bytes(), Vec::new());
+        let dialog = Dialog::new((&mut input, &mut output), people, yes, &given, KEYS);
+        let answer = dialog.and_then(|mut dialog| dialog.ask(&question("here"), &no_blank));
+        (answer, String::from_utf8(output).unwrap())
+    }
+
+    #[test]
+    fn an_answer_is_asked_for_until_it_can_be_used_and_an_empty_line_is_what_is_proposed() {
+        let (answer, said) = asked("a b\n-\n there \n", (true, false), &[]);
+        assert_eq!(answer.as_deref(), Ok("there"));
+        assert_eq!(said.matches("one word\n").count(), 2, "{said}");
+        assert!(
+            said.contains("Its name\nLike a.example.\nname [here]: "),
+            "{said}"
+        );
+        assert_eq!(asked("\n", (true, false), &[]).0.as_deref(), Ok("here"));
+        for cut in ["", "half a li", "\u{4}"] {
+            let (answer, _) = asked(cut, (true, false), &[]);
+            assert!(
+                answer.unwrap_err().contains("nothing was written"),
+                "{cut:?}"
+            );
+        }
+        let long = "x".repeat(10_000) + "\n";
+        assert!(asked(&long, (true, false), &[]).0.is_err());
+    }
+
+    #[test]
+    fn scripts_answer_beforehand_and_nobody_is_waited_for_without_a_terminal() {
+        let (answer, said) = asked("", (false, true), &["name=x"]);
+        assert_eq!((answer.as_deref(), said.as_str()), (Ok("x"), ""));
+        assert_eq!(asked("", (true, true), &[]).0.as_deref(), Ok("here"));
+        assert_eq!(asked("", (true, false), &["name=x"]).0.as_deref(), Ok("x"));
+        let refused = |way, given: &[&str]| asked("", way, given).0.unwrap_err();
+        assert!(refused((false, false), &[]).contains("no terminal"));
+        assert!(refused((false, true), &["name=a b"]).contains("name: one word"));
+        for wrong in ["nam=x", "name", ""] {
+            let told = refused((false, true), &[wrong]);
+            assert!(told.contains("the keys are name, to"), "{told}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_agreed_to_but_by_yes() {
+        let agreed = |typed: &str, usual| {
+            let (mut input, mut output) = (typed.as_bytes(), Vec::new());
+            let dialog = Dialog::new((&mut input, &mut output), true, false, &[], KEYS);
+            dialog.unwrap().agree("Write it?", usual)
+        };
+        assert_eq!(agreed("\n", true), Ok(true));
+        assert_eq!(agreed("\n", false), Ok(false));
+        assert_eq!(agreed("what\nYES\n", false), Ok(true));
+        assert_eq!(agreed("n\n", true), Ok(false));
+        assert!(agreed("", true).is_err());
+    }
+}

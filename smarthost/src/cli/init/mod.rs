@@ -1,0 +1,240 @@
+//! `smarthost init`: a guided set-up, from a fresh machine to a configuration that was checked.
+//!
+//! Contract: what the machine tells is proposed, and only what it cannot know is asked. The file is shown and checked before it is
+//! written, after a yes. A file with settings of an administrator's is not replaced without asking, and kept beside the new one.
+//! Postfix's configuration, where there is one, is offered to be taken over instead.
+//! Failures: nothing is written.
+
+mod machine;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use console::{
+    dialog::{self, Dialog, Question},
+    target::Target,
+};
+use control::findings::{Findings, Level};
+use settings::layers;
+
+use super::{arguments, check, failed::Failed, import};
+use crate::config::Config;
+
+/// What the package installs: answers go in front of it.
+const SHIPPED: &str = include_str!("../../../../packaging/smarthost/config.toml");
+/// What can be answered beforehand.
+const KEYS: [&str; 6] = [
+    "hostname",
+    "networks",
+    "domains.local",
+    "relayhost",
+    "relay_tls.pins",
+    "admins",
+];
+/// The networks of this machine alone.
+const OWN: &str = "127.0.0.0/8 ::1";
+
+/// `init …`
+#[derive(clap::Args, Debug)]
+pub(super) struct Init {
+    /// Answers beforehand, such as hostname=mail.example.org; several words are a list, and nothing is no setting
+    #[arg(value_name = "KEY=VALUE")]
+    answers: Vec<String>,
+    /// Ask nothing: take what is proposed for the rest, and write
+    #[arg(long)]
+    yes: bool,
+    /// With --yes: replace a file with settings of yours, and take a configuration over that does not pass the check
+    #[arg(long, requires = "yes")]
+    force: bool,
+    /// Where the machine's files are (etc/postfix, proc/net)
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+}
+
+pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout());
+    let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
+    let mut dialog = Dialog::new(files, dialog::people(), init.yes, &init.answers, &KEYS)
+        .map_err(Failed::new)?;
+    let target = Target::open(path, SHIPPED)?;
+    let may = dialog.may_replace(&target, init.force);
+    if !may.map_err(Failed::new)? {
+        return Ok(nothing());
+    }
+    let postfix = init.root.join("etc/postfix");
+    let answered = !init.answers.is_empty();
+    if postfix.join("main.cf").exists() && !answered {
+        let ask = "Postfix is set up on this machine. Take its configuration over?";
+        if dialog.agree(ask, true).map_err(Failed::new)? {
+            return take_over((path, &target), &mut dialog, &postfix, init);
+        }
+    }
+    let text = ask_all(path, &mut dialog, init).map_err(Failed::new)?;
+    let layer = (path.to_owned(), text.clone());
+    let config = Config::of_files(&[layer])?;
+    let mut findings = Findings::default();
+    check::check(path, &config, &mut findings);
+    let works = findings.level() < Level::Critical;
+    let shown = format!(
+        "\n# {}\n{text}\nChecked:\n{}\n",
+        path.display(),
+        findings.table()
+    );
+    dialog.say(&shown);
+    if init.yes && !works && !init.force {
+        return Err(Failed::new(
+            "not written: the check found what does not work; --force writes it all the same"
+                .to_owned(),
+        ));
+    }
+    let usual = works || init.force;
+    if !dialog.agree("Write it?", usual).map_err(Failed::new)? {
+        return Ok(nothing());
+    }
+    target.write(&text).map_err(Failed::new)?;
+    Ok((written(path), ExitCode::SUCCESS))
+}
+
+fn nothing() -> (String, ExitCode) {
+    ("nothing was written".to_owned(), ExitCode::FAILURE)
+}
+
+fn written(path: &Path) -> String {
+    format!(
+        "{} written. Now: systemctl restart smarthost, then smarthost check; smarthost pin prints what machines need to know.",
+        path.display()
+    )
+}
+
+fn take_over(
+    (path, target): (&Path, &Target<'_>),
+    dialog: &mut Dialog<'_>,
+    postfix: &Path,
+    init: &Init,
+) -> Result<(String, ExitCode), Failed> {
+    let import = |apply| arguments::Import {
+        directory: postfix.to_owned(),
+        apply,
+        force: apply,
+        json: false,
+    };
+    let (text, exit) = import::run(path, &import(false))?;
+    dialog.say(&text);
+    let as_it_was = exit == ExitCode::SUCCESS;
+    if init.yes && !as_it_was && !init.force {
+        return Err(Failed::new("not written: something is not taken over, or needs a decision (above); --force writes it all the same".to_owned()));
+    }
+    let usual = as_it_was || init.force;
+    if !dialog.agree("Write it?", usual).map_err(Failed::new)? {
+        return Ok(nothing());
+    }
+    target.keep().map_err(Failed::new)?;
+    let (text, _) = import::run(path, &import(true))?;
+    Ok((format!("{text}\n{}", written(path)), ExitCode::SUCCESS))
+}
+
+/// The file, with an answer to each question.
+fn ask_all(path: &Path, dialog: &mut Dialog<'_>, init: &Init) -> Result<String, String> {
+    let default = Config::machine_default().map_err(|error| error.text)?;
+    let found = machine::networks(&init.root);
+    if !found.others.is_empty() {
+        let others: Vec<_> = found.others.iter().map(ToString::to_string).collect();
+        dialog.say(&format!(
+            "This machine is also in {}: public, so that these are not proposed. Name them if all in them is yours.",
+            others.join(", ")
+        ));
+    }
+    let hostname = default.hostname.to_string();
+    let mut answers: Vec<String> = Vec::new();
+    let file = |answers: &[String]| -> Result<String, String> {
+        // The machine itself is not asked about.
+        let whole = answers
+            .iter()
+            .map(|answer| match answer.strip_prefix("networks=") {
+                Some(others) if !others.trim().is_empty() => format!("networks={OWN} {others}"),
+                _ => answer.clone(),
+            });
+        let settings = layers::answers(&whole.collect::<Vec<_>>()).map_err(|error| error.text)?;
+        Ok(format!(
+            "# Written by smarthost init.\n{settings}\n{SHIPPED}"
+        ))
+    };
+    for question in questions(&hostname, &found.own) {
+        let with = |answer: &str| {
+            let answer = format!("{}={answer}", question.key);
+            [&answers[..], &[answer]].concat()
+        };
+        let usable = |answer: &str| {
+            let layer = (path.to_owned(), file(&with(answer))?);
+            Config::of_files(&[layer])
+                .map(drop)
+                .map_err(|error| error.text)
+        };
+        let relayed = |it: &String| {
+            it.strip_prefix("relayhost=")
+                .is_some_and(|to| !to.is_empty())
+        };
+        if question.key == "relay_tls.pins" && !answers.iter().any(relayed) {
+            continue;
+        }
+        let answer = dialog.ask(&question, &usable)?;
+        answers = with(&answer);
+    }
+    file(&answers)
+}
+
+fn questions(hostname: &str, networks: &str) -> [Question; 6] {
+    let question = |key, text, help, proposed: &str| Question {
+        key,
+        text,
+        help,
+        proposed: proposed.to_owned(),
+    };
+    let domain = hostname.split_once('.').map_or("", |(_, domain)| domain);
+    let admin = if domain.contains('.') {
+        format!("postmaster@{domain}")
+    } else {
+        String::new()
+    };
+    [
+        question(
+            "hostname",
+            "The name of this relay",
+            "As it calls itself, and as DNS should know it.",
+            hostname,
+        ),
+        question(
+            "networks",
+            "Networks whose machines may send through it",
+            "Separated by spaces; proposed are the private ones that this machine is in, which may send anyway. - for none.",
+            networks,
+        ),
+        question(
+            "domains.local",
+            "Domains whose mail ends here",
+            "Addresses in /etc/aliases receive, and postmaster; others are refused. - for none.",
+            "",
+        ),
+        question(
+            "relayhost",
+            "The relay that takes the mail for elsewhere",
+            "HOST or HOST:PORT; [HOST] is this host itself, not the MX of its domain. Without one each domain's MX takes its mail.",
+            "",
+        ),
+        question(
+            "relay_tls.pins",
+            "Pins of the relayhost's key",
+            "As smarthost pin prints them on the relayhost; without one any key is believed.",
+            "",
+        ),
+        question(
+            "admins",
+            "Addresses that hear of limits and troubles",
+            "Separated by spaces.",
+            &admin,
+        ),
+    ]
+}

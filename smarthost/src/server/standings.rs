@@ -1,0 +1,70 @@
+//! How policy servers and milters do: the last trouble with each, until it answers again.
+//!
+//! Contract: told by whoever asks one, at each question. No more are known than were ever configured.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use control::status::Service;
+use mail::clock::{self, Timestamp};
+
+use crate::policy::endpoint::Endpoint;
+
+/// When it gave no answer, and why.
+type Trouble = Option<(Timestamp, String)>;
+
+/// Those of one kind that were asked.
+#[derive(Debug, Default)]
+pub(super) struct Standings(Mutex<HashMap<Endpoint, Trouble>>);
+
+impl Standings {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, Trouble>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn answers(&self, endpoint: &Endpoint) {
+        self.note(endpoint, None);
+    }
+
+    pub(super) fn fails(&self, endpoint: &Endpoint, why: &str) {
+        self.note(endpoint, Some((clock::now(), why.to_owned())));
+    }
+
+    fn note(&self, endpoint: &Endpoint, trouble: Trouble) {
+        let mut all = self.lock();
+        match all.get_mut(endpoint) {
+            Some(known) => *known = trouble,
+            None => drop(all.insert(endpoint.clone(), trouble)),
+        }
+    }
+
+    /// One of them.
+    pub(super) fn of(&self, kind: &str, endpoint: &Endpoint) -> Service {
+        let all = self.lock();
+        all.get(endpoint).map_or_else(
+            || Service::new(kind, endpoint, true, "not asked yet"),
+            |trouble| told(kind, endpoint, trouble),
+        )
+    }
+
+    /// All that were asked, by name.
+    pub(super) fn all(&self, kind: &str) -> Vec<Service> {
+        let all = self.lock();
+        let told = |(endpoint, trouble): (&Endpoint, &Trouble)| told(kind, endpoint, trouble);
+        let mut told: Vec<_> = all.iter().map(told).collect();
+        told.sort_by(|a, b| a.name.cmp(&b.name));
+        told
+    }
+}
+
+fn told(kind: &str, endpoint: &Endpoint, trouble: &Trouble) -> Service {
+    match trouble {
+        None => Service::new(kind, endpoint, true, "answers"),
+        Some((at, why)) => {
+            let text = format!("no answer at {}: {why}", at.mailq());
+            Service::new(kind, endpoint, false, text)
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `smarthost init`, `sendmail-shim init`: from a fresh machine to a configuration, in a terminal and by a script.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path, process::Output};
+
+use tests::{
+    binaries::binaries,
+    installation::hermetic,
+    sink::{Sink, nexthop},
+    smarthost::Smarthost,
+    terminal::{self, Step},
+};
+
+const ROUTE: &str = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
+    eth0 0000000A 00000000 0001 0 0 0 0000FFFF 0 0 0\n\
+    eth1 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n";
+const INET6: &str = "fd000000000000000000000000000002 04 40 00 82     eth0\n";
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    system::fs::replace(path, text.as_bytes(), 0o644).unwrap();
+}
+
+/// A machine with two networks; its configuration is not there yet.
+struct Machine(Smarthost);
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self(Smarthost::prepare(""));
+        let root = machine.0.directory().join("root");
+        put(&root.join("proc/net/route"), ROUTE);
+        put(&root.join("proc/net/if_inet6"), INET6);
+        machine
+    }
+
+    fn config(&self) -> std::path::PathBuf {
+        self.0.directory().join("fresh/config.toml")
+    }
+
+    fn written(&self) -> Option<String> {
+        fs::read_to_string(self.config()).ok()
+    }
+
+    fn command(&self, more: &[&str]) -> std::process::Command {
+        let mut command = hermetic(&binaries().smarthost);
+        command.arg("init").arg("--config").arg(self.config());
+        command
+            .arg("--root")
+            .arg(self.0.directory().join("root"))
+            .args(more);
+        command
+    }
+
+    fn init(&self, more: &[&str]) -> Output {
+        let mut command = self.command(more);
+        command.stdin(std::process::Stdio::null()).output().unwrap()
+    }
+}
+
+fn told(output: &Output) -> String {
+    let all = [&*output.stdout, &output.stderr].concat();
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[test]
+fn an_administrator_is_asked_what_the_machine_cannot_know_and_sees_the_file_before_it_is_written() {
+    let machine = Machine::new();
+    let sink = Sink::start();
+    let relayhost = format!("{}\n", sink.nexthop());
+    let steps = [
+        Step::Sees("192.0.2.0/24: public"),
+        Step::Sees("hostname ["),
+        Step::Types("no name\n"),
+        Step::Sees("hostname ["),
+        Step::Types("mail.example.org\n"),
+        Step::Sees("networks [10.0.0.0/16 fd00::/64]: "),
+        Step::Types("0.0.0.0/0\n"),
+        Step::Sees("open relay"),
+        Step::Sees("networks [10.0.0.0/16 fd00::/64]: "),
+        Step::Types("\n"),
+        Step::Sees("domains.local []: "),
+        Step::Types("example.org\n"),
+        Step::Sees("relayhost []: "),
+        Step::Types(&relayhost),
+        Step::Sees("relay_tls.pins []: "),
+        Step::Types("\n"),
+        Step::Sees("admins ["),
+        Step::Types("root@example.org\n"),
+        Step::Sees("Checked:"),
+        Step::Sees("relayhost"),
+        Step::Sees("Write it? "),
+    ];
+    let answered = |last: &str| {
+        let steps = [&steps[..], &[Step::Types(last)]].concat();
+        terminal::run(&machine.command(&[]), 100, &steps)
+    };
+    let Some(refused) = answered("n\n") else {
+        return;
+    };
+    assert_eq!(
+        (refused.status, machine.written()),
+        (1, None),
+        "{refused:?}"
+    );
+    assert!(refused.shown.contains("nothing was written"), "{refused:?}");
+    let agreed = answered("y\n").unwrap();
+    assert_eq!(agreed.status, 0, "{agreed:?}");
+    let written = machine.written().unwrap();
+    for line in [
+        "hostname = \"mail.example.org\"",
+        "networks = [\"127.0.0.0/8\", \"::1\", \"10.0.0.0/16\", \"fd00::/64\"]",
+        "domains.local = \"example.org\"",
+        "admins = \"root@example.org\"",
+        "limits = { per_client = [\"100/day\"], exempt = [\"127.0.0.0/8\", \"::1\"] }",
+    ] {
+        assert!(written.lines().any(|it| it == line), "{line}: {written}");
+    }
+    assert!(!written.contains("\nrelay_tls.pins"), "{written}");
+    assert_eq!(sink.journal().len(), 0, "nothing is sent");
+}
+
+#[test]
+fn a_script_answers_beforehand_and_an_administrators_file_is_never_lost() {
+    let machine = Machine::new();
+    let nobody = machine.init(&[]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(
+        told(&nobody).contains("no terminal to ask in"),
+        "{nobody:?}"
+    );
+    for (answer, why) in [
+        ("hostname=a b", "hostname: "),
+        ("nonsense=1", "the keys are"),
+        ("networks=::/0", "open relay"),
+    ] {
+        let output = machine.init(&["--yes", answer]);
+        assert!(
+            told(&output).contains(why) && !output.status.success(),
+            "{output:?}"
+        );
+    }
+    assert_eq!(machine.written(), None);
+    let answers = [
+        "--yes",
+        "--force",
+        "hostname=mx.example.org",
+        "networks=",
+        "admins=root@example.org",
+    ];
+    let output = machine.init(&answers);
+    assert!(output.status.success(), "{output:?}");
+    let written = machine.written().unwrap();
+    assert!(
+        written.contains("\nhostname = \"mx.example.org\"\n") && !written.contains("\nnetworks"),
+        "{written}"
+    );
+
+    let own = format!("{written}message_size = \"1MiB\"\n");
+    put(&machine.config(), &own);
+    let output = machine.init(&["--yes", "hostname=other.example.org"]);
+    assert!(told(&output).contains("--force"), "{output:?}");
+    assert_eq!(machine.written().as_deref(), Some(&*own));
+    let output = machine.init(&answers);
+    assert!(output.status.success(), "{output:?}");
+    let copy = machine.0.directory().join("fresh/config.toml.before-init");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), own);
+    assert_eq!(machine.written().as_deref(), Some(&*written));
+    assert!(machine.init(&answers).status.success());
+    let second = machine
+        .0
+        .directory()
+        .join("fresh/config.toml.before-init.1");
+    assert_eq!(fs::read_to_string(&second).unwrap(), written);
+    assert_eq!(
+        fs::read_to_string(&copy).unwrap(),
+        own,
+        "no copy is lost either"
+    );
+}
+
+#[test]
+fn postfix_that_is_set_up_is_offered_to_be_taken_over() {
+    let machine = Machine::new();
+    let main = machine.0.directory().join("root/etc/postfix/main.cf");
+    put(
+        &main,
+        "compatibility_level = 3.6\nmyhostname = old.example.org\nmydestination =\nmynetworks = 10.0.0.0/8\n",
+    );
+    let steps = [
+        Step::Sees("Take its configuration over? [Y/n] "),
+        Step::Types("\n"),
+        Step::Sees("old.example.org"),
+        Step::Sees("Write it? "),
+        Step::Types("y\n"),
+        Step::Sees(" written. Now:"),
+    ];
+    let Some(ended) = terminal::run(&machine.command(&[]), 100, &steps) else {
+        return;
+    };
+    assert_eq!(ended.status, 0, "{ended:?}");
+    let written = machine.written().unwrap();
+    assert!(
+        written.starts_with("# Taken over from Postfix") && written.contains("old.example.org"),
+        "{written}"
+    );
+}
+
+#[test]
+fn a_machine_is_set_up_with_the_key_that_its_relay_shows() {
+    let relay = Smarthost::start("networks = [\"127.0.0.0/8\"]\n");
+    let root = tempfile::tempdir().unwrap();
+    let mut init = hermetic(&binaries().sendmail_shim);
+    init.arg("init").arg("--root").arg(root.path());
+    let written = root.path().join("etc/sendmail-shim/config.toml");
+    let relayhost = format!("{}\n", nexthop(relay.address()));
+    let steps = [
+        Step::Sees("relayhost []: "),
+        Step::Types("two words:x\n"),
+        Step::Sees("relayhost []: "),
+        Step::Types(&relayhost),
+        Step::Sees("shows this key: sha256:"),
+        Step::Sees("pins [sha256:"),
+        Step::Types("\n"),
+        Step::Sees("tls [starttls]: "),
+        Step::Types("\n"),
+        Step::Sees("domain ["),
+        Step::Types("example.org\n"),
+        Step::Sees("admin []: "),
+        Step::Types("root@example.org\n"),
+        Step::Sees("Checked:"),
+        Step::Sees("pinned: sha256:"),
+        Step::Sees("Write it? "),
+        Step::Types("y\n"),
+    ];
+    let Some(ended) = terminal::run(&init, 100, &steps) else {
+        return;
+    };
+    assert_eq!(ended.status, 0, "{ended:?}");
+    let text = fs::read_to_string(&written).unwrap();
+    let pin = told(&relay.admin(&["pin"]));
+    let pin = pin
+        .lines()
+        .find(|line| line.starts_with("pins = "))
+        .unwrap();
+    let pin = pin.trim_start_matches("pins = [").trim_end_matches(']');
+    for line in [
+        &format!("pins = {pin}"),
+        "tls = \"starttls\"",
+        "domain = \"example.org\"",
+        "admin = \"root@example.org\"",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}: {text}");
+    }
+    let again = init
+        .args(["--yes", "relayhost=mx.example.org"])
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert!(told(&again).contains("--force replaces it"), "{again:?}");
+    assert_eq!(fs::read_to_string(&written).unwrap(), text);
+}
+
+#[test]
+fn what_another_program_is_set_up_with_is_offered_to_a_machine() {
+    let root = tempfile::tempdir().unwrap();
+    put(
+        &root.path().join("etc/nullmailer/remotes"),
+        "mail.example.org smtp --port=465 --ssl\n",
+    );
+    let mut init = hermetic(&binaries().sendmail_shim);
+    init.arg("init").arg("--root").arg(root.path());
+    let steps = [
+        Step::Sees("nullmailer is set up on this machine. Take its configuration over? [Y/n] "),
+        Step::Types("\n"),
+        Step::Sees("Write it? "),
+        Step::Types("y\n"),
+        Step::Sees("config.toml written"),
+    ];
+    let Some(ended) = terminal::run(&init, 100, &steps) else {
+        return;
+    };
+    assert_eq!(ended.status, 0, "{ended:?}");
+    let text = fs::read_to_string(root.path().join("etc/sendmail-shim/config.toml")).unwrap();
+    assert!(text.contains("mail.example.org"), "{text}");
+}
