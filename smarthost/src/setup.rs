@@ -23,7 +23,7 @@ use relay::{
 use rustls::{ServerConfig, server::ProducesTickets};
 use settings::{ConfigError, last_good::Fault};
 use smtp::sasl::Logins;
-use system::{fs, log};
+use system::{fs, log, secret};
 use tables::{Aliases, watched::Looked};
 
 use crate::{
@@ -192,6 +192,7 @@ impl Setup {
         let setup = Self::of(config, before)?;
         if let Some(before) = before.filter(|before| !before.stands_in) {
             setup.follows(before)?;
+            has_password(&setup.config)?;
         }
         Self::keep_copies(&setup.config);
         setup.remember(path, &layers);
@@ -249,7 +250,8 @@ impl Setup {
 
     /// Whether the files could be loaded as they are now.
     pub(crate) fn is_right(path: &Path) -> bool {
-        Config::load(path).is_ok_and(|config| Self::examine(&config).is_ok())
+        Config::load(path)
+            .is_ok_and(|config| Self::examine(&config).is_ok() && has_password(&config).is_ok())
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
@@ -319,6 +321,16 @@ fn examine_identity(config: &Config) -> Result<(), ConfigError> {
             .map_err(|error| config.wrong("tls", &error.to_string()))?;
     }
     Ok(())
+}
+
+/// Without the relayhost's password no mail is sent; a start queues it meanwhile.
+fn has_password(config: &Config) -> anyhow::Result<()> {
+    let auth = config.relay_auth.as_ref();
+    let Some(file) = auth.and_then(|auth| auth.password_file.as_ref()) else {
+        return Ok(());
+    };
+    let read = secret::password(file).map(drop);
+    Ok(read.map_err(|why| config.wrong("relay_auth.password_file", &why))?)
 }
 
 fn offers_tls(config: &Config) -> bool {

@@ -7,9 +7,9 @@ use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     identity::Identity,
     session::Session,
-    sink::Sink,
+    sink::{Sink, nexthop},
     smarthost::Smarthost,
-    wait::until,
+    wait::{free_address, until},
 };
 
 /// What administrators type; each makes the whole file wrong.
@@ -338,4 +338,59 @@ fn a_smarthost_that_never_had_a_good_configuration_refuses_nobody_for_good() {
     assert_eq!(session.say("MAIL FROM:<a@example.net>").code, 250);
     let reply = session.say("RCPT TO:<b@example.net>");
     assert_eq!(reply.code, 554, "{reply:?}");
+}
+
+/// Right in its form, wrong in its sense.
+#[test]
+fn an_agent_whose_mail_waits_takes_the_file_that_was_changed_for_it() {
+    let nowhere = free_address();
+    let relay = |sink: &Sink| format!("relayhost = \"{}\"", sink.nexthop());
+    let wrong: [&dyn Fn(&Sink) -> String; 4] = [
+        &|sink| good(sink).replace(&relay(sink), ""),
+        &|sink| {
+            good(sink).replace(
+                &relay(sink),
+                &format!("relayhost = \"{}\"", nexthop(nowhere)),
+            )
+        },
+        &|sink| {
+            format!(
+                "{}\nauth = {{ user = \"u\", password_file = \"missing\" }}",
+                good(sink)
+            )
+        },
+        &|sink| good(sink).replace("tls = \"none\"", "tls = \"starttls\""),
+    ];
+    for wrong in wrong {
+        let sink = Sink::start();
+        let mut machine = Agent::start(&wrong(&sink));
+        machine.send(&["b@example.net"], "Subject: waits\n\ntext\n");
+        machine.wait_for_mailq("why it waits", |listing| listing.contains("\n("));
+        // One that is wrong in its form changes nothing.
+        machine.configure("relayhost = ");
+        machine.configure(&good(&sink));
+        machine.daemon().wait_for_log("starting anew");
+        sink.journal().wait_for(1);
+        assert_eq!(subjects(&sink), ["waits"]);
+    }
+}
+
+#[test]
+fn a_reload_that_leaves_the_relay_without_its_password_is_refused_until_it_is_there() {
+    let sink = Sink::start();
+    let plain = format!("relayhost = \"{}\"\n", sink.nexthop());
+    let mut smarthost = Smarthost::start(&plain);
+    smarthost.configure(&format!(
+        "{plain}relay_tls = {{ level = \"starttls\" }}\nrelay_auth = {{ user = \"u\", password_file = \"password\" }}\n"
+    ));
+    let reload = smarthost.admin(&["reload"]);
+    assert!(!reload.status.success());
+    let told = stderr(&reload);
+    assert!(
+        told.contains("config.toml:") && told.contains("password"),
+        "{told}"
+    );
+    smarthost.file("password", "secret\n");
+    private(&smarthost.directory().join("password"));
+    smarthost.daemon().wait_for_log("reloaded ");
 }

@@ -406,3 +406,42 @@ fn a_fault_of_an_alias_names_its_file_to_the_administrators_and_not_to_the_clien
     );
     assert!(!checked.contains("included files"), "{checked}");
 }
+
+#[test]
+fn an_alias_that_leads_to_nobody_is_told_with_its_line_and_its_mail_is_never_taken_and_returned() {
+    let sink = Sink::start();
+    let table = "root: list@encrypted.example\none: nosuch\ntwo: root, nosuch\nthree: nosuch@relays.example\n\
+                 four: \"open\nfive: one\nsix: \\nosuch, nobody@mail.example.test\nfine: root, a@elsewhere.example\n";
+    let smarthost = server(&sink, table);
+    let mut session = Session::greeted(smarthost.address());
+    assert_eq!(session.say("MAIL FROM:<a@elsewhere.example>").code, 250);
+    for (name, code) in [
+        ("one", 451),
+        ("three", 451),
+        ("four", 451),
+        ("five", 451),
+        ("six", 451),
+        ("ONE+x", 451),
+        ("two", 250),
+        ("fine", 250),
+        ("nosuch", 550),
+    ] {
+        let reply = session.say(&format!("RCPT TO:<{name}@relays.example>"));
+        assert_eq!(reply.code, code, "{name}: {}", reply.text());
+    }
+    let output = smarthost.admin(&["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    for line in [2, 3, 4, 5, 7] {
+        assert!(
+            said.contains(&format!("/aliases:{line}: ")),
+            "{line}: {said}"
+        );
+    }
+    for line in [1, 6, 8] {
+        assert!(
+            !said.contains(&format!("/aliases:{line}: ")),
+            "{line}: {said}"
+        );
+    }
+}

@@ -3,7 +3,13 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until};
+use tests::{
+    resolver::Resolver,
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::{free_address, until},
+};
 
 /// Exit status, and all that was said.
 fn check(smarthost: &Smarthost, arguments: &[&str]) -> (Option<i32>, String) {
@@ -169,8 +175,11 @@ fn who_is_named_for_limits_is_told_without_any_administrator() {
 fn addresses_of_which_one_takes_the_mail_of_the_other_are_not_called_right() {
     let smarthost = Smarthost::prepare("");
     smarthost.file("aliases", "");
+    let resolver = Resolver::of_localhost();
     let checked = |listen: &str| {
-        smarthost.configure(&format!("{HERMETIC}listen = [{listen}]\n"));
+        smarthost.configure(&format!(
+            "{HERMETIC}listen = [{listen}]\nresolver = \"{resolver}\"\n"
+        ));
         check(&smarthost, &[])
     };
     for listen in [
@@ -214,5 +223,39 @@ fn administrators_whom_no_mail_reaches_are_told_of_by_check() {
         let (_, said) = check(&smarthost, &[]);
         let told = said.contains(&format!("{admin} gets no mail"));
         assert_eq!(told, !reached, "{admin} {aliases}: {said}");
+    }
+}
+
+#[test]
+fn a_relay_by_mx_whose_name_server_does_not_answer_is_not_called_right_and_its_status_counts_it() {
+    let dead = free_address();
+    let mut smarthost = Smarthost::prepare(&format!("{HERMETIC}resolver = \"{dead}\"\n"));
+    smarthost.file("aliases", "");
+    let (code, said) = check(&smarthost, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("asked for the MX of mail.example.test"),
+        "{said}"
+    );
+    smarthost.run();
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers(
+        "a@example.org",
+        &["b@example.net"],
+        b"Subject: x\r\n\r\nx\r\n",
+    );
+    until("its status counts what was not answered", || {
+        let status = String::from_utf8(smarthost.admin(&["status"]).stdout).unwrap();
+        let counted = status.contains("questions without an answer");
+        (counted && !status.contains(" 0 of ")).then_some(())
+    });
+    for more in [
+        format!("resolver = \"{}\"\n", Resolver::of_localhost()),
+        // Nothing goes by MX.
+        format!("resolver = \"{dead}\"\nroutes = {{ \"*\" = \"[127.0.0.1]:25\" }}\n"),
+    ] {
+        smarthost.configure(&format!("{HERMETIC}{more}"));
+        let (_, said) = check(&smarthost, &[]);
+        assert!(!said.contains("asked for the MX"), "{more}: {said}");
     }
 }

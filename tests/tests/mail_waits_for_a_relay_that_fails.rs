@@ -1,6 +1,15 @@
 //! A relay that is down, mute, rude or overloaded: the mail stays, its reason can be read, and it arrives once when the relay is well again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     resolver::{Record, Resolver},
@@ -215,4 +224,58 @@ fn all_hosts_of_a_relayhost_are_tried_whatever_the_others_are() {
             well.journal().messages().len() == count
         });
     }
+}
+
+/// A relay that takes messages and says nothing to their last dot; whoever asks hears how many.
+fn says_nothing_to_the_end() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, taken) = (
+        listener.local_addr().unwrap(),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let count = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || {
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let mut content = false;
+                let _ = stream.write_all(b"220 slow ESMTP\r\n");
+                for line in lines.map_while(Result::ok) {
+                    if content && line == "." {
+                        count.fetch_add(1, Ordering::SeqCst);
+                    } else if !content {
+                        content = line == "DATA";
+                        let reply = if content { "354 go\r\n" } else { "250 ok\r\n" };
+                        let _ = stream.write_all(reply.as_bytes());
+                    }
+                }
+            });
+        }
+    });
+    (address, taken)
+}
+
+#[test]
+fn a_first_relayhost_that_leaves_a_message_in_doubt_keeps_no_other_from_the_second() {
+    let ((slow, taken), second) = (says_nothing_to_the_end(), Sink::start());
+    let machine = Agent::start(&format!(
+        "relayhost = [\"{}\", \"{}\"]\ntls = \"none\"\n",
+        nexthop(slow),
+        second.nexthop()
+    ));
+    for number in 0..12 {
+        machine.send(&["b@example.net"], format!("Subject: {number}\n\ntext\n"));
+    }
+    // What is in doubt waits for its answer, everything else is there.
+    until_true("all others are sent", || {
+        let doubtful = taken.load(Ordering::SeqCst);
+        doubtful > 0 && second.journal().len() + doubtful == 12
+    });
+    assert!(second.journal().len() >= 10);
+    machine.send(&["b@example.net"], "Subject: late\n\ntext\n");
+    until_true("later mail goes there at once", || {
+        let messages = second.journal().messages();
+        messages.iter().any(|it| it.field("Subject") == "late")
+    });
 }

@@ -1,6 +1,18 @@
 //! Programs that speak SMTP to localhost instead of calling sendmail (rows A3, B15).
 
-use tests::{agent::Agent, session::Session, sink::Sink, wait::free_address};
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, ChildStdout, Stdio},
+};
+
+use tests::{
+    agent::Agent,
+    session::Session,
+    sink::Sink,
+    wait::{free_address, until_true},
+};
 
 /// Rows A3, B15.
 #[test]
@@ -150,4 +162,97 @@ fn messages_sent_in_one_packet_to_localhost_are_all_answered() {
     assert_eq!(codes, [250, 250, 354, 250, 250, 250, 354, 250, 221]);
     assert_eq!(subjects(&sink, 2), ["1", "2"]);
     drop(machine);
+}
+
+/// A session of `sendmail -bs`, of which so much was typed and answered up to a line that begins so.
+fn typed(machine: &Agent, text: &str, answered: &str) -> (Child, BufReader<ChildStdout>, String) {
+    let mut session = machine
+        .program("sendmail")
+        .arg("-bs")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(session.stdout.take().unwrap());
+    session
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    let mut said = String::new();
+    while !said
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .starts_with(answered)
+    {
+        assert_ne!(output.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    (session, output, said)
+}
+
+#[test]
+fn an_agent_that_is_started_again_while_a_program_thinks_costs_it_nothing() {
+    for kill in [true, false] {
+        let sink = Sink::start();
+        let mut machine = machine(&sink, "");
+        let first = format!("EHLO x\n{}", message("first", "\n"));
+        for (before, answered, after) in [
+            ("EHLO x\n", "250 ", message("after the greeting", "\n")),
+            (
+                &first,
+                "250 2.0.0 Ok: queued",
+                message("after a message", "\n"),
+            ),
+            (
+                "",
+                "220 ",
+                format!("HELO y\n{}", message("before a greeting", "\n")),
+            ),
+        ] {
+            let (mut session, mut output, mut said) = typed(&machine, before, answered);
+            if kill {
+                machine.kill();
+            } else {
+                machine.daemon().stop();
+            }
+            machine.run();
+            let mut stdin = session.stdin.take().unwrap();
+            let dotted = after.replace("a@example.org", "a@example.org.");
+            stdin
+                .write_all(format!("{dotted}QUIT\n").as_bytes())
+                .unwrap();
+            drop(stdin);
+            output.read_to_string(&mut said).unwrap();
+            assert!(session.wait().unwrap().success(), "{said}");
+            let greetings = said.lines().filter(|line| line.starts_with("220 "));
+            assert_eq!(greetings.count(), 1, "{said}");
+            assert!(said.trim_end().ends_with("221 2.0.0 Bye"), "{said}");
+            until_true("its message is sent", || {
+                let messages = sink.journal().messages();
+                messages
+                    .iter()
+                    .any(|it| after.contains(&it.field("Subject")))
+            });
+        }
+    }
+}
+
+#[test]
+fn a_program_whose_message_was_under_way_when_the_agent_ended_hears_it() {
+    let sink = Sink::start();
+    let mut machine = machine(&sink, "");
+    let mail = "EHLO x\nMAIL FROM:<a@example.org>\n";
+    let data = format!("{mail}RCPT TO:<b@example.net>\nDATA\nSubject: half\n");
+    for (before, answered) in [(mail, "250 2.1.0"), (&data, "354 ")] {
+        let (mut session, mut output, mut said) = typed(&machine, before, answered);
+        machine.kill();
+        machine.run();
+        output.read_to_string(&mut said).unwrap();
+        assert!(said.lines().last().unwrap().starts_with("421 "), "{said}");
+        assert_eq!(session.wait().unwrap().code(), Some(75), "{said}");
+    }
+    assert!(sink.journal().is_empty());
 }

@@ -50,3 +50,18 @@ fn an_agent_says_that_it_is_ready_then_that_it_is_alive_until_it_ends() {
     let last = std::iter::repeat_with(|| heard(&systemd)).find(|said| said != "WATCHDOG=1");
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
 }
+
+#[test]
+fn an_agent_that_takes_a_mended_file_does_not_say_that_it_ends() {
+    let machine = Agent::prepare("adminn = 1");
+    let path = machine.directory().join("notify.sock");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = machine.program("sendmail-shim");
+    command.arg("agent").env("NOTIFY_SOCKET", &path);
+    let agent = Daemon::start("agent", &mut command);
+    assert_eq!(heard(&systemd), "READY=1");
+    machine.configure("");
+    assert_eq!(heard(&systemd), "READY=1");
+    drop(agent);
+}

@@ -124,6 +124,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Whether others could soon find no place, and who has this one has several.
+    pub(super) fn is_one_of_too_many(&self) -> bool {
+        let party = self.presence.owners.party(self.uid);
+        self.presence.lock().quota.is_scarce(party)
+    }
+
     /// It waits for a command, or no longer: one that is idle may have to go for others.
     pub(super) fn set_idle(&self, idle: bool) {
         let mut now = self.presence.lock();

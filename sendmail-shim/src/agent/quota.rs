@@ -107,6 +107,15 @@ impl Quota {
         }
     }
 
+    /// Whether a party's silent clients get less time: three quarters of its connections are in use, or of all that users may have
+    /// while it has several of them.
+    pub(crate) fn is_scarce(&self, party: u32) -> bool {
+        let mostly = |used: usize, of: usize| used.saturating_mul(4) >= of.saturating_mul(3);
+        let held = self.held(party);
+        let of_all = mostly(self.open.len(), Self::TOTAL - Self::RESERVED);
+        mostly(held, Self::PER_USER) || (of_all && held > 1)
+    }
+
     /// Connections open now.
     pub(crate) fn total(&self) -> usize {
         self.open.len()
@@ -147,6 +156,24 @@ mod tests {
             "what root gives back stays root's"
         );
         assert!(quota.open(0).is_ok());
+    }
+
+    #[test]
+    fn silence_is_short_only_for_who_takes_the_places_of_others() {
+        let mut quota = Quota::default();
+        let take = |quota: &mut Quota, party, count| {
+            (0..count).for_each(|_| drop(quota.open(party).unwrap()));
+        };
+        take(&mut quota, 33, 71);
+        assert!(!quota.is_scarce(33));
+        take(&mut quota, 33, 1);
+        take(&mut quota, 1000, 1);
+        assert!(quota.is_scarce(33) && !quota.is_scarce(1000));
+        take(&mut quota, 34, 60);
+        take(&mut quota, 35, 34);
+        assert!(!quota.is_scarce(34));
+        take(&mut quota, 35, 1);
+        assert!(quota.is_scarce(34) && !quota.is_scarce(1000));
     }
 
     #[test]

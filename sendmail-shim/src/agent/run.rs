@@ -4,7 +4,8 @@
 //! being delivered gets a few seconds, what is being committed is committed and answered, the rest waits in the spool. An agent
 //! that systemd started for a connection ends after a time without connections and with an empty queue: it stops accepting, looks
 //! again, and goes on if anybody was accepted or anything queued meanwhile; who connects then is systemd's, which starts the next
-//! one. An agent whose configuration is wrong looks at the files again and again, and starts anew with the mended ones.
+//! one. An agent whose configuration is wrong, or with mail that waits, looks at the files again and again, and starts anew with
+//! those that were mended or changed, if they are right.
 
 use std::{
     io,
@@ -40,15 +41,17 @@ use super::{
 use crate::config::{places, settings::Settings};
 
 /// How often is looked whether there is anything to do, at least.
-const ROUND: Duration = Duration::from_secs(30);
+const ROUND: Duration = Duration::from_secs(10);
 /// The least, however short a time without work is enough.
 const SHORTEST: Duration = Duration::from_millis(10);
 /// How long sessions, then deliveries under way, are waited for at the end.
 const FINISH: Duration = Duration::from_secs(5);
-/// How often files that are wrong are looked at.
+/// How often files are looked at that are wrong, or while mail waits.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long programs that are connected may keep an agent from starting anew.
 const POLITE: Duration = Duration::from_secs(10);
+/// The same for deliveries under way.
+const UNDERWAY: Duration = Duration::from_mins(1);
 /// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on its disk.
 const SEGMENT: u64 = 4 * 1024 * 1024;
 
@@ -114,9 +117,13 @@ fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<En
         &format_args!("listening on {}", agent.settings.socket.display()),
     );
     tell(&agent);
-    let mended = || places::is_right(config);
     let idle = (handed > 0).then_some(idle);
-    let ended = match wait(&agent, &listeners, &stopped, idle, &mended) {
+    let state = || places::state(config, &agent.settings);
+    let files = Files {
+        right: &|| places::is_right(config),
+        state: &state,
+    };
+    let ended = match wait(&agent, &listeners, &stopped, idle, &files) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();
@@ -203,28 +210,49 @@ enum Why {
     Mended,
 }
 
+/// The files that the agent works by.
+struct Files<'a, S> {
+    /// Whether an agent could send with them.
+    right: &'a dyn Fn() -> bool,
+    /// What they are known by.
+    state: &'a dyn Fn() -> S,
+}
+
 /// Until it is time to end; `idle`: how long after there is nothing to do, if ever.
-fn wait(
+fn wait<S: PartialEq>(
     agent: &Agent,
     listeners: &Listeners,
     stopped: &Receiver<()>,
     idle: Option<Duration>,
-    mended: &dyn Fn() -> bool,
+    files: &Files<'_, S>,
 ) -> Why {
     let supervised = supervision::interval();
     let faulty = agent.settings.fault.is_some();
-    let most = if faulty { LOOK } else { ROUND };
-    let most = idle.map_or(most, |idle| most.min(idle));
-    let look = supervised.map_or(most, |interval| interval.min(most));
-    let look = look.max(SHORTEST);
+    let look = |waits: bool| {
+        let most = if waits { LOOK } else { ROUND };
+        let most = idle.map_or(most, |idle| most.min(idle));
+        supervised
+            .map_or(most, |interval| interval.min(most))
+            .max(SHORTEST)
+    };
+    let (mut known, mut changed) = ((files.state)(), false);
     let mut right = None;
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look) {
+    let waits = || faulty || !agent.dispatch.spool.is_empty();
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look(waits())) {
         if idle.is_some_and(|idle| agent.presence.idle() >= idle) && is_over(agent, listeners) {
             return Why::Idle;
         }
-        if faulty && mended() {
-            let since = right.get_or_insert_with(Instant::now);
-            if !agent.presence.idle().is_zero() || since.elapsed() >= POLITE {
+        let now = waits().then(|| (files.state)());
+        if let Some(now) = now.filter(|now| *now != known) {
+            // Wrong ones are looked at again when they have changed again.
+            (known, changed, right) = (now, (files.right)(), None);
+        }
+        if (faulty && (files.right)()) || (changed && waits()) {
+            let waited = right.get_or_insert_with(Instant::now).elapsed();
+            let nobody = !agent.presence.idle().is_zero() || waited >= POLITE;
+            // What is cut off at its last dot may arrive twice.
+            let nothing = agent.dispatch.in_flight() == 0 || waited >= UNDERWAY;
+            if nobody && nothing {
                 line(Level::Notice, &"the configuration is mended: starting anew");
                 return Why::Mended;
             }

@@ -1,7 +1,7 @@
 //! One submission session: the shared SMTP session machine, driven by a thread over a unix socket.
 //!
 //! Contract: the caller is who the kernel says (`SO_PEERCRED`), whatever the session claims. A slow or silent client costs one of its
-//! user's connections, never more than the machine's deadline. 250 to a message means: on disk.
+//! user's connections, never more than the machine's deadline, and little where these are nearly all in use. 250 to a message means: on disk.
 
 use std::{
     io::{self, Read, Write},
@@ -24,8 +24,10 @@ use super::{
 };
 use crate::identity;
 
-/// Waiting for a command of a local program.
-const COMMAND: Duration = Duration::from_mins(1);
+/// Waiting for a command of a local program, or for the next bytes of its message (RFC 5321 §4.5.3.2.7); less where connections are scarce.
+const COMMAND: Duration = Duration::from_mins(5);
+/// How often is looked whether they are.
+const LOOK: Duration = Duration::from_secs(5);
 /// How far a wait may be overrun.
 const SLACK: Duration = Duration::from_secs(1);
 /// The shortest wait.
@@ -80,9 +82,11 @@ impl Driver<'_> {
         let mut armed = Duration::ZERO;
         while self.drain()? {
             let now = Instant::now();
+            self.session.hurry(self.connection.is_one_of_too_many());
             let deadline = self.session.deadline().unwrap_or(now + COMMAND);
             // Zero would mean for ever.
-            let wait = deadline.saturating_duration_since(now).max(SHORTEST);
+            let wait = deadline.saturating_duration_since(now);
+            let wait = wait.clamp(SHORTEST, LOOK);
             // What is armed already will do if it is nearly that: it saves a system call a read.
             if armed > wait + SLACK || armed + SLACK < wait {
                 self.stream.set_read_timeout(Some(wait))?;

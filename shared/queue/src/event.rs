@@ -118,6 +118,11 @@ pub enum Event<D, O> {
         ticket: u64,
         failure: Failure,
     },
+    /// The peer of a delivery under way takes its time: it keeps nobody from being tried elsewhere meanwhile. At most as many as
+    /// there are places do so at once.
+    Stalls {
+        ticket: u64,
+    },
     /// A delivery was not made after all ([`crate::Queue::admits`] said no, or the message was parked): its turn comes again.
     Withdrawn {
         ticket: u64,

@@ -78,6 +78,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             Event::Parked { id } => self.park(id, now),
             Event::Finished { ticket, outcomes } => self.finished(ticket, outcomes, now),
             Event::Unreached { ticket, failure } => self.unreached(ticket, &failure, now),
+            Event::Stalls { ticket } => self.destinations.stalls(ticket, now),
             Event::Withdrawn { ticket } => self.withdrawn(ticket, now),
             Event::Bounced { id } => self.bounced(id, now),
             Event::BounceFailed { id } => self.bounce_failed(id, now),

@@ -12,6 +12,7 @@ use mail::{
     outcome::{Failure, Stage},
 };
 
+mod stalls;
 mod turn;
 
 use crate::{
@@ -41,6 +42,8 @@ pub(crate) struct Underway<D, O> {
     pub(crate) site: Key<D>,
     pub(crate) transport: Arc<Transport>,
     pub(crate) ways: u64,
+    /// Its place is given to others.
+    pub(crate) stalls: bool,
 }
 
 /// What a failed connection led to.
@@ -70,6 +73,8 @@ pub(crate) struct Destinations<D, O> {
     working: VecDeque<Arc<D>>,
     unproven: VecDeque<Arc<D>>,
     underway: Map<u64, Underway<D, O>>,
+    /// How many of them have given up their places.
+    stalling: usize,
     settings: Settings<O>,
     /// How many may be known before idle ones are looked for.
     most: usize,
@@ -92,6 +97,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             working: VecDeque::new(),
             unproven: VecDeque::new(),
             underway: Map::default(),
+            stalling: 0,
             settings,
             most: REMEMBERED,
             turn: false,
@@ -184,6 +190,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             job: turn.job,
             began: now,
             ways: self.ways,
+            stalls: false,
         };
         self.sites.begin(&underway.site, &underway.transport);
         self.list(&underway.destination, now);
@@ -193,15 +200,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// The job of a turn was void.
     pub(crate) fn skip(&mut self, turn: &Turn<D, O>, now: Timestamp) {
         self.list(&turn.destination, now);
-    }
-
-    /// A delivery has ended.
-    pub(crate) fn end(&mut self, ticket: u64, now: Timestamp) -> Option<Underway<D, O>> {
-        let underway = self.underway.remove(&ticket)?;
-        let free = self.sites.end(&underway.site, &underway.transport, now);
-        self.stuck = false;
-        self.unblock(free, now);
-        Some(underway)
     }
 
     /// A delivery that has ended was not made: it is the next in turn again.
@@ -323,7 +321,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         for underway in self.underway.values_mut() {
             if underway.destination == *to && underway.site == from {
                 underway.site = key.clone();
-                moved += 1;
+                moved += usize::from(!underway.stalls);
             }
         }
         let transport = Arc::clone(&destination.transport);
@@ -366,7 +364,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let free = self.underway.len() < self.settings.slots.total;
+        let free = self.taken() < self.settings.slots.total;
         let slows = self.slows.filter(|_| free && !self.unproven.is_empty());
         let pause = self.sites.deadline().into_iter().chain(slows).min();
         if !self.settings.back_off.stays {

@@ -34,6 +34,12 @@ pub const ANSWERS: &str = "debconf.toml";
 /// The one that decides first comes first.
 pub const LAYERS: [&str; 3] = [OWN, CREDENTIAL, ANSWERS];
 
+/// What the units that are shipped hide (`ProtectHome=`, `PrivateTmp=`).
+const UNSEEN: [&str; 5] = ["/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"];
+/// What is to be done about a file there.
+pub const HIDDEN: &str = "the unit hides /home, /root, /run/user, /tmp and /var/tmp (ProtectHome=, PrivateTmp=): \
+     move it below /etc or /var/lib, or change that with systemctl edit";
+
 /// A file and its text.
 pub type Layer = (PathBuf, String);
 
@@ -95,6 +101,43 @@ fn span_in<'a>(
         _ => None,
     };
     Some((path, text, item.unwrap_or_else(|| key.span())))
+}
+
+/// Settings whose value is a path, or ends in one behind a colon, that the units hide: key and path.
+pub fn hidden(layers: &[Layer]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (_, text) in layers {
+        let (table, _) = DeTable::parse_recoverable(text);
+        for (key, value) in table.get_ref() {
+            look_into(key.get_ref(), value.get_ref(), &mut found);
+        }
+    }
+    found
+}
+
+fn look_into(key: &str, value: &DeValue<'_>, found: &mut Vec<(String, String)>) {
+    match value {
+        DeValue::String(text) => {
+            let path = text.find('/').and_then(|at| text.split_at_checked(at));
+            let path = path.filter(|(kind, _)| kind.is_empty() || kind.ends_with(':'));
+            if let Some((_, path)) = path
+                && UNSEEN.iter().any(|unseen| path.starts_with(unseen))
+            {
+                found.push((key.to_owned(), path.to_owned()));
+            }
+        }
+        DeValue::Array(items) => {
+            for item in items {
+                look_into(key, item.get_ref(), found);
+            }
+        }
+        DeValue::Table(table) => {
+            for (name, value) in table {
+                look_into(&format!("{key}.{}", name.get_ref()), value.get_ref(), found);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What is wrong only in the files together.

@@ -6,7 +6,8 @@
 //!
 //! What cannot be read today may be readable tomorrow: a segment that cannot be opened, or damage
 //! that cannot be saved, stays where it is, and with it every other segment that was found: they
-//! hold what happened to each other's messages.
+//! hold what happened to each other's messages. Segments with the same number (some were taken away, new ones
+//! came, and then the old ones were put back) get numbers of their own, in the order in which they were.
 
 use std::{io, path::PathBuf};
 
@@ -28,7 +29,7 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
         ..Recovered::default()
     };
     let (mut newest, mut damage) = (None, salvage::Damage::default());
-    for (number, mark, path) in segments(layout)? {
+    for (number, mark, path) in segments(disk, layout)? {
         recovered.next_segment = number.saturating_add(1);
         let segment = Segment {
             path: path.clone(),
@@ -72,7 +73,7 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
     Ok(recovered)
 }
 
-fn segments(layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>, SpoolError> {
+fn segments(disk: &dyn Disk, layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>, SpoolError> {
     let mut segments = Vec::new();
     for name in names(&layout.segments).map_err(SpoolError::io("cannot list", &layout.segments))? {
         match layout::parse_segment(&name) {
@@ -88,7 +89,40 @@ fn segments(layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>, SpoolError> {
         }
     }
     segments.sort_unstable();
+    renumber(disk, layout, &mut segments);
     Ok(segments)
+}
+
+/// Gives each segment a number above the one before it; one that cannot be renamed has its new number in this run alone.
+fn renumber(disk: &dyn Disk, layout: &Layout, segments: &mut [(u64, u64, PathBuf)]) {
+    let mut next = 0;
+    let mut renamed = Vec::new();
+    for (number, mark, path) in segments.iter_mut() {
+        if *number < next {
+            *number = next;
+            renamed.push((layout.segment(next, *mark), path));
+        }
+        next = number.saturating_add(1);
+    }
+    if renamed.is_empty() {
+        return;
+    }
+    // From behind, so that the order stays what it is if we are interrupted.
+    for (new, path) in renamed.into_iter().rev() {
+        journal::line(
+            Level::Warning,
+            &format_args!(
+                "spool: another segment has the number of {}; it becomes {}",
+                path.display(),
+                new.display()
+            ),
+        );
+        if disk.rename(path, &new).is_ok() {
+            *path = new;
+        }
+    }
+    // If they are not durable, they are made again at the next start.
+    let _ = disk.sync_directory(&layout.segments);
 }
 
 fn read_segment(
@@ -145,6 +179,13 @@ fn apply(
         Kind::Change => {
             let change = record::read_change(payload)?;
             index.pin(segment, change.segment);
+            // Its segment may have another number by now.
+            let of = index
+                .message(header.id)
+                .map(|message| message.location().segment);
+            if let Some(of) = of {
+                index.pin(segment, of);
+            }
             index.apply(header.id, &change.what);
         }
     }

@@ -17,7 +17,7 @@ use control::{
     status::Status,
 };
 use mail::{
-    address::{Domain, DomainPattern},
+    address::{Address, Domain, DomainPattern},
     nexthop::Nexthop,
     outcome::Failure,
 };
@@ -25,6 +25,7 @@ use relay::{
     delivery::with_remedy,
     net::{Connection, Target, addresses},
 };
+use settings::layers;
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
 
@@ -130,6 +131,9 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     tables::check(config, findings);
     password(config, findings);
     pins(config, findings);
+    if path == Path::new(Config::PATH) {
+        sandbox(config, findings);
+    }
     transports::maildir(config, findings);
     transports::all(config, path == Path::new(Config::PATH), findings);
     disk(&config.spool, findings);
@@ -138,6 +142,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         super::dkim::published(config, &signer.0, findings);
     }
     relayhost(config, findings);
+    resolver(config, findings);
     dnssec(config, findings);
     super::policy::restrictions(config, findings);
     domains(config, findings);
@@ -168,6 +173,33 @@ fn running(status: &Status, findings: &mut Findings) {
         return findings.warn("daemon", fault, "it takes the mended file by itself");
     }
     findings.ok("daemon", format!("runs, process {}", status.pid));
+}
+
+/// Without it no mail finds its way by MX.
+fn resolver(config: &Config, findings: &mut Findings) {
+    let everywhere = config.routes.iter().any(|(key, _)| key == "*");
+    if config.relayhost.is_some() || everywhere {
+        return;
+    }
+    let domain = config.admins.first().map(Address::domain);
+    let domain = domain.unwrap_or(&config.hostname);
+    let why = match exchangers(config, domain.as_str()) {
+        Ok(mx::Answer::Failed(why)) | Err(why) => why,
+        Ok(_) => return findings.ok("resolver", "answers"),
+    };
+    findings.fail(
+        "resolver",
+        format!("asked for the MX of {domain}: {why}"),
+        "mail waits in the queue until a name server answers: see resolver, and /etc/resolv.conf",
+    );
+}
+
+/// What the unit that we ship hides from the daemon, though its user could read it.
+fn sandbox(config: &Config, findings: &mut Findings) {
+    for (key, hidden) in layers::hidden(config.layers()) {
+        let error = config.wrong(&key, &format!("{hidden} is not there for the daemon"));
+        findings.warn("sandbox", error.text, layers::HIDDEN);
+    }
 }
 
 /// Without it DANE protects nothing.

@@ -4,8 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use control::findings::Findings;
 use mail::{
-    address::{Address, DomainPattern},
-    maps::Problem,
+    address::{Address, DomainPattern, Mailbox},
+    maps::{Problem, Table, Target as Named},
 };
 use tables::aliases::unusable;
 
@@ -28,8 +28,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     let (Ok((aliases, problems)), Ok((files, more)), Ok((transport, _))) = read else {
         return;
     };
-    self::aliases(config, aliases.table(), problems, findings);
     let router = setup::router(config, &aliases, &transport, &files);
+    let problems = [problems, lead_nowhere(config, aliases.table(), &router)].concat();
+    self::aliases(config, aliases.table(), problems, findings);
     logins(config, findings);
     let tables = files.tables().collect();
     lookups(config, &tables, &more, findings);
@@ -65,12 +66,7 @@ fn admins(config: &Config, router: &Router, findings: &mut Findings) {
     }
 }
 
-fn aliases(
-    config: &Config,
-    table: &mail::maps::Table,
-    mut problems: Vec<Problem>,
-    findings: &mut Findings,
-) {
+fn aliases(config: &Config, table: &Table, mut problems: Vec<Problem>, findings: &mut Findings) {
     problems.extend(unusable(table, true));
     for problem in &problems {
         findings.fail("aliases", problem.to_string(), "correct the line");
@@ -80,6 +76,32 @@ fn aliases(
         let names = table.all().count();
         findings.ok("aliases", format!("{names} names"));
     }
+}
+
+/// Targets that nobody has: their mail would be returned to its sender.
+fn lead_nowhere(config: &Config, table: &Table, router: &Router) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, entry) in table.all() {
+        let addresses = entry.targets.iter().filter_map(|target| match target {
+            Named::Mailbox(to) | Named::Final(to) => match to {
+                Mailbox::Address(address) => Some(address.clone()),
+                Mailbox::Local(name) => Address::new(name.as_str(), &config.hostname).ok(),
+            },
+            _ => None,
+        });
+        for nobody in addresses.filter(|address| router.is_returned(address)) {
+            problems.push(Problem {
+                path: entry.path.to_path_buf(),
+                line: entry.line,
+                text: format!(
+                    "{}: nobody has the address {nobody}: its mail cannot be delivered",
+                    name.escape_debug()
+                ),
+                fault: true,
+            });
+        }
+    }
+    problems
 }
 
 /// Who may log in.

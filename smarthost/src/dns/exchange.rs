@@ -32,6 +32,8 @@ pub(crate) async fn hosts(
         return Ok((vec![nexthop.host.clone()], true));
     }
     let (answer, secure) = resolver.mx_with_proof(&nexthop.host).await;
+    let answered = !matches!(answer, Answer::Failed(_));
+    resolver.lookups.count(answered);
     if answer == Answer::NoDomain
         && tokio::net::lookup_host((nexthop.host.as_str(), 25))
             .await

@@ -10,7 +10,7 @@ use domain::{
 };
 use std::net::SocketAddr;
 
-use super::servers::Servers;
+use super::{lookups::Lookups, servers::Servers};
 
 /// Records of one answer that are looked at.
 const MAX_RECORDS: usize = 100;
@@ -42,6 +42,8 @@ pub enum Answer {
 #[derive(Debug)]
 pub(crate) struct Resolver {
     pub(super) servers: Servers,
+    /// How deliveries fared with it.
+    pub(crate) lookups: Lookups,
 }
 
 impl Resolver {
@@ -49,6 +51,7 @@ impl Resolver {
     pub(crate) fn new(server: Option<SocketAddr>) -> Self {
         Self {
             servers: Servers::new(server),
+            lookups: Lookups::default(),
         }
     }
 }

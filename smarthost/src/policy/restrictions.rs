@@ -353,7 +353,7 @@ fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
 }
 
 /// Where a recipient leads to that nobody takes mail for, by its route (transport(5), `error`), it is refused with what stands there.
-/// An alias that cannot be expanded: the client keeps the mail until the table is mended. Why is for the log: it names files.
+/// An alias that cannot be expanded, or leads to nobody: the client keeps the mail until the table is mended. Why is for the log: it names files.
 fn alias_expansion(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient() else {
         return Opinion::Pass;
@@ -361,21 +361,24 @@ fn alias_expansion(see: &View<'_>) -> Opinion {
     let router = see.policy.router();
     let failure = match router.expand(&recipient.clone().into()) {
         Err(failure) => failure,
-        Ok(all) => {
-            let Some(failure) = router.refusal(&all) else {
-                return Opinion::Pass;
-            };
-            let code = if failure.status.class() == 5 {
-                550
-            } else {
-                450
-            };
-            let text = format!(
-                "<{recipient}>: Recipient address rejected: {}",
-                failure.text
-            );
-            return Opinion::Refuse(Reply::new(code, failure.status, text));
-        }
+        Ok(all) => match router.refusal(&all) {
+            Some(failure) => {
+                let code = if failure.status.class() == 5 {
+                    550
+                } else {
+                    450
+                };
+                let text = format!(
+                    "<{recipient}>: Recipient address rejected: {}",
+                    failure.text
+                );
+                return Opinion::Refuse(Reply::new(code, failure.status, text));
+            }
+            None => match router.leads_nowhere(recipient, &all) {
+                Some(failure) => failure,
+                None => return Opinion::Pass,
+            },
+        },
     };
     see.notes.say(|| failure.text.clone());
     let says = |code, why: &str| {

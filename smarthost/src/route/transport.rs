@@ -16,7 +16,7 @@ use crate::{
     config::{Class, Route, exchanger},
     destination::{Destination, Kind},
     lookup::{Found, LookupTable, access::split_extension},
-    route::Router,
+    route::{Router, aliases::unusable},
 };
 
 impl Router {
@@ -99,6 +99,21 @@ impl Router {
             Failure::local(EnhancedStatus::new(4, 3, 5), &text)
         })?;
         route.destination(address.domain(), transports)
+    }
+
+    /// Whether mail for an address would be returned at once, for nobody has it, or by its route.
+    pub fn is_returned(&self, address: &Address) -> bool {
+        let found = self.destination(address);
+        found.is_err_and(|failure| failure.status.class() == 5)
+    }
+
+    /// Why nobody would get mail for an alias, whose table can be mended: all for whom it stands are nobody.
+    pub fn leads_nowhere(&self, alias: &Address, recipients: &[Recipient]) -> Option<Failure> {
+        let mut addresses = recipients.iter().map(|recipient| &recipient.address);
+        let nowhere = addresses.all(|it| it.key() != alias.key() && self.is_returned(it));
+        let first = recipients.first().filter(|_| nowhere)?;
+        let why = format!("nobody has the address {}", first.address);
+        Some(unusable(alias, &why))
     }
 
     /// Why mail for these, whom one recipient stands for, is not even taken: the routes of all of them say so.

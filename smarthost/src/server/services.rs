@@ -7,10 +7,7 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,7 +22,7 @@ use tokio::{
 };
 
 use super::standings::Standings;
-use crate::policy::{Answer, ClientName, MailDomain, endpoint::Endpoint, service};
+use crate::policy::{endpoint::Endpoint, service};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -168,39 +165,6 @@ impl Services {
     fn with<T>(&self, endpoint: &Endpoint, act: impl FnOnce(&mut Server) -> T) -> T {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         act(&mut entry(&mut servers, endpoint).0)
-    }
-}
-
-/// How DNS answers, since the start.
-#[derive(Debug, Default)]
-pub(super) struct Lookups {
-    asked: AtomicU64,
-    unanswered: AtomicU64,
-    last: Mutex<Option<Timestamp>>,
-}
-
-impl Lookups {
-    pub(super) fn count(&self, answer: &Answer) {
-        let unknown = match answer {
-            Answer::MailDomain(found) => *found == MailDomain::Unknown,
-            Answer::ClientName(found) => *found == ClientName::Unknown,
-            _ => return,
-        };
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        if unknown {
-            self.unanswered.fetch_add(1, Ordering::Relaxed);
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some(clock::now());
-        }
-    }
-
-    pub(super) fn status(&self) -> Service {
-        let [asked, unanswered] =
-            [&self.asked, &self.unanswered].map(|count| count.load(Ordering::Relaxed));
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = last.map_or_else(String::new, |at| format!(", last at {}", at.mailq()));
-        let text = format!("{unanswered} of {asked} questions without an answer{last}");
-        Service::new("resolver", "DNS", asked == 0 || unanswered < asked, text)
     }
 }
 

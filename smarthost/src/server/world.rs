@@ -18,13 +18,13 @@ use super::{
     Server,
     filter::Filter,
     learned::{self, Believed, Learned},
-    services::{Lookups, Services},
+    services::Services,
     standings::Standings,
     verification::{self, Verification},
 };
 use crate::{
     dispatch::Probe,
-    dns::Dnssec,
+    dns::{Dnssec, Lookups},
     limits::Limits,
     notices::{Event, Trouble},
     policy::{
@@ -85,7 +85,7 @@ impl World {
 
     /// How those do whom the daemon asks.
     pub(crate) fn services(&self, setup: &Setup) -> Vec<Service> {
-        let mut all = vec![self.lookups.status()];
+        let mut all = vec![Lookups::status(&[&self.lookups, &setup.resolver.lookups])];
         let mut seen = HashSet::new();
         let lists = self.lists();
         for (list, _) in setup.policy.lists() {
@@ -233,7 +233,11 @@ impl World {
     /// Asks whoever knows. What is counted or remembered is so in this process alone: see [`Learned`].
     pub(crate) async fn find_out(&self, setup: &Setup, query: &Query) -> Learned {
         let learned = self.asked(setup, query).await;
-        self.lookups.count(&learned.answer);
+        match &learned.answer {
+            Answer::MailDomain(found) => self.lookups.count(*found != MailDomain::Unknown),
+            Answer::ClientName(found) => self.lookups.count(*found != ClientName::Unknown),
+            _ => {}
+        }
         learned
     }
 

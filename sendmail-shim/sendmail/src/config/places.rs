@@ -11,12 +11,16 @@
 //! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid. Who must go on all the same
 //! ([`load_anyway`], [`for_agent`]) gets what can be used, and the fault.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use settings::{
     ConfigError,
     last_good::{self, Fault},
-    layers::Layer,
+    layers::{LAYERS, Layer},
     provision,
 };
 
@@ -88,6 +92,26 @@ pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
 /// Whether the agent could start with the files as they are now.
 pub fn is_right(given: Option<&Path>) -> bool {
     usable(find(given).1).is_ok()
+}
+
+/// What the files that an agent works by are known by: the configuration, and what it names for the way to the relayhost. It is
+/// another one when one of them was written, made or removed.
+pub fn state(given: Option<&Path>, settings: &Settings) -> Vec<Option<(u64, i64, i64, u64)>> {
+    let files = match given.map(Path::to_owned).or_else(named) {
+        Some(path) => vec![path],
+        None => LAYERS.map(|name| Path::new(DIRECTORY).join(name)).to_vec(),
+    };
+    let auth = settings.auth.as_ref();
+    let password = auth.and_then(|auth| auth.password_file.as_ref());
+    let identity = settings.identity.iter();
+    let identity = identity.flat_map(|(certificate, key)| [certificate, key]);
+    let files = files.iter().chain(&settings.files);
+    let files = files.chain(password).chain(identity);
+    let seen = files.map(|path| {
+        let of = fs::metadata(path).ok()?;
+        Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
+    });
+    seen.collect()
 }
 
 /// Settings with which mail can be sent; otherwise the files and what is wrong.

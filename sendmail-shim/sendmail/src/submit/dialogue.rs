@@ -3,7 +3,8 @@
 //! Contract: line ends are made CRLF on the way, as standard input has those of Unix; all else passes unchanged. A
 //! session whose first line ends in CRLF keeps the strict end of a message: a dot on a line that a bare LF begins or
 //! ends is content, and is stuffed. A command that decides what follows it (DATA, QUIT) is answered before more is
-//! taken. BDAT chunks are counted bytes, and stay as they are.
+//! taken. BDAT chunks are counted bytes, and stay as they are. Between transactions the other side may be exchanged for another
+//! one, which is greeted as the first was.
 //! RFC 5321 §2.3.8, §4.5.2; RFC 3030.
 #![cfg_attr(
     not(test),
@@ -25,8 +26,14 @@ pub struct Dialogue {
     owed: usize,
     /// The reply line so far, as much of it as matters.
     reply: Vec<u8>,
-    /// A reply came that answers nothing: the other side ends the session.
-    unsolicited: bool,
+    /// A 421 came, or a reply that answers nothing: the other side ends the session.
+    over: bool,
+    /// The last EHLO or HELO.
+    hello: Vec<u8>,
+    /// MAIL was said, and what ends the transaction was not.
+    in_transaction: bool,
+    /// Replies to what was said by ourselves, which nobody else is to hear.
+    unheard: usize,
     /// The code of the last reply.
     code: [u8; 3],
 }
@@ -76,7 +83,10 @@ impl Default for Dialogue {
             lenient: None,
             owed: 1,
             reply: Vec::new(),
-            unsolicited: false,
+            over: false,
+            hello: Vec::new(),
+            in_transaction: false,
+            unheard: 0,
             code: *b"000",
         }
     }
@@ -123,15 +133,53 @@ impl Dialogue {
         rest
     }
 
-    /// Takes what the other side says.
-    pub fn hear(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+    /// Takes what the other side says, and gives what of it is for whoever typed.
+    pub fn hear<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let mut heard = bytes;
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
             if byte == b'\n' {
+                if self.unheard > 0 {
+                    heard = rest;
+                }
                 self.reply_line();
             } else if self.reply.len() < 4 {
                 self.reply.push(byte);
             }
         }
+        if self.unheard > 0 { &[] } else { heard }
+    }
+
+    /// Whether the other side may be exchanged: everything was answered, no line and no transaction has begun, and the end was not told.
+    pub fn is_between(&self) -> bool {
+        self.place == Place::Command
+            && self.line.empty
+            && !self.line.cr
+            && self.owed == 0
+            && !self.in_transaction
+            && !self.over
+    }
+
+    /// Another one takes the other side: it is told in `out` who speaks, and its answers to that are nobody else's.
+    pub fn begin_again(&mut self, out: &mut Vec<u8>) {
+        self.owed = 1;
+        if !self.hello.is_empty() {
+            self.owed = 2;
+            out.extend_from_slice(&self.hello);
+            out.extend_from_slice(b"\r\n");
+        }
+        self.unheard = self.owed;
+    }
+
+    /// Whether the one that was to go on did not let us in.
+    pub fn is_unwelcome(&self) -> bool {
+        self.over && self.code == *b"000"
+    }
+
+    /// Whether whoever typed has heard that the session is over.
+    pub fn is_told_of_its_end(&self) -> bool {
+        self.place == Place::Ended || (self.over && self.code == *b"421")
     }
 
     /// Whether the session is over and everything in it was answered; `rest` is what was left of standard input.
@@ -141,7 +189,7 @@ impl Dialogue {
             Place::Data | Place::Content | Place::Chunk(_) | Place::Quit => true,
             Place::Ended => false,
         };
-        !open && self.owed == 0 && !self.unsolicited && rest.iter().all(u8::is_ascii_whitespace)
+        !open && self.owed == 0 && !self.over && rest.iter().all(u8::is_ascii_whitespace)
     }
 
     /// The last reply's code, for the report.
@@ -200,6 +248,7 @@ impl Dialogue {
             out.extend_from_slice(if ends { b"." } else { b".." });
             if ends {
                 self.place = Place::Command;
+                self.in_transaction = false;
                 self.owed = self.owed.saturating_add(1);
             }
         }
@@ -214,15 +263,26 @@ impl Dialogue {
         let line = std::mem::take(&mut self.command);
         let line = String::from_utf8_lossy(&line);
         let mut words = line.split_ascii_whitespace();
-        let verb = words.next().unwrap_or_default();
-        if verb.eq_ignore_ascii_case("DATA") {
-            self.place = Place::Data;
-        } else if verb.eq_ignore_ascii_case("QUIT") {
-            self.place = Place::Quit;
-        } else if verb.eq_ignore_ascii_case("BDAT")
-            && let Some(size @ 1..) = words.next().and_then(|size| size.parse().ok())
-        {
-            self.place = Place::Chunk(size);
+        let verb = words.next().unwrap_or_default().to_ascii_uppercase();
+        match verb.as_str() {
+            "DATA" => self.place = Place::Data,
+            "QUIT" => self.place = Place::Quit,
+            "MAIL" => self.in_transaction = true,
+            "RSET" => self.in_transaction = false,
+            "EHLO" | "HELO" => {
+                self.in_transaction = false;
+                self.hello = line.as_bytes().to_vec();
+            }
+            "BDAT" => {
+                if let Some(size @ 1..) = words.next().and_then(|size| size.parse().ok()) {
+                    self.place = Place::Chunk(size);
+                }
+                let last = words
+                    .next()
+                    .is_some_and(|it| it.eq_ignore_ascii_case("LAST"));
+                self.in_transaction &= !last;
+            }
+            _ => {}
         }
     }
 
@@ -232,7 +292,13 @@ impl Dialogue {
             return;
         }
         self.code = line.first_chunk().copied().unwrap_or_default();
-        self.unsolicited |= self.owed == 0;
+        // One that does not take our greeting is no other side for a session that goes on.
+        let unwelcome = self.unheard > 0 && self.code.first() != Some(&b'2');
+        self.over |= self.owed == 0 || self.code == *b"421" || unwelcome;
+        self.unheard = self.unheard.saturating_sub(1);
+        if unwelcome {
+            self.code = *b"000";
+        }
         self.owed = self.owed.saturating_sub(1);
         if self.owed > 0 {
             return;
@@ -306,6 +372,74 @@ mod tests {
             assert_eq!(out, format!("DATA\r\n{sent}\r\n.\r\n"));
             assert!(dialogue.is_complete(b""), "{typed:?}");
         }
+    }
+
+    #[test]
+    fn between_transactions_another_agent_can_go_on_and_nobody_hears_its_greeting() {
+        let message = "MAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nx\n.\n";
+        for (typed, between, hello) in [
+            ("", true, ""),
+            ("EHLO x\n", true, "EHLO x\r\n"),
+            ("helo y\nEHLO x\nNOOP\n", true, "EHLO x\r\n"),
+            (&format!("EHLO x\n{message}"), true, "EHLO x\r\n"),
+            ("EHLO x\nMAIL FROM:<a@b>\nRSET\n", true, "EHLO x\r\n"),
+            ("EHLO x\nmail FROM:<a@b>\n", false, ""),
+            ("EHLO x\nMAIL FROM:<a@b>\nBDAT 2\nhi", false, ""),
+            (
+                "EHLO x\nMAIL FROM:<a@b>\nBDAT 2 LAST\nhi",
+                true,
+                "EHLO x\r\n",
+            ),
+            (
+                "EHLO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nx\n",
+                false,
+                "",
+            ),
+            ("EHLO x\nMAI", false, ""),
+            ("EHLO x\nQUIT\n", false, ""),
+        ] {
+            let (mut dialogue, ..) = pass(typed.as_bytes(), 5);
+            assert_eq!(dialogue.is_between(), between, "{typed:?}");
+            if !between {
+                continue;
+            }
+            let mut out = Vec::new();
+            dialogue.begin_again(&mut out);
+            assert_eq!(str::from_utf8(&out).unwrap(), hello);
+            let mut heard = Vec::new();
+            let greeting = if hello.is_empty() {
+                "220 b\r\n"
+            } else {
+                "220 b\r\n250-b\r\n250 SIZE\r\n"
+            };
+            assert!(dialogue.take(b"NOOP\n", &mut out).is_empty());
+            for piece in format!("{greeting}250 2.0.0 Ok\r\n").as_bytes().chunks(3) {
+                heard.extend_from_slice(dialogue.hear(piece));
+            }
+            assert_eq!(
+                str::from_utf8(&heard).unwrap(),
+                "250 2.0.0 Ok\r\n",
+                "{typed:?}"
+            );
+            assert!(dialogue.is_complete(b""), "{typed:?}");
+        }
+        for greeting in ["421 4.3.2 full\r\n", "220 b\r\n550 no\r\n"] {
+            let (mut dialogue, ..) = pass(b"EHLO x\n", 5);
+            dialogue.begin_again(&mut Vec::new());
+            assert_eq!(dialogue.hear(greeting.as_bytes()), b"");
+            assert!(!dialogue.is_complete(b"") && !dialogue.is_between());
+            assert!(!dialogue.is_told_of_its_end(), "{greeting}");
+        }
+    }
+
+    #[test]
+    fn a_421_ends_the_session_whatever_it_answers() {
+        let (mut dialogue, mut out) = (Dialogue::default(), Vec::new());
+        dialogue.hear(b"220 x\r\n");
+        dialogue.take(b"MAIL FROM:<a@b>\n", &mut out);
+        dialogue.hear(b"421 4.3.2 going down\r\n");
+        assert!(!dialogue.is_complete(b"") && !dialogue.is_between());
+        assert!(dialogue.is_told_of_its_end());
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub fn send(
         tls: tls.as_ref(),
         memory: &Mutex::new(Memory::default()),
         opened: &|_| (),
+        silent: &|_| (),
         eight_bit: &|_| (),
     };
     let letter = Letter {

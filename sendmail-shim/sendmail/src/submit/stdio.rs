@@ -1,15 +1,17 @@
 //! `sendmail -bs`: SMTP on standard input and output, spoken by the agent.
 //!
 //! Contract: the agent decides all; on the way line ends become CRLF ([`dialogue`](super::dialogue)). Exit status 0 means
-//! that everything typed was answered. Where no agent answers, or greets, the greeting is a 421 and the exit status 69; where
-//! it goes away, or is silent while it owes a reply or the end of the session, 75.
+//! that everything typed was answered. An agent that goes away between transactions (it is started again, say) is followed by the
+//! next one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421 and the exit status 69; where
+//! it goes away otherwise, or is silent while it owes a reply or the end of the session, a 421 ends it, and the status is 75.
 
 use std::{
     io::{self, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -23,6 +25,8 @@ use crate::config::{places, settings::SOCKET};
 
 /// An agent that stands still is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often an agent that is being started again is asked for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are moved at once.
 const PIECE: usize = 16 * 1024;
 
@@ -44,24 +48,24 @@ pub fn relay() -> Report {
             exit: Exit::Ok,
             lines: Vec::new(),
         },
-        Ok(()) => Report::fault(
-            Exit::TempFail,
-            format!(
+        Ok(()) => {
+            let text = format!(
                 "the session ended before everything was answered (last reply: {})",
                 relay.dialogue.last_code()
-            ),
-        ),
+            );
+            relay.over(Report::fault(Exit::TempFail, text))
+        }
         Err(error) => {
             let text = format!("connection to the agent: {error}");
             if relay.dialogue.is_greeted() {
-                return Report::fault(Exit::TempFail, text);
+                return relay.over(Report::fault(Exit::TempFail, text));
             }
             unavailable(Report::fault(Exit::Unavailable, text))
         }
     }
 }
 
-/// The caller hears it in place of a greeting.
+/// The caller hears it in place of a greeting, or of what is not answered any more.
 fn unavailable(report: Report) -> Report {
     // One that is gone does not read it.
     let _ = io::stdout().write_all(b"421 4.3.2 the mail queue is not available\r\n");
@@ -91,6 +95,10 @@ impl Relay {
             }
             let (typed, heard, room) = self.wait(told)?;
             if heard && !self.hear()? {
+                if !self.at_end && self.dialogue.is_between() && self.more_is_typed()? {
+                    self.connect_again()?;
+                    continue;
+                }
                 self.look_for_more();
                 return Ok(());
             }
@@ -102,6 +110,45 @@ impl Relay {
             }
             self.take();
         }
+    }
+
+    /// Whoever typed hears that nothing more comes, if he has not.
+    fn over(&self, report: Report) -> Report {
+        if self.dialogue.is_told_of_its_end() {
+            return report;
+        }
+        unavailable(report)
+    }
+
+    /// Waits for what is typed next; `false`: nothing.
+    fn more_is_typed(&mut self) -> io::Result<bool> {
+        while !self.at_end && self.input.iter().all(u8::is_ascii_whitespace) {
+            self.input.clear();
+            let stdin = io::stdin();
+            match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None) {
+                Ok(_) => self.type_in()?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(!self.input.iter().all(u8::is_ascii_whitespace))
+    }
+
+    /// The next agent goes on.
+    fn connect_again(&mut self) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        self.stream = loop {
+            match connect() {
+                Ok(stream) => break stream,
+                Err(_) if Instant::now() < until => thread::sleep(PAUSE),
+                Err(report) => return Err(io::Error::other(report.lines.join("; "))),
+            }
+        };
+        self.stream.set_nonblocking(true)?;
+        self.outgoing.clear();
+        self.dialogue.begin_again(&mut self.outgoing);
+        self.take();
+        Ok(())
     }
 
     /// Waits until something can be moved: input, a reply, room for what is to be sent. `over`: the agent knows that nothing more comes.
@@ -161,9 +208,10 @@ impl Relay {
             Err(error) => Err(error),
             Ok(count) => {
                 let said = buffer.get(..count).unwrap_or_default();
-                self.dialogue.hear(said);
-                patient::write_all(io::stdout(), said)?;
-                Ok(true)
+                let heard = self.dialogue.hear(said);
+                patient::write_all(io::stdout(), heard)?;
+                // One that did not welcome us says nothing that is for others.
+                Ok(!self.dialogue.is_unwelcome())
             }
         }
     }

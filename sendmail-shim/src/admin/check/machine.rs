@@ -15,12 +15,13 @@ use control::{
 };
 use mail::clock::{self, Timestamp};
 use relay::net::{Connection, Target};
+use settings::{layers, provision};
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
-use system::fs::Room;
+use system::{fs::Room, read};
 
 use crate::{
     admin::aliases,
-    config::{effective, settings::Settings},
+    config::{effective, places::DIRECTORY, settings::Settings},
     queue,
 };
 
@@ -54,6 +55,21 @@ fn configuration(settings: &Settings, findings: &mut Findings) {
     }
     if settings.files.is_empty() {
         findings.ok("configuration", "no file: defaults");
+    }
+    for file in settings
+        .files
+        .iter()
+        .filter(|file| file.starts_with(DIRECTORY))
+    {
+        let Ok(text) = read::text(file, provision::MOST) else {
+            continue;
+        };
+        let layers = [(file.clone(), text)];
+        for (key, hidden) in layers::hidden(&layers) {
+            let what = format!("{hidden} is not there for the agent");
+            let error = layers::wrong_at(&layers, &key, &what);
+            findings.warn("sandbox", error.text, layers::HIDDEN);
+        }
     }
     for warning in settings.warnings() {
         let (what, remedy) = warning.split_once(": ").unwrap_or((&warning, ""));

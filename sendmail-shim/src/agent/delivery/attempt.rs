@@ -92,7 +92,7 @@ impl Attempts {
             self.tell(delivery, &stored, &envelope, &outcomes);
             return finished(outcomes);
         }
-        let (mut outcomes, unusable) = self.send(&stored, &envelope);
+        let (mut outcomes, unusable) = self.send(ticket, &stored, &envelope);
         if let Some(failure) = unusable {
             notices::unreached(&self.agent, &failure);
             return Event::Unreached { ticket, failure };
@@ -153,7 +153,12 @@ impl Attempts {
     }
 
     /// The outcomes, and the failure that speaks against any other mail, too.
-    fn send(&mut self, stored: &Stored, envelope: &Envelope) -> (Vec<Outcome>, Option<Failure>) {
+    fn send(
+        &mut self,
+        ticket: u64,
+        stored: &Stored,
+        envelope: &Envelope,
+    ) -> (Vec<Outcome>, Option<Failure>) {
         let agent = Arc::clone(&self.agent);
         let (settings, tls) = (&agent.settings, self.tls.clone());
         let road = Road {
@@ -162,6 +167,7 @@ impl Attempts {
             tls: tls.as_ref(),
             memory: &agent.memory,
             opened: &|connection| opened(&agent, connection),
+            silent: &|_| agent.dispatch.tell(Event::Stalls { ticket }),
             eight_bit: &|connection| {
                 maillog::warning(&format!(
                     "{}: {} does not offer 8BITMIME; the message is not text in one part and is sent in 8 bits all the same",

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     lines::{ORPHAN, is_comment, logical_lines, numbered},
-    target::{Target, outer_quotes},
+    target::{Quotes, Target, outer_quotes},
 };
 
 /// What a name maps to, and where that is written.
@@ -460,27 +460,6 @@ fn split_values(rest: &str) -> impl Iterator<Item = &str> {
         c == ',' && depth == 0
     })
     .map(str::trim)
-}
-
-/// Follows quotes through a text.
-#[derive(Default)]
-struct Quotes {
-    open: bool,
-    escaped: bool,
-}
-
-impl Quotes {
-    /// Whether this character stands between quotes (or is one).
-    fn inside(&mut self, c: char) -> bool {
-        let was_open = self.open;
-        match c {
-            _ if self.escaped => self.escaped = false,
-            '\\' if self.open => self.escaped = true,
-            '"' => self.open = !self.open,
-            _ => {}
-        }
-        was_open || self.open
-    }
 }
 
 /// Cuts ` # comment` off a value that is neither quoted nor a program.

@@ -68,6 +68,12 @@ impl Target {
         if let Some(special) = special(plain) {
             return vec![special];
         }
+        if is_open(written) {
+            return vec![unusable(
+                written,
+                "a quotation mark is not closed".to_owned(),
+            )];
+        }
         if let Some(inner) = &quoted {
             return vec![one(inner, inner).unwrap_or_else(|why| unusable(written, why))];
         }
@@ -133,6 +139,36 @@ fn unusable(written: &str, why: String) -> Target {
     Target::Unusable(written.to_owned(), why)
 }
 
+/// Follows quotes through a text.
+#[derive(Default)]
+pub(super) struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    /// Whether this character stands between quotes (or is one).
+    pub(super) fn inside(&mut self, c: char) -> bool {
+        let was_open = self.open;
+        match c {
+            _ if self.escaped => self.escaped = false,
+            '\\' if self.open => self.escaped = true,
+            '"' => self.open = !self.open,
+            _ => {}
+        }
+        was_open || self.open
+    }
+}
+
+/// Whether a quotation mark is not closed.
+fn is_open(text: &str) -> bool {
+    let mut quotes = Quotes::default();
+    for c in text.chars() {
+        quotes.inside(c);
+    }
+    quotes.open
+}
+
 /// What stands in quotes that go around all of a text; `"joe smith"@example.org` has none.
 pub(super) fn outer_quotes(text: &str) -> Option<String> {
     let inner = text.strip_prefix('"')?;
@@ -184,7 +220,17 @@ mod tests {
         ] {
             assert_eq!(Target::read(written), expected, "{written}");
         }
-        for bad in ["a b", "a@", "@x", ":blackhole:", "a@b@c", "\"a@b c\"", "\\"] {
+        for bad in [
+            "\"open",
+            "Joe \"open <a@x.example>",
+            "a b",
+            "a@",
+            "@x",
+            ":blackhole:",
+            "a@b@c",
+            "\"a@b c\"",
+            "\\",
+        ] {
             let read = Target::read(bad);
             assert!(
                 matches!(read.as_slice(), [Target::Unusable(..)]),

@@ -18,7 +18,7 @@ const SLOW: Duration = Duration::from_secs(30);
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// The next job in turn, and where it goes.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
-        if self.underway.len() >= self.settings.slots.total {
+        if self.taken() >= self.settings.slots.total {
             return None;
         }
         self.wake(now);
@@ -37,7 +37,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     fn next_working(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
         let slots = self.settings.slots;
-        let crowded = self.underway.len().saturating_mul(4) > slots.total.saturating_mul(3);
+        let crowded = self.taken().saturating_mul(4) > slots.total.saturating_mul(3);
         for _ in 0..self.working.len() {
             let to = self.working.pop_front()?;
             if !self.is_listed(&to, Listed::Working) {
@@ -155,7 +155,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(super) fn census(&self, now: Timestamp) -> Census<O> {
         let mut census = Census::default();
         let mut slow: Map<O, usize> = Map::default();
-        for underway in self.underway.values() {
+        for underway in self.underway.values().filter(|it| !it.stalls) {
             let Some(site) = self.sites.get(&underway.site) else {
                 continue;
             };
@@ -189,5 +189,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 }
 
 fn count<D, O: PartialEq>(underway: &Map<u64, Underway<D, O>>, owner: &O) -> usize {
-    underway.values().filter(|it| it.owner == *owner).count()
+    let its = |it: &&Underway<D, O>| it.owner == *owner && !it.stalls;
+    underway.values().filter(its).count()
 }

@@ -267,3 +267,36 @@ fn a_refusal_to_connect_is_no_deferral_of_the_message() {
         "{actions:?}"
     );
 }
+
+/// The message in doubt waits for its answer; others may find another relayhost meanwhile.
+#[test]
+fn deliveries_whose_peer_takes_its_time_keep_no_places_but_only_so_many_of_them() {
+    let mut queue = agent(2);
+    let begun: Vec<_> = (1..=40)
+        .flat_map(|number| arrive(&mut queue, 1000, number, START))
+        .collect();
+    assert_eq!(begun.len(), 2);
+    let stalls =
+        |queue: &mut Queue, ticket| deliveries(&tell(queue, Event::Stalls { ticket }, at(10)));
+    let mut others = Vec::new();
+    for stalling in &begun {
+        let next = stalls(&mut queue, stalling.ticket);
+        assert_eq!(next.len(), 1);
+        others.extend(next);
+        assert_eq!(stalls(&mut queue, stalling.ticket), [], "once");
+    }
+    assert_eq!(queue.in_flight(), 4);
+    // No more than there are places.
+    assert_eq!(stalls(&mut queue, others[0].ticket), []);
+    let next = delivered(&mut queue, &others[0], at(11));
+    assert_eq!((next.len(), queue.in_flight()), (1, 4));
+    assert_eq!(
+        delivered(&mut queue, &begun[0], at(12)),
+        [],
+        "it had no place"
+    );
+    assert_eq!(queue.in_flight(), 3);
+    assert_eq!(stalls(&mut queue, next[0].ticket).len(), 1);
+    let gone = Event::Stalls { ticket: 4711 };
+    assert_eq!(deliveries(&tell(&mut queue, gone, at(13))), []);
+}

@@ -242,11 +242,12 @@ const SESSION: &[&str] = &[
     "system not accepting",
 ];
 
-/// The failure with what is to be done about it, where it is a refusal of this machine; `named`: the next hop is one that the administrator named.
+/// The failure with what is to be done about it, where it is a refusal of this machine; `named`: the next hop is one that the
+/// administrator named. What strangers demand no setting of his can meet.
 pub fn with_remedy(failure: Failure, named: bool) -> Failure {
-    let remedy = about_us(&failure, named).map(Refusal::remedy);
+    let remedy = about_us(&failure, named).filter(|_| named);
     Failure {
-        remedy: remedy.or(failure.remedy),
+        remedy: remedy.map(Refusal::remedy).or(failure.remedy),
         ..failure
     }
 }

@@ -47,6 +47,11 @@ impl Memory {
         }
     }
 
+    /// A message waits for an answer there; others go elsewhere, if they can.
+    pub(crate) fn stalls(&mut self, place: Place, now: Instant) {
+        self.silent(place, UNANSWERED, now);
+    }
+
     pub(super) fn answered(&mut self, place: &Place) {
         self.silent.remove(place);
     }

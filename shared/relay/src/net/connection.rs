@@ -31,6 +31,8 @@ use system::socket;
 const READ: usize = 16 * 1024;
 /// Least room for a piece of the message.
 const SMALL_PIECE: usize = 4096;
+/// A peer that says nothing for so long, in the middle of a transaction, may take its time.
+const STALL: Duration = Duration::from_secs(10);
 /// How long a peer that stopped listening is given to say why.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -62,6 +64,9 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Who is told, once a transaction, that the peer says nothing while it owes an answer.
+type Silent<'a> = Option<&'a dyn Fn(&Connection)>;
+
 /// An open connection that is ready for transactions.
 pub struct Connection {
     conversation: Conversation,
@@ -77,7 +82,7 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let mut connection = Self::connect(target, settings, timeout)?;
-        match connection.turn(&mut io::empty(), 0) {
+        match connection.turn(&mut io::empty(), 0, None) {
             End::Ready => Ok(connection),
             End::Failed(failure) => Err(failure),
             // No transaction has begun.
@@ -96,7 +101,7 @@ impl Connection {
             if let (Some(key), Some(session)) = (connection.peer_key(), connection.tls_summary()) {
                 return Ok(Some((key.clone(), session.to_owned())));
             }
-            match connection.step(&mut io::empty(), 0) {
+            match connection.step(&mut io::empty(), 0, &mut None) {
                 Some(End::Failed(failure)) => return Err(failure),
                 Some(End::Ready | End::Finished(_)) => return Ok(None),
                 None => {}
@@ -152,6 +157,16 @@ impl Connection {
 
     /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_ready`] is false.
     pub fn send(&mut self, transaction: Transaction, content: &mut dyn Read) -> Vec<Outcome> {
+        self.send_watched(transaction, content, None)
+    }
+
+    /// The same; `silent` is told when the peer takes its time.
+    pub(super) fn send_watched(
+        &mut self,
+        transaction: Transaction,
+        content: &mut dyn Read,
+        silent: Silent<'_>,
+    ) -> Vec<Outcome> {
         let recipients = transaction.recipients.len();
         // A small message is read in one piece, without room for a large one.
         let room = usize::try_from(transaction.mail.size.unwrap_or_default())
@@ -159,7 +174,7 @@ impl Connection {
             .clamp(SMALL_PIECE, limits::PIECE);
         self.conversation
             .transact(transaction, false, Instant::now());
-        self.outcomes(content, recipients, room)
+        self.outcomes(content, recipients, room, silent)
     }
 
     /// Asks whether the recipients would be accepted, without a message: for those, `Delivered` holds the peer's words.
@@ -167,11 +182,17 @@ impl Connection {
         let recipients = transaction.recipients.len();
         self.conversation
             .transact(transaction, true, Instant::now());
-        self.outcomes(&mut io::empty(), recipients, 0)
+        self.outcomes(&mut io::empty(), recipients, 0, None)
     }
 
-    fn outcomes(&mut self, content: &mut dyn Read, recipients: usize, room: usize) -> Vec<Outcome> {
-        let failure = match self.turn(content, room) {
+    fn outcomes(
+        &mut self,
+        content: &mut dyn Read,
+        recipients: usize,
+        room: usize,
+        silent: Silent<'_>,
+    ) -> Vec<Outcome> {
+        let failure = match self.turn(content, room, silent) {
             End::Finished(outcomes) => return outcomes,
             End::Ready => closed().at(self.relay()),
             End::Failed(failure) => failure,
@@ -219,20 +240,25 @@ impl Connection {
     /// QUIT, without waiting for the answer.
     pub fn quit(mut self) {
         self.conversation.quit(Instant::now());
-        self.turn(&mut io::empty(), 0);
+        self.turn(&mut io::empty(), 0, None);
     }
 
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is closed. The message is read in
     /// pieces of `room` bytes.
-    fn turn(&mut self, content: &mut dyn Read, room: usize) -> End {
+    fn turn(&mut self, content: &mut dyn Read, room: usize, mut silent: Silent<'_>) -> End {
         loop {
-            if let Some(end) = self.step(content, room) {
+            if let Some(end) = self.step(content, room, &mut silent) {
                 return end;
             }
         }
     }
 
-    fn step(&mut self, content: &mut dyn Read, room: usize) -> Option<End> {
+    fn step(
+        &mut self,
+        content: &mut dyn Read,
+        room: usize,
+        silent: &mut Silent<'_>,
+    ) -> Option<End> {
         let now = Instant::now();
         match self.conversation.next(now) {
             Step::Ended(end) => {
@@ -245,7 +271,14 @@ impl Connection {
             Step::Write(bytes) => self.write(&bytes, now),
             Step::Read => {
                 let deadline = self.conversation.deadline(now);
-                self.read(deadline);
+                let stall = now + STALL;
+                if silent.is_none() || stall >= deadline {
+                    self.read(deadline);
+                } else if !self.read_before(stall)
+                    && let Some(tell) = silent.take()
+                {
+                    tell(self);
+                }
             }
         }
         None
@@ -269,6 +302,14 @@ impl Connection {
     }
 
     fn read(&mut self, deadline: Instant) {
+        if !self.read_before(deadline) {
+            let late = io::Error::from(io::ErrorKind::TimedOut);
+            self.conversation.failed(&late, Instant::now());
+        }
+    }
+
+    /// Whether something came of it by then.
+    fn read_before(&mut self, deadline: Instant) -> bool {
         let mut buffer = [0; READ];
         let read = match &mut self.stream {
             Some(stream) => stream.read(&mut buffer, deadline),
@@ -280,7 +321,9 @@ impl Connection {
                 let wire = buffer.get(..count).unwrap_or_default();
                 self.conversation.received(wire, now);
             }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return false,
             Err(error) => self.conversation.failed(&error, now),
         }
+        true
     }
 }

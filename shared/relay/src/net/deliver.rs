@@ -30,6 +30,8 @@ pub struct Road<'a> {
     pub memory: &'a Mutex<Memory>,
     /// Told of each new connection.
     pub opened: &'a dyn Fn(&Connection),
+    /// Told when a peer takes its time to answer while another one may be there: it is tried last from now on.
+    pub silent: &'a dyn Fn(&Connection),
     /// Told when 8 bits are sent to a peer that did not offer to take them.
     pub eight_bit: &'a dyn Fn(&Connection),
 }
@@ -166,5 +168,14 @@ fn fitted(
     if fitted.eight_bit_all_the_same {
         (road.eight_bit)(connection);
     }
-    Ok(connection.send(fitted.transaction, &mut fitted.content))
+    let silent = |connection: &Connection| {
+        let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.stalls(connection.place().clone(), Instant::now());
+        drop(memory);
+        (road.silent)(connection);
+    };
+    let watched = patience
+        .is_some()
+        .then_some(&silent as &dyn Fn(&Connection));
+    Ok(connection.send_watched(fitted.transaction, &mut fitted.content, watched))
 }

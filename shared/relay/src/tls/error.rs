@@ -127,6 +127,53 @@ fn unusable(error: &CertificateError) -> String {
         (CertificateError::Expired | CertificateError::ExpiredContext { .. }, _) => {
             format!("the peer's certificate has expired ({error}); the peer must renew it, or pin its key")
         }
-        _ => format!("the peer's certificate cannot be used ({error}); the peer must mend it, or pin its key"),
+        (_, Some(error)) => cannot_be_used(&words(error)),
+        _ => cannot_be_used(&error.to_string()),
+    }
+}
+
+fn cannot_be_used(why: &str) -> String {
+    format!("the peer's certificate cannot be used ({why}); the peer must mend it, or pin its key")
+}
+
+/// `UnsupportedCriticalExtension` → `unsupported critical extension`; what stands behind such a name in brackets is left out.
+fn words(error: &webpki::Error) -> String {
+    let name = format!("{error:?}");
+    let name = name.split(['(', ' ']).next().unwrap_or_default();
+    let mut words = String::new();
+    let mut before = 'A';
+    for c in name.chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            words.push(' ');
+        }
+        before = c;
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said_in_words() {
+        for (error, told) in [
+            (
+                webpki::Error::UnsupportedCriticalExtension,
+                "(unsupported critical extension)",
+            ),
+            (webpki::Error::BadDerTime, "(bad der time)"),
+            (
+                webpki::Error::PathLenConstraintViolated,
+                "(path len constraint violated)",
+            ),
+        ] {
+            let error = CertificateError::Other(OtherError(Arc::new(error)));
+            let said = unusable(&error);
+            assert!(said.contains(told) && !said.contains("Other"), "{said}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The path of MAIL and RCPT.
 //!
 //! Contract: brackets may be missing (Postfix takes that too). A source route is checked and dropped, as RFC 5321 appendix C allows:
-//! `<@a,@b:user@x>` is `user@x`, and whether that may be relayed is decided on `user@x` alone.
+//! `<@a,@b:user@x>` is `user@x`, and whether that may be relayed is decided on `user@x` alone. So is the final dot of a
+//! domain's name.
 //! RFC 5321 §4.1.2 (Path), §4.5.1 (`postmaster`), appendix C (routes).
 #![cfg_attr(
     not(test),
@@ -33,7 +34,7 @@ pub(super) fn split(text: &str) -> Option<(Path, &str)> {
     if !rest.is_empty() && !rest.starts_with(BLANKS) {
         return None;
     }
-    let mailbox = without_route(inner)?;
+    let mailbox = without_final_dot(without_route(inner)?);
     let read = (!mailbox.is_empty()).then(|| Mailbox::parse(mailbox).ok());
     let path = Path {
         mailbox: match read {
@@ -43,6 +44,19 @@ pub(super) fn split(text: &str) -> Option<(Path, &str)> {
         ascii: mailbox.is_ascii(),
     };
     Some((path, rest))
+}
+
+/// `user@host.` → `user@host`: the name as resolvers write it (RFC 1034 §3.1).
+fn without_final_dot(mailbox: &str) -> &str {
+    let without = mailbox.strip_suffix('.');
+    without
+        .filter(|without| {
+            let domain = without.rsplit_once('@').map(|(_, domain)| domain);
+            domain.is_some_and(|domain| {
+                !domain.is_empty() && !domain.ends_with('.') && !domain.contains(['[', '"'])
+            })
+        })
+        .unwrap_or(mailbox)
 }
 
 /// Splits before the first character that `ends` knows, outside quoted strings.

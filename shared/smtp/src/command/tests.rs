@@ -44,6 +44,20 @@ fn a_recipient_is_kept_as_it_was_written_or_refused() {
             "TO:<@a.example,@[IPv6:::1]:user@example.org>",
             "user@example.org",
         ),
+        ("TO:<user@example.org.>", "user@example.org"),
+        ("TO:user@Example.ORG. NOTIFY=NEVER", "user@Example.ORG"),
+        ("TO:<@a.example:user@example.org.>", "user@example.org"),
+        (
+            "TO:<user@example.org..>",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        ("TO:<user@.>", "501 5.1.3 Bad recipient address syntax"),
+        (
+            "TO:<a@[127.0.0.1].>",
+            "501 5.1.3 Bad recipient address syntax",
+        ),
+        (r#"TO:<"a@b".>"#, "501 5.1.3 Bad recipient address syntax"),
+        ("TO:<postmaster.>", "501 5.1.3 Bad recipient address syntax"),
         ("TO:<>", "501 5.1.3 Bad recipient address syntax"),
         ("TO:", "501 5.1.3 Bad recipient address syntax"),
         (

@@ -194,3 +194,47 @@ fn what_is_no_segment_keeps_no_spool_from_opening() {
     let id = accept(&spool, 1, 10).unwrap();
     check_content(&spool, id);
 }
+
+/// Somebody moves the segments away, mail comes, and he puts them back.
+#[test]
+fn segments_that_were_away_while_others_got_their_numbers_come_back_with_all_that_is_in_them() {
+    for early in [0, 1, 8] {
+        let (directory, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (mut ledger, _) = history(directory.path());
+        let segments = directory.path().join("segments");
+        let put = |from: &Path, to: &Path| {
+            for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+                if file.file_name() != "spare" {
+                    fs::rename(file.path(), to.join(file.file_name())).unwrap();
+                }
+            }
+        };
+        put(&segments, aside.path());
+        let (spool, _) = open(directory.path());
+        for _ in 0..early {
+            let id = ledger.accept(&spool, 2, 4000).unwrap();
+            ledger.record(&spool, id, settled(0));
+        }
+        ledger.flush(&spool);
+        spool.close();
+        drop(spool);
+        put(aside.path(), &segments);
+        // At once, and after another start.
+        for _ in 0..2 {
+            let (spool, recovery) = open(directory.path());
+            assert_eq!((recovery.unopened, recovery.quarantined), (0, 0), "{early}");
+            ledger.check_running(&spool);
+            for entry in spool.entries() {
+                check_content(&spool, entry.id);
+            }
+            // Compaction goes on, and leaves no doubt about what was delivered.
+            for _ in 0..12 {
+                let passing = ledger.accept(&spool, 1, 3500).unwrap();
+                ledger.record(&spool, passing, settled(0));
+                ledger.flush(&spool);
+            }
+            ledger.check_running(&spool);
+            spool.close();
+        }
+    }
+}

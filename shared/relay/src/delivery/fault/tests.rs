@@ -193,3 +193,18 @@ fn what_is_about_the_mail_stays_the_mails() {
         "a stranger's server"
     );
 }
+
+#[test]
+fn what_a_stranger_demands_has_no_remedy_in_our_settings_and_waits_all_the_same() {
+    let code = ReplyCode::new(530).unwrap();
+    let status = Some(EnhancedStatus::new(5, 7, 0));
+    for text in [
+        "530 5.7.0 Must issue STARTTLS first",
+        "530 5.7.0 Authentication required",
+    ] {
+        let failure = Failure::replied(Stage::Mail, code, status, text);
+        assert!(about_us(&failure, false).is_some());
+        assert_eq!(with_remedy(failure.clone(), false).remedy, None);
+        assert!(with_remedy(failure, true).remedy.is_some());
+    }
+}

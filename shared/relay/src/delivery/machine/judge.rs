@@ -6,7 +6,7 @@ use smtp::client::is_retraction;
 use super::{Delivery, Verdict};
 use crate::delivery::{
     Dial, Memory,
-    fault::{about_address, about_us, is_taken_perhaps, is_too_many},
+    fault::{about_address, about_us, is_taken_perhaps, is_too_many, with_remedy},
     interface::Candidate,
 };
 
@@ -37,9 +37,8 @@ impl Delivery {
         if let Some(refusal) = about_us(failure, dial.host.named) {
             let shared = memory.refused(&dial.host.name, refusal, &self.sender);
             let failure = Failure {
-                remedy: Some(refusal.remedy()),
                 blame: if shared { Blame::Us } else { failure.blame },
-                ..failure.clone().for_now()
+                ..with_remedy(failure.clone(), dial.host.named).for_now()
             };
             return (failure.outcome(), Verdict::NextAddress);
         }
