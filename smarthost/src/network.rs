@@ -19,6 +19,9 @@ pub struct Network {
     prefix: u8,
 }
 
+/// Networks that are left of one without others.
+const PIECES: usize = 1000;
+
 /// Why a text is no network; the message says what to write instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetworkError(pub String);
@@ -118,6 +121,41 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && mask(address, self.prefix) == self.address
+    }
+
+    /// What of it lies in none of these; `None`: that would be more than [`PIECES`] networks.
+    pub fn without(self, excepted: &[Self]) -> Option<Vec<Self>> {
+        let (mut rest, mut found) = (vec![self], Vec::new());
+        while let Some(network) = rest.pop() {
+            let within = |it: &Self| it.prefix <= network.prefix && it.contains(network.address);
+            let inside = |it: &Self| it.prefix > network.prefix && network.contains(it.address);
+            if excepted.iter().any(within) {
+                continue;
+            }
+            if !excepted.iter().any(inside) {
+                found.push(network);
+            } else if found.len().saturating_add(rest.len()) >= PIECES {
+                return None;
+            } else {
+                // The lower half comes first.
+                rest.extend(network.halves().into_iter().rev());
+            }
+        }
+        Some(found)
+    }
+
+    fn halves(self) -> [Self; 2] {
+        let prefix = self.prefix.saturating_add(1);
+        let bit = width(self.address).saturating_sub(prefix);
+        let upper = match self.address {
+            IpAddr::V4(address) => {
+                IpAddr::V4((u32::from(address) | 1_u32.checked_shl(bit.into()).unwrap_or(0)).into())
+            }
+            IpAddr::V6(address) => IpAddr::V6(
+                (u128::from(address) | 1_u128.checked_shl(bit.into()).unwrap_or(0)).into(),
+            ),
+        };
+        [self.address, upper].map(|address| Self { address, prefix })
     }
 
     /// Whether it is the whole IPv4 or IPv6 Internet.

@@ -10,7 +10,7 @@
 //! | `dane`, `dane-only` | what TLSA records say; and nothing without them |
 //!
 //! Contract: a domain is asked for as it is, then its parents with a dot in front; a next hop in brackets or with a port only as
-//! it is, however its name and port are spelled. The first table with an entry counts.
+//! it is, however its name and port are spelled. Each of these is looked for in all tables before the next one.
 //! Failures: an entry that means nothing is told with its line when it is read, and mail that it is for waits.
 //! Postfix postconf(5) `smtp_tls_policy_maps`, `smtp_tls_verify_cert_match`.
 
@@ -294,14 +294,7 @@ impl Policies {
 
     /// What a table says of a next hop, and where; `None`: `tls_out` counts.
     pub fn of(&self, nexthop: &Nexthop) -> Result<Option<(Demand, Place)>, Failure> {
-        let written = nexthop.to_string().to_ascii_lowercase();
-        let is_domain = nexthop.mx && nexthop.port.is_none();
-        let dots = written.match_indices('.').filter(|_| is_domain);
-        let parents = dots.filter_map(|(dot, _)| written.get(dot..));
-        let keys: Vec<&str> = std::iter::once(&*written).chain(parents).collect();
-        let found = self.tables.iter();
-        let mut found = found.flat_map(|table| keys.iter().filter_map(|key| table.find(key)));
-        match found.next() {
+        match self.entry(nexthop) {
             None => Ok(None),
             Some((Ok(demand), place)) => Ok(Some((demand, place))),
             Some((Err(why), place)) => {
@@ -310,6 +303,16 @@ impl Policies {
                 Err(Failure::new(Blame::Local, Stage::Local, status, &text))
             }
         }
+    }
+
+    /// The same, or why it means nothing.
+    pub(crate) fn entry(&self, nexthop: &Nexthop) -> Option<(Result<Demand, String>, Place)> {
+        let written = nexthop.to_string().to_ascii_lowercase();
+        let is_domain = nexthop.mx && nexthop.port.is_none();
+        let dots = written.match_indices('.').filter(|_| is_domain);
+        let parents = dots.filter_map(|(dot, _)| written.get(dot..));
+        let mut keys = std::iter::once(&*written).chain(parents);
+        keys.find_map(|key| self.tables.iter().find_map(|table| table.find(key)))
     }
 }
 

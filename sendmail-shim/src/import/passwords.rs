@@ -58,7 +58,7 @@ fn one(plan: &mut Plan, lookup: &Lookup<'_>, at: Place<'_>, map: &str) -> Result
         }
         Table::Static(login) => found(plan, &own(), at, login),
         Table::Inline(entries) => {
-            let entries = tables::inline(entries);
+            let entries = tables::inline(entries)?;
             choose(
                 plan,
                 &own(),

@@ -5,7 +5,7 @@
 
 use mail::{maps::logical_lines, nexthop::Nexthop};
 
-use crate::list::{bare, enclosed, members};
+use crate::list::{bare, members};
 
 /// A table as it is named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,16 +52,34 @@ pub fn entries(text: &str) -> Vec<Entry> {
     lines.map(entry).collect()
 }
 
-/// `{ key = value, { key = value with blanks } }`
-pub fn inline(entries: &str) -> Vec<(String, String)> {
-    let (inner, _) = enclosed(entries, '{', '}').unwrap_or((entries, ""));
-    let inner = inner.replace(" =", "=").replace("= ", "=");
-    let entries = members(&inner).into_iter();
-    let split = |entry| {
-        let (key, value) = bare(entry).split_once('=')?;
-        Some((key.trim().to_owned(), value.trim().to_owned()))
-    };
-    entries.filter_map(split).collect()
+/// `{ key = value, { key = value with blanks } }`; an entry that is none is an error, as for Postfix.
+pub fn inline(entries: &str) -> Result<Vec<(String, String)>, String> {
+    let mut tokens = members(bare(entries)).into_iter().peekable();
+    let mut found = Vec::new();
+    while let Some(token) = tokens.next() {
+        let mut entry = bare(token).trim().to_owned();
+        if !token.starts_with('{') {
+            // Blanks around the sign, which Postfix takes in braces alone.
+            let is_sign = |next: &&str| next.starts_with('=');
+            entry.extend(tokens.next_if(|it| !entry.contains('=') && is_sign(it)));
+            let is_value = |next: &&str| !next.contains(['=', '{']);
+            let is_open = entry.ends_with('=') && !token.contains('=');
+            entry.extend(tokens.next_if(|it| is_open && is_value(it)));
+        }
+        let Some((key, value)) = entry.split_once('=') else {
+            return Err(format!("`{entry}`: an entry is {{ key = value }}"));
+        };
+        found.push((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok(found)
+}
+
+/// `{ { /pattern/ value }, … }` as lines of a file.
+pub fn inline_lines(entries: &str) -> String {
+    let entries = members(bare(entries)).into_iter();
+    entries
+        .map(|entry| [bare(entry).trim(), "\n"].concat())
+        .collect()
 }
 
 /// Which of the keys of a table of passwords is that of a relayhost.
@@ -123,5 +141,28 @@ mod tests {
         ] {
             assert_eq!(seconds(value, usual), wanted, "{value}");
         }
+    }
+
+    #[test]
+    fn entries_between_braces_are_all_read_whatever_blanks_and_braces_are_around_them() {
+        for (written, wanted) in [
+            (
+                "{ {a@b.example = 550 5.7.1 no} }",
+                "a@b.example>550 5.7.1 no",
+            ),
+            ("{{<> = REJECT}}", "<>>REJECT"),
+            ("{{ k.example=WARN x },{b=}}", "k.example>WARN x|b>"),
+            ("{ a=b, c=d e=f }", "a>b|c>d|e>f"),
+            ("{ a = b, c = d }", "a>b|c>d"),
+            ("{ {k = a = b}\n {l = {x} y} }", "k>a = b|l>{x} y"),
+            (" {a=, b=c}", "a>|b>c"),
+            ("{ }", ""),
+        ] {
+            let found = inline(written).unwrap();
+            let found: Vec<_> = found.iter().map(|(k, v)| format!("{k}>{v}")).collect();
+            assert_eq!(found.join("|"), wanted, "{written}");
+        }
+        assert!(inline("{ a=b, lost }").is_err());
+        assert_eq!(inline_lines("{ {/a b/ c}, {/d/ e} }"), "/a b/ c\n/d/ e\n");
     }
 }

@@ -22,12 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where local mail ends, and other mail that a route gives to a folder.
 pub(super) fn maildir(config: &Config, findings: &mut Findings) {
-    let routed = config.routes.iter().filter_map(|(_, written)| {
-        match Route::parse(written, &config.transports) {
-            Ok(Route::To(destination)) => Some(("routes", destination)),
-            _ => None,
-        }
-    });
+    let routes = config.routes.iter().map(|route| ("routes", route));
+    let defaults = config.default_routes.iter();
+    let routes = routes.chain(defaults.map(|route| ("default_routes", route)));
+    let routed =
+        routes.filter_map(
+            |(key, (_, written))| match Route::parse(written, &config.transports) {
+                Ok(Route::To(destination)) => Some((key, destination)),
+                _ => None,
+            },
+        );
     let local = config.local.clone().map(|local| ("maildir", local));
     let mut seen = HashSet::new();
     for (key, destination) in local.into_iter().chain(routed) {

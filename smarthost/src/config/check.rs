@@ -42,7 +42,7 @@ const PLACES: [&str; 8] = [
 ];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 33] = [
+const SALVAGED: [&str; 34] = [
     "hostname",
     "listen",
     "spool",
@@ -67,6 +67,7 @@ const SALVAGED: [&str; 33] = [
     "relayhost",
     "resolver",
     "routes",
+    "default_routes",
     "transport",
     "transports",
     "provider_presets",
@@ -229,6 +230,7 @@ impl Config {
         let admins = file.admins.0;
         let notify = file.limits.notify.take().map(|notify| notify.0);
         let transports = transports(file.transports, at)?;
+        let default_routes = routes(file.default_routes, &transports, at)?;
         let routes = routes(file.routes, &transports, at)?;
         let networks = networks(file.networks);
         Ok(Self {
@@ -273,6 +275,7 @@ impl Config {
                 .map(|auth| relayhost::auth(auth, at))
                 .transpose()?,
             routes,
+            default_routes,
             transport: file.transport.0.into_iter().map(|it| it.0).collect(),
             transports,
             provider_presets: file.provider_presets.unwrap_or(true),

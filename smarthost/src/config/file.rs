@@ -83,6 +83,8 @@ pub(super) struct File {
     pub relay_auth: Option<RelayAuth>,
     #[serde(deserialize_with = "settings::table")]
     pub routes: BTreeMap<String, Spanned<String>>,
+    #[serde(deserialize_with = "settings::table")]
+    pub default_routes: BTreeMap<String, Spanned<String>>,
     pub transport: OneOrMany<NamedTable>,
     #[serde(deserialize_with = "settings::table")]
     pub transports: BTreeMap<String, Spanned<Written>>,

@@ -46,7 +46,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("relay_auth.password_file", "Holds the password in its first line; of root or the daemon's user, who alone may read it. Default: systemd's credential relay-password."),
     ("relay_auth.token", "Instead of a password an access token of OAuth 2.0, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the daemon's user, without a shell, for 30 seconds at most, and prints the token, or JSON with access_token and expires_in, until whose end it is kept; after a refusal it is asked once more. A file is as that of a password, and read each time."),
     ("routes", "Other ways for some recipients: { \"example.org\" = \"[host]:25\", \".example.net\" = \"lmtp:unix:/run/x\", \"/@yahoo\\\\./\" = \"slow\" }. Left stands an address, a domain, a dot and the domain whose subdomains are meant, a regular expression between slashes, or *; they are asked in this order. Right stands the name of a transport, alone or with a next hop as name:nexthop; [host]:port; a domain, whose MX is meant; lmtp:, maildir: or smtp: with where; error:5.1.1 text, with which mail is refused at RCPT (error:4.2.0 text: for now); retry:text, which keeps it in the queue; or : for what would be without the route. In domains.local single addresses alone can have one, and receive then."),
-    ("transport", "The same in files: lines \"key value\" as transport(5) of Postfix has them, /regexp/ lines among them; routes is asked before. A changed file is taken once it was left alone for two seconds."),
+    ("transport", "The same in files: lines \"key value\" as transport(5) of Postfix has them, /regexp/ lines among them; routes is asked before. Of several files each key is looked for in all of them before the next one: the address (and patterns of files that hold nothing else), the address without its extension, the domain, those above it, other patterns, *. A changed file is taken once it was left alone for two seconds."),
+    ("default_routes", "The same for mail of which neither routes nor transport say a way, or say : only, before relayhost and MX. Not in domains.local and domains.virtual. As default_transport and relay_transport of Postfix: { \"*\" = \"error:5.7.1 no mail for outside\", \"example.org\" = \":\" }."),
     ("transports.NAME.type", "A transport of that name: \"smtp\", \"lmtp\", \"maildir\" or \"pipe\". Default: as its other settings tell."),
     ("transports.NAME.connections", "Deliveries at once to one destination; domains with the same hosts are one. Default: concurrency.destination."),
     ("transports.NAME.initial_connections", "How many of them at first; each that works allows one more. Default: 5."),
@@ -115,6 +116,7 @@ fn sort(key: &str) -> String {
     match transport.and_then(|rest| rest.rsplit_once('.')) {
         Some((_, setting)) => format!("transports.NAME.{setting}"),
         None if key.starts_with("routes.") => "routes".to_owned(),
+        None if key.starts_with("default_routes.") => "default_routes".to_owned(),
         None if key.starts_with("client_pins.") => "client_pins.PIN".to_owned(),
         None => key.to_owned(),
     }

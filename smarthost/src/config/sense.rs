@@ -97,11 +97,19 @@ impl Config {
                 format!("programs = {name:?}: there is no [transports.{name}] of the type pipe"),
             ));
         }
-        let keys = self.routes.iter().filter(|(_, value)| value != ":");
-        let patterns = keys.filter_map(|(key, _)| DomainPattern::try_from(key.clone()).ok());
-        if let Some(domain) = patterns.into_iter().find(local) {
+        let named = [
+            ("routes", &self.routes),
+            ("default_routes", &self.default_routes),
+        ];
+        let keys = named.into_iter().flat_map(|(name, routes)| {
+            let keys = routes.iter().filter(|(_, value)| value != ":");
+            keys.filter_map(move |(key, _)| {
+                Some((name, DomainPattern::try_from(key.clone()).ok()?))
+            })
+        });
+        if let Some((name, domain)) = keys.into_iter().find(|(_, domain)| local(domain)) {
             return Some((
-                "routes",
+                name,
                 format!(
                     "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on, or give a route to single addresses"
                 ),

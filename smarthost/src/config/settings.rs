@@ -116,6 +116,8 @@ pub struct Config {
     pub relay_auth: Option<RelayAuth>,
     /// Other ways for some recipients, in the order in which they are written.
     pub routes: Vec<(String, String)>,
+    /// Of mail that neither they nor `transport` say a way of.
+    pub default_routes: Vec<(String, String)>,
     /// The same in files of their own.
     pub transport: Vec<TableName>,
     /// Transports by name, those for well-known providers among them.
@@ -384,13 +386,19 @@ impl Config {
         found.map(|(_, name)| name.clone())
     }
 
-    /// The routes as a table.
-    pub fn route_table(&self) -> LookupTable {
-        let lines = self.routes.iter();
-        let lines = lines.map(|(key, value)| [key, " ", value, "\n"].concat());
-        let lines = lines.collect::<Vec<_>>().concat();
-        // Each was read when the settings were.
-        LookupTable::read(lookup::Kind::Text, "routes".into(), &lines).0
+    /// The routes as a table, and the default ones.
+    pub fn route_tables(&self) -> [LookupTable; 2] {
+        let named = [
+            ("routes", &self.routes),
+            ("default_routes", &self.default_routes),
+        ];
+        named.map(|(name, routes)| {
+            let lines = routes.iter();
+            let lines = lines.map(|(key, value)| [key, " ", value, "\n"].concat());
+            let lines = lines.collect::<Vec<_>>().concat();
+            // Each was read when the settings were.
+            LookupTable::read(lookup::Kind::Text, name.into(), &lines).0
+        })
     }
 
     /// How the queue uses a transport.

@@ -132,6 +132,9 @@ impl Config {
             row(&format!("routes.{}", quote(key)), quote(value));
         }
         row("transport", strings(&self.transport));
+        for (key, value) in &self.default_routes {
+            row(&format!("default_routes.{}", quote(key)), quote(value));
+        }
         let own = self.transports.iter().filter(|(_, it)| !it.shipped);
         for (name, transport) in own {
             transport_rows(transport, &mut |key, value| {

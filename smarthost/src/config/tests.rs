@@ -405,6 +405,7 @@ fn a_table_is_never_written_as_an_array() {
         "relay_tls",
         "relay_auth",
         "routes",
+        "default_routes",
         "retry",
         "concurrency",
     ];

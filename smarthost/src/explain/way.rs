@@ -180,13 +180,19 @@ fn because(
         (Kind::Program(_), _) => ("alias", None, None),
         (Kind::Aliases, _) => ("aliases", None, None),
         (_, Some(found)) => {
-            let of_settings = found.place.path.as_os_str() == "routes";
+            let settings = [
+                ("routes", &config.routes),
+                ("default_routes", &config.default_routes),
+            ];
+            let path = found.place.path.as_os_str();
+            let of_settings = settings.into_iter().find(|(name, _)| path == *name);
             let line = usize::try_from(found.place.line).unwrap_or_default();
-            let key = config.routes.get(line.saturating_sub(1));
-            let place = key.and_then(|(key, _)| setting(&["routes", key]));
-            match place {
-                place if of_settings => ("routes", None, place),
-                _ => (
+            match of_settings {
+                Some((name, routes)) => {
+                    let key = routes.get(line.saturating_sub(1));
+                    (name, None, key.and_then(|(key, _)| setting(&[name, key])))
+                }
+                None => (
                     "transport",
                     Some(Entry::from((found.place, found.value.into_owned()))),
                     None,

@@ -4,10 +4,10 @@ use postfix::{list::bare, members, tables};
 use settings::layers::quote;
 
 use super::{
+    names::networks_of,
     reader::Reader,
     report::{Value, Verdict},
 };
-use crate::network::Network;
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     clients(reader);
@@ -103,15 +103,15 @@ fn exceptions(reader: &mut Reader<'_>) -> Exceptions {
     };
     let raw = reader.main.raw(name).unwrap_or("$mynetworks").to_owned();
     let mynetworks = raw.contains("$mynetworks") || raw.contains("{mynetworks}");
-    let (mut networks, mut lost) = (Vec::new(), Vec::new());
-    if reader.is_set(name) {
-        for member in reader.keys(name) {
-            match Network::parse(&member) {
-                Ok(network) => networks.push(network.to_string()),
-                Err(why) => lost.push(format!("`{member}`: {why}")),
-            }
-        }
-    }
+    let (networks, lost) = match reader.is_set(name) {
+        true => networks_of(reader, name),
+        false => Default::default(),
+    };
+    let networks = networks.iter().map(ToString::to_string).collect();
+    let lost = lost
+        .iter()
+        .map(|(member, why)| format!("`{member}`: {why}"));
+    let lost = lost.collect();
     Exceptions {
         name,
         mynetworks,
@@ -427,8 +427,14 @@ pub(super) fn has_score(reader: &Reader<'_>) -> bool {
 fn front_ends(reader: &mut Reader<'_>) {
     let name = "smtpd_authorized_xclient_hosts";
     if reader.is_set(name) {
-        let hosts = reader.keys(name);
-        reader.map_list(name, "xclient", hosts);
+        let (hosts, lost) = networks_of(reader, name);
+        for (host, why) in lost {
+            reader.note(Verdict::NotSupported, name, format!("`{host}`: {why}"));
+        }
+        if !hosts.is_empty() || !reader.is_told(name) {
+            let hosts = hosts.iter().map(ToString::to_string).collect();
+            reader.map_list(name, "xclient", hosts);
+        }
     }
     let name = "smtpd_upstream_proxy_protocol";
     if !reader.value(name).is_empty() {

@@ -50,7 +50,9 @@ fn login(reader: &mut Reader<'_>, maps: &str) {
     for map in members(maps) {
         let found = match tables::named(map, &usual) {
             Table::Static(login) => Ok(Some(login.to_owned())),
-            Table::Inline(entries) => Ok(choose(&relayhost, tables::inline(entries), &mut others)),
+            Table::Inline(entries) => {
+                tables::inline(entries).map(|entries| choose(&relayhost, entries, &mut others))
+            }
             Table::Text(path) => (reader.files)(path).map(|text| {
                 let entries = tables::entries(&text).into_iter();
                 let entries = entries.map(|(_, key, value)| (key, value)).collect();

@@ -10,6 +10,7 @@
 //! | [`restrictions`], [`lists`] | the lists of restrictions, made into one that decides the same |
 //! | [`services`] | `master.cf`: listeners, and what each service sets for itself |
 //! | [`transports`] | other transports, their pace, programs, and routes to them |
+//! | [`classes`] | the ways of mail that no route is about |
 //! | [`tls`], [`login`] | both directions; the password at the relayhost |
 //! | [`limits`] | limits of clients, times, sizes, filters, postscreen |
 //! | [`words`] | what needs no more than a word |
@@ -17,6 +18,7 @@
 //! Contract: each parameter, service and override that is set is told exactly what became of it. `mapped` is said only when the
 //! value was read and stands in the result, which is a configuration that `smarthost check` reads. Passwords are in no report.
 
+mod classes;
 mod files;
 mod limits;
 mod lists;
@@ -31,6 +33,8 @@ mod services;
 mod tests;
 mod tls;
 mod transports;
+#[cfg(test)]
+mod way_tests;
 mod words;
 
 pub use reader::Files;

@@ -1,7 +1,10 @@
 //! Who we are, who may relay, whom mail is taken for; and what an old `compatibility_level` implies.
 
 use mail::address::{Domain, DomainPattern};
-use postfix::expand::level;
+use postfix::{
+    expand::level,
+    tables::{self, Table as Named},
+};
 
 use super::{reader::Reader, report::Verdict};
 use crate::network::Network;
@@ -83,21 +86,45 @@ fn compatibility(reader: &mut Reader<'_>) {
 /// Members that our lists of domains know, with what else Postfix means by one.
 fn list(reader: &mut Reader<'_>, name: &str, key: &str, taken: &mut Vec<String>, below: bool) {
     let mut members = Vec::new();
+    let mut excepted: Vec<String> = Vec::new();
+    let mut addresses = 0usize;
     for domain in reader.keys(name) {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        if let Some(domain) = domain.strip_prefix('!') {
+            excepted.push(domain.to_owned());
+            continue;
+        }
+        if domain.contains('@') {
+            addresses = addresses.saturating_add(1);
+            continue;
+        }
         let plain = domain.trim_start_matches('.');
         if let Err(why) = Domain::setting(plain) {
             reader.note(Verdict::NotSupported, name, format!("`{domain}`: {why}"));
-        } else {
-            if below && !domain.starts_with('.') {
-                members.push(format!(".{domain}"));
-            }
-            if taken.contains(&domain) {
-                let text = format!("{domain} stands in a list before, which counts");
-                reader.note_if_set(Verdict::Ignored, name, text);
-            }
-            members.push(domain);
+            continue;
         }
+        if taken.contains(&domain) {
+            let text = format!("{domain} stands in a list before, which counts");
+            reader.note_if_set(Verdict::Ignored, name, text);
+        }
+        let above = (below && !domain.starts_with('.')).then(|| format!(".{domain}"));
+        for pattern in above.into_iter().chain([domain.clone()]) {
+            match except(&pattern, &excepted, below) {
+                Excepted::No => members.push(pattern),
+                Excepted::Whole => {}
+                Excepted::Partly(what) => {
+                    let text = format!(
+                        "`!{what}` was excepted from `{pattern}`, and there are no exceptions here: `{pattern}` is left out; name the domains that are meant in {key}"
+                    );
+                    reader.note(Verdict::Decide, name, text);
+                }
+            }
+        }
+    }
+    if addresses > 0 {
+        let text =
+            format!("{addresses} entries are addresses, which name no domain in Postfix either");
+        reader.note(Verdict::Ignored, name, text);
     }
     members.retain(|domain| !taken.contains(domain));
     members.sort();
@@ -110,6 +137,30 @@ fn list(reader: &mut Reader<'_>, name: &str, key: &str, taken: &mut Vec<String>,
             reader.extend(key, members);
         }
     }
+}
+
+/// What exceptions leave of a domain, or of those below it (with a dot in front).
+enum Excepted {
+    No,
+    Whole,
+    Partly(String),
+}
+
+fn except(pattern: &str, excepted: &[String], below: bool) -> Excepted {
+    let mut partly = None;
+    for exception in excepted {
+        let lower = format!(".{}", exception.trim_start_matches('.'));
+        let covers_below = below || exception.starts_with('.');
+        if exception == pattern || covers_below && pattern.ends_with(&lower) {
+            return Excepted::Whole;
+        }
+        let beneath = pattern.starts_with('.') && exception.ends_with(pattern);
+        // What cannot be a domain may be a pattern of many.
+        if beneath || Domain::setting(exception.trim_start_matches('.')).is_err() {
+            partly = Some(exception.clone());
+        }
+    }
+    partly.map_or(Excepted::No, Excepted::Partly)
 }
 
 fn domains(reader: &mut Reader<'_>) {
@@ -156,12 +207,13 @@ fn of_virtual_tables(reader: &mut Reader<'_>, taken: &mut Vec<String>) {
         "virtual_maps"
     };
     let mut domains = Vec::new();
-    for map in postfix::members(&reader.value("virtual_alias_maps")) {
-        if let postfix::tables::Table::Text(path) = postfix::tables::named(map, "hash")
-            && let Ok(text) = (reader.files)(path)
+    let usual = reader.value("default_database_type");
+    for map in postfix::members(&reader.value(name)) {
+        if let Named::Text(_) | Named::Inline(_) = tables::named(map, &usual)
+            && let Ok(entries) = reader.entries(map)
         {
-            let entries = postfix::tables::entries(&text).into_iter();
-            domains.extend(entries.map(|(_, key, _)| key).filter(is_domain));
+            let keys = entries.into_iter().map(|(key, _)| key.to_ascii_lowercase());
+            domains.extend(keys.filter(is_domain));
         }
     }
     let domains: Vec<_> = domains
@@ -188,17 +240,12 @@ fn networks(reader: &mut Reader<'_>) {
     let style = reader.value("mynetworks_style");
     if reader.is_set("mynetworks") {
         reader.note_if_set(Verdict::Ignored, "mynetworks_style", "mynetworks counts");
-        let written = reader.keys("mynetworks");
-        let mut members = Vec::new();
-        for member in written {
-            match Network::parse(&member) {
-                Ok(network) => members.push(network.to_string()),
-                Err(why) => {
-                    let text = format!("`{member}` is not taken over: {why}");
-                    reader.note(Verdict::NotSupported, "mynetworks", text);
-                }
-            }
+        let (networks, lost) = networks_of(reader, "mynetworks");
+        for (member, why) in lost {
+            let text = format!("`{member}` is not taken over: {why}");
+            reader.note(Verdict::NotSupported, "mynetworks", text);
         }
+        let members: Vec<_> = networks.iter().map(ToString::to_string).collect();
         let refused = reader.extend("networks", members.clone());
         for (_, why) in &refused {
             reader.note(Verdict::Decide, "mynetworks", why);
@@ -231,6 +278,43 @@ fn networks(reader: &mut Reader<'_>) {
             reader.note(Verdict::Decide, "mynetworks_style", text);
         }
     }
+}
+
+/// The networks of a list without what is excepted in front of them, and what is none, with why.
+pub(super) fn networks_of(
+    reader: &mut Reader<'_>,
+    name: &str,
+) -> (Vec<Network>, Vec<(String, String)>) {
+    let (mut found, mut excepted, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    for key in reader.keys(name) {
+        let (is_exception, member) = match key.strip_prefix('!') {
+            Some(member) => (true, member),
+            None => (false, key.as_str()),
+        };
+        let read = match is_exception {
+            true => Network::around(member),
+            false => Network::parse(member),
+        };
+        match (read, is_exception) {
+            (Ok(network), true) => excepted.push(network),
+            (Ok(network), false) => match network.without(&excepted) {
+                Some(rest) => found.extend(rest),
+                None => {
+                    let text = format!("`{member}` is left out: too much is excepted from it");
+                    reader.note(Verdict::Decide, name, text);
+                }
+            },
+            (Err(why), true) => {
+                let text = format!(
+                    "`!{member}`: {why}; what follows it is left out, because it may be excepted"
+                );
+                reader.note(Verdict::Decide, name, text);
+                break;
+            }
+            (Err(why), false) => lost.push((member.to_owned(), why.to_string())),
+        }
+    }
+    (found, lost)
 }
 
 /// Networks that this machine has an address in: lines of /proc/net/route without a gateway.

@@ -156,6 +156,12 @@ impl<'a> Reader<'a> {
         self.setting(key).is_some()
     }
 
+    /// Whether the result has one that begins so.
+    pub(super) fn has_any(&self, prefix: &str) -> bool {
+        let mut settings = self.import.settings.iter();
+        settings.any(|(known, _)| known.starts_with(prefix))
+    }
+
     /// Its members, where it is a list.
     pub(super) fn texts(&self, key: &str) -> &[String] {
         match self.setting(key) {
@@ -179,6 +185,7 @@ impl<'a> Reader<'a> {
         text: impl AsRef<str>,
     ) {
         let plain = |text: &str, most| {
+            let text = without_secrets(text);
             let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
             plain.take(most).collect::<String>()
         };
@@ -304,3 +311,34 @@ impl<'a> Reader<'a> {
 
 /// Members of a list that are tried one by one.
 const ONE_BY_ONE: usize = 300;
+
+/// Types of tables whose parameters, passwords among them, may stand in `main.cf` itself.
+const REMOTE: [&str; 6] = [
+    "ldap:",
+    "memcache:",
+    "mongodb:",
+    "mysql:",
+    "pgsql:",
+    "sqlite:",
+];
+
+/// What stands in braces behind these is nobody's business.
+fn without_secrets(text: &str) -> String {
+    let mut text = text.to_owned();
+    for kind in REMOTE {
+        let mut from = 0;
+        while let Some((at, rest)) = text.get(from..).and_then(|rest| {
+            let at = from
+                .saturating_add(rest.find(kind)?)
+                .saturating_add(kind.len());
+            Some((at, text.get(at..)?))
+        }) {
+            from = at;
+            if rest.trim_start().starts_with('{') {
+                let behind = postfix::enclosed(rest, '{', '}').map_or("", |(_, behind)| behind);
+                text = [text.get(..at).unwrap_or_default(), "{…}", behind].concat();
+            }
+        }
+    }
+    text
+}

@@ -97,7 +97,7 @@ pub struct Import {
 }
 
 /// In the order in which people read settings; others come behind.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "hostname",
     "banner",
     "listen",
@@ -120,6 +120,7 @@ const ORDER: [&str; 22] = [
     "tls_policy",
     "routes",
     "transport",
+    "default_routes",
 ];
 
 impl Import {

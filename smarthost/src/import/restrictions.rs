@@ -166,7 +166,8 @@ fn walk(reader: &mut Reader<'_>, table: &str, words: &[String], depth: usize, ea
         if std::mem::take(&mut warn) {
             rule.push("warn_if_reject".to_owned());
         }
-        if word.contains(':') && !lower.contains("_access") {
+        let kind = lower.split(':').next().filter(|kind| *kind != lower);
+        if kind.is_some_and(|kind| !kind.contains("_access")) {
             // A table alone is that of the list.
             rule.push(table.to_owned());
             rule.push(word.clone());
@@ -199,12 +200,8 @@ fn rule(reader: &mut Reader<'_>, name: &str, words: &[String]) -> Result<Item, S
     let text = match words {
         [check, map] if check.starts_with("check_") && check.ends_with("_access") => {
             Rule::parse(&format!("{check} table"))?;
-            let map = bare(map)
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .trim_end_matches(',');
-            let (table, entries) = reader.table(name, map, Use::Access)?;
+            let map = first(reader, name, check, map);
+            let (table, entries) = reader.table(name, &map, Use::Access)?;
             let mut values = entries.entries().map(|(_, value, _)| value);
             if values.any(permits) {
                 ends = Ends::Both;
@@ -213,10 +210,7 @@ fn rule(reader: &mut Reader<'_>, name: &str, words: &[String]) -> Result<Item, S
         }
         [check, service] if check == "check_policy_service" => {
             ends = Ends::Both;
-            let service = members(bare(service))
-                .first()
-                .map(|it| (*it).to_owned())
-                .unwrap_or_default();
+            let service = first(reader, name, check, service);
             format!("{check} {}", endpoint(reader, &service)?)
         }
         [list, zone] if list == "reject_rbl" => format!("reject_rbl_client {zone}"),
@@ -235,6 +229,21 @@ fn rule(reader: &mut Reader<'_>, name: &str, words: &[String]) -> Result<Item, S
         text: rule.as_str().to_owned(),
         ends: if warn.is_empty() { ends } else { Ends::Nothing },
     })
+}
+
+/// What stands behind a check, without options of its own, `{ inet:127.0.0.1:10040, timeout = 5s }`: these are told.
+fn first(reader: &mut Reader<'_>, name: &str, check: &str, argument: &str) -> String {
+    let mut words = members(bare(argument)).into_iter();
+    let first = words.next().unwrap_or_default().to_owned();
+    let options: Vec<_> = words.collect();
+    if !options.is_empty() {
+        let text = format!(
+            "`{check} {first}` is taken over without its options, which are not known here: {}; where it does not answer, mail waits",
+            options.join(" ")
+        );
+        reader.note(Verdict::NotSupported, name, text);
+    }
+    first
 }
 
 /// Whether an action of a table lets pass.

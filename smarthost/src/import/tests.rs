@@ -9,11 +9,11 @@ use super::{
     report::{Import, Verdict},
 };
 
-const MAIN: &str = "/etc/postfix/main.cf";
+pub(super) const MAIN: &str = "/etc/postfix/main.cf";
 const MASTER: &str = "/etc/postfix/master.cf";
 const SMTP: &str = "smtp inet n - n - - smtpd\n";
 
-fn import(files: &[(&str, &str)]) -> Import {
+pub(super) fn import(files: &[(&str, &str)]) -> Import {
     let mut all: BTreeMap<&str, &str> = files.iter().copied().collect();
     all.entry(MASTER).or_insert(SMTP);
     let find = |path: &str| {
@@ -36,7 +36,7 @@ fn told(import: &Import, key: &str) -> Vec<(Verdict, String)> {
         .collect()
 }
 
-fn verdicts(import: &Import, key: &str) -> Vec<Verdict> {
+pub(super) fn verdicts(import: &Import, key: &str) -> Vec<Verdict> {
     told(import, key)
         .into_iter()
         .map(|(verdict, _)| verdict)
@@ -44,7 +44,7 @@ fn verdicts(import: &Import, key: &str) -> Vec<Verdict> {
 }
 
 /// The line of a setting.
-fn setting(import: &Import, key: &str) -> String {
+pub(super) fn setting(import: &Import, key: &str) -> String {
     let config = import.config();
     let mut lines = config.lines().filter_map(|line| line.split_once(" = "));
     let found = lines.find(|(name, _)| *name == key);
@@ -205,6 +205,189 @@ fn settings_that_contradict_each_other_are_not_both_taken() {
         verdicts(&import, "maximal_backoff_time"),
         [Verdict::NotSupported]
     );
+}
+
+const PLAIN: &str =
+    "compatibility_level = 3.6\nmyhostname = mx.example.org\nmynetworks = 127.0.0.0/8\n";
+
+#[test]
+fn rules_of_tables_that_stand_in_the_list_itself_are_all_taken() {
+    for (table, lines) in [
+        (
+            "inline:{ {bad@x.example = REJECT} }",
+            "bad@x.example REJECT\n",
+        ),
+        ("inline:{{<> = REJECT}}", "<> REJECT\n"),
+        (
+            "inline:{ { a@b.example=550 5.7.1 no mail }, {c.example = OK} }",
+            "a@b.example 550 5.7.1 no mail\nc.example OK\n",
+        ),
+        (
+            "inline:{x.example=REJECT, y.example=OK}",
+            "x.example REJECT\ny.example OK\n",
+        ),
+        (
+            "{ inline:{{check_access.example = REJECT}} }",
+            "check_access.example REJECT\n",
+        ),
+        (
+            "pcre:{{/^spam/ REJECT}, {/^ham/ OK}}",
+            "/^spam/ REJECT\n/^ham/ OK\n",
+        ),
+        ("static:REJECT", "/^/ REJECT\n"),
+    ] {
+        for check in ["check_sender_access ", ""] {
+            let main =
+                format!("{PLAIN}smtpd_sender_restrictions = {check}{table}, permit_mynetworks\n");
+            if check.is_empty() && table.starts_with('{') {
+                continue;
+            }
+            let import = main_cf(&main);
+            let [file] = import.files.as_slice() else {
+                panic!("{table}: {}", import.config())
+            };
+            assert_eq!(file.content, lines, "{table}");
+            let rules = setting(&import, "restrictions");
+            assert!(rules.contains("check_sender_access"), "{table}: {rules}");
+            let told = verdicts(&import, "smtpd_sender_restrictions");
+            assert_eq!(told, [Verdict::Mapped], "{table}");
+        }
+    }
+    let broken = main_cf(&format!(
+        "{PLAIN}smtpd_sender_restrictions = check_sender_access inline:{{a=OK, lost}}\n"
+    ));
+    let told = verdicts(&broken, "smtpd_sender_restrictions");
+    assert_eq!(told, [Verdict::NotSupported]);
+}
+
+#[test]
+fn domains_of_virtual_aliases_are_found_in_every_table_that_is_text() {
+    for maps in [
+        "inline:{ {v.example = x}, {a@v.example = b@c.example} }",
+        "inline:{v.example=x, a@v.example=b@c.example}",
+        "hash:/etc/postfix/virtual",
+    ] {
+        for domains in ["", "virtual_alias_domains = $virtual_alias_maps\n"] {
+            let main = format!("{PLAIN}virtual_alias_maps = {maps}\n{domains}");
+            let table = "v.example x\na@v.example b@c.example\n";
+            let import = import(&[(MAIN, &main), ("/etc/postfix/virtual", table)]);
+            let found = setting(&import, "domains.virtual");
+            assert_eq!(found, "[\"v.example\"]", "{main}");
+            let told = verdicts(&import, "virtual_alias_domains");
+            assert!(!told.contains(&Verdict::NotSupported), "{main}{told:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_excepted_from_a_list_may_not_relay() {
+    let of = |name: &str, list: &str| {
+        let files = [("/etc/postfix/not", "10.66.0.0/16\n")];
+        let main = format!("compatibility_level = 3.6\n{name} = {list}\n");
+        import(&[&[(MAIN, main.as_str())], files.as_slice()].concat())
+    };
+    let (net, front) = ("mynetworks", "smtpd_authorized_xclient_hosts");
+    for (name, key) in [(net, "networks"), (front, "xclient")] {
+        for list in [
+            "127.0.0.0/8, !10.64.0.0/10, 10.0.0.0/9",
+            "127.0.0.0/8 !10.66.0.0/10 10.0.0.0/9",
+            "127.0.0.0/8, !10.64.0.0/11 !10.96.0.0/11, 10.0.0.0/9",
+        ] {
+            let import = of(name, list);
+            let wanted = "[\"127.0.0.0/8\", \"10.0.0.0/10\"]";
+            assert_eq!(setting(&import, key), wanted, "{name} {list}");
+        }
+        for list in [
+            "!10.0.0.5, 10.0.0.4/31",
+            "!!10.0.0.4, !10.0.0.0/8, 10.0.0.9",
+        ] {
+            let found = setting(&of(name, list), key);
+            assert_eq!(found, "[\"10.0.0.4\"]", "{name} {list}");
+        }
+        let file = of(name, "!/etc/postfix/not, 10.66.0.0/15");
+        assert_eq!(setting(&file, key), "[\"10.67.0.0/16\"]");
+        for unknown in ["!/etc/postfix/none", "!office.example", "! ", "!hash:/none"] {
+            let import = of(name, &format!("127.0.0.0/8, {unknown}, 10.0.0.0/8"));
+            assert_eq!(setting(&import, key), "[\"127.0.0.0/8\"]", "{unknown}");
+            assert!(
+                verdicts(&import, name).contains(&Verdict::Decide),
+                "{unknown}"
+            );
+        }
+    }
+    for (name, list, key, wanted, decide) in [
+        (
+            "relay_domains",
+            "!a.example, b.example, a.example",
+            "domains.relay",
+            "[\".b.example\", \"b.example\"]",
+            false,
+        ),
+        (
+            "relay_domains",
+            "!s.b.example, b.example",
+            "domains.relay",
+            "[\"b.example\"]",
+            true,
+        ),
+        (
+            "relay_domains",
+            "b.example, !s.b.example",
+            "domains.relay",
+            "[\".b.example\", \"b.example\"]",
+            false,
+        ),
+        (
+            "mydestination",
+            "!x.example, x.example, y.example",
+            "domains.local",
+            "[\"y.example\"]",
+            false,
+        ),
+    ] {
+        let import = of(name, list);
+        assert_eq!(
+            setting(&import, key).replace('\n', ""),
+            wanted,
+            "{name} {list}"
+        );
+        let told = verdicts(&import, name);
+        assert_eq!(told.contains(&Verdict::Decide), decide, "{list}: {told:?}");
+    }
+}
+
+#[test]
+fn options_of_a_policy_server_are_told_and_passwords_of_tables_are_not() {
+    let import = main_cf(&format!(
+        "{PLAIN}smtpd_recipient_restrictions = check_policy_service {{ inet:127.0.0.1:10040, default_action=DUNNO }}, permit_mynetworks\n\
+         relay_domains = mysql:{{ {{user = u}}, password = hunter2 }}, ::/0 pgsql:{{password=hunter2\n\
+         transport_maps = proxy:ldap:{{password=hunter2}}\nmy_list = $transport_maps\n"
+    ));
+    let rules = setting(&import, "restrictions");
+    assert!(
+        rules.contains("check_policy_service inet:127.0.0.1:10040"),
+        "{rules}"
+    );
+    let [(verdict, text)] = told(&import, "smtpd_recipient_restrictions")
+        .try_into()
+        .unwrap();
+    assert_eq!(verdict, Verdict::NotSupported);
+    assert!(text.contains("default_action=DUNNO"), "{text}");
+    let all: Vec<_> = import.notes.iter().map(ToString::to_string).collect();
+    let all = all.join("\n");
+    assert!(
+        !all.contains("hunter2") && all.contains("mysql:{…}"),
+        "{all}"
+    );
+    assert!(!all.contains("of the type  are"), "{all}");
+}
+
+#[test]
+fn a_time_of_a_transport_that_was_not_taken_over_is_not_called_mapped() {
+    let master = "smtp inet n - n - - smtpd\nmd unix - n n - - pipe flags=Rq\n";
+    let main = format!("{PLAIN}default_transport = md:\nmd_time_limit = 30s\n");
+    let import = import(&[(MAIN, &main), (MASTER, master)]);
+    assert_eq!(verdicts(&import, "md_time_limit"), [Verdict::Ignored]);
 }
 
 proptest! {

@@ -1,5 +1,8 @@
 //! TLS in both directions. Rows B7, B8, B15.
 
+use std::sync::Arc;
+
+use mail::nexthop::Nexthop;
 use postfix::members;
 use relay::trust::Pin;
 use settings::layers::quote;
@@ -10,12 +13,15 @@ use super::{
     recipients::tables_of,
     report::{Value, Verdict},
 };
-use crate::lookup::LookupTable;
+use crate::{
+    lookup::LookupTable,
+    tls_policy::{Policies, PolicyTable},
+};
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     server(reader);
-    let policies = policies(reader);
-    client(reader, &policies);
+    let (policies, whole) = policies(reader);
+    client(reader, &policies, whole);
 }
 
 /// The files of key and certificate: one may hold both.
@@ -119,23 +125,31 @@ pub(super) fn is_enforced(reader: &Reader<'_>) -> bool {
 
 const POLICIES: &str = "smtp_tls_policy_maps";
 
-fn policies(reader: &mut Reader<'_>) -> Vec<LookupTable> {
-    if reader.is_set(POLICIES) {
-        tables_of(reader, POLICIES, "tls_policy", Use::Policy)
-    } else {
-        Vec::new()
+/// Its tables, and whether all of them could be read.
+fn policies(reader: &mut Reader<'_>) -> (Vec<LookupTable>, bool) {
+    if !reader.is_set(POLICIES) {
+        return (Vec::new(), true);
     }
+    let tables = tables_of(reader, POLICIES, "tls_policy", Use::Policy);
+    let whole = tables.len() >= members(&reader.value(POLICIES)).len();
+    if !whole {
+        let text = "a table that is not read may demand TLS, and here its hosts get what tls_out.level says: write its lines into a text file first";
+        reader.note(Verdict::Decide, POLICIES, text);
+    }
+    (tables, whole)
 }
 
 /// Towards the relayhost its own entry among the policies counts, else the level of all.
-fn client(reader: &mut Reader<'_>, policies: &[LookupTable]) {
+fn client(reader: &mut Reader<'_>, policies: &[LookupTable], whole: bool) {
     let name = "smtp_tls_security_level";
     let level = level(reader, "smtp");
-    let relayhost = reader.value("relayhost");
-    let has_relayhost = reader.has("relayhost");
-    let own = has_relayhost
-        .then(|| policy_of(policies, &relayhost))
-        .flatten();
+    // That of the result, whichever parameter named it.
+    let relayhost = match reader.setting("relayhost") {
+        Some(Value::Plain(text)) => Nexthop::parse(text.trim_matches('"')).ok(),
+        _ => None,
+    };
+    let has_relayhost = relayhost.is_some();
+    let own = relayhost.and_then(|relayhost| policy_of(policies, &relayhost));
     if level.is_empty() {
         let text = "Postfix sent in clear text; here TLS is used where it is offered (tls_out.level = \"none\" for none)";
         reader.note(Verdict::Ignored, name, text);
@@ -153,6 +167,11 @@ fn client(reader: &mut Reader<'_>, policies: &[LookupTable]) {
         match own {
             Some((policy, fingerprints)) => relay(reader, POLICIES, &policy, Some(&fingerprints)),
             None => relay(reader, name, &level, None),
+        }
+        if !whole && !reader.has("relay_tls.level") {
+            reader.map_text(POLICIES, "relay_tls.level", "starttls");
+            let text = "a table that is not read may demand TLS of the relayhost: relay_tls.level is \"starttls\" until you say otherwise";
+            reader.note(Verdict::Decide, POLICIES, text);
         }
     }
     authorities(reader, &level);
@@ -184,13 +203,18 @@ fn client(reader: &mut Reader<'_>, policies: &[LookupTable]) {
     }
 }
 
-/// The level of the relayhost's own line, and the words of its `match=`.
-fn policy_of(policies: &[LookupTable], relayhost: &str) -> Option<(String, String)> {
-    let found = policies.iter().find_map(|table| table.exact(relayhost))?;
-    let mut words = found
-        .value
-        .split([' ', ',', '\t'])
-        .filter(|it| !it.is_empty());
+/// The level of the relayhost's own line, and the words of its `match=`: found as the daemon finds those of other next hops.
+fn policy_of(policies: &[LookupTable], relayhost: &Nexthop) -> Option<(String, String)> {
+    let tables = policies.iter().cloned();
+    let tables = tables.map(|table| Arc::new(PolicyTable::new(table).0));
+    let (_, place) = Policies::new(tables.collect()).entry(relayhost)?;
+    let mut tables = policies.iter();
+    let value = tables.find_map(|table| {
+        let mut lines = table.entries();
+        let found = lines.find(|(_, _, line)| table.place(*line) == place);
+        found.map(|(_, value, _)| value)
+    })?;
+    let mut words = value.split([' ', ',', '\t']).filter(|it| !it.is_empty());
     let level = words.next().unwrap_or_default().to_owned();
     let matches: Vec<_> = words
         .filter_map(|word| word.strip_prefix("match="))
@@ -215,9 +239,16 @@ fn everybody(reader: &mut Reader<'_>, name: &str, level: &str) {
         "dane" => "dane",
         "dane-only" => "dane-only",
         "fingerprint" => {
-            if !reader.has("relayhost") {
-                let text = "fingerprints of all hosts: name each in tls_policy, \"[host]:25 fingerprint match=…\"";
-                reader.note(Verdict::NotSupported, name, text);
+            let others = ["transport", "tls_policy"]
+                .iter()
+                .any(|key| reader.has(key))
+                || reader.has_any("default_routes.");
+            if others || !reader.has("relayhost") {
+                let text = "fingerprints of all hosts: name each in tls_policy, \"[host]:25 fingerprint match=…\"; until then tls_out.level is \"starttls\"";
+                reader.note(Verdict::Decide, name, text);
+                if let Err(why) = reader.put("tls_out.level", Value::Plain(quote("starttls"))) {
+                    reader.note(Verdict::NotSupported, name, why);
+                }
             }
             return;
         }
@@ -270,7 +301,11 @@ fn relay(reader: &mut Reader<'_>, name: &str, level: &str, fingerprints: Option<
             );
             reader.note(Verdict::Decide, name, text);
         }
-        _ => {}
+        "" | "none" | "may" | "encrypt" => {}
+        unknown => {
+            let text = format!("`{unknown}` is no level; TLS is demanded of the relayhost");
+            reader.note(Verdict::Decide, name, text);
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Where mail goes: the relayhost, transports with a pace of their own, programs, and the routes to them. Rows B12 to B14, C1, D1.
 
-use mail::nexthop::Nexthop;
 use postfix::{Service, members, tables};
 use settings::layers::quote;
 
 use super::{
+    classes,
     files::Use,
     reader::Reader,
-    recipients::{lmtp_target, mailboxes, tables_of},
+    recipients::tables_of,
     report::{Value, Verdict},
     services::{at, is_other_transport},
 };
@@ -27,10 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>) {
         let tables = tables_of(reader, "transport_maps", "transport", Use::Transport);
         faults(reader, &tables);
     }
-    mailboxes(reader);
-    for name in ["default_transport", "relay_transport", "virtual_transport"] {
-        class(reader, name);
-    }
+    classes::read(reader);
 }
 
 fn relayhost(reader: &mut Reader<'_>) {
@@ -72,23 +69,9 @@ fn used(reader: &mut Reader<'_>) -> Vec<String> {
     ] {
         name_of(&reader.value(parameter));
     }
-    let usual = reader.value("default_database_type");
     for map in members(&reader.value("transport_maps")) {
-        let values: Vec<String> = match tables::named(map, &usual) {
-            tables::Table::Text(path) | tables::Table::Patterns(_, path) => {
-                let text = (reader.files)(path).unwrap_or_default();
-                let entries = tables::entries(&text).into_iter();
-                entries.map(|(_, _, value)| value).collect()
-            }
-            tables::Table::Inline(entries) => {
-                let entries = tables::inline(entries).into_iter();
-                entries.map(|(_, value)| value).collect()
-            }
-            tables::Table::Static(value) => vec![value.to_owned()],
-            tables::Table::Other(..) => Vec::new(),
-        };
-        for value in &values {
-            name_of(value);
+        for (_, value) in reader.entries(map).unwrap_or_default() {
+            name_of(&value);
         }
     }
     used
@@ -161,11 +144,6 @@ fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
     let limit = format!("{}_time_limit", service.name);
     if let Some(seconds) = tables::seconds(&reader.value(&limit), 1) {
         settings.push(("timeout", quote(&format!("{seconds}s"))));
-        reader.note_if_set(
-            Verdict::Mapped,
-            &limit,
-            format!("transports.{}.timeout", service.name),
-        );
     }
     if let Some(processes) = service.processes {
         settings.push(("processes", processes.to_string()));
@@ -173,8 +151,14 @@ fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
     if recipients.is_none_or(|limit| limit == 1) {
         settings.push(("recipients", "1".to_owned()));
     }
+    let timeout = settings.iter().any(|(key, _)| *key == "timeout");
     if !put_all(reader, service, place, settings) {
-        return;
+        let text = "this transport could not be taken over";
+        return reader.note_if_set(Verdict::Ignored, &limit, text);
+    }
+    if timeout {
+        let text = format!("transports.{}.timeout", service.name);
+        reader.note_if_set(Verdict::Mapped, &limit, text);
     }
     let tell = |reader: &mut Reader<'_>, verdict, text: String| {
         reader.say(verdict, place.to_owned(), &service.title(), text);
@@ -337,57 +321,4 @@ fn faults(reader: &mut Reader<'_>, tables: &[LookupTable]) {
         let problems = config.route_faults(table);
         reader.problems("transport_maps", problems);
     }
-}
-
-/// The way of a whole class of mail.
-fn class(reader: &mut Reader<'_>, name: &str) {
-    if !reader.is_set(name) || reader.is_told(name) {
-        return;
-    }
-    let value = reader.value(name);
-    let (transport, nexthop) = value.split_once(':').unwrap_or((&value, ""));
-    match (name, transport, nexthop) {
-        (_, "", "") => reader.note(Verdict::Default, name, "is not set"),
-        ("default_transport" | "relay_transport", "smtp" | "relay", "") => {
-            reader.note(Verdict::Default, name, "SMTP, as here");
-        }
-        ("virtual_transport", "virtual", "") => reader.note(
-            Verdict::Ignored,
-            name,
-            "virtual_mailbox_domains is not set: no mail went by it",
-        ),
-        ("default_transport", "smtp" | "relay", nexthop) if Nexthop::parse(nexthop).is_ok() => {
-            reader.map_text(name, "relayhost", nexthop);
-        }
-        ("default_transport", ..) => {
-            reader.map_text(name, "routes.\"*\"", &value);
-        }
-        ("relay_transport", ..) => relayed(reader, name, &value),
-        _ => reader.note(Verdict::NotSupported, name, "write routes for its domains"),
-    }
-}
-
-/// A route for each domain that is passed on.
-fn relayed(reader: &mut Reader<'_>, name: &str, value: &str) {
-    let routed = |domain: &String| reader.has(&format!("routes.{}", quote(domain)));
-    let domains = reader.texts("domains.relay").iter();
-    let domains: Vec<_> = domains.filter(|it| !routed(it)).cloned().collect();
-    if domains.is_empty() {
-        return reader.note(Verdict::Ignored, name, "no domain is passed on by it");
-    }
-    let value = match lmtp_target(reader, value) {
-        Some(target) => format!("lmtp:{target}"),
-        None => value.to_owned(),
-    };
-    for domain in domains {
-        let key = format!("routes.{}", quote(&domain));
-        if let Err(why) = reader.put(&key, Value::Plain(quote(&value))) {
-            return reader.note(Verdict::NotSupported, name, why);
-        }
-    }
-    reader.note(
-        Verdict::Mapped,
-        name,
-        "routes of the domains in domains.relay",
-    );
 }

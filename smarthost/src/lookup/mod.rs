@@ -140,6 +140,11 @@ impl LookupTable {
         Some(self.found(value, line))
     }
 
+    /// Whether it holds keys, and not only patterns or networks.
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// The value of a whole key: as it is, else by pattern.
     pub fn get(&self, key: &str) -> Option<Found<'_>> {
         self.exact(key).or_else(|| self.pattern(key))

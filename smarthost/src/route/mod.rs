@@ -66,6 +66,7 @@ struct Rules {
     local: Option<Destination>,
     relayhost: Option<mail::nexthop::Nexthop>,
     routes: LookupTable,
+    default_routes: LookupTable,
     transports: Transports,
     providers: bool,
     bounce_lifetime: Duration,
@@ -84,12 +85,14 @@ impl Rules {
 
 impl Router {
     pub fn new(config: &Config, aliases: Arc<Table>, transport: Arc<[Arc<LookupTable>]>) -> Self {
+        let [routes, default_routes] = config.route_tables();
         let rules = Rules {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),
             local: config.local.clone(),
             relayhost: config.relayhost.clone(),
-            routes: config.route_table(),
+            routes,
+            default_routes,
             transports: config.transports.clone(),
             providers: config.provider_presets,
             bounce_lifetime: config.retry.bounce_lifetime,

@@ -1,9 +1,9 @@
 //! An address → the destination that its mail is taken to now.
 //!
-//! Of a table are asked: the address, the address without its extension, the domain, the domains above it with a dot in front,
-//! the patterns, `*`; `routes` before the tables of `transport`. In our own local domains an address alone can have a route.
-
-use std::borrow::Cow;
+//! Asked are: the address, and the patterns of tables that hold nothing else; the address without its extension; the domain; the
+//! domains above it with a dot in front; other patterns; `*`. First all of it in `routes`; then each in all tables of `transport`
+//! before the next one, as Postfix does; then, if nothing was said, `default_routes`. In our own local domains an address alone
+//! can have a route, and default routes are neither for them nor for virtual ones.
 
 use mail::{
     address::{Address, quote_local},
@@ -137,34 +137,56 @@ impl Router {
 
     /// The entry that says where mail for an address goes: a line of a table, or of `routes` in their order.
     pub fn route(&self, address: &Address) -> Option<Found<'_>> {
-        let local = self.is_local(address);
-        let tables =
-            std::iter::once(&self.rules.routes).chain(self.transport.iter().map(AsRef::as_ref));
-        tables.filter(|table| !table.is_empty()).find_map(|table| {
-            self.of_address(table, address)
-                .or_else(|| of_domain(table, address).filter(|_| !local))
-        })
+        let rules = &self.rules;
+        let class = self.class(address);
+        let local = class == Some(Class::Local);
+        let routes = std::slice::from_ref(&rules.routes);
+        let written = self
+            .entry(routes, address, local)
+            .or_else(|| self.entry(&self.transport, address, local));
+        if written.as_ref().is_some_and(|it| it.value.trim() != ":")
+            || matches!(class, Some(Class::Local | Class::Virtual))
+        {
+            return written;
+        }
+        let defaults = std::slice::from_ref(&rules.default_routes);
+        self.entry(defaults, address, false).or(written)
     }
 
-    fn of_address<'a>(&self, table: &'a LookupTable, address: &Address) -> Option<Found<'a>> {
+    /// What tables say of an address: each key in all of them before the next one.
+    fn entry<'a, T: AsRef<LookupTable>>(
+        &self,
+        tables: &'a [T],
+        address: &Address,
+        local: bool,
+    ) -> Option<Found<'a>> {
+        let tables = || tables.iter().map(AsRef::as_ref);
+        let exact = |key: &str| tables().find_map(|table| table.exact(key));
+        let whole = || {
+            tables().find_map(|table| {
+                let pattern = || table.pattern(address.as_str());
+                let alone = !local && !table.has_keys();
+                table
+                    .exact(address.as_str())
+                    .or_else(|| alone.then(pattern).flatten())
+            })
+        };
         let bare = || {
             let name = address.local_name();
             let (user, _) = split_extension(&name, self.rules.delimiter)?;
-            table.exact(&format!("{}@{}", quote_local(user), address.domain()))
+            exact(&format!("{}@{}", quote_local(user), address.domain()))
         };
-        table.exact(address.as_str()).or_else(bare)
+        let of_domain = || {
+            let domain = address.domain().to_string();
+            let mut parents = domain.match_indices('.');
+            exact(&domain)
+                .or_else(|| parents.find_map(|(dot, _)| exact(domain.get(dot..)?)))
+                .or_else(|| tables().find_map(|table| table.pattern(address.as_str())))
+                .or_else(|| exact("*"))
+        };
+        let found = whole().or_else(bare);
+        found.or_else(|| (!local).then(of_domain).flatten())
     }
-}
-
-fn of_domain<'a>(table: &'a LookupTable, address: &Address) -> Option<Found<'a>> {
-    let domain: Cow<'_, str> = address.domain().to_string().into();
-    let parents = domain.match_indices('.');
-    let parents = parents.filter_map(|(dot, _)| table.exact(domain.get(dot..)?));
-    table
-        .exact(&domain)
-        .or_else(|| parents.into_iter().next())
-        .or_else(|| table.pattern(address.as_str()))
-        .or_else(|| table.exact("*"))
 }
 
 /// The table has changed since the mail came.
