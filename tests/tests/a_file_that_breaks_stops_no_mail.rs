@@ -9,7 +9,7 @@ use std::{
     process::Output,
 };
 
-use tests::{session::Session, sink::Sink, smarthost::Smarthost, wait::until};
+use tests::{identity, session::Session, sink::Sink, smarthost::Smarthost, wait::until};
 
 /// All that was said.
 fn text(output: &Output) -> String {
@@ -68,7 +68,7 @@ fn break_file(file: &Path, how: Break) {
     match how {
         Break::Mode => fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap(),
         Break::Gone => fs::remove_file(file).unwrap(),
-        Break::Empty => fs::write(file, "").unwrap(),
+        Break::Empty => identity::write(file, ""),
         Break::Directory => {
             fs::remove_file(file).unwrap();
             fs::create_dir(file).unwrap();
@@ -145,7 +145,7 @@ fn with_a_file_that_broke_since_a_good_start_mail_goes_as_before_and_administrat
         if file.is_dir() {
             fs::remove_dir(&file).unwrap();
         }
-        fs::write(&file, &content).unwrap();
+        identity::write(&file, &content);
         private(&file);
         smarthost.daemon().wait_for_log("reloaded ");
         mail_goes(&smarthost, &sink, 10);
@@ -174,13 +174,13 @@ fn an_alias_that_was_written_while_the_daemon_ran_is_known_when_its_file_breaks(
     let modes = fs::read_dir(&copies)
         .unwrap()
         .map(|it| it.unwrap().metadata().unwrap().mode());
-    assert!(modes.into_iter().all(|mode| mode & 0o077 == 0));
+    assert!(modes.into_iter().all(|mode| mode & 0o777 == 0o600));
     smarthost.file("aliases", "fw: jane@far.example\n");
     smarthost.daemon().wait_for_log("reloaded ");
     let before = fs::read_dir(&copies).unwrap().count();
     let config = fs::read_to_string(smarthost.config()).unwrap();
     let config = config.lines().filter(|line| !line.starts_with("srs = "));
-    fs::write(smarthost.config(), config.collect::<Vec<_>>().join("\n")).unwrap();
+    identity::write(&smarthost.config(), config.collect::<Vec<_>>().join("\n"));
     smarthost.daemon().signal(rustix::process::Signal::HUP);
     until("the secret's copy is gone", || {
         (fs::read_dir(&copies).unwrap().count() < before).then_some(())

@@ -365,7 +365,9 @@ fn an_agent_whose_mail_waits_takes_the_file_that_was_changed_for_it() {
         let sink = Sink::start();
         let mut machine = Agent::start(&wrong(&sink));
         machine.send(&["b@example.net"], "Subject: waits\n\ntext\n");
-        machine.wait_for_mailq("why it waits", |listing| listing.contains("\n("));
+        machine
+            .daemon()
+            .wait_for_log("the relayhost cannot be used");
         // One that is wrong in its form changes nothing.
         machine.configure("relayhost = ");
         machine.configure(&good(&sink));

@@ -75,6 +75,7 @@ impl Words {
             .arg(
                 Arg::new("by")
                     .long("by")
+                    .value_name("WHAT")
                     .value_parser(By::ALL.map(By::word))
                     .default_value(By::Destination.word())
                     .help("What is counted together; recipients by destination, messages otherwise"),

@@ -94,6 +94,10 @@ impl Timestamp {
 
     /// When something was noted, as it counts now: what a clock that was ahead has noted counts as noted now, from now on.
     /// Whoever keeps such times reads them by this, or they would stay in force until the time gets there.
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "what it is called on changes"
+    )]
     pub fn noted(&mut self, now: Self) -> Self {
         *self = (*self).min(now);
         *self

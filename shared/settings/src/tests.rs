@@ -257,7 +257,7 @@ proptest! {
 fn files_that_the_units_hide_are_found_wherever_they_are_named() {
     let text = "a = \"/home/key\"\nb = [\"/etc/x\", \"hash:/tmp/table\"]\nc = { d = { e = \"unix:/var/tmp/s\" } }\n\
         f = \"/etc/tmp/x\"\ng = \"home/x\"\nh = \"see /tmp/x\"\ni = \"/run/user/0/x\"\nj = \"/tmpfile\"\nk = 5\n";
-    let found = crate::layers::hidden(&[("config.toml".into(), text.to_owned())]);
+    let found = layers::hidden(&[("config.toml".into(), text.to_owned())]);
     let found: Vec<_> = found
         .iter()
         .map(|(key, path)| (key.as_str(), path.as_str()))

@@ -106,7 +106,7 @@ pub(super) enum Command {
         smarthost init                                                  in a terminal\n  \
         smarthost init --yes relayhost=[smtp.isp.example]:587 networks=  for a script"
     )]
-    Init(super::init::Init),
+    Init(super::init::arguments::Init),
     /// Make Postfix's configuration ours: show it with a report of each parameter, or write it
     #[command(
         long_about = "Make Postfix's configuration ours: main.cf, master.cf and the tables that they name.\n\n\

@@ -183,9 +183,8 @@ fn resolver(config: &Config, findings: &mut Findings) {
     }
     let domain = config.admins.first().map(Address::domain);
     let domain = domain.unwrap_or(&config.hostname);
-    let why = match exchangers(config, domain.as_str()) {
-        Ok(mx::Answer::Failed(why)) | Err(why) => why,
-        Ok(_) => return findings.ok("resolver", "answers"),
+    let (Ok(mx::Answer::Failed(why)) | Err(why)) = exchangers(config, domain.as_str()) else {
+        return findings.ok("resolver", "answers");
     };
     findings.fail(
         "resolver",

@@ -22,11 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where local mail ends, and other mail that a route gives to a folder.
 pub(super) fn maildir(config: &Config, findings: &mut Findings) {
-    let routes = config.routes.iter().map(|route| ("routes", route));
+    let written = config.routes.iter().map(|route| ("routes", route));
     let defaults = config.default_routes.iter();
-    let routes = routes.chain(defaults.map(|route| ("default_routes", route)));
+    let written = written.chain(defaults.map(|route| ("default_routes", route)));
     let routed =
-        routes.filter_map(
+        written.filter_map(
             |(key, (_, written))| match Route::parse(written, &config.transports) {
                 Ok(Route::To(destination)) => Some((key, destination)),
                 _ => None,

@@ -230,8 +230,6 @@ impl Config {
         let admins = file.admins.0;
         let notify = file.limits.notify.take().map(|notify| notify.0);
         let transports = transports(file.transports, at)?;
-        let default_routes = routes(file.default_routes, &transports, at)?;
-        let routes = routes(file.routes, &transports, at)?;
         let networks = networks(file.networks);
         Ok(Self {
             layers: Vec::new(),
@@ -274,8 +272,8 @@ impl Config {
                 .relay_auth
                 .map(|auth| relayhost::auth(auth, at))
                 .transpose()?,
-            routes,
-            default_routes,
+            routes: routes(file.routes, &transports, at)?,
+            default_routes: routes(file.default_routes, &transports, at)?,
             transport: file.transport.0.into_iter().map(|it| it.0).collect(),
             transports,
             provider_presets: file.provider_presets.unwrap_or(true),

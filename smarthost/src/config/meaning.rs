@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn every_setting_has_its_sentence_and_every_sentence_its_setting() {
         let texts = [
-            "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
+            "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\ndefault_routes = { \"*\" = \":\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
             "lmtp = \"unix:/run/lmtp\"\nweb = \"127.0.0.1:8025\"",
             "auth = { users = \"users\" }\n[client_pins]\n\"sha256:9f2cd1a0b14f5c8e7d6a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e\" = \"vm7\"",
             "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\

@@ -103,9 +103,10 @@ fn exceptions(reader: &mut Reader<'_>) -> Exceptions {
     };
     let raw = reader.main.raw(name).unwrap_or("$mynetworks").to_owned();
     let mynetworks = raw.contains("$mynetworks") || raw.contains("{mynetworks}");
-    let (networks, lost) = match reader.is_set(name) {
-        true => networks_of(reader, name),
-        false => Default::default(),
+    let (networks, lost) = if reader.is_set(name) {
+        networks_of(reader, name)
+    } else {
+        (Vec::new(), Vec::new())
     };
     let networks = networks.iter().map(ToString::to_string).collect();
     let lost = lost

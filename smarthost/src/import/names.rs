@@ -291,19 +291,21 @@ pub(super) fn networks_of(
             Some(member) => (true, member),
             None => (false, key.as_str()),
         };
-        let read = match is_exception {
-            true => Network::around(member),
-            false => Network::parse(member),
+        let read = if is_exception {
+            Network::around(member)
+        } else {
+            Network::parse(member)
         };
         match (read, is_exception) {
             (Ok(network), true) => excepted.push(network),
-            (Ok(network), false) => match network.without(&excepted) {
-                Some(rest) => found.extend(rest),
-                None => {
+            (Ok(network), false) => {
+                if let Some(rest) = network.without(&excepted) {
+                    found.extend(rest);
+                } else {
                     let text = format!("`{member}` is left out: too much is excepted from it");
                     reader.note(Verdict::Decide, name, text);
                 }
-            },
+            }
             (Err(why), true) => {
                 let text = format!(
                     "`!{member}`: {why}; what follows it is left out, because it may be excepted"

@@ -152,7 +152,17 @@ fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
         settings.push(("recipients", "1".to_owned()));
     }
     let timeout = settings.iter().any(|(key, _)| *key == "timeout");
-    if !put_all(reader, service, place, settings) {
+    let runs = !service.argv().is_empty();
+    if !runs {
+        let text = "it names no program: argv is missing";
+        reader.say(
+            Verdict::NotSupported,
+            place.to_owned(),
+            &service.title(),
+            text,
+        );
+    }
+    if !runs || !put_all(reader, service, place, settings) {
         let text = "this transport could not be taken over";
         return reader.note_if_set(Verdict::Ignored, &limit, text);
     }

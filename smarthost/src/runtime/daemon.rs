@@ -6,6 +6,7 @@
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
 use std::{
+    io,
     net::TcpListener as StdListener,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -91,6 +92,26 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// SIGTERM, SIGINT, SIGHUP.
+fn signals() -> io::Result<[Signal; 3]> {
+    let kinds = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ];
+    let [end, interrupt, reload] = kinds.map(signal);
+    Ok([end?, interrupt?, reload?])
+}
+
+/// What is wrong with the files, if anything is.
+fn told(current: &Current, server: &Server) {
+    if let Some(fault) = current.fault() {
+        let consequence = fault.consequence();
+        line(Level::Error, &format_args!("{consequence}: {}", fault.text));
+        tell(server, &fault);
+    }
+}
+
 async fn live(
     path: &Path,
     setup: Setup,
@@ -99,11 +120,7 @@ async fn live(
     trail: &Arc<Trail>,
 ) -> anyhow::Result<End> {
     // Heard from the beginning: a reload that comes during the start must not end the daemon.
-    let signals = [
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
-    ];
+    let signals = signals()?;
     let started = clock::now();
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, memory, keeper) = recover(path, &current)?;
@@ -164,11 +181,7 @@ async fn live(
     supervision::ready();
     tasks.spawn(supervision::watchdog(end.subscribe()));
 
-    if let Some(fault) = current.fault() {
-        let consequence = fault.consequence();
-        line(Level::Error, &format_args!("{consequence}: {}", fault.text));
-        tell(&server, &fault);
-    }
+    told(&current, &server);
     let ended = wait_for_end(signals, &reload, &server).await?;
     supervision::stopping();
     line(
@@ -366,7 +379,11 @@ async fn wait_for_end(
                 }
                 supervision::ready();
             }
-            _ = look.tick(), if reload.current.fault().is_some() => {
+            _ = look.tick() => {
+                // Asked anew each time: an order over the control socket may have failed meanwhile.
+                if reload.current.fault().is_none() {
+                    continue;
+                }
                 let looking = Arc::clone(reload);
                 let mended = spawn_blocking(move || looking.is_mended()).await?;
                 if mended && reload.current.only_queues() {

@@ -163,7 +163,7 @@ pub(super) fn of_no_room(server: &Server, error: &SpoolError) {
     );
     news.tell(Event::Began(Trouble {
         what: DISK.to_owned(),
-        patience: LOOK,
+        patience: Duration::ZERO,
         headline: format!("{host}: no mail can be taken"),
         text,
         lasts: true,

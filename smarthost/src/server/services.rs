@@ -12,7 +12,6 @@ use std::{
 };
 
 use control::status::Service;
-use mail::clock::{self, Timestamp};
 use system::log::{Level, line};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},

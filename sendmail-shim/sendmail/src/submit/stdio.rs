@@ -44,7 +44,7 @@ pub fn relay() -> Report {
         at_end: false,
     };
     match relay.run() {
-        Ok(()) if relay.dialogue.is_complete(&relay.input) => Report {
+        Ok(()) if relay.is_complete() => Report {
             exit: Exit::Ok,
             lines: Vec::new(),
         },
@@ -112,6 +112,11 @@ impl Relay {
         }
     }
 
+    /// Whether everything was answered, and no message is under way for which more would have come.
+    fn is_complete(&self) -> bool {
+        self.dialogue.is_complete(&self.input) && (self.at_end || self.dialogue.is_between())
+    }
+
     /// Whoever typed hears that nothing more comes, if he has not.
     fn over(&self, report: Report) -> Report {
         if self.dialogue.is_told_of_its_end() {
@@ -135,6 +140,10 @@ impl Relay {
     }
 
     /// The next agent goes on.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing tells when the next agent listens"
+    )]
     fn connect_again(&mut self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
         self.stream = loop {

@@ -5,7 +5,6 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
-    address::list::decode,
     limits,
     message::{Field, Header},
 };
@@ -31,11 +30,6 @@ pub fn fold_header(header: &mut Header) -> usize {
 }
 
 fn folded(field: &Field) -> Field {
-    // A name cannot be folded: what has none that fits into a line is no field.
-    if field.name().len().saturating_add(1) >= LONGEST {
-        let text = decode(field.raw().trim_ascii());
-        return Field::new("X-Malformed", &text);
-    }
     let mut out = Vec::with_capacity(field.raw().len());
     // Blanks before the value are no place to fold: the first line would be empty.
     let value = field.body().trim_ascii_start().len().saturating_add(2);
@@ -118,31 +112,6 @@ mod tests {
                     .for_each(|piece| watch.feed(piece));
                 assert_eq!(watch.too_long(), too_long, "{length} in pieces of {size}");
             }
-        }
-    }
-
-    #[test]
-    fn a_name_is_never_folded() {
-        for length in [990, 996, 997, 998, 999, 2500] {
-            let name = "X".repeat(length);
-            let text = format!("A: b\r\n{name}: value of it\r\nC: d\r\n");
-            let mut header = Header::parse(text.as_bytes());
-            fold_header(&mut header);
-            let bytes = header.to_bytes();
-            assert!(longest(&bytes) <= 998, "{length}");
-            let again = Header::parse(&bytes);
-            let names: Vec<_> = again.fields().iter().map(Field::name).collect();
-            let kept = if length < 997 {
-                name.as_str()
-            } else {
-                "X-Malformed"
-            };
-            assert_eq!(names, ["A", kept, "C"], "{length}");
-            let unfolded: String = String::from_utf8(bytes)
-                .unwrap()
-                .split_whitespace()
-                .collect();
-            assert!(unfolded.contains(&format!("{name}:valueofit")), "{length}");
         }
     }
 

@@ -138,10 +138,10 @@ fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Fa
 }
 
 fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, letter: &Letter<'_>) -> Sent {
-    let Some(Kept { connection, .. }) = kept else {
+    let Some(Kept { connection, dial }) = kept else {
         return Sent::default();
     };
-    let outcomes = fitted(connection, batch, road, letter).unwrap_or_else(|error| {
+    let outcomes = fitted(connection, &dial.place, batch, road, letter).unwrap_or_else(|error| {
         let text = format!("the message cannot be read: {error}");
         vec![Failure::ours(&text).outcome(); batch.recipients.len()]
     });
@@ -154,6 +154,7 @@ fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, letter: &Letter
 
 fn fitted(
     connection: &mut Connection,
+    place: &Place,
     batch: &Batch,
     road: &Road<'_>,
     letter: &Letter<'_>,
@@ -170,11 +171,12 @@ fn fitted(
     }
     let silent = |connection: &Connection| {
         let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.stalls(connection.place().clone(), Instant::now());
+        memory.stalls(place.clone(), Instant::now());
         drop(memory);
         (road.silent)(connection);
     };
-    let watched = patience
+    let watched = batch
+        .patience
         .is_some()
         .then_some(&silent as &dyn Fn(&Connection));
     Ok(connection.send_watched(fitted.transaction, &mut fitted.content, watched))

@@ -197,6 +197,7 @@ fn what_is_no_segment_keeps_no_spool_from_opening() {
 
 /// Somebody moves the segments away, mail comes, and he puts them back.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a backup is put back so")]
 fn segments_that_were_away_while_others_got_their_numbers_come_back_with_all_that_is_in_them() {
     for early in [0, 1, 8] {
         let (directory, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

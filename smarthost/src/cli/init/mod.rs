@@ -5,11 +5,12 @@
 //! Postfix's configuration, where there is one, is offered to be taken over instead.
 //! Failures: nothing is written.
 
+pub(super) mod arguments;
 mod machine;
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
@@ -20,7 +21,9 @@ use console::{
 use control::findings::{Findings, Level};
 use settings::layers;
 
-use super::{arguments, check, failed::Failed, import};
+use arguments::Init;
+
+use super::{arguments::Import, check, failed::Failed, import};
 use crate::config::Config;
 
 /// What the package installs: answers go in front of it.
@@ -36,23 +39,6 @@ const KEYS: [&str; 6] = [
 ];
 /// The networks of this machine alone.
 const OWN: &str = "127.0.0.0/8 ::1";
-
-/// `init …`
-#[derive(clap::Args, Debug)]
-pub(super) struct Init {
-    /// Answers beforehand, such as hostname=mail.example.org; several words are a list, and nothing is no setting
-    #[arg(value_name = "KEY=VALUE")]
-    answers: Vec<String>,
-    /// Ask nothing: take what is proposed for the rest, and write
-    #[arg(long)]
-    yes: bool,
-    /// With --yes: replace a file with settings of yours, and take a configuration over that does not pass the check
-    #[arg(long, requires = "yes")]
-    force: bool,
-    /// Where the machine's files are (etc/postfix, proc/net)
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    root: PathBuf,
-}
 
 pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout());
@@ -115,7 +101,7 @@ fn take_over(
     postfix: &Path,
     init: &Init,
 ) -> Result<(String, ExitCode), Failed> {
-    let import = |apply| arguments::Import {
+    let import = |apply| Import {
         directory: postfix.to_owned(),
         apply,
         force: apply,
