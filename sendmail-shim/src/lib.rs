@@ -8,7 +8,8 @@
 //! | services | [`agent`] | takes mail, keeps it, delivers it |
 //! | commands | [`admin`] | the administrator's |
 //!
-//! Below all of them is `sendmail`, whose configuration, rewriting and way to the relayhost the agent shares.
+//! Below all of them is `sendmail`, whose configuration, rewriting and way to the relayhost the
+//! agent shares.
 
 pub mod admin;
 pub mod agent;

@@ -1,7 +1,8 @@
 //! What has happened: totals since the start, and the last day in pieces of five minutes. Pure.
 //!
-//! Contract: recipients are counted where their line of the log is written, so that log, metrics and page agree; messages at
-//! their 250. A delivery's time counts once, with the recipient's last outcome. Bounded: [`SLOTS`] pieces.
+//! Contract: recipients are counted where their line of the log is written, so that log, metrics
+//! and page agree; messages at their 250. A delivery's time counts once, with the recipient's last
+//! outcome. Bounded: [`SLOTS`] pieces.
 //! See also: `state`, which keeps the pieces over a restart; totals begin anew with the daemon.
 
 use std::{

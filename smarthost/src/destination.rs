@@ -1,7 +1,8 @@
 //! Where and how mail is handed on: one value of the settings, of routing, and of the queue. Pure.
 //!
-//! Contract: what is printed reads back as the same destination, but for who named it and by which transport. A transport is a
-//! variant of [`Kind`] and a row of [`ROWS`] here, and its delivery in `transport`.
+//! Contract: what is printed reads back as the same destination, but for who named it and by which
+//! transport. A transport is a variant of [`Kind`] and a row of [`ROWS`] here, and its delivery in
+//! `transport`.
 //! Failures: a text that quotes the form to write.
 
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -24,7 +25,8 @@ pub enum Kind {
         nexthop: Nexthop,
         /// It is the relayhost: `relay_tls` applies; otherwise opportunistic TLS.
         relayhost: bool,
-        /// The administrator named it, as relayhost or in the routes; otherwise it is the recipient's own domain.
+        /// The administrator named it, as relayhost or in the routes; otherwise it is the
+        /// recipient's own domain.
         named: bool,
     },
     /// Dovecot and its like (row D5).
@@ -35,7 +37,8 @@ pub enum Kind {
     Pipe(String),
     /// A program that an alias names.
     Program(String),
-    /// Back into the queue, to those whom an alias names by now: the recipient was queued before it did.
+    /// Back into the queue, to those whom an alias names by now: the recipient was queued before it
+    /// did.
     Aliases,
 }
 
@@ -82,7 +85,8 @@ const ROWS: [Row; 5] = [
 ];
 
 impl Kind {
-    /// What stands behind the colon of a transport that needs no settings; `None`: there is no such transport.
+    /// What stands behind the colon of a transport that needs no settings; `None`: there is no such
+    /// transport.
     pub fn read(transport: &str, text: &str) -> Option<Result<Self, String>> {
         let row = ROWS.iter().find(|row| row.name == transport)?;
         Some((row.read)(text))
@@ -100,7 +104,8 @@ impl Kind {
 }
 
 impl Destination {
-    /// As in the routes table: `lmtp:unix:/run/dovecot/lmtp`, `maildir:/var/mail/relay`, or a next hop, with `smtp:` or without.
+    /// As in the routes table: `lmtp:unix:/run/dovecot/lmtp`, `maildir:/var/mail/relay`, or a next
+    /// hop, with `smtp:` or without.
     pub fn parse(text: &str) -> Result<Self, String> {
         let read = text
             .split_once(':')
@@ -191,7 +196,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// `smtp:example.net`, `lmtp:unix:/run/dovecot/lmtp`, `maildir:/var/lib/smarthost/Maildir`, `slow:example.net`.
+/// `smtp:example.net`, `lmtp:unix:/run/dovecot/lmtp`, `maildir:/var/lib/smarthost/Maildir`,
+/// `slow:example.net`.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let usual = match &self.kind {

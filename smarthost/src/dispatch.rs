@@ -1,7 +1,7 @@
 //! The way into the queue: a message is committed to the spool, then the scheduler hears of it.
 //!
-//! Contract: who gets a queue id back may promise delivery: the message is on disk, and in the queue. Many messages that wait for the
-//! disk at the same moment share one commit.
+//! Contract: who gets a queue id back may promise delivery: the message is on disk, and in the
+//! queue. Many messages that wait for the disk at the same moment share one commit.
 //! Failures: the spool's own, unchanged.
 
 use std::{
@@ -142,7 +142,8 @@ impl Dispatch {
 
     /// Commits a message and schedules it. Returns when it is on disk.
     ///
-    /// What must have a place, and has nobody who would read it, is kept on hold: as a message of its own, if others get it too.
+    /// What must have a place, and has nobody who would read it, is kept on hold: as a message of
+    /// its own, if others get it too.
     pub(crate) async fn enqueue(
         &self,
         draft: Draft,
@@ -201,7 +202,8 @@ impl Dispatch {
         let (done, committed) = oneshot::channel();
         self.spool
             .accept_then(draft, envelope, header, move |result| {
-                // Nobody waits any more: the message is queued all the same, and found at the next start.
+                // Nobody waits any more: the message is queued all the same, and found at the next
+                // start.
                 let _ = done.send(result);
             });
         let id = committed.await.unwrap_or(Err(SpoolError::Stopped))?;
@@ -381,7 +383,8 @@ pub fn routed(index: u32, envelope: &Envelope, router: &Router) -> Option<Routed
     })
 }
 
-/// Recipients after aliases, each address once. One that cannot be expanded stays as it is and fails at delivery, so that the sender hears of it.
+/// Recipients after aliases, each address once. One that cannot be expanded stays as it is and
+/// fails at delivery, so that the sender hears of it.
 pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient>, Failure> {
     let mut known = HashMap::new();
     let mut all: Vec<Recipient> = Vec::with_capacity(recipients.len());

@@ -1,7 +1,8 @@
-//! The machines that bring mail: by which name, key or login each is known, how much it brought each day, when last, and with which
-//! version of its agent. Pure.
+//! The machines that bring mail: by which name, key or login each is known, how much it brought
+//! each day, when last, and with which version of its agent. Pure.
 //!
-//! Contract: bounded: [`MOST`] machines with bounded texts, [`DAYS`] days each. Only clients of ours are noted, never strangers.
+//! Contract: bounded: [`MOST`] machines with bounded texts, [`DAYS`] days each. Only clients of
+//! ours are noted, never strangers.
 //! Counted is what was answered 250. Beyond the bound those go that were silent longest.
 //! See also: `state`, which keeps it over a restart; `cli::machines`, which shows it.
 

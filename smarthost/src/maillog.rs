@@ -1,4 +1,5 @@
-//! The mail log: every line that tells of a session or a message, in Postfix's words, so that fail2ban and pflogsumm read it.
+//! The mail log: every line that tells of a session or a message, in Postfix's words, so that
+//! fail2ban and pflogsumm read it.
 //!
 //! Contract: text that came from a peer is escaped and bounded here, if it was not before.
 //! See also: `system::log`, which writes the lines.
@@ -297,7 +298,8 @@ pub(crate) fn reject(rejected: &Rejected<'_>) {
     }
 }
 
-/// Nothing else can be done where a next hop does not take 8 bits and the message is not text in one part.
+/// Nothing else can be done where a next hop does not take 8 bits and the message is not text in
+/// one part.
 pub(crate) fn eight_bit(id: QueueId, relay: &str) {
     line_of(
         Role::Smtp,

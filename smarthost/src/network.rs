@@ -1,7 +1,9 @@
 //! IP networks in CIDR form, and sets of them.
 //!
-//! Contract: an IPv4 address that comes as `::ffff:a.b.c.d` (a dual-stack socket) is the IPv4 address, everywhere.
-//! Failures: [`NetworkError`] says what to write instead; bits behind the prefix are an error, because they show a mistake.
+//! Contract: an IPv4 address that comes as `::ffff:a.b.c.d` (a dual-stack socket) is the IPv4
+//! address, everywhere.
+//! Failures: [`NetworkError`] says what to write instead; bits behind the prefix are an error,
+//! because they show a mistake.
 //! RFC 4632 (CIDR), RFC 4291 §2.5.5.2 (IPv4-mapped addresses).
 
 use std::{
@@ -51,7 +53,8 @@ impl std::str::FromStr for Network {
 }
 
 impl Network {
-    /// Reads `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`, `[2001:db8::1]`. Bits behind the prefix must be zero.
+    /// Reads `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`, `[2001:db8::1]`. Bits behind the prefix
+    /// must be zero.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
         let (network, address) = Self::read(text)?;
         if network.address == address {
@@ -97,7 +100,8 @@ impl Network {
         };
         let address = written.to_canonical();
         if width(address) != bits {
-            // ::ffff:10.0.0.0/104 is 10.0.0.0/8; anything wider than the mapped range is no network of IPv4.
+            // ::ffff:10.0.0.0/104 is 10.0.0.0/8; anything wider than the mapped range is no network
+            // of IPv4.
             prefix = prefix.checked_sub(96).ok_or_else(bad)?;
         }
         let network = Self {
@@ -107,7 +111,8 @@ impl Network {
         Ok((network, address))
     }
 
-    /// The network of that prefix length that an address lies in (IPv4-mapped addresses become IPv4 first).
+    /// The network of that prefix length that an address lies in (IPv4-mapped addresses become IPv4
+    /// first).
     pub fn of(address: IpAddr, v4: u8, v6: u8) -> Self {
         let address = address.to_canonical();
         let prefix = if address.is_ipv4() { v4 } else { v6 }.min(width(address));
@@ -163,7 +168,8 @@ impl Network {
         self.prefix == 0
     }
 
-    /// Whether it is so large a part of the Internet that nobody can own it; a few of them are the whole.
+    /// Whether it is so large a part of the Internet that nobody can own it; a few of them are the
+    /// whole.
     pub fn is_anybodys(&self) -> bool {
         match self.address {
             IpAddr::V4(_) => self.prefix < 8,

@@ -1,4 +1,5 @@
-//! How any part of the daemon tells the administrators something: into the machine of [`crate::notices`], whose driver is woken.
+//! How any part of the daemon tells the administrators something: into the machine of
+//! [`crate::notices`], whose driver is woken.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

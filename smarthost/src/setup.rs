@@ -1,8 +1,11 @@
-//! What is in force: configuration, tables and keys, loaded together and exchanged as a whole at a reload.
+//! What is in force: configuration, tables and keys, loaded together and exchanged as a whole.
 //!
-//! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next one of the same session takes that in force; a
-//! reload that fails leaves the old one. Tables are looked at whenever somebody asks what is in force. Session tickets survive a reload, so that clients resume (row B7).
-//! A start never fails for what stands in the files: the last good configuration is used, or else mail is queued and not sent.
+//! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next
+//! one of the same session takes that in force; a reload that fails leaves the old one. Tables are
+//! looked at whenever somebody asks what is in force. Session tickets survive a reload, so that
+//! clients resume (row B7).
+//! A start never fails for what stands in the files: the last good configuration is used, or else
+//! mail is queued and not sent.
 //! Failures: texts with file, line and remedy, for the administrator.
 
 use std::{
@@ -92,7 +95,7 @@ struct Tables {
 }
 
 impl Tables {
-    /// Reads them. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
+    /// Reads them. A wrong line is a problem to be logged; what cannot be read is an error.
     fn read(config: &Config) -> Result<(Self, Vec<Problem>), ConfigError> {
         let (access, mut problems) = config.read_access()?;
         let (transport, more) = config.read_transport()?;
@@ -184,7 +187,8 @@ pub(crate) struct Identity {
 }
 
 impl Setup {
-    /// Loads everything that the files name, and keeps a copy of them; `before` lends its session tickets.
+    /// Loads everything that the files name, and keeps a copy of them; `before` lends its session
+    /// tickets.
     pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
         let layers = Config::files(path)?;
         let config = Config::of_files(&layers)?;
@@ -212,8 +216,8 @@ impl Setup {
         Self::of_relay(config).map(drop)
     }
 
-    /// The same as [`Setup::load`] for who only looks: makes no key, keeps no copy, and has no identity. What is wrong in lines
-    /// of tables goes with it.
+    /// The same as [`Setup::load`] for who only looks: makes no key, keeps no copy, and has no
+    /// identity. What is wrong in lines of tables goes with it.
     pub(crate) fn look(config: Config) -> anyhow::Result<(Self, Vec<Problem>)> {
         let setup = Self::anonymous(config, None)?.for_a_look();
         let problems = setup.problems.clone();
@@ -339,7 +343,8 @@ fn offers_tls(config: &Config) -> bool {
 }
 
 impl Setup {
-    /// The same with the tables as they are now, if one of them has changed. Looks at most once a second.
+    /// The same with the tables as they are now, if one of them has changed. Looks at most once a
+    /// second.
     fn renewed(&self) -> Option<Self> {
         // Somebody else is looking.
         let mut tables = self.tables.try_lock().ok()?;
@@ -401,7 +406,7 @@ impl Identity {
     }
 }
 
-/// What logins that do not exist are answered with: the same over restarts, so that nobody learns which exist.
+/// What logins that do not exist are answered with: always the same, so that nobody learns it.
 fn secret(key: &Path) -> Vec<u8> {
     let kept = system::read::bytes(key, 64 * 1024);
     kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
@@ -487,7 +492,8 @@ impl Current {
         fault.clone()
     }
 
-    /// There was never a good configuration: mail is taken, not sent, and nothing is refused for good.
+    /// There was never a good configuration: mail is taken, not sent, and nothing is refused for
+    /// good.
     pub(crate) fn only_queues(&self) -> bool {
         self.fault().is_some_and(|fault| !fault.remembered)
     }

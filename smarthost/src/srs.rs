@@ -1,11 +1,13 @@
-//! The sender rewriting scheme: forwarded mail leaves with a sender of our own domain, so that SPF holds, and what comes back to it
-//! is led to the sender as he was. Pure.
+//! The sender rewriting scheme: forwarded mail leaves with a sender of our own domain, so that SPF
+//! holds, and what comes back to it is led to the sender as he was. Pure.
 //!
-//! Contract: `SRS0=hash=day=host=user@ours` of a sender, `SRS1=hash=first=…@ours` of a sender that another forwarder has
-//! rewritten, as libsrs2 and postsrsd write and read them with the same secret. Hash and tag are read in any case, since some hops
-//! fold it. An address leads back only with a hash of one of our secrets, and for [`LIFETIME`] days: nothing else is ever relayed
-//! by it. A new secret signs as soon as it is the first; the others are still believed.
-//! Failures: a sender whose rewritten form would be longer than an address may be stays as it is (`None`).
+//! Contract: `SRS0=hash=day=host=user@ours` of a sender, `SRS1=hash=first=…@ours` of a sender that
+//! another forwarder has rewritten, as libsrs2 and postsrsd write and read them with the same
+//! secret. Hash and tag are read in any case, since some hops fold it. An address leads back only
+//! with a hash of one of our secrets, and for [`LIFETIME`] days: nothing else is ever relayed by
+//! it. A new secret signs as soon as it is the first; the others are still believed.
+//! Failures: a sender whose rewritten form would be longer than an address may be stays as it is
+//! (`None`).
 //! <https://www.libsrs2.net/srs/srs.pdf>
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -63,7 +65,8 @@ impl Srs {
     /// Without secrets it rewrites nothing and believes nothing.
     pub fn new(domain: Domain, secrets: &[String]) -> Self {
         let key = |secret: &String| {
-            // What libsrs2 and postsrsd use, so that their secrets and addresses go on; 24 bits of it are kept in any case.
+            // What libsrs2 and postsrsd use, so that their secrets and addresses go on; 24 bits of
+            // it are kept in any case.
             hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes())
         };
         Self {
@@ -72,7 +75,8 @@ impl Srs {
         }
     }
 
-    /// A sender as forwarded mail leaves with it; `None`: it stays, since it is ours already or there is no form for it.
+    /// A sender as forwarded mail leaves with it; `None`: it stays, since it is ours already or
+    /// there is no form for it.
     pub fn forward(&self, sender: &Address, now: Timestamp) -> Option<Address> {
         let domain = sender.domain();
         if *domain == self.domain || domain.is_below(&self.domain) {
@@ -110,7 +114,8 @@ impl Srs {
         *domain == self.domain
     }
 
-    /// Whether an address looks as those that [`Self::forward`] makes: it stands for somebody else, or for nobody.
+    /// Whether an address looks as those that [`Self::forward`] makes: it stands for somebody else,
+    /// or for nobody.
     pub fn is_ours(&self, address: &Address) -> bool {
         self.is_domain(address.domain()) && tagged(&address.local_name()).is_some()
     }
@@ -146,7 +151,8 @@ impl Srs {
                 let (day, rest) = rest.split_once('=').ok_or(Wrong::Forged)?;
                 let (host, user) = rest.split_once('=').ok_or(Wrong::Forged)?;
                 let made = of_day(day).ok_or(Wrong::Forged)?;
-                // Folded on the way; it was upper case when it was signed, and is hashed in lower case.
+                // Folded on the way; it was upper case when it was signed, and is hashed in lower
+                // case.
                 self.verify(hash, &[day, host, user])?;
                 (Address::new(user, host), Some(made))
             }
@@ -172,7 +178,8 @@ impl Srs {
     }
 }
 
-/// As hashes are compared: without case, and with both of the characters that forwarders write for `+`.
+/// As hashes are compared: without case, and with both of the characters that forwarders write for
+/// `+`.
 fn plain(hash: &str) -> String {
     hash.to_ascii_lowercase().replace('-', "+")
 }
@@ -198,7 +205,8 @@ fn behind(rest: &str) -> String {
     format!("SRS0{separator}{rest}")
 }
 
-/// The parts are hashed in lower case, one behind the other. `+` would look like the mark of an extension.
+/// The parts are hashed in lower case, one behind the other. `+` would look like the mark of an
+/// extension.
 fn hash(secret: &hmac::Key, parts: &[&str]) -> String {
     let mut context = hmac::Context::with_key(secret);
     for part in parts {

@@ -1,4 +1,5 @@
-//! What TLS the hosts of a next hop must show: a line of `tls_policy` in Postfix's words, else `tls_out`. Pure.
+//! What TLS the hosts of a next hop must show: a line of `tls_policy` in Postfix's words, else
+//! `tls_out`. Pure.
 //!
 //! | level | demands |
 //! |---|---|
@@ -9,9 +10,11 @@
 //! | `fingerprint` | one of the keys or certificates of `match=` |
 //! | `dane`, `dane-only` | what TLSA records say; and nothing without them |
 //!
-//! Contract: a domain is asked for as it is, then its parents with a dot in front; a next hop in brackets or with a port only as
-//! it is, however its name and port are spelled. Each of these is looked for in all tables before the next one.
-//! Failures: an entry that means nothing is told with its line when it is read, and mail that it is for waits.
+//! Contract: a domain is asked for as it is, then its parents with a dot in front; a next hop in
+//! brackets or with a port only as it is, however its name and port are spelled. Each of these is
+//! looked for in all tables before the next one.
+//! Failures: an entry that means nothing is told with its line when it is read, and mail that it is
+//! for waits.
 //! Postfix postconf(5) `smtp_tls_policy_maps`, `smtp_tls_verify_cert_match`.
 
 use std::{collections::HashMap, fmt, sync::Arc};

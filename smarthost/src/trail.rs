@@ -1,6 +1,7 @@
 //! What happened to the last messages: the lines of the log that begin with a queue id. Pure.
 //!
-//! Contract: what is told here is what the log tells, so that page and log never differ. Bounded: [`MOST`] bytes, the oldest lines go first;
+//! Contract: what is told here is what the log tells, so that page and log never differ. Bounded:
+//! [`MOST`] bytes, the oldest lines go first;
 //! [`Trail::since`] says from when on nothing is missing. It begins anew with the daemon.
 
 use std::{

@@ -1,7 +1,8 @@
-//! The cases of tests/compat on one program in a namespace, and the table of all results; called by tests/compat/run.
+//! The cases of tests/compat on one program in a namespace, and the table of all results; called by
+//! tests/compat/run.
 //!
-//!     compat run FILE FLUSH ENTER...     # results as JSON lines into FILE; ENTER... goes before a program's path
-//!     compat table NAME=FILE...          # Markdown on standard output
+//!     compat run FILE FLUSH ENTER... # results as JSON lines into FILE; ENTER... goes before a
+//!     program's path compat table NAME=FILE... # Markdown on standard output
 
 #![expect(
     clippy::unwrap_used,

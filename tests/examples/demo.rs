@@ -1,4 +1,5 @@
-//! `cargo demo [--remove]`: the whole way of a message with the programs built a moment ago. See `tests::demo`.
+//! `cargo demo [--remove]`: the whole way of a message with the programs built a moment ago. See
+//! `tests::demo`.
 #![expect(clippy::print_stdout, reason = "it tells its story to the terminal")]
 
 use std::io;

@@ -1,4 +1,5 @@
-//! In systemd's place: holds the agent's sockets, and starts the agent when somebody connects while none runs.
+//! In systemd's place: holds the agent's sockets, and starts the agent when somebody connects while
+//! none runs.
 //!
 //! Contract: every agent must end by itself with success; its log is in the panic if it does not.
 

@@ -1,6 +1,7 @@
 //! A machine with `sendmail` and its agent, with a configuration from the test.
 //!
-//! Contract: everything lies in its own [`Installation`]. `spool`, `socket`, `control` and `hostname` are filled in where the test does not set them.
+//! Contract: everything lies in its own [`Installation`]. `spool`, `socket`, `control` and
+//! `hostname` are filled in where the test does not set them.
 
 use std::{
     fs,
@@ -75,7 +76,8 @@ impl Agent {
         self.write_config(&settings, config);
     }
 
-    /// Runs the agent, from the next start on, in a pid namespace of its own, as in a container (root only).
+    /// Runs the agent, from the next start on, in a pid namespace of its own, as in a container
+    /// (root only).
     pub fn in_pid_namespace(&mut self) {
         self.pid_namespace = true;
     }
@@ -101,7 +103,8 @@ impl Agent {
         command
     }
 
-    /// The agent with its sockets as systemd hands them over; they are the standard input and output of the command.
+    /// The agent with its sockets as systemd hands them over; they are the standard input and
+    /// output of the command.
     pub(crate) fn started_by_shell(&self, arguments: &[&str]) -> Command {
         let agent = self.admin_command();
         let mut command = hermetic("/bin/sh");
@@ -115,7 +118,8 @@ impl Agent {
         command
     }
 
-    /// A listener in the agent's place that accepts nothing, and as many connections as it holds without.
+    /// A listener in the agent's place that accepts nothing, and as many connections as it holds
+    /// without.
     pub fn stands_still(&self) -> (OwnedFd, Vec<OwnedFd>) {
         let made =
             |flags| socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();

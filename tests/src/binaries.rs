@@ -98,8 +98,9 @@ pub fn install_names(directory: &Path) -> PathBuf {
 
 /// Writes a program that can be run at once.
 ///
-/// A process of its own writes it: while this one has it open, another thread may start a program, which inherits the open file
-/// for a moment, and what is open for writing cannot be run ("Text file busy").
+/// A process of its own writes it: while this one has it open, another thread may start a program,
+/// which inherits the open file for a moment, and what is open for writing cannot be run ("Text
+/// file busy").
 pub fn write_program(path: &Path, content: &str) {
     let mut install = installing("/dev/stdin".as_ref(), path)
         .stdin(Stdio::piped())

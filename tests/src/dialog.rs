@@ -11,7 +11,8 @@
 //! | `event tls` | the handshake is made; also `timeout`, `shutdown`, `closed` |
 //! | `= fact` | what the machine must have done: see `tests/dialogs.rs` |
 //!
-//! A dialog without `set`, `answer` and `event` can be held with a real server, of whose facts only `closed` is seen.
+//! A dialog without `set`, `answer` and `event` can be held with a real server, of whose facts only
+//! `closed` is seen.
 
 use std::{
     fs, io,

@@ -1,4 +1,5 @@
-//! A web server that answers each request with the same bytes, on port 443 of a loopback address of its own (root only).
+//! A web server that answers each request with the same bytes, on port 443 of a loopback address of
+//! its own (root only).
 
 use std::{
     io::{Read as _, Write as _},

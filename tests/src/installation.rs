@@ -1,6 +1,8 @@
-//! What both daemons of a test have: a directory of their own with a configuration in it, and a process.
+//! What both daemons of a test have: a directory of their own with a configuration in it, and a
+//! process.
 //!
-//! Contract: all files lie in the directory, which outlives a restart and goes with the guard. In configurations, `$DIR` is the directory.
+//! Contract: all files lie in the directory, which outlives a restart and goes with the guard. In
+//! configurations, `$DIR` is the directory.
 
 use std::{
     ffi::OsStr,
@@ -12,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::{daemon::Daemon, identity::write, wait::until};
 
-/// What stands in /etc/aliases of a Debian machine. The file of the machine that the tests run on decides nothing.
+/// What stands in /etc/aliases of a Debian machine. The file of the machine that the tests run on
+/// decides nothing.
 pub(crate) const MACHINE_ALIASES: &str = "postmaster: root\n";
 
 /// A command that the machine's zone, language and home have no part in.
@@ -40,7 +43,8 @@ impl Installation {
         }
     }
 
-    /// Writes the configuration: `settings`, of which the test sets some itself, then what the test says.
+    /// Writes the configuration: `settings`, of which the test sets some itself, then what the test
+    /// says.
     pub(crate) fn write_config(&self, settings: &[(&str, &str)], config: &str) {
         let filled_in = settings.iter().filter(|(key, _)| !sets(config, key));
         let mut lines: Vec<_> = filled_in

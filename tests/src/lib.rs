@@ -1,4 +1,5 @@
-//! The harness of the end-to-end tests: our programs as processes, and everything that stands around them.
+//! The harness of the end-to-end tests: our programs as processes, and everything that stands
+//! around them.
 //!
 //! | part | what |
 //! |---|---|

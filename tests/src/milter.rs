@@ -1,4 +1,5 @@
-//! A milter that answers as a test tells it to, and remembers what it was told: raw packets, nothing of the protocol understood.
+//! A milter that answers as a test tells it to, and remembers what it was told: raw packets,
+//! nothing of the protocol understood.
 //!
 //! Contract: a packet is in the journal before it is answered.
 
@@ -87,7 +88,8 @@ pub struct Milter {
 }
 
 impl Milter {
-    /// Agrees to everything, and asks `answer` about each packet that wants one, with those before it on the same connection.
+    /// Agrees to everything, and asks `answer` about each packet that wants one, with those before
+    /// it on the same connection.
     pub fn start(answer: impl Fn(&Packet, &[Packet]) -> Answer + Send + Sync + 'static) -> Self {
         Self::offering(agreed(0, &[]), answer)
     }

@@ -1,6 +1,7 @@
 //! Other people's programs (swaks, Postfix, Dovecot …): found, or the test is skipped aloud.
 //!
-//! Contract: with `LAB_REQUIRE_PEERS=1` in the environment, as in CI, a missing peer fails its test.
+//! Contract: with `LAB_REQUIRE_PEERS=1` in the environment, as in CI, a missing peer fails its
+//! test.
 
 use std::{
     env,
@@ -44,7 +45,8 @@ pub fn mounts() -> bool {
     root() && find("mount").is_some()
 }
 
-/// Says on standard error, past the capture of the test runner, why a test does not run; fails it where all peers must be there.
+/// Says on standard error, past the capture of the test runner, why a test does not run; fails it
+/// where all peers must be there.
 pub fn skip(reason: &str) {
     assert!(
         variable("LAB_REQUIRE_PEERS").is_none_or(|v| v != *"1"),

@@ -7,7 +7,8 @@ use std::{
     thread,
 };
 
-/// One that does this with each connection, on a free port of loopback; ends with the test's process.
+/// One that does this with each connection, on a free port of loopback; ends with the test's
+/// process.
 pub fn policy_server(act: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,7 +1,7 @@
 //! A Postfix of its own: configuration, queue and port are the test's.
 //!
-//! Contract: it runs in a process namespace, so that with the guard, or with the test (also one that is killed), each of its daemons ends, and
-//! nobody else's.
+//! Contract: it runs in a process namespace, so that with the guard, or with the test (also one
+//! that is killed), each of its daemons ends, and nobody else's.
 
 use std::{
     collections::BTreeMap, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt as _, path::Path,
@@ -17,8 +17,9 @@ use crate::{
     wait::{free_port, until},
 };
 
-/// The first process of the namespace: a shell that waits, and not Postfix itself, because a process that changes its user, as Postfix' master does
-/// for a moment, is no longer killed with its parent.
+/// The first process of the namespace: a shell that waits, and not Postfix itself, because a
+/// process that changes its user, as Postfix' master does for a moment, is no longer killed with
+/// its parent.
 const FIRST: &str = "\"$@\" start-fg; exit $?";
 
 /// A running Postfix.
@@ -31,8 +32,8 @@ pub struct Postfix {
 }
 
 impl Postfix {
-    /// Starts one with these settings in `main.cf` (`$DIR` is its directory) and waits until it takes connections; `None` where there is none, or
-    /// no root to start it.
+    /// Starts one with these settings in `main.cf` (`$DIR` is its directory) and waits until it
+    /// takes connections; `None` where there is none, or no root to start it.
     pub fn start(main: &str) -> Option<Self> {
         Self::start_with(main, &BTreeMap::new(), None)
     }

@@ -1,7 +1,9 @@
-//! A name server with one answer for every name, or a table of names, to see who asks it and whom one believes.
+//! A name server with one answer for every name, or a table of names, to see who asks it and whom
+//! one believes.
 //!
-//! Contract: answers A with its address and anything else with an empty answer (RFC 1035 §4.1); keeps the names it was asked for. With a
-//! table: what stands there, and NXDOMAIN for any other name.
+//! Contract: answers A with its address and anything else with an empty answer (RFC 1035 §4.1);
+//! keeps the names it was asked for. With a table: what stands there, and NXDOMAIN for any other
+//! name.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -33,7 +35,8 @@ impl Resolver {
         Self::on((address, 53).into(), table)
     }
 
-    /// Where one that knows `localhost` alone is asked, for tests on machines whose hosts file does not name it.
+    /// Where one that knows `localhost` alone is asked, for tests on machines whose hosts file does
+    /// not name it.
     pub fn of_localhost() -> SocketAddr {
         let localhost =
             |name: &str| (name == "localhost").then(|| vec![Record::A(Ipv4Addr::LOCALHOST)]);

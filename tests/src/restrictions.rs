@@ -1,5 +1,5 @@
-//! The corpus of restrictions: chains with their DNS and tables, and what RCPT is answered. Its forms stand in
-//! tests/data/restrictions/README.md.
+//! The corpus of restrictions: chains with their DNS and tables, and what RCPT is answered. Its
+//! forms stand in tests/data/restrictions/README.md.
 
 use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 
@@ -117,7 +117,8 @@ fn case(line: usize, text: &str) -> Case {
     }
 }
 
-/// Whether a reply is the one that was expected: all of it, or up to a `*`; a code alone is enough for itself.
+/// Whether a reply is the one that was expected: all of it, or up to a `*`; a code alone is enough
+/// for itself.
 pub fn matches(expected: &str, reply: &str) -> bool {
     match expected.strip_suffix('*') {
         Some(beginning) => reply.starts_with(beginning),

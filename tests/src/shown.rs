@@ -1,12 +1,15 @@
-//! What commands print, as the manual shows it: `packaging/manual/output/NAME`, written anew by `UPDATE=1`.
+//! What commands print, as the manual shows it: `packaging/manual/output/NAME`, written anew by
+//! `UPDATE=1`.
 //!
-//! Contract: the manual prints a file of that folder where it says `@OUTPUT NAME@`, and a test of the name's command compares it.
+//! Contract: the manual prints a file of that folder where it says `@OUTPUT NAME@`, and a test of
+//! the name's command compares it.
 
 use std::{env, fs};
 
 use crate::binaries::repository;
 
-/// Compares what a command printed with what the manual says; `replaced`: what is different each time, and how it is shown.
+/// Compares what a command printed with what the manual says; `replaced`: what is different each
+/// time, and how it is shown.
 pub fn compare(name: &str, printed: &str, replaced: &[(&str, &str)]) {
     let mut text = printed.to_owned();
     for (part, shown) in replaced {

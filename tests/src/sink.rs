@@ -1,7 +1,8 @@
 //! An SMTP or LMTP server that answers as a test tells it to, and remembers what it got.
 //!
-//! Contract: a message is in the journal before its sender reads the reply to the final dot, whatever that reply is; the
-//! script can be changed while the sink runs and holds from the next connection on.
+//! Contract: a message is in the journal before its sender reads the reply to the final dot,
+//! whatever that reply is; the script can be changed while the sink runs and holds from the next
+//! connection on.
 
 mod conversation;
 mod journal;
@@ -134,7 +135,8 @@ impl Sink {
 
     /// A sink on an address where one was before.
     pub fn on(address: SocketAddr, script: Script) -> Self {
-        // A process that is just being started holds all sockets of this one for a moment, closed ones too.
+        // A process that is just being started holds all sockets of this one for a moment, closed
+        // ones too.
         let listener = until(&format!("{address} is free"), || {
             TcpListener::bind(address).ok()
         });
@@ -194,7 +196,8 @@ impl Sink {
         received
     }
 
-    /// How many were open at the same time at most, those that were closed again counted until it was seen.
+    /// How many were open at the same time at most, those that were closed again counted until it
+    /// was seen.
     pub fn most_at_once(&self) -> usize {
         self.shared.most_open.load(Ordering::SeqCst)
     }

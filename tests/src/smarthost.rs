@@ -1,7 +1,7 @@
 //! A `smarthost` with a configuration from the test.
 //!
-//! Contract: everything it writes lies in its own [`Installation`]. `spool`, `state`, `control`, `hostname` and `listen` are filled in where the test
-//! does not set them.
+//! Contract: everything it writes lies in its own [`Installation`]. `spool`, `state`, `control`,
+//! `hostname` and `listen` are filled in where the test does not set them.
 
 use std::{
     net::SocketAddr,
@@ -58,7 +58,8 @@ impl Smarthost {
         self.write_config(&settings, config);
     }
 
-    /// Runs it, from the next start on, in a mount namespace of its own, where this shell script has mounted something (root only).
+    /// Runs it, from the next start on, in a mount namespace of its own, where this shell script
+    /// has mounted something (root only).
     pub fn in_mount_namespace(&mut self, script: &str) {
         self.mounts = Some(self.placed(script));
     }

@@ -1,6 +1,7 @@
 //! A program in a terminal of its own (python3's pty), where somebody looks and types.
 //!
-//! Contract: each step waits for what it wants to see; the end tells whether the terminal is as it was.
+//! Contract: each step waits for what it wants to see; the end tells whether the terminal is as it
+//! was.
 
 use std::process::{Command, Output};
 

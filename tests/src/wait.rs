@@ -1,6 +1,7 @@
 //! Waiting for a condition, with a deadline.
 //!
-//! Contract: returns as soon as the condition holds; a test that waits in vain fails and says what for.
+//! Contract: returns as soon as the condition holds; a test that waits in vain fails and says what
+//! for.
 
 use std::{
     env,
@@ -47,8 +48,8 @@ fn pause() {
     thread::sleep(Duration::from_millis(10));
 }
 
-/// A port on loopback that nobody uses: below the range that the kernel gives to outgoing connections, and claimed, for as long as this
-/// process lives, before all others that ask here.
+/// A port on loopback that nobody uses: below the range that the kernel gives to outgoing
+/// connections, and claimed, for as long as this process lives, before all others that ask here.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());

@@ -1,5 +1,5 @@
-//! A table, a key or a secret that broke since the last good start: mail goes as before, administrators hear of it, and the mended
-//! file is taken.
+//! A table, a key or a secret that broke since the last good start: mail goes as before,
+//! administrators hear of it, and the mended file is taken.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,4 +1,5 @@
-//! The daily limit of each client: what it counts, whom it spares, and that nothing makes it forget.
+//! The daily limit of each client: what it counts, whom it spares, and that nothing makes it
+//! forget.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -107,7 +108,8 @@ fn the_hundred_and_first_message_of_a_day_waits_over_all_ports_and_after_kill_an
     });
 }
 
-/// Row A4: the daemon dies in the moment in which it has said 250, each time after another number of messages, so that each time another write would be the one that is lost.
+/// Row A4: the daemon dies in the moment in which it has said 250, each time after another number
+/// of messages, so that each time another write would be the one that is lost.
 #[test]
 fn a_kill_at_the_very_moment_of_a_250_forgets_no_message() {
     let Setup {
@@ -131,8 +133,8 @@ fn a_kill_at_the_very_moment_of_a_250_forgets_no_message() {
     assert!(sink.journal().wait_for(sent).len() >= sent);
 }
 
-/// Row A4: many sessions at once, and the daemon dies while they send: whatever was answered 250 is counted, so that all lives together
-/// allow no more than one did.
+/// Row A4: many sessions at once, and the daemon dies while they send: whatever was answered 250 is
+/// counted, so that all lives together allow no more than one did.
 #[test]
 fn a_kill_amid_many_sessions_gives_no_client_more_than_its_limit() {
     const KILLS: usize = 4;
@@ -202,7 +204,8 @@ fn the_administrator_sees_and_resets_a_clients_count() {
     );
 }
 
-/// What is deferred, refused or given up costs a machine nothing of its day, and a kill changes nothing about that.
+/// What is deferred, refused or given up costs a machine nothing of its day, and a kill changes
+/// nothing about that.
 #[test]
 fn a_message_that_is_never_taken_does_not_use_up_the_day_of_its_machine() {
     let sink = Sink::start();

@@ -1,4 +1,5 @@
-//! A spool on a disk that fills up: refused before acceptance, what was taken is delivered, and room makes it take mail again.
+//! A spool on a disk that fills up: refused before acceptance, what was taken is delivered, and
+//! room makes it take mail again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs::File, path::PathBuf};

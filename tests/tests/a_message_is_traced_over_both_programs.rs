@@ -1,4 +1,5 @@
-//! `trace`: the way of one message over the agent, the smarthost and its bounce; and `mailq` where both programs run on one machine.
+//! `trace`: the way of one message over the agent, the smarthost and its bounce; and `mailq` where
+//! both programs run on one machine.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,5 +1,5 @@
-//! Mail is queued whatever the configuration says: both programs go on with the last good one, or else queue, and take the mended file by
-//! themselves.
+//! Mail is queued whatever the configuration says: both programs go on with the last good one, or
+//! else queue, and take the mended file by themselves.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 

@@ -1,4 +1,5 @@
-//! What a next hop says of this machine, of a recipient, of a message: each has its own consequence.
+//! What a next hop says of this machine, of a recipient, of a message: each has its own
+//! consequence.
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
@@ -27,7 +28,8 @@ fn answering(command: &str, reply: &str) -> Script {
     }
 }
 
-/// A relayhost that wants a login, TLS or a permission refuses this machine: no mail is returned for it, and the remedy is shown.
+/// A relayhost that wants a login, TLS or a permission refuses this machine: no mail is returned
+/// for it, and the remedy is shown.
 #[test]
 fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
     for (command, reply, remedy) in [
@@ -85,7 +87,8 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
     }
 }
 
-/// What is about the recipient or the content is told to the sender at once, whatever words of policy it has.
+/// What is about the recipient or the content is told to the sender at once, whatever words of
+/// policy it has.
 #[test]
 fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
     for after_message in [
@@ -177,7 +180,8 @@ fn a_next_hop_without_extensions_gets_mail_that_it_can_take() {
     );
 }
 
-/// A next hop with SMTPUTF8 may have one behind it that lacks it: then the mail would bounce there, and its bounce too.
+/// A next hop with SMTPUTF8 may have one behind it that lacks it: then the mail would bounce there,
+/// and its bounce too.
 #[test]
 fn a_raw_subject_that_nobody_declared_is_encoded_and_hidden_recipients_stay_hidden() {
     let sink = Sink::with(Script {
@@ -202,7 +206,8 @@ fn a_raw_subject_that_nobody_declared_is_encoded_and_hidden_recipients_stay_hidd
     );
 }
 
-/// A firewall or a server that offers what it then refuses: the mail goes without it, and 8 bits become 7.
+/// A firewall or a server that offers what it then refuses: the mail goes without it, and 8 bits
+/// become 7.
 #[test]
 fn a_peer_that_refuses_what_it_offered_gets_the_mail_without_it() {
     let saying = |text: &str, reply: &str| (text.to_owned(), reply.to_owned());

@@ -1,4 +1,5 @@
-//! A relayhost that takes mail only from those it knows, by password (Postfix with Dovecot's SASL) or by client certificate.
+//! A relayhost that takes mail only from those it knows, by password (Postfix with Dovecot's SASL)
+//! or by client certificate.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};

@@ -1,5 +1,5 @@
-//! `status` and `queue summary` of both programs: what waits, since when and why, who is near a limit, what was refused, how disk and
-//! others do.
+//! `status` and `queue summary` of both programs: what waits, since when and why, who is near a
+//! limit, what was refused, how disk and others do.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Output;

@@ -1,4 +1,5 @@
-//! Relayhosts that take access tokens instead of passwords: XOAUTH2 and OAUTHBEARER, from both programs.
+//! Relayhosts that take access tokens instead of passwords: XOAUTH2 and OAUTHBEARER, from both
+//! programs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};

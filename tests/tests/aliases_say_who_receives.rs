@@ -1,4 +1,5 @@
-//! The alias tables of both programs: who receives, by which chain, and from when on a change counts.
+//! The alias tables of both programs: who receives, by which chain, and from when on a change
+//! counts.
 
 use rustix::process::Signal;
 use tests::{
@@ -103,7 +104,8 @@ fn a_domain_with_an_umlaut_is_one_domain_in_configuration_table_and_session() {
     assert_eq!(received[0].recipients, ["jane@xn--exmple-cua.example"]);
 }
 
-/// Row D4: what is done after a change today, `newaliases` and a reload, is right here too, and counts at once.
+/// Row D4: what is done after a change today, `newaliases` and a reload, is right here too, and
+/// counts at once.
 #[test]
 fn a_changed_alias_counts_after_newaliases_and_a_reload() {
     let sink = Sink::start();
@@ -286,7 +288,8 @@ fn a_bounce_to_a_local_user_goes_to_whom_aliases_name() {
     }
 }
 
-/// Nobody stands for the alias: the client keeps its mail, alone or beside others, and after a reload too.
+/// Nobody stands for the alias: the client keeps its mail, alone or beside others, and after a
+/// reload too.
 #[test]
 fn mail_for_an_alias_whose_list_is_empty_is_never_taken_and_lost() {
     let sink = Sink::start();
@@ -350,7 +353,8 @@ fn mail_for_an_alias_whose_list_is_empty_is_never_taken_and_lost() {
     );
 }
 
-/// What is wrong with an alias is for the log and for `check`; the client, one of ours or not, hears of no file.
+/// What is wrong with an alias is for the log and for `check`; the client, one of ours or not,
+/// hears of no file.
 #[test]
 fn a_fault_of_an_alias_names_its_file_to_the_administrators_and_not_to_the_client() {
     let sink = Sink::start();

@@ -1,4 +1,5 @@
-//! A machine may send so much automatic mail a day (`budget`): what is beyond it waits in the queue, and is counted in the log, there and to root.
+//! A machine may send so much automatic mail a day (`budget`): what is beyond it waits in the
+//! queue, and is counted in the log, there and to root.
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},

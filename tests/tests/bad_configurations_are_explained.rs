@@ -1,5 +1,7 @@
-//! Each folder of tests/data/bad-config is a mistake that administrators make: `PROGRAM-MISTAKE/config.toml`, and `expected`, what the program
-//! says about it. `UPDATE=1 cargo test -p tests --test bad_configurations_are_explained` writes `expected` anew; read the difference.
+//! Each folder of tests/data/bad-config is a mistake that administrators make:
+//! `PROGRAM-MISTAKE/config.toml`, and `expected`, what the program says about it. `UPDATE=1 cargo
+//! test -p tests --test bad_configurations_are_explained` writes `expected` anew; read the
+//! difference.
 //! And each configuration that we ship is one that the programs take.
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! `smarthost check` calls nothing right that the daemon could not use, names the place, and costs nothing.
+//! `smarthost check` calls nothing right that the daemon could not use, names the place, and costs
+//! nothing.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _};

@@ -1,4 +1,5 @@
-//! Clients that no network covers: a web container, a printer, a notebook. They log in, or show a key (rows A3, A4).
+//! Clients that no network covers: a web container, a printer, a notebook. They log in, or show a
+//! key (rows A3, A4).
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, sync::Arc};
 
@@ -307,7 +308,8 @@ fn a_key_names_a_client_where_clients_are_asked_for_one_and_nowhere_else() {
     assert_eq!(to_elsewhere(&mut at(submission, &anybody())).code, 554);
     assert_eq!(to_elsewhere(&mut at(submission, &stranger)).code, 554);
     assert_eq!(to_elsewhere(&mut at(submission, &known)).code, 250);
-    // The session is resumed, and the key with it; where nobody is asked for a key a resumed session proves nothing.
+    // The session is resumed, and the key with it; where nobody is asked for a key a resumed
+    // session proves nothing.
     assert_eq!(to_elsewhere(&mut at(submission, &known)).code, 250);
     assert_eq!(to_elsewhere(&mut at(mx, &known)).code, 554);
     assert_eq!(to_elsewhere(&mut at(submission, &known)).code, 250);

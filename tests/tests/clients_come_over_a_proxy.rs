@@ -1,5 +1,5 @@
-//! A proxy or front end before the smarthost says who its clients are, and nobody else can (`proxy`: the PROXY protocol,
-//! `xclient`: XCLIENT).
+//! A proxy or front end before the smarthost says who its clients are, and nobody else can
+//! (`proxy`: the PROXY protocol, `xclient`: XCLIENT).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{io::ErrorKind, net::IpAddr};
@@ -64,7 +64,8 @@ fn the_client_is_whom_the_header_names_in_networks_limits_log_and_received() {
     let over = session.mail("a@example.net", &["b@far.example"], MESSAGE);
     assert_eq!(over.unwrap().code, 450);
 
-    // Another client behind the same proxy, in the binary form, byte by byte, with something about the proxy.
+    // Another client behind the same proxy, in the binary form, byte by byte, with something about
+    // the proxy.
     let header = version_2(1, 0x11, &[&V4[..], &[4, 0, 1, 0]].concat());
     let mut other = from(PROXY, &smarthost);
     for byte in header {
@@ -95,7 +96,8 @@ fn the_client_is_whom_the_header_names_in_networks_limits_log_and_received() {
     assert!(!listed.contains(PROXY), "{listed}");
 }
 
-/// A client may fail ten times, and has so many sessions at once; its neighbours behind the proxy do not feel it.
+/// A client may fail ten times, and has so many sessions at once; its neighbours behind the proxy
+/// do not feel it.
 #[test]
 fn failed_logins_and_places_are_those_of_the_client_and_not_of_the_proxy() {
     let sink = Sink::start();
@@ -221,7 +223,8 @@ fn a_header_from_elsewhere_is_an_unknown_command_and_gives_nothing() {
     let sink = Sink::start();
     let mut smarthost = setup(&sink, "");
     let line = String::from_utf8(CARRIED.to_vec()).unwrap();
-    // The second is in networks: perhaps a proxy that was forgotten in `proxy`, whose clients are not its own.
+    // The second is in networks: perhaps a proxy that was forgotten in `proxy`, whose clients are
+    // not its own.
     for address in ["127.0.0.66", "127.0.0.6"] {
         let mut session = from(address, &smarthost);
         assert_eq!(session.reply().code, 220);

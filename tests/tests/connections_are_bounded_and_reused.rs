@@ -99,7 +99,8 @@ fn a_refused_recipient_bounces_to_the_sender_and_the_others_get_the_mail() {
     smarthost.wait_for_mailq("nothing", |listing| listing.contains("Mail queue is empty"));
 }
 
-/// A peer that ends an idle connection may speak at the very moment when the next message begins; the reply is about no mail.
+/// A peer that ends an idle connection may speak at the very moment when the next message begins;
+/// the reply is about no mail.
 #[test]
 fn the_last_words_of_a_kept_connection_bounce_nobodys_mail() {
     for farewell in [
@@ -136,7 +137,8 @@ fn the_last_words_of_a_kept_connection_bounce_nobodys_mail() {
     }
 }
 
-/// Greylisting, rate limits and counts of unknown users see each message once, whether the connection is a new one or not.
+/// Greylisting, rate limits and counts of unknown users see each message once, whether the
+/// connection is a new one or not.
 #[test]
 fn what_a_next_hop_says_over_a_kept_connection_is_not_asked_for_again() {
     for refusal in ["450 4.2.0 greylisted", "550 5.1.1 nobody of that name"] {
@@ -158,7 +160,8 @@ fn what_a_next_hop_says_over_a_kept_connection_is_not_asked_for_again() {
     }
 }
 
-/// Whom to believe is asked anew after a reload: a connection made before it carries no mail after it.
+/// Whom to believe is asked anew after a reload: a connection made before it carries no mail after
+/// it.
 #[test]
 fn after_a_reload_no_mail_goes_over_a_connection_of_before() {
     let sink = Sink::start();

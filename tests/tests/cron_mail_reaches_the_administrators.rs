@@ -1,4 +1,5 @@
-//! cron → sendmail → agent → pinned TLS → smarthost → nexthop, with the senders and recipients that the deployments want.
+//! cron → sendmail → agent → pinned TLS → smarthost → nexthop, with the senders and recipients that
+//! the deployments want.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -114,7 +115,8 @@ fn whoever_writes_the_mail_is_from_the_administrators() {
     }
 }
 
-/// Row A2: the map was made for the sender; with `from_override` off a program cannot get around it.
+/// Row A2: the map was made for the sender; with `from_override` off a program cannot get around
+/// it.
 #[test]
 fn a_program_that_writes_its_own_from_does_not_get_around_the_map() {
     let sink = Sink::start();

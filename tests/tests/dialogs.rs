@@ -1,7 +1,9 @@
-//! The dialogs in `tests/data/dialogs`, held with the session machine: once as written, and once byte by byte, with the same replies.
+//! The dialogs in `tests/data/dialogs`, held with the session machine: once as written, and once
+//! byte by byte, with the same replies.
 //!
-//! Facts: `closed`, `open`, `aborted`, `not aborted` (since the last such line), `message TEXT` (the content handed over since the last
-//! such line, escaped as in `C|`), `asked QUESTION` (the last one, as `rcpt user@example.org`), `protocol NAME`, `verb NAME`.
+//! Facts: `closed`, `open`, `aborted`, `not aborted` (since the last such line), `message TEXT`
+//! (the content handed over since the last such line, escaped as in `C|`), `asked QUESTION` (the
+//! last one, as `rcpt user@example.org`), `protocol NAME`, `verb NAME`.
 #![expect(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
 use std::{

@@ -1,4 +1,5 @@
-//! The same dialogs as in `dialogs.rs`, held with the real smarthost over TCP, as far as they need nothing but a server.
+//! The same dialogs as in `dialogs.rs`, held with the real smarthost over TCP, as far as they need
+//! nothing but a server.
 
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use tests::{
     smarthost::Smarthost,
 };
 
-/// As the dialogs want it: named `mail.example.org`, a relay for loopback. What is accepted stays in the queue.
+/// As the dialogs want it: named `mail.example.org`, a relay for loopback. What is accepted stays
+/// in the queue.
 const CONFIG: &str = r#"
 hostname = "mail.example.org"
 networks = ["127.0.0.0/8"]

@@ -46,7 +46,8 @@ fn ours_does_what_each_case_says() {
             scope.spawn(|| {
                 let shared = Place::new();
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Another user cannot reach this test's directory; tests/compat/run has a machine for him.
+                    // Another user cannot reach this test's directory; tests/compat/run has a
+                    // machine for him.
                     if case.uid.is_some() {
                         continue;
                     }

@@ -1,4 +1,5 @@
-//! Forwarded mail leaves with a sender of our own (SRS), and what comes back to it finds the sender as he was.
+//! Forwarded mail leaves with a sender of our own (SRS), and what comes back to it finds the sender
+//! as he was.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -161,7 +162,8 @@ fn a_bounce_comes_home_whatever_case_it_has_and_nothing_forged_is_relayed() {
     );
 }
 
-/// A bounce to whatever we have signed is taken, and the domain that takes bounces has a postmaster, as all that take mail.
+/// A bounce to whatever we have signed is taken, and the domain that takes bounces has a
+/// postmaster, as all that take mail.
 #[test]
 fn a_domain_for_rewritten_senders_alone_takes_every_bounce_and_mail_to_its_postmaster() {
     let (world, inside) = (Sink::start(), Sink::start());
@@ -247,7 +249,8 @@ fn the_secret_that_is_made_at_the_first_start_stays() {
     assert!(taken(&relay, &sender).starts_with("250"));
 }
 
-/// Bounces of our own next hop go to the sender himself, and one that the next hop makes comes over us.
+/// Bounces of our own next hop go to the sender himself, and one that the next hop makes comes over
+/// us.
 #[test]
 fn a_next_hop_that_refuses_is_told_to_the_sender_as_he_is() {
     let world = Sink::with(Script {

@@ -1,4 +1,5 @@
-//! Clients that flood, stall or confuse the smarthost: the others are served, memory stays bounded, and no state leaks into the next message.
+//! Clients that flood, stall or confuse the smarthost: the others are served, memory stays bounded,
+//! and no state leaks into the next message.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -154,7 +155,8 @@ fn a_client_that_closes_at_any_byte_leaves_nothing_behind() {
     assert_eq!(bodies.count(), 0);
 }
 
-/// Idle strangers hold every place that strangers may have: clients in `networks` find theirs, and the strangers are hurried.
+/// Idle strangers hold every place that strangers may have: clients in `networks` find theirs, and
+/// the strangers are hurried.
 #[test]
 fn strangers_who_do_nothing_keep_no_client_of_ours_out_and_their_refusal_is_logged() {
     let sink = Sink::start();

@@ -22,7 +22,8 @@ fn record_of(identity: &Identity) -> Record {
     Record::Tlsa([3, 1, 1], key.key_sha256.to_vec())
 }
 
-/// The zone of example.net: MX and host are secure or not, and this stands under the host's TLSA name.
+/// The zone of example.net: MX and host are secure or not, and this stands under the host's TLSA
+/// name.
 fn zone(secure: bool, tlsa: Option<Vec<Record>>) -> Resolver {
     Resolver::anywhere(move |name| {
         let proved = |mut records: Vec<Record>| {

@@ -1,4 +1,5 @@
-//! The agent's sockets are open to every user of the machine: who asks is known, and a hostile user harms only himself.
+//! The agent's sockets are open to every user of the machine: who asks is known, and a hostile user
+//! harms only himself.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -19,7 +20,8 @@ const MODEST: &str = "64002";
 
 const PYTHON: &str = "/usr/bin/python3";
 
-/// Opens more connections than one user may, leaves each in another state, tells how many were turned away, and stays.
+/// Opens more connections than one user may, leaves each in another state, tells how many were
+/// turned away, and stays.
 const FLOOD: &str = r#"
 import socket, sys, time
 submit, control = sys.argv[1:]
@@ -118,7 +120,8 @@ fn a_user_who_floods_the_sockets_keeps_nobody_else_from_sending() {
     });
 }
 
-/// The relayhost is away, and a program sends in a loop: what it may have in the queue is bounded, and only for its user.
+/// The relayhost is away, and a program sends in a loop: what it may have in the queue is bounded,
+/// and only for its user.
 #[test]
 fn a_user_who_fills_his_share_of_the_queue_leaves_room_for_others_and_may_send_again_when_it_has_gone()
  {
@@ -196,7 +199,8 @@ fn only_root_may_say_that_a_message_was_queued_elsewhere() {
     }
 }
 
-/// A container that has the socket mounted submits too: its processes have no pid in the agent's eyes, but a user id.
+/// A container that has the socket mounted submits too: its processes have no pid in the agent's
+/// eyes, but a user id.
 #[test]
 fn a_program_in_another_pid_namespace_submits_and_lists_its_mail() {
     if !peers::root() {

@@ -1,4 +1,5 @@
-//! Mail grows old in the queue; it is given up only when an attempt has failed by then, and the bounce says why.
+//! Mail grows old in the queue; it is given up only when an attempt has failed by then, and the
+//! bounce says why.
 
 use std::time::{Duration, Instant};
 

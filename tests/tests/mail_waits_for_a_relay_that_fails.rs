@@ -1,4 +1,5 @@
-//! A relay that is down, mute, rude or overloaded: the mail stays, its reason can be read, and it arrives once when the relay is well again.
+//! A relay that is down, mute, rude or overloaded: the mail stays, its reason can be read, and it
+//! arrives once when the relay is well again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -133,7 +134,8 @@ fn mail_waits_for_a_mute_relay_and_nobody_is_kept_waiting() {
     assert!(machine.mailq().contains("root@"));
 }
 
-/// Every byte at which a relay may close: before the 250 the mail is kept, and nothing is ever lost or shown as delivered.
+/// Every byte at which a relay may close: before the 250 the mail is kept, and nothing is ever lost
+/// or shown as delivered.
 #[test]
 fn a_relay_that_closes_at_any_byte_loses_nothing() {
     let sink = Sink::with(Script {
@@ -177,7 +179,8 @@ fn a_relay_that_closes_at_any_byte_loses_nothing() {
     assert!(!sink.journal().is_empty());
 }
 
-/// Addresses that no connection can be made to (link-local, multicast, none at all) are dead hosts; and the sixth host has its turn.
+/// Addresses that no connection can be made to (link-local, multicast, none at all) are dead hosts;
+/// and the sixth host has its turn.
 #[test]
 fn all_hosts_of_a_relayhost_are_tried_whatever_the_others_are() {
     let busy = Script {

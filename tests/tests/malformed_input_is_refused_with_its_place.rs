@@ -1,4 +1,5 @@
-//! Hostile and broken input, from the network and from programs: a clear answer, nothing else harmed.
+//! Hostile and broken input, from the network and from programs: a clear answer, nothing else
+//! harmed.
 
 use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost};
 
@@ -44,7 +45,8 @@ fn every_malformed_command_has_its_answer_and_the_session_goes_on() {
     assert!(session.try_reply().is_err());
 }
 
-/// SMTP smuggling: whatever another server may take for the end of a message, it is not one here, and is not passed on.
+/// SMTP smuggling: whatever another server may take for the end of a message, it is not one here,
+/// and is not passed on.
 #[test]
 fn only_crlf_dot_crlf_ends_a_message() {
     let sink = Sink::start();

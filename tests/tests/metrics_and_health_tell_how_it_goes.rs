@@ -1,4 +1,5 @@
-//! `/metrics` and `/health`: what Prometheus reads agrees with what clients and next hops saw, also after kill -9.
+//! `/metrics` and `/health`: what Prometheus reads agrees with what clients and next hops saw, also
+//! after kill -9.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::HashMap, fs, net::SocketAddr, os::unix::fs::PermissionsExt as _};
@@ -51,7 +52,8 @@ fn same(one: f64, other: u32) -> bool {
     (one - f64::from(other)).abs() < 0.5
 }
 
-/// Twenty messages, some for recipients that are gone or busy, and three refusals; the session that sent them.
+/// Twenty messages, some for recipients that are gone or busy, and three refusals; the session that
+/// sent them.
 fn mixed_load(relay: &Smarthost) -> Session {
     let mut session = Session::greeted(relay.address());
     for number in 0..20 {

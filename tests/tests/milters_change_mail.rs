@@ -1,4 +1,5 @@
-//! Milters change fields, sender, recipients and body and put mail on hold; none of it gives anybody permission to relay.
+//! Milters change fields, sender, recipients and body and put mail on hold; none of it gives
+//! anybody permission to relay.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tests::{

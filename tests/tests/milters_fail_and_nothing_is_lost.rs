@@ -1,5 +1,5 @@
-//! A milter that is not there, hangs, talks nonsense or asks for what cannot be: what is said in its place, and that no mail is lost or
-//! harmed by it.
+//! A milter that is not there, hangs, talks nonsense or asks for what cannot be: what is said in
+//! its place, and that no mail is lost or harmed by it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -80,7 +80,8 @@ fn at(step: char, answer: Answer) -> impl Fn(&Packet, &[Packet]) -> Answer {
     }
 }
 
-/// A filter that gives these answers to the ends of messages, one after the other, and is done without.
+/// A filter that gives these answers to the ends of messages, one after the other, and is done
+/// without.
 fn taken_unharmed(sink: &Sink, answers: Vec<Answer>) {
     let (count, next) = (answers.len(), AtomicUsize::new(0));
     let milter = Milter::start(move |packet, _| match packet.letter {

@@ -49,7 +49,8 @@ fn told(reply: &Reply) -> String {
     format!("{} {}", reply.code, reply.text())
 }
 
-/// The first refusal of a session with a message, and the command that met it; or the reply to the message.
+/// The first refusal of a session with a message, and the command that met it; or the reply to the
+/// message.
 fn goes(server: &Smarthost) -> (String, String) {
     let mut session = stranger(server);
     let mut last = ("connect", session.reply());
@@ -181,7 +182,8 @@ fn a_session_goes_on_after_a_verdict_and_the_next_message_is_asked_about_from_it
     milter.wait_for("OCHMRTLLNBEAHMRTLLNBEAQ");
 }
 
-/// Postfix 20260803: a filter that had accepted a message was not asked about the next one, once the end of the first was refused.
+/// Postfix 20260803: a filter that had accepted a message was not asked about the next one, once
+/// the end of the first was refused.
 #[test]
 fn an_accepted_message_that_is_refused_otherwise_leaves_nothing_behind() {
     let sink = Sink::start();

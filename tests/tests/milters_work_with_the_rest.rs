@@ -1,4 +1,5 @@
-//! Milters beside logins, tables, BDAT, several recipients, many sessions and a kill at the wrong moment.
+//! Milters beside logins, tables, BDAT, several recipients, many sessions and a kill at the wrong
+//! moment.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::thread;

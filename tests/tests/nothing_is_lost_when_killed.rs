@@ -1,4 +1,5 @@
-//! kill -9 of either daemon at random moments under load: what was answered 250, or exit 0, arrives. Counted.
+//! kill -9 of either daemon at random moments under load: what was answered 250, or exit 0,
+//! arrives. Counted.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -75,7 +76,8 @@ fn under_load<S>(
     })
 }
 
-/// Every acknowledged message is in the sink; says which are not. A crash may repeat a delivery, and that is counted too.
+/// Every acknowledged message is in the sink; says which are not. A crash may repeat a delivery,
+/// and that is counted too.
 fn all_arrive(sink: &Sink, acknowledged: &Acknowledged) {
     let names = acknowledged.names.lock().unwrap().clone();
     assert!(names.len() > KILLS, "the test has sent something");
@@ -121,8 +123,9 @@ fn counted(smarthost: &Smarthost) -> usize {
     words.next().unwrap().parse().unwrap()
 }
 
-/// Row A4. What is counted is written within 100 ms, and whenever an administrator changes something: so there is a moment at which
-/// the test knows what must be on disk, while the load goes on.
+/// Row A4. What is counted is written within 100 ms, and whenever an administrator changes
+/// something: so there is a moment at which the test knows what must be on disk, while the load
+/// goes on.
 #[test]
 fn a_client_does_not_get_its_messages_back_when_the_smarthost_is_killed() {
     let sink = Sink::start();
@@ -245,7 +248,8 @@ fn sessions_with(server: SocketAddr) -> impl Fn(&Acknowledged, usize) + Sync {
     move |acknowledged, sender| {
         let mut nth = 0;
         while !acknowledged.is_enough() {
-            // A server that was killed refuses connections until it is back, and breaks those that were open.
+            // A server that was killed refuses connections until it is back, and breaks those that
+            // were open.
             let _ = Session::try_greeted(server)
                 .map(|session| send_until_broken(session, sender, &mut nth, acknowledged));
         }

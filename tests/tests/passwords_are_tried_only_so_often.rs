@@ -1,4 +1,5 @@
-//! Passwords are tried only so often, from one address and at one time, and are the same however they are typed.
+//! Passwords are tried only so often, from one address and at one time, and are the same however
+//! they are typed.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeMap, fs, io::Write as _, process::Stdio, sync::Barrier, thread};
@@ -35,7 +36,8 @@ fn whoever_guesses_passwords_is_not_listened_to_and_keeps_nobody_else_out() {
     );
 }
 
-/// Each session stands in front of its attempt, then all make it at once; how many of each reply there were.
+/// Each session stands in front of its attempt, then all make it at once; how many of each reply
+/// there were.
 fn at_once(smarthost: &Smarthost, client: &str, lines: &[String]) -> BTreeMap<u16, usize> {
     let ready: Vec<_> = lines
         .iter()

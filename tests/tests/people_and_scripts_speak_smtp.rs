@@ -94,8 +94,10 @@ fn swaks_is_pleased() {
     }
 }
 
-/// Row B17: what they type, `--protocol smtp --tls`, is a contradiction that swaks itself ends: this protocol says HELO, the list of extensions
-/// comes with EHLO, and so swaks sees no STARTTLS and leaves with 29 before the first MAIL, on Postfix as on us. What they mean is `--protocol esmtps`.
+/// Row B17: what they type, `--protocol smtp --tls`, is a contradiction that swaks itself ends:
+/// this protocol says HELO, the list of extensions comes with EHLO, and so swaks sees no STARTTLS
+/// and leaves with 29 before the first MAIL, on Postfix as on us. What they mean is `--protocol
+/// esmtps`.
 #[test]
 fn swaks_says_the_same_to_us_as_to_postfix_when_it_shall_encrypt_without_ehlo() {
     let Some(swaks) = peers::find("swaks") else {
@@ -180,7 +182,8 @@ fn a_machine_names_its_own_address_without_authentication() {
     assert_eq!(sink.journal().first().sender, "root@db3.campus.example");
 }
 
-/// A telnet test, a scanner, an UPS; and a stranger whose first line would go on with the field that we put above it.
+/// A telnet test, a scanner, an UPS; and a stranger whose first line would go on with the field
+/// that we put above it.
 #[test]
 fn text_without_a_header_is_the_message_and_no_line_joins_our_received_field() {
     let sink = Sink::start();

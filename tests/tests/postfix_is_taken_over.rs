@@ -1,4 +1,5 @@
-//! `smarthost import`: Postfix configurations of sites, as they stand (tests/data/postfix), taken over; and what they said is done.
+//! `smarthost import`: Postfix configurations of sites, as they stand (tests/data/postfix), taken
+//! over; and what they said is done.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Output};

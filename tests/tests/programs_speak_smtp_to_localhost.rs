@@ -164,7 +164,8 @@ fn messages_sent_in_one_packet_to_localhost_are_all_answered() {
     drop(machine);
 }
 
-/// A session of `sendmail -bs`, of which so much was typed and answered up to a line that begins so.
+/// A session of `sendmail -bs`, of which so much was typed and answered up to a line that begins
+/// so.
 fn typed(machine: &Agent, text: &str, answered: &str) -> (Child, BufReader<ChildStdout>, String) {
     let mut session = machine
         .program("sendmail")

@@ -1,5 +1,5 @@
-//! Programs that take mail: pipe transports, and programs that aliases name. Mailman, Schleuder and auto-responders are scripts here
-//! that do with arguments, input and exit status what those do.
+//! Programs that take mail: pipe transports, and programs that aliases name. Mailman, Schleuder and
+//! auto-responders are scripts here that do with arguments, input and exit status what those do.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -45,7 +45,8 @@ fn read(smarthost: &Smarthost, name: &str) -> String {
     })
 }
 
-/// Whatever ends it: refused for good, or waiting, with the program's own words; and a crash is no refusal.
+/// Whatever ends it: refused for good, or waiting, with the program's own words; and a crash is no
+/// refusal.
 #[test]
 fn the_end_of_a_program_bounces_or_keeps_its_mail_and_its_words_are_told() {
     let mut smarthost = Smarthost::prepare(
@@ -113,7 +114,8 @@ fn the_end_of_a_program_bounces_or_keeps_its_mail_and_its_words_are_told() {
     assert!(smarthost.mailq().contains("GOT gid 65534"));
 }
 
-/// Row B12: an encrypted list's program, chosen by addresses, which are also those that receive; one recipient a run, and no loops.
+/// Row B12: an encrypted list's program, chosen by addresses, which are also those that receive;
+/// one recipient a run, and no loops.
 #[test]
 fn an_encrypted_lists_program_is_run_once_for_each_of_its_addresses() {
     let mut smarthost = Smarthost::prepare(
@@ -162,7 +164,8 @@ fn an_encrypted_lists_program_is_run_once_for_each_of_its_addresses() {
     read(&smarthost, "got.keys@example.org");
 }
 
-/// Rows B11, B13: Mailman's generated aliases run by a transport of their own, an auto-responder by a table that nobody else can write.
+/// Rows B11, B13: Mailman's generated aliases run by a transport of their own, an auto-responder by
+/// a table that nobody else can write.
 #[test]
 fn mailmans_aliases_and_an_auto_responder_are_run_and_no_shell_reads_them() {
     let mut smarthost = Smarthost::prepare(
@@ -228,8 +231,8 @@ fn mailmans_aliases_and_an_auto_responder_are_run_and_no_shell_reads_them() {
     assert!(read(&smarthost, "stolen").contains("Subject: test"));
 }
 
-/// Rows A8, D9: a list's program takes a letter by its alias and sends it to the members through the relay, as Sympa does; an office is
-/// an alias; nobody has a mailbox.
+/// Rows A8, D9: a list's program takes a letter by its alias and sends it to the members through
+/// the relay, as Sympa does; an office is an alias; nobody has a mailbox.
 #[test]
 fn a_discussion_list_takes_mail_by_its_program_and_sends_it_through_the_relay() {
     let sink = Sink::start();
@@ -279,7 +282,8 @@ fn a_discussion_list_takes_mail_by_its_program_and_sends_it_through_the_relay() 
     assert!(sent[1].text().contains("friday"), "{}", sent[1].text());
 }
 
-/// As systemd does with `Accept=yes`: each connection is the standard input of a program of its own.
+/// As systemd does with `Accept=yes`: each connection is the standard input of a program of its
+/// own.
 fn pipe_unit(smarthost: &Smarthost, name: &'static str) {
     let listener = UnixListener::bind(smarthost.directory().join("pipe.sock")).unwrap();
     let config = smarthost.config();

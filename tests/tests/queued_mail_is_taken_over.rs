@@ -1,4 +1,5 @@
-//! Mail that waits in another program's queue: taken over whole, delivered once, and whatever cannot be taken stays and is named.
+//! Mail that waits in another program's queue: taken over whole, delivered once, and whatever
+//! cannot be taken stays and is named.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

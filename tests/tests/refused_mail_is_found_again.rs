@@ -1,4 +1,5 @@
-//! `smarthost report rejected`: mail that was refused is found again, with what lets its sender pass. Row C9.
+//! `smarthost report rejected`: mail that was refused is found again, with what lets its sender
+//! pass. Row C9.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, net::Ipv4Addr, process::Output};
@@ -60,7 +61,8 @@ fn rejected(smarthost: &Smarthost, arguments: &[&str]) -> Vec<Value> {
     lines.collect()
 }
 
-/// Row C9: mail that was refused is found by recipient, sender, client and time, with what lets its sender pass.
+/// Row C9: mail that was refused is found by recipient, sender, client and time, with what lets its
+/// sender pass.
 #[test]
 fn refused_mail_is_found_again_with_its_rule_and_the_line_that_lets_the_sender_pass() {
     let (sink, resolver) = (Sink::start(), Resolver::anywhere(world));

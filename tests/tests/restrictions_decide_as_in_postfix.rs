@@ -1,4 +1,5 @@
-//! The corpus of restrictions (tests/data/restrictions), held with a smarthost and with a real Postfix that has the same chains. Rows A6, C4, C5.
+//! The corpus of restrictions (tests/data/restrictions), held with a smarthost and with a real
+//! Postfix that has the same chains. Rows A6, C4, C5.
 
 use std::{net::Ipv4Addr, path::Path};
 
@@ -15,7 +16,8 @@ use tests::{
 const CONFIG: &str = "greet_wait = \"0s\"\nnetworks = [\"127.0.0.1/32\"]\nrelayhost = \"[127.0.0.1]:1\"\nmaildir = \"none\"\n\
     domains = { local = [\"example.org\"], relay = [\"example.net\", \".example.net\"] }\naliases = [\"$DIR/aliases\"]\n";
 
-/// The same in Postfix. Its codes for "sure that it does not exist" are 450, because its authors mistrust DNS; sites set 550.
+/// The same in Postfix. Its codes for "sure that it does not exist" are 450, because its authors
+/// mistrust DNS; sites set 550.
 const MAIN: &str = "mynetworks = 127.0.0.1/32\nmydestination = example.org\nrelay_domains = example.net\n\
     local_recipient_maps = inline:{r=ok, root=ok}\nsmtpd_client_restrictions =\nsmtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n\
     smtpd_relay_before_recipient_restrictions = yes\nunknown_address_reject_code = 550\nunknown_client_reject_code = 550\n\

@@ -1,5 +1,6 @@
-//! Programs in the sandboxes that systemd makes for its services: without new privileges, without network, with users and mounts of
-//! their own, without an entry in passwd. Each is delivered, or told why not.
+//! Programs in the sandboxes that systemd makes for its services: without new privileges, without
+//! network, with users and mounts of their own, without an entry in passwd. Each is delivered, or
+//! told why not.
 
 use std::process::Command;
 
@@ -8,7 +9,8 @@ use tests::{
     sink::Sink,
 };
 
-/// What systemd makes of `RestrictAddressFamilies=AF_UNIX`: `socket()` knows no other family. Then the program.
+/// What systemd makes of `RestrictAddressFamilies=AF_UNIX`: `socket()` knows no other family. Then
+/// the program.
 const UNIX_ONLY: &str = r#"
 import ctypes, os, platform, struct, sys
 arch, number = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}[platform.machine()]
@@ -29,8 +31,8 @@ assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.addressof(address), 0,
 os.execv(sys.argv[1], sys.argv[1:])
 "#;
 
-/// The prefix of a command, as `NoNewPrivileges=`, `PrivateNetwork=`, `PrivateUsers=`, `ProtectSystem=strict`, `RestrictAddressFamilies=` and
-/// `DynamicUser=` would run it.
+/// The prefix of a command, as `NoNewPrivileges=`, `PrivateNetwork=`, `PrivateUsers=`,
+/// `ProtectSystem=strict`, `RestrictAddressFamilies=` and `DynamicUser=` would run it.
 const SANDBOXES: [(&str, &[&str]); 6] = [
     ("without new privileges", &["setpriv", "--no-new-privs"]),
     (

@@ -79,7 +79,8 @@ fn a_sender_is_warned_of_a_delay_once_also_over_a_restart() {
     assert_eq!(reports(&smarthost, "delayed").len(), 1);
 }
 
-/// RFC 3461 §5.2.2: a relayhost without DSN tells nobody, so the machine says that it relayed the mail.
+/// RFC 3461 §5.2.2: a relayhost without DSN tells nobody, so the machine says that it relayed the
+/// mail.
 #[test]
 fn a_machine_tells_its_sender_that_the_mail_was_relayed_where_the_relayhost_cannot() {
     for (dsn, reports) in [(false, 1), (true, 0)] {
@@ -108,7 +109,8 @@ fn a_machine_tells_its_sender_that_the_mail_was_relayed_where_the_relayhost_cann
     }
 }
 
-/// What a sender loses by a bounce, that is told to him: the whole mail while it is small, unless he wants the header alone.
+/// What a sender loses by a bounce, that is told to him: the whole mail while it is small, unless
+/// he wants the header alone.
 #[test]
 fn a_machine_returns_the_whole_mail_unless_its_sender_wants_the_header_alone() {
     let refusing = Script {

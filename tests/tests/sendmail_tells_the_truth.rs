@@ -326,7 +326,8 @@ fn an_odd_address_stops_no_other_and_the_sender_is_told_of_it() {
         received.recipients,
         ["a@b.example", "d@e.example", "f@g.example"]
     );
-    // The good one is served, and the sender hears of the bad one; if there is none but bad ones, he has the content back.
+    // The good one is served, and the sender hears of the bad one; if there is none but bad ones,
+    // he has the content back.
     for (to, served, told) in [
         ("good@b.example, bad bad@x", 1, "bad bad@x"),
         ("bad@@x", 0, "bad@@x"),

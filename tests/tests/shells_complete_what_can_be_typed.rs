@@ -1,4 +1,5 @@
-//! bash, zsh and fish with the completions that are installed: commands, options of `sendmail`, and the ids of the mail that waits.
+//! bash, zsh and fish with the completions that are installed: commands, options of `sendmail`, and
+//! the ids of the mail that waits.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
@@ -25,7 +26,8 @@ else
 fi
 "#;
 
-/// Types a line into an interactive zsh, presses the tab key, and writes what then stands in the line.
+/// Types a line into an interactive zsh, presses the tab key, and writes what then stands in the
+/// line.
 const ZSH: &str = r#"
 zmodload zsh/zpty
 zpty shell "exec zsh -f -i"

@@ -1,4 +1,5 @@
-//! DKIM: what leaves verifies elsewhere, whatever the message and the next hop; a stranger's mail is never signed.
+//! DKIM: what leaves verifies elsewhere, whatever the message and the next hop; a stranger's mail
+//! is never signed.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -22,7 +23,8 @@ use tests::{
     wait::until_true,
 };
 
-/// Verifies each message of a folder by each of its signatures, and once more with another subject on top, which must fail.
+/// Verifies each message of a folder by each of its signatures, and once more with another subject
+/// on top, which must fail.
 const VERIFY: &str = r#"
 import dkim, json, os, sys
 folder = sys.argv[1]

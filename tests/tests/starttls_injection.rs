@@ -1,8 +1,9 @@
 //! A man in the middle who forges replies behind the answer to STARTTLS, and behind a correct pin.
 //!
-//! He cannot read or change what is encrypted. But a client that keeps its buffer over the handshake takes his clear-text replies for the relay's:
-//! a refused recipient looks accepted, and the message is lost. Transports with that flaw exist, which is why the client machine is ours. First the
-//! attack is shown to work on such a client, then that ours is immune.
+//! He cannot read or change what is encrypted. But a client that keeps its buffer over the
+//! handshake takes his clear-text replies for the relay's: a refused recipient looks accepted, and
+//! the message is lost. Transports with that flaw exist, which is why the client machine is ours.
+//! First the attack is shown to work on such a client, then that ours is immune.
 #![expect(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
 use std::{
@@ -117,7 +118,8 @@ fn reply(from: &mut impl io::BufRead) -> String {
     }
 }
 
-/// Goes on reading through the buffer that it had before TLS: first what is left in it, then what is encrypted.
+/// Goes on reading through the buffer that it had before TLS: first what is left in it, then what
+/// is encrypted.
 struct KeptBuffer {
     kept: io::Cursor<Vec<u8>>,
     encrypted: rustls::StreamOwned<rustls::ClientConnection, TcpStream>,

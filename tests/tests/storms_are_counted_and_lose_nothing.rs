@@ -1,4 +1,5 @@
-//! Storms of mail on one machine: the same ten thousand times, many at once, many recipients, large bodies, and kill -9 in the middle.
+//! Storms of mail on one machine: the same ten thousand times, many at once, many recipients, large
+//! bodies, and kill -9 in the middle.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -197,7 +198,8 @@ fn a_storm_is_counted_to_the_last_mail_although_the_agent_is_killed_again_and_ag
     });
     machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
     let (accepted, told) = (accepted.load(Ordering::SeqCst), all_told(&sink));
-    // A crash may repeat what was sent in the last second, and a mail whose sender was killed with the agent may count.
+    // A crash may repeat what was sent in the last second, and a mail whose sender was killed with
+    // the agent may count.
     assert!(
         told >= accepted,
         "{accepted} accepted, {told} sent or counted"

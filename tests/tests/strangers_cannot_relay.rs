@@ -1,4 +1,5 @@
-//! Whoever is not in `networks` can send to our own domains, and to nobody else, however he writes the address.
+//! Whoever is not in `networks` can send to our own domains, and to nobody else, however he writes
+//! the address.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::IpAddr;
@@ -9,7 +10,8 @@ use tests::{session::Session, sink::Sink, smarthost::Smarthost};
 const STRANGER: &str = "127.0.0.66";
 const FRIEND: &str = "127.0.0.1";
 
-/// The ways to write a foreign recipient that nmap's `smtp-open-relay` and abuse.net try, and some more: sender, recipient.
+/// The ways to write a foreign recipient that nmap's `smtp-open-relay` and abuse.net try, and some
+/// more: sender, recipient.
 /// `OUR` stands for our domain, `HOST` for our host name, `ADDRESS` for our address.
 const FORMS: [(&str, &str); 36] = [
     ("<>", "<victim@far.example>"),
@@ -110,7 +112,8 @@ fn no_way_to_write_an_address_makes_a_stranger_relay() {
     assert_eq!(recipients, ["admin@example.net", "victim@far.example"]);
 }
 
-/// A dual-stack socket shows IPv4 clients as `::ffff:127.0.0.66`; networks are compared by what they mean.
+/// A dual-stack socket shows IPv4 clients as `::ffff:127.0.0.66`; networks are compared by what
+/// they mean.
 #[test]
 fn a_stranger_on_a_dual_stack_socket_is_still_a_stranger() {
     let sink = Sink::start();

@@ -1,4 +1,5 @@
-//! The agent under systemd's eyes: it says when it takes mail, again and again that it is alive, and when it ends.
+//! The agent under systemd's eyes: it says when it takes mail, again and again that it is alive,
+//! and when it ends.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::net::UnixDatagram;

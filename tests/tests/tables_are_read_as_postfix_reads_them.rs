@@ -1,4 +1,5 @@
-//! The corpus of odd tables (tests/data/lookup), held with our reader and with `postmap -q`: each difference stands in the corpus, with its reason.
+//! The corpus of odd tables (tests/data/lookup), held with our reader and with `postmap -q`: each
+//! difference stands in the corpus, with its reason.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path, process::Command};

@@ -1,4 +1,5 @@
-//! `sendmail-shim check`, `pin` and `test`: what an administrator sees is what is so, and names the remedy where it is not.
+//! `sendmail-shim check`, `pin` and `test`: what an administrator sees is what is so, and names the
+//! remedy where it is not.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -182,7 +183,8 @@ fn a_test_message_that_cannot_leave_stays_and_the_reason_is_told() {
     assert!(node.mailq().contains("someone@example.org"));
 }
 
-/// Monitoring runs `check` every five minutes; nothing that an administrator tries is kept for a digest or by the budget of automatic mail.
+/// Monitoring runs `check` every five minutes; nothing that an administrator tries is kept for a
+/// digest or by the budget of automatic mail.
 #[test]
 fn check_costs_nothing_of_the_limit_and_both_end_with_the_reason_when_it_is_used_up() {
     let sink = Sink::start();
@@ -316,7 +318,8 @@ fn a_daemon_that_is_stopped_is_told_from_one_that_does_not_run() {
 
 type Ask<'a> = &'a dyn Fn(&[&str]) -> Output;
 
-/// Row D7: what differs from the default, with file and line; what is printed can be put into a file, and means the same.
+/// Row D7: what differs from the default, with file and line; what is printed can be put into a
+/// file, and means the same.
 #[test]
 fn what_differs_from_the_default_is_printed_with_its_place_and_can_be_pasted_back() {
     let smarthost = Smarthost::prepare(

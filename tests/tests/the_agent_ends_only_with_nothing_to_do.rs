@@ -1,4 +1,5 @@
-//! An agent that systemd starts for a connection ends when it is idle; whoever comes just then is served all the same.
+//! An agent that systemd starts for a connection ends when it is idle; whoever comes just then is
+//! served all the same.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +26,8 @@ fn arrived(sink: &Sink) -> BTreeSet<String> {
     messages.iter().map(|it| it.field("Subject")).collect()
 }
 
-/// Each message is aimed at the moment at which the one before it has gone: the agent that sent it is about to end.
+/// Each message is aimed at the moment at which the one before it has gone: the agent that sent it
+/// is about to end.
 #[test]
 fn what_comes_while_the_agent_ends_is_taken_and_sent_although_nobody_comes_afterwards() {
     let sink = Sink::start();

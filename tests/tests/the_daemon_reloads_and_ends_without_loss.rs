@@ -35,7 +35,8 @@ fn a_reload_takes_the_new_settings_and_loses_neither_sessions_nor_counters() {
     smarthost.daemon().signal(Signal::HUP);
     smarthost.daemon().wait_for_log("reloaded");
 
-    // The transaction that was open goes on; the third message is counted by the new rule, with the two before.
+    // The transaction that was open goes on; the third message is counted by the new rule, with the
+    // two before.
     assert_eq!(session.say("RCPT TO:<user@example.net>").code, 250);
     assert_eq!(session.say("DATA").code, 354);
     assert_eq!(session.say("Subject: test\r\n\r\ntext\r\n.").code, 250);
@@ -93,7 +94,8 @@ fn a_reload_with_a_mistake_says_where_it_is_and_changes_nothing() {
     sink.journal().wait_for(1);
 }
 
-/// A certificate is renewed while somebody has left a mistake in a table: neither a rule nor a recipient vanishes.
+/// A certificate is renewed while somebody has left a mistake in a table: neither a rule nor a
+/// recipient vanishes.
 #[test]
 fn a_reload_takes_no_table_that_has_become_faulty_or_empty() {
     let sink = Sink::start();

@@ -1,4 +1,5 @@
-//! `smarthost init`, `sendmail-shim init`: from a fresh machine to a configuration, in a terminal and by a script.
+//! `smarthost init`, `sendmail-shim init`: from a fresh machine to a configuration, in a terminal
+//! and by a script.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path, process::Output};

@@ -1,4 +1,5 @@
-//! The sink and the session of the harness, tried on each other: a tool that lies would make every other test worthless.
+//! The sink and the session of the harness, tried on each other: a tool that lies would make every
+//! other test worthless.
 
 use tests::{
     identity::Identity,

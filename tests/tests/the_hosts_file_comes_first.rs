@@ -19,7 +19,8 @@ fn the_hosts_file_is_believed_before_any_name_server() {
     if !peers::mounts() {
         return;
     }
-    // The name server points everything to this sink; the hosts file points one name to an address where nothing else listens.
+    // The name server points everything to this sink; the hosts file points one name to an address
+    // where nothing else listens.
     let by_dns = Sink::start();
     let by_hosts = Sink::on(
         ([127, 0, 0, 3], by_dns.address().port()).into(),

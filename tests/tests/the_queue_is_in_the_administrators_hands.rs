@@ -1,4 +1,5 @@
-//! The agent's queue: looked at, held, released, deleted, flushed; and what becomes of mail that nobody takes.
+//! The agent's queue: looked at, held, released, deleted, flushed; and what becomes of mail that
+//! nobody takes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

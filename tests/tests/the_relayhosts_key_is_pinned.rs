@@ -1,4 +1,5 @@
-//! The agent believes a key, not a name: what it takes, what it refuses, and that a refusal loses nothing.
+//! The agent believes a key, not a name: what it takes, what it refuses, and that a refusal loses
+//! nothing.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{path::Path, process::Command};
@@ -63,7 +64,8 @@ fn a_sha1_pin_made_with_openssl_holds_while_certificates_come_and_go() {
     );
 }
 
-/// Row B15: identity comes before delivery; the mail waits, and says which key it saw and which it wanted.
+/// Row B15: identity comes before delivery; the mail waits, and says which key it saw and which it
+/// wanted.
 #[test]
 fn another_key_is_refused_and_the_mail_waits_with_the_reason() {
     let (right, wrong) = (
@@ -142,7 +144,8 @@ fn a_relay_that_speaks_only_one_version_of_tls_is_reached_by_its_pin() {
     }
 }
 
-/// Which user, unit and script wrote a mail is for a smarthost: a relayhost that is none would send it on to the world.
+/// Which user, unit and script wrote a mail is for a smarthost: a relayhost that is none would send
+/// it on to the world.
 #[test]
 fn only_a_smarthost_is_told_who_wrote_a_mail() {
     let identity = Identity::new("relay.example.test");

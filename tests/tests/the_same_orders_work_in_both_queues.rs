@@ -1,4 +1,5 @@
-//! What administrators, and users for their own mail, may order about queued mail: one language for the machine and the relay.
+//! What administrators, and users for their own mail, may order about queued mail: one language for
+//! the machine and the relay.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -228,7 +229,8 @@ fn a_user_holds_deletes_and_returns_his_own_mail_and_has_it_tried_now_and_then()
     sink.journal().wait_for(1);
 }
 
-/// The queue has no room for him, and the relayhost is away: the first reason is the one that he can mend.
+/// The queue has no room for him, and the relayhost is away: the first reason is the one that he
+/// can mend.
 #[test]
 fn when_neither_agent_nor_relayhost_takes_a_message_both_reasons_are_printed() {
     if !peers::root() || peers::find("setpriv").is_none() {

@@ -143,7 +143,8 @@ fn a_certificate_of_ones_own_is_used() {
     assert!(session.handshake().is_some());
 }
 
-/// Bytes that were sent in clear text together with STARTTLS are not commands of the encrypted session.
+/// Bytes that were sent in clear text together with STARTTLS are not commands of the encrypted
+/// session.
 #[test]
 fn commands_smuggled_before_the_handshake_are_forgotten() {
     let smarthost = Smarthost::start("");

@@ -1,4 +1,5 @@
-//! The status page: who has the token sees what waits and why, finds messages, and gives orders; nobody else does.
+//! The status page: who has the token sees what waits and why, finds messages, and gives orders;
+//! nobody else does.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _};

@@ -1,4 +1,5 @@
-//! Named transports: how many connections, recipients and pauses a next hop sees, and which mail goes by them.
+//! Named transports: how many connections, recipients and pauses a next hop sees, and which mail
+//! goes by them.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -92,7 +93,8 @@ fn a_provider_sees_two_connections_however_many_of_its_domains_have_mail() {
     }
     sink.journal().wait_for(60);
     smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
-    // A connection that is kept for the next message to one domain may be open while another one begins.
+    // A connection that is kept for the next message to one domain may be open while another one
+    // begins.
     assert!(sink.most_at_once() <= 12, "{} at once", sink.most_at_once());
     let log = smarthost.daemon().log();
     assert!(!log.contains("status=bounced") && !log.contains("status=deferred"));

@@ -1,4 +1,5 @@
-//! Greylisting, block lists that cannot be believed, and recipients that the next hop is asked for. Rows A6, A7, B10.
+//! Greylisting, block lists that cannot be believed, and recipients that the next hop is asked for.
+//! Rows A6, A7, B10.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::IpAddr;

@@ -1,4 +1,5 @@
-//! Virtual aliases and relay recipients of the smarthost: who is whom, who is nobody, and from when on a change counts.
+//! Virtual aliases and relay recipients of the smarthost: who is whom, who is nobody, and from when
+//! on a change counts.
 
 use tests::{
     resolver::Resolver, session::Session, sink::Sink, smarthost::Smarthost, wait::until_true,

@@ -1,4 +1,5 @@
-//! What is fuzzed (`tests/fuzz`), without a fuzzer: each seed as it is, and cut, spliced and changed.
+//! What is fuzzed (`tests/fuzz`), without a fuzzer: each seed as it is, and cut, spliced and
+//! changed.
 //!
 //! `PROPTEST_CASES` says how many inputs each target gets.
 

@@ -1,4 +1,5 @@
-//! `newaliases`, `sendmail -bi`: the alias files checked. There is nothing to rebuild: the agent reads them when they change.
+//! `newaliases`, `sendmail -bi`: the alias files checked. There is nothing to rebuild: the agent
+//! reads them when they change.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,5 @@
-//! Who a user is, by number: name and full name through NSS, or `uid-61234` for one that has no entry (`DynamicUser`).
+//! Who a user is, by number: name and full name through NSS, or `uid-61234` for one that has no
+//! entry (`DynamicUser`).
 //!
 //! Contract: never the environment, never a failure.
 

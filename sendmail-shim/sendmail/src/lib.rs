@@ -1,5 +1,6 @@
-//! `sendmail`, `mailq` and `newaliases`: what programs call, and what cron starts. The administrator's commands and the agent are another
-//! program, `sendmail-shim`, which builds on this one.
+//! `sendmail`, `mailq` and `newaliases`: what programs call, and what cron starts. The
+//! administrator's commands and the agent are another program, `sendmail-shim`, which builds on
+//! this one.
 //!
 //! Layers, lowest first; a module uses its own layer or lower ones, and a test enforces it:
 //!

@@ -1,6 +1,7 @@
 //! The queue over the agent's control socket: `mailq`, `sendmail -bp`, `-bP`, `-q`.
 //!
-//! Where a smarthost runs on the same machine, whoever may ask it sees its queue too, each under its program's name.
+//! Where a smarthost runs on the same machine, whoever may ask it sees its queue too, each under
+//! its program's name.
 //!
 //! Failures: an agent that does not answer is exit status 69, as with Postfix, and the remedy.
 

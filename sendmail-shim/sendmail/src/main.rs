@@ -1,4 +1,5 @@
-//! The binary behind `sendmail`, `mailq` and `newaliases`; all of it is in the library, where tests reach it.
+//! The binary behind `sendmail`, `mailq` and `newaliases`; all of it is in the library, where tests
+//! reach it.
 
 fn main() -> std::process::ExitCode {
     sendmail::main()

@@ -1,6 +1,7 @@
 //! Which of its names the program was called by, decided once and before any option is read.
 //!
-//! Contract: total; any path, a login name's leading dash and any unknown name are accepted (unknown means `sendmail`).
+//! Contract: total; any path, a login name's leading dash and any unknown name are accepted
+//! (unknown means `sendmail`).
 //! Nothing after this module looks at argv\[0].
 
 /// Why `-bd` and `smtpd` do nothing.

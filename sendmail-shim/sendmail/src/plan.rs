@@ -1,9 +1,10 @@
 //! What a command line means: valid by construction.
 //!
-//! Contract: every address in a [`Submission`] is well formed, every DSN wish one that RFC 3461 knows; a submission without
-//! recipients asks for them from the header.
-//! Failures: a [`Refusal`] with its exit status. A malformed recipient does not stop the good ones: it is kept
-//! in [`Submission::problems`], and the exit status tells at the end. In place of a malformed sender the caller sends.
+//! Contract: every address in a [`Submission`] is well formed, every DSN wish one that RFC 3461
+//! knows; a submission without recipients asks for them from the header.
+//! Failures: a [`Refusal`] with its exit status. A malformed recipient does not stop the good ones:
+//! it is kept in [`Submission::problems`], and the exit status tells at the end. In place of a
+//! malformed sender the caller sends.
 
 use mail::{
     address::list::{self, Problem},
@@ -71,7 +72,8 @@ pub enum Part {
 }
 
 impl Selector {
-    /// What stands after `-q`; `None` for an interval, a queue group and anything else: all of the queue.
+    /// What stands after `-q`; `None` for an interval, a queue group and anything else: all of the
+    /// queue.
     fn parse(text: &str) -> Option<Self> {
         let selected = text.strip_prefix('!');
         let mut rest = selected.unwrap_or(text).chars();

@@ -1,8 +1,10 @@
-//! The one place where a submitted message is rewritten and completed: in the agent, or in `sendmail` where no agent answers.
+//! The one place where a submitted message is rewritten and completed: in the agent, or in
+//! `sendmail` where no agent answers.
 //!
-//! Contract: pure. Bcc, Resent-Bcc and Return-Path are gone from the header; envelope and header are rewritten by one policy
-//! ([`mail::message::rewrite`]); what a strict relay refuses is mended ([`mail::message::conform`](mod@conform)); Date, Message-ID, From, To and Received are there; header text
-//! is ASCII (RFC 2047) and no header line is over 998 bytes.
+//! Contract: pure. Bcc, Resent-Bcc and Return-Path are gone from the header; envelope and header
+//! are rewritten by one policy ([`mail::message::rewrite`]); what a strict relay refuses is mended
+//! ([`mail::message::conform`](mod@conform)); Date, Message-ID, From, To and Received are there;
+//! header text is ASCII (RFC 2047) and no header line is over 998 bytes.
 //! Failures: [`RewriteError`] (a bad address, a loop of aliases), [`TooManyHops`].
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// What has been tried for this one after attempt number `after`; waits some seconds for the next.
+    /// What has been tried for this one after attempt number `after`; waits some seconds for the
+    /// next.
     Follow { id: String, after: u64 },
     /// The settings that the agent has, which need not be those of the files.
     Settings,

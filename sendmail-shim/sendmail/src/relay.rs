@@ -1,4 +1,5 @@
-//! The way to the relayhost, for the agent and for `sendmail` alone: what the settings say, for [`relay::delivery`].
+//! The way to the relayhost, for the agent and for `sendmail` alone: what the settings say, for
+//! [`relay::delivery`].
 
 use mail::{nexthop::Nexthop, outcome::Failure, status::EnhancedStatus};
 use relay::{
@@ -37,7 +38,8 @@ pub fn way(settings: &Settings, tls: Option<&ClientTls>) -> Result<Way, Failure>
     })
 }
 
-/// How the relayhosts are spoken to; the password is read anew, so that it can be changed at any time. Blocks, where a token is fetched.
+/// How the relayhosts are spoken to; the password is read anew, so that it can be changed at any
+/// time. Blocks, where a token is fetched.
 pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
     let credentials = match &settings.auth {
         Some(auth) => Some(credentials(auth).map_err(|why| local(&format!("auth: {why}")))?),

@@ -1,7 +1,7 @@
 //! `sendmail -bv` and `-bt`: what would become of an address, and why. Sends nothing.
 //!
-//! Contract: each address is told with what it becomes, the cause and the route; exit status 0 if all can be mailed to, 67 if
-//! one cannot.
+//! Contract: each address is told with what it becomes, the cause and the route; exit status 0 if
+//! all can be mailed to, 67 if one cannot.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 

@@ -46,13 +46,15 @@ struct Cli {
 enum Command {
     /// Run the agent: take mail, keep it, deliver it. Started by systemd.
     Agent {
-        /// Where systemd holds the sockets: end after so long without anybody connected or any mail queued.
+        /// Where systemd holds the sockets: end after so long without anybody connected or any mail
+        /// queued.
         #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
         idle: Span,
     },
     /// Check configuration, alias files, spool, agent, and the way to each relayhost with its key.
     ///
-    /// Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78 the configuration cannot be read.
+    /// Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78
+    /// the configuration cannot be read.
     Check {
         /// One JSON object instead of the table.
         #[arg(long)]
@@ -60,36 +62,46 @@ enum Command {
     },
     /// Print the settings that differ from the default.
     Config(console::config::Which),
-    /// Show what would become of the message on standard input: envelope and header, before and after, and why. Sends nothing.
+    /// Show what would become of the message on standard input: envelope and header, before and
+    /// after, and why. Sends nothing.
     Explain(explain::Request),
-    /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client, Debian's Exim) into ours, or take its queue.
+    /// Make another program's configuration (ssmtp, nullmailer, dma, msmtp, Postfix as null client,
+    /// Debian's Exim) into ours, or take its queue.
     ///
-    /// Shows what it would write, and on standard error what becomes of each key. Exit status 1: something needs a decision, such as a
-    /// relay whose certificate nobody checked.
+    /// Shows what it would write, and on standard error what becomes of each key. Exit status 1:
+    /// something needs a decision, such as a relay whose certificate nobody checked.
     ///
-    /// With --queue, the mail that waits in nullmailer, dma, Postfix or Exim is listed, and with --apply handed to the agent; its file is then
-    /// moved into taken-over/ in the old spool, never deleted. Recipients are those of the envelope who have not been served; the header stays
-    /// as it is. The old program must be stopped. Exit status 1: something was left, and is named; 75: the agent does not answer, run it again.
+    /// With --queue, the mail that waits in nullmailer, dma, Postfix or Exim is listed, and with
+    /// --apply handed to the agent; its file is then moved into taken-over/ in the old spool, never
+    /// deleted. Recipients are those of the envelope who have not been served; the header stays as
+    /// it is. The old program must be stopped. Exit status 1: something was left, and is named; 75:
+    /// the agent does not answer, run it again.
     Import(import::Request),
-    /// Set a machine up: asks for the relayhost, its key, the domain and the administrators, shows and tries it, and writes it after a yes.
+    /// Set a machine up: asks for the relayhost, its key, the domain and the administrators, shows
+    /// and tries it, and writes it after a yes.
     ///
-    /// Another program's configuration that is there is offered to be taken over. A file with settings of yours is not replaced without
-    /// asking, and kept as config.toml.before-init.
+    /// Another program's configuration that is there is offered to be taken over. A file with
+    /// settings of yours is not replaced without asking, and kept as config.toml.before-init.
     Init(init::Request),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),
-    /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more.
+    /// Write settings that come with the machine or with the package into a file of their own; what
+    /// config.toml says counts more.
     ///
     /// What cannot be used is told, and changes nothing.
     Provision(provision::Request),
-    /// Look at the mail that waits, try it now, hold it, delete it or return it; without privileges, your own
+    /// Look at the mail that waits, try it now, hold it, delete it or return it; without
+    /// privileges, your own
     Queue(console::Queue),
-    /// Tell the whole way of a message, from the program that sent it to its end, or follow a user or destination live
+    /// Tell the whole way of a message, from the program that sent it to its end, or follow a user
+    /// or destination live
     ///
-    /// The journal is read for both programs, sendmail-shim and smarthost, and so is the queue. What a message is called at the next hop,
-    /// and its bounces, are followed, where their log is read too.
+    /// The journal is read for both programs, sendmail-shim and smarthost, and so is the queue.
+    /// What a message is called at the next hop, and its bounces, are followed, where their log is
+    /// read too.
     Trace(console::trace::Trace),
-    /// How the agent does: what waits, by destination and by user, since when and why, the relayhost, the disk; without privileges, your own mail
+    /// How the agent does: what waits, by destination and by user, since when and why, the
+    /// relayhost, the disk; without privileges, your own mail
     Status {
         /// As JSON
         #[arg(long)]

@@ -1,4 +1,5 @@
-//! `sendmail-shim explain`: what would become of a message, each change with the file and line that caused it. Sends nothing.
+//! `sendmail-shim explain`: what would become of a message, each change with the file and line that
+//! caused it. Sends nothing.
 
 use std::io::{self, IsTerminal as _};
 

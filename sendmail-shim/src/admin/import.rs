@@ -1,7 +1,9 @@
 //! `sendmail-shim import`: another program's configuration made into ours.
 //!
-//! Contract: the other program's files are read and never touched. Without `--apply` nothing is written. Nothing is overwritten without `--force`.
-//! Exit status: 0 taken over, 1 something needs a decision (no certificate check, a relay for each user, a password that everybody can read).
+//! Contract: the other program's files are read and never touched. Without `--apply` nothing is
+//! written. Nothing is overwritten without `--force`.
+//! Exit status: 0 taken over, 1 something needs a decision (no certificate check, a relay for each
+//! user, a password that everybody can read).
 //! The mail that waits in its queue is [`super::takeover`]'s.
 
 use std::{
@@ -45,7 +47,8 @@ pub struct Request {
     /// Overwrite our files.
     #[arg(long, requires = "apply", conflicts_with = "queue")]
     pub force: bool,
-    /// The mail that waits in its queue instead of the configuration; without --from, of every program that has one.
+    /// The mail that waits in its queue instead of the configuration; without --from, of every
+    /// program that has one.
     #[arg(long)]
     pub queue: bool,
     /// With --queue: also what is on hold there, or failed for good.

@@ -1,8 +1,9 @@
 //! `sendmail-shim init`: a guided set-up of a machine.
 //!
-//! Contract: asks for the relayhost, its key, the domain and the administrators; what another program's configuration says is offered
-//! to be taken over instead. The file is shown, and the way to the relayhost tried, before it is written after a yes. An
-//! administrator's file is not replaced without asking, and kept beside the new one.
+//! Contract: asks for the relayhost, its key, the domain and the administrators; what another
+//! program's configuration says is offered to be taken over instead. The file is shown, and the way
+//! to the relayhost tried, before it is written after a yes. An administrator's file is not
+//! replaced without asking, and kept beside the new one.
 //! Failures: nothing is written.
 
 use std::{

@@ -1,7 +1,8 @@
 //! `sendmail-shim pin`: which key a relayhost presents, as a line for the configuration (row B16).
 //!
-//! Contract: what is printed is what the network shows: compare it with what the relayhost's administrator tells, or with
-//! `smarthost pin` on it, before it is trusted. Any TLS server can be asked, and nobody is sent mail.
+//! Contract: what is printed is what the network shows: compare it with what the relayhost's
+//! administrator tells, or with `smarthost pin` on it, before it is trusted. Any TLS server can be
+//! asked, and nobody is sent mail.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ pub struct Request {
     /// HOST or HOST:PORT; without it, each relayhost of the configuration.
     #[arg(value_parser = Nexthop::parse)]
     pub host: Option<Nexthop>,
-    /// TLS from the first byte. Without this and --starttls, both are tried, the likelier one first.
+    /// TLS from the first byte. Without this and --starttls, both are tried, the likelier one
+    /// first.
     #[arg(long, conflicts_with = "starttls")]
     pub wrapped: bool,
     /// STARTTLS only.

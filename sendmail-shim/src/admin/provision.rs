@@ -1,4 +1,5 @@
-//! `sendmail-shim provision`: settings from a credential of the machine, or from the answers to the package's questions.
+//! `sendmail-shim provision`: settings from a credential of the machine, or from the answers to the
+//! package's questions.
 
 use std::path::PathBuf;
 

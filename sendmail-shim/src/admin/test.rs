@@ -1,4 +1,5 @@
-//! `sendmail-shim test`: a message through the agent, as any program would send it, followed until the relayhost has answered.
+//! `sendmail-shim test`: a message through the agent, as any program would send it, followed until
+//! the relayhost has answered.
 
 use std::time::{Duration, Instant};
 
@@ -150,7 +151,8 @@ fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
     let rest = splitter.split(&notice).map_err(|error| error.to_string())?;
     body.write(rest).map_err(|error| error.to_string())?;
     let (mut header, content) = splitter.finish();
-    // Somebody waits for it: it is not kept for a digest, and no budget of automatic mail counts it.
+    // Somebody waits for it: it is not kept for a digest, and no budget of automatic mail counts
+    // it.
     header.remove("Auto-Submitted");
     let submission = Submission {
         mail: Mail::of_caller(None),

@@ -1,6 +1,7 @@
 //! The last attempts, for whoever follows a message: `sendmail-shim test`.
 //!
-//! Contract: bounded; a message whose attempts are forgotten has been followed by nobody. Each attempt has a number, so that nobody hears of one twice.
+//! Contract: bounded; a message whose attempts are forgotten has been followed by nobody. Each
+//! attempt has a number, so that nobody hears of one twice.
 
 use std::{
     collections::VecDeque,
@@ -75,7 +76,8 @@ impl Attempts {
         self.told.notify_all();
     }
 
-    /// The attempts for a message after that number, that this user may hear of (`None`: all); waits for one, at most that long.
+    /// The attempts for a message after that number, that this user may hear of (`None`: all);
+    /// waits for one, at most that long.
     pub(super) fn after(
         &self,
         id: QueueId,

@@ -1,7 +1,8 @@
 //! The agent's side of the control socket: the queue listed and changed, and attempts followed.
 //!
-//! Contract: root and the agent's own user see and change everything; anybody sees, holds, deletes and returns his own mail, and may
-//! have it tried now and then. Who asks is what the kernel says (`SO_PEERCRED`).
+//! Contract: root and the agent's own user see and change everything; anybody sees, holds, deletes
+//! and returns his own mail, and may have it tried now and then. Who asks is what the kernel says
+//! (`SO_PEERCRED`).
 
 use std::{
     io,

@@ -1,7 +1,8 @@
-//! Spool and queue together: what is in the spool the queue knows, and what the queue decides is recorded.
+//! Spool and queue together: what is in the spool the queue knows, and what the queue decides is
+//! recorded.
 //!
-//! Contract: what the queue wants recorded is recorded in its order, before anything else follows from it. Whoever gets a
-//! queue id back from [`Dispatch::inject`] may promise delivery.
+//! Contract: what the queue wants recorded is recorded in its order, before anything else follows
+//! from it. Whoever gets a queue id back from [`Dispatch::inject`] may promise delivery.
 
 use std::{
     sync::{

@@ -1,7 +1,8 @@
 //! The relayhost's key changes to the next one of the pins: said once, not at each connection.
 //!
-//! Contract: what each relayhost presented last is kept in `keys` in the spool's directory, for an agent that systemd starts and that
-//! ends when idle has no memory. A file that cannot be read or written costs a repeated notice, never mail.
+//! Contract: what each relayhost presented last is kept in `keys` in the spool's directory, for an
+//! agent that systemd starts and that ends when idle has no memory. A file that cannot be read or
+//! written costs a repeated notice, never mail.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +50,8 @@ impl Keys {
         }
         let instead = match before {
             Some(before) => Some(before),
-            // Several relayhosts may have a pin each; of one, the first pin is the key that it has today.
+            // Several relayhosts may have a pin each; of one, the first pin is the key that it has
+            // today.
             None if index > 0 && self.last.is_empty() => pins.first(),
             None => None,
         };

@@ -1,10 +1,12 @@
 //! The threads that wait at the sockets, accept, and serve what they have accepted.
 //!
-//! Contract: one waits as long as threads can be had: who accepts sees to that before he serves. So a connection never
-//! waits for a thread to begin, and a few that are done wait for the next. The quota decides who is served. While accepting
-//! is paused, connections wait in the kernel's backlog, for this process or for the one that systemd starts next; what was
-//! accepted before is served, and counted when [`Listeners::pause`] returns.
-//! Failures: without a thread for the next connection, it waits for one that is done; out of descriptors, accepting pauses.
+//! Contract: one waits as long as threads can be had: who accepts sees to that before he serves. So
+//! a connection never waits for a thread to begin, and a few that are done wait for the next. The
+//! quota decides who is served. While accepting is paused, connections wait in the kernel's
+//! backlog, for this process or for the one that systemd starts next; what was accepted before is
+//! served, and counted when [`Listeners::pause`] returns.
+//! Failures: without a thread for the next connection, it waits for one that is done; out of
+//! descriptors, accepting pauses.
 
 use std::{
     io::{self, Read as _, Write as _},

@@ -1,7 +1,8 @@
 //! Who is at the other end of a loopback connection, as the kernel's table of connections tells.
 //!
-//! Contract: pure and total. A connection that is not in the table, or has no owner any more, is [`UNKNOWN`]'s: the number by
-//! which the kernel itself calls users that it cannot name. See `proc_net_tcp` in the documentation of Linux.
+//! Contract: pure and total. A connection that is not in the table, or has no owner any more, is
+//! [`UNKNOWN`]'s: the number by which the kernel itself calls users that it cannot name. See
+//! `proc_net_tcp` in the documentation of Linux.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{

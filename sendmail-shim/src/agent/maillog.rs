@@ -1,4 +1,5 @@
-//! The agent's lines in the mail log, in Postfix's words, so that pflogsumm and habits keep working.
+//! The agent's lines in the mail log, in Postfix's words, so that pflogsumm and habits keep
+//! working.
 
 use mail::{clock::Timestamp, envelope::Envelope};
 use queue::rate::Window;

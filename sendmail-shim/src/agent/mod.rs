@@ -23,7 +23,8 @@
 //! | services | `release` `supervision` | mail that waited for the budget; what systemd wants to know |
 //! | root | `run` | all of it put together |
 //!
-//! Which message is tried when, when it is given up, and who is told: crate `queue`, with one destination, the relayhost, and users as owners.
+//! Which message is tried when, when it is given up, and who is told: crate `queue`, with one
+//! destination, the relayhost, and users as owners.
 
 pub mod run;
 

@@ -1,6 +1,7 @@
 //! Mail that the agent writes itself beside reports: notices to the administrators, and digests.
 //!
-//! Contract: in the queue, and durable, when a function returns; the sender is null, so nothing of it is ever bounced.
+//! Contract: in the queue, and durable, when a function returns; the sender is null, so nothing of
+//! it is ever bounced.
 //! RFC 5321 §4.5.5.
 
 use std::{io, time::Duration};
@@ -34,7 +35,8 @@ const OURS: &str = "the agent";
 /// A relayhost that refused nothing for so long has ended its refusals.
 const QUIET: Duration = Duration::from_hours(24);
 
-/// Writes to root, whom aliases and `admin` redirect; `origin`: what the notice is, in the queue. What fails is logged.
+/// Writes to root, whom aliases and `admin` redirect; `origin`: what the notice is, in the queue.
+/// What fails is logged.
 pub(super) fn tell_root(agent: &Agent, subject: &str, text: &str, origin: &str) {
     if let Err(why) = to_root(agent, subject, text, origin) {
         maillog::warning(&format!("the administrator cannot be written to: {why}"));
@@ -86,7 +88,8 @@ pub(super) fn fault(agent: &Agent, fault: &Fault) {
     tell_root(agent, &subject, &text, OURS);
 }
 
-/// No relayhost can be used: `mailq` says why, and root is told once of an outage that lasts, or of a refusal of this machine.
+/// No relayhost can be used: `mailq` says why, and root is told once of an outage that lasts, or of
+/// a refusal of this machine.
 pub(super) fn unreached(agent: &Agent, failure: &Failure) {
     let (outages, now) = (&agent.outages, clock::now());
     kept_or_logged(outages.goes_on(&failure.log_text(), now));

@@ -1,8 +1,9 @@
-//! Why the relayhost cannot be used, and since when: one small file for an outage, however much mail waits for its end.
+//! Why the relayhost cannot be used, and since when: one small file for an outage, however much
+//! mail waits for its end.
 //! Another one tells of what it refuses for reasons of this machine.
 //!
-//! Contract: what is known survives a restart, so that `mailq` says why mail waits before the next attempt is made. A file that
-//! cannot be read or written costs the knowledge, never mail.
+//! Contract: what is known survives a restart, so that `mailq` says why mail waits before the next
+//! attempt is made. A file that cannot be read or written costs the knowledge, never mail.
 
 use std::{
     fs, io,
@@ -79,7 +80,8 @@ impl Outages {
         })
     }
 
-    /// The outage of which the administrator is to be told, once, because it lasts longer than `patience`.
+    /// The outage of which the administrator is to be told, once, because it lasts longer than
+    /// `patience`.
     pub(crate) fn to_tell(&self, patience: Duration, now: Timestamp) -> Option<Outage> {
         self.with(|outage| {
             let known = outage.as_mut().filter(|known| !known.told)?;
@@ -102,7 +104,8 @@ impl Outages {
     pub(crate) fn ended(&self) {
         self.with(|outage| {
             if outage.take().is_some() {
-                // What stays is overwritten by the next outage, or wrong only until the first attempt.
+                // What stays is overwritten by the next outage, or wrong only until the first
+                // attempt.
                 let _ = fs::remove_file(&self.path);
             }
         });

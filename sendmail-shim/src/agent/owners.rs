@@ -1,8 +1,8 @@
 //! Whose a user number is: the numbers that `/etc/subuid` gives to a user count as his.
 //!
-//! Contract: only for shares and quotas, never for permission or names. The numbers of a range of root's (containers
-//! without privileges) are one party together, and not root. A file that is not there or cannot be understood makes each
-//! number its own. `subuid(5)`.
+//! Contract: only for shares and quotas, never for permission or names. The numbers of a range of
+//! root's (containers without privileges) are one party together, and not root. A file that is not
+//! there or cannot be understood makes each number its own. `subuid(5)`.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! Who is connected, and what must be answered before the agent may end.
 //!
-//! Contract: each connection is counted from its acceptance on, until its end. The quota may close an idle one for another.
+//! Contract: each connection is counted from its acceptance on, until its end. The quota may close
+//! an idle one for another.
 
 use std::{
     collections::{HashMap, HashSet},

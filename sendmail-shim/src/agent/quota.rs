@@ -1,8 +1,9 @@
-//! How many connections the agent serves at once, and to whom: one hostile user cannot keep others out.
+//! How many connections the agent serves at once, and to whom: one hostile user cannot keep others
+//! out.
 //!
-//! Contract: pure. One party (a user with his subordinate numbers) has at most [`Quota::PER_USER`] of [`Quota::TOTAL`]
-//! connections; root finds [`Quota::RESERVED`] kept for it. When all are taken, who has fewer than the largest holder gets
-//! the place of that holder's oldest idle connection.
+//! Contract: pure. One party (a user with his subordinate numbers) has at most [`Quota::PER_USER`]
+//! of [`Quota::TOTAL`] connections; root finds [`Quota::RESERVED`] kept for it. When all are taken,
+//! who has fewer than the largest holder gets the place of that holder's oldest idle connection.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -75,7 +76,8 @@ impl Quota {
         Ok(Granted { id, instead_of })
     }
 
-    /// The oldest idle connection of the party that has most, if that is more than this one would have.
+    /// The oldest idle connection of the party that has most, if that is more than this one would
+    /// have.
     fn to_close(&self, party: u32) -> Option<ConnectionId> {
         let would_have = self.held(party) + 1;
         let others = self.open.iter().filter(|(_, open)| open.party != 0);
@@ -107,8 +109,8 @@ impl Quota {
         }
     }
 
-    /// Whether a party's silent clients get less time: three quarters of its connections are in use, or of all that users may have
-    /// while it has several of them.
+    /// Whether a party's silent clients get less time: three quarters of its connections are in
+    /// use, or of all that users may have while it has several of them.
     pub(crate) fn is_scarce(&self, party: u32) -> bool {
         let mostly = |used: usize, of: usize| used.saturating_mul(4) >= of.saturating_mul(3);
         let held = self.held(party);

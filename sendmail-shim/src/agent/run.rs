@@ -1,11 +1,13 @@
 //! The agent from start to end: spool, sockets, threads, signals.
 //!
-//! Contract: the sockets answer only when the spool is open. SIGTERM and SIGINT: no new connections, what was accepted and what is
-//! being delivered gets a few seconds, what is being committed is committed and answered, the rest waits in the spool. An agent
-//! that systemd started for a connection ends after a time without connections and with an empty queue: it stops accepting, looks
-//! again, and goes on if anybody was accepted or anything queued meanwhile; who connects then is systemd's, which starts the next
-//! one. An agent whose configuration is wrong, or with mail that waits, looks at the files again and again, and starts anew with
-//! those that were mended or changed, if they are right.
+//! Contract: the sockets answer only when the spool is open. SIGTERM and SIGINT: no new
+//! connections, what was accepted and what is being delivered gets a few seconds, what is being
+//! committed is committed and answered, the rest waits in the spool. An agent that systemd started
+//! for a connection ends after a time without connections and with an empty queue: it stops
+//! accepting, looks again, and goes on if anybody was accepted or anything queued meanwhile; who
+//! connects then is systemd's, which starts the next one. An agent whose configuration is wrong, or
+//! with mail that waits, looks at the files again and again, and starts anew with those that were
+//! mended or changed, if they are right.
 
 use std::{
     io,
@@ -52,10 +54,12 @@ const LOOK: Duration = Duration::from_secs(1);
 const POLITE: Duration = Duration::from_secs(10);
 /// The same for deliveries under way.
 const UNDERWAY: Duration = Duration::from_mins(1);
-/// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on its disk.
+/// Size of a spool segment, bytes: a machine's own mail is little, and two segments are reserved on
+/// its disk.
 const SEGMENT: u64 = 4 * 1024 * 1024;
 
-/// Runs until told to stop, or, where systemd starts it again, until it was idle for so long; the error is for the administrator.
+/// Runs until told to stop, or, where systemd starts it again, until it was idle for so long; the
+/// error is for the administrator.
 /// `config` is the file that was named, if one was.
 pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     log::init("sendmail-shim");

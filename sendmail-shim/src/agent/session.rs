@@ -1,7 +1,8 @@
 //! One submission session: the shared SMTP session machine, driven by a thread over a unix socket.
 //!
-//! Contract: the caller is who the kernel says (`SO_PEERCRED`), whatever the session claims. A slow or silent client costs one of its
-//! user's connections, never more than the machine's deadline, and little where these are nearly all in use. 250 to a message means: on disk.
+//! Contract: the caller is who the kernel says (`SO_PEERCRED`), whatever the session claims. A slow
+//! or silent client costs one of its user's connections, never more than the machine's deadline,
+//! and little where these are nearly all in use. 250 to a message means: on disk.
 
 use std::{
     io::{self, Read, Write},
@@ -24,7 +25,8 @@ use super::{
 };
 use crate::identity;
 
-/// Waiting for a command of a local program, or for the next bytes of its message (RFC 5321 §4.5.3.2.7); less where connections are scarce.
+/// Waiting for a command of a local program, or for the next bytes of its message (RFC 5321
+/// §4.5.3.2.7); less where connections are scarce.
 const COMMAND: Duration = Duration::from_mins(5);
 /// How often is looked whether they are.
 const LOOK: Duration = Duration::from_secs(5);

@@ -1,8 +1,11 @@
-//! How much of the queue one user, with his subordinate numbers, may fill: who sends in a loop while the relayhost is away harms himself, not others.
+//! How much of the queue one user, with his subordinate numbers, may fill: who sends in a loop
+//! while the relayhost is away harms himself, not others.
 //!
-//! Contract: root is not bounded. Anyone else may have a quarter of what is free together with what he has already, or so many bytes as
-//! are configured, and so many recipients that wait. So the next user finds a quarter of the rest, however many have filled theirs.
-//! What is being sent counts as it comes; what is queued is counted by the spool, and after a restart by its records.
+//! Contract: root is not bounded. Anyone else may have a quarter of what is free together with what
+//! he has already, or so many bytes as are configured, and so many recipients that wait. So the
+//! next user finds a quarter of the rest, however many have filled theirs.
+//! What is being sent counts as it comes; what is queued is counted by the spool, and after a
+//! restart by its records.
 
 use std::{
     collections::HashMap,

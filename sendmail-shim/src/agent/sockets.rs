@@ -1,7 +1,8 @@
-//! The agent's two sockets: where mail comes in, and where administrators ask. Made here, or handed over by systemd.
+//! The agent's two sockets: where mail comes in, and where administrators ask. Made here, or handed
+//! over by systemd.
 //!
-//! Contract: a socket that somebody still listens on is never taken away. Both are open to everybody; the kernel tells who is at the
-//! other end, and that decides.
+//! Contract: a socket that somebody still listens on is never taken away. Both are open to
+//! everybody; the kernel tells who is at the other end, and that decides.
 //! Failures: text for the administrator.
 
 use std::{
@@ -27,7 +28,8 @@ pub(crate) struct Sockets {
     pub(crate) control: Vec<UnixListener>,
     /// For programs that speak SMTP to localhost.
     pub(crate) loopback: Vec<TcpListener>,
-    /// How many are systemd's: if any is, the agent may end when it is idle, and comes back with the next connection.
+    /// How many are systemd's: if any is, the agent may end when it is idle, and comes back with
+    /// the next connection.
     pub(crate) handed: usize,
 }
 

@@ -99,7 +99,8 @@ impl Agent {
         lock(&self.keys).presented(host, seen, &self.settings.pins)
     }
 
-    /// A message that the queue holds waits for the budget, if that is why it is held. How many wait.
+    /// A message that the queue holds waits for the budget, if that is why it is held. How many
+    /// wait.
     pub(super) fn waits_for_budget(&self, id: QueueId) -> Option<usize> {
         let (budget, entry) = self.budget.as_ref().zip(self.dispatch.spool.entry(id))?;
         let party = self.budget_party(entry.uid);

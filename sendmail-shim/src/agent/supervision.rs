@@ -1,8 +1,9 @@
 //! What systemd wants to know of the agent: ready, stopping, and alive.
 //!
-//! Contract: without systemd nothing happens. "Alive" is said only after the delivery thread has answered, and after the locks that every
-//! submission takes could be taken.
-//! Failures: an agent that hangs says nothing, and systemd starts it again (`WatchdogSec=`); its mail is in the spool.
+//! Contract: without systemd nothing happens. "Alive" is said only after the delivery thread has
+//! answered, and after the locks that every submission takes could be taken.
+//! Failures: an agent that hangs says nothing, and systemd starts it again (`WatchdogSec=`); its
+//! mail is in the spool.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -40,7 +41,8 @@ pub(super) fn beat(agent: &Agent) {
 fn answers(agent: &Agent, patience: Duration) -> bool {
     let (answer, answered) = mpsc::channel();
     agent.dispatch.signal(Signal::Alive(answer));
-    // What every submission has to pass; whoever holds one of these locks for ever stops this thread too.
+    // What every submission has to pass; whoever holds one of these locks for ever stops this
+    // thread too.
     let _ = (agent.presence.idle(), agent.dispatch.spool.is_empty());
     answered.recv_timeout(patience).is_ok()
 }

@@ -1,4 +1,5 @@
-//! A week with a virtual clock: the relayhost is away for six days, and queue and outage do what deliveries let them do.
+//! A week with a virtual clock: the relayhost is away for six days, and queue and outage do what
+//! deliveries let them do.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -129,8 +130,8 @@ impl Week {
     }
 }
 
-/// A message comes every hour. Few probes, one warning, each message is returned at its age; what is left, the bounces too, goes when the relayhost
-/// is back, root's first.
+/// A message comes every hour. Few probes, one warning, each message is returned at its age; what
+/// is left, the bounces too, goes when the relayhost is back, root's first.
 #[test]
 fn in_a_week_without_relayhost_it_is_probed_sparingly_root_is_told_once_and_each_message_is_sent_or_returned_once()
  {
@@ -174,7 +175,8 @@ fn in_a_week_without_relayhost_it_is_probed_sparingly_root_is_told_once_and_each
     );
     assert_eq!(week.warnings.len(), 1, "{:?}", week.warnings);
     assert!((4 * HOUR..5 * HOUR).contains(&week.warnings[0]));
-    // Those that were more than five days old when the relayhost was back, in their order; their bounces were young enough.
+    // Those that were more than five days old when the relayhost was back, in their order; their
+    // bounces were young enough.
     assert_eq!(week.bounced, arrivals[..24]);
     assert_eq!(week.dead, 0);
     let mut sent = week.sent.clone();

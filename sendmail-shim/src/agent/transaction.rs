@@ -1,6 +1,8 @@
-//! One message being submitted: envelope as typed, header and body as they come, then rewritten, completed and committed.
+//! One message being submitted: envelope as typed, header and body as they come, then rewritten,
+//! completed and committed.
 //!
-//! A message that another program had queued (`XQUEUED`) keeps its From field, and is not counted as one of a storm.
+//! A message that another program had queued (`XQUEUED`) keeps its From field, and is not counted
+//! as one of a storm.
 //!
 //! Failures: a full or broken spool is a 4yz reply; an address that cannot be used a 5yz one.
 
@@ -81,7 +83,8 @@ impl<'a> Transaction<'a> {
         })
     }
 
-    /// Tells the relayhost who wrote it, if that is a smarthost of the same hands: its key is pinned.
+    /// Tells the relayhost who wrote it, if that is a smarthost of the same hands: its key is
+    /// pinned.
     pub(super) fn written_by(mut self, writer: impl FnOnce() -> Writer) -> Self {
         let known = !self.agent.settings.pins.is_empty() && !self.mail.queued;
         self.writer = known.then(writer);

@@ -1,8 +1,9 @@
-//! Which program writes mail, as the kernel tells of the process that connected: its systemd unit, and who started `sendmail`.
+//! Which program writes mail, as the kernel tells of the process that connected: its systemd unit,
+//! and who started `sendmail`.
 //!
-//! Contract: no file is opened that a user names; of a command line only the program and its script are read, never options, which may be
-//! secrets. What cannot be seen is empty: the process may be gone, or in another container.
-//! proc(5), cgroups(7).
+//! Contract: no file is opened that a user names; of a command line only the program and its script
+//! are read, never options, which may be secrets. What cannot be seen is empty: the process may be
+//! gone, or in another container. proc(5), cgroups(7).
 
 use std::{fs::File, io::Read as _, os::unix::net::UnixStream, path::Path};
 

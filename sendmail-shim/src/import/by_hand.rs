@@ -1,4 +1,4 @@
-//! Files as administrators write them: what is called mapped is in the result, and what is lost is named.
+//! Files as administrators write them: what is mapped is in the result, what is lost is named.
 
 use super::{
     plan::Verdict,
@@ -6,7 +6,8 @@ use super::{
     *,
 };
 
-/// A configuration of another program: its files, what becomes of it, and the keys that are not taken or want a decision.
+/// A configuration of another program: its files, what becomes of it, and the keys that are not
+/// taken or want a decision.
 struct Case {
     reader: Reader,
     files: &'static [(&'static str, &'static str)],
@@ -283,7 +284,8 @@ fn settings_of_dma_lose_nothing_unsaid() {
     ]);
 }
 
-/// A setting and the password table of a Postfix that has one relay; the password that is taken over, and the keys that are not.
+/// A setting and the password table of a Postfix that has one relay; the password that is taken
+/// over, and the keys that are not.
 fn passwords_of_postfix(maps: &str, table: &str) -> (String, Vec<String>) {
     let text = format!(
         "\u{feff}relayhost = [mail.example.org]:587\nsmtp_sasl_auth_enable = yes\nsmtp_tls_security_level = encrypt\nsmtp_sasl_password_maps = {maps}\n"

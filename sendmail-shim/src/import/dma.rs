@@ -1,6 +1,7 @@
 //! `/etc/dma/dma.conf` and its `auth.conf`.
 //!
-//! Quirks that count: names in capitals only; a boolean is a name without a value, whatever the value says; `#` begins a comment anywhere; MAILNAME may name a file.
+//! Quirks that count: names in capitals only; a boolean is a name without a value, whatever the
+//! value says; `#` begins a comment anywhere; MAILNAME may name a file.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;

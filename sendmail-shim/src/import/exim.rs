@@ -1,7 +1,10 @@
-//! Debian's `/etc/exim4/update-exim4.conf.conf`, where Exim only passes mail on (smarthost, satellite), with `passwd.client` and `/etc/email-addresses`.
+//! Debian's `/etc/exim4/update-exim4.conf.conf`, where Exim only passes mail on (smarthost,
+//! satellite), with `passwd.client` and `/etc/email-addresses`.
 //!
-//! Quirks that count: values are quoted as for a shell, and the last of several holds; hosts are separated by semicolons or single colons, and `::` is a
-//! colon within one, as before a port; a file `/etc/exim4/exim4.conf` makes all of this void; `/etc/mailname` is the domain of the senders, unless it is hidden.
+//! Quirks that count: values are quoted as for a shell, and the last of several holds; hosts are
+//! separated by semicolons or single colons, and `::` is a colon within one, as before a port; a
+//! file `/etc/exim4/exim4.conf` makes all of this void; `/etc/mailname` is the domain of the
+//! senders, unless it is hidden.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{collections::BTreeMap, net::Ipv6Addr};
@@ -140,7 +143,8 @@ fn setting(plan: &mut Plan, at: Place<'_>, key: &str, value: &str, hidden: bool)
     }
 }
 
-/// `host`, `host::port`, `[2001::db8::::1]::port`, each after a semicolon or a single colon; within brackets each colon may be written once or twice.
+/// `host`, `host::port`, `[2001::db8::::1]::port`, each after a semicolon or a single colon; within
+/// brackets each colon may be written once or twice.
 fn relays(plan: &mut Plan, at: Place<'_>, key: &str, list: &str) {
     let (mut hosts, mut single) = (vec![String::new()], false);
     let (mut rest, mut in_brackets) = (list.chars().peekable(), false);

@@ -1,4 +1,5 @@
-//! Other programs' configurations made into ours: ssmtp, nullmailer, dma, msmtp, Postfix as null client, and Debian's Exim; and their queues read.
+//! Other programs' configurations made into ours: ssmtp, nullmailer, dma, msmtp, Postfix as null
+//! client, and Debian's Exim; and their queues read.
 //!
 //! | part | what |
 //! |---|---|
@@ -8,8 +9,10 @@
 //! | [`person`] | who reads root's mail |
 //! | [`queue`] | the messages that wait in the files of a queue |
 //!
-//! Contract: pure and total. Each key that is set is told, once all was read: mapped, if what it says is in the result, without effect here, or not taken over; never silently dropped. What made the old
-//! configuration unsafe (no certificate check, another relay for each user, a password that everybody can read) is marked, for it needs a decision.
+//! Contract: pure and total. Each key that is set is told, once all was read: mapped, if what it
+//! says is in the result, without effect here, or not taken over; never silently dropped. What made
+//! the old configuration unsafe (no certificate check, another relay for each user, a password that
+//! everybody can read) is marked, for it needs a decision.
 
 pub mod dma;
 pub mod exim;

@@ -1,7 +1,8 @@
 //! `/etc/msmtprc`: accounts of commands, one a line.
 //!
-//! Quirks that count: `#` is a comment only at the beginning; an argument may stand in quotes; an account begins with what its parents and
-//! `defaults` say; with `tls_starttls off` the default port is 465; `on` needs no word.
+//! Quirks that count: `#` is a comment only at the beginning; an argument may stand in quotes; an
+//! account begins with what its parents and `defaults` say; with `tls_starttls off` the default
+//! port is 465; `on` needs no word.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! `/etc/nullmailer/*`: one value a file; `remotes` has a relay a line, quoted as for a shell.
 //!
-//! Quirks that count: a bare `defaulthost` is completed by `defaultdomain`; Debian takes the machine's name from /etc/mailname, not from `me`; `adminaddr` never caught bare names; each remote has TLS
-//! settings of its own, ours are common to all.
+//! Quirks that count: a bare `defaulthost` is completed by `defaultdomain`; Debian takes the
+//! machine's name from /etc/mailname, not from `me`; `adminaddr` never caught bare names; each
+//! remote has TLS settings of its own, ours are common to all.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{

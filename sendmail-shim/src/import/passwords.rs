@@ -1,7 +1,8 @@
 //! Postfix's tables of passwords: files of text, `static:` and `inline:`.
 //!
-//! Quirks that count: the key is the next hop as `relayhost` writes it, or its host alone, which comes first; a value is the rest of the line; a line that
-//! begins with a blank goes on with the one before.
+//! Quirks that count: the key is the next hop as `relayhost` writes it, or its host alone, which
+//! comes first; a value is the rest of the line; a line that begins with a blank goes on with the
+//! one before.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use postfix::{

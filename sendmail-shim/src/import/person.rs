@@ -1,6 +1,7 @@
 //! Who reads root's mail once it is taken over: an alias of the other program's file, or nobody.
 //!
-//! Contract: without a person an administrator has to decide: root's mail would go to whoever is root at the domain, or to nobody.
+//! Contract: without a person an administrator has to decide: root's mail would go to whoever is
+//! root at the domain, or to nobody.
 
 use std::path::PathBuf;
 

@@ -272,7 +272,8 @@ impl Plan {
         }
     }
 
-    /// A line of the table of senders. What the other program never matched (blanks, a `*` that stood for itself) must not match here.
+    /// A line of the table of senders. What the other program never matched (blanks, a `*` that
+    /// stood for itself) must not match here.
     pub fn revalias(&mut self, at: Place<'_>, user: &str, address: &str) {
         let special = |c: char| c.is_whitespace() || matches!(c, '*' | '"' | '/' | '|' | ':');
         if user.is_empty() || user.contains(special) {
@@ -302,7 +303,8 @@ impl Plan {
         }
     }
 
-    /// User and password; a file that everybody can read has told them to everybody. The first of several logins is that of the first relayhost.
+    /// User and password; a file that everybody can read has told them to everybody. The first of
+    /// several logins is that of the first relayhost.
     pub fn login(&mut self, source: &Source, at: Place<'_>, user: &str, password: &str) {
         let key = format!("user {user}");
         let credentials = Credentials {

@@ -1,7 +1,7 @@
 //! Postfix's `main.cf`, where Postfix only passes mail on (null client, satellite).
 //!
-//! Quirks that count: a next hop in `default_transport` is before `relayhost`; there is no comment behind a value, though many write one; a fingerprint
-//! may be of the certificate or of the key.
+//! Quirks that count: a next hop in `default_transport` is before `relayhost`; there is no comment
+//! behind a value, though many write one; a fingerprint may be of the certificate or of the key.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use mail::nexthop::Nexthop;

@@ -1,7 +1,9 @@
 //! `/etc/ssmtp/ssmtp.conf` and `revaliases`, as ssmtp 2.64 of Debian reads them.
 //!
-//! Quirks that count: keys in any case; a line without `=` is nothing; `=`, blank and tab all separate, so a value ends at the second of them;
-//! `#` begins a comment anywhere, even in a password; only YES is yes; `Mailhub` and `RemotePort` overwrite each other's port.
+//! Quirks that count: keys in any case; a line without `=` is nothing; `=`, blank and tab all
+//! separate, so a value ends at the second of them;
+//! `#` begins a comment anywhere, even in a password; only YES is yes; `Mailhub` and `RemotePort`
+//! overwrite each other's port.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{

@@ -207,7 +207,8 @@ fn debians_exim_as_satellite_is_taken_over_with_its_doubled_colons() {
 
 pub(super) type Reader = fn(&Lookup<'_>) -> Plan;
 
-/// The relays, the password and the table of senders that `reader` finds, and the keys that it does not take over.
+/// The relays, the password and the table of senders that `reader` finds, and the keys that it does
+/// not take over.
 fn gist(reader: Reader, files: &[(&str, &str)]) -> [String; 4] {
     let files: Vec<_> = files
         .iter()

@@ -1,7 +1,8 @@
 //! `config`: what is set, where it stands, and what it means (row D7).
 //!
-//! Contract: what is printed is TOML that can be pasted back and means the same; above each value stands, as a comment, the file and
-//! line that it comes from, so that a line is what a script looks for.
+//! Contract: what is printed is TOML that can be pasted back and means the same; above each value
+//! stands, as a comment, the file and line that it comes from, so that a line is what a script
+//! looks for.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,9 @@
-//! A guided set-up: questions one after the other in a terminal, or answered beforehand as `KEY=VALUE`.
+//! A guided set-up: questions one after the other in a terminal, or answered beforehand as
+//! `KEY=VALUE`.
 //!
-//! Contract: what was answered beforehand is not asked; with `yes` the rest has its proposed answer. An answer that cannot be used
-//! is told and asked again, or fails where nobody is there to answer again. An empty line is the proposed answer, `-` is none.
+//! Contract: what was answered beforehand is not asked; with `yes` the rest has its proposed
+//! answer. An answer that cannot be used is told and asked again, or fails where nobody is there to
+//! answer again. An empty line is the proposed answer, `-` is none.
 //! Failures: a text. The end of the input (Ctrl-D) is one: nothing was decided.
 
 use std::io::{self, BufRead, IsTerminal as _, Read as _, Write};

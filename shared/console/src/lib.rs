@@ -1,10 +1,14 @@
-//! What administrators type about the queue, and what they read: `sendmail-shim queue …`, `smarthost queue …`.
+//! What administrators type about the queue, and what they read: `sendmail-shim queue …`,
+//! `smarthost queue …`.
 //!
-//! Contract: every [`Order`] is a command; its answer is a line for each message that was named, and how many there were. With
-//! `--json` each line is one JSON object; messages are as `postqueue -j` prints them.
-//! A crate beside `control`, since `sendmail` is built on that and must not be linked with clap: cargo gives all programs of one
-//! build the same features, so that only a crate of its own keeps it out.
-//! Failures: exit status 1 if something was not done, 69 if the daemon does not answer; the reason is on standard error.
+//! Contract: every [`Order`] is a command; its answer is a line for each message that was named,
+//! and how many there were. With `--json` each line is one JSON object; messages are as `postqueue
+//! -j` prints them.
+//! A crate beside `control`, since `sendmail` is built on that and must not be linked with clap:
+//! cargo gives all programs of one build the same features, so that only a crate of its own keeps
+//! it out.
+//! Failures: exit status 1 if something was not done, 69 if the daemon does not answer; the reason
+//! is on standard error.
 
 pub mod config;
 pub mod dialog;

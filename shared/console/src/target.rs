@@ -1,4 +1,5 @@
-//! The file that a guided set-up writes: an administrator's settings in it are not replaced without asking, and never lost.
+//! The file that a guided set-up writes: an administrator's settings in it are not replaced without
+//! asking, and never lost.
 
 use std::{
     io,

@@ -1,9 +1,11 @@
-//! The administrators' socket of both daemons: one JSON request a line, one JSON answer a line, over a unix socket; the kernel says who asks (`SO_PEERCRED`).
+//! The administrators' socket of both daemons: one JSON request a line, one JSON answer a line,
+//! over a unix socket; the kernel says who asks (`SO_PEERCRED`).
 //!
-//! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any number of such lines and closes. Neither side waits
-//! longer than [`PATIENCE`] for the other's next bytes, and nobody waits for a daemon that is stopped.
-//! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be started ([`told`]); a line that is
-//! too long or no JSON is `InvalidData`.
+//! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any
+//! number of such lines and closes. Neither side waits longer than [`PATIENCE`] for the other's
+//! next bytes, and nobody waits for a daemon that is stopped.
+//! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be
+//! started ([`told`]); a line that is too long or no JSON is `InvalidData`.
 
 pub mod findings;
 pub mod listing;
@@ -106,7 +108,8 @@ impl Read for Awaited<'_> {
     }
 }
 
-/// The process that made the socket, if it is stopped; of a socket that systemd made, the daemon's is not known. proc(5).
+/// The process that made the socket, if it is stopped; of a socket that systemd made, the daemon's
+/// is not known. proc(5).
 fn stopped(stream: &UnixStream) -> Option<i32> {
     let pid = rustix::net::sockopt::socket_peercred(stream).ok()?.pid;
     let pid = pid.as_raw_nonzero().get();
@@ -127,7 +130,8 @@ fn write_line<T: Serialize>(to: &mut impl io::Write, value: &T) -> io::Result<()
     to.write_all(&line)
 }
 
-/// One line without its end; `None` at the end of the stream. A line that is cut off by the end is an error: the other side has failed.
+/// One line without its end; `None` at the end of the stream. A line that is cut off by the end is
+/// an error: the other side has failed.
 fn read_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);

@@ -1,6 +1,8 @@
-//! The queue as `mailq` and `postqueue -j` print it (Postfix 3.12 formats), from one row type that also travels over the control socket.
+//! The queue as `mailq` and `postqueue -j` print it (Postfix 3.12 formats), from one row type that
+//! also travels over the control socket.
 //!
-//! Contract: one message is one paragraph, and no text in a row can make another: control characters print as `?`.
+//! Contract: one message is one paragraph, and no text in a row can make another: control
+//! characters print as `?`.
 //! Columns widen as in Postfix when queue ids are long. The null sender prints as `MAILER-DAEMON`.
 //! postqueue(1).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]

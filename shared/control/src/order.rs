@@ -1,7 +1,8 @@
-//! What administrators ask about queued mail, alike in both programs: a question or an order, and which messages it is about.
+//! What administrators ask about queued mail, alike in both programs: a question or an order, and
+//! which messages it is about.
 //!
-//! Contract: an order is a row of [`Order`]; command lines, help and answers are made from it. A [`Selection`] that names nothing
-//! selects nothing: everything has to be said with `all`.
+//! Contract: an order is a row of [`Order`]; command lines, help and answers are made from it. A
+//! [`Selection`] that names nothing selects nothing: everything has to be said with `all`.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +71,8 @@ impl Order {
     }
 }
 
-/// Which messages: those with one of the ids, or with none given all, for which everything else that is said holds.
+/// Which messages: those with one of the ids, or with none given all, for which everything else
+/// that is said holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {

@@ -1,7 +1,8 @@
 //! A daemon's side of the control socket: who asks, and what is asked about the queue.
 //!
-//! Contract: whoever is not an administrator sees and changes his own messages only, and another's is as unknown as one that is not
-//! there. What was ordered is on disk before it is confirmed. Each message that was named by its id gets an answer of its own.
+//! Contract: whoever is not an administrator sees and changes his own messages only, and another's
+//! is as unknown as one that is not there. What was ordered is on disk before it is confirmed. Each
+//! message that was named by its id gets an answer of its own.
 //! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
 
 use std::{
@@ -26,7 +27,8 @@ use crate::{
 
 /// So many messages are looked at before an asker who has heard nothing is told that it goes on.
 const WORKING: usize = 2000;
-/// Longest wait for a request, and longest silence of an asker: he has a place that others may want.
+/// Longest wait for a request, and longest silence of an asker: he has a place that others may
+/// want.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long lines of an answer are held back at most, to be written together.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -52,8 +54,8 @@ impl Asker {
     }
 }
 
-/// Reads one request, has it answered, and closes. `answer` gets who asks and where the answer lines go; it may stop with an error
-/// when the asker has gone.
+/// Reads one request, has it answered, and closes. `answer` gets who asks and where the answer
+/// lines go; it may stop with an error when the asker has gone.
 pub fn serve_one<Q: DeserializeOwned, A: Serialize>(
     stream: &UnixStream,
     answer: impl FnOnce(Q, Asker, &mut dyn FnMut(&A) -> io::Result<()>) -> io::Result<()>,
@@ -132,11 +134,13 @@ pub struct Standing {
 pub trait Queue {
     fn spool(&self) -> &Spool;
     fn standing(&self, entry: &Entry) -> Standing;
-    /// Carries out an order for one message; what it must not lose is recorded in the spool when it returns.
+    /// Carries out an order for one message; what it must not lose is recorded in the spool when it
+    /// returns.
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String>;
     /// Tries everything, and every destination, at once.
     fn flush_all(&self);
-    /// For how many of his messages this user, no administrator, may have this order carried out now.
+    /// For how many of his messages this user, no administrator, may have this order carried out
+    /// now.
     fn allows(&self, order: Order, uid: u32) -> Result<usize, String>;
 }
 
@@ -214,7 +218,8 @@ impl<Q: Queue> Access<'_, Q> {
         ids.filter_map(|id| self.find(id).err())
     }
 
-    /// Ids first, without their details: whoever reads a long listing slowly costs little memory. Each once.
+    /// Ids first, without their details: whoever reads a long listing slowly costs little memory.
+    /// Each once.
     fn selected(&self, selection: &Selection) -> impl Iterator<Item = QueueId> + use<Q> {
         let ids: Vec<QueueId> = if selection.ids.is_empty() {
             let entries = self.queue.spool().entries();

@@ -44,7 +44,8 @@ pub struct Status {
     /// Mail that waits, by destination and by client or user; the oldest of a long queue.
     pub destinations: Summary,
     pub senders: Summary,
-    /// Clients that have used most of a limit: name, part of the limit in percent, and the counts in words.
+    /// Clients that have used most of a limit: name, part of the limit in percent, and the counts
+    /// in words.
     pub limits: Vec<(String, u64, String)>,
     /// Clients that have sent most within the longest time that is limited.
     pub client_messages: Vec<(String, u64)>,
@@ -74,7 +75,8 @@ pub struct Counted {
     pub received_bytes: u64,
     /// Attempts that came to nothing for now, by what they failed at; one a recipient.
     pub deferred: Vec<(String, u64)>,
-    /// Recipients that were delivered to, and those that were given up, by the age of their messages then.
+    /// Recipients that were delivered to, and those that were given up, by the age of their
+    /// messages then.
     pub delivered: Histogram,
     pub failed: Histogram,
     /// Recipients whose mail an administrator deleted.
@@ -131,7 +133,8 @@ const fn is_none(count: &u64) -> bool {
 /// Something that is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Service {
-    /// `block list`, `policy server`, `milter`, `resolver`, `verification`, `counters`, `relayhost`.
+    /// `block list`, `policy server`, `milter`, `resolver`, `verification`, `counters`,
+    /// `relayhost`.
     pub kind: String,
     pub name: String,
     pub works: bool,

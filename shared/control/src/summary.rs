@@ -1,7 +1,8 @@
-//! Queued mail counted by destination, sender, client or age, in the columns of Postfix's qshape. Pure.
+//! Queued mail counted by destination, sender, client or age, in the columns of Postfix's qshape.
+//! Pure.
 //!
-//! Contract: recipients count by destination, messages otherwise. Of many groups the [`MOST`] largest are told; what is left out is in
-//! the total. qshape(1).
+//! Contract: recipients count by destination, messages otherwise. Of many groups the [`MOST`]
+//! largest are told; what is left out is in the total. qshape(1).
 
 use std::{cmp::Reverse, collections::HashMap, fmt::Write as _};
 

@@ -55,7 +55,8 @@ impl Timestamp {
             .map(Self)
     }
 
-    /// Reads `Nov 22 07:51:52`, in local time, as syslog writes it without a year: never in the future.
+    /// Reads `Nov 22 07:51:52`, in local time, as syslog writes it without a year: never in the
+    /// future.
     pub fn of_syslog(month: &str, day: &str, time: &str, now: Self) -> Option<Self> {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -92,8 +93,10 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// When something was noted, as it counts now: what a clock that was ahead has noted counts as noted now, from now on.
-    /// Whoever keeps such times reads them by this, or they would stay in force until the time gets there.
+    /// When something was noted, as it counts now: what a clock that was ahead has noted counts as
+    /// noted now, from now on.
+    /// Whoever keeps such times reads them by this, or they would stay in force until the time gets
+    /// there.
     #[expect(
         clippy::return_self_not_must_use,
         reason = "what it is called on changes"
@@ -128,7 +131,8 @@ impl Timestamp {
         self.format("%H:%M")
     }
 
-    /// `07:51` on the same day as `now`, `07:51 tomorrow` on the day after, else the full date; in local time.
+    /// `07:51` on the same day as `now`, `07:51 tomorrow` on the day after, else the full date; in
+    /// local time.
     pub fn seen_from(self, now: Self) -> String {
         let (day, today) = (self.local().date(), now.local().date());
         if day == today {
@@ -153,7 +157,8 @@ impl Timestamp {
         next.unwrap_or_else(|| self.after(Duration::from_hours(24)))
     }
 
-    /// Later by whole days of the calendar, at the same time of day: 23 hours later where the clock is put forward meanwhile.
+    /// Later by whole days of the calendar, at the same time of day: 23 hours later where the clock
+    /// is put forward meanwhile.
     #[must_use]
     pub fn after_days(self, days: u32, zone: &Zone) -> Self {
         let later = self

@@ -1,7 +1,8 @@
 //! What a message carries outside itself: sender, recipients, DSN wishes, where it came from.
 //!
-//! [`Mail`] and [`Rcpt`] are what is said of it: on a command line, in a session, in a plan. [`Envelope`] and [`Recipient`] are
-//! what is kept of it: rewritten, and with an address for everybody.
+//! [`Mail`] and [`Rcpt`] are what is said of it: on a command line, in a session, in a plan.
+//! [`Envelope`] and [`Recipient`] are what is kept of it: rewritten, and with an address for
+//! everybody.
 //! RFC 5321 §2.3.1; RFC 3461 (NOTIFY, ORCPT, RET, ENVID).
 
 use serde::{Deserialize, Serialize};
@@ -23,9 +24,11 @@ pub struct Mail {
     pub ret: Option<Ret>,
     /// ENVID=, decoded.
     pub envid: Option<String>,
-    /// Our agent's socket, `XCALLER`: who calls is the sender where none is given; with the full name if it has one.
+    /// Our agent's socket, `XCALLER`: who calls is the sender where none is given; with the full
+    /// name if it has one.
     pub xcaller: Option<Option<String>>,
-    /// Our agent's socket, `XQUEUED`: another program had taken this message; it is not the caller's own.
+    /// Our agent's socket, `XQUEUED`: another program had taken this message; it is not the
+    /// caller's own.
     pub queued: bool,
 }
 
@@ -85,7 +88,8 @@ impl From<Mailbox> for Rcpt {
     }
 }
 
-/// As a recipient of an envelope is told to the next hop: with the address before aliases as ORCPT, if the sender gave none.
+/// As a recipient of an envelope is told to the next hop: with the address before aliases as ORCPT,
+/// if the sender gave none.
 impl From<&Recipient> for Rcpt {
     fn from(recipient: &Recipient) -> Self {
         let orcpt = recipient.orcpt.clone().or_else(|| {
@@ -113,7 +117,8 @@ pub struct Envelope {
     pub sender: Sender,
     /// In the order given, without duplicates.
     pub recipients: Vec<Recipient>,
-    /// Where it came from, for the log and for listings: `uid 0 (root)`, `client.example[192.0.2.1]`.
+    /// Where it came from, for the log and for listings: `uid 0 (root)`,
+    /// `client.example[192.0.2.1]`.
     pub origin: String,
     /// The unix user who submitted it, where there is one; decides who may see it in `mailq`.
     pub uid: Option<u32>,
@@ -151,8 +156,8 @@ impl Envelope {
 pub struct Recipient {
     /// Where it goes.
     pub address: Address,
-    /// The address before aliases (`orig_to=`). A client keeps it for each local name, even where nothing was replaced: who gets its
-    /// mail is looked up again when it is sent.
+    /// The address before aliases (`orig_to=`). A client keeps it for each local name, even where
+    /// nothing was replaced: who gets its mail is looked up again when it is sent.
     pub original: Option<Address>,
     /// ORCPT= as given (`rfc822;user@example.org`, xtext decoded).
     pub orcpt: Option<String>,

@@ -1,4 +1,5 @@
-//! What mail is, without I/O: vocabulary, addresses, header, envelope, and what the software itself writes.
+//! What mail is, without I/O: vocabulary, addresses, header, envelope, and what the software itself
+//! writes.
 //!
 //! Layers, lowest first; a module uses its own layer or lower ones, and a test enforces it:
 //!

@@ -1,8 +1,10 @@
-//! Every bound that a peer, a user or a file meets, with its source. Sizes are bytes unless the name says otherwise.
+//! Every bound that a peer, a user or a file meets, with its source. Sizes are bytes unless the
+//! name says otherwise.
 
 use std::time::Duration;
 
-/// Command line with CRLF that a server must take: RFC 5321 §4.5.3.1.4 asks 512; extensions add (RFC 3461, RFC 6531), Postfix takes 2048.
+/// Command line with CRLF that a server must take: RFC 5321 §4.5.3.1.4 asks 512; extensions add
+/// (RFC 3461, RFC 6531), Postfix takes 2048.
 pub const COMMAND_LINE: usize = 4096;
 /// Reply line that a client takes: RFC 5321 §4.5.3.1.5 asks 512; real peers send more.
 pub const REPLY_LINE: usize = 4096;
@@ -10,7 +12,8 @@ pub const REPLY_LINE: usize = 4096;
 pub const REPLY_LINES: usize = 128;
 /// Line of a message with CRLF: RFC 5321 §4.5.3.1.6.
 pub const TEXT_LINE: usize = 1000;
-/// Local part: RFC 5321 §4.5.3.1.1 asks 64; VERP and SRS senders write longer ones, and Postfix takes them.
+/// Local part: RFC 5321 §4.5.3.1.1 asks 64; VERP and SRS senders write longer ones, and Postfix
+/// takes them.
 pub const LOCAL_PART: usize = 256;
 /// Domain: RFC 5321 §4.5.3.1.2.
 pub const DOMAIN: usize = 255;
@@ -28,11 +31,13 @@ pub const HEADER: usize = 256 * 1024;
 pub const PIECE: usize = 64 * 1024;
 /// Bodies up to this size are kept in a spool record, larger ones in a file of their own.
 pub const INLINE_BODY: usize = 256 * 1024;
-/// A queue takes no new mail while fewer bytes are free on its disk, unless the administrator says otherwise.
+/// A queue takes no new mail while fewer bytes are free on its disk, unless the administrator says
+/// otherwise.
 pub const MINIMUM_FREE: u64 = 64 * 1024 * 1024;
 /// Default for the size of a message.
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
-/// `Received` fields of a message that loops: RFC 5321 §6.3 asks at least 100 to be let through; Postfix stops at 50.
+/// `Received` fields of a message that loops: RFC 5321 §6.3 asks at least 100 to be let through;
+/// Postfix stops at 50.
 pub const HOPS: usize = 50;
 /// Server: waiting for a command, RFC 5321 §4.5.3.2.7.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);

@@ -1,7 +1,9 @@
-//! Where a message goes next: `host`, `host:port`, `[host]`, `[host]:port`, `[192.0.2.1]:25`, `[ipv6:2001:db8::1]`, `[2001:db8::1]:25`.
+//! Where a message goes next: `host`, `host:port`, `[host]`, `[host]:port`, `[192.0.2.1]:25`,
+//! `[ipv6:2001:db8::1]`, `[2001:db8::1]:25`.
 //!
-//! Contract: brackets mean this host itself, no MX lookup (row D1); an address is never looked up. What is printed reads back
-//! as the same next hop. Ports may be named: `smtp`, `submission`, `submissions`, `smtps`, `lmtp`.
+//! Contract: brackets mean this host itself, no MX lookup (row D1); an address is never looked up.
+//! What is printed reads back as the same next hop. Ports may be named: `smtp`, `submission`,
+//! `submissions`, `smtps`, `lmtp`.
 //! Failures: a [`NexthopError`] quotes the text and says what to write. Postfix transport(5).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

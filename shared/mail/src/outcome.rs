@@ -1,7 +1,8 @@
 //! What became of one recipient in one delivery attempt, and whose fault it was.
 //!
-//! One value, four readers: the scheduler (try again?), the log, the bounce, the administrator. Each has a text of its
-//! own; there is deliberately no `Display`. Text from a peer is escaped and bounded when a [`Failure`] is made.
+//! One value, four readers: the scheduler (try again?), the log, the bounce, the administrator.
+//! Each has a text of its own; there is deliberately no `Display`. Text from a peer is escaped and
+//! bounded when a [`Failure`] is made.
 //! Contract: what is not known is [`Outcome::Deferred`], never `Failed`.
 
 mod connections;
@@ -152,7 +153,8 @@ impl Failure {
         Self::local(EnhancedStatus::new(4, 3, 0), text)
     }
 
-    /// A failure that a peer's reply tells; `status` is the reply's own enhanced code, or class.0.0 where it has none.
+    /// A failure that a peer's reply tells; `status` is the reply's own enhanced code, or class.0.0
+    /// where it has none.
     pub fn replied(
         stage: Stage,
         code: ReplyCode,
@@ -208,15 +210,16 @@ impl Failure {
         }
     }
 
-    /// Whether it speaks against trying the same next hop with any other mail now: no session came about, the next
-    /// hop closes (421), or refuses this machine.
+    /// Whether it speaks against trying the same next hop with any other mail now: no session came
+    /// about, the next hop closes (421), or refuses this machine.
     pub fn stops_destination(&self) -> bool {
         let closing = self.reply.map(ReplyCode::value) == Some(421);
         let no_session = self.stage <= Stage::Auth && self.blame != Blame::Local;
         no_session || closing || self.blame == Blame::Us
     }
 
-    /// Whether a peer says that it has too many connections or sessions of ours, in whatever words (row C7): fewer may be welcome.
+    /// Whether a peer says that it has too many connections or sessions of ours, in whatever words
+    /// (row C7): fewer may be welcome.
     pub fn means_too_many_connections(&self) -> bool {
         let not_now = self.reply.map(ReplyCode::severity) == Some(Severity::Transient);
         not_now && connections::too_many(&self.text)
@@ -260,7 +263,8 @@ impl Failure {
         }
     }
 
-    /// For a bounce's `Diagnostic-Code` (RFC 3464 §2.3.6): `smtp; 550 5.1.1 unknown`, or `x-local; …` where no peer spoke.
+    /// For a bounce's `Diagnostic-Code` (RFC 3464 §2.3.6): `smtp; 550 5.1.1 unknown`, or `x-local;
+    /// …` where no peer spoke.
     pub fn diagnostic(&self) -> String {
         match self.reply {
             Some(_) => format!("smtp; {}", self.text),
@@ -269,7 +273,8 @@ impl Failure {
     }
 }
 
-/// Bytes of a peer or a user made safe for a log line: printable ASCII stays, all else becomes `\xNN`, at most `max` bytes.
+/// Bytes of a peer or a user made safe for a log line: printable ASCII stays, all else becomes
+/// `\xNN`, at most `max` bytes.
 pub fn escape(bytes: &[u8], max: usize) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(bytes.len().min(max));

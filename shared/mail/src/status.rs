@@ -1,7 +1,7 @@
 //! SMTP reply codes and enhanced status codes as values.
 //!
-//! Contract: a [`ReplyCode`] is always 200..=599, an [`EnhancedStatus`] always has class 2, 4 or 5; both print as they stand
-//! on the wire.
+//! Contract: a [`ReplyCode`] is always 200..=599, an [`EnhancedStatus`] always has class 2, 4 or 5;
+//! both print as they stand on the wire.
 //! RFC 5321 §4.2 (reply codes), RFC 3463 (enhanced codes), RFC 2034 (both in one reply).
 
 use std::fmt;
@@ -73,7 +73,8 @@ pub struct EnhancedStatus {
 }
 
 impl EnhancedStatus {
-    /// A code written in the source; `class` is 2, 4 or 5, the others at most 999 (anything else becomes x.0.0 of class 4).
+    /// A code written in the source; `class` is 2, 4 or 5, the others at most 999 (anything else
+    /// becomes x.0.0 of class 4).
     pub const fn new(class: u8, subject: u16, detail: u16) -> Self {
         if (class == 2 || class == 4 || class == 5) && subject <= 999 && detail <= 999 {
             Self {

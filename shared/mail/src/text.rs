@@ -1,11 +1,11 @@
 //! Text of others as people see it.
 //!
-//! Contract: what is shown on a terminal, in a log or on a page is one line, reads in the order in which it was written, and hides
-//! nothing. Joiners stay: names in some scripts need them.
+//! Contract: what is shown on a terminal, in a log or on a page is one line, reads in the order in
+//! which it was written, and hides nothing. Joiners stay: names in some scripts need them.
 //! Unicode Technical Report 36 §2.6 (bidirectional text), §3.3 (default ignorable characters).
 
-/// Whether a character could command a terminal, or hide or reorder what stands around it: controls, marks of direction, what has
-/// no width, tags.
+/// Whether a character could command a terminal, or hide or reorder what stands around it:
+/// controls, marks of direction, what has no width, tags.
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(

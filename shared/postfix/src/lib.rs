@@ -1,4 +1,5 @@
-//! Postfix's configuration as text, for an import: its settings, its services, and how they name tables. Pure.
+//! Postfix's configuration as text, for an import: its settings, its services, and how they name
+//! tables. Pure.
 //!
 //! | part | what |
 //! |---|---|
@@ -8,8 +9,8 @@
 //! | [`list`] | what stands in lists, and between braces |
 //! | [`tables`] | `hash:/etc/postfix/virtual` and the like, and their entries |
 //!
-//! Contract: total and bounded on any text. Nothing is dropped silently: what cannot be read is told with its line.
-//! postconf(5), master(5).
+//! Contract: total and bounded on any text. Nothing is dropped silently: what cannot be read is
+//! told with its line. postconf(5), master(5).
 
 #![cfg_attr(
     not(test),

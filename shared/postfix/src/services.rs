@@ -1,7 +1,7 @@
 //! `master.cf`: services, and what each sets for itself.
 //!
-//! Quirks that count: `-` means the default; `-o name=value` and `-o { name = value }`, whose blanks do not count; a line with `/` in
-//! its second field belongs to no service.
+//! Quirks that count: `-` means the default; `-o name=value` and `-o { name = value }`, whose
+//! blanks do not count; a line with `/` in its second field belongs to no service.
 
 use mail::maps::logical_lines;
 

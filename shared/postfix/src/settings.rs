@@ -1,7 +1,7 @@
 //! The text of `main.cf`: settings, and settings within settings.
 //!
-//! Quirks that count: a line that begins with a blank goes on with the one before, comments in between or not; there is no comment
-//! behind a value; the last of several settings holds.
+//! Quirks that count: a line that begins with a blank goes on with the one before, comments in
+//! between or not; there is no comment behind a value; the last of several settings holds.
 
 use std::collections::BTreeMap;
 

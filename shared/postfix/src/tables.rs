@@ -1,7 +1,8 @@
 //! How settings name tables, and the entries of those that are text.
 //!
-//! Quirks that count: `proxy:` in front changes nothing; a name without a type has that of `default_database_type`; a database is made
-//! from the text beside it; a key of a table of passwords is the next hop as it is written, or its host alone, which comes first.
+//! Quirks that count: `proxy:` in front changes nothing; a name without a type has that of
+//! `default_database_type`; a database is made from the text beside it; a key of a table of
+//! passwords is the next hop as it is written, or its host alone, which comes first.
 
 use mail::{maps::logical_lines, nexthop::Nexthop};
 
@@ -52,7 +53,8 @@ pub fn entries(text: &str) -> Vec<Entry> {
     lines.map(entry).collect()
 }
 
-/// `{ key = value, { key = value with blanks } }`; an entry that is none is an error, as for Postfix.
+/// `{ key = value, { key = value with blanks } }`; an entry that is none is an error, as for
+/// Postfix.
 pub fn inline(entries: &str) -> Result<Vec<(String, String)>, String> {
     let mut tokens = members(bare(entries)).into_iter().peekable();
     let mut found = Vec::new();

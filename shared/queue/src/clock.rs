@@ -1,6 +1,7 @@
 //! Steps of the wall clock: found by a clock that only ever goes forward.
 //!
-//! Contract: what the two clocks differ by in small pieces (slewing, two readings a moment apart) is no step; a machine that slept has made one.
+//! Contract: what the two clocks differ by in small pieces (slewing, two readings a moment apart)
+//! is no step; a machine that slept has made one.
 
 use std::{
     fmt,

@@ -62,8 +62,8 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         self.jobs.entry(owner).or_default().push_back(job);
     }
 
-    /// A job whose delivery was not made: it is the next of its owner again. `in_order`: behind older ones that came
-    /// back, too, and who goes first does so again.
+    /// A job whose delivery was not made: it is the next of its owner again. `in_order`: behind
+    /// older ones that came back, too, and who goes first does so again.
     pub(crate) fn give_back(&mut self, owner: O, job: Job, in_order: bool) {
         if in_order {
             self.turns.restart();

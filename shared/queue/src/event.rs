@@ -58,7 +58,8 @@ pub struct Recovered<O> {
 }
 
 impl<O> Recovered<O> {
-    /// As the spool has it. What stands for others (a storm) waits for its digest, and so as long as it says.
+    /// As the spool has it. What stands for others (a storm) waits for its digest, and so as long
+    /// as it says.
     pub fn of(entry: &spool::Entry, owner: O) -> Self {
         let waiting = entry.waiting.iter().map(|waiting| Waiting {
             recipient: waiting.recipient,
@@ -113,17 +114,19 @@ pub enum Event<D, O> {
         ticket: u64,
         outcomes: Vec<Outcome>,
     },
-    /// No session with the destination came about, or it refuses this machine: nothing happened to the message.
+    /// No session with the destination came about, or it refuses this machine: nothing happened to
+    /// the message.
     Unreached {
         ticket: u64,
         failure: Failure,
     },
-    /// The peer of a delivery under way takes its time: it keeps nobody from being tried elsewhere meanwhile. At most as many as
-    /// there are places do so at once.
+    /// The peer of a delivery under way takes its time: it keeps nobody from being tried elsewhere
+    /// meanwhile. At most as many as there are places do so at once.
     Stalls {
         ticket: u64,
     },
-    /// A delivery was not made after all ([`crate::Queue::admits`] said no, or the message was parked): its turn comes again.
+    /// A delivery was not made after all ([`crate::Queue::admits`] said no, or the message was
+    /// parked): its turn comes again.
     Withdrawn {
         ticket: u64,
     },
@@ -135,7 +138,8 @@ pub enum Event<D, O> {
     BounceFailed {
         id: QueueId,
     },
-    /// The warning that [`Action::Warn`] asked for is in the spool (or none is due: null sender, NOTIFY without DELAY).
+    /// The warning that [`Action::Warn`] asked for is in the spool (or none is due: null sender,
+    /// NOTIFY without DELAY).
     Warned {
         id: QueueId,
     },
@@ -186,7 +190,8 @@ impl<D, O> Event<D, O> {
         }
     }
 
-    /// The answer to [`Action::Load`] from what the spool says. `route`: where a recipient goes now, by its index.
+    /// The answer to [`Action::Load`] from what the spool says. `route`: where a recipient goes
+    /// now, by its index.
     pub fn read(
         id: QueueId,
         recipients: &[u32],
@@ -248,13 +253,15 @@ pub enum Action<D> {
     Deliver(Delivery<D>),
     /// [`spool::Spool::record`].
     Record { id: QueueId, event: spool::Event },
-    /// Tell the sender, then say `Bounced` or `BounceFailed`. `expired`: given up after the queue lifetime.
+    /// Tell the sender, then say `Bounced` or `BounceFailed`. `expired`: given up after the queue
+    /// lifetime.
     Bounce {
         id: QueueId,
         failed: Vec<(u32, Failure)>,
         expired: bool,
     },
-    /// Nobody can be told: it is held from now on, as recorded. `tell`: the administrators hear of it, once for as long as such mail comes.
+    /// Nobody can be told: it is held from now on, as recorded. `tell`: the administrators hear of
+    /// it, once for as long as such mail comes.
     Dead {
         id: QueueId,
         failed: Vec<(u32, Failure)>,
@@ -273,6 +280,7 @@ pub enum Action<D> {
     },
     /// A destination that was suspended answers.
     Resumed(Arc<D>),
-    /// Nothing of it is left: `ID: removed` (log). `deleted`: recipients that the administrator's order kept from delivery.
+    /// Nothing of it is left: `ID: removed` (log). `deleted`: recipients that the administrator's
+    /// order kept from delivery.
     Ended { id: QueueId, deleted: usize },
 }

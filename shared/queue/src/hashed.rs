@@ -1,5 +1,5 @@
-//! Maps by hash. Their order is random, so that nobody can choose keys that collide; in a simulation it is always the same, so that
-//! a seed makes the same decisions in every run.
+//! Maps by hash. Their order is random, so that nobody can choose keys that collide; in a
+//! simulation it is always the same, so that a seed makes the same decisions in every run.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,5 @@
-//! The queue of both programs: which recipients are tried when, in what order, how many at once, and what is recorded. Pure.
+//! The queue of both programs: which recipients are tried when, in what order, how many at once,
+//! and what is recorded. Pure.
 //!
 //! | module | what |
 //! |---|---|
@@ -22,7 +23,8 @@
 //! | [`clock`] | steps of the wall clock |
 //! | [`rate`] | how many of something in a sliding time |
 //!
-//! It is generic over the destination `D` and over whose mail it is, the owner `O`: a user in the agent, a client in the smarthost.
+//! It is generic over the destination `D` and over whose mail it is, the owner `O`: a user in the
+//! agent, a client in the smarthost.
 //!
 //! The states of a recipient, and what leaves them:
 //!
@@ -32,13 +34,18 @@
 //!      └─────────────────────┴──── suspended ────┴─ deferred (recorded) ┘          └─null sender──▶ held as dead mail
 //! ```
 //!
-//! Contract: every recipient ends in exactly one of delivered, bounced, removed. Nothing is recorded as settled before it is; a bounce
-//! is in the spool before its recipients are settled. A recipient is never in two deliveries at once. What waits longest is tried
-//! first; owners and destinations take turns, so that a slow one holds up nobody else. Mail expires only after an attempt that failed when
-//! the mail was too old already; no step of the clock makes mail older, and no wait is longer than the longest retry step.
-//! Failures: a destination that cannot be reached is suspended for a growing time, and its mail is deferred with that reason (row C7), or stays
-//! in memory as it is where there is no other destination ([`BackOff::stays`]); where other connections to it work, only their number is lowered.
-//! Memory: about 150 bytes a message with one recipient while it waits; envelopes are read from the spool when they are due.
+//! Contract: every recipient ends in exactly one of delivered, bounced, removed. Nothing is
+//! recorded as settled before it is; a bounce is in the spool before its recipients are settled. A
+//! recipient is never in two deliveries at once. What waits longest is tried first; owners and
+//! destinations take turns, so that a slow one holds up nobody else. Mail expires only after an
+//! attempt that failed when the mail was too old already; no step of the clock makes mail older,
+//! and no wait is longer than the longest retry step.
+//! Failures: a destination that cannot be reached is suspended for a growing time, and its mail is
+//! deferred with that reason (row C7), or stays in memory as it is where there is no other
+//! destination ([`BackOff::stays`]); where other connections to it work, only their number is
+//! lowered.
+//! Memory: about 150 bytes a message with one recipient while it waits; envelopes are read from the
+//! spool when they are due.
 
 pub mod clock;
 pub mod notification;

@@ -101,7 +101,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.dispatch(now);
     }
 
-    /// The next thing to do; drain until `None` after each event, and look for steps of the clock before.
+    /// The next thing to do; drain until `None` after each event, and look for steps of the clock
+    /// before.
     pub fn next_action(&mut self) -> Option<Action<D>> {
         self.fresh.clear();
         self.actions.pop_front()
@@ -130,19 +131,20 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             .min()
     }
 
-    /// The hosts behind the destination of a delivery are known now, and a connection is about to be made. `false`: there are too many to one of
-    /// them already; say `Withdrawn`.
+    /// The hosts behind the destination of a delivery are known now, and a connection is about to
+    /// be made. `false`: there are too many to one of them already; say `Withdrawn`.
     pub fn admits(&mut self, destination: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
         self.destinations.admits(destination, hosts, now)
     }
 
-    /// The names of the hosts behind the destination of a delivery are known now. `false`: others with the same hosts have all places that
-    /// there are to them; say `Withdrawn`.
+    /// The names of the hosts behind the destination of a delivery are known now. `false`: others
+    /// with the same hosts have all places that there are to them; say `Withdrawn`.
     pub fn shares(&mut self, destination: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
         self.destinations.shares(destination, hosts, now)
     }
 
-    /// Which transport each destination has from now on. What waits in memory is asked for its way anew: routes have changed with them.
+    /// Which transport each destination has from now on. What waits in memory is asked for its way
+    /// anew: routes have changed with them.
     pub fn set_transports(&mut self, transports: Transports<D>, now: Timestamp) {
         self.destinations.set_transports(transports, now);
         for job in self.destinations.extract_all() {
@@ -268,7 +270,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
     }
 
-    /// After any change of a message: its place among what is due, what its sender is told, its end.
+    /// After any change of a message: its place among what is due, what its sender is told, its
+    /// end.
     pub(crate) fn settle(&mut self, id: QueueId, now: Timestamp) {
         let Some(message) = self.messages.get_mut(&id) else {
             return;

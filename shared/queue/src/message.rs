@@ -38,7 +38,8 @@ pub(crate) struct Message<O> {
     /// It waits for what is no attempt's end, and so for as long as it says.
     pub(crate) kept: bool,
     pub(crate) held: bool,
-    /// Removed by the administrator while recipients were on their way: so many others were not delivered to.
+    /// Removed by the administrator while recipients were on their way: so many others were not
+    /// delivered to.
     pub(crate) deleted: Option<usize>,
     /// By the administrator: whoever waits is given up with this reason.
     pub(crate) returned: Option<Failure>,
@@ -166,7 +167,8 @@ impl<O> Message<O> {
             .retain(|pending| settled.binary_search(&pending.recipient).is_err());
     }
 
-    /// No wait is longer than this; one that is kept waits for the end of a window that began when it came.
+    /// No wait is longer than this; one that is kept waits for the end of a window that began when
+    /// it came.
     pub(crate) fn longest_wait(&self, longest: Duration) -> Duration {
         let waits = self.recipients.iter().map(|it| match it.state {
             State::Waiting(until) => until.since(self.arrival),

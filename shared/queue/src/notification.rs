@@ -1,8 +1,11 @@
-//! What the sender is told: of recipients that are given up, that still wait, or that were reached; and what the administrators are told of dead mail.
+//! What the sender is told: of recipients that are given up, that still wait, or that were reached;
+//! and what the administrators are told of dead mail.
 //!
-//! Contract: never a notification of a notification (null sender), never against NOTIFY. A bounce carries the whole original while that is small, so
-//! that no content is lost by a misjudged one; its header alone with RET=HDRS, and where a stranger brought it: what he writes is
-//! not carried to whom he names. Composing is [`mail::notice`]; the message is complete, and its envelope has the null sender.
+//! Contract: never a notification of a notification (null sender), never against NOTIFY. A bounce
+//! carries the whole original while that is small, so that no content is lost by a misjudged one;
+//! its header alone with RET=HDRS, and where a stranger brought it: what he writes is not carried
+//! to whom he names. Composing is [`mail::notice`]; the message is complete, and its envelope has
+//! the null sender.
 //! Failures: the message cannot be read; nothing is told then, and the caller asks again later.
 //! RFC 5321 §4.5.5, §6.1; RFC 3461 §4.1, §4.3, §5.2.2.
 
@@ -33,7 +36,8 @@ pub enum Occasion<'a> {
         late: &'a [(u32, Failure)],
         give_up: Timestamp,
     },
-    /// One outcome for each of these recipients: those that were reached, and of which nobody else tells.
+    /// One outcome for each of these recipients: those that were reached, and of which nobody else
+    /// tells.
     Reached {
         recipients: &'a [u32],
         outcomes: &'a [Outcome],
@@ -110,7 +114,8 @@ pub fn with_reasons(failed: &[(u32, Failure)], waiting: &[spool::Waiting]) -> Ve
         .collect()
 }
 
-/// A failure for age, with what was known before the last attempt: an outage must not hide what the peer said.
+/// A failure for age, with what was known before the last attempt: an outage must not hide what the
+/// peer said.
 fn with_earlier(failure: &Failure, earlier: Option<&Arc<str>>) -> Failure {
     let earlier = earlier.map_or("", |reason| reason);
     let earlier = earlier
@@ -128,7 +133,8 @@ fn with_earlier(failure: &Failure, earlier: Option<&Arc<str>>) -> Failure {
 /// Where a notice about dead mail came from: nothing is told of it when it dies itself.
 pub const DEAD: &str = "notice of dead mail";
 
-/// Subject and text of the notice about dead mail; `program` is whose commands show, release and delete it.
+/// Subject and text of the notice about dead mail; `program` is whose commands show, release and
+/// delete it.
 pub fn dead(
     stored: &Stored,
     hostname: &str,
@@ -181,7 +187,8 @@ fn failed(envelope: &Envelope, occasion: Occasion<'_>) -> Vec<(Recipient, Failur
     told.collect()
 }
 
-/// Recipients that were reached, as NOTIFY=SUCCESS asks; what the next hop reports itself is not told twice.
+/// Recipients that were reached, as NOTIFY=SUCCESS asks; what the next hop reports itself is not
+/// told twice.
 fn reached(envelope: &Envelope, occasion: Occasion<'_>) -> Vec<(Recipient, Delivery)> {
     let Occasion::Reached {
         recipients,

@@ -102,7 +102,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.settle(id, now);
     }
 
-    /// What is in flight may still be delivered, and what is being bounced bounced; all else goes at once.
+    /// What is in flight may still be delivered, and what is being bounced bounced; all else goes
+    /// at once.
     pub(crate) fn remove(&mut self, id: QueueId, now: Timestamp) {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
@@ -127,7 +128,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.settle(id, now);
     }
 
-    /// Whether the message was removed while this delivery was on its way; then nothing more is recorded of it.
+    /// Whether the message was removed while this delivery was on its way; then nothing more is
+    /// recorded of it.
     pub(crate) fn removed_in_flight(
         &mut self,
         id: QueueId,

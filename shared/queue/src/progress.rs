@@ -318,7 +318,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.settle(id, now);
     }
 
-    /// An attempt failed for all that wait for the destination: they are deferred, or, where they stay, given up if they are too old.
+    /// An attempt failed for all that wait for the destination: they are deferred, or, where they
+    /// stay, given up if they are too old.
     fn interrupt(&mut self, to: &Arc<D>, suspension: &Suspension, now: Timestamp) {
         let stays = self.settings.back_off.stays;
         let (messages, settings) = (&self.messages, &self.settings);
@@ -398,7 +399,8 @@ fn answered(outcome: &Outcome) -> bool {
     }
 }
 
-/// The failure that speaks against trying the destination again now: it says so itself, or met silence. `None` where anybody was delivered to.
+/// The failure that speaks against trying the destination again now: it says so itself, or met
+/// silence. `None` where anybody was delivered to.
 fn setback(outcomes: &[Outcome], took: Duration) -> Option<&Failure> {
     let silent = |failure: &Failure| {
         took >= SILENCE && failure.reply.is_none() && failure.blame == Blame::Network

@@ -1,4 +1,5 @@
-//! Jitter: a small generator (xorshift64*), seeded by the driver, so that a simulation can be repeated.
+//! Jitter: a small generator (xorshift64*), seeded by the driver, so that a simulation can be
+//! repeated.
 
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);

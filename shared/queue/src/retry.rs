@@ -1,8 +1,8 @@
 //! When to try again, and when to give up.
 //!
-//! The wait grows with the message's age, as in Postfix: the next attempt comes after as long as the message has waited
-//! so far, but not sooner than `minimal` and not later than `maximal`, with ±20 % jitter so that mail which was deferred
-//! together does not come back together.
+//! The wait grows with the message's age, as in Postfix: the next attempt comes after as long as
+//! the message has waited so far, but not sooner than `minimal` and not later than `maximal`, with
+//! ±20 % jitter so that mail which was deferred together does not come back together.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// When to try again a message that arrived at `arrival` and was just deferred; `random` is any number.
+    /// When to try again a message that arrived at `arrival` and was just deferred; `random` is any
+    /// number.
     pub fn next(&self, arrival: Timestamp, now: Timestamp, random: u32) -> Timestamp {
         let wait = now.since(arrival).max(self.minimal).min(self.maximal);
         // 80 % to 120 % in steps of 0.01 %.

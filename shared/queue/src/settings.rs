@@ -24,13 +24,15 @@ pub struct BackOff {
     /// The first pause; each further one is twice as long.
     pub first: Duration,
     pub longest: Duration,
-    /// Its mail stays ready and nothing is recorded of it: there is no other destination, and all of it goes when that one is back.
+    /// Its mail stays ready and nothing is recorded of it: there is no other destination, and all
+    /// of it goes when that one is back.
     /// New mail brings the next attempt forward.
     pub stays: bool,
 }
 
 impl BackOff {
-    /// For many destinations: each is asked after a fifth of the shortest retry step at first, after the longest one at last.
+    /// For many destinations: each is asked after a fifth of the shortest retry step at first,
+    /// after the longest one at last.
     pub fn of_many(schedule: &Schedule) -> Self {
         Self {
             first: schedule.minimal / 5,
@@ -72,7 +74,8 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// For many destinations (a `total` of none: mail is only queued): those that are not known to work share a quarter, or ten where there are so many.
+    /// For many destinations (a `total` of none: mail is only queued): those that are not known to
+    /// work share a quarter, or ten where there are so many.
     pub fn of_many(total: usize, destination: usize) -> Self {
         let unproven = (total / 4).max((total / 2).min(10)).max(1);
         let slow = total.saturating_sub(unproven) * 2 / 3;
@@ -90,7 +93,8 @@ impl Slots {
         }
     }
 
-    /// For one destination: nothing is kept free for others, and another connection is worth it only where `backlog` messages wait for it.
+    /// For one destination: nothing is kept free for others, and another connection is worth it
+    /// only where `backlog` messages wait for it.
     pub fn of_one(connections: usize, backlog: usize) -> Self {
         let total = connections.max(1);
         Self {

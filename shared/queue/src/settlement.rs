@@ -1,4 +1,5 @@
-//! What an outcome means for its recipients: tried again, expired, returned to the sender, or dead; and what of it is recorded.
+//! What an outcome means for its recipients: tried again, expired, returned to the sender, or dead;
+//! and what of it is recorded.
 //!
 //! RFC 5321 §4.5.4.1, §6.1; RFC 3464 §2.3.3 (expiry is 4.4.7 or 5.4.7).
 
@@ -19,8 +20,8 @@ use crate::{
 
 /// How often at most the administrators are told of dead mail.
 const TOLD: Duration = Duration::from_hours(24);
-/// What was found in the spool is tried for so many of the shortest retry steps before it expires: whoever comes back after
-/// a long time may be back before his relay is.
+/// What was found in the spool is tried for so many of the shortest retry steps before it expires:
+/// whoever comes back after a long time may be back before his relay is.
 const GRACE: u32 = 5;
 
 impl<O> Message<O> {
@@ -38,7 +39,8 @@ impl<O> Message<O> {
 }
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
-    /// An attempt has failed now: recipients wait as the schedule says, or are given up if they waited too long.
+    /// An attempt has failed now: recipients wait as the schedule says, or are given up if they
+    /// waited too long.
     pub(crate) fn defer(
         &mut self,
         id: QueueId,
@@ -78,8 +80,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         (until, failure.log_text().into())
     }
 
-    /// Recipients wait because their destination is suspended: until a little after its end. They are given up only if they were too old
-    /// already when the attempt failed that led to it.
+    /// Recipients wait because their destination is suspended: until a little after its end. They
+    /// are given up only if they were too old already when the attempt failed that led to it.
     pub(crate) fn defer_suspended(
         &mut self,
         id: QueueId,
@@ -111,7 +113,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
     }
 
-    /// `failed`: when the attempt failed, if there was one. The last but one: until when they wait, and why.
+    /// `failed`: when the attempt failed, if there was one. The last but one: until when they wait,
+    /// and why.
     fn wait(
         &mut self,
         id: QueueId,
@@ -263,7 +266,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.settle(id, now);
     }
 
-    /// The recipients are tried again later: they fail again, and then there may be room for the bounce.
+    /// The recipients are tried again later: they fail again, and then there may be room for the
+    /// bounce.
     pub(crate) fn bounce_failed(&mut self, id: QueueId, now: Timestamp) {
         let Some(message) = self.messages.get_mut(&id) else {
             return;

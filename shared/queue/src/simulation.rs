@@ -1,5 +1,6 @@
-//! A world under a virtual clock: destinations that work, are dead for a while, refuse, or take only so many connections; random
-//! orders of an administrator; loads and bounces that fail. What must hold whatever happens is asserted at each action.
+//! A world under a virtual clock: destinations that work, are dead for a while, refuse, or take
+//! only so many connections; random orders of an administrator; loads and bounces that fail. What
+//! must hold whatever happens is asserted at each action.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -167,7 +168,7 @@ impl World {
         self.coming.insert((at, self.serial), event);
     }
 
-    /// Destinations 0 and 1 work, 2 is dead for the first 6 hours, 3 takes two connections, 4 refuses, 5 is always dead.
+    /// 0 and 1 work, 2 is dead for 6 hours, 3 takes two connections, 4 refuses, 5 is dead.
     fn attempt(&mut self, to: usize) -> Outcome {
         match to {
             _ if self.mode == Mode::One => match self.now.since(self.began).as_secs() / 3600 {

@@ -1,10 +1,14 @@
-//! The hosts behind destinations: how many deliveries they get at once, their back-off, their pause, and what they taught.
+//! The hosts behind destinations: how many deliveries they get at once, their back-off, their
+//! pause, and what they taught.
 //!
-//! Destinations with the same hosts are one site: a provider is asked once, however many domains it hosts. A destination whose hosts
-//! are not known is a site of its own. The limit of a site starts at the transport's, grows by one with each delivery that worked, up
-//! to the transport's, and falls to what still works when a connection fails beside working ones. When none works the site is
-//! suspended: each further time twice as long, at most the longest pause; afterwards one delivery at a time probes.
-//! A site that says "too many connections" is believed: the number that it took is the most, one more after each [`LESSON`].
+//! Destinations with the same hosts are one site: a provider is asked once, however many domains it
+//! hosts. A destination whose hosts are not known is a site of its own. The limit of a site starts
+//! at the transport's, grows by one with each delivery that worked, up to the transport's, and
+//! falls to what still works when a connection fails beside working ones. When none works the site
+//! is suspended: each further time twice as long, at most the longest pause; afterwards one
+//! delivery at a time probes.
+//! A site that says "too many connections" is believed: the number that it took is the most, one
+//! more after each [`LESSON`].
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -111,7 +115,8 @@ impl<D: Eq + Hash> Site<D> {
         most.min(taught.unwrap_or(usize::MAX)).max(1)
     }
 
-    /// A delivery has ended well: one more at once may. Whether it was suspended and is not any more.
+    /// A delivery has ended well: one more at once may. Whether it was suspended and is not any
+    /// more.
     pub(crate) fn worked(&mut self, transport: &Transport, now: Timestamp) -> bool {
         self.answered = Some(now);
         self.failures = 0;
@@ -172,7 +177,8 @@ impl<D: Eq + Hash> Site<D> {
         }
     }
 
-    /// The wall clock was set back, or is wrong by more than any pause: nothing waits longer than `longest`.
+    /// The wall clock was set back, or is wrong by more than any pause: nothing waits longer than
+    /// `longest`.
     pub(crate) fn bound(&mut self, longest: Duration, now: Timestamp) {
         if let Some(suspension) = &mut self.suspended {
             suspension.until = suspension.until.min(now.after(longest));

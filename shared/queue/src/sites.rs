@@ -1,6 +1,7 @@
 //! Which destinations have which hosts, and who waits for a place of a site or of a transport.
 //!
-//! Contract: whoever waits is given back as soon as a place may be free for him: after a delivery, a pause, a move to other hosts.
+//! Contract: whoever waits is given back as soon as a place may be free for him: after a delivery,
+//! a pause, a move to other hosts.
 
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
@@ -51,8 +52,8 @@ impl<D: Eq + Hash> Sites<D> {
         self.all.values_mut()
     }
 
-    /// A destination that is new, or has other hosts; `under_way` deliveries are its own. What the site that it was alone in has learned
-    /// stays, where nothing is known of the new one.
+    /// A destination that is new, or has other hosts; `under_way` deliveries are its own. What the
+    /// site that it was alone in has learned stays, where nothing is known of the new one.
     pub(crate) fn join(
         &mut self,
         to: &Arc<D>,

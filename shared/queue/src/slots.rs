@@ -1,9 +1,11 @@
 //! All destinations, and who may begin a delivery.
 //!
-//! Contract: destinations that answered a moment ago may use every place. Those that are not known to work share a few, of which one owner, one
-//! message and one host have a part each, so that neither many silent destinations nor one message to many of them hold up others. Places are given
-//! in turn, one to a destination that works and one to another; among the latter the newest and the oldest alternate. When half of
-//! the few are taken, or most of all, peers get little time ([`crate::Patience::Short`]).
+//! Contract: destinations that answered a moment ago may use every place. Those that are not known
+//! to work share a few, of which one owner, one message and one host have a part each, so that
+//! neither many silent destinations nor one message to many of them hold up others. Places are
+//! given in turn, one to a destination that works and one to another; among the latter the newest
+//! and the oldest alternate. When half of the few are taken, or most of all, peers get little time
+//! ([`crate::Patience::Short`]).
 
 use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
 
@@ -211,7 +213,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.list(&underway.destination, now);
     }
 
-    /// A delivery has ended well, or failed for a reason that is not the destination's. Whether the destination is back.
+    /// A delivery did not fail for a reason of the destination. Whether the destination is back.
     pub(crate) fn worked(&mut self, to: &Arc<D>, well: bool, now: Timestamp) -> bool {
         let Some(destination) = self.known.get(to) else {
             return false;
@@ -250,7 +252,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         Setback::Suspended(site.suspend(failure, back_off, random, now))
     }
 
-    /// Jobs that wait for a destination or another with its hosts and for which `which` holds, taken out.
+    /// Takes out the jobs that wait for a destination or its hosts and for which `which` holds.
     pub(crate) fn extract(&mut self, to: &D, which: impl Fn(&Job) -> bool) -> Vec<Job> {
         let site = self.known.get(to).and_then(|it| self.sites.get(&it.site));
         let mut jobs = Vec::new();
@@ -293,7 +295,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.relist(now);
     }
 
-    /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where others with these hosts have taken their places.
+    /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where
+    /// others with these hosts have taken their places.
     pub(crate) fn shares(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
         let Some(destination) = self.known.get(to) else {
             return true;
@@ -330,7 +333,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.unblock(free, now);
     }
 
-    /// The addresses behind a destination are known now. Whether the delivery may go on: `false` where one of them has its part of the places.
+    /// The addresses behind a destination are known now. Whether the delivery may go on: `false`
+    /// where one of them has its part of the places.
     pub(crate) fn admits(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
         let key = self.known.get(to).map(|destination| &destination.site);
         let Some(site) = key.and_then(|key| self.sites.get_mut(key)) else {
@@ -412,7 +416,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let Some(site) = self.sites.get(&destination.site) else {
             return Room::None;
         };
-        // Where mail does not stay, only what the administrator flushed is here during a suspension.
+        // Where mail does not stay, only what was flushed is here during a suspension.
         let suspended = site.suspended.as_ref();
         let suspended = suspended.filter(|it| self.settings.back_off.stays && it.until > now);
         let backlog = self.settings.slots.backlog;

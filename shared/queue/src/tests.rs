@@ -1,4 +1,5 @@
-//! Single behaviours, step by step; what must hold in all circumstances is in [`super::simulation`].
+//! Single behaviours, step by step; what must hold in all circumstances is in
+//! [`super::simulation`].
 
 mod orders;
 mod places;

@@ -1,7 +1,7 @@
 //! Fair turns among those whose mail it is.
 //!
-//! Contract: owners take turns, however much mail each of them has; who goes first does so, but after [`FIRST_TURNS`] turns in a row
-//! somebody else has one.
+//! Contract: owners take turns, however much mail each of them has; who goes first does so, but
+//! after [`FIRST_TURNS`] turns in a row somebody else has one.
 
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,9 @@
 //! One connection to another host without its socket: the client machine, and TLS over it.
 //!
-//! Contract: pure; whoever moves the bytes drains [`Conversation::next`] and tells what came. Up to [`FLUSH`] bytes are
-//! gathered to be written together. Every wait ends at [`Conversation::deadline`]. Bytes that came in clear text before a handshake never count
-//! behind it.
+//! Contract: pure; whoever moves the bytes drains [`Conversation::next`] and tells what came. Up to
+//! [`FLUSH`] bytes are gathered to be written together. Every wait ends at
+//! [`Conversation::deadline`]. Bytes that came in clear text before a handshake never count behind
+//! it.
 //! Failures: each becomes an event of the machine, which knows the stage; all name the relay.
 //! RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte).
 
@@ -258,8 +259,9 @@ impl Conversation {
         self.machine.handle(event, now);
     }
 
-    /// Whether a transaction can begin on a connection that was kept: not where the peer has closed or has said something
-    /// while nothing was asked of it. `news` reads what has come, without waiting: `None` if nothing has, 0 at the end.
+    /// Whether a transaction can begin on a connection that was kept: not where the peer has closed
+    /// or has said something while nothing was asked of it. `news` reads what has come, without
+    /// waiting: `None` if nothing has, 0 at the end.
     pub fn is_usable(
         &mut self,
         mut news: impl FnMut(&mut [u8]) -> Option<usize>,

@@ -1,8 +1,8 @@
 //! TLSA records of a mail host, and whether a certificate is what they say. Pure.
 //!
-//! Contract: total on any bytes. Usable are the usages DANE-TA(2) and DANE-EE(3) with selectors 0 and 1 and matching types 0, 1
-//! and 2, whose data can be what they say; PKIX-TA(0) and PKIX-EE(1) mean nothing to SMTP. Of several digests of one usage and
-//! selector only the strongest count.
+//! Contract: total on any bytes. Usable are the usages DANE-TA(2) and DANE-EE(3) with selectors 0
+//! and 1 and matching types 0, 1 and 2, whose data can be what they say; PKIX-TA(0) and PKIX-EE(1)
+//! mean nothing to SMTP. Of several digests of one usage and selector only the strongest count.
 //! RFC 6698 §2.1, RFC 7671 §5, §9, RFC 7672 §3.1.
 #![cfg_attr(
     not(test),

@@ -1,8 +1,11 @@
-//! Access tokens of OAuth 2.0 for the relayhost: from a program or a file, kept while they are good.
+//! Access tokens of OAuth 2.0 for the relayhost: from a program or a file, kept while they are
+//! good.
 //!
-//! Contract: the program has no shell, [`PATIENCE`], and [`LONGEST`] bytes; of our environment it gets `CREDENTIALS_DIRECTORY` alone. What it
-//! prints is a token, or JSON as token servers answer (RFC 6749 §5.1: `access_token`, `expires_in`); a token that says when it ends is
-//! kept until shortly before, another for [`UNSAID`]. A file is read each time. One fetches, others wait for it.
+//! Contract: the program has no shell, [`PATIENCE`], and [`LONGEST`] bytes; of our environment it
+//! gets `CREDENTIALS_DIRECTORY` alone. What it prints is a token, or JSON as token servers answer
+//! (RFC 6749 §5.1: `access_token`, `expires_in`); a token that says when it ends is kept until
+//! shortly before, another for [`UNSAID`]. A file is read each time. One fetches, others wait for
+//! it.
 //! Failures: a text without the token.
 
 use std::{
@@ -96,7 +99,8 @@ pub fn credentials(user: &str, source: &Source) -> Result<Credentials, String> {
     })
 }
 
-/// Whether a refusal is about a token that another fetch may mend; then the one that is kept is forgotten.
+/// Whether a refusal is about a token that another fetch may mend; then the one that is kept is
+/// forgotten.
 pub fn is_stale(credentials: Option<&Credentials>, failure: &Failure) -> bool {
     let Some(Credentials {
         secret: Secret::Token(token),

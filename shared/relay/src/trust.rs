@@ -1,8 +1,11 @@
-//! Whom to believe at the other end of a TLS connection: pins, matched purely. The rustls verifier is in [`crate::tls`].
+//! Whom to believe at the other end of a TLS connection: pins, matched purely. The rustls verifier
+//! is in [`crate::tls`].
 //!
-//! `sha256:HEX` SHA-256 of the public key (`SubjectPublicKeyInfo`), `cert-sha256:HEX` SHA-256 of the certificate, `sha1:HEX` SHA-1 of the
-//! public key (rows B15, B16; accepted with a warning). Hex with or without colons, any case.
-//! Contract: [`public_key`] is total on any bytes and finds the key in certificates of every X.509 version.
+//! `sha256:HEX` SHA-256 of the public key (`SubjectPublicKeyInfo`), `cert-sha256:HEX` SHA-256 of
+//! the certificate, `sha1:HEX` SHA-1 of the public key (rows B15, B16; accepted with a warning).
+//! Hex with or without colons, any case.
+//! Contract: [`public_key`] is total on any bytes and finds the key in certificates of every X.509
+//! version.
 //! RFC 5280 §4.1 (Certificate), RFC 7469 §2.4 (why the key, not the certificate).
 #![cfg_attr(
     not(test),
@@ -46,7 +49,8 @@ impl Pin {
     /// Reads one pin; blanks around it do not matter.
     pub fn parse(text: &str) -> Result<Self, PinError> {
         let text = text.trim();
-        // The text before a colon is an algorithm only if it is not hex itself (`sha256:…` but not `AB:CD:…`).
+        // The text before a colon is an algorithm only if it is not hex itself (`sha256:…` but not
+        // `AB:CD:…`).
         let (algorithm, digits) = match text.split_once(':') {
             Some((word, digits)) if !word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 (word.to_ascii_lowercase(), digits)
@@ -133,7 +137,8 @@ pub struct PeerKey {
     pub key_sha256: [u8; 32],
     pub key_sha1: [u8; 20],
     pub certificate_sha256: [u8; 32],
-    /// When the certificate holds; `None` if it says so in no form of RFC 5280. Pins do not look at it.
+    /// When the certificate holds; `None` if it says so in no form of RFC 5280. Pins do not look at
+    /// it.
     pub validity: Option<Validity>,
 }
 
@@ -178,12 +183,14 @@ impl PeerKey {
     }
 }
 
-/// The `SubjectPublicKeyInfo` inside a certificate, as it stands there; of the certificate only the outline is read.
+/// The `SubjectPublicKeyInfo` inside a certificate, as it stands there; of the certificate only the
+/// outline is read.
 pub fn public_key(certificate: &[u8]) -> Option<&[u8]> {
     outline(certificate).map(|outline| outline.key)
 }
 
-/// Whether a certificate is X.509 version 1, which rustls refuses to present; `None` if it is no certificate.
+/// Whether a certificate is X.509 version 1, which rustls refuses to present; `None` if it is no
+/// certificate.
 pub fn is_version_1(certificate: &[u8]) -> Option<bool> {
     outline(certificate).map(|outline| !outline.versioned)
 }

@@ -1,6 +1,7 @@
 //! From TOML text to a struct, and errors that show where the text is wrong and what to write.
 //!
-//! Contract: never panics on any text; an error is `FILE:LINE:COLUMN: what; remedy`, then the line with `^` under the place.
+//! Contract: never panics on any text; an error is `FILE:LINE:COLUMN: what; remedy`, then the line
+//! with `^` under the place.
 //! A line is shown with its control characters escaped and cut to [`WIDTH`].
 //! Failures: [`ConfigError`], for the administrator who wrote the file.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -12,7 +13,8 @@ use serde::de::DeserializeOwned;
 /// Longest part of a line that is shown, in characters.
 const WIDTH: usize = 120;
 
-/// A configuration error, as printed: `FILE:LINE:COLUMN: what; remedy`, then the line with a mark under the place.
+/// A configuration error, as printed: `FILE:LINE:COLUMN: what; remedy`, then the line with a mark
+/// under the place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// All of it, without a final newline.

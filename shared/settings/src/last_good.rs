@@ -1,7 +1,9 @@
-//! What a program runs with while its files are wrong: the last good ones, or single settings of the wrong ones.
+//! What a program runs with while its files are wrong: the last good ones, or single settings of
+//! the wrong ones.
 //!
-//! Contract: a copy is only ever of files that were taken as a whole, and is only used for the configuration
-//! that it is a copy of. Salvaged settings are for finding the queue and taking mail into it, never for sending.
+//! Contract: a copy is only ever of files that were taken as a whole, and is only used for the
+//! configuration that it is a copy of. Salvaged settings are for finding the queue and taking mail
+//! into it, never for sending.
 //! Failures: a copy that is missing, damaged or of other files is none.
 
 use std::{
@@ -34,7 +36,8 @@ const TOLD: &str = "config.told";
 pub struct Fault {
     /// The error, as `check` prints it.
     pub text: String,
-    /// Whether the last good ones are used in their place; if there are none, mail is queued and not sent.
+    /// Whether the last good ones are used in their place; if there are none, mail is queued and
+    /// not sent.
     pub remembered: bool,
 }
 
@@ -80,8 +83,8 @@ fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
     system::fs::replace(&path, text.as_bytes(), 0o600)
 }
 
-/// Where mail is queued, and a copy is looked for, while nothing says where: for the machine's own configuration (`system`)
-/// in the default place, for another one beside it.
+/// Where mail is queued, and a copy is looked for, while nothing says where: for the machine's own
+/// configuration (`system`) in the default place, for another one beside it.
 pub fn refuge(of: &Path, system: &Path, default: &Path, kind: &str) -> PathBuf {
     if of == system {
         return default.to_owned();
@@ -91,7 +94,8 @@ pub fn refuge(of: &Path, system: &Path, default: &Path, kind: &str) -> PathBuf {
     of.with_file_name(name)
 }
 
-/// The files, where they may be gone or emptied that there were: that is a mistake, and no wish for the defaults.
+/// The files, where they may be gone or emptied that there were: that is a mistake, and no wish for
+/// the defaults.
 pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<Layer>, ConfigError> {
     let blank = |layers: &[Layer]| layers.iter().all(|(_, text)| text.trim().is_empty());
     let gone = blank(&layers) && recall(directory, of).is_some_and(|known| !blank(&known));
@@ -106,7 +110,8 @@ pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<La
     Err(ConfigError { text })
 }
 
-/// Keeps the copy where it is found even if the name of the directory is what goes wrong next; the fault is over.
+/// Keeps the copy where it is found even if the name of the directory is what goes wrong next; the
+/// fault is over.
 pub fn remember(directory: &Path, refuge: &Path, of: &Path, layers: &[Layer]) {
     let also = (refuge.is_dir() && refuge != directory).then_some(refuge);
     for directory in std::iter::once(directory).chain(also) {
@@ -148,7 +153,8 @@ fn string<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
     table.get(key)?.get_ref().as_str()
 }
 
-/// Whether this fault is a new one, of which the administrators are to be told; it is known from now on.
+/// Whether this fault is a new one, of which the administrators are to be told; it is known from
+/// now on.
 pub fn is_news(directory: &Path, fault: &Fault) -> bool {
     let path = directory.join(TOLD);
     if system::read::bytes(&path, MOST).is_ok_and(|told| told == fault.text.as_bytes()) {
@@ -165,7 +171,8 @@ fn is_over(directory: &Path) {
     let _ = fs::remove_file(directory.join(TOLD));
 }
 
-/// What can be used of files that are wrong as a whole: of these keys those that are right by themselves.
+/// What can be used of files that are wrong as a whole: of these keys those that are right by
+/// themselves.
 pub fn salvage<T: DeserializeOwned>(layers: &[Layer], keys: &[&str]) -> Option<T> {
     let usable: Vec<_> = keys
         .iter()

@@ -1,4 +1,5 @@
-//! A configuration in several files of one directory: the administrator's own, and those that are written for him.
+//! A configuration in several files of one directory: the administrator's own, and those that are
+//! written for him.
 //!
 //! | what decides first | who writes it |
 //! |---|---|
@@ -6,8 +7,10 @@
 //! | `credential.toml` | `provision --credential`: what the machine was started with |
 //! | `debconf.toml` | `provision --answers`: the answers to the package's questions |
 //!
-//! Contract: what a file leaves open, the next one decides, key by key, also within a table. Nothing is added up: a list replaces the list below.
-//! Failures: [`ConfigError`]; its place is shown where one file alone is wrong. What is wrong only together names the files.
+//! Contract: what a file leaves open, the next one decides, key by key, also within a table.
+//! Nothing is added up: a list replaces the list below.
+//! Failures: [`ConfigError`]; its place is shown where one file alone is wrong. What is wrong only
+//! together names the files.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
@@ -43,7 +46,8 @@ pub const HIDDEN: &str = "the unit hides /home, /root, /run/user, /tmp and /var/
 /// A file and its text.
 pub type Layer = (PathBuf, String);
 
-/// Several files as one, the one that decides first at the front. `synonyms` are keys with a second name: `(second, first)`.
+/// Several files as one, the one that decides first at the front. `synonyms` are keys with a second
+/// name: `(second, first)`.
 pub fn layered<T: DeserializeOwned>(
     layers: &[Layer],
     synonyms: &[(&str, &'static str)],
@@ -61,8 +65,8 @@ pub fn layered<T: DeserializeOwned>(
     T::deserialize(all).map_err(|error| wrong(layers, error.message()))
 }
 
-/// What is wrong with a setting whose value could be read (a file that it names cannot be used, say): told with the setting's
-/// place, or with the files if it stands in none.
+/// What is wrong with a setting whose value could be read (a file that it names cannot be used,
+/// say): told with the setting's place, or with the files if it stands in none.
 pub fn wrong_at(layers: &[Layer], key: &str, what: &str) -> ConfigError {
     let path: Vec<_> = key.split('.').collect();
     match layers.iter().find_map(|layer| span_in(layer, &path, None)) {
@@ -71,7 +75,8 @@ pub fn wrong_at(layers: &[Layer], key: &str, what: &str) -> ConfigError {
     }
 }
 
-/// File and line, from 1, of a setting, by its table's names and its own: of the value with this index, where it is a list.
+/// File and line, from 1, of a setting, by its table's names and its own: of the value with this
+/// index, where it is a list.
 /// `None`: it stands in no file.
 pub fn place(layers: &[Layer], key: &[&str], index: Option<usize>) -> Option<(PathBuf, u32)> {
     let (path, text, span) = layers.iter().find_map(|layer| span_in(layer, key, index))?;
@@ -103,7 +108,8 @@ fn span_in<'a>(
     Some((path, text, item.unwrap_or_else(|| key.span())))
 }
 
-/// Settings whose value is a path, or ends in one behind a colon, that the units hide: key and path.
+/// Settings whose value is a path, or ends in one behind a colon, that the units hide: key and
+/// path.
 pub fn hidden(layers: &[Layer]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (_, text) in layers {
@@ -176,7 +182,8 @@ fn lay_below<'a>(above: &mut DeTable<'a>, below: DeTable<'a>, synonyms: &[(&str,
     }
 }
 
-/// Answers, each `KEY=VALUE`, as TOML: several words in a value, between spaces or commas, are a list; none, no setting.
+/// Answers, each `KEY=VALUE`, as TOML: several words in a value, between spaces or commas, are a
+/// list; none, no setting.
 pub fn answers(given: &[String]) -> Result<String, ConfigError> {
     let mut text = String::new();
     for answer in given {
@@ -190,7 +197,8 @@ pub fn answers(given: &[String]) -> Result<String, ConfigError> {
             .filter(|word| !word.is_empty());
         let words: Vec<_> = words.collect();
         if !words.is_empty() {
-            let _ = writeln!(text, "{key} = {}", strings(&words)); // Writing to a String cannot fail.
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{key} = {}", strings(&words));
         }
     }
     Ok(text)
@@ -215,7 +223,8 @@ pub fn quote(text: &str) -> String {
         match character {
             '"' | '\\' => out.extend(['\\', character]),
             control if control.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(control)); // Writing to a String cannot fail.
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04X}", u32::from(control));
             }
             plain => out.push(plain),
         }

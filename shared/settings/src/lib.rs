@@ -1,6 +1,7 @@
 //! Loading TOML into a typed struct, with errors that tell file, line, column and remedy.
 //!
-//! Unknown keys are refused, with "did you mean", where the struct says `#[serde(deny_unknown_fields)]`.
+//! Unknown keys are refused, with "did you mean", where the struct says
+//! `#[serde(deny_unknown_fields)]`.
 //!
 //! | part | what |
 //! |---|---|

@@ -1,10 +1,12 @@
-//! Settings that reach a machine without an administrator's hand: the files beside his own, read and written ([`crate::layers`]).
+//! Settings that reach a machine without an administrator's hand: the files beside his own, read
+//! and written ([`crate::layers`]).
 //!
-//! Contract: what is written was valid, alone and with the other files. A credential that cannot be used changes nothing.
-//! Answers are separate: those that can be used count, and one that cannot leaves what was answered before. A reader sees
-//! the old file or the new one.
-//! Failures: [`ConfigError`]: what was given cannot be used, or a file cannot be read or written. For answers a line each,
-//! `  KEY: reason`, after the others were written.
+//! Contract: what is written was valid, alone and with the other files. A credential that cannot be
+//! used changes nothing.
+//! Answers are separate: those that can be used count, and one that cannot leaves what was answered
+//! before. A reader sees the old file or the new one.
+//! Failures: [`ConfigError`]: what was given cannot be used, or a file cannot be read or written.
+//! For answers a line each, ` KEY: reason`, after the others were written.
 
 use std::{
     io,
@@ -44,8 +46,8 @@ pub fn read(directory: &Path) -> Result<Vec<Layer>, ConfigError> {
     Ok(found)
 }
 
-/// Writes the file for what is given, as far as `check` agrees to all files together. Tells which one, or that there was
-/// nothing to write.
+/// Writes the file for what is given, as far as `check` agrees to all files together. Tells which
+/// one, or that there was nothing to write.
 pub fn write(
     directory: &Path,
     given: Given<'_>,
@@ -152,7 +154,8 @@ impl<'a, C: Fn(Vec<Layer>) -> Result<(), ConfigError>> Provided<'a, C> {
         })
     }
 
-    /// The answers that can be used together, and why each of the others cannot. Two rounds, since one may need another.
+    /// The answers that can be used together, and why each of the others cannot. Two rounds, since
+    /// one may need another.
     fn select(&self, mut open: Vec<(String, String)>) -> (String, Vec<String>) {
         let mut text = String::new();
         let mut refused = Vec::new();

@@ -120,7 +120,8 @@ pub struct Size(pub u64);
 const SIZE: &str =
     "a size is written as \"500KiB\", \"25MiB\" or \"1GiB\", or as a number of bytes";
 
-/// The largest message, bytes; not 0, which Postfix reads as "no limit" and which would let nothing through here.
+/// The largest message, bytes; not 0, which Postfix reads as "no limit" and which would let nothing
+/// through here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "Size")]
 pub struct MessageSize(pub u64);
@@ -220,7 +221,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-/// A table of settings, for `deserialize_with`: never an array, which would say nothing of which value is which.
+/// A table of settings, for `deserialize_with`: never an array, which would say nothing of which
+/// value is which.
 pub fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     from.deserialize_any(TableVisitor(PhantomData))
 }

@@ -1,7 +1,9 @@
 //! What EHLO announces, both directions.
 //!
-//! Contract: keywords in any case; unknown ones are skipped; a keyword with a parameter that makes no sense counts as the keyword without it.
-//! RFC 5321 §4.1.1.1 (ehlo-line), 1870 (SIZE), 2034, 2920, 3030, 3207, 3461, 4954 (AUTH), 6152, 6531.
+//! Contract: keywords in any case; unknown ones are skipped; a keyword with a parameter that makes
+//! no sense counts as the keyword without it.
+//! RFC 5321 §4.1.1.1 (ehlo-line), 1870 (SIZE), 2034, 2920, 3030, 3207, 3461, 4954 (AUTH), 6152,
+//! 6531.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -23,8 +25,8 @@ pub struct Capabilities {
     pub starttls: bool,
     /// Mechanisms of AUTH, upper case.
     pub auth: Vec<String>,
-    /// Our agent's own: MAIL takes `XCALLER[=full-name]`, "the sender is the caller, as the socket tells", and
-    /// `XQUEUED`, "another program had taken this message".
+    /// Our agent's own: MAIL takes `XCALLER[=full-name]`, "the sender is the caller, as the socket
+    /// tells", and `XQUEUED`, "another program had taken this message".
     pub xcaller: bool,
     /// Postfix's XCLIENT.
     pub xclient: bool,

@@ -1,10 +1,12 @@
 //! The message between DATA and `CRLF . CRLF`, both directions: dots removed, dots added.
 //!
-//! Contract: only `CRLF . CRLF` ends a message, bytes behind it are never consumed; what the [`Encoder`] writes, the [`Decoder`] reads
-//! back unchanged; how the bytes are cut into pieces changes nothing. Neither holds back or copies more than it must: a piece without
-//! dots at line starts is copied in one go.
-//! Failures: [`BareLineEnd`]: a CR without LF or an LF without CR. In the decoder it is the peer's fault and ends the session; in the
-//! encoder it is the content's, and the bare byte has not been written.
+//! Contract: only `CRLF . CRLF` ends a message, bytes behind it are never consumed; what the
+//! [`Encoder`] writes, the [`Decoder`] reads back unchanged; how the bytes are cut into pieces
+//! changes nothing. Neither holds back or copies more than it must: a piece without dots at line
+//! starts is copied in one go.
+//! Failures: [`BareLineEnd`]: a CR without LF or an LF without CR. In the decoder it is the peer's
+//! fault and ends the session; in the encoder it is the content's, and the bare byte has not been
+//! written.
 //! RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines).
 #![cfg_attr(
     not(test),
@@ -29,7 +31,8 @@ impl std::error::Error for BareLineEnd {}
 pub enum Decoded {
     /// All input is consumed, the message goes on.
     More,
-    /// The message is complete; `consumed` bytes of the input belonged to it, the rest is the next command.
+    /// The message is complete; `consumed` bytes of the input belonged to it, the rest is the next
+    /// command.
     End { consumed: usize },
 }
 

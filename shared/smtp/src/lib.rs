@@ -12,8 +12,8 @@
 //! | [`session`] | the server's machine |
 //! | [`client`] | the client's machine (SMTP and LMTP) |
 //!
-//! Machines are fed events and drained of actions: `handle(event, now)`, `next_action()` until `None`, `deadline()`. They never block
-//! and never look at a clock.
+//! Machines are fed events and drained of actions: `handle(event, now)`, `next_action()` until
+//! `None`, `deadline()`. They never block and never look at a clock.
 //! RFC 5321, RFC 2033 (LMTP).
 
 pub mod capability;

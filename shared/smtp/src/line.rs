@@ -1,9 +1,9 @@
 //! Bounded lines that end in CRLF and nothing else.
 //!
-//! Contract: [`split`] looks, it consumes nothing; a line is handed out only when its CRLF is there. How the bytes were cut into packets
-//! never changes the answer.
-//! Failures: [`LineError`], always the peer's fault. The session or connection ends then: behind a bare CR or LF nobody knows where
-//! the next line begins (SMTP smuggling), so it is never repaired.
+//! Contract: [`split`] looks, it consumes nothing; a line is handed out only when its CRLF is
+//! there. How the bytes were cut into packets never changes the answer.
+//! Failures: [`LineError`], always the peer's fault. The session or connection ends then: behind a
+//! bare CR or LF nobody knows where the next line begins (SMTP smuggling), so it is never repaired.
 //! RFC 5321 §2.3.8 (lines), §4.5.3.1.4 (command line), §4.5.3.1.5 (reply line).
 #![cfg_attr(
     not(test),

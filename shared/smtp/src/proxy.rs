@@ -1,8 +1,9 @@
 //! The header that a proxy writes in front of a session: whose connection it carries.
 //!
-//! Contract: total and bounded. It never asks for a byte behind the header: what the client sent stays in the socket, for the
-//! session or the TLS handshake.
-//! Failures: [`ProxyError`]; the connection is then closed without a word, for nobody knows who is at its other end.
+//! Contract: total and bounded. It never asks for a byte behind the header: what the client sent
+//! stays in the socket, for the session or the TLS handshake.
+//! Failures: [`ProxyError`]; the connection is then closed without a word, for nobody knows who is
+//! at its other end.
 //! `HAProxy`'s "The PROXY protocol", §2.1 (version 1, a line), §2.2 (version 2, binary).
 #![cfg_attr(
     not(test),
@@ -93,7 +94,8 @@ fn line(bytes: &[u8]) -> Result<Progress, ProxyError> {
         if bytes.len() >= MAX_LINE {
             return Err(ProxyError::TooLong);
         }
-        // The shortest is `PROXY UNKNOWN`; from there on byte by byte, since one more may be the client's.
+        // The shortest is `PROXY UNKNOWN`; from there on byte by byte, since one more may be the
+        // client's.
         let shortest = WORD.len().saturating_add(b"UNKNOWN\r\n".len());
         return Ok(Progress::More(shortest.saturating_sub(bytes.len()).max(1)));
     };

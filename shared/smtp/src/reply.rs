@@ -1,8 +1,10 @@
 //! Replies, read and written.
 //!
-//! Contract: [`Parser`] takes bytes as they come, keeps at most one line and [`limits::REPLY_LINES`] lines of text, and never consumes a byte
-//! behind the reply that it returns. What it returns has one code on all its lines.
-//! Failures: [`ReplyError`], always the peer's fault and never permanent: the connection is of no use any more, the mail waits.
+//! Contract: [`Parser`] takes bytes as they come, keeps at most one line and
+//! [`limits::REPLY_LINES`] lines of text, and never consumes a byte behind the reply that it
+//! returns. What it returns has one code on all its lines.
+//! Failures: [`ReplyError`], always the peer's fault and never permanent: the connection is of no
+//! use any more, the mail waits.
 //! RFC 5321 §4.2 (syntax), §4.5.3.1.5 (512 bytes a line); RFC 2034 (enhanced codes in the text).
 #![cfg_attr(
     not(test),
@@ -29,7 +31,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply of ours; `code` outside 200..=599 becomes 451. Each line feed in `text` begins a new line.
+    /// A reply of ours; `code` outside 200..=599 becomes 451. Each line feed in `text` begins a new
+    /// line.
     pub fn new(code: u16, status: EnhancedStatus, text: impl Into<String>) -> Self {
         let text: String = text.into();
         Self {
@@ -39,7 +42,8 @@ impl Reply {
         }
     }
 
-    /// A reply without enhanced code: greeting, answer to EHLO, 354 (RFC 2034 §4). `code` as in [`Reply::new`].
+    /// A reply without enhanced code: greeting, answer to EHLO, 354 (RFC 2034 §4). `code` as in
+    /// [`Reply::new`].
     pub fn plain(code: u16, lines: Vec<String>) -> Self {
         let lines = if lines.is_empty() {
             vec![String::new()]
@@ -53,7 +57,8 @@ impl Reply {
         }
     }
 
-    /// The same, written `"450 4.7.1 text"` or `"354 text"` in the source; what is not of that form becomes `451 4.3.0`.
+    /// The same, written `"450 4.7.1 text"` or `"354 text"` in the source; what is not of that form
+    /// becomes `451 4.3.0`.
     pub fn literal(text: &str) -> Self {
         let (digits, rest) = text.split_once(' ').unwrap_or((text, ""));
         let number = if digits.len() == 3 {
@@ -74,7 +79,8 @@ impl Reply {
         }
     }
 
-    /// All lines joined by blanks, with code and status: `250 2.0.0 Ok: queued as X`. For logs; escaped and bounded there.
+    /// All lines joined by blanks, with code and status: `250 2.0.0 Ok: queued as X`. For logs;
+    /// escaped and bounded there.
     pub fn text(&self) -> String {
         let mut out = self.code.to_string();
         if let Some(status) = self.status {
@@ -88,8 +94,8 @@ impl Reply {
         out
     }
 
-    /// Wire form, CRLF at each end; what is no printable ASCII becomes `?` (RFC 5321 §4.2), a line over 512 bytes is cut. Texts come from
-    /// tables, filters and policy servers, too.
+    /// Wire form, CRLF at each end; what is no printable ASCII becomes `?` (RFC 5321 §4.2), a line
+    /// over 512 bytes is cut. Texts come from tables, filters and policy servers, too.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut lines = self.lines.iter().map(String::as_str).peekable();
         let mut next = Some(lines.next().unwrap_or(""));
@@ -118,7 +124,8 @@ fn known(code: u16) -> ReplyCode {
     ReplyCode::new(code).unwrap_or(ReplyCode::LOCAL_ERROR)
 }
 
-/// Takes an enhanced code off the beginning of a text, if its class is that of the reply code (RFC 2034 §4).
+/// Takes an enhanced code off the beginning of a text, if its class is that of the reply code (RFC
+/// 2034 §4).
 fn split_status(code: ReplyCode, text: &str) -> (Option<EnhancedStatus>, &str) {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     match EnhancedStatus::parse(word) {
@@ -172,7 +179,8 @@ impl Parser {
         self.partial.is_empty() && self.code.is_none()
     }
 
-    /// Takes bytes off the front of `input` until one reply is complete, or `input` is empty (`Ok(None)`). After an error the stream is lost.
+    /// Takes bytes off the front of `input` until one reply is complete, or `input` is empty
+    /// (`Ok(None)`). After an error the stream is lost.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Reply>, ReplyError> {
         while let Some(end) = input.iter().position(|&byte| byte == b'\n') {
             let (line, rest) = input

@@ -1,7 +1,9 @@
-//! Durable messages a second: the spool, and one file a message as Postfix keeps it, in the same run on the same disk.
+//! Durable messages a second: the spool, and one file a message as Postfix keeps it, in the same
+//! run on the same disk.
 //!
-//! `cargo run --release -p spool --example spool_bench [-- DIRECTORY [SECONDS]]`: accepts 4 KiB messages from 1, 8 and 64
-//! writers, empty and with 50,000 queued; then how long a restart with those takes.
+//! `cargo run --release -p spool --example spool_bench [-- DIRECTORY [SECONDS]]`: accepts 4 KiB
+//! messages from 1, 8 and 64 writers, empty and with 50,000 queued; then how long a restart with
+//! those takes.
 #![expect(clippy::print_stdout, reason = "a program whose result is its output")]
 
 use std::{

@@ -1,8 +1,11 @@
-//! Mail of another spool becomes this one's: of the place where it was queued while nothing said where, or by an earlier configuration.
+//! Mail of another spool becomes this one's: of the place where it was queued while nothing said
+//! where, or by an earlier configuration.
 //!
-//! Contract: a message keeps its id, arrival and state, and is on disk here before it leaves there. While this goes on nobody delivers,
-//! here or there: after a crash in between the message is found in both, and is still one.
-//! Failures: told in the log. What cannot be read, or cannot leave, stays there, and is not delivered from here.
+//! Contract: a message keeps its id, arrival and state, and is on disk here before it leaves there.
+//! While this goes on nobody delivers, here or there: after a crash in between the message is found
+//! in both, and is still one.
+//! Failures: told in the log. What cannot be read, or cannot leave, stays there, and is not
+//! delivered from here.
 
 use std::{path::Path, sync::mpsc};
 
@@ -18,7 +21,8 @@ use super::{
 const BATCH: usize = 64;
 
 impl Spool {
-    /// Takes over what is queued in another directory, if a spool is there; before anything is delivered.
+    /// Takes over what is queued in another directory, if a spool is there; before anything is
+    /// delivered.
     pub fn adopt(&self, directory: &Path) {
         let own = &self.open.committer.layout.root;
         let real = |path: &Path| path.canonicalize().ok();

@@ -1,14 +1,16 @@
 //! Group commit: everything that waits is written together, and one fdatasync serves all.
 //!
-//! Whoever finds nobody committing commits: an [`accept`](super::Spool::accept) on an idle spool writes and syncs on the
-//! caller's own thread, with no hand-over. What arrives meanwhile is handed to the committer's thread, which goes on until
-//! nothing waits; so under load one thread does all commits and the disk never waits for a caller to wake up. That thread
-//! also commits for `accept_then`, and events that nothing else took along within `linger`.
+//! Whoever finds nobody committing commits: an [`accept`](super::Spool::accept) on an idle spool
+//! writes and syncs on the caller's own thread, with no hand-over. What arrives meanwhile is handed
+//! to the committer's thread, which goes on until nothing waits; so under load one thread does all
+//! commits and the disk never waits for a caller to wake up. That thread also commits for
+//! `accept_then`, and events that nothing else took along within `linger`.
 //!
-//! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake; no lock is held while the
-//! disk is waited for, except the log's own, which only the leader takes.
-//! Failures: a commit that fails tells every message in it; its events are kept and tried again. While commits fail, the
-//! disk is asked only after a [`Pause`] that grows; mail that comes meanwhile is refused with the same reason.
+//! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake;
+//! no lock is held while the disk is waited for, except the log's own, which only the leader takes.
+//! Failures: a commit that fails tells every message in it; its events are kept and tried again.
+//! While commits fail, the disk is asked only after a [`Pause`] that grows; mail that comes
+//! meanwhile is refused with the same reason.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -162,7 +164,7 @@ impl Committer {
         lock(&self.lack).as_ref().map(SpoolError::again)
     }
 
-    /// Commits a message on this thread if nobody leads, otherwise leaves it to the committer's thread.
+    /// Commits a message on this thread if nobody leads, or leaves it to the committer's.
     pub(super) fn accept_here(&self, accept: Box<Accept>) {
         match self.enqueue(accept) {
             Some(mut intake) if !intake.committing => {
@@ -201,7 +203,7 @@ impl Committer {
             return;
         }
         let last = index.message(id).is_none();
-        // The index stays locked: events of one message must be written in the order in which they were applied.
+        // The index stays locked: events of one message are written in the order of applying.
         let mut intake = lock(&self.intake);
         intake.items.push(Item::Event { id, what, last });
         if intake.due.is_none() {
@@ -210,7 +212,7 @@ impl Committer {
         }
     }
 
-    /// Commits all that waits, on this thread, and during a pause, too. Whether all of it is durable.
+    /// Commits all that waits, on this thread, also in a pause. Whether all of it is durable.
     pub(super) fn flush(&self) -> Result<(), SpoolError> {
         self.lead();
         let result = self.commit_waiting(true);
@@ -242,7 +244,7 @@ impl Committer {
         intake.committing = true;
     }
 
-    /// Ends the lead: to who waits for it, to the committer's thread if there is more to commit, or to nobody.
+    /// Ends the lead: to who waits for it, to the committer if there is more, or to nobody.
     pub(super) fn release(&self) {
         let mut intake = lock(&self.intake);
         intake.committing = false;

@@ -1,4 +1,5 @@
-//! The file operations that durability rests on, behind a trait so that a test can cut, fail and forget after each of them.
+//! The file operations that durability rests on, behind a trait so that a test can cut, fail and
+//! forget after each of them.
 //!
 //! Contract: nothing but this writes in the spool's directory, or opens what lies there. Reading
 //! goes through [`File`] itself.
@@ -20,7 +21,8 @@ use rustix::{
 
 /// What the spool asks of a disk.
 pub(super) trait Disk: Send + Sync {
-    /// A new file of `size` zero bytes whose space is reserved. The name lasts after [`Disk::sync_directory`].
+    /// A new file of `size` zero bytes whose space is reserved. The name lasts after
+    /// [`Disk::sync_directory`].
     fn create(&self, path: &Path, size: u64) -> io::Result<File>;
     /// A new file without a name: gone when closed, unless linked.
     fn create_nameless(&self, directory: &Path) -> io::Result<File>;

@@ -1,6 +1,7 @@
 //! A message while it is received: in memory while it is small, then in a file without a name.
 //!
-//! Contract: nothing of a draft is promised; one that is dropped leaves nothing behind, and neither does a crash.
+//! Contract: nothing of a draft is promised; one that is dropped leaves nothing behind, and neither
+//! does a crash.
 
 use std::{
     fs::File,

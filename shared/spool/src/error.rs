@@ -48,7 +48,8 @@ impl SpoolError {
         }
     }
 
-    /// The same error once more: one failed commit has many waiters, and `io::Error` cannot be cloned.
+    /// The same error once more: one failed commit has many waiters, and `io::Error` cannot be
+    /// cloned.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Full { path, free, inodes } => Self::Full {

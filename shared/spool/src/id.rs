@@ -1,7 +1,7 @@
 //! Queue ids: a message's name in the queue, in the log and in `mailq`.
 //!
-//! Contract: an id is never given twice, neither after a restart nor when the clock is set back (recovery starts above the
-//! highest id it saw); later ids are greater, as numbers and as text.
+//! Contract: an id is never given twice, neither after a restart nor when the clock is set back
+//! (recovery starts above the highest id it saw); later ids are greater, as numbers and as text.
 
 use std::{
     fmt,
@@ -12,14 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use mail::clock;
 
-/// How a number is written: digits sorted as ASCII, so that the order of texts is the order of numbers.
+/// How a number is written: digits sorted as ASCII, so that the order of texts is the order of
+/// numbers.
 struct Form {
     digits: &'static [u8],
     length: usize,
 }
 
-/// What people and programs that read logs see: logwatch takes an id of Postfix's short form for capital letters and digits,
-/// one of its long form for consonants and digits. This is both. 31^13 > 2^64.
+/// What people and programs that read logs see: logwatch takes an id of Postfix's short form for
+/// capital letters and digits, one of its long form for consonants and digits. This is both. 31^13
+/// > 2^64.
 const SHOWN: Form = Form {
     digits: b"0123456789BCDFGHJKLMNPQRSTVWXYZ",
     length: 13,
@@ -59,7 +61,8 @@ impl Form {
 /// An id is milliseconds since 1970, then this many bits of a counter.
 const COUNTER_BITS: u32 = 22;
 
-/// A message's name in the queue, in the log and in `mailq`: thirteen digits and capital consonants.
+/// A message's name in the queue, in the log and in `mailq`: thirteen digits and capital
+/// consonants.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueueId(u64);
 

@@ -1,7 +1,8 @@
 //! What is queued, in memory: about 200 bytes a recipient; and which segments it needs.
 //!
-//! Contract: the lock around an index is held for look-ups only, never while the disk is waited for. An event shows here
-//! at once; what it frees on disk is freed only when its record is durable.
+//! Contract: the lock around an index is held for look-ups only, never while the disk is waited
+//! for. An event shows here at once; what it frees on disk is freed only when its record is
+//! durable.
 //! The rules for removing a segment are those of [`super`].
 
 use std::{
@@ -173,7 +174,8 @@ pub(super) struct Segment {
     pub(super) end: u64,
     /// Bytes of message records that are still needed.
     pub(super) live: u64,
-    /// While one of these exists, this one is needed: it holds what happened later to their messages.
+    /// While one of these exists, this one is needed: it holds what happened later to their
+    /// messages.
     pub(super) pins: BTreeSet<u64>,
     /// Nothing will be appended any more.
     pub(super) sealed: bool,
@@ -276,7 +278,8 @@ impl Index {
         true
     }
 
-    /// A record in `holder` about a message in `of` is durable: it must stay as long as that segment.
+    /// A record in `holder` about a message in `of` is durable: it must stay as long as that
+    /// segment.
     pub(super) fn pin(&mut self, holder: u64, of: u64) {
         if holder != of
             && self.segments.contains_key(&of)

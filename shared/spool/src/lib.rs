@@ -1,11 +1,14 @@
 //! The durable queue store of both programs: append-only segments with group commit.
 //!
-//! Contract: [`Spool::accept`] returns `Ok` only when the message is on disk, names included (fdatasync of the segment;
-//! body files: fdatasync, link, fsync of the directory, before the record). One sync serves all that wait. What is
-//! [recorded](Spool::record) shows at once and is durable within [`Options::linger`]: a crash may repeat a delivery, it
-//! never loses a message. A message leaves with its last recipient, and leaves nothing behind in memory.
-//! Failures: [`SpoolError`]; a full disk refuses new mail and goes on delivering and bouncing on a spare segment; damage is
-//! copied to `quarantine/` and reported in [`Recovery`] and the log, and never keeps the spool from opening.
+//! Contract: [`Spool::accept`] returns `Ok` only when the message is on disk, names included
+//! (fdatasync of the segment; body files: fdatasync, link, fsync of the directory, before the
+//! record). One sync serves all that wait. What is
+//! [recorded](Spool::record) shows at once and is durable within [`Options::linger`]: a crash may
+//! repeat a delivery, it never loses a message. A message leaves with its last recipient, and
+//! leaves nothing behind in memory.
+//! Failures: [`SpoolError`]; a full disk refuses new mail and goes on delivering and bouncing on a
+//! spare segment; damage is copied to `quarantine/` and reported in [`Recovery`] and the log, and
+//! never keeps the spool from opening.
 //!
 //! # In the directory
 //!
@@ -35,19 +38,22 @@
 //!
 //! # When a segment may be removed
 //!
-//! A segment is *live* by the messages whose (newest) record it holds, and is *pinned* by every older segment that holds
-//! the message of one of its changes, or an older copy of one of its messages: without the newer record the older one
-//! would come back to life. It is removed when it is sealed, not live, and all that pins it is durably gone. Compaction
-//! copies messages (with their state) and changes that still matter to the end of the log, which empties a segment of both.
+//! A segment is *live* by the messages whose (newest) record it holds, and is *pinned* by every
+//! older segment that holds the message of one of its changes, or an older copy of one of its
+//! messages: without the newer record the older one would come back to life. It is removed when it
+//! is sealed, not live, and all that pins it is durably gone. Compaction copies messages (with
+//! their state) and changes that still matter to the end of the log, which empties a segment of
+//! both.
 //!
-//! What the start cannot open, or cannot copy to quarantine, stays, and with it every other segment that it found:
-//! nothing is known then of what they say about each other.
+//! What the start cannot open, or cannot copy to quarantine, stays, and with it every other segment
+//! that it found: nothing is known then of what they say about each other.
 //!
 //! # Why so
 //!
-//! A file per message costs a journal commit and a directory commit each, and stops at some thousand a second; one sync of
-//! a log serves everyone who waits (`cargo run --release -p spool --example spool_bench` measures both). Segments are not
-//! reused and start at zeros, so nothing stale can be mistaken for a record, and old segments are never written again.
+//! A file per message costs a journal commit and a directory commit each, and stops at some
+//! thousand a second; one sync of a log serves everyone who waits (`cargo run --release -p spool
+//! --example spool_bench` measures both). Segments are not reused and start at zeros, so nothing
+//! stale can be mistaken for a record, and old segments are never written again.
 //!
 //! See also: RFC 5321 §6.1 (responsibility after 250).
 

@@ -1,9 +1,11 @@
 //! The segments that are appended to: place, write, sync; and what is done when one of these fails.
 //!
-//! Contract: a record that has a place is on disk. A segment whose write or sync failed is never written or synced again:
-//! its unsynced end is cut off (a segment without anything else goes at once), and what was not promised goes to a new
-//! segment, once; if that fails too, the caller hears it.
-//! Failures: no space for a new segment is [`SpoolError::Full`]; the reserve is for vital records only.
+//! Contract: a record that has a place is on disk. A segment whose write or sync failed is never
+//! written or synced again: its unsynced end is cut off (a segment without anything else goes at
+//! once), and what was not promised goes to a new segment, once; if that fails too, the caller
+//! hears it.
+//! Failures: no space for a new segment is [`SpoolError::Full`]; the reserve is for vital records
+//! only.
 
 use std::{
     fs::File,
@@ -102,8 +104,9 @@ impl Log {
         self.spare.is_some()
     }
 
-    /// Writes and syncs records, in order, with one sync for each segment they touch. Those that have a place afterwards
-    /// are durable even if an error is returned. Vital records must come first.
+    /// Writes and syncs records, in order, with one sync for each segment they touch. Those that
+    /// have a place afterwards are durable even if an error is returned. Vital records must come
+    /// first.
     pub(super) fn append(
         &mut self,
         index: &Mutex<Index>,

@@ -19,10 +19,12 @@ pub enum Settlement {
     Bounced,
 }
 
-/// What is recorded after acceptance. Rides on the next commit, within [`Options::linger`](super::Options::linger).
+/// What is recorded after acceptance. Rides on the next commit, within
+/// [`Options::linger`](super::Options::linger).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Event {
-    /// Recipient number `recipient` (index in the envelope) is done; with the last one the message leaves the spool.
+    /// Recipient number `recipient` (index in the envelope) is done; with the last one the message
+    /// leaves the spool.
     Settled {
         recipient: u32,
         settlement: Settlement,

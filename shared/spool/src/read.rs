@@ -1,7 +1,8 @@
 //! Messages read back: whole, or the envelope alone, which is all that listings and routing need.
 //!
-//! Contract: what is given has the checksum it was written with, a body in a file, too (spools that are older have none for these:
-//! then its length alone is checked). A message that leaves the queue while it is read is `None`, not an error.
+//! Contract: what is given has the checksum it was written with, a body in a file, too (spools that
+//! are older have none for these: then its length alone is checked). A message that leaves the
+//! queue while it is read is `None`, not an error.
 //! Failures: a damaged message is an error, and an alarm in the log: it stays queued.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -45,7 +46,8 @@ impl Spool {
         })
     }
 
-    /// Sender and recipients of a message, read without its content; `None` if it is no longer queued.
+    /// Sender and recipients of a message, read without its content; `None` if it is no longer
+    /// queued.
     pub fn envelope(&self, id: QueueId) -> std::result::Result<Option<Envelope>, SpoolError> {
         self.find(id, Found::envelope)
     }

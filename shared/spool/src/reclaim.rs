@@ -1,9 +1,10 @@
-//! Gives space back: bodies of settled messages, segments that nothing needs, and, by compaction, segments of which
-//! only little is needed.
+//! Gives space back: bodies of settled messages, segments that nothing needs, and, by compaction,
+//! segments of which only little is needed.
 //!
-//! Contract: what is removed is not needed after any crash (the rules are in [`super`]). All segments together take
-//! at most four times what is live, and four segments more: above that the segment with the least live part is copied
-//! forward. Work is done at most once in `linger`, on a thread of its own, so that no commit waits for it.
+//! Contract: what is removed is not needed after any crash (the rules are in [`super`]). All
+//! segments together take at most four times what is live, and four segments more: above that the
+//! segment with the least live part is copied forward. Work is done at most once in `linger`, on a
+//! thread of its own, so that no commit waits for it.
 
 use std::{collections::HashSet, fs::File, io, sync::PoisonError, time::Instant};
 
@@ -85,7 +86,8 @@ impl Committer {
         lock(&self.log).keep_reserve();
     }
 
-    /// Before the segments that say the messages are settled: a body without any record would be a riddle at the next start.
+    /// Before the segments that say the messages are settled: a body without any record would be a
+    /// riddle at the next start.
     fn remove_bodies(&self) -> Result<(), SpoolError> {
         let bodies = std::mem::take(&mut lock(&self.reclaim.state).bodies);
         if bodies.is_empty() {
@@ -204,7 +206,8 @@ impl Committer {
         if copies.is_empty() {
             return Ok(());
         }
-        // As the leader: no other commit may bury one of these messages between its look-up and its new place.
+        // As the leader: no other commit may bury one of these messages between its look-up and its
+        // new place.
         self.lead();
         let (mut outgoing, abouts): (Vec<_>, Vec<_>) = {
             let index = lock(&self.index);
@@ -284,7 +287,8 @@ fn needed(
     }
 }
 
-/// The record of a copy, and the segment that it is about if it is a change; `None` if it is needed no more.
+/// The record of a copy, and the segment that it is about if it is a change; `None` if it is needed
+/// no more.
 fn form(index: &Index, copy: Copy) -> Option<(Outgoing, Option<u64>)> {
     let (record, about) = match copy {
         Copy::Message { id, at, head, rest } => {

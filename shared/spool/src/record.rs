@@ -3,11 +3,13 @@
 //! ```text
 //! mark 8 · id 8 · time 8 · length 4 · payload CRC32C 4 · commit 4 · version 1 · kind 1 · zero 2 · header CRC32C 4 · payload
 //! ```
-//! Numbers are little-endian. `mark` is random for each segment and stands in its name: nobody who sends mail knows it, so
-//! no body can pretend to be a record when a damaged range is searched for the next one. `commit` is the offset at which
-//! the commit that wrote the record began; it tells a torn commit, never promised, from damage.
+//! Numbers are little-endian. `mark` is random for each segment and stands in its name: nobody who
+//! sends mail knows it, so no body can pretend to be a record when a damaged range is searched for
+//! the next one. `commit` is the offset at which the commit that wrote the record began; it tells a
+//! torn commit, never promised, from damage.
 //!
-//! The envelope has a CRC of its own ([`Part`]): listings and the scheduler read it without the rest.
+//! The envelope has a CRC of its own ([`Part`]): listings and the scheduler read it without the
+//! rest.
 //!
 //! # Versions
 //!
@@ -369,7 +371,8 @@ pub(super) fn read_head(payload: &[u8]) -> Option<(Head, &[u8])> {
     postcard::take_from_bytes(payload).ok()
 }
 
-/// The envelope of a message, from the beginning of its payload; `None` if it is not whole, or damaged.
+/// The envelope of a message, from the beginning of its payload; `None` if it is not whole, or
+/// damaged.
 pub(super) fn read_envelope(payload: &[u8]) -> Option<Envelope> {
     let (head, rest) = read_head(payload)?;
     let bytes = rest.get(..usize::try_from(head.envelope.length).ok()?)?;

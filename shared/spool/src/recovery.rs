@@ -6,8 +6,9 @@
 //!
 //! What cannot be read today may be readable tomorrow: a segment that cannot be opened, or damage
 //! that cannot be saved, stays where it is, and with it every other segment that was found: they
-//! hold what happened to each other's messages. Segments with the same number (some were taken away, new ones
-//! came, and then the old ones were put back) get numbers of their own, in the order in which they were.
+//! hold what happened to each other's messages. Segments with the same number (some were taken
+//! away, new ones came, and then the old ones were put back) get numbers of their own, in the order
+//! in which they were.
 
 use std::{io, path::PathBuf};
 
@@ -93,7 +94,8 @@ fn segments(disk: &dyn Disk, layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>
     Ok(segments)
 }
 
-/// Gives each segment a number above the one before it; one that cannot be renamed has its new number in this run alone.
+/// Gives each segment a number above the one before it; one that cannot be renamed has its new
+/// number in this run alone.
 fn renumber(disk: &dyn Disk, layout: &Layout, segments: &mut [(u64, u64, PathBuf)]) {
     let mut next = 0;
     let mut renamed = Vec::new();

@@ -1,7 +1,8 @@
 //! Reads a segment from its beginning, record by record, past whatever is damaged.
 //!
-//! Contract: total; one pass in large sequential reads. Every byte before the last one that is not zero belongs either to a
-//! record that checks or to a damaged range. A block that the disk cannot read counts as zeros.
+//! Contract: total; one pass in large sequential reads. Every byte before the last one that is not
+//! zero belongs either to a record that checks or to a damaged range. A block that the disk cannot
+//! read counts as zeros.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _};
@@ -29,7 +30,8 @@ pub(super) struct Scanned {
     pub(super) later: u64,
 }
 
-/// Hands every record to `visit`: offset, header, payload. `visit` says whether it could make sense of it.
+/// Hands every record to `visit`: offset, header, payload. `visit` says whether it could make sense
+/// of it.
 pub(super) fn scan(
     file: &File,
     mark: u64,
@@ -82,7 +84,8 @@ pub(super) fn scan(
     Ok(scanned)
 }
 
-/// Looks for the next record after `from`: its offset, and the end of what is not zero before it or before the end of the file.
+/// Looks for the next record after `from`: its offset, and the end of what is not zero before it or
+/// before the end of the file.
 fn search(window: &mut Window<'_>, from: u64, mark: u64) -> (Option<u64>, Option<u64>) {
     let mark_bytes = mark.to_le_bytes();
     let (mut at, mut last) = (from, None);

@@ -1,8 +1,11 @@
-//! A disk that remembers what would be left after a power cut: what was synced, and of the rest what luck decides.
+//! A disk that remembers what would be left after a power cut: what was synced, and of the rest
+//! what luck decides.
 //!
-//! It works on real files, so that the spool reads what it wrote, and keeps a second picture of what is durable.
+//! It works on real files, so that the spool reads what it wrote, and keeps a second picture of
+//! what is durable.
 //!
-//! Contract: for tests alone, of this crate and (feature `simulation`) of whole programs. A spool on it that was opened with
+//! Contract: for tests alone, of this crate and (feature `simulation`) of whole programs. A spool
+//! on it that was opened with
 //! [`Spool::simulated`] has no threads, so that the same orders always have the same effects.
 //! Failures: what a test did wrong is a panic.
 #![expect(
@@ -97,8 +100,8 @@ enum Change {
 }
 
 impl Spool {
-    /// Opens the spool in a directory on this disk, without threads of its own: what is recorded is committed, and space given
-    /// back, when the caller says [`Spool::flush`].
+    /// Opens the spool in a directory on this disk, without threads of its own: what is recorded is
+    /// committed, and space given back, when the caller says [`Spool::flush`].
     pub fn simulated(
         disk: &Arc<Sim>,
         directory: &Path,

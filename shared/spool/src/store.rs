@@ -81,7 +81,8 @@ impl Spool {
         Ok((spool, recovery))
     }
 
-    /// Without threads: what is recorded is committed, and space given back, when the caller says [`Spool::flush`].
+    /// Without threads: what is recorded is committed, and space given back, when the caller says
+    /// [`Spool::flush`].
     pub(super) fn open_alone(
         disk: Arc<dyn Disk>,
         directory: &Path,
@@ -143,7 +144,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Whether there is room for a message of that size (0: unknown). Ask before a message is received; bounces need not.
+    /// Whether there is room for a message of that size (0: unknown). Ask before a message is
+    /// received; bounces need not.
     pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
         let free = self.room()?;
         let enough = free.bytes >= self.open.minimum_free.saturating_add(size)
@@ -197,8 +199,8 @@ impl Spool {
         result.recv().unwrap_or(Err(SpoolError::Stopped))
     }
 
-    /// The same without blocking: `done` is called (on a thread of the spool, or of another `accept`) when it is durable, or
-    /// not. It must not block.
+    /// The same without blocking: `done` is called (on a thread of the spool, or of another
+    /// `accept`) when it is durable, or not. It must not block.
     pub fn accept_then(
         &self,
         draft: Draft,
@@ -233,7 +235,8 @@ impl Spool {
         }
     }
 
-    /// Everything about a message that needs no lead; a body's file is synced and named here. `None`: `done` was told.
+    /// Everything about a message that needs no lead; a body's file is synced and named here.
+    /// `None`: `done` was told.
     fn prepare(
         &self,
         draft: Draft,
@@ -366,7 +369,8 @@ impl Spool {
         self.len() == 0
     }
 
-    /// Commits what is recorded, stops the committer and gives up the lock; later accepts are refused with
+    /// Commits what is recorded, stops the committer and gives up the lock; later accepts are
+    /// refused with
     /// [`SpoolError::Stopped`].
     pub fn close(&self) {
         self.open.close();
@@ -385,7 +389,8 @@ impl Open {
             .iter()
             .any(|thread| thread.thread().id() == thread::current().id())
         {
-            // The last clone was in a `done`: this is the committer's thread, which commits what is left when it returns.
+            // The last clone was in a `done`: this is the committer's thread, which commits what is
+            // left when it returns.
             return;
         }
         for thread in threads {
@@ -451,7 +456,8 @@ impl Spool {
 mod tests {
     use super::*;
 
-    /// A delivery that ends just now leads a commit while the threads end, and more is recorded meanwhile.
+    /// A delivery that ends just now leads a commit while the threads end, and more is recorded
+    /// meanwhile.
     #[test]
     fn what_is_recorded_while_the_spool_closes_is_kept_and_keeps_nobody_waiting() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! How much of the queue is whose.
 //!
-//! Contract: what is settled or removed counts no more, whether that is durable or not. Users without mail take no memory.
+//! Contract: what is settled or removed counts no more, whether that is durable or not. Users
+//! without mail take no memory.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
-//! Drafts of messages that are there as a whole: what the software itself writes, and queued messages once more.
+//! Drafts of messages that are there as a whole: what the software itself writes, and queued
+//! messages once more.
 
 use std::io::{self, Read as _};
 
@@ -11,7 +12,8 @@ use mail::{
 use super::{Draft, Spool, SpoolError, Stored};
 
 impl Spool {
-    /// A draft of `text`, which is complete and in canonical CRLF lines; with its header and what it needs.
+    /// A draft of `text`, which is complete and in canonical CRLF lines; with its header and what
+    /// it needs.
     pub fn draft_of(&self, text: &[u8]) -> Result<(Draft, Header, Content), SpoolError> {
         let failed = |error| failed("write a message of our own", error);
         let mut draft = self.draft()?;

@@ -1,4 +1,5 @@
-//! A real process, killed with SIGKILL while it accepts mail. Not among the unit tests: what is forked there would hold their locks.
+//! A real process, killed with SIGKILL while it accepts mail. Not among the unit tests: what is
+//! forked there would hold their locks.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,7 +1,9 @@
-//! A program that starts anew in its own place: same process, same arguments, same sockets of systemd.
+//! A program that starts anew in its own place: same process, same arguments, same sockets of
+//! systemd.
 //!
 //! Contract: whatever is to outlast the program (queue, log) was written and closed before.
-//! Failures: [`start`] returns only if it failed; the program then ends with the reason, and its unit starts it again.
+//! Failures: [`start`] returns only if it failed; the program then ends with the reason, and its
+//! unit starts it again.
 
 use std::{os::fd::AsFd, os::unix::process::CommandExt as _, process::Command};
 
@@ -13,7 +15,8 @@ pub fn keep_open(socket: impl AsFd) {
     let _ = fcntl_setfd(socket, FdFlags::empty());
 }
 
-/// Starts anew with so many sockets of systemd, which lie where systemd put them (`sd_listen_fds(3)`); or tells why not.
+/// Starts anew with so many sockets of systemd, which lie where systemd put them
+/// (`sd_listen_fds(3)`); or tells why not.
 pub fn start(sockets: usize) -> String {
     let mut command = Command::new("/proc/self/exe");
     let mut words = std::env::args_os();

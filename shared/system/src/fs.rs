@@ -1,8 +1,9 @@
 //! Files that last: the only place, beside the spool, that creates durable ones.
 //!
-//! Contract: when [`replace`] or [`create_directory`] has returned, content and name survive a power cut; a reader sees the
-//! old or the new content, never a part.
-//! Failures: `io::Error` of the step that failed; the old content is then untouched and no temporary file is left.
+//! Contract: when [`replace`] or [`create_directory`] has returned, content and name survive a
+//! power cut; a reader sees the old or the new content, never a part.
+//! Failures: `io::Error` of the step that failed; the old content is then untouched and no
+//! temporary file is left.
 
 use std::{
     ffi::OsString,
@@ -19,8 +20,9 @@ use rustix::{
     io::Errno,
 };
 
-/// Writes a file so that after a crash either the old or the new content is there: temporary name in the same directory,
-/// fsync, rename, fsync of the directory. `mode` holds whatever the umask is.
+/// Writes a file so that after a crash either the old or the new content is there: temporary name
+/// in the same directory, fsync, rename, fsync of the directory. `mode` holds whatever the umask
+/// is.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let temporary = temporary_name(path)?;
     let written = write_new(&temporary, content, mode).and_then(|()| rename(&temporary, path));
@@ -32,7 +34,8 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
-/// Where symbolic links lead, whether a file is there or not, for who replaces it; only links of root or of us are followed.
+/// Where symbolic links lead, whether a file is there or not, for who replaces it; only links of
+/// root or of us are followed.
 pub fn target(path: &Path) -> io::Result<PathBuf> {
     let mut target = path.to_owned();
     for _ in 0..40 {
@@ -96,7 +99,8 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Creates a directory (and its parents) with a mode, if it is not there; one that is there keeps its mode.
+/// Creates a directory (and its parents) with a mode, if it is not there; one that is there keeps
+/// its mode.
 pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -112,7 +116,8 @@ pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Moves a file into a directory of the same file system, which is there; its new name. Nothing is replaced: a name that is taken gets a number.
+/// Moves a file into a directory of the same file system, which is there; its new name. Nothing is
+/// replaced: a name that is taken gets a number.
 pub fn move_into(path: &Path, directory: &Path) -> io::Result<PathBuf> {
     let name = path
         .file_name()

@@ -1,4 +1,5 @@
-//! Reading and writing where the caller set `O_NONBLOCK`, as event loops do with the pipes and terminals that they pass on.
+//! Reading and writing where the caller set `O_NONBLOCK`, as event loops do with the pipes and
+//! terminals that they pass on.
 //!
 //! Contract: what is not ready is waited for, without end, as on any other descriptor.
 

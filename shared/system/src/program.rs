@@ -1,10 +1,13 @@
 //! One program: started, fed, listened to, and ended with all that it has started.
 //!
-//! Contract: no shell; nothing of our environment but what is given. It has a process group of its own. What it says is read to the
-//! end and kept up to so many bytes, errors together with the rest or apart. When it has ended, or its time is over, the group is killed, and so is whoever left the group
-//! but still carries the mark of this run, or descends from what did not end in time. [`stop`] does the same to all programs that run: the process that
-//! started them ends. Only whoever clears his environment and lets his parents end is not found; in a unit of its own (`smarthost pipe`)
-//! systemd's control group finds him, too. A program that does not read all of the message has its reasons; its status decides.
+//! Contract: no shell; nothing of our environment but what is given. It has a process group of its
+//! own. What it says is read to the end and kept up to so many bytes, errors together with the rest
+//! or apart. When it has ended, or its time is over, the group is killed, and so is whoever left
+//! the group but still carries the mark of this run, or descends from what did not end in time.
+//! [`stop`] does the same to all programs that run: the process that started them ends. Only
+//! whoever clears his environment and lets his parents end is not found; in a unit of its own
+//! (`smarthost pipe`) systemd's control group finds him, too. A program that does not read all of
+//! the message has its reasons; its status decides.
 //! Failures: [`End`].
 
 use std::{
@@ -29,7 +32,8 @@ use rustix::{
 const PIECE_OF_OUTPUT: usize = 4096;
 /// The variable that marks all processes of a run.
 const MARK: &str = "MAIL_RUN";
-/// How often it is looked for processes that left the group: one that starts others all the time may be a step ahead.
+/// How often it is looked for processes that left the group: one that starts others all the time
+/// may be a step ahead.
 const ROUNDS: usize = 20;
 /// Looks that must find none: a process in the middle of its exec shows no environment.
 const LOOKS: usize = 2;
@@ -404,7 +408,8 @@ mod tests {
     #[test]
     fn nothing_that_a_program_has_started_outlives_it() {
         let directory = tempfile::tempdir().unwrap();
-        // A killed process is a zombie until init has waited for it; a moment before, it still dies.
+        // A killed process is a zombie until init has waited for it; a moment before, it still
+        // dies.
         let dead = |pid: &str| {
             let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             state.is_empty() || state.contains(") Z ") || state.contains(") X ")

@@ -1,7 +1,8 @@
 //! Files that an administrator named: settings, keys, passwords, tables.
 //!
-//! Contract: nothing is waited for longer than ten seconds and nothing is read without bound, whatever the name leads to: a FIFO
-//! that nobody writes to, a device, a file of a hundred gigabytes. Pipes are read to their end, so that `--config <(…)` works.
+//! Contract: nothing is waited for longer than ten seconds and nothing is read without bound,
+//! whatever the name leads to: a FIFO that nobody writes to, a device, a file of a hundred
+//! gigabytes. Pipes are read to their end, so that `--config <(…)` works.
 //! Failures: `io::Error`; what is too long is not cut but refused.
 
 use std::{

@@ -1,7 +1,8 @@
 //! Passwords in files that nobody else may read, or in systemd's credentials.
 //!
-//! Contract: a file is believed only if it belongs to root or to the user who reads it, and nobody else may read or write it. The password is
-//! its first line. systemd keeps credentials in a directory for the one service, so they are taken as they are.
+//! Contract: a file is believed only if it belongs to root or to the user who reads it, and nobody
+//! else may read or write it. The password is its first line. systemd keeps credentials in a
+//! directory for the one service, so they are taken as they are.
 //! Failures: a text that names the file and the remedy; never the password.
 
 use std::{

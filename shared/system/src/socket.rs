@@ -1,7 +1,7 @@
 //! Connecting to a unix socket within a time.
 //!
-//! Contract: `connect(2)` waits without end while the listener's backlog is full and its process stands still. Here the
-//! wait is bounded. unix(7), socket(7) `SO_SNDTIMEO`.
+//! Contract: `connect(2)` waits without end while the listener's backlog is full and its process
+//! stands still. Here the wait is bounded. unix(7), socket(7) `SO_SNDTIMEO`.
 
 use std::{io, os::unix::net::UnixStream, path::Path, time::Duration};
 

@@ -6,7 +6,8 @@
 pub enum Exit {
     /// The message is on disk, or the relayhost has it.
     Ok = 0,
-    /// An administrator's command: something was not done. `check`, as monitoring plugins end: works, but wants attention.
+    /// An administrator's command: something was not done. `check`, as monitoring plugins end:
+    /// works, but wants attention.
     NotDone = 1,
     /// An administrator's command: wrong arguments. `check`: does not work.
     Arguments = 2,

@@ -1,11 +1,13 @@
 //! Alias files, with the lists that `:include:` names in the place of their names.
 //!
-//! Contract: of two entries for a name, that of the earlier file counts. A list is followed if its file belongs to root or to the user
-//! who follows it, and not everybody may write to it; it may name others; one that includes itself is followed once. Where somebody
-//! else decides which file is read (he may write the alias file, a list on the way, or a directory), it must be one that everybody can
-//! read, or that the alias file's owner owns: nobody reads with our rights what he could not (local(8)). What a list holds is never
-//! part of a [`Problem`].
-//! Failures: a [`Problem`] with file and line. A list that cannot be read keeps what was read before; one that never could stays
+//! Contract: of two entries for a name, that of the earlier file counts. A list is followed if its
+//! file belongs to root or to the user who follows it, and not everybody may write to it; it may
+//! name others; one that includes itself is followed once. Where somebody else decides which file
+//! is read (he may write the alias file, a list on the way, or a directory), it must be one that
+//! everybody can read, or that the alias file's owner owns: nobody reads with our rights what he
+//! could not (local(8)). What a list holds is never part of a [`Problem`].
+//! Failures: a [`Problem`] with file and line. A list that cannot be read keeps what was read
+//! before; one that never could stays
 //! [`Target::Include`], at which nobody can be mailed.
 
 use std::{
@@ -269,8 +271,9 @@ impl Follower<'_> {
     }
 }
 
-/// What a table says that cannot be done: chains that come back to themselves, lists that are too long, and targets at which nobody
-/// can be mailed. For `check`; what could not be read was told when it was. `runs`: programs are not among these.
+/// What a table says that cannot be done: chains that come back to themselves, lists that are too
+/// long, and targets at which nobody can be mailed. For `check`; what could not be read was told
+/// when it was. `runs`: programs are not among these.
 pub fn unusable(table: &Table, runs: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, entry) in table.all() {

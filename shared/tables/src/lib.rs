@@ -1,4 +1,5 @@
-//! Tables in files that are read again when they change: no compile step, no reload (rows A2, B18, D2, D4).
+//! Tables in files that are read again when they change: no compile step, no reload (rows A2, B18,
+//! D2, D4).
 //!
 //! Layers, lowest first:
 //!
@@ -8,8 +9,8 @@
 //! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it |
 //! | tables | [`aliases`]: alias files with the lists that they include |
 //!
-//! Contract: a changed file is taken once it was unchanged for two seconds. One that cannot be read, is faulty, or is suddenly empty
-//! keeps what was read before it, and is told once.
+//! Contract: a changed file is taken once it was unchanged for two seconds. One that cannot be
+//! read, is faulty, or is suddenly empty keeps what was read before it, and is told once.
 
 // machine
 pub mod watch;

@@ -1,6 +1,7 @@
 //! Who else than root and the daemon decides what a file holds, and who may read it.
 //!
-//! Contract: every directory and link on the way counts, links one by one; what cannot be looked at is not trusted.
+//! Contract: every directory and link on the way counts, links one by one; what cannot be looked at
+//! is not trusted.
 
 use std::{
     ffi::OsString,

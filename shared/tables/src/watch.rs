@@ -1,4 +1,5 @@
-//! When a file is to be read: at once the first time, then whenever it has changed and was left alone for two seconds.
+//! When a file is to be read: at once the first time, then whenever it has changed and was left
+//! alone for two seconds.
 //!
 //! Contract: pure. A look that was taken, or refused, is not read again; so a fault is told once.
 #![cfg_attr(
@@ -10,13 +11,15 @@ use std::time::Duration;
 
 use mail::clock::Timestamp;
 
-/// An editor, or a program that writes the file piece by piece, is done when it was silent for so long.
+/// An editor, or a program that writes the file piece by piece, is done when it was silent for so
+/// long.
 pub const SETTLED: Duration = Duration::from_secs(2);
 
 /// How a file looks without being read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Look {
-    /// Device, inode, size; when it last changed (its mode and owner too), and the nanoseconds of that.
+    /// Device, inode, size; when it last changed (its mode and owner too), and the nanoseconds of
+    /// that.
     File([u64; 3], Timestamp, i64),
     Missing,
     /// Why it cannot even be looked at.

@@ -1,7 +1,8 @@
 //! One file and what was read from it.
 //!
 //! Contract: the file is a regular one and bounded; a FIFO keeps nobody waiting.
-//! Failures: a [`Problem`] each, told once; what was read before stays, but where a file counts [as it is](Missing::AsItIs).
+//! Failures: a [`Problem`] each, told once; what was read before stays, but where a file counts [as
+//! it is](Missing::AsItIs).
 
 use std::{
     fs,
@@ -27,8 +28,8 @@ pub enum Missing {
     Empty,
     /// It is empty if it was never there; one that disappears is a fault.
     EmptyAtFirst,
-    /// It is empty, as one is that was emptied, and a faulty line costs itself alone: what was taken out of the file must not
-    /// stay in force.
+    /// It is empty, as one is that was emptied, and a faulty line costs itself alone: what was
+    /// taken out of the file must not stay in force.
     AsItIs,
     /// A fault.
     Fault,
@@ -91,7 +92,8 @@ impl<T: Default> Watched<T> {
         }
     }
 
-    /// Reads it if it is time. `read` makes a value of its text; `is_empty` tells whether that holds anything.
+    /// Reads it if it is time. `read` makes a value of its text; `is_empty` tells whether that
+    /// holds anything.
     pub fn look(
         &mut self,
         now: Timestamp,

@@ -1,7 +1,9 @@
 //! Turns a request into calls of the queue, the spool and the limits.
 //!
-//! Contract: only ever called for root and the daemon's own user. Texts of strangers (addresses, headers) go out escaped.
-//! Failures: each thing that could not be done is told as refused; the rest of the request is carried out.
+//! Contract: only ever called for root and the daemon's own user. Texts of strangers (addresses,
+//! headers) go out escaped.
+//! Failures: each thing that could not be done is told as refused; the rest of the request is
+//! carried out.
 
 use std::{
     io,
@@ -41,7 +43,8 @@ pub struct Controlled<'a> {
     pub look: &'a (dyn Fn() + Sync),
     /// Why nothing is sent, if the configuration is so wrong.
     pub fault: Option<&'a str>,
-    /// What only the composition root knows; `queued`, `in_flight` and `clients` are filled in here.
+    /// What only the composition root knows; `queued`, `in_flight` and `clients` are filled in
+    /// here.
     pub status: &'a (dyn Fn() -> Status + Sync),
 }
 

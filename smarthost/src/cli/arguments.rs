@@ -32,7 +32,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Run the daemon in the foreground (systemd does this)
     Run,
-    /// Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if all is right
+    /// Check the configuration, all files that it names, the relayhost, DNS and the disk; exit 0 if
+    /// all is right
     #[command(
         long_about = "Check the configuration, all files that it names, the relayhost, DNS and the disk, each with a remedy. \
         Sends no mail, and costs nothing of a limit.\n\nAs root it looks with the eyes of the user that the daemon runs as. \
@@ -50,7 +51,8 @@ pub(super) enum Command {
         Otherwise what was in force stays in force, and the reason is told."
     )]
     Reload,
-    /// Tell what would be decided about a recipient and why, or where mail for an address goes; sends nothing
+    /// Tell what would be decided about a recipient and why, or where mail for an address goes;
+    /// sends nothing
     Explain(super::explain::Arguments),
     /// Look back: mail that was refused, and how to let a sender pass
     #[command(subcommand)]
@@ -59,7 +61,8 @@ pub(super) enum Command {
     Config(console::config::Which),
     /// Look at the mail that waits, try it now, hold it, delete it or return it
     Queue(console::Queue),
-    /// List the machines that bring mail: names, keys, counts by day, last message, version of the agent
+    /// List the machines that bring mail: names, keys, counts by day, last message, version of the
+    /// agent
     #[command(after_help = "Examples:\n  \
         smarthost clients                   all of them\n  \
         smarthost clients --silent-for 3d   who used to write, and does not any more\n  \
@@ -92,12 +95,14 @@ pub(super) enum Command {
         smarthost passwd printer --delete            no more"
     )]
     Passwd(Passwd),
-    /// Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input (systemd does this)
+    /// Run the programs of a pipe transport in a unit of their own: speaks LMTP on standard input
+    /// (systemd does this)
     Pipe {
         #[arg(value_name = "TRANSPORT")]
         transport: String,
     },
-    /// Set a relay up: asks what it cannot find out, shows and checks the file, and writes it after a yes
+    /// Set a relay up: asks what it cannot find out, shows and checks the file, and writes it after
+    /// a yes
     #[command(
         long_about = "Set a relay up: asks what it cannot find out, shows and checks the file, and writes it after a yes.\n\n\
         Proposed are the machine's own name and the private networks that it is in. Where Postfix is set up, its configuration is offered \
@@ -119,7 +124,8 @@ pub(super) enum Command {
         smarthost import /srv/old/postfix --json     that of another machine, for a program"
     )]
     Import(Import),
-    /// Write settings that come with the machine or with the package into a file of their own; what config.toml says counts more
+    /// Write settings that come with the machine or with the package into a file of their own; what
+    /// config.toml says counts more
     #[command(
         long_about = "Write settings that come with the machine or with the package into a file of their own, \
         beside the configuration file, which counts more.\n\nWhat cannot be used is told, and changes nothing."
@@ -128,7 +134,8 @@ pub(super) enum Command {
     /// The status page: its token
     #[command(subcommand)]
     Web(Web),
-    /// Tell the whole way of a message, from the machine that sent it to its end, or follow a client or destination live
+    /// Tell the whole way of a message, from the machine that sent it to its end, or follow a
+    /// client or destination live
     #[command(
         long_about = "Tell the whole way of a message: who brought it, each attempt with the next hop's words, and the end of each recipient.\n\n\
         The journal is read for both programs, smarthost and sendmail-shim, and so is the queue. What a message is called at the next hop, \
@@ -141,7 +148,8 @@ pub(super) enum Command {
         smarthost trace example.org --log /var/log/mail.log --log vm7.log.1.gz"
     )]
     Trace(console::trace::Trace),
-    /// How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and who is asked; ? tells the keys
+    /// How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and
+    /// who is asked; ? tells the keys
     #[command(
         long_about = "How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and who is asked.\n\n\
         Keys: Tab or 1 to 5 for another table, left and right (or s) for the column that it is sorted by, r for the other order, \
@@ -213,7 +221,8 @@ pub(super) enum Dkim {
     New {
         #[arg(value_parser = Domain::setting)]
         domain: Domain,
-        /// The key's name in DNS, in front of ._domainkey. Default: the first of s1, s2, … that is free
+        /// The key's name in DNS, in front of ._domainkey. Default: the first of s1, s2, … that is
+        /// free
         #[arg(long)]
         selector: Option<String>,
         #[arg(long, value_parser = ["rsa", "ed25519"], default_value = "rsa")]

@@ -30,7 +30,8 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
     Ok(Some(pieces.collect()))
 }
 
-/// All answers; the first error among them fails the command (what else was asked is done all the same).
+/// All answers; the first error among them fails the command (what else was asked is done all the
+/// same).
 pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;

@@ -1,7 +1,9 @@
-//! `smarthost check`: everything that the daemon would load, as its own user sees it, and what it needs of the world.
+//! `smarthost check`: everything that the daemon would load, as its own user sees it, and what it
+//! needs of the world.
 //!
-//! Contract: sends no mail, changes nothing. As root it becomes the user that the state directory belongs to, since root can read what the daemon
-//! cannot. Exit status: 0 works (what wants attention is told), 1 something does not work, 78 the configuration is wrong.
+//! Contract: sends no mail, changes nothing. As root it becomes the user that the state directory
+//! belongs to, since root can read what the daemon cannot. Exit status: 0 works (what wants
+//! attention is told), 1 something does not work, 78 the configuration is wrong.
 
 use std::{
     fs,
@@ -89,7 +91,8 @@ fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else would run it.
+/// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else
+/// would run it.
 fn as_the_daemon(config: &Config) -> Result<(), Failed> {
     let owner = [&config.state, &config.spool]
         .into_iter()

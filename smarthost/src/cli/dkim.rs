@@ -1,6 +1,7 @@
 //! Keys that sign mail: made, and compared with what DNS publishes.
 //!
-//! Contract: a key is 0600 of the daemon's user from the moment that it has its name, and none is ever replaced.
+//! Contract: a key is 0600 of the daemon's user from the moment that it has its name, and none is
+//! ever replaced.
 
 use std::{
     fmt::Write as _,

@@ -19,7 +19,8 @@ const WIDTH: usize = 400;
 pub(super) enum Order {
     /// List the mail that must come, what is missing first
     List {
-        /// What comes regularly and could be expected, each with the number for `expected add --learned`
+        /// What comes regularly and could be expected, each with the number for `expected add
+        /// --learned`
         #[arg(long)]
         learned: bool,
         /// One JSON object a line

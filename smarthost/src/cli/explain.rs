@@ -1,4 +1,5 @@
-//! `smarthost explain`: what would be decided about a recipient, or where mail for an address goes, as text or JSON.
+//! `smarthost explain`: what would be decided about a recipient, or where mail for an address goes,
+//! as text or JSON.
 
 use std::{net::IpAddr, path::Path, process::ExitCode};
 
@@ -37,7 +38,8 @@ pub(super) struct Arguments {
     /// The recipient
     #[arg(long, value_name = "ADDRESS", requires = "client")]
     to: Option<String>,
-    /// As a client that speaks SMTPUTF8: addresses may have characters beyond ASCII in front of the @
+    /// As a client that speaks SMTPUTF8: addresses may have characters beyond ASCII in front of the
+    /// @
     #[arg(long, requires = "client")]
     utf8: bool,
     /// As if it had logged in as this user

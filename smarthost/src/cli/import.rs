@@ -1,6 +1,7 @@
 //! `smarthost import`: Postfix's configuration made into ours.
 //!
-//! Contract: Postfix's files are read and never touched. Without `--apply` nothing is written. Nothing is overwritten without `--force`.
+//! Contract: Postfix's files are read and never touched. Without `--apply` nothing is written.
+//! Nothing is overwritten without `--force`.
 //! Exit status: 0 taken over as it was, 1 something is not, or needs a decision.
 
 use std::{

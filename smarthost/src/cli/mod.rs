@@ -22,7 +22,8 @@
 //! | [`print`] | answers as text |
 //! | [`top`] | how it goes, anew each second |
 //!
-//! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the daemon does not run, 78 wrong configuration.
+//! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the
+//! daemon does not run, 78 wrong configuration.
 
 mod arguments;
 mod ask;

@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-/// Gives one to the user whose the state directory is; root only, and where there is such a user yet.
+/// Gives one to the user whose the state directory is; root only, and where there is such a user
+/// yet.
 pub(super) fn give(path: &Path, state: &Path) -> io::Result<()> {
     let owner = fs::metadata(state).ok();
     match owner.filter(|it| rustix::process::geteuid().is_root() && it.uid() != 0) {

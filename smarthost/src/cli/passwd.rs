@@ -1,8 +1,9 @@
 //! `smarthost passwd`: the file of those who may log in, changed.
 //!
-//! Contract: a password is read from standard input or made here, never taken from the command line, which every user can see. The
-//! file is replaced as a whole, under a lock from its reading on, and where a link leads; other lines stay as they are, and faulty
-//! ones are named. What is said to be done is in the file, in a form that the daemon reads.
+//! Contract: a password is read from standard input or made here, never taken from the command
+//! line, which every user can see. The file is replaced as a whole, under a lock from its reading
+//! on, and where a link leads; other lines stay as they are, and faulty ones are named. What is
+//! said to be done is in the file, in a form that the daemon reads.
 
 use std::{
     fs::{self, File},
@@ -81,7 +82,8 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Replaces the lines of the login by one, or by none; what to say, which hears whether there was one.
+    /// Replaces the lines of the login by one, or by none; what to say, which hears whether there
+    /// was one.
     fn make(&self, line: Option<&str>, done: impl Fn(bool) -> String) -> Result<String, Failed> {
         let failed = |error: io::Error| Failed::new(format!("{}: {error}", self.named.display()));
         let path = system::fs::target(self.named).map_err(failed)?;
@@ -124,8 +126,8 @@ fn text(file: &Path) -> io::Result<String> {
     }
 }
 
-/// Waits until nobody else changes the file: a lock on it, or on its directory as long as it is not there. The file is replaced
-/// by whoever holds the lock, so that it has to be looked at again.
+/// Waits until nobody else changes the file: a lock on it, or on its directory as long as it is not
+/// there. The file is replaced by whoever holds the lock, so that it has to be looked at again.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         let place = lockable(path);
@@ -209,7 +211,8 @@ fn made_up() -> Result<String, Failed> {
     Ok(bytes.into_iter().filter_map(sign).collect())
 }
 
-/// A new file belongs to whoever calls, and the daemon's group may read it; one that is there keeps owner, group and mode.
+/// A new file belongs to whoever calls, and the daemon's group may read it; one that is there keeps
+/// owner, group and mode.
 fn write(config: &Config, file: &Path, text: &str) -> io::Result<()> {
     let before = fs::metadata(file).ok();
     let state = fs::metadata(&config.state).ok();

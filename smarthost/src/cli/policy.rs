@@ -1,4 +1,5 @@
-//! What `check` says of restrictions: those that nobody reaches, those that lack what they need, and tables whose keys never match.
+//! What `check` says of restrictions: those that nobody reaches, those that lack what they need,
+//! and tables whose keys never match.
 
 use std::{
     io::{Read, Write},

@@ -1,4 +1,5 @@
-//! `smarthost report rejected`: mail that was refused, from the daemon's database, and how to let a sender pass (row C9).
+//! `smarthost report rejected`: mail that was refused, from the daemon's database, and how to let a
+//! sender pass (row C9).
 
 use std::{collections::HashMap, fmt::Write as _, net::IpAddr, path::Path};
 
@@ -24,7 +25,8 @@ use crate::{
 /// `report …`
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Report {
-    /// List the mail that was refused in the last 30 days, newest first, each with the rule and what would let its sender pass
+    /// List the mail that was refused in the last 30 days, newest first, each with the rule and
+    /// what would let its sender pass
     #[command(after_help = "Examples:\n  \
         smarthost report rejected --to boss@example.org            why did it not reach the boss?\n  \
         smarthost report rejected --from example.com --since 2d\n  \

@@ -219,7 +219,8 @@ fn unit(name: &str, socket: &Path, findings: &mut Findings) {
     }
 }
 
-/// What an `AppArmor` profile of ours does not let a program do that the daemon runs; `None`: nothing is known of one.
+/// What an `AppArmor` profile of ours does not let a program do that the daemon runs; `None`:
+/// nothing is known of one.
 fn confined(program: &Path) -> Option<String> {
     let profile = fs::read_to_string("/etc/apparmor.d/smarthost").ok()?;
     let local = fs::read_to_string("/etc/apparmor.d/local/smarthost").unwrap_or_default();
@@ -237,8 +238,9 @@ fn not_written(maildir: &Path) -> Option<String> {
     parts.find_map(|part| not_made(&part))
 }
 
-/// Why nothing can be written in a folder that is there or has yet to be made. A folder is made and taken away to know it: permission
-/// alone does not tell of quotas, read-only disks, and file systems that have no folders of ours.
+/// Why nothing can be written in a folder that is there or has yet to be made. A folder is made and
+/// taken away to know it: permission alone does not tell of quotas, read-only disks, and file
+/// systems that have no folders of ours.
 fn not_made(folder: &Path) -> Option<String> {
     let mut nearest = Path::new(".");
     for ancestor in folder.ancestors().filter(|it| !it.as_os_str().is_empty()) {

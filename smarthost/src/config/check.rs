@@ -96,7 +96,8 @@ impl Config {
         last_good::refuge(path, Path::new(Self::PATH), Path::new(STATE), "state")
     }
 
-    /// Checks TOML text; `path` is for messages and where relative paths start, `machine` is the host name where none is set.
+    /// Checks TOML text; `path` is for messages and where relative paths start, `machine` is the
+    /// host name where none is set.
     pub fn parse(path: &Path, text: &str, machine: &str) -> Result<Self, ConfigError> {
         Self::layered(&[(path.to_owned(), text.to_owned())], machine)
     }
@@ -128,8 +129,8 @@ impl Config {
         layers::wrong_at(&self.layers, key, what)
     }
 
-    /// Where a setting stands, by its table's names and its own, or the value with this index where it is a list; `None`: it is a
-    /// default.
+    /// Where a setting stands, by its table's names and its own, or the value with this index where
+    /// it is a list; `None`: it is a default.
     pub fn place_of(&self, key: &[&str], index: Option<usize>) -> Option<Place> {
         let (path, line) = layers::place(&self.layers, key, index)?;
         let path = path.into();
@@ -147,7 +148,8 @@ impl Config {
         file.and_then(Path::parent).unwrap_or(Path::new("."))
     }
 
-    /// What can be used of files that are wrong as a whole: enough to find the queue and to take mail into it.
+    /// What can be used of files that are wrong as a whole: enough to find the queue and to take
+    /// mail into it.
     pub(super) fn salvaged(
         layers: &[Layer],
         path: &Path,
@@ -355,7 +357,8 @@ fn key_files(tls: Option<file::Tls>, state: &Path) -> KeyFiles {
     }
 }
 
-/// The relay's own programs speak SMTP over loopback, which is among them unless something of it is named.
+/// The relay's own programs speak SMTP over loopback, which is among them unless something of it is
+/// named.
 fn networks(written: Option<OneOrMany<file::RelayNetwork>>) -> Networks {
     let written = written.unwrap_or_default().0;
     let mut all: Vec<_> = written.into_iter().map(|network| network.0).collect();

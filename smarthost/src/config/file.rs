@@ -1,4 +1,5 @@
-//! The keys of the file and the forms of their values. Each value is checked while it is read, so that an error shows its place.
+//! The keys of the file and the forms of their values. Each value is checked while it is read, so
+//! that an error shows its place.
 
 use std::{
     collections::BTreeMap,

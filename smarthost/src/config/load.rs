@@ -29,7 +29,8 @@ use crate::{
 const SRS_SECRET: usize = 8;
 
 impl Config {
-    /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for the administrator, and none need be there.
+    /// Reads and checks a file; where it is [`Config::PATH`], also what is written beside it for
+    /// the administrator, and none need be there.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::of_files(&Self::files(path)?)
     }
@@ -51,7 +52,8 @@ impl Config {
         }
     }
 
-    /// For who only has to find the daemon or the queue: what can be used of wrong files, and what is wrong.
+    /// For who only has to find the daemon or the queue: what can be used of wrong files, and what
+    /// is wrong.
     pub fn load_anyway(path: &Path) -> Result<(Self, Option<ConfigError>), ConfigError> {
         let (layers, error) = match Self::files(path) {
             Ok(layers) => match Self::of_files(&layers) {
@@ -155,7 +157,8 @@ impl Config {
         Ok(Some(Srs::new(srs.domain.0.clone(), &secrets)))
     }
 
-    /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be read at all is an error.
+    /// Reads the alias tables. What is wrong in a line is a problem to be logged; what cannot be
+    /// read at all is an error.
     pub fn read_aliases(&self) -> Result<(Aliases, Vec<Problem>), ConfigError> {
         let missing = if self.aliases_is_default {
             Missing::EmptyAtFirst
@@ -184,7 +187,8 @@ impl Config {
     }
 }
 
-/// By alias file: by which transport its programs are run (`None`: the one that needs no settings), or why none is.
+/// By alias file: by which transport its programs are run (`None`: the one that needs no settings),
+/// or why none is.
 pub type Runners = BTreeMap<PathBuf, Result<Option<Arc<str>>, String>>;
 
 impl Config {
@@ -234,7 +238,8 @@ fn machine_name() -> String {
     })
 }
 
-/// The first name with a domain on a line of the hosts file that names `node` (hosts(5): address, canonical name, aliases).
+/// The first name with a domain on a line of the hosts file that names `node` (hosts(5): address,
+/// canonical name, aliases).
 pub(super) fn full_name(node: &str, hosts: &str) -> Option<String> {
     hosts
         .lines()

@@ -1,8 +1,11 @@
-//! Macros in the arguments of a program, as pipe(8) knows them: `${recipient}`, `$(size)`, `$user`, `$$`. Pure.
+//! Macros in the arguments of a program, as pipe(8) knows them: `${recipient}`, `$(size)`, `$user`,
+//! `$$`. Pure.
 //!
-//! Contract: an argument with a macro about a recipient becomes one argument for each recipient. Nothing is split, and nothing is
-//! read twice: what a macro stands for is never looked through for macros, blanks or quotes.
-//! Failures: a macro that is not known, when the settings are read; an argument that somebody else made begin with `-`.
+//! Contract: an argument with a macro about a recipient becomes one argument for each recipient.
+//! Nothing is split, and nothing is read twice: what a macro stands for is never looked through for
+//! macros, blanks or quotes.
+//! Failures: a macro that is not known, when the settings are read; an argument that somebody else
+//! made begin with `-`.
 
 use std::fmt;
 
@@ -99,8 +102,8 @@ impl Macros {
         })
     }
 
-    /// The arguments that it stands for: `value` knows what a macro means for a recipient, by index. `Err`: what somebody else has
-    /// written would be an option of the program.
+    /// The arguments that it stands for: `value` knows what a macro means for a recipient, by
+    /// index. `Err`: what somebody else has written would be an option of the program.
     pub fn expand(
         &self,
         recipients: usize,

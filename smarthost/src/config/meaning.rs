@@ -102,7 +102,8 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     MEANINGS.iter().copied()
 }
 
-/// The sentence for a setting as [`crate::config::Setting`] names it (`routes."example.org"` is one of `routes`); empty for one that is none.
+/// The sentence for a setting as [`crate::config::Setting`] names it (`routes."example.org"` is one
+/// of `routes`); empty for one that is none.
 pub fn of(key: &str) -> &'static str {
     let key = sort(key);
     all()

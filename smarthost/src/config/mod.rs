@@ -17,7 +17,8 @@
 //! | [`web`] | where the status page listens |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
-//! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line, column and remedy.
+//! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line,
+//! column and remedy.
 
 mod check;
 mod clients;

@@ -10,7 +10,8 @@
 //! | `retry:text` | taken and kept, as long as it stands there |
 //! | `:` | as without the route |
 //!
-//! Contract: a name that is a transport of the settings is that transport. Failures: a text that says what to write. transport(5).
+//! Contract: a name that is a transport of the settings is that transport. Failures: a text that
+//! says what to write. transport(5).
 
 use std::sync::Arc;
 
@@ -126,7 +127,8 @@ fn by(name: &Arc<str>, kind: &Type, nexthop: &str) -> Result<Route, String> {
 }
 
 /// A status in front of the text says more than the class.
-/// With the status that the text begins with, if that is of one of these classes; the first is that of a text without.
+/// With the status that the text begins with, if that is of one of these classes; the first is that
+/// of a text without.
 fn failure(classes: &[u8], text: &str) -> Failure {
     let text = text.trim();
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -143,7 +145,8 @@ fn failure(classes: &[u8], text: &str) -> Failure {
     Failure::new(Blame::Policy, Stage::Local, status, text)
 }
 
-/// Whether a text can stand for those whom a route is about: an address, a domain, those below it, a pattern, all.
+/// Whether a text can stand for those whom a route is about: an address, a domain, those below it,
+/// a pattern, all.
 pub(super) fn is_key(key: &str) -> Result<(), String> {
     if key.contains(char::is_control) {
         return Err("it must stand in one line".to_owned());

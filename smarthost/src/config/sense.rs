@@ -1,4 +1,5 @@
-//! Settings that are right by themselves and make no sense together, and where relative paths start. Pure.
+//! Settings that are right by themselves and make no sense together, and where relative paths
+//! start. Pure.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -133,7 +134,8 @@ impl Config {
         self.key_twice().or_else(|| self.contradiction_of_relay())
     }
 
-    /// Two sockets cannot listen on one address, and one for all addresses is on each: the start would fail.
+    /// Two sockets cannot listen on one address, and one for all addresses is on each: the start
+    /// would fail.
     fn listens_twice(&self) -> Option<String> {
         let all = self.listen.iter().map(|listener| listener.address);
         let mut pairs = all.clone().enumerate().flat_map(|(index, address)| {
@@ -248,7 +250,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     takes(one, other) || takes(other, one)
 }
 
-/// Whether a socket on the first address takes what comes to the second. ipv6(7): one on `[::]` takes IPv4 too.
+/// Whether a socket on the first address takes what comes to the second. ipv6(7): one on `[::]`
+/// takes IPv4 too.
 fn takes(whole: SocketAddr, part: SocketAddr) -> bool {
     let scope = |address| match address {
         SocketAddr::V6(address) => address.scope_id(),

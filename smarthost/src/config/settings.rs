@@ -48,7 +48,8 @@ pub struct Config {
     pub banner: Option<String>,
     /// Where clients connect.
     pub listen: Vec<Listener>,
-    /// `listen` is the default: a listener that cannot be bound (no privilege, port taken) is a warning as long as one works.
+    /// `listen` is the default: a listener that cannot be bound (no privilege, port taken) is a
+    /// warning as long as one works.
     pub listen_is_default: bool,
     /// Certificate and key of the listeners.
     pub tls: KeyFiles,
@@ -203,7 +204,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What a port is for (RFC 8314 §7.3): 465 speaks TLS from the first byte, and on 25 other servers come, who have no login here.
+    /// What a port is for (RFC 8314 §7.3): 465 speaks TLS from the first byte, and on 25 other
+    /// servers come, who have no login here.
     pub fn usual(port: u16) -> Self {
         let tls = if port == 465 {
             ListenTls::Wrapped
@@ -254,10 +256,12 @@ impl KeyFiles {
     }
 }
 
-/// Domains that we take mail for from anybody. None stands in two lists; of patterns that cover one domain the nearest counts.
+/// Domains that we take mail for from anybody. None stands in two lists; of patterns that cover one
+/// domain the nearest counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Domains {
-    /// Ours: aliases apply, the rest goes where [`Config::local`] says. The host name and `localhost` are always among them.
+    /// Ours: aliases apply, the rest goes where [`Config::local`] says. The host name and
+    /// `localhost` are always among them.
     pub local: Vec<DomainPattern>,
     /// Passed on (backup MX, inbound relay).
     pub relay: Vec<DomainPattern>,
@@ -367,7 +371,8 @@ pub struct Concurrency {
 }
 
 impl Config {
-    /// Whether a destination is one that the administrator named, or of a domain that we take mail for: not one of others.
+    /// Whether a destination is one that the administrator named, or of a domain that we take mail
+    /// for: not one of others.
     pub(crate) fn is_ours(&self, destination: &Destination) -> bool {
         match &destination.kind {
             Kind::Smtp { named: true, .. } => true,

@@ -247,7 +247,8 @@ impl Config {
         rows
     }
 
-    /// Settings that differ from those of an empty file on this machine (`machine`), without those that only follow from another.
+    /// Settings that differ from those of an empty file on this machine (`machine`), without those
+    /// that only follow from another.
     pub fn changed_settings(&self, machine: &Self) -> Vec<Setting> {
         let default = machine.settings();
         let follows = self

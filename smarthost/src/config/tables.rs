@@ -1,4 +1,5 @@
-//! The lookup tables that settings name, of whatever use: read with the configuration, and again when they change.
+//! The lookup tables that settings name, of whatever use: read with the configuration, and again
+//! when they change.
 //!
 //! Contract: a table is there before the first mail is; a changed one counts as [`tables`] has it.
 

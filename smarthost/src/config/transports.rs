@@ -1,7 +1,8 @@
-//! Transports that have settings: `[transports.NAME]`, and those that are there for well-known providers.
+//! Transports that have settings: `[transports.NAME]`, and those that are there for well-known
+//! providers.
 //!
-//! Contract: a transport that is here is whole; what does not belong to its type is refused where it is read. The administrator's
-//! transport takes the place of ours with its name.
+//! Contract: a transport that is here is whole; what does not belong to its type is refused where
+//! it is read. The administrator's transport takes the place of ours with its name.
 //! Failures: a text with the setting's name and what to write. Rows B12, B13, B14.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -277,8 +278,9 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Providers that take little at once, as their customers' administrators have found: name, connections, recipients, pause in
-/// seconds, domains. A domain with a dot at its end stands for all that begin so.
+/// Providers that take little at once, as their customers' administrators have found: name,
+/// connections, recipients, pause in seconds, domains. A domain with a dot at its end stands for
+/// all that begin so.
 #[rustfmt::skip]
 const PROVIDERS: [(&str, usize, usize, u64, &[&str]); 6] = [
     ("orange", 2, 20, 0, &["orange.fr", "wanadoo.fr"]),

@@ -1,8 +1,8 @@
 //! Who may log in: a file with a line `name:verifier` each, as `smarthost passwd` writes it.
 //!
-//! Contract: a changed file counts once it was left alone for two seconds, and as it is, unlike a table: without it, or with an
-//! empty one, nobody logs in, and a faulty line costs itself alone. Only one that cannot be read at all leaves in force what was
-//! read before.
+//! Contract: a changed file counts once it was left alone for two seconds, and as it is, unlike a
+//! table: without it, or with an empty one, nobody logs in, and a faulty line costs itself alone.
+//! Only one that cannot be read at all leaves in force what was read before.
 //! RFC 5803 (form of a verifier).
 
 use std::{

@@ -1,6 +1,7 @@
 //! One delivery: from the spool to the transport, and one log line for each recipient.
 //!
-//! Contract: there are as many outcomes as recipients, in their order; what is not known is deferred. A whole delivery has a deadline.
+//! Contract: there are as many outcomes as recipients, in their order; what is not known is
+//! deferred. A whole delivery has a deadline.
 //! `None`: it was not made, its turn comes again.
 
 use std::{

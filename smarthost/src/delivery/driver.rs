@@ -1,7 +1,8 @@
 //! The scheduler's driver: one task drains its actions in order, deliveries run beside it.
 //!
-//! Contract: a step of the wall clock is told as one. What the scheduler wants recorded is recorded in its order. At the end no new delivery begins, and those in flight may finish
-//! for a short while; what they do not finish stays queued.
+//! Contract: a step of the wall clock is told as one. What the scheduler wants recorded is recorded
+//! in its order. At the end no new delivery begins, and those in flight may finish for a short
+//! while; what they do not finish stays queued.
 
 use std::{
     sync::Arc,
@@ -161,7 +162,8 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
     }
 }
 
-/// A destination does not take mail: told if it is one of ours, and lasts. Those of others are in the digest of the day.
+/// A destination does not take mail: told if it is one of ours, and lasts. Those of others are in
+/// the digest of the day.
 fn outage(deliveries: &Deliveries, destination: &Destination, reason: &str) {
     let config = &deliveries.current.get().config;
     if !config.is_ours(destination) {

@@ -29,7 +29,8 @@ pub(crate) struct Deliveries {
     dispatch: Arc<Dispatch>,
     current: Arc<Current>,
     transports: Transports,
-    /// What deliveries under way have read: one message to thousands is read once by those that go at once.
+    /// What deliveries under way have read: one message to thousands is read once by those that go
+    /// at once.
     read: Mutex<HashMap<QueueId, Weak<Stored>>>,
 }
 

@@ -1,6 +1,8 @@
-//! Bounces, warnings of a delay, news of deliveries, and the notice about dead mail: queued as messages of our own with the null sender.
+//! Bounces, warnings of a delay, news of deliveries, and the notice about dead mail: queued as
+//! messages of our own with the null sender.
 //!
-//! Contract: the bounce is on disk before the recipients it tells of are settled. What is told to whom is [`queue::notification`]'s.
+//! Contract: the bounce is on disk before the recipients it tells of are settled. What is told to
+//! whom is [`queue::notification`]'s.
 //! RFC 3464; RFC 5321 §6.1.
 
 use std::fmt::Display;
@@ -62,7 +64,8 @@ pub(super) async fn bounce(
     Ok(())
 }
 
-/// Whether a recipient was given up for its age or by an order, and not by an attempt, which is counted where it is made.
+/// Whether a recipient was given up for its age or by an order, and not by an attempt, which is
+/// counted where it is made.
 fn unattempted(failure: &Failure) -> bool {
     let without = [(5, 4, 7), (5, 7, 0)].map(|(a, b, c)| EnhancedStatus::new(a, b, c));
     failure.stage == Stage::Local && failure.relay.is_none() && without.contains(&failure.status)
@@ -98,7 +101,8 @@ pub(super) async fn warn(
     Ok(())
 }
 
-/// Tells the sender of recipients that were reached, where NOTIFY=SUCCESS asks for it and the next hop does not tell (RFC 3461 §5.2.2).
+/// Tells the sender of recipients that were reached, where NOTIFY=SUCCESS asks for it and the next
+/// hop does not tell (RFC 3461 §5.2.2).
 /// Before they are settled: a crash may repeat it.
 pub(super) async fn confirm(
     deliveries: &Deliveries,

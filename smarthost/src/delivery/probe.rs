@@ -1,6 +1,8 @@
-//! Asks next hops whether they would take mail for a recipient, where that mail would go and over the same connections.
+//! Asks next hops whether they would take mail for a recipient, where that mail would go and over
+//! the same connections.
 //!
-//! Contract: MAIL and RCPT, never DATA; the outcome is that of a delivery. At most [`AT_ONCE`] at a time, each for [`PATIENCE`] at most.
+//! Contract: MAIL and RCPT, never DATA; the outcome is that of a delivery. At most [`AT_ONCE`] at a
+//! time, each for [`PATIENCE`] at most.
 
 use std::{sync::Arc, time::Duration};
 

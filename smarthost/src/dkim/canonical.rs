@@ -1,6 +1,7 @@
 //! The relaxed forms of header fields and bodies.
 //!
-//! Contract: where the pieces of a body are cut makes no difference; nothing of it is held but a count of empty lines.
+//! Contract: where the pieces of a body are cut makes no difference; nothing of it is held but a
+//! count of empty lines.
 //! RFC 6376 §3.4.2, §3.4.4.
 
 use mail::message::Field;

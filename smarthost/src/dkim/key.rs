@@ -1,6 +1,7 @@
 //! Private keys in PEM, and what of them is public.
 //!
-//! Contract: what [`Key::make_ed25519`] writes, and what openssl and opendkim-genkey write, is read. Nothing here prints a private half.
+//! Contract: what [`Key::make_ed25519`] writes, and what openssl and opendkim-genkey write, is
+//! read. Nothing here prints a private half.
 //! RFC 5958 and RFC 8410 (PKCS #8), RFC 8017 A.1 (PKCS #1), RFC 8301 §3.2 (2048 bits).
 
 use std::fmt::{self, Write as _};
@@ -97,7 +98,8 @@ impl Key {
         }
     }
 
-    /// As `p=` publishes it: `SubjectPublicKeyInfo` of RSA, as all do (RFC 6376 appendix C), and the bare key of Ed25519 (RFC 8463 §4).
+    /// As `p=` publishes it: `SubjectPublicKeyInfo` of RSA, as all do (RFC 6376 appendix C), and
+    /// the bare key of Ed25519 (RFC 8463 §4).
     pub fn public(&self) -> Vec<u8> {
         match &self.0 {
             Pair::Rsa(pair) => {

@@ -37,7 +37,8 @@ impl Fault {
     }
 }
 
-/// Whether the texts of DNS under the name of this key publish it, and receivers believe it; otherwise why not.
+/// Whether the texts of DNS under the name of this key publish it, and receivers believe it;
+/// otherwise why not.
 pub fn is_published(texts: &[String], key: &Key) -> Result<(), Fault> {
     match texts {
         [] => Err(Fault::new(

@@ -1,8 +1,11 @@
 //! Which keys sign a message, over which fields, and the signature itself.
 //!
-//! Contract: only mail whose one From address is in a key's domain, exactly; with several addresses there it is said and not signed.
-//! Fields of [`SEALED`] are named once more than there are, so that nobody adds another (RFC 6376 §8.15); those of
-//! [`KEPT`], which hops behind us may add, as often as there are. Of several the lowest is the first (§5.4.2).
+//! Contract: only mail whose one From address is in a key's domain, exactly; with several addresses
+//! there it is said and not signed.
+//! Fields of [`SEALED`] are named once more than there are, so that nobody adds another (RFC 6376
+//! §8.15); those of
+//! [`KEPT`], which hops behind us may add, as often as there are. Of several the lowest is the
+//! first (§5.4.2).
 //! RFC 6376 §3.5, §3.7, §5.4.
 
 use std::fmt::Write as _;
@@ -73,7 +76,8 @@ pub struct SigningKey {
 pub struct Signer(pub Vec<SigningKey>);
 
 impl Signer {
-    /// The keys that sign a message with this header; an error says why none does although one could be meant.
+    /// The keys that sign a message with this header; an error says why none does although one
+    /// could be meant.
     pub fn keys(&self, header: &Header) -> Result<Vec<&SigningKey>, &'static str> {
         if self.0.is_empty() {
             return Ok(Vec::new());
@@ -194,7 +198,8 @@ impl Hashed {
             .collect()
     }
 
-    /// The text that is signed: the named fields, each name again meaning the next one above, and our own without its signature.
+    /// The text that is signed: the named fields, each name again meaning the next one above, and
+    /// our own without its signature.
     fn signed(&self, names: &[&str], own: &str) -> Vec<u8> {
         let mut text = Vec::new();
         for (index, name) in names.iter().enumerate() {

@@ -1,8 +1,10 @@
 //! From a next hop to the hosts to try, in order.
 //!
-//! Contract: brackets or an address skip MX (row D1); MX hosts come by preference, equal ones shuffled; this host and all that are
-//! not better than it are left out, so that no message circles.
-//! Failures: temporary, unless the name servers say for sure that the domain or its hosts do not exist, takes no mail, or is us.
+//! Contract: brackets or an address skip MX (row D1); MX hosts come by preference, equal ones
+//! shuffled; this host and all that are not better than it are left out, so that no message
+//! circles.
+//! Failures: temporary, unless the name servers say for sure that the domain or its hosts do not
+//! exist, takes no mail, or is us.
 //! RFC 5321 §5.1, RFC 7505 §4.2.
 
 use std::{
@@ -20,8 +22,8 @@ use relay::delivery::{self, Host, Place, Reach};
 
 use super::mx::{Answer, Mx, Resolver};
 
-/// The hosts to try for a next hop, and whether DNSSEC, or the administrator, says that they are its hosts; `own` is this host's
-/// name.
+/// The hosts to try for a next hop, and whether DNSSEC, or the administrator, says that they are
+/// its hosts; `own` is this host's name.
 pub(crate) async fn hosts(
     resolver: &Resolver,
     nexthop: &Nexthop,
@@ -97,8 +99,8 @@ pub fn order(
     Ok(better.into_iter().map(|(_, _, mx)| mx.host).collect())
 }
 
-/// The addresses of a host in the system resolver's order, the hosts file first, each with where it leads; if the system knows
-/// none, those that our own name server has.
+/// The addresses of a host in the system resolver's order, the hosts file first, each with where it
+/// leads; if the system knows none, those that our own name server has.
 ///
 /// "There is none" is only said when name servers say so for both kinds of addresses.
 pub(crate) async fn places(
@@ -150,7 +152,8 @@ fn not_found(host: &str, status: EnhancedStatus, why: &str) -> Failure {
     Failure::new(Blame::Network, Stage::Lookup, status, &text)
 }
 
-/// Whether the administrator names a host in the hosts file (row C3). Names of this machine's loopback that every system has do not count.
+/// Whether the administrator names a host in the hosts file (row C3). Names of this machine's
+/// loopback that every system has do not count.
 pub(crate) fn hosts_file_names(host: &str) -> bool {
     /// Bytes of it that are read.
     const MOST: u64 = 4 * 1024 * 1024;

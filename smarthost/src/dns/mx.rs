@@ -1,6 +1,7 @@
 //! MX records of a domain, from the setting `resolver` or the name servers of /etc/resolv.conf.
 //!
-//! Contract: "there is none" and "nobody could say" are told apart; only the first may lead to a bounce.
+//! Contract: "there is none" and "nobody could say" are told apart; only the first may lead to a
+//! bounce.
 //! Failures: every error, timeout, SERVFAIL or broken answer is [`Answer::Failed`].
 //! RFC 1035 §3.3.9 (MX), RFC 7505 (null MX).
 
@@ -81,7 +82,8 @@ impl Resolver {
         (answer, secure)
     }
 
-    /// The answer to a question; `None`: the name does not exist. Whatever says neither is an error.
+    /// The answer to a question; `None`: the name does not exist. Whatever says neither is an
+    /// error.
     pub(super) async fn query(
         &self,
         name: &str,
@@ -99,8 +101,8 @@ impl Resolver {
     }
 }
 
-/// The records of one kind in an answer, so many at most: those of the name that was asked for, or of what it is an alias of; what else
-/// an answer carries nobody has asked for.
+/// The records of one kind in an answer, so many at most: those of the name that was asked for, or
+/// of what it is an alias of; what else an answer carries nobody has asked for.
 pub(super) fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
     message: &'a Message<[u8]>,
     most: usize,

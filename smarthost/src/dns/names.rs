@@ -1,8 +1,10 @@
 //! What restrictions want to know of DNS.
 //!
-//! Contract: a sure no and "nobody could say" are told apart; a question takes at most [`PATIENCE`] for each name server's answer that
-//! it needs. Names that come back are names of hosts, in lower case, and texts are bounded.
-//! RFC 5321 §5.1 (whether a domain takes mail), RFC 1035 §3.5 (names of addresses), RFC 5782 (lists).
+//! Contract: a sure no and "nobody could say" are told apart; a question takes at most [`PATIENCE`]
+//! for each name server's answer that it needs. Names that come back are names of hosts, in lower
+//! case, and texts are bounded.
+//! RFC 5321 §5.1 (whether a domain takes mail), RFC 1035 §3.5 (names of addresses), RFC 5782
+//! (lists).
 
 use std::{
     net::{IpAddr, Ipv4Addr},

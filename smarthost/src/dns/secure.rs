@@ -1,7 +1,7 @@
 //! What DANE wants to know of DNS, and whether DNSSEC works at all.
 //!
-//! Contract: "secure" is what a validating resolver on loopback says of the whole answer, aliases included; what it calls bogus is an
-//! error here (SERVFAIL), never "there is none".
+//! Contract: "secure" is what a validating resolver on loopback says of the whole answer, aliases
+//! included; what it calls bogus is an error here (SERVFAIL), never "there is none".
 //! RFC 7672 §2.1, §2.2.
 
 use std::{fmt, net::IpAddr};

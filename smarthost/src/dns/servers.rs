@@ -1,7 +1,8 @@
 //! The name servers: the setting `resolver`, or those of /etc/resolv.conf.
 //!
-//! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. What a server says of DNSSEC counts
-//! only where all of them are on loopback: on any other way it could be forged.
+//! Contract: every question asks for DNSSEC (AD and DO); UDP, and TCP where an answer is cut. What
+//! a server says of DNSSEC counts only where all of them are on loopback: on any other way it could
+//! be forged.
 //! RFC 6840 §5.7, §5.8, RFC 6891, RFC 7672 §2.1.
 
 use std::{net::SocketAddr, time::Duration};

@@ -332,7 +332,8 @@ impl Expected {
         self.next = self.deadline().map_or(soon, |due| due.min(soon));
     }
 
-    /// The clock was set, since the last look: what was seen by it as it was has come as long ago as before.
+    /// The clock was set, since the last look: what was seen by it as it was has come as long ago
+    /// as before.
     pub fn stepped(&mut self, step: Step, now: Timestamp) {
         let Step::Forward(by) = step else {
             // What it makes lie in the future the next look sees.
@@ -382,7 +383,8 @@ impl Expected {
         waiting.map(|it| it.late(self.started, &self.zone)).min()
     }
 
-    /// Lines for the digest of a day: what is still missing or silent, and what is proposed for the first time.
+    /// Lines for the digest of a day: what is still missing or silent, and what is proposed for the
+    /// first time.
     pub fn digest(&mut self) -> Vec<String> {
         let missing = self.standing.values().filter(|it| it.missing.is_some());
         let mut lines: Vec<String> = missing

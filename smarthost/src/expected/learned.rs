@@ -83,7 +83,8 @@ impl Learned {
         self.dirty.insert(key);
     }
 
-    /// What came once goes first, then what did not come for longest; of the same machine if that has its part.
+    /// What came once goes first, then what did not come for longest; of the same machine if that
+    /// has its part.
     fn make_room(&mut self, new: &Key) {
         let of_machine = self.rows.keys().filter(|key| key.0 == new.0).count();
         let crowded = of_machine >= OF_MACHINE;

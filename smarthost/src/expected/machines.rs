@@ -15,7 +15,8 @@ const MOST: usize = 2000;
 const DAYS: usize = 16;
 /// One that wrote on fewer days did not use to write.
 const ENOUGH: usize = 8;
-/// It is silent after twice its longest pause, but not sooner than this and not if it pauses for longer, in days.
+/// It is silent after twice its longest pause, but not sooner than this and not if it pauses for
+/// longer, in days.
 const SOONEST: i64 = 4;
 const LONGEST: i64 = 14;
 const HOUR: Duration = Duration::from_hours(1);
@@ -97,7 +98,8 @@ impl Machines {
         machine.is_some_and(|it| it.silent || it.alarm)
     }
 
-    /// Those that have become silent: label, last message, and their longest pause until then, in days.
+    /// Those that have become silent: label, last message, and their longest pause until then, in
+    /// days.
     pub(super) fn look(
         &mut self,
         started: Timestamp,
@@ -128,7 +130,8 @@ impl Machines {
         silent
     }
 
-    /// The clock was set forward: what was seen by it as it was is moved, if `shift` says so, with the days since the start.
+    /// The clock was set forward: what was seen by it as it was is moved, if `shift` says so, with
+    /// the days since the start.
     pub(super) fn stepped(
         &mut self,
         started: Timestamp,

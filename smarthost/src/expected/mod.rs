@@ -10,10 +10,12 @@
 //! | [`machines`] | which machines used to write |
 //! | [`keeping`](Expected) | all of it, and what is told when |
 //!
-//! Contract: what is declared and does not come is told once, when its time and grace are over, and again when it comes. Days are
-//! those of the calendar: a clock that is changed for summer makes nothing late. A machine that used to write and is silent
-//! altogether is told once. What is learned is only proposed: it alarms nobody until it was confirmed. Only mail of our own
-//! clients counts, and that of an address or network which is named. Bounded, however many subjects a client makes up.
+//! Contract: what is declared and does not come is told once, when its time and grace are over, and
+//! again when it comes. Days are those of the calendar: a clock that is changed for summer makes
+//! nothing late. A machine that used to write and is silent altogether is told once. What is
+//! learned is only proposed: it alarms nobody until it was confirmed. Only mail of our own clients
+//! counts, and that of an address or network which is named. Bounded, however many subjects a
+//! client makes up.
 
 mod came;
 mod keeping;

@@ -8,7 +8,8 @@ use super::Every;
 
 /// Arrivals that count, the newest.
 pub(super) const SEEN: usize = 16;
-/// How far apart in the day it may come, in minutes: jobs take their time, and clocks that know no summer are an hour off.
+/// How far apart in the day it may come, in minutes: jobs take their time, and clocks that know no
+/// summer are an hour off.
 const SPREAD: i64 = 120;
 const DAY: i64 = 24 * 60;
 const HOUR: Duration = Duration::from_hours(1);

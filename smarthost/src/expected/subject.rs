@@ -1,4 +1,5 @@
-//! Subjects as people read them (RFC 2047), and without what differs from one message of a kind to the next.
+//! Subjects as people read them (RFC 2047), and without what differs from one message of a kind to
+//! the next.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -78,8 +79,8 @@ fn quoted(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What messages of one kind have in common, as a [`Pattern`](super::Pattern): `*` for numbers, dates, ids, and what is beyond
-/// its length.
+/// What messages of one kind have in common, as a [`Pattern`](super::Pattern): `*` for numbers,
+/// dates, ids, and what is beyond its length.
 pub(super) fn kind(subject: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();

@@ -1,4 +1,5 @@
-//! What the daemon would decide, and where mail for an address would go: for an administrator who asks why. Sends nothing.
+//! What the daemon would decide, and where mail for an address would go: for an administrator who
+//! asks why. Sends nothing.
 //!
 //! | part | what |
 //! |---|---|
@@ -9,10 +10,14 @@
 //! | [`told`] | questions, answers and opinions in words |
 //! | [`print`] | all of it as text or JSON |
 //!
-//! Contract: the chain, the questions to the world and the session machine are the daemon's own, and so are settings, tables and
-//! logins: it answers itself, where it runs, by what it holds. Nothing is counted, remembered or sent: counters, greylist and known recipients are read from the daemon's database into a memory of this process. DNS, block
-//! lists and policy servers are asked as for a real client, milters not at all; a next hop is asked for a recipient only where that is wished.
-//! Failures: a configuration that cannot be used is an error; what else is missing is told with the answer.
+//! Contract: the chain, the questions to the world and the session machine are the daemon's own,
+//! and so are settings, tables and logins: it answers itself, where it runs, by what it holds.
+//! Nothing is counted, remembered or sent: counters, greylist and known recipients are read from
+//! the daemon's database into a memory of this process. DNS, block lists and policy servers are
+//! asked as for a real client, milters not at all; a next hop is asked for a recipient only where
+//! that is wished.
+//! Failures: a configuration that cannot be used is an error; what else is missing is told with the
+//! answer.
 
 mod answer;
 mod decision;

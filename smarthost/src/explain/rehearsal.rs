@@ -1,4 +1,5 @@
-//! A session that never was, up to RCPT: the daemon's machine, its chain and its questions, with a trace beside them.
+//! A session that never was, up to RCPT: the daemon's machine, its chain and its questions, with a
+//! trace beside them.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,5 @@
-//! An address through virtual aliases and aliases, then by the routes to its transport, its hosts and how they are spoken to.
+//! An address through virtual aliases and aliases, then by the routes to its transport, its hosts
+//! and how they are spoken to.
 
 use mail::{address::Address, outcome::Failure};
 use relay::delivery::{Found, Way as Dialled};

@@ -1,7 +1,8 @@
-//! The ways of whole classes of mail, which Postfix takes where `transport_maps` say nothing: `virtual_transport`, `relay_transport`,
-//! `default_transport`. Rows B13, D5.
+//! The ways of whole classes of mail, which Postfix takes where `transport_maps` say nothing:
+//! `virtual_transport`, `relay_transport`, `default_transport`. Rows B13, D5.
 //!
-//! The last of them counts for mail that is in no other class, so that domains which are passed on get a default route of their own.
+//! The last of them counts for mail that is in no other class, so that domains which are passed on
+//! get a default route of their own.
 
 use mail::nexthop::Nexthop;
 use settings::layers::quote;
@@ -38,7 +39,8 @@ fn relayhost(reader: &Reader<'_>) -> Option<String> {
     }
 }
 
-/// A transport of Postfix's as a route: without a next hop it goes to the relayhost, if there is one.
+/// A transport of Postfix's as a route: without a next hop it goes to the relayhost, if there is
+/// one.
 fn way(reader: &Reader<'_>, value: &str) -> String {
     if let Some(target) = lmtp_target(reader, value) {
         return format!("lmtp:{target}");
@@ -191,7 +193,8 @@ fn except_relayed(reader: &mut Reader<'_>, way: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The next hop of all other mail is the relayhost: it has a password and a level of TLS of its own.
+/// The next hop of all other mail is the relayhost: it has a password and a level of TLS of its
+/// own.
 fn to_host(reader: &mut Reader<'_>, name: &str, nexthop: &str) {
     let before = relayhost(reader).filter(|it| it != nexthop);
     let relayed = !without_route(reader).is_empty();

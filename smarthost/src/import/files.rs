@@ -1,4 +1,5 @@
-//! Tables that parameters name: found, copied beside `config.toml`, and read with the eyes of the daemon.
+//! Tables that parameters name: found, copied beside `config.toml`, and read with the eyes of the
+//! daemon.
 
 use std::path::PathBuf;
 
@@ -175,8 +176,8 @@ impl Reader<'_> {
         }
     }
 
-    /// All keys of a list's members: those of tables and files, and the members themselves; with `!` in front, exceptions from what
-    /// follows. What cannot be one is told.
+    /// All keys of a list's members: those of tables and files, and the members themselves; with
+    /// `!` in front, exceptions from what follows. What cannot be one is told.
     pub(super) fn keys(&mut self, name: &str) -> Vec<String> {
         let mut keys = Vec::new();
         for member in self.list(name) {

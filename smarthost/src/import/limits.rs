@@ -1,4 +1,5 @@
-//! Limits of clients, times, sizes, filters, verification, and what postscreen did. Rows A4, A5, A7, B5, B10.
+//! Limits of clients, times, sizes, filters, verification, and what postscreen did. Rows A4, A5,
+//! A7, B5, B10.
 
 use postfix::{list::bare, members, tables};
 use settings::layers::quote;
@@ -168,7 +169,8 @@ fn times(reader: &mut Reader<'_>) {
     }
 }
 
-/// A time that a setting of ours says; `unit` is that of a bare number, `ours` what holds here without it, in seconds.
+/// A time that a setting of ours says; `unit` is that of a bare number, `ours` what holds here
+/// without it, in seconds.
 fn time(reader: &mut Reader<'_>, name: &str, key: &str, unit: u64, ours: u64) {
     if !reader.is_set(name) {
         return;

@@ -1,8 +1,9 @@
 //! Several lists of restrictions made into one that decides the same. Pure.
 //!
-//! In Postfix each list ends alone: who is permitted in one is still asked about in the next. Here there is one list, and a permit
-//! ends it. So a restriction may stand behind a permit only if that permit stood in front of it in its own list, too: first comes what
-//! holds for everybody, then a permit that all that is left has in front of it, and so on.
+//! In Postfix each list ends alone: who is permitted in one is still asked about in the next. Here
+//! there is one list, and a permit ends it. So a restriction may stand behind a permit only if that
+//! permit stood in front of it in its own list, too: first comes what holds for everybody, then a
+//! permit that all that is left has in front of it, and so on.
 
 use std::collections::BTreeSet;
 
@@ -54,8 +55,9 @@ pub(super) fn merged(mut lists: Vec<Vec<Item>>) -> Merged {
     }
 }
 
-/// No order is the same. Whom a table or a policy server lets pass is not asked about the other lists either: an administrator named
-/// him. A plain permit gives way: what stands behind it is asked about everybody.
+/// No order is the same. Whom a table or a policy server lets pass is not asked about the other
+/// lists either: an administrator named him. A plain permit gives way: what stands behind it is
+/// asked about everybody.
 fn give_way(lists: &mut [Vec<Item>], out: &mut Merged) {
     let heads = lists.iter().map(|list| list.first().map(|item| item.ends));
     let both = heads.clone().position(|ends| ends == Some(Ends::Both));
@@ -150,7 +152,8 @@ mod tests {
         text.split('|').map(list).collect()
     }
 
-    /// What the lists say of somebody for whom these permits and tables hold, and whom these refuse.
+    /// What the lists say of somebody for whom these permits and tables hold, and whom these
+    /// refuse.
     fn refused(lists: &[Vec<Item>], holds: &[&str], refuses: &str) -> bool {
         lists.iter().any(|list| {
             let ends = |item: &&Item| item.text == refuses || holds.contains(&item.text.as_str());

@@ -1,4 +1,5 @@
-//! Postfix's configuration made into ours: `main.cf`, `master.cf` and the tables that they name. Pure: files are asked for by name.
+//! Postfix's configuration made into ours: `main.cf`, `master.cf` and the tables that they name.
+//! Pure: files are asked for by name.
 //!
 //! | part | what |
 //! |---|---|
@@ -15,8 +16,9 @@
 //! | [`limits`] | limits of clients, times, sizes, filters, postscreen |
 //! | [`words`] | what needs no more than a word |
 //!
-//! Contract: each parameter, service and override that is set is told exactly what became of it. `mapped` is said only when the
-//! value was read and stands in the result, which is a configuration that `smarthost check` reads. Passwords are in no report.
+//! Contract: each parameter, service and override that is set is told exactly what became of it.
+//! `mapped` is said only when the value was read and stands in the result, which is a configuration
+//! that `smarthost check` reads. Passwords are in no report.
 
 mod classes;
 mod files;
@@ -41,7 +43,8 @@ pub use reader::Files;
 use reader::Reader;
 use report::Import;
 
-/// Takes over what `directory` holds; `machine` is the host's own name. `None`: there is no `main.cf`.
+/// Takes over what `directory` holds; `machine` is the host's own name. `None`: there is no
+/// `main.cf`.
 pub fn read(directory: &str, machine: &str, files: &Files<'_>) -> Result<Import, String> {
     let mut reader = Reader::open(directory, machine, files)?;
     names::read(&mut reader);

@@ -1,4 +1,5 @@
-//! Who we are, who may relay, whom mail is taken for; and what an old `compatibility_level` implies.
+//! Who we are, who may relay, whom mail is taken for; and what an old `compatibility_level`
+//! implies.
 
 use mail::address::{Domain, DomainPattern};
 use postfix::{

@@ -1,4 +1,5 @@
-//! What is read, and the one way into the result: through our own settings, which say whether they understand it.
+//! What is read, and the one way into the result: through our own settings, which say whether they
+//! understand it.
 
 use std::{cmp::Ordering, collections::BTreeMap, path::Path};
 
@@ -92,7 +93,8 @@ impl<'a> Reader<'a> {
         self.main.is_yes(name)
     }
 
-    /// The members of a list, up to what looks like a comment: for Postfix that is part of the value, and nobody meant it.
+    /// The members of a list, up to what looks like a comment: for Postfix that is part of the
+    /// value, and nobody meant it.
     pub(super) fn list(&mut self, name: &str) -> Vec<String> {
         let value = self.value(name);
         let mut all = members(&value).into_iter().map(str::to_owned);
@@ -240,7 +242,8 @@ impl<'a> Reader<'a> {
         self.map(name, key, quote(value))
     }
 
-    /// More members of a list, those of them that our settings understand; and why they do not understand the others.
+    /// More members of a list, those of them that our settings understand; and why they do not
+    /// understand the others.
     pub(super) fn extend(&mut self, key: &str, more: Vec<String>) -> Vec<(String, String)> {
         let mut list = self.texts(key).to_vec();
         let mut new: Vec<String> = Vec::new();

@@ -1,4 +1,5 @@
-//! Who receives: aliases, virtual aliases, tables of recipients that there are, and where local mail ends.
+//! Who receives: aliases, virtual aliases, tables of recipients that there are, and where local
+//! mail ends.
 
 use ::tables::aliases::unusable;
 use mail::maps::Table;

@@ -1,4 +1,5 @@
-//! The lists of restrictions: read, made into one, and what they say of who may relay. Rows A6, C4, C5.
+//! The lists of restrictions: read, made into one, and what they say of who may relay. Rows A6, C4,
+//! C5.
 
 use postfix::{list::bare, members};
 
@@ -231,7 +232,8 @@ fn rule(reader: &mut Reader<'_>, name: &str, words: &[String]) -> Result<Item, S
     })
 }
 
-/// What stands behind a check, without options of its own, `{ inet:127.0.0.1:10040, timeout = 5s }`: these are told.
+/// What stands behind a check, without options of its own, `{ inet:127.0.0.1:10040, timeout = 5s
+/// }`: these are told.
 fn first(reader: &mut Reader<'_>, name: &str, check: &str, argument: &str) -> String {
     let mut words = members(bare(argument)).into_iter();
     let first = words.next().unwrap_or_default().to_owned();

@@ -108,7 +108,8 @@ fn server(reader: &mut Reader<'_>) {
     }
 }
 
-/// The level of `smtpd` or `smtp`, which older parameters say where it is not set; empty, if none does.
+/// The level of `smtpd` or `smtp`, which older parameters say where it is not set; empty, if none
+/// does.
 fn level(reader: &Reader<'_>, side: &str) -> String {
     match reader.value(&format!("{side}_tls_security_level")) {
         level if !level.is_empty() => level,
@@ -203,7 +204,8 @@ fn client(reader: &mut Reader<'_>, policies: &[LookupTable], whole: bool) {
     }
 }
 
-/// The level of the relayhost's own line, and the words of its `match=`: found as the daemon finds those of other next hops.
+/// The level of the relayhost's own line, and the words of its `match=`: found as the daemon finds
+/// those of other next hops.
 fn policy_of(policies: &[LookupTable], relayhost: &Nexthop) -> Option<(String, String)> {
     let tables = policies.iter().cloned();
     let tables = tables.map(|table| Arc::new(PolicyTable::new(table).0));

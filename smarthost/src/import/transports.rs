@@ -1,4 +1,5 @@
-//! Where mail goes: the relayhost, transports with a pace of their own, programs, and the routes to them. Rows B12 to B14, C1, D1.
+//! Where mail goes: the relayhost, transports with a pace of their own, programs, and the routes to
+//! them. Rows B12 to B14, C1, D1.
 
 use postfix::{Service, members, tables};
 use settings::layers::quote;

@@ -10,7 +10,8 @@ use crate::limits::{Counted, Limit, Report, rules::longest, who::Who};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
-/// Attempts that came to nothing have a limit of their own: so many times the messages, but not fewer than this.
+/// Attempts that came to nothing have a limit of their own: so many times the messages, but not
+/// fewer than this.
 const ATTEMPTS: u32 = 10;
 const FEWEST_ATTEMPTS: u32 = 100;
 /// The longest time in which they are counted: a client that was mended need not wait for a day.
@@ -102,7 +103,8 @@ impl Terms {
 }
 
 impl Client {
-    /// Makes its rings those of the limits in force; counts belong to a limit by what it counts and its length.
+    /// Makes its rings those of the limits in force; counts belong to a limit by what it counts and
+    /// its length.
     pub(super) fn fit(&mut self, terms: &Terms, now: Timestamp) {
         let fits = |(ring, limit): (&(Limit, Ring), &Limit)| ring.0 == *limit;
         if self.rings.len() != terms.limits.len() || !self.rings.iter().zip(&terms.limits).all(fits)
@@ -303,7 +305,8 @@ impl Client {
         serde_json::to_string(&record).unwrap_or_default()
     }
 
-    /// From [`crate::state`], and an order that an older version kept there. A limit that is new in the configuration starts at zero.
+    /// From [`crate::state`], and an order that an older version kept there. A limit that is new in
+    /// the configuration starts at zero.
     pub(super) fn restore(
         record: &str,
         limits: &[Limit],

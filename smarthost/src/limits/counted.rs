@@ -49,7 +49,8 @@ pub enum ClientId {
 }
 
 impl ClientId {
-    /// An address, a network or an address in it with its prefix, or a name, as [`fmt::Display`] writes it.
+    /// An address, a network or an address in it with its prefix, or a name, as [`fmt::Display`]
+    /// writes it.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
         match name(text) {
             Ok(name) => Ok(Self::Name(name)),
@@ -58,8 +59,8 @@ impl ClientId {
     }
 }
 
-/// A name that nobody takes for an address: no blanks, no `:`, `/`, `[` or `,`, and not digits and dots alone. The same name is
-/// the same composed or not (`SASLprep`).
+/// A name that nobody takes for an address: no blanks, no `:`, `/`, `[` or `,`, and not digits and
+/// dots alone. The same name is the same composed or not (`SASLprep`).
 pub fn name(text: &str) -> Result<Arc<str>, String> {
     let shown = text.escape_debug();
     // Nobody sees a byte order mark, which editors leave at the beginning of a file.

@@ -1,8 +1,9 @@
 //! Who failed to log in lately: an IPv4 address, or an IPv6 /64. Pure.
 //!
-//! Contract: an attempt counts as failed from its beginning on, until it turns out to be right: however many are made at once, no
-//! more than [`MOST`] are looked at. Bounded; only who tries has an entry, so however many fail, nobody else is kept out. Where
-//! there are too many, those whose failures are oldest are forgotten. A clock that was set back forgets.
+//! Contract: an attempt counts as failed from its beginning on, until it turns out to be right:
+//! however many are made at once, no more than [`MOST`] are looked at. Bounded; only who tries has
+//! an entry, so however many fail, nobody else is kept out. Where there are too many, those whose
+//! failures are oldest are forgotten. A clock that was set back forgets.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 

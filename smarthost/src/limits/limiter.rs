@@ -1,4 +1,5 @@
-//! All clients' counters. Bounded: those that sent least are forgotten first; orders of the administrator never.
+//! All clients' counters. Bounded: those that sent least are forgotten first; orders of the
+//! administrator never.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -120,7 +121,8 @@ impl Limits {
         let mut counted: Vec<_> = counted
             .filter(|(_, terms)| !terms.limits.is_empty())
             .collect();
-        // A network of ours that is now a stranger's, or one address of a stranger's /64: an order is an order.
+        // A network of ours that is now a stranger's, or one address of a stranger's /64: an order
+        // is an order.
         let address = ClientId::from(Network::of(peer.address, 32, 128));
         let named = peer.name.is_some() || counted.iter().any(|((_, name), _)| *name == address);
         if !named && let Some(order) = self.ordered(&address, now) {
@@ -141,7 +143,8 @@ impl Limits {
         Terms::new(self.rules.limits(counter), self.ordered(&counter.1, now))
     }
 
-    /// One message more is about to come, or is refused. Each one that was let begin ends in [`Limits::end`].
+    /// One message more is about to come, or is refused. Each one that was let begin ends in
+    /// [`Limits::end`].
     pub fn begin(&mut self, peer: &Peer, now: Timestamp) -> Decision {
         self.grow(peer, Counted::Messages, now)
     }
@@ -216,7 +219,8 @@ impl Limits {
         decision
     }
 
-    /// A message that was let begin, with so many recipients that were, was taken, or came to nothing.
+    /// A message that was let begin, with so many recipients that were, was taken, or came to
+    /// nothing.
     pub fn end(&mut self, peer: &Peer, recipients: u32, taken: Option<u32>, now: Timestamp) {
         for counter in self.rules.counters(peer) {
             if let Some(client) = self.clients.get_mut(&counter) {
@@ -240,7 +244,8 @@ impl Limits {
         }
     }
 
-    /// The message that is about to be taken was written by somebody on the client's machine, as its agent says.
+    /// The message that is about to be taken was written by somebody on the client's machine, as
+    /// its agent says.
     pub fn wrote(&mut self, peer: &Peer, writer: &str, now: Timestamp) {
         for (counter, terms) in self.counted(peer, now) {
             self.client(&counter, &terms, now).who.wrote(writer, now);
@@ -390,7 +395,8 @@ impl Limits {
         Ok(known)
     }
 
-    /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is about.
+    /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is
+    /// about.
     pub fn raise(
         &mut self,
         written: &ClientId,
@@ -419,7 +425,8 @@ impl Limits {
         self.clients.is_empty()
     }
 
-    /// Forgets idle clients from time to time, and those that sent least when a new one finds no place.
+    /// Forgets idle clients from time to time, and those that sent least when a new one finds no
+    /// place.
     fn make_room(&mut self, new: &Counter, now: Timestamp) {
         let (has, most) = match new.0 {
             Class::Own => (

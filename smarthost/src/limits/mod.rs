@@ -11,13 +11,15 @@
 //! | [`news`] | what administrators are told |
 //! | [`who`] | who on a client's machine wrote its mail |
 //!
-//! Contract: one budget a client over all ports; never more than the limit in any time of that length; what was counted
-//! slides out again, at most 0.7 % of the window late. Counted is what was answered 250. A message that is under way
-//! holds a place, which it gives back if it comes to nothing; such attempts have a limit of their own, ten times as
-//! high and within an hour, so that a client which keeps trying is slowed down but never loses its day.
-//! Inside the networks a client is its address, and an IPv6 /64 as a whole has a limit too; strangers are counted by
-//! IPv4 address or IPv6 /64, in a small table of their own. Whoever has shown a key of `client_pins` or a login is counted under that
-//! name alone, wherever he comes from. What an administrator ordered is never forgotten early.
+//! Contract: one budget a client over all ports; never more than the limit in any time of that
+//! length; what was counted slides out again, at most 0.7 % of the window late. Counted is what was
+//! answered 250. A message that is under way holds a place, which it gives back if it comes to
+//! nothing; such attempts have a limit of their own, ten times as high and within an hour, so that
+//! a client which keeps trying is slowed down but never loses its day.
+//! Inside the networks a client is its address, and an IPv6 /64 as a whole has a limit too;
+//! strangers are counted by IPv4 address or IPv6 /64, in a small table of their own. Whoever has
+//! shown a key of `client_pins` or a login is counted under that name alone, wherever he comes
+//! from. What an administrator ordered is never forgotten early.
 
 mod client;
 mod counted;

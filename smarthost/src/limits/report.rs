@@ -90,7 +90,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// `raised to 500 until …`, `lowered to 5 until …`, `blocked until …`: what the administrator ordered.
+    /// `raised to 500 until …`, `lowered to 5 until …`, `blocked until …`: what the administrator
+    /// ordered.
     pub fn ordered(&self) -> Option<String> {
         let (limit, until) = self.raised?;
         let until = until.rfc3339();
@@ -102,7 +103,8 @@ impl Report {
         })
     }
 
-    /// The part of the limit that is nearest to being reached, in percent; a client that is blocked has used all of it.
+    /// The part of the limit that is nearest to being reached, in percent; a client that is blocked
+    /// has used all of it.
     pub fn percent(&self) -> u64 {
         let parts = self.windows.iter().map(|(count, limit)| {
             let limit = u64::from(limit.window.limit);

@@ -137,7 +137,8 @@ pub enum Class {
 pub type Counter = (Class, ClientId);
 
 impl Rules {
-    /// As whom somebody is counted: by name where there is one; of our addresses itself and its /64, of others the address or the /64.
+    /// As whom somebody is counted: by name where there is one; of our addresses itself and its
+    /// /64, of others the address or the /64.
     pub fn counters(&self, peer: &Peer) -> Vec<Counter> {
         let address = peer.address;
         if let Some(name) = &peer.name {
@@ -200,7 +201,8 @@ impl Rules {
     }
 }
 
-/// Index of the limit that orders of the administrator change: the longest of messages, if there is one.
+/// Index of the limit that orders of the administrator change: the longest of messages, if there is
+/// one.
 pub(super) fn longest(limits: &[Limit]) -> Option<usize> {
     (0..limits.len()).max_by_key(|&index| {
         limits

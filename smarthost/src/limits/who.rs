@@ -1,4 +1,5 @@
-//! Who on a client's machine wrote its mail lately, as its agent says: a few names with their parts.
+//! Who on a client's machine wrote its mail lately, as its agent says: a few names with their
+//! parts.
 
 use std::time::Duration;
 

@@ -84,7 +84,8 @@ impl Connection {
         }
     }
 
-    /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_ready`] is false.
+    /// Sends one message; one outcome for each recipient, in order. After a failure of the
+    /// connection [`Connection::is_ready`] is false.
     pub(crate) async fn send(
         &mut self,
         transaction: Transaction,
@@ -125,7 +126,8 @@ impl Connection {
         self.conversation.accepted()
     }
 
-    /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
+    /// The same of a connection that was kept: not where the peer has closed or has said something
+    /// meanwhile.
     pub(crate) fn is_usable(&mut self) -> bool {
         let mut stream = self.stream.as_mut();
         self.conversation
@@ -158,7 +160,8 @@ impl Connection {
         let _ = time::timeout(QUIT_PATIENCE, self.turn(&mut io::empty())).await;
     }
 
-    /// Lets the conversation run until a transaction can begin, has ended, or the connection is closed.
+    /// Lets the conversation run until a transaction can begin, has ended, or the connection is
+    /// closed.
     async fn turn(&mut self, content: &mut (dyn Read + Send)) -> End {
         loop {
             let now = Instant::now();

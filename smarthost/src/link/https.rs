@@ -1,7 +1,7 @@
 //! One small text over HTTPS: a GET without redirects, cookies or anything else.
 //!
-//! Contract: no more than [`MOST`] bytes are read; the caller bounds the time. Only 200 counts, and only plain text. An end that is
-//! neither announced by a length nor by TLS is a cut, and no text.
+//! Contract: no more than [`MOST`] bytes are read; the caller bounds the time. Only 200 counts, and
+//! only plain text. An end that is neither announced by a length nor by TLS is a cut, and no text.
 //! RFC 9112, RFC 8461 §3.3.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};

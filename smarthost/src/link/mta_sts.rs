@@ -1,9 +1,10 @@
 //! Policies of MTA-STS: asked of DNS, fetched over HTTPS, remembered in memory and in files.
 //!
-//! Contract: what is known binds until it ends, over restarts; one fetch of a domain at a time, [`AT_ONCE`] of all, each for
+//! Contract: what is known binds until it ends, over restarts; one fetch of a domain at a time,
+//! [`AT_ONCE`] of all, each for
 //! [`PATIENCE`] at most. What is remembered is bounded: the policy fetched longest ago goes first.
-//! Failures: a policy that cannot be fetched is told in the log; the one that is known stays. Without one mail goes as if there
-//! were none (RFC 8461 §3.3, §5).
+//! Failures: a policy that cannot be fetched is told in the log; the one that is known stays.
+//! Without one mail goes as if there were none (RFC 8461 §3.3, §5).
 
 use std::{
     collections::HashMap,
@@ -70,7 +71,8 @@ impl fmt::Debug for MtaSts {
 }
 
 impl MtaSts {
-    /// Those in a state directory, which are read when the first one is asked for. `keeps`: what is fetched is written there.
+    /// Those in a state directory, which are read when the first one is asked for. `keeps`: what is
+    /// fetched is written there.
     pub(crate) fn new(state: &Path, keeps: bool) -> Self {
         Self {
             directory: state.join("mta-sts"),
@@ -191,7 +193,8 @@ impl MtaSts {
         });
     }
 
-    /// Changes what is known of a domain; where too many are, the one fetched longest ago is forgotten.
+    /// Changes what is known of a domain; where too many are, the one fetched longest ago is
+    /// forgotten.
     fn change<T>(&self, domain: &str, change: impl FnOnce(&mut Entry) -> T) -> T {
         let mut domains = self.domains();
         let all = domains.get_or_insert_default();

@@ -1,6 +1,7 @@
 //! One byte stream, whatever carries it: TCP, TLS over TCP, or a unix socket.
 //!
-//! Contract: TLS is put on a plain stream at most once, in place; nothing is buffered here, so no byte can survive STARTTLS.
+//! Contract: TLS is put on a plain stream at most once, in place; nothing is buffered here, so no
+//! byte can survive STARTTLS.
 
 use std::{
     io,

@@ -1,4 +1,5 @@
-//! Connections on which no request has come yet, by whose they are: the oldest goes for the next one.
+//! Connections on which no request has come yet, by whose they are: the oldest goes for the next
+//! one.
 
 use std::{
     collections::{HashMap, VecDeque},

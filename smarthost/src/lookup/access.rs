@@ -1,7 +1,8 @@
 //! The keys under which access(5) looks things up, in order: the whole one first, then its parts.
 //!
-//! Contract: of a domain its parents are asked too, down to the last label (`parent_domain_matches_subdomains` holds
-//! `smtpd_access_maps`), so that a key with a leading dot never matches.
+//! Contract: of a domain its parents are asked too, down to the last label
+//! (`parent_domain_matches_subdomains` holds `smtpd_access_maps`), so that a key with a leading dot
+//! never matches.
 
 use std::net::IpAddr;
 
@@ -15,7 +16,8 @@ pub struct Key {
     pub whole: bool,
 }
 
-/// Of a client: its name, if it has one, with parents; then its address, with the networks that dots or colons end.
+/// Of a client: its name, if it has one, with parents; then its address, with the networks that
+/// dots or colons end.
 pub fn client(name: Option<&str>, address: IpAddr) -> Vec<Key> {
     let mut keys = name.map_or_else(Vec::new, host);
     keys.extend(self::address(address));
@@ -55,7 +57,8 @@ pub fn sender(sender: &Sender, delimiter: Option<char>) -> Vec<Key> {
     }
 }
 
-/// Of a sender's or recipient's address: `user+ext@domain`, `user@domain`, the domain, its parents, `user+ext@`, `user@`.
+/// Of a sender's or recipient's address: `user+ext@domain`, `user@domain`, the domain, its parents,
+/// `user+ext@`, `user@`.
 pub fn mailbox(address: &Address, delimiter: Option<char>) -> Vec<Key> {
     let domain = address.domain().to_string();
     let local = address.local_name();
@@ -70,8 +73,9 @@ pub fn mailbox(address: &Address, delimiter: Option<char>) -> Vec<Key> {
     keys(format!("{}{domain}", user(&local)), parts)
 }
 
-/// Name and extension of a local part as meant: at the first delimiter that has something before it. Names that must stay whole
-/// do: `owner-x` and `x-request` where the delimiter is `-` (Postfix `split_addr`).
+/// Name and extension of a local part as meant: at the first delimiter that has something before
+/// it. Names that must stay whole do: `owner-x` and `x-request` where the delimiter is `-` (Postfix
+/// `split_addr`).
 pub fn split_extension(local: &str, delimiter: Option<char>) -> Option<(&str, &str)> {
     let delimiter = delimiter?;
     let role = local.to_ascii_lowercase();

@@ -9,11 +9,12 @@
 //! | [`targets`] | the addresses that a value of virtual(5) names |
 //! | [`access`] | which keys are asked for a client, a host name, a sender, a recipient (access(5)) |
 //!
-//! Contract: total and bounded; what can be read of a faulty table is kept, the rest is a [`Problem`] with its line. A key of a text
-//! is found however it is written: in any case, with quotes that are not needed, its domain in UTF-8 or A-labels. Of two
-//! entries for a key the first stays. A pattern sees the key as it was written, and only the whole one. In a text without a prefix
-//! a line such as `/@yahoo\./ value` is a pattern, asked after the keys.
-//! postmap(1), access(5), `cidr_table(5)`, `regexp_table(5)`, `pcre_table(5)`.
+//! Contract: total and bounded; what can be read of a faulty table is kept, the rest is a
+//! [`Problem`] with its line. A key of a text is found however it is written: in any case, with
+//! quotes that are not needed, its domain in UTF-8 or A-labels. Of two entries for a key the first
+//! stays. A pattern sees the key as it was written, and only the whole one. In a text without a
+//! prefix a line such as `/@yahoo\./ value` is a pattern, asked after the keys. postmap(1),
+//! access(5), `cidr_table(5)`, `regexp_table(5)`, `pcre_table(5)`.
 
 pub mod access;
 mod name;

@@ -1,4 +1,5 @@
-//! How a setting names a table: `clients`, `hash:/etc/postfix/access`, `cidr:networks`, `pcre:senders`.
+//! How a setting names a table: `clients`, `hash:/etc/postfix/access`, `cidr:networks`,
+//! `pcre:senders`.
 //!
 //! Contract: what is printed reads back as the same. Failures: a text that says what to write.
 

@@ -1,7 +1,9 @@
-//! Regular expressions as Postfix's tables write them: `/pattern/flags value`, any delimiter, `$1` in the value.
+//! Regular expressions as Postfix's tables write them: `/pattern/flags value`, any delimiter, `$1`
+//! in the value.
 //!
-//! Contract: matching takes linear time. POSIX and PCRE are read by one engine: what that cannot do (references back into the
-//! pattern, looking around) is a fault with its line. Letters match in any case unless flag `i` says otherwise.
+//! Contract: matching takes linear time. POSIX and PCRE are read by one engine: what that cannot do
+//! (references back into the pattern, looking around) is a fault with its line. Letters match in
+//! any case unless flag `i` says otherwise.
 //! `regexp_table(5)`, `pcre_table(5)`.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -139,7 +141,8 @@ fn reason(error: &regex::Error) -> String {
     }
 }
 
-/// Means the same to our engine: what is plain in a bracket expression of POSIX or PCRE is no operator there.
+/// Means the same to our engine: what is plain in a bracket expression of POSIX or PCRE is no
+/// operator there.
 fn translate(pattern: &str, perl: bool) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;

@@ -1,4 +1,5 @@
-//! Patterns in order, the first that fits decides: `pattern value`, `!pattern value`, `if pattern` … `endif`.
+//! Patterns in order, the first that fits decides: `pattern value`, `!pattern value`, `if pattern`
+//! … `endif`.
 //!
 //! Contract: a rule that cannot be read is left out; an `if` that cannot be read is never true.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -142,8 +143,8 @@ fn value<'a, T>(
 }
 
 impl<T> Rules<T> {
-    /// The value of the first rule that is true, its line, and what was matched unless the rule is negated. One that does not
-    /// apply, negated or not, is never true.
+    /// The value of the first rule that is true, its line, and what was matched unless the rule is
+    /// negated. One that does not apply, negated or not, is never true.
     pub(super) fn find<M>(
         &self,
         (applies, fits): (impl Fn(&T) -> bool, impl Fn(&T) -> Option<M>),

@@ -1,4 +1,5 @@
-//! The right side of virtual(5): addresses, of which the first may be `@domain` alone, which keeps the local part.
+//! The right side of virtual(5): addresses, of which the first may be `@domain` alone, which keeps
+//! the local part.
 //!
 //! Contract: total. Failures: a text that quotes what is no address.
 
@@ -9,7 +10,8 @@ use mail::{
 
 use super::LookupTable;
 
-/// The addresses that a value names for a local part (as meant). Names without a domain are left to who knows our own.
+/// The addresses that a value names for a local part (as meant). Names without a domain are left to
+/// who knows our own.
 pub fn targets(value: &str, local: &str) -> Result<Vec<Mailbox>, String> {
     let kept = value.starts_with('@').then(|| quote_local(local) + value);
     let list = list::parse(kept.as_deref().unwrap_or(value).as_bytes());

@@ -1,4 +1,5 @@
-//! What stands in these tables was asked of `postmap -q` too (3.7.11); where we differ, the test says so.
+//! What stands in these tables was asked of `postmap -q` too (3.7.11); where we differ, the test
+//! says so.
 
 use mail::address::{Address, Sender};
 

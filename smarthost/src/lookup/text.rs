@@ -1,7 +1,8 @@
 //! Keys and values in one piece of memory, with eight bytes beside each entry.
 //!
-//! Contract: the piece is no longer than the file; a key is found in as many steps as its number has bits.
-//! postmap(1): a key ends at the first blank outside quotes; the value has no blanks at its ends.
+//! Contract: the piece is no longer than the file; a key is found in as many steps as its number
+//! has bits. postmap(1): a key ends at the first blank outside quotes; the value has no blanks at
+//! its ends.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::borrow::Cow;

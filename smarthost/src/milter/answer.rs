@@ -1,4 +1,5 @@
-//! What a filter answers, read: total, and strict, since what it says becomes a reply of ours or part of a message.
+//! What a filter answers, read: total, and strict, since what it says becomes a reply of ours or
+//! part of a message.
 
 use mail::{
     limits,
@@ -79,7 +80,8 @@ fn reason(payload: &[u8]) -> String {
     escape(text.unwrap_or_default(), REASON)
 }
 
-/// `550 5.7.1 text`, or several lines of it: one code of 4yz or 5yz, and enhanced codes of its class. Percent signs are doubled there.
+/// `550 5.7.1 text`, or several lines of it: one code of 4yz or 5yz, and enhanced codes of its
+/// class. Percent signs are doubled there.
 fn reply(payload: &[u8]) -> Result<Reply, Fault> {
     let wrong = || malformed("a malformed reply", payload);
     let text = payload.strip_suffix(&[0]).unwrap_or(payload);

@@ -1,9 +1,11 @@
 //! The machine: what one filter is told in one client's session, and what it answers.
 //!
-//! Contract: [`Event::Tell`] ends in exactly one [`Action::Done`], and nothing else is told before it. Answers are read in their order: what a
-//! filter says unasked is its failure. [`Dialog::deadline`] moves with each packet, at most to
+//! Contract: [`Event::Tell`] ends in exactly one [`Action::Done`], and nothing else is told before
+//! it. Answers are read in their order: what a filter says unasked is its failure.
+//! [`Dialog::deadline`] moves with each packet, at most to
 //! [`LONGEST`] after the question, or after the first piece of the content.
-//! Failures: the connection is of no use any more, and the filter's [`OnFailure`] stands for its answers until the message has ended;
+//! Failures: the connection is of no use any more, and the filter's [`OnFailure`] stands for its
+//! answers until the message has ended;
 //! [`Dialog::renew`] at the next one lets it be tried again.
 
 use std::{
@@ -363,7 +365,8 @@ impl Dialog {
         self.actions.push_back(Action::Done(outcome));
     }
 
-    /// What is said in the filter's place, is so of messages: a session goes on, and its first message hears of it.
+    /// What is said in the filter's place, is so of messages: a session goes on, and its first
+    /// message hears of it.
     fn fail(&mut self, fault: Fault) {
         let state = self.state;
         self.lose(fault);

@@ -20,7 +20,8 @@ pub enum Edit {
         name: String,
         value: Vec<u8>,
     },
-    /// In the place of the nth field of that name, from 1, ours not among them. An empty value takes it away.
+    /// In the place of the nth field of that name, from 1, ours not among them. An empty value
+    /// takes it away.
     Change {
         nth: usize,
         name: String,
@@ -51,7 +52,8 @@ impl Edit {
     }
 }
 
-/// A header with our own `Received` in it, which filters do not see: they number the fields that came, but insert among all.
+/// A header with our own `Received` in it, which filters do not see: they number the fields that
+/// came, but insert among all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EditedHeader {
     header: Header,

@@ -1,4 +1,5 @@
-//! What is known of session and message, by the names of Sendmail's macros (Postfix's `MILTER_README`).
+//! What is known of session and message, by the names of Sendmail's macros (Postfix's
+//! `MILTER_README`).
 
 use super::packet;
 
@@ -6,7 +7,8 @@ use super::packet;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Macros(Vec<(&'static str, String)>);
 
-/// Postfix's defaults (`milter_connect_macros` …), and at the connection what it has for filters that ask, by list.
+/// Postfix's defaults (`milter_connect_macros` …), and at the connection what it has for filters
+/// that ask, by list.
 const DEFAULTS: [&[&str]; 7] = [
     &[
         "j",
@@ -45,7 +47,8 @@ impl Macros {
         self
     }
 
-    /// Appends the packet for a step: those that the filter named, else the usual ones, as far as they are known.
+    /// Appends the packet for a step: those that the filter named, else the usual ones, as far as
+    /// they are known.
     pub(super) fn write(&self, out: &mut Vec<u8>, letter: u8, list: u32, named: Option<&[String]>) {
         let mut payload = vec![letter];
         let mut add = |name: &str| {

@@ -1,4 +1,5 @@
-//! Milters: filters that look at sessions and messages, decide and edit (Sendmail's protocol, version 6). Pure.
+//! Milters: filters that look at sessions and messages, decide and edit (Sendmail's protocol,
+//! version 6). Pure.
 //!
 //! | part | what |
 //! |---|---|
@@ -11,12 +12,15 @@
 //! | [`dialog`] | the machine: one filter and one client's session |
 //! | [`edit`] | what it wants to be changed, carried out on a header |
 //!
-//! Contract: bytes of a filter are bounded and never panic; what it says at the wrong time or in the wrong form is its failure, for
-//! which [`OnFailure`] stands. Edits of a filter that fails are not carried out. Nothing that it says can put a bare CR, LF or NUL,
-//! a field that it did not name, or a reply of our own protocol into a message or a session.
+//! Contract: bytes of a filter are bounded and never panic; what it says at the wrong time or in
+//! the wrong form is its failure, for which [`OnFailure`] stands. Edits of a filter that fails are
+//! not carried out. Nothing that it says can put a bare CR, LF or NUL, a field that it did not
+//! name, or a reply of our own protocol into a message or a session.
 //!
-//! There is no specification but Sendmail's `libmilter` and Postfix's `MILTER_README` and `milter8.c`; where they differ we do as Postfix.
-//! What we do otherwise: nothing is discarded (it is put on hold), and a filter that failed is tried again with the next message.
+//! There is no specification but Sendmail's `libmilter` and Postfix's `MILTER_README` and
+//! `milter8.c`; where they differ we do as Postfix.
+//! What we do otherwise: nothing is discarded (it is put on hold), and a filter that failed is
+//! tried again with the next message.
 
 pub mod answer;
 pub mod dialog;

@@ -1,14 +1,15 @@
-//! What both sides agree on at first: the version, which steps the filter hears and answers, and which macros it wants.
+//! What both sides agree on at first: the version, which steps the filter hears and answers, and
+//! which macros it wants.
 
 use super::packet::{self, Fault, take_number, take_string};
 
 /// The version that we speak.
 const VERSION: u32 = 6;
-/// What a filter may ask of us: add, change and insert fields, replace the body, add and delete recipients, quarantine, change
-/// the sender, name macros (`SMFIF_ADDHDRS` to `SMFIF_SETSYMLIST`).
+/// What a filter may ask of us: add, change and insert fields, replace the body, add and delete
+/// recipients, quarantine, change the sender, name macros (`SMFIF_ADDHDRS` to `SMFIF_SETSYMLIST`).
 const ACTIONS: u32 = 0x1ff;
-/// What it may do without (`SMFIP_NO…`, `SMFIP_NR_…`), and what else we understand (`SMFIP_SKIP`, `SMFIP_HDR_LEADSPC`). Recipients that
-/// were refused are not told (`SMFIP_RCPT_REJ`).
+/// What it may do without (`SMFIP_NO…`, `SMFIP_NR_…`), and what else we understand (`SMFIP_SKIP`,
+/// `SMFIP_HDR_LEADSPC`). Recipients that were refused are not told (`SMFIP_RCPT_REJ`).
 const STEPS: u32 = 0x1f_ffff & !RCPT_REJ;
 const RCPT_REJ: u32 = 1 << 11;
 const HDR_LEADSPC: u32 = 1 << 20;

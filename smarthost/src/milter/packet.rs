@@ -1,10 +1,12 @@
 //! Packets: a length in four bytes, a letter, and what belongs to it; strings in it end with NUL.
 //!
-//! Contract: [`Reader`] takes bytes in any pieces, keeps at most one packet of [`MOST`] bytes and what came behind it.
+//! Contract: [`Reader`] takes bytes in any pieces, keeps at most one packet of [`MOST`] bytes and
+//! what came behind it.
 
 use mail::limits;
 
-/// Largest packet that we take. Filters send a body in pieces of 64 KiB, and a field is never larger than a header section.
+/// Largest packet that we take. Filters send a body in pieces of 64 KiB, and a field is never
+/// larger than a header section.
 pub const MOST: usize = limits::HEADER + 1024;
 /// Largest that we send, without its letter: filters built with libmilter take no more.
 pub const PAYLOAD: usize = 65_535;

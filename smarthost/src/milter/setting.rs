@@ -1,4 +1,5 @@
-//! One filter as it is configured: where it listens, how long it is waited for, what is done without it.
+//! One filter as it is configured: where it listens, how long it is waited for, what is done
+//! without it.
 
 use std::{fmt, path::Path, time::Duration};
 
@@ -128,7 +129,8 @@ struct Table {
     timeout: Option<Wait>,
 }
 
-/// `"unix:/run/rspamd/milter.sock"` or `{ address = "inet:127.0.0.1:11332", on_failure = "accept" }`.
+/// `"unix:/run/rspamd/milter.sock"` or `{ address = "inet:127.0.0.1:11332", on_failure = "accept"
+/// }`.
 impl<'de> Deserialize<'de> for Milter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(MilterVisitor)

@@ -87,8 +87,9 @@ impl Stage<'_> {
     }
 }
 
-/// Lines of a folded value are parted by LF, and without `SMFIP_HDR_LEADSPC` it has lost the blank behind the colon, as filters know
-/// it of Sendmail. What is too long for a packet is cut: the filter sees its beginning, and the message keeps all of it.
+/// Lines of a folded value are parted by LF, and without `SMFIP_HDR_LEADSPC` it has lost the blank
+/// behind the colon, as filters know it of Sendmail. What is too long for a packet is cut: the
+/// filter sees its beginning, and the message keeps all of it.
 fn field(payload: &mut Vec<u8>, name: &str, value: &[u8], options: &Options) {
     packet::string(payload, name.as_bytes());
     let value = match value.strip_prefix(b" ") {

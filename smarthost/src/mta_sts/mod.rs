@@ -1,13 +1,15 @@
-//! MTA-STS: policies that domains announce in DNS and serve over HTTPS, remembered for as long as they say. Pure.
+//! MTA-STS: policies that domains announce in DNS and serve over HTTPS, remembered for as long as
+//! they say. Pure.
 //!
 //! | part | what |
 //! |---|---|
 //! | [`record`] | the TXT record that announces a policy, with its id |
 //! | [`policy`] | the policy: mode, hosts, how long it lasts |
 //!
-//! Contract: a policy that is known binds until it ends, whatever DNS says and whether a newer one can be fetched. A new id, or
-//! half of its time, is when a newer one is wanted; after a failure not before [`PAUSE`]. What cannot be found out for the first
-//! time is no policy, as the RFC has it.
+//! Contract: a policy that is known binds until it ends, whatever DNS says and whether a newer one
+//! can be fetched. A new id, or half of its time, is when a newer one is wanted; after a failure
+//! not before [`PAUSE`]. What cannot be found out for the first time is no policy, as the RFC has
+//! it.
 //! RFC 8461.
 
 pub mod policy;
@@ -71,7 +73,8 @@ impl Known {
         Self::new(id, parts.next()?, Timestamp::parse(fetched)?).ok()
     }
 
-    /// Whether it still binds. One from the future was fetched by a clock that was wrong, and counts as just fetched.
+    /// Whether it still binds. One from the future was fetched by a clock that was wrong, and
+    /// counts as just fetched.
     pub fn binds(&self, now: Timestamp) -> bool {
         now.since(self.fetched) < self.policy.max_age
     }

@@ -1,6 +1,7 @@
 //! The policy itself, as `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` has it.
 //!
-//! Contract: total; of a field that stands twice the first counts, but for `mx`; unknown ones are ignored.
+//! Contract: total; of a field that stands twice the first counts, but for `mx`; unknown ones are
+//! ignored.
 //! Failures: a text that says what is wrong; such a policy is none. RFC 8461 §3.2, §4.1.
 
 use std::{fmt, time::Duration};

@@ -1,6 +1,7 @@
 //! The TXT record that announces a policy: `v=STSv1; id=20260101;`.
 //!
-//! Contract: total. It counts where exactly one text begins as one; unknown fields are ignored. RFC 8461 §3.1.
+//! Contract: total. It counts where exactly one text begins as one; unknown fields are ignored. RFC
+//! 8461 §3.1.
 
 /// The id of the policy that the texts of `_mta-sts.DOMAIN` announce.
 pub fn id(texts: &[String]) -> Option<&str> {

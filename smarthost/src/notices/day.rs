@@ -1,4 +1,5 @@
-//! What a day brought: what was refused, returned, kept as dead, or late; worst first, with the command to look further.
+//! What a day brought: what was refused, returned, kept as dead, or late; worst first, with the
+//! command to look further.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 

@@ -11,10 +11,11 @@
 //! | [`outages`] | which outages last long enough to be told |
 //! | [`day`](Day) | what a day brought, for its digest |
 //!
-//! Contract: events in, mails out. Of each sort one mail an hour at most: the first is due at once, what comes within an hour of it
-//! is told together, with counts. Each outage is a sort of its own, and of all of them no more than a few mails an hour. What
-//! strangers can cause is told once a day at most and takes a fifth of a mail, so that they neither fill the mailbox nor
-//! crowd out what is about our own machines. Bounded, and kept over a restart.
+//! Contract: events in, mails out. Of each sort one mail an hour at most: the first is due at once,
+//! what comes within an hour of it is told together, with counts. Each outage is a sort of its own,
+//! and of all of them no more than a few mails an hour. What strangers can cause is told once a day
+//! at most and takes a fifth of a mail, so that they neither fill the mailbox nor crowd out what is
+//! about our own machines. Bounded, and kept over a restart.
 
 mod channel;
 mod day;

@@ -1,6 +1,8 @@
-//! `check_*_access`: what a table says of client, HELO name, sender or recipient, and what its actions lead to.
+//! `check_*_access`: what a table says of client, HELO name, sender or recipient, and what its
+//! actions lead to.
 //!
-//! Contract: the first key that has an entry decides (access(5)); `DUNNO` ends the search in that table.
+//! Contract: the first key that has an entry decides (access(5)); `DUNNO` ends the search in that
+//! table.
 //! Failures: an entry that is no action defers the mail and is told when the table is read.
 
 use std::{collections::BTreeMap, sync::Arc};

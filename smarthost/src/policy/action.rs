@@ -1,6 +1,7 @@
 //! What a table or a policy server says is to be done: access(5).
 //!
-//! Contract: total; nothing with a control character comes out. Failures: a text for whoever wrote the entry.
+//! Contract: total; nothing with a control character comes out. Failures: a text for whoever wrote
+//! the entry.
 
 use mail::status::EnhancedStatus;
 use smtp::reply::Reply;
@@ -131,14 +132,16 @@ impl Refusal {
         }
     }
 
-    /// `554 5.7.1 <name>: Sender address rejected: text`; a status that is about the other address is turned round.
+    /// `554 5.7.1 <name>: Sender address rejected: text`; a status that is about the other address
+    /// is turned round.
     pub(super) fn reply(&self, subject: Subject, name: &str) -> Reply {
         let text = format!("<{name}>: {} rejected: {}", subject.words(), self.text);
         Reply::new(self.code, fitting(self.status, subject), text)
     }
 }
 
-/// A status about a recipient's address means nothing about a sender's, and the other way round (access(5)).
+/// A status about a recipient's address means nothing about a sender's, and the other way round
+/// (access(5)).
 fn fitting(status: EnhancedStatus, subject: Subject) -> EnhancedStatus {
     if status.subject() != 1 {
         return status;

@@ -1,4 +1,5 @@
-//! The chain: which rules run at which stage, what they come to together, and how those that ask are resumed.
+//! The chain: which rules run at which stage, what they come to together, and how those that ask
+//! are resumed.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -20,8 +21,8 @@ use crate::{config::Config, lookup::TableName, network::Networks, route::Router}
 /// What to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Find out all of these, at the same time if possible; say each with [`Evaluation::answer`], then [`Evaluation::step`]
-    /// again.
+    /// Find out all of these, at the same time if possible; say each with [`Evaluation::answer`],
+    /// then [`Evaluation::step`] again.
     Ask(Vec<Query>),
     Done(Ruling),
 }
@@ -256,8 +257,8 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Runs rules until one asks or decides, or all have passed. With the first that asks, those behind it ask too that only
-    /// look something up.
+    /// Runs rules until one asks or decides, or all have passed. With the first that asks, those
+    /// behind it ask too that only look something up.
     pub fn step(&mut self) -> Step {
         while let Some(rule) = self.current() {
             let (opinion, because) = self.judge(&rule);

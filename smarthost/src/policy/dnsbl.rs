@@ -1,7 +1,8 @@
 //! DNS block lists: what is asked, and what an answer means.
 //!
-//! Contract: an IPv4-mapped address is the IPv4 address. Only listed codes count, and never those with which a list says that *we*
-//! ask wrongly (127.255.255.0/24): they are a [`Meaning::Fault`]. A key of a list is in the name that is asked and nowhere else.
+//! Contract: an IPv4-mapped address is the IPv4 address. Only listed codes count, and never those
+//! with which a list says that *we* ask wrongly (127.255.255.0/24): they are a [`Meaning::Fault`].
+//! A key of a list is in the name that is asked and nowhere else.
 //! RFC 5782 §2.1 (IPv4), §2.4 (IPv6), §3 (names), §5 (test entries).
 
 use std::{
@@ -48,7 +49,8 @@ pub enum Meaning {
 }
 
 impl List {
-    /// Reads `zen.example`, `zen.example=127.0.0.[2..11]`, and with `scored` also `zen.example=127.0.0.2*3`.
+    /// Reads `zen.example`, `zen.example=127.0.0.[2..11]`, and with `scored` also
+    /// `zen.example=127.0.0.2*3`.
     pub fn parse(text: &str, scored: bool) -> Result<Self, String> {
         let bad = |what: &str| format!("`{}`: {what}; write a list such as", text.escape_debug());
         let (rest, weight) = match text.rsplit_once('*') {
@@ -109,7 +111,8 @@ impl List {
         Some(format!("{}.{}", reversed(address), self.zone(keys)?))
     }
 
-    /// What is asked for a name; `None` for what is no domain name, an address in figures among them.
+    /// What is asked for a name; `None` for what is no domain name, an address in figures among
+    /// them.
     pub fn of_name(&self, name: &str, keys: &Keys) -> Option<String> {
         let name = Domain::name(name.trim_end_matches('.')).ok()?;
         let last = name.rsplit('.').next().unwrap_or_default();
@@ -120,7 +123,8 @@ impl List {
         (asked.len() <= mail::limits::DOMAIN).then_some(asked)
     }
 
-    /// What was found, without a reason that has a key of ours in it: lists like to name the page that was asked for.
+    /// What was found, without a reason that has a key of ours in it: lists like to name the page
+    /// that was asked for.
     pub fn discreet(&self, found: Found, keys: &Keys) -> Found {
         let secret = |text: &str| {
             let mut secrets = self.keys().filter_map(|name| keys.get(name));
@@ -167,7 +171,8 @@ impl List {
     }
 }
 
-/// Reads `NAME = key` lines; `#` begins a comment. The error begins with the line, and never shows a key.
+/// Reads `NAME = key` lines; `#` begins a comment. The error begins with the line, and never shows
+/// a key.
 pub fn keys(text: &str) -> Result<Keys, String> {
     let mut keys = Keys::new();
     for (number, line) in (1u32..).zip(text.lines()) {

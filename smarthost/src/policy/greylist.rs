@@ -1,7 +1,9 @@
-//! Greylisting: a network that nobody knows is asked to come again, and whoever does is let through.
+//! Greylisting: a network that nobody knows is asked to come again, and whoever does is let
+//! through.
 //!
-//! Contract: pure and bounded. What comes again after the delay, with the same sender and recipient, passes; its network
-//! (IPv4 /24, IPv6 /64) passes at once from then on, as long as it is seen every [`KEPT`]. What does not come back within [`RETRY`] begins anew.
+//! Contract: pure and bounded. What comes again after the delay, with the same sender and
+//! recipient, passes; its network (IPv4 /24, IPv6 /64) passes at once from then on, as long as it
+//! is seen every [`KEPT`]. What does not come back within [`RETRY`] begins anew.
 //! See also: `state`, which keeps it over a restart.
 
 use std::{

@@ -1,7 +1,8 @@
-//! Which block lists can be believed: one that refuses us, or lists everybody, is switched off before it refuses all mail.
+//! Which block lists can be believed: one that refuses us, or lists everybody, is switched off
+//! before it refuses all mail.
 //!
-//! Contract: pure. A list is tested when it is first used and then every hour, one that is off every ten minutes; it comes back by
-//! itself with a test that it passes.
+//! Contract: pure. A list is tested when it is first used and then every hour, one that is off
+//! every ten minutes; it comes back by itself with a test that it passes.
 //! RFC 5782 §5: 127.0.0.2 (`test` among names) is always listed, 127.0.0.1 (`invalid`) never.
 
 use std::{collections::BTreeMap, time::Duration};

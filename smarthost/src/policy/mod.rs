@@ -27,9 +27,10 @@
 //! | RCPT | permission to relay; `restrictions`; then, whatever they said: `reject_unlisted_recipient`, `alias_expansion`, an earlier deferral, `client_limit` (asks) |
 //! | message | `hop_limit` |
 //!
-//! Contract: relay permission is decided before anything that asks the world about a recipient, and no other restriction can grant
-//! it. A restriction that needs the world gives [`Step::Ask`]; the driver finds out and goes on. Those that only look
-//! something up are asked together, however they stand. A chain that ends without a refusal accepts. Reply texts are Postfix's.
+//! Contract: relay permission is decided before anything that asks the world about a recipient, and
+//! no other restriction can grant it. A restriction that needs the world gives [`Step::Ask`]; the
+//! driver finds out and goes on. Those that only look something up are asked together, however they
+//! stand. A chain that ends without a refusal accepts. Reply texts are Postfix's.
 //! RFC 5321 §3.6.2, §6.3, §7.1.
 
 pub mod access;

@@ -1,7 +1,8 @@
-//! What was refused to whom, by which rule, and whether they came again: for administrators who look for mail that never came.
+//! What was refused to whom, by which rule, and whether they came again: for administrators who
+//! look for mail that never came.
 //!
-//! Contract: pure and bounded: [`MOST`] rows of bounded texts, for [`KEPT`]. The same refusal again is the same row with a higher
-//! count. Beyond the bound the rows that were not seen longest go.
+//! Contract: pure and bounded: [`MOST`] rows of bounded texts, for [`KEPT`]. The same refusal again
+//! is the same row with a higher count. Beyond the bound the rows that were not seen longest go.
 //! See also: `state`, which keeps it over a restart; `cli::report`, which shows it.
 
 use std::{
@@ -107,7 +108,8 @@ impl Refusals {
         self.dirty.insert(key);
     }
 
-    /// A recipient is accepted; whether it had been asked to come again before, and that was not known yet.
+    /// A recipient is accepted; whether it had been asked to come again before, and that was not
+    /// known yet.
     pub fn accepted(
         &mut self,
         address: IpAddr,

@@ -65,7 +65,8 @@ pub(super) struct View<'a> {
 }
 
 impl R {
-    /// What it asks changes nothing in the world: it may be asked before the restrictions in front have decided.
+    /// What it asks changes nothing in the world: it may be asked before the restrictions in front
+    /// have decided.
     pub(super) fn looks_up(&self) -> bool {
         matches!(
             self,
@@ -238,8 +239,8 @@ impl View<'_> {
     }
 }
 
-/// Clients in our networks, known by login or known by key may send anywhere; all others only to our own domains, and there
-/// without routing of their own. Nothing else lets anybody relay.
+/// Clients in our networks, known by login or known by key may send anywhere; all others only to
+/// our own domains, and there without routing of their own. Nothing else lets anybody relay.
 fn relay_permission(see: &View<'_>) -> Opinion {
     let session = &see.facts.session;
     let known = session.is_known();
@@ -281,12 +282,14 @@ pub(crate) fn is_ours(router: &Router, recipient: &Address) -> bool {
     router.class(recipient).is_some() && (!is_source_routed(recipient) || returns())
 }
 
-/// `user%elsewhere@ours`, `elsewhere!user@ours`, `"user@elsewhere"@ours`: a host behind us might follow it.
+/// `user%elsewhere@ours`, `elsewhere!user@ours`, `"user@elsewhere"@ours`: a host behind us might
+/// follow it.
 fn is_source_routed(recipient: &Address) -> bool {
     recipient.local_name().contains(['%', '!', '@'])
 }
 
-/// What is over a limit waits at the client. Row A4: so many messages a client and day; of recipients, the others are delivered.
+/// What is over a limit waits at the client. Row A4: so many messages a client and day; of
+/// recipients, the others are delivered.
 fn limit(see: &View<'_>, query: Query) -> Opinion {
     match see.answer(&query) {
         Some(Answer::Limit(Decision::Over(excess))) => Opinion::Refuse(excess.reply()),
@@ -352,8 +355,10 @@ fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
     }
 }
 
-/// Where a recipient leads to that nobody takes mail for, by its route (transport(5), `error`), it is refused with what stands there.
-/// An alias that cannot be expanded, or leads to nobody: the client keeps the mail until the table is mended. Why is for the log: it names files.
+/// Where a recipient leads to that nobody takes mail for, by its route (transport(5), `error`), it
+/// is refused with what stands there.
+/// An alias that cannot be expanded, or leads to nobody: the client keeps the mail until the table
+/// is mended. Why is for the log: it names files.
 fn alias_expansion(see: &View<'_>) -> Opinion {
     let Some(recipient) = see.recipient() else {
         return Opinion::Pass;

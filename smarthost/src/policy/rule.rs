@@ -1,7 +1,8 @@
-//! One line of `restrictions`, read once: Postfix's names, their older synonyms, and what stands behind them.
+//! One line of `restrictions`, read once: Postfix's names, their older synonyms, and what stands
+//! behind them.
 //!
-//! Contract: total; a rule prints as it was written. Failures: a text for whoever wrote the rule, with what to write instead.
-//! postconf(5), access(5).
+//! Contract: total; a rule prints as it was written. Failures: a text for whoever wrote the rule,
+//! with what to write instead. postconf(5), access(5).
 
 use std::{
     fmt,
@@ -229,7 +230,8 @@ impl Rule {
         .collect()
     }
 
-    /// What stands behind the name: with it, two rules of one kind are told apart in log and counters.
+    /// What stands behind the name: with it, two rules of one kind are told apart in log and
+    /// counters.
     pub fn as_str(&self) -> &str {
         &self.text
     }

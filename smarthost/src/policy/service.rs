@@ -104,7 +104,8 @@ fn request(see: &View<'_>, (client, reverse): (&str, &str)) -> String {
     text
 }
 
-/// Protocol, cipher and bits of `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 key-exchange X25519`; the bits are those of the cipher's name.
+/// Protocol, cipher and bits of `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 key-exchange X25519`;
+/// the bits are those of the cipher's name.
 pub(crate) fn encryption(summary: &str) -> (&str, &str, &str) {
     let (protocol, rest) = summary.split_once(' ').unwrap_or((summary, ""));
     let cipher = rest.strip_prefix("with cipher ").unwrap_or_default();

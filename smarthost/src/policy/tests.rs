@@ -310,7 +310,8 @@ fn everything_that_is_only_looked_up_is_asked_at_once_and_limits_in_their_turn()
         decide(&policy, facts, &peaceful),
         (vec![5, 1], "accept".to_owned())
     );
-    // Nobody is asked about those who may not relay, nor about what our own networks are let through before.
+    // Nobody is asked about those who may not relay, nor about what our own networks are let
+    // through before.
     let denied = stranger("a@ham.example", "u@elsewhere.example");
     let (rounds, said) = decide(&policy, denied, &peaceful);
     assert!(

@@ -1,5 +1,5 @@
-//! What the chain thought, rule by rule, for an administrator who asks why. Collected beside the chain, and only where
-//! somebody asked for it: the daemon pays nothing.
+//! What the chain thought, rule by rule, for an administrator who asks why. Collected beside the
+//! chain, and only where somebody asked for it: the daemon pays nothing.
 
 use std::cell::RefCell;
 

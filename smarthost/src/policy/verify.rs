@@ -1,8 +1,10 @@
-//! Whether a recipient exists where its mail goes: what is remembered, when it is asked, and what counts while nobody answers.
+//! Whether a recipient exists where its mail goes: what is remembered, when it is asked, and what
+//! counts while nobody answers.
 //!
-//! Contract: pure and bounded. Only a refusal that is about the address is a no; a next hop that cannot be reached, or refuses *us*, is an outage,
-//! which is told once and ends by itself with the first answer. Trouble is remembered for [`Settings::trouble`] at most, and forgotten when the next
-//! hop answers again.
+//! Contract: pure and bounded. Only a refusal that is about the address is a no; a next hop that
+//! cannot be reached, or refuses *us*, is an outage, which is told once and ends by itself with the
+//! first answer. Trouble is remembered for [`Settings::trouble`] at most, and forgotten when the
+//! next hop answers again.
 //! See also: `state`, which keeps answers over a restart; `delivery`, which asks.
 
 use std::{
@@ -27,7 +29,8 @@ const QUESTIONS: u32 = 30;
 const WINDOW: Duration = Duration::from_mins(1);
 /// After so long an outage, mail for everybody is taken.
 const LONG: Duration = Duration::from_hours(24);
-/// So many recipients refused as if we were the reason, and none answered for in between, say that we are.
+/// So many recipients refused as if we were the reason, and none answered for in between, say that
+/// we are.
 const DOUBTS: usize = 3;
 /// A catch-all is looked for so often.
 const CATCH_ALL: Duration = Duration::from_hours(1);
@@ -123,7 +126,8 @@ pub struct Recipients {
     troubled: HashMap<String, (Timestamp, String)>,
     /// By next hop.
     outages: HashMap<String, Outage>,
-    /// Recipients for whom a next hop said that it wants nothing of us, since it last said anything else.
+    /// Recipients for whom a next hop said that it wants nothing of us, since it last said anything
+    /// else.
     doubts: HashMap<String, HashSet<String>>,
     /// When a domain was last looked at for a catch-all, and whether it is one.
     catch_alls: HashMap<String, (Timestamp, bool)>,
@@ -255,7 +259,8 @@ impl Recipients {
             .insert(recipient.to_owned(), (now, why.to_owned()));
     }
 
-    /// A list may take mail of its members alone; a next hop that says so of everybody wants nothing of us.
+    /// A list may take mail of its members alone; a next hop that says so of everybody wants
+    /// nothing of us.
     fn doubt(&mut self, who: &str, place: &str, why: &str, now: Timestamp) -> Option<News> {
         if self.doubts.len() >= CLIENTS && !self.doubts.contains_key(place) {
             self.doubts.clear();
@@ -323,7 +328,8 @@ impl Recipients {
         };
         let long = now.since(outage.since) >= LONG;
         match settings.outage {
-            // It is there, and would refuse what is taken for it; nobody but the administrator can end that.
+            // It is there, and would refuse what is taken for it; nobody but the administrator can
+            // end that.
             _ if outage.refuses => Verified::Unsure(outage.why.clone()),
             OutageMode::AcceptAll => Verified::Unverified,
             OutageMode::AcceptKnown if long => Verified::Unverified,
@@ -331,7 +337,8 @@ impl Recipients {
         }
     }
 
-    /// Whether it is time to ask for a name that nobody has, and to tell [`Recipients::strange_name`].
+    /// Whether it is time to ask for a name that nobody has, and to tell
+    /// [`Recipients::strange_name`].
     pub fn looks_for_catch_all(&mut self, domain: &str, now: Timestamp) -> bool {
         let looked = self.catch_alls.get_mut(domain);
         let due = looked.is_none_or(|(at, _)| at.age(now) >= CATCH_ALL);

@@ -1,7 +1,7 @@
 //! Restrictions that depend on DNS: what is asked, and what the answers lead to.
 //!
-//! Contract: a sure no is final, trouble is temporary and becomes a refusal only if nothing else decides; a block list in trouble
-//! refuses nobody.
+//! Contract: a sure no is final, trouble is temporary and becomes a refusal only if nothing else
+//! decides; a block list in trouble refuses nobody.
 //! RFC 7505 §4.2 (null MX), RFC 7372 §3.3 (client names), RFC 5782 (lists).
 
 use std::sync::Arc;
@@ -208,7 +208,8 @@ pub(super) fn score(see: &View<'_>) -> Opinion {
     )
 }
 
-/// Row B10: whoever nobody knows comes again, or only those of whom something is known that speaks against them.
+/// Row B10: whoever nobody knows comes again, or only those of whom something is known that speaks
+/// against them.
 pub(super) fn greylist(see: &View<'_>) -> Opinion {
     let session = &see.facts.session;
     if see.policy.greylists_listed_only() {

@@ -1,4 +1,5 @@
-//! A local recipient → those who stand for it, followed through names and through addresses in our own domains.
+//! A local recipient → those who stand for it, followed through names and through addresses in our
+//! own domains.
 
 use std::{path::Path, sync::Arc};
 
@@ -26,7 +27,8 @@ const ALWAYS: [&str; 2] = [POSTMASTER, "root"];
 const POSTMASTER: &str = "postmaster";
 
 impl Router {
-    /// The recipients that stand for one after aliases (itself, if there is none); `original` is set where the address changed.
+    /// The recipients that stand for one after aliases (itself, if there is none); `original` is
+    /// set where the address changed.
     pub fn expand(&self, recipient: &Recipient) -> Result<Vec<Recipient>, Failure> {
         let all = Expansion::of(self, &recipient.address)?;
         let standing = all
@@ -76,8 +78,8 @@ impl Router {
         entries
     }
 
-    /// Whether a recipient in our own domains can be delivered to: by an alias, because the local transport decides, or because
-    /// its mail always has a place.
+    /// Whether a recipient in our own domains can be delivered to: by an alias, because the local
+    /// transport decides, or because its mail always has a place.
     pub fn is_known(&self, address: &Address) -> bool {
         self.rules.local.is_some()
             || self.always(&address.local_name()).is_some()
@@ -85,7 +87,8 @@ impl Router {
             || !matches!(self.stands_for(address), Ok(None))
     }
 
-    /// Whether mail for this address has a place only because it must have one: nobody is named who would read it.
+    /// Whether mail for this address has a place only because it must have one: nobody is named who
+    /// would read it.
     pub fn is_nobodys(&self, address: &Address) -> bool {
         self.rules.local.is_none()
             && self.is_local(address)
@@ -110,7 +113,8 @@ impl Router {
             .find(|always| stem.eq_ignore_ascii_case(always))
     }
 
-    /// One step: what a virtual alias or else an alias names; one that names itself there ends in its alias, if it has one.
+    /// One step: what a virtual alias or else an alias names; one that names itself there ends in
+    /// its alias, if it has one.
     pub(super) fn stands_for(&self, address: &Address) -> Result<Option<Named>, Failure> {
         if let Some(sender) = self.sender_behind(address) {
             return Ok(Some(sender.into()));
@@ -147,7 +151,8 @@ impl Router {
             && self.always(&address.local_name()) == Some(POSTMASTER)
     }
 
-    /// Ours, where nothing names the postmaster of a domain that we take mail for but is not ours (RFC 5321 §4.5.1).
+    /// Ours, where nothing names the postmaster of a domain that we take mail for but is not ours
+    /// (RFC 5321 §4.5.1).
     pub fn our_postmaster(&self, address: &Address) -> Option<Address> {
         let class = self.class(address)?;
         if self.always(&address.local_name()) != Some(POSTMASTER) {
@@ -316,7 +321,8 @@ fn cannot_be_expanded(alias: &Address, status: EnhancedStatus, why: &str) -> Fai
     Failure::local(status, &text)
 }
 
-/// The administrator says that there is no mail for this name; a status of his own may stand in front.
+/// The administrator says that there is no mail for this name; a status of his own may stand in
+/// front.
 fn refused(reason: &str) -> Failure {
     let (first, rest) = reason.split_once(' ').unwrap_or((reason, ""));
     let (status, text) = match EnhancedStatus::parse(first).filter(|status| status.class() == 5) {

@@ -1,8 +1,8 @@
 //! Following a recipient through virtual aliases and aliases until nothing changes.
 //!
-//! Contract: bounded; each address is followed once and given once. One whose own entry names it ends there (virtual(5): an
-//! identity protects a user). Failures: a chain that comes back to itself otherwise, one without end, or one that
-//! ends at nobody; nothing is given by halves.
+//! Contract: bounded; each address is followed once and given once. One whose own entry names it
+//! ends there (virtual(5): an identity protects a user). Failures: a chain that comes back to
+//! itself otherwise, one without end, or one that ends at nobody; nothing is given by halves.
 
 use std::collections::HashSet;
 
@@ -106,7 +106,8 @@ impl<'a> Expansion<'a> {
             return Err(unusable(self.recipient, &why));
         }
         let itself = targets.addresses.iter().any(|target| target.key() == key);
-        // What a program gets stays under the alias's own address: which it is, is asked when it is delivered.
+        // What a program gets stays under the alias's own address: which it is, is asked when it is
+        // delivered.
         let copies = targets.programs.len() + usize::from(itself);
         self.results.extend(vec![address; copies]);
         self.path.push((key, itself));

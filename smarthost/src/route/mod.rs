@@ -7,8 +7,9 @@
 //! | [`expansion`] | both, followed until nothing changes |
 //! | [`transport`] | an address → [`Destination`]: routes, local domains, relayhost, MX (rows B12, B14, C1, D1, D5) |
 //!
-//! Contract: an address that cannot be routed is a `Failure`, never a panic and never lost; the same address gives the
-//! same answer as long as the tables stay. What an alias cannot deliver to (`/file`) defers the mail.
+//! Contract: an address that cannot be routed is a `Failure`, never a panic and never lost; the
+//! same address gives the same answer as long as the tables stay. What an alias cannot deliver to
+//! (`/file`) defers the mail.
 //! RFC 5321 §5.1 (the MX lookup itself is the edge's), §4.5.1 (postmaster).
 
 mod aliases;
@@ -195,7 +196,8 @@ impl Router {
         (!listed).then_some(table)
     }
 
-    /// How long mail for an address is tried, where that is not as for all (row A5). `null_sender`: nobody would hear of its end.
+    /// How long mail for an address is tried, where that is not as for all (row A5). `null_sender`:
+    /// nobody would hear of its end.
     pub fn lifetime(&self, address: &Address, null_sender: bool) -> Option<Duration> {
         if null_sender {
             return Some(self.rules.bounce_lifetime);

@@ -287,7 +287,8 @@ hub = { nexthop = \"[10.0.0.9]:2525\" }
 dovecot = { type = \"lmtp\", nexthop = \"unix:/run/lmtp\" }
 ";
 
-/// Rows B12, B14. Case by case, what a route may say and whom it is about, in the order in which it is asked.
+/// Rows B12, B14. Case by case, what a route may say and whom it is about, in the order in which it
+/// is asked.
 #[test]
 fn a_route_is_found_by_address_domain_parent_pattern_or_star_and_says_transport_and_next_hop() {
     let router = router(&format!(
@@ -381,7 +382,8 @@ fn a_transport_file_is_asked_after_the_routes_and_wrong_lines_are_told() {
     );
 }
 
-/// Providers that are known to take little at once have a transport of their own, unless all mail goes to a relayhost.
+/// Providers that are known to take little at once have a transport of their own, unless all mail
+/// goes to a relayhost.
 #[test]
 fn well_known_providers_have_transports_that_are_shipped() {
     let plain = router("");
@@ -431,8 +433,8 @@ fn mail_for_relayed_domains_and_mail_without_a_sender_have_lifetimes_of_their_ow
     assert_eq!(plain.lifetime(&address("u@b.example"), true), days(30));
 }
 
-/// Rows B11, B13: a program each stands behind the alias's own address, mailboxes beside it; what an included list or a table of
-/// somebody else's names is not run.
+/// Rows B11, B13: a program each stands behind the alias's own address, mailboxes beside it; what
+/// an included list or a table of somebody else's names is not run.
 #[test]
 fn an_aliass_programs_are_run_by_the_transport_of_its_file_or_where_nobody_else_can_write_it() {
     let config = Config::parse(

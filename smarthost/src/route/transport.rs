@@ -1,9 +1,10 @@
 //! An address → the destination that its mail is taken to now.
 //!
-//! Asked are: the address, and the patterns of tables that hold nothing else; the address without its extension; the domain; the
-//! domains above it with a dot in front; other patterns; `*`. First all of it in `routes`; then each in all tables of `transport`
-//! before the next one, as Postfix does; then, if nothing was said, `default_routes`. In our own local domains an address alone
-//! can have a route, and default routes are neither for them nor for virtual ones.
+//! Asked are: the address, and the patterns of tables that hold nothing else; the address without
+//! its extension; the domain; the domains above it with a dot in front; other patterns; `*`. First
+//! all of it in `routes`; then each in all tables of `transport` before the next one, as Postfix
+//! does; then, if nothing was said, `default_routes`. In our own local domains an address alone can
+//! have a route, and default routes are neither for them nor for virtual ones.
 
 use mail::{
     address::{Address, quote_local},
@@ -20,12 +21,14 @@ use crate::{
 };
 
 impl Router {
-    /// Where an address goes now: by the routes, else into our local transport, else to the relayhost, else by MX.
+    /// Where an address goes now: by the routes, else into our local transport, else to the
+    /// relayhost, else by MX.
     pub fn destination(&self, address: &Address) -> Result<Destination, Failure> {
         self.nth_destination(address, || 0)
     }
 
-    /// The same for one of several recipients with this address: programs that the same alias names. `nth`: which of them it is, from 0.
+    /// The same for one of several recipients with this address: programs that the same alias
+    /// names. `nth`: which of them it is, from 0.
     pub fn nth_destination(
         &self,
         address: &Address,
@@ -107,7 +110,8 @@ impl Router {
         found.is_err_and(|failure| failure.status.class() == 5)
     }
 
-    /// Why nobody would get mail for an alias, whose table can be mended: all for whom it stands are nobody.
+    /// Why nobody would get mail for an alias, whose table can be mended: all for whom it stands
+    /// are nobody.
     pub fn leads_nowhere(&self, alias: &Address, recipients: &[Recipient]) -> Option<Failure> {
         let mut addresses = recipients.iter().map(|recipient| &recipient.address);
         let nowhere = addresses.all(|it| it.key() != alias.key() && self.is_returned(it));
@@ -116,7 +120,8 @@ impl Router {
         Some(unusable(alias, &why))
     }
 
-    /// Why mail for these, whom one recipient stands for, is not even taken: the routes of all of them say so.
+    /// Why mail for these, whom one recipient stands for, is not even taken: the routes of all of
+    /// them say so.
     pub fn refusal(&self, recipients: &[Recipient]) -> Option<Failure> {
         let mut found: Option<Failure> = None;
         for recipient in recipients {
@@ -135,7 +140,8 @@ impl Router {
         matches!(route, Ok(Route::Refused(_))).then_some(failure)
     }
 
-    /// The entry that says where mail for an address goes: a line of a table, or of `routes` in their order.
+    /// The entry that says where mail for an address goes: a line of a table, or of `routes` in
+    /// their order.
     pub fn route(&self, address: &Address) -> Option<Found<'_>> {
         let rules = &self.rules;
         let class = self.class(address);

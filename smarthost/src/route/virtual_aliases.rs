@@ -60,7 +60,8 @@ impl Router {
         tables.is_empty() || first_of(tables, self.partial_keys(address)).is_some()
     }
 
-    /// `user+ext@domain`, `user@domain`, then, if the domain is local, `user+ext` and `user`, then `@domain`.
+    /// `user+ext@domain`, `user@domain`, then, if the domain is local, `user+ext` and `user`, then
+    /// `@domain`.
     fn partial_keys(&self, address: &Address) -> Vec<Partial> {
         let local = address.local_name();
         let domain = address.domain();

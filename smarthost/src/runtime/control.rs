@@ -1,8 +1,11 @@
-//! The administrators' socket: accepts, asks the kernel who it is, and lets [`crate::admin`] answer.
+//! The administrators' socket: accepts, asks the kernel who it is, and lets [`crate::admin`]
+//! answer.
 //!
-//! Contract: only root and the daemon's own user are answered. Each connection is one request on one line; it is answered on a thread of its own, so that a
-//! long listing holds nothing up. At most [`REQUESTS`] at a time for root, and for all others. Who has not sent his request yet
-//! holds up nobody: he is waited for at most ten seconds, and the oldest of [`WAITING`] of one user goes for the next one.
+//! Contract: only root and the daemon's own user are answered. Each connection is one request on
+//! one line; it is answered on a thread of its own, so that a long listing holds nothing up. At
+//! most [`REQUESTS`] at a time for root, and for all others. Who has not sent his request yet holds
+//! up nobody: he is waited for at most ten seconds, and the oldest of [`WAITING`] of one user goes
+//! for the next one.
 //! See also: `control`, the asking side.
 
 use std::{
@@ -49,7 +52,8 @@ use crate::{
 const REQUESTS: usize = 4;
 /// Connections of one user on which no request has come yet.
 const WAITING: usize = 32;
-/// How old a snapshot may be that is shown to who looks again and again, and how many times as old as it took to gather.
+/// How old a snapshot may be that is shown to who looks again and again, and how many times as old
+/// as it took to gather.
 const RECENT: Duration = Duration::from_secs(1);
 const COSTLY: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(30);
@@ -70,7 +74,8 @@ pub(super) struct Control {
     pub(super) kept: Mutex<Option<(Instant, Duration, Arc<Status>)>>,
 }
 
-/// Of the control socket: whoever is not answered has no business there, and could keep all places busy.
+/// Of the control socket: whoever is not answered has no business there, and could keep all places
+/// busy.
 pub(super) const MODE: u32 = 0o600;
 
 /// Makes a socket; one that a dead daemon left behind is replaced.

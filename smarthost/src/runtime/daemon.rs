@@ -1,8 +1,10 @@
 //! The daemon from start to end.
 //!
-//! Contract: what was queued is recovered before anybody can connect; at SIGTERM or SIGINT sessions end with 421, deliveries in flight may finish
-//! for a moment, then counters and queue are written out. SIGHUP reloads. While the configuration is known to be wrong its files are looked
-//! at again and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon starts anew with the same sockets.
+//! Contract: what was queued is recovered before anybody can connect; at SIGTERM or SIGINT sessions
+//! end with 421, deliveries in flight may finish for a moment, then counters and queue are written
+//! out. SIGHUP reloads. While the configuration is known to be wrong its files are looked at again
+//! and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon
+//! starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
 use std::{
@@ -212,7 +214,8 @@ fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
     line(Level::Notice, &"ended");
 }
 
-/// Where the status page listens. Mail does not wait for it: what is wrong is told, and the daemon goes on without.
+/// Where the status page listens. Mail does not wait for it: what is wrong is told, and the daemon
+/// goes on without.
 async fn web_listener(
     config: &Config,
     trail: &Arc<Trail>,
@@ -360,7 +363,8 @@ fn announce(current: &Current, addresses: &[String]) {
     }
 }
 
-/// Reloads at each SIGHUP, and when wrong files are mended; returns at SIGTERM or SIGINT, or to start anew.
+/// Reloads at each SIGHUP, and when wrong files are mended; returns at SIGTERM or SIGINT, or to
+/// start anew.
 async fn wait_for_end(
     mut signals: [Signal; 3],
     reload: &Arc<Reload>,

@@ -24,7 +24,8 @@ const ALIVE: Duration = Duration::from_secs(3);
 /// Bytes of an explanation in a line.
 const PIECE: usize = 64 * 1024;
 
-/// What this daemon would do; the world may take minutes to answer, and whoever asks hears meanwhile that somebody is there.
+/// What this daemon would do; the world may take minutes to answer, and whoever asks hears
+/// meanwhile that somebody is there.
 pub(super) fn explain(
     server: &Arc<Server>,
     asked: Asked,

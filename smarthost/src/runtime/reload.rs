@@ -1,6 +1,7 @@
 //! SIGHUP: configuration, tables and certificate are read anew and take effect together.
 //!
-//! Contract: sessions and deliveries that have begun go on as they began; no counter is lost (row C10). What only a restart can change is named in the log.
+//! Contract: sessions and deliveries that have begun go on as they began; no counter is lost (row
+//! C10). What only a restart can change is named in the log.
 //! Failures: an error leaves everything as it was, and says so.
 
 use std::{
@@ -32,7 +33,8 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reloads, and names the settings that take effect at the next restart; or keeps what is in force, and tells why.
+    /// Reloads, and names the settings that take effect at the next restart; or keeps what is in
+    /// force, and tells why.
     pub(super) fn run(&self) -> Result<Vec<&'static str>, Fault> {
         let before = self.current.get();
         let setup = match Setup::load(&self.path, Some(&before)) {

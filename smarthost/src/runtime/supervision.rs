@@ -1,6 +1,7 @@
 //! What systemd wants to know: ready, reloading, stopping, and alive.
 //!
-//! Contract: without systemd nothing happens. The watchdog is fed from the runtime, so a runtime that hangs is noticed.
+//! Contract: without systemd nothing happens. The watchdog is fed from the runtime, so a runtime
+//! that hangs is noticed.
 
 use sd_notify::NotifyState;
 use tokio::{sync::watch, time};

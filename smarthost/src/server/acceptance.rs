@@ -1,6 +1,7 @@
 //! A message that has come whole: completed, as filters made it, counted, and kept.
 //!
-//! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count of it is written.
+//! Contract: 250 to a message is said only when it is on disk and in the queue, and when the count
+//! of it is written.
 //! Failures: what cannot be kept now is refused with 4yz.
 
 use mail::{
@@ -27,7 +28,8 @@ use super::{
 };
 use crate::{dispatch, maillog};
 
-/// Fields that are for the client's own software, and name hidden recipients (Postfix `message_drop_headers`).
+/// Fields that are for the client's own software, and name hidden recipients (Postfix
+/// `message_drop_headers`).
 const DROPPED: [&str; 4] = ["Bcc", "Resent-Bcc", "Content-Length", "Return-Path"];
 
 impl Connection {
@@ -144,7 +146,8 @@ impl Connection {
         self.filter_message(received, own).await
     }
 
-    /// A client of ours may leave fields out or write them wrong (printers and scripts do); a message from outside stays as it is (RFC 6409 §8).
+    /// A client of ours may leave fields out or write them wrong (printers and scripts do); a
+    /// message from outside stays as it is (RFC 6409 §8).
     fn complete(&self, message: &mut Received, sender: &Sender) {
         let hostname = &self.setup.config.hostname;
         let from = match sender {

@@ -1,6 +1,7 @@
 //! A message that the limits let begin, from MAIL until it is answered.
 //!
-//! Contract: it ends once, as taken or as an attempt that came to nothing, however its session ends.
+//! Contract: it ends once, as taken or as an attempt that came to nothing, however its session
+//! ends.
 
 use std::sync::Arc;
 
@@ -95,7 +96,8 @@ impl Counted {
     }
 }
 
-/// Waits until the count of a message would survive a kill. Messages that are not counted wait for nothing.
+/// Waits until the count of a message would survive a kill. Messages that are not counted wait for
+/// nothing.
 pub(super) async fn is_kept(counted: Option<&Counted>) {
     let Some(counted) = counted else { return };
     let state = &counted.server.state;

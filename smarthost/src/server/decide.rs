@@ -1,4 +1,5 @@
-//! Answers the session machine's questions: the policy chain, the client's limit, room in the spool; a message that has come whole is
+//! Answers the session machine's questions: the policy chain, the client's limit, room in the
+//! spool; a message that has come whole is
 //! [`super::acceptance`]'s.
 //!
 //! Failures: what cannot be decided now is refused with 4yz; each refusal is one line in the log.
@@ -21,7 +22,8 @@ use crate::{
     policy::{self, Answer, ClientName, Effect, Facts, Query, Step},
 };
 
-/// What the world does not answer in this time is unknown, and so temporary; clients wait longer (RFC 5321 §4.5.3.2).
+/// What the world does not answer in this time is unknown, and so temporary; clients wait longer
+/// (RFC 5321 §4.5.3.2).
 const DECISION: Duration = Duration::from_mins(2);
 
 impl Connection {

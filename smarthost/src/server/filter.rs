@@ -1,7 +1,8 @@
 //! The tokio driver of [`milter::Dialog`]: one filter and one client's session.
 //!
-//! Contract: at most one connection, opened when there is something to tell and closed with the session. A filter that hangs holds up
-//! its own session. Edits are handed out only when the filter has nothing against the message.
+//! Contract: at most one connection, opened when there is something to tell and closed with the
+//! session. A filter that hangs holds up its own session. Edits are handed out only when the filter
+//! has nothing against the message.
 //! Failures: one line in the log, with what is done meanwhile.
 
 use std::{
@@ -209,7 +210,8 @@ impl Filter {
         }
     }
 
-    /// Notices that it hung up, or says what nobody asked. `fresh`: nothing of a message is lost with the connection.
+    /// Notices that it hung up, or says what nobody asked. `fresh`: nothing of a message is lost
+    /// with the connection.
     fn listen(&mut self, fresh: bool) {
         let Some(stream) = &mut self.stream else {
             return;
@@ -416,7 +418,8 @@ async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
     Ok(match endpoint {
         Endpoint::Inet(place) => {
             let stream = TcpStream::connect(place).await?;
-            // Without it each question waits for the acknowledgement of the one before; nothing else depends on it.
+            // Without it each question waits for the acknowledgement of the one before; nothing
+            // else depends on it.
             let _ = stream.set_nodelay(true);
             Stream::Tcp(stream)
         }

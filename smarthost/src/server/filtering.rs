@@ -1,8 +1,9 @@
 //! What filters are told of a session, and what becomes of their answers.
 //!
-//! Contract: each filter in its order sees the message as the one before made it; the first that refuses decides. What filters want
-//! to change is carried out as a whole or not at all. A recipient that a filter adds is one that the client itself could have named:
-//! no filter gives permission to relay.
+//! Contract: each filter in its order sees the message as the one before made it; the first that
+//! refuses decides. What filters want to change is carried out as a whole or not at all. A
+//! recipient that a filter adds is one that the client itself could have named: no filter gives
+//! permission to relay.
 //! Failures: those of a filter are its own `on_failure`; see [`crate::milter`].
 
 use std::time::Duration;

@@ -31,7 +31,8 @@ impl Connection {
         self.pinned.as_deref().or(self.machine.login())
     }
 
-    /// A client of ours brings a message, whose header has our own trace in front; `None`: a stranger does.
+    /// A client of ours brings a message, whose header has our own trace in front; `None`: a
+    /// stranger does.
     pub(super) fn note_machine(&self, header: &Header) -> Option<(String, Timestamp)> {
         if !self.is_ours() {
             return None;

@@ -1,4 +1,5 @@
-//! What was found out of the world, and what follows from it: whoever asked decides what of that is done.
+//! What was found out of the world, and what follows from it: whoever asked decides what of that is
+//! done.
 
 use std::sync::Arc;
 

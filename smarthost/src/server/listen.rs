@@ -1,7 +1,9 @@
 //! Sockets that clients connect to.
 //!
-//! Contract: sockets that systemd hands over are used first, matched to `listen` by address; the others are bound here. IPv6 wildcards take IPv4 too
-//! (dual-stack), as `bindv6only` says. A listener that cannot be bound is an error, except one of the built-in defaults as long as another works.
+//! Contract: sockets that systemd hands over are used first, matched to `listen` by address; the
+//! others are bound here. IPv6 wildcards take IPv4 too (dual-stack), as `bindv6only` says. A
+//! listener that cannot be bound is an error, except one of the built-in defaults as long as
+//! another works.
 //! Failures: out of descriptors or memory pauses accepting for a moment, never ends it.
 
 use std::{

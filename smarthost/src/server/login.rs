@@ -1,7 +1,8 @@
 //! AUTH: whether a client may try to log in at all, and whether its attempt is right.
 //!
-//! Contract: whoever failed too often lately is not listened to, right or wrong, and hears nothing that a password could be tried
-//! on; nobody else is kept out by it. Passwords are tried one after the other, so that attempts take one processor at most.
+//! Contract: whoever failed too often lately is not listened to, right or wrong, and hears nothing
+//! that a password could be tried on; nobody else is kept out by it. Passwords are tried one after
+//! the other, so that attempts take one processor at most.
 
 use mail::clock;
 use smtp::{
@@ -42,7 +43,8 @@ impl Connection {
             return Verdict::Refuse(Reply::literal("454 4.7.0 Temporary authentication failure"));
         };
         let attempts = &self.server.attempts;
-        // Attempts wait for their turn before they count, so that many clients behind one address do not count against each other.
+        // Attempts wait for their turn before they count, so that many clients behind one address
+        // do not count against each other.
         let turn = if password {
             attempts.passwords.acquire().await.ok()
         } else {

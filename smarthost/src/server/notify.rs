@@ -1,6 +1,7 @@
 //! Mail of our own to the administrators: the driver of [`crate::notices`].
 //!
-//! Contract: a notice that cannot be queued is tried again; without anybody to tell it is a line in the log.
+//! Contract: a notice that cannot be queued is tried again; without anybody to tell it is a line in
+//! the log.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -31,7 +32,8 @@ const LOOK: Duration = Duration::from_mins(1);
 /// Messages that are looked at for the digest.
 const MOST: usize = 20_000;
 
-/// Tells what is to be told, as long as the daemon runs, and what the log has counted. What waits at the end is kept.
+/// Tells what is to be told, as long as the daemon runs, and what the log has counted. What waits
+/// at the end is kept.
 pub(crate) async fn run(server: Arc<Server>) {
     let news = server.dispatch.news();
     let mut ending = server.ending.clone();
@@ -131,7 +133,8 @@ async fn queue(dispatch: &Dispatch, setup: &Setup, notice: &Notice) -> Result<()
     queued.map(drop)
 }
 
-/// Tells the administrators what is wrong with the configuration, and what the daemon does about it.
+/// Tells the administrators what is wrong with the configuration, and what the daemon does about
+/// it.
 pub(crate) fn of_fault(server: &Server, fault: &Fault) {
     let host = &server.current.get().config.hostname;
     let text = format!(

@@ -1,8 +1,9 @@
 //! How many sessions there may be: altogether, for strangers, and for one client.
 //!
-//! Contract: a place is taken with [`Places::enter`] and given back when the [`Place`] is dropped, however the session ends. A
-//! quarter of all places is kept for clients in `networks`, so that strangers never shut them out. A stranger is an IPv4
-//! address or an IPv6 /64. While strangers hold most of theirs, [`Places::stressed`] is true.
+//! Contract: a place is taken with [`Places::enter`] and given back when the [`Place`] is dropped,
+//! however the session ends. A quarter of all places is kept for clients in `networks`, so that
+//! strangers never shut them out. A stranger is an IPv4 address or an IPv6 /64. While strangers
+//! hold most of theirs, [`Places::stressed`] is true.
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,7 @@
 //! Who the client is, when it comes over a proxy.
 //!
-//! Contract: from an address in `proxy` nothing is sent before the header is whole, and no byte behind it is read. From elsewhere a
-//! header is an unknown command.
+//! Contract: from an address in `proxy` nothing is sent before the header is whole, and no byte
+//! behind it is read. From elsewhere a header is an unknown command.
 //! Failures: no header, or none in time: one line in the log, and the connection is closed.
 
 use std::{net::SocketAddr, time::Duration};

@@ -1,7 +1,7 @@
 //! Policy servers: connections that are kept, and one question at a time on each.
 //!
-//! Contract: a question takes [`PATIENCE`] at most, with a second try on a fresh connection where the first was closed without an answer. A server
-//! that hangs holds up nobody else.
+//! Contract: a question takes [`PATIENCE`] at most, with a second try on a fresh connection where
+//! the first was closed without an answer. A server that hangs holds up nobody else.
 //! Failures: no answer; the log says which server, why, and what to do, once a minute.
 
 use std::{
@@ -25,7 +25,8 @@ use crate::policy::{endpoint::Endpoint, service};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// An idle connection is not used after this (Postfix `smtpd_policy_service_max_idle`), nor an old one.
+/// An idle connection is not used after this (Postfix `smtpd_policy_service_max_idle`), nor an old
+/// one.
 const IDLE: Duration = Duration::from_mins(5);
 const LIFE: Duration = Duration::from_secs(1000);
 /// Connections to one server.

@@ -1,7 +1,8 @@
-//! The tokio driver of [`smtp::session`]: moves bytes, keeps deadlines, makes handshakes; decides nothing.
+//! The tokio driver of [`smtp::session`]: moves bytes, keeps deadlines, makes handshakes; decides
+//! nothing.
 //!
-//! Contract: what the machine sends between two waits goes out together; the read buffer is small until a message comes. The first and the
-//! last line of each session are in the log.
+//! Contract: what the machine sends between two waits goes out together; the read buffer is small
+//! until a message comes. The first and the last line of each session are in the log.
 //! Failures: each becomes an event of the machine; the message that was being received is dropped.
 
 use std::{
@@ -50,7 +51,8 @@ const COMMANDS: usize = 4 * 1024;
 const MESSAGE: usize = 16 * 1024;
 /// Longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_mins(1);
-/// Errors and idle commands after which a session ends (Postfix `smtpd_hard_error_limit`, `smtpd_junk_command_limit`).
+/// Errors and idle commands after which a session ends (Postfix `smtpd_hard_error_limit`,
+/// `smtpd_junk_command_limit`).
 const MAX_ERRORS: u32 = 20;
 const MAX_JUNK: u32 = 100;
 /// Before the answer to each error beyond half of them (Postfix `smtpd_error_sleep_time`).
@@ -330,7 +332,8 @@ impl Connection {
         }
     }
 
-    /// How long this client is waited for: a stranger not so long while strangers hold most of their places.
+    /// How long this client is waited for: a stranger not so long while strangers hold most of
+    /// their places.
     fn patience(&self, quiet: Duration) -> Duration {
         if !self.own && *self.server.places.stressed().borrow() {
             quiet.min(STRESSED)

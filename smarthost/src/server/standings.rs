@@ -1,6 +1,7 @@
 //! How policy servers and milters do: the last trouble with each, until it answers again.
 //!
-//! Contract: told by whoever asks one, at each question. No more are known than were ever configured.
+//! Contract: told by whoever asks one, at each question. No more are known than were ever
+//! configured.
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,8 @@
 //! The message that is being received, from MAIL to its last byte.
 //!
 //! Contract: nothing of it is promised until it is committed; dropping it leaves nothing behind.
-//! Failures: a full disk or an endless header is remembered and answered at the end of the message, so that the client hears it.
+//! Failures: a full disk or an endless header is remembered and answered at the end of the message,
+//! so that the client hears it.
 //! RFC 5321 §4.4 (trace fields).
 
 use std::sync::atomic::{AtomicU64, Ordering};

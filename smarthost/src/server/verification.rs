@@ -1,6 +1,7 @@
 //! Asks next hops for recipients, and tells administrators when one does not answer.
 //!
-//! Contract: one question for an address at a time, whoever asks for it; the client waits for the next hop and nothing else.
+//! Contract: one question for an address at a time, whoever asks for it; the client waits for the
+//! next hop and nothing else.
 //! See also: `policy::verify`, which remembers and decides.
 
 use std::{

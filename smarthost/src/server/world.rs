@@ -1,7 +1,7 @@
 //! Finds out what policy asks the world.
 //!
-//! Contract: what DNS said is believed for [`MEMORY`]; all questions of a step are asked at the same time. A block list that is off
-//! is not asked.
+//! Contract: what DNS said is believed for [`MEMORY`]; all questions of a step are asked at the
+//! same time. A block list that is off is not asked.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -230,7 +230,8 @@ async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> An
 }
 
 impl World {
-    /// Asks whoever knows. What is counted or remembered is so in this process alone: see [`Learned`].
+    /// Asks whoever knows. What is counted or remembered is so in this process alone: see
+    /// [`Learned`].
     pub(crate) async fn find_out(&self, setup: &Setup, query: &Query) -> Learned {
         let learned = self.asked(setup, query).await;
         match &learned.answer {

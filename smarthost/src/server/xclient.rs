@@ -1,7 +1,9 @@
 //! XCLIENT: a front end hands a session on, and says whose it is.
 //!
-//! Contract: from there on the session is the named client's in networks, limits, places, restrictions, log and Received.
-//! A login that is named gives what a login gives. Whom the front end cannot name has its address, and no network covers it.
+//! Contract: from there on the session is the named client's in networks, limits, places,
+//! restrictions, log and Received.
+//! A login that is named gives what a login gives. Whom the front end cannot name has its address,
+//! and no network covers it.
 //! Failures: no place for the named client: 421; a name that nobody can be counted under: 501.
 //! Postfix's `XCLIENT_README`.
 

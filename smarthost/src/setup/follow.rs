@@ -1,7 +1,8 @@
 //! Whether a reload may take the tables as they are now.
 //!
-//! Contract: a line that was read before and cannot be read now, or a table that is suddenly empty, lets no rule and no recipient vanish: the reload
-//! fails, as it does where the configuration is wrong. What was wrong at the start already keeps nobody from reloading.
+//! Contract: a line that was read before and cannot be read now, or a table that is suddenly empty,
+//! lets no rule and no recipient vanish: the reload fails, as it does where the configuration is
+//! wrong. What was wrong at the start already keeps nobody from reloading.
 
 use std::{collections::HashSet, path::Path, sync::PoisonError};
 
@@ -24,8 +25,8 @@ impl Tables {
 }
 
 impl Setup {
-    /// A table that has become faulty or empty would let rules and recipients vanish; until it is mended what is in force stays, as without a
-    /// reload.
+    /// A table that has become faulty or empty would let rules and recipients vanish; until it is
+    /// mended what is in force stays, as without a reload.
     pub(super) fn follows(&self, before: &Self) -> anyhow::Result<()> {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = before.tables.lock();

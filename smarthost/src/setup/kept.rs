@@ -1,9 +1,11 @@
-//! Copies of the files that the configuration names, as they were when they were last good: what a start goes on with where one of
-//! them is wrong or gone.
+//! Copies of the files that the configuration names, as they were when they were last good: what a
+//! start goes on with where one of them is wrong or gone.
 //!
-//! Contract: made in `state`, for the daemon's user alone, when a configuration is taken as a whole and when a table changes; a file
-//! that no setting names any more has none. Only a file that cannot be used is replaced by its copy. An alias file that others can
-//! write has none: its programs would be run as those of a file of ours. A key that signs mail and has none is done without.
+//! Contract: made in `state`, for the daemon's user alone, when a configuration is taken as a whole
+//! and when a table changes; a file that no setting names any more has none. Only a file that
+//! cannot be used is replaced by its copy. An alias file that others can write has none: its
+//! programs would be run as those of a file of ours. A key that signs mail and has none is done
+//! without.
 
 use std::{
     collections::HashSet,
@@ -149,7 +151,8 @@ impl Setup {
         }
     }
 
-    /// The configuration with copies where files cannot be used; `None`: there is none that would help.
+    /// The configuration with copies where files cannot be used; `None`: there is none that would
+    /// help.
     pub(super) fn instead(config: Config) -> Option<Config> {
         let directory = config.state.join(DIRECTORY);
         let mut config = with_own_secret(config);

@@ -1,7 +1,8 @@
 //! What a start goes on with where a file is wrong or gone.
 //!
-//! Contract: the last good configuration if there is one and its files, or copies of them, are there, else whatever it takes to queue mail, which is
-//! then not sent; and the fault, for who tells the administrators.
+//! Contract: the last good configuration if there is one and its files, or copies of them, are
+//! there, else whatever it takes to queue mail, which is then not sent; and the fault, for who
+//! tells the administrators.
 
 use std::path::Path;
 

@@ -192,7 +192,8 @@ impl Store {
 }
 
 impl Keeper {
-    /// Something changed: to be called after `Limits::count`, `reset` and `raise`. Never blocks; gives the number of the change.
+    /// Something changed: to be called after `Limits::count`, `reset` and `raise`. Never blocks;
+    /// gives the number of the change.
     pub fn changed(&self) -> Changed {
         let before = self.progress.changed.fetch_add(1, Ordering::AcqRel);
         if !self.progress.told.swap(true, Ordering::AcqRel) {
@@ -212,14 +213,16 @@ impl Keeper {
         locked(&self.progress.failed).clone()
     }
 
-    /// Has everything written that changed before this call, and then calls `done` in the writer's thread, also where the attempt failed.
+    /// Has everything written that changed before this call, and then calls `done` in the writer's
+    /// thread, also where the attempt failed.
     /// Never blocks. All that wait at the same moment share a transaction.
     pub fn flush_then(&self, done: impl FnOnce() + Send + 'static) {
         // The thread lives as long as a handle does.
         let _ = self.wishes.send(Wish::Flush(Box::new(done)));
     }
 
-    /// Waits until everything is written (or the attempt failed); at the end, and after an administrator's order.
+    /// Waits until everything is written (or the attempt failed); at the end, and after an
+    /// administrator's order.
     pub fn flush(&self) {
         let (done, written) = mpsc::channel();
         self.flush_then(move || {
@@ -311,7 +314,8 @@ impl Writer {
     }
 }
 
-/// Waits until it is time to write, and gathers those that wait for it; `false` when all handles are gone.
+/// Waits until it is time to write, and gathers those that wait for it; `false` when all handles
+/// are gone.
 fn collect(inbox: &Receiver<Wish>, retry: Option<Instant>, flushed: &mut Vec<Done>) -> bool {
     let most = retry.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
     let first = inbox.recv_timeout(most);

@@ -5,16 +5,23 @@
 //! | [`Store`] | `state.sqlite`: opens, repairs by moving aside, reads and writes |
 //! | [`Keeper`] | the thread that writes what changed |
 //!
-//! Contract: what changed before [`Keeper::flush_then`] is written when its callback comes; all that wait at one moment share a transaction. The
-//! final 250 of a message waits until its count [is kept](Keeper::is_kept), beside the spool's commit: kill -9 of the daemon at any moment forgets no message that was answered
-//! 250. What nobody waits for (a MAIL command whose message has not come) is written 100 ms later at the latest.
-//! Written means in the kernel, not on the disk: a power cut or a crash of the kernel may forget what the kernel had not yet written back (usually
-//! the last half minute; never what came before the last checkpoint of the write-ahead log), but never damages the database (WAL,
-//! `synchronous = NORMAL`).
-//! Costs: about 8 µs of CPU a counted message, and no messages a second (50 sessions, 4 KiB: 126 and 134 µs without and with the wait).
-//! Failures: a database that cannot be read is moved aside, and counting begins anew. One that was deleted, moved or damaged
-//! under the running daemon is made anew, with all that is in memory, at the next change and within a minute. One that cannot be written is a warning: the counters in
-//! memory go on holding the limit, writing is tried again each second, and until then no mail waits for it.
+//! Contract: what changed before [`Keeper::flush_then`] is written when its callback comes; all
+//! that wait at one moment share a transaction. The final 250 of a message waits until its count
+//! [is kept](Keeper::is_kept), beside the spool's commit: kill -9 of the daemon at any moment
+//! forgets no message that was answered
+//! 250. What nobody waits for (a MAIL command whose message has not come) is written 100 ms later
+//!      at the latest.
+//! Written means in the kernel, not on the disk: a power cut or a crash of the kernel may forget
+//! what the kernel had not yet written back (usually the last half minute; never what came before
+//! the last checkpoint of the write-ahead log), but never damages the database (WAL, `synchronous =
+//! NORMAL`).
+//! Costs: about 8 µs of CPU a counted message, and no messages a second (50 sessions, 4 KiB: 126
+//! and 134 µs without and with the wait).
+//! Failures: a database that cannot be read is moved aside, and counting begins anew. One that was
+//! deleted, moved or damaged under the running daemon is made anew, with all that is in memory, at
+//! the next change and within a minute. One that cannot be written is a warning: the counters in
+//! memory go on holding the limit, writing is tried again each second, and until then no mail waits
+//! for it.
 
 mod keeper;
 mod store;

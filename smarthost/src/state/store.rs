@@ -1,5 +1,5 @@
-//! The database: a row a client, the record as JSON text, so that any `SQLite` tool can look at it; one table for our
-//! clients, one for strangers, one for what administrators ordered.
+//! The database: a row a client, the record as JSON text, so that any `SQLite` tool can look at it;
+//! one table for our clients, one for strangers, one for what administrators ordered.
 
 use std::{
     fmt, fs,
@@ -31,7 +31,8 @@ pub(super) enum Shelf {
 /// A row's place.
 pub(super) type Key = (Shelf, String);
 
-/// The tables, in the order in which they are read: limits that were raised say which windows are counted.
+/// The tables, in the order in which they are read: limits that were raised say which windows are
+/// counted.
 const TABLES: [(&str, Shelf); 10] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
@@ -48,7 +49,8 @@ const TABLES: [(&str, Shelf); 10] = [
     ("expected", Shelf::Expected),
 ];
 
-/// How long an administrator's tool that holds the database is waited for: at start, and at each write, while clients wait for their replies.
+/// How long an administrator's tool that holds the database is waited for: at start, and at each
+/// write, while clients wait for their replies.
 const BUSY_AT_START: Duration = Duration::from_secs(5);
 const BUSY: Duration = Duration::from_millis(100);
 
@@ -136,7 +138,8 @@ impl Store {
             return Ok(Restored::default());
         }
         let mut uri = format!("file:{}?mode=ro", in_uri(&path));
-        // Closed as it should be, and nobody writes: SQLite would make files beside it to find that out.
+        // Closed as it should be, and nobody writes: SQLite would make files beside it to find that
+        // out.
         if !path.with_extension("sqlite-wal").exists() {
             uri.push_str("&immutable=1");
         }
@@ -155,7 +158,8 @@ impl Store {
         }
     }
 
-    /// Whether what is written is found at the next start: the files are still those that were opened, and sound.
+    /// Whether what is written is found at the next start: the files are still those that were
+    /// opened, and sound.
     pub(super) fn is_there(&self) -> bool {
         let still = |(opened, found): (&Option<FileId>, Option<FileId>)| {
             opened.is_none() || *opened == found

@@ -215,7 +215,8 @@ fn a_damaged_database_is_moved_aside_and_counting_begins_anew() {
     }
 }
 
-/// An administrator clears up, a backup is put back, a disk fails: what is in memory is what counts.
+/// An administrator clears up, a backup is put back, a disk fails: what is in memory is what
+/// counts.
 #[test]
 fn a_database_that_goes_away_under_the_running_daemon_is_made_anew_with_all_that_was_counted() {
     type Harm = fn(&Path);

@@ -1,9 +1,10 @@
-//! What each host of a next hop must show before mail is given to it: an authority's word, a pinned key, or what its TLSA records
-//! say.
+//! What each host of a next hop must show before mail is given to it: an authority's word, a pinned
+//! key, or what its TLSA records say.
 //!
-//! Contract: where DANE cannot be asked, or is bogus, nothing is sent to that host, least of all in clear text. Where TLSA records
-//! are there, TLS is demanded, and with usable ones a certificate that they fit. What is demanded of one domain's hosts alone says
-//! nothing of others that are there, too: such a failure makes nobody else wait.
+//! Contract: where DANE cannot be asked, or is bogus, nothing is sent to that host, least of all in
+//! clear text. Where TLSA records are there, TLS is demanded, and with usable ones a certificate
+//! that they fit. What is demanded of one domain's hosts alone says nothing of others that are
+//! there, too: such a failure makes nobody else wait.
 //! Failures: temporary, 4.7.5, as Postfix says them.
 //! RFC 7672 §2.2, §3, RFC 8461 §4, §2 (DANE counts more).
 

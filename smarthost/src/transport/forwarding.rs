@@ -1,7 +1,8 @@
 //! The sender of mail that is passed on for others, where senders are rewritten.
 //!
-//! Contract: rewritten is only the sender of mail that an alias leads to a domain that is not ours, and only one that is not ours
-//! either: with him the next hop would find this machine in nobody's SPF record. The queue keeps the sender as he was.
+//! Contract: rewritten is only the sender of mail that an alias leads to a domain that is not ours,
+//! and only one that is not ours either: with him the next hop would find this machine in nobody's
+//! SPF record. The queue keeps the sender as he was.
 
 use mail::{
     address::Sender,

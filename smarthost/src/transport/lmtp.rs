@@ -1,4 +1,5 @@
-//! LMTP: a server that is named, on this machine or beside it (row D5); programs that run as somebody else are reached so, too.
+//! LMTP: a server that is named, on this machine or beside it (row D5); programs that run as
+//! somebody else are reached so, too.
 //!
 //! RFC 2033.
 

@@ -1,7 +1,8 @@
 //! Delivery into a Maildir: mail that ends on this machine.
 //!
-//! Contract: the file is written under `tmp`, synced, given its name under `new` without ever replacing another, and the directory synced, before the
-//! recipient counts as delivered. Lines end in LF, as mail programs expect of files. `Return-Path` and `Delivered-To` stand first.
+//! Contract: the file is written under `tmp`, synced, given its name under `new` without ever
+//! replacing another, and the directory synced, before the recipient counts as delivered. Lines end
+//! in LF, as mail programs expect of files. `Return-Path` and `Delivered-To` stand first.
 //! Failures: all temporary, except a message that was here before (loop).
 //! RFC 5321 §4.4 (Return-Path).
 
@@ -72,7 +73,8 @@ fn write(directory: &Path, stored: &Stored, address: &str, hostname: &str) -> io
     let written = copy(&path, stored, address)
         .and_then(|()| fs::hard_link(&path, new.join(&name)))
         .and_then(|()| sync_directory(&new));
-    // Whatever happened, the name under tmp has done its work; one that stays there repeats no delivery, and mail programs sweep it away.
+    // Whatever happened, the name under tmp has done its work; one that stays there repeats no
+    // delivery, and mail programs sweep it away.
     let _ = fs::remove_file(&path);
     written.map(|()| name)
 }

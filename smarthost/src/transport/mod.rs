@@ -12,7 +12,8 @@
 //! | [`maildir`] | mail that ends on this machine |
 //! | [`pipe`] | a program |
 //!
-//! Contract: one outcome for each recipient, in order; what is not known is deferred. `None`: it was not made, its turn comes again.
+//! Contract: one outcome for each recipient, in order; what is not known is deferred. `None`: it
+//! was not made, its turn comes again.
 
 mod demands;
 mod forwarding;
@@ -97,7 +98,8 @@ impl Errand {
 }
 
 impl Job {
-    /// How long it may take: every wait in it has a bound of its own, but a peer may use up each of them.
+    /// How long it may take: every wait in it has a bound of its own, but a peer may use up each of
+    /// them.
     pub(crate) fn longest(&self) -> Duration {
         let base = match &self.destination.kind {
             Kind::Pipe(_) | Kind::Program(_) => {
@@ -151,7 +153,8 @@ impl Transports {
     }
 }
 
-/// The hosts behind a destination that mail is handed to over a connection, and what they must show if they are other people's.
+/// The hosts behind a destination that mail is handed to over a connection, and what they must show
+/// if they are other people's.
 pub(crate) async fn hosts(
     setup: &Setup,
     to: &Destination,
@@ -183,7 +186,8 @@ async fn blocking(job: Job, deliver: fn(&Job) -> Vec<Outcome>) -> Vec<Outcome> {
     delivered.unwrap_or_else(|error| all(count, Failure::ours(&error.to_string())))
 }
 
-/// Whether a message was delivered to this address before, on this machine or on one before it; then it goes in circles.
+/// Whether a message was delivered to this address before, on this machine or on one before it;
+/// then it goes in circles.
 fn loops(header: &[u8], address: &str) -> Option<Failure> {
     let header = Header::parse(header);
     let was_here = header.fields().iter().any(|field| {

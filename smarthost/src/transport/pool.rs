@@ -1,7 +1,9 @@
 //! Connections that wait for the next message to the same destination.
 //!
-//! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most, and is ended with QUIT.
-//! It belongs to the setup it was made under: after a reload none is used again, for whom to believe may have changed.
+//! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most,
+//! and is ended with QUIT.
+//! It belongs to the setup it was made under: after a reload none is used again, for whom to
+//! believe may have changed.
 //! So is one made under another policy of MTA-STS, or none.
 //! One that has ended or said something meanwhile is not given out.
 

@@ -1,6 +1,7 @@
 //! What SMTP and LMTP share: the driver of [`Delivery`] over tokio, and the connections.
 //!
-//! Contract: what is tried and in which order is [`relay::delivery`]'s. What the setup in force when a delivery begins says holds to its end.
+//! Contract: what is tried and in which order is [`relay::delivery`]'s. What the setup in force
+//! when a delivery begins says holds to its end.
 //! RFC 5321 §5.1.
 
 use std::{
@@ -35,7 +36,8 @@ use crate::{
     maillog,
 };
 
-/// How long a connection may take to come about where others wait for its place; replies have twice that.
+/// How long a connection may take to come about where others wait for its place; replies have twice
+/// that.
 const HURRIED: Duration = Duration::from_secs(10);
 
 /// Whom a delivery is made to.
@@ -57,7 +59,8 @@ struct Session<'a> {
     peer: Peer<'a>,
 }
 
-/// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes again.
+/// Delivers to a next hop, or without a message only asks; `None`: it was not made, its turn comes
+/// again.
 pub(super) async fn deliver(
     transports: &Transports,
     errand: &Errand,
@@ -177,7 +180,8 @@ impl Session<'_> {
         queue.shares(&self.errand.destination, hosts, clock::now())
     }
 
-    /// Whether there are not too many deliveries to this host or one of its addresses already, whatever the domains are called.
+    /// Whether there are not too many deliveries to this host or one of its addresses already,
+    /// whatever the domains are called.
     fn is_admitted(&self, host: &Host, found: &Result<Found, Failure>) -> bool {
         let mut hosts: Vec<Arc<str>> = vec![host.name.to_ascii_lowercase().into()];
         for (place, _) in found.iter().flat_map(|found| &found.places) {

@@ -1,7 +1,8 @@
 //! The message as a peer gets it: fitted to what the peer offers, then signed.
 //!
-//! Contract: signed is only mail of our own and of clients with permission to relay, whatever its From says; never a stranger's
-//! that is passed on. What cannot be signed goes without, which is logged.
+//! Contract: signed is only mail of our own and of clients with permission to relay, whatever its
+//! From says; never a stranger's that is passed on. What cannot be signed goes without, which is
+//! logged.
 
 use std::io::{self, Cursor, Read};
 

@@ -1,6 +1,7 @@
 //! SMTP: the hosts behind a next hop, and what is shown to them.
 //!
-//! Contract: towards the relayhost its own trust and its password, towards everybody else what `tls_policy` and `tls_out` say.
+//! Contract: towards the relayhost its own trust and its password, towards everybody else what
+//! `tls_policy` and `tls_out` say.
 //! RFC 5321 §5.1.
 
 use mail::{nexthop::Nexthop, outcome::Failure};
@@ -21,7 +22,8 @@ use crate::{config::Config, dns::exchange, setup::Setup};
 /// The name of the relayhost's password among systemd's credentials.
 const CREDENTIAL: &str = "relay-password";
 
-/// Where mail for a next hop can go; `demands`, of others than the relayhost, learn whether its hosts are known for sure.
+/// Where mail for a next hop can go; `demands`, of others than the relayhost, learn whether its
+/// hosts are known for sure.
 /// `named`: the administrator named it.
 pub(super) async fn way(
     setup: &Setup,
@@ -37,7 +39,8 @@ pub(super) async fn way(
     let wrapped = security == Security::Wrapped;
     let port = nexthop.port.unwrap_or(if wrapped { 465 } else { 25 });
     let found = exchange::hosts(&setup.resolver, nexthop, &config.hostname).await;
-    // A next hop of the administrator's that cannot be found is a fault of ours, never the sender's.
+    // A next hop of the administrator's that cannot be found is a fault of ours, never the
+    // sender's.
     let (found, secure) =
         found.map_err(|failure| if named { failure.for_now() } else { failure })?;
     let hosts = found.into_iter().map(|name| Host { name, port, named });
@@ -60,7 +63,8 @@ pub(super) fn tls(setup: &Setup, relayhost: bool) -> &ClientTls {
     }
 }
 
-/// For the relayhost; the password is read anew, so that it can be changed at any time. Blocks, where a token is fetched.
+/// For the relayhost; the password is read anew, so that it can be changed at any time. Blocks,
+/// where a token is fetched.
 pub(crate) fn credentials(config: &Config) -> Result<Option<Credentials>, Failure> {
     let Some(auth) = &config.relay_auth else {
         return Ok(None);

@@ -1,7 +1,9 @@
-//! Who may see the queue and give orders: whoever shows the token, as Bearer or, in a browser, once, for a cookie.
+//! Who may see the queue and give orders: whoever shows the token, as Bearer or, in a browser,
+//! once, for a cookie.
 //!
-//! Contract: the token is in a file of its own, 0600, made where there is none: who deletes it has made all tokens and cookies of before
-//! worthless. Cookies are random and end after [`LIFE`] or with the daemon. Compared is in constant time.
+//! Contract: the token is in a file of its own, 0600, made where there is none: who deletes it has
+//! made all tokens and cookies of before worthless. Cookies are random and end after [`LIFE`] or
+//! with the daemon. Compared is in constant time.
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,7 @@
 //! `/health`: whether the daemon takes mail, as JSON for whoever watches over it. Pure.
 //!
-//! Contract: not ready means that mail is not taken, or not sent at all; everything else that is wrong is a warning, so that no
-//! monitor takes a relay away that does its work.
+//! Contract: not ready means that mail is not taken, or not sent at all; everything else that is
+//! wrong is a warning, so that no monitor takes a relay away that does its work.
 
 use control::status::Status;
 use serde::Serialize;

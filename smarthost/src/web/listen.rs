@@ -1,7 +1,9 @@
-//! The page's listener: one request a connection, everything bounded, so that nobody who comes here harms mail.
+//! The page's listener: one request a connection, everything bounded, so that nobody who comes here
+//! harms mail.
 //!
-//! Contract: at most [`CONNECTIONS`], of which those without a request give way to new ones, the oldest first. A request is
-//! waited for ten seconds; a connection ends after [`LIFE`], whatever it does.
+//! Contract: at most [`CONNECTIONS`], of which those without a request give way to new ones, the
+//! oldest first. A request is waited for ten seconds; a connection ends after [`LIFE`], whatever it
+//! does.
 
 use std::{
     convert::Infallible,

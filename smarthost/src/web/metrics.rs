@@ -1,7 +1,9 @@
-//! `/metrics`: the daemon's status as `OpenMetrics` text, or in the older form of Prometheus where only that is understood. Pure.
+//! `/metrics`: the daemon's status as `OpenMetrics` text, or in the older form of Prometheus where
+//! only that is understood. Pure.
 //!
-//! Contract: every family stands in [`FAMILIES`], which the manual is made from; what is open (destinations, clients, rules) is
-//! bounded: the largest of each. Counters begin anew with the daemon. `OpenMetrics` 1.0 §5, §6.
+//! Contract: every family stands in [`FAMILIES`], which the manual is made from; what is open
+//! (destinations, clients, rules) is bounded: the largest of each. Counters begin anew with the
+//! daemon. `OpenMetrics` 1.0 §5, §6.
 
 use std::fmt::Write as _;
 

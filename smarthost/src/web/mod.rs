@@ -1,4 +1,5 @@
-//! The status page: what an administrator wants to see and do, metrics for Prometheus, health for whoever watches.
+//! The status page: what an administrator wants to see and do, metrics for Prometheus, health for
+//! whoever watches.
 //!
 //! | part | what |
 //! |---|---|
@@ -14,9 +15,10 @@
 //! | [`order`] | what forms order |
 //! | [`site`] | what all of it is answered from |
 //!
-//! Contract: everything shown comes from one snapshot of the daemon ([`Daemon::status`]), which `smarthost status` prints too; every
-//! order goes the way that the commands go ([`Daemon::ask`]). A request is worked on beside the runtime, two at a time, so that mail
-//! never waits for it. Metrics, health and the style are open; all else wants the token.
+//! Contract: everything shown comes from one snapshot of the daemon ([`Daemon::status`]), which
+//! `smarthost status` prints too; every order goes the way that the commands go ([`Daemon::ask`]).
+//! A request is worked on beside the runtime, two at a time, so that mail never waits for it.
+//! Metrics, health and the style are open; all else wants the token.
 
 pub mod access;
 mod health;

@@ -1,6 +1,8 @@
-//! Orders as forms send them: the question before one, and the request that the command line would send, too. Pure but for the asking.
+//! Orders as forms send them: the question before one, and the request that the command line would
+//! send, too. Pure but for the asking.
 //!
-//! Contract: an order names a message, a destination or a client; nothing here means the whole queue.
+//! Contract: an order names a message, a destination or a client; nothing here means the whole
+//! queue.
 
 use std::time::Duration;
 

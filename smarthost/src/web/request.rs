@@ -1,7 +1,8 @@
 //! What is asked, read and bounded, and whether it may be asked by this site at all.
 //!
-//! Contract: the Host is an address, `localhost` or the relay's own name, so that no page elsewhere reaches this one under a
-//! name of its own (DNS rebinding). What changes something comes from a page of ours, by Origin and Sec-Fetch-Site.
+//! Contract: the Host is an address, `localhost` or the relay's own name, so that no page elsewhere
+//! reaches this one under a name of its own (DNS rebinding). What changes something comes from a
+//! page of ours, by Origin and Sec-Fetch-Site.
 //! RFC 9110 §7.2; Fetch Metadata.
 
 use std::net::IpAddr;
@@ -35,7 +36,8 @@ pub(super) struct Asked {
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// `application/x-www-form-urlencoded`; what is no UTF-8 is replaced, and at most [`NAMED`] count.
+    /// `application/x-www-form-urlencoded`; what is no UTF-8 is replaced, and at most [`NAMED`]
+    /// count.
     pub(super) fn read(text: &[u8]) -> Self {
         let pairs = text.split(|byte| *byte == b'&').take(NAMED);
         let pair = |pair: &[u8]| {
@@ -134,7 +136,8 @@ impl Asked {
         }
     }
 
-    /// Whether a page of ours asked for it. `SameSite` alone would let pages on other ports of this machine.
+    /// Whether a page of ours asked for it. `SameSite` alone would let pages on other ports of this
+    /// machine.
     pub(super) fn is_from_us(&self) -> Result<(), Refused> {
         let fetched = self.field(HeaderName::from_static("sec-fetch-site"));
         let origin = self.field(ORIGIN);

@@ -1,4 +1,5 @@
-//! Finds messages for a page: in the queue, in what is known of those that have left, and among refusals.
+//! Finds messages for a page: in the queue, in what is known of those that have left, and among
+//! refusals.
 //!
 //! Contract: bounded by what is shown and by a second of looking; what may be missing is said.
 

@@ -1,4 +1,5 @@
-//! A server's bytes against the client's machine. The first byte chooses the packets, the second SMTP or LMTP and STARTTLS.
+//! A server's bytes against the client's machine. The first byte chooses the packets, the second
+//! SMTP or LMTP and STARTTLS.
 use std::time::Instant;
 
 use mail::{

@@ -1,4 +1,5 @@
-//! What a program pipes into `sendmail`: intake, then the header. The first byte chooses the pieces.
+//! What a program pipes into `sendmail`: intake, then the header. The first byte chooses the
+//! pieces.
 use mail::message::{Header, intake::Intake, recipients};
 use smtp::data::{Checker, Encoder};
 

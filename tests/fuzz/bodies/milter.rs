@@ -1,4 +1,5 @@
-//! A filter's answers to each step of a message. The first four bytes are the steps that it does without, the fifth cuts the packets.
+//! A filter's answers to each step of a message. The first four bytes are the steps that it does
+//! without, the fifth cuts the packets.
 use std::{path::Path, sync::LazyLock, time::Instant};
 
 use mail::message::Header;

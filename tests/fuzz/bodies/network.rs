@@ -1,5 +1,5 @@
-//! What the other services of the network say that a smarthost asks, and who stands in front of it: PROXY headers, XCLIENT, policy
-//! servers, MTA-STS.
+//! What the other services of the network say that a smarthost asks, and who stands in front of it:
+//! PROXY headers, XCLIENT, policy servers, MTA-STS.
 use mail::clock::Timestamp;
 use smarthost::{
     mta_sts::{Known, record},

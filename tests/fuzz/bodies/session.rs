@@ -1,4 +1,5 @@
-//! A client's bytes against the server's machine. The first byte chooses the packets, the second what the policy says.
+//! A client's bytes against the server's machine. The first byte chooses the packets, the second
+//! what the policy says.
 use std::time::{Duration, Instant};
 
 use mail::limits;

@@ -1,4 +1,5 @@
-//! What an administrator writes: aliases, revaliases, lookup tables in Postfix's syntax, configuration files.
+//! What an administrator writes: aliases, revaliases, lookup tables in Postfix's syntax,
+//! configuration files.
 use std::path::Path;
 
 use mail::{

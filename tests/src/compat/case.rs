@@ -1,7 +1,7 @@
 //! The cases, read from TOML.
 //!
-//! Contract: an unknown key is an error. In `stdin`, `{{N TEXT}}` stands for TEXT N times, `#` in it for the number of the
-//! repetition from 1, and `{{xx:E9 FF}}` for bytes.
+//! Contract: an unknown key is an error. In `stdin`, `{{N TEXT}}` stands for TEXT N times, `#` in
+//! it for the number of the repetition from 1, and `{{xx:E9 FF}}` for bytes.
 
 use std::{collections::BTreeMap, fs};
 
@@ -36,15 +36,17 @@ pub struct Case {
     pub input: Option<String>,
     /// What standard output is instead: `closed`.
     pub output: Option<String>,
-    /// `down` (until the program has ended), `picky` (8-bit and UTF-8 are not offered), `hundred` (recipients in a transaction), `refuses`, `later` (the recipients
-    /// `nobody@`, `later@` of sink.bench).
+    /// `down` (until the program has ended), `picky` (8-bit and UTF-8 are not offered), `hundred`
+    /// (recipients in a transaction), `refuses`, `later` (the recipients `nobody@`, `later@` of
+    /// sink.bench).
     pub relay: Option<String>,
     /// Exit status.
     #[serde(default)]
     pub exit: u8,
     /// Envelope sender at the relay.
     pub sender: Option<String>,
-    /// Recipients at the relay, in any order. Default: those of the default `argv` if the exit status is 0.
+    /// Recipients at the relay, in any order. Default: those of the default `argv` if the exit
+    /// status is 0.
     to: Option<Vec<String>>,
     /// So many recipients at the relay instead of `to`.
     pub recipients: Option<usize>,

@@ -1,8 +1,9 @@
 //! What a program did with a case, beside what it should have done.
 //!
-//! Contract: what is told is a few words each, worst first: mail lost or sent to the wrong people before words on the wire.
-//! Of every message, whatever the case: no bare CR or LF, no NUL, no line over 998 bytes, and nothing in 8 bits that the relay
-//! does not offer to take.
+//! Contract: what is told is a few words each, worst first: mail lost or sent to the wrong people
+//! before words on the wire.
+//! Of every message, whatever the case: no bare CR or LF, no NUL, no line over 998 bytes, and
+//! nothing in 8 bits that the relay does not offer to take.
 
 use super::case::Case;
 use crate::sink::Received;
@@ -18,7 +19,8 @@ pub struct Observed {
     pub takes_8bit: bool,
 }
 
-/// What went otherwise than the case says; `exactly`: with this very exit status, else one of the same class (0, 75, any other).
+/// What went otherwise than the case says; `exactly`: with this very exit status, else one of the
+/// same class (0, 75, any other).
 pub fn judge(case: &Case, observed: &Observed, exactly: bool) -> Vec<String> {
     let mut faults = Vec::new();
     envelope(case, observed, &mut faults);

@@ -1,6 +1,7 @@
 //! A machine on which cases run.
 //!
-//! Contract: a case is over when its mail is at the relay, or in vain waited for. A program that does not end in time is killed.
+//! Contract: a case is over when its mail is at the relay, or in vain waited for. A program that
+//! does not end in time is killed.
 
 use std::{
     ffi::OsString,

@@ -7,7 +7,8 @@
 //! | [`program`] | a program that runs beside us, and what it logs |
 //! | [`client`] | an SMTP client with a source address of its own |
 //!
-//! Contract: success means that each step was really observed. All programs are ended, whatever happens.
+//! Contract: success means that each step was really observed. All programs are ended, whatever
+//! happens.
 
 mod client;
 mod program;

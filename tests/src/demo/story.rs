@@ -24,7 +24,8 @@ const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const FLOODER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 const MONITORING: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
 
-/// Plays the demonstration in an empty directory, and tells it to `out`; an error is the first step that did not happen.
+/// Plays the demonstration in an empty directory, and tells it to `out`; an error is the first step
+/// that did not happen.
 pub fn run(directory: &Path, programs: &Binaries, out: &mut dyn Write) -> anyhow::Result<()> {
     let scene = Scene::new(directory, programs)?;
     Story::begin(&scene, out)?.tell()

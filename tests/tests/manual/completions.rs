@@ -1,7 +1,9 @@
-//! What bash, zsh and fish complete: the administrators' commands as `clap_complete` writes them, `sendmail`'s options from their table.
+//! What bash, zsh and fish complete: the administrators' commands as `clap_complete` writes them,
+//! `sendmail`'s options from their table.
 //!
-//! Contract: where a command takes what `GROUP list` lists (`queue delete ID`, `limits show ADDRESS`), the shell asks the program for it;
-//! only letters, digits, dots and colons of the answer reach the shell.
+//! Contract: where a command takes what `GROUP list` lists (`queue delete ID`, `limits show
+//! ADDRESS`), the shell asks the program for it; only letters, digits, dots and colons of the
+//! answer reach the shell.
 
 use std::fmt::Write as _;
 
@@ -91,7 +93,8 @@ fn generated(shell: Shell, name: &str, program: &Command) -> String {
 /// clap's function, and before it one that knows what is listed.
 fn bash(name: &str, program: &Command, lists: &[List]) -> String {
     let function = name.replace('-', "__");
-    // clap_complete 4.6.11 takes a dash in the program's name for the beginning of a command, in half of the places.
+    // clap_complete 4.6.11 takes a dash in the program's name for the beginning of a command, in
+    // half of the places.
     let mut out =
         generated(Shell::Bash, name, program).replace(&name.replace('-', "__subcmd__"), &function);
     let _ = write!(

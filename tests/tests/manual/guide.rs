@@ -1,5 +1,5 @@
-//! docs/ADMINISTRATION.md shows configurations that are shipped and validated, tables that can be read, and commands that exist; so does
-//! docs/MIGRATION.md with its commands.
+//! docs/ADMINISTRATION.md shows configurations that are shipped and validated, tables that can be
+//! read, and commands that exist; so does docs/MIGRATION.md with its commands.
 
 use std::{fs, path::PathBuf};
 

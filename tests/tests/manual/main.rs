@@ -1,7 +1,9 @@
-//! The manual pages and the shells' completions are what the programs' own tables say: `UPDATE=1 cargo test -p tests --test manual` writes
-//! packaging/man, packaging/completions and the commented configuration among packaging/examples.
+//! The manual pages and the shells' completions are what the programs' own tables say: `UPDATE=1
+//! cargo test -p tests --test manual` writes packaging/man, packaging/completions and the commented
+//! configuration among packaging/examples.
 //!
-//! packaging/manual holds the text written by hand; a line `@NAME@` in it stands for a part made from a table.
+//! packaging/manual holds the text written by hand; a line `@NAME@` in it stands for a part made
+//! from a table.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -111,7 +113,8 @@ fn rewriting() -> bool {
     env::var_os("UPDATE").is_some()
 }
 
-/// Compares a file below packaging with what it should be, after writing it where that was asked for.
+/// Compares a file below packaging with what it should be, after writing it where that was asked
+/// for.
 fn compare(name: &str, fresh: &str) {
     let written = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../packaging")

@@ -41,7 +41,8 @@ pub(crate) fn of_smarthost() -> String {
         .collect()
 }
 
-/// The configuration of a machine as a file in which everything stands, with its default, as a comment.
+/// The configuration of a machine as a file in which everything stands, with its default, as a
+/// comment.
 pub(crate) fn example_of_sendmail_shim() -> String {
     use sendmail::config::{effective, meaning, settings::Settings};
     let rows = effective::rows(&Settings::parse(None, "").unwrap()).unwrap();

@@ -1,6 +1,7 @@
 //! The agent of a machine: what its own code decides, with the relay as the one destination.
 //!
-//! In place of `sendmail-shim`'s `agent::session` and `agent::transaction`, whose lines are not covered; storms and budgets are not there.
+//! In place of `sendmail-shim`'s `agent::session` and `agent::transaction`, whose lines are not
+//! covered; storms and budgets are not there.
 
 use std::{sync::Arc, time::Duration};
 

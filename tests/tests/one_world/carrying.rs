@@ -1,6 +1,7 @@
 //! What the queue has done, but for deliveries: envelopes read, reports written, events recorded.
 //!
-//! In place of the agent's `delivery::report` and smarthost's `delivery::nondelivery`, whose lines are not covered.
+//! In place of the agent's `delivery::report` and smarthost's `delivery::nondelivery`, whose lines
+//! are not covered.
 
 use mail::{envelope::Envelope, outcome::Failure};
 use queue::{

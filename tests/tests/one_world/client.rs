@@ -1,4 +1,5 @@
-//! Whoever submits mail: a program on a machine, to its agent, or another host, to the relay. It tries once, and believes what it hears.
+//! Whoever submits mail: a program on a machine, to its agent, or another host, to the relay. It
+//! tries once, and believes what it hears.
 
 use std::{
     io::Cursor,

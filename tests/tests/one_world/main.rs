@@ -1,9 +1,12 @@
-//! One world: both programs' own cores, from the client's first byte to the last bounce, in one deterministic simulation from one seed.
+//! One world: both programs' own cores, from the client's first byte to the last bounce, in one
+//! deterministic simulation from one seed.
 //!
-//! What is real: session machine, client machine and conversation, delivery core, queue with its notifications, spool (on a disk that
-//! remembers what a crash leaves), policy, limits, routes and the order of mail exchangers, the agent's rewriting and completion. What is
-//! not: threads, tokio and sockets. The lines that only move things between the cores are written again in `program`, `sending`,
-//! `receiving`, `agent` and `relay`, whose headers say what they stand for; TLS, Maildirs, LMTP, programs, storms and budgets are not here.
+//! What is real: session machine, client machine and conversation, delivery core, queue with its
+//! notifications, spool (on a disk that remembers what a crash leaves), policy, limits, routes and
+//! the order of mail exchangers, the agent's rewriting and completion. What is not: threads, tokio
+//! and sockets. The lines that only move things between the cores are written again in `program`,
+//! `sending`, `receiving`, `agent` and `relay`, whose headers say what they stand for; TLS,
+//! Maildirs, LMTP, programs, storms and budgets are not here.
 //!
 //! | part | what |
 //! |---|---|
@@ -16,7 +19,8 @@
 //! | `model` | the oracle |
 //! | `story` `shrink` | what is told of a life that went wrong, and how little of it is enough |
 //!
-//! `WORLD_SEEDS=100000 cargo test --release -p tests --test one_world -- --nocapture` lives so many lives, beginning at `WORLD_FIRST`.
+//! `WORLD_SEEDS=100000 cargo test --release -p tests --test one_world -- --nocapture` lives so many
+//! lives, beginning at `WORLD_FIRST`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

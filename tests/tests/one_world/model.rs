@@ -1,8 +1,11 @@
-//! The oracle: what was promised, what the world got, and what must hold between the two. It knows nothing of how the programs work.
+//! The oracle: what was promised, what the world got, and what must hold between the two. It knows
+//! nothing of how the programs work.
 //!
-//! Contract: each recipient of a message that was accepted ends in exactly one of delivered, bounced, removed by an administrator, or kept
-//! as dead mail; more than once only where a crash or a lost acknowledgement excuses it. What arrives is what was sent, at whom it was
-//! meant for. Nobody bounces without a reason, and a bounce brings the content back. No client has more mail taken in an hour than its limit.
+//! Contract: each recipient of a message that was accepted ends in exactly one of delivered,
+//! bounced, removed by an administrator, or kept as dead mail; more than once only where a crash or
+//! a lost acknowledgement excuses it. What arrives is what was sent, at whom it was meant for.
+//! Nobody bounces without a reason, and a bounce brings the content back. No client has more mail
+//! taken in an hour than its limit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

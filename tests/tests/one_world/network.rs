@@ -1,7 +1,9 @@
-//! The network: connections between whoever dials and whoever listens, with what happens to bytes on their way.
+//! The network: connections between whoever dials and whoever listens, with what happens to bytes
+//! on their way.
 //!
-//! Contract: the bytes of one direction arrive in their order, later than they were sent; connections overtake one another. What an answer
-//! acknowledges is known to the network ([`Sent::acknowledges`]), so that the oracle learns which acknowledgements never arrived.
+//! Contract: the bytes of one direction arrive in their order, later than they were sent;
+//! connections overtake one another. What an answer acknowledges is known to the network
+//! ([`Sent::acknowledges`]), so that the oracle learns which acknowledgements never arrived.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,6 @@
-//! The rest of the world's mail servers: a plain server that reads commands and says what its mood is. It is not written with the
-//! programs' own machines, so that what they say is read by somebody else.
+//! The rest of the world's mail servers: a plain server that reads commands and says what its mood
+//! is. It is not written with the programs' own machines, so that what they say is read by somebody
+//! else.
 
 use std::{collections::BTreeMap, net::IpAddr};
 

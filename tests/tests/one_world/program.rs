@@ -1,7 +1,10 @@
-//! A program of ours: its spool on a simulated disk, its queue, its deliveries and sessions, under a clock that the world sets.
+//! A program of ours: its spool on a simulated disk, its queue, its deliveries and sessions, under
+//! a clock that the world sets.
 //!
-//! In place of what moves it there: the agent's `dispatch`, `delivery::driver` and `delivery::report` (threads), smarthost's `dispatch`,
-//! `delivery::driver` and `delivery::nondelivery` (tokio). These lines are written again here, in the same order, and are not covered.
+//! In place of what moves it there: the agent's `dispatch`, `delivery::driver` and
+//! `delivery::report` (threads), smarthost's `dispatch`, `delivery::driver` and
+//! `delivery::nondelivery` (tokio). These lines are written again here, in the same order, and are
+//! not covered.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +38,8 @@ use crate::{
     trouble::{QUIET, Trouble, disk, scratch},
 };
 
-/// What a step sees and does of the world; what it does happens when the program is still there at its end.
+/// What a step sees and does of the world; what it does happens when the program is still there at
+/// its end.
 pub(crate) struct Context<'a> {
     pub(crate) owner: Owner,
     pub(crate) now: Micros,

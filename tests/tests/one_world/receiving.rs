@@ -1,6 +1,7 @@
 //! Sessions: the programs' own [`smtp::session::Session`] over the world's network.
 //!
-//! In place of the agent's `session` and smarthost's `server::session`, which move the same bytes over sockets; these lines are not covered.
+//! In place of the agent's `session` and smarthost's `server::session`, which move the same bytes
+//! over sockets; these lines are not covered.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,8 @@
 //! The smarthost: its own configuration, policy, limits and routes, with the world's names.
 //!
-//! In place of `server::decide`, `server::counting` and `state::keeper`, whose lines are not covered: what the counters' database holds is a
-//! table here, which is written when a message is counted, and outlives crashes.
+//! In place of `server::decide`, `server::counting` and `state::keeper`, whose lines are not
+//! covered: what the counters' database holds is a table here, which is written when a message is
+//! counted, and outlives crashes.
 
 use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc};
 

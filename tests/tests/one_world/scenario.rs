@@ -1,4 +1,5 @@
-//! What happens to a world: mail, faults and orders, all drawn from one seed and written down, so that less of it can be tried again.
+//! What happens to a world: mail, faults and orders, all drawn from one seed and written down, so
+//! that less of it can be tried again.
 
 use std::collections::BTreeMap;
 

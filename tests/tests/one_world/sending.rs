@@ -1,7 +1,8 @@
 //! Deliveries: the programs' own [`relay::delivery::Delivery`] over the world's network.
 //!
-//! In place of `relay::net::deliver` and of smarthost's `transport::session` and `transport::pool`; the order is theirs, and these lines of
-//! them are not covered. A delivery that a crash interrupts is forgotten.
+//! In place of `relay::net::deliver` and of smarthost's `transport::session` and `transport::pool`;
+//! the order is theirs, and these lines of them are not covered. A delivery that a crash interrupts
+//! is forgotten.
 
 use std::{
     io,

@@ -1,4 +1,5 @@
-//! What happened, for people: told only where a life has gone wrong; and a fingerprint of every life, so that two can be compared.
+//! What happened, for people: told only where a life has gone wrong; and a fingerprint of every
+//! life, so that two can be compared.
 
 use std::fmt::Display;
 

@@ -1,6 +1,8 @@
-//! The client's end of a connection: the programs' own [`Conversation`], with the bytes that the kernel would hold for it.
+//! The client's end of a connection: the programs' own [`Conversation`], with the bytes that the
+//! kernel would hold for it.
 //!
-//! In place of `relay::net::connection` and smarthost's `link::connection`, which move the same bytes over sockets.
+//! In place of `relay::net::connection` and smarthost's `link::connection`, which move the same
+//! bytes over sockets.
 
 use std::{
     collections::VecDeque,

@@ -1,6 +1,8 @@
-//! The world: machines with their agents, the relay, the servers of others, between them the network, and one clock.
+//! The world: machines with their agents, the relay, the servers of others, between them the
+//! network, and one clock.
 //!
-//! Contract: what happens is decided by the scenario alone; the same one lives the same life, step by step.
+//! Contract: what happens is decided by the scenario alone; the same one lives the same life, step
+//! by step.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,8 @@ use crate::{
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 const RELAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
-/// All mail must have ended by then: it is tried for a lifetime at the agent and at the relay, and so is the bounce.
+/// All mail must have ended by then: it is tried for a lifetime at the agent and at the relay, and
+/// so is the bounce.
 const END: Micros = PEACE + 3 * (LIFETIME + 4 * HOUR);
 
 /// What all share.
@@ -285,7 +288,8 @@ impl World {
         self.count();
     }
 
-    /// No destination, and no hosts behind several of them, have more deliveries at once than they may have.
+    /// No destination, and no hosts behind several of them, have more deliveries at once than they
+    /// may have.
     fn count(&mut self) {
         let Some(up) = &self.relay.up else {
             return;

@@ -1,12 +1,13 @@
-//! A module uses its own layer or lower ones. The layers are the table at the top of each crate's lib.rs, so that what people read
-//! is what is enforced.
+//! A module uses its own layer or lower ones. The layers are the table at the top of each crate's
+//! lib.rs, so that what people read is what is enforced.
 
 use super::{
     modules::Modules,
     source::{Source, file, sources},
 };
 
-/// What has layers: a crate, or a folder in one, and the file with the table. Other crates are held by the compiler alone.
+/// What has layers: a crate, or a folder in one, and the file with the table. Other crates are held
+/// by the compiler alone.
 struct House {
     member: &'static str,
     /// From the root of the crate, with a slash at the end unless it is that.
@@ -53,7 +54,8 @@ impl House {
 struct Layers(Vec<(String, Vec<String>)>);
 
 impl Layers {
-    /// Reads rows such as `//! | edges | [`state`] [`dns`] | … |`; rows of one layer stand together.
+    /// Reads rows such as `//! | edges | [`state`] [`dns`] | … |`; rows of one layer stand
+    /// together.
     fn of(house: &House) -> Self {
         let text = house.table();
         let rows = text
@@ -149,7 +151,8 @@ fn what_decides_does_no_input_or_output() {
         "Instant::now(",
         "clock::now(",
     ];
-    // Of the programs the layers that say so; of the crates below, those that decide and do nothing else.
+    // Of the programs the layers that say so; of the crates below, those that decide and do nothing
+    // else.
     let houses = HOUSES.map(|house| (Layers::of(&house), house));
     let decides = |(layers, house): &(Layers, House), source: &Source| {
         let module = house.module(&source.path);

@@ -1,4 +1,5 @@
-//! No two files of a crate use each other, directly or over others: whoever reads one can read on downwards.
+//! No two files of a crate use each other, directly or over others: whoever reads one can read on
+//! downwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 

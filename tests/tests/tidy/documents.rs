@@ -39,7 +39,8 @@ fn ci_runs_the_commands_that_the_readme_shows_first() {
     );
 }
 
-/// Rows of the deployments that end-to-end tests and the stages of the packages' tests name, with the files that name them.
+/// Rows of the deployments that end-to-end tests and the stages of the packages' tests name, with
+/// the files that name them.
 fn rows_held() -> BTreeMap<(char, u8), Vec<String>> {
     let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
     let tests = sources().into_iter().filter_map(|source| {

@@ -26,6 +26,27 @@ fn every_file_is_small_enough_to_be_read_in_one_sitting() {
     );
 }
 
+/// Tables and drawings aside.
+#[test]
+fn comments_are_at_most_100_columns_wide() {
+    let mut wide = Vec::new();
+    for source in sources() {
+        let mut drawn = false;
+        for (line, number) in source.text.lines().zip(1..) {
+            let Some(text) = line.trim_start().strip_prefix("//") else {
+                continue;
+            };
+            let text = text.trim_start_matches(['/', '!']).trim_start();
+            drawn ^= text.starts_with("```");
+            let is_table = drawn || text.starts_with('|') || !text.contains(' ');
+            if !is_table && line.chars().count() > 100 {
+                wide.push(format!("{}:{number}", source.path));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "write them on more lines: {wide:#?}");
+}
+
 #[test]
 fn every_module_opens_with_its_manual_page() {
     let bare: Vec<_> = sources()
@@ -145,7 +166,8 @@ fn every_setting_is_read_by_the_program_that_has_it() {
             .into_iter()
             .filter(|source| source.path.starts_with(member))
             .partition(|source| {
-                // These two read files that settings name; the others only define and show settings.
+                // These two read files that settings name; the others only define and show
+                // settings.
                 let reader = ["/load.rs", "/tables.rs"];
                 source.path.contains("/config/")
                     && !reader.iter().any(|name| source.path.ends_with(name))

@@ -1,6 +1,8 @@
-//! Which file of a crate uses which other one: the module tree, and every path in imports and code, resolved as the compiler does.
+//! Which file of a crate uses which other one: the module tree, and every path in imports and code,
+//! resolved as the compiler does.
 //!
-//! A path that leads over a re-export counts for the file that it ends in, not for the one that passes it on.
+//! A path that leads over a re-export counts for the file that it ends in, not for the one that
+//! passes it on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

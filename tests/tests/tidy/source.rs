@@ -21,7 +21,8 @@ impl Source {
             .filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
-    /// The code that is shipped: without comments and without tests, be they a file of their own or the end of this one.
+    /// The code that is shipped: without comments and without tests, be they a file of their own or
+    /// the end of this one.
     pub(crate) fn shipped(&self) -> String {
         if self.path.split(['/', '.']).any(|part| part == "tests") {
             return String::new();

@@ -1,7 +1,9 @@
-//! A message body while it is on its way: in memory, and from [`INLINE_BODY`] on in a file without a name.
+//! A message body while it is on its way: in memory, and from [`INLINE_BODY`] on in a file without
+//! a name.
 //!
-//! Contract: nothing is left behind, whatever happens; no name, no directory and no environment variable of the caller decides
-//! where the file is. Without a writable /var/tmp or /tmp the file is one in memory.
+//! Contract: nothing is left behind, whatever happens; no name, no directory and no environment
+//! variable of the caller decides where the file is. Without a writable /var/tmp or /tmp the file
+//! is one in memory.
 
 use std::{
     fs::File,

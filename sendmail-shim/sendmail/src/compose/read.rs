@@ -1,7 +1,9 @@
-//! Reads standard input to its end and makes it canonical: LF or CRLF, `From ` lines, no header, no empty line, lone dots.
+//! Reads standard input to its end and makes it canonical: LF or CRLF, `From ` lines, no header, no
+//! empty line, lone dots.
 //!
-//! Contract: a lone dot is data, except on a terminal; header and body come out in CRLF lines. Memory is bounded, the size is
-//! checked while reading. Lines too long for SMTP are re-encoded or folded ([`mail::message::mime`](mod@mime)).
+//! Contract: a lone dot is data, except on a terminal; header and body come out in CRLF lines.
+//! Memory is bounded, the size is checked while reading. Lines too long for SMTP are re-encoded or
+//! folded ([`mail::message::mime`](mod@mime)).
 //! Failures: [`ComposeError`], each with its exit status.
 
 use std::{
@@ -77,8 +79,8 @@ impl From<HeaderTooLong> for ComposeError {
     }
 }
 
-/// Reads a message to the end of `input`. `limit` (bytes) is asked for once, when the message turns out to be large: it may
-/// cost reading the configuration.
+/// Reads a message to the end of `input`. `limit` (bytes) is asked for once, when the message turns
+/// out to be large: it may cost reading the configuration.
 pub fn message(input: impl Read, limit: &mut dyn FnMut() -> u64) -> Result<Message, ComposeError> {
     let mut input = BufReader::with_capacity(limits::PIECE, input);
     let mut reader = Reader {

@@ -1,4 +1,5 @@
-//! The settings as an administrator reads them: key, value, and whether it differs from the default (row D7).
+//! The settings as an administrator reads them: key, value, and whether it differs from the default
+//! (row D7).
 
 use std::{fmt::Display, path::Path, time::Duration};
 

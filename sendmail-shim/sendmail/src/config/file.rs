@@ -1,4 +1,5 @@
-//! The configuration as written: every key, all of them optional. Meaning and defaults are in [`super::settings`].
+//! The configuration as written: every key, all of them optional. Meaning and defaults are in
+//! [`super::settings`].
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -12,7 +13,8 @@ use settings::{MessageSize, OneOrMany, Size, Span};
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
-    /// Where all mail goes: the first that answers. `host`, `host:port`, `[address]:port`; MX records are never asked.
+    /// Where all mail goes: the first that answers. `host`, `host:port`, `[address]:port`; MX
+    /// records are never asked.
     pub relayhost: OneOrMany<Nexthop>,
     /// Appended to names without a domain; replaces this machine's name in senders.
     pub domain: Option<String>,
@@ -96,7 +98,8 @@ pub struct Retry {
     pub maximal: Option<Span>,
     /// Age at which mail is returned to its sender.
     pub lifetime: Option<Span>,
-    /// Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; `"0s"`: never.
+    /// Age at which the sender is told that his mail is late, and the administrator that the
+    /// relayhost is away; `"0s"`: never.
     pub warning: Option<Span>,
 }
 
@@ -104,7 +107,8 @@ pub struct Retry {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Collapse {
-    /// From the first of the same messages to the digest of the others; absent or `"0s"`: each is sent.
+    /// From the first of the same messages to the digest of the others; absent or `"0s"`: each is
+    /// sent.
     pub window: Option<Span>,
 }
 

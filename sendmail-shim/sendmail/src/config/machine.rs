@@ -1,6 +1,7 @@
 //! What the machine knows about itself: its name, and the mail name that its administrator gave it.
 //!
-//! Contract: reads /etc/hosts and /etc/mailname, never the network: `sendmail` must not wait for a name server.
+//! Contract: reads /etc/hosts and /etc/mailname, never the network: `sendmail` must not wait for a
+//! name server.
 //! Debian policy §11.6 (/etc/mailname).
 
 use std::path::Path;
@@ -13,7 +14,8 @@ pub fn mailname() -> Option<String> {
     mailname_in(&text(Path::new("/etc/mailname")))
 }
 
-/// The host name as FQDN: the kernel's name if it has a dot, else what /etc/hosts makes of it, else with `domain` appended.
+/// The host name as FQDN: the kernel's name if it has a dot, else what /etc/hosts makes of it, else
+/// with `domain` appended.
 pub fn hostname(domain: Option<&str>) -> String {
     let uname = rustix::system::uname();
     let name = uname.nodename().to_str().unwrap_or("localhost");

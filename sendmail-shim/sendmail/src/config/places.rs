@@ -8,8 +8,9 @@
 //! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
 //! | 5 | none: defaults |
 //!
-//! Failures: a file that is named (1, 2) must be there; one that is there must be readable and valid. Who must go on all the same
-//! ([`load_anyway`], [`for_agent`]) gets what can be used, and the fault.
+//! Failures: a file that is named (1, 2) must be there; one that is there must be readable and
+//! valid. Who must go on all the same ([`load_anyway`], [`for_agent`]) gets what can be used, and
+//! the fault.
 
 use std::{
     fs,
@@ -64,7 +65,8 @@ pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError
     }
 }
 
-/// The same for the agent, which goes on with the last good settings, or else queues and does not send.
+/// The same for the agent, which goes on with the last good settings, or else queues and does not
+/// send.
 pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
     let (of, found) = find(given);
     let (layers, error) = match usable(found) {
@@ -94,8 +96,8 @@ pub fn is_right(given: Option<&Path>) -> bool {
     usable(find(given).1).is_ok()
 }
 
-/// What the files that an agent works by are known by: the configuration, and what it names for the way to the relayhost. It is
-/// another one when one of them was written, made or removed.
+/// What the files that an agent works by are known by: the configuration, and what it names for the
+/// way to the relayhost. It is another one when one of them was written, made or removed.
 pub fn state(given: Option<&Path>, settings: &Settings) -> Vec<Option<(u64, i64, i64, u64)>> {
     let files = match given.map(Path::to_owned).or_else(named) {
         Some(path) => vec![path],
@@ -143,7 +145,8 @@ fn refuge_of(of: &Path) -> PathBuf {
     last_good::refuge(of, Path::new(SYSTEM), Path::new(SPOOL), "spool")
 }
 
-/// What the configuration is known by (the administrator's file, be it there or not), and its files.
+/// What the configuration is known by (the administrator's file, be it there or not), and its
+/// files.
 fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
     if let Some(path) = given.map(Path::to_owned).or_else(named) {
         // What it says of places is told to programs that run elsewhere.

@@ -1,7 +1,7 @@
 //! The configuration as the program uses it: valid by construction, all defaults filled in.
 //!
-//! Failures: [`ConfigError`] with file, line and remedy. An empty configuration is valid: the agent then queues, and says that
-//! no relayhost is set.
+//! Failures: [`ConfigError`] with file, line and remedy. An empty configuration is valid: the agent
+//! then queues, and says that no relayhost is set.
 
 use std::{
     net::SocketAddr,
@@ -39,7 +39,8 @@ pub const SOCKET: &str = "/run/sendmail-shim/submit.sock";
 /// Where the queue is unless the configuration says otherwise.
 pub const SPOOL: &str = "/var/spool/sendmail-shim";
 
-/// Recipients that one user may have waiting: with all that is kept of each in memory, some megabytes.
+/// Recipients that one user may have waiting: with all that is kept of each in memory, some
+/// megabytes.
 const SHARE: u32 = 20_000;
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
@@ -64,7 +65,8 @@ const SALVAGED: [&str; 13] = [
 pub struct Settings {
     /// The files they come from, the one that decides first.
     pub files: Vec<PathBuf>,
-    /// The files are wrong: these are the last good settings, or what is right by itself and no relayhost.
+    /// The files are wrong: these are the last good settings, or what is right by itself and no
+    /// relayhost.
     pub fault: Option<Fault>,
     pub relayhost: Vec<Nexthop>,
     pub domain: Domain,
@@ -112,7 +114,8 @@ pub struct Share {
 }
 
 impl Settings {
-    /// From TOML text; `path` is for messages, and relative paths in the text start from its directory.
+    /// From TOML text; `path` is for messages, and relative paths in the text start from its
+    /// directory.
     pub fn parse(path: Option<&Path>, text: &str) -> Result<Self, ConfigError> {
         let file = read(path.unwrap_or(Path::new("(defaults)")), text)?;
         Self::of(path.map(Path::to_owned).into_iter().collect(), file)
@@ -127,7 +130,8 @@ impl Settings {
         Self::of(layers.into_iter().map(|(path, _)| path).collect(), all)
     }
 
-    /// What can be used of files that are wrong: enough to find the agent and to queue, nothing to send with.
+    /// What can be used of files that are wrong: enough to find the agent and to queue, nothing to
+    /// send with.
     pub fn salvaged(layers: &[Layer], path: &Path, refuge: PathBuf) -> Result<Self, ConfigError> {
         let mut file: File = salvage(layers, &SALVAGED).unwrap_or_default();
         file.spool.get_or_insert(refuge);

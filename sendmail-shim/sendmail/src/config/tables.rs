@@ -1,4 +1,5 @@
-//! aliases and revaliases, kept in step with their files (rows A2, B18, D2, D4); how is [`tables`]' business.
+//! aliases and revaliases, kept in step with their files (rows A2, B18, D2, D4); how is [`tables`]'
+//! business.
 //!
 //! Contract: a missing file is an empty table.
 

@@ -1,8 +1,10 @@
 //! argv, read with the option table into what was typed.
 //!
-//! Contract: total. Options may be bundled (`-ti`) and mixed with recipients; `--` ends them; the longest row that fits wins
-//! (`-oi` before `-o`). An unknown option is ignored with a warning, which is always told: mail beats pedantry.
-//! Failures: an option without its value, or one that is refused, is a [`UsageError`] (exit status 64).
+//! Contract: total. Options may be bundled (`-ti`) and mixed with recipients; `--` ends them; the
+//! longest row that fits wins (`-oi` before `-o`). An unknown option is ignored with a warning,
+//! which is always told: mail beats pedantry.
+//! Failures: an option without its value, or one that is refused, is a [`UsageError`] (exit status
+//! 64).
 
 use std::fmt;
 

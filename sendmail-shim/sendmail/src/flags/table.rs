@@ -1,7 +1,8 @@
 //! Every option that any known caller passes, with what we do about it.
 //!
-//! Contract: an option cannot exist without a sentence in help and manual; nothing that names a file, a directory or a
-//! program is ever honoured. Where Sendmail 8 and its successors differ, the manual follows this table.
+//! Contract: an option cannot exist without a sentence in help and manual; nothing that names a
+//! file, a directory or a program is ever honoured. Where Sendmail 8 and its successors differ, the
+//! manual follows this table.
 
 use crate::mode::{Mode, NO_DAEMON};
 

@@ -1,7 +1,8 @@
 //! Submission over the agent's socket.
 //!
-//! Contract: an agent that does not answer costs at most two seconds; once the message has gone out, the answer is waited for,
-//! because only it tells whether the agent has the mail. The message is neither completed nor rewritten here.
+//! Contract: an agent that does not answer costs at most two seconds; once the message has gone
+//! out, the answer is waited for, because only it tells whether the agent has the mail. The message
+//! is neither completed nor rewritten here.
 
 use std::{path::Path, time::Duration};
 

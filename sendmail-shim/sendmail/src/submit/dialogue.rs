@@ -1,10 +1,11 @@
 //! What `sendmail -bs` knows of the SMTP session that passes through it; pure.
 //!
-//! Contract: line ends are made CRLF on the way, as standard input has those of Unix; all else passes unchanged. A
-//! session whose first line ends in CRLF keeps the strict end of a message: a dot on a line that a bare LF begins or
-//! ends is content, and is stuffed. A command that decides what follows it (DATA, QUIT) is answered before more is
-//! taken. BDAT chunks are counted bytes, and stay as they are. Between transactions the other side may be exchanged for another
-//! one, which is greeted as the first was.
+//! Contract: line ends are made CRLF on the way, as standard input has those of Unix; all else
+//! passes unchanged. A session whose first line ends in CRLF keeps the strict end of a message: a
+//! dot on a line that a bare LF begins or ends is content, and is stuffed. A command that decides
+//! what follows it (DATA, QUIT) is answered before more is taken. BDAT chunks are counted bytes,
+//! and stay as they are. Between transactions the other side may be exchanged for another one,
+//! which is greeted as the first was.
 //! RFC 5321 §2.3.8, §4.5.2; RFC 3030.
 #![cfg_attr(
     not(test),
@@ -108,7 +109,8 @@ impl Dialogue {
         self.code != *b"000"
     }
 
-    /// Takes input, appends to `out` what is to be sent, and gives what cannot be taken before a reply has come.
+    /// Takes input, appends to `out` what is to be sent, and gives what cannot be taken before a
+    /// reply has come.
     pub fn take<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         let mut rest = input;
         while self.wants_input()
@@ -151,7 +153,8 @@ impl Dialogue {
         if self.unheard > 0 { &[] } else { heard }
     }
 
-    /// Whether the other side may be exchanged: everything was answered, no line and no transaction has begun, and the end was not told.
+    /// Whether the other side may be exchanged: everything was answered, no line and no transaction
+    /// has begun, and the end was not told.
     pub fn is_between(&self) -> bool {
         self.place == Place::Command
             && self.line.empty
@@ -161,7 +164,8 @@ impl Dialogue {
             && !self.over
     }
 
-    /// Another one takes the other side: it is told in `out` who speaks, and its answers to that are nobody else's.
+    /// Another one takes the other side: it is told in `out` who speaks, and its answers to that
+    /// are nobody else's.
     pub fn begin_again(&mut self, out: &mut Vec<u8>) {
         self.owed = 1;
         if !self.hello.is_empty() {
@@ -182,7 +186,8 @@ impl Dialogue {
         self.place == Place::Ended || (self.over && self.code == *b"421")
     }
 
-    /// Whether the session is over and everything in it was answered; `rest` is what was left of standard input.
+    /// Whether the session is over and everything in it was answered; `rest` is what was left of
+    /// standard input.
     pub fn is_complete(&self, rest: &[u8]) -> bool {
         let open = match self.place {
             Place::Command => !self.line.empty || self.line.cr,
@@ -318,7 +323,8 @@ mod tests {
 
     use super::*;
 
-    /// Feeds all input, in pieces of `size` bytes, answering as a server does that takes everything.
+    /// Feeds all input, in pieces of `size` bytes, answering as a server does that takes
+    /// everything.
     fn pass(input: &[u8], size: usize) -> (Dialogue, String, Vec<u8>) {
         let (mut dialogue, mut out, mut waiting) =
             (Dialogue::default(), Vec::new(), Vec::<u8>::new());

@@ -1,8 +1,9 @@
 //! Delivery to the relayhost by `sendmail` itself: no queue, so the exit status is the only record.
 //!
-//! Contract: the relayhosts are tried in order until one takes the message. The caller waits, so the timeouts are shorter than
-//! those of a queue.
-//! Failures: one [`Outcome`] a recipient; without a relayhost, or with none that answers, the [`Failure`] that says why.
+//! Contract: the relayhosts are tried in order until one takes the message. The caller waits, so
+//! the timeouts are shorter than those of a queue.
+//! Failures: one [`Outcome`] a recipient; without a relayhost, or with none that answers, the
+//! [`Failure`] that says why.
 
 use std::{io::Read, sync::Mutex, time::Duration};
 

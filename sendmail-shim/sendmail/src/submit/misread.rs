@@ -1,6 +1,8 @@
-//! News for the sender of addresses that could not be read: a caller such as cron does not look at the exit status.
+//! News for the sender of addresses that could not be read: a caller such as cron does not look at
+//! the exit status.
 //!
-//! Contract: goes to the envelope sender with the null sender, so that nothing answers it; holds the message as far as nobody else has it.
+//! Contract: goes to the envelope sender with the null sender, so that nothing answers it; holds
+//! the message as far as nobody else has it.
 
 use std::io::Read as _;
 
@@ -21,7 +23,8 @@ use crate::{
 /// Most of the message that is quoted, bytes.
 const QUOTED: u64 = 50_000;
 
-/// The message that tells of `problems`; `None` if there is nobody to tell. `served`: others get the message.
+/// The message that tells of `problems`; `None` if there is nobody to tell. `served`: others get
+/// the message.
 pub(super) fn news(
     submission: &Submission,
     message: &Message,

@@ -1,6 +1,8 @@
-//! What `sendmail` tells its caller: an exit status and, if anything is wrong, a line on standard error.
+//! What `sendmail` tells its caller: an exit status and, if anything is wrong, a line on standard
+//! error.
 //!
-//! Contract: 0 only when every recipient was taken. Of several faults the one that a retry can mend wins (75).
+//! Contract: 0 only when every recipient was taken. Of several faults the one that a retry can mend
+//! wins (75).
 //! `sysexits.h`.
 
 use mail::outcome::{Failure, Outcome, Stage};

@@ -1,7 +1,8 @@
 //! From standard input to the exit status.
 //!
-//! Contract: the configuration is read only when it is needed: `SENDMAIL_SHIM_CONFIG` is set, the default socket does not
-//! answer, or the message is large. Exit status 0 means: on the agent's disk, or the relayhost said 250.
+//! Contract: the configuration is read only when it is needed: `SENDMAIL_SHIM_CONFIG` is set, the
+//! default socket does not answer, or the message is large. Exit status 0 means: on the agent's
+//! disk, or the relayhost said 250.
 
 use std::{
     cell::OnceCell,

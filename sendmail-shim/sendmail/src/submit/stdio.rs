@@ -1,9 +1,11 @@
 //! `sendmail -bs`: SMTP on standard input and output, spoken by the agent.
 //!
-//! Contract: the agent decides all; on the way line ends become CRLF ([`dialogue`](super::dialogue)). Exit status 0 means
-//! that everything typed was answered. An agent that goes away between transactions (it is started again, say) is followed by the
-//! next one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421 and the exit status 69; where
-//! it goes away otherwise, or is silent while it owes a reply or the end of the session, a 421 ends it, and the status is 75.
+//! Contract: the agent decides all; on the way line ends become CRLF
+//! ([`dialogue`](super::dialogue)). Exit status 0 means that everything typed was answered. An
+//! agent that goes away between transactions (it is started again, say) is followed by the next
+//! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421 and the
+//! exit status 69; where it goes away otherwise, or is silent while it owes a reply or the end of
+//! the session, a 421 ends it, and the status is 75.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -160,7 +162,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Waits until something can be moved: input, a reply, room for what is to be sent. `over`: the agent knows that nothing more comes.
+    /// Waits until something can be moved: input, a reply, room for what is to be sent. `over`: the
+    /// agent knows that nothing more comes.
     fn wait(&self, over: bool) -> io::Result<(bool, bool, bool)> {
         let stdin = io::stdin();
         let wants = !self.at_end
@@ -261,7 +264,8 @@ impl Relay {
         self.input.drain(..self.input.len().saturating_sub(rest));
     }
 
-    /// The agent is done; what stands in standard input behind that was not answered. Waits for nothing.
+    /// The agent is done; what stands in standard input behind that was not answered. Waits for
+    /// nothing.
     fn look_for_more(&mut self) {
         let stdin = io::stdin();
         let mut ready = [PollFd::new(&stdin, PollFlags::IN)];

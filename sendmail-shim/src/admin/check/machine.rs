@@ -1,4 +1,5 @@
-//! This machine: configuration, name, alias files, agent, queue, spool, and whose /usr/sbin/sendmail is.
+//! This machine: configuration, name, alias files, agent, queue, spool, and whose
+//! /usr/sbin/sendmail is.
 
 use std::{
     fs,

@@ -1,12 +1,14 @@
-//! `sendmail-shim check`: everything between a program and the relayhost, tried one by one. Sends no mail. A running agent is
-//! asked for the settings that it has: where the files say something else, that is told, and both ways are tried.
+//! `sendmail-shim check`: everything between a program and the relayhost, tried one by one. Sends
+//! no mail. A running agent is asked for the settings that it has: where the files say something
+//! else, that is told, and both ways are tried.
 //!
 //! | part | what |
 //! |---|---|
 //! | `machine` | this machine: configuration, name, alias files, agent, queue, spool, other MTAs |
 //! | `relayhost` | the way there: addresses, TCP, TLS, key, certificate, EHLO, sender and recipient |
 //!
-//! Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78 the configuration cannot be read.
+//! Exit status, for monitoring: 0 all good, 1 works but wants attention, 2 does not work, 78 the
+//! configuration cannot be read.
 
 mod machine;
 mod relayhost;
@@ -49,7 +51,8 @@ pub fn way(settings: &Settings, findings: &mut Findings) {
     relayhost::check(settings, findings);
 }
 
-/// Whether mail takes another way with the one than with the other, or is shown to the relayhost in another form.
+/// Whether mail takes another way with the one than with the other, or is shown to the relayhost in
+/// another form.
 fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
     const WAY: [&str; 11] = [
         "relayhost",

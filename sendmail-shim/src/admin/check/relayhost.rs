@@ -1,4 +1,5 @@
-//! The way to each relayhost and each of its addresses, up to the answer to RCPT. No message is sent.
+//! The way to each relayhost and each of its addresses, up to the answer to RCPT. No message is
+//! sent.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -81,7 +82,8 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-/// No relayhost has the first pin any more. Only known where all were seen: each of several may have pins of its own.
+/// No relayhost has the first pin any more. Only known where all were seen: each of several may
+/// have pins of its own.
 fn stale(ways: &mut [Findings]) {
     let all = ways.iter_mut().flat_map(|way| &mut way.0);
     for key in all.filter(|finding| finding.subject == "key") {
@@ -273,7 +275,8 @@ fn recipient(
     }
 }
 
-/// The address with which this machine comes to that of a relayhost: where it has several, one may be known there and another not.
+/// The address with which this machine comes to that of a relayhost: where it has several, one may
+/// be known there and another not.
 fn own_address(relay: IpAddr) -> String {
     let any: IpAddr = match relay {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

@@ -1,6 +1,8 @@
-//! Whose configuration is meant where none is named: of several that are there, the one of the program that was in use last.
+//! Whose configuration is meant where none is named: of several that are there, the one of the
+//! program that was in use last.
 //!
-//! Contract: the package that is installed; else the one that was removed last, as its list of files in dpkg's directory tells; else nothing is guessed.
+//! Contract: the package that is installed; else the one that was removed last, as its list of
+//! files in dpkg's directory tells; else nothing is guessed.
 
 use std::{fs, path::Path, time::SystemTime};
 

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`spools`] | where each program keeps what waits, and whether it is still at work there |
 //!
-//! Contract: a message leaves the other queue only when the agent has said 250 for it, and it is moved then, into `taken-over/` of the old spool; nothing is
-//! deleted. Killed in between, a message is taken twice, never lost. Without `--apply` nothing is changed. Recipients are those of the envelope that have
-//! not been served.
-//! Exit status: 0 all was taken, or nothing was there; 1 something was left, and is named; 75 the agent does not take it, and what is left is as it was.
+//! Contract: a message leaves the other queue only when the agent has said 250 for it, and it is
+//! moved then, into `taken-over/` of the old spool; nothing is deleted. Killed in between, a
+//! message is taken twice, never lost. Without `--apply` nothing is changed. Recipients are those
+//! of the envelope that have not been served.
+//! Exit status: 0 all was taken, or nothing was there; 1 something was left, and is named; 75 the
+//! agent does not take it, and what is left is as it was.
 
 mod spools;
 
@@ -238,7 +240,8 @@ impl Visit<'_> {
     }
 
     fn hand_over(&self, queued: &Queued, message: &Message) -> Result<(), Stays> {
-        // More than one round takes more recipients than one message may have; the rounds before one that fails are repeated.
+        // More than one round takes more recipients than one message may have; the rounds before
+        // one that fails are repeated.
         for recipients in queued.recipients.chunks(limits::RECIPIENTS) {
             let transaction = transaction(queued, recipients, message);
             let outcomes = match agent::hand_over(&self.settings.socket, transaction, message) {

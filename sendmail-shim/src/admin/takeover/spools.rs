@@ -98,7 +98,8 @@ fn walk(spool: &Path, below: &Path, depth: usize, files: &mut Vec<PathBuf>) -> i
     Ok(())
 }
 
-/// Sees to it that the program leaves its queue alone, for as long as what is returned lives; the error says what to do.
+/// Sees to it that the program leaves its queue alone, for as long as what is returned lives; the
+/// error says what to do.
 pub(super) fn at_rest(program: Program, spool: &Path) -> Result<Option<File>, String> {
     let (directory, names): (PathBuf, &[&str]) = match program {
         Program::Postfix => return master_lock(&spool.join("pid/master.pid")),
@@ -143,7 +144,8 @@ fn works_in(directory: &Path, names: &[&str]) -> Option<(String, String)> {
     })
 }
 
-/// Locks a file as the program does while it works on it; the error names the process that does so now.
+/// Locks a file as the program does while it works on it; the error names the process that does so
+/// now.
 pub(super) fn lock(program: Program, file: &File) -> Result<(), String> {
     let operation = FlockOperation::NonBlockingLockExclusive;
     let locked = match program {

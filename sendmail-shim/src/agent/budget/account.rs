@@ -1,8 +1,8 @@
 //! What goes now, what waits, and whose turn it is when there is room.
 //!
-//! Contract: pure. In no span more than the limit goes, but for what an administrator lets go, which counts too. Users take turns,
-//! root first, each with his oldest. Nobody but root spends more than half, and a quarter is root's alone. What was refused
-//! after all costs nothing.
+//! Contract: pure. In no span more than the limit goes, but for what an administrator lets go,
+//! which counts too. Users take turns, root first, each with his oldest. Nobody but root spends
+//! more than half, and a quarter is root's alone. What was refused after all costs nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,7 +15,8 @@ use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 use spool::QueueId;
 
-/// Part of the window that passes before root is told that mail waits, so that he hears of a whole burst: ten minutes of a day.
+/// Part of the window that passes before root is told that mail waits, so that he hears of a whole
+/// burst: ten minutes of a day.
 const PATIENCE: u32 = 144;
 /// Notices are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
@@ -86,7 +87,8 @@ impl Account {
         }
     }
 
-    /// Whether a message of this user that comes may go; it is counted then. Who has mail that waits is behind it.
+    /// Whether a message of this user that comes may go; it is counted then. Who has mail that
+    /// waits is behind it.
     pub(crate) fn ask(&mut self, user: u32, now: Timestamp) -> bool {
         self.advance(now);
         let behind = self.waiting.in_turn().any(|waiting| match (user, waiting) {
@@ -140,7 +142,8 @@ impl Account {
         self.waiting.tickets.insert(id, (user, arrival));
     }
 
-    /// The message that may go now, and whose it is, if there is room: say [`Account::count`] if it does.
+    /// The message that may go now, and whose it is, if there is room: say [`Account::count`] if it
+    /// does.
     pub(crate) fn let_go(&mut self, now: Timestamp) -> Option<(u32, QueueId)> {
         self.advance(now);
         let user = self

@@ -1,7 +1,7 @@
 //! The budget with spool and file.
 //!
-//! Contract: what goes is counted on disk before it goes. What waits is known again after a restart; without a budget in the
-//! configuration it is let go.
+//! Contract: what goes is counted on disk before it goes. What waits is known again after a
+//! restart; without a budget in the configuration it is let go.
 //! Failures: a file that cannot be written or read costs counts, never mail; the log says so.
 
 use std::{
@@ -107,7 +107,8 @@ impl Budget {
         self.keep(&account);
     }
 
-    /// A message that is held for the budget is in the queue, and the scheduler knows it. How many wait now.
+    /// A message that is held for the budget is in the queue, and the scheduler knows it. How many
+    /// wait now.
     pub(in crate::agent) fn wait(&self, entry: &Entry, party: u32) -> usize {
         let mut account = self.lock();
         account.wait(entry.id, party, entry.arrival);

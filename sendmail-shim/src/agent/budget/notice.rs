@@ -1,7 +1,8 @@
 //! What root is told of mail that waits for the budget.
 //!
-//! Contract: pure, total, bounded: at most [`KINDS`] kinds of mail are named, the others counted. No subject can make a line of its own,
-//! and no user hides the mail of another behind many subjects.
+//! Contract: pure, total, bounded: at most [`KINDS`] kinds of mail are named, the others counted.
+//! No subject can make a line of its own, and no user hides the mail of another behind many
+//! subjects.
 
 use std::{cmp::Reverse, collections::HashMap, fmt::Write as _};
 

@@ -1,9 +1,10 @@
-//! One delivery to the relayhost, over a connection that is kept while there is work, and the thread that makes it.
+//! One delivery to the relayhost, over a connection that is kept while there is work, and the
+//! thread that makes it.
 //!
-//! Contract: what is tried and in which order is [`::relay::delivery`]'s. There are as many outcomes as recipients, in their
-//! order; what is not known is deferred.
-//! Failures: a relayhost that does not answer, or that cannot be trusted, is [`Event::Unreached`] with the reason; what goes
-//! wrong on this machine defers the message.
+//! Contract: what is tried and in which order is [`::relay::delivery`]'s. There are as many
+//! outcomes as recipients, in their order; what is not known is deferred.
+//! Failures: a relayhost that does not answer, or that cannot be trusted, is [`Event::Unreached`]
+//! with the reason; what goes wrong on this machine defers the message.
 
 use std::{
     sync::{

@@ -1,8 +1,10 @@
 //! The thread that drains the queue's actions, and the threads that carry them out.
 //!
-//! Contract: the thread itself never waits for the network or the disk. A step of the clock is told as one. Delivery
-//! threads are started when they are first needed; the one that worked last works next, so that its connection stays in use.
-//! At the end nothing more begins, and what is under way may finish; what it does not finish stays queued.
+//! Contract: the thread itself never waits for the network or the disk. A step of the clock is told
+//! as one. Delivery threads are started when they are first needed; the one that worked last works
+//! next, so that its connection stays in use.
+//! At the end nothing more begins, and what is under way may finish; what it does not finish stays
+//! queued.
 
 use std::{
     sync::{
@@ -140,7 +142,8 @@ impl Driver {
         number
     }
 
-    /// Waits for what is under way, until it is recorded: what a relayhost has taken must not be sent again.
+    /// Waits for what is under way, until it is recorded: what a relayhost has taken must not be
+    /// sent again.
     fn stop(mut self, stopped: &Sender<()>) {
         while self.underway > 0 {
             match self.signals.recv() {

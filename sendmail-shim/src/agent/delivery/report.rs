@@ -1,7 +1,10 @@
-//! What is read and written beside deliveries: envelopes that are due, bounces, warnings, and what becomes of dead mail.
+//! What is read and written beside deliveries: envelopes that are due, bounces, warnings, and what
+//! becomes of dead mail.
 //!
-//! Contract: a bounce is on disk before the recipients it tells of are settled. What is told to whom is
-//! [`queue::notification`]'s. A message that stands for others is never sent or returned itself: its digest goes in its place.
+//! Contract: a bounce is on disk before the recipients it tells of are settled. What is told to
+//! whom is
+//! [`queue::notification`]'s. A message that stands for others is never sent or returned itself:
+//! its digest goes in its place.
 //! RFC 3464; RFC 5321 §6.1.
 
 use std::sync::mpsc::Receiver;
@@ -223,7 +226,8 @@ pub(super) fn queue(
     queued.map(Some).map_err(|error| error.to_string())
 }
 
-/// Who gets what is written to a sender: for one of this machine's users, whom aliases and `admin` name.
+/// Who gets what is written to a sender: for one of this machine's users, whom aliases and `admin`
+/// name.
 fn sender_now(agent: &Agent, uid: Option<u32>, sender: &Address) -> Vec<Recipient> {
     let user = uid.map(|uid| identity::caller(uid).user);
     let mut tables = agent.tables();

@@ -1,6 +1,7 @@
 //! What the digest of a storm says: many messages that are alike.
 //!
-//! Contract: pure; the text of the mail is bounded and cannot pass for our own words: each of its lines is marked.
+//! Contract: pure; the text of the mail is bounded and cannot pass for our own words: each of its
+//! lines is marked.
 
 use mail::{
     clock::Timestamp,

@@ -1,7 +1,8 @@
 //! Duplicate suppression with the queue behind it.
 //!
-//! Contract: a count is recorded for a message that is in the queue, and nothing is counted any more by one that is being sent
-//! or thrown away: [`Duplicates::close`] first. What was kept is known again after a restart.
+//! Contract: a count is recorded for a message that is in the queue, and nothing is counted any
+//! more by one that is being sent or thrown away: [`Duplicates::close`] first. What was kept is
+//! known again after a restart.
 
 use std::{
     hash::RandomState,

@@ -1,7 +1,8 @@
-//! Which messages are the same: those of one user with the same sender, recipients, subject and body, numbers apart.
+//! Which messages are the same: those of one user with the same sender, recipients, subject and
+//! body, numbers apart.
 //!
-//! Contract: pure. A number is a run of digits that does not follow a letter: `sda1` and `sdb2` differ, `pid 17` and `pid 4711` do
-//! not. Only automatic mail is ever alike.
+//! Contract: pure. A number is a run of digits that does not follow a letter: `sda1` and `sdb2`
+//! differ, `pid 17` and `pid 4711` do not. Only automatic mail is ever alike.
 //! RFC 3834 §5 (Auto-Submitted).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -29,7 +30,8 @@ pub(crate) fn is_automatic(header: &Header) -> bool {
     })
 }
 
-/// Equal for messages that are alike. The hasher's key must be secret: then nobody can write mail that is taken for another.
+/// Equal for messages that are alike. The hasher's key must be secret: then nobody can write mail
+/// that is taken for another.
 pub(crate) fn likeness(
     key: &impl BuildHasher,
     envelope: &Envelope,

@@ -1,7 +1,8 @@
 //! What becomes of each message that is like an earlier one, within a window from the first.
 //!
-//! Contract: pure. At most [`MAX_KNOWN`] different messages are remembered; what comes beyond that is sent. Whatever is not known for
-//! certain is sent too: nothing is ever held back for lack of memory.
+//! Contract: pure. At most [`MAX_KNOWN`] different messages are remembered; what comes beyond that
+//! is sent. Whatever is not known for certain is sent too: nothing is ever held back for lack of
+//! memory.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,7 +17,8 @@ const MAX_KNOWN: usize = 1024;
 pub(crate) enum Judgement {
     /// It is sent.
     Send,
-    /// It is kept until then and stands for those that follow; say [`Windows::kept`] or [`Windows::forget`].
+    /// It is kept until then and stands for those that follow; say [`Windows::kept`] or
+    /// [`Windows::forget`].
     Keep { until: Timestamp },
     /// It is counted: that one stands for so many now.
     Count { by: QueueId, count: u32 },
@@ -96,7 +98,8 @@ impl Windows {
         }
     }
 
-    /// The message that stands for those that follow is in the queue; `count`: for how many it stands already.
+    /// The message that stands for those that follow is in the queue; `count`: for how many it
+    /// stands already.
     pub(crate) fn kept(&mut self, likeness: u64, until: Timestamp, id: QueueId, count: u32) {
         let second = Second::Kept { id, count };
         self.known.insert(likeness, Known { until, second });
@@ -127,7 +130,8 @@ mod tests {
         Timestamp::from_secs(1_000_000 + seconds)
     }
 
-    /// Row of the storm: 10,000 mails in a minute are the first, the one that stands for the rest, and 9,998 counts.
+    /// Row of the storm: 10,000 mails in a minute are the first, the one that stands for the rest,
+    /// and 9,998 counts.
     #[test]
     fn of_a_storm_the_first_is_sent_the_second_is_kept_and_the_rest_is_counted() {
         let mut windows = Windows::new(SPAN);

@@ -1,6 +1,8 @@
-//! A queue file of dma, `Q` and an id, for one recipient: fields `ID`, `Sender` and `Recipient`. The message is in the `M` file of the same id.
+//! A queue file of dma, `Q` and an id, for one recipient: fields `ID`, `Sender` and `Recipient`.
+//! The message is in the `M` file of the same id.
 //!
-//! Quirks that count: unknown fields are passed over, as dma does; `Sender` may be empty; an id is needed, for dma takes none without.
+//! Quirks that count: unknown fields are passed over, as dma does; `Sender` may be empty; an id is
+//! needed, for dma takes none without.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{Left, Queued, waiting, written};

@@ -1,8 +1,10 @@
-//! A message of Exim: `-H` has the envelope, who has been served and the header; `-D` the body; `-J`, if the last run was cut off, who else was served.
+//! A message of Exim: `-H` has the envelope, who has been served and the header; `-D` the body;
+//! `-J`, if the last run was cut off, who else was served.
 //!
-//! Quirks that count: the first line of `-H` and `-D` is the file's own name; those who have been served are a tree, one node a line behind two letters; a
-//! recipient may be followed by what was asked for him; a header field has its length before it, and `*` where it has been deleted; the value of an
-//! option may have lines of its own, as many bytes as the option says.
+//! Quirks that count: the first line of `-H` and `-D` is the file's own name; those who have been
+//! served are a tree, one node a line behind two letters; a recipient may be followed by what was
+//! asked for him; a header field has its length before it, and `*` where it has been deleted; the
+//! value of an option may have lines of its own, as many bytes as the option says.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{Left, Queued, waiting, written};
@@ -103,7 +105,8 @@ fn options<'a>(lines: &mut Lines<'a>, held: bool) -> Result<&'a [u8], Left> {
     }
 }
 
-/// Who has been served, from the tree that begins with this line: the letters say whether there is a left and a right branch behind a node.
+/// Who has been served, from the tree that begins with this line: the letters say whether there is
+/// a left and a right branch behind a node.
 fn served<'a>(lines: &mut Lines<'a>, first: &'a [u8]) -> Result<Vec<&'a [u8]>, Left> {
     let mut served = Vec::new();
     if first == b"XX" {

@@ -7,8 +7,9 @@
 //! | [`dma`] | a `Q` file for each recipient, and an `M` file with the message |
 //! | [`exim`] | a `-H` file with envelope and header, a `-D` file with the body, perhaps a `-J` file |
 //!
-//! Contract: pure and total; bytes in, envelope and message out. Sender and recipients are those of the envelope that are still to be served, never the
-//! header's; the message is byte for byte the one that would have been sent.
+//! Contract: pure and total; bytes in, envelope and message out. Sender and recipients are those of
+//! the envelope that are still to be served, never the header's; the message is byte for byte the
+//! one that would have been sent.
 //! Failures: [`Left`]: why a message stays where it is. Nothing is guessed: half a message is none.
 
 use std::fmt;

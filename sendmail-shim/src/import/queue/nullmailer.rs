@@ -1,6 +1,7 @@
 //! A queue file of nullmailer: the sender, a recipient a line, an empty line, the message.
 //!
-//! Quirks that count: the null sender is an empty first line; a bounce that must not bounce comes from `#@[]`. The file appears in `queue/` complete.
+//! Quirks that count: the null sender is an empty first line; a bounce that must not bounce comes
+//! from `#@[]`. The file appears in `queue/` complete.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{Left, Queued, waiting, written};

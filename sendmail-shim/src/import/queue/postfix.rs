@@ -1,7 +1,10 @@
-//! A queue file of Postfix: records of a type, a length and data; first the envelope, then the message, then what was found in it.
+//! A queue file of Postfix: records of a type, a length and data; first the envelope, then the
+//! message, then what was found in it.
 //!
-//! Quirks that count: `R` becomes `D` where a recipient has been served; an `L` record goes on in the next one, so that a line is as long as it likes;
-//! `p` says where to go on, and a file that leads round in a circle is found out, because each byte is read once; `w` is room for another record.
+//! Quirks that count: `R` becomes `D` where a recipient has been served; an `L` record goes on in
+//! the next one, so that a line is as long as it likes;
+//! `p` says where to go on, and a file that leads round in a circle is found out, because each byte
+//! is read once; `w` is room for another record.
 //! Addresses are not quoted.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

@@ -1,4 +1,5 @@
-//! Each format with files that the real program wrote (Postfix 3.7.11, nullmailer 2.2, dma 0.13, Exim 4.96), and with anything at all.
+//! Each format with files that the real program wrote (Postfix 3.7.11, nullmailer 2.2, dma 0.13,
+//! Exim 4.96), and with anything at all.
 
 use proptest::prelude::*;
 

@@ -1,6 +1,8 @@
-//! A line of a log, in the forms in which it is kept: our own, syslog's old and new one, and the journal's (`journalctl` as text, and as JSON).
+//! A line of a log, in the forms in which it is kept: our own, syslog's old and new one, and the
+//! journal's (`journalctl` as text, and as JSON).
 //!
-//! Contract: every line is an entry, whatever it holds; what is not understood has no time and no program. No text is longer than [`LONGEST`].
+//! Contract: every line is an entry, whatever it holds; what is not understood has no time and no
+//! program. No text is longer than [`LONGEST`].
 //! RFC 3164 §4.1, RFC 5424 §6.
 
 use mail::clock::Timestamp;
@@ -49,7 +51,8 @@ fn id(text: &str) -> Option<(&str, &str)> {
     is_id(id).then_some((id, rest))
 }
 
-/// As both programs write them, and Postfix: letters and digits, of which there is one, or consonants only.
+/// As both programs write them, and Postfix: letters and digits, of which there is one, or
+/// consonants only.
 pub(super) fn is_id(word: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric();
     (6..=20).contains(&word.len())

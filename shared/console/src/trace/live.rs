@@ -1,6 +1,7 @@
 //! Lines as they come: of a message from its first line on, once one of them is meant. Pure.
 //!
-//! Contract: bounded, whatever comes. A message is followed to its next hop and into its bounces, as far as their lines come.
+//! Contract: bounded, whatever comes. A message is followed to its next hop and into its bounces,
+//! as far as their lines come.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

@@ -1,4 +1,5 @@
-//! `trace`: the whole way of one message over both programs' ids, from the log and the queues, with the peers' words.
+//! `trace`: the whole way of one message over both programs' ids, from the log and the queues, with
+//! the peers' words.
 //!
 //! | part | what |
 //! |---|---|
@@ -10,10 +11,12 @@
 //! | [`story`] | what became of a message and of each recipient |
 //! | [`live`] | lines as they come |
 //!
-//! Contract: a log is read as a stream, once for each step between ids, and what is kept of it is bounded: a log of gigabytes takes no
-//! more memory than a small one. Nothing is believed of a peer but what its own log says: the id that a reply names joins two
-//! messages only if they have the same Message-ID.
-//! Failures: exit status 1 if nothing is found, or if a log cannot be read; the reason is on standard error.
+//! Contract: a log is read as a stream, once for each step between ids, and what is kept of it is
+//! bounded: a log of gigabytes takes no more memory than a small one. Nothing is believed of a peer
+//! but what its own log says: the id that a reply names joins two messages only if they have the
+//! same Message-ID.
+//! Failures: exit status 1 if nothing is found, or if a log cannot be read; the reason is on
+//! standard error.
 
 mod entry;
 mod live;
@@ -55,10 +58,12 @@ pub struct Trace {
     /// A queue id of either program, an address, a Message-ID, or a client's name, address or login
     #[arg(value_name = "WHAT", required_unless_present = "live")]
     what: Option<String>,
-    /// Read this log instead of the journal, also of another machine, rotated or compressed; several are read together
+    /// Read this log instead of the journal, also of another machine, rotated or compressed;
+    /// several are read together
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// Only what the log says since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51". Default: 30d of the journal, all of a file
+    /// Only what the log says since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51". Default: 30d of
+    /// the journal, all of a file
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<Timestamp>,
     /// So many messages at most, the newest
@@ -72,7 +77,8 @@ pub struct Trace {
     live: bool,
 }
 
-/// Tells it; `daemons`: whose queues are asked, the first for certain, the others where they are there.
+/// Tells it; `daemons`: whose queues are asked, the first for certain, the others where they are
+/// there.
 pub fn run(trace: &Trace, daemons: &[Daemon<'_>]) -> Exit {
     let program = daemons.first().map_or("", |daemon| daemon.program);
     let wanted = trace.what.as_deref().map(Wanted::new);

@@ -1,6 +1,7 @@
 //! What a line of the log says of a message: the words of both programs, which are Postfix's.
 //!
-//! Contract: text of a peer, which stands behind everything of ours in a line, is never taken for ours.
+//! Contract: text of a peer, which stands behind everything of ours in a line, is never taken for
+//! ours.
 //! See also: `system::log::life`, which writes most of them.
 
 use super::entry::is_id;
@@ -75,7 +76,8 @@ impl<'a> Said<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// The id that it has at the next hop, if the reply names one as Postfix and both our programs do.
+    /// The id that it has at the next hop, if the reply names one as Postfix and both our programs
+    /// do.
     pub(super) fn goes_on_as(&self) -> Option<&'a str> {
         let words = ["queued as ", "forwarded as "];
         if self.status != "sent" {

@@ -1,8 +1,8 @@
 //! The ids that belong together, and their lines.
 //!
-//! Contract: the log is read once to find the messages that are meant, then as often as other ids turn up that belong to them: what a
-//! message is called at the next hop, and at the one before, bounces, warnings, digests. What is kept is bounded by messages and
-//! lines, not by the log.
+//! Contract: the log is read once to find the messages that are meant, then as often as other ids
+//! turn up that belong to them: what a message is called at the next hop, and at the one before,
+//! bounces, warnings, digests. What is kept is bounded by messages and lines, not by the log.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -235,7 +235,8 @@ impl Newest {
 pub(super) struct Peers(HashMap<(String, String), String>);
 
 impl Peers {
-    /// A line about a session: `Verified TLS connection established to mx[192.0.2.1]:25: TLSv1.3 …`.
+    /// A line about a session: `Verified TLS connection established to mx[192.0.2.1]:25: TLSv1.3
+    /// …`.
     pub(super) fn note(&mut self, entry: &Entry) {
         let Some((standing, rest)) = entry.text.split_once(" TLS connection established ") else {
             return;

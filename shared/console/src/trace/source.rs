@@ -1,7 +1,7 @@
 //! The journal and files, read as streams.
 //!
-//! Contract: no line is kept longer than [`LONGEST`], whatever is in the file. Compressed files are read through the program for
-//! their ending; of the journal only the units of both programs.
+//! Contract: no line is kept longer than [`LONGEST`], whatever is in the file. Compressed files are
+//! read through the program for their ending; of the journal only the units of both programs.
 //! Failures: `io::Error`, with the file's name.
 
 use std::{

@@ -1,7 +1,7 @@
 //! What became of a message and of each of its recipients, as people and programs read it. Pure.
 //!
-//! Contract: where the log and the queue differ, the queue is right: it is asked later. Text of others prints without what would
-//! command a terminal.
+//! Contract: where the log and the queue differ, the queue is right: it is asked later. Text of
+//! others prints without what would command a terminal.
 
 #[cfg(test)]
 mod tests;
@@ -63,7 +63,8 @@ struct Ending {
     address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     original: Option<String>,
-    /// `delivered`, `bounced`, `expired`, `deleted`, `waits`, `deferred` (as the log says, and the queue was not asked), `gone`.
+    /// `delivered`, `bounced`, `expired`, `deleted`, `waits`, `deferred` (as the log says, and the
+    /// queue was not asked), `gone`.
     state: &'static str,
     time: Option<String>,
     relay: Option<String>,
@@ -281,7 +282,8 @@ impl Story {
     }
 }
 
-/// What belongs to what: the id that a reply names is believed where both have the same Message-ID, or one of them has none in the log.
+/// What belongs to what: the id that a reply names is believed where both have the same Message-ID,
+/// or one of them has none in the log.
 fn join(stories: &mut [Story], found: &Found) {
     let known: HashMap<_, _> = stories
         .iter()

@@ -9,7 +9,8 @@ use super::{
     said::{Said, angle},
 };
 
-/// An id, an address, a Message-ID, or the name or address of a client or next hop; what a word may be, it is all of.
+/// An id, an address, a Message-ID, or the name or address of a client or next hop; what a word may
+/// be, it is all of.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     typed: String,
@@ -91,7 +92,8 @@ impl Wanted {
         }
     }
 
-    /// Whether a line about no message is meant: a refusal, or, while lines are followed, a session.
+    /// Whether a line about no message is meant: a refusal, or, while lines are followed, a
+    /// session.
     pub(super) fn means_line(&self, entry: &Entry) -> bool {
         let mut words = entry
             .text

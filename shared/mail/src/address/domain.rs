@@ -1,10 +1,12 @@
 //! What may stand after the @: a domain name or an address literal.
 //!
-//! Contract: total; a text that passes holds no blank, no control and no bracket except a literal's own two.
-//! Underscores pass, because hosts carry them; UTF-8 passes as IDN (RFC 6531 §3.3). However a [`Domain`] was written
-//! (`BÜCHER.example`, `xn--bcher-kva.example`, with a composed or a decomposed letter), it is one value: comparisons and
-//! look-ups need no rule of their own.
-//! RFC 5321 §4.1.2 (Domain), §4.1.3 (address literals), §4.5.3.1.2 (length); RFC 1035 §2.3.4 (labels);
+//! Contract: total; a text that passes holds no blank, no control and no bracket except a literal's
+//! own two.
+//! Underscores pass, because hosts carry them; UTF-8 passes as IDN (RFC 6531 §3.3). However a
+//! [`Domain`] was written (`BÜCHER.example`, `xn--bcher-kva.example`, with a composed or a
+//! decomposed letter), it is one value: comparisons and look-ups need no rule of their own.
+//! RFC 5321 §4.1.2 (Domain), §4.1.3 (address literals), §4.5.3.1.2 (length); RFC 1035 §2.3.4
+//! (labels);
 //! RFC 5890 §2.3.2.1 (A-labels), UTS 46.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -58,7 +60,8 @@ impl Domain {
         Self("localhost".into())
     }
 
-    /// Reads a host's or domain's own name as a setting writes it; the error is for the administrator.
+    /// Reads a host's or domain's own name as a setting writes it; the error is for the
+    /// administrator.
     pub fn setting(text: &str) -> Result<Self, String> {
         if text.ends_with('.') {
             return Err(format!(
@@ -90,7 +93,8 @@ impl Domain {
         rest.is_some_and(|rest| rest.ends_with('.'))
     }
 
-    /// The domains that it lies below, the nearest first: of `a.b.example`, `b.example` and `example`.
+    /// The domains that it lies below, the nearest first: of `a.b.example`, `b.example` and
+    /// `example`.
     pub fn parents(&self) -> impl Iterator<Item = &str> {
         let dots = self.0.match_indices('.');
         dots.filter_map(|(dot, _)| self.0.get(dot.saturating_add(1)..))

@@ -1,12 +1,16 @@
-//! Address lists as header fields and command lines write them: `Name <a@x>, b@y (comment), group: c@z, root;`.
+//! Address lists as header fields and command lines write them: `Name <a@x>, b@y (comment), group:
+//! c@z, root;`.
 //!
-//! Contract: total and linear in the input; every mailbox of the text becomes an [`Entry`] or a [`Problem`]; each entry
-//! knows its place, so that a header field can be rewritten without touching anything else. Source routes are dropped
-//! (RFC 5321 §3.6.1), comments nest, folding is white space, empty list elements are skipped. Two slips that leave no doubt
-//! about what is meant are read as meant: a final dot of a domain, and whole addresses with blanks in the place of commas.
-//! What is opened and never closed was never opened. No group's name holds an address or ends with the name of a field
-//! (`a@x Cc: b@y`, a line of an indented text): each address there is served.
-//! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the same.
+//! Contract: total and linear in the input; every mailbox of the text becomes an [`Entry`] or a
+//! [`Problem`]; each entry knows its place, so that a header field can be rewritten without
+//! touching anything else. Source routes are dropped (RFC 5321 §3.6.1), comments nest, folding is
+//! white space, empty list elements are skipped. Two slips that leave no doubt about what is meant
+//! are read as meant: a final dot of a domain, and whole addresses with blanks in the place of
+//! commas.
+//! What is opened and never closed was never opened. No group's name holds an address or ends with
+//! the name of a field (`a@x Cc: b@y`, a line of an indented text): each address there is served.
+//! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the
+//! same.
 //! RFC 5322 §3.2 (tokens), §3.4 (addresses), §4.4 (obsolete forms); RFC 6532 §3.2 (UTF-8).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -120,7 +124,8 @@ impl List {
     }
 }
 
-/// A display name as it may stand before `<`: one plain word as it is, anything else quoted; controls become blanks.
+/// A display name as it may stand before `<`: one plain word as it is, anything else quoted;
+/// controls become blanks.
 pub fn display_name(name: &str) -> String {
     let clean: String = name
         .chars()
@@ -154,7 +159,8 @@ pub fn phrase(name: &str) -> String {
     words.join(" ")
 }
 
-/// The bytes with what is not ASCII in comments, and with `phrases` in words, as `encode` writes it.
+/// The bytes with what is not ASCII in comments, and with `phrases` in words, as `encode` writes
+/// it.
 pub(crate) fn map_text(bytes: &[u8], phrases: bool, encode: impl Fn(&str) -> String) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut kept = 0usize;

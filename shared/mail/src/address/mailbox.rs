@@ -1,8 +1,9 @@
 //! One address and the envelope sender.
 //!
-//! Contract: an [`Address`] is written as RFC 5321 §4.1.2 asks, so it can be put on the wire as it stands; a quoted local
-//! part stays quoted; what is read back from its own text is equal.
-//! Failures: an [`AddressError`] says which part is wrong, for a message to whoever wrote the address.
+//! Contract: an [`Address`] is written as RFC 5321 §4.1.2 asks, so it can be put on the wire as it
+//! stands; a quoted local part stays quoted; what is read back from its own text is equal.
+//! Failures: an [`AddressError`] says which part is wrong, for a message to whoever wrote the
+//! address.
 //! RFC 5321 §4.1.2 (Mailbox), §4.5.3.1 (lengths); RFC 6531 §3.3 (UTF-8).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -30,7 +31,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads `local@domain` (dot-string or quoted-string; domain, IDN in UTF-8, or address literal), without brackets.
+    /// Reads `local@domain` (dot-string or quoted-string; domain, IDN in UTF-8, or address
+    /// literal), without brackets.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);
@@ -63,7 +65,8 @@ impl Address {
         })
     }
 
-    /// From the parts; `local` is the meaning, not the written form, and is quoted here where that is needed.
+    /// From the parts; `local` is the meaning, not the written form, and is quoted here where that
+    /// is needed.
     pub fn new(local: &str, domain: &str) -> Result<Self, AddressError> {
         if local.is_empty() {
             return Err(AddressError::Empty);
@@ -103,8 +106,8 @@ impl Address {
         self.text.is_ascii()
     }
 
-    /// The same mailbox with a domain that every server understands: A-labels (RFC 5890 §2.3.2.1) instead of UTF-8. A domain
-    /// that has no such form stays.
+    /// The same mailbox with a domain that every server understands: A-labels (RFC 5890 §2.3.2.1)
+    /// instead of UTF-8. A domain that has no such form stays.
     #[must_use]
     pub fn with_ascii_domain(self) -> Self {
         if self.written_domain().is_ascii() {
@@ -114,7 +117,8 @@ impl Address {
         Self::parse(&whole).unwrap_or(self)
     }
 
-    /// For table lookups and for finding duplicates: all in lower case, needless quotes removed, the domain in A-labels.
+    /// For table lookups and for finding duplicates: all in lower case, needless quotes removed,
+    /// the domain in A-labels.
     pub fn key(&self) -> String {
         let local = self.local_part();
         let plain = local
@@ -201,7 +205,8 @@ impl fmt::Display for Sender {
     }
 }
 
-/// Whether a local part needs no quotes: atoms with single dots between them (RFC 5321 §4.1.2 Dot-string).
+/// Whether a local part needs no quotes: atoms with single dots between them (RFC 5321 §4.1.2
+/// Dot-string).
 pub fn is_dot_string(local: &str) -> bool {
     local
         .split('.')

@@ -1,6 +1,7 @@
 //! Mail addresses that cannot be built invalid.
 //!
-//! Contract: parsing is total and bounded; a value prints as it goes on the wire; no control byte can be inside.
+//! Contract: parsing is total and bounded; a value prints as it goes on the wire; no control byte
+//! can be inside.
 //!
 //! | part | what |
 //! |---|---|

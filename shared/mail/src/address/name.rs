@@ -1,6 +1,8 @@
-//! An address, or a name of this machine alone: what stands between the brackets of MAIL and RCPT, on a command line, in a table.
+//! An address, or a name of this machine alone: what stands between the brackets of MAIL and RCPT,
+//! on a command line, in a table.
 //!
-//! Contract: a [`Mailbox`] is written as RFC 5321 §4.1.2 asks, so it can be put on the wire as it stands.
+//! Contract: a [`Mailbox`] is written as RFC 5321 §4.1.2 asks, so it can be put on the wire as it
+//! stands.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt;

@@ -1,9 +1,11 @@
 //! Following names through a table: chains, lists, loops.
 //!
-//! Contract: total and bounded ([`limits::EXPANDED`], [`MAX_DEPTH`]); each name is followed once, each result given once, in order.
-//! A name whose values hold itself means itself there, as in Postfix; `\\name` means that name, not followed. A catch-all is
-//! followed once on each way.
-//! Failures: a chain that comes back to itself, more results than allowed, or none; nothing is delivered by halves.
+//! Contract: total and bounded ([`limits::EXPANDED`], [`MAX_DEPTH`]); each name is followed once,
+//! each result given once, in order.
+//! A name whose values hold itself means itself there, as in Postfix; `\\name` means that name, not
+//! followed. A catch-all is followed once on each way.
+//! Failures: a chain that comes back to itself, more results than allowed, or none; nothing is
+//! delivered by halves.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{collections::HashSet, fmt, path::Path, sync::Arc};
@@ -49,7 +51,8 @@ impl fmt::Display for ExpandError {
 }
 impl std::error::Error for ExpandError {}
 
-/// Follows a name through the table until nothing changes. What is no name is given as it is; of the results, none is a
+/// Follows a name through the table until nothing changes. What is no name is given as it is; of
+/// the results, none is a
 /// [`Target::Final`].
 pub fn expand(table: &Table, name: &LocalPart) -> Result<Vec<Target>, ExpandError> {
     let results = expand_with_files(table, name)?;

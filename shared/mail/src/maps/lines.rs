@@ -1,7 +1,7 @@
 //! Logical lines, which all of Postfix's tables are made of.
 //!
-//! Contract: total. A line that starts with a blank continues the one before it; empty lines and those whose first sign is `#` are
-//! comments, between continued lines too.
+//! Contract: total. A line that starts with a blank continues the one before it; empty lines and
+//! those whose first sign is `#` are comments, between continued lines too.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{borrow::Cow, iter::Peekable};

@@ -1,9 +1,10 @@
 //! The two grammars, read into one kind of table.
 //!
-//! Contract: total; what can be read is kept, what cannot is a [`Problem`] with its line. Names are in lower case.
-//! aliases(5): a line that starts with a blank continues the one before; `#` starts a comment line; names and values may be
-//! quoted; of two entries for a name the first stays, as with postalias. revaliases: `#` starts a comment anywhere; of two
-//! entries the last stays, as with ssmtp; `www-*` stands for all names that begin so and have no entry of their own.
+//! Contract: total; what can be read is kept, what cannot is a [`Problem`] with its line. Names are
+//! in lower case. aliases(5): a line that starts with a blank continues the one before; `#` starts
+//! a comment line; names and values may be quoted; of two entries for a name the first stays, as
+//! with postalias. revaliases: `#` starts a comment anywhere; of two entries the last stays, as
+//! with ssmtp; `www-*` stands for all names that begin so and have no entry of their own.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
@@ -89,7 +90,8 @@ impl Table {
         Self::read_aliases(path, text, Grammar::Aliases)
     }
 
-    /// Reads aliases(5) as a machine does that has no mailboxes: with the catch-all of dma and msmtp. Total.
+    /// Reads aliases(5) as a machine does that has no mailboxes: with the catch-all of dma and
+    /// msmtp. Total.
     pub fn client_aliases(path: PathBuf, text: &str) -> (Self, Vec<Problem>) {
         Self::read_aliases(path, text, Grammar::ClientAliases)
     }
@@ -126,8 +128,8 @@ impl Table {
         reader.done()
     }
 
-    /// Reads a list of values on any number of lines: what a file of `:include:` holds. Total. What is no list may be a secret:
-    /// what cannot be read is not repeated.
+    /// Reads a list of values on any number of lines: what a file of `:include:` holds. Total. What
+    /// is no list may be a secret: what cannot be read is not repeated.
     pub fn list(path: PathBuf, text: &str) -> (Vec<Target>, Vec<Problem>) {
         let mut reader = Reader::new(path, Grammar::Aliases);
         let mut targets = Vec::new();
@@ -149,7 +151,8 @@ impl Table {
         (targets, reader.problems)
     }
 
-    /// The entry of a name, or else of the longest pattern that fits, or else the catch-all, without regard to case.
+    /// The entry of a name, or else of the longest pattern that fits, or else the catch-all,
+    /// without regard to case.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.named(name).or(self.catch_all.as_ref())
     }

@@ -1,7 +1,7 @@
 //! What a name of an alias table stands for, read once, when the table is read.
 //!
-//! Contract: total; what cannot be read is [`Target::Unusable`] and keeps its place, so that no mail is lost or misled by it.
-//! aliases(5); `:fail:` as in Exim's redirect router.
+//! Contract: total; what cannot be read is [`Target::Unusable`] and keeps its place, so that no
+//! mail is lost or misled by it. aliases(5); `:fail:` as in Exim's redirect router.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{fmt, path::PathBuf};
@@ -61,7 +61,8 @@ impl Target {
         sign.is_some_and(|sign| sign.eq_ignore_ascii_case(":fail:"))
     }
 
-    /// Reads what stands between two commas, which may be several addresses with blanks between them.
+    /// Reads what stands between two commas, which may be several addresses with blanks between
+    /// them.
     pub(super) fn read(written: &str) -> Vec<Self> {
         let quoted = outer_quotes(written);
         let plain = quoted.as_deref().unwrap_or(written);

@@ -1,6 +1,7 @@
 //! The name of the character set of 8-bit text that does not say it itself.
 //!
-//! Contract: text is called UTF-8 only if all of it is; anything else is `unknown-8bit` (RFC 1428 §3), never a guess.
+//! Contract: text is called UTF-8 only if all of it is; anything else is `unknown-8bit` (RFC 1428
+//! §3), never a guess.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 /// Watches text in pieces.

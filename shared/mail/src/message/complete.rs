@@ -1,8 +1,10 @@
 //! Completion: what a message must have and does not.
 //!
-//! Contract: fields that are there stay as they are, byte for byte; one that is there without a value counts as missing.
+//! Contract: fields that are there stay as they are, byte for byte; one that is there without a
+//! value counts as missing.
 //! Completing twice is completing once. A resent message gets its Resent- fields instead of To.
-//! RFC 5322 §3.6 (required fields), §3.6.6 (resent); RFC 2045 §4, §6 (MIME fields); RFC 6854 is not needed: From is never a group.
+//! RFC 5322 §3.6 (required fields), §3.6.6 (resent); RFC 2045 §4, §6 (MIME fields); RFC 6854 is not
+//! needed: From is never a group.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
@@ -28,7 +30,8 @@ pub struct Facts<'a> {
     pub charset: &'a str,
 }
 
-/// Adds Date, Message-ID, From, To (`undisclosed-recipients:;`), MIME fields where missing; nothing else changes. Idempotent.
+/// Adds Date, Message-ID, From, To (`undisclosed-recipients:;`), MIME fields where missing; nothing
+/// else changes. Idempotent.
 pub fn complete(header: &mut Header, facts: &Facts<'_>) {
     let message_id = format!("<{}.{}@{}>", facts.id, facts.now.as_secs(), facts.hostname);
     let resent = header.fields().iter().any(is_resent);

@@ -1,8 +1,9 @@
 //! Fields that a strict relayhost refuses, written anew as they were meant.
 //!
-//! Contract: afterwards each field that may stand once stands once at most (To and Cc are joined, of the others the first
-//! usable one stays), address fields parse and have one author, `Date` and `Message-ID` are of the standard or gone, no
-//! line is anything but a field. What was well-formed is untouched, byte for byte. Conforming twice is conforming once.
+//! Contract: afterwards each field that may stand once stands once at most (To and Cc are joined,
+//! of the others the first usable one stays), address fields parse and have one author, `Date` and
+//! `Message-ID` are of the standard or gone, no line is anything but a field. What was well-formed
+//! is untouched, byte for byte. Conforming twice is conforming once.
 //! What is missing then, [`complete`](super::complete) adds.
 //! RFC 5322 §3.6 (how often), §3.4, §3.6.2, §3.6.4; RFC 2045 §3.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -63,7 +64,8 @@ const OPTIONAL: &[&str] = &[
     "Resent-Reply-To",
 ];
 
-/// Makes the header one that every relayhost takes. `own` is the address, or the local name, of who sends it.
+/// Makes the header one that every relayhost takes. `own` is the address, or the local name, of who
+/// sends it.
 pub fn conform(header: &mut Header, own: &str) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut authors = Vec::new();
@@ -86,8 +88,8 @@ pub fn conform(header: &mut Header, own: &str) -> Vec<Change> {
     changes
 }
 
-/// With blanks in the place of control characters (RFC 5322 §2.2); `None` if there are none. Those of ISO-2022 texts, which mean
-/// other letters, stay.
+/// With blanks in the place of control characters (RFC 5322 §2.2); `None` if there are none. Those
+/// of ISO-2022 texts, which mean other letters, stay.
 fn without_controls(field: &Field) -> Option<Field> {
     let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n');
     let body = field.body();
@@ -117,7 +119,8 @@ fn change(before: &Field, after: &Field, because: &str) -> Change {
     }
 }
 
-/// The field as it should have been written; `None` if it is well-formed. `authors` gets those that From cannot hold.
+/// The field as it should have been written; `None` if it is well-formed. `authors` gets those that
+/// From cannot hold.
 fn mended(field: &Field, own: &str, authors: &mut Vec<String>) -> Option<Field> {
     let name = field.name();
     if name.is_empty() {
@@ -158,7 +161,8 @@ fn as_date(value: &str) -> Option<String> {
     }
 }
 
-/// `None`: it is well-formed. Brackets that are missing are added; anything else that is no id becomes empty.
+/// `None`: it is well-formed. Brackets that are missing are added; anything else that is no id
+/// becomes empty.
 fn as_message_id(value: &str) -> Option<String> {
     let inner = match value.split_once('<') {
         Some((_, rest)) => rest.split_once('>').map_or(rest, |(inner, _)| inner),

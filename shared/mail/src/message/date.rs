@@ -1,7 +1,9 @@
-//! Dates of the `Date` field: which ones a strict reader takes, and what those mean that it does not.
+//! Dates of the `Date` field: which ones a strict reader takes, and what those mean that it does
+//! not.
 //!
-//! Contract: a date by RFC 5322 §3.3, obsolete zones included (§4.3), stays as it is. Other common forms (`date(1)`,
-//! ISO 8601, a wrong day of the week, no zone) are written anew; a zone that is not known is this machine's.
+//! Contract: a date by RFC 5322 §3.3, obsolete zones included (§4.3), stays as it is. Other common
+//! forms (`date(1)`, ISO 8601, a wrong day of the week, no zone) are written anew; a zone that is
+//! not known is this machine's.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use jiff::{Zoned, civil, fmt::rfc2822::DateTimeParser, fmt::strtime, tz::TimeZone};

@@ -1,10 +1,13 @@
-//! Header fields for a peer without SMTPUTF8 whose syntax itself is not ASCII: addresses, identifiers, tokens.
+//! Header fields for a peer without SMTPUTF8 whose syntax itself is not ASCII: addresses,
+//! identifiers, tokens.
 //!
-//! Contract: total; what comes out is ASCII. A mailbox with a local part in UTF-8 becomes an empty group that shows it, a domain
-//! its A-labels, a URL its percent form; a trace field loses its `for` clause, a list of identifiers those that cannot be
-//! written; of anything else the bytes go that are not ASCII. Comments and phrases were encoded before
+//! Contract: total; what comes out is ASCII. A mailbox with a local part in UTF-8 becomes an empty
+//! group that shows it, a domain its A-labels, a URL its percent form; a trace field loses its
+//! `for` clause, a list of identifiers those that cannot be written; of anything else the bytes go
+//! that are not ASCII. Comments and phrases were encoded before
 //! ([`encoded_words`](super::encoded_words)).
-//! RFC 6857 §3.1.8 (empty groups), §3.2 (fields); RFC 6854 (groups in From); RFC 3986 §2.1, RFC 5890 §2.3.2.1.
+//! RFC 6857 §3.1.8 (empty groups), §3.2 (fields); RFC 6854 (groups in From); RFC 3986 §2.1, RFC
+//! 5890 §2.3.2.1.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt::Write as _;

@@ -1,8 +1,10 @@
-//! Raw 8-bit text in header fields made into encoded words, so that mail goes to servers without SMTPUTF8.
+//! Raw 8-bit text in header fields made into encoded words, so that mail goes to servers without
+//! SMTPUTF8.
 //!
-//! Contract: fields in ASCII stay byte for byte; in address fields only names and comments change, addresses never; fields
-//! whose bytes are syntax (Received, References, …) keep all but their comments, as far as they are UTF-8; signed messages stay
-//! as they are; of MIME fields the parameters change. Text is read as UTF-8, or else as ISO 8859-1. What comes out is ASCII
+//! Contract: fields in ASCII stay byte for byte; in address fields only names and comments change,
+//! addresses never; fields whose bytes are syntax (Received, References, …) keep all but their
+//! comments, as far as they are UTF-8; signed messages stay as they are; of MIME fields the
+//! parameters change. Text is read as UTF-8, or else as ISO 8859-1. What comes out is ASCII
 //! wherever the field's text was the only thing that was not; [`to_ascii`] leaves nothing else.
 //! RFC 2047 §4.2 (Q), §5 (places); RFC 6532 is what remains where an address itself is UTF-8.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -63,7 +65,8 @@ pub fn repair(header: &mut Header) -> usize {
     each(header, false)
 }
 
-/// The same for a peer without SMTPUTF8: what cannot be encoded is written otherwise, or goes ([`downgrade`]).
+/// The same for a peer without SMTPUTF8: what cannot be encoded is written otherwise, or goes
+/// ([`downgrade`]).
 pub(super) fn to_ascii(header: &mut Header) -> usize {
     each(header, true)
 }

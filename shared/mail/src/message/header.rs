@@ -1,7 +1,8 @@
 //! The header model: fields in order, byte for byte.
 //!
-//! Contract: `Header::parse(x).to_bytes() == x` for lines that end in CRLF; every field ends in CRLF, so fields can be put
-//! in any order; what is made here has no control byte and no line over [`limits::TEXT_LINE`].
+//! Contract: `Header::parse(x).to_bytes() == x` for lines that end in CRLF; every field ends in
+//! CRLF, so fields can be put in any order; what is made here has no control byte and no line over
+//! [`limits::TEXT_LINE`].
 //! RFC 5322 §2.2 (fields, folding), §2.1.1 (line length), §4.5 (a blank before the colon).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -27,7 +28,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// A new field from a name and an unfolded value; control bytes in the value become spaces, and it is folded at 78 where it can be.
+    /// A new field from a name and an unfolded value; control bytes in the value become spaces, and
+    /// it is folded at 78 where it can be.
     pub fn new(name: &str, value: &str) -> Self {
         let mut field = Self::named(name);
         let clean: String = value
@@ -75,8 +77,9 @@ impl Field {
         field
     }
 
-    /// A new field from a value that may be folded: each of its lines but the first continues the field, however it ends and
-    /// begins; lines of blanks alone go, other control bytes become blanks, lines over [`limits::TEXT_LINE`] are folded.
+    /// A new field from a value that may be folded: each of its lines but the first continues the
+    /// field, however it ends and begins; lines of blanks alone go, other control bytes become
+    /// blanks, lines over [`limits::TEXT_LINE`] are folded.
     pub fn of_value(name: &str, value: &[u8]) -> Self {
         let mut field = Self::named(name);
         let mut lines = value.split(|byte| matches!(byte, b'\r' | b'\n'));
@@ -96,7 +99,8 @@ impl Field {
         field
     }
 
-    /// Text without line ends, folded only where the line would become too long: before a blank, else anywhere but in a character.
+    /// Text without line ends, folded only where the line would become too long: before a blank,
+    /// else anywhere but in a character.
     fn add_line(&mut self, line: &[u8], column: &mut usize) {
         let mut rest = line;
         while column.saturating_add(rest.len()) > HARD_FOLD {
@@ -168,7 +172,8 @@ impl Field {
         body.strip_suffix(b"\r\n").unwrap_or(body)
     }
 
-    /// Without blanks before the colon and lines of blanks alone (RFC 5322 §4.2, §4.5); `None` if there are none.
+    /// Without blanks before the colon and lines of blanks alone (RFC 5322 §4.2, §4.5); `None` if
+    /// there are none.
     pub(super) fn tidied(&self) -> Option<Self> {
         let name = self.raw.get(..self.colon)?.trim_ascii_end();
         let rest = self.raw.get(self.colon..)?;
@@ -212,7 +217,8 @@ impl Field {
     }
 }
 
-/// Where the colon of a field stands: after a name of printable ASCII, blanks before the colon allowed.
+/// Where the colon of a field stands: after a name of printable ASCII, blanks before the colon
+/// allowed.
 pub(super) fn name_length(line: &[u8]) -> Option<usize> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let name = line.get(..colon)?.trim_ascii_end();
@@ -229,7 +235,8 @@ fn is_ftext(byte: u8) -> bool {
 }
 
 impl Header {
-    /// Reads canonical CRLF lines (no empty line at the end). Total: a line that is neither field nor continuation is kept as it is.
+    /// Reads canonical CRLF lines (no empty line at the end). Total: a line that is neither field
+    /// nor continuation is kept as it is.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut raws: Vec<Vec<u8>> = Vec::new();
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -303,7 +310,8 @@ impl Header {
         }
     }
 
-    /// Of the fields of that name keeps the one at `index`, with `body` if it is to change; gives back the others.
+    /// Of the fields of that name keeps the one at `index`, with `body` if it is to change; gives
+    /// back the others.
     pub(super) fn keep_one(&mut self, name: &str, index: usize, body: Option<&[u8]>) -> Vec<Field> {
         let mut at = 0usize;
         let others = self.fields.extract_if(.., |field| {

@@ -1,30 +1,38 @@
 //! What programs pipe into `sendmail`, made canonical.
 //!
 //! Contract, for any bytes and however they are cut into pieces:
-//! - every line ends in CRLF; no other CR, LF or NUL is left; text is never lost; a lone dot is text like any other;
-//! - CRs before a LF go, line by line, so that CRLF, LF and mixtures of both are the same; another CR ends a line of the body
-//!   (progress bars) and is a blank in the header (so that it cannot make a field); NULs go;
-//! - mbox lines (`From `, `>From `) before the first field go; where no field follows, they are text and stay;
-//! - the header ends at the first empty line, or before the first line that cannot belong to it; then the missing empty line
-//!   is put in. A line of blanks ends it where text follows; before a field or a continuation it is part of the header, and
-//!   goes (RFC 5322 §4.2). Input without any field is all body.
+//! - every line ends in CRLF; no other CR, LF or NUL is left; text is never lost; a lone dot is
+//!   text like any other;
+//! - CRs before a LF go, line by line, so that CRLF, LF and mixtures of both are the same; another
+//!   CR ends a line of the body (progress bars) and is a blank in the header (so that it cannot
+//!   make a field); NULs go;
+//! - mbox lines (`From `, `>From `) before the first field go; where no field follows, they are
+//!   text and stay;
+//! - the header ends at the first empty line, or before the first line that cannot belong to it;
+//!   then the missing empty line is put in. A line of blanks ends it where text follows; before a
+//!   field or a continuation it is part of the header, and goes (RFC 5322 §4.2). Input without any
+//!   field is all body.
 //!
-//! What comes out, put in again, comes out unchanged. Memory: one header line, at most [`limits::HEADER`]; a longer one is text.
+//! What comes out, put in again, comes out unchanged. Memory: one header line, at most
+//! [`limits::HEADER`]; a longer one is text.
 //! RFC 5322 §2.1, §2.2; RFC 5321 §2.3.8 (no bare CR or LF).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{limits, message::header::name_length};
 
-/// Turns raw input into canonical CRLF lines, in pieces: strips CR before LF line by line, makes other CRs and NULs harmless, drops leading
-/// `From ` and `>From ` lines, puts the missing empty line between header and body. A lone dot is data.
+/// Turns raw input into canonical CRLF lines, in pieces: strips CR before LF line by line, makes
+/// other CRs and NULs harmless, drops leading `From ` and `>From ` lines, puts the missing empty
+/// line between header and body. A lone dot is data.
 #[derive(Default, Debug)]
 pub struct Intake {
     part: Part,
     /// The header line that is not complete yet, raw.
     line: Vec<u8>,
-    /// Lines that are text unless a field follows, raw: mbox lines before the first field, further lines of blanks behind it.
+    /// Lines that are text unless a field follows, raw: mbox lines before the first field, further
+    /// lines of blanks behind it.
     held: Vec<u8>,
-    /// The last header line was one of blanks: it is the empty line, unless a field or a continuation follows.
+    /// The last header line was one of blanks: it is the empty line, unless a field or a
+    /// continuation follows.
     blank: bool,
     /// In the body: a CR that may belong to a LF.
     pending_cr: bool,
@@ -106,7 +114,8 @@ impl Intake {
             if self.part == Part::Header {
                 self.held.clear();
             }
-            // This is the empty line; `begin_body` writes it. Without a field before, what is held is text, and so is this line.
+            // This is the empty line; `begin_body` writes it. Without a field before, what is held
+            // is text, and so is this line.
             if self.held.is_empty() {
                 self.line.clear();
             }

@@ -1,6 +1,8 @@
-//! Lines that are too long for SMTP: header fields are folded here, bodies are encoded by [`mime`](super::mime).
+//! Lines that are too long for SMTP: header fields are folded here, bodies are encoded by
+//! [`mime`](super::mime).
 //!
-//! Contract: a folded field has no line over 998 bytes, and nothing else of its text changes. [`Longest`] watches a body.
+//! Contract: a folded field has no line over 998 bytes, and nothing else of its text changes.
+//! [`Longest`] watches a body.
 //! RFC 5322 §2.1.1, RFC 5321 §4.5.3.1.6 (998 bytes).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -12,7 +14,8 @@ use crate::{
 /// Longest line, without CRLF.
 const LONGEST: usize = limits::TEXT_LINE - 2;
 
-/// Folds header lines that are too long: before the last blank that fits, or else anywhere. How many fields changed.
+/// Folds header lines that are too long: before the last blank that fits, or else anywhere. How
+/// many fields changed.
 pub fn fold_header(header: &mut Header) -> usize {
     let mut changed = 0usize;
     header.edit(|field| {

@@ -1,8 +1,8 @@
 //! Raw 8-bit text in the parameters of MIME fields made ASCII: `filename="Grüße.txt"` becomes
 //! `filename*=utf-8''Gr%C3%BC%C3%9Fe.txt`.
 //!
-//! Contract: total; what is ASCII stays byte for byte, and so does what is no parameter. A parameter that has both forms keeps
-//! both: readers prefer the new one.
+//! Contract: total; what is ASCII stays byte for byte, and so does what is no parameter. A
+//! parameter that has both forms keeps both: readers prefer the new one.
 //! RFC 2231 §4, §7; RFC 2183 §2.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

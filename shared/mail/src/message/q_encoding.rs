@@ -36,7 +36,8 @@ pub(super) fn words(text: &str) -> Vec<String> {
     out
 }
 
-/// One character in the Q encoding that is safe everywhere, in phrases and comments too (RFC 2047 §5 (3)).
+/// One character in the Q encoding that is safe everywhere, in phrases and comments too (RFC 2047
+/// §5 (3)).
 fn quoted(c: char) -> String {
     match c {
         ' ' => "_".to_owned(),

@@ -1,7 +1,8 @@
 //! Recipients that a header names (`sendmail -t`), and the fields that never leave the machine.
 //!
-//! Contract: the recipients are exactly those of To, Cc and Bcc; or, in a resent message, those of Resent-To, Resent-Cc and
-//! Resent-Bcc of the first block, which is the latest resending. Folded, grouped, commented and quoted forms are all read.
+//! Contract: the recipients are exactly those of To, Cc and Bcc; or, in a resent message, those of
+//! Resent-To, Resent-Cc and Resent-Bcc of the first block, which is the latest resending. Folded,
+//! grouped, commented and quoted forms are all read.
 //! RFC 5322 §3.6.3, §3.6.6.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -69,8 +70,8 @@ fn first_block(header: &Header) -> Vec<&Field> {
     block
 }
 
-/// Removes what must not leave the machine: Bcc and Resent-Bcc (blind recipients), Return-Path and Content-Length (the last
-/// delivery's business). How many fields went.
+/// Removes what must not leave the machine: Bcc and Resent-Bcc (blind recipients), Return-Path and
+/// Content-Length (the last delivery's business). How many fields went.
 pub fn withhold(header: &mut Header) -> usize {
     ["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"]
         .into_iter()

@@ -1,9 +1,11 @@
 //! Cuts a message into header section and body while it arrives.
 //!
-//! Contract: bounded by [`limits::HEADER`]; the pieces of the body, put together, are all that follows the empty line;
-//! where the pieces are cut makes no difference. What arrives from others ([`Splitter::arriving`]) may lack the empty line, or the whole
-//! header: the header then ends before the first line that is neither field nor continuation, as in Postfix, so that text is never hidden in
-//! it, and no line continues a field that this host puts above it. Lines of an mbox (`From `) before the first field are left alone.
+//! Contract: bounded by [`limits::HEADER`]; the pieces of the body, put together, are all that
+//! follows the empty line; where the pieces are cut makes no difference. What arrives from others
+//! ([`Splitter::arriving`]) may lack the empty line, or the whole header: the header then ends
+//! before the first line that is neither field nor continuation, as in Postfix, so that text is
+//! never hidden in it, and no line continues a field that this host puts above it. Lines of an mbox
+//! (`From `) before the first field are left alone.
 //! Failures: [`HeaderTooLong`], the message's fault, permanent.
 //! RFC 5322 §2.1; RFC 6152 (8-bit body), RFC 6532 §3 (UTF-8 header).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -16,7 +18,8 @@ use crate::{
     message::{Header, charset::Charset, header::name_length, intake::is_mbox_line},
 };
 
-/// Cuts a message that arrives in pieces (canonical CRLF) into header section and body; remembers what the content needs.
+/// Cuts a message that arrives in pieces (canonical CRLF) into header section and body; remembers
+/// what the content needs.
 /// Bounded: a header section over [`crate::limits::HEADER`] is an error.
 #[derive(Default, Debug)]
 pub struct Splitter {
@@ -74,7 +77,8 @@ impl Splitter {
         Ok(body)
     }
 
-    /// Whether a line came that cannot be of the header; it and what follows, or mbox lines that no field followed, are `text` then.
+    /// Whether a line came that cannot be of the header; it and what follows, or mbox lines that no
+    /// field followed, are `text` then.
     fn begins_body(&mut self, piece: &[u8]) -> bool {
         let known = self.header.len();
         self.header.extend_from_slice(piece);
@@ -226,7 +230,8 @@ mod tests {
         assert!(pieces <= limits::HEADER / piece.len());
     }
 
-    /// A telnet test, a printer, an UPS; and a stranger who wants his first line to be read as part of our Received.
+    /// A telnet test, a printer, an UPS; and a stranger who wants his first line to be read as part
+    /// of our Received.
     #[test]
     fn text_that_arrives_without_a_header_or_without_the_empty_line_is_the_body() {
         for (message, header, body) in [

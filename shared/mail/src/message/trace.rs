@@ -1,6 +1,7 @@
 //! Trace fields: `Received` (RFC 5321 §4.4), and the loop guard that counts them.
 //!
-//! Contract: one clause a line, no control byte whatever the clauses hold, no line over 998 bytes for clauses within their limits.
+//! Contract: one clause a line, no control byte whatever the clauses hold, no line over 998 bytes
+//! for clauses within their limits.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::message::{Field, Header};

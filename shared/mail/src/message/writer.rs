@@ -1,7 +1,10 @@
-//! Who wrote a message on a machine, as its agent knows from the kernel and tells its smarthost: a trace field of our own.
+//! Who wrote a message on a machine, as its agent knows from the kernel and tells its smarthost: a
+//! trace field of our own.
 //!
-//! Contract: kept where the relayhost's key is pinned, sent to relayhosts that offer XWRITER alone, believed of clients that may
-//! relay, and gone when the smarthost has read it: it leaves the site with no mail. Bounded, printable ASCII, whatever a program calls itself; what is written reads back the same.
+//! Contract: kept where the relayhost's key is pinned, sent to relayhosts that offer XWRITER alone,
+//! believed of clients that may relay, and gone when the smarthost has read it: it leaves the site
+//! with no mail. Bounded, printable ASCII, whatever a program calls itself; what is written reads
+//! back the same.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt::{self, Write as _};
@@ -26,7 +29,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// `user=www-data; unit=php8.4-fpm.service; command=/usr/bin/php /var/www/shop/order.php`, a line each.
+    /// `user=www-data; unit=php8.4-fpm.service; command=/usr/bin/php /var/www/shop/order.php`, a
+    /// line each.
     pub fn field(&self) -> Field {
         let parts = [
             ("user", &self.user),

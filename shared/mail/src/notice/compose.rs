@@ -74,7 +74,8 @@ fn encoded_subject(subject: &str) -> String {
     value.replace("\r\n", "").trim().to_owned()
 }
 
-/// Text for people: 7-bit as it is, quoted-printable or base64 otherwise; controls other than line ends and tabs become blanks.
+/// Text for people: 7-bit as it is, quoted-printable or base64 otherwise; controls other than line
+/// ends and tabs become blanks.
 pub(super) fn plain(text: &str) -> SinglePart {
     let clean = |c: char| {
         if c.is_control() && !matches!(c, '\n' | '\t') {

@@ -21,6 +21,7 @@ pub struct Bounce<'a> {
     pub failed: &'a [(Recipient, Failure)],
     /// Header section of the original (text/rfc822-headers).
     pub header: &'a [u8],
-    /// The first part of the body, if the whole is to be returned (RET=FULL); bounded by the caller.
+    /// The first part of the body, if the whole is to be returned (RET=FULL); bounded by the
+    /// caller.
     pub body: Option<&'a [u8]>,
 }

@@ -1,4 +1,5 @@
-//! What the software itself writes: bounces (RFC 3464), delay warnings, notices to the administrators. MIME parts by lettre's builder.
+//! What the software itself writes: bounces (RFC 3464), delay warnings, notices to the
+//! administrators. MIME parts by lettre's builder.
 //!
 //! | part | what |
 //! |---|---|
@@ -6,8 +7,9 @@
 //! | [`notice`] | plain text |
 //! | [`reached`] | of which deliveries the sender is told |
 //!
-//! Contract: canonical CRLF lines; 7-bit, except where the whole of an 8-bit message is returned; text of peers cannot make
-//! a header field or another MIME part. The envelope (null sender) is the caller's.
+//! Contract: canonical CRLF lines; 7-bit, except where the whole of an 8-bit message is returned;
+//! text of peers cannot make a header field or another MIME part. The envelope (null sender) is the
+//! caller's.
 
 mod compose;
 mod facts;

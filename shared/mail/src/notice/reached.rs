@@ -6,7 +6,8 @@ use crate::{
     outcome::{Delivery, Handover, Outcome},
 };
 
-/// Whom to tell of which deliveries, as NOTIFY=SUCCESS asks; what the next hop reports itself is not told twice.
+/// Whom to tell of which deliveries, as NOTIFY=SUCCESS asks; what the next hop reports itself is
+/// not told twice.
 pub fn reached(
     sender: &Sender,
     recipients: &[Recipient],

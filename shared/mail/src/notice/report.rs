@@ -1,8 +1,10 @@
 //! Delivery status notifications: bounces, delay warnings, and news of success.
 //!
-//! Contract: three parts, in this order: text, `message/delivery-status`, the original message or its header. The second is
-//! always ASCII; addresses that are not go into it as `utf-8; j\x{FC}rgen@…` (RFC 6533 §3).
-//! RFC 3464 §2; RFC 6522 (multipart/report); RFC 2045 §6.4 (a returned message is never re-encoded).
+//! Contract: three parts, in this order: text, `message/delivery-status`, the original message or
+//! its header. The second is always ASCII; addresses that are not go into it as `utf-8;
+//! j\x{FC}rgen@…` (RFC 6533 §3).
+//! RFC 3464 §2; RFC 6522 (multipart/report); RFC 2045 §6.4 (a returned message is never
+//! re-encoded).
 #![warn(clippy::indexing_slicing)]
 
 use std::fmt::Write as _;
@@ -26,13 +28,15 @@ use crate::{
     status::EnhancedStatus,
 };
 
-/// A complete message in canonical CRLF lines: `multipart/report; report-type=delivery-status`, `Auto-Submitted: auto-replied`.
+/// A complete message in canonical CRLF lines: `multipart/report; report-type=delivery-status`,
+/// `Auto-Submitted: auto-replied`.
 pub fn bounce(bounce: &Bounce<'_>) -> Vec<u8> {
     let told: Vec<_> = failures(bounce, "failed").collect();
     report(bounce, words::failed(bounce), &told, None)
 }
 
-/// A warning that the message has not been delivered yet and is tried until `give_up`; otherwise like [`bounce`].
+/// A warning that the message has not been delivered yet and is tried until `give_up`; otherwise
+/// like [`bounce`].
 pub fn delay(bounce: &Bounce<'_>, give_up: Timestamp) -> Vec<u8> {
     let told: Vec<_> = failures(bounce, "delayed").collect();
     report(
@@ -43,7 +47,8 @@ pub fn delay(bounce: &Bounce<'_>, give_up: Timestamp) -> Vec<u8> {
     )
 }
 
-/// What NOTIFY=SUCCESS asks for: delivered, or relayed to a host that reports nothing itself (RFC 3461 §5.2.2).
+/// What NOTIFY=SUCCESS asks for: delivered, or relayed to a host that reports nothing itself (RFC
+/// 3461 §5.2.2).
 pub fn success(facts: &Bounce<'_>, reached: &[(Recipient, Delivery)]) -> Vec<u8> {
     let told: Vec<_> = reached
         .iter()

@@ -1,7 +1,9 @@
-//! One window's counter: the time is cut into slots of 1/144 of the window (10 minutes of a day), and each slot counts.
+//! One window's counter: the time is cut into slots of 1/144 of the window (10 minutes of a day),
+//! and each slot counts.
 //!
-//! Contract: an event counts for the whole span, and for at most one slot longer. So never more than the limit passes
-//! in any span, and a message is taken again at most 0.7 % of the span late. Slots without events take no memory.
+//! Contract: an event counts for the whole span, and for at most one slot longer. So never more
+//! than the limit passes in any span, and a message is taken again at most 0.7 % of the span late.
+//! Slots without events take no memory.
 
 use std::collections::VecDeque;
 
@@ -22,7 +24,8 @@ pub struct Ring {
     slots: VecDeque<(u64, u32)>,
 }
 
-/// A ring as it is kept in a file: slots since 1970 and their counts, and the window's length in seconds.
+/// A ring as it is kept in a file: slots since 1970 and their counts, and the window's length in
+/// seconds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Recorded {
     seconds: u64,
@@ -39,7 +42,8 @@ impl Ring {
         }
     }
 
-    /// A ring with what was kept of the window of that length, if any was; slots that make no sense are put in order.
+    /// A ring with what was kept of the window of that length, if any was; slots that make no sense
+    /// are put in order.
     pub fn restore(window: Window, kept: &[Recorded], now: Timestamp) -> Self {
         let mut ring = Self::new(window);
         let seconds = window.span.as_secs();
@@ -95,7 +99,8 @@ impl Ring {
         }
     }
 
-    /// When fewer than `limit` events will count, if nothing is added; `None` if never (the limit is 0).
+    /// When fewer than `limit` events will count, if nothing is added; `None` if never (the limit
+    /// is 0).
     pub fn free_at(&self, limit: u32, now: Timestamp) -> Option<Timestamp> {
         let current = self.slot(now);
         let mut left = self.count(now);
@@ -117,8 +122,8 @@ impl Ring {
         now.as_millis() / self.width
     }
 
-    /// Drops what has slid out. Events of the future (the clock was set back) count as of now, or they would stay for as long:
-    /// to be called before it is asked whether there is room.
+    /// Drops what has slid out. Events of the future (the clock was set back) count as of now, or
+    /// they would stay for as long: to be called before it is asked whether there is room.
     pub fn advance(&mut self, now: Timestamp) {
         let current = self.slot(now);
         let mut future = 0u32;

@@ -1,4 +1,5 @@
-//! What happens in the world: mail comes, administrators give orders, the clock is set; and what must hold at the end.
+//! What happens in the world: mail comes, administrators give orders, the clock is set; and what
+//! must hold at the end.
 
 use std::time::Duration;
 
@@ -73,7 +74,8 @@ fn live(
     for key in world.messages.iter().filter_map(held).collect::<Vec<_>>() {
         world.tell(Event::Release { id: id(key) });
     }
-    // Age is looked at after an attempt: the last may be an interval late, and so may each bounce that finds no room.
+    // Age is looked at after an attempt: the last may be an interval late, and so may each bounce
+    // that finds no room.
     let most = world.now.since(world.began) + LIFETIME + 4 * settings(mode).schedule.maximal;
     let mut steps = 0u32;
     while world.step() {
@@ -126,7 +128,8 @@ proptest! {
     }
 }
 
-/// A bounce that nobody has read since the start, and that the administrator returns, is dead mail like any other.
+/// A bounce that nobody has read since the start, and that the administrator returns, is dead mail
+/// like any other.
 #[test]
 fn a_bounce_that_was_found_at_the_start_has_nobody_to_be_returned_to() {
     let counts = [3usize, 2, 1, 1, 4, 3, 2, 4, 3, 2, 1, 1, 1];

@@ -1,4 +1,5 @@
-//! Deliveries that end, and those whose peer takes its time: these give up their places, as many as there are places.
+//! Deliveries that end, and those whose peer takes its time: these give up their places, as many as
+//! there are places.
 
 use std::{hash::Hash, sync::Arc};
 

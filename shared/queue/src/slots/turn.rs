@@ -150,8 +150,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         found
     }
 
-    /// Peers that take a message and are silent would have the few places for ten minutes: those that are under way for long count no more, up
-    /// to a number that leaves room for destinations that work.
+    /// Peers that take a message and are silent would have the few places for ten minutes: those
+    /// that are under way for long count no more, up to a number that leaves room for destinations
+    /// that work.
     pub(super) fn census(&self, now: Timestamp) -> Census<O> {
         let mut census = Census::default();
         let mut slow: Map<O, usize> = Map::default();

@@ -1,4 +1,5 @@
-//! Who gets a place: silent destinations, one message to many, one client, one host; and clocks that are wrong.
+//! Who gets a place: silent destinations, one message to many, one client, one host; and clocks
+//! that are wrong.
 
 mod changes;
 

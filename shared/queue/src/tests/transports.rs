@@ -142,7 +142,8 @@ fn a_transport_begins_with_its_initial_connections_and_grows_to_its_most() {
     assert!(queue.is_empty());
 }
 
-/// The hosts of all of them are the same; how many deliveries went on at once at most, and how many there were.
+/// The hosts of all of them are the same; how many deliveries went on at once at most, and how many
+/// there were.
 fn provider(
     queue: &mut Queue,
     domains: u64,
@@ -263,7 +264,8 @@ fn a_domain_whose_name_cannot_be_found_says_nothing_about_the_others_of_its_prov
     assert_eq!(other.len(), 1, "only the other name is suspended");
 }
 
-/// Row A5: what is passed on as a backup MX is kept for 30 days, everything else in the same message for 5, and bounces for 2.
+/// Row A5: what is passed on as a backup MX is kept for 30 days, everything else in the same
+/// message for 5, and bounces for 2.
 #[test]
 fn mail_for_relayed_domains_is_kept_as_long_as_the_primary_may_be_down() {
     const DAY: Duration = Duration::from_hours(24);

@@ -1,6 +1,7 @@
 //! Addresses that mail is never sent to, unless the administrator named their host.
 //!
-//! Contract: pure but for [`is_own`], which asks the kernel by connecting a socket that sends nothing.
+//! Contract: pure but for [`is_own`], which asks the kernel by connecting a socket that sends
+//! nothing.
 //! RFC 5321 §5.1 (no mail to oneself).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -31,7 +32,8 @@ pub fn reach(address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Reach {
     }
 }
 
-/// IPv4 that is written as IPv6: mapped, compatible (RFC 4291 §2.5.5), or by NAT64's own prefix (RFC 6052 §2.1).
+/// IPv4 that is written as IPv6: mapped, compatible (RFC 4291 §2.5.5), or by NAT64's own prefix
+/// (RFC 6052 §2.1).
 fn canonical(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;

@@ -1,11 +1,14 @@
 //! Whom a refusal is about: this machine, or the mail.
 //!
-//! Contract: only what is about us is; everything else stays the mail's. Codes of RFC 4954 and RFC 3207 (530, 534, 535, 538)
-//! speak of the session at any stage. What words and enhanced codes say counts only from a next hop that the administrator named,
-//! and once the message was seen only words about the login or the day's quota alone: a filter's `552 5.7.0` or `5.7.26` is about
-//! content, and 5.7.30 without those words is REQUIRETLS (RFC 8689). Until then nobody has looked at the mail, and a refusal that
-//! names relaying, a login, an account of the sender, or an address or name of the client cannot be about the recipient.
-//! Wordings: those of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES, `SendGrid`, Zoho, Domino.
+//! Contract: only what is about us is; everything else stays the mail's. Codes of RFC 4954 and RFC
+//! 3207 (530, 534, 535, 538) speak of the session at any stage. What words and enhanced codes say
+//! counts only from a next hop that the administrator named, and once the message was seen only
+//! words about the login or the day's quota alone: a filter's `552 5.7.0` or `5.7.26` is about
+//! content, and 5.7.30 without those words is REQUIRETLS (RFC 8689). Until then nobody has looked
+//! at the mail, and a refusal that names relaying, a login, an account of the sender, or an address
+//! or name of the client cannot be about the recipient.
+//! Wordings: those of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES,
+//! `SendGrid`, Zoho, Domino.
 
 use mail::{
     outcome::{Blame, Failure, Outcome, Stage},
@@ -242,8 +245,9 @@ const SESSION: &[&str] = &[
     "system not accepting",
 ];
 
-/// The failure with what is to be done about it, where it is a refusal of this machine; `named`: the next hop is one that the
-/// administrator named. What strangers demand no setting of his can meet.
+/// The failure with what is to be done about it, where it is a refusal of this machine; `named`:
+/// the next hop is one that the administrator named. What strangers demand no setting of his can
+/// meet.
 pub fn with_remedy(failure: Failure, named: bool) -> Failure {
     let remedy = about_us(&failure, named).filter(|_| named);
     Failure {
@@ -252,7 +256,8 @@ pub fn with_remedy(failure: Failure, named: bool) -> Failure {
     }
 }
 
-/// What a refusal says of this machine, if it is about it; `named`: the next hop is one that the administrator named.
+/// What a refusal says of this machine, if it is about it; `named`: the next hop is one that the
+/// administrator named.
 pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
     let code = failure.reply?.value();
     if failure.stage == Stage::Greeting || code < 400 || code == 421 {
@@ -292,7 +297,8 @@ pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
     found.or_else(|| by_code(code, failure.status))
 }
 
-/// Whether words about relaying and a no stand beside each other. A name such as `relay.example.org` is no such word.
+/// Whether words about relaying and a no stand beside each other. A name such as
+/// `relay.example.org` is no such word.
 fn refuses_to_relay(text: &str) -> bool {
     let words = |wanted: &[&str]| {
         text.split(|c: char| c.is_whitespace() || ",;:()<>[]\"/!?".contains(c))
@@ -319,7 +325,8 @@ fn by_code(code: u16, status: EnhancedStatus) -> Option<Refusal> {
     })
 }
 
-/// Whether another address of ours might fare better: a refusal for reasons of policy, not of the mailbox.
+/// Whether another address of ours might fare better: a refusal for reasons of policy, not of the
+/// mailbox.
 pub(super) fn about_address(failure: &Failure) -> bool {
     let text = failure.text.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -383,7 +390,8 @@ pub(super) fn loops(host: &str, place: &Place) -> Failure {
     )
 }
 
-/// Whether a peer whose handshake failed is tried once more in clear text: where anybody is believed (RFC 7435).
+/// Whether a peer whose handshake failed is tried once more in clear text: where anybody is
+/// believed (RFC 7435).
 pub fn clear_text_goes_on(
     failure: &Failure,
     security: Security,

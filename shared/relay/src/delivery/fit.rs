@@ -1,9 +1,10 @@
 //! A message fitted to what its next peer offers.
 //!
-//! Contract: header fields in raw UTF-8 do not make a message undeliverable, at this peer or behind it: SMTPUTF8 is asked for only where
-//! the client asked for it or an address needs it, and the peer offers it; otherwise the fields are encoded. A peer without 8BITMIME gets 7 bits, and no peer gets a
-//! line over 998 bytes: parts that need it are encoded ([`mime`]). What is signed is sent as it is, and told. The size that is
-//! announced is that of what is sent.
+//! Contract: header fields in raw UTF-8 do not make a message undeliverable, at this peer or behind
+//! it: SMTPUTF8 is asked for only where the client asked for it or an address needs it, and the
+//! peer offers it; otherwise the fields are encoded. A peer without 8BITMIME gets 7 bits, and no
+//! peer gets a line over 998 bytes: parts that need it are encoded ([`mime`]). What is signed is
+//! sent as it is, and told. The size that is announced is that of what is sent.
 //! RFC 6531 §3.4, RFC 6152 §3, RFC 1870 §6, RFC 5321 §4.5.3.1.6.
 
 use std::io::{self, Read};

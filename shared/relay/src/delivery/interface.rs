@@ -13,7 +13,8 @@ pub struct Host {
     /// A name, or an address in its plain textual form.
     pub name: String,
     pub port: u16,
-    /// The administrator named it: no address of it is refused, and what it says of this machine is believed.
+    /// The administrator named it: no address of it is refused, and what it says of this machine is
+    /// believed.
     pub named: bool,
 }
 
@@ -40,7 +41,8 @@ impl Place {
 pub struct Found {
     /// In the resolver's order, each with where it leads.
     pub places: Vec<(Place, Reach)>,
-    /// The host itself says that it has TLS (DANE, MTA-STS): without it nothing is sent, whatever [`Way::security`] says.
+    /// The host itself says that it has TLS (DANE, MTA-STS): without it nothing is sent, whatever
+    /// [`Way::security`] says.
     pub encrypted: bool,
 }
 
@@ -78,7 +80,8 @@ pub struct Way {
 pub struct Patience {
     /// For TCP.
     pub connect: Duration,
-    /// For each reply up to the first transaction; the last host is given the full time of the protocol.
+    /// For each reply up to the first transaction; the last host is given the full time of the
+    /// protocol.
     pub opening: Duration,
     /// For each reply of a transaction, and each piece of the message; the same.
     pub reply: Duration,

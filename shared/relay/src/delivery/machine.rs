@@ -21,12 +21,12 @@ use super::{
     reuse,
 };
 
-/// Addresses of one host that are tried in one delivery; those that were silent make room for others.
+/// Addresses of one host that are tried in one delivery; silent ones make room for others.
 const ADDRESSES: usize = 16;
 /// Addresses of one host that are looked at; more are a mistake or an attack.
 pub const MOST_ADDRESSES: usize = 64;
-/// Sessions of one delivery that may end with "not now" to the mail itself, before it waits; the next one begins with the host
-/// that would have been next.
+/// Sessions of one delivery that may end with "not now" to the mail itself, before it waits; the
+/// next one begins with the host that would have been next.
 const SESSIONS: usize = 5;
 /// No new connection is begun when so much time has gone into them.
 const BUDGET: Duration = Duration::from_mins(5);
@@ -176,7 +176,7 @@ impl Delivery {
         }
     }
 
-    /// One outcome for each recipient, in order; and the reason, if no session with any host came about, or all refuse this machine.
+    /// One outcome for each recipient, in order; and why, if no session with any host came about.
     pub fn finish(self) -> (Vec<Outcome>, Option<Failure>) {
         let unknown = || Failure::ours("the delivery ended without an outcome").outcome();
         let outcomes: Vec<Outcome> = self
@@ -223,7 +223,7 @@ impl Delivery {
         self.state = State::Sending(over, batch);
     }
 
-    /// Addresses that may be tried, silent ones last; none that would lead back to this host (RFC 5321 §5.1).
+    /// Addresses that may be tried, silent ones last; none that leads back here (RFC 5321 §5.1).
     fn found(&mut self, host: &Host, found: Found, memory: &Memory, now: Instant) {
         let mut seen = Vec::new();
         for (place, reach) in found.places.into_iter().take(MOST_ADDRESSES) {
@@ -265,7 +265,7 @@ impl Delivery {
         self.hosts.retain(|host| better.contains(&host));
     }
 
-    /// The next address of this host, the next host, and in the end those that were silent; over when there is none.
+    /// The next address of this host, the next host, at last those that were silent.
     fn next_address(&mut self, memory: &mut Memory, now: Instant) {
         if self.elsewhere.is_empty() {
             self.state = State::Done;
@@ -423,7 +423,8 @@ impl Delivery {
         }
     }
 
-    /// Whether this peer gives answers; where it was silent, the next host has its turn before other addresses of this one.
+    /// Whether this peer gives answers; where it was silent, the next host has its turn before
+    /// other addresses of this one.
     fn learn(&mut self, over: &Over, outcomes: &[Outcome], memory: &mut Memory, now: Instant) {
         let place = &over.dial.place;
         if !outcomes.iter().any(is_unanswered) {
@@ -439,8 +440,8 @@ impl Delivery {
         }
     }
 
-    /// What came to no answer over a kept connection is tried on a fresh one, and whom it answered may be taken elsewhere; not both:
-    /// nobody is asked twice.
+    /// What came to no answer over a kept connection is tried on a fresh one, and whom it answered
+    /// may be taken elsewhere; not both: nobody is asked twice.
     fn leave_kept(&mut self, dial: Dial, mut again: Vec<usize>, worst: Verdict) {
         again.append(&mut self.here);
         if again.is_empty() {

@@ -1,9 +1,12 @@
-//! What past deliveries teach the next one: who did not answer, who had no turn, and who refuses this machine.
+//! What past deliveries teach the next one: who did not answer, who had no turn, and who refuses
+//! this machine.
 //!
-//! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is tried after all others for [`SILENCE`];
-//! one that took commands and then did not answer, or went away, for [`UNANSWERED`].
+//! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is
+//! tried after all others for [`SILENCE`]; one that took commands and then did not answer, or went
+//! away, for [`UNANSWERED`].
 //! One that went away in the midst of a list of recipients is given shorter ones for a day.
-//! A next hop that refuses different senders in the same way refuses this machine; one message's refusal stops no other.
+//! A next hop that refuses different senders in the same way refuses this machine; one message's
+//! refusal stops no other.
 
 use std::{
     collections::HashMap,
@@ -14,9 +17,11 @@ use super::{Host, Place, fault::Refusal};
 
 /// How long an address that did not answer is tried last.
 pub(super) const SILENCE: Duration = Duration::from_mins(10);
-/// The same where a message waits for an answer: longer than its pause to the next attempt, so that this goes elsewhere.
+/// The same where a message waits for an answer: longer than its pause to the next attempt, so that
+/// this goes elsewhere.
 pub(super) const UNANSWERED: Duration = Duration::from_mins(90);
-/// How long it is remembered how many recipients a host takes at once: longer than any pause between two attempts.
+/// How long it is remembered how many recipients a host takes at once: longer than any pause
+/// between two attempts.
 const SHORT_LISTS: Duration = Duration::from_hours(24);
 /// Most that is remembered.
 const MOST: usize = 1024;
@@ -27,7 +32,8 @@ pub struct Memory {
     /// Until when an address is tried last.
     silent: HashMap<Place, Instant>,
     refusals: HashMap<String, (Refusal, String, bool)>,
-    /// How many recipients at once a host takes that went away in the midst of more, and until when this is believed.
+    /// How many recipients at once a host takes that went away in the midst of more, and until when
+    /// this is believed.
     takes: HashMap<String, (usize, Instant)>,
     /// The first host of many, and the one that a delivery did not get to any more.
     untried: HashMap<String, Host>,
@@ -74,7 +80,8 @@ impl Memory {
         known.map_or(usize::MAX, |(most, _)| *most)
     }
 
-    /// A delivery to these hosts, of which this one is the first, had enough before this one's turn came.
+    /// A delivery to these hosts, of which this one is the first, had enough before this one's turn
+    /// came.
     pub(super) fn left_off(&mut self, first: &Host, next: &Host) {
         if self.untried.len() < MOST || self.untried.contains_key(&first.name) {
             self.untried.insert(first.name.clone(), next.clone());

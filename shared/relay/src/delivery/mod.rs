@@ -1,4 +1,5 @@
-//! One delivery to one next hop, as both programs make it. Pure; bytes are moved by a driver of threads ([`crate::net`]) or of tokio.
+//! One delivery to one next hop, as both programs make it. Pure; bytes are moved by a driver of
+//! threads ([`crate::net`]) or of tokio.
 //!
 //! | part | what |
 //! |---|---|
@@ -10,14 +11,19 @@
 //! | `memory` | what past deliveries teach |
 //! | `reuse` | what an answer over a kept connection is worth |
 //!
-//! Contract: all addresses of a host are tried in the resolver's order, then the next host; one that was silent lately is tried last. No session (a
-//! dead address, a refusal at the greeting, 421, a lost connection) leads to the next address, silence in the midst of a transaction and a "not now" of the mail itself
-//! to the next host, five in one delivery; the next one begins with whom it did not get to. A peer that refuses a parameter which it
-//! offered is asked again without it. While another try is left, no reply up to the end of the message is awaited for long ([`Patience`]). Over a kept connection an answer counts
-//! once it is proved to be in step; what comes to no answer there is tried on a fresh one. A host that goes away in the midst of a list of recipients is
-//! given shorter ones from then on.
-//! A refusal of this machine is never the mail's. After the end of a message without an answer nothing is tried elsewhere.
-//! Failures: one [`mail::outcome::Outcome`] a recipient; the failure that came furthest is told; what is not known is deferred.
+//! Contract: all addresses of a host are tried in the resolver's order, then the next host; one
+//! that was silent lately is tried last. No session (a dead address, a refusal at the greeting,
+//! 421, a lost connection) leads to the next address, silence in the midst of a transaction and a
+//! "not now" of the mail itself to the next host, five in one delivery; the next one begins with
+//! whom it did not get to. A peer that refuses a parameter which it offered is asked again without
+//! it. While another try is left, no reply up to the end of the message is awaited for long
+//! ([`Patience`]). Over a kept connection an answer counts once it is proved to be in step; what
+//! comes to no answer there is tried on a fresh one. A host that goes away in the midst of a list
+//! of recipients is given shorter ones from then on.
+//! A refusal of this machine is never the mail's. After the end of a message without an answer
+//! nothing is tried elsewhere.
+//! Failures: one [`mail::outcome::Outcome`] a recipient; the failure that came furthest is told;
+//! what is not known is deferred.
 //! RFC 5321 §5.1, §4.5.4.1, RFC 7435.
 
 mod address;

@@ -1,9 +1,11 @@
 //! What an answer over a kept connection is worth.
 //!
-//! A peer that ends an idle connection may say so (`554 5.4.2 idle too long`) while the next message begins, and a reply that
-//! nobody asked for shifts all that follow. The client's machine therefore proves answers to be in step ([`smtp::client::Transaction::kept`]), and
-//! what is proved stands as it would on a fresh connection: whoever asked twice would count twice with the peer, and go round
-//! the pace of its transport. What came to no answer shows that the connection was stale, and is tried on a fresh one.
+//! A peer that ends an idle connection may say so (`554 5.4.2 idle too long`) while the next
+//! message begins, and a reply that nobody asked for shifts all that follow. The client's machine
+//! therefore proves answers to be in step ([`smtp::client::Transaction::kept`]), and what is proved
+//! stands as it would on a fresh connection: whoever asked twice would count twice with the peer,
+//! and go round the pace of its transport. What came to no answer shows that the connection was
+//! stale, and is tried on a fresh one.
 
 use mail::outcome::{Blame, Failure, Outcome, Stage};
 
@@ -27,8 +29,8 @@ fn is_unfinished(failure: &Failure) -> bool {
     went && !is_taken_perhaps(failure)
 }
 
-/// It is about this machine: a fresh connection logs in again, and meets settings that may have been mended since. Not where it says
-/// that we send too much.
+/// It is about this machine: a fresh connection logs in again, and meets settings that may have
+/// been mended since. Not where it says that we send too much.
 fn is_of_session(failure: &Failure, named: bool) -> bool {
     let refusal = about_us(failure, named);
     failure.stage <= Stage::Data && refusal.is_some_and(|it| it != Refusal::Quota)

@@ -18,7 +18,8 @@ mod kept;
 mod silence;
 mod turns;
 
-/// What one address does: `Err`: no session; else the reply to each transaction in turn, the last one again and again.
+/// What one address does: `Err`: no session; else the reply to each transaction in turn, the last
+/// one again and again.
 struct Peer {
     host: &'static str,
     address: &'static str,

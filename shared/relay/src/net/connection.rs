@@ -90,7 +90,8 @@ impl Connection {
         }
     }
 
-    /// What the peer presents in its handshake, and the session; the connection ends with it, whatever is spoken behind it.
+    /// What the peer presents in its handshake, and the session; the connection ends with it,
+    /// whatever is spoken behind it.
     pub(super) fn shown(
         target: &Target<'_>,
         settings: &Settings,
@@ -136,7 +137,8 @@ impl Connection {
         })
     }
 
-    /// The same; where the handshake fails and anybody would be believed, once more in clear text (RFC 7435).
+    /// The same; where the handshake fails and anybody would be believed, once more in clear text
+    /// (RFC 7435).
     pub fn open_or_clear(
         target: &Target<'_>,
         settings: &Settings,
@@ -155,7 +157,8 @@ impl Connection {
         }
     }
 
-    /// Sends one message; one outcome for each recipient, in order. After a failure of the connection [`Connection::is_ready`] is false.
+    /// Sends one message; one outcome for each recipient, in order. After a failure of the
+    /// connection [`Connection::is_ready`] is false.
     pub fn send(&mut self, transaction: Transaction, content: &mut dyn Read) -> Vec<Outcome> {
         self.send_watched(transaction, content, None)
     }
@@ -177,7 +180,8 @@ impl Connection {
         self.outcomes(content, recipients, room, silent)
     }
 
-    /// Asks whether the recipients would be accepted, without a message: for those, `Delivered` holds the peer's words.
+    /// Asks whether the recipients would be accepted, without a message: for those, `Delivered`
+    /// holds the peer's words.
     pub fn probe(&mut self, transaction: Transaction) -> Vec<Outcome> {
         let recipients = transaction.recipients.len();
         self.conversation
@@ -210,7 +214,8 @@ impl Connection {
         self.conversation.accepted()
     }
 
-    /// The same of a connection that was kept: not where the peer has closed or has said something meanwhile.
+    /// The same of a connection that was kept: not where the peer has closed or has said something
+    /// meanwhile.
     pub fn is_usable(&mut self) -> bool {
         let stream = self.stream.as_ref();
         self.conversation
@@ -243,8 +248,8 @@ impl Connection {
         self.turn(&mut io::empty(), 0, None);
     }
 
-    /// Lets the conversation run until a transaction can begin, has ended, or the connection is closed. The message is read in
-    /// pieces of `room` bytes.
+    /// Lets the conversation run until a transaction can begin, has ended, or the connection is
+    /// closed. The message is read in pieces of `room` bytes.
     fn turn(&mut self, content: &mut dyn Read, room: usize, mut silent: Silent<'_>) -> End {
         loop {
             if let Some(end) = self.step(content, room, &mut silent) {

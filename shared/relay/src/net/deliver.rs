@@ -30,7 +30,8 @@ pub struct Road<'a> {
     pub memory: &'a Mutex<Memory>,
     /// Told of each new connection.
     pub opened: &'a dyn Fn(&Connection),
-    /// Told when a peer takes its time to answer while another one may be there: it is tried last from now on.
+    /// Told when a peer takes its time to answer while another one may be there: it is tried last
+    /// from now on.
     pub silent: &'a dyn Fn(&Connection),
     /// Told when 8 bits are sent to a peer that did not offer to take them.
     pub eight_bit: &'a dyn Fn(&Connection),
@@ -40,7 +41,8 @@ pub struct Road<'a> {
 pub struct Letter<'a> {
     pub envelope: &'a Envelope,
     pub text: Text<'a>,
-    /// For relayhosts that do not offer XWRITER, where it is another one: who wrote it is none of their business.
+    /// For relayhosts that do not offer XWRITER, where it is another one: who wrote it is none of
+    /// their business.
     pub for_others: Option<Text<'a>>,
 }
 

@@ -12,7 +12,8 @@ use mail::{
     status::EnhancedStatus,
 };
 
-/// All addresses in the resolver's order; the hosts file counts first, as the system has it (row C3).
+/// All addresses in the resolver's order; the hosts file counts first, as the system has it (row
+/// C3).
 pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let not_found = |text: &str| {
         Failure::new(

@@ -1,5 +1,6 @@
-//! Blocking connections: the movers of bytes for [`crate::conversation`] and [`crate::delivery`] over TCP and unix sockets. For
-//! sendmail-shim and the administrators' commands; the daemon has tokio movers of its own.
+//! Blocking connections: the movers of bytes for [`crate::conversation`] and [`crate::delivery`]
+//! over TCP and unix sockets. For sendmail-shim and the administrators' commands; the daemon has
+//! tokio movers of its own.
 //!
 //! | part | what |
 //! |---|---|
@@ -10,8 +11,10 @@
 //! | `stream` | one socket that keeps deadlines |
 //!
 //! Contract: every wait ends at the machine's deadline, however slowly the peer drips.
-//! Over a unix socket a small message to a known peer takes two writes and as many reads as the peer makes of its answers.
-//! Failures: a [`mail::outcome::Failure`] that names the relay; never a panic, never clear text where TLS is required.
+//! Over a unix socket a small message to a known peer takes two writes and as many reads as the
+//! peer makes of its answers.
+//! Failures: a [`mail::outcome::Failure`] that names the relay; never a panic, never clear text
+//! where TLS is required.
 
 mod connection;
 mod deliver;

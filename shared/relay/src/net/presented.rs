@@ -1,6 +1,8 @@
-//! What a host shows in its TLS handshake: its key, certificate and session, for pins. Nobody is believed, no mail is spoken of.
+//! What a host shows in its TLS handshake: its key, certificate and session, for pins. Nobody is
+//! believed, no mail is spoken of.
 //!
-//! Contract: the connection ends with the handshake, so that any TLS server can be asked, whatever it speaks afterwards.
+//! Contract: the connection ends with the handshake, so that any TLS server can be asked, whatever
+//! it speaks afterwards.
 //! Failures: as for a delivery; the failure of the last address is reported.
 
 use std::{net::SocketAddr, time::Duration};
@@ -30,7 +32,8 @@ pub struct Presented {
     pub session: String,
 }
 
-/// Asks a host for its key, by STARTTLS or by TLS from the first byte; each wait lasts at most `patience`.
+/// Asks a host for its key, by STARTTLS or by TLS from the first byte; each wait lasts at most
+/// `patience`.
 pub fn presented(
     nexthop: &Nexthop,
     port: u16,

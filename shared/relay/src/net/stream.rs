@@ -11,7 +11,8 @@ use rustix::net::RecvFlags;
 
 /// How far a deadline may be overrun; saves a system call for each read and write.
 const SLACK: Duration = Duration::from_secs(1);
-/// Looks at the clock during one wait; fewer would cost a system call each time the next wait is longer.
+/// Looks at the clock during one wait; fewer would cost a system call each time the next wait is
+/// longer.
 const PIECES: u32 = 200;
 
 pub(super) struct Stream {
@@ -59,7 +60,8 @@ impl Stream {
         Ok(())
     }
 
-    /// What has come without waiting: nothing (`None`), bytes, or the end (no bytes). A unix socket is not looked at.
+    /// What has come without waiting: nothing (`None`), bytes, or the end (no bytes). A unix socket
+    /// is not looked at.
     pub(super) fn news(&self, buffer: &mut [u8]) -> Option<usize> {
         let Socket::Tcp(stream) = &self.socket else {
             return None;
@@ -71,7 +73,8 @@ impl Stream {
         }
     }
 
-    /// Reads what is there; `TimedOut` when nothing came before the deadline, no bytes when the peer has closed.
+    /// Reads what is there; `TimedOut` when nothing came before the deadline, no bytes when the
+    /// peer has closed.
     pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
             let left = left(deadline)?;
@@ -133,8 +136,8 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the timeout that the socket has will do: not later than the deadline and its slack, and not so early that a long
-/// wait is cut into more than [`PIECES`].
+/// Whether the timeout that the socket has will do: not later than the deadline and its slack, and
+/// not so early that a long wait is cut into more than [`PIECES`].
 fn will_do(armed: Option<Duration>, left: Duration) -> bool {
     armed.is_some_and(|armed| armed <= left.saturating_add(SLACK) && armed >= left / PIECES)
 }

@@ -48,7 +48,8 @@ fn mail() -> Transaction {
     Transaction::of(&envelope, 5)
 }
 
-/// Says each line, after having read what ends in the text that stands before it. Gives the bytes of each read, and what came after the script.
+/// Says each line, after having read what ends in the text that stands before it. Gives the bytes
+/// of each read, and what came after the script.
 fn follow(mut stream: impl Read + Write, script: &[(&str, &str)]) -> Vec<String> {
     let mut reads = Vec::new();
     for (awaited, reply) in script {

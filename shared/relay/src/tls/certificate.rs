@@ -71,7 +71,8 @@ pub fn pins_of_file(certificate: &Path) -> Result<PeerKey, TlsError> {
         })
 }
 
-/// Makes an ECDSA P-256 key and a self-signed certificate (10 years) for a host, in PEM: (certificate, key).
+/// Makes an ECDSA P-256 key and a self-signed certificate (10 years) for a host, in PEM:
+/// (certificate, key).
 pub fn self_signed(hostname: &str) -> Result<(String, String), TlsError> {
     let failed = |error: rcgen::Error| {
         TlsError(format!(

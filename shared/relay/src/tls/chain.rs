@@ -1,7 +1,8 @@
 //! Chains of certificates: up to an authority, and for one of several names.
 //!
-//! Contract: dates, names and constraints are checked as the web does (webpki). With TLSA records the host's own certificate
-//! (DANE-EE) is believed whatever it says, and an authority of theirs (DANE-TA) signs for the names only.
+//! Contract: dates, names and constraints are checked as the web does (webpki). With TLSA records
+//! the host's own certificate (DANE-EE) is believed whatever it says, and an authority of theirs
+//! (DANE-TA) signs for the names only.
 //! RFC 5280 §6, RFC 6125, RFC 7671 §5.1, §5.2, RFC 7672 §3.2.
 
 use std::{
@@ -141,7 +142,8 @@ impl Shown<'_> {
         .map_err(told)
     }
 
-    /// The authorities that TLSA records name: certificates that were shown, or the records' own, and bare keys.
+    /// The authorities that TLSA records name: certificates that were shown, or the records' own,
+    /// and bare keys.
     fn anchors(self, records: &Usable) -> Vec<(TrustAnchor<'static>, String)> {
         let mut anchors = Vec::new();
         let mut add = |certificate: &CertificateDer<'_>, record: String| {
@@ -164,7 +166,8 @@ impl Shown<'_> {
                 continue;
             };
             let Some(key) = content(key) else { continue };
-            // The record does not say what the authority is called: whoever has issued what was shown.
+            // The record does not say what the authority is called: whoever has issued what was
+            // shown.
             for certificate in std::iter::once(self.certificate).chain(self.others) {
                 let Ok(certificate) = EndEntityCert::try_from(certificate) else {
                     continue;

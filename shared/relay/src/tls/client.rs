@@ -66,7 +66,8 @@ impl ClientTls {
         Self::with_identity(trust, None)
     }
 
-    /// With a certificate and key (files in PEM) that are shown to a peer who asks for one; both are read here.
+    /// With a certificate and key (files in PEM) that are shown to a peer who asks for one; both
+    /// are read here.
     pub fn with_identity(
         trust: &Trust,
         identity: Option<(&Path, &Path)>,

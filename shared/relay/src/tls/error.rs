@@ -85,7 +85,8 @@ impl fmt::Display for UnverifiedSignature {
 }
 impl std::error::Error for UnverifiedSignature {}
 
-/// An I/O or rustls error of a handshake in words: a pin mismatch names the key seen and the keys expected, and what to do.
+/// An I/O or rustls error of a handshake in words: a pin mismatch names the key seen and the keys
+/// expected, and what to do.
 pub fn explain(error: &io::Error) -> String {
     let Some(tls) = error
         .get_ref()
@@ -109,7 +110,8 @@ pub fn explain(error: &io::Error) -> String {
     }
 }
 
-/// Why a certificate is not believed, and what to do. Most that sign themselves are made as authorities (CA:TRUE), some in X.509 version 1.
+/// Why a certificate is not believed, and what to do. Most that sign themselves are made as
+/// authorities (CA:TRUE), some in X.509 version 1.
 fn unusable(error: &CertificateError) -> String {
     let webpki = match error {
         CertificateError::Other(OtherError(inner)) => inner.downcast_ref::<webpki::Error>(),
@@ -136,7 +138,8 @@ fn cannot_be_used(why: &str) -> String {
     format!("the peer's certificate cannot be used ({why}); the peer must mend it, or pin its key")
 }
 
-/// `UnsupportedCriticalExtension` → `unsupported critical extension`; what stands behind such a name in brackets is left out.
+/// `UnsupportedCriticalExtension` → `unsupported critical extension`; what stands behind such a
+/// name in brackets is left out.
 fn words(error: &webpki::Error) -> String {
     let name = format!("{error:?}");
     let name = name.split(['(', ' ']).next().unwrap_or_default();

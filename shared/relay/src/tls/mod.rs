@@ -11,9 +11,11 @@
 //! | `session` | what was agreed upon, for the log |
 //! | `error` | what went wrong, in words that name the remedy |
 //!
-//! Contract: whatever is trusted, possession of the presented key is proved by the handshake's signature. Sessions are resumed only within one
+//! Contract: whatever is trusted, possession of the presented key is proved by the handshake's
+//! signature. Sessions are resumed only within one
 //! [`ClientTls`], that is, one next hop and one set of pins. TLS 1.2 and 1.3 only.
-//! Failures: a key that is not pinned never leads to clear text; the text of [`explain`] says what to do.
+//! Failures: a key that is not pinned never leads to clear text; the text of [`explain`] says what
+//! to do.
 //! RFC 8446, RFC 5246, RFC 7435 (opportunistic).
 
 mod certificate;

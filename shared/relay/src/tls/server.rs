@@ -10,8 +10,9 @@ use super::{
     verifier::Verifier,
 };
 
-/// A server configuration from PEM files; refuses X.509 v1 and a key that does not fit, with a clear text. Clients resume their sessions with
-/// tickets, whose keys change by themselves (row B7).
+/// A server configuration from PEM files; refuses X.509 v1 and a key that does not fit, with a
+/// clear text. Clients resume their sessions with tickets, whose keys change by themselves (row
+/// B7).
 pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let (chain, secret) = pair(certificate, key)?;
     let setup = |error: Error| unfit(certificate, key, error);
@@ -25,7 +26,8 @@ pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
     Ok(Arc::new(config))
 }
 
-/// The same, asking clients for a certificate: without one they are served as well, and a key that is shown is proved.
+/// The same, asking clients for a certificate: without one they are served as well, and a key that
+/// is shown is proved.
 pub fn asking_for_keys(server: &ServerConfig) -> Result<ServerConfig, TlsError> {
     let failed = |error: Error| TlsError(error.to_string());
     let provider = Arc::new(ring::default_provider());

@@ -4,7 +4,8 @@ use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
 use crate::trust::PeerKey;
 
-/// An established session in Postfix's words (row B15): `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 key-exchange X25519`, and `resumed` if it was.
+/// An established session in Postfix's words (row B15): `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384
+/// key-exchange X25519`, and `resumed` if it was.
 pub fn summary(connection: &CommonState) -> String {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",

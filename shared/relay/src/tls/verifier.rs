@@ -1,7 +1,9 @@
-//! The verifier for everybody but the web: pins, opportunistic TLS, names and authorities, DANE; and of the keys that clients show.
+//! The verifier for everybody but the web: pins, opportunistic TLS, names and authorities, DANE;
+//! and of the keys that clients show.
 //!
-//! Contract: with pins, or where anybody is believed, names, dates, issuers and the version of the certificate do not matter. The signature of
-//! the handshake is always verified with the key shown, which is taken out of the certificate by [`public_key`], because webpki refuses X.509 v1.
+//! Contract: with pins, or where anybody is believed, names, dates, issuers and the version of the
+//! certificate do not matter. The signature of the handshake is always verified with the key shown,
+//! which is taken out of the certificate by [`public_key`], because webpki refuses X.509 v1.
 //! RFC 8446 §4.4.3, RFC 5246 §7.4.3 (signatures).
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! One message on its way: what became of each recipient.
 //!
-//! Contract: an outcome once decided does not change; [`Attempt::finish`] gives exactly one for each recipient.
+//! Contract: an outcome once decided does not change; [`Attempt::finish`] gives exactly one for
+//! each recipient.
 
 use super::parameters::Asked;
 use crate::{data::Encoder, reply::Reply};

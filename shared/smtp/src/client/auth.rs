@@ -1,6 +1,7 @@
 //! AUTH, after EHLO and under TLS only.
 //!
-//! Failures: whatever goes wrong here is a matter of configuration, so it defers the mail and bounces nothing, 535 included.
+//! Failures: whatever goes wrong here is a matter of configuration, so it defers the mail and
+//! bounces nothing, 535 included.
 //! RFC 4954 §4 (initial response, cancel, success).
 
 use std::time::Instant;
@@ -17,7 +18,8 @@ use mail::{
     status::{EnhancedStatus, Severity},
 };
 
-/// Longest command with an initial response, bytes (RFC 4954 §4); a longer one waits for the server's word.
+/// Longest command with an initial response, bytes (RFC 4954 §4); a longer one waits for the
+/// server's word.
 const MAX_COMMAND: usize = 500;
 
 impl Client {

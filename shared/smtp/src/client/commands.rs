@@ -1,4 +1,5 @@
-//! The greeting command, and what a transaction needs of the peer; [`crate::command`] writes MAIL and RCPT.
+//! The greeting command, and what a transaction needs of the peer; [`crate::command`] writes MAIL
+//! and RCPT.
 //!
 //! RFC 5321 §4.1.1.1; RFC 6531 §3.4.
 

@@ -36,7 +36,8 @@ impl Client {
         Failure::new(blame, self.stage(), status, text)
     }
 
-    /// The connection ends without the peer having said so: if the message was out already, the peer may have taken it.
+    /// The connection ends without the peer having said so: if the message was out already, the
+    /// peer may have taken it.
     pub(super) fn cut(&mut self, failure: Failure) {
         let text = match self.phase {
             Phase::End => format!("message may be sent more than once: {}", failure.text),

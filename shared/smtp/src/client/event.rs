@@ -14,11 +14,12 @@ pub struct Transaction {
     pub mail: Mail,
     /// Those of this delivery.
     pub recipients: Vec<Rcpt>,
-    /// How long each reply, and each piece of the message, may take at most up to its end, where that is less than the
-    /// connection's timeouts: somebody else could take it.
+    /// How long each reply, and each piece of the message, may take at most up to its end, where
+    /// that is less than the connection's timeouts: somebody else could take it.
     pub patience: Option<Duration>,
-    /// The connection was kept: what its peer refuses before it asks for the message counts only once QUIT proves that its replies are in
-    /// step, for nothing else is answered 221; the connection ends with it. Otherwise all fails with the connection.
+    /// The connection was kept: what its peer refuses before it asks for the message counts only
+    /// once QUIT proves that its replies are in step, for nothing else is answered 221; the
+    /// connection ends with it. Otherwise all fails with the connection.
     pub kept: bool,
 }
 
@@ -53,19 +54,22 @@ pub enum Event<'a> {
     Received(&'a [u8]),
     /// The handshake that [`Action::StartTls`] asked for is done.
     TlsStarted,
-    /// Connect, handshake or I/O failed, or the peer closed: the failure says how. Its stage counts only during connect and handshake.
+    /// Connect, handshake or I/O failed, or the peer closed: the failure says how. Its stage counts
+    /// only during connect and handshake.
     Lost(Failure),
     TimedOut,
     /// Begin a transaction; only after [`Action::Ready`].
     Begin(Transaction),
-    /// As `Begin`, but only to learn whether the recipients would be accepted: no message follows, and the peer's transaction
-    /// ends with RSET (before the next one) or QUIT. `Delivered` then means "accepted".
+    /// As `Begin`, but only to learn whether the recipients would be accepted: no message follows,
+    /// and the peer's transaction ends with RSET (before the next one) or QUIT. `Delivered` then
+    /// means "accepted".
     Probe(Transaction),
     /// The next piece of the message, raw, as [`Action::WantBody`] asked; canonical CRLF lines.
     Body(&'a [u8]),
     /// The message is complete.
     BodyEnd,
-    /// The message cannot be read any more: the transaction ends without it (the connection is dropped).
+    /// The message cannot be read any more: the transaction ends without it (the connection is
+    /// dropped).
     BodyFailed(Failure),
     /// Say QUIT and close, without waiting for the answer; only after `Ready` or `Finished`.
     Quit,
@@ -77,13 +81,15 @@ pub enum Action {
     Send(Vec<u8>),
     /// Make the TLS handshake as client, then say `TlsStarted` or `Lost`.
     StartTls,
-    /// A transaction can begin (after the greeting, and again after each `Finished` on a connection that is still good).
+    /// A transaction can begin (after the greeting, and again after each `Finished` on a connection
+    /// that is still good).
     Ready,
     /// Give the next piece (`Body`), or `BodyEnd`.
     WantBody,
     /// One outcome for each recipient of the transaction, in order.
     Finished(Vec<Outcome>),
-    /// The session failed outside a transaction (greeting, EHLO, STARTTLS, lost while idle). `Close` follows.
+    /// The session failed outside a transaction (greeting, EHLO, STARTTLS, lost while idle).
+    /// `Close` follows.
     Failed(Failure),
     /// Close the connection.
     Close,

@@ -60,8 +60,9 @@ impl Expect {
         }
     }
 
-    /// Whether a code can be the answer. A code that goes on and belongs to another command shows that the peer is out of step,
-    /// or not what it should be: such a "success" means nothing. Unknown codes count by their first digit (RFC 5321 §4.3.2).
+    /// Whether a code can be the answer. A code that goes on and belongs to another command shows
+    /// that the peer is out of step, or not what it should be: such a "success" means nothing.
+    /// Unknown codes count by their first digit (RFC 5321 §4.3.2).
     fn may_be(self, code: ReplyCode) -> bool {
         let own: &[u16] = match self {
             Self::Greeting | Self::StartTls => &[220],
@@ -134,9 +135,11 @@ pub struct Client {
     /// Commands of the transaction that are not sent yet.
     pub(super) commands: VecDeque<(Expect, Vec<u8>)>,
     pub(super) attempt: Option<Attempt>,
-    /// Replies to the transaction are not proved to be in step: [`Transaction::kept`](super::Transaction::kept).
+    /// Replies to the transaction are not proved to be in step:
+    /// [`Transaction::kept`](super::Transaction::kept).
     pub(super) doubt: bool,
-    /// Recipients of the last transaction that the peer had accepted when it ended without the message.
+    /// Recipients of the last transaction that the peer had accepted when it ended without the
+    /// message.
     pub(super) accepted: usize,
     /// The transaction's own, up to the end of the message.
     pub(super) patience: Option<Duration>,
@@ -170,7 +173,8 @@ impl Client {
         }
     }
 
-    /// Takes one event; drain [`Client::next_action`] after it. An event that does not fit the state is ignored.
+    /// Takes one event; drain [`Client::next_action`] after it. An event that does not fit the
+    /// state is ignored.
     pub fn handle(&mut self, event: Event<'_>, now: Instant) {
         match (event, self.phase) {
             (Event::Begin(transaction) | Event::Probe(transaction), Phase::Closed) => {
@@ -233,7 +237,8 @@ impl Client {
         &self.capabilities
     }
 
-    /// How many recipients of the last transaction the peer had accepted when it ended without the message.
+    /// How many recipients of the last transaction the peer had accepted when it ended without the
+    /// message.
     pub fn accepted(&self) -> usize {
         self.accepted
     }
@@ -262,7 +267,8 @@ impl Client {
             match self.parser.next(&mut input) {
                 Ok(Some(mut reply)) => {
                     self.since = Some(now);
-                    // Its words are kept and told to people, but for what it can do and a challenge.
+                    // Its words are kept and told to people, but for what it can do and a
+                    // challenge.
                     let told = !matches!(self.expected.front(), Some(Expect::Hello | Expect::Helo));
                     if told
                         && reply.code.value() != 334

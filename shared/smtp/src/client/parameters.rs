@@ -1,4 +1,5 @@
-//! What commands ask beyond addresses, and how a refusal of that is told; [`super::retract`] decides which it is.
+//! What commands ask beyond addresses, and how a refusal of that is told; [`super::retract`]
+//! decides which it is.
 
 use super::event::Transaction;
 use crate::{capability::Capabilities, reply::Reply};

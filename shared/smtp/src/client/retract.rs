@@ -1,9 +1,12 @@
-//! A peer that refuses a parameter which it offered to take: firewalls that rewrite EHLO, and servers that say more than they do.
+//! A peer that refuses a parameter which it offered to take: firewalls that rewrite EHLO, and
+//! servers that say more than they do.
 //!
-//! Contract: such a refusal is no word about sender, recipient or message. What it names, else what the mail can do without (SIZE,
-//! DSN), else what is left is not believed any more on this connection, and whoever is concerned is deferred with 4.5.4 and the
-//! peer's own code, for whoever drives the delivery to send again in the same session ([`super::is_retraction`]). A command without any
-//! parameter that is refused in the same words was refused for something else: then all of what was offered is believed again.
+//! Contract: such a refusal is no word about sender, recipient or message. What it names, else what
+//! the mail can do without (SIZE, DSN), else what is left is not believed any more on this
+//! connection, and whoever is concerned is deferred with 4.5.4 and the peer's own code, for whoever
+//! drives the delivery to send again in the same session ([`super::is_retraction`]). A command
+//! without any parameter that is refused in the same words was refused for something else: then all
+//! of what was offered is believed again.
 //! RFC 5321 §4.1.1.11 (455, 501, 504, 555); RFC 3463 §3.4, §3.6, §3.7.
 
 use super::{
@@ -13,7 +16,8 @@ use super::{
 use crate::reply::Reply;
 
 impl Client {
-    /// Whether a reply to MAIL or RCPT refuses a parameter; what is refused is then not offered any more.
+    /// Whether a reply to MAIL or RCPT refuses a parameter; what is refused is then not offered any
+    /// more.
     pub(super) fn retracts(&mut self, expect: Expect, reply: &Reply) -> bool {
         let Some(attempt) = &self.attempt else {
             return false;
@@ -69,7 +73,8 @@ impl Client {
     }
 }
 
-/// Whether a refusal of MAIL or RCPT can be about a parameter; a status about an address or a policy is not.
+/// Whether a refusal of MAIL or RCPT can be about a parameter; a status about an address or a
+/// policy is not.
 fn is_about_parameters(reply: &Reply, expect: Expect) -> bool {
     let status = reply
         .status

@@ -35,7 +35,8 @@ pub struct Settings {
     pub security: Security,
     /// Timeouts; [`Timeouts::default`] is RFC 5321 §4.5.3.2.
     pub timeouts: Timeouts,
-    /// A peer of ours, of which we know what it offers: EHLO waits for no greeting and goes out together with the first transaction.
+    /// A peer of ours, of which we know what it offers: EHLO waits for no greeting and goes out
+    /// together with the first transaction.
     /// Only with [`Security::None`].
     pub known: Option<Capabilities>,
     /// Who we are to the peer, if it wants to know; told under TLS only, with what it offers.

@@ -17,7 +17,8 @@ use mail::{
     status::EnhancedStatus,
 };
 
-/// Most commands that are on their way unanswered, so that neither side fills the other's buffers (RFC 2920 §3.1).
+/// Most commands that are on their way unanswered, so that neither side fills the other's buffers
+/// (RFC 2920 §3.1).
 const WINDOW: usize = 100;
 
 impl Client {

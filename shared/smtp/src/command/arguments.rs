@@ -18,7 +18,8 @@ pub struct Chunk {
     pub last: bool,
 }
 
-/// The name behind HELO or EHLO: one word of printable characters. Whether it is a good name is policy.
+/// The name behind HELO or EHLO: one word of printable characters. Whether it is a good name is
+/// policy.
 pub fn helo_name(verb: Verb, arguments: &str) -> Result<&str, CommandError> {
     let printable = arguments
         .chars()

@@ -1,6 +1,7 @@
 //! Why a command is not understood. It displays as the reply that says so.
 //!
-//! RFC 5321 §4.2.4 (500, 501, 502, 504, 555), RFC 3463 (x.1.3, x.1.7, x.5.2, x.5.4), RFC 6531 §3.5 (553, x.6.7).
+//! RFC 5321 §4.2.4 (500, 501, 502, 504, 555), RFC 3463 (x.1.3, x.1.7, x.5.2, x.5.4), RFC 6531 §3.5
+//! (553, x.6.7).
 
 use std::fmt;
 

@@ -11,8 +11,9 @@
 //! | `xclient` | XCLIENT: whose session a front end hands on |
 //! | `write` | MAIL and RCPT as the client sends them |
 //!
-//! Contract: parsing is total, takes any bytes, and gives nothing with a control character inside. Lower case and blanks after the colon are
-//! understood, as are addresses without brackets, so that a session can be typed by hand. What is written contains one CRLF, at its end.
+//! Contract: parsing is total, takes any bytes, and gives nothing with a control character inside.
+//! Lower case and blanks after the colon are understood, as are addresses without brackets, so that
+//! a session can be typed by hand. What is written contains one CRLF, at its end.
 //! RFC 5321 §4.1.1, 1870 (SIZE), 6152 (BODY), 6531 (SMTPUTF8), 3461 (DSN), 3030 (BDAT).
 
 mod arguments;

@@ -1,6 +1,7 @@
 //! MAIL and RCPT: path and `KEY=value` parameters.
 //!
-//! Contract: each parameter at most once; what no one offered is refused, never ignored, because the sender relies on it.
+//! Contract: each parameter at most once; what no one offered is refused, never ignored, because
+//! the sender relies on it.
 //! RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.1.11; 1870, 6152, 6531, 3461.
 #![cfg_attr(
     not(test),

@@ -1,8 +1,9 @@
 //! The path of MAIL and RCPT.
 //!
-//! Contract: brackets may be missing (Postfix takes that too). A source route is checked and dropped, as RFC 5321 appendix C allows:
-//! `<@a,@b:user@x>` is `user@x`, and whether that may be relayed is decided on `user@x` alone. So is the final dot of a
-//! domain's name.
+//! Contract: brackets may be missing (Postfix takes that too). A source route is checked and
+//! dropped, as RFC 5321 appendix C allows:
+//! `<@a,@b:user@x>` is `user@x`, and whether that may be relayed is decided on `user@x` alone. So
+//! is the final dot of a domain's name.
 //! RFC 5321 §4.1.2 (Path), §4.5.1 (`postmaster`), appendix C (routes).
 #![cfg_attr(
     not(test),
@@ -21,7 +22,8 @@ pub(super) struct Path {
     pub(super) ascii: bool,
 }
 
-/// Reads the path at the start of `text`; what follows it begins with a blank, if there is anything.
+/// Reads the path at the start of `text`; what follows it begins with a blank, if there is
+/// anything.
 pub(super) fn split(text: &str) -> Option<(Path, &str)> {
     let (inner, rest) = match text.strip_prefix('<') {
         Some(inside) => {

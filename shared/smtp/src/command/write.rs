@@ -1,7 +1,8 @@
 //! MAIL and RCPT as the client sends them.
 //!
-//! Contract: only what the peer offered is asked of it; one CRLF, at the end, whatever the texts contain. Whether a message can be sent
-//! at all to a peer that lacks SMTPUTF8 is the caller's question.
+//! Contract: only what the peer offered is asked of it; one CRLF, at the end, whatever the texts
+//! contain. Whether a message can be sent at all to a peer that lacks SMTPUTF8 is the caller's
+//! question.
 //! RFC 5321 §4.1.1.2, §4.1.1.3; 1870, 3461, 6152, 6531.
 
 use std::io::Write as _;
@@ -9,7 +10,8 @@ use std::io::Write as _;
 use crate::{capability::Capabilities, command::xtext};
 use mail::envelope::{Mail, Notify, Rcpt, Ret};
 
-/// Longest ENVID and ORCPT that a server must take, as written (RFC 3461 §4.4, §4.2); a longer one is left out rather than refused for.
+/// Longest ENVID and ORCPT that a server must take, as written (RFC 3461 §4.4, §4.2); a longer one
+/// is left out rather than refused for.
 const MAX_ENVID: usize = 100;
 const MAX_ORCPT: usize = 500;
 

@@ -25,8 +25,8 @@ pub enum Told<T> {
     Unknown,
 }
 
-/// All that one command says; where it is silent (`None`), address, name, port and server stay as they were, and HELO
-/// name and login are those of a new session: none.
+/// All that one command says; where it is silent (`None`), address, name, port and server stay as
+/// they were, and HELO name and login are those of a new session: none.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Override {
     pub address: Option<Told<IpAddr>>,

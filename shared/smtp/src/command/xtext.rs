@@ -1,6 +1,8 @@
-//! xtext, the encoding of DSN parameters: `+` and two hexadecimal digits for what cannot stand in a parameter.
+//! xtext, the encoding of DSN parameters: `+` and two hexadecimal digits for what cannot stand in a
+//! parameter.
 //!
-//! Contract: what is decoded has no control character; [`decode`] of [`encode`] is the text itself, if that has none either.
+//! Contract: what is decoded has no control character; [`decode`] of [`encode`] is the text itself,
+//! if that has none either.
 //! RFC 3461 §4; RFC 6533 §3 (UTF-8 as it is).
 #![cfg_attr(
     not(test),
@@ -26,7 +28,8 @@ pub fn decode(text: &str) -> Option<String> {
         .filter(|decoded| !decoded.chars().any(char::is_control))
 }
 
-/// Appends `text` as xtext. With `utf8` (the transaction has SMTPUTF8), letters beyond ASCII go as they are.
+/// Appends `text` as xtext. With `utf8` (the transaction has SMTPUTF8), letters beyond ASCII go as
+/// they are.
 pub fn encode(text: &str, utf8: bool, out: &mut Vec<u8>) {
     const DIGITS: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',

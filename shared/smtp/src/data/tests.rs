@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Decodes with a cut before each byte in `cuts`; the content and the bytes behind the end, `None` without an end.
+/// Decodes with a cut before each byte in `cuts`; the content and the bytes behind the end, `None`
+/// without an end.
 fn decode(wire: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, Option<Vec<u8>>), BareLineEnd> {
     let mut decoder = Decoder::default();
     let mut content = Vec::new();

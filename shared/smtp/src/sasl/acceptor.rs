@@ -1,9 +1,11 @@
 //! The server's side of one authentication: SCRAM-SHA-256 and PLAIN.
 //!
-//! Contract: whoever has no login here is answered as if he had one and the password were wrong, in as many steps. A wrong proof is
-//! an [`Attempt`] like a right one, so that whoever counts failures sees each, and decides before the client hears anything of it.
+//! Contract: whoever has no login here is answered as if he had one and the password were wrong, in
+//! as many steps. A wrong proof is an [`Attempt`] like a right one, so that whoever counts failures
+//! sees each, and decides before the client hears anything of it.
 //! Names are prepared (`SASLprep`).
-//! RFC 4954, RFC 4616 (PLAIN), RFC 5802 §5 and §7 (SCRAM; attributes that we do not know and must are refused).
+//! RFC 4954, RFC 4616 (PLAIN), RFC 5802 §5 and §7 (SCRAM; attributes that we do not know and must
+//! are refused).
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -90,7 +92,8 @@ pub enum Progress {
 }
 
 impl Logins {
-    /// By prepared names. `secret`: random, the same as long as it should not be told whether a login exists.
+    /// By prepared names. `secret`: random, the same as long as it should not be told whether a
+    /// login exists.
     pub fn new(verifiers: BTreeMap<String, Verifier>, secret: &[u8]) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         Self { verifiers, secret }

@@ -61,7 +61,8 @@ enum State {
     /// A token, still to be told.
     XOAuth2,
     OAuthBearer,
-    /// The token is told; the server may object with a challenge, and waits for this before it refuses.
+    /// The token is told; the server may object with a challenge, and waits for this before it
+    /// refuses.
     Told(&'static [u8]),
     /// The server has objected, and hears nothing more.
     Objected(String),
@@ -76,7 +77,8 @@ impl fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// The best mechanism of those offered (in upper case); `None` if we know none of them. `nonce`: printable, without comma, new each time.
+    /// The best mechanism of those offered (in upper case); `None` if we know none of them.
+    /// `nonce`: printable, without comma, new each time.
     pub fn choose(offered: &[String], credentials: Credentials, nonce: &str) -> Option<Self> {
         let offers = |name: &str| offered.iter().any(|offered| offered == name);
         let state = match &credentials.secret {
@@ -157,7 +159,8 @@ impl Exchange {
         }
     }
 
-    /// Whether the server's success may be believed; for SCRAM only when it has proved that it knows the password.
+    /// Whether the server's success may be believed; for SCRAM only when it has proved that it
+    /// knows the password.
     pub fn may_succeed(&self) -> bool {
         match &self.state {
             State::Scram(scram) => scram.is_proved(),

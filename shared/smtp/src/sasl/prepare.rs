@@ -1,8 +1,10 @@
 //! Names and passwords as they are compared: composed or not, wide or not, they are the same.
 //!
-//! Contract: pure and idempotent; ASCII without control characters stays as it is. Characters that Unicode got after its version
-//! 3.2 may be there (emoji in a password): RFC 4013 forbids them in what is stored only because old software does not know them.
-//! RFC 4013 (`SASLprep`), as RFC 4616 §2 and RFC 5802 §5.1 want it; RFC 8265 replaces it with the same for what people type.
+//! Contract: pure and idempotent; ASCII without control characters stays as it is. Characters that
+//! Unicode got after its version 3.2 may be there (emoji in a password): RFC 4013 forbids them in
+//! what is stored only because old software does not know them.
+//! RFC 4013 (`SASLprep`), as RFC 4616 §2 and RFC 5802 §5.1 want it; RFC 8265 replaces it with the
+//! same for what people type.
 
 use std::borrow::Cow;
 
@@ -10,7 +12,8 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{CodePointMapData, props::BidiClass};
 use stringprep::tables;
 
-/// The prepared text; `None`: it has characters that may not be there, or mixes directions of writing (RFC 4013 §2.3, §2.4).
+/// The prepared text; `None`: it has characters that may not be there, or mixes directions of
+/// writing (RFC 4013 §2.3, §2.4).
 pub fn prepared(text: &str) -> Option<Cow<'_, str>> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Some(Cow::Borrowed(text));

@@ -1,7 +1,8 @@
 //! A password or token that a server repeats: found in what it says, to be told to nobody.
 //!
-//! Contract: found is each line with sixteen bytes of it in a row, or with the whole of a shorter one of six bytes or more, as it is
-//! or in base64. What is compared is made once a connection; each line is then read once.
+//! Contract: found is each line with sixteen bytes of it in a row, or with the whole of a shorter
+//! one of six bytes or more, as it is or in base64. What is compared is made once a connection;
+//! each line is then read once.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -30,7 +31,8 @@ impl Repeated {
     /// For the secret of these.
     pub(crate) fn new(credentials: &Credentials) -> Self {
         let secret = credentials.secret();
-        // In base64 it looks in one of three ways, whatever stands before it; its ends depend on what is beside it.
+        // In base64 it looks in one of three ways, whatever stands before it; its ends depend on
+        // what is beside it.
         let encoded = (0..3).map(|before| {
             let text = BASE64_STANDARD.encode(["x".repeat(before).as_str(), secret].concat());
             let inner = text.get(4..text.len().saturating_sub(4));

@@ -1,7 +1,8 @@
 //! The client's SCRAM-SHA-256, without channel binding.
 //!
-//! Failures: a server whose nonce does not begin with ours, that wants fewer than 4096 rounds (RFC 7677 §4) or more than [`MAX_ROUNDS`], or whose
-//! signature is wrong, is refused. A name or password that cannot be prepared (`SASLprep`) is used as it is.
+//! Failures: a server whose nonce does not begin with ours, that wants fewer than 4096 rounds (RFC
+//! 7677 §4) or more than [`MAX_ROUNDS`], or whose signature is wrong, is refused. A name or
+//! password that cannot be prepared (`SASLprep`) is used as it is.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)

@@ -1,7 +1,8 @@
 //! What a server keeps instead of a password, in the form that `PostgreSQL` writes:
 //! `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`, all but the rounds in base64.
 //!
-//! Contract: nothing here prints a key or a password. Whoever reads the file cannot log in with it, unless the password is weak.
+//! Contract: nothing here prints a key or a password. Whoever reads the file cannot log in with it,
+//! unless the password is weak.
 //! RFC 5802 §3, RFC 5803 (form of a verifier), RFC 7677.
 #![cfg_attr(
     not(test),
@@ -37,7 +38,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For a new password, prepared if it can be; `salt` new for each, 16 bytes are usual. `rounds` is raised to what RFC 7677 asks at least.
+    /// For a new password, prepared if it can be; `salt` new for each, 16 bytes are usual. `rounds`
+    /// is raised to what RFC 7677 asks at least.
     pub fn new(password: &str, salt: &[u8], rounds: NonZeroU32) -> Self {
         Self::of(&prepared(password).unwrap_or(password.into()), salt, rounds)
     }
@@ -55,8 +57,8 @@ impl Verifier {
         }
     }
 
-    /// Whether it is this password, prepared or as verifiers of other software may have it; costs as much time as the rounds say,
-    /// some milliseconds.
+    /// Whether it is this password, prepared or as verifiers of other software may have it; costs
+    /// as much time as the rounds say, some milliseconds.
     pub fn proves(&self, password: &str) -> bool {
         let is = |password: &str| {
             let other = Self::of(password, &self.salt, self.rounds);

@@ -1,9 +1,9 @@
 //! AUTH, in encrypted sessions where logins are there.
 //!
-//! Contract: the driver is asked before anything is said to a client that wants to log in, and again before it hears whether its
-//! proof is right.
-//! Failures: a wrong proof is the driver's to refuse, which counts such attempts; what is no response at all is refused here (501), and
-//! the exchange is over.
+//! Contract: the driver is asked before anything is said to a client that wants to log in, and
+//! again before it hears whether its proof is right.
+//! Failures: a wrong proof is the driver's to refuse, which counts such attempts; what is no
+//! response at all is refused here (501), and the exchange is over.
 //! RFC 4954 §4 (initial response, cancel), §6 (replies).
 #![cfg_attr(
     not(test),

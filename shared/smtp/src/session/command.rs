@@ -33,7 +33,8 @@ impl Session {
         }
     }
 
-    /// Whether nothing may be sent behind this command before it is answered; it is the last of the session then.
+    /// Whether nothing may be sent behind this command before it is answered; it is the last of the
+    /// session then.
     pub(super) fn must_be_last(&mut self, line: &[u8]) -> bool {
         let Ok((verb, _)) = command::split(line) else {
             return false;
@@ -170,7 +171,8 @@ impl Session {
         }
         transaction.tried = true;
         if transaction.recipients >= self.settings.max_recipients {
-            // Not counted: the client sends the rest in a second message, as RFC 5321 §4.5.3.1.10 tells it.
+            // Not counted: the client sends the rest in a second message, as RFC 5321 §4.5.3.1.10
+            // tells it.
             self.say("452 4.5.3 Error: too many recipients");
             return Ok(());
         }

@@ -1,8 +1,8 @@
 //! The message, after DATA and in BDAT chunks.
 //!
 //! Contract: the two give the same bytes: canonical CRLF lines, the last one complete.
-//! Failures: a message with a NUL, or one that is too large, is read to its end and refused. A BDAT that does not say how
-//! long its chunk is ends the session.
+//! Failures: a message with a NUL, or one that is too large, is read to its end and refused. A BDAT
+//! that does not say how long its chunk is ends the session.
 //! RFC 5321 §4.1.1.4; RFC 3030 §2 (after an error the chunk is still read).
 #![cfg_attr(
     not(test),
@@ -139,7 +139,8 @@ impl Session {
         }
     }
 
-    /// Counts a piece and hands it over; beyond the limit the transaction ends, and what follows is skipped.
+    /// Counts a piece and hands it over; beyond the limit the transaction ends, and what follows is
+    /// skipped.
     fn keep(&mut self, piece: Vec<u8>) {
         let Some(transaction) = self.transaction.as_mut() else {
             return;

@@ -30,7 +30,8 @@ pub struct Settings {
     pub max_recipients: usize,
     /// Who may log in; AUTH is offered once the session is encrypted.
     pub logins: Option<Arc<Logins>>,
-    /// LMTP: greeted by LHLO alone (RFC 2033 §4.1), and, for want of more replies, one recipient a transaction.
+    /// LMTP: greeted by LHLO alone (RFC 2033 §4.1), and, for want of more replies, one recipient a
+    /// transaction.
     pub lmtp: bool,
     /// MAIL takes `XCALLER`; addresses may be unqualified (our agent's socket).
     pub local: bool,
@@ -40,17 +41,19 @@ pub struct Settings {
     pub xwriter: bool,
     /// How long a client that talks before the greeting is waited for.
     pub greet_wait: Duration,
-    /// Waiting for a command. A message must come at 500 bytes a second in the long run. All waits together are at most six
-    /// times that, between messages that were accepted.
+    /// Waiting for a command. A message must come at 500 bytes a second in the long run. All waits
+    /// together are at most six times that, between messages that were accepted.
     pub command_timeout: Duration,
-    /// Errors (5yz replies) after which the session ends (421); forgotten when a message is accepted.
+    /// Errors (5yz replies) after which the session ends (421); forgotten when a message is
+    /// accepted.
     pub max_errors: u32,
     /// The answer to each error beyond half of them waits so long.
     pub error_delay: Duration,
-    /// Commands sent ahead where RFC 2920 §3.1 forbids it end the session (554): behind HELO, EHLO and DATA, and everywhere in
-    /// a session that began with HELO.
+    /// Commands sent ahead where RFC 2920 §3.1 forbids it end the session (554): behind HELO, EHLO
+    /// and DATA, and everywhere in a session that began with HELO.
     pub forbid_unauth_pipelining: bool,
-    /// Commands that lead nowhere (NOOP, RSET, VRFY, a deferred MAIL …) after which each counts as an error.
+    /// Commands that lead nowhere (NOOP, RSET, VRFY, a deferred MAIL …) after which each counts as
+    /// an error.
     pub max_junk: u32,
 }
 
@@ -88,7 +91,8 @@ pub enum Event<'a> {
     Received(&'a [u8]),
     /// The handshake that [`Action::StartTls`] asked for is done.
     TlsStarted,
-    /// The peer closed. If `Question::Message` is open, its verdict must still be told: it decides about `Abort`.
+    /// The peer closed. If `Question::Message` is open, its verdict must still be told: it decides
+    /// about `Abort`.
     Closed,
     /// The deadline has passed.
     TimedOut,
@@ -105,8 +109,8 @@ pub enum Verdict {
     Accept,
     /// Go on, with this reply (2yz). To HELO, EHLO and DATA the usual one is given all the same.
     AcceptWith(Reply),
-    /// Refuse this command with a 4yz or 5yz reply; the session goes on. A refused connection ends, a refused DATA or message ends
-    /// the transaction.
+    /// Refuse this command with a 4yz or 5yz reply; the session goes on. A refused connection ends,
+    /// a refused DATA or message ends the transaction.
     Refuse(Reply),
     /// Refuse, and end the session.
     Close(Reply),
@@ -117,16 +121,19 @@ pub enum Verdict {
 pub enum Action {
     /// Write these bytes (flush before waiting for input).
     Send(Vec<u8>),
-    /// Make the TLS handshake as server, then say `TlsStarted`. What is not yet read from the socket stays there; the machine dropped what it had.
+    /// Make the TLS handshake as server, then say `TlsStarted`. What is not yet read from the
+    /// socket stays there; the machine dropped what it had.
     StartTls,
     /// Decide, then say `Verdict`.
     Ask(Question),
     /// A piece of the message: dots removed, canonical CRLF lines, at most [`mail::limits::PIECE`].
     Body(Vec<u8>),
-    /// The transaction is over without a message: drop what belongs to it. Comes exactly once for each accepted MAIL that does not end in an accepted message.
+    /// The transaction is over without a message: drop what belongs to it. Comes exactly once for
+    /// each accepted MAIL that does not end in an accepted message.
     Abort,
-    /// A command or message was refused with this reply (4yz or 5yz), whoever refused it: for the log. The stage is the
-    /// verb, `CONNECT` or `END-OF-MESSAGE`. What follows has to wait for `pause`.
+    /// A command or message was refused with this reply (4yz or 5yz), whoever refused it: for the
+    /// log. The stage is the verb, `CONNECT` or `END-OF-MESSAGE`. What follows has to wait for
+    /// `pause`.
     Refused {
         stage: &'static str,
         reply: String,
@@ -145,9 +152,11 @@ pub enum Question {
     Helo { name: String, extended: bool },
     /// AUTH: whether this client may try to log in at all; nothing was said to it yet.
     Auth,
-    /// Whether this attempt is right. `Accept`: the session is that of the user, once the client has heard of it.
+    /// Whether this attempt is right. `Accept`: the session is that of the user, once the client
+    /// has heard of it.
     Login(Attempt),
-    /// XCLIENT: from here on the session is this client's, as if it had just connected. `Connect` is asked next.
+    /// XCLIENT: from here on the session is this client's, as if it had just connected. `Connect`
+    /// is asked next.
     Client(Override),
     /// MAIL. A new transaction begins with it.
     Mail(Mail),
@@ -155,6 +164,7 @@ pub enum Question {
     Recipient(Rcpt),
     /// DATA, or the first BDAT: last chance before the message.
     Data,
-    /// The message is complete (`size` bytes as handed over): keep it, then answer. `Accept` without text is `250 2.0.0 Ok`.
+    /// The message is complete (`size` bytes as handed over): keep it, then answer. `Accept`
+    /// without text is `250 2.0.0 Ok`.
     Message { size: u64 },
 }

@@ -21,7 +21,8 @@ use crate::{
 };
 use mail::limits;
 
-/// Bytes kept while a verdict is awaited; only a driver that reads although it should not comes there.
+/// Bytes kept while a verdict is awaited; only a driver that reads although it should not comes
+/// there.
 const KEPT: usize = 1024 * 1024;
 /// Room that an empty input buffer may keep.
 const ROOM: usize = 8 * 1024;
@@ -149,7 +150,8 @@ impl Session {
         self.actions.pop_front()
     }
 
-    /// When to say `TimedOut` at the latest, also while a verdict is awaited; `None` once the session is over.
+    /// When to say `TimedOut` at the latest, also while a verdict is awaited; `None` once the
+    /// session is over.
     pub fn deadline(&self) -> Option<Instant> {
         (!matches!(self.mode, Mode::Ended)).then(|| self.waits.end(self.asked.is_none()))
     }
@@ -159,7 +161,8 @@ impl Session {
         self.waits.hurried = hurried;
     }
 
-    /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848, RFC 6531 §4.3).
+    /// For Received and the log: `ESMTP`, `ESMTPS`, `SMTP`, `UTF8SMTPS` … (RFC 3848, RFC 6531
+    /// §4.3).
     pub fn protocol(&self) -> &'static str {
         let extended = self
             .greeting
@@ -199,7 +202,8 @@ impl Session {
         self.sent_ahead
     }
 
-    /// The last command's verb, for `lost connection after RCPT`; `CONNECT` before the first, `END-OF-MESSAGE` after a message.
+    /// The last command's verb, for `lost connection after RCPT`; `CONNECT` before the first,
+    /// `END-OF-MESSAGE` after a message.
     pub fn last_verb(&self) -> &'static str {
         self.verb
     }

@@ -11,13 +11,17 @@
 //! | `verdict` | what each answer of the policy does |
 //! | `content` | the message, after DATA and in BDAT chunks |
 //!
-//! Contract: [`Action::Ask`] stops the machine until [`Event::Verdict`]; bytes that arrive meanwhile are kept, bounded, but a driver should not
-//! read before it has answered. Replies to pipelined commands go out together. One reset is used on every way out of a
-//! transaction. Bytes buffered before STARTTLS are dropped. How the bytes were cut into packets changes no reply.
-//! Failures: all are the peer's, and replies. A bare CR or LF ends the session with 521, in commands, after DATA and in BDAT chunks; so do an HTTP
-//! request, a TLS handshake where clear text is spoken, and a client that talks before the greeting. A message that is too large is read to
-//! its end, then refused (552). After an error in BDAT the transaction is gone, and the chunk is skipped.
-//! RFC 5321, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 1870 (SIZE), 2034, 3848.
+//! Contract: [`Action::Ask`] stops the machine until [`Event::Verdict`]; bytes that arrive
+//! meanwhile are kept, bounded, but a driver should not read before it has answered. Replies to
+//! pipelined commands go out together. One reset is used on every way out of a transaction. Bytes
+//! buffered before STARTTLS are dropped. How the bytes were cut into packets changes no reply.
+//! Failures: all are the peer's, and replies. A bare CR or LF ends the session with 521, in
+//! commands, after DATA and in BDAT chunks; so do an HTTP request, a TLS handshake where clear text
+//! is spoken, and a client that talks before the greeting. A message that is too large is read to
+//! its end, then refused (552). After an error in BDAT the transaction is gone, and the chunk is
+//! skipped.
+//! RFC 5321, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152
+//! (8BITMIME), 6531 (SMTPUTF8), 1870 (SIZE), 2034, 3848.
 
 mod auth;
 mod command;

@@ -1,4 +1,5 @@
-//! What dialogs (`tests/data/dialogs`) cannot show: packets, clocks, memory, and bytes that nobody would write.
+//! What dialogs (`tests/data/dialogs`) cannot show: packets, clocks, memory, and bytes that nobody
+//! would write.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,8 @@ struct Story {
 }
 
 impl Story {
-    /// Drains the machine; the nth question is answered as the nth of `verdicts` says, the rest is accepted.
+    /// Drains the machine; the nth question is answered as the nth of `verdicts` says, the rest is
+    /// accepted.
     fn drain(&mut self, session: &mut Session, verdicts: &[Verdict], now: Instant) {
         while let Some(action) = session.next_action() {
             assert_eq!(self.closed, 0, "{action:?} after Close");

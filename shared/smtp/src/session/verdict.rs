@@ -1,6 +1,7 @@
 //! What each answer of the policy does.
 //!
-//! Contract: a reply that does not fit its verdict (a 250 that refuses, a 550 that accepts) becomes a temporary refusal: mail is never lost by it.
+//! Contract: a reply that does not fit its verdict (a 250 that refuses, a 550 that accepts) becomes
+//! a temporary refusal: mail is never lost by it.
 
 use super::{
     interface::{Question, Verdict},
@@ -127,7 +128,8 @@ impl Session {
         });
     }
 
-    /// The session is another client's: nothing of what was before holds, and the greeting comes again.
+    /// The session is another client's: nothing of what was before holds, and the greeting comes
+    /// again.
     fn hand_on(&mut self, said: Override) {
         let told = |it| match it {
             Some(Told::Is(it)) => Some(it),

@@ -1,9 +1,12 @@
-//! How long the client is waited for: before the greeting, for each command, for the bytes of a message, and altogether.
+//! How long the client is waited for: before the greeting, for each command, for the bytes of a
+//! message, and altogether.
 //!
-//! Contract: one wait is at most the command timeout, which bytes of a message prolong as far as they come at the minimum
-//! rate. All waits since the last accepted message (or since the beginning) together are at most [`WHOLE`] times that, less
-//! what messages brought: nobody holds a place for hours with a byte a minute, in commands, after DATA or in BDAT chunks.
-//! A client that is hurried gets less of everything. Time in which we are the slow ones is nobody's.
+//! Contract: one wait is at most the command timeout, which bytes of a message prolong as far as
+//! they come at the minimum rate. All waits since the last accepted message (or since the
+//! beginning) together are at most [`WHOLE`] times that, less what messages brought: nobody holds a
+//! place for hours with a byte a minute, in commands, after DATA or in BDAT chunks.
+//! A client that is hurried gets less of everything. Time in which we are the slow ones is
+//! nobody's.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
@@ -11,7 +14,8 @@
 
 use std::time::{Duration, Instant};
 
-/// What a byte of a message is worth: 500 a second must come in the long run (Postfix `smtpd_min_data_rate`).
+/// What a byte of a message is worth: 500 a second must come in the long run (Postfix
+/// `smtpd_min_data_rate`).
 const BYTE: Duration = Duration::from_millis(2);
 /// The same of a client that is hurried.
 const HURRIED_BYTE: Duration = Duration::from_micros(200);
@@ -19,7 +23,8 @@ const HURRIED_BYTE: Duration = Duration::from_micros(200);
 const HURRIED: Duration = Duration::from_secs(10);
 /// So many times the longest wait are all of them together.
 const WHOLE: u32 = 6;
-/// What an accepted recipient is worth: a client that sends many, one at a time and from far away, is no slow one.
+/// What an accepted recipient is worth: a client that sends many, one at a time and from far away,
+/// is no slow one.
 const RECIPIENT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! The power is cut at every operation on the disk; then everything that was promised must be there.
+//! The power is cut at every operation on the disk; then everything that was promised must be
+//! there.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use super::{
 };
 use mail::limits;
 
-/// A day in the life of a spool: mail of several sizes, results, deferrals, segments that fill, empty and are compacted.
+/// A day in the life of a spool: mail of several sizes, results, deferrals, segments that fill,
+/// empty and are compacted.
 pub(super) fn day(spool: &Spool, ledger: &mut Ledger) {
     let mut ids = Vec::new();
     for number in 0u32..32 {
@@ -40,7 +42,8 @@ pub(super) fn day(spool: &Spool, ledger: &mut Ledger) {
     ledger.flush(spool);
 }
 
-/// Runs a day on a disk with this plan, cuts the power at its end, and checks what is left. Returns the operations.
+/// Runs a day on a disk with this plan, cuts the power at its end, and checks what is left. Returns
+/// the operations.
 fn crash(plan: impl Fn(usize, Operation) -> Verdict + Send + Sync + 'static, luck: Luck) -> usize {
     let before = scratch();
     let disk = Arc::new(Sim::new(before.path(), plan));

@@ -14,7 +14,8 @@ use super::{
     *,
 };
 
-/// Files below a directory that are open, those without a name too. Other tests of this process have theirs elsewhere.
+/// Files below a directory that are open, those without a name too. Other tests of this process
+/// have theirs elsewhere.
 fn descriptors(directory: &Path) -> usize {
     fs::read_dir("/proc/self/fd")
         .unwrap()

@@ -1,4 +1,5 @@
-//! What the spool has promised so far, kept beside it: the oracle of the crash tests and of the model test.
+//! What the spool has promised so far, kept beside it: the oracle of the crash tests and of the
+//! model test.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -78,7 +79,8 @@ impl Ledger {
         check_usage(spool);
     }
 
-    /// After a crash: every promised message is queued as it may be, or was settled; what is queued beyond that is whole.
+    /// After a crash: every promised message is queued as it may be, or was settled; what is queued
+    /// beyond that is whole.
     /// From then on, what was found is what is promised.
     pub(super) fn check_recovered(&mut self, spool: &Spool) {
         let entries: BTreeMap<QueueId, Entry> = spool

@@ -19,7 +19,8 @@ use mail::{
     envelope::{Envelope, Recipient},
 };
 
-/// Small segments, so that little mail fills many; nothing happens by itself, so that runs can be repeated.
+/// Small segments, so that little mail fills many; nothing happens by itself, so that runs can be
+/// repeated.
 const QUIET: Options = Options {
     segment: 16 * 1024,
     minimum_free: 0,

@@ -1,4 +1,5 @@
-//! The lines of a message's life in the queue, the same in both programs, in the words of Postfix's smtp, bounce and qmgr.
+//! The lines of a message's life in the queue, the same in both programs, in the words of Postfix's
+//! smtp, bounce and qmgr.
 
 use std::{fmt::Display, time::Duration};
 
@@ -22,7 +23,8 @@ pub fn identified(id: impl Display, message_id: &[u8]) {
     );
 }
 
-/// The result of one delivery attempt for one recipient; `age` is the time since the message arrived.
+/// The result of one delivery attempt for one recipient; `age` is the time since the message
+/// arrived.
 pub fn attempt(id: impl Display, recipient: &Recipient, age: Duration, outcome: &Outcome) {
     let failed = |status, failure: &Failure| {
         let relay = failure.relay.clone();

@@ -1,9 +1,11 @@
 //! The mail log: one line an event, in Postfix's words (pflogsumm and fail2ban read on).
 //!
-//! Contract: one line is one write, so that lines of several processes and threads do not mix; no lock is held. To standard error: with `<N>`
-//! priorities when systemd's journal reads it, otherwise with a time stamp, the program's name and its process id.
-//! In the form of Postfix each line has the name of the daemon that would write it there, as `postfix/smtpd[7]`: pflogsumm, logwatch and
-//! fail2ban as they are shipped read it. The journal takes the name of a line from syslog's socket, so it goes there.
+//! Contract: one line is one write, so that lines of several processes and threads do not mix; no
+//! lock is held. To standard error: with `<N>` priorities when systemd's journal reads it,
+//! otherwise with a time stamp, the program's name and its process id.
+//! In the form of Postfix each line has the name of the daemon that would write it there, as
+//! `postfix/smtpd[7]`: pflogsumm, logwatch and fail2ban as they are shipped read it. The journal
+//! takes the name of a line from syslog's socket, so it goes there.
 //! Failures: none that the caller sees; a log that cannot be written must not stop mail.
 
 use std::{
@@ -220,8 +222,9 @@ impl Level {
     }
 }
 
-/// Whether standard error is the journal's: `JOURNAL_STREAM` names device and inode of the stream that systemd made, and the variable is inherited
-/// by programs whose standard error is another (`systemd.exec(5)`).
+/// Whether standard error is the journal's: `JOURNAL_STREAM` names device and inode of the stream
+/// that systemd made, and the variable is inherited by programs whose standard error is another
+/// (`systemd.exec(5)`).
 fn journal_reads() -> bool {
     #[expect(
         clippy::disallowed_methods,

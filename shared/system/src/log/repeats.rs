@@ -1,7 +1,8 @@
 //! Lines about one peer that come too often: counted, and told in one line. Pure.
 //!
-//! Contract: the first [`BURST`] lines about a peer within [`SPAN`] are written as they come; what follows in that time is
-//! counted, and told when it is over. Bounded: with very many peers at once the counts are told earlier.
+//! Contract: the first [`BURST`] lines about a peer within [`SPAN`] are written as they come; what
+//! follows in that time is counted, and told when it is over. Bounded: with very many peers at once
+//! the counts are told earlier.
 
 use std::{collections::HashMap, time::Duration};
 

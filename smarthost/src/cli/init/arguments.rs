@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 /// `init …`
 #[derive(clap::Args, Debug)]
-pub(in crate::cli) struct Init {
-    /// Answers beforehand, such as hostname=mail.example.org; several words are a list, and nothing is no setting
+pub(crate) struct Init {
+    /// Answers beforehand, such as hostname=mail.example.org; several words are a list, and nothing
+    /// is no setting
     #[arg(value_name = "KEY=VALUE")]
-    pub(super) answers: Vec<String>,
+    pub(crate) answers: Vec<String>,
     /// Ask nothing: take what is proposed for the rest, and write
     #[arg(long)]
-    pub(super) yes: bool,
-    /// With --yes: replace a file with settings of yours, and take a configuration over that does not pass the check
+    pub(crate) yes: bool,
+    /// With --yes: replace a file with settings of yours, and take a configuration over that does
+    /// not pass the check
     #[arg(long, requires = "yes")]
-    pub(super) force: bool,
+    pub(crate) force: bool,
     /// Where the machine's files are (etc/postfix, proc/net)
     #[arg(long, value_name = "DIR", default_value = "/")]
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
 }

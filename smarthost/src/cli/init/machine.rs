@@ -1,4 +1,5 @@
-//! Which networks this machine is in, of both address families, as the kernel tells in `/proc/net`. Reads nothing else.
+//! Which networks this machine is in, of both address families, as the kernel tells in `/proc/net`.
+//! Reads nothing else.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -45,7 +46,8 @@ fn of(route: &str, if_inet6: &str) -> Networks {
     }
 }
 
-/// A line of `route`: interface, destination, gateway, flags, …, mask at the eighth place; numbers as they lie in memory.
+/// A line of `route`: interface, destination, gateway, flags, …, mask at the eighth place; numbers
+/// as they lie in memory.
 fn connected(line: &str) -> Option<Network> {
     let words: Vec<_> = line.split_whitespace().collect();
     let number = |place: usize| {
@@ -64,7 +66,8 @@ fn connected(line: &str) -> Option<Network> {
     .ok()
 }
 
-/// A line of `if_inet6`: address, interface's number, prefix, scope (0 is global), flags, interface.
+/// A line of `if_inet6`: address, interface's number, prefix, scope (0 is global), flags,
+/// interface.
 fn global(line: &str) -> Option<Network> {
     let words: Vec<_> = line.split_whitespace().collect();
     let address = u128::from_str_radix(words.first()?, 16).ok()?;

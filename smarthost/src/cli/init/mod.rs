@@ -1,18 +1,15 @@
 //! `smarthost init`: a guided set-up, from a fresh machine to a configuration that was checked.
 //!
-//! Contract: what the machine tells is proposed, and only what it cannot know is asked. The file is shown and checked before it is
-//! written, after a yes. A file with settings of an administrator's is not replaced without asking, and kept beside the new one.
+//! Contract: what the machine tells is proposed, and only what it cannot know is asked. The file is
+//! shown and checked before it is written, after a yes. A file with settings of an administrator's
+//! is not replaced without asking, and kept beside the new one.
 //! Postfix's configuration, where there is one, is offered to be taken over instead.
 //! Failures: nothing is written.
 
 pub(super) mod arguments;
 mod machine;
 
-use std::{
-    io,
-    path::Path,
-    process::ExitCode,
-};
+use std::{io, path::Path, process::ExitCode};
 
 use console::{
     dialog::{self, Dialog, Question},

@@ -1,6 +1,7 @@
 //! What stands on a screen of any size. Pure.
 //!
-//! Contract: no line is longer than the screen is wide, and there are no more than it is high; what does not fit is cut, the tables first.
+//! Contract: no line is longer than the screen is wide, and there are no more than it is high; what
+//! does not fit is cut, the tables first.
 
 use std::fmt::Write as _;
 

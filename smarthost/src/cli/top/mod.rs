@@ -7,8 +7,9 @@
 //! | [`frame`] | what stands on a screen of any size. Pure |
 //! | [`screen`] | the terminal, and its way back |
 //!
-//! Contract: keys are heard while the daemon is asked; a daemon that goes away is told and asked again. Whatever ends it, a signal
-//! and a panic included, leaves the terminal as it was. Without a terminal on both sides one frame is printed.
+//! Contract: keys are heard while the daemon is asked; a daemon that goes away is told and asked
+//! again. Whatever ends it, a signal and a panic included, leaves the terminal as it was. Without a
+//! terminal on both sides one frame is printed.
 
 mod frame;
 mod screen;

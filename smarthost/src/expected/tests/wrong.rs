@@ -1,4 +1,5 @@
-//! Clocks that are wrong, and subjects of every form: what is proposed means its own mail and no other.
+//! Clocks that are wrong, and subjects of every form: what is proposed means its own mail and no
+//! other.
 
 use queue::clock::Step;
 

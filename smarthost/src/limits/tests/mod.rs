@@ -185,7 +185,8 @@ fn an_ipv6_customer_cannot_escape_by_changing_the_address_within_its_64() {
     );
 }
 
-/// Whoever reads the mail copies the line: it names what is counted, and lets more through than before.
+/// Whoever reads the mail copies the line: it names what is counted, and lets more through than
+/// before.
 #[test]
 fn the_order_that_a_notice_prints_can_be_typed_as_it_stands() {
     for (limit, client, others) in [

@@ -7,8 +7,8 @@
 //! | 64 to 78 (`sysexits.h`) | bounced, but for 71 and 75, which wait |
 //! | another status, a signal, the time is over, it could not be started | waits: a crash is no refusal |
 //!
-//! Postfix bounces where a status is not known, on a signal of its own, and when the time is over; here what is not known is temporary.
-//! pipe(8), DIAGNOSTICS.
+//! Postfix bounces where a status is not known, on a signal of its own, and when the time is over;
+//! here what is not known is temporary. pipe(8), DIAGNOSTICS.
 
 use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 

@@ -1,4 +1,5 @@
-//! A message as a program reads it: lines end in LF, and what the flags of pipe(8) put in front and into it.
+//! A message as a program reads it: lines end in LF, and what the flags of pipe(8) put in front and
+//! into it.
 
 use std::io::{self, Cursor, Read};
 

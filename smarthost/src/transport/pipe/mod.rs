@@ -7,8 +7,9 @@
 //! | [`serve`] | the same in a unit of its own, over LMTP |
 //! | [`words`] | an alias's program as words |
 //!
-//! Contract: no shell, no privileges that the daemon does not have. Who sends mail decides nothing of what is run, but for the
-//! arguments that the administrator gave him; none of these can be an option, unless it stands behind a text of the administrator's.
+//! Contract: no shell, no privileges that the daemon does not have. Who sends mail decides nothing
+//! of what is run, but for the arguments that the administrator gave him; none of these can be an
+//! option, unless it stands behind a text of the administrator's.
 //! Failures: [`ending`]. pipe(8). Rows B11, B12, B13, D9.
 
 mod ending;
@@ -221,7 +222,8 @@ impl Call<'_> {
         }
     }
 
-    /// What a program finds in its environment, as those of local(8) do; what a shell could take for more is made harmless.
+    /// What a program finds in its environment, as those of local(8) do; what a shell could take
+    /// for more is made harmless.
     fn environment(&self, recipients: &[Recipient]) -> Vec<(&'static str, String)> {
         let mut variables = vec![
             ("PATH", PATH.to_owned()),

@@ -1,11 +1,13 @@
 //! `smarthost pipe NAME`: a pipe transport in a unit of its own, spoken to by LMTP. Blocks.
 //!
-//! Contract: one connection, on the socket that systemd gives as standard input (`Accept=yes`). The program is that of the
-//! transport in the settings, or the one that an alias file of this transport names for the recipient: whoever speaks here chooses
-//! neither. One recipient a message, the others are asked to come again (452), so that each has a reply of his own (RFC 2033 §4.2).
-//! The reply says what the program's end means. The message is a file without a name while it comes.
-//! Failures: temporary, but for what the program refuses. An alias with several programs is not run here: the address
-//! alone does not tell which of them is meant.
+//! Contract: one connection, on the socket that systemd gives as standard input (`Accept=yes`). The
+//! program is that of the transport in the settings, or the one that an alias file of this
+//! transport names for the recipient: whoever speaks here chooses neither. One recipient a message,
+//! the others are asked to come again (452), so that each has a reply of his own (RFC 2033 §4.2).
+//! The reply says what the program's end means. The message is a file without a name while it
+//! comes.
+//! Failures: temporary, but for what the program refuses. An alias with several programs is not run
+//! here: the address alone does not tell which of them is meant.
 
 use std::{
     fs::File,
@@ -65,7 +67,8 @@ struct Service<'a> {
     content: Option<Content>,
 }
 
-/// Serves the connection on standard input to its end. `router`: with the alias files of this transport alone.
+/// Serves the connection on standard input to its end. `router`: with the alias files of this
+/// transport alone.
 pub(crate) fn serve(config: &Config, router: Router, name: &str) -> Result<(), String> {
     let Some(pipe) = config.pipe(name) else {
         return Err(format!("there is no [transports.{name}] of the type pipe"));

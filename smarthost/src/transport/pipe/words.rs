@@ -1,7 +1,9 @@
 //! The program that an alias names, as words: no shell reads it. Pure.
 //!
-//! Contract: blanks divide; single and double quotes and the backslash keep together, as in a shell. Nothing else means anything.
-//! Failures: what only a shell could do (pipes, redirections, variables, patterns), and a program without its whole path.
+//! Contract: blanks divide; single and double quotes and the backslash keep together, as in a
+//! shell. Nothing else means anything.
+//! Failures: what only a shell could do (pipes, redirections, variables, patterns), and a program
+//! without its whole path.
 
 /// What is left to a shell where it is not quoted.
 const SHELL: &str = "|&;<>()$`*?[]{}~#\n";

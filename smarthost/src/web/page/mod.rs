@@ -10,7 +10,8 @@
 //! | [`confirm`] | the question before an order, and what came of it |
 //! | [`login`] | wants the token |
 //!
-//! Contract: every text of others goes through maud, which escapes it, and through [`plain`], which takes control characters away.
+//! Contract: every text of others goes through maud, which escapes it, and through [`plain`], which
+//! takes control characters away.
 
 pub(super) mod clients;
 pub(super) mod confirm;

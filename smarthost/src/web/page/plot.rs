@@ -1,4 +1,5 @@
-//! A day as a plot: one series a picture, in steps, with its largest value; the same as a table by the hour. Pure.
+//! A day as a plot: one series a picture, in steps, with its largest value; the same as a table by
+//! the hour. Pure.
 
 use std::fmt::Write as _;
 

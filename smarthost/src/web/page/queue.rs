@@ -15,7 +15,8 @@ pub(in crate::web) struct Found {
     pub(in crate::web) rows: Vec<Row>,
     /// Not all was looked at, or not all is shown.
     pub(in crate::web) partly: bool,
-    /// Messages that have left the queue, newest first, with when it was heard of them first and the last that was heard.
+    /// Messages that have left the queue, newest first, with when it was heard of them first and
+    /// the last that was heard.
     pub(in crate::web) past: Vec<(QueueId, Timestamp, String)>,
     pub(in crate::web) refusals: Vec<Refusal>,
     /// Since when messages that have left are known.

@@ -99,8 +99,8 @@ pub(super) fn read(
     })
 }
 
-/// Whether the address means the same without what is around it. What was opened in it and never closed can mean something else there,
-/// and then nobody knows what is meant.
+/// Whether the address means the same without what is around it. What was opened in it and never
+/// closed can mean something else there, and then nobody knows what is meant.
 fn says_alone(spec: &[u8], meant: &Mailbox) -> bool {
     if !spec.iter().any(|byte| b"\"()[".contains(byte)) {
         return true;
@@ -146,7 +146,8 @@ pub(super) fn name(bytes: &[u8], phrase: &[&Token]) -> Option<String> {
     (!out.is_empty()).then_some(out)
 }
 
-/// The address that the tokens spell; blanks and comments around dots and the @ do not count (RFC 5322 §4.4).
+/// The address that the tokens spell; blanks and comments around dots and the @ do not count (RFC
+/// 5322 §4.4).
 pub(super) fn target(bytes: &[u8], spec: &[&Token]) -> Result<Mailbox, AddressError> {
     let at = spec.iter().rposition(|t| t.kind == Kind::Special(b'@'));
     let Some(at) = at else {

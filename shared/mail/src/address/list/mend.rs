@@ -1,8 +1,10 @@
-//! Address fields that a strict reader would refuse or read in another way, written anew as they were meant.
+//! Address fields that a strict reader would refuse or read in another way, written anew as they
+//! were meant.
 //!
-//! Contract: total and linear; a well-formed field is left alone; what comes out is well-formed and holds every address
-//! that went in. A name with specials is quoted (`Kock, Arne <a@x>` in From is one mailbox, `Ops: x <a@x>` no group), an
-//! open group is closed or was none, text without an address becomes an empty group with that name.
+//! Contract: total and linear; a well-formed field is left alone; what comes out is well-formed and
+//! holds every address that went in. A name with specials is quoted (`Kock, Arne <a@x>` in From is
+//! one mailbox, `Ops: x <a@x>` no group), an open group is closed or was none, text without an
+//! address becomes an empty group with that name.
 //! RFC 5322 §3.2.3, §3.4, §3.6.2.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -92,7 +94,8 @@ fn picked_out(list: &List) -> String {
     items.join(", ")
 }
 
-/// Specials inside of encoded words in Q (RFC 2047 §5 (3) allows none) become escapes: `=?utf-8?q?M,_(J)?=`.
+/// Specials inside of encoded words in Q (RFC 2047 §5 (3) allows none) become escapes:
+/// `=?utf-8?q?M,_(J)?=`.
 fn sound_words(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut quoted = false;

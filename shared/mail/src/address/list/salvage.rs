@@ -1,8 +1,8 @@
-//! Addresses in what is no list: fields on one line, an indented text, a port behind an address, a comment without end, brackets in
-//! excess.
+//! Addresses in what is no list: fields on one line, an indented text, a port behind an address, a
+//! comment without end, brackets in excess.
 //!
-//! Contract: total and linear; every address of the element becomes an [`Entry`], what is neither one nor a name before one
-//! a [`Problem`].
+//! Contract: total and linear; every address of the element becomes an [`Entry`], what is neither
+//! one nor a name before one a [`Problem`].
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
@@ -40,8 +40,8 @@ fn is_one_of(name: &str, fields: &[&str]) -> bool {
     fields.iter().any(|field| field.eq_ignore_ascii_case(name))
 }
 
-/// Whether what stands before a colon can be a group's name: without an address, and not the end of a line that holds the
-/// name of the next field.
+/// Whether what stands before a colon can be a group's name: without an address, and not the end of
+/// a line that holds the name of the next field.
 pub(super) fn names_a_group(bytes: &[u8], before: &[Token]) -> bool {
     let at = |token: &Token| matches!(token.kind, Kind::Special(b'@' | b'<' | b'>' | b':'));
     let words: Vec<&Token> = before.iter().filter(|t| t.kind != Kind::Comment).collect();

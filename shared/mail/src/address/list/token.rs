@@ -1,8 +1,9 @@
-//! The tokens of an address list: atoms, quoted strings, comments, domain literals, specials (RFC 5322 §3.2).
+//! The tokens of an address list: atoms, quoted strings, comments, domain literals, specials (RFC
+//! 5322 §3.2).
 //!
-//! Contract: total, linear, no recursion; tokens come in order and do not overlap; white space and folding fall between
-//! them. An unclosed string, comment or literal ends with the text; [`closed`] reads it as none. An encoded word in Q is an
-//! atom, whatever stands in it.
+//! Contract: total, linear, no recursion; tokens come in order and do not overlap; white space and
+//! folding fall between them. An unclosed string, comment or literal ends with the text; [`closed`]
+//! reads it as none. An encoded word in Q is an atom, whatever stands in it.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{borrow::Cow, ops::Range};
@@ -129,8 +130,9 @@ fn in_atom(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !b"\"([<>@,;:.".contains(&byte)
 }
 
-/// Quotes, parentheses and brackets that are never closed become blanks. Only the last token can be open. `to_read`: a comment
-/// that holds no further element may stay open, and so do backslashes, which then mean nothing.
+/// Quotes, parentheses and brackets that are never closed become blanks. Only the last token can be
+/// open. `to_read`: a comment that holds no further element may stay open, and so do backslashes,
+/// which then mean nothing.
 pub(super) fn closed(bytes: &[u8], to_read: bool) -> Cow<'_, [u8]> {
     let mut bytes = Cow::Borrowed(bytes);
     for _ in 0..4 {
@@ -141,7 +143,8 @@ pub(super) fn closed(bytes: &[u8], to_read: bool) -> Cow<'_, [u8]> {
         let signs: &[u8] = match last.kind {
             _ if is_closed(last.kind, range) => break,
             Kind::Comment if to_read && !range.iter().any(|byte| b"@,;".contains(byte)) => break,
-            // `x"@example.org` is no address with a sign too many: whoever wrote it meant another local part.
+            // `x"@example.org` is no address with a sign too many: whoever wrote it meant another
+            // local part.
             Kind::Quoted if range.starts_with(b"\"@") => break,
             Kind::Quoted => b"\"\\",
             Kind::Comment => b"()\\",
@@ -156,7 +159,8 @@ pub(super) fn closed(bytes: &[u8], to_read: bool) -> Cow<'_, [u8]> {
     bytes
 }
 
-/// Length of the encoded word in Q that the text begins with; RFC 2047 §2 allows 75, programs write longer ones.
+/// Length of the encoded word in Q that the text begins with; RFC 2047 §2 allows 75, programs write
+/// longer ones.
 pub(super) fn q_word(text: &[u8]) -> Option<usize> {
     let head = text.get(..text.len().min(300))?;
     let inner = head.strip_prefix(b"=?")?;

@@ -28,7 +28,8 @@ pub(super) enum Kind {
     Message,
     /// It may be encoded.
     Leaf,
-    /// It may not: other kinds of `message`, and a multipart without a boundary (RFC 2046 §5.2, RFC 2045 §6.4).
+    /// It may not: other kinds of `message`, and a multipart without a boundary (RFC 2046 §5.2, RFC
+    /// 2045 §6.4).
     Opaque,
 }
 

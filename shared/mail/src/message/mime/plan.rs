@@ -194,8 +194,8 @@ impl Plan {
         }
     }
 
-    /// What is done with the entity of that number. One behind those that were decided on shares the last one's fate, as
-    /// far as it can.
+    /// What is done with the entity of that number. One behind those that were decided on shares
+    /// the last one's fate, as far as it can.
     pub(super) fn step_of(&self, number: usize, entity: &Entity, signed: bool) -> Step {
         if signed || self.signed {
             return KEPT;

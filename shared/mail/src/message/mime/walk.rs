@@ -1,7 +1,8 @@
 //! Takes a message apart as it streams: header sections, leaf parts, and what frames them.
 //!
-//! Contract: the pieces put together are the message; where the input is cut makes no difference. The line end before a
-//! boundary belongs to the boundary (RFC 2046 §5.1.1). Memory: one header section and the beginning of one line.
+//! Contract: the pieces put together are the message; where the input is cut makes no difference.
+//! The line end before a boundary belongs to the boundary (RFC 2046 §5.1.1). Memory: one header
+//! section and the beginning of one line.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::entity::{BOUNDARY, Entity, Kind};
@@ -14,7 +15,8 @@ const LINE: usize = BOUNDARY + 100;
 
 /// A piece of the message.
 pub(super) enum Piece<'a> {
-    /// A header section without the empty line behind it, what it says, and whether a signature covers it.
+    /// A header section without the empty line behind it, what it says, and whether a signature
+    /// covers it.
     Header(Header, &'a Entity, bool),
     /// Content of the leaf part whose header came last.
     Body(&'a [u8]),

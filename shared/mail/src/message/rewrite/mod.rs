@@ -8,9 +8,11 @@
 //! | recipients | local names: what aliases say, else `admin`, else `name@domain` |
 //! | `To`, `Cc`, `Resent-To`, `Resent-Cc` | local names: `name@domain` |
 //!
-//! Contract: pure; only the address inside a field changes, all else of it stays byte for byte; `root (Cron Daemon)` becomes
-//! `"Cron Daemon" <root@…>`. Every change is told, with the line or the setting that caused it.
-//! Failures: [`RewriteError`], the caller's or the administrator's; never a guess about a recipient.
+//! Contract: pure; only the address inside a field changes, all else of it stays byte for byte;
+//! `root (Cron Daemon)` becomes `"Cron Daemon" <root@…>`. Every change is told, with the line or
+//! the setting that caused it.
+//! Failures: [`RewriteError`], the caller's or the administrator's; never a guess about a
+//! recipient.
 
 mod fields;
 mod recipient;

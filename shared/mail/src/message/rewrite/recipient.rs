@@ -1,8 +1,12 @@
-//! Whom it goes to: aliases first, then the administrator for local names that no alias names, then the domain.
+//! Whom it goes to: aliases first, then the administrator for local names that no alias names, then
+//! the domain.
 //!
-//! Contract: every recipient is one that was typed, or one that a table or a setting puts in its place; each once.
-//! Mail for a local name is never lost: an alias that leads to no address leads to `admin`, and without one it is an error.
-//! Names at `localhost` or at the machine's own name (where that is not the domain) are local names.
+//! Contract: every recipient is one that was typed, or one that a table or a setting puts in its
+//! place; each once.
+//! Mail for a local name is never lost: an alias that leads to no address leads to `admin`, and
+//! without one it is an error.
+//! Names at `localhost` or at the machine's own name (where that is not the domain) are local
+//! names.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::{HashMap, hash_map};
@@ -208,7 +212,8 @@ impl Resolver<'_> {
                 limits::EXPANDED
             )));
         }
-        // A local name is kept even where it changes nothing: it is looked up again when the message is sent.
+        // A local name is kept even where it changes nothing: it is looked up again when the
+        // message is sent.
         let local = match &origin.rcpt.to {
             Mailbox::Local(_) => true,
             Mailbox::Address(address) => self.rules.is_this_host(address.domain()),

@@ -97,10 +97,11 @@ impl fmt::Display for RewriteError {
 }
 impl std::error::Error for RewriteError {}
 
-/// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`, `Resent-*`. Pure.
+/// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`,
+/// `Resent-*`. Pure.
 ///
-/// The envelope has sender, recipients with their wishes, RET and ENVID, and `content.utf8` if an address is not ASCII; the rest is
-/// the caller's to fill in.
+/// The envelope has sender, recipients with their wishes, RET and ENVID, and `content.utf8` if an
+/// address is not ASCII; the rest is the caller's to fill in.
 pub fn rewrite(
     mail: &Mail,
     recipients: &[Rcpt],

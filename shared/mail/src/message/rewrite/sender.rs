@@ -1,6 +1,7 @@
 //! Whose mail it is: from a local name to an address, through revaliases.
 //!
-//! Contract: revaliases that lead nowhere (a loop, a program) do not stop mail: the name gets the domain, and the change says why.
+//! Contract: revaliases that lead nowhere (a loop, a program) do not stop mail: the name gets the
+//! domain, and the change says why.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{

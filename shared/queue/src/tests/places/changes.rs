@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// A client's message each to sixty hosts that take it and never answer the final dot; nothing is known of any host, as after a restart.
+/// A client's message each to sixty hosts that take it and never answer the final dot; nothing is
+/// known of any host, as after a restart.
 #[test]
 fn hosts_that_take_a_message_and_are_silent_for_minutes_hold_up_no_other_for_long() {
     let mut queue = hundred();

@@ -48,7 +48,8 @@ fn a_relayhost_that_cuts_the_connection_is_passed_over_for_a_while() {
     }
 }
 
-/// The message may have been taken: it waits. Its next attempt, and all other mail, goes to the next relayhost.
+/// The message may have been taken: it waits. Its next attempt, and all other mail, goes to the
+/// next relayhost.
 #[test]
 fn silence_after_the_end_of_a_message_gives_it_to_nobody_else_but_the_next_attempt_goes_on() {
     for says in [SILENT, "lost connection"] {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Five "not now" are enough for one delivery; the next one begins with the sixth host, and they come round.
+/// Five "not now" are enough for one delivery; the next one begins with the sixth host, and they
+/// come round.
 #[test]
 fn over_several_deliveries_every_host_has_its_turn() {
     let host = |n: usize| -> &'static str { Box::leak(format!("mx{n:02}").into_boxed_str()) };
@@ -30,7 +31,8 @@ fn over_several_deliveries_every_host_has_its_turn() {
     assert_eq!(world.story[0], "open 192.0.2.1", "in order again");
 }
 
-/// The order of the hosts says which of them this host may give mail to, wherever a delivery begins.
+/// The order of the hosts says which of them this host may give mail to, wherever a delivery
+/// begins.
 #[test]
 fn hosts_behind_this_one_are_not_tried_where_a_delivery_begins_in_the_middle() {
     let busy = [(Stage::Recipient, "450 4.2.0 later")];
@@ -88,7 +90,8 @@ fn a_host_that_goes_away_in_the_midst_of_a_list_is_given_shorter_ones() {
         world.story,
         ["open 192.0.2.1", "send 2", "send 2", "send 1"]
     );
-    // It takes even less by now, and no more a session: each session that takes something is followed by another.
+    // It takes even less by now, and no more a session: each session that takes something is
+    // followed by another.
     world.peers[0].takes = Some(1);
     world.deliver("a@b", 5);
     assert_eq!(world.story, ["open 192.0.2.1", "cut 2"]);

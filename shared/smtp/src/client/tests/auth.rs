@@ -104,7 +104,8 @@ fn no_password_travels_in_clear_text() {
     }
 }
 
-/// Google's example of XOAUTH2 and the one of RFC 7628 §4.1 in form; what the server objects is told, and answered as it must be.
+/// Google's example of XOAUTH2 and the one of RFC 7628 §4.1 in form; what the server objects is
+/// told, and answered as it must be.
 #[test]
 fn a_token_is_told_with_what_the_relay_offers_and_its_refusal_is_understood() {
     let token = |mechanisms| with(mechanisms, Secret::Token("tok1".into()));

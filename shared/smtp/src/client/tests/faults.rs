@@ -216,7 +216,8 @@ fn hostile_script() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The peer may say anything at any time: each recipient gets one outcome, and `Delivered` only if the message had gone out before the peer's 2yz.
+    /// The peer may say anything at any time: each recipient gets one outcome, and `Delivered` only
+    /// if the message had gone out before the peer's 2yz.
     #[test]
     fn no_peer_makes_the_machine_panic_or_believe_in_a_delivery_that_was_not_confirmed(
         script in hostile_script(), pipelining: bool, lmtp: bool, bytes in proptest::collection::vec(any::<u8>(), 0..30),

@@ -1,4 +1,5 @@
-//! Our client and our server, in memory, over a network that cuts bytes into any pieces and breaks anywhere.
+//! Our client and our server, in memory, over a network that cuts bytes into any pieces and breaks
+//! anywhere.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -153,7 +154,8 @@ impl Pair {
         }
     }
 
-    /// Moves bytes, `size` at a time, until nothing moves or `budget` bytes have moved; then the line breaks.
+    /// Moves bytes, `size` at a time, until nothing moves or `budget` bytes have moved; then the
+    /// line breaks.
     fn run(&mut self, size: usize, mut budget: usize) -> Vec<Outcome> {
         self.tell_server(session::Event::Connected);
         self.tell_client(Event::Connected);

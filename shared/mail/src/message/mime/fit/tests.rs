@@ -240,7 +240,8 @@ proptest! {
         prop_assert_eq!(sent.replace("=\r\n", "").replace("=3D", "\0").replace("=C3=BC", "ü").replace("=20", " ").replace("=09", "\t").replace('\0', "="), body);
     }
 
-    /// Whatever comes, however it is cut: the lines are short unless that is told, and nothing is changed twice.
+    /// Whatever comes, however it is cut: the lines are short unless that is told, and nothing is
+    /// changed twice.
     #[test]
     fn any_message_fits_and_fitting_twice_is_fitting_once(
         lines in prop::collection::vec(prop::sample::select(&[
