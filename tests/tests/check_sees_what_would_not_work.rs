@@ -104,7 +104,9 @@ fn root_checks_with_the_eyes_of_the_daemons_user() {
         return;
     }
     let smarthost = Smarthost::prepare(&format!(
-        "{HERMETIC}tls = {{ certificate = \"our.pem\", key = \"our.key\" }}\nadmins = \"a@example.net\"\n"
+        "{HERMETIC}tls = {{ certificate = \"our.pem\", key = \"our.key\" }}\nadmins = \"a@example.net\"\n\
+         resolver = \"{}\"\n",
+        Resolver::of_localhost()
     ));
     smarthost.file("aliases", "");
     let made = tests::identity::Identity::new("mail.example.test");
