@@ -155,6 +155,7 @@ impl Talk<'_> {
             .split_once('<')
             .and_then(|(_, rest)| rest.split_once('>'))
             .map_or("", |(path, _)| path);
+        self.journal.asked_for(path);
         let reply = match answer(&self.script.recipients, path) {
             _ if self.recipients.len() >= self.script.most_recipients => {
                 "452 4.5.3 too many recipients"

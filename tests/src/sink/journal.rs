@@ -79,6 +79,7 @@ impl Received {
 #[derive(Debug, Default)]
 pub struct Journal {
     messages: Mutex<Vec<Received>>,
+    asked: Mutex<Vec<String>>,
     grown: Condvar,
 }
 
@@ -86,6 +87,16 @@ impl Journal {
     pub(super) fn add(&self, message: Received) {
         self.messages.lock().unwrap().push(message);
         self.grown.notify_all();
+    }
+
+    pub(super) fn asked_for(&self, recipient: &str) {
+        self.asked.lock().unwrap().push(recipient.to_owned());
+    }
+
+    /// How often somebody wanted to send to that recipient, who may have been refused.
+    pub fn times_asked_for(&self, recipient: &str) -> usize {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|known| *known == recipient).count()
     }
 
     /// What came so far.
