@@ -177,7 +177,7 @@ async fn live(
     tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
     let daemon: Arc<dyn web::Daemon> = control.clone();
     let state = current.get().config.state.clone();
-    tasks.spawn(web::serve(page, daemon, state, ending.clone()));
+    tasks.spawn(web::serve(page, daemon, &state, ending.clone()));
     tasks.spawn(control::serve(socket, control, ending));
     announce(&current, &addresses);
     supervision::ready();

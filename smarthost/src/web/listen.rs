@@ -10,7 +10,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::Path,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -67,20 +67,27 @@ impl Listener {
     }
 }
 
-/// Answers until the daemon ends; without a listener there is nothing to do.
-pub(crate) async fn serve(
+/// Answers until the daemon ends; without a listener there is nothing to do. The token's file is
+/// there when this returns: whoever hears that the daemon is ready can read it.
+pub(crate) fn serve(
     listener: Option<Listener>,
     daemon: Arc<dyn Daemon>,
-    state: PathBuf,
-    mut ending: watch::Receiver<bool>,
-) {
-    let Some(listener) = listener else {
-        return;
-    };
-    let site = Arc::new(Work {
-        site: Arc::new(Site::new(daemon, &state)),
-        workers: Semaphore::new(WORKERS),
+    state: &Path,
+    ending: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let work = listener.map(|listener| {
+        let site = Arc::new(Site::new(daemon, state));
+        let workers = Semaphore::new(WORKERS);
+        (listener, Arc::new(Work { site, workers }))
     });
+    async move {
+        if let Some((listener, site)) = work {
+            accept(listener, site, ending).await;
+        }
+    }
+}
+
+async fn accept(listener: Listener, site: Arc<Work>, mut ending: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut waiting = Waiting::new(WAITING);
     loop {
