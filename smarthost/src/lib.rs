@@ -14,6 +14,7 @@
 
 // pure core
 pub mod activity;
+mod budget;
 pub mod config;
 pub mod dane;
 pub mod destination;

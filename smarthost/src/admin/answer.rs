@@ -6,6 +6,7 @@
 //! carried out.
 
 use std::{
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -21,9 +22,10 @@ use spool::{Entry, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request},
+    budget::{Budget, Id, What},
     dispatch::{Event, Queue},
     expected::Expected,
-    limits::{ClientId, Failures, Limits, Report},
+    limits::{ClientId, Failures, Limit, Limits, Report},
     state::Keeper,
 };
 
@@ -37,6 +39,8 @@ pub struct Controlled<'a> {
     pub limits: &'a Mutex<Limits>,
     /// Who failed to log in lately.
     pub failures: &'a Mutex<Failures>,
+    /// Shared with other smarthosts.
+    pub(crate) budget: &'a Budget,
     pub state: &'a Keeper,
     pub expected: &'a Mutex<Expected>,
     /// Called after something else is expected.
@@ -75,6 +79,14 @@ pub fn answer(
             let mut answers = controlled.expected(request, now).into_iter();
             answers.try_for_each(|answer| each(&answer))
         }
+        Request::ForgetNode { node } => {
+            let forgotten = controlled.budget.forget_node_now(&node);
+            let done = |()| Answer::Forgotten {
+                counted: true,
+                logins: false,
+            };
+            each(&forgotten.map_or_else(refused, done))
+        }
         Request::LimitsList => {
             let reports = controlled.list(now).into_iter();
             reports
@@ -87,6 +99,9 @@ pub fn answer(
         }
         Request::LimitsReset { client } => {
             let counted = controlled.limits().reset(&client);
+            if counted.is_ok() {
+                controlled.budget.order(&client, What::Reset, now);
+            }
             controlled.keep();
             let logins = at(&client).is_some_and(|at| controlled.failures().forget(at, now));
             let done = |counted| Answer::Forgotten { counted, logins };
@@ -98,6 +113,10 @@ pub fn answer(
             until,
         } => {
             let raised = controlled.limits().raise(&client, limit, until, now);
+            if let Ok(name) = &raised {
+                let order = What::Raise { limit, until };
+                controlled.budget.order(name, order, now);
+            }
             controlled.keep();
             let report = raised.and_then(|name| controlled.show(&name, now));
             each(&report.map_or_else(refused, Answer::Report))
@@ -133,13 +152,47 @@ impl Controlled<'_> {
     fn show(&self, client: &ClientId, now: Timestamp) -> Result<Report, String> {
         Ok(Report {
             logins: at(client).and_then(|at| self.failures().of(at, now)),
+            everywhere: self.everywhere(client, &self.budget.everywhere_now()),
             ..self.limits().show(client, now)?
         })
+    }
+
+    /// What all smarthosts have counted of a client.
+    fn everywhere(&self, client: &ClientId, known: &HashMap<Id, u32>) -> Vec<(u32, Limit)> {
+        let limits = self.limits().limits_of(client);
+        let sums = limits
+            .into_iter()
+            .filter_map(|(counted, limit)| Some((*known.get(&Id::new(counted, &limit))?, limit)));
+        sums.collect()
+    }
+
+    /// Clients that only other smarthosts have counted.
+    fn elsewhere(&self, here: &[Report], known: &HashMap<Id, u32>, now: Timestamp) -> Vec<Report> {
+        let here: HashSet<&str> = here.iter().map(|report| report.client.as_str()).collect();
+        let counted = known.iter().filter(|(_, sum)| **sum > 0);
+        let clients: BTreeSet<&ClientId> = counted.map(|(id, _)| &id.client).collect();
+        let others = clients.into_iter();
+        let others = others.filter(|client| !here.contains(client.to_string().as_str()));
+        others
+            .filter_map(|client| {
+                Some(Report {
+                    everywhere: self.everywhere(client, known),
+                    ..self.limits().show(client, now).ok()?
+                })
+            })
+            .collect()
     }
 
     /// All who are counted, then those who are not, and whose logins are refused.
     fn list(&self, now: Timestamp) -> Vec<Report> {
         let mut reports = self.limits().list(now);
+        let everywhere = self.budget.everywhere_now();
+        for report in &mut reports {
+            if let Ok(client) = ClientId::parse(&report.client) {
+                report.everywhere = self.everywhere(&client, &everywhere);
+            }
+        }
+        reports.extend(self.elsewhere(&reports, &everywhere, now));
         let closed = self.failures().closed(now);
         for (network, failed) in closed {
             let client = network.to_string();

@@ -27,6 +27,10 @@ pub enum Request {
     LimitsReset {
         client: ClientId,
     },
+    /// A smarthost that shares the budget is gone for good.
+    ForgetNode {
+        node: String,
+    },
     LimitsRaise {
         client: ClientId,
         limit: u32,

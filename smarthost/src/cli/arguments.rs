@@ -260,6 +260,11 @@ pub(super) enum Limits {
         /// An address, an IPv6 /64, or the name of a login or key
         client: ClientId,
     },
+    /// Wait no more for a smarthost that shared the budget and is gone for good
+    ForgetNode {
+        /// Its name: its budget.node, or its host name
+        node: String,
+    },
     /// Give one client another limit for a while, in the longest window (0: nothing at all)
     #[command(after_help = "Examples:\n  \
         smarthost limits raise 10.0.0.7 500                    until this time tomorrow\n  \

@@ -72,6 +72,13 @@ pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {
                 _ => format!("{client} had not sent anything"),
             })
         }
+        Limits::ForgetNode { node } => {
+            let name = node.clone();
+            ask(config, &Request::ForgetNode { node: name })?;
+            Ok(format!(
+                "{node} is not waited for; lower budget.nodes on the others, and restart them"
+            ))
+        }
         Limits::Raise {
             client,
             limit,

@@ -42,7 +42,7 @@ const PLACES: [&str; 8] = [
 ];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 34] = [
+const SALVAGED: [&str; 35] = [
     "hostname",
     "listen",
     "spool",
@@ -57,6 +57,7 @@ const SALVAGED: [&str; 34] = [
     "xclient",
     "greet_wait",
     "limits",
+    "budget",
     "aliases",
     "recipient_delimiter",
     "virtual",
@@ -249,6 +250,7 @@ impl Config {
             limits_notify: notify.unwrap_or_else(|| admins.clone()),
             spool: file.spool.unwrap_or_else(|| PathBuf::from(SPOOL)),
             control: file.control.unwrap_or_else(|| state.join("control.sock")),
+            budget: file.budget,
             web: file.web,
             aliases,
             aliases_is_default,

@@ -22,7 +22,9 @@ use settings::{HostName, MessageSize, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
-    config::{AliasFile, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsOut, Web},
+    config::{
+        AliasFile, Budget, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsOut, Web,
+    },
     destination::{Destination, Kind, LmtpTarget},
     expected::Wanted,
     limits::Limit,
@@ -51,6 +53,8 @@ pub(super) struct File {
     pub greet_wait: Option<Spanned<Span>>,
     #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,
+    #[serde(deserialize_with = "settings::optional_table")]
+    pub budget: Option<Budget>,
     pub spool: Option<PathBuf>,
     pub state: Option<PathBuf>,
     pub control: Option<PathBuf>,

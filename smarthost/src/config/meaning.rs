@@ -19,6 +19,11 @@ const MEANINGS: &[(&str, &str)] = &[
     ("limits.per_stranger", "The same for each client that is not in networks: an IPv4 address or an IPv6 /64. Default: no limit."),
     ("limits.exempt", "Addresses and networks that are not counted."),
     ("limits.notify", "Who is told when a client comes near its limit or reaches it. Default: admins."),
+    ("budget.store", "A Valkey or Redis in which several smarthosts meet, so that a client's limit is one for all of them: \"redis://127.0.0.1:6379/0\", \"rediss://store.example.org\" (TLS, by the web's authorities), or \"unix:/run/redis/redis.sock\". It may forget everything: each smarthost keeps its own counts. It must not drop keys when its memory is full (maxmemory-policy noeviction). Takes effect at the next restart. See ONE BUDGET FOR SEVERAL SERVERS. Default: none."),
+    ("budget.password_file", "Holds the store's password in its first line; of root or the daemon's user, who alone may read it. Default: no password."),
+    ("budget.node", "This smarthost's name among those that share the budget: another one on each. Default: hostname."),
+    ("budget.nodes", "How many smarthosts share the budget."),
+    ("budget.on_outage", "What happens while the store does not answer: \"share\" lets each smarthost take its part of a limit (limit / nodes), so that with n of them at most 2 - 1/n times the limit passes; \"defer\" lets mail of clients with a limit wait, so that no limit is ever passed; \"open\" lets each take the whole limit for itself."),
     ("spool", "The queue's directory."),
     ("state", "Directory of counters, generated key and default Maildir."),
     ("control", "Where the daemon answers administrators. Default: control.sock in state."),
@@ -133,7 +138,7 @@ mod tests {
     fn every_setting_has_its_sentence_and_every_sentence_its_setting() {
         let texts = [
             "banner = \"vm1.example.org\"\nrelayhost = \"a.example\"\nresolver = \"127.0.0.1\"\ndnsbl = { keys = \"k\" }\ndefault_routes = { \"*\" = \":\" }\nroutes = { \"b.example\" = \"[c.example]\" }",
-            "lmtp = \"unix:/run/lmtp\"\nweb = \"127.0.0.1:8025\"",
+            "lmtp = \"unix:/run/lmtp\"\nweb = \"127.0.0.1:8025\"\nbudget = { store = \"redis://127.0.0.1\", password_file = \"p\", nodes = 2 }",
             "auth = { users = \"users\" }\n[client_pins]\n\"sha256:9f2cd1a0b14f5c8e7d6a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e\" = \"vm7\"",
             "[transports]\na = { nexthop = \"x.example\", connections = 1, processes = 1 }\n\
              p = { command = \"/bin/cat\", size = 1, socket = \"s\" }",

@@ -15,11 +15,13 @@
 //! | [`macros`] | macros in the arguments of programs |
 //! | [`signing`] | what is added to mail on its way out |
 //! | [`web`] | where the status page listens |
+//! | [`budget`] | where several smarthosts meet for one budget |
 //! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line,
 //! column and remedy.
 
+mod budget;
 mod check;
 mod clients;
 mod file;
@@ -40,6 +42,7 @@ mod transports;
 mod users;
 mod web;
 
+pub use budget::Budget;
 pub use load::Runners;
 pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};

@@ -29,6 +29,9 @@ impl Config {
         for path in [&mut self.spool, &mut self.state, &mut self.control] {
             place(path);
         }
+        if let Some(budget) = &mut self.budget {
+            budget.place(directory);
+        }
         if let Some(web) = &mut self.web {
             web.place(directory);
         }

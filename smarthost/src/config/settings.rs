@@ -18,6 +18,7 @@ use relay::{
 use smtp::client::Security;
 
 use super::{
+    budget::Budget,
     signing::{DkimKey, SrsDomain},
     transports::Transports,
     web::Web,
@@ -76,6 +77,8 @@ pub struct Config {
     /// The administrators' socket.
     pub control: PathBuf,
     /// Where the status page and the metrics are; `None`: nowhere.
+    /// Shared with other smarthosts.
+    pub budget: Option<Budget>,
     pub web: Option<Web>,
     /// Alias tables; an earlier one wins.
     pub aliases: Vec<AliasFile>,

@@ -7,6 +7,7 @@ use settings::{Span, layers::quote};
 use smtp::client::Security;
 
 use crate::{
+    budget::OnOutage,
     config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, Transport, Type},
     destination::Kind,
     expected::Wanted,
@@ -167,6 +168,28 @@ impl Config {
         row("limits.notify", strings(&self.limits_notify));
     }
 
+    fn shared_budget(&self, row: &mut impl FnMut(&str, String)) {
+        let Some(budget) = &self.budget else {
+            return;
+        };
+        row("budget.store", quote(&budget.store.to_string()));
+        if let Some(file) = &budget.password_file {
+            row("budget.password_file", path(file));
+        }
+        let node = budget.node.as_ref().map(ToString::to_string);
+        row(
+            "budget.node",
+            quote(node.as_deref().unwrap_or(&self.hostname)),
+        );
+        row("budget.nodes", budget.nodes.0.to_string());
+        let on_outage = match budget.on_outage {
+            OnOutage::Share => "share",
+            OnOutage::Defer => "defer",
+            OnOutage::Open => "open",
+        };
+        row("budget.on_outage", quote(on_outage));
+    }
+
     /// All settings in effect.
     pub fn settings(&self) -> Vec<Setting> {
         let mut rows = Vec::new();
@@ -182,6 +205,7 @@ impl Config {
         }
         row("listen", array(self.listen.iter().map(listener)));
         self.clients(&mut row);
+        self.shared_budget(&mut row);
         row("spool", path(&self.spool));
         row("state", path(&self.state));
         row("control", path(&self.control));

@@ -21,6 +21,7 @@ use super::{
     told::Place,
 };
 use crate::{
+    budget::Budget,
     config::{Config, ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
@@ -86,7 +87,11 @@ pub(super) async fn decide(
     };
     let mut session = Rehearsal {
         machine: Session::new(settings, Instant::now()),
-        world: Arc::new(World::new(&memory, probes)),
+        world: Arc::new(World::new(
+            &memory,
+            Arc::new(Budget::unshared(&memory)),
+            probes,
+        )),
         client: client.clone(),
         sender: None,
         size: None,

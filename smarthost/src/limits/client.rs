@@ -6,7 +6,7 @@ use mail::clock::Timestamp;
 use queue::rate::{Recorded, Ring, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Counted, Limit, Report, rules::longest, who::Who};
+use crate::limits::{Counted, Limit, Report, Why, rules::longest, who::Who};
 
 /// Notices of one level are at least this far apart.
 const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
@@ -67,8 +67,7 @@ pub(super) struct Full {
     pub(super) limit: Limit,
     pub(super) count: u32,
     pub(super) free_at: Timestamp,
-    /// It is the limit of attempts.
-    pub(super) attempts: bool,
+    pub(super) why: Why,
 }
 
 impl Terms {
@@ -139,7 +138,7 @@ impl Client {
                 limit: *limit,
                 count,
                 free_at: free_at.unwrap_or_else(never),
-                attempts: false,
+                why: Why::Count,
             })
         });
         full.chain(self.tired(what, now))
@@ -154,7 +153,7 @@ impl Client {
             limit: Limit::from(*window),
             count,
             free_at: ring.free_at(window.limit, now).unwrap_or(now),
-            attempts: true,
+            why: Why::Attempts,
         })
     }
 
@@ -162,6 +161,13 @@ impl Client {
     pub(super) fn begin(&mut self, what: Counted) {
         if let Some(coming) = self.coming.get_mut(what as usize) {
             *coming = coming.saturating_add(1);
+        }
+    }
+
+    /// One less is under way.
+    pub(super) fn withdraw(&mut self, what: Counted) {
+        if let Some(coming) = self.coming.get_mut(what as usize) {
+            *coming = coming.saturating_sub(1);
         }
     }
 

@@ -10,7 +10,7 @@ use mail::clock::Timestamp;
 
 use crate::{
     limits::{
-        Class, ClientId, Counted, Counter, Decision, Excess, Peer, Report, Rules,
+        Class, ClientId, Counted, Counter, Decision, Excess, Limit, Peer, Report, Rules, Why,
         client::{Client, Full, Raised, Terms},
         news::Level,
     },
@@ -175,6 +175,47 @@ impl Limits {
         })
     }
 
+    /// What others count too: the limits of a client of ours, and as whom it is counted.
+    pub fn shared(&self, peer: &Peer, now: Timestamp) -> Vec<(ClientId, Limit)> {
+        let counted = self.counted(peer, now).into_iter();
+        let own = counted.filter(|((class, _), _)| *class == Class::Own);
+        own.flat_map(|((_, name), terms)| {
+            let limits = terms.limits.into_iter();
+            limits.map(move |limit| (name.clone(), limit))
+        })
+        .collect()
+    }
+
+    /// What was let begin does not: others have used up the limit.
+    pub fn withdraw(&mut self, peer: &Peer, what: Counted) {
+        for counter in self.rules.counters(peer) {
+            if let Some(client) = self.clients.get_mut(&counter) {
+                client.withdraw(what);
+            }
+        }
+    }
+
+    /// The same limit of all smarthosts together is reached, with so many; `None`: they cannot be
+    /// asked, and this one alone lets no more through.
+    pub fn refuse_shared(
+        &mut self,
+        client: &ClientId,
+        limit: &Limit,
+        everywhere: Option<u32>,
+        free_at: Timestamp,
+        now: Timestamp,
+    ) -> Decision {
+        let counter = (Class::Own, client.clone());
+        let terms = self.terms(&counter, now);
+        let full = Full {
+            limit: *limit,
+            count: everywhere.unwrap_or_default(),
+            free_at,
+            why: everywhere.map_or(Why::Alone, |_| Why::Everywhere),
+        };
+        self.refuse(&counter, &terms, &full, now)
+    }
+
     fn client(&mut self, counter: &Counter, terms: &Terms, now: Timestamp) -> &mut Client {
         self.make_room(counter, now);
         let client = self.insert(counter.clone(), Client::default());
@@ -191,8 +232,12 @@ impl Limits {
     ) -> Decision {
         let (class, name) = counter.clone();
         let client = self.client(counter, terms, now);
-        if client.tell_full(now) && class == Class::Own {
-            let report = client.report(name.to_string(), terms, now);
+        let told = full.why != Why::Alone && client.tell_full(now);
+        if told && class == Class::Own {
+            let mut report = client.report(name.to_string(), terms, now);
+            if full.why == Why::Everywhere {
+                report.everywhere = vec![(full.count, full.limit)];
+            }
             let who = client.who.told();
             self.tell(Level::Full, &report, &who, now);
             self.dirty.insert((Kept::Counts(class), name.clone()));
@@ -202,7 +247,7 @@ impl Limits {
             count: full.count.saturating_add(1),
             limit: full.limit.window.limit,
             counted: full.limit,
-            attempts: full.attempts,
+            why: full.why,
             next_slot: full.free_at,
             now,
         })
@@ -356,6 +401,15 @@ impl Limits {
             .into_iter()
             .map(|(_, counter)| self.report(&counter, now))
             .collect()
+    }
+
+    /// As whom somebody is counted, and under which limits now.
+    pub fn limits_of(&self, written: &ClientId) -> Vec<(ClientId, Limit)> {
+        let Ok(counter) = self.rules.counter(written) else {
+            return Vec::new();
+        };
+        let limits = self.rules.limits(&counter).into_iter();
+        limits.map(|limit| (counter.1.clone(), limit)).collect()
     }
 
     /// Who is counted under a name of an order.

@@ -22,6 +22,19 @@ pub enum Decision {
     Over(Excess),
 }
 
+/// What is too much.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// What this smarthost has counted.
+    Count,
+    /// Attempts that came to nothing.
+    Attempts,
+    /// What all smarthosts have counted together.
+    Everywhere,
+    /// The others cannot be asked.
+    Alone,
+}
+
 /// Over the limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Excess {
@@ -31,8 +44,7 @@ pub struct Excess {
     /// In force (it may have been raised).
     pub limit: u32,
     pub counted: Limit,
-    /// What is too much is attempts that came to nothing.
-    pub attempts: bool,
+    pub why: Why,
     /// When the next message will be taken.
     pub next_slot: Timestamp,
     pub now: Timestamp,
@@ -47,15 +59,19 @@ impl Excess {
             let text = format!("Error: no mail is taken from {client} (blocked until {slot})");
             return Reply::new(450, EnhancedStatus::new(4, 7, 1), text);
         }
-        let what = if self.attempts {
-            "too many attempts"
-        } else {
-            "too much mail"
+        let words = self.counted.words();
+        let what = match self.why {
+            Why::Attempts => "too many attempts",
+            Why::Count | Why::Everywhere => "too much mail",
+            Why::Alone => {
+                let text = format!(
+                    "Error: the limit of {client} ({words}) is shared with servers that cannot be asked now; try again later"
+                );
+                return Reply::new(450, EnhancedStatus::new(4, 7, 1), text);
+            }
         };
-        let text = format!(
-            "Error: {what} from {client} ({count} of {}; next slot at {slot})",
-            self.counted.words(),
-        );
+        let text =
+            format!("Error: {what} from {client} ({count} of {words}; next slot at {slot})",);
         Reply::new(450, EnhancedStatus::new(4, 7, 1), text)
     }
 
@@ -76,6 +92,9 @@ pub struct Report {
     pub client: String,
     /// One for each limit in force: the count, and the limit.
     pub windows: Vec<(u32, Limit)>,
+    /// What all smarthosts have counted together, where a budget is shared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub everywhere: Vec<(u32, Limit)>,
     /// Another limit by an order of the administrator, and its end.
     pub raised: Option<(u32, Timestamp)>,
     /// What the limit is without the order, if there is one.
@@ -106,11 +125,20 @@ impl Report {
     /// The part of the limit that is nearest to being reached, in percent; a client that is blocked
     /// has used all of it.
     pub fn percent(&self) -> u64 {
-        let parts = self.windows.iter().map(|(count, limit)| {
+        let counts = self.windows.iter().chain(&self.everywhere);
+        let parts = counts.map(|(count, limit)| {
             let limit = u64::from(limit.window.limit);
             (u64::from(*count) * 100).checked_div(limit).unwrap_or(100)
         });
         parts.max().unwrap_or_default()
+    }
+
+    /// What all smarthosts have counted under a limit, if that is known.
+    fn everywhere(&self, limit: &Limit) -> Option<u32> {
+        let same = |known: &&(u32, Limit)| {
+            known.1.counts == limit.counts && known.1.window.span == limit.window.span
+        };
+        self.everywhere.iter().find(same).map(|(sum, _)| *sum)
     }
 
     /// Messages within the longest time that is limited.
@@ -138,7 +166,12 @@ impl Report {
         let windows: Vec<String> = self
             .windows
             .iter()
-            .map(|(count, limit)| format!("{count} of {}", limit.words()))
+            .map(|(count, limit)| {
+                let everywhere = self.everywhere(limit);
+                let everywhere = everywhere.map(|sum| format!(" ({sum} on all servers)"));
+                let everywhere = everywhere.unwrap_or_default();
+                format!("{count} of {}{everywhere}", limit.words())
+            })
             .collect();
         if windows.is_empty() {
             "no limit is set".to_owned()

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a limit counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Counted {
     Messages,
     /// As they were accepted at RCPT, before aliases.

@@ -211,6 +211,7 @@ impl Control {
             queue: dispatch.queue(),
             wake: &|| dispatch.wake(),
             limits: &server.limits,
+            budget: &server.budget,
             failures: server.attempts.shared(),
             state: &server.state,
             expected: &server.expected,

@@ -32,6 +32,7 @@ use tokio::{
 
 use super::{control, reload::Reload, supervision};
 use crate::{
+    budget::Budget,
     config::{Config, LogFormat, Web},
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
@@ -127,17 +128,19 @@ async fn live(
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, memory, keeper) = recover(path, &current)?;
     let (probes, asked) = Dispatch::probes();
+    let budget = Arc::new(Budget::new(&current.get().config, &memory));
     let (end, ending) = watch::channel(false);
     let server = Arc::new(Server {
         current: Arc::clone(&current),
         dispatch: Arc::clone(&dispatch),
         limits: Arc::clone(&memory.limits),
+        budget: Arc::clone(&budget),
         state: keeper.clone(),
         refusals: Arc::clone(&memory.refusals),
         machines: Arc::clone(&memory.machines),
         expected: Arc::clone(&memory.expected),
         places: Arc::new(Places::default()),
-        world: World::new(&memory, probes),
+        world: World::new(&memory, Arc::clone(&budget), probes),
         attempts: Attempts::default(),
         ending: ending.clone(),
     });
@@ -169,6 +172,7 @@ async fn live(
         tasks.spawn(listener.serve(Arc::clone(&server)));
     }
     tasks.spawn(notify::run(Arc::clone(&server)));
+    tasks.spawn(budget.run(keeper.clone(), ending.clone()));
     tasks.spawn(test_lists(Arc::clone(&server)));
     tasks.spawn(test_dnssec(Arc::clone(&server)));
     tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));

@@ -73,6 +73,7 @@ impl Begun {
             limits.end(&self.client, self.recipients, taken, now);
             let news = limits.has_news();
             drop(limits);
+            self.server.budget.end(&self.client, self.recipients, taken);
             if news {
                 self.server.dispatch.news().wake();
             }
@@ -92,6 +93,7 @@ impl Counted {
         let mut limits = self.server.limits();
         limits.take_back(&self.client, self.recipients, self.at);
         drop(limits);
+        self.server.budget.take_back(&self.client, self.recipients);
         self.server.state.changed();
     }
 }

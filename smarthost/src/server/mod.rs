@@ -51,7 +51,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::{
-    dispatch::Dispatch, expected::Expected, limits::Limits, machines::Machines,
+    budget::Budget, dispatch::Dispatch, expected::Expected, limits::Limits, machines::Machines,
     policy::refusals::Refusals, setup::Current, state,
 };
 
@@ -67,6 +67,7 @@ pub(crate) struct Server {
     pub(crate) current: Arc<Current>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) limits: Arc<Mutex<Limits>>,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) state: state::Keeper,
     /// Mail that must come.
     pub(crate) expected: Arc<Mutex<Expected>>,

@@ -23,9 +23,10 @@ use super::{
     verification::{self, Verification},
 };
 use crate::{
+    budget::Budget,
     dispatch::Probe,
     dns::{Dnssec, Lookups},
-    limits::Limits,
+    limits::{Counted, Limits},
     notices::{Event, Trouble},
     policy::{
         Answer, ClientName, Listing, MailDomain, Query,
@@ -58,11 +59,16 @@ pub(crate) struct World {
     dnssec: Mutex<Option<Dnssec>>,
     greylist: Arc<Mutex<Greylist>>,
     limits: Arc<Mutex<Limits>>,
+    budget: Arc<Budget>,
     pub(super) verification: Verification,
 }
 
 impl World {
-    pub(crate) fn new(memory: &state::Memory, probes: mpsc::Sender<Probe>) -> Self {
+    pub(crate) fn new(
+        memory: &state::Memory,
+        budget: Arc<Budget>,
+        probes: mpsc::Sender<Probe>,
+    ) -> Self {
         Self {
             memory: Mutex::default(),
             lists: Mutex::default(),
@@ -72,6 +78,7 @@ impl World {
             lookups: Lookups::default(),
             greylist: Arc::clone(&memory.greylist),
             limits: Arc::clone(&memory.limits),
+            budget,
             verification: Verification::new(Arc::clone(&memory.recipients), probes),
         }
     }
@@ -103,6 +110,7 @@ impl World {
         drop(dnssec);
         let milters = setup.config.milters.iter();
         all.extend(milters.map(|it| self.milters.of("milter", &it.endpoint)));
+        all.extend(self.budget.status());
         all.extend(self.services.status());
         all.extend(self.verification.status());
         all
@@ -275,10 +283,13 @@ impl World {
                 Learned::once(Answer::Service(self.services.ask(endpoint, request).await))
             }
             Query::Message(client) => {
-                Learned::once(Answer::Limit(self.limits().begin(client, clock::now())))
+                let own = self.limits().begin(client, clock::now());
+                let decision = self.budget.share(client, Counted::Messages, own).await;
+                Learned::once(Answer::Limit(decision))
             }
             Query::Recipient(client) => {
-                let decision = self.limits().recipient(client, clock::now());
+                let own = self.limits().recipient(client, clock::now());
+                let decision = self.budget.share(client, Counted::Recipients, own).await;
                 Learned::once(Answer::Limit(decision))
             }
         }

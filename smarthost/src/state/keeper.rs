@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     activity::Activity,
+    budget,
     expected::Expected,
     limits::{Limits, Rules},
     machines::Machines,
@@ -60,6 +61,7 @@ pub struct Memory {
     pub machines: Arc<Mutex<Machines>>,
     pub notices: Arc<Mutex<Notices>>,
     pub expected: Arc<Mutex<Expected>>,
+    pub(crate) budget: Arc<Mutex<budget::Site>>,
 }
 
 impl Memory {
@@ -100,9 +102,13 @@ impl Memory {
         for (row, record) in restored.expected {
             rows += u32::from(!expected.restore(&row, &record));
         }
+        let mut budget = budget::Site::new(budget::Terms::default(), budget::sequence());
+        for (row, record) in restored.budget {
+            rows += u32::from(!budget.restore(&row, &record));
+        }
         if rows > 0 {
             let text = format!(
-                "{rows} rows of greylist, verification, refusals, activity, clients, notices and expected mail cannot be read"
+                "{rows} rows of greylist, verification, refusals, activity, clients, notices, expected mail and budgets cannot be read"
             );
             unread.push(text);
         }
@@ -115,6 +121,7 @@ impl Memory {
             machines: Arc::new(Mutex::new(machines)),
             notices: Arc::new(Mutex::new(notices)),
             expected: Arc::new(Mutex::new(expected)),
+            budget: Arc::new(Mutex::new(budget)),
         };
         (memory, unread)
     }
@@ -135,6 +142,7 @@ impl Memory {
         let now = clock::now();
         add(Shelf::Notices, locked(&self.notices).changes(now));
         add(Shelf::Expected, locked(&self.expected).changes());
+        add(Shelf::Budget, budget::changes(&self.budget));
         all
     }
 

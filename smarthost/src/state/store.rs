@@ -26,6 +26,8 @@ pub(super) enum Shelf {
     Notices,
     /// Mail that must come.
     Expected,
+    /// What is counted for a budget that is shared.
+    Budget,
 }
 
 /// A row's place.
@@ -33,7 +35,7 @@ pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are
 /// counted.
-const TABLES: [(&str, Shelf); 10] = [
+const TABLES: [(&str, Shelf); 11] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -47,6 +49,7 @@ const TABLES: [(&str, Shelf); 10] = [
     ("machines", Shelf::Machines),
     ("notices", Shelf::Notices),
     ("expected", Shelf::Expected),
+    ("budget", Shelf::Budget),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each
@@ -86,6 +89,8 @@ pub struct Restored {
     pub notices: Vec<(String, String)>,
     /// For [`crate::expected::Expected::restore`].
     pub expected: Vec<(String, String)>,
+    /// For [`crate::budget::Site::restore`].
+    pub budget: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -302,6 +307,7 @@ fn select(
                 Shelf::Machines => found.machines.push((name, record)),
                 Shelf::Notices => found.notices.push((name, record)),
                 Shelf::Expected => found.expected.push((name, record)),
+                Shelf::Budget => found.budget.push((name, record)),
             }
         }
     }

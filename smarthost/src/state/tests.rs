@@ -12,6 +12,7 @@ use queue::rate::Window;
 
 use super::{Keeper, Memory, Store};
 use crate::{
+    budget::{Site, Terms},
     expected::Expected,
     limits::{Class, Decision, Kept, Limits, Rules},
     network::{Network, Networks},
@@ -47,6 +48,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         refusals: Arc::default(),
         activity: Arc::default(),
         machines: Arc::default(),
+        budget: Arc::new(Mutex::new(Site::new(Terms::default(), 1))),
         expected: Arc::new(Mutex::new(Expected::new(Zone::system(), NOW))),
         notices: Arc::new(Mutex::new(Notices::new("mx.example", Zone::system()))),
     });

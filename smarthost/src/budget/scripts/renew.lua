@@ -1,0 +1,9 @@
+-- An epoch ends: all nodes tell anew.
+-- KEYS: 1 the epoch  2 the nodes that have told all in it
+-- ARGV: 1 the epoch that ends  2 a name for the next
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2] .. ':' .. string.format('%.0f', now))
+redis.call('DEL', KEYS[2])
+return 1

@@ -1,0 +1,528 @@
+//! The budget as sessions use it, and the task that keeps the store informed.
+//!
+//! Contract: a message waits for the store for [`store::DEADLINE`] at most, and while the store
+//! does not answer not at all.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use control::status::Service;
+use mail::clock::{self, Timestamp};
+use redis::ConnectionInfo;
+use system::log::{Level, line};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    time,
+};
+
+use super::{
+    orders::{Order, Orders, What},
+    protocol::{Id, Request},
+    site::{Moment, Next, OnOutage, Site, Take, Terms},
+    store::{self, Heard, Store, Unusable},
+};
+use crate::{
+    config::{self, Config},
+    limits::{ClientId, Counted, Decision, Limits, Peer},
+    state::{Keeper, Memory},
+};
+
+/// How often the store is told what changed.
+const TICK: Duration = Duration::from_secs(1);
+/// Budgets that it is told of at once.
+const BATCH: usize = 512;
+/// For all that is asked once for an administrator.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Another process of the same name was there a moment ago.
+const MOMENT: u64 = 5000;
+
+/// One budget over several smarthosts. Without one in the configuration it decides nothing.
+pub(crate) struct Budget {
+    site: Arc<Mutex<Site>>,
+    limits: Arc<Mutex<Limits>>,
+    /// Where the store is; `None`: nowhere.
+    settings: Option<config::Budget>,
+    link: Mutex<Link>,
+    orders: Mutex<Orders>,
+    /// An answer of the store has come.
+    answered: Notify,
+    /// This process, for others of the same name.
+    process: String,
+}
+
+/// What is known of the store.
+#[derive(Default)]
+struct Link {
+    store: Option<Store>,
+    /// Why it cannot be used.
+    why: Option<String>,
+    /// Nodes that have told all they know.
+    told: Vec<String>,
+    /// How often another process had this node's name.
+    doubled: u32,
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn moment() -> Moment {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let ran = START.get_or_init(Instant::now).elapsed().as_millis();
+    Moment {
+        monotonic: u64::try_from(ran).unwrap_or(u64::MAX),
+        wall: clock::now().as_millis(),
+    }
+}
+
+/// What was counted and changed here, for [`crate::state`].
+pub(crate) fn changes(site: &Mutex<Site>) -> Vec<(String, Option<String>)> {
+    locked(site).changes(moment())
+}
+
+/// For numbers that are higher in each life, while the clock goes on.
+pub(crate) fn sequence() -> u64 {
+    clock::now().as_millis().saturating_mul(1000)
+}
+
+/// A name that nobody else has.
+fn fresh() -> String {
+    format!("{:016x}", getrandom::u64().unwrap_or_default())
+}
+
+impl Budget {
+    /// As the configuration says.
+    pub(crate) fn new(config: &Config, memory: &Memory) -> Self {
+        let mut budget = Self::unshared(memory);
+        let site = &budget.site;
+        if let Some(settings) = &config.budget {
+            let node = settings.node.as_ref().map(ToString::to_string);
+            locked(site).set_terms(Terms {
+                node: node.unwrap_or_else(|| config.hostname.to_string()),
+                nodes: settings.nodes.0,
+                on_outage: settings.on_outage,
+            });
+        }
+        budget.settings.clone_from(&config.budget);
+        budget
+    }
+
+    /// That decides nothing.
+    pub(crate) fn unshared(memory: &Memory) -> Self {
+        Self {
+            site: Arc::clone(&memory.budget),
+            limits: Arc::clone(&memory.limits),
+            settings: None,
+            link: Mutex::default(),
+            orders: Mutex::default(),
+            answered: Notify::new(),
+            process: fresh(),
+        }
+    }
+
+    fn site(&self) -> MutexGuard<'_, Site> {
+        locked(&self.site)
+    }
+
+    /// What the whole site says to a message or recipient that this node would take.
+    pub(crate) async fn share(
+        self: &Arc<Self>,
+        peer: &Peer,
+        what: Counted,
+        own: Decision,
+    ) -> Decision {
+        if self.settings.is_none() || !matches!(own, Decision::Within { .. }) {
+            return own;
+        }
+        let now = clock::now();
+        let shared = locked(&self.limits).shared(peer, now);
+        let asked = shared.into_iter().filter(|(_, limit)| limit.counts == what);
+        let mut spent: Vec<Id> = Vec::new();
+        for (client, limit) in asked {
+            let id = Id::new(client.clone(), &limit);
+            let (sum, free_at) = match self.take(&id, limit.window.limit).await {
+                Take::Spent => {
+                    spent.push(id);
+                    continue;
+                }
+                Take::Full { sum, free_in } => {
+                    (Some(sum), now.after(Duration::from_millis(free_in)))
+                }
+                Take::Ask(_) | Take::Wait | Take::Alone => (None, now),
+            };
+            for id in &spent {
+                self.site().settle(id, 1, 0, moment());
+            }
+            let mut limits = locked(&self.limits);
+            limits.withdraw(peer, what);
+            return limits.refuse_shared(&client, &limit, sum, free_at, now);
+        }
+        own
+    }
+
+    async fn take(self: &Arc<Self>, id: &Id, limit: u32) -> Take {
+        let asking = async {
+            loop {
+                let answered = self.answered.notified();
+                tokio::pin!(answered);
+                answered.as_mut().enable();
+                match self.site().take(id, limit, moment()) {
+                    // In a task of its own: it is answered although the session ends.
+                    Take::Ask(request) => {
+                        let budget = Arc::clone(self);
+                        tokio::spawn(async move { budget.ask(&request).await });
+                    }
+                    Take::Wait => {}
+                    decided => return decided,
+                }
+                answered.await;
+            }
+        };
+        match time::timeout(store::DEADLINE, asking).await {
+            Ok(decided) => decided,
+            Err(_) => self.site().take_alone(id, limit, moment()),
+        }
+    }
+
+    async fn ask(&self, request: &Request) {
+        let store = locked(&self.link).store.clone();
+        let reply = match store {
+            Some(store) => match time::timeout(store::DEADLINE, store.ask(request)).await {
+                Ok(reply) => reply,
+                Err(_) => Err(Unusable("does not answer in time".to_owned())),
+            },
+            None => Err(Unusable("is not connected".to_owned())),
+        };
+        let reply = match reply {
+            Ok(reply) => Some(reply),
+            Err(why) => {
+                self.lose(&why);
+                None
+            }
+        };
+        let next = self.site().answered(request, reply.as_ref(), moment());
+        self.answered.notify_waiters();
+        self.follow(next).await;
+    }
+
+    async fn follow(&self, next: Next) {
+        let store = locked(&self.link).store.clone();
+        if let (Next::Renew(epoch), Some(store)) = (next, store)
+            && let Err(why) = store.renew(&epoch, &fresh()).await
+        {
+            self.lose(&why);
+        }
+    }
+
+    /// The connection is given up; what is said once stays said.
+    fn lose(&self, why: &Unusable) {
+        self.site().lost();
+        let mut link = locked(&self.link);
+        link.store = None;
+        if link.why.replace(why.0.clone()).is_none() {
+            let meanwhile = match self.site().terms().on_outage {
+                OnOutage::Share => "each smarthost keeps to its part of a limit",
+                OnOutage::Defer => "mail of clients with a limit waits",
+                OnOutage::Open => "each smarthost keeps to the whole limit for itself",
+            };
+            line(
+                Level::Warning,
+                &format_args!("the store of the budget {why}; until it answers {meanwhile}"),
+            );
+        }
+    }
+
+    /// So many recipients and a message that were let begin are answered.
+    pub(crate) fn end(&self, peer: &Peer, recipients: u32, taken: Option<u32>) {
+        for (id, counts) in self.ids(peer) {
+            let (ended, taken) = match counts {
+                Counted::Messages => (1, u32::from(taken.is_some())),
+                Counted::Recipients => (recipients, taken.unwrap_or(0)),
+            };
+            self.site().settle(&id, ended, taken, moment());
+        }
+    }
+
+    /// What was taken was lost on its way to the disk.
+    pub(crate) fn take_back(&self, peer: &Peer, recipients: u32) {
+        for (id, counts) in self.ids(peer) {
+            let lost = match counts {
+                Counted::Messages => 1,
+                Counted::Recipients => recipients,
+            };
+            self.site().take_back(&id, lost);
+        }
+    }
+
+    fn ids(&self, peer: &Peer) -> Vec<(Id, Counted)> {
+        if self.settings.is_none() {
+            return Vec::new();
+        }
+        let shared = locked(&self.limits).shared(peer, clock::now()).into_iter();
+        let ids = shared.map(|(client, limit)| (Id::new(client, &limit), limit.counts));
+        ids.collect()
+    }
+
+    /// An administrator's order here, for all.
+    pub(crate) fn order(&self, client: &ClientId, what: What, now: Timestamp) {
+        if self.settings.is_none() {
+            return;
+        }
+        if what == What::Reset {
+            self.site().reset(client);
+        }
+        locked(&self.orders).give(client.clone(), what, now);
+    }
+
+    /// A node that is gone for good is not waited for.
+    pub(crate) async fn forget_node(&self, node: &str) -> Result<(), String> {
+        let store = locked(&self.link).store.clone();
+        let store = store.ok_or_else(|| self.trouble())?;
+        let told = time::timeout(PATIENCE, store.told("", node)).await;
+        let told = told.map_err(|_| "the store of the budget does not answer".to_owned())?;
+        told.map(drop).map_err(|why| why.to_string())
+    }
+
+    fn trouble(&self) -> String {
+        match (&self.settings, &locked(&self.link).why) {
+            (None, _) => "no budget is shared: see the setting budget".to_owned(),
+            (_, Some(why)) => format!("the store of the budget {why}"),
+            (_, None) => "the store of the budget is not connected yet".to_owned(),
+        }
+    }
+
+    /// What all nodes have counted, as the store knows it now; nothing where it cannot be asked.
+    pub(crate) async fn everywhere(&self) -> HashMap<Id, u32> {
+        let store = locked(&self.link).store.clone();
+        let Some(store) = store else {
+            return HashMap::new();
+        };
+        let asked = time::timeout(PATIENCE, store.everywhere()).await;
+        asked.map_or_else(|_| HashMap::new(), Result::unwrap_or_default)
+    }
+
+    /// [`Budget::forget_node`], on a thread that may wait.
+    pub(crate) fn forget_node_now(&self, node: &str) -> Result<(), String> {
+        match Handle::try_current() {
+            Ok(runtime) => runtime.block_on(self.forget_node(node)),
+            Err(_) => Err(self.trouble()),
+        }
+    }
+
+    /// [`Budget::everywhere`], on a thread that may wait.
+    pub(crate) fn everywhere_now(&self) -> HashMap<Id, u32> {
+        match Handle::try_current() {
+            Ok(runtime) if self.settings.is_some() => runtime.block_on(self.everywhere()),
+            _ => HashMap::new(),
+        }
+    }
+
+    /// How it does, for `status`.
+    pub(crate) fn status(&self) -> Option<Service> {
+        let settings = self.settings.as_ref()?;
+        let (up, count, nodes) = {
+            let site = self.site();
+            (site.is_up(), site.len(), site.terms().nodes)
+        };
+        let link = locked(&self.link);
+        let bound = match settings.on_outage {
+            OnOutage::Share => format!(
+                "at worst {}/{nodes} of a limit while it fails",
+                nodes.saturating_mul(2).saturating_sub(1)
+            ),
+            OnOutage::Defer => "never over a limit".to_owned(),
+            OnOutage::Open => format!("at worst {nodes} times a limit while it fails"),
+        };
+        let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
+        let (works, text) = if link.doubled > 1 {
+            (
+                false,
+                "another smarthost has the same name: see budget.node".to_owned(),
+            )
+        } else if let Some(why) = &link.why {
+            (false, why.clone())
+        } else if !up {
+            (false, "is being told".to_owned())
+        } else if missing > 0 {
+            let told = link.told.join(", ");
+            (
+                false,
+                format!(
+                    "waits for {missing} of {nodes} smarthosts to tell what they know; there: {told}"
+                ),
+            )
+        } else {
+            (true, format!("{count} budgets, {nodes} smarthosts"))
+        };
+        Some(Service::new(
+            "budget",
+            settings.store.to_string(),
+            works,
+            format!("{text}; {bound}"),
+        ))
+    }
+
+    /// Keeps the store informed until the daemon ends; then what is leased is given back.
+    pub(crate) async fn run(self: Arc<Self>, state: Keeper, mut ending: watch::Receiver<bool>) {
+        if self.settings.is_none() {
+            return;
+        }
+        loop {
+            self.tick().await;
+            state.changed();
+            tokio::select! {
+                () = time::sleep(TICK) => {}
+                _ = ending.wait_for(|ending| *ending) => break,
+            }
+        }
+        self.site().give_back_all();
+        self.tell().await;
+    }
+
+    async fn tick(&self) {
+        let known = locked(&self.link).store.clone();
+        let store = match known {
+            Some(store) => store,
+            None => match self.connect().await {
+                Ok(store) => {
+                    locked(&self.link).store = Some(store.clone());
+                    store
+                }
+                Err(why) => return self.lose(&why),
+            },
+        };
+        let heard = match store.greet(&self.process, &fresh()).await {
+            Ok(heard) => heard,
+            Err(why) => return self.lose(&why),
+        };
+        let next = self.site().greeted(&heard.hello, moment());
+        self.follow(next).await;
+        self.tell().await;
+        if let Some(epoch) = { self.site().told_all() } {
+            match store.told(&epoch, self.node().as_str()).await {
+                Ok(true) => self.is_up(&epoch),
+                Ok(false) => {}
+                Err(why) => return self.lose(&why),
+            }
+        }
+        if let Err(why) = self.obey(&store, &heard).await {
+            return self.lose(&why);
+        }
+        self.note(heard);
+        self.site().sweep(moment());
+    }
+
+    fn node(&self) -> String {
+        self.site().terms().node.clone()
+    }
+
+    fn is_up(&self, epoch: &str) {
+        self.site().has_told(epoch);
+        if locked(&self.link).why.take().is_some() {
+            line(Level::Notice, &"the store of the budget answers");
+        }
+    }
+
+    async fn connect(&self) -> Result<Store, Unusable> {
+        let terms = self.site().terms().clone();
+        let at = self.place()?;
+        Store::connect(at, terms).await
+    }
+
+    /// The password is read anew, so that it can be changed at any time.
+    fn place(&self) -> Result<ConnectionInfo, Unusable> {
+        let settings = self.settings.as_ref();
+        let settings = settings.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
+        let place = settings.store.connection();
+        let place = place.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
+        let Some(file) = &settings.password_file else {
+            return Ok(place);
+        };
+        let password = system::secret::password(file);
+        let password = password.map_err(|why| Unusable(format!("has no password: {why}")))?;
+        let login = place.redis_settings().clone().set_password(password);
+        Ok(place.set_redis_settings(login))
+    }
+
+    /// Tells what changed.
+    async fn tell(&self) {
+        loop {
+            let untold = self.site().untold(BATCH, moment());
+            let last = untold.len() < BATCH;
+            for request in untold {
+                self.ask(&request).await;
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// Does what administrators have ordered elsewhere, and tells what they have ordered here.
+    async fn obey(&self, store: &Store, heard: &Heard) -> Result<(), Unusable> {
+        while let Some(order) = { locked(&self.orders).next() } {
+            store.order(&order).await?;
+            locked(&self.orders).has_told(&order);
+        }
+        if locked(&self.orders).number == Some(heard.orders) {
+            return Ok(());
+        }
+        let all = store.orders().await?;
+        let now = clock::now();
+        let (due, over) = locked(&self.orders).read(all, now);
+        for order in due {
+            self.execute(&order, now);
+        }
+        store.forget(&over).await?;
+        locked(&self.orders).number = Some(heard.orders);
+        Ok(())
+    }
+
+    fn execute(&self, order: &Order, now: Timestamp) {
+        let client = &order.client;
+        let mut limits = locked(&self.limits);
+        let done = match order.what {
+            What::Raise { limit, until } => limits.raise(client, limit, until, now).map(drop),
+            What::Reset => limits.reset(client).map(drop),
+        };
+        drop(limits);
+        if order.what == What::Reset {
+            self.site().reset(client);
+        }
+        if let Err(why) = done {
+            line(
+                Level::Warning,
+                &format_args!("an order of another smarthost about {client} is not obeyed: {why}"),
+            );
+        }
+    }
+
+    fn note(&self, heard: Heard) {
+        let (process, at) = heard.other.split_once(' ').unwrap_or_default();
+        let ago = heard.hello.now.saturating_sub(at.parse().unwrap_or(0));
+        let mut link = locked(&self.link);
+        if process.is_empty() || process == self.process || ago > MOMENT {
+            link.doubled = 0;
+        } else {
+            link.doubled = link.doubled.saturating_add(1);
+            if link.doubled == 2 {
+                let text = "another smarthost has the same name in the budget: see budget.node";
+                line(Level::Error, &text);
+            }
+        }
+        link.told = heard.told;
+    }
+}

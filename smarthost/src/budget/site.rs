@@ -1,0 +1,419 @@
+//! What this node knows of the site's budgets, and decides. Pure.
+//!
+//! | state | meaning |
+//! |---|---|
+//! | `epoch` set | the store knows all that this node knows: it may be asked for more |
+//! | `telling` set | the store answers, and is being told |
+//! | neither | the store does not answer |
+//!
+//! The store may forget everything at any time. It keeps the name of an epoch: where that is
+//! another one than this node has told its counts to, the node tells all of them anew, and nothing
+//! is granted to anybody before every node has done so, or a whole window has passed.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    account::Account,
+    protocol::{Id, Millis, Reply, Request, TOLERANCE},
+};
+use crate::limits::ClientId;
+
+/// Budgets at once, at most: those of all clients that are counted, in two windows each.
+const MOST: usize = 262_144;
+
+/// What a message does while the store does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnOutage {
+    /// It counts against this node's part of the limit, limit / nodes.
+    #[default]
+    Share,
+    /// It waits.
+    Defer,
+    /// It counts against this node's own limit alone.
+    Open,
+}
+
+/// Who this is, and who the others are.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) node: String,
+    pub(crate) nodes: u32,
+    pub(crate) on_outage: OnOutage,
+}
+
+/// A time: of a clock that nobody sets, and of the machine's; milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Moment {
+    pub(crate) monotonic: u64,
+    pub(crate) wall: u64,
+}
+
+/// Whether a message or recipient may come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Take {
+    /// It may, and is counted.
+    Spent,
+    /// The site has used up the limit: so many, and when something may be free again.
+    Full { sum: u32, free_in: Millis },
+    /// The store is to be asked; then once more.
+    Ask(Box<Request>),
+    /// It is being asked; then once more.
+    Wait,
+    /// The store does not answer, and this node alone lets no more through.
+    Alone,
+}
+
+/// What the store says at first, and every other second.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Hello {
+    pub(crate) now: Millis,
+    pub(crate) epoch: String,
+}
+
+/// What follows from it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// Nothing.
+    Go,
+    /// All is to be told, then [`Site::told_all`].
+    Tell,
+    /// Its clock was set, or it has forgotten a part: this epoch is to end.
+    Renew(String),
+}
+
+/// All budgets of this node.
+#[derive(Debug)]
+pub(crate) struct Site {
+    terms: Terms,
+    /// The store's clock less the clock that nobody sets.
+    offset: Option<i64>,
+    /// That was told all.
+    epoch: Option<String>,
+    telling: Option<String>,
+    /// In which the accounts were told.
+    heard_in: Option<String>,
+    accounts: HashMap<Id, Account>,
+    sequence: u64,
+    /// Changed since [`Site::changes`].
+    dirty: HashSet<Id>,
+}
+
+impl Site {
+    /// `sequence`: higher than any number of an earlier life, such as the time in microseconds.
+    pub(crate) fn new(terms: Terms, sequence: u64) -> Self {
+        Self {
+            terms,
+            offset: None,
+            epoch: None,
+            telling: None,
+            heard_in: None,
+            accounts: HashMap::new(),
+            sequence,
+            dirty: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Takes back what was kept; `false`: it cannot be read.
+    pub(crate) fn restore(&mut self, row: &str, record: &str) -> bool {
+        let account = Id::parse(row).and_then(|id| Some((Account::restore(&id, record)?, id)));
+        let Some((account, id)) = account else {
+            return false;
+        };
+        self.accounts.insert(id, account);
+        true
+    }
+
+    /// What changed since the last call, to be kept.
+    pub(crate) fn changes(&mut self, at: Moment) -> Vec<(String, Option<String>)> {
+        let (dirty, skew) = (std::mem::take(&mut self.dirty), self.skew(at));
+        let record = |id: &Id| self.accounts.get(id).map(|account| account.record(skew));
+        dirty
+            .into_iter()
+            .map(|id| (id.to_string(), record(&id)))
+            .collect()
+    }
+
+    fn now(&self, at: Moment) -> Millis {
+        match self.offset {
+            Some(offset) => at.monotonic.saturating_add_signed(offset),
+            None => at.wall,
+        }
+    }
+
+    /// The store's clock less the machine's.
+    fn skew(&self, at: Moment) -> Option<i64> {
+        let offset = self.offset?;
+        let ran = at
+            .monotonic
+            .cast_signed()
+            .saturating_sub(at.wall.cast_signed());
+        Some(offset.saturating_add(ran))
+    }
+
+    /// Whether the store can be asked.
+    pub(crate) fn is_up(&self) -> bool {
+        self.epoch.is_some()
+    }
+
+    /// One message or recipient more under a limit.
+    pub(crate) fn take(&mut self, id: &Id, limit: u32, at: Moment) -> Take {
+        let now = self.now(at);
+        if !self.accounts.contains_key(id) && self.accounts.len() >= MOST {
+            return Take::Alone;
+        }
+        let (up, nodes, timed) = (self.is_up(), self.terms.nodes, self.offset.is_some());
+        let account = self
+            .accounts
+            .entry(id.clone())
+            .or_insert_with(|| Account::new(id));
+        if timed {
+            account.advance(now);
+        }
+        if account.spend() {
+            self.dirty.insert(id.clone());
+            return Take::Spent;
+        }
+        if up && account.asking {
+            return Take::Wait;
+        }
+        match account.rest(now) {
+            Some(rest) if up && rest.complete => {
+                return Take::Full {
+                    sum: rest.sum,
+                    free_in: rest.free_at.saturating_sub(now),
+                };
+            }
+            // The others have not told what they know.
+            Some(_) => {}
+            None if up => {
+                let request = account.request(id, now, limit, Some(nodes));
+                self.dirty.insert(id.clone());
+                return Take::Ask(Box::new(self.numbered(request)));
+            }
+            None => {}
+        }
+        self.take_alone(id, limit, at)
+    }
+
+    /// The same without asking: the answer does not come.
+    pub(crate) fn take_alone(&mut self, id: &Id, limit: u32, at: Moment) -> Take {
+        let (now, timed) = (self.now(at), self.offset.is_some());
+        let Terms {
+            nodes, on_outage, ..
+        } = self.terms;
+        let Some(account) = self.accounts.get_mut(id) else {
+            return Take::Alone;
+        };
+        if timed {
+            account.advance(now);
+        }
+        let may = match on_outage {
+            OnOutage::Share => account.own() < limit / nodes.max(1),
+            OnOutage::Open => true,
+            OnOutage::Defer => false,
+        };
+        if !may {
+            return Take::Alone;
+        }
+        account.spend_alone(now, !timed);
+        self.dirty.insert(id.clone());
+        Take::Spent
+    }
+
+    fn numbered(&mut self, request: Request) -> Request {
+        self.sequence = self.sequence.saturating_add(1);
+        let epoch = self.epoch.as_ref().or(self.telling.as_ref());
+        Request {
+            epoch: epoch.cloned().unwrap_or_default(),
+            sequence: self.sequence,
+            ..request
+        }
+    }
+
+    /// What the store said to a request; `None`: nothing in time.
+    pub(crate) fn answered(
+        &mut self,
+        request: &Request,
+        reply: Option<&Reply>,
+        at: Moment,
+    ) -> Next {
+        let now = self.now(at);
+        if let Some(account) = self.accounts.get_mut(&request.id) {
+            account.answered(request, reply, now);
+            self.dirty.insert(request.id.clone());
+        }
+        match reply {
+            Some(Reply::Told(_)) => Next::Go,
+            Some(Reply::Overtaken(sequence)) => {
+                self.sequence = self.sequence.max(*sequence);
+                Next::Go
+            }
+            Some(Reply::OtherEpoch) | None => {
+                self.lost();
+                Next::Go
+            }
+            Some(Reply::OtherTime(shown)) => {
+                self.set_clock(*shown, at);
+                self.lost();
+                Next::Renew(request.epoch.clone())
+            }
+            Some(Reply::Forgotten) => {
+                self.lost();
+                Next::Renew(request.epoch.clone())
+            }
+        }
+    }
+
+    /// The store does not answer.
+    pub(crate) fn lost(&mut self) {
+        self.epoch = None;
+        self.telling = None;
+    }
+
+    /// What the store says of itself.
+    pub(crate) fn greeted(&mut self, hello: &Hello, at: Moment) -> Next {
+        if self.set_clock(hello.now, at) {
+            self.lost();
+            return Next::Renew(hello.epoch.clone());
+        }
+        if self.epoch.as_ref() == Some(&hello.epoch) {
+            return Next::Go;
+        }
+        self.lost();
+        if self.heard_in.as_ref() != Some(&hello.epoch) {
+            self.heard_in = Some(hello.epoch.clone());
+            self.accounts.values_mut().for_each(Account::is_unknown);
+        }
+        self.telling = Some(hello.epoch.clone());
+        Next::Tell
+    }
+
+    /// Learns the store's clock; whether it was set since it was seen last.
+    fn set_clock(&mut self, shown: Millis, at: Moment) -> bool {
+        let known = self.now(at);
+        let jump = shown.cast_signed().saturating_sub(known.cast_signed());
+        let first = self.offset.is_none();
+        let offset = shown
+            .cast_signed()
+            .saturating_sub(at.monotonic.cast_signed());
+        self.offset = Some(offset);
+        if first {
+            let skew = self.skew(at).unwrap_or_default();
+            self.accounts
+                .values_mut()
+                .for_each(|it| it.place(shown, skew));
+            self.dirty.extend(self.accounts.keys().cloned());
+            return false;
+        }
+        if jump.unsigned_abs() <= TOLERANCE {
+            return false;
+        }
+        self.accounts.values_mut().for_each(|it| it.shift(jump));
+        self.dirty.extend(self.accounts.keys().cloned());
+        true
+    }
+
+    /// So many budgets that the store does not know as they are.
+    pub(crate) fn untold(&mut self, most: usize, at: Moment) -> Vec<Request> {
+        if self.epoch.is_none() && self.telling.is_none() {
+            return Vec::new();
+        }
+        let now = self.now(at);
+        let untold = self.accounts.iter_mut().filter_map(|(id, account)| {
+            account.advance(now);
+            let due = account.changed && !account.asking;
+            due.then(|| account.request(id, now, 0, None))
+        });
+        let untold: Vec<Request> = untold.take(most).collect();
+        untold.into_iter().map(|it| self.numbered(it)).collect()
+    }
+
+    /// The epoch in which the store was told all, if it was: it is to note that.
+    pub(crate) fn told_all(&self) -> Option<String> {
+        let mut accounts = self.accounts.values();
+        let untold = accounts.any(|account| account.changed || account.asking);
+        self.telling.clone().filter(|_| !untold)
+    }
+
+    /// It has noted that.
+    pub(crate) fn has_told(&mut self, epoch: &str) {
+        if self.telling.as_deref() == Some(epoch) {
+            self.epoch = self.telling.take();
+        }
+    }
+
+    /// What is leased and was not spent.
+    pub(crate) fn give_back_all(&mut self) {
+        for (id, account) in &mut self.accounts {
+            account.give_back_leases();
+            self.dirty.insert(id.clone());
+        }
+    }
+
+    /// Forgets what has slid out.
+    pub(crate) fn sweep(&mut self, at: Moment) {
+        if self.offset.is_none() {
+            return;
+        }
+        let now = self.now(at);
+        let Self {
+            accounts, dirty, ..
+        } = self;
+        accounts.retain(|id, account| {
+            account.advance(now);
+            let stays = !account.is_idle();
+            if !stays {
+                dirty.insert(id.clone());
+            }
+            stays
+        });
+    }
+
+    /// So many messages or recipients that were let begin are answered, of which so many were
+    /// taken.
+    pub(crate) fn settle(&mut self, id: &Id, ended: u32, taken: u32, at: Moment) {
+        let (now, timed) = (self.now(at), self.offset.is_some());
+        if let Some(account) = self.accounts.get_mut(id) {
+            if timed {
+                account.advance(now);
+            }
+            account.settle(ended, taken);
+            self.dirty.insert(id.clone());
+        }
+    }
+
+    /// So many that were taken were lost on their way to the disk.
+    pub(crate) fn take_back(&mut self, id: &Id, lost: u32) {
+        if let Some(account) = self.accounts.get_mut(id) {
+            (0..lost).for_each(|_| account.take_back());
+            self.dirty.insert(id.clone());
+        }
+    }
+
+    /// An administrator forgives a client all that it has sent.
+    pub(crate) fn reset(&mut self, client: &ClientId) {
+        let Self {
+            accounts, dirty, ..
+        } = self;
+        for (id, account) in accounts.iter_mut().filter(|(id, _)| id.client == *client) {
+            account.reset();
+            dirty.insert(id.clone());
+        }
+    }
+
+    /// Budgets that are counted.
+    pub(crate) fn len(&self) -> usize {
+        self.accounts.len()
+    }
+}

@@ -1,0 +1,161 @@
+//! The store in which several smarthosts meet for one budget.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use serde::Deserialize;
+
+use crate::budget::OnOutage;
+
+/// Smarthosts that share a budget, at most.
+const MOST: u32 = 64;
+/// Longest name of one.
+const MAX_NAME: usize = 64;
+
+/// `budget = { store = "redis://127.0.0.1:6379/0", node = "mx1", nodes = 2, on_outage = "share" }`
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    pub store: StoreUrl,
+    pub password_file: Option<PathBuf>,
+    /// `None`: the host name.
+    pub node: Option<NodeName>,
+    pub nodes: Nodes,
+    #[serde(default)]
+    pub on_outage: OnOutage,
+}
+
+/// Where the store is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, `unix:/PATH`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StoreUrl(String);
+
+/// A name without blanks and colons.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NodeName(String);
+
+/// How many there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Nodes(pub u32);
+
+impl Budget {
+    /// A relative path starts from this directory.
+    pub(super) fn place(&mut self, directory: &Path) {
+        if let Some(file) = &mut self.password_file {
+            *file = directory.join(&*file);
+        }
+    }
+}
+
+impl StoreUrl {
+    /// As the library takes it.
+    pub(crate) fn connection(&self) -> Option<ConnectionInfo> {
+        self.0.as_str().into_connection_info().ok()
+    }
+}
+
+impl TryFrom<String> for StoreUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const FORMS: &str = "write \"redis://127.0.0.1:6379/0\", \"rediss://store.example.org\" (TLS) or \
+             \"unix:/run/redis/redis.sock\"";
+        let url = Self(text);
+        let known = url.connection().filter(|it| it.addr().is_supported());
+        let Some(connection) = known else {
+            let shown = url.0.escape_debug();
+            return Err(format!("`{shown}` is no place of a store; {FORMS}"));
+        };
+        if connection.redis_settings().password().is_some() {
+            return Err(
+                "a password in config.toml is seen by whoever reads it; write it into a \
+                        file of its own, and its path to password_file"
+                    .to_owned(),
+            );
+        }
+        if matches!(
+            connection.addr(),
+            ConnectionAddr::TcpTls { insecure: true, .. }
+        ) {
+            return Err("#insecure believes any certificate; leave it out".to_owned());
+        }
+        Ok(url)
+    }
+}
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for NodeName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if text.is_empty() || text.len() > MAX_NAME || !text.bytes().all(plain) {
+            return Err(format!(
+                "`{}` is no name of a smarthost: letters, digits, dots, - and _, {MAX_NAME} at most",
+                text.escape_debug()
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<u32> for Nodes {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if (2..=MOST).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(format!(
+                "a budget is shared by 2 to {MOST} smarthosts; write how many there are in all"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_named_without_its_password_and_checked_with_its_certificate() {
+        for right in [
+            "redis://127.0.0.1:6379/0",
+            "redis://store.example.org",
+            "redis://user@store.example.org/3",
+            "rediss://store.example.org",
+            "unix:/run/redis/redis.sock",
+        ] {
+            assert!(StoreUrl::try_from(right.to_owned()).is_ok(), "{right}");
+        }
+        for (wrong, told) in [
+            ("", "write \"redis:"),
+            ("127.0.0.1:6379", "write \"redis:"),
+            ("http://store.example.org", "write \"redis:"),
+            ("redis://:secret@store.example.org", "password_file"),
+            ("rediss://store.example.org/#insecure", "leave it out"),
+        ] {
+            let why = StoreUrl::try_from(wrong.to_owned()).unwrap_err();
+            assert!(
+                why.contains(told) && !why.contains("secret@"),
+                "{wrong}: {why}"
+            );
+        }
+        assert!(NodeName::try_from("mx1:2".to_owned()).is_err());
+        assert!(Nodes::try_from(1).is_err() && Nodes::try_from(2).is_ok());
+    }
+}

@@ -1,0 +1,243 @@
+//! Several smarthosts, one limit for each client: with a real store (redis-server) that stops,
+//! forgets, or is not there.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{os::unix::net::UnixStream, path::PathBuf, process::Command};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tests::{
+    daemon::Daemon, peers, session::Session, sink::Sink, smarthost::Smarthost, wait::until,
+};
+
+const MESSAGE: &[u8] = b"Subject: flood\r\n\r\nbuy now\r\n";
+
+/// A redis-server on a socket of its own, which keeps nothing on the disk.
+struct Store {
+    program: PathBuf,
+    directory: TempDir,
+    daemon: Option<Daemon>,
+}
+
+impl Store {
+    fn prepare() -> Option<Self> {
+        Some(Self {
+            program: peers::find("redis-server")?,
+            directory: tempfile::tempdir().unwrap(),
+            daemon: None,
+        })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("store.sock")
+    }
+
+    fn run(&mut self) {
+        let mut command = Command::new(&self.program);
+        command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
+        command.arg("--dir").arg(self.directory.path());
+        command.arg("--unixsocket").arg(self.socket());
+        self.daemon = Some(Daemon::start("redis-server", &mut command));
+        until("the store listens", || {
+            UnixStream::connect(self.socket()).ok()
+        });
+    }
+
+    fn daemon(&mut self) -> &mut Daemon {
+        self.daemon.as_mut().unwrap()
+    }
+
+    /// A command without an answer that anybody reads.
+    fn say(&self, command: &str) {
+        use std::io::{Read as _, Write as _};
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        writeln!(stream, "{command}").unwrap();
+        let mut reply = [0; 1];
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, *b"+", "{command}");
+    }
+}
+
+/// Two smarthosts of a site, mx1 and mx2.
+fn site(store: &Store, sink: &Sink, limit: &str, on_outage: &str) -> [Smarthost; 2] {
+    ["mx1", "mx2"].map(|node| {
+        Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"{limit}\"] }}\nrelayhost = \"{}\"\n\
+             budget = {{ store = \"unix:{}\", node = \"{node}\", nodes = 2, on_outage = \"{on_outage}\" }}\n",
+            sink.nexthop(),
+            store.socket().display(),
+        ))
+    })
+}
+
+fn status(smarthost: &Smarthost) -> String {
+    String::from_utf8(smarthost.admin(&["status"]).stdout).unwrap()
+}
+
+fn wait_for_status(smarthost: &Smarthost, what: &str) {
+    until(what, || status(smarthost).contains(what).then_some(()));
+}
+
+/// How many of so many messages one client brings to a server.
+fn send(client: &str, smarthost: &Smarthost, count: usize) -> usize {
+    let mut session = Session::connect_from(client.parse().unwrap(), smarthost.address()).ehlo();
+    let codes = (0..count).map(|_| {
+        let reply = session.mail("app@example.org", &["user@example.net"], MESSAGE);
+        reply.unwrap().code
+    });
+    codes.filter(|code| *code == 250).count()
+}
+
+/// Row A4: both servers together take a hundred a day, whichever a client asks.
+#[test]
+fn a_client_has_its_limit_once_over_both_servers() {
+    let Some(mut store) = Store::prepare() else {
+        return;
+    };
+    store.run();
+    let sink = Sink::start();
+    let site = site(&store, &sink, "100/day", "share");
+    for smarthost in &site {
+        wait_for_status(smarthost, "2 smarthosts");
+    }
+    let mut taken = 0;
+    for _ in 0..12 {
+        for smarthost in &site {
+            taken += send("127.0.0.5", smarthost, 5);
+        }
+    }
+    assert!((97..=100).contains(&taken), "{taken}");
+    let [first, second] = &site;
+    for smarthost in [first, second] {
+        let listed = String::from_utf8(smarthost.admin(&["limits", "list"]).stdout).unwrap();
+        assert!(listed.contains("on all servers"), "{listed}");
+    }
+    let mut session = Session::connect_from("127.0.0.5".parse().unwrap(), first.address()).ehlo();
+    let refused = session
+        .mail("a@example.org", &["b@example.net"], MESSAGE)
+        .unwrap();
+    assert!(
+        refused.code == 450 && refused.text().contains("of 100 in a day"),
+        "{refused:?}"
+    );
+    assert_eq!(
+        send("127.0.0.6", second, 3),
+        3,
+        "another client has one too"
+    );
+
+    // What an administrator orders at one holds at all.
+    assert!(
+        first
+            .admin(&["limits", "raise", "127.0.0.5", "110"])
+            .status
+            .success()
+    );
+    until("the other server takes more", || {
+        (send("127.0.0.5", second, 1) == 1).then_some(())
+    });
+    assert!(
+        second
+            .admin(&["limits", "reset", "127.0.0.5"])
+            .status
+            .success()
+    );
+    until("both begin anew", || {
+        (send("127.0.0.5", first, 20) == 20).then_some(())
+    });
+}
+
+/// A store that is emptied is told what it has forgotten, and lets nobody begin anew.
+#[test]
+fn a_store_that_forgets_everything_gives_nobody_a_new_limit() {
+    let Some(mut store) = Store::prepare() else {
+        return;
+    };
+    store.run();
+    let sink = Sink::start();
+    let site = site(&store, &sink, "20/day", "defer");
+    let [first, second] = &site;
+    for smarthost in &site {
+        wait_for_status(smarthost, "2 smarthosts");
+    }
+    let mut taken = send("127.0.0.5", first, 8) + send("127.0.0.5", second, 8);
+    for _ in 0..5 {
+        store.say("FLUSHALL");
+        taken += send("127.0.0.5", first, 5) + send("127.0.0.5", second, 5);
+        for smarthost in &site {
+            wait_for_status(smarthost, "2 smarthosts");
+        }
+    }
+    taken += send("127.0.0.5", first, 5) + send("127.0.0.5", second, 5);
+    assert!((17..=20).contains(&taken), "{taken}");
+}
+
+/// Mail waits for no store; how much passes meanwhile is what `status` promises.
+#[test]
+fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
+    for (on_outage, most) in [("share", 15), ("defer", 10)] {
+        let Some(mut store) = Store::prepare() else {
+            return;
+        };
+        store.run();
+        let sink = Sink::start();
+        let site = site(&store, &sink, "10/day", on_outage);
+        let [first, second] = &site;
+        for smarthost in &site {
+            wait_for_status(smarthost, "2 smarthosts");
+        }
+        // One server uses up all that there is.
+        let mut taken = send("127.0.0.5", first, 12);
+        assert!((9..=10).contains(&taken), "{on_outage}: {taken}");
+        store.daemon().signal(Signal::STOP);
+        taken += send("127.0.0.5", first, 12) + send("127.0.0.5", second, 12);
+        assert!(taken <= most, "{on_outage}: {taken}");
+        assert_eq!(taken > 10, on_outage == "share", "{on_outage}: {taken}");
+        let bound = if on_outage == "share" {
+            "at worst 3/2 of a limit"
+        } else {
+            "never over a limit"
+        };
+        wait_for_status(first, bound);
+        store.daemon().signal(Signal::CONT);
+        for smarthost in &site {
+            wait_for_status(smarthost, "2 smarthosts");
+        }
+        assert_eq!(send("127.0.0.5", second, 3), 0, "{on_outage}");
+    }
+}
+
+/// A server that dies gives back nothing that it took, and one that never comes is not waited for
+/// once an administrator has said so.
+#[test]
+fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
+    let Some(mut store) = Store::prepare() else {
+        return;
+    };
+    store.run();
+    let sink = Sink::start();
+    let mut site = site(&store, &sink, "10/day", "defer");
+    for smarthost in &site {
+        wait_for_status(smarthost, "2 smarthosts");
+    }
+    let mut taken = send("127.0.0.5", &site[0], 6);
+    site[0].kill();
+    site[0].run();
+    wait_for_status(&site[0], "2 smarthosts");
+    taken += send("127.0.0.5", &site[0], 10) + send("127.0.0.5", &site[1], 10);
+    assert!((8..=10).contains(&taken), "{taken}");
+
+    // Nobody grants before all have told: until one of them is known to be gone.
+    let [mut left, mut gone] = site;
+    gone.kill();
+    store.say("FLUSHALL");
+    wait_for_status(&left, "waits for 1 of 2 smarthosts");
+    assert_eq!(send("127.0.0.6", &left, 1), 0);
+    let forgotten = left.admin(&["limits", "forget-node", "mx2"]);
+    assert!(forgotten.status.success(), "{forgotten:?}");
+    wait_for_status(&left, "2 smarthosts");
+    until("it is not waited for", || {
+        (send("127.0.0.6", &left, 1) == 1).then_some(())
+    });
+    left.kill();
+}
