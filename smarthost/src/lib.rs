@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
-//! | edges | `setup`, `dispatch`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, the way into the queue, connections, names, `SQLite`, log, news for administrators |
+//! | edges | `setup`, `budget`, `dispatch`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
 //! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
@@ -14,7 +14,6 @@
 
 // pure core
 pub mod activity;
-mod budget;
 pub mod config;
 pub mod dane;
 pub mod destination;
@@ -35,6 +34,7 @@ pub mod trail;
 // migration
 pub mod import;
 // edges
+mod budget;
 pub mod dispatch;
 pub mod dns;
 mod link;

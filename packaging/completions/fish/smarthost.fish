@@ -195,13 +195,14 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l config -
 complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l json -d 'One JSON object a client'
 complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -l csv -d 'Comma-separated values, with a column for each of the last 30 days'
 complete -c smarthost -n "__fish_smarthost_using_subcommand clients" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -l config -d 'The configuration file' -r -F
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -s h -l help -d 'Print help'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "show" -d 'Show one client, and how many logins failed from there'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset raise help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -f -a "show" -d 'Show one client, and how many logins failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -f -a "forget-node" -d 'Wait no more for a smarthost that shared the budget and is gone for good'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and not __fish_seen_subcommand_from list show reset forget-node raise help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -l json -d 'One JSON object a line'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
@@ -209,12 +210,15 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_s
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from reset" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from forget-node" -l config -d 'The configuration file' -r -F
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from forget-node" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l until -d '`tomorrow` (in 24 hours), or after a time such as 12h or 7d' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from raise" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one client, and how many logins failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "forget-node" -d 'Wait no more for a smarthost that shared the budget and is gone for good'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand expected; and not __fish_seen_subcommand_from list add forget help" -l config -d 'The configuration file' -r -F
@@ -333,6 +337,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_see
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "list" -d 'List all clients with what they have sent, most first, and from where logins are refused'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "show" -d 'Show one client, and how many logins failed from there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "reset" -d 'Forget what a client has sent, a limit that was raised, and logins that failed from there'
+complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "forget-node" -d 'Wait no more for a smarthost that shared the budget and is gone for good'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from limits" -f -a "raise" -d 'Give one client another limit for a while, in the longest window (0: nothing at all)'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from expected" -f -a "list" -d 'List the mail that must come, what is missing first'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from expected" -f -a "add" -d 'Declare mail that must come; admins are told when it does not, and when it comes again'
@@ -341,4 +346,4 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_see
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from dkim" -f -a "check" -d 'Ask DNS whether it publishes our keys; exit 0 if all are there'
 complete -c smarthost -n "__fish_smarthost_using_subcommand help; and __fish_seen_subcommand_from web" -f -a "token" -d 'Print the token that the status page wants'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list summary show flush hold release delete bounce" -f -a "(smarthost queue list --json 2> /dev/null | sed -n 's/.*\"queue_id\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
-complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"
+complete -c smarthost -n "__fish_smarthost_using_subcommand limits; and __fish_seen_subcommand_from show reset forget-node raise" -f -a "(smarthost limits list --json 2> /dev/null | sed -n 's/.*\"client\":\"\\([0-9A-Za-z.:]*\\).*/\\1/p')"

@@ -27,6 +27,14 @@ impl fmt::Display for ConfigError {
 }
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    /// About what no file says, whatever the place.
+    pub fn nowhere(_: Range<usize>, what: &str) -> Self {
+        let text = what.to_owned();
+        Self { text }
+    }
+}
+
 /// Reads TOML text; `path` is for messages.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {

@@ -6,6 +6,7 @@
 //! | [`protocol`] | what the store is asked and answers |
 //! | [`account`] | one budget as this node keeps it |
 //! | [`site`] | all budgets of this node, and what it decides |
+//! | [`moment`] | the clocks of this process |
 //! | [`orders`] | what administrators order at one node |
 //! | [`store`] | the connection (Valkey, Redis), and its scripts |
 //! | [`service`] | what sessions call, and the task that keeps the store informed |
@@ -24,6 +25,7 @@
 //! are counted by each node for itself.
 
 mod account;
+mod moment;
 mod orders;
 mod protocol;
 mod service;
@@ -32,7 +34,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use moment::{changes, sequence};
 pub(crate) use orders::What;
 pub(crate) use protocol::Id;
-pub(crate) use service::{Budget, changes, sequence};
-pub(crate) use site::{OnOutage, Site, Terms};
+pub(crate) use service::Budget;
+pub(crate) use site::{Site, Terms};

@@ -3,14 +3,15 @@
 //! Contract: a message waits for the store for [`store::DEADLINE`] at most, and while the store
 //! does not answer not at all.
 
+mod told;
+
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use control::status::Service;
 use mail::clock::{self, Timestamp};
 use redis::ConnectionInfo;
 use system::log::{Level, line};
@@ -21,13 +22,14 @@ use tokio::{
 };
 
 use super::{
+    moment::moment,
     orders::{Order, Orders, What},
     protocol::{Id, Request},
-    site::{Moment, Next, OnOutage, Site, Take, Terms},
+    site::{Next, Site, Take, Terms},
     store::{self, Heard, Store, Unusable},
 };
 use crate::{
-    config::{self, Config},
+    config::{self, Config, OnOutage},
     limits::{ClientId, Counted, Decision, Limits, Peer},
     state::{Keeper, Memory},
 };
@@ -38,8 +40,6 @@ const TICK: Duration = Duration::from_secs(1);
 const BATCH: usize = 512;
 /// For all that is asked once for an administrator.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Another process of the same name was there a moment ago.
-const MOMENT: u64 = 5000;
 
 /// One budget over several smarthosts. Without one in the configuration it decides nothing.
 pub(crate) struct Budget {
@@ -77,25 +77,6 @@ impl fmt::Debug for Budget {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn moment() -> Moment {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let ran = START.get_or_init(Instant::now).elapsed().as_millis();
-    Moment {
-        monotonic: u64::try_from(ran).unwrap_or(u64::MAX),
-        wall: clock::now().as_millis(),
-    }
-}
-
-/// What was counted and changed here, for [`crate::state`].
-pub(crate) fn changes(site: &Mutex<Site>) -> Vec<(String, Option<String>)> {
-    locked(site).changes(moment())
-}
-
-/// For numbers that are higher in each life, while the clock goes on.
-pub(crate) fn sequence() -> u64 {
-    clock::now().as_millis().saturating_mul(1000)
 }
 
 /// A name that nobody else has.
@@ -296,14 +277,6 @@ impl Budget {
         told.map(drop).map_err(|why| why.to_string())
     }
 
-    fn trouble(&self) -> String {
-        match (&self.settings, &locked(&self.link).why) {
-            (None, _) => "no budget is shared: see the setting budget".to_owned(),
-            (_, Some(why)) => format!("the store of the budget {why}"),
-            (_, None) => "the store of the budget is not connected yet".to_owned(),
-        }
-    }
-
     /// What all nodes have counted, as the store knows it now; nothing where it cannot be asked.
     pub(crate) async fn everywhere(&self) -> HashMap<Id, u32> {
         let store = locked(&self.link).store.clone();
@@ -328,51 +301,6 @@ impl Budget {
             Ok(runtime) if self.settings.is_some() => runtime.block_on(self.everywhere()),
             _ => HashMap::new(),
         }
-    }
-
-    /// How it does, for `status`.
-    pub(crate) fn status(&self) -> Option<Service> {
-        let settings = self.settings.as_ref()?;
-        let (up, count, nodes) = {
-            let site = self.site();
-            (site.is_up(), site.len(), site.terms().nodes)
-        };
-        let link = locked(&self.link);
-        let bound = match settings.on_outage {
-            OnOutage::Share => format!(
-                "at worst {}/{nodes} of a limit while it fails",
-                nodes.saturating_mul(2).saturating_sub(1)
-            ),
-            OnOutage::Defer => "never over a limit".to_owned(),
-            OnOutage::Open => format!("at worst {nodes} times a limit while it fails"),
-        };
-        let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
-        let (works, text) = if link.doubled > 1 {
-            (
-                false,
-                "another smarthost has the same name: see budget.node".to_owned(),
-            )
-        } else if let Some(why) = &link.why {
-            (false, why.clone())
-        } else if !up {
-            (false, "is being told".to_owned())
-        } else if missing > 0 {
-            let told = link.told.join(", ");
-            (
-                false,
-                format!(
-                    "waits for {missing} of {nodes} smarthosts to tell what they know; there: {told}"
-                ),
-            )
-        } else {
-            (true, format!("{count} budgets, {nodes} smarthosts"))
-        };
-        Some(Service::new(
-            "budget",
-            settings.store.to_string(),
-            works,
-            format!("{text}; {bound}"),
-        ))
     }
 
     /// Keeps the store informed until the daemon ends; then what is leased is given back.
@@ -508,21 +436,5 @@ impl Budget {
                 &format_args!("an order of another smarthost about {client} is not obeyed: {why}"),
             );
         }
-    }
-
-    fn note(&self, heard: Heard) {
-        let (process, at) = heard.other.split_once(' ').unwrap_or_default();
-        let ago = heard.hello.now.saturating_sub(at.parse().unwrap_or(0));
-        let mut link = locked(&self.link);
-        if process.is_empty() || process == self.process || ago > MOMENT {
-            link.doubled = 0;
-        } else {
-            link.doubled = link.doubled.saturating_add(1);
-            if link.doubled == 2 {
-                let text = "another smarthost has the same name in the budget: see budget.node";
-                line(Level::Error, &text);
-            }
-        }
-        link.told = heard.told;
     }
 }

@@ -12,29 +12,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     account::Account,
     protocol::{Id, Millis, Reply, Request, TOLERANCE},
 };
-use crate::limits::ClientId;
+use crate::{config::OnOutage, limits::ClientId};
 
 /// Budgets at once, at most: those of all clients that are counted, in two windows each.
 const MOST: usize = 262_144;
-
-/// What a message does while the store does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnOutage {
-    /// It counts against this node's part of the limit, limit / nodes.
-    #[default]
-    Share,
-    /// It waits.
-    Defer,
-    /// It counts against this node's own limit alone.
-    Open,
-}
 
 /// Who this is, and who the others are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

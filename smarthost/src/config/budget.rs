@@ -8,8 +8,6 @@ use std::{
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use serde::Deserialize;
 
-use crate::budget::OnOutage;
-
 /// Smarthosts that share a budget, at most.
 const MOST: u32 = 64;
 /// Longest name of one.
@@ -26,6 +24,19 @@ pub struct Budget {
     pub nodes: Nodes,
     #[serde(default)]
     pub on_outage: OnOutage,
+}
+
+/// What a message does while the store does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnOutage {
+    /// It counts against this node's part of the limit, limit / nodes.
+    #[default]
+    Share,
+    /// It waits.
+    Defer,
+    /// It counts against this node's own limit alone.
+    Open,
 }
 
 /// Where the store is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, `unix:/PATH`.

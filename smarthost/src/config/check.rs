@@ -156,15 +156,12 @@ impl Config {
         path: &Path,
         machine: &str,
     ) -> Result<Self, ConfigError> {
-        let nowhere = |_: Range<usize>, what: &str| ConfigError {
-            text: what.to_owned(),
-        };
         let with = |keys: &[&str]| {
             let mut file: File = salvage(layers, keys).unwrap_or_default();
             file.spool.get_or_insert_with(|| Self::refuge(path));
             file.state
                 .get_or_insert_with(|| Self::refuge_of_state(path));
-            Self::fill_in(file, machine, &nowhere)
+            Self::fill_in(file, machine, &ConfigError::nowhere)
         };
         let mut config = with(&SALVAGED).or_else(|_| with(&PLACES))?;
         config.layers = layers.to_vec();
@@ -204,9 +201,7 @@ impl Config {
             },
             ..File::default()
         };
-        Self::fill_in(file, &self.hostname, &|_, what| ConfigError {
-            text: what.to_owned(),
-        })
+        Self::fill_in(file, &self.hostname, &ConfigError::nowhere)
     }
 
     fn fill_in(

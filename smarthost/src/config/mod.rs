@@ -42,7 +42,7 @@ mod transports;
 mod users;
 mod web;
 
-pub use budget::Budget;
+pub use budget::{Budget, OnOutage};
 pub use load::Runners;
 pub use macros::{Macro, Macros};
 pub use routes::{Route, exchanger};

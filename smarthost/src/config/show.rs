@@ -7,8 +7,10 @@ use settings::{Span, layers::quote};
 use smtp::client::Security;
 
 use crate::{
-    budget::OnOutage,
-    config::{AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, Transport, Type},
+    config::{
+        AliasFile, Config, DkimKey, ListenTls, Listener, LogFormat, Offer, OnOutage, Transport,
+        Type,
+    },
     destination::Kind,
     expected::Wanted,
     milter::{Milter, OnFailure},

@@ -98,6 +98,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("state", before.state != after.state),
         ("control", before.control != after.control),
         ("web", before.web != after.web),
+        ("budget", before.budget != after.budget),
         ("retry", before.retry != after.retry),
         ("log.format", before.log_format != after.log_format),
         (

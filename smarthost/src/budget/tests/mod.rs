@@ -11,9 +11,12 @@ use spool::simulation::Random;
 
 use super::{
     protocol::{Id, Millis, Reply, Request},
-    site::{Moment, Next, OnOutage, Site, Take, Terms},
+    site::{Moment, Next, Site, Take, Terms},
 };
-use crate::limits::{ClientId, Limit};
+use crate::{
+    config::OnOutage,
+    limits::{ClientId, Limit},
+};
 use store::{Mistake, Store};
 
 const LIMIT: u32 = 30;

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::{super::store, Dice, Id, Mistake, Reply, Request, Store, terms};
 use crate::{
-    budget::{OnOutage, protocol::KEEP},
-    config::Config,
+    budget::protocol::KEEP,
+    config::{Config, OnOutage},
     limits::{ClientId, Limit},
 };
 

@@ -1,0 +1,58 @@
+//! Limits that several smarthosts share: what the others have to say, told as our own.
+
+use mail::clock::Timestamp;
+
+use super::Limits;
+use crate::limits::{Class, ClientId, Counted, Decision, Limit, Peer, Why, client::Full};
+
+impl Limits {
+    /// What others count too: the limits of a client of ours, and as whom it is counted.
+    pub fn shared(&self, peer: &Peer, now: Timestamp) -> Vec<(ClientId, Limit)> {
+        let counted = self.counted(peer, now).into_iter();
+        let own = counted.filter(|((class, _), _)| *class == Class::Own);
+        own.flat_map(|((_, name), terms)| {
+            let limits = terms.limits.into_iter();
+            limits.map(move |limit| (name.clone(), limit))
+        })
+        .collect()
+    }
+
+    /// What was let begin does not: others have used up the limit.
+    pub fn withdraw(&mut self, peer: &Peer, what: Counted) {
+        for counter in self.rules.counters(peer) {
+            if let Some(client) = self.clients.get_mut(&counter) {
+                client.withdraw(what);
+            }
+        }
+    }
+
+    /// The same limit of all smarthosts together is reached, with so many; `None`: they cannot be
+    /// asked, and this one alone lets no more through.
+    pub fn refuse_shared(
+        &mut self,
+        client: &ClientId,
+        limit: &Limit,
+        everywhere: Option<u32>,
+        free_at: Timestamp,
+        now: Timestamp,
+    ) -> Decision {
+        let counter = (Class::Own, client.clone());
+        let terms = self.terms(&counter, now);
+        let full = Full {
+            limit: *limit,
+            count: everywhere.unwrap_or_default(),
+            free_at,
+            why: everywhere.map_or(Why::Alone, |_| Why::Everywhere),
+        };
+        self.refuse(&counter, &terms, &full, now)
+    }
+
+    /// As whom somebody is counted, and under which limits now.
+    pub fn limits_of(&self, written: &ClientId) -> Vec<(ClientId, Limit)> {
+        let Ok(counter) = self.rules.counter(written) else {
+            return Vec::new();
+        };
+        let limits = self.rules.limits(&counter).into_iter();
+        limits.map(|limit| (counter.1.clone(), limit)).collect()
+    }
+}
