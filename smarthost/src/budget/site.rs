@@ -179,14 +179,13 @@ impl Site {
                     free_in: rest.free_at.saturating_sub(now),
                 };
             }
-            // The others have not told what they know.
-            Some(_) => {}
             None if up => {
                 let request = account.request(id, now, limit, Some(nodes));
                 self.dirty.insert(id.clone());
                 return Take::Ask(Box::new(self.numbered(request)));
             }
-            None => {}
+            // Or the others have not told what they know.
+            Some(_) | None => {}
         }
         self.take_alone(id, limit, at)
     }

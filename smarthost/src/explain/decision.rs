@@ -71,20 +71,8 @@ pub(super) async fn decide(
     let answering = prober(&setup, client.probe, asked, &warnings);
     let mut answering_too = JoinSet::new();
     answering_too.spawn(answering);
-    let offer = Offer {
-        tls: if client.encrypted {
-            ListenTls::Wrapped
-        } else {
-            ListenTls::StartTls
-        },
-        submission: true,
-    };
     let helo = client.helo.clone().unwrap_or_else(|| literal(address));
-    let settings = smtp::session::Settings {
-        // Nobody would talk before the greeting.
-        greet_wait: Duration::ZERO,
-        ..settings(&setup, offer, own)
-    };
+    let settings = spoken(&setup, client, own);
     let mut session = Rehearsal {
         machine: Session::new(settings, Instant::now()),
         world: Arc::new(World::new(
@@ -121,6 +109,23 @@ pub(super) async fn decide(
         limits: counted,
         exempt: setup.config.limits.exempt.contains(address),
         warnings: told.clone(),
+    }
+}
+
+/// How a session with the client goes.
+fn spoken(setup: &Setup, client: &Client, own: bool) -> smtp::session::Settings {
+    let offer = Offer {
+        tls: if client.encrypted {
+            ListenTls::Wrapped
+        } else {
+            ListenTls::StartTls
+        },
+        submission: true,
+    };
+    smtp::session::Settings {
+        // Nobody would talk before the greeting.
+        greet_wait: Duration::ZERO,
+        ..settings(setup, offer, own)
     }
 }
 

@@ -70,8 +70,7 @@ impl Excess {
                 return Reply::new(450, EnhancedStatus::new(4, 7, 1), text);
             }
         };
-        let text =
-            format!("Error: {what} from {client} ({count} of {words}; next slot at {slot})",);
+        let text = format!("Error: {what} from {client} ({count} of {words}; next slot at {slot})");
         Reply::new(450, EnhancedStatus::new(4, 7, 1), text)
     }
 

@@ -1,6 +1,5 @@
 //! Many nodes, a store that forgets, links that fail, clocks that are set: never more than the
 //! limit, or than the bound that is promised.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod real;
 mod store;
