@@ -2,8 +2,8 @@
 //!
 //! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next
 //! one of the same session takes that in force; a reload that fails leaves the old one. Tables are
-//! looked at whenever somebody asks what is in force. Session tickets survive a reload, so that
-//! clients resume (row B7).
+//! looked at whenever somebody asks what is in force. TLS sessions in both directions survive a
+//! reload that changes nothing of what they depend on (row B7).
 //! A start never fails for what stands in the files: the last good configuration is used, or else
 //! mail is queued and not sent.
 //! Failures: texts with file, line and remedy, for the administrator.
@@ -23,14 +23,14 @@ use relay::{
     tls::{self, ClientTls, Trust},
     trust::{Pin, Validity},
 };
-use rustls::{ServerConfig, server::ProducesTickets};
+use rustls::ServerConfig;
 use settings::{ConfigError, last_good::Fault};
 use smtp::sasl::Logins;
 use system::{fs, log, secret};
 use tables::{Aliases, watched::Looked};
 
 use crate::{
-    config::{Config, KeyFiles, ListenTls, TableFiles, Users},
+    config::{Config, KeyFiles, ListenTls, Offer, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
     link::{MtaSts, Trusts},
@@ -43,6 +43,9 @@ use crate::{
 mod follow;
 mod kept;
 mod start;
+mod tickets;
+
+pub(crate) use tickets::Tickets;
 
 /// How often it is looked whether a table has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -72,6 +75,8 @@ pub(crate) struct Setup {
     pub(crate) logins: Option<Arc<Logins>>,
     /// For the listeners; `None` if none offers TLS.
     pub(crate) identity: Option<Identity>,
+    /// Keys of the session tickets that it gives.
+    pub(crate) tickets: Arc<Tickets>,
     /// What is wrong in lines of the alias tables.
     problems: Vec<Problem>,
     /// Copies are used in the place of files that are wrong.
@@ -177,9 +182,8 @@ pub(crate) fn router(
 /// Who we are in a TLS handshake.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    pub(crate) tls: Arc<ServerConfig>,
-    /// The same where clients are asked for a key.
-    pub(crate) submission: Arc<ServerConfig>,
+    /// For each kind of listener.
+    configs: Vec<(Offer, Arc<ServerConfig>)>,
     /// What clients pin.
     pub(crate) pin: Pin,
     /// When the certificate holds.
@@ -262,11 +266,8 @@ impl Setup {
         Self::make_secret(&config)?;
         let anonymous = Self::anonymous(config, before)?;
         let config = &anonymous.config;
-        let tickets = before
-            .and_then(|setup| setup.identity.as_ref())
-            .map(|identity| identity.tls.ticketer.clone());
         let identity = if offers_tls(config) {
-            let loaded = Identity::load(config, tickets);
+            let loaded = Identity::load(config, &anonymous.tickets);
             Some(loaded.map_err(|error| config.wrong("tls", &format!("{error:#}")))?)
         } else {
             None
@@ -282,7 +283,8 @@ impl Setup {
         let (tables, problems) = Tables::read(&config)?;
         let srs = config.read_srs()?.map(Arc::new);
         let router = tables.router(&config).returning(srs.clone());
-        let relay_tls = Self::of_relay(&config)?;
+        let relay_tls = Self::of_relay(&config)?.or_same(before.map(|it| &it.relay_tls));
+        let trusts = Self::of_world(&config)?.or_same(before.map(|it| &it.trusts));
         let sources = tables.sources(config.read_keys()?);
         let signer = Arc::new(config.read_dkim()?);
         let same = before.filter(|setup| setup.config.resolver == config.resolver);
@@ -307,8 +309,12 @@ impl Setup {
             mta_sts,
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
-            trusts: Arc::new(Self::of_world(&config)?),
+            trusts,
             identity: None,
+            tickets: before.map_or_else(
+                || Arc::new(Tickets::new(&config.state)),
+                |setup| Arc::clone(&setup.tickets),
+            ),
             problems,
             stands_in: false,
             config,
@@ -379,30 +385,35 @@ fn tell(problems: &[Problem]) {
 }
 
 impl Identity {
-    fn load(settings: &Config, tickets: Option<Arc<dyn ProducesTickets>>) -> anyhow::Result<Self> {
+    fn load(settings: &Config, tickets: &Tickets) -> anyhow::Result<Self> {
         let files = &settings.tls;
         if files.generate && !(files.certificate.exists() && files.key.exists()) {
             generate(files, &settings.hostname)?;
         }
-        let mut config = ServerConfig::clone(&*tls::server_config(&files.certificate, &files.key)?);
-        config.ticketer = match tickets {
-            Some(tickets) => tickets,
-            None => rustls::crypto::ring::Ticketer::new()
-                .context("no random numbers for session tickets")?,
-        };
-        let tls = Arc::new(config);
-        let submission = if settings.client_pins.is_empty() {
-            Arc::clone(&tls)
-        } else {
-            Arc::new(tls::asking_for_keys(&tls)?)
-        };
+        let server = tls::server_config(&files.certificate, &files.key)?;
         let shown = tls::pins_of_file(&files.certificate)?;
+        let pins = &settings.client_pins;
+        let mut configs = Vec::new();
+        for tls in [ListenTls::StartTls, ListenTls::Wrapped] {
+            for submission in [false, true] {
+                let offer = Offer { tls, submission };
+                let pins = submission.then_some(pins.as_slice()).unwrap_or_default();
+                let bound = tickets.of_listener(offer, &shown, pins);
+                let config = tls::for_listener(&server, !pins.is_empty(), bound)?;
+                configs.push((offer, config));
+            }
+        }
         Ok(Self {
-            tls,
-            submission,
+            configs,
             pin: shown.pin(),
             validity: shown.validity,
         })
+    }
+
+    /// For a listener; `None` where it offers no TLS.
+    pub(crate) fn at(&self, offer: Offer) -> Option<&Arc<ServerConfig>> {
+        let mut configs = self.configs.iter();
+        configs.find(|it| it.0 == offer).map(|(_, config)| config)
     }
 }
 

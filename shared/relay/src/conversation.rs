@@ -9,7 +9,6 @@
 
 use std::{
     io::{self, Read, Write as _},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,7 +17,7 @@ use mail::{
     outcome::{Blame, Delivery, Failure, Outcome, Stage},
     status::EnhancedStatus,
 };
-use rustls::{ClientConnection, pki_types::ServerName};
+use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use smtp::{
     capability::Capabilities,
     client::{Action, Client, Event, Security, Settings, Transaction},
@@ -87,6 +86,10 @@ pub struct Conversation {
     machine: Client,
     trusting: Option<Trusting>,
     session: Option<Box<ClientConnection>>,
+    /// In its handshake a session from before is offered.
+    offers: bool,
+    /// The handshake broke over that.
+    cannot_resume: bool,
     /// Since when a handshake from the first byte is under way.
     wrapped: Option<Instant>,
     patience: Duration,
@@ -115,6 +118,8 @@ impl Conversation {
             machine: Client::new(settings),
             trusting,
             session: None,
+            offers: false,
+            cannot_resume: false,
             wrapped: wrapped.then_some(now),
             patience,
             outgoing: Vec::new(),
@@ -229,6 +234,7 @@ impl Conversation {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
         );
         if self.shakes_hands() {
+            self.doubt_resumption(timed_out);
             let (blame, text) = match error.kind() {
                 _ if timed_out => (Blame::Network, "conversation timed out".to_owned()),
                 io::ErrorKind::InvalidData => (Blame::Policy, tls::explain(error)),
@@ -241,6 +247,20 @@ impl Conversation {
             self.machine.handle(Event::TimedOut, now);
         } else {
             self.lost("lost connection", now);
+        }
+    }
+
+    /// A peer that broke the handshake before it began one in full may do better without a session
+    /// from before: it is offered no more. Whoever waited for nothing does not try at once.
+    fn doubt_resumption(&mut self, timed_out: bool) {
+        let session = self.session.as_ref();
+        let in_full = session.is_some_and(|it| it.handshake_kind() == Some(HandshakeKind::Full));
+        if self.offers
+            && !in_full
+            && let Some(Trusting { tls, name }) = &self.trusting
+        {
+            tls.broke(name);
+            self.cannot_resume = !timed_out;
         }
     }
 
@@ -293,6 +313,12 @@ impl Conversation {
         self.machine.accepted()
     }
 
+    /// The peer broke the handshake in which a session was to be resumed; another connection makes
+    /// one in full.
+    pub fn cannot_resume(&self) -> bool {
+        self.cannot_resume
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -341,16 +367,15 @@ impl Conversation {
     fn start_tls(&mut self, now: Instant) {
         let failure = match &self.trusting {
             None => "TLS is asked for, but nothing says whom to believe".to_owned(),
-            Some(Trusting { tls, name }) => {
-                match ClientConnection::new(Arc::clone(&tls.config), name.clone()) {
-                    Ok(mut session) => {
-                        records(&mut session, &mut self.outgoing);
-                        self.session = Some(Box::new(session));
-                        return;
-                    }
-                    Err(error) => error.to_string(),
+            Some(Trusting { tls, name }) => match tls.begin(name) {
+                Ok((mut session, offers)) => {
+                    records(&mut session, &mut self.outgoing);
+                    self.session = Some(Box::new(session));
+                    self.offers = offers;
+                    return;
                 }
-            }
+                Err(error) => error.to_string(),
+            },
         };
         let status = EnhancedStatus::new(4, 7, 5);
         let failure = Failure::new(Blame::Local, Stage::Tls, status, &failure);

@@ -99,7 +99,8 @@ fn without_algorithm(text: &str) -> String {
     }
 }
 
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// So many bytes in hexadecimal digits, with or without colons.
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut digits = text.bytes().filter(|&byte| byte != b':').map(|byte| {
         char::from(byte)
             .to_digit(16)

@@ -55,6 +55,28 @@ impl Connection {
         settings: Settings,
         timeout: Duration,
     ) -> Result<Self, Failure> {
+        let again = (place.clone(), settings.clone());
+        let mut connection = Self::connect(host, place, tls, settings, timeout).await?;
+        let mut end = connection.turn(&mut io::empty()).await;
+        if connection.conversation.cannot_resume() {
+            connection = Self::connect(host, again.0, tls, again.1, timeout).await?;
+            end = connection.turn(&mut io::empty()).await;
+        }
+        match end {
+            End::Ready => Ok(connection),
+            End::Failed(failure) => Err(failure),
+            // No transaction has begun.
+            End::Finished(_) => Err(closed().at(connection.relay())),
+        }
+    }
+
+    async fn connect(
+        host: &str,
+        place: Place,
+        tls: Option<&ClientTls>,
+        settings: Settings,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
         let trusting = Trusting::at(host, &place, tls);
         let (stream, relay) = match place {
             Place::Unix(path) => {
@@ -72,16 +94,10 @@ impl Connection {
                 (Stream::Tcp(stream), relay)
             }
         };
-        let mut connection = Self {
+        Ok(Self {
             conversation: Conversation::begin(settings, relay, trusting, Instant::now()),
             stream: Some(stream),
-        };
-        match connection.turn(&mut io::empty()).await {
-            End::Ready => Ok(connection),
-            End::Failed(failure) => Err(failure),
-            // No transaction has begun.
-            End::Finished(_) => Err(closed().at(connection.relay())),
-        }
+        })
     }
 
     /// Sends one message; one outcome for each recipient, in order. After a failure of the

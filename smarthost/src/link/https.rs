@@ -7,7 +7,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use mail::outcome::escape;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{ClientConfig, client::Resumption, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -27,14 +27,17 @@ pub(super) async fn text(
     host: &str,
     addresses: &[SocketAddr],
     path: &str,
-    tls: Arc<ClientConfig>,
+    tls: &ClientConfig,
 ) -> Result<String, String> {
     let told = |error: io::Error| relay::tls::explain(&error);
     let stream = connect(addresses)
         .await
         .map_err(|error| error.to_string())?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    let mut stream = TlsConnector::from(tls)
+    let mut tls = tls.clone();
+    // So rare that no session is worth being kept.
+    tls.resumption = Resumption::disabled();
+    let mut stream = TlsConnector::from(Arc::new(tls))
         .connect(name, stream)
         .await
         .map_err(told)?;

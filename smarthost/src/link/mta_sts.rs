@@ -173,7 +173,7 @@ impl MtaSts {
             &host.name,
             &addresses,
             "/.well-known/mta-sts.txt",
-            tls.config,
+            &tls.config,
         )
         .await
     }

@@ -32,6 +32,19 @@ impl Trusts {
         })
     }
 
+    /// Those from before, with their sessions, where the authorities are the same.
+    pub(crate) fn or_same(self, before: Option<&Arc<Self>>) -> Arc<Self> {
+        let is_same = |before: &&Arc<Self>| {
+            Roots::are_equal(Some(&before.roots), Some(&self.roots))
+                && Roots::are_equal(
+                    before.anybody.known_to.as_ref(),
+                    self.anybody.known_to.as_ref(),
+                )
+        };
+        let before = before.filter(is_same).map(Arc::clone);
+        before.unwrap_or_else(|| Arc::new(self))
+    }
+
     /// The authorities that are believed.
     pub(crate) fn roots(&self) -> Roots {
         self.roots.clone()

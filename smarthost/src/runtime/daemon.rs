@@ -55,6 +55,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How often it is looked which policies of MTA-STS end soon.
 const REFRESH: Duration = Duration::from_hours(1);
+/// How often it is looked whether the keys of session tickets are to be changed.
+const TURN: Duration = Duration::from_mins(1);
 /// How often DNSSEC is tested.
 const TEST: Duration = Duration::from_mins(10);
 
@@ -175,6 +177,7 @@ async fn live(
     tasks.spawn(budget.run(keeper.clone(), ending.clone()));
     tasks.spawn(test_lists(Arc::clone(&server)));
     tasks.spawn(test_dnssec(Arc::clone(&server)));
+    tasks.spawn(turn_ticket_keys(Arc::clone(&current), end.subscribe()));
     tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
@@ -266,6 +269,22 @@ async fn test_dnssec(server: Arc<Server>) {
     }
 }
 
+/// Changes the keys of session tickets daily.
+async fn turn_ticket_keys(current: Arc<Current>, mut ending: watch::Receiver<bool>) {
+    let turning = async {
+        loop {
+            time::sleep(TURN).await;
+            let tickets = Arc::clone(&current.get().tickets);
+            // Without it the old ones are good for another day.
+            let _ = spawn_blocking(move || tickets.turn(clock::now())).await;
+        }
+    };
+    tokio::select! {
+        () = turning => {}
+        _ = ending.wait_for(|ending| *ending) => {}
+    }
+}
+
 /// Fetches policies of MTA-STS anew before they end, also of domains that nobody writes to.
 async fn refresh_policies(current: Arc<Current>, mut ending: watch::Receiver<bool>) {
     let refreshing = async {
@@ -301,6 +320,7 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
             .with_context(|| format!("cannot create {}", directory.display()))?;
     }
     let (spool, recovery) = Spool::open(&config.spool, spool::Options::default())?;
+    setup.tickets.turn(clock::now());
     for alarm in recovery.alarms(&config.spool) {
         line(Level::Error, &alarm);
     }

@@ -75,8 +75,8 @@ pub(super) struct Connection {
     pub(super) local: Option<SocketAddr>,
     /// In `networks` when it came, or known by its key or login since.
     pub(super) own: bool,
-    /// Logins and keys of clients are asked for.
-    submission: bool,
+    /// What is offered there.
+    offer: Offer,
     /// As whom the key of its certificate is known.
     pub(super) pinned: Option<String>,
     /// How it has logged in.
@@ -143,7 +143,7 @@ pub(super) async fn serve(
         port: ends.client.port(),
         local: ends.server,
         own: visitor.own,
-        submission: offer.submission,
+        offer,
         pinned: None,
         method: "",
         unnamed: ends.unnamed,
@@ -419,16 +419,13 @@ impl Connection {
     /// TLS as server; false if the session is over.
     async fn handshake(&mut self) -> bool {
         let patience = self.patience(HANDSHAKE);
-        let (Some(stream), Some(identity)) = (self.stream.take(), &self.setup.identity) else {
+        let identity = self.setup.identity.as_ref();
+        let config = identity.and_then(|identity| identity.at(self.offer));
+        let (Some(stream), Some(config)) = (self.stream.take(), config) else {
             return false;
         };
         let Ok(tcp) = stream.into_tcp() else {
             return false;
-        };
-        let config = if self.submission {
-            &identity.submission
-        } else {
-            &identity.tls
         };
         let acceptor = TlsAcceptor::from(Arc::clone(config));
         match time::timeout(patience, acceptor.accept(tcp)).await {
@@ -436,7 +433,9 @@ impl Connection {
                 let stream = Stream::Tls(Box::new(stream.into()));
                 let session = stream.tls();
                 self.tls = session.map(tls::summary);
-                let shown = session.filter(|_| self.submission).and_then(tls::peer_key);
+                let shown = session
+                    .filter(|_| self.offer.submission)
+                    .and_then(tls::peer_key);
                 self.pinned = shown.and_then(|key| self.setup.config.client_of(&key));
                 self.own |= self.pinned.is_some();
                 if let Some(summary) = &self.tls {

@@ -82,7 +82,12 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let mut connection = Self::connect(target, settings, timeout)?;
-        match connection.turn(&mut io::empty(), 0, None) {
+        let mut end = connection.turn(&mut io::empty(), 0, None);
+        if connection.conversation.cannot_resume() {
+            connection = Self::connect(target, settings, timeout)?;
+            end = connection.turn(&mut io::empty(), 0, None);
+        }
+        match end {
             End::Ready => Ok(connection),
             End::Failed(failure) => Err(failure),
             // No transaction has begun.

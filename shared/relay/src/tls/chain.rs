@@ -50,6 +50,11 @@ impl Roots {
         Ok(Self(Arc::new(store)))
     }
 
+    /// Whether they are the same authorities, or both none, wherever they were read.
+    pub fn are_equal(one: Option<&Self>, other: Option<&Self>) -> bool {
+        one.map(|roots| &roots.0.roots) == other.map(|roots| &roots.0.roots)
+    }
+
     /// For a client that checks names and dates as browsers do.
     pub fn store(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.0)

@@ -3,15 +3,17 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig, CommonState,
+    ClientConfig, ClientConnection, CommonState, Error,
+    client::Resumption,
     crypto::{WebPkiSupportedAlgorithms, ring},
-    pki_types::{ServerName, UnixTime},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
 use super::{
     certificate,
     chain::{Roots, Shown},
     error::TlsError,
+    sessions::Sessions,
     trust::{Dane, Trust},
     verifier::{Belief, Verifier},
 };
@@ -27,6 +29,9 @@ pub struct ClientTls {
     /// Where anybody is believed: whether these authorities know the peer is told all the same.
     pub known_to: Option<Roots>,
     trust: Arc<Trust>,
+    /// What is shown to a peer who asks.
+    shown: Arc<[CertificateDer<'static>]>,
+    sessions: Arc<Sessions>,
 }
 
 /// What is known of a peer, in Postfix's words.
@@ -93,21 +98,54 @@ impl ClientTls {
             Trust::Opportunistic => verified(Belief::Anybody),
             Trust::WebRoots => builder.with_root_certificates(Roots::web().store()),
         };
-        let config = match identity {
+        let mut shown = Vec::new();
+        let mut config = match identity {
             Some((certificate, key)) => {
                 let (chain, secret) = certificate::pair(certificate, key)?;
+                shown.clone_from(&chain);
                 let built = builder.with_client_auth_cert(chain, secret);
                 built.map_err(|error| certificate::unfit(certificate, key, error))?
             }
             None => builder.with_no_client_auth(),
         };
+        let sessions = Arc::<Sessions>::default();
+        config.resumption = Resumption::store(Arc::clone(&sessions) as _);
         Ok(Self {
             config: Arc::new(config),
             clear_text_is_as_good: *trust == Trust::Opportunistic,
             asks_for: None,
             known_to: None,
             trust: Arc::new(trust.clone()),
+            shown: shown.into(),
+            sessions,
         })
+    }
+
+    /// The one from before, with its sessions, if that believes and shows the same.
+    #[must_use]
+    pub fn or_same(self, before: Option<&Self>) -> Self {
+        let is_same = |before: &&Self| {
+            before.trust == self.trust
+                && before.shown == self.shown
+                && before.asks_for == self.asks_for
+                && Roots::are_equal(before.known_to.as_ref(), self.known_to.as_ref())
+        };
+        before.filter(is_same).cloned().unwrap_or(self)
+    }
+
+    /// A session with a host, and whether one from before is offered to be resumed.
+    pub(crate) fn begin(
+        &self,
+        name: &ServerName<'static>,
+    ) -> Result<(ClientConnection, bool), Error> {
+        let offers = self.sessions.holds(name);
+        let session = ClientConnection::new(Arc::clone(&self.config), name.clone())?;
+        Ok((session, offers))
+    }
+
+    /// The host has broken a handshake in which it was offered a session.
+    pub(crate) fn broke(&self, name: &ServerName<'static>) {
+        self.sessions.broke(name);
     }
 
     /// The TLSA records that it goes by.

@@ -7,13 +7,16 @@
 //! | `verifier` | that, inside the handshake |
 //! | `chain` | authorities, names, TLSA records |
 //! | `certificate` | files with certificate and key: read, checked, made |
+//! | `sessions` | what hosts let us resume |
 //! | `server` | the configuration of listeners |
+//! | `tickets` | what they let clients resume |
 //! | `session` | what was agreed upon, for the log |
 //! | `error` | what went wrong, in words that name the remedy |
 //!
 //! Contract: whatever is trusted, possession of the presented key is proved by the handshake's
-//! signature. Sessions are resumed only within one
-//! [`ClientTls`], that is, one next hop and one set of pins. TLS 1.2 and 1.3 only.
+//! signature. Sessions are resumed only within one [`ClientTls`], that is, by the same name and under
+//! the same trust; those of clients only by a listener of the same kind, with the same certificate.
+//! TLS 1.2 and 1.3 only.
 //! Failures: a key that is not pinned never leads to clear text; the text of [`explain`] says what
 //! to do.
 //! RFC 8446, RFC 5246, RFC 7435 (opportunistic).
@@ -24,6 +27,8 @@ mod client;
 mod error;
 mod server;
 mod session;
+mod sessions;
+mod tickets;
 mod trust;
 mod verifier;
 
@@ -34,6 +39,7 @@ pub use certificate::{pins_of_file, self_signed};
 pub use chain::{Name, Roots};
 pub use client::{ClientTls, Standing};
 pub use error::{TlsError, explain};
-pub use server::{asking_for_keys, server_config};
+pub use server::{for_listener, server_config};
 pub use session::{peer_key, summary};
+pub use tickets::{KeyRing, TicketKeys};
 pub use trust::{Dane, Named, Trust};
