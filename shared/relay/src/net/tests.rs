@@ -24,6 +24,8 @@ use smtp::{
     client::{Protocol, Security, Settings, Timeouts, Transaction},
 };
 
+mod resumption;
+
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn settings(security: Security) -> Settings {

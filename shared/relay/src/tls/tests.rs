@@ -9,6 +9,8 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+use mail::clock;
+
 use super::*;
 use crate::trust::{PeerKey, Pin};
 
@@ -74,7 +76,15 @@ impl rustls::server::ResolvesServerCert for Always {
 
 /// One handshake, with a few bytes behind it so that tickets arrive.
 fn shake(client: &ClientTls, server: &Arc<ServerConfig>) -> io::Result<ClientConnection> {
-    let name = ServerName::try_from("relay.example.org").unwrap();
+    shake_with("relay.example.org", client, server)
+}
+
+fn shake_with(
+    host: &str,
+    client: &ClientTls,
+    server: &Arc<ServerConfig>,
+) -> io::Result<ClientConnection> {
+    let name = ServerName::try_from(host.to_owned()).unwrap();
     let mut client =
         ClientConnection::new(Arc::clone(&client.config), name).map_err(io::Error::other)?;
     let mut server = ServerConnection::new(Arc::clone(server)).map_err(io::Error::other)?;
@@ -239,6 +249,63 @@ fn a_session_is_resumed_under_the_same_pins_and_never_under_others() {
         summary(&again)
     );
     assert!(shake(&pinned(&[Pin::KeySha256([0; 32])]), &server).is_err());
+}
+
+/// How the next handshake with a host goes.
+fn kind(host: &str, client: &ClientTls, server: &Arc<ServerConfig>) -> Option<HandshakeKind> {
+    shake_with(host, client, server).unwrap().handshake_kind()
+}
+
+/// Row B7.
+#[test]
+fn a_reload_keeps_sessions_where_the_same_is_believed_and_shown_and_nowhere_else() {
+    const FULL: Option<HandshakeKind> = Some(HandshakeKind::Full);
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = write(&directory, "relay", &Pair::fresh("relay.example.org"));
+    let pin = pins_of_file(&certificate).unwrap().pin();
+    let server = server_config(&certificate, &key).unwrap();
+    let (one, two) = ("one.example.org", "two.example.org");
+    let before = pinned(std::slice::from_ref(&pin));
+    assert_eq!(kind(one, &before, &server), FULL);
+    let same = pinned(std::slice::from_ref(&pin)).or_same(Some(&before));
+    assert_eq!(kind(one, &same, &server), Some(HandshakeKind::Resumed));
+    // Each name has its own.
+    assert_eq!(kind(two, &same, &server), FULL);
+    let shown = Some((certificate.as_path(), key.as_path()));
+    let trust = Trust::Pins(vec![pin.clone()]);
+    for other in [
+        pinned(&[pin, Pin::KeySha256([0; 32])]),
+        ClientTls::with_identity(&trust, shown).unwrap(),
+        ClientTls::new(&Trust::Opportunistic).unwrap(),
+    ] {
+        assert_eq!(kind(one, &other.or_same(Some(&same)), &server), FULL);
+        assert_eq!(kind(one, &same, &server), Some(HandshakeKind::Resumed));
+    }
+}
+
+#[test]
+fn sessions_with_many_hosts_are_bounded_and_those_used_last_stay() {
+    let pair = Pair::fresh("relay.example.org");
+    for version in VERSIONS {
+        let mut server = ServerConfig::clone(&pair.server(version));
+        let keys = Arc::new(TicketKeys::default());
+        keys.set(KeyRing::default().turned(clock::now()).unwrap());
+        server.ticketer = keys.bound_to(&[]);
+        let server = Arc::new(server);
+        let client = ClientTls::new(&Trust::Opportunistic).unwrap();
+        let mut kinds = Vec::new();
+        for number in 0..600 {
+            kind(&format!("host{number}.example.org"), &client, &server);
+            kinds.push(kind("often.example.org", &client, &server));
+        }
+        assert!(kinds.contains(&Some(HandshakeKind::Full)));
+        let resumed = |it: &&Option<HandshakeKind>| **it == Some(HandshakeKind::Resumed);
+        assert_eq!(kinds.iter().filter(resumed).count(), 599, "{version:?}");
+        let first = kind("host0.example.org", &client, &server);
+        assert_eq!(first, Some(HandshakeKind::Full), "{version:?}");
+        let last = kind("host599.example.org", &client, &server);
+        assert_eq!(last, Some(HandshakeKind::Resumed), "{version:?}");
+    }
 }
 
 fn write(directory: &tempfile::TempDir, name: &str, pair: &Pair) -> (PathBuf, PathBuf) {
