@@ -69,3 +69,28 @@ impl Trusts {
         Ok(tls)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_before_stay_where_the_same_authorities_are_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ca.pem");
+        let authority = |name: &str| {
+            let (certificate, _) = relay::tls::self_signed(name).unwrap();
+            system::fs::replace(&file, certificate.as_bytes(), 0o600).unwrap();
+        };
+        let web = Trusts::new(None).unwrap().or_same(None);
+        authority("one.example");
+        let one = Trusts::new(Some(&file)).unwrap().or_same(Some(&web));
+        let read_again = Trusts::new(Some(&file)).unwrap().or_same(Some(&one));
+        assert!(Arc::ptr_eq(&one, &read_again) && !Arc::ptr_eq(&one, &web));
+        authority("two.example");
+        let two = Trusts::new(Some(&file)).unwrap().or_same(Some(&one));
+        assert!(!Arc::ptr_eq(&one, &two));
+        let still_web = Trusts::new(None).unwrap().or_same(Some(&web));
+        assert!(Arc::ptr_eq(&web, &still_web));
+    }
+}
