@@ -14,23 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use mail::{
     clock::{self, Timestamp},
     maps::Problem,
 };
-use relay::{
-    tls::{self, ClientTls, Trust},
-    trust::{Pin, Validity},
-};
-use rustls::ServerConfig;
+use relay::tls::{self, ClientTls, Trust};
 use settings::{ConfigError, last_good::Fault};
 use smtp::sasl::Logins;
-use system::{fs, log, secret};
+use system::{log, secret};
 use tables::{Aliases, watched::Looked};
 
 use crate::{
-    config::{Config, KeyFiles, ListenTls, Offer, TableFiles, Users},
+    config::{Config, ListenTls, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
     link::{MtaSts, Trusts},
@@ -41,10 +36,12 @@ use crate::{
 };
 
 mod follow;
+mod identity;
 mod kept;
 mod start;
 mod tickets;
 
+pub(crate) use identity::Identity;
 pub(crate) use tickets::Tickets;
 
 /// How often it is looked whether a table has changed.
@@ -177,17 +174,6 @@ pub(crate) fn router(
     Router::new(config, Arc::clone(aliases.table()), transport)
         .running(config.runners())
         .mapping(config, &lookups.tables().collect())
-}
-
-/// Who we are in a TLS handshake.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    /// For each kind of listener.
-    configs: Vec<(Offer, Arc<ServerConfig>)>,
-    /// What clients pin.
-    pub(crate) pin: Pin,
-    /// When the certificate holds.
-    pub(crate) validity: Option<Validity>,
 }
 
 impl Setup {
@@ -384,66 +370,10 @@ fn tell(problems: &[Problem]) {
     }
 }
 
-impl Identity {
-    fn load(settings: &Config, tickets: &Tickets) -> anyhow::Result<Self> {
-        let files = &settings.tls;
-        if files.generate && !(files.certificate.exists() && files.key.exists()) {
-            generate(files, &settings.hostname)?;
-        }
-        let server = tls::server_config(&files.certificate, &files.key)?;
-        let shown = tls::pins_of_file(&files.certificate)?;
-        let pins = &settings.client_pins;
-        let mut configs = Vec::new();
-        for tls in [ListenTls::StartTls, ListenTls::Wrapped] {
-            for submission in [false, true] {
-                let offer = Offer { tls, submission };
-                let pins = submission.then_some(pins.as_slice()).unwrap_or_default();
-                let bound = tickets.of_listener(offer, &shown, pins);
-                let config = tls::for_listener(&server, !pins.is_empty(), bound)?;
-                configs.push((offer, config));
-            }
-        }
-        Ok(Self {
-            configs,
-            pin: shown.pin(),
-            validity: shown.validity,
-        })
-    }
-
-    /// For a listener; `None` where it offers no TLS.
-    pub(crate) fn at(&self, offer: Offer) -> Option<&Arc<ServerConfig>> {
-        let mut configs = self.configs.iter();
-        configs.find(|it| it.0 == offer).map(|(_, config)| config)
-    }
-}
-
 /// What logins that do not exist are answered with: always the same, so that nobody learns it.
 fn secret(key: &Path) -> Vec<u8> {
     let kept = system::read::bytes(key, 64 * 1024);
     kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
-}
-
-fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {
-    let (certificate, key) = tls::self_signed(hostname)?;
-    for (path, text, mode) in [
-        (&files.key, key, 0o600),
-        (&files.certificate, certificate, 0o644),
-    ] {
-        if let Some(directory) = path.parent() {
-            fs::create_directory(directory, 0o700)
-                .with_context(|| format!("cannot create {}", directory.display()))?;
-        }
-        fs::replace(path, text.as_bytes(), mode)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    log::line(
-        log::Level::Notice,
-        &format_args!(
-            "made a key and a self-signed certificate for {hostname}: {}",
-            files.certificate.display()
-        ),
-    );
-    Ok(())
 }
 
 /// The setup in force now, and what is wrong with the files, if they are not what is in force.

@@ -14,9 +14,9 @@
 //! | `error` | what went wrong, in words that name the remedy |
 //!
 //! Contract: whatever is trusted, possession of the presented key is proved by the handshake's
-//! signature. Sessions are resumed only within one [`ClientTls`], that is, by the same name and under
-//! the same trust; those of clients only by a listener of the same kind, with the same certificate.
-//! TLS 1.2 and 1.3 only.
+//! signature. Sessions are resumed only within one [`ClientTls`], that is, by the same name and
+//! under the same trust; those of clients only by a listener of the same kind, with the same
+//! certificate. TLS 1.2 and 1.3 only.
 //! Failures: a key that is not pinned never leads to clear text; the text of [`explain`] says what
 //! to do.
 //! RFC 8446, RFC 5246, RFC 7435 (opportunistic).

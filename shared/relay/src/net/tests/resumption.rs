@@ -39,9 +39,8 @@ impl rustls::server::ProducesTickets for Forgetful {
     }
 }
 
-/// Four connections with a relay that, where it is offered a session, says `answer` and
-/// closes, or says nothing: how each went, how often it was offered one, and how many connections it
-/// saw.
+/// Four connections with a relay that, where it is offered a session, says `answer` and closes, or
+/// says nothing: how each went, how often it was offered one, and how many connections it saw.
 fn break_over_sessions(
     version: &'static rustls::SupportedProtocolVersion,
     answer: Option<&'static [u8]>,
