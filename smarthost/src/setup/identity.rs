@@ -41,7 +41,7 @@ impl Identity {
         for tls in [ListenTls::StartTls, ListenTls::Wrapped] {
             for submission in [false, true] {
                 let offer = Offer { tls, submission };
-                let pins = submission.then_some(pins.as_slice()).unwrap_or_default();
+                let pins = if submission { pins.as_slice() } else { &[] };
                 let bound = tickets.of_listener(offer, &shown, pins);
                 let config = tls::for_listener(&server, !pins.is_empty(), bound)?;
                 configs.push((offer, config));
