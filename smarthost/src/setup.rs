@@ -1,8 +1,8 @@
 //! What is in force: configuration, tables and keys, loaded together and exchanged as a whole.
 //!
 //! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next
-//! one of the same session takes that in force; a reload that fails leaves the old one. Tables are
-//! looked at whenever somebody asks what is in force. TLS sessions in both directions survive a
+//! one of the same session takes that in force; a reload that fails leaves the old one. Tables and
+//! the certificate are looked at whenever somebody asks what is in force. TLS sessions in both directions survive a
 //! reload that changes nothing of what they depend on (row B7).
 //! A start never fails for what stands in the files: the last good configuration is used, or else
 //! mail is queued and not sent.
@@ -253,7 +253,7 @@ impl Setup {
         let anonymous = Self::anonymous(config, before)?;
         let config = &anonymous.config;
         let identity = if offers_tls(config) {
-            let loaded = Identity::load(config, &anonymous.tickets);
+            let loaded = Identity::load(config, &anonymous.tickets, clock::now());
             Some(loaded.map_err(|error| config.wrong("tls", &format!("{error:#}")))?)
         } else {
             None
@@ -335,8 +335,8 @@ fn offers_tls(config: &Config) -> bool {
 }
 
 impl Setup {
-    /// The same with the tables as they are now, if one of them has changed. Looks at most once a
-    /// second.
+    /// The same with tables and certificate as they are now, if one of them has changed. Looks at
+    /// most once a second.
     fn renewed(&self) -> Option<Self> {
         // Somebody else is looking.
         let mut tables = self.tables.try_lock().ok()?;
@@ -346,10 +346,15 @@ impl Setup {
         let looked = tables.refresh();
         tell(&looked.problems);
         let is_right = !self.stands_in && looked.problems.iter().all(|problem| !problem.fault);
-        if looked.changed && is_right {
+        let renewed = self
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.renewed(&self.config, &self.tickets, clock::now()));
+        let changed = looked.changed || renewed.is_some();
+        if changed && is_right {
             Self::keep_copies(&self.config);
         }
-        looked.changed.then(|| {
+        changed.then(|| {
             let router = tables.router(&self.config).returning(self.srs.clone());
             let sources = tables.sources(self.sources.keys.clone());
             Self {
@@ -358,6 +363,7 @@ impl Setup {
                 tls_policies: tables.tls_policies(),
                 sources,
                 router,
+                identity: renewed.or_else(|| self.identity.clone()),
                 ..self.clone()
             }
         })

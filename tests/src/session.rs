@@ -208,6 +208,15 @@ impl Session {
         }
     }
 
+    /// The certificate that the server has shown, in DER; when the session was made, if it was
+    /// resumed.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(stream.conn.peer_certificates()?.first()?.to_vec()),
+        }
+    }
+
     /// How the handshake went: in full, or with a session from before.
     pub fn handshake(&self) -> Option<HandshakeKind> {
         match &self.stream {

@@ -3,10 +3,17 @@
 
 use std::sync::Arc;
 
-use relay::tls::{ClientTls, Trust};
+use relay::{
+    tls::{ClientTls, Trust},
+    trust::Pin,
+};
 use rustls::{ClientConfig, HandshakeKind};
 use tests::{
-    identity::Identity, session::Session, sink::Sink, smarthost::Smarthost, wait::free_address,
+    identity::{Identity, write},
+    session::Session,
+    sink::Sink,
+    smarthost::Smarthost,
+    wait::{free_address, until, until_true},
 };
 
 const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
@@ -51,7 +58,7 @@ fn mail_for_all_names_of_the_server_is_taken_from_anyone_and_for_no_other() {
         .unwrap();
     assert_eq!(reply.code, 554, "{reply:?}");
     assert!(reply.text().contains("Relay access denied"), "{reply:?}");
-    tests::wait::until_true("the mail is in the Maildir", || {
+    until_true("the mail is in the Maildir", || {
         smarthost.maildir("Maildir").len() == own.len()
     });
 }
@@ -116,7 +123,7 @@ fn the_key_made_at_the_first_start_is_still_the_servers_after_a_restart() {
     smarthost.kill();
     smarthost.run();
     assert_eq!(smarthost.pin(), pin);
-    let pins = Trust::Pins(vec![relay::trust::Pin::parse(&pin).unwrap()]);
+    let pins = Trust::Pins(vec![Pin::parse(&pin).unwrap()]);
     let session =
         Session::greeted(smarthost.address()).starttls(ClientTls::new(&pins).unwrap().config);
     assert_eq!(
@@ -141,6 +148,66 @@ fn a_certificate_of_ones_own_is_used() {
     let session =
         Session::greeted(smarthost.address()).starttls(ClientTls::new(&pins).unwrap().config);
     assert!(session.handshake().is_some());
+}
+
+/// Row B7: an ACME tool renews the certificate; nobody has to tell the daemon. Another key is
+/// another matter: clients have to pin it first.
+#[test]
+fn a_renewed_certificate_is_taken_by_itself_and_open_sessions_go_on_while_another_key_waits() {
+    let identity = Identity::new("mail.example.test");
+    let mut smarthost = Smarthost::prepare(
+        "networks = [\"127.0.0.0/8\"]\ntls = { certificate = \"$DIR/own.pem\", key = \"$DIR/own.key\" }\n",
+    );
+    let directory = smarthost.directory().to_owned();
+    identity.write(&directory, "own");
+    smarthost.run();
+    let pin = Pin::parse(&smarthost.pin()).unwrap();
+    let (address, tls) = (smarthost.address(), || {
+        ClientTls::new(&Trust::Pins(vec![pin.clone()])).unwrap()
+    });
+    let shown = || {
+        Session::greeted(address)
+            .starttls(tls().config)
+            .certificate()
+    };
+    let first = shown().unwrap();
+    let mut open = Session::greeted(address).starttls(tls().config);
+
+    identity
+        .renewed("mail.example.test")
+        .write(&directory, "own");
+    let second = until("the new certificate is shown", || {
+        shown().filter(|certificate| *certificate != first)
+    });
+    assert_eq!(open.say("NOOP").code, 250);
+    open.delivers("a@example.org", &["postmaster@mail.example.test"], MESSAGE);
+    let log = smarthost.daemon().log();
+    assert_eq!(
+        log.matches("the certificate is renewed").count(),
+        1,
+        "{log}"
+    );
+
+    // In the midst of a renewal: a certificate without its key.
+    let other = Identity::new("mail.example.test");
+    write(&directory.join("own.pem"), &other.certificate);
+    until_true("the half of a pair is told", || {
+        assert_eq!(shown().as_ref(), Some(&second));
+        let log = smarthost.daemon().log();
+        log.contains("does not belong to the certificate")
+            && log.contains("the certificate that was read before stays")
+    });
+    write(&directory.join("own.key"), &other.key);
+    until_true("the other key is told", || {
+        assert_eq!(shown().as_ref(), Some(&second));
+        smarthost.daemon().log().contains("a reload takes it")
+    });
+    let reload = smarthost.admin(&["reload"]);
+    assert!(reload.status.success(), "{reload:?}");
+    assert_ne!(Pin::parse(&smarthost.pin()).unwrap(), pin);
+    let anybody = Session::greeted(address).starttls(trusting());
+    assert_ne!(anybody.certificate(), Some(second));
+    assert_eq!(open.say("NOOP").code, 250);
 }
 
 /// Bytes that were sent in clear text together with STARTTLS are not commands of the encrypted

@@ -205,7 +205,8 @@ pub fn is_fresh(path: &Path, now: Timestamp) -> bool {
     }
 }
 
-fn look(path: &Path) -> Look {
+/// How a file looks now.
+pub fn look(path: &Path) -> Look {
     match fs::metadata(path) {
         Ok(m) => {
             let seconds = u64::try_from(m.ctime()).unwrap_or_default();

@@ -1,17 +1,21 @@
 //! Certificate and key of the listeners, and the TLS of each kind of them.
 //!
-//! Contract: files that are to be made are made once, for the daemon's user alone.
-//! Failures: texts with the file and what to do, for the administrator.
+//! Contract: files that are to be made are made once, for the daemon's user alone. A certificate
+//! that is renewed for the same key is taken by itself; another key, which clients may have to pin
+//! first, at a reload only.
+//! Failures: texts with the file and what to do, for the administrator; what was read before stays.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
+use mail::clock::Timestamp;
 use relay::{
     tls,
     trust::{Pin, Validity},
 };
 use rustls::ServerConfig;
 use system::{fs, log};
+use tables::{watch::Watch, watched::look};
 
 use super::tickets::Tickets;
 use crate::config::{Config, KeyFiles, ListenTls, Offer};
@@ -25,15 +29,84 @@ pub(crate) struct Identity {
     pub(crate) pin: Pin,
     /// When the certificate holds.
     pub(crate) validity: Option<Validity>,
+    certificate: [u8; 32],
+    watched: Arc<Mutex<Watched>>,
+}
+
+/// The files.
+#[derive(Debug, Default)]
+struct Watched {
+    certificate: Watch,
+    key: Watch,
+}
+
+impl Watched {
+    /// Whether one of them is to be read.
+    fn changed(&mut self, files: &KeyFiles, now: Timestamp) -> bool {
+        let certificate = self.certificate.handle(&look(&files.certificate), now);
+        self.key.handle(&look(&files.key), now) || certificate
+    }
 }
 
 impl Identity {
     /// From the files that the settings name, which are made if they are to be.
-    pub(super) fn load(settings: &Config, tickets: &Tickets) -> anyhow::Result<Self> {
+    pub(super) fn load(
+        settings: &Config,
+        tickets: &Tickets,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
         let files = &settings.tls;
         if files.generate && !(files.certificate.exists() && files.key.exists()) {
             generate(files, &settings.hostname)?;
         }
+        let mut watched = Watched::default();
+        watched.changed(files, now);
+        Self::read(settings, tickets, Arc::new(Mutex::new(watched)))
+    }
+
+    /// With a certificate that was renewed, if it was and can be taken.
+    pub(super) fn renewed(
+        &self,
+        settings: &Config,
+        tickets: &Tickets,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let files = &settings.tls;
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if !watched.changed(files, now) {
+            return None;
+        }
+        drop(watched);
+        let file = files.certificate.display();
+        match Self::read(settings, tickets, Arc::clone(&self.watched)) {
+            Ok(new) if new.pin != self.pin => {
+                let text = format_args!(
+                    "{file}: it is of another key ({}) than clients know; a reload takes it",
+                    new.pin
+                );
+                log::line(log::Level::Warning, &text);
+                None
+            }
+            Ok(new) if new.certificate == self.certificate => None,
+            Ok(new) => {
+                let text = format_args!("{file}: the certificate is renewed, its key is the same");
+                log::line(log::Level::Notice, &text);
+                Some(new)
+            }
+            Err(why) => {
+                let text = format_args!("{why:#}; the certificate that was read before stays");
+                log::line(log::Level::Warning, &text);
+                None
+            }
+        }
+    }
+
+    fn read(
+        settings: &Config,
+        tickets: &Tickets,
+        watched: Arc<Mutex<Watched>>,
+    ) -> anyhow::Result<Self> {
+        let files = &settings.tls;
         let server = tls::server_config(&files.certificate, &files.key)?;
         let shown = tls::pins_of_file(&files.certificate)?;
         let pins = &settings.client_pins;
@@ -51,6 +124,8 @@ impl Identity {
             configs,
             pin: shown.pin(),
             validity: shown.validity,
+            certificate: shown.certificate_sha256,
+            watched,
         })
     }
 
