@@ -22,10 +22,11 @@ accepted() { grep -vc '^ERR' "$SOURCE_LOG"; }
 greeting() { outside /bench/smtpload ping -h $SERVER -t 60; }
 fresh() { peer_stop; peer_clean; peer_config "$1"; peer_start; greeting > /dev/null || say "$PEER does not answer"; }
 KEEP="accepted errors error_text accept_per_s deliver_per_s accept_ms lost dup"
+SINK_MORE=()
 
 load() { # TABLE MODE SESSIONS PER-CONNECTION SOURCE-ARGUMENTS: 0 per connection means all
     local table=$1 mode=$2 sessions=$3 per=$4 cpu count
-    if [ "$mode" = tls ]; then sink_start load 2525 "${TLS_ARGUMENTS[@]}"; else sink_start load 2525; fi
+    if [ "$mode" = tls ]; then sink_start load 2525 "${TLS_ARGUMENTS[@]}" "${SINK_MORE[@]}"; else sink_start load 2525; fi
     fresh "$mode"
     source_of warm -n 20 -s 2 -k 1 "${@:5}"
     sink_wait -n 20 -t 20 > /dev/null || say "$PEER: warm-up not delivered"
@@ -36,7 +37,7 @@ load() { # TABLE MODE SESSIONS PER-CONNECTION SOURCE-ARGUMENTS: 0 per connection
     count=$(($(accepted) + 20))
     if [ $DURABLE = yes ]; then
         sink_wait -n $count -t 60 > /dev/null || { peer_flush > /dev/null 2>&1; sink_wait -n $count -t 60 > /dev/null; }
-        figures | put "$table" "$KEEP"
+        figures | put "$table" "${METRICS:-$KEEP}"
         emit "$table" cpu_ms_per_msg "$(ratio "($(cpu_us)-$cpu)/1e3" $((count - 20)))"
     fi
     # shellcheck disable=SC2046 # three numbers
@@ -44,6 +45,18 @@ load() { # TABLE MODE SESSIONS PER-CONNECTION SOURCE-ARGUMENTS: 0 per connection
     emit "$table" peak_rss_kib "$1"
     emit "$table" peak_processes "$2"
     emit "$table" peak_pss_kib "$3"
+}
+
+handshakes() { # a TLS connection a message, on one side and then on the other, in full and resumed
+    local MESSAGES=$((MESSAGES / 4)) METRICS="$KEEP resumed_in_percent" table="smarthost 20 sessions over TLS, a connection a message"
+    load "$table in, full" tls 20 1 -t
+    load "$table in, resumed" tls 20 1 -t -r
+    METRICS="$KEEP resumed_out_percent"
+    SINK_MORE=(-1 -F)
+    load "$table out, full" tls 20 0
+    SINK_MORE=(-1)
+    load "$table out, resumed" tls 20 0
+    SINK_MORE=()
 }
 
 idle() {
@@ -119,6 +132,7 @@ for p in "${PEERS[@]}"; do
         load "smarthost 50 sessions" plain 50 0
         load "smarthost 50 sessions, a connection a message" plain 50 1
         load "smarthost 50 sessions over TLS" tls 50 0 -t
+        handshakes
         syncs
         growth
     fi

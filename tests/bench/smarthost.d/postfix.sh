@@ -26,6 +26,7 @@ END
     [ "$1" = plain ] || cat >> "$ROOT/etc/postfix/main.cf" << END
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = /bench/key.pem, /bench/cert.pem
+smtp_tls_session_cache_database = btree:\$data_directory/smtp_scache
 smtp_tls_security_level = fingerprint
 smtp_tls_fingerprint_digest = sha256
 smtp_tls_fingerprint_cert_match = $FINGERPRINT

@@ -3,13 +3,14 @@
  *   smtpload sink   -p PORT -l LOG -C COUNT [-c cert -k key] [-M]
  *        Accepts everything. One line per message in LOG: recv_ns id bytes rcpts tls
  *        COUNT is a small shared file with running totals for `wait`.
- *        -c/-k: offer STARTTLS.  -M: mute, accept the connection and say nothing.
+ *        tls: 0 clear text, 1 a handshake in full, 2 a session that was resumed.
+ *        -c/-k: offer STARTTLS.  -F: no session is resumed.  -1: closes behind each message.  -M: mute, accept the connection and say nothing.
  *   smtpload wait   -C COUNT -n N [-r] -t SEC
  *        Waits until N messages (-r: N recipients) arrived; prints "messages rcpts last_ns".
  *        Exit 0 when reached, 1 on timeout.
- *   smtpload source -h IP -p PORT -s SESSIONS -n TOTAL -k PER_CONN -z BYTES -l LOG [-P PFX] [-t] [-R SEC] [-g MS] [-T SEC]
- *        Submits TOTAL messages; one line per message in LOG: ok_ns id start_ns | ERR id reply
- *        -t: STARTTLS first.  -R: on an error retry the message as a new id for up to SEC seconds. -g: pause between messages. -T: stop after SEC seconds.
+ *   smtpload source -h IP -p PORT -s SESSIONS -n TOTAL -k PER_CONN -z BYTES -l LOG [-P PFX] [-t [-r]] [-R SEC] [-g MS] [-T SEC]
+ *        Submits TOTAL messages; one line per message in LOG: ok_ns id start_ns tls | ERR id reply
+ *        -t: STARTTLS first.  -r: each session resumes the TLS session of its last connection.  -R: on an error retry the message as a new id for up to SEC seconds. -g: pause between messages. -T: stop after SEC seconds.
  *   smtpload ping   -h IP -p PORT -t SEC           wait until the server greets with 220; prints ms
  */
 #define _GNU_SOURCE
@@ -97,7 +98,7 @@ static void c_close(conn *c) {
 /* ---- sink ---- */
 typedef struct { _Atomic int64_t msgs, rcpts, last; } totals;
 static totals *tot;
-static int lfd = -1, mute;
+static int lfd = -1, mute, one_each;
 static SSL_CTX *ctx;
 
 static totals *map_totals(const char *f) {
@@ -147,13 +148,14 @@ static void *serve(void *arg) {
             }
             int64_t t = now();
             char rec[160];
-            int n = snprintf(rec, sizeof rec, "%lld %s %lld %d %d\n", (long long)t, id, (long long)bytes, rc, c->ssl != 0);
+            int n = snprintf(rec, sizeof rec, "%lld %s %lld %d %d\n", (long long)t, id, (long long)bytes, rc, c->ssl ? 1 + SSL_session_reused(c->ssl) : 0);
             if (write(lfd, rec, n) != n) die("log");
             atomic_fetch_add(&tot->rcpts, rc);
             atomic_store(&tot->last, t);
             atomic_fetch_add(&tot->msgs, 1);
             rc = 0;
             c_say(c, "250 2.0.0 ok\r\n");
+            if (one_each) { c_flush(c); break; }
         } else if (!strncasecmp(l, "QUIT", 4)) { c_say(c, "221 bye\r\n"); c_flush(c); break; }
         else if (!strncasecmp(l, "AUTH", 4)) c_say(c, "235 ok\r\n");
         else c_say(c, "250 ok\r\n");
@@ -189,7 +191,7 @@ static void sink(int port) {
 
 /* ---- source ---- */
 static struct sockaddr_in dst;
-static int sessions = 1, per = 1 << 30, size = 4096, tls, retry, gap;
+static int sessions = 1, per = 1 << 30, size = 4096, tls, resume, retry, gap;
 static long total = 1;
 static int64_t stop_at = INT64_MAX;
 static _Atomic long next_msg, seq, ok_count, err_count;
@@ -210,7 +212,7 @@ static int cmd(conn *c, int want, char *l, int sz, const char *fmt, ...) {
     if (c_write(c, b, n)) { strcpy(l, "write"); return 0; }
     return reply(c, l, sz) == want;
 }
-static int c_open(conn *c, char *l, int sz) {
+static int c_open(conn *c, char *l, int sz, SSL_SESSION *before) {
     memset(c, 0, offsetof(conn, in));
     c->ip = c->il = c->ol = 0;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -225,6 +227,7 @@ static int c_open(conn *c, char *l, int sz) {
         if (!cmd(c, 2, l, sz, "STARTTLS\r\n")) goto bad;
         c->ssl = SSL_new(ctx);
         SSL_set_fd(c->ssl, c->fd);
+        if (before) SSL_set_session(c->ssl, before);
         if (SSL_connect(c->ssl) != 1) { strcpy(l, "tls"); goto bad; }
         if (!cmd(c, 2, l, sz, "EHLO source.bench\r\n")) goto bad;
     }
@@ -237,14 +240,15 @@ static void *session(void *arg) {
     (void)arg;
     conn *c = calloc(1, sizeof *c);
     char l[4096], id[40], rec[256], *h = malloc(bodylen + 512);
-    int open_ = 0, sent = 0;
+    int open_ = 0, sent = 0, kind = 0;
+    SSL_SESSION *before = 0;
     while (now() < stop_at && atomic_fetch_add(&next_msg, 1) < total) {
         int64_t deadline = now() + retry * 1000000000LL;
         for (;;) {
             snprintf(id, sizeof id, "%s-%08ld", pfx, atomic_fetch_add(&seq, 1));
             int64_t t0 = now();
             int good = 0;
-            if (open_ || (open_ = c_open(c, l, sizeof l))) {
+            if (open_ || (open_ = c_open(c, l, sizeof l, before))) {
                 int hn = snprintf(h, 400, "X-Bench-Id: %s\r\nFrom: <source@client.bench>\r\nTo: <user@sink.bench>\r\n"
                     "Subject: bench %s\r\nDate: Mon, 01 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%s@client.bench>\r\n\r\n", id, id, id);
                 memcpy(h + hn, body, bodylen);
@@ -256,7 +260,8 @@ static void *session(void *arg) {
             }
             int64_t t1 = now();
             int n;
-            if (good) { n = snprintf(rec, sizeof rec, "%lld %s %lld\n", (long long)t1, id, (long long)t0); ok_count++; }
+            kind = open_ && c->ssl ? 1 + SSL_session_reused(c->ssl) : 0;
+            if (good) { n = snprintf(rec, sizeof rec, "%lld %s %lld %d\n", (long long)t1, id, (long long)t0, kind); ok_count++; }
             else {
                 l[strcspn(l, "\r\n")] = 0;
                 n = snprintf(rec, sizeof rec, "ERR %s %.150s\n", id, l); err_count++;
@@ -267,6 +272,7 @@ static void *session(void *arg) {
             usleep(20000);
         }
         if (gap) usleep(gap * 1000);
+        if (open_ && resume && c->ssl) { SSL_SESSION_free(before); before = SSL_get1_session(c->ssl); }   /* tickets have come by now */
         if (open_ && ++sent % per == 0) { c_write(c, "QUIT\r\n", 6); c_close(c); open_ = 0; }   /* no wait for 221: Exim delays it 0.2 s */
     }
     if (open_) { c_write(c, "QUIT\r\n", 6); c_close(c); }
@@ -277,10 +283,10 @@ static void *session(void *arg) {
 int main(int ac, char **av) {
     if (ac < 2) return 2;
     const char *mode = av[1], *log = "/dev/stdout", *cf = 0, *cert = 0, *key = 0, *host = "127.0.0.1";
-    int c, port = 25, byr = 0; double tsec = 0;
+    int c, port = 25, byr = 0, full = 0; double tsec = 0;
     optind = 2;
     int is_src = !strcmp(mode, "source");
-    while ((c = getopt(ac, av, is_src ? "h:p:s:n:k:z:l:P:tR:g:T:" : "h:p:l:C:c:k:Mn:rt:")) != -1) switch (c) {
+    while ((c = getopt(ac, av, is_src ? "h:p:s:n:k:z:l:P:trR:g:T:" : "h:p:l:C:c:k:MF1n:rt:")) != -1) switch (c) {
         case 'h': host = optarg; break;
         case 'p': port = atoi(optarg); break;
         case 's': sessions = atoi(optarg); break;
@@ -296,7 +302,9 @@ int main(int ac, char **av) {
         case 'C': cf = optarg; break;
         case 'c': cert = optarg; break;
         case 'M': mute = 1; break;
-        case 'r': byr = 1; break;
+        case 'r': byr = resume = 1; break;
+        case 'F': full = 1; break;
+        case '1': one_each = 1; break;
         default: return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -313,6 +321,7 @@ int main(int ac, char **av) {
             if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1 || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
                 ERR_print_errors_fp(stderr); return 2;
             }
+            if (full) { SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET); SSL_CTX_set_num_tickets(ctx, 0); SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); }
         }
         sink(port);
     }
@@ -328,7 +337,7 @@ int main(int ac, char **av) {
         int64_t t0 = now();
         char l[512];
         conn *k = calloc(1, sizeof *k);
-        do { if (c_open(k, l, sizeof l)) { printf("%.1f\n", (now() - t0) / 1e6); return 0; } usleep(2000); } while (now() - t0 < tsec * 1e9);
+        do { if (c_open(k, l, sizeof l, 0)) { printf("%.1f\n", (now() - t0) / 1e6); return 0; } usleep(2000); } while (now() - t0 < tsec * 1e9);
         return 1;
     }
     pthread_t *t = calloc(sessions, sizeof *t);
