@@ -8,11 +8,11 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use relay::tls::{ClientTls, Trust, pins_of_file};
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::{ClientConfig, HandshakeKind, ServerConfig, server::ProducesTickets};
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     identity::{Identity, write},
@@ -337,4 +337,52 @@ fn the_agent_resumes_its_sessions_and_survives_a_relayhost_that_has_forgotten_th
     sink.hang_up();
     assert_eq!(send(&mut agent, 4), (2, 2));
     assert!(!agent.daemon().log().contains("status=deferred"));
+}
+
+/// Takes each ticket for another one, so that the handshake ends with an alert.
+#[derive(Debug, Default)]
+struct Confused(Mutex<Vec<Vec<u8>>>);
+impl ProducesTickets for Confused {
+    fn enabled(&self) -> bool {
+        true
+    }
+    fn lifetime(&self) -> u32 {
+        3600
+    }
+    fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
+        let mut given = self.0.lock().unwrap();
+        given.push(session.to_vec());
+        Some(vec![u8::try_from(given.len() - 1).unwrap()])
+    }
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let given = self.0.lock().unwrap();
+        given.get(usize::from(ticket.first()? ^ 1)).cloned()
+    }
+}
+
+#[test]
+fn a_next_hop_that_breaks_over_a_session_gets_its_mail_at_once_and_encrypted() {
+    let identity = Identity::new("relay.example.test");
+    let mut server = ServerConfig::clone(&identity.server_of(&[&rustls::version::TLS13]));
+    server.ticketer = Arc::new(Confused::default());
+    let sink = Sink::with(Script::with_tls(Arc::new(server)));
+    let mut smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    for (sent, connections) in [(1, 1), (2, 3), (3, 4)] {
+        Session::greeted(smarthost.address()).delivers(
+            "a@example.org",
+            &["b@example.net"],
+            MESSAGE,
+        );
+        until_true("the mail is sent", || {
+            smarthost.daemon().log().matches("status=sent").count() == sent
+        });
+        let log = smarthost.daemon().log();
+        assert_eq!(handshakes(&log), (sent, 0), "{log}");
+        assert!(!log.contains("status=deferred"), "{log}");
+        assert_eq!(sink.connections(), connections, "{log}");
+        sink.hang_up();
+    }
 }
