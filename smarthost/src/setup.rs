@@ -2,8 +2,8 @@
 //!
 //! Contract: a transaction or delivery that has begun keeps the setup it began with, and the next
 //! one of the same session takes that in force; a reload that fails leaves the old one. Tables and
-//! the certificate are looked at whenever somebody asks what is in force. TLS sessions in both directions survive a
-//! reload that changes nothing of what they depend on (row B7).
+//! the certificate are looked at whenever somebody asks what is in force. TLS sessions in both
+//! directions survive a reload that changes nothing of what they depend on (row B7).
 //! A start never fails for what stands in the files: the last good configuration is used, or else
 //! mail is queued and not sent.
 //! Failures: texts with file, line and remedy, for the administrator.

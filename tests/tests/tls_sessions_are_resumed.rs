@@ -1,5 +1,6 @@
 //! TLS sessions are resumed in both directions, over restarts and reloads, and never where somebody
 //! else would be believed than when they were made.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -83,18 +84,18 @@ fn a_client_resumes_its_session_after_kill_9_and_only_at_the_kind_of_listener_th
     };
     let versions = ["-tls1_2", "-tls1_3"];
     for version in versions {
-        for at in 0..3 {
+        for (at, address) in all.into_iter().enumerate() {
             let made = [version, "-sess_out", &file(at, version)];
-            assert!(!openssl(all[at], at == 1, &made));
+            assert!(!openssl(address, at == 1, &made));
         }
     }
     smarthost.kill();
     smarthost.run();
     for version in versions {
         for at in 0..3 {
-            for to in 0..3 {
+            for (to, address) in all.into_iter().enumerate() {
                 let kept = [version, "-sess_in", &file(at, version)];
-                let resumed = openssl(all[to], to == 1, &kept);
+                let resumed = openssl(address, to == 1, &kept);
                 assert_eq!(resumed, at == to, "{version}: from {at} to {to}");
             }
         }
@@ -183,7 +184,7 @@ fn a_file_of_ticket_keys_that_cannot_be_used_stops_no_start_and_is_made_anew() {
         ("there is no key in it", |file| write(file, "")),
         ("line 1 is no key", |file| write(file, "what is this?\n")),
         ("not UTF-8", |file| write(file, [0xff; 300])),
-        ("longer than", |file| write(file, [b'#'; 20_000])),
+        ("longer than", |file| write(file, "#".repeat(20_000))),
         ("line 4 is no key", |file| {
             let text = fs::read_to_string(file).unwrap();
             write(file, text + "17");
@@ -268,12 +269,12 @@ fn sessions_with_postfix_are_resumed_over_reloads_until_the_pins_change() {
             )
         };
         let mut smarthost = Smarthost::start(&setting(&format!("\"{pin}\"")));
-        let mut sent = 0;
+        let mut count = 0;
         let mut send = |smarthost: &mut Smarthost| {
             let mut session = Session::greeted(smarthost.address());
             session.delivers("a@example.org", &["box@example.net"], MESSAGE);
-            sent += 1;
-            until_true("Postfix has delivered", || postfix.mailbox().len() >= sent);
+            count += 1;
+            until_true("Postfix has delivered", || postfix.mailbox().len() >= count);
             handshakes(&smarthost.daemon().log())
         };
         // What is kept of a connection ends with each reload.
@@ -316,14 +317,14 @@ fn the_agent_resumes_its_sessions_and_survives_a_relayhost_that_has_forgotten_th
         sink.nexthop()
     ));
     agent.run();
-    let mut sent = 0;
+    let mut count = 0;
     let mut send = |agent: &mut Agent, connections: usize| {
         agent.send(&CRON_ARGUMENTS, CRON);
-        sent += 1;
+        count += 1;
         until("the mail is sent over so many connections", || {
             let log = agent.daemon().log();
             let (full, resumed) = handshakes(&log);
-            let is_sent = log.matches("status=sent").count() == sent;
+            let is_sent = log.matches("status=sent").count() == count;
             (is_sent && full + resumed == connections).then_some((full, resumed))
         })
     };
