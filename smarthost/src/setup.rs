@@ -183,8 +183,14 @@ impl Setup {
         let layers = Config::files(path)?;
         let config = Config::of_files(&layers)?;
         Self::examine_default(&config)?;
+        let before_whole = before.filter(|before| !before.stands_in);
+        if before_whole.is_none()
+            && let Some((_, why)) = Self::broken(&config).into_iter().next()
+        {
+            anyhow::bail!(why);
+        }
         let setup = Self::of(config, before)?;
-        if let Some(before) = before.filter(|before| !before.stands_in) {
+        if let Some(before) = before_whole {
             setup.follows(before)?;
             has_password(&setup.config)?;
         }
@@ -244,8 +250,11 @@ impl Setup {
 
     /// Whether the files could be loaded as they are now.
     pub(crate) fn is_right(path: &Path) -> bool {
-        Config::load(path)
-            .is_ok_and(|config| Self::examine(&config).is_ok() && has_password(&config).is_ok())
+        Config::load(path).is_ok_and(|config| {
+            Self::examine(&config).is_ok()
+                && has_password(&config).is_ok()
+                && Self::broken(&config).is_empty()
+        })
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {

@@ -186,3 +186,59 @@ fn an_alias_that_was_written_while_the_daemon_ran_is_known_when_its_file_breaks(
         (fs::read_dir(&copies).unwrap().count() < before).then_some(())
     });
 }
+
+/// Whoever restarts the machine does not say by it that an emptied table is meant.
+#[test]
+fn a_table_that_was_emptied_or_became_faulty_refuses_nobody_after_a_restart_either() {
+    for (name, content, line) in [
+        ("aliases", "", "it is suddenly empty"),
+        ("aliases", "# all gone\n", "it is suddenly empty"),
+        (
+            "aliases",
+            "fw jane@far.example\nnew: joe@far.example\n",
+            "aliases:1: ",
+        ),
+        ("virtual", "", "it is suddenly empty"),
+        ("virtual", "v@example.com\n", "virtual:1: "),
+    ] {
+        let sink = Sink::start();
+        let mut smarthost = furnished(&sink);
+        let good = fs::read(smarthost.directory().join(name)).unwrap();
+        smarthost.run();
+        mail_goes(&smarthost, &sink, 0);
+        smarthost.file(name, content);
+        for round in 0..2 {
+            smarthost.daemon().kill();
+            smarthost.run();
+            mail_goes(&smarthost, &sink, 3 * (round + 1) + usize::from(round > 0));
+            let log = smarthost.daemon().log();
+            assert!(log.contains(line), "{name} {content:?}: {log}");
+            until("the administrators are told", || {
+                let told = subjects(&sink);
+                told.iter().any(|it| it.contains("is wrong")).then_some(())
+            });
+        }
+        let check = smarthost.admin(&["check"]);
+        assert!(!check.status.success(), "{}", text(&check));
+        smarthost.file(name, std::str::from_utf8(&good).unwrap());
+        smarthost.daemon().wait_for_log("reloaded ");
+        mail_goes(&smarthost, &sink, 10);
+
+        // An administrator who means it says so in the file.
+        smarthost.file(name, "# empty\n");
+        until("it is empty", || {
+            let stranger = STRANGER.parse().unwrap();
+            let mut session = Session::connect_from(stranger, smarthost.address()).ehlo();
+            session.say("MAIL FROM:<s@ham.example>");
+            let to = if name == "virtual" {
+                "v@example.com"
+            } else {
+                "fw@example.org"
+            };
+            (session.say(&format!("RCPT TO:<{to}>")).code == 550).then_some(())
+        });
+        smarthost.daemon().kill();
+        smarthost.run();
+        assert!(!smarthost.daemon().log().contains("suddenly"));
+    }
+}

@@ -83,9 +83,8 @@ impl Aliases {
 
     /// Each file, and whether it holds anything.
     pub fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
-        let holds = |file: &Watched<Table>| file.value.as_ref().is_some_and(|it| !it.is_empty());
         let files = self.files.iter();
-        files.map(move |file| (file.path.as_path(), holds(file)))
+        files.map(|file| (file.path.as_path(), file.holds(Table::is_empty)))
     }
 
     /// Reads what has changed.

@@ -62,6 +62,15 @@ pub struct Watched<T> {
     pub value: Option<T>,
     /// Of that value; `None` if the file was not there.
     pub origin: Option<Origin>,
+    /// It says that it is empty.
+    is_meant: bool,
+}
+
+/// The line with which a file says that it holds nothing, and should.
+pub const EMPTY: &str = "# empty";
+
+fn is_meant(text: &str) -> bool {
+    text.lines().any(|line| line.trim() == EMPTY)
 }
 
 /// What has come of a look.
@@ -89,7 +98,13 @@ impl<T: Default> Watched<T> {
             watch: Watch::default(),
             value: None,
             origin: None,
+            is_meant: false,
         }
+    }
+
+    /// Whether it holds anything, or says that it does not.
+    pub fn holds(&self, is_empty: impl Fn(&T) -> bool) -> bool {
+        self.is_meant || self.value.as_ref().is_some_and(|value| !is_empty(value))
     }
 
     /// Reads it if it is time. `read` makes a value of its text; `is_empty` tells whether that
@@ -119,12 +134,14 @@ impl<T: Default> Watched<T> {
             };
         };
         let (value, problems) = read(&self.path, &text);
-        if had && !as_it_is && is_empty(&value) {
+        let is_meant = is_meant(&text);
+        if had && !as_it_is && is_empty(&value) && !is_meant {
             return self.keep("is suddenly empty", problems);
         }
         if had && !as_it_is && problems.iter().any(|problem| problem.fault) {
             return self.keep("is faulty", problems);
         }
+        self.is_meant = is_meant;
         Looked {
             problems,
             ..self.take(value, Some(origin))

@@ -59,10 +59,7 @@ impl<T: Default + AsRef<LookupTable>> TableFiles<T> {
 
     /// Each file, and whether it holds anything.
     pub fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
-        let holds = |file: &File<T>| {
-            let table = file.watched.value.as_ref();
-            table.is_some_and(|table| !T::as_ref(table).is_empty())
-        };
+        let holds = |file: &File<T>| file.watched.holds(|table| T::as_ref(table).is_empty());
         let files = self.files.iter();
         files.map(move |file| (file.watched.path.as_path(), holds(file)))
     }

@@ -2,9 +2,13 @@
 //!
 //! Contract: a line that was read before and cannot be read now, or a table that is suddenly empty,
 //! lets no rule and no recipient vanish: the reload fails, as it does where the configuration is
-//! wrong. What was wrong at the start already keeps nobody from reloading.
+//! wrong; and a start goes on with the copy of that file. What was wrong at the first start already
+//! keeps nobody from reloading.
 
 use std::{collections::HashSet, path::Path, sync::PoisonError};
+
+use mail::maps::Problem;
+use tables::watched::EMPTY;
 
 use super::{Setup, Tables};
 
@@ -24,6 +28,32 @@ impl Tables {
     }
 }
 
+fn suddenly_empty(path: &Path) -> String {
+    let path = path.display();
+    format!("{path}: it is suddenly empty; if that is meant, write the line `{EMPTY}` into it")
+}
+
+impl Tables {
+    /// What is wrong with a file that was not in a copy of it.
+    pub(super) fn broken(&self, file: &Path, copied: &Self, copy: &Path) -> Option<String> {
+        let wrong = |tables: &Self, path: &Path| {
+            let faults = tables.faults.iter();
+            let faults = faults.filter(|problem| problem.path == path);
+            faults.cloned().collect::<Vec<_>>()
+        };
+        let known = wrong(copied, copy);
+        let is_known = |new: &Problem| known.iter().any(|problem| problem.text == new.text);
+        if let Some(problem) = wrong(self, file).iter().find(|it| !is_known(it)) {
+            return Some(problem.to_string());
+        }
+        let holds = |tables: &Self, path: &Path| {
+            let mut held = tables.held();
+            held.any(|(known, holds)| known == path && holds)
+        };
+        (holds(copied, copy) && !holds(self, file)).then(|| suddenly_empty(file))
+    }
+}
+
 impl Setup {
     /// A table that has become faulty or empty would let rules and recipients vanish; until it is
     /// mended what is in force stays, as without a reload.
@@ -36,10 +66,7 @@ impl Setup {
             anyhow::bail!("{problem}");
         }
         if let Some(path) = tables.emptied(&earlier) {
-            anyhow::bail!(
-                "{}: it is suddenly empty; if that is meant, restart",
-                path.display()
-            );
+            anyhow::bail!("{}", suddenly_empty(path));
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 //!
 //! Contract: made in `state`, for the daemon's user alone, when a configuration is taken as a whole
 //! and when a table changes; a file that no setting names any more has none. Only a file that
-//! cannot be used is replaced by its copy. An alias file that others can write has none: its
+//! cannot be used is replaced by its copy, and a table in which a line that was right became wrong
+//! or that holds nothing any more. An alias file that others can write has none: its
 //! programs would be run as those of a file of ours. A key that signs mail and has none is done
 //! without.
 
@@ -24,7 +25,7 @@ use system::{
 };
 use tables::{trust::written_by_others, watched::MAX};
 
-use super::Setup;
+use super::{Setup, Tables};
 use crate::{config::Config, policy::rule::Rule};
 
 /// Where they are, in `state`.
@@ -70,6 +71,12 @@ const TOGETHER: [(Works, Paths); 7] = [
 
 /// Tables but for aliases: each by itself.
 fn tables(config: &mut Config) -> Vec<&mut PathBuf> {
+    let aliases = config.aliases.len();
+    all_tables(config).split_off(aliases)
+}
+
+/// The alias files, then the other tables.
+fn all_tables(config: &mut Config) -> Vec<&mut PathBuf> {
     let named = config.virtual_aliases.iter_mut();
     let named = named.chain(&mut config.relay_recipients);
     let named = named
@@ -77,7 +84,8 @@ fn tables(config: &mut Config) -> Vec<&mut PathBuf> {
         .chain(&mut config.tls_policy);
     let named = named.map(|name| &mut name.path);
     let access = config.restrictions.iter_mut().filter_map(Rule::path_mut);
-    named.chain(access).collect()
+    let aliases = config.aliases.iter_mut().map(|file| &mut file.path);
+    aliases.chain(named).chain(access).collect()
 }
 
 /// The file of our own secret, if there is one, as if it were named.
@@ -122,12 +130,14 @@ impl Setup {
             }
             named.insert(name);
         };
+        let broken = Self::broken(&config);
+        let is_whole = |path: &Path| broken.iter().all(|(file, _)| file != path);
         for path in tables(&mut config) {
-            copy(path, path.exists());
+            copy(path, path.exists() && is_whole(path));
         }
         for alias in &config.aliases {
             if written_by_others(&alias.path).is_none() {
-                copy(&alias.path, true);
+                copy(&alias.path, is_whole(&alias.path));
             } else if !alias.path.exists() {
                 copy(&alias.path, false);
             }
@@ -164,8 +174,11 @@ impl Setup {
                 replaced = true;
             }
         };
+        let broken = Self::broken(&config);
         let aliases = config.aliases.iter_mut().map(|file| &mut file.path);
-        let wrong = |path: &&mut PathBuf| content(path).is_err();
+        let wrong = |path: &&mut PathBuf| {
+            content(path).is_err() || broken.iter().any(|(file, _)| file == *path)
+        };
         aliases.filter(wrong).for_each(&mut use_copy);
         let tables = tables(&mut config).into_iter();
         tables.filter(wrong).for_each(&mut use_copy);
@@ -177,6 +190,30 @@ impl Setup {
         let keys = config.dkim.len();
         config.dkim.retain(|key| Config::read_dkim_key(key).is_ok());
         (replaced || config.dkim.len() < keys).then_some(config)
+    }
+
+    /// Tables that have become faulty or empty since they were copied, and what is wrong with each.
+    pub(super) fn broken(config: &Config) -> Vec<(PathBuf, String)> {
+        let directory = config.state.join(DIRECTORY);
+        let mut found = Vec::new();
+        for nth in 0.. {
+            let mut copied = config.clone();
+            let Some(path) = all_tables(&mut copied).into_iter().nth(nth) else {
+                break;
+            };
+            let (file, copy) = (path.clone(), directory.join(name(path)));
+            let (Ok(now), Ok(then)) = (content(&file), content(&copy)) else {
+                continue;
+            };
+            path.clone_from(&copy);
+            if now != then
+                && let (Ok((now, _)), Ok((then, _))) = (Tables::read(config), Tables::read(&copied))
+                && let Some(why) = now.broken(&file, &then, &copy)
+            {
+                found.push((file, why));
+            }
+        }
+        found
     }
 
     /// The default alias file may be missing, but not disappear.
