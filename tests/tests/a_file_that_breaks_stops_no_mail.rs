@@ -208,7 +208,7 @@ fn a_table_that_was_emptied_or_became_faulty_refuses_nobody_after_a_restart_eith
         mail_goes(&smarthost, &sink, 0);
         smarthost.file(name, content);
         for round in 0..2 {
-            smarthost.daemon().kill();
+            smarthost.daemon().stop();
             smarthost.run();
             mail_goes(&smarthost, &sink, 3 * (round + 1) + usize::from(round > 0));
             let log = smarthost.daemon().log();
@@ -237,7 +237,7 @@ fn a_table_that_was_emptied_or_became_faulty_refuses_nobody_after_a_restart_eith
             };
             (session.say(&format!("RCPT TO:<{to}>")).code == 550).then_some(())
         });
-        smarthost.daemon().kill();
+        smarthost.daemon().stop();
         smarthost.run();
         assert!(!smarthost.daemon().log().contains("suddenly"));
     }
