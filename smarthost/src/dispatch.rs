@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
-    activity::Activity, config::Config, destination::Destination, maillog, network::Networks,
-    news::Teller, route::Router,
+    activity::Activity, config::Config, destination::Destination, draining::Draining, maillog,
+    network::Networks, news::Teller, route::Router,
 };
 use mail::{
     address::{Address, Sender},
@@ -64,6 +64,7 @@ pub(crate) struct Dispatch {
     queue: Mutex<Queue>,
     activity: Arc<Mutex<Activity>>,
     news: Teller,
+    draining: Draining,
     wake: Notify,
 }
 
@@ -73,10 +74,12 @@ impl Dispatch {
         queue: Queue,
         activity: Arc<Mutex<Activity>>,
         news: Teller,
+        draining: Draining,
     ) -> Self {
         Self {
             activity,
             news,
+            draining,
             spool,
             queue: Mutex::new(queue),
             wake: Notify::new(),
@@ -117,6 +120,11 @@ impl Dispatch {
     ) {
         life::attempt(id, recipient, age, outcome);
         self.activity().attempted(age, outcome, clock::now());
+    }
+
+    /// Whether this server is being emptied.
+    pub(crate) fn draining(&self) -> &Draining {
+        &self.draining
     }
 
     /// What administrators are told.
@@ -228,20 +236,28 @@ impl Dispatch {
             };
             self.spool.record(id, event);
         }
-        let waiting = waiting.map(|(recipient, _)| Waiting {
-            recipient,
-            until: None,
-        });
-        self.tell(Event::Recovered(Recovered {
-            id,
-            owner: origin(envelope).owner,
-            arrival,
-            held: true,
-            returned: false,
-            warned: false,
-            kept: false,
-            waiting: waiting.collect(),
-        }));
+        self.enter(id, arrival, envelope, None);
+    }
+
+    /// A message that has come is in the queue. `scheduled`: it goes on, unless this server is being
+    /// emptied, where all rests.
+    fn enter(
+        &self,
+        id: QueueId,
+        arrival: Timestamp,
+        envelope: &Envelope,
+        scheduled: Option<Event>,
+    ) {
+        let mut queue = self.lock();
+        let drains = self.draining.to().is_some();
+        if drains {
+            self.draining.came();
+        }
+        let event = scheduled.filter(|_| !drains);
+        let event = event.unwrap_or_else(|| rests(id, arrival, envelope));
+        queue.handle(event, clock::now());
+        drop(queue);
+        self.wake();
     }
 
     /// Queues a message that is in the queue once more, for these recipients.
@@ -274,12 +290,13 @@ impl Dispatch {
         for recipient in &recipients {
             self.log_unrouted(id, Some(arrival), envelope, recipient);
         }
-        self.tell(Event::Accepted {
+        let scheduled = Event::Accepted {
             id,
             arrival,
             origin: origin(envelope),
             recipients,
-        });
+        };
+        self.enter(id, arrival, envelope, Some(scheduled));
     }
 
     /// A recipient that there is no way for has its line in the log as one whose delivery failed.
@@ -318,6 +335,25 @@ impl Dispatch {
         maillog::queued(id, &envelope, size, None);
         Ok(id)
     }
+}
+
+/// It is in the queue, and is not delivered.
+fn rests(id: QueueId, arrival: Timestamp, envelope: &Envelope) -> Event {
+    let waiting = (0u32..).zip(&envelope.recipients);
+    let waiting = waiting.map(|(recipient, _)| Waiting {
+        recipient,
+        until: None,
+    });
+    Event::Recovered(Recovered {
+        id,
+        owner: origin(envelope).owner,
+        arrival,
+        held: true,
+        returned: false,
+        warned: false,
+        kept: false,
+        waiting: waiting.collect(),
+    })
 }
 
 /// Work on so many recipients. On many of them it takes its time, and others go on meanwhile.

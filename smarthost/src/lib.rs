@@ -6,9 +6,9 @@
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
-//! | edges | `setup`, `budget`, `dispatch`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, connections, names, `SQLite`, log, news for administrators |
+//! | edges | `setup`, `budget`, `dispatch`, `draining`, `arriving`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, from another server's too, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`drain`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -18,6 +18,7 @@ pub mod config;
 pub mod dane;
 pub mod destination;
 pub mod dkim;
+pub mod drain;
 pub mod expected;
 pub mod limits;
 pub mod lookup;
@@ -34,9 +35,11 @@ pub mod trail;
 // migration
 pub mod import;
 // edges
+mod arriving;
 mod budget;
 pub mod dispatch;
 pub mod dns;
+mod draining;
 mod link;
 mod maillog;
 mod news;

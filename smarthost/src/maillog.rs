@@ -222,6 +222,24 @@ fn taken(id: QueueId, envelope: &Envelope, size: u64, Kept { held, counted }: Ke
     );
 }
 
+/// It was in another server's queue since then.
+pub(crate) fn arrived(id: QueueId, client: &str, since: Timestamp) {
+    let since = since.rfc3339();
+    smtpd(
+        Level::Info,
+        &format_args!("{id}: client={client}, moved from its queue, where it was since {since}"),
+    );
+}
+
+/// It is in another server's queue now, under the same id.
+pub(crate) fn moved(id: QueueId, relay: &str) {
+    line_of(
+        Role::Smtp,
+        Level::Info,
+        &format_args!("{id}: moved to {relay}, where it has the same id"),
+    );
+}
+
 /// Mail that has nobody who would read it is kept.
 pub(crate) fn nobodys(id: QueueId, recipients: &[Recipient]) {
     let addresses = recipients

@@ -59,6 +59,7 @@ fn head(out: &mut String, status: &Status, now: Timestamp) {
         ("listening on", status.listen.join(", ")),
         ("sessions", status.sessions.to_string()),
         ("queued", queued(status, now)),
+        ("draining", status.draining.clone().unwrap_or_default()),
         ("taken", taken(&status.counted)),
         ("recipients", recipients(&status.counted)),
         ("spool", spool(status)),

@@ -58,6 +58,9 @@ pub struct Status {
     pub spool: Spool,
     /// Mail is taken and not sent, until that is mended.
     pub queues_only: bool,
+    /// How far it is, where this server is being emptied into another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draining: Option<String>,
     /// What wants an administrator, and is no fault of the configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,

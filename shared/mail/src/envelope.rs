@@ -30,6 +30,9 @@ pub struct Mail {
     /// Our agent's socket, `XQUEUED`: another program had taken this message; it is not the
     /// caller's own.
     pub queued: bool,
+    /// `XMOVE`, between servers of ours: what follows is what another one has queued, with all that
+    /// it knows of it.
+    pub moved: bool,
 }
 
 /// Who a [`Mail`] says that sends.

@@ -27,6 +27,9 @@ pub const EXPANDED: usize = 50_000;
 pub const SURE_RECIPIENTS: usize = 100;
 /// Header section of one message (Postfix `header_size_limit` is 100 KiB for one field).
 pub const HEADER: usize = 256 * 1024;
+/// What may come beside a message that moves from another server's queue: its trace field, and what
+/// is known of it and its recipients ([`EXPANDED`]).
+pub const MOVED: u64 = 16 * 1024 * 1024;
 /// Largest piece of a message that a machine hands over.
 pub const PIECE: usize = 64 * 1024;
 /// Bodies up to this size are kept in a spool record, larger ones in a file of their own.

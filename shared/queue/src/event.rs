@@ -171,6 +171,10 @@ pub enum Event<D, O> {
     Remove {
         id: QueueId,
     },
+    /// Another server has it now, and knows that it is here no more.
+    Moved {
+        id: QueueId,
+    },
     /// The wall clock was set.
     Stepped(Step),
     /// The deadline has passed.
@@ -282,5 +286,9 @@ pub enum Action<D> {
     Resumed(Arc<D>),
     /// Nothing of it is left: `ID: removed` (log). `deleted`: recipients that the administrator's
     /// order kept from delivery.
-    Ended { id: QueueId, deleted: usize },
+    Ended {
+        id: QueueId,
+        deleted: usize,
+        bounced: bool,
+    },
 }

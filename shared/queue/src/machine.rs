@@ -94,6 +94,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 null_sender,
             } => self.return_to_sender(id, failure, null_sender, now),
             Event::Remove { id } => self.remove(id, now),
+            Event::Moved { id } => self.moved(id),
             Event::Stepped(step) => self.stepped(step, now),
             Event::TimedOut => {}
         }
@@ -171,6 +172,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// Whether a delivery of this message is scheduled or under way now (`*` in `mailq`).
     pub fn is_active(&self, id: QueueId) -> bool {
         self.messages.get(&id).is_some_and(Message::on_its_way)
+    }
+
+    /// Whether it could go elsewhere as it is: it is known, on its way to nobody, and nobody has to
+    /// be told of it.
+    pub fn rests(&self, id: QueueId) -> bool {
+        self.messages.get(&id).is_some_and(Message::rests) && !self.loading.contains(&id)
     }
 
     /// Whether it is known.
@@ -280,9 +287,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.due.remove(message.owner, due, id);
         }
         if message.recipients.is_empty() {
-            let deleted = message.deleted.unwrap_or_default();
+            let (deleted, bounced) = (message.deleted.unwrap_or_default(), message.bounced);
             self.messages.remove(&id);
-            self.actions.push_back(Action::Ended { id, deleted });
+            self.actions.push_back(Action::Ended {
+                id,
+                deleted,
+                bounced,
+            });
             return;
         }
         if !message.on_its_way() {

@@ -57,6 +57,8 @@ pub(crate) struct Message<O> {
     pub(crate) late: Vec<(u32, Failure)>,
     /// What the next bounce will tell.
     pub(crate) failed: Vec<(u32, Failure)>,
+    /// A recipient's end was a bounce.
+    pub(crate) bounced: bool,
     /// One of `failed` was given up after the queue lifetime.
     pub(crate) expired: bool,
     /// Recipients of the bounce that is being made; empty if none is.
@@ -87,6 +89,7 @@ impl<O> Message<O> {
             recipients,
             late: Vec::new(),
             failed: Vec::new(),
+            bounced: false,
             expired: false,
             bouncing: Vec::new(),
         }
@@ -99,6 +102,15 @@ impl<O> Message<O> {
     /// Whether a recipient is on its way to or in a delivery.
     pub(crate) fn on_its_way(&self) -> bool {
         self.any(|state| matches!(state, State::Loading | State::Queued | State::Delivering))
+    }
+
+    /// Whether nothing happens to it now, and nobody has to be told of it.
+    pub(crate) fn rests(&self) -> bool {
+        self.deleted.is_none()
+            && self
+                .recipients
+                .iter()
+                .all(|it| matches!(it.state, State::Waiting(_)))
     }
 
     /// When the first waiting recipient is due.

@@ -128,6 +128,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.settle(id, now);
     }
 
+    /// It has gone as a whole, and nobody is told.
+    pub(crate) fn moved(&mut self, id: QueueId) {
+        let Some(message) = self.messages.remove(&id) else {
+            return;
+        };
+        if let Some(due) = message.due {
+            self.due.remove(message.owner, due, id);
+        }
+        self.loading.remove(&id);
+        let event = spool::Event::Removed;
+        self.actions.push_back(Action::Record { id, event });
+    }
+
     /// Whether the message was removed while this delivery was on its way; then nothing more is
     /// recorded of it.
     pub(crate) fn removed_in_flight(

@@ -187,6 +187,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     pub(crate) fn settled(&mut self, id: QueueId, recipients: &[u32], settlement: Settlement) {
         if let Some(message) = self.messages.get_mut(&id) {
             message.settle(recipients);
+            message.bounced |= settlement == Settlement::Bounced;
             for &recipient in recipients {
                 let event = spool::Event::Settled {
                     recipient,

@@ -404,8 +404,8 @@ impl World {
             }
             Recorded::Held => message.held = true,
             Recorded::Released | Recorded::Returned => message.held = false,
-            Recorded::Repeated(_) | Recorded::Alone | Recorded::OverBudget => {
-                panic!("the smarthost counts no storms and has no such budget")
+            Recorded::Repeated(_) | Recorded::Alone | Recorded::OverBudget | Recorded::Leaving => {
+                panic!("the queue of a smarthost says nothing like that")
             }
         }
     }

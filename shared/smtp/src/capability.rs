@@ -32,6 +32,8 @@ pub struct Capabilities {
     pub xclient: bool,
     /// Our smarthost's own: who wrote a message on its machine may be told in a field.
     pub xwriter: bool,
+    /// Our smarthost's own: MAIL takes `XMOVE`, "this was queued elsewhere, and moves here".
+    pub xmove: bool,
 }
 
 impl Capabilities {
@@ -60,6 +62,7 @@ impl Capabilities {
                 "XCALLER" => found.xcaller = true,
                 "XCLIENT" => found.xclient = true,
                 "XWRITER" => found.xwriter = true,
+                "XMOVE" => found.xmove = true,
                 _ => {}
             }
         }
@@ -91,6 +94,7 @@ impl Capabilities {
             flag(self.xcaller, "XCALLER"),
             self.xclient.then(|| format!("XCLIENT {ATTRIBUTES}")),
             flag(self.xwriter, "XWRITER"),
+            flag(self.xmove, "XMOVE"),
         ];
         Reply::plain(250, lines.into_iter().flatten().collect())
     }
@@ -144,6 +148,7 @@ mod tests {
             xcaller: true,
             xclient: true,
             xwriter: true,
+            xmove: true,
         };
         assert_eq!(Capabilities::parse(&ours.reply("mx.example.org")), ours);
         assert_eq!(

@@ -20,6 +20,7 @@ use std::{
 use super::{
     Hold, QueueId, SpoolError, Waiting,
     disk::Disk,
+    draft::Known,
     index::{Index, Location, Message},
     layout::Layout,
     lock,
@@ -61,6 +62,7 @@ pub(super) struct New {
     pub(super) recipients: u32,
     pub(super) uid: Option<u32>,
     pub(super) hold: Hold,
+    pub(super) known: Option<Known>,
 }
 
 impl Intake {
@@ -86,9 +88,14 @@ impl New {
     }
 
     fn at(&self, place: Location) -> Message {
-        let waiting = Waiting::new(self.recipients);
+        let known = self.known.as_ref();
+        let waiting = known.map_or_else(
+            || Waiting::new(self.recipients),
+            |known| known.waiting.clone(),
+        );
         let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
         (message.uid, message.hold) = (self.uid, self.hold);
+        message.warned = known.is_some_and(|known| known.warned);
         message
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Hold, QueueId, SpoolError,
+    Hold, QueueId, SpoolError, Waiting,
     disk::{self, Disk},
 };
 use mail::{clock::Timestamp, limits};
@@ -26,6 +26,14 @@ pub struct Draft {
     hold: Hold,
     /// `None`: it comes now.
     arrival: Option<Timestamp>,
+    known: Option<Known>,
+}
+
+/// What is known of a message that was queued before.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) warned: bool,
+    pub(super) waiting: Vec<Waiting>,
 }
 
 /// A draft's body.
@@ -44,12 +52,19 @@ impl Draft {
             content: Content::Inline(Vec::new()),
             hold: Hold::No,
             arrival: None,
+            known: None,
         }
     }
 
     /// It will be held from the first moment on.
     pub fn hold(&mut self, hold: Hold) {
         self.hold = hold;
+    }
+
+    /// What was known of it where it was queued before: whether its sender was warned, and how each
+    /// of its recipients, by index and in order, waits.
+    pub(super) fn known(&mut self, warned: bool, waiting: Vec<Waiting>) {
+        self.known = Some(Known { warned, waiting });
     }
 
     /// It came at that time.
@@ -105,6 +120,7 @@ impl Draft {
             content: Content::Inline(Vec::new()),
             hold: self.hold,
             arrival: self.arrival,
+            known: self.known.clone(),
         }
     }
 
@@ -151,7 +167,7 @@ impl Draft {
         matches!(self.content, Content::File(..))
     }
 
-    pub(super) fn into_content(self) -> (Content, Hold) {
-        (self.content, self.hold)
+    pub(super) fn into_content(self) -> (Content, Hold, Option<Known>) {
+        (self.content, self.hold, self.known)
     }
 }

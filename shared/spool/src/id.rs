@@ -77,6 +77,11 @@ impl QueueId {
         Some(Self(number))
     }
 
+    /// When it was given.
+    pub fn made(self) -> clock::Timestamp {
+        clock::Timestamp::from_millis(self.0 >> COUNTER_BITS)
+    }
+
     /// The name of a file that belongs to the message.
     pub(super) fn file_name(self) -> String {
         FILE.write(self.0)

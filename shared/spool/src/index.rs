@@ -145,6 +145,7 @@ impl Message {
             What::Event(Event::Held) => self.hold = Hold::Held,
             What::Event(Event::OverBudget) => self.hold = Hold::OverBudget,
             What::Event(Event::Returned) => self.hold = Hold::Returned,
+            What::Event(Event::Leaving) => self.hold = Hold::Leaving,
             What::Event(Event::Released) => self.hold = Hold::No,
             What::Event(Event::Warned) => self.warned = true,
             // Totals, so that one that is read twice changes nothing.

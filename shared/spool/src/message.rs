@@ -51,6 +51,8 @@ pub enum Event {
     OverBudget,
     /// By the administrator: no delivery, its sender gets it back.
     Returned,
+    /// Another server has it on disk: it is delivered there, and never from here.
+    Leaving,
 }
 
 /// Whether a message is kept from delivery. On disk the first two are false and true.
@@ -64,13 +66,18 @@ pub enum Hold {
     OverBudget,
     /// It is on its way back to its sender.
     Returned,
+    /// It has come from another server's queue, which does not know yet that it is here, and may
+    /// have it, too. Then it goes on, or is held as it was there.
+    Arriving { held: bool },
+    /// The other half: another server has it, and does not know yet that it is given up here.
+    Leaving,
 }
 
 impl Hold {
     /// Whether it waits for somebody to say otherwise; what is returned does not.
     pub fn is_held(self) -> bool {
         match self {
-            Self::Held | Self::OverBudget => true,
+            Self::Held | Self::OverBudget | Self::Arriving { .. } | Self::Leaving => true,
             Self::No | Self::Returned => false,
         }
     }

@@ -12,7 +12,7 @@ use super::{
     Draft, Entry, Event, Hold, QueueId, Recovery, SpoolError, Usage, Waiting,
     committer::{Accept, Committer, Done, New},
     disk::{Disk, Native},
-    draft::Content,
+    draft::{Content, Known},
     id::Ids,
     journal::{self, Level},
     layout::Layout,
@@ -183,6 +183,24 @@ impl Spool {
         Draft::new(id, Arc::clone(&committer.disk), bodies)
     }
 
+    /// Begins a message that was queued on another server, under its id and as old as it is there;
+    /// `arriving`: [`Hold::Arriving`]. How its recipients wait: [`Entry::waiting`], all of them.
+    pub fn draft_moved(
+        &self,
+        id: QueueId,
+        arrival: clock::Timestamp,
+        hold: Hold,
+        warned: bool,
+        waiting: Vec<Waiting>,
+    ) -> Draft {
+        self.open.ids.known(id);
+        let mut draft = self.draft_as(id);
+        draft.came(arrival);
+        draft.hold(hold);
+        draft.known(warned, waiting);
+        draft
+    }
+
     /// Makes it durable; blocks until the commit that holds it is on disk.
     pub fn accept(
         &self,
@@ -250,6 +268,7 @@ impl Spool {
                 arrival,
                 body,
                 hold,
+                known,
             }) => Some(Box::new(Accept {
                 new: New {
                     size: message_size(header.len(), body.len()),
@@ -258,6 +277,7 @@ impl Spool {
                     arrival,
                     body,
                     hold,
+                    known,
                 },
                 vital: envelope.sender == Sender::Null,
                 record,
@@ -282,13 +302,16 @@ impl Spool {
             .ok()
             .filter(|count| *count > 0)
             .ok_or_else(invalid)?;
-        let (content, hold) = draft.into_content();
-        let fresh = || State::of(hold, false, None, &Waiting::new(recipients));
+        let (content, hold, known) = draft.into_content();
+        let fresh = || match &known {
+            Some(known) => State::of(hold, known.warned, None, &known.waiting),
+            None => State::of(hold, false, None, &Waiting::new(recipients)),
+        };
         let (place, inline, state) = match content {
             Content::Inline(body) => (
                 Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),
                 body,
-                (hold != Hold::No).then(fresh),
+                (hold != Hold::No || known.is_some()).then(fresh),
             ),
             Content::File(file, length, crc) => {
                 let path = committer.layout.body(id);
@@ -319,6 +342,7 @@ impl Spool {
             arrival,
             body: place,
             hold,
+            known,
         })
     }
 
@@ -424,6 +448,7 @@ struct Formed {
     arrival: clock::Timestamp,
     body: Place,
     hold: Hold,
+    known: Option<Known>,
 }
 
 fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {

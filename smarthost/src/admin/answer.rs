@@ -18,12 +18,13 @@ use control::{
     status::{NAMED, Status},
 };
 use mail::clock::{self, Timestamp};
-use spool::{Entry, QueueId, Spool};
+use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request},
     budget::{Budget, Id, What},
     dispatch::{Event, Queue},
+    draining::Draining,
     expected::Expected,
     limits::{ClientId, Failures, Limit, Limits, Report},
     state::Keeper,
@@ -45,6 +46,8 @@ pub struct Controlled<'a> {
     pub expected: &'a Mutex<Expected>,
     /// Called after something else is expected.
     pub look: &'a (dyn Fn() + Sync),
+    /// Whether this server is being emptied.
+    pub(crate) draining: &'a Draining,
     /// Why nothing is sent, if the configuration is so wrong.
     pub fault: Option<&'a str>,
     /// What only the composition root knows; `queued`, `in_flight` and `clients` are filled in
@@ -60,7 +63,16 @@ pub fn answer(
     each: &mut dyn FnMut(&Answer) -> io::Result<()>,
 ) -> io::Result<()> {
     match request {
-        Request::Status | Request::Recent | Request::Reload | Request::Explain(_) => {
+        Request::DrainProgress => {
+            let left = controlled.queue().len();
+            each(&Answer::Drain(controlled.draining.progress(left)))
+        }
+        Request::DrainStop => each(&controlled.stop_drain(now)),
+        Request::Status
+        | Request::Recent
+        | Request::Reload
+        | Request::Explain(_)
+        | Request::Drain { .. } => {
             let why = "only the daemon itself knows and does that".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
         }
@@ -239,13 +251,33 @@ impl Controlled<'_> {
         (self.wake)();
     }
 
+    /// What rests goes on; what is under way does when its answer is there.
+    fn stop_drain(&self, now: Timestamp) -> Answer {
+        let mut queue = self.queue();
+        if let Err(error) = self.draining.stop() {
+            return refused(format!("not on disk: {error}"));
+        }
+        for id in queue.ids() {
+            let entry = self.spool.entry(id);
+            let rests = entry.is_some_and(|entry| entry.hold == Hold::No);
+            if rests && !self.draining.moves(|moves| moves.has(id)) {
+                queue.handle(Event::Release { id }, now);
+            }
+        }
+        let left = queue.len();
+        drop(queue);
+        (self.wake)();
+        Answer::Drain(self.draining.progress(left))
+    }
+
     /// All that a status tells; whoever shows any of it takes it from here.
     pub fn snapshot(&self, now: Timestamp) -> Status {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let (queued, in_flight) = {
+        let (left, in_flight) = {
             let queue = self.queue();
-            (count(queue.len()), count(queue.in_flight()))
+            (queue.len(), count(queue.in_flight()))
         };
+        let queued = count(left);
         let access = Access {
             queue: self,
             owner: None,
@@ -269,6 +301,7 @@ impl Controlled<'_> {
             destinations,
             senders,
             limits,
+            draining: self.draining.progress(left).map(|it| it.to_string()),
             ..(self.status)()
         }
     }
@@ -294,11 +327,15 @@ impl serve::Queue for Controlled<'_> {
         let fault = self.fault.filter(|_| !entry.hold.is_held());
         Standing {
             active: fault.is_none() && self.queue().is_active(entry.id),
-            reason: fault.map(str::to_owned),
+            reason: fault.map(str::to_owned).or(self.draining.told(entry)),
         }
     }
 
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String> {
+        let entry = self.spool.entry(id);
+        if let Some(why) = entry.and_then(|entry| self.draining.forbids(order, &entry)) {
+            return Err(why);
+        }
         self.tell(match order {
             Order::Flush => Event::Flush { id },
             Order::Hold => Event::Hold { id },

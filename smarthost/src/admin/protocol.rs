@@ -5,6 +5,7 @@ use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    drain::Progress,
     expected::{Proposal, Standing, Wanted},
     explain::Asked,
     limits::{ClientId, Report},
@@ -50,6 +51,15 @@ pub enum Request {
     ExpectedForget {
         number: u32,
     },
+    /// Empty this server into another one; `Working` is said until that one has answered.
+    Drain {
+        to: String,
+        pin: String,
+    },
+    /// Take mail and deliver it again.
+    DrainStop,
+    /// How far it is.
+    DrainProgress,
     /// About the queue, as both daemons are asked.
     #[serde(untagged)]
     Queue(order::Request),
@@ -74,6 +84,8 @@ pub enum Answer {
     /// Something that is expected, or was until now.
     Expected(Standing),
     Proposed(Proposal),
+    /// How far a drain is; `None`: there is none.
+    Drain(Option<Progress>),
     #[serde(untagged)]
     Queue(order::Answer),
 }

@@ -61,6 +61,18 @@ pub(super) enum Command {
     Config(console::config::Which),
     /// Look at the mail that waits, try it now, hold it, delete it or return it
     Queue(console::Queue),
+    /// Empty this server into another one: new mail is refused for now, queued mail moves as it is
+    #[command(
+        long_about = "Empty this server into another smarthost: new mail is refused with 421, and what is queued moves as it is, \
+        with its age, id, client, recipients' wishes and hold.\n\n\
+        What is in delivery ends first. Each message is delivered by one of the two servers alone, whatever fails meanwhile. \
+        The daemon goes on also where this command ends, and after a restart; the same command shows how far it is. \
+        Exit 0: nothing is left; 1: what is left stays, with the reasons.",
+        after_help = "Examples:\n  \
+        smarthost drain --to mx2.example.org --pin sha256:…  empty this server\n  \
+        smarthost drain --stop                               take mail again"
+    )]
+    Drain(super::drain::Drain),
     /// List the machines that bring mail: names, keys, counts by day, last message, version of the
     /// agent
     #[command(after_help = "Examples:\n  \

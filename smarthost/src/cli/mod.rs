@@ -7,6 +7,7 @@
 //! | [`check`] | what the daemon would load, and what it needs of the world |
 //! | [`transports`] | what transports need, as `check` sees it |
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
+//! | [`drain`] | this server is emptied into another one |
 //! | [`failed`] | why a command was not carried out |
 //! | [`expected`] | mail that must come |
 //! | [`explain`] | what would be decided, and where mail goes |
@@ -29,6 +30,7 @@ mod arguments;
 mod ask;
 mod check;
 mod dkim;
+mod drain;
 mod expected;
 mod explain;
 mod failed;
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Import(request) => return with_exit(import::run(config, &request)),
         Command::Init(init) => return with_exit(init::run(config, &init)),
         Command::Provision(settings) => local::provision(config, &settings),
+        Command::Drain(order) => return with_exit(drain::run(config, &order)),
         Command::Queue(queue) => match remote::queue(config, &queue) {
             Ok(exit) => return exit.into(),
             Err(failed) => Err(failed),

@@ -240,6 +240,7 @@ impl Config {
             client_pins: client_pins(file.client_pins, at)?,
             proxy: proxies(file.proxy),
             xclient: proxies(file.xclient),
+            drain_from: proxies(file.drain_from),
             greet_wait: greet_wait(file.greet_wait, at)?,
             limits: rules(&mut file.limits, networks),
             limits_notify: notify.unwrap_or_else(|| admins.clone()),

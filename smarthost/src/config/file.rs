@@ -50,6 +50,7 @@ pub(super) struct File {
     pub client_pins: BTreeMap<String, Spanned<String>>,
     pub proxy: OneOrMany<Proxy>,
     pub xclient: OneOrMany<Proxy>,
+    pub drain_from: OneOrMany<Proxy>,
     pub greet_wait: Option<Spanned<Span>>,
     #[serde(deserialize_with = "settings::table")]
     pub limits: Limits,

@@ -64,6 +64,8 @@ pub struct Config {
     pub proxy: Networks,
     /// Who may say XCLIENT.
     pub xclient: Networks,
+    /// Whose queue may move here.
+    pub drain_from: Networks,
     /// How long the greeting waits for strangers, who must not talk meanwhile.
     pub greet_wait: Duration,
     /// Messages a client may send.

@@ -162,6 +162,7 @@ impl Config {
         }
         row("proxy", strings(&self.proxy.0));
         row("xclient", strings(&self.xclient.0));
+        row("drain_from", strings(&self.drain_from.0));
         row("greet_wait", quote(&Span(self.greet_wait).to_string()));
         row("limits.per_client", strings(&self.limits.per_client));
         row("limits.per_prefix6", strings(&self.limits.per_prefix6()));

@@ -155,7 +155,12 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             let what = destination.to_string();
             deliveries.dispatch.news().tell(news::Event::Ended { what });
         }
-        Action::Ended { id, deleted } => {
+        Action::Ended {
+            id,
+            deleted,
+            bounced,
+        } => {
+            deliveries.dispatch.draining().ended(deleted, bounced);
             deliveries.dispatch.activity().removed(deleted);
             life::ended(id, deleted);
         }

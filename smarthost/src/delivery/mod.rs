@@ -5,10 +5,12 @@
 //! | [`driver`] | drains the scheduler's actions, one task for each delivery |
 //! | [`attempt`] | one delivery by its transport, and the log line of each recipient |
 //! | [`probe`] | whether a next hop would take a recipient |
+//! | [`moving`] | the queue to another server, of one that is emptied |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
 
 mod attempt;
 mod driver;
+pub(crate) mod moving;
 mod nondelivery;
 mod probe;
 

@@ -225,6 +225,7 @@ fn envelope<T, E>(
         hostname: "localhost",
         local: false,
         auth: false,
+        xmove: false,
         utf8: true,
     };
     read(&format!("{keyword}{address} {parameters}"), rules).ok()

@@ -37,7 +37,7 @@ use tokio::{
     time,
 };
 
-use super::{explain::explain, reload::Reload};
+use super::{drain, explain::explain, reload::Reload};
 use crate::{
     activity::Slot,
     admin::{Answer, Controlled, Request, answer},
@@ -186,6 +186,9 @@ impl Control {
                 Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
             });
         }
+        if let Request::Drain { to, pin } = request {
+            return drain::begin(&self.server, to, pin, say);
+        }
         if let Request::Explain(asked) = request {
             return explain(&self.server, asked, say);
         }
@@ -206,6 +209,7 @@ impl Control {
         let fault = fault.filter(|fault| !fault.remembered);
         let fault = fault.map(|fault| fault.reason());
         act(&Controlled {
+            draining: dispatch.draining(),
             fault: fault.as_deref(),
             spool: dispatch.spool(),
             queue: dispatch.queue(),

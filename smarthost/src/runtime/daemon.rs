@@ -37,6 +37,7 @@ use crate::{
     delivery::{self, Deliveries},
     dispatch::{self, Dispatch, Event, Queue},
     dns::Dnssec,
+    draining::Draining,
     news::Teller,
     server::{Attempts, Places, Server, World, listen, notify, test_lists},
     setup::{Current, Setup},
@@ -180,6 +181,8 @@ async fn live(
     tasks.spawn(turn_ticket_keys(Arc::clone(&current), end.subscribe()));
     tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
+    let moving = delivery::moving::run(Arc::clone(&dispatch), Arc::clone(&current), ending.clone());
+    tasks.spawn(moving);
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
     tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
     let daemon: Arc<dyn web::Daemon> = control.clone();
@@ -351,8 +354,12 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
         getrandom::u64()?,
     );
     queue.set_transports(dispatch::transports(&setup.config), now);
+    let draining = Draining::open(&config.state);
+    let drains = draining.to().is_some();
     for entry in spool.entries() {
-        let found = queue::Recovered::of(&entry, None);
+        let mut found = queue::Recovered::of(&entry, None);
+        // It rests, to move.
+        found.held |= drains;
         queue.handle(Event::Recovered(found), now);
     }
     line(
@@ -364,7 +371,7 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     );
     let activity = Arc::clone(&memory.activity);
     let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
-    let dispatch = Dispatch::new(spool, queue, activity, news);
+    let dispatch = Dispatch::new(spool, queue, activity, news, draining);
     Ok((Arc::new(dispatch), memory, keeper))
 }
 

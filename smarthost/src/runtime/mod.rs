@@ -5,11 +5,13 @@
 //! | [`daemon`] | starts all parts in order, and ends them in order |
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
+//! | [`drain`] | begins to empty this server into another one |
 //! | [`explain`] | explains by what the running daemon holds |
 //! | [`supervision`] | readiness and watchdog for systemd |
 
 mod control;
 mod daemon;
+mod drain;
 mod explain;
 mod reload;
 mod supervision;

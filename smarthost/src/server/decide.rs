@@ -33,9 +33,12 @@ impl Connection {
             // What a reload changed holds from here on: clients keep their sessions for long.
             self.setup = self.server.current.get();
         }
-        let verdict = match self.judge(&question, 0).await {
-            Verdict::Accept => self.go_on(&question).await,
-            other => other,
+        let verdict = match self.decide_drained(&question).await {
+            Some(verdict) => verdict,
+            None => match self.judge(&question, 0).await {
+                Verdict::Accept => self.go_on(&question).await,
+                other => other,
+            },
         };
         let refused = matches!(verdict, Verdict::Refuse(_) | Verdict::Close(_));
         if refused {

@@ -130,6 +130,7 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let mut settings = settings(&setup, offer, visitor.own);
     settings.xwriter = true;
+    settings.xmove = !ends.unnamed && setup.config.drain_from.contains(visitor.address);
     settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
     if ends.proxied {
         // Its first words may have come with the header.

@@ -18,6 +18,7 @@ use smtp::session::{Mail, Rcpt};
 use spool::{Draft, QueueId, SpoolError};
 use tokio::task::block_in_place;
 
+use super::moving::Moving;
 use crate::policy::Effect;
 
 /// A transaction.
@@ -33,6 +34,8 @@ pub(super) struct Transaction {
     /// A name that no other transaction has.
     pub(super) instance: String,
     message: Option<Message>,
+    /// It moves here from another server's queue.
+    pub(super) moving: Option<Moving>,
 }
 
 /// Numbers transactions.
@@ -77,6 +80,15 @@ impl Transaction {
             fields: Vec::new(),
             instance: instance(),
             message: None,
+            moving: None,
+        }
+    }
+
+    /// From another server's queue.
+    pub(super) fn moving(mail: Mail, moving: Moving) -> Self {
+        Self {
+            moving: Some(moving),
+            ..Self::new(mail)
         }
     }
 
@@ -146,11 +158,14 @@ impl Transaction {
 
     /// Whether a message is coming.
     pub(super) fn receiving(&self) -> bool {
-        self.message.is_some()
+        self.message.is_some() || self.moving.is_some()
     }
 
     /// Takes a piece of the message.
     pub(super) fn write(&mut self, piece: &[u8]) {
+        if let Some(moving) = &mut self.moving {
+            return moving.write(piece);
+        }
         let Some(message) = self
             .message
             .as_mut()

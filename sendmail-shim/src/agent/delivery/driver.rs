@@ -112,7 +112,7 @@ impl Driver {
             Action::Record { id, event } => self.agent.dispatch.spool.record(id, event),
             Action::Suspended { until, reason, .. } => maillog::unreached(until, &reason),
             Action::Resumed(_) => {}
-            Action::Ended { id, deleted } => life::ended(id, deleted),
+            Action::Ended { id, deleted, .. } => life::ended(id, deleted),
         }
     }
 

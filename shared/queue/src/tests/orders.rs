@@ -73,7 +73,8 @@ fn held_mail_stays_until_released_and_removed_mail_is_gone_for_good() {
             },
             Action::Ended {
                 id: id(1),
-                deleted: 1
+                deleted: 1,
+                bounced: false,
             }
         ]
     );
@@ -179,7 +180,8 @@ fn a_message_removed_while_it_is_delivered_leaves_at_once_and_the_log_counts_who
         actions.last(),
         Some(&Action::Ended {
             id: id(1),
-            deleted: 2
+            deleted: 2,
+            bounced: false,
         })
     );
     assert!(queue.is_empty());
@@ -199,7 +201,13 @@ fn a_message_removed_while_its_bounce_is_made_ends_once() {
         };
         let actions = tell(&mut queue, event, START);
         let deleted = usize::from(!bounced);
-        assert_eq!(actions, [Action::Ended { id: id(1), deleted }]);
+        let (id, bounced) = (id(1), false);
+        let ended = Action::Ended {
+            id,
+            deleted,
+            bounced,
+        };
+        assert_eq!(actions, [ended]);
     }
 }
 

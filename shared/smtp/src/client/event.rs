@@ -39,6 +39,7 @@ impl Transaction {
                 envid: envelope.envid.clone(),
                 xcaller: None,
                 queued: false,
+                moved: false,
             },
             recipients: envelope.recipients.iter().map(Rcpt::from).collect(),
             patience: None,

@@ -23,6 +23,8 @@ pub struct Rules<'a> {
     pub local: bool,
     /// MAIL takes `AUTH`, which says nothing to us (RFC 4954 §5).
     pub auth: bool,
+    /// MAIL takes `XMOVE`.
+    pub xmove: bool,
     /// RCPT: the transaction was begun with SMTPUTF8.
     pub utf8: bool,
 }
@@ -39,7 +41,8 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
         }
         sender => mail.sender = sender,
     }
-    let (mut eight_bit, mut utf8, mut queued, mut auth) = (None, None, None, None);
+    let (mut eight_bit, mut utf8, mut auth) = (None, None, None);
+    let (mut queued, mut moved) = (None, None);
     for (key, value) in split_parameters(parameters) {
         match key.to_ascii_uppercase().as_str() {
             "SIZE" => set(&mut mail.size, value.and_then(size), "SIZE")?,
@@ -56,12 +59,14 @@ pub fn mail(arguments: &str, rules: Rules<'_>) -> Result<Mail, CommandError> {
             "XQUEUED" if rules.local => {
                 set(&mut queued, value.is_none().then_some(true), "XQUEUED")?;
             }
+            "XMOVE" if rules.xmove => set(&mut moved, value.is_none().then_some(true), "XMOVE")?,
             _ => return Err(CommandError::Unsupported(key.to_owned())),
         }
     }
     mail.eight_bit = eight_bit.unwrap_or(false);
     mail.utf8 = utf8.unwrap_or(false);
     mail.queued = queued.unwrap_or(false);
+    mail.moved = moved.unwrap_or(false);
     if path.ascii || mail.utf8 {
         Ok(mail)
     } else {

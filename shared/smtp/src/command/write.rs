@@ -51,6 +51,9 @@ pub fn write_mail(out: &mut Vec<u8>, mail: &Mail, utf8: bool, peer: &Capabilitie
     if mail.queued && peer.xcaller {
         push(out, format_args!(" XQUEUED"));
     }
+    if mail.moved && peer.xmove {
+        push(out, format_args!(" XMOVE"));
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -12,6 +12,7 @@ use super::{
     state::{Asked, Greeting},
 };
 use crate::command::{self, CommandError, Rules, Verb};
+use mail::limits;
 
 /// The answer to a message, or to its announced size.
 pub(super) const TOO_LARGE: &str = "552 5.3.4 Error: message size exceeds fixed limit";
@@ -154,8 +155,8 @@ impl Session {
         if mail.size.is_some_and(|size| size > self.settings.max_size) {
             self.refuse(TOO_LARGE);
         } else {
-            let utf8 = mail.utf8;
-            self.ask(Question::Mail(mail), Asked::Mail { utf8 });
+            let (utf8, moved) = (mail.utf8, mail.moved);
+            self.ask(Question::Mail(mail), Asked::Mail { utf8, moved });
         }
         Ok(())
     }
@@ -212,8 +213,18 @@ impl Session {
             hostname: &self.settings.hostname,
             local: self.settings.local,
             auth: self.settings.logins.is_some(),
+            xmove: self.settings.xmove && self.encrypted,
             utf8,
         }
+    }
+
+    /// Bytes that the message of this transaction may have.
+    pub(super) fn max_size(&self) -> u64 {
+        let more = match &self.transaction {
+            Some(transaction) if transaction.moved => limits::MOVED,
+            _ => 0,
+        };
+        self.settings.max_size.saturating_add(more)
     }
 }
 

@@ -59,8 +59,7 @@ impl Session {
             .transaction
             .as_ref()
             .map_or(0, |transaction| transaction.size);
-        let too_large =
-            (size.saturating_add(chunk.size) > self.settings.max_size).then_some(TOO_LARGE);
+        let too_large = (size.saturating_add(chunk.size) > self.max_size()).then_some(TOO_LARGE);
         if let Some(reply) = self.not_ready().or(too_large) {
             self.reset();
             self.open_chunk(chunk, Some(Reply::literal(reply)));
@@ -142,13 +141,14 @@ impl Session {
     /// Counts a piece and hands it over; beyond the limit the transaction ends, and what follows is
     /// skipped.
     fn keep(&mut self, piece: Vec<u8>) {
+        let most = self.max_size();
         let Some(transaction) = self.transaction.as_mut() else {
             return;
         };
         transaction.size = transaction
             .size
             .saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        if transaction.size > self.settings.max_size {
+        if transaction.size > most {
             self.spoilt = Some(TOO_LARGE);
             self.reset();
         } else if memchr::memchr(0, &piece).is_some() {

@@ -39,6 +39,8 @@ pub struct Settings {
     pub xclient: bool,
     /// Clients may tell who wrote a message (XWRITER), once the session is encrypted.
     pub xwriter: bool,
+    /// The client may move what it has queued here (XMOVE), once the session is encrypted.
+    pub xmove: bool,
     /// How long a client that talks before the greeting is waited for.
     pub greet_wait: Duration,
     /// Waiting for a command. A message must come at 500 bytes a second in the long run. All waits
@@ -72,6 +74,7 @@ impl Default for Settings {
             local: false,
             xclient: false,
             xwriter: false,
+            xmove: false,
             greet_wait: Duration::ZERO,
             command_timeout: limits::COMMAND_TIMEOUT,
             max_errors: 20,

@@ -40,7 +40,7 @@ pub(super) enum Asked {
     Auth(Box<Exchange>),
     Login(String, Box<Acceptor>),
     Client(Box<Override>),
-    Mail { utf8: bool },
+    Mail { utf8: bool, moved: bool },
     Recipient,
     Data,
     Chunk(Chunk),
@@ -65,6 +65,8 @@ pub(super) struct Greeting {
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
     pub(super) utf8: bool,
+    /// XMOVE: it was accepted once, with fewer fields, and what is known of it comes in front.
+    pub(super) moved: bool,
     /// RCPT commands, whatever became of them.
     pub(super) tried: bool,
     pub(super) recipients: usize,

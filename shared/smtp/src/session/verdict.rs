@@ -44,9 +44,10 @@ impl Session {
             Asked::Auth(exchange) => return self.begin_auth(*exchange),
             Asked::Login(user, acceptor) => return self.admit(user, *acceptor),
             Asked::Client(said) => return self.hand_on(*said),
-            Asked::Mail { utf8 } => {
+            Asked::Mail { utf8, moved } => {
                 self.transaction = Some(Transaction {
                     utf8,
+                    moved,
                     ..Transaction::default()
                 });
                 "250 2.1.0 Ok"
@@ -193,6 +194,7 @@ impl Session {
             xcaller: self.settings.local,
             xclient: self.settings.xclient,
             xwriter: self.settings.xwriter && self.encrypted,
+            xmove: self.settings.xmove && self.encrypted,
         }
     }
 }

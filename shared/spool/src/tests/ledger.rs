@@ -168,6 +168,7 @@ fn apply(entry: Option<Entry>, events: impl Iterator<Item = Event>) -> Option<En
             Event::Released => entry.hold = Hold::No,
             Event::OverBudget => entry.hold = Hold::OverBudget,
             Event::Returned => entry.hold = Hold::Returned,
+            Event::Leaving => entry.hold = Hold::Leaving,
             Event::Alone => entry.repeats = None,
             Event::Warned => entry.warned = true,
             Event::Repeated(repeats) => entry.repeats = Some(repeats),

@@ -1,0 +1,104 @@
+//! Mail from another server's queue: kept as it was there, and let go once the other server has
+//! given it up.
+//!
+//! Contract: what is answered is on disk. A message that came before, and is the same, is in the
+//! queue once. Until it is given up there it is not delivered from here, however often this server
+//! is started.
+//! Failures: the spool's own, or that another message has its name; nothing has changed then.
+
+use spool::{Draft, Hold, QueueId, SpoolError};
+use tokio::{sync::oneshot, task::block_in_place};
+
+use crate::{
+    dispatch::{Dispatch, Event, origin},
+    drain::told::Facts,
+    maillog,
+};
+use mail::clock;
+use queue::Recovered;
+
+/// Why a message does not move here.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Spool(SpoolError),
+    /// Another message has its name, or the same one stands otherwise by now.
+    Taken,
+}
+
+impl From<SpoolError> for Refusal {
+    fn from(error: SpoolError) -> Self {
+        Self::Spool(error)
+    }
+}
+
+impl Dispatch {
+    /// Keeps a message; `client`: the server that brought it.
+    pub(crate) async fn arrive(
+        &self,
+        id: QueueId,
+        facts: &Facts,
+        header: &[u8],
+        draft: Draft,
+        client: &str,
+    ) -> Result<(), Refusal> {
+        if self.spool().entry(id).is_some() {
+            return self.is_the_same(id, facts, header);
+        }
+        let (done, committed) = oneshot::channel();
+        self.spool()
+            .accept_then(draft, &facts.envelope, header, move |result| {
+                // Nobody waits any more: it is found when it is sent again.
+                let _ = done.send(result);
+            });
+        committed.await.unwrap_or(Err(SpoolError::Stopped))?;
+        if let Some(entry) = self.spool().entry(id) {
+            let owner = origin(&facts.envelope).owner;
+            self.tell(Event::Recovered(Recovered::of(&entry, owner)));
+        }
+        maillog::arrived(id, client, facts.arrival);
+        let held = facts.held.then_some("as it was there");
+        maillog::queued(id, &facts.envelope, facts.size, held);
+        Ok(())
+    }
+
+    fn is_the_same(&self, id: QueueId, facts: &Facts, header: &[u8]) -> Result<(), Refusal> {
+        let known = block_in_place(|| self.spool().load(id))?;
+        let arrives = self.spool().entry(id).is_some_and(|entry| {
+            let held = facts.held;
+            entry.hold == Hold::Arriving { held } && entry.arrival == facts.arrival
+        });
+        let same = known.is_some_and(|known| {
+            known.envelope == facts.envelope && known.header == header && known.size() == facts.size
+        });
+        if arrives && same {
+            Ok(())
+        } else {
+            Err(Refusal::Taken)
+        }
+    }
+
+    /// They are given up where they were: from here on they are this server's alone. Also what was
+    /// let go before, or has ended since.
+    pub(crate) fn let_go(&self, ids: &[QueueId]) -> Result<(), SpoolError> {
+        let spool = self.spool();
+        for id in ids {
+            match spool.entry(*id).map(|entry| entry.hold) {
+                Some(Hold::Arriving { held: true }) => spool.record(*id, spool::Event::Held),
+                Some(Hold::Arriving { held: false }) => spool.record(*id, spool::Event::Released),
+                _ => {}
+            }
+        }
+        // What is not on disk yet is not promised, even if it was recorded before.
+        block_in_place(|| spool.commit())?;
+        let mut queue = self.lock();
+        let now = clock::now();
+        for id in ids {
+            if spool.entry(*id).is_some_and(|entry| entry.hold == Hold::No) {
+                queue.handle(Event::Release { id: *id }, now);
+            }
+        }
+        drop(queue);
+        self.wake();
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! `smarthost drain`: begins, looks how far it is, and prints the balance.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+use mail::text::printable;
+
+use super::{ask::ask, failed::Failed};
+use crate::{
+    admin::{Answer, Request},
+    drain::Progress,
+};
+
+/// How often it is looked, and how often that is printed where nobody looks at a terminal.
+const LOOK: Duration = Duration::from_millis(200);
+const LINES: u32 = 25;
+/// Width of the bar, characters.
+const BAR: u64 = 30;
+
+/// `drain …`
+#[derive(clap::Args, Debug)]
+pub(super) struct Drain {
+    /// The server that takes the mail; it names this one in its `drain_from`
+    #[arg(long, value_name = "HOST[:PORT]", required_unless_present = "stop")]
+    to: Option<String>,
+    /// The key that it must show, as its `smarthost pin` prints it
+    #[arg(long, value_name = "PIN", required_unless_present = "stop")]
+    pin: Option<String>,
+    /// Take mail and deliver it again; what has left is delivered there
+    #[arg(long, conflicts_with_all = ["to", "pin"])]
+    stop: bool,
+    /// The balance as JSON, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Failed> {
+    let (Some(to), Some(pin)) = (&order.to, &order.pin) else {
+        let progress = progress(ask(config, &Request::DrainStop)?);
+        let text = match (&progress, order.json) {
+            (_, true) => json(progress.as_ref()),
+            (None, _) => "nothing was to be stopped; mail is taken and delivered".to_owned(),
+            (Some(it), _) => format!("mail is taken and delivered again; {it}"),
+        };
+        return Ok((text, ExitCode::SUCCESS));
+    };
+    let (to, pin) = (to.clone(), pin.clone());
+    let mut last = progress(ask(config, &Request::Drain { to, pin })?);
+    let (terminal, mut looks) = (io::stderr().is_terminal(), 0u32);
+    while let Some(progress) = last.as_ref().filter(|it| !it.is_over() && !it.stopped) {
+        if !order.json && (terminal || looks.is_multiple_of(LINES)) {
+            show(progress, terminal);
+        }
+        looks = looks.wrapping_add(1);
+        thread::sleep(LOOK);
+        last = self::progress(ask(config, &Request::DrainProgress)?);
+    }
+    if terminal && !order.json {
+        // Nobody to tell if standard error is closed.
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    let Some(done) = last else {
+        return Err(Failed::new("it was stopped meanwhile".to_owned()));
+    };
+    let exit = ExitCode::from(u8::from(done.left > 0));
+    if order.json {
+        return Ok((json(Some(&done)), exit));
+    }
+    let mut text = format!("{done}\n");
+    for (why, count) in &done.refused {
+        text.push_str(&format!("{count:>6} stay: {}\n", printable(why)));
+    }
+    if done.left == 0 {
+        text.push_str(
+            "nothing is left; new mail is refused with 421 until smarthost drain --stop\n",
+        );
+    }
+    Ok((text, exit))
+}
+
+fn progress(answers: Vec<Answer>) -> Option<Progress> {
+    answers.into_iter().find_map(|answer| match answer {
+        Answer::Drain(progress) => progress,
+        _ => None,
+    })
+}
+
+fn json(progress: Option<&Progress>) -> String {
+    // Texts and numbers always have a JSON form.
+    serde_json::to_string(&progress).unwrap_or_default()
+}
+
+/// One line, in the place of the last one on a terminal.
+fn show(progress: &Progress, terminal: bool) {
+    let gone = progress.came.saturating_sub(progress.left);
+    let full = (gone * BAR).checked_div(progress.came).unwrap_or(BAR);
+    let bar: String = (0..BAR)
+        .map(|at| if at < full { '#' } else { '.' })
+        .collect();
+    let mut out = io::stderr();
+    let text = printable(&progress.to_string());
+    // Nobody to tell if standard error is closed.
+    let _ = if terminal {
+        let cut: String = text.chars().take(120).collect();
+        write!(out, "\r\x1b[K[{bar}] {cut}")
+    } else {
+        writeln!(out, "{text}")
+    };
+    let _ = out.flush();
+}

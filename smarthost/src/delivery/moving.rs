@@ -1,0 +1,431 @@
+//! Moves the queue to another server, message by message, as [`crate::drain`] says how.
+//!
+//! Contract: only over a connection that shows the pinned key, to a server that offers XMOVE; a
+//! message is given up here once it is on disk there, and is gone once that is known there.
+//! Failures: the connection's make a pause, and are told; a message's own make it stay for a while.
+//! Nothing is lost by either.
+
+use std::{
+    io::{Cursor, Read as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use mail::{
+    address::{Address, Mailbox},
+    clock,
+    envelope::{Mail, Rcpt},
+    limits,
+    nexthop::Nexthop,
+    outcome::{Blame, Failure, Outcome, Stage},
+    status::EnhancedStatus,
+};
+use relay::{
+    delivery::{Host, Place},
+    tls::{ClientTls, Trust},
+    trust::Pin,
+};
+use smtp::client::{Protocol, Security, Settings, Timeouts, Transaction};
+use spool::{Hold, QueueId};
+use system::log::{Level, line};
+use tokio::{
+    sync::watch,
+    task::{JoinSet, block_in_place},
+    time,
+};
+
+use crate::{
+    dispatch::{Dispatch, Event},
+    dns::exchange,
+    drain::{
+        Drain,
+        told::{Facts, Told},
+    },
+    link::Connection,
+    maillog,
+    setup::{Current, Setup},
+};
+
+/// Connections at the same time.
+const CONNECTIONS: usize = 8;
+/// Messages that are given up together.
+const BATCH: usize = 50;
+/// Pause after a connection that failed.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether a message may go by now.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the other server may take up to the end of a message.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the mail goes.
+struct Target {
+    host: Host,
+    security: Security,
+    tls: ClientTls,
+    setup: Arc<Setup>,
+}
+
+/// Moves what there is to move until the daemon ends.
+pub(crate) async fn run(
+    dispatch: Arc<Dispatch>,
+    current: Arc<Current>,
+    mut ending: watch::Receiver<bool>,
+) {
+    let moving = async {
+        loop {
+            let Some(drain) = dispatch.draining().drain() else {
+                dispatch.draining().changed().await;
+                continue;
+            };
+            let batch = take(&dispatch, &drain, BATCH);
+            if batch.is_empty() {
+                if drain.stopped {
+                    dispatch.draining().forget();
+                    continue;
+                }
+                let _ = time::timeout(LOOK, dispatch.draining().changed()).await;
+                continue;
+            }
+            if let Err(failure) = pass(&dispatch, &current, &drain, batch).await {
+                troubled(&dispatch, &drain, &failure);
+                time::sleep(PAUSE).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = moving => {}
+        _ = ending.wait_for(|ending| *ending) => {}
+    }
+}
+
+/// Whether the other server is there, shows the key, and takes mail from this one.
+pub(crate) async fn test(setup: Arc<Setup>, to: &str, pin: &str) -> Result<(), Failure> {
+    let target = Target::new(setup, to, pin)?;
+    let connection = target.open().await?;
+    connection.quit().await;
+    Ok(())
+}
+
+fn troubled(dispatch: &Dispatch, drain: &Drain, failure: &Failure) {
+    let why = failure.log_text();
+    if dispatch.draining().trouble(Some(&why)) {
+        line(
+            Level::Warning,
+            &format_args!("drain to {}: {why}", drain.to),
+        );
+    }
+}
+
+/// Moves over several connections until nothing is left to take.
+async fn pass(
+    dispatch: &Arc<Dispatch>,
+    current: &Current,
+    drain: &Drain,
+    first: Vec<QueueId>,
+) -> Result<(), Failure> {
+    let target = Target::new(current.get(), &drain.to, &drain.pin);
+    let target = match target {
+        Ok(target) => Arc::new(target),
+        Err(failure) => {
+            over(dispatch, &first);
+            return Err(failure);
+        }
+    };
+    let mut batches = vec![first];
+    while batches.len() < CONNECTIONS {
+        let batch = take(dispatch, drain, BATCH);
+        if batch.is_empty() {
+            break;
+        }
+        batches.push(batch);
+    }
+    let mut workers = JoinSet::new();
+    for batch in batches {
+        let (dispatch, target, drain) = (Arc::clone(dispatch), Arc::clone(&target), drain.clone());
+        workers.spawn(async move {
+            let mut worker = Worker {
+                dispatch: &dispatch,
+                target: &target,
+                batch,
+            };
+            let done = worker.run(&drain).await;
+            over(&dispatch, &worker.batch);
+            done
+        });
+    }
+    let mut result = Ok(());
+    while let Some(done) = workers.join_next().await {
+        result = result.and(done.unwrap_or_else(|error| Err(Failure::ours(&error.to_string()))));
+    }
+    result
+}
+
+/// Messages that rest; they are under way from now on, and nobody else's.
+fn take(dispatch: &Dispatch, drain: &Drain, most: usize) -> Vec<QueueId> {
+    let mut queue = dispatch.lock();
+    let now = clock::now();
+    let spool = dispatch.spool();
+    let queue = &mut queue;
+    dispatch.draining().moves(|moves| {
+        let all = queue.ids();
+        moves.take(
+            most,
+            now,
+            move || all,
+            |id| {
+                let Some(entry) = spool.entry(id) else {
+                    return false;
+                };
+                match entry.hold {
+                    Hold::Leaving => true,
+                    // What has just come is moved on once it is here.
+                    Hold::Arriving { .. } | Hold::Returned | Hold::OverBudget => false,
+                    Hold::No | Hold::Held if drain.stopped || !queue.rests(id) => false,
+                    Hold::No | Hold::Held => {
+                        queue.handle(Event::Parked { id }, now);
+                        true
+                    }
+                }
+            },
+        )
+    })
+}
+
+/// Their turn comes again. Where the drain was stopped meanwhile they are delivered from here.
+fn over(dispatch: &Dispatch, ids: &[QueueId]) {
+    let mut queue = dispatch.lock();
+    dispatch
+        .draining()
+        .moves(|moves| ids.iter().for_each(|id| moves.over(*id)));
+    if dispatch.draining().to().is_some() {
+        return;
+    }
+    for id in ids {
+        let entry = dispatch.spool().entry(*id);
+        if entry.is_some_and(|entry| entry.hold == Hold::No) {
+            queue.handle(Event::Release { id: *id }, clock::now());
+        }
+    }
+    drop(queue);
+    dispatch.wake();
+}
+
+impl Target {
+    fn new(setup: Arc<Setup>, to: &str, pin: &str) -> Result<Self, Failure> {
+        let nexthop = Nexthop::parse(to).map_err(|error| Failure::ours(&error.to_string()))?;
+        let pin = Pin::parse(pin).map_err(|error| Failure::ours(&error.to_string()))?;
+        let port = nexthop.port.unwrap_or(25);
+        Ok(Self {
+            host: Host {
+                name: nexthop.host,
+                port,
+                named: true,
+            },
+            security: match port {
+                465 => Security::Wrapped,
+                _ => Security::StartTls,
+            },
+            tls: setup.trusts.of(Trust::Pins(vec![pin]))?,
+            setup,
+        })
+    }
+
+    /// To the first of its addresses that answers.
+    async fn open(&self) -> Result<Connection, Failure> {
+        let hostname = &self.setup.config.hostname;
+        let places = exchange::places(&self.setup.resolver, &self.host, hostname).await?;
+        let mut failed = None;
+        for (place, _) in places {
+            match self.connect(place).await {
+                Ok(connection) => return self.offers(connection),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        Err(failed.unwrap_or_else(|| {
+            let text = format!("{} has no address", self.host.name);
+            Failure::new(
+                Blame::Network,
+                Stage::Lookup,
+                EnhancedStatus::new(4, 4, 4),
+                &text,
+            )
+        }))
+    }
+
+    async fn connect(&self, place: Place) -> Result<Connection, Failure> {
+        let settings = Settings {
+            helo: self.setup.config.hostname.to_string(),
+            protocol: Protocol::Smtp,
+            security: self.security,
+            timeouts: Timeouts {
+                opening: PATIENCE,
+                reply: PATIENCE,
+                data: PATIENCE,
+                ..Timeouts::default()
+            },
+            known: None,
+            credentials: None,
+        };
+        Connection::open(&self.host.name, place, Some(&self.tls), settings, PATIENCE).await
+    }
+
+    /// Only a server that this one may be emptied into.
+    fn offers(&self, connection: Connection) -> Result<Connection, Failure> {
+        if connection.capabilities().xmove {
+            return Ok(connection);
+        }
+        let text = format!(
+            "{} takes no queued mail from here: name this server in its `drain_from`",
+            connection.relay()
+        );
+        Err(Failure::new(
+            Blame::Peer,
+            Stage::Helo,
+            EnhancedStatus::new(4, 7, 0),
+            &text,
+        ))
+    }
+}
+
+/// One connection, and what is under way over it.
+struct Worker<'a> {
+    dispatch: &'a Dispatch,
+    target: &'a Target,
+    batch: Vec<QueueId>,
+}
+
+impl Worker<'_> {
+    async fn run(&mut self, drain: &Drain) -> Result<(), Failure> {
+        let mut connection = self.target.open().await?;
+        self.dispatch.draining().trouble(None);
+        while !self.batch.is_empty() {
+            let left = self.carry(&mut connection).await?;
+            self.give_up(&mut connection, &left).await?;
+            over(self.dispatch, &self.batch);
+            self.batch = match self.dispatch.draining().drain() {
+                Some(now) if now.since == drain.since => take(self.dispatch, &now, BATCH),
+                _ => Vec::new(),
+            };
+        }
+        connection.quit().await;
+        Ok(())
+    }
+
+    /// Sends each message; those that are on disk there.
+    async fn carry(&mut self, connection: &mut Connection) -> Result<Vec<QueueId>, Failure> {
+        let mut there = Vec::new();
+        for id in self.batch.clone() {
+            let leaves = |hold| hold == Hold::Leaving;
+            match self.dispatch.spool().entry(id).map(|entry| entry.hold) {
+                None => {}
+                Some(hold) if leaves(hold) => there.push(id),
+                Some(_) => match self.send(connection, id).await {
+                    Ok(()) => there.push(id),
+                    Err(failure) if connection.is_ready() => self.refused(id, &failure.log_text()),
+                    // What was answered before is given up over the next connection.
+                    Err(failure) => return Err(failure),
+                },
+            }
+        }
+        Ok(there)
+    }
+
+    fn refused(&mut self, id: QueueId, why: &str) {
+        self.batch.retain(|other| *other != id);
+        self.dispatch.draining().refused(id, why, clock::now());
+    }
+
+    async fn send(&self, connection: &mut Connection, id: QueueId) -> Result<(), Failure> {
+        let spool = self.dispatch.spool();
+        let unread = |error: &dyn std::fmt::Display| Failure::ours(&error.to_string());
+        let stored = block_in_place(|| spool.load(id)).map_err(|error| unread(&error))?;
+        let (Some(entry), Some(stored)) = (spool.entry(id), stored) else {
+            return Ok(());
+        };
+        let facts = Facts::of(&entry, &stored);
+        let limit = connection.capabilities().size.filter(|limit| *limit > 0);
+        if let Some(limit) = limit
+            && facts.size > limit.saturating_add(limits::HEADER as u64)
+        {
+            let (size, relay) = (facts.size, connection.relay());
+            let text = format!("its {size} bytes are more than {relay} takes: {limit}");
+            return Err(Failure::new(
+                Blame::Peer,
+                Stage::Mail,
+                EnhancedStatus::new(5, 3, 4),
+                &text,
+            ));
+        }
+        let line = Told::Message(Box::new(facts)).line();
+        let reader = stored.reader().map_err(|error| unread(&error))?;
+        tell(
+            connection,
+            &self.target.setup,
+            &mut Cursor::new(line).chain(reader),
+        )
+        .await
+    }
+
+    /// They are on disk there: never delivered from here again, and then the other server's alone.
+    async fn give_up(
+        &mut self,
+        connection: &mut Connection,
+        there: &[QueueId],
+    ) -> Result<(), Failure> {
+        let spool = self.dispatch.spool();
+        for id in there {
+            spool.record(*id, spool::Event::Leaving);
+        }
+        block_in_place(|| spool.commit()).map_err(|error| Failure::ours(&error.to_string()))?;
+        // Whom an administrator has deleted meanwhile is not to be delivered there either.
+        let there = there.iter().copied().filter(|id| {
+            let entry = spool.entry(*id);
+            entry.is_some_and(|entry| entry.hold == Hold::Leaving)
+        });
+        let there: Vec<QueueId> = there.collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        let names = there.iter().map(ToString::to_string).collect();
+        let mut line = Cursor::new(Told::GivenUp(names).line());
+        tell(connection, &self.target.setup, &mut line).await?;
+        let mut queue = self.dispatch.lock();
+        for id in there {
+            maillog::moved(id, connection.relay());
+            queue.handle(Event::Moved { id }, clock::now());
+        }
+        drop(queue);
+        self.dispatch.wake();
+        Ok(())
+    }
+}
+
+/// One transaction: something is told, and perhaps a message follows.
+async fn tell(
+    connection: &mut Connection,
+    setup: &Setup,
+    content: &mut (dyn std::io::Read + Send),
+) -> Result<(), Failure> {
+    let postmaster = Address::new("postmaster", &setup.config.hostname.to_string());
+    let postmaster = postmaster.map_err(|error| Failure::ours(&error.to_string()))?;
+    let transaction = Transaction {
+        mail: Mail {
+            eight_bit: true,
+            moved: true,
+            ..Mail::default()
+        },
+        recipients: vec![Rcpt::from(Mailbox::from(postmaster))],
+        patience: None,
+        kept: false,
+    };
+    match connection
+        .send(transaction, content)
+        .await
+        .into_iter()
+        .next()
+    {
+        Some(Outcome::Delivered(_)) => Ok(()),
+        Some(Outcome::Deferred(failure) | Outcome::Failed(failure)) => Err(failure),
+        None => Err(Failure::ours("no answer")),
+    }
+}

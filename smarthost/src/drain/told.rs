@@ -1,0 +1,118 @@
+//! What one server tells the other: a line of JSON in front of each message that moves, and one
+//! alone with the messages that were given up.
+//!
+//! Contract: total and bounded; what is read fits together, and can stand in a log.
+//! Failures: a text, for the reply. Nothing of what is faulty is taken.
+
+use mail::{clock::Timestamp, envelope::Envelope, limits};
+use serde::{Deserialize, Serialize};
+use spool::{Entry, QueueId, Stored, Waiting};
+
+/// Longest name of a client in an envelope, bytes.
+const ORIGIN: usize = 1024;
+/// How far ahead the other server's clock may be, milliseconds.
+const AHEAD: u64 = 24 * 60 * 60 * 1000;
+
+/// What is said.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Told {
+    /// The message follows.
+    Message(Box<Facts>),
+    /// These are given up, and nothing follows.
+    GivenUp(Vec<String>),
+}
+
+/// All that is known of a message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    pub id: String,
+    pub arrival: Timestamp,
+    /// On hold, once it is delivered there alone.
+    pub held: bool,
+    /// Its sender was told that it is late.
+    pub warned: bool,
+    /// With those recipients alone that wait.
+    pub envelope: Envelope,
+    /// How each of them waits, in their order.
+    pub waiting: Vec<Wait>,
+    /// Bytes of its header section.
+    pub header: u64,
+    /// Bytes of header, empty line and body.
+    pub size: u64,
+}
+
+/// How a recipient waits.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Wait {
+    pub until: Option<Timestamp>,
+    pub reason: Option<String>,
+}
+
+impl Facts {
+    /// Of a message in the queue.
+    pub fn of(entry: &Entry, stored: &Stored) -> Self {
+        let numbers = entry.waiting.iter().map(|it| it.recipient);
+        let waiting = entry.waiting.iter().map(|it| Wait {
+            until: it.until,
+            reason: it.reason.as_deref().map(str::to_owned),
+        });
+        Self {
+            id: entry.id.to_string(),
+            arrival: entry.arrival,
+            held: entry.hold.is_held(),
+            warned: entry.warned,
+            envelope: stored.envelope.with_numbers(&numbers.collect::<Vec<_>>()),
+            waiting: waiting.collect(),
+            header: u64::try_from(stored.header.len()).unwrap_or(u64::MAX),
+            size: stored.size(),
+        }
+    }
+
+    /// The id, once all fits together. `now`: nothing lies far behind it.
+    pub fn check(&self, now: Timestamp) -> Result<QueueId, &'static str> {
+        let id = QueueId::parse(&self.id).filter(|id| id.made() > Timestamp::default());
+        let id = id.ok_or("no queue id")?;
+        if id.made().since(now).as_millis() > u128::from(AHEAD) {
+            return Err("the clocks of the two servers differ by more than a day");
+        }
+        let recipients = self.envelope.recipients.len();
+        if recipients == 0 || recipients > limits::EXPANDED || recipients != self.waiting.len() {
+            return Err("the recipients do not fit together");
+        }
+        let origin = &self.envelope.origin;
+        if origin.len() > ORIGIN || origin.contains(char::is_control) {
+            return Err("no name of a client");
+        }
+        let header = usize::try_from(self.header).unwrap_or(usize::MAX);
+        if header > limits::HEADER * 2 || self.size < self.header.saturating_add(2) {
+            return Err("the sizes do not fit together");
+        }
+        Ok(id)
+    }
+
+    /// The same as the spool knows it.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let numbered = (0u32..).zip(&self.waiting);
+        let waiting = numbered.map(|(recipient, wait)| Waiting {
+            recipient,
+            until: wait.until,
+            reason: wait.reason.as_deref().map(Into::into),
+        });
+        waiting.collect()
+    }
+}
+
+impl Told {
+    /// One line, with its end.
+    pub fn line(&self) -> Vec<u8> {
+        // Texts, numbers and lists always have a JSON form, which has no line end inside.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.extend_from_slice(b"\r\n");
+        line
+    }
+
+    /// Reads a line without its end.
+    pub fn read(line: &[u8]) -> Result<Self, &'static str> {
+        serde_json::from_slice(line).map_err(|_| "what is told of the message is not understood")
+    }
+}

@@ -1,0 +1,223 @@
+//! Whether this server is being emptied into another, as everybody who takes or sends mail needs it;
+//! kept in a file, so that a start goes on with it.
+//!
+//! Contract: what is begun or stopped is on disk when that returns. Counts are written when they
+//! change: during a drain hardly any mail comes or ends here.
+//! Failures: a file that cannot be read is told, and set aside as one that says nothing: the mail
+//! is delivered from here, but for what had left already.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use control::order::Order;
+use mail::clock::{self, Timestamp};
+use spool::{Entry, Hold, QueueId};
+use system::log::{Level, line};
+use tokio::sync::Notify;
+
+use crate::drain::{Drain, Moves, Progress};
+
+/// Its name in `state`.
+const FILE: &str = "drain";
+
+/// What there is to know, and to wait for.
+#[derive(Debug)]
+pub(crate) struct Draining {
+    path: PathBuf,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    drain: Option<Drain>,
+    moves: Moves,
+    trouble: Option<String>,
+}
+
+impl Draining {
+    /// As the directory for what is kept says.
+    pub(crate) fn open(state: &Path) -> Self {
+        let path = state.join(FILE);
+        let drain = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(io::Error::from)
+                .map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let drain = drain.unwrap_or_else(|error| {
+            let text = format_args!("{}: {error}: no drain goes on", path.display());
+            line(Level::Error, &text);
+            None
+        });
+        Self {
+            path,
+            state: Mutex::new(State {
+                drain,
+                ..State::default()
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The drain, also one that is stopped while its last messages change hands.
+    pub(crate) fn drain(&self) -> Option<Drain> {
+        self.state().drain.clone()
+    }
+
+    /// Whether new mail is refused and queued mail rests: where it goes.
+    pub(crate) fn to(&self) -> Option<String> {
+        let state = self.state();
+        let drain = state.drain.as_ref().filter(|drain| !drain.stopped);
+        drain.map(|drain| drain.to.clone())
+    }
+
+    /// Begins with so many messages in the queue, which is locked meanwhile.
+    pub(crate) fn begin(&self, to: &str, pin: &str, queued: usize) -> io::Result<()> {
+        let mut state = self.state();
+        let drain = Drain::new(to, pin, queued, clock::now());
+        self.write(&drain)?;
+        state.drain = Some(drain);
+        state.trouble = None;
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Mail is taken and delivered again.
+    pub(crate) fn stop(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if let Some(drain) = &mut state.drain {
+            let stopped = Drain {
+                stopped: true,
+                ..drain.clone()
+            };
+            self.write(&stopped)?;
+            *drain = stopped;
+        }
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// It was stopped, and the other server knows all that has left.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        if state.drain.as_ref().is_none_or(|drain| !drain.stopped) {
+            return;
+        }
+        *state = State::default();
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.unwritten(&error),
+            _ => {}
+        }
+    }
+
+    /// Another message is in the queue.
+    pub(crate) fn came(&self) {
+        self.count(|drain| drain.came = drain.came.saturating_add(1));
+        self.changed.notify_one();
+    }
+
+    /// One has ended here.
+    pub(crate) fn ended(&self, deleted: usize, bounced: bool) {
+        self.count(|drain| drain.ended(deleted, bounced));
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Drain)) {
+        let mut state = self.state();
+        if let Some(drain) = &mut state.drain {
+            change(drain);
+            if let Err(error) = self.write(drain) {
+                self.unwritten(&error);
+            }
+        }
+    }
+
+    /// How far it is, with so many messages left.
+    pub(crate) fn progress(&self, left: usize) -> Option<Progress> {
+        let state = self.state();
+        Some(Progress {
+            trouble: state.trouble.clone(),
+            refused: state.moves.reasons(),
+            ..state.drain.as_ref()?.progress(left)
+        })
+    }
+
+    /// Why there is no connection, or that there is one again; whether that is new.
+    pub(crate) fn trouble(&self, why: Option<&str>) -> bool {
+        let mut state = self.state();
+        let is_new = state.trouble.as_deref() != why;
+        state.trouble = why.map(str::to_owned);
+        is_new
+    }
+
+    /// The moves, under the lock of the queue if both are needed.
+    pub(crate) fn moves<T>(&self, act: impl FnOnce(&mut Moves) -> T) -> T {
+        act(&mut self.state().moves)
+    }
+
+    /// A message waits in the queue, and may go later.
+    pub(crate) fn refused(&self, id: QueueId, why: &str, now: Timestamp) {
+        self.moves(|moves| moves.refused(id, why, now));
+    }
+
+    /// Why an order about this message cannot be carried out now.
+    pub(crate) fn forbids(&self, order: Order, entry: &Entry) -> Option<String> {
+        if order == Order::Bounce && matches!(entry.hold, Hold::Arriving { .. }) {
+            return Some("the server that it comes from may still deliver it".to_owned());
+        }
+        let state = self.state();
+        let drain = state.drain.as_ref()?;
+        let to = &drain.to;
+        if entry.hold == Hold::Leaving && order != Order::Delete {
+            return Some(format!("it is on {to} already, and is delivered there"));
+        }
+        if state.moves.has(entry.id) {
+            return Some(format!("it is on its way to {to}: ask again in a moment"));
+        }
+        let ends_it = matches!(order, Order::Delete | Order::Bounce);
+        (!drain.stopped && !ends_it).then(|| format!("it rests, to move to {to}"))
+    }
+
+    /// What listings say of a message that moves.
+    pub(crate) fn told(&self, entry: &Entry) -> Option<String> {
+        match entry.hold {
+            Hold::Arriving { .. } => Some(
+                "it comes from another server, and goes on once that has given it up".to_owned(),
+            ),
+            Hold::Leaving => {
+                let to = self.drain().map_or_else(String::new, |drain| drain.to);
+                Some(format!(
+                    "it is on {to}, and goes from here once that is known there"
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns when there may be something to move.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn write(&self, drain: &Drain) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(drain)?;
+        system::fs::replace(&self.path, &text, 0o600)
+    }
+
+    fn unwritten(&self, error: &io::Error) {
+        line(
+            Level::Error,
+            &format_args!("{}: {error}", self.path.display()),
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! Begins to empty this server into another one, if that one would have the mail.
+//!
+//! Contract: nothing changes before the other server has shown its key and offered XMOVE; whoever
+//! asked hears meanwhile that somebody is there. The same order once more begins nothing anew.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use control::order;
+use mail::{clock, nexthop::Nexthop};
+use relay::trust::Pin;
+use spool::Hold;
+use tokio::runtime::Handle;
+
+use crate::{
+    admin::Answer,
+    delivery::moving,
+    dispatch::{Dispatch, Event},
+    server::Server,
+};
+
+/// How often somebody hears that his order is carried out; less than he waits for.
+const ALIVE: Duration = Duration::from_secs(3);
+
+pub(super) fn begin(
+    server: &Arc<Server>,
+    to: String,
+    pin: String,
+    say: &mut dyn FnMut(&Answer) -> io::Result<()>,
+) -> io::Result<()> {
+    let dispatch = &server.dispatch;
+    let begun = match begins(dispatch, &to, &pin) {
+        Ok(false) => Ok(()),
+        Err(why) => Err(why),
+        Ok(true) => {
+            let (done, told) = mpsc::channel();
+            let (setup, target) = (server.current.get(), (to.clone(), pin.clone()));
+            Handle::current().spawn(async move {
+                // Whoever asked may be gone.
+                let _ = done.send(moving::test(setup, &target.0, &target.1).await);
+            });
+            let told = loop {
+                match told.recv_timeout(ALIVE) {
+                    Ok(told) => break told.map_err(|failure| failure.log_text()),
+                    Err(RecvTimeoutError::Timeout) => {
+                        say(&Answer::Queue(order::Answer::Working))?;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break Err("it failed".to_owned()),
+                }
+            };
+            told.and_then(|()| rest(dispatch, &to, &pin))
+        }
+    };
+    say(&match begun {
+        Ok(()) => Answer::Drain(dispatch.draining().progress(dispatch.lock().len())),
+        Err(why) => Answer::Queue(order::Answer::Refused(why)),
+    })
+}
+
+/// Whether it is to begin; not if it goes on already.
+fn begins(dispatch: &Dispatch, to: &str, pin: &str) -> Result<bool, String> {
+    Nexthop::parse(to).map_err(|error| error.to_string())?;
+    Pin::parse(pin).map_err(|error| error.to_string())?;
+    let arrives = |entry: spool::Entry| matches!(entry.hold, Hold::Arriving { .. });
+    if dispatch.spool().entries().into_iter().any(arrives) {
+        return Err("mail is just moving here from another server: let that end first".to_owned());
+    }
+    match dispatch.draining().drain() {
+        None => Ok(true),
+        Some(drain) if drain.to != to => Err(format!(
+            "this server is being emptied into {} until its last messages are known there",
+            drain.to
+        )),
+        Some(drain) => Ok(drain.stopped || drain.pin != pin),
+    }
+}
+
+/// All that is queued rests from here on; what is in delivery ends first.
+fn rest(dispatch: &Dispatch, to: &str, pin: &str) -> Result<(), String> {
+    let mut queue = dispatch.lock();
+    let begun = dispatch.draining().begin(to, pin, queue.len());
+    begun.map_err(|error| format!("not on disk: {error}"))?;
+    for id in queue.ids() {
+        queue.handle(Event::Parked { id }, clock::now());
+    }
+    drop(queue);
+    dispatch.wake();
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! `smarthost drain`: what is queued moves to another server as it is, and each message is delivered
+//! by one of the two.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    process::{Child, Output, Stdio},
+};
+
+use serde_json::Value;
+use tests::{
+    login::anybody,
+    resolver::Resolver,
+    session::Session,
+    sink::{Script, Sink, nexthop},
+    smarthost::Smarthost,
+    wait::until,
+};
+
+/// Takes nothing now.
+fn later() -> Script {
+    Script {
+        answers: vec![("MAIL".to_owned(), "451 4.3.0 later".to_owned())],
+        ..Script::default()
+    }
+}
+
+/// Two servers that give their mail to the same next hop; the second may have that of the first.
+struct Pair {
+    sink: Sink,
+    old: Smarthost,
+    new: Smarthost,
+}
+
+impl Pair {
+    fn start(script: Script, more: &str) -> Self {
+        let sink = Sink::with(script);
+        let config = format!(
+            "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\n\
+             resolver = \"{}\"\nrelayhost = \"{}\"\n",
+            Resolver::of_localhost(),
+            sink.nexthop()
+        );
+        let old = Smarthost::start(&config);
+        let new = Smarthost::start(&format!("{config}drain_from = [\"127.0.0.1\"]\n{more}"));
+        Self { sink, old, new }
+    }
+
+    fn arguments(&self) -> [String; 6] {
+        let to = nexthop(self.new.address());
+        ["drain", "--json", "--to", &to, "--pin", &self.new.pin()].map(str::to_owned)
+    }
+
+    fn drain(&self) -> Output {
+        let arguments = self.arguments();
+        self.old.admin(&arguments.each_ref().map(String::as_str))
+    }
+}
+
+/// A balance, as `--json` tells it.
+fn balance(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+}
+
+fn count(balance: &Value, what: &str) -> u64 {
+    balance[what].as_u64().unwrap()
+}
+
+/// The queue, a message a line, as programs read it.
+fn listed(smarthost: &Smarthost) -> BTreeSet<String> {
+    let output = smarthost.admin(&["queue", "list", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn send(smarthost: &Smarthost, count: usize) {
+    let mut session = Session::greeted(smarthost.address());
+    for number in 0..count {
+        let message = format!(
+            "Subject: {number}\r\nX-Odd:  kept   as it is\r\n\r\n.dot\r\n{}\r\n",
+            "x".repeat(number * 37 % 3000)
+        );
+        session.delivers("a@example.org", &["b@example.net"], message.as_bytes());
+    }
+}
+
+fn run(pair: &Pair) -> Child {
+    let mut command = pair.old.command();
+    let quiet = [Stdio::null(), Stdio::null(), Stdio::null()];
+    let [input, output, errors] = quiet;
+    command.args(pair.arguments()).stdin(input);
+    command.stdout(output).stderr(errors).spawn().unwrap()
+}
+
+/// Row A4. Age, id, client, reasons, holds and wishes are the same there.
+#[test]
+fn queued_mail_moves_as_it_is() {
+    let mut pair = Pair::start(later(), "");
+    let mut session = Session::greeted(pair.old.address());
+    for recipients in [1, 3] {
+        assert_eq!(session.say("MAIL FROM:<> RET=HDRS ENVID=e1").code, 250);
+        for number in 0..recipients {
+            let rcpt = format!(
+                "RCPT TO:<r{number}@example.net> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;was{number}@example.net"
+            );
+            assert_eq!(session.say(&rcpt).code, 250);
+        }
+        assert_eq!(session.say("DATA").code, 354);
+        session.send(b"Subject: x\r\n\r\n..y\r\n.\r\n").unwrap();
+        assert_eq!(session.reply().code, 250);
+    }
+    let body = format!("Subject: large\r\n\r\n{}", "line\r\n".repeat(60_000));
+    session.delivers("a@example.org", &["b@example.net"], body.as_bytes());
+    let before = until("all are deferred", || {
+        let before = listed(&pair.old);
+        let deferred = |line: &String| line.contains("later");
+        (before.len() == 3 && before.iter().all(deferred)).then_some(before)
+    });
+    let first = before.first().unwrap();
+    let id = serde_json::from_str::<Value>(first).unwrap()["queue_id"].clone();
+    assert!(
+        pair.old
+            .admin(&["queue", "hold", id.as_str().unwrap()])
+            .status
+            .success()
+    );
+    let before = listed(&pair.old);
+    let held = |lines: &BTreeSet<String>| lines.iter().filter(|it| it.contains("\"hold\"")).count();
+    assert_eq!(held(&before), 1);
+
+    let output = pair.drain();
+    assert!(output.status.success(), "{output:?}");
+    let balance = balance(&output);
+    assert_eq!(
+        ["came", "moved", "left"].map(|it| count(&balance, it)),
+        [3, 3, 0]
+    );
+    assert!(pair.old.mailq().contains("Mail queue is empty"));
+    assert_eq!(listed(&pair.new), before);
+    pair.new.daemon().wait_for_log("moved from its queue");
+    pair.old.daemon().wait_for_log(", where it has the same id");
+
+    // Also after a restart; and the next hop hears the same wishes.
+    pair.new.kill();
+    pair.new.run();
+    assert_eq!(listed(&pair.new), before);
+    let extensions = vec!["DSN".to_owned(), "8BITMIME".to_owned()];
+    pair.sink.play(Script {
+        extensions,
+        ..Script::default()
+    });
+    assert!(
+        pair.new
+            .admin(&["queue", "release", "--all"])
+            .status
+            .success()
+    );
+    assert!(pair.new.admin(&["queue", "flush"]).status.success());
+    let arrived = pair.sink.journal().wait_for(3);
+    let large = arrived
+        .iter()
+        .find(|it| it.field("subject") == "large")
+        .unwrap();
+    assert_eq!(large.body(), "line\r\n".repeat(60_000));
+    let dotted = arrived
+        .iter()
+        .find(|it| it.field("subject") == "x")
+        .unwrap();
+    assert_eq!(dotted.body(), ".y\r\n");
+    pair.new
+        .wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
+#[test]
+fn a_server_that_is_emptied_takes_no_mail_until_that_is_stopped() {
+    let mut pair = Pair::start(later(), "");
+    send(&pair.old, 1);
+    let mut before = Session::greeted(pair.old.address());
+    assert!(pair.drain().status.success());
+    let refused = Session::connect(pair.old.address()).reply();
+    assert_eq!(refused.code, 421);
+    assert!(
+        refused.text().contains("is being emptied into"),
+        "{refused:?}"
+    );
+    assert_eq!(before.say("MAIL FROM:<a@example.org>").code, 421);
+    let status = pair.old.admin(&["status"]);
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("1 came: 1 moved to"), "{status}");
+
+    pair.old.kill();
+    pair.old.run();
+    assert_eq!(Session::connect(pair.old.address()).reply().code, 421);
+    assert!(pair.old.admin(&["drain", "--stop"]).status.success());
+    pair.sink.play(Script::default());
+    send(&pair.old, 1);
+    pair.sink.journal().wait_for(1);
+}
+
+/// 500 messages, and each of the servers is killed again and again while they move.
+#[test]
+fn each_message_is_delivered_once_however_often_either_server_is_killed() {
+    const COUNT: usize = 500;
+    let mut pair = Pair::start(later(), "");
+    send(&pair.old, COUNT);
+    let mut kills_in_the_middle = 0;
+    for round in 0..8 {
+        let mut command = run(&pair);
+        let moved = |pair: &mut Pair| pair.new.daemon().log().matches("moved from").count();
+        let seen = moved(&mut pair);
+        until("some move", || {
+            let all = listed(&pair.new).len() == COUNT;
+            (moved(&mut pair) > seen + round * 7 || all).then_some(())
+        });
+        if round % 2 == 0 {
+            pair.old.kill();
+            pair.old.run();
+        } else {
+            pair.new.kill();
+            pair.new.run();
+        }
+        kills_in_the_middle += usize::from(!pair.old.mailq().contains("is empty"));
+        let _ = command.kill();
+        command.wait().unwrap();
+    }
+    let output = pair.drain();
+    assert!(output.status.success(), "{output:?}");
+    let balance = balance(&output);
+    let parts = ["came", "moved", "delivered", "bounced", "removed", "left"];
+    assert_eq!(
+        parts.map(|it| count(&balance, it)),
+        [500, 500, 0, 0, 0, 0],
+        "{balance}"
+    );
+    assert!(
+        kills_in_the_middle > 1,
+        "only {kills_in_the_middle} kills came in time"
+    );
+    assert_eq!(listed(&pair.new).len(), COUNT);
+    pair.sink.play(Script::default());
+    assert!(pair.new.admin(&["queue", "flush"]).status.success());
+    let arrived = pair.sink.journal().wait_for(COUNT);
+    pair.new
+        .wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+    let subjects: BTreeSet<_> = arrived.iter().map(|it| it.field("subject")).collect();
+    assert_eq!((subjects.len(), pair.sink.journal().len()), (COUNT, COUNT));
+}
+
+#[test]
+fn nothing_leaves_for_another_key_or_for_a_server_that_does_not_want_it() {
+    let pair = Pair::start(later(), "");
+    send(&pair.old, 1);
+    let to = nexthop(pair.new.address());
+    let wrong = pair
+        .old
+        .admin(&["drain", "--to", &to, "--pin", &pair.old.pin()]);
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("pin"), "{said}");
+    // The other way round: the first server does not name the second.
+    send(&pair.new, 1);
+    let to = nexthop(pair.old.address());
+    let unwanted = pair
+        .new
+        .admin(&["drain", "--to", &to, "--pin", &pair.old.pin()]);
+    assert_eq!(unwanted.status.code(), Some(1), "{unwanted:?}");
+    let said = String::from_utf8(unwanted.stderr).unwrap();
+    assert!(said.contains("`drain_from`"), "{said}");
+    // Both take mail and deliver it as before.
+    send(&pair.old, 1);
+    send(&pair.new, 1);
+    assert_eq!((listed(&pair.old).len(), listed(&pair.new).len()), (2, 2));
+}
+
+#[test]
+fn a_stranger_and_clear_text_cannot_move_mail() {
+    let pair = Pair::start(later(), "");
+    let unknown = |reply: tests::session::Reply| {
+        assert_eq!(reply.code, 555, "{reply:?}");
+    };
+    let offered = |session: &mut Session| session.say("EHLO x").text().contains("XMOVE");
+    // Named, but in clear text.
+    let mut named = Session::greeted(pair.new.address());
+    assert!(!offered(&mut named));
+    unknown(named.say("MAIL FROM:<> XMOVE"));
+    let mut named = Session::greeted(pair.new.address()).starttls(anybody());
+    assert!(offered(&mut named));
+    assert_eq!(named.say("MAIL FROM:<> XMOVE").code, 250);
+    // Not named.
+    let stranger = Session::connect_from([127, 0, 0, 2].into(), pair.new.address());
+    let mut stranger = stranger.ehlo().starttls(anybody());
+    assert!(!offered(&mut stranger));
+    unknown(stranger.say("MAIL FROM:<> XMOVE"));
+}
+
+#[test]
+fn what_the_other_server_finds_too_large_stays_with_that_reason() {
+    let pair = Pair::start(later(), "message_size = \"500 KiB\"\n");
+    send(&pair.old, 3);
+    let mut session = Session::greeted(pair.old.address());
+    let large = format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(100_000));
+    session.delivers("a@example.org", &["b@example.net"], large.as_bytes());
+    let output = pair.drain();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let balance = balance(&output);
+    assert_eq!(
+        ["came", "moved", "left"].map(|it| count(&balance, it)),
+        [4, 3, 1]
+    );
+    let said = balance["refused"].to_string();
+    assert!(said.contains("bytes are more than"), "{said}");
+    // It is delivered from here once that is stopped.
+    pair.sink.play(Script::default());
+    assert!(pair.old.admin(&["drain", "--stop"]).status.success());
+    assert!(pair.old.admin(&["queue", "flush"]).status.success());
+    pair.sink.journal().wait_for(1);
+}
