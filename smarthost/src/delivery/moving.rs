@@ -7,7 +7,10 @@
 
 use std::{
     io::{Cursor, Read as _},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,8 +53,9 @@ use crate::{
 const CONNECTIONS: usize = 8;
 /// Messages that are given up together.
 const BATCH: usize = 50;
-/// Pause after a connection that failed.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Pause after a connection that failed, at first, and at most where one fails after the other.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(10);
 /// How often it is looked whether a message may go by now.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the other server may take up to the end of a message.
@@ -63,6 +67,8 @@ struct Target {
     security: Security,
     tls: ClientTls,
     setup: Arc<Setup>,
+    /// Something has changed hands.
+    progress: AtomicBool,
 }
 
 /// Moves what there is to move until the daemon ends.
@@ -72,6 +78,7 @@ pub(crate) async fn run(
     mut ending: watch::Receiver<bool>,
 ) {
     let moving = async {
+        let mut pause = PAUSE;
         loop {
             let Some(drain) = dispatch.draining().drain() else {
                 dispatch.draining().changed().await;
@@ -86,9 +93,15 @@ pub(crate) async fn run(
                 let _ = time::timeout(LOOK, dispatch.draining().changed()).await;
                 continue;
             }
-            if let Err(failure) = pass(&dispatch, &current, &drain, batch).await {
+            let (done, progress) = pass(&dispatch, &current, &drain, batch).await;
+            pause = if progress {
+                PAUSE
+            } else {
+                LONGEST.min(2 * pause)
+            };
+            if let Err(failure) = done {
                 troubled(&dispatch, &drain, &failure);
-                time::sleep(PAUSE).await;
+                time::sleep(pause).await;
             }
         }
     };
@@ -116,19 +129,19 @@ fn troubled(dispatch: &Dispatch, drain: &Drain, failure: &Failure) {
     }
 }
 
-/// Moves over several connections until nothing is left to take.
+/// Moves over several connections until nothing is left to take; and whether anything has.
 async fn pass(
     dispatch: &Arc<Dispatch>,
     current: &Current,
     drain: &Drain,
     first: Vec<QueueId>,
-) -> Result<(), Failure> {
+) -> (Result<(), Failure>, bool) {
     let target = Target::new(current.get(), &drain.to, &drain.pin);
     let target = match target {
         Ok(target) => Arc::new(target),
         Err(failure) => {
             over(dispatch, &first);
-            return Err(failure);
+            return (Err(failure), false);
         }
     };
     let mut batches = vec![first];
@@ -157,7 +170,7 @@ async fn pass(
     while let Some(done) = workers.join_next().await {
         result = result.and(done.unwrap_or_else(|error| Err(Failure::ours(&error.to_string()))));
     }
-    result
+    (result, target.progress.load(Ordering::Relaxed))
 }
 
 /// Messages that rest; they are under way from now on, and nobody else's.
@@ -227,6 +240,7 @@ impl Target {
             },
             tls: setup.trusts.of(Trust::Pins(vec![pin]))?,
             setup,
+            progress: AtomicBool::new(false),
         })
     }
 
@@ -299,35 +313,55 @@ impl Worker<'_> {
         let mut connection = self.target.open().await?;
         self.dispatch.draining().trouble(None);
         while !self.batch.is_empty() {
-            let left = self.carry(&mut connection).await?;
-            self.give_up(&mut connection, &left).await?;
-            over(self.dispatch, &self.batch);
-            self.batch = match self.dispatch.draining().drain() {
-                Some(now) if now.since == drain.since => take(self.dispatch, &now, BATCH),
-                _ => Vec::new(),
-            };
+            let leaving = self.leaving();
+            if leaving.is_empty() {
+                let (there, sent) = self.carry(&mut connection).await;
+                self.leave(&there)?;
+                sent?;
+            } else {
+                self.give_up(&mut connection, &leaving).await?;
+            }
+            if self.batch.is_empty() {
+                self.batch = match self.dispatch.draining().drain() {
+                    Some(now) if now.since == drain.since => take(self.dispatch, &now, BATCH),
+                    _ => Vec::new(),
+                };
+            }
         }
         connection.quit().await;
         Ok(())
     }
 
-    /// Sends each message; those that are on disk there.
-    async fn carry(&mut self, connection: &mut Connection) -> Result<Vec<QueueId>, Failure> {
+    /// Those that are on disk there, and are to be made known there as given up.
+    fn leaving(&self) -> Vec<QueueId> {
+        let batch = self.batch.iter().copied();
+        let spool = self.dispatch.spool();
+        let leaves = |id: &QueueId| {
+            let entry = spool.entry(*id);
+            entry.is_some_and(|entry| entry.hold == Hold::Leaving)
+        };
+        batch.filter(leaves).collect()
+    }
+
+    /// Sends each message; those that are on disk there, and why the connection is of no use any
+    /// more.
+    async fn carry(&mut self, connection: &mut Connection) -> (Vec<QueueId>, Result<(), Failure>) {
         let mut there = Vec::new();
         for id in self.batch.clone() {
-            let leaves = |hold| hold == Hold::Leaving;
-            match self.dispatch.spool().entry(id).map(|entry| entry.hold) {
-                None => {}
-                Some(hold) if leaves(hold) => there.push(id),
-                Some(_) => match self.send(connection, id).await {
-                    Ok(()) => there.push(id),
-                    Err(failure) if connection.is_ready() => self.refused(id, &failure.log_text()),
-                    // What was answered before is given up over the next connection.
-                    Err(failure) => return Err(failure),
-                },
+            match self.send(connection, id).await {
+                Ok(true) => there.push(id),
+                // It was deleted meanwhile.
+                Ok(false) => self.done(id),
+                Err(failure) if connection.is_ready() => self.refused(id, &failure.log_text()),
+                Err(failure) => return (there, Err(failure)),
             }
         }
-        Ok(there)
+        (there, Ok(()))
+    }
+
+    fn done(&mut self, id: QueueId) {
+        self.batch.retain(|other| *other != id);
+        over(self.dispatch, &[id]);
     }
 
     fn refused(&mut self, id: QueueId, why: &str) {
@@ -335,12 +369,13 @@ impl Worker<'_> {
         self.dispatch.draining().refused(id, why, clock::now());
     }
 
-    async fn send(&self, connection: &mut Connection, id: QueueId) -> Result<(), Failure> {
+    /// `false`: it is not queued any more.
+    async fn send(&self, connection: &mut Connection, id: QueueId) -> Result<bool, Failure> {
         let spool = self.dispatch.spool();
         let unread = |error: &dyn std::fmt::Display| Failure::ours(&error.to_string());
         let stored = block_in_place(|| spool.load(id)).map_err(|error| unread(&error))?;
         let (Some(entry), Some(stored)) = (spool.entry(id), stored) else {
-            return Ok(());
+            return Ok(false);
         };
         let facts = Facts::of(&entry, &stored);
         let limit = connection.capabilities().size.filter(|limit| *limit > 0);
@@ -358,43 +393,51 @@ impl Worker<'_> {
         }
         let line = Told::Message(Box::new(facts)).line();
         let reader = stored.reader().map_err(|error| unread(&error))?;
-        tell(
-            connection,
-            &self.target.setup,
-            &mut Cursor::new(line).chain(reader),
-        )
-        .await
+        let mut content = Cursor::new(line).chain(reader);
+        let sent = tell(connection, &self.target.setup, &mut content).await;
+        sent.map(|()| true)
     }
 
-    /// They are on disk there: never delivered from here again, and then the other server's alone.
-    async fn give_up(
-        &mut self,
-        connection: &mut Connection,
-        there: &[QueueId],
-    ) -> Result<(), Failure> {
+    /// They are on disk there: never delivered from here again. On disk when it returns.
+    fn leave(&mut self, there: &[QueueId]) -> Result<(), Failure> {
+        if there.is_empty() {
+            return Ok(());
+        }
         let spool = self.dispatch.spool();
         for id in there {
             spool.record(*id, spool::Event::Leaving);
         }
         block_in_place(|| spool.commit()).map_err(|error| Failure::ours(&error.to_string()))?;
+        self.target.progress.store(true, Ordering::Relaxed);
         // Whom an administrator has deleted meanwhile is not to be delivered there either.
-        let there = there.iter().copied().filter(|id| {
-            let entry = spool.entry(*id);
-            entry.is_some_and(|entry| entry.hold == Hold::Leaving)
-        });
-        let there: Vec<QueueId> = there.collect();
-        if there.is_empty() {
-            return Ok(());
-        }
-        let names = there.iter().map(ToString::to_string).collect();
+        let left = self.leaving();
+        there
+            .iter()
+            .filter(|id| !left.contains(id))
+            .for_each(|id| self.done(*id));
+        Ok(())
+    }
+
+    /// They are the other server's alone.
+    async fn give_up(
+        &mut self,
+        connection: &mut Connection,
+        leaving: &[QueueId],
+    ) -> Result<(), Failure> {
+        // Also what was recorded by an attempt whose commit failed.
+        let on_disk = block_in_place(|| self.dispatch.spool().commit());
+        on_disk.map_err(|error| Failure::ours(&error.to_string()))?;
+        let names = leaving.iter().map(ToString::to_string).collect();
         let mut line = Cursor::new(Told::GivenUp(names).line());
         tell(connection, &self.target.setup, &mut line).await?;
+        self.target.progress.store(true, Ordering::Relaxed);
         let mut queue = self.dispatch.lock();
-        for id in there {
-            maillog::moved(id, connection.relay());
-            queue.handle(Event::Moved { id }, clock::now());
+        for id in leaving {
+            maillog::moved(*id, connection.relay());
+            queue.handle(Event::Moved { id: *id }, clock::now());
         }
         drop(queue);
+        leaving.iter().for_each(|id| self.done(*id));
         self.dispatch.wake();
         Ok(())
     }
