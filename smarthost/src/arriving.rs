@@ -1,11 +1,16 @@
-//! Mail from another server's queue: kept as it was there, and let go once the other server has
-//! given it up.
+//! What has come enters the queue. Mail from another server's queue is kept as it was there, and
+//! let go once the other server has given it up.
 //!
 //! Contract: what is answered is on disk. A message that came before, and is the same, is in the
 //! queue once. Until it is given up there it is not delivered from here, however often this server
 //! is started.
 //! Failures: the spool's own, or that another message has its name; nothing has changed then.
 
+use mail::{
+    clock::{self, Timestamp},
+    envelope::Envelope,
+};
+use queue::{Recovered, Waiting};
 use spool::{Draft, Hold, QueueId, SpoolError};
 use tokio::{sync::oneshot, task::block_in_place};
 
@@ -14,8 +19,6 @@ use crate::{
     drain::told::Facts,
     maillog,
 };
-use mail::clock;
-use queue::Recovered;
 
 /// Why a message does not move here.
 #[derive(Debug)]
@@ -32,6 +35,27 @@ impl From<SpoolError> for Refusal {
 }
 
 impl Dispatch {
+    /// A message that has come is in the queue. `scheduled`: it goes on, unless this server is
+    /// being emptied, where all rests.
+    pub(crate) fn enter(
+        &self,
+        id: QueueId,
+        arrival: Timestamp,
+        envelope: &Envelope,
+        scheduled: Option<Event>,
+    ) {
+        let mut queue = self.lock();
+        let drains = self.draining().to().is_some();
+        if drains {
+            self.draining().came();
+        }
+        let event = scheduled.filter(|_| !drains);
+        let event = event.unwrap_or_else(|| rests(id, arrival, envelope));
+        queue.handle(event, clock::now());
+        drop(queue);
+        self.wake();
+    }
+
     /// Keeps a message; `client`: the server that brought it.
     pub(crate) async fn arrive(
         &self,
@@ -101,4 +125,23 @@ impl Dispatch {
         self.wake();
         Ok(())
     }
+}
+
+/// It is in the queue, and is not delivered.
+fn rests(id: QueueId, arrival: Timestamp, envelope: &Envelope) -> Event {
+    let waiting = (0u32..).zip(&envelope.recipients);
+    let waiting = waiting.map(|(recipient, _)| Waiting {
+        recipient,
+        until: None,
+    });
+    Event::Recovered(Recovered {
+        id,
+        owner: origin(envelope).owner,
+        arrival,
+        held: true,
+        returned: false,
+        warned: false,
+        kept: false,
+        waiting: waiting.collect(),
+    })
 }

@@ -23,7 +23,7 @@ use mail::{
     outcome::{Failure, Outcome},
     status::EnhancedStatus,
 };
-use queue::{Origin, Recovered, Routed, Waiting};
+use queue::{Origin, Routed};
 use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
 use system::log::life;
 use tokio::{
@@ -239,27 +239,6 @@ impl Dispatch {
         self.enter(id, arrival, envelope, None);
     }
 
-    /// A message that has come is in the queue. `scheduled`: it goes on, unless this server is being
-    /// emptied, where all rests.
-    fn enter(
-        &self,
-        id: QueueId,
-        arrival: Timestamp,
-        envelope: &Envelope,
-        scheduled: Option<Event>,
-    ) {
-        let mut queue = self.lock();
-        let drains = self.draining.to().is_some();
-        if drains {
-            self.draining.came();
-        }
-        let event = scheduled.filter(|_| !drains);
-        let event = event.unwrap_or_else(|| rests(id, arrival, envelope));
-        queue.handle(event, clock::now());
-        drop(queue);
-        self.wake();
-    }
-
     /// Queues a message that is in the queue once more, for these recipients.
     pub(crate) async fn forward(
         &self,
@@ -335,25 +314,6 @@ impl Dispatch {
         maillog::queued(id, &envelope, size, None);
         Ok(id)
     }
-}
-
-/// It is in the queue, and is not delivered.
-fn rests(id: QueueId, arrival: Timestamp, envelope: &Envelope) -> Event {
-    let waiting = (0u32..).zip(&envelope.recipients);
-    let waiting = waiting.map(|(recipient, _)| Waiting {
-        recipient,
-        until: None,
-    });
-    Event::Recovered(Recovered {
-        id,
-        owner: origin(envelope).owner,
-        arrival,
-        held: true,
-        returned: false,
-        warned: false,
-        kept: false,
-        waiting: waiting.collect(),
-    })
 }
 
 /// Work on so many recipients. On many of them it takes its time, and others go on meanwhile.

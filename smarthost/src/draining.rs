@@ -1,5 +1,5 @@
-//! Whether this server is being emptied into another, as everybody who takes or sends mail needs it;
-//! kept in a file, so that a start goes on with it.
+//! Whether this server is being emptied into another, as everybody who takes or sends mail needs
+//! it; kept in a file, so that a start goes on with it.
 //!
 //! Contract: what is begun or stopped is on disk when that returns. Counts are written when they
 //! change: during a drain hardly any mail comes or ends here.

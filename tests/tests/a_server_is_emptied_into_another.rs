@@ -1,5 +1,5 @@
-//! `smarthost drain`: what is queued moves to another server as it is, and each message is delivered
-//! by one of the two.
+//! `smarthost drain`: what is queued moves to another server as it is, and each message is
+//! delivered by one of the two.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,5 +1,5 @@
 //! Mail of another spool becomes this one's: of the place where it was queued while nothing said
-//! where, or by an earlier configuration.
+//! where, or by an earlier configuration; and of another server, a message at a time.
 //!
 //! Contract: a message keeps its id, arrival and state, and is on disk here before it leaves there.
 //! While this goes on nobody delivers, here or there: after a crash in between the message is found
@@ -10,17 +10,36 @@
 use std::{path::Path, sync::mpsc};
 
 use super::{
-    Entry, Event, Options, QueueId, Spool, SpoolError, Waiting,
+    Draft, Entry, Event, Hold, Options, QueueId, Spool, SpoolError, Waiting,
     journal::{self, Level},
     layout::Layout,
     record::{State, What},
     recovered::names,
 };
+use mail::clock::Timestamp;
 
 /// Messages that are copied together.
 const BATCH: usize = 64;
 
 impl Spool {
+    /// Begins a message that was queued on another server, under its id and as old as it is there;
+    /// `arriving`: [`Hold::Arriving`]. How its recipients wait: [`Entry::waiting`], all of them.
+    pub fn draft_moved(
+        &self,
+        id: QueueId,
+        arrival: Timestamp,
+        hold: Hold,
+        warned: bool,
+        waiting: Vec<Waiting>,
+    ) -> Draft {
+        self.open.ids.known(id);
+        let mut draft = self.draft_as(id);
+        draft.came(arrival);
+        draft.hold(hold);
+        draft.known(warned, waiting);
+        draft
+    }
+
     /// Takes over what is queued in another directory, if a spool is there; before anything is
     /// delivered.
     pub fn adopt(&self, directory: &Path) {

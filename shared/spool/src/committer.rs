@@ -18,7 +18,7 @@ use std::{
 };
 
 use super::{
-    Hold, QueueId, SpoolError, Waiting,
+    Hold, QueueId, SpoolError,
     disk::Disk,
     draft::Known,
     index::{Index, Location, Message},
@@ -59,10 +59,9 @@ pub(super) struct New {
     pub(super) arrival: Timestamp,
     pub(super) size: u64,
     pub(super) body: Place,
-    pub(super) recipients: u32,
     pub(super) uid: Option<u32>,
     pub(super) hold: Hold,
-    pub(super) known: Option<Known>,
+    pub(super) known: Known,
 }
 
 impl Intake {
@@ -88,14 +87,10 @@ impl New {
     }
 
     fn at(&self, place: Location) -> Message {
-        let known = self.known.as_ref();
-        let waiting = known.map_or_else(
-            || Waiting::new(self.recipients),
-            |known| known.waiting.clone(),
-        );
+        let waiting = self.known.waiting.clone();
         let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
         (message.uid, message.hold) = (self.uid, self.hold);
-        message.warned = known.is_some_and(|known| known.warned);
+        message.warned = self.known.warned;
         message
     }
 }

@@ -183,24 +183,6 @@ impl Spool {
         Draft::new(id, Arc::clone(&committer.disk), bodies)
     }
 
-    /// Begins a message that was queued on another server, under its id and as old as it is there;
-    /// `arriving`: [`Hold::Arriving`]. How its recipients wait: [`Entry::waiting`], all of them.
-    pub fn draft_moved(
-        &self,
-        id: QueueId,
-        arrival: clock::Timestamp,
-        hold: Hold,
-        warned: bool,
-        waiting: Vec<Waiting>,
-    ) -> Draft {
-        self.open.ids.known(id);
-        let mut draft = self.draft_as(id);
-        draft.came(arrival);
-        draft.hold(hold);
-        draft.known(warned, waiting);
-        draft
-    }
-
     /// Makes it durable; blocks until the commit that holds it is on disk.
     pub fn accept(
         &self,
@@ -272,7 +254,6 @@ impl Spool {
             }) => Some(Box::new(Accept {
                 new: New {
                     size: message_size(header.len(), body.len()),
-                    recipients: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
                     uid: envelope.uid,
                     arrival,
                     body,
@@ -303,15 +284,17 @@ impl Spool {
             .filter(|count| *count > 0)
             .ok_or_else(invalid)?;
         let (content, hold, known) = draft.into_content();
-        let fresh = || match &known {
-            Some(known) => State::of(hold, known.warned, None, &known.waiting),
-            None => State::of(hold, false, None, &Waiting::new(recipients)),
-        };
+        let has_state = hold != Hold::No || known.is_some();
+        let known = known.unwrap_or_else(|| Known {
+            warned: false,
+            waiting: Waiting::new(recipients),
+        });
+        let fresh = || State::of(hold, known.warned, None, &known.waiting);
         let (place, inline, state) = match content {
             Content::Inline(body) => (
                 Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),
                 body,
-                (hold != Hold::No || known.is_some()).then(fresh),
+                has_state.then(fresh),
             ),
             Content::File(file, length, crc) => {
                 let path = committer.layout.body(id);
@@ -448,7 +431,7 @@ struct Formed {
     arrival: clock::Timestamp,
     body: Place,
     hold: Hold,
-    known: Option<Known>,
+    known: Known,
 }
 
 fn lock_directory(layout: &Layout) -> Result<File, SpoolError> {

@@ -15,9 +15,9 @@
 //! | 2. it is given up | on disk, [`spool::Hold::Leaving`]: never delivered from here again | |
 //! | 3. that is told, and answered 250 | gone | delivered, or held as it was here |
 //!
-//! Where an answer is lost, the step is repeated, and means the same: in step 1 the other side finds
-//! what it has, in step 3 it has nothing more to do. Where step 2 is never reached, the copy there
-//! stays on hold, and this side may deliver.
+//! Where an answer is lost, the step is repeated, and means the same: in step 1 the other side
+//! finds what it has, in step 3 it has nothing more to do. Where step 2 is never reached, the copy
+//! there stays on hold, and this side may deliver.
 
 pub mod balance;
 pub mod moves;

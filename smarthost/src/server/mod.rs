@@ -12,6 +12,7 @@
 //! | [`known`] | who the client is, and what is noted of one of ours |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
 //! | [`xclient`] | a front end says whose session it hands on |
+//! | [`moved`] | a message of another server's queue, as it comes |
 //! | [`moving`] | another server is emptied into this one |
 //! | [`world`] | what policy asks of DNS, and which block lists can be believed |
 //! | [`learned`] | what was found out, and what follows from it |
@@ -36,6 +37,7 @@ mod known;
 mod learned;
 pub(crate) mod listen;
 mod login;
+mod moved;
 mod moving;
 pub(crate) mod notify;
 mod places;

@@ -18,7 +18,7 @@ use smtp::session::{Mail, Rcpt};
 use spool::{Draft, QueueId, SpoolError};
 use tokio::task::block_in_place;
 
-use super::moving::Moving;
+use super::moved::Moving;
 use crate::policy::Effect;
 
 /// A transaction.
