@@ -62,7 +62,9 @@ impl Pair {
 
 /// A balance, as `--json` tells it.
 fn balance(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+    let found = serde_json::from_slice(&output.stdout);
+    assert!(found.is_ok(), "{output:?}");
+    found.unwrap()
 }
 
 fn count(balance: &Value, what: &str) -> u64 {

@@ -20,7 +20,6 @@ use std::{
 use super::{
     Hold, QueueId, SpoolError,
     disk::Disk,
-    draft::Known,
     index::{Index, Location, Message},
     layout::Layout,
     lock,
@@ -61,7 +60,7 @@ pub(super) struct New {
     pub(super) body: Place,
     pub(super) uid: Option<u32>,
     pub(super) hold: Hold,
-    pub(super) known: Known,
+    pub(super) known: super::draft::Known,
 }
 
 impl Intake {
@@ -89,8 +88,7 @@ impl New {
     fn at(&self, place: Location) -> Message {
         let waiting = self.known.waiting.clone();
         let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
-        (message.uid, message.hold) = (self.uid, self.hold);
-        message.warned = self.known.warned;
+        (message.uid, message.hold, message.warned) = (self.uid, self.hold, self.known.warned);
         message
     }
 }

@@ -1,6 +1,7 @@
 //! `smarthost drain`: begins, looks how far it is, and prints the balance.
 
 use std::{
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
     process::ExitCode,
@@ -57,7 +58,7 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
             show(progress, terminal);
         }
         looks = looks.wrapping_add(1);
-        thread::sleep(LOOK);
+        pause();
         last = self::progress(ask(config, &Request::DrainProgress)?);
     }
     if terminal && !order.json {
@@ -73,7 +74,8 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
     }
     let mut text = format!("{done}\n");
     for (why, count) in &done.refused {
-        text.push_str(&format!("{count:>6} stay: {}\n", printable(why)));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{count:>6} stay: {}", printable(why));
     }
     if done.left == 0 {
         text.push_str(
@@ -81,6 +83,14 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
         );
     }
     Ok((text, exit))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the daemon does not tell of itself: it is asked"
+)]
+fn pause() {
+    thread::sleep(LOOK);
 }
 
 fn progress(answers: Vec<Answer>) -> Option<Progress> {

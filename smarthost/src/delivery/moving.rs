@@ -251,7 +251,7 @@ impl Target {
         let mut failed = None;
         for (place, _) in places {
             match self.connect(place).await {
-                Ok(connection) => return self.offers(connection),
+                Ok(connection) => return wanting(connection),
                 Err(failure) => failed = Some(failure),
             }
         }
@@ -281,23 +281,6 @@ impl Target {
             credentials: None,
         };
         Connection::open(&self.host.name, place, Some(&self.tls), settings, PATIENCE).await
-    }
-
-    /// Only a server that this one may be emptied into.
-    fn offers(&self, connection: Connection) -> Result<Connection, Failure> {
-        if connection.capabilities().xmove {
-            return Ok(connection);
-        }
-        let text = format!(
-            "{} takes no queued mail from here: name this server in its `drain_from`",
-            connection.relay()
-        );
-        Err(Failure::new(
-            Blame::Peer,
-            Stage::Helo,
-            EnhancedStatus::new(4, 7, 0),
-            &text,
-        ))
     }
 }
 
@@ -437,10 +420,29 @@ impl Worker<'_> {
             queue.handle(Event::Moved { id: *id }, clock::now());
         }
         drop(queue);
-        leaving.iter().for_each(|id| self.done(*id));
+        for id in leaving {
+            self.done(*id);
+        }
         self.dispatch.wake();
         Ok(())
     }
+}
+
+/// Only a server that this one may be emptied into.
+fn wanting(connection: Connection) -> Result<Connection, Failure> {
+    if connection.capabilities().xmove {
+        return Ok(connection);
+    }
+    let text = format!(
+        "{} takes no queued mail from here: name this server in its `drain_from`",
+        connection.relay()
+    );
+    Err(Failure::new(
+        Blame::Peer,
+        Stage::Helo,
+        EnhancedStatus::new(4, 7, 0),
+        &text,
+    ))
 }
 
 /// One transaction: something is told, and perhaps a message follows.

@@ -71,14 +71,13 @@ impl Moving {
     }
 
     fn take(&mut self, piece: &[u8]) -> Result<(), Fault> {
-        let rest = match &self.told {
-            Some(_) => piece,
-            None => {
-                let Some(rest) = self.read_line(piece)? else {
-                    return Ok(());
-                };
-                rest
-            }
+        let rest = if self.told.is_some() {
+            Some(piece)
+        } else {
+            self.read_line(piece)?
+        };
+        let Some(rest) = rest else {
+            return Ok(());
         };
         match &mut self.told {
             Some(Arriving::Message(message)) => message.take(rest),

@@ -249,3 +249,19 @@ fn what_an_administrator_returns_goes_back_to_its_sender_also_after_a_crash() {
     };
     assert_eq!(actions, [again]);
 }
+
+#[test]
+fn a_message_that_has_moved_leaves_nothing_behind_and_nobody_is_told() {
+    let mut queue = queue();
+    let flights = deliveries(&tell(&mut queue, accepted(1, &["a", "b"]), START));
+    tell(&mut queue, Event::Parked { id: id(1) }, START);
+    for flight in flights {
+        assert!(!queue.rests(id(1)), "it is on its way");
+        finish(&mut queue, &flight, vec![replied(Stage::Recipient, 450)]);
+    }
+    assert!(queue.rests(id(1)));
+    let actions = tell(&mut queue, Event::Moved { id: id(1) }, START);
+    let event = spool::Event::Removed;
+    assert_eq!(actions, [Action::Record { id: id(1), event }]);
+    assert!(queue.is_empty() && queue.deadline().is_none());
+}

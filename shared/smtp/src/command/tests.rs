@@ -11,12 +11,14 @@ const RULES: Rules<'static> = Rules {
     hostname: "mail.example.org",
     local: false,
     auth: false,
+    xmove: false,
     utf8: false,
 };
 const LOCAL: Rules<'static> = Rules {
     hostname: "vm1.example.org",
     local: true,
     auth: false,
+    xmove: false,
     utf8: true,
 };
 
@@ -169,6 +171,7 @@ fn a_sender_is_read_with_its_parameters_or_refused() {
         ),
         ("FROM:<> XCALLER", "555 5.5.4 Unsupported option: XCALLER"),
         ("FROM:<> XQUEUED", "555 5.5.4 Unsupported option: XQUEUED"),
+        ("FROM:<> XMOVE", "555 5.5.4 Unsupported option: XMOVE"),
         ("FROM:<> AUTH=<>", "555 5.5.4 Unsupported option: AUTH"),
     ];
     for (arguments, expected) in refused {
@@ -299,5 +302,25 @@ proptest! {
         let mut out = Vec::new();
         xtext::encode(&text, utf8, &mut out);
         prop_assert_eq!(xtext::decode(str::from_utf8(&out).unwrap()), Some(text));
+    }
+}
+
+#[test]
+fn mail_that_moves_is_read_and_written_only_between_servers_that_agree() {
+    let rules = Rules {
+        xmove: true,
+        ..RULES
+    };
+    let moved = mail("FROM:<> XMOVE", rules).unwrap();
+    assert!(moved.moved);
+    assert!(mail("FROM:<> XMOVE=1", rules).is_err() && mail("FROM:<> XMOVE XMOVE", rules).is_err());
+    for xmove in [true, false] {
+        let peer = Capabilities {
+            xmove,
+            ..Capabilities::default()
+        };
+        let mut out = Vec::new();
+        write_mail(&mut out, &moved, false, &peer);
+        assert_eq!(out.ends_with(b"<> XMOVE\r\n"), xmove);
     }
 }

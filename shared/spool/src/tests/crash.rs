@@ -20,7 +20,18 @@ pub(super) fn day(spool: &Spool, ledger: &mut Ledger) {
         } else {
             1500 + number as usize * 100
         };
-        ids.extend(ledger.accept(spool, 1 + number % 3, size));
+        if number % 6 == 5 {
+            // Once in a file, once in the record.
+            let id = ledger.arrive(spool, 1 + number % 3, size);
+            if let Some(id) = id.filter(|_| number % 12 == 5) {
+                ledger.record(spool, id, Event::Released);
+            } else if let Some(id) = id {
+                ledger.record(spool, id, Event::Leaving);
+            }
+            ids.extend(id);
+        } else {
+            ids.extend(ledger.accept(spool, 1 + number % 3, size));
+        }
         if number % 4 == 3 {
             let stays = |place: usize| place.is_multiple_of(8);
             for (place, id) in ids.iter().enumerate() {

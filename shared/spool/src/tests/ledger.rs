@@ -29,11 +29,29 @@ impl Ledger {
         size: usize,
     ) -> Option<QueueId> {
         let id = accept(spool, recipients, size).ok()?;
+        let held = spool.entry(id).map(|entry| entry.hold != Hold::No);
+        assert_eq!(held, Some(size % 5 == 3));
+        self.promised(spool, id, recipients)
+    }
+
+    /// The same with a message that was queued elsewhere, under its id.
+    pub(super) fn arrive(
+        &mut self,
+        spool: &Spool,
+        recipients: u32,
+        size: usize,
+    ) -> Option<QueueId> {
+        let id = arrive(spool, recipients, size).ok()?;
+        let entry = spool.entry(id)?;
+        assert_eq!((entry.hold, entry.warned), (ARRIVING, true));
+        assert!(entry.waiting.iter().all(|it| it.until == Some(LATER)));
+        self.promised(spool, id, recipients)
+    }
+
+    fn promised(&mut self, spool: &Spool, id: QueueId, recipients: u32) -> Option<QueueId> {
         // Everything recorded before was on the same commit, or an earlier one.
         self.all_durable();
         let durable = spool.entry(id);
-        let held = durable.as_ref().map(|entry| entry.hold != Hold::No);
-        assert_eq!(held, Some(size % 5 == 3));
         assert_eq!(
             durable.as_ref().map(|entry| entry.waiting.len()),
             Some(recipients as usize)
@@ -102,7 +120,12 @@ impl Ledger {
             check_content(spool, *id);
             if !self.messages.contains_key(id) {
                 // Not promised, but whole: nothing was recorded about it.
-                assert!(entry.waiting.iter().all(|waiting| waiting.until.is_none()));
+                let first = if entry.hold == ARRIVING {
+                    Some(LATER)
+                } else {
+                    None
+                };
+                assert!(entry.waiting.iter().all(|waiting| waiting.until == first));
             }
         }
         let found = entries.into_iter().map(|(id, entry)| {

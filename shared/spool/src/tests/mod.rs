@@ -13,9 +13,12 @@ mod unread;
 
 use std::{path::Path, time::Duration};
 
-use super::{Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError, simulation};
+use super::{
+    Event, Hold, Options, QueueId, Recovery, Settlement, Spool, SpoolError, Waiting, simulation,
+};
 use mail::{
     address::{Address, Sender},
+    clock::Timestamp,
     envelope::{Envelope, Recipient},
 };
 
@@ -56,6 +59,26 @@ fn accept(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolE
     }
     let header = header_of(draft.id());
     spool.accept(draft, &envelope(recipients), &header)
+}
+
+/// How a message of another server comes.
+const ARRIVING: Hold = Hold::Arriving { held: false };
+const LATER: Timestamp = Timestamp::from_secs(2_000_000_000);
+
+/// The same with a message that was queued elsewhere, where its recipients wait.
+fn arrive(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolError> {
+    let id = spool.draft()?.id();
+    let waiting = (0..recipients).map(|recipient| Waiting {
+        recipient,
+        until: Some(LATER),
+        reason: Some("450 there".into()),
+    });
+    let arrival = Timestamp::from_secs(1_700_000_000);
+    let mut draft = spool.draft_moved(id, arrival, ARRIVING, true, waiting.collect());
+    for piece in body_of(id, size).chunks(64 * 1024) {
+        draft.write(piece)?;
+    }
+    spool.accept(draft, &envelope(recipients), &header_of(id))
 }
 
 fn header_of(id: QueueId) -> Vec<u8> {
