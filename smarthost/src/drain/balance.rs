@@ -123,3 +123,37 @@ impl Progress {
         self.left <= refused.fold(0, |sum: u64, count| sum.saturating_add(*count))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_came_is_somewhere_in_the_balance() {
+        let mut drain = Drain::new("[mx2]", "sha256:x", 10, Timestamp::default());
+        drain.came += 1;
+        drain.ended(0, false);
+        drain.ended(0, true);
+        drain.ended(2, true);
+        let progress = drain.progress(3);
+        let parts = [
+            progress.delivered,
+            progress.bounced,
+            progress.removed,
+            progress.left,
+        ];
+        assert_eq!(
+            (parts, progress.moved, progress.came),
+            ([1, 1, 1, 3], 5, 11)
+        );
+        assert!(!progress.is_over());
+        let refused = vec![("too large".to_owned(), 2), ("taken".to_owned(), 1)];
+        assert!(
+            Progress {
+                refused,
+                ..progress
+            }
+            .is_over()
+        );
+    }
+}

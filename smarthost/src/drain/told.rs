@@ -116,3 +116,84 @@ impl Told {
         serde_json::from_slice(line).map_err(|_| "what is told of the message is not understood")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mail::envelope::Recipient;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn facts() -> Facts {
+        let address = mail::address::Address::parse("b@example.net").unwrap();
+        Facts {
+            id: "9KGK45RNCM266".to_owned(),
+            arrival: NOW,
+            held: false,
+            warned: true,
+            envelope: Envelope {
+                recipients: vec![Recipient::from(address)],
+                origin: "vm7[10.0.0.7] as vm7".to_owned(),
+                ..Envelope::default()
+            },
+            waiting: vec![Wait {
+                until: Some(NOW),
+                reason: Some("450 é\r\n\"later\"".to_owned()),
+            }],
+            header: 10,
+            size: 12,
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_message_is_read_as_it_was_meant() {
+        let id = facts().check(NOW.after(std::time::Duration::from_hours(99_999)));
+        assert_eq!(id.map(|id| id.to_string()), Ok(facts().id));
+        for told in [
+            Told::Message(facts().into()),
+            Told::GivenUp(vec!["9KGK45RNCM266".to_owned()]),
+        ] {
+            let line = told.line();
+            let line = line.strip_suffix(b"\r\n").unwrap();
+            assert!(!line.iter().any(u8::is_ascii_control));
+            assert_eq!(Told::read(line), Ok(told));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_not_taken() {
+        type Fault = fn(&mut Facts);
+        let faults: [Fault; 9] = [
+            |it| it.id = "0000000000000".to_owned(),
+            |it| it.id = "../../etc".to_owned(),
+            |it| it.id = "ZYYYYYYYYYYYY".to_owned(),
+            |it| it.waiting.clear(),
+            |it| it.envelope.recipients.clear(),
+            |it| it.envelope.origin = "x\ny".to_owned(),
+            |it| it.envelope.origin = "x".repeat(2000),
+            |it| it.header = 1 << 40,
+            |it| it.size = 11,
+        ];
+        for (number, fault) in faults.into_iter().enumerate() {
+            let mut facts = facts();
+            fault(&mut facts);
+            let later = NOW.after(std::time::Duration::from_hours(99_999));
+            assert!(facts.check(later).is_err(), "fault {number}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_read_or_refused(at in 0usize..400, byte in any::<u8>()) {
+            let mut line = Told::Message(facts().into()).line();
+            if let Some(place) = line.get_mut(at) {
+                *place = byte;
+            }
+            if let Ok(Told::Message(facts)) = Told::read(&line) {
+                let _ = facts.check(NOW);
+            }
+        }
+    }
+}
