@@ -56,14 +56,14 @@ impl Dispatch {
         self.wake();
     }
 
-    /// Keeps a message; `client`: the server that brought it.
+    /// Keeps a message; `server`: who brought it.
     pub(crate) async fn arrive(
         &self,
         id: QueueId,
         facts: &Facts,
         header: &[u8],
         draft: Draft,
-        client: &str,
+        server: &str,
     ) -> Result<(), Refusal> {
         if self.spool().entry(id).is_some() {
             return self.is_the_same(id, facts, header);
@@ -79,7 +79,7 @@ impl Dispatch {
             let owner = origin(&facts.envelope).owner;
             self.tell(Event::Recovered(Recovered::of(&entry, owner)));
         }
-        maillog::arrived(id, client, facts.arrival);
+        maillog::arrived(id, &facts.envelope.origin, server, facts.arrival);
         let held = facts.held.then_some("as it was there");
         maillog::queued(id, &facts.envelope, facts.size, held);
         Ok(())

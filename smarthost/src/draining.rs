@@ -175,12 +175,12 @@ impl Draining {
         if order == Order::Bounce && matches!(entry.hold, Hold::Arriving { .. }) {
             return Some("the server that it comes from may still deliver it".to_owned());
         }
+        if entry.hold == Hold::Leaving && order != Order::Delete {
+            return self.told(entry);
+        }
         let state = self.state();
         let drain = state.drain.as_ref()?;
         let to = &drain.to;
-        if entry.hold == Hold::Leaving && order != Order::Delete {
-            return Some(format!("it is on {to} already, and is delivered there"));
-        }
         if state.moves.has(entry.id) {
             return Some(format!("it is on its way to {to}: ask again in a moment"));
         }
@@ -195,7 +195,8 @@ impl Draining {
                 "it comes from another server, and goes on once that has given it up".to_owned(),
             ),
             Hold::Leaving => {
-                let to = self.drain().map_or_else(String::new, |drain| drain.to);
+                let to = self.drain().map(|drain| drain.to);
+                let to = to.unwrap_or_else(|| "another server".to_owned());
                 Some(format!(
                     "it is on {to}, and goes from here once that is known there"
                 ))

@@ -222,12 +222,16 @@ fn taken(id: QueueId, envelope: &Envelope, size: u64, Kept { held, counted }: Ke
     );
 }
 
-/// It was in another server's queue since then.
-pub(crate) fn arrived(id: QueueId, client: &str, since: Timestamp) {
+/// It was in another server's queue since then; `client`: who had brought it there.
+pub(crate) fn arrived(id: QueueId, client: &str, server: &str, since: Timestamp) {
+    if !client.is_empty() {
+        let client = escape(client.as_bytes(), MAX_WORD);
+        smtpd(Level::Info, &format_args!("{id}: client={client}"));
+    }
     let since = since.rfc3339();
     smtpd(
         Level::Info,
-        &format_args!("{id}: client={client}, moved from its queue, where it was since {since}"),
+        &format_args!("{id}: moved from the queue of {server}, where it was since {since}"),
     );
 }
 
@@ -238,6 +242,7 @@ pub(crate) fn moved(id: QueueId, relay: &str) {
         Level::Info,
         &format_args!("{id}: moved to {relay}, where it has the same id"),
     );
+    life::removed(id);
 }
 
 /// Mail that has nobody who would read it is kept.

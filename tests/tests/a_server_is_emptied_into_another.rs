@@ -12,6 +12,7 @@ use std::{
 
 use serde_json::Value;
 use tests::{
+    identity::write,
     login::anybody,
     resolver::Resolver,
     session::Session,
@@ -143,8 +144,22 @@ fn queued_mail_moves_as_it_is() {
     );
     assert!(pair.old.mailq().contains("Mail queue is empty"));
     assert_eq!(listed(&pair.new), before);
-    pair.new.daemon().wait_for_log("moved from its queue");
+    pair.new.daemon().wait_for_log("moved from the queue of");
     pair.old.daemon().wait_for_log(", where it has the same id");
+
+    let traced = |smarthost: &mut Smarthost, id: &str| {
+        let log = smarthost.directory().join("log");
+        write(&log, smarthost.daemon().log());
+        let output = smarthost.admin(&["trace", id, "--log", log.to_str().unwrap()]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = traced(&mut pair.old, id.as_str().unwrap());
+    assert!(told.contains(": moved to another server"), "{told}");
+    let told = traced(&mut pair.new, id.as_str().unwrap());
+    assert!(
+        told.contains("moved from the queue of unknown[127.0.0.1]"),
+        "{told}"
+    );
 
     // Also after a restart; and the next hop hears the same wishes.
     pair.new.kill();
@@ -313,6 +328,42 @@ fn each_message_is_delivered_once_wherever_connections_are_cut() {
         assert!(log.matches("warning: drain to").count() > 3, "{log}");
         pair.sink.play(Script::default());
         delivered_once(&pair, COUNT);
+    }
+}
+
+/// What the other server has, and was not given, stays there on hold; what was given goes on there.
+#[test]
+fn a_drain_that_is_stopped_in_the_middle_delivers_each_message_once() {
+    const COUNT: usize = 30;
+    for replies in [true, false] {
+        let pair = Pair::start(later(), "");
+        send(&pair.old, COUNT);
+        let to = nexthop(cutting(pair.new.address(), replies));
+        let pin = pair.new.pin();
+        let mut command = pair.old.command();
+        command.args(["drain", "--to", &to, "--pin", &pin]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut command = command.spawn().unwrap();
+        until("some are there", || {
+            (!listed(&pair.new).is_empty()).then_some(())
+        });
+        assert!(pair.old.admin(&["drain", "--stop"]).status.success());
+        command.wait().unwrap();
+        pair.sink.play(Script::default());
+        let held = |line: &String| line.contains("\"hold\"");
+        until("all are delivered", || {
+            for smarthost in [&pair.old, &pair.new] {
+                assert!(smarthost.admin(&["queue", "flush"]).status.success());
+            }
+            let done = listed(&pair.old).is_empty() && listed(&pair.new).iter().all(held);
+            done.then_some(())
+        });
+        let messages = pair.sink.journal().messages();
+        let subjects: BTreeSet<_> = messages.iter().map(|it| it.field("subject")).collect();
+        assert_eq!((subjects.len(), messages.len()), (COUNT, COUNT));
     }
 }
 

@@ -107,7 +107,7 @@ impl fmt::Display for Progress {
         }
         write!(f, "{} left", self.left)?;
         if self.stopped {
-            f.write_str("; stopped, until what has left is known there")?;
+            f.write_str("; stopped")?;
         }
         match &self.trouble {
             Some(why) => write!(f, "; {why}"),

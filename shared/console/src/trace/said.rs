@@ -30,6 +30,8 @@ pub enum Said<'a> {
     },
     Expired,
     Deleted,
+    /// It is in another server's queue now.
+    Moved,
     Removed,
     Other,
 }
@@ -61,6 +63,7 @@ impl<'a> Said<'a> {
         said.or_else(|| made(text)).unwrap_or(match text {
             "removed" => Self::Removed,
             text if text.starts_with("deleted by the administrator") => Self::Deleted,
+            text if text.starts_with("moved to ") => Self::Moved,
             _ => Self::Other,
         })
     }
@@ -226,6 +229,8 @@ mod tests {
             Said::Expired
         );
         assert_eq!(Said::parse("removed"), Said::Removed);
+        let moved = "moved to mx2[192.0.2.2]:25, where it has the same id";
+        assert_eq!(Said::parse(moved), Said::Moved);
         assert_eq!(Said::parse("message-id=<x@y>"), Said::MessageId("<x@y>"));
         let text = "to=<a@b>, orig_to=<\"x>, relay=evil\"@c>, relay=mx.b[192.0.2.1]:25, delay=0.31, \
                     delays=0.1/0/0.1/0.1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4bXk2LzQ9aB)";

@@ -63,8 +63,8 @@ struct Ending {
     address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     original: Option<String>,
-    /// `delivered`, `bounced`, `expired`, `deleted`, `waits`, `deferred` (as the log says, and the
-    /// queue was not asked), `gone`.
+    /// `delivered`, `bounced`, `expired`, `deleted`, `moved`, `waits`, `deferred` (as the log says,
+    /// and the queue was not asked), `gone`.
     state: &'static str,
     time: Option<String>,
     relay: Option<String>,
@@ -135,7 +135,7 @@ pub(super) fn told(text: &str) -> String {
         Said::Made { what, id } => format!("{what}: {id}"),
         Said::Expired => "given up for its age, returned to the sender".to_owned(),
         Said::Removed => "left the queue".to_owned(),
-        Said::Deleted | Said::Other => text.to_owned(),
+        Said::Deleted | Said::Moved | Said::Other => text.to_owned(),
     }
 }
 
@@ -201,8 +201,9 @@ impl Story {
             }
             Said::Attempt(attempt) => endings.attempt(attempt, entry.time),
             Said::Made { what, id } => self.relate(what, id),
-            Said::Expired => endings.expired = true,
-            Said::Deleted => endings.deleted = true,
+            Said::Expired => endings.why = endings.why.or(Some("expired")),
+            Said::Deleted => endings.why = Some("deleted"),
+            Said::Moved => endings.why = Some("moved"),
             Said::Removed => endings.removed = true,
             Said::Other => {}
         }
@@ -327,8 +328,8 @@ fn join(stories: &mut [Story], found: &Found) {
 #[derive(Default)]
 struct Endings {
     all: BTreeMap<(String, Option<String>), Ending>,
-    expired: bool,
-    deleted: bool,
+    /// Why it left the queue undelivered.
+    why: Option<&'static str>,
     removed: bool,
 }
 
@@ -370,14 +371,10 @@ impl Endings {
     }
 
     fn finish(self) -> Vec<Ending> {
-        let (expired, deleted, removed) = (self.expired, self.deleted, self.removed);
+        let (why, removed) = (self.why, self.removed);
         let last = move |mut ending: Ending| {
             if ending.state == "deferred" && removed {
-                ending.state = match () {
-                    () if deleted => "deleted",
-                    () if expired => "expired",
-                    () => "gone",
-                };
+                ending.state = why.unwrap_or("gone");
             }
             ending
         };
@@ -397,6 +394,7 @@ impl Ending {
             "bounced" => "refused for good",
             "expired" => "given up for its age",
             "deleted" => "deleted by an administrator",
+            "moved" => "moved to another server",
             "waits" => "waits",
             "gone" => "no longer in the queue",
             _ => "deferred, as the log says last",

@@ -150,7 +150,7 @@ fn told(line: &str) -> (&'static str, &'static str) {
         Said::Other if line.starts_with("on hold") || line.starts_with("kept on hold") => {
             ("warn", "held")
         }
-        Said::Other => ("", "log"),
+        Said::Moved | Said::Other => ("", "log"),
     }
 }
 
