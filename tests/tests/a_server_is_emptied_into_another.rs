@@ -99,11 +99,9 @@ fn run(pair: &Pair) -> Child {
     command.stdout(output).stderr(errors).spawn().unwrap()
 }
 
-/// Age, id, client, reasons, holds and wishes are the same there.
-#[test]
-fn queued_mail_moves_as_it_is() {
-    let mut pair = Pair::start(later(), "");
-    let mut session = Session::greeted(pair.old.address());
+/// A bounce to one and to several, with wishes, and a body that is a file of its own.
+fn send_some_of_each(smarthost: &Smarthost) {
+    let mut session = Session::greeted(smarthost.address());
     for recipients in [1, 3] {
         assert_eq!(session.say("MAIL FROM:<> RET=HDRS ENVID=e1").code, 250);
         for number in 0..recipients {
@@ -118,6 +116,13 @@ fn queued_mail_moves_as_it_is() {
     }
     let body = format!("Subject: large\r\n\r\n{}", "line\r\n".repeat(60_000));
     session.delivers("a@example.org", &["b@example.net"], body.as_bytes());
+}
+
+/// Age, id, client, reasons, holds and wishes are the same there.
+#[test]
+fn queued_mail_moves_as_it_is() {
+    let mut pair = Pair::start(later(), "");
+    send_some_of_each(&pair.old);
     let before = until("all are deferred", || {
         let before = listed(&pair.old);
         let deferred = |line: &String| line.contains("later");
