@@ -45,11 +45,8 @@ impl Dispatch {
         scheduled: Option<Event>,
     ) {
         let mut queue = self.lock();
-        let drains = self.draining().to().is_some();
-        if drains {
-            self.draining().came();
-        }
-        let event = scheduled.filter(|_| !drains);
+        let rest = self.draining().came();
+        let event = scheduled.filter(|_| !rest);
         let event = event.unwrap_or_else(|| rests(id, arrival, envelope));
         queue.handle(event, clock::now());
         drop(queue);

@@ -2,7 +2,7 @@
 //! it; kept in a file, so that a start goes on with it.
 //!
 //! Contract: what is begun or stopped is on disk when that returns. Counts are written when they
-//! change: during a drain hardly any mail comes or ends here.
+//! change, up to the stop: during a drain hardly any mail comes or ends here.
 //! Failures: a file that cannot be read is told, and set aside as one that says nothing: the mail
 //! is delivered from here, but for what had left already.
 
@@ -121,10 +121,13 @@ impl Draining {
         }
     }
 
-    /// Another message is in the queue.
-    pub(crate) fn came(&self) {
-        self.count(|drain| drain.came = drain.came.saturating_add(1));
-        self.changed.notify_one();
+    /// Another message is in the queue; whether it rests there.
+    pub(crate) fn came(&self) -> bool {
+        let rests = self.count(|drain| drain.came = drain.came.saturating_add(1));
+        if rests {
+            self.changed.notify_one();
+        }
+        rests
     }
 
     /// One has ended here.
@@ -132,14 +135,20 @@ impl Draining {
         self.count(|drain| drain.ended(deleted, bounced));
     }
 
-    fn count(&self, change: impl FnOnce(&mut Drain)) {
+    /// Whether new mail is refused.
+    fn count(&self, change: impl FnOnce(&mut Drain)) -> bool {
         let mut state = self.state();
-        if let Some(drain) = &mut state.drain {
-            change(drain);
-            if let Err(error) = self.write(drain) {
-                self.unwritten(&error);
-            }
+        let Some(drain) = &mut state.drain else {
+            return false;
+        };
+        change(drain);
+        if drain.stopped {
+            return false;
         }
+        if let Err(error) = self.write(drain) {
+            self.unwritten(&error);
+        }
+        true
     }
 
     /// How far it is, with so many messages left.

@@ -31,7 +31,8 @@ impl Ledger {
         let id = accept(spool, recipients, size).ok()?;
         let held = spool.entry(id).map(|entry| entry.hold != Hold::No);
         assert_eq!(held, Some(size % 5 == 3));
-        self.promised(spool, id, recipients)
+        self.promised(spool, id, recipients);
+        Some(id)
     }
 
     /// The same with a message that was queued elsewhere, under its id.
@@ -45,10 +46,11 @@ impl Ledger {
         let entry = spool.entry(id)?;
         assert_eq!((entry.hold, entry.warned), (ARRIVING, true));
         assert!(entry.waiting.iter().all(|it| it.until == Some(LATER)));
-        self.promised(spool, id, recipients)
+        self.promised(spool, id, recipients);
+        Some(id)
     }
 
-    fn promised(&mut self, spool: &Spool, id: QueueId, recipients: u32) -> Option<QueueId> {
+    fn promised(&mut self, spool: &Spool, id: QueueId, recipients: u32) {
         // Everything recorded before was on the same commit, or an earlier one.
         self.all_durable();
         let durable = spool.entry(id);
@@ -63,7 +65,6 @@ impl Ledger {
                 since: Vec::new(),
             },
         );
-        Some(id)
     }
 
     pub(super) fn record(&mut self, spool: &Spool, id: QueueId, event: Event) {
