@@ -26,8 +26,8 @@ pub struct Moves {
 }
 
 impl Moves {
-    /// Up to so many, oldest first, which are under way from now on. `all`: what is queued;
-    /// `may_go`: whether that one can go now.
+    /// Up to so many, oldest first, which are under way from now on; none only where none may go.
+    /// `all`: what is queued; `may_go`: whether that one can go now.
     pub fn take(
         &mut self,
         most: usize,
@@ -35,13 +35,17 @@ impl Moves {
         all: impl FnOnce() -> Vec<QueueId>,
         mut may_go: impl FnMut(QueueId) -> bool,
     ) -> Vec<QueueId> {
-        if self.next.is_empty() {
-            self.look(all(), now);
-        }
+        let mut all = Some(all);
         let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some(id) = self.next.pop()
-        {
+        while taken.len() < most {
+            let Some(id) = self.next.pop() else {
+                // Nothing is taken only where nothing of all that is queued may go.
+                let Some(all) = all.take().filter(|_| taken.is_empty()) else {
+                    break;
+                };
+                self.look(all(), now);
+                continue;
+            };
             if !self.underway.contains(&id) && may_go(id) {
                 self.refused.remove(&id);
                 self.underway.insert(id);
@@ -124,5 +128,16 @@ mod tests {
         let later = now.after(PAUSE);
         assert_eq!(take(&mut moves, later), [all[0]]);
         assert!(moves.reasons().is_empty() && moves.underway() == 3);
+    }
+
+    #[test]
+    fn one_whose_turn_comes_again_is_found_though_others_that_may_not_go_were_left() {
+        let (all, now) = (ids(3), Timestamp::from_secs(1000));
+        let mut moves = Moves::default();
+        assert_eq!(moves.take(1, now, || all.clone(), |_| true), all[..1]);
+        moves.over(all[0]);
+        let first = |id| id == all[0];
+        assert_eq!(moves.take(1, now, || all.clone(), first), all[..1]);
+        assert_eq!(moves.take(1, now, || all.clone(), first), []);
     }
 }
