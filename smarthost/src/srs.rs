@@ -91,7 +91,11 @@ impl Srs {
                 let (_, rest) = rest.split_once('=')?;
                 let (first, rest) = rest.split_once('=')?;
                 // Who is no forwarder could not be told of it.
-                Address::new(&behind(rest), first).ok()?;
+                let first_address = Address::new(&behind(rest), first).ok()?;
+                if self.is_domain(first_address.domain()) {
+                    // It has come back to us, and leaves as it left at first.
+                    return self.target(&first_address).ok().map(|_| first_address);
+                }
                 format!("SRS1={}={first}={rest}", hash(signing, &[first, rest]))
             }
             // With its separator, which the first forwarder has chosen.
@@ -159,7 +163,12 @@ impl Srs {
             Tag::Srs1 => {
                 let (first, rest) = rest.split_once('=').ok_or(Wrong::Forged)?;
                 self.verify(hash, &[first, rest])?;
-                (Address::new(&behind(rest), first), None)
+                let first = Address::new(&behind(rest), first).map_err(|_| Wrong::Forged)?;
+                // That is an `SRS0` of our own, or nothing: it would come here again.
+                if self.is_domain(first.domain()) {
+                    return self.reverse(&first);
+                }
+                (Ok(first), None)
             }
         };
         let (target, made) = parsed;
@@ -318,6 +327,28 @@ mod tests {
             "the first knows how old it is"
         );
         assert_eq!(first.check(&at_first, days(300)), Err(Wrong::Expired));
+    }
+
+    /// Otherwise its mail would go to ourselves, and wait there for its lifetime.
+    #[test]
+    fn an_address_that_names_ourselves_as_the_first_forwarder_is_unwrapped_or_leads_nowhere() {
+        let srs = ours(&["one"]);
+        let key = &srs.secrets[0];
+        let around = |rest: &str| {
+            let hash = hash(key, &["example.com", rest]);
+            address(&format!("SRS1={hash}=example.com={rest}@example.com"))
+        };
+        let made = srs.forward(&address("jane@ham.example"), THEN).unwrap();
+        let ours_again = around(&made.local_name()[4..]);
+        assert_eq!(srs.target(&ours_again), Ok(address("jane@ham.example")));
+        assert_eq!(srs.check(&ours_again, days(300)), Err(Wrong::Expired));
+        let forged = around("=abcd=2W=ham.example=jane");
+        assert_eq!(srs.target(&forged), Err(Wrong::Forged));
+        assert_eq!(srs.check(&forged, THEN), Err(Wrong::Forged));
+        // As it comes back to be forwarded once more.
+        let back = |it: &Address| address(&format!("{}@far.example", it.local_part()));
+        assert_eq!(srs.forward(&back(&ours_again), THEN), Some(made));
+        assert_eq!(srs.forward(&back(&forged), THEN), None);
     }
 
     #[test]
