@@ -15,7 +15,7 @@ use spool::{Draft, Hold, QueueId, SpoolError};
 use tokio::{sync::oneshot, task::block_in_place};
 
 use crate::{
-    dispatch::{Dispatch, Event, origin},
+    dispatch::{Dispatch, Event, owner},
     drain::told::Facts,
     maillog,
 };
@@ -73,7 +73,7 @@ impl Dispatch {
             });
         committed.await.unwrap_or(Err(SpoolError::Stopped))?;
         if let Some(entry) = self.spool().entry(id) {
-            let owner = origin(&facts.envelope).owner;
+            let owner = owner(&facts.envelope);
             self.tell(Event::Recovered(Recovered::of(&entry, owner)));
         }
         maillog::arrived(id, &facts.envelope.origin, server, facts.arrival);
@@ -133,7 +133,7 @@ fn rests(id: QueueId, arrival: Timestamp, envelope: &Envelope) -> Event {
     });
     Event::Recovered(Recovered {
         id,
-        owner: origin(envelope).owner,
+        owner: owner(envelope),
         arrival,
         held: true,
         returned: false,

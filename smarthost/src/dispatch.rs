@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
-    activity::Activity, config::Config, destination::Destination, draining::Draining, maillog,
-    network::Networks, news::Teller, route::Router,
+    activity::Activity, config::Config, dead_mail::DeadMail, destination::Destination,
+    draining::Draining, maillog, news::Teller, provenance, route::Router,
 };
 use mail::{
     address::{Address, Sender},
@@ -65,6 +65,7 @@ pub(crate) struct Dispatch {
     activity: Arc<Mutex<Activity>>,
     news: Teller,
     draining: Draining,
+    dead: Mutex<DeadMail>,
     wake: Notify,
 }
 
@@ -82,8 +83,26 @@ impl Dispatch {
             draining,
             spool,
             queue: Mutex::new(queue),
+            dead: Mutex::default(),
             wake: Notify::new(),
         }
+    }
+
+    /// A message is on hold because nobody can be told of its failure.
+    pub(crate) fn note_dead(&self, stored: &Stored) {
+        if let Some(client) = provenance::who(&stored.envelope) {
+            self.dead().add(client, stored.id, stored.size());
+        }
+    }
+
+    /// Whether so much of a client's mail is dead and on hold that it may bring no more.
+    pub(crate) fn is_full_of_dead(&self, client: &str) -> bool {
+        let held = |id| self.spool.entry(id).is_some_and(|it| it.hold.is_held());
+        self.dead().is_full(client, held)
+    }
+
+    fn dead(&self) -> MutexGuard<'_, DeadMail> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How receiving asks sending.
@@ -272,7 +291,7 @@ impl Dispatch {
         let scheduled = Event::Accepted {
             id,
             arrival,
-            origin: origin(envelope),
+            origin: origin(envelope, router),
             recipients,
         };
         self.enter(id, arrival, envelope, Some(scheduled));
@@ -325,38 +344,21 @@ fn beside_others<T>(recipients: usize, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Name and address of the client that an envelope's origin names, `client.example[192.0.2.1]`.
-pub(crate) fn client_of(origin: &str) -> (&str, &str) {
-    let (name, bracketed) = origin.rsplit_once('[').unwrap_or_default();
-    let (address, _) = bracketed.split_once(']').unwrap_or((bracketed, ""));
-    (name, address)
-}
-
-/// Behind the address in an origin: its key or login said who the client is, and that he may relay.
-pub(crate) const KNOWN_AS: &str = "] as ";
-
-/// Behind the address in an origin: it is that of a proxy, who did not say who the client is.
-pub(crate) const OVER_PROXY: &str = "] over a proxy";
-
-/// Whether a message is ours, or came from a client with permission to relay: not from a stranger.
-pub fn is_trusted(envelope: &Envelope, networks: &Networks) -> bool {
-    match client_of(&envelope.origin) {
-        _ if envelope.origin.contains(KNOWN_AS) => true,
-        (_, "") => true,
-        _ if envelope.origin.ends_with(OVER_PROXY) => false,
-        (_, address) => address
-            .parse()
-            .is_ok_and(|client| networks.contains(client)),
-    }
-}
-
 /// What the queue wants to know of a message as a whole.
-pub fn origin(envelope: &Envelope) -> Origin<Client> {
-    let (_, address) = client_of(&envelope.origin);
+///
+/// A stranger's mail is not kept on hold where nobody can be told of its failure: he could fill the
+/// disk with bounces that nobody takes.
+pub fn origin(envelope: &Envelope, router: &Router) -> Origin<Client> {
     Origin {
-        owner: address.parse().ok(),
-        null_sender: envelope.sender == Sender::Null,
+        owner: owner(envelope),
+        unreturnable: envelope.sender == Sender::Null && !router.is_strangers(envelope),
     }
+}
+
+/// Whose a message is.
+pub(crate) fn owner(envelope: &Envelope) -> Client {
+    let (_, address) = provenance::client_of(&envelope.origin);
+    address.parse().ok()
 }
 
 /// A recipient with where it goes now.
@@ -385,9 +387,11 @@ pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient
     let mut known = HashMap::new();
     let mut all: Vec<Recipient> = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        let expanded = router
+        let mut expanded = router
             .expand(recipient)
             .unwrap_or_else(|_| vec![recipient.clone()]);
+        let nobody = router.leave_out(&recipient.address, &mut expanded);
+        maillog::left_out(&recipient.address, &nobody);
         let mut here = HashMap::new();
         for recipient in expanded {
             // A program each stands behind the same address.
@@ -448,27 +452,4 @@ pub fn transports(config: &Config) -> queue::Transports<Destination> {
         let name = destination.transport.as_ref();
         Arc::clone(name.and_then(|name| named.get(name)).unwrap_or(&unnamed))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proxy_that_names_nobody_lends_its_clients_no_trust_of_its_own() {
-        let networks = Networks(vec!["10.0.0.0/8".parse().unwrap()]);
-        for (origin, trusted) in [
-            ("unknown[10.0.0.5]".to_owned(), true),
-            (["unknown[10.0.0.5", OVER_PROXY].concat(), false),
-            (["unknown[10.0.0.5", KNOWN_AS, "vm7"].concat(), true),
-            ("unknown[192.0.2.5]".to_owned(), false),
-            (String::new(), true),
-        ] {
-            let envelope = Envelope {
-                origin: origin.clone(),
-                ..Envelope::default()
-            };
-            assert_eq!(is_trusted(&envelope, &networks), trusted, "{origin}");
-        }
-    }
 }

@@ -8,7 +8,7 @@
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
 //! | edges | `setup`, `budget`, `dispatch`, `draining`, `arriving`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, from another server's too, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`destination`] [`dkim`] [`drain`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`dead_mail`] [`destination`] [`dkim`] [`drain`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`provenance`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -16,6 +16,7 @@
 pub mod activity;
 pub mod config;
 pub mod dane;
+pub mod dead_mail;
 pub mod destination;
 pub mod dkim;
 pub mod drain;
@@ -28,6 +29,7 @@ pub mod mta_sts;
 pub mod network;
 pub mod notices;
 pub mod policy;
+pub mod provenance;
 pub mod route;
 pub mod srs;
 pub mod tls_policy;

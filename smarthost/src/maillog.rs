@@ -261,6 +261,19 @@ pub(crate) fn nobodys(id: QueueId, recipients: &[Recipient]) {
     );
 }
 
+/// Addresses that an alias names and nobody has get no mail, others whom it names do.
+pub(crate) fn left_out(alias: &Address, nobody: &[Address]) {
+    for address in nobody {
+        let text =
+            format!("the alias {alias} names {address}, which nobody has: left out; see check");
+        line_of(
+            Role::Cleanup,
+            Level::Warning,
+            &escape(text.as_bytes(), MAX_WORD),
+        );
+    }
+}
+
 /// What a refusal is about.
 #[derive(Debug, Default)]
 pub(crate) struct Subject {

@@ -449,3 +449,25 @@ fn an_alias_that_leads_to_nobody_is_told_with_its_line_and_its_mail_is_never_tak
         );
     }
 }
+
+/// Row A2. The mistake is the administrator's: Postfix returns such mail to its sender, who can
+/// mend nothing.
+#[test]
+fn an_entry_that_nobody_has_beside_others_costs_its_sender_no_bounce_and_the_others_nothing() {
+    let sink = Sink::start();
+    let mut smarthost = server(&sink, "root: list@encrypted.example\nhh: root, nosuch\n");
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers(
+        "a@elsewhere.example",
+        &["hh@relays.example"],
+        b"Subject: both\r\n\r\nx\r\n",
+    );
+    let received = sink.journal().first();
+    assert_eq!(received.recipients, ["list@encrypted.example"]);
+    smarthost.wait_for_mailq("an empty queue", |queue| queue.contains("is empty"));
+    assert_eq!(sink.journal().len(), 1, "nobody hears of it");
+    let log = smarthost.daemon().log();
+    assert!(log.contains("which nobody has: left out"), "{log}");
+    let checked = String::from_utf8(smarthost.admin(&["check"]).stdout).unwrap();
+    assert!(checked.contains("/aliases:2: "), "{checked}");
+}

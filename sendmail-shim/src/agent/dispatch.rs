@@ -165,7 +165,7 @@ impl Dispatch {
 pub(super) fn origin(envelope: &Envelope) -> Origin<u32> {
     Origin {
         owner: envelope.uid.unwrap_or(NOBODY),
-        null_sender: envelope.sender == MailFrom::Null,
+        unreturnable: envelope.sender == MailFrom::Null,
     }
 }
 

@@ -68,7 +68,7 @@ impl Week {
             arrival: at(self.now),
             origin: Origin {
                 owner: u32::try_from(number % USERS).unwrap(),
-                null_sender,
+                unreturnable: null_sender,
             },
             recipients: vec![routed(0)],
         });

@@ -36,8 +36,9 @@ pub struct Waiting {
 pub struct Origin<O> {
     /// Whose it is.
     pub owner: O,
-    /// It is a bounce, or like one: nobody can be told of its failure.
-    pub null_sender: bool,
+    /// Nobody can be told of its failure (it is a bounce, or like one), so that it is kept on hold
+    /// then.
+    pub unreturnable: bool,
 }
 
 /// A message that the spool knows.

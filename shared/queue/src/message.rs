@@ -29,8 +29,8 @@ pub(crate) struct Pending {
 pub(crate) struct Message<O> {
     /// Whose it is, as far as that is known.
     pub(crate) owner: O,
-    /// Nobody can be told of its failure.
-    pub(crate) null_sender: bool,
+    /// Nobody can be told of its failure: it is kept on hold then.
+    pub(crate) unreturnable: bool,
     /// It moves with the clock: how old mail is does not depend on whether that was right.
     pub(crate) arrival: Timestamp,
     /// Since when this process knows it.
@@ -75,7 +75,7 @@ impl<O> Message<O> {
         recipients.sort_by_key(|pending| pending.recipient);
         Self {
             owner,
-            null_sender: false,
+            unreturnable: false,
             arrival,
             seen,
             kept: false,

@@ -23,6 +23,11 @@ use spool::Stored;
 /// Most of a returned message, bytes (Postfix `bounce_size_limit`).
 pub const RETURNED: u64 = 50_000;
 
+/// Where a report came from, in front of the id that it is about; behind it, where that came from.
+pub const REPORT: &str = "report on ";
+/// Between the two.
+pub const ABOUT: &str = " from ";
+
 /// What the sender is told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Occasion<'a> {
@@ -92,7 +97,7 @@ pub fn report(
     let envelope = Envelope {
         sender: Sender::Null,
         recipients: vec![Recipient::from(to.clone())],
-        origin: format!("report on {}", stored.id),
+        origin: format!("{REPORT}{}{ABOUT}{}", stored.id, envelope.origin),
         uid: envelope.uid,
         ..Envelope::default()
     };

@@ -76,7 +76,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         };
         // Of what was not read since the start nobody else knows it.
-        message.null_sender |= null_sender;
+        message.unreturnable |= null_sender;
         message.returned = Some(failure.clone());
         message.held = false;
         message.epoch = message.epoch.wrapping_add(1);

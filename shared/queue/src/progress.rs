@@ -75,7 +75,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             lifetime: None,
         });
         let mut message = Message::new(origin.owner, arrival, arrival, pending.collect());
-        message.null_sender = origin.null_sender;
+        message.unreturnable = origin.unreturnable;
         self.messages.insert(id, message);
         self.fresh.insert(id);
         if behind {
@@ -107,7 +107,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
         if let Some(message) = self.messages.get_mut(&id) {
             message.owner = origin.owner;
-            message.null_sender = origin.null_sender;
+            message.unreturnable = origin.unreturnable;
         }
         self.distribute(id, routed, true, now);
     }

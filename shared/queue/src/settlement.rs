@@ -213,7 +213,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         }
         let failed = std::mem::take(&mut message.failed);
         let expired = std::mem::take(&mut message.expired);
-        if message.null_sender {
+        if message.unreturnable {
             self.bury(id, failed, now);
             return;
         }

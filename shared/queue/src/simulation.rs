@@ -29,7 +29,7 @@ pub(crate) type Delivery = crate::Delivery<String>;
 /// Mail of somebody.
 pub(crate) const ORIGIN: Origin<u32> = Origin {
     owner: 7,
-    null_sender: false,
+    unreturnable: false,
 };
 
 pub(crate) fn id(number: u64) -> QueueId {
@@ -247,7 +247,7 @@ impl World {
             Action::Dead { id, failed, .. } => {
                 let key = self.index(id);
                 let message = &self.messages[&key];
-                assert!(message.held && message.origin.unwrap().null_sender && !failed.is_empty());
+                assert!(message.held && message.origin.unwrap().unreturnable && !failed.is_empty());
             }
             Action::Warn { id, late } => {
                 let key = self.index(id);
@@ -283,7 +283,10 @@ impl World {
             !failed.is_empty() && message.bounced.is_empty(),
             "two bounces at once"
         );
-        assert!(!message.origin.unwrap().null_sender, "a bounce of a bounce");
+        assert!(
+            !message.origin.unwrap().unreturnable,
+            "a bounce of a bounce"
+        );
         if expired {
             let old = |(recipient, _): &(u32, Failure)| {
                 let to = message.destinations[*recipient as usize];
@@ -384,7 +387,7 @@ impl World {
                 until,
                 reason,
             } => {
-                let dead = message.origin.unwrap().null_sender;
+                let dead = message.origin.unwrap().unreturnable;
                 assert!(!reason.is_empty() && (until > self.now || dead));
                 assert!(until.since(self.now) <= settings(self.mode).schedule.maximal * 12 / 10);
                 assert!(
@@ -438,7 +441,7 @@ impl World {
         let arrival = self.now;
         let origin = Origin {
             owner: self.random.next() % 4,
-            null_sender: self.chance(15),
+            unreturnable: self.chance(15),
         };
         self.messages.insert(
             key,

@@ -89,7 +89,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("retry.minimal", "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\"."),
     ("retry.maximal", "Longest wait between two attempts."),
     ("retry.lifetime", "Age at which mail is returned to its sender."),
-    ("retry.bounce_lifetime", "Age at which bounces, and other mail without a sender, are not tried any more. As nobody would hear of their end, they stay on hold with the reason, administrators are told, and queue release or queue delete decides. Default: retry.lifetime."),
+    ("retry.bounce_lifetime", "Age at which bounces, and other mail without a sender, are not tried any more. As nobody would hear of their end, they stay on hold with the reason, administrators are told, and queue release or queue delete decides; those that strangers cause end, counted in the log and the digest. Default: retry.lifetime."),
     ("retry.relay_lifetime", "Age at which mail for domains.relay is returned to its sender. Default: retry.lifetime."),
     (
         "retry.warning",

@@ -199,7 +199,8 @@ fn load(deliveries: &Deliveries, id: QueueId, recipients: &[u32]) {
         .spool()
         .entry(id)
         .map(|entry| entry.arrival);
-    let event = Event::read(id, recipients, read, dispatch::origin, |envelope, index| {
+    let origin = |envelope: &_| dispatch::origin(envelope, router);
+    let event = Event::read(id, recipients, read, origin, |envelope, index| {
         let found = dispatch::routed(index, envelope, router)?;
         deliveries
             .dispatch

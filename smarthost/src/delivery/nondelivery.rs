@@ -8,6 +8,7 @@
 use std::fmt::Display;
 
 use mail::{
+    address::Sender,
     clock,
     outcome::{Failure, Outcome, Stage},
     status::EnhancedStatus,
@@ -17,10 +18,7 @@ use spool::{QueueId, SpoolError, Stored};
 use system::log::{Level, life, line};
 
 use super::Deliveries;
-use crate::{
-    dispatch::is_trusted,
-    notices::{Event, Kind, News, Passed},
-};
+use crate::notices::{Event, Kind, News, Passed};
 
 /// Tells the sender of recipients that are given up, if anybody is to be told.
 pub(super) async fn bounce(
@@ -40,7 +38,11 @@ pub(super) async fn bounce(
         failed = notification::with_reasons(&failed, &waiting);
     }
     let setup = deliveries.current.get();
-    let stranger = !is_trusted(&stored.envelope, &setup.config.networks);
+    let stranger = setup.router.is_strangers(&stored.envelope);
+    if stored.envelope.sender == Sender::Null {
+        ended(deliveries, id, &failed);
+        return Ok(());
+    }
     let occasion = Occasion::Failed {
         failed: &failed,
         stranger,
@@ -120,6 +122,16 @@ pub(super) async fn confirm(
     Ok(())
 }
 
+/// Nobody can be told of its failure, and a stranger caused it: it ends, in the log and counted in
+/// the digest of the day. Kept, it would let strangers fill the disk.
+fn ended(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure)]) {
+    let reason = failed.first().map(|(_, failure)| failure.log_text());
+    let reason = reason.unwrap_or_default();
+    life::not_kept(id, &reason);
+    let passed = Passed::NotKept { reason };
+    deliveries.dispatch.news().tell(Event::Passed(passed));
+}
+
 /// Nobody can be told of its failure: the administrators hear of it, once a day.
 pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure)], tell: bool) {
     let reason = failed.first().map(|(_, failure)| failure.log_text());
@@ -128,6 +140,7 @@ pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure
         return;
     };
     let (news, setup) = (deliveries.dispatch.news(), deliveries.current.get());
+    deliveries.dispatch.note_dead(&stored);
     if stored.envelope.origin == DEAD {
         return;
     }
@@ -142,7 +155,7 @@ pub(super) fn dead(deliveries: &Deliveries, id: QueueId, failed: &[(u32, Failure
         kind: Kind::Dead,
         headline,
         text,
-        strangers: !is_trusted(&stored.envelope, &setup.config.networks),
+        strangers: false,
     }));
 }
 

@@ -32,6 +32,8 @@ pub enum Passed {
     Returned { to: String, reason: String },
     /// A message that can neither be delivered nor returned.
     Dead { reason: String },
+    /// The same that a stranger caused: it has ended.
+    NotKept { reason: String },
     /// A recipient was reached after hours.
     Late { to: String },
 }
@@ -58,6 +60,8 @@ pub struct Day {
     refused: Table,
     returned: Table,
     dead: Table,
+    #[serde(default)]
+    not_kept: Table,
     late: Table,
 }
 
@@ -106,6 +110,7 @@ impl Day {
             Passed::Refused { rule, reply } => self.refused.add(rule, reply),
             Passed::Returned { to, reason } => self.returned.add(to, reason),
             Passed::Dead { reason } => self.dead.add(reason, ""),
+            Passed::NotKept { reason } => self.not_kept.add(reason, ""),
             Passed::Late { to } => self.late.add(to, ""),
         }
     }
@@ -123,6 +128,7 @@ impl Day {
             .fold(0u64, |sum, row| sum.saturating_add(row.count));
         let parts = [
             (self.dead.total(), "dead"),
+            (self.not_kept.total(), "not kept"),
             (self.returned.total(), "returned"),
             (waits, "waiting for hours"),
             (self.late.total(), "late"),
@@ -143,6 +149,11 @@ impl Day {
             &mut text,
             "Messages that can neither be delivered nor returned",
             "smarthost queue list --held",
+        );
+        self.not_kept.tell(
+            &mut text,
+            "Strangers' mail (bounces above all) of which the same is true, and which is not kept",
+            "journalctl -u smarthost --since yesterday | grep 'not kept'",
         );
         self.returned.tell(
             &mut text,

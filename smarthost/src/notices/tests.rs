@@ -186,6 +186,10 @@ fn the_digest_of_a_day_names_the_worst_first_with_the_command_to_look_further() 
         let reason = "550 5.1.1 nobody".to_owned();
         notices.handle(Event::Passed(Passed::Returned { to, reason }), START);
     }
+    for _ in 0..7 {
+        let reason = "550 5.1.1 nobody".to_owned();
+        notices.handle(Event::Passed(Passed::NotKept { reason }), START);
+    }
     assert!(!notices.day_is_over(START));
     let morning = notices.deadline(START).unwrap();
     assert!(morning.rfc3339().len() > 10 && morning.since(START) == Duration::from_secs(79_688));
@@ -202,10 +206,12 @@ fn the_digest_of_a_day_names_the_worst_first_with_the_command_to_look_further() 
     let digest = notices.next_notice(morning).unwrap();
     assert_eq!(
         digest.subject,
-        "mx.example: 1000 returned, 41 waiting for hours, 203 refused, 1 line on what is expected"
+        "mx.example: 7 not kept, 1000 returned, 41 waiting for hours, 203 refused, 1 line on what is expected"
     );
     let text = &digest.text;
     let places: Vec<_> = [
+        "which is not kept: 7",
+        "7  550 5.1.1 nobody",
         "Recipients given up, whose senders were told: 1000",
         "1  d0.example: 550 5.1.1 nobody",
         "990  others",

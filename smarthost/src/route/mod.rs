@@ -28,6 +28,7 @@ use std::{sync::Arc, time::Duration};
 use mail::{
     address::{Address, Domain},
     clock::Timestamp,
+    envelope::Envelope,
     maps::Table,
 };
 
@@ -35,6 +36,8 @@ use crate::{
     config::{Class, Config, Runners, Transports, provider},
     destination::Destination,
     lookup::{LookupTable, TableName, Tables},
+    network::Networks,
+    provenance,
     srs::{Srs, Wrong},
 };
 
@@ -74,6 +77,7 @@ struct Rules {
     relay_lifetime: Duration,
     delimiter: Option<char>,
     admins: Vec<Address>,
+    networks: Networks,
 }
 
 impl Rules {
@@ -100,6 +104,7 @@ impl Router {
             relay_lifetime: config.retry.relay_lifetime,
             delimiter: config.recipient_delimiter,
             admins: config.admins.clone(),
+            networks: config.networks.clone(),
         };
         Self {
             rules: Arc::new(rules),
@@ -204,6 +209,12 @@ impl Router {
         }
         self.is_relayed(address)
             .then_some(self.rules.relay_lifetime)
+    }
+
+    /// Whether a stranger brought a message, or the one that it reports on: nothing is kept for
+    /// him.
+    pub fn is_strangers(&self, envelope: &Envelope) -> bool {
+        provenance::is_strangers(envelope, &self.rules.networks)
     }
 
     /// Whether an address is in a domain that we pass on for anybody.

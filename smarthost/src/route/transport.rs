@@ -120,6 +120,23 @@ impl Router {
         Some(unusable(alias, &why))
     }
 
+    /// Leaves those out whom an alias names beside others and nobody is; gives them. It is a
+    /// mistake in the table, which `check` tells. What a route refuses stays: it says so on
+    /// purpose.
+    pub fn leave_out(&self, alias: &Address, recipients: &mut Vec<Recipient>) -> Vec<Address> {
+        let is_nobody = |it: &Recipient| {
+            matches!(self.class(&it.address), Some(Class::Local | Class::Virtual))
+                && it.address.key() != alias.key()
+                && self.is_returned(&it.address)
+                && self.refused(&it.address).is_none()
+        };
+        if recipients.len() < 2 || recipients.iter().all(is_nobody) {
+            return Vec::new();
+        }
+        let out = recipients.extract_if(.., |it| is_nobody(it));
+        out.map(|it| it.address).collect()
+    }
+
     /// Why mail for these, whom one recipient stands for, is not even taken: the routes of all of
     /// them say so.
     pub fn refusal(&self, recipients: &[Recipient]) -> Option<Failure> {

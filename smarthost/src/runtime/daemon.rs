@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use mail::clock;
+use mail::{address::Sender, clock};
 use settings::last_good::{self, Fault};
 use spool::{self, Spool};
 use system::{
@@ -372,6 +372,15 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     let activity = Arc::clone(&memory.activity);
     let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
     let dispatch = Dispatch::new(spool, queue, activity, news, draining);
+    let held = dispatch.spool().entries().into_iter();
+    for entry in held.filter(|entry| entry.hold.is_held()) {
+        // What cannot be read is told when it is looked at.
+        if let Ok(Some(stored)) = dispatch.spool().load(entry.id)
+            && stored.envelope.sender == Sender::Null
+        {
+            dispatch.note_dead(&stored);
+        }
+    }
     Ok((Arc::new(dispatch), memory, keeper))
 }
 

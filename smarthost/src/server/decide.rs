@@ -234,6 +234,10 @@ impl Connection {
             Question::Auth => self.may_try(),
             Question::Login(attempt) => self.log_in(attempt).await,
             Question::Client(said) => self.hand_on(said).await,
+            Question::Mail(_) if self.is_full_of_dead() => Verdict::Refuse(Reply::literal(
+                "452 4.3.1 Too much mail of this client could neither be delivered nor returned; \
+                 its administrator is to look at: smarthost queue list --held",
+            )),
             Question::Mail(mail) => match self
                 .server
                 .dispatch

@@ -7,16 +7,16 @@ use mail::{
 
 use super::session::Connection;
 use crate::{
-    dispatch,
     machines::{By, Seen},
+    provenance,
 };
 
 impl Connection {
     /// Where the message is from, and as whom its client is known: `unknown[192.0.2.1] as vm7`.
     pub(super) fn origin(&self) -> String {
         match (self.known_as(), self.name.strip_suffix(']')) {
-            (Some(known), Some(name)) => [name, dispatch::KNOWN_AS, known].concat(),
-            (None, Some(name)) if self.unnamed => [name, dispatch::OVER_PROXY].concat(),
+            (Some(known), Some(name)) => [name, provenance::KNOWN_AS, known].concat(),
+            (None, Some(name)) if self.unnamed => [name, provenance::OVER_PROXY].concat(),
             _ => self.name.clone(),
         }
     }
@@ -29,6 +29,13 @@ impl Connection {
     /// The name of its key, else its login.
     pub(super) fn known_as(&self) -> Option<&str> {
         self.pinned.as_deref().or(self.machine.login())
+    }
+
+    /// Whether so much of its mail is dead and on hold that it may bring no more.
+    pub(super) fn is_full_of_dead(&self) -> bool {
+        let address = self.client.to_string();
+        let client = self.known_as().unwrap_or(&address);
+        self.server.dispatch.is_full_of_dead(client)
     }
 
     /// A client of ours brings a message, whose header has our own trace in front; `None`: a

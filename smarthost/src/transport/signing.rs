@@ -12,9 +12,9 @@ use smtp::capability::Capabilities;
 use spool::Stored;
 
 use crate::{
-    dispatch::is_trusted,
     dkim::{Hashing, SigningKey},
     maillog,
+    provenance::is_trusted,
     setup::Setup,
 };
 

@@ -88,7 +88,7 @@ impl Role for Agent {
     fn origin(&self, envelope: &Envelope) -> Origin<u32> {
         Origin {
             owner: envelope.uid.unwrap_or(u32::MAX),
-            null_sender: envelope.sender == mail::address::Sender::Null,
+            unreturnable: envelope.sender == mail::address::Sender::Null,
         }
     }
 

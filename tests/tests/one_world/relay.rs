@@ -123,7 +123,7 @@ impl Role for Relay {
     }
 
     fn origin(&self, envelope: &Envelope) -> Origin<Client> {
-        dispatch::origin(envelope)
+        dispatch::origin(envelope, &self.router)
     }
 
     fn owner(&self, _: Option<u32>) -> Client {
@@ -166,7 +166,7 @@ impl Role for Relay {
     }
 
     fn is_strangers(&self, envelope: &Envelope) -> bool {
-        !dispatch::is_trusted(envelope, &self.config.networks)
+        self.router.is_strangers(envelope)
     }
 
     fn decide(

@@ -20,7 +20,7 @@ impl World {
             5 => Event::Return {
                 id: key,
                 failure: Failure::local(EnhancedStatus::new(5, 7, 1), "returned"),
-                null_sender: self.messages[&self.index(key)].origin.unwrap().null_sender,
+                null_sender: self.messages[&self.index(key)].origin.unwrap().unreturnable,
             },
             6 => return self.set_the_clock(),
             _ => Event::Remove { id: key },
@@ -69,7 +69,7 @@ fn live(
         }
     }
     let held = |(key, message): (&u64, &Message)| {
-        (message.held && !message.origin.unwrap().null_sender).then_some(*key)
+        (message.held && !message.origin.unwrap().unreturnable).then_some(*key)
     };
     for key in world.messages.iter().filter_map(held).collect::<Vec<_>>() {
         world.tell(Event::Release { id: id(key) });
@@ -90,7 +90,7 @@ fn live(
     for (key, message) in &world.messages {
         let dead = !message.ended;
         prop_assert!(
-            !dead || message.held && message.origin.unwrap().null_sender,
+            !dead || message.held && message.origin.unwrap().unreturnable,
             "{message:?}"
         );
         prop_assert_eq!(world.queue.contains(id(*key)), dead);

@@ -350,7 +350,7 @@ fn a_bounce_that_is_refused_is_kept_on_hold_with_its_reason_and_told_once() {
                 id,
                 arrival,
                 origin: Origin {
-                    null_sender: true,
+                    unreturnable: true,
                     ..ORIGIN
                 },
                 recipients,

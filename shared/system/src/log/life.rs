@@ -105,6 +105,17 @@ pub fn dead(id: impl Display, why: &str) {
     );
 }
 
+/// Nobody can be told of its failure, and nothing is kept for whom it was.
+pub fn not_kept(id: impl Display, why: &str) {
+    line_of(
+        Role::Qmgr,
+        Level::Warning,
+        &format_args!(
+            "{id}: not kept, a stranger's mail whose failure can be told to nobody: {why}"
+        ),
+    );
+}
+
 /// The message has left the queue.
 pub fn removed(id: impl Display) {
     line_of(Role::Qmgr, Level::Info, &format_args!("{id}: removed"));

@@ -34,7 +34,7 @@ use super::{Job, all, loops};
 use crate::{
     config::{Flags, Macro, Pipe},
     destination::Kind,
-    dispatch::client_of,
+    provenance::client_of,
 };
 
 /// What a program may find its helpers by.
