@@ -9,7 +9,8 @@
 //! | [`source`] | the journal and files, read as streams |
 //! | [`search`] | the ids that belong together, and their lines |
 //! | [`story`] | what became of a message and of each recipient |
-//! | [`live`] | lines as they come |
+//! | [`live`] | lines as they come, and which of them are shown |
+//! | [`follow`] | the journal and files as they grow |
 //!
 //! Contract: a log is read as a stream, once for each step between ids, and what is kept of it is
 //! bounded: a log of gigabytes takes no more memory than a small one. Nothing is believed of a peer
@@ -19,6 +20,7 @@
 //! standard error.
 
 mod entry;
+mod follow;
 mod live;
 mod said;
 mod search;
@@ -43,9 +45,10 @@ use mail::clock::{self, Timestamp};
 use system::sysexits::Exit;
 
 use crate::{Daemon, complain, say, when};
+use follow::Follow;
 use live::Live;
 use search::Found;
-use source::{Follow, Source};
+use source::Source;
 use story::Story;
 use wanted::Wanted;
 

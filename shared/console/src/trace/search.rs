@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     io,
 };
 
@@ -99,17 +100,26 @@ pub(super) fn search(
 ) -> io::Result<Found> {
     let mut newest = Newest::new(last);
     let mut refusals = Vec::new();
+    let mut named = HashSet::new();
+    let mut copies = Copies::default();
     let is_late = |entry: &Entry| entry.time.is_none_or(|time| time >= since);
     for source in sources {
+        copies.next_log();
         source.read(now, &mut |entry| {
             if !is_late(&entry) {
                 return;
             }
             if let Some((id, said)) = entry.of_message() {
+                if wanted.ids().any(|wanted| wanted == id) {
+                    named.insert(id.to_owned());
+                }
                 if wanted.means(id, &Said::parse(said)) {
                     newest.add(id, entry.time);
                 }
-            } else if entry.text.starts_with("NOQUEUE: ") && wanted.means_line(&entry) {
+            } else if entry.text.starts_with("NOQUEUE: ")
+                && wanted.means_line(&entry)
+                && copies.is_new(&entry)
+            {
                 refusals.push(Refusal {
                     time: entry.time.map(Timestamp::rfc3339),
                     at: entry.time,
@@ -128,7 +138,7 @@ pub(super) fn search(
     let excess = refusals.len().saturating_sub(last);
     refusals.drain(..excess);
     let (mut ids, more) = newest.take();
-    ids.extend(wanted.ids());
+    ids.extend(named);
     let mut found = Found::default();
     for _ in 0..STEPS {
         let mut others = HashSet::new();
@@ -154,11 +164,13 @@ fn collect(
     now: Timestamp,
 ) -> io::Result<Found> {
     let (mut found, mut all) = (Found::default(), 0);
+    let mut copies = Copies::default();
     if ids.is_empty() {
         return Ok(found);
     }
     for source in sources {
         let mut peers = Peers::default();
+        copies.next_log();
         source.read(now, &mut |entry| {
             let Some((id, text)) = entry.of_message() else {
                 peers.note(&entry);
@@ -171,7 +183,7 @@ fn collect(
                 Some(other) if ids.contains(other) => others.insert(id.to_owned()),
                 _ => false,
             };
-            if ids.contains(id) {
+            if ids.contains(id) && copies.is_new(&entry) {
                 let id = id.to_owned();
                 let tls = peers.of(&entry, &said);
                 found.add(&id, Line { entry, tls }, &mut all);
@@ -182,6 +194,38 @@ fn collect(
         lines.sort_by_key(|line| line.entry.time);
     }
     Ok(found)
+}
+
+/// Lines that stand in several logs (`mail.log`, `syslog`) are one each: of a line there are as
+/// many as in the log that has most of it.
+#[derive(Default)]
+struct Copies {
+    /// Up to the log before, and in this one.
+    known: HashMap<u64, u32>,
+    here: HashMap<u64, u32>,
+}
+
+impl Copies {
+    fn next_log(&mut self) {
+        for (line, count) in self.here.drain() {
+            let known = self.known.entry(line).or_default();
+            *known = (*known).max(count);
+        }
+    }
+
+    /// Whether no log before this one has it. Beyond [`ALL_LINES`] all are new.
+    fn is_new(&mut self, entry: &Entry) -> bool {
+        let mut hasher = DefaultHasher::new();
+        let second = entry.time.map(Timestamp::as_secs);
+        (second, &entry.program, &entry.text).hash(&mut hasher);
+        let line = hasher.finish();
+        if self.here.len() >= ALL_LINES && !self.here.contains_key(&line) {
+            return true;
+        }
+        let here = self.here.entry(line).or_default();
+        *here = here.saturating_add(1);
+        *here > self.known.get(&line).copied().unwrap_or_default()
+    }
 }
 
 /// The messages that were spoken of last.
@@ -337,6 +381,36 @@ mod tests {
             ["AA1397", "AA1398", "AA1399"]
         );
         assert!(found.more);
+    }
+
+    #[test]
+    fn a_line_in_two_logs_is_one_and_what_is_older_than_since_is_not_looked_for() {
+        let line = "2026-11-22T07:51:52Z x[1]: AA0001: to=<a@b.example>, relay=n, delay=1, dsn=4.0.0, status=deferred (x)\n";
+        let refusal = "2026-11-22T07:51:52Z x[1]: NOQUEUE: reject: RCPT from x[1.2.3.4]: 554 no; from=<> to=<a@b.example> proto=SMTP helo=<h>\n";
+        let log = |lines: &str| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(lines.as_bytes()).unwrap();
+            file
+        };
+        let once = log(&[line, refusal].concat());
+        // The other form of syslog, and twice the same.
+        let twice = log(&[
+            line.replace("52Z", "52.000Z"),
+            line.to_owned(),
+            refusal.to_owned(),
+        ]
+        .concat());
+        let sources = [&once, &twice, &once].map(|file| Source::File(file.path().to_owned()));
+        let now = Timestamp::parse("2026-11-23").unwrap();
+        let search = |wanted, since: &str| {
+            let since = Timestamp::parse(since).unwrap();
+            search(&sources, &Wanted::new(wanted), 9, since, now).unwrap()
+        };
+        let found = search("a@b.example", "2026-11-21");
+        assert_eq!(found.lines["AA0001"].len(), 2);
+        assert_eq!(found.refusals.len(), 1);
+        assert_eq!(search("AA0001", "2026-11-21").lines.len(), 1);
+        assert!(search("AA0001", "2026-11-22T08:00:00Z").lines.is_empty());
     }
 
     #[test]

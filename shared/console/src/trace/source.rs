@@ -93,11 +93,11 @@ impl fmt::Display for Source {
     }
 }
 
-fn named(path: &Path, error: io::Error) -> io::Error {
+pub(super) fn named(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-fn no_journal(error: io::Error) -> io::Error {
+pub(super) fn no_journal(error: io::Error) -> io::Error {
     let why =
         format!("the journal cannot be read: {error}; name a log, as --log /var/log/mail.log");
     io::Error::new(error.kind(), why)
@@ -110,7 +110,7 @@ fn unpacker(path: &Path) -> Option<&'static str> {
         .find_map(|(known, program)| (*known == ending).then_some(*program))
 }
 
-fn journal() -> Command {
+pub(super) fn journal() -> Command {
     let mut command = Command::new("journalctl");
     command.args(["--quiet", "--no-pager", "--all", "--output=json"]);
     command.arg(format!("--output-fields={FIELDS}"));
@@ -120,13 +120,13 @@ fn journal() -> Command {
 
 /// A program's output; the program ends with it.
 #[derive(Debug)]
-struct Piped {
+pub(super) struct Piped {
     child: Child,
     output: ChildStdout,
 }
 
 impl Piped {
-    fn start(command: &mut Command) -> io::Result<Self> {
+    pub(super) fn start(command: &mut Command) -> io::Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let told = |error: io::Error| io::Error::new(error.kind(), format!("{program}: {error}"));
@@ -170,7 +170,7 @@ fn lines(from: &mut dyn Read, now: Timestamp, each: &mut dyn FnMut(Entry)) -> io
 }
 
 /// One line, of which the beginning is kept; `false` at the end.
-fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
     let read = from.by_ref().take(limit).read_until(b'\n', line)?;
@@ -189,44 +189,6 @@ fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
         }
     }
     Ok(read > 0)
-}
-
-/// Lines as they come.
-#[derive(Debug)]
-pub(super) struct Follow {
-    from: BufReader<Piped>,
-    line: Vec<u8>,
-}
-
-impl Follow {
-    /// From now on; a file that is rotated is followed into the next one (`tail -F`).
-    pub(super) fn start(files: &[PathBuf]) -> io::Result<Self> {
-        let mut command = if files.is_empty() {
-            let mut command = journal();
-            command.args(["--follow", "--lines=0"]);
-            command
-        } else {
-            let mut command = Command::new("tail");
-            command.args(["-q", "-n", "0", "-F", "--"]).args(files);
-            command
-        };
-        let child = Piped::start(&mut command);
-        let child = if files.is_empty() {
-            child.map_err(no_journal)
-        } else {
-            child
-        };
-        Ok(Self {
-            from: BufReader::new(child?),
-            line: Vec::new(),
-        })
-    }
-
-    /// The next line; `None`: there is none any more.
-    pub(super) fn next(&mut self, now: Timestamp) -> io::Result<Option<Entry>> {
-        let read = read_line(&mut self.from, &mut self.line)?;
-        Ok(read.then(|| Entry::parse(&String::from_utf8_lossy(&self.line), now)))
-    }
 }
 
 #[cfg(test)]
