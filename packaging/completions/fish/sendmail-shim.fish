@@ -105,6 +105,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -l by -d 'What is counted together; recipients by destination, messages otherwise' -r -f -a "destination\t''
@@ -120,6 +121,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from summary" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'Configuration file' -r -F
@@ -134,6 +136,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -145,6 +148,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -156,6 +160,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -167,6 +172,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -178,6 +184,7 @@ complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and _
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l config -d 'Configuration file' -r -F
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l all -d 'The whole queue'
+complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l held -d 'Those on hold'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from bounce" -s h -l help -d 'Print help'
 complete -c sendmail-shim -n "__fish_sendmail_shim_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason'

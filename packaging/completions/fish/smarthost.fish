@@ -107,6 +107,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l by -d 'What is counted together; recipients by destination, messages otherwise' -r -f -a "destination\t''
@@ -122,6 +123,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from summary" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from show" -l config -d 'The configuration file' -r -F
@@ -136,6 +138,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -147,6 +150,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -158,6 +162,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -169,6 +174,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l sender -d 'Those whose sender contains this; <> is the null sender' -r
@@ -180,6 +186,7 @@ complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_se
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l reason -d 'Those whose reason to wait contains this' -r
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l config -d 'The configuration file' -r -F
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l all -d 'The whole queue'
+complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l held -d 'Those on hold'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -l json -d 'JSON, one object a line; messages as postqueue -j prints them'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from bounce" -s h -l help -d 'Print help'
 complete -c smarthost -n "__fish_smarthost_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mail that waits, each recipient with its reason'

@@ -137,6 +137,10 @@ fn selecting() -> Vec<Arg> {
         age("older", "Those that came at least as long ago: 90m, 2d"),
         age("newer", "Those that came at most as long ago"),
         text("reason", "TEXT", "Those whose reason to wait contains this"),
+        Arg::new("held")
+            .long("held")
+            .action(ArgAction::SetTrue)
+            .help("Those on hold"),
     ]
 }
 
@@ -219,6 +223,7 @@ fn selection(words: &ArgMatches) -> Selection {
         older: age("older"),
         newer: age("newer"),
         reason: text("reason"),
+        held: words.get_flag("held"),
     }
 }
 

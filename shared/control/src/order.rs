@@ -94,6 +94,8 @@ pub struct Selection {
     pub newer: Option<u64>,
     /// Part of the reason why it waits.
     pub reason: Option<String>,
+    /// On hold.
+    pub held: bool,
 }
 
 impl Selection {
@@ -121,6 +123,7 @@ impl Selection {
             &self.reason,
         ];
         self.all
+            || self.held
             || !self.ids.is_empty()
             || self.older.is_some()
             || self.newer.is_some()
@@ -162,6 +165,7 @@ impl Selection {
             && holds(&self.destination, &destination)
             && holds(&self.client, &|part| has(&row.origin, part))
             && holds(&self.reason, &reason)
+            && (!self.held || row.queue_name == "hold")
             && self.older.is_none_or(|least| age >= least)
             && self.newer.is_none_or(|most| age <= most)
     }
