@@ -1,6 +1,6 @@
 //! Whatever is sent to the status page, mail goes on, and the page answers the next one who asks.
 
-use std::{io::Write as _, net::SocketAddr};
+use std::{io::Write as _, net::SocketAddr, thread};
 
 use tests::{
     http::{get, raw, request, rest, send},
@@ -24,7 +24,9 @@ fn goes_on(relay: &Smarthost, page: SocketAddr) {
 }
 
 fn code(said: &str) -> Option<u16> {
-    said.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+    let versions = ["HTTP/1.1 ", "HTTP/1.0 "].into_iter();
+    let mut said = versions.filter_map(|version| said.strip_prefix(version));
+    said.next()?.get(..3)?.parse().ok()
 }
 
 #[test]
@@ -52,6 +54,10 @@ fn requests_that_are_none_are_refused_and_harm_nobody() {
             400,
         ),
         ("GET /metrics HTTP/1.1\r\n\r\n".to_owned(), 400),
+        (
+            "GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n".to_owned(),
+            421,
+        ),
         (
             format!("GET http://evil.example/metrics HTTP/1.1\r\n{host}\r\n"),
             400,
@@ -160,6 +166,22 @@ fn a_hundred_who_say_nothing_or_little_keep_nobody_out() {
     goes_on(&relay, page);
     let mut oldest = held.swap_remove(0);
     assert_eq!(rest(&mut oldest), "");
+}
+
+#[test]
+fn two_hundred_who_ask_at_once_are_all_answered() {
+    let (relay, page) = start();
+    let ask = |path: &'static str| move || get(page, path).code;
+    let asking: Vec<_> = (0..200)
+        .map(|number| thread::spawn(ask(["/health/live", "/metrics"][number % 2])))
+        .collect();
+    for one in asking {
+        assert_eq!(one.join().unwrap(), 200);
+    }
+    // As probes ask that know no name of us (RFC 1945).
+    let said = raw(page, b"GET /metrics HTTP/1.0\r\n\r\n");
+    assert!(said.contains(" 200 OK"), "{said}");
+    goes_on(&relay, page);
 }
 
 #[test]

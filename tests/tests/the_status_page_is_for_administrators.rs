@@ -23,8 +23,10 @@ impl Site {
     fn start(config: &str) -> Self {
         let page = free_address();
         let relay = Smarthost::start(&format!("web = \"{page}\"\n{config}"));
-        let told = relay.admin(&["web", "token"]);
-        assert!(told.status.success(), "{told:?}");
+        // The page begins with the daemon, and may be a moment later than its ports.
+        let told = until("there is a token", || {
+            Some(relay.admin(&["web", "token"])).filter(|told| told.status.success())
+        });
         let token = String::from_utf8(told.stdout).unwrap().trim().to_owned();
         Self { relay, page, token }
     }

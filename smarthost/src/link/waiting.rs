@@ -4,15 +4,16 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 /// Those that wait.
 #[derive(Debug)]
 pub(crate) struct Waiting<K> {
     most: usize,
-    all: HashMap<K, VecDeque<oneshot::Sender<()>>>,
+    all: HashMap<K, VecDeque<(Instant, oneshot::Sender<()>)>>,
 }
 
 impl<K: Eq + Hash> Waiting<K> {
@@ -24,16 +25,35 @@ impl<K: Eq + Hash> Waiting<K> {
 
     /// One more; resolves when it has to go for others, and waits no more when dropped.
     pub(crate) fn enter(&mut self, whose: K) -> oneshot::Receiver<()> {
-        self.all.retain(|_, all| {
-            all.retain(|one| !one.is_closed());
-            !all.is_empty()
-        });
+        self.tidy();
         let (one, gone) = oneshot::channel();
         let all = self.all.entry(whose).or_default();
-        all.push_back(one);
+        all.push_back((Instant::now(), one));
         if all.len() > self.most {
             all.pop_front();
         }
         gone
+    }
+
+    /// The oldest of somebody's has to go, if it has waited for so long. Gives after what time the
+    /// next one may; `None`: nobody waits.
+    pub(crate) fn dismiss(&mut self, whose: &K, least: Duration) -> Option<Duration> {
+        self.tidy();
+        let all = self.all.get_mut(whose)?;
+        let young = |(since, _): &(Instant, _)| least.checked_sub(since.elapsed());
+        match all.front().map(young)? {
+            Some(left) => Some(left),
+            None => {
+                all.pop_front();
+                all.front().map(|one| young(one).unwrap_or_default())
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.all.retain(|_, all| {
+            all.retain(|(_, one)| !one.is_closed());
+            !all.is_empty()
+        });
     }
 }

@@ -160,6 +160,7 @@ mod tests {
     fn asked(name: HeaderName, value: &str) -> Asked {
         let fields = HeaderMap::from_iter([(name, value.parse().unwrap())]);
         Asked {
+            version: hyper::Version::HTTP_11,
             method: Method::GET,
             path: "/".to_owned(),
             query: String::new(),

@@ -1,9 +1,9 @@
 //! The page's listener: one request a connection, everything bounded, so that nobody who comes here
 //! harms mail.
 //!
-//! Contract: at most [`CONNECTIONS`], of which those without a request give way to new ones, the
-//! oldest first. A request is waited for ten seconds; a connection ends after [`LIFE`], whatever it
-//! does.
+//! Contract: at most [`CONNECTIONS`]; more wait in the system's queue. Those on which no request
+//! has come in [`GRACE`] give way to them, the oldest first. A request is waited for ten seconds; a
+//! connection ends after [`LIFE`], whatever it does.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, serv
 use system::log::{Level, line};
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::{Semaphore, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
     task::spawn_blocking,
     time,
 };
@@ -34,9 +34,14 @@ use super::{
 };
 use crate::link::{Stream, Waiting};
 
-/// Connections at once, and those of them on which no request has come yet.
+/// Connections at once.
 const CONNECTIONS: usize = 64;
-const WAITING: usize = 32;
+/// A request comes with the connection, or so soon after it; who is slower may be dismissed.
+const GRACE: Duration = Duration::from_millis(250);
+/// How often is looked for one to dismiss, at least.
+const LOOK: Duration = Duration::from_secs(1);
+/// The least pause between two looks.
+const LEAST: Duration = Duration::from_millis(5);
 /// Requests that are worked on at once.
 const WORKERS: usize = 2;
 /// Longest wait for a request, and longest life of a connection.
@@ -89,8 +94,12 @@ pub(crate) fn serve(
 
 async fn accept(listener: Listener, site: Arc<Work>, mut ending: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut waiting = Waiting::new(WAITING);
+    let mut waiting = Waiting::new(CONNECTIONS);
     loop {
+        let place = tokio::select! {
+            place = free(&places, &mut waiting) => place,
+            _ = ending.wait_for(|ending| *ending) => return,
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = ending.wait_for(|ending| *ending) => return,
@@ -104,11 +113,6 @@ async fn accept(listener: Listener, site: Arc<Work>, mut ending: watch::Receiver
             }
         };
         let gone = waiting.enter(());
-        // Those that waited too long have gone by now, or go when they are next looked at.
-        tokio::task::yield_now().await;
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            continue;
-        };
         let (site, mut ending) = (Arc::clone(&site), ending.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -117,6 +121,20 @@ async fn accept(listener: Listener, site: Arc<Work>, mut ending: watch::Receiver
             }
             drop(place);
         });
+    }
+}
+
+/// A place for one more connection, of one that says nothing if need be.
+async fn free(places: &Arc<Semaphore>, waiting: &mut Waiting<()>) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    loop {
+        let pause = waiting.dismiss(&(), GRACE).unwrap_or(LOOK).max(LEAST);
+        // One that is dismissed goes when its task is next looked at.
+        if let Ok(place) = time::timeout(pause, Arc::clone(places).acquire_owned()).await {
+            return place.ok();
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use hyper::{
-    HeaderMap, Method,
+    HeaderMap, Method, Version,
     body::{Body as _, Incoming},
     header::{HeaderName, ORIGIN},
     http::request::Parts,
@@ -25,6 +25,7 @@ const TARGET: usize = 2048;
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) method: Method,
+    pub(super) version: Version,
     pub(super) path: String,
     pub(super) query: String,
     pub(super) fields: HeaderMap,
@@ -108,6 +109,7 @@ impl Asked {
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             method: head.method,
+            version: head.version,
             fields: head.headers,
             body,
         })
@@ -120,8 +122,12 @@ impl Asked {
         all.next().is_none().then_some(one)
     }
 
-    /// Whether it came to this site under a name that is ours.
+    /// Whether it came to this site under a name that is ours. HTTP/1.0 has none (RFC 1945), and no
+    /// browser speaks it.
     pub(super) fn is_for_us(&self, hostname: &str) -> Result<(), Refused> {
+        if self.version == Version::HTTP_10 && !self.fields.contains_key(hyper::header::HOST) {
+            return Ok(());
+        }
         let host = self.field(hyper::header::HOST).ok_or(Refused::Malformed)?;
         let name = without_port(host);
         let bare = name
@@ -192,6 +198,7 @@ mod tests {
         }
         Asked {
             method: Method::GET,
+            version: Version::HTTP_11,
             path: "/".to_owned(),
             query: String::new(),
             fields: map,
@@ -235,6 +242,13 @@ mod tests {
         let twice = asked(&[("host", "localhost"), ("host", "evil.example")]);
         assert_eq!(twice.is_for_us("x"), Err(Refused::Malformed));
         assert_eq!(asked(&[]).is_for_us("x"), Err(Refused::Malformed));
+        let old = |fields| Asked {
+            version: Version::HTTP_10,
+            ..asked(fields)
+        };
+        assert_eq!(old(&[]).is_for_us("x"), Ok(()));
+        let evil = old(&[("host", "evil.example")]);
+        assert_eq!(evil.is_for_us("x"), Err(Refused::Host));
     }
 
     #[test]
