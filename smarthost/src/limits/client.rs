@@ -37,6 +37,23 @@ pub(super) struct Client {
 pub(super) struct Raised {
     pub(super) limit: u32,
     pub(super) until: Timestamp,
+    /// When it was given; before versions that note it: long ago.
+    #[serde(default)]
+    pub(super) given: Timestamp,
+}
+
+impl Raised {
+    /// One that was given while the clock was ahead lasts from now on for as long as was said.
+    /// Whether it was.
+    pub(super) fn heed(&mut self, now: Timestamp) -> bool {
+        let lasts = self.until.since(self.given);
+        let ahead = self.given > now;
+        if ahead {
+            self.until = now.after(lasts);
+        }
+        self.given.noted(now);
+        ahead
+    }
 }
 
 /// The limits in force for somebody.

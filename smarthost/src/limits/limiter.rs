@@ -1,6 +1,7 @@
 //! All clients' counters. Bounded: those that sent least are forgotten first; orders of the
 //! administrator never.
 
+mod orders;
 mod shared;
 
 use std::{
@@ -134,13 +135,6 @@ impl Limits {
         counted
     }
 
-    fn ordered(&self, name: &ClientId, now: Timestamp) -> Option<Raised> {
-        self.orders
-            .get(name)
-            .copied()
-            .filter(|order| order.until > now)
-    }
-
     fn terms(&self, counter: &Counter, now: Timestamp) -> Terms {
         Terms::new(self.rules.limits(counter), self.ordered(&counter.1, now))
     }
@@ -157,6 +151,7 @@ impl Limits {
     }
 
     fn grow(&mut self, peer: &Peer, what: Counted, now: Timestamp) -> Decision {
+        self.heed(now);
         let counted = self.counted(peer, now);
         let mut nearest = None;
         for (counter, terms) in &counted {
@@ -399,27 +394,6 @@ impl Limits {
             self.dirty.insert((Kept::Orders, name));
         }
         Ok(known)
-    }
-
-    /// Another limit for one client for a while, in the longest window. 0 blocks it. Whom it is
-    /// about.
-    pub fn raise(
-        &mut self,
-        written: &ClientId,
-        limit: u32,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<ClientId, String> {
-        let (_, name) = self.rules.counter(written)?;
-        self.order(name.clone(), Raised { limit, until }, now);
-        Ok(name)
-    }
-
-    fn order(&mut self, name: ClientId, order: Raised, now: Timestamp) {
-        self.dirty.insert((Kept::Orders, name.clone()));
-        if order.until > now {
-            self.orders.insert(name, order);
-        }
     }
 
     /// Clients with counters.

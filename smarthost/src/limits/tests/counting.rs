@@ -171,6 +171,30 @@ fn machines_of_one_lan_have_budgets_of_their_own_and_one_that_rotates_addresses_
     );
 }
 
+/// Of an order as of all that is noted: it lasts for as long as was said.
+#[test]
+fn an_order_that_was_given_while_the_clock_was_ahead_ends_when_it_should_over_a_restart_too() {
+    let day = minutes(24 * 60);
+    let client = net("10.0.0.1").into();
+    let ahead = START.after(day * 400);
+    for restart in [false, true] {
+        let mut limits = Limits::new(rules(&[(2, 86_400)], &[]));
+        limits.raise(&client, 5, ahead.after(day), ahead).unwrap();
+        if restart {
+            let kept = limits.changes();
+            limits = Limits::new(rules(&[(2, 86_400)], &[]));
+            for (what, record) in kept {
+                assert!(limits.restore(what, &record.unwrap(), START));
+            }
+        }
+        assert_eq!(accepted(&mut limits, "10.0.0.1", 9, START), 5);
+        assert_eq!(
+            accepted(&mut limits, "10.0.0.1", 9, START.after(day * 2)),
+            2
+        );
+    }
+}
+
 #[test]
 fn strangers_have_no_limit_by_default_and_what_an_administrator_blocked_stays_blocked() {
     let mut rules = rules(&[(100, 86_400)], &[]);
