@@ -64,8 +64,8 @@ const SEGMENT: u64 = 4 * 1024 * 1024;
 pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     log::init("sendmail-shim");
     system::descriptors::raise();
-    let settings = places::for_agent(config).map_err(|error| error.to_string())?;
-    match serve(settings, config, idle)? {
+    let read = places::for_agent_known(config).map_err(|error| error.to_string())?;
+    match serve(read, config, idle)? {
         End::Told => Ok(()),
         End::Mended { sockets } => Err(system::again::start(sockets)),
     }
@@ -79,7 +79,11 @@ enum End {
     Mended { sockets: usize },
 }
 
-fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<End, String> {
+fn serve(
+    (settings, known): (Settings, places::State),
+    config: Option<&Path>,
+    idle: Duration,
+) -> Result<End, String> {
     settings
         .warnings()
         .iter()
@@ -127,7 +131,7 @@ fn serve(settings: Settings, config: Option<&Path>, idle: Duration) -> Result<En
         right: &|| places::is_right(config),
         state: &state,
     };
-    let ended = match wait(&agent, &listeners, &stopped, idle, &files) {
+    let ended = match wait(&agent, &listeners, &stopped, idle, (&files, known)) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();
@@ -228,7 +232,7 @@ fn wait<S: PartialEq>(
     listeners: &Listeners,
     stopped: &Receiver<()>,
     idle: Option<Duration>,
-    files: &Files<'_, S>,
+    (files, mut known): (&Files<'_, S>, S),
 ) -> Why {
     let supervised = supervision::interval();
     let faulty = agent.settings.fault.is_some();
@@ -239,7 +243,7 @@ fn wait<S: PartialEq>(
             .map_or(most, |interval| interval.min(most))
             .max(SHORTEST)
     };
-    let (mut known, mut changed) = ((files.state)(), false);
+    let mut changed = false;
     let mut right = None;
     let waits = || faulty || !agent.dispatch.spool.is_empty();
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look(waits())) {
@@ -257,7 +261,11 @@ fn wait<S: PartialEq>(
             // What is cut off at its last dot may arrive twice.
             let nothing = agent.dispatch.in_flight() == 0 || waited >= UNDERWAY;
             if nobody && nothing {
-                line(Level::Notice, &"the configuration is mended: starting anew");
+                let what = if faulty { "mended" } else { "changed" };
+                line(
+                    Level::Notice,
+                    &format_args!("the configuration is {what}: starting anew"),
+                );
                 return Why::Mended;
             }
         }

@@ -33,6 +33,8 @@ use super::settings::{SPOOL, Settings};
 pub const SYSTEM: &str = "/etc/sendmail-shim/config.toml";
 /// Where it is, and what is written for the administrator.
 pub const DIRECTORY: &str = "/etc/sendmail-shim";
+/// So many times files are read that change while they are read.
+const READINGS: usize = 3;
 /// The environment variable that names another one.
 pub const VARIABLE: &str = "SENDMAIL_SHIM_CONFIG";
 
@@ -96,9 +98,28 @@ pub fn is_right(given: Option<&Path>) -> bool {
     usable(find(given).1).is_ok()
 }
 
+/// What files are known by.
+#[derive(PartialEq, Eq, Debug)]
+pub struct State(Vec<Option<(u64, i64, i64, u64)>>);
+
+/// The same as [`for_agent`], with what the files were known by that it was read from: one that was
+/// written meanwhile is another one from then on, and is never missed.
+pub fn for_agent_known(given: Option<&Path>) -> Result<(Settings, State), ConfigError> {
+    let mut settings = for_agent(given)?;
+    for _ in 0..READINGS {
+        let known = state(given, &settings);
+        settings = for_agent(given)?;
+        if known == state(given, &settings) {
+            return Ok((settings, known));
+        }
+    }
+    // They change all the time: it looks again at once.
+    Ok((settings, State(Vec::new())))
+}
+
 /// What the files that an agent works by are known by: the configuration, and what it names for the
 /// way to the relayhost. It is another one when one of them was written, made or removed.
-pub fn state(given: Option<&Path>, settings: &Settings) -> Vec<Option<(u64, i64, i64, u64)>> {
+pub fn state(given: Option<&Path>, settings: &Settings) -> State {
     let files = match given.map(Path::to_owned).or_else(named) {
         Some(path) => vec![path],
         None => LAYERS.map(|name| Path::new(DIRECTORY).join(name)).to_vec(),
@@ -113,7 +134,7 @@ pub fn state(given: Option<&Path>, settings: &Settings) -> Vec<Option<(u64, i64,
         let of = fs::metadata(path).ok()?;
         Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
     });
-    seen.collect()
+    State(seen.collect())
 }
 
 /// Settings with which mail can be sent; otherwise the files and what is wrong.

@@ -12,6 +12,9 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+#[cfg(test)]
+mod tests;
+
 use mail::limits::COMMAND_LINE;
 
 /// One session, in both directions.
@@ -35,8 +38,12 @@ pub struct Dialogue {
     in_transaction: bool,
     /// Replies to what was said by ourselves, which nobody else is to hear.
     unheard: usize,
-    /// The code of the last reply.
-    code: [u8; 3],
+    /// The code of the last reply, if there was one.
+    code: Option<[u8; 3]>,
+    /// The other side that was to go on has said anything.
+    greeted: bool,
+    /// It did not let us in.
+    unwelcome: bool,
 }
 
 /// What the next bytes of standard input are.
@@ -88,7 +95,9 @@ impl Default for Dialogue {
             hello: Vec::new(),
             in_transaction: false,
             unheard: 0,
-            code: *b"000",
+            code: None,
+            greeted: false,
+            unwelcome: false,
         }
     }
 }
@@ -104,9 +113,14 @@ impl Dialogue {
         self.owed > 0
     }
 
-    /// Whether the other side has said anything.
+    /// Whether the other side that is there now has said anything.
     pub fn is_greeted(&self) -> bool {
-        self.code != *b"000"
+        self.greeted
+    }
+
+    /// Whether any side has said anything.
+    pub fn has_begun(&self) -> bool {
+        self.code.is_some()
     }
 
     /// Takes input, appends to `out` what is to be sent, and gives what cannot be taken before a
@@ -168,6 +182,7 @@ impl Dialogue {
     /// are nobody else's.
     pub fn begin_again(&mut self, out: &mut Vec<u8>) {
         self.owed = 1;
+        self.greeted = false;
         if !self.hello.is_empty() {
             self.owed = 2;
             out.extend_from_slice(&self.hello);
@@ -178,12 +193,13 @@ impl Dialogue {
 
     /// Whether the one that was to go on did not let us in.
     pub fn is_unwelcome(&self) -> bool {
-        self.over && self.code == *b"000"
+        self.unwelcome
     }
 
     /// Whether whoever typed has heard that the session is over.
     pub fn is_told_of_its_end(&self) -> bool {
-        self.place == Place::Ended || (self.over && self.code == *b"421")
+        let told = self.over && !self.unwelcome && self.code == Some(*b"421");
+        self.place == Place::Ended || told
     }
 
     /// Whether the session is over and everything in it was answered; `rest` is what was left of
@@ -197,9 +213,10 @@ impl Dialogue {
         !open && self.owed == 0 && !self.over && rest.iter().all(u8::is_ascii_whitespace)
     }
 
-    /// The last reply's code, for the report.
-    pub fn last_code(&self) -> String {
-        String::from_utf8_lossy(&self.code).into_owned()
+    /// The code of the last reply that was for whoever typed, for the report.
+    pub fn last_code(&self) -> Option<String> {
+        self.code
+            .map(|code| String::from_utf8_lossy(&code).into_owned())
     }
 
     fn byte(&mut self, byte: u8, out: &mut Vec<u8>) {
@@ -296,189 +313,24 @@ impl Dialogue {
         if line.get(3) == Some(&b'-') {
             return;
         }
-        self.code = line.first_chunk().copied().unwrap_or_default();
+        let code: [u8; 3] = line.first_chunk().copied().unwrap_or(*b"???");
+        self.greeted = true;
         // One that does not take our greeting is no other side for a session that goes on.
-        let unwelcome = self.unheard > 0 && self.code.first() != Some(&b'2');
-        self.over |= self.owed == 0 || self.code == *b"421" || unwelcome;
-        self.unheard = self.unheard.saturating_sub(1);
-        if unwelcome {
-            self.code = *b"000";
+        self.unwelcome |= self.unheard > 0 && code.first() != Some(&b'2');
+        self.over |= self.owed == 0 || code == *b"421" || self.unwelcome;
+        if self.unheard == 0 {
+            self.code = Some(code);
         }
+        self.unheard = self.unheard.saturating_sub(1);
         self.owed = self.owed.saturating_sub(1);
         if self.owed > 0 {
             return;
         }
-        self.place = match (self.place, &self.code) {
+        self.place = match (self.place, &code) {
             (Place::Data, b"354") => Place::Content,
             (Place::Quit, b"221") => Place::Ended,
             (Place::Data | Place::Quit, _) => Place::Command,
             (place, _) => place,
         };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Feeds all input, in pieces of `size` bytes, answering as a server does that takes
-    /// everything.
-    fn pass(input: &[u8], size: usize) -> (Dialogue, String, Vec<u8>) {
-        let (mut dialogue, mut out, mut waiting) =
-            (Dialogue::default(), Vec::new(), Vec::<u8>::new());
-        dialogue.hear(b"220-vm1\r\n220 ESMTP\r\n");
-        for piece in input.chunks(size) {
-            waiting.extend_from_slice(piece);
-            loop {
-                let left = dialogue.take(&waiting, &mut out).to_vec();
-                waiting = left;
-                let (data, quit) = (dialogue.place == Place::Data, dialogue.place == Place::Quit);
-                for owed in (0..dialogue.owed).rev() {
-                    dialogue.hear(match owed {
-                        0 if data => b"354 go\r\n",
-                        0 if quit => b"221 bye\r\n",
-                        _ => b"250 ok\r\n",
-                    });
-                }
-                if !data {
-                    break;
-                }
-            }
-        }
-        (dialogue, String::from_utf8(out).unwrap(), waiting)
-    }
-
-    const BATCH: &str = "EHLO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nSubject: x\n\n..dot\n.\nMAIL FROM:<a@b>\n\
-        RCPT TO:<c@d>\nBDAT 7 LAST\na\r\nbc\r\nQUIT\n";
-
-    #[test]
-    fn a_batch_with_line_ends_of_unix_or_of_smtp_leaves_in_those_of_smtp_however_it_is_cut() {
-        let wire = BATCH.replace("\r\n", "\n").replace('\n', "\r\n");
-        for size in [1, 2, 7, 4096] {
-            for batch in [BATCH.to_owned(), wire.clone()] {
-                let (dialogue, out, rest) = pass(batch.as_bytes(), size);
-                assert_eq!(out, wire, "{size}");
-                assert!(dialogue.is_complete(&rest));
-            }
-        }
-    }
-
-    #[test]
-    fn where_lines_end_in_crlf_a_dot_beside_a_bare_lf_ends_no_message() {
-        for (typed, sent) in [
-            ("a\n.\r\nb", "a\r\n..\r\nb"),
-            ("a\r\n.\nb", "a\r\n..\r\nb"),
-            ("a\n.\nb", "a\r\n..\r\nb"),
-            ("a\n..\n.x\r\n", "a\r\n..\r\n.x\r\n"),
-            ("a\r.\r\r\n", "a\r.\r\r\n"),
-        ] {
-            let (dialogue, out, _) = pass(format!("DATA\r\n{typed}\r\n.\r\n").as_bytes(), 1);
-            assert_eq!(out, format!("DATA\r\n{sent}\r\n.\r\n"));
-            assert!(dialogue.is_complete(b""), "{typed:?}");
-        }
-    }
-
-    #[test]
-    fn between_transactions_another_agent_can_go_on_and_nobody_hears_its_greeting() {
-        let message = "MAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nx\n.\n";
-        for (typed, between, hello) in [
-            ("", true, ""),
-            ("EHLO x\n", true, "EHLO x\r\n"),
-            ("helo y\nEHLO x\nNOOP\n", true, "EHLO x\r\n"),
-            (&format!("EHLO x\n{message}"), true, "EHLO x\r\n"),
-            ("EHLO x\nMAIL FROM:<a@b>\nRSET\n", true, "EHLO x\r\n"),
-            ("EHLO x\nmail FROM:<a@b>\n", false, ""),
-            ("EHLO x\nMAIL FROM:<a@b>\nBDAT 2\nhi", false, ""),
-            (
-                "EHLO x\nMAIL FROM:<a@b>\nBDAT 2 LAST\nhi",
-                true,
-                "EHLO x\r\n",
-            ),
-            (
-                "EHLO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nx\n",
-                false,
-                "",
-            ),
-            ("EHLO x\nMAI", false, ""),
-            ("EHLO x\nQUIT\n", false, ""),
-        ] {
-            let (mut dialogue, ..) = pass(typed.as_bytes(), 5);
-            assert_eq!(dialogue.is_between(), between, "{typed:?}");
-            if !between {
-                continue;
-            }
-            let mut out = Vec::new();
-            dialogue.begin_again(&mut out);
-            assert_eq!(str::from_utf8(&out).unwrap(), hello);
-            let mut heard = Vec::new();
-            let greeting = if hello.is_empty() {
-                "220 b\r\n"
-            } else {
-                "220 b\r\n250-b\r\n250 SIZE\r\n"
-            };
-            assert!(dialogue.take(b"NOOP\n", &mut out).is_empty());
-            for piece in format!("{greeting}250 2.0.0 Ok\r\n").as_bytes().chunks(3) {
-                heard.extend_from_slice(dialogue.hear(piece));
-            }
-            assert_eq!(
-                str::from_utf8(&heard).unwrap(),
-                "250 2.0.0 Ok\r\n",
-                "{typed:?}"
-            );
-            assert!(dialogue.is_complete(b""), "{typed:?}");
-        }
-        for greeting in ["421 4.3.2 full\r\n", "220 b\r\n550 no\r\n"] {
-            let (mut dialogue, ..) = pass(b"EHLO x\n", 5);
-            dialogue.begin_again(&mut Vec::new());
-            assert_eq!(dialogue.hear(greeting.as_bytes()), b"");
-            assert!(!dialogue.is_complete(b"") && !dialogue.is_between());
-            assert!(!dialogue.is_told_of_its_end(), "{greeting}");
-        }
-    }
-
-    #[test]
-    fn a_421_ends_the_session_whatever_it_answers() {
-        let (mut dialogue, mut out) = (Dialogue::default(), Vec::new());
-        dialogue.hear(b"220 x\r\n");
-        dialogue.take(b"MAIL FROM:<a@b>\n", &mut out);
-        dialogue.hear(b"421 4.3.2 going down\r\n");
-        assert!(!dialogue.is_complete(b"") && !dialogue.is_between());
-        assert!(dialogue.is_told_of_its_end());
-    }
-
-    #[test]
-    fn what_was_not_answered_is_known() {
-        for (input, complete) in [
-            ("EHLO x\nNOOP\n", true),
-            ("EHLO x\nNOO", false),
-            ("EHLO x\nDATA\nSubject: half", false),
-            ("EHLO x\nDATA\nSubject: half\n", false),
-            ("BDAT 10 LAST\nhalf", false),
-            ("QUIT\n", true),
-            ("QUIT\n \n", true),
-            ("QUIT\nEHLO x\n", false),
-        ] {
-            let (dialogue, _, rest) = pass(input.as_bytes(), 3);
-            assert_eq!(dialogue.is_complete(&rest), complete, "{input:?}");
-        }
-        let (mut dialogue, ..) = pass(b"EHLO x\n", 9);
-        dialogue.hear(b"421 4.4.2 timeout\r\n");
-        assert!(!dialogue.is_complete(b"") && dialogue.last_code() == "421");
-        let mut lost = Dialogue::default();
-        assert!(!lost.is_complete(b""), "no greeting came");
-        lost.hear(b"220 x\r\n");
-        lost.take(b"EHLO x\r\nNOOP\r\n", &mut Vec::new());
-        lost.hear(b"250-x\r\n250 HELP\r\n");
-        assert!(lost.is_owed() && !lost.is_complete(b""));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bare_lf_is_ever_sent_outside_a_chunk(input in "[A-Z .\r\n]{0,80}") {
-            let (_, out, _) = pass(format!("EHLO x\n{input}").as_bytes(), 5);
-            prop_assert!(!out.replace("\r\n", "").contains('\n'), "{out:?}");
-        }
     }
 }

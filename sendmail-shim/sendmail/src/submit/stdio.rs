@@ -51,15 +51,17 @@ pub fn relay() -> Report {
             lines: Vec::new(),
         },
         Ok(()) => {
-            let text = format!(
-                "the session ended before everything was answered (last reply: {})",
-                relay.dialogue.last_code()
+            let last = relay.dialogue.last_code();
+            let last = last.map_or_else(
+                || "no reply came".into(),
+                |code| format!("last reply: {code}"),
             );
+            let text = format!("the session ended before everything was answered ({last})");
             relay.over(Report::fault(Exit::TempFail, text))
         }
         Err(error) => {
             let text = format!("connection to the agent: {error}");
-            if relay.dialogue.is_greeted() {
+            if relay.dialogue.has_begun() {
                 return relay.over(Report::fault(Exit::TempFail, text));
             }
             unavailable(Report::fault(Exit::Unavailable, text))
