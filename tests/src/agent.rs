@@ -1,7 +1,8 @@
 //! A machine with `sendmail` and its agent, with a configuration from the test.
 //!
 //! Contract: everything lies in its own [`Installation`]. `spool`, `socket`, `control` and
-//! `hostname` are filled in where the test does not set them.
+//! `hostname` are filled in where the test does not set them, and so is what would be looked for on
+//! the machine otherwise: `domain`, `aliases`, `revaliases` and another program's queue.
 
 use std::{
     fs,
@@ -68,6 +69,8 @@ impl Agent {
             ("socket", "\"$DIR/submit.sock\""),
             ("control", "\"$DIR/control.sock\""),
             ("hostname", "\"vm1.example.test\""),
+            ("domain", "\"vm1.example.test\""),
+            ("smarthost_control", "\"$DIR/smarthost.sock\""),
             ("aliases", "\"$DIR/machine.aliases\""),
             ("revaliases", "\"$DIR/machine.revaliases\""),
         ];

@@ -1,18 +1,23 @@
 //! A `smarthost` with a configuration from the test.
 //!
 //! Contract: everything it writes lies in its own [`Installation`]. `spool`, `state`, `control`,
-//! `hostname` and `listen` are filled in where the test does not set them.
+//! `hostname`, `listen` and `resolver` are filled in where the test does not set them: no name
+//! server of the machine decides anything.
 
 use std::{
+    fs,
     net::SocketAddr,
     ops::{Deref, DerefMut},
     process::{Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use crate::{
     binaries::binaries,
     daemon::Daemon,
+    identity::write,
     installation::{Installation, MACHINE_ALIASES, hermetic},
+    resolver::Resolver,
     sink::nexthop,
     wait::{free_address, until},
 };
@@ -53,14 +58,18 @@ impl Smarthost {
             ("hostname", "\"mail.example.test\""),
             ("listen", &format!("[\"{}\"]", self.address)),
             ("aliases", "[\"$DIR/machine.aliases\"]"),
+            ("resolver", &names()),
         ];
         self.file("machine.aliases", MACHINE_ALIASES);
         self.write_config(&settings, config);
     }
 
     /// Runs it, from the next start on, in a mount namespace of its own, where this shell script
-    /// has mounted something (root only).
+    /// has mounted something (root only). Name servers are those of the `resolv.conf` there.
     pub fn in_mount_namespace(&mut self, script: &str) {
+        let filled_in = format!("resolver = {}\n", names());
+        let config = fs::read_to_string(self.config()).unwrap();
+        write(&self.config(), config.replace(&filled_in, ""));
         self.mounts = Some(self.placed(script));
     }
 
@@ -143,15 +152,21 @@ impl Smarthost {
     /// Messages of a Maildir in its directory, in no order.
     pub fn maildir(&self, name: &str) -> Vec<String> {
         let new = self.directory().join(name).join("new");
-        let Ok(entries) = std::fs::read_dir(new) else {
+        let Ok(entries) = fs::read_dir(new) else {
             return Vec::new();
         };
         entries
             .map(|entry| {
-                String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()).into_owned()
+                String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap()).into_owned()
             })
             .collect()
     }
+}
+
+/// The name server of those that set none, as a value: it knows `localhost` alone.
+fn names() -> String {
+    static NAMES: OnceLock<SocketAddr> = OnceLock::new();
+    format!("\"{}\"", NAMES.get_or_init(Resolver::of_localhost))
 }
 
 impl Deref for Smarthost {

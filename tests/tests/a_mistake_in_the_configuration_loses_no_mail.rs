@@ -61,7 +61,7 @@ fn with_a_typo_the_agent_sends_by_its_last_good_configuration_and_says_so_once()
         let log = machine.daemon().log();
         assert!(
             log.contains("the last good configuration stays in force")
-                && log.contains("config.toml:7:1: unknown setting `adminn`"),
+                && log.contains("config.toml:9:1: unknown setting `adminn`"),
             "{log}"
         );
         machine.daemon().stop();
@@ -211,7 +211,7 @@ fn a_smarthost_with_a_typo_goes_on_with_its_last_good_configuration_and_takes_th
     let status = smarthost.admin(&["status"]);
     let status = String::from_utf8(status.stdout).unwrap();
     assert!(
-        status.contains("last good configuration") && status.contains("config.toml:7:1"),
+        status.contains("last good configuration") && status.contains("config.toml:8:1"),
         "{status}"
     );
     let reload = smarthost.admin(&["reload"]);

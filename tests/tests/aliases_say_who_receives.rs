@@ -450,7 +450,7 @@ fn an_alias_that_leads_to_nobody_is_told_with_its_line_and_its_mail_is_never_tak
     }
 }
 
-/// Row A2. The mistake is the administrator's: Postfix returns such mail to its sender, who can
+/// The mistake is the administrator's: Postfix returns such mail to its sender, who can
 /// mend nothing.
 #[test]
 fn an_entry_that_nobody_has_beside_others_costs_its_sender_no_bounce_and_the_others_nothing() {

@@ -32,7 +32,7 @@ fn what_the_daemon_could_not_use_is_not_called_right_and_has_its_place() {
     let relay = format!("relayhost = \"{}\"\n", sink.nexthop());
     let auth = "relay_tls = { level = \"starttls\" }\nrelay_auth = { user = \"u\", password_file = \"password\" }\n";
     for (more, file, content, told) in [
-        (auth, "aliases", "", "config.toml:9:28: "),
+        (auth, "aliases", "", "config.toml:10:28: "),
         (auth, "password", "secret\n", "others may read it"),
         ("maildir = \"file/box\"\n", "file", "", "cannot be made"),
         ("maildir = \"/proc/box\"\n", "aliases", "", "cannot be made"),
@@ -41,13 +41,13 @@ fn what_the_daemon_could_not_use_is_not_called_right_and_has_its_place() {
             "routes = { \"list@example.net\" = \"maildir:/proc/list\" }\n",
             "aliases",
             "",
-            "config.toml:8:1: ",
+            "config.toml:9:1: ",
         ),
         (
             "tls = { certificate = \"c.pem\", key = \"k.pem\" }\n",
             "aliases",
             "",
-            "config.toml:8:1: ",
+            "config.toml:9:1: ",
         ),
         ("", "aliases", "a: b\nb: a\n", "/aliases:1: "),
         (
