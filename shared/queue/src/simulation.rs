@@ -283,10 +283,7 @@ impl World {
             !failed.is_empty() && message.bounced.is_empty(),
             "two bounces at once"
         );
-        assert!(
-            !message.origin.unwrap().unreturnable,
-            "a bounce of a bounce"
-        );
+        assert!(!message.origin.unwrap().unreturnable, "bounces twice");
         if expired {
             let old = |(recipient, _): &(u32, Failure)| {
                 let to = message.destinations[*recipient as usize];
