@@ -156,6 +156,75 @@ fn machines_of_the_hosting_association_and_the_relays_themselves_reach_the_opera
     assert_eq!(back.recipients, ["operator@elsewhere.example"]);
 }
 
+/// Recipe A, as the Internet sees it.
+#[test]
+fn what_strangers_write_while_the_first_server_is_away_waits_at_the_second_and_comes_back_by_itself()
+ {
+    let operator = Sink::start();
+    let way_out = ("relayhost", of_sink(&operator));
+    let mut first =
+        Smarthost::prepare(&recipe("smarthost-hosting", std::slice::from_ref(&way_out)));
+    first.file(
+        "machine.aliases",
+        &table_of_the_guide("admins: operator@elsewhere.example"),
+    );
+    let exchanger = Table::from_iter([("hosting.example".to_owned(), of_relay(&first))]);
+    let second = shipped("smarthost-hosting-backup");
+    // A test has no minutes.
+    let mut retry = second["retry"].as_table().unwrap().clone();
+    for pause in ["minimal", "maximal"] {
+        retry.insert(pause.to_owned(), Value::from("1s"));
+    }
+    let others = [
+        way_out,
+        ("routes", Value::from(exchanger)),
+        ("retry", Value::from(retry)),
+        // All that a test has is loopback, which is never a stranger.
+        ("xclient", Value::from(vec!["127.0.0.66"])),
+    ];
+    let mut second = Smarthost::start(&with(second, &others));
+    let front = "127.0.0.66".parse().unwrap();
+    let mut session = Session::connect_from(front, second.address()).ehlo();
+    assert_eq!(session.say("XCLIENT ADDR=203.0.113.9").code, 220);
+    assert_eq!(session.say("EHLO elsewhere.example").code, 250);
+    for to in ["presidency", "nobody-here", "abuse"] {
+        let message = format!("Subject: to {to}\r\n\r\nthe text\r\n");
+        let to = format!("{to}@hosting.example");
+        session.delivers("friend@elsewhere.example", &[&to], message.as_bytes());
+    }
+    let foreign = session.say("MAIL FROM:<friend@elsewhere.example>").code;
+    let refused = session.say("RCPT TO:<other@elsewhere.example>");
+    assert_eq!((foreign, refused.code), (250, 554), "{}", refused.text());
+    let waits = |listing: &str| {
+        ["presidency", "nobody-here", "abuse"]
+            .iter()
+            .all(|it| listing.contains(it))
+            && listing.matches("refused").count() == 3
+    };
+    second.wait_for_mailq("all three with their reason", waits);
+    // A restart in the outage forgets nothing.
+    second.kill();
+    second.run();
+    assert_eq!(operator.journal().len(), 0);
+    first.run();
+    until("all have come to their ends", || {
+        let all = operator.journal().messages();
+        let to = |to: &str| all.iter().any(|it| it.recipients.iter().any(|it| it == to));
+        let people = ["alice", "bob", "operator", "friend"];
+        let people = people.map(|name| to(&format!("{name}@elsewhere.example")));
+        people.iter().all(|it| *it).then_some(())
+    });
+    second.wait_for_mailq("nothing any more", |listing| listing.contains("is empty"));
+    let all = operator.journal().messages();
+    let bounce = all.iter().find(|it| it.sender.is_empty()).unwrap();
+    assert_eq!(bounce.recipients, ["friend@elsewhere.example"]);
+    let told = bounce.text();
+    assert!(
+        told.contains("nobody-here@hosting.example") && !told.contains("the text"),
+        "a stranger gets the header of what he wrote: {told}"
+    );
+}
+
 /// Recipe B.
 #[test]
 fn a_node_of_the_relay_association_reaches_the_encrypted_list_and_only_aliases_receive() {
