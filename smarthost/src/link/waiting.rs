@@ -41,13 +41,12 @@ impl<K: Eq + Hash> Waiting<K> {
         self.tidy();
         let all = self.all.get_mut(whose)?;
         let young = |(since, _): &(Instant, _)| least.checked_sub(since.elapsed());
-        match all.front().map(young)? {
-            Some(left) => Some(left),
-            None => {
-                all.pop_front();
-                all.front().map(|one| young(one).unwrap_or_default())
-            }
+        let left = all.front().map(young)?;
+        if left.is_some() {
+            return left;
         }
+        all.pop_front();
+        all.front().map(|one| young(one).unwrap_or_default())
     }
 
     fn tidy(&mut self) {
