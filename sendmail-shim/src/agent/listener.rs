@@ -29,6 +29,7 @@ use smtp::reply::Reply;
 
 use super::{
     loopback, maillog,
+    owners::Owners,
     presence::{Connection, Presence},
     quota::NoPlace,
 };
@@ -241,7 +242,7 @@ impl Acceptor {
         match entered {
             Ok(connection) => Ok(Some(connection)),
             Err((stream, no_place)) => {
-                refuse(&stream, uid, no_place);
+                refuse(&stream, uid, no_place, &self.presence.owners);
                 Ok(None)
             }
         }
@@ -249,7 +250,7 @@ impl Acceptor {
 }
 
 /// Refuses a connection over the quota, in SMTP.
-fn refuse(stream: &UnixStream, uid: u32, no_place: NoPlace) {
+fn refuse(stream: &UnixStream, uid: u32, no_place: NoPlace, owners: &Owners) {
     let reply = Reply::literal(match no_place {
         NoPlace::User => "421 4.7.0 too many connections of this user; try again later",
         NoPlace::All => "421 4.3.2 all connections are in use; try again later",
@@ -259,7 +260,7 @@ fn refuse(stream: &UnixStream, uid: u32, no_place: NoPlace) {
     // A client that is gone, or whose buffer is full, does not read it; nobody waits for that.
     let _ = stream.set_nonblocking(true);
     let _ = (&mut &*stream).write_all(&out);
-    maillog::rejected(&format!("uid {uid}"), &reply.text());
+    maillog::rejected(owners, uid, &reply.text());
 }
 
 /// A lock whose holder panicked guards nothing that could be half done.

@@ -6,6 +6,8 @@ use queue::rate::Window;
 use spool::QueueId;
 use system::log::{Level, Role, line, line_about};
 
+use super::owners::Owners;
+
 pub(super) fn queued(id: QueueId, envelope: &Envelope, size: u64) {
     taken(id, envelope, size, "active");
 }
@@ -63,13 +65,14 @@ pub(super) fn digested(id: QueueId, digest: QueueId, count: u32) {
     );
 }
 
-/// A submission that was not taken.
-pub(super) fn rejected(origin: &str, reply: &str) {
+/// A submission that was not taken. What comes too often is counted by whose numbers they are: a
+/// user has many.
+pub(super) fn rejected(owners: &Owners, uid: u32, reply: &str) {
     line_about(
-        origin,
+        &format!("uid {}", owners.party(uid)),
         Role::Smtpd,
         Level::Notice,
-        &format_args!("NOQUEUE: reject: from {origin}: {reply}"),
+        &format_args!("NOQUEUE: reject: from uid {uid}: {reply}"),
     );
 }
 

@@ -299,6 +299,7 @@ fn end(agent: &Agent, listeners: &Listeners) {
     agent.dispatch.signal(Signal::Stop(done));
     // Either they finish or they are tried again at the next start.
     let _ = finished.recv_timeout(FINISH);
+    log::tell_last_repeats();
     agent.dispatch.spool.close();
     agent.presence.wait_for_commits(FINISH);
     line(

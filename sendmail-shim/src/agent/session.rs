@@ -135,7 +135,7 @@ impl Driver<'_> {
                 }
                 Action::Abort => self.transaction = None,
                 Action::Refused { reply, .. } => {
-                    maillog::rejected(&format!("uid {}", self.uid), &reply);
+                    maillog::rejected(self.agent.owners(), self.uid, &reply);
                 }
                 // Never offered here.
                 Action::StartTls | Action::Close => {

@@ -218,6 +218,7 @@ async fn finish(mut tasks: JoinSet<()>) {
 /// Everything is written, and nobody is answered any more.
 fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
     keeper.flush();
+    log::tell_last_repeats();
     dispatch.spool().close();
     // The socket may be gone already.
     let _ = std::fs::remove_file(&config.control);

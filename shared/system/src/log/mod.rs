@@ -163,9 +163,18 @@ pub fn line_about(peer: &str, role: Role, level: Level, text: &dyn Display) {
 
 /// Tells what was counted instead of written; to be called from time to time.
 pub fn tell_repeats() {
+    tell_of(|repeats| repeats.due(clock::now()));
+}
+
+/// The same of all, at the end of the program.
+pub fn tell_last_repeats() {
+    tell_of(Repeats::rest);
+}
+
+fn tell_of(due: impl FnOnce(&mut Repeats) -> Vec<String>) {
     let due = {
         let mut repeats = REPEATS.lock().unwrap_or_else(PoisonError::into_inner);
-        repeats.get_or_insert_default().due(clock::now())
+        due(repeats.get_or_insert_default())
     };
     for text in due {
         line_of(Role::Smtpd, Level::Warning, &text);

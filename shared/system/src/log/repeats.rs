@@ -45,7 +45,15 @@ impl Repeats {
     /// Lines about those whose time is over.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
         let crowded = self.0.len() > PEERS;
-        let over = |told: &Told| crowded || now < told.since || now.since(told.since) >= SPAN;
+        self.over(|told| crowded || now < told.since || now.since(told.since) >= SPAN)
+    }
+
+    /// Lines about all of them: the program ends.
+    pub(super) fn rest(&mut self) -> Vec<String> {
+        self.over(|_| true)
+    }
+
+    fn over(&mut self, over: impl Fn(&Told) -> bool) -> Vec<String> {
         let mut lines: Vec<_> = self
             .0
             .extract_if(|_, told| over(told))
@@ -81,6 +89,11 @@ mod tests {
             ["4980 more of this kind about uid 33, the last: no 4999"]
         );
         assert!(repeats.0.is_empty() && repeats.admits("uid 33", "no", later));
+        let more = (0..30).filter(|_| repeats.admits("uid 33", "no", later));
+        assert_eq!(more.count(), 19);
+        let rest = ["11 more of this kind about uid 33, the last: no"];
+        assert_eq!(repeats.rest(), rest, "the program ends");
+        assert!(repeats.admits("uid 33", "no", later));
         assert!(
             repeats.due(Timestamp::from_secs(1)).is_empty(),
             "the clock was set back"
