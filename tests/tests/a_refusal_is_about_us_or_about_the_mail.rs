@@ -180,6 +180,73 @@ fn a_next_hop_without_extensions_gets_mail_that_it_can_take() {
     );
 }
 
+/// An address in UTF-8 costs the other recipients nothing where the next hop lacks SMTPUTF8: it
+/// alone is returned, in mail that the same hop takes, and a field that shows it stays readable.
+#[test]
+fn one_recipient_in_utf8_takes_no_other_along() {
+    let sink = Sink::with(Script {
+        extensions: vec!["PIPELINING".to_owned(), "8BITMIME".to_owned()],
+        ..Script::default()
+    });
+    let mut smarthost = relay_to(&sink.nexthop());
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\n",
+        sink.nexthop()
+    ));
+    let alias = "root: d@example.net, j\u{f6}rg@example.net\n";
+    machine.file("machine.aliases", alias);
+    machine.run();
+    let mut session = Session::greeted(smarthost.address());
+    for (line, code) in [
+        ("MAIL FROM:<a@example.org> SMTPUTF8", 250),
+        ("RCPT TO:<\u{fc}@example.net>", 250),
+        ("RCPT TO:<b@example.net>", 250),
+        ("DATA", 354),
+        (
+            "Cc: \u{fc}@example.net\r\nSubject: server\r\n\r\nx\r\n.",
+            250,
+        ),
+    ] {
+        assert_eq!(session.say(line).code, code, "{line}");
+    }
+    machine.send(
+        &["-fops@example.org", "-t"],
+        "To: c@example.net\nCc: j\u{f6}rg@example.net\nSubject: typed\n\nx\n",
+    );
+    machine.send(&["-fops@example.org", "root"], "Subject: alias\n\nx\n");
+    let all = sink.recipients(6);
+    let to = |name: &str| all.iter().filter(|it| it.starts_with(name)).count();
+    assert_eq!(
+        ["a@", "b@", "c@", "d@", "ops@"].map(to),
+        [1, 1, 1, 1, 2],
+        "{all:?}"
+    );
+    for received in sink.journal().messages() {
+        let text = received.text();
+        assert!(received.header_section().is_ascii(), "{text}");
+        assert!(!received.parameters.contains("SMTPUTF8"), "{text}");
+        match received.recipients.first().map(String::as_str) {
+            Some("b@example.net") => assert_eq!(
+                received.field("Cc"),
+                "=?utf-8?q?_=3C=C3=BC=40example=2Enet=3E?=:;"
+            ),
+            Some("c@example.net") => assert!(received.field("Cc").ends_with(":;"), "{text}"),
+            Some("a@example.org" | "ops@example.org") => {
+                assert!(
+                    text.contains("5.6.7") && text.contains("Subject: "),
+                    "{text}"
+                );
+            }
+            _ => {}
+        }
+    }
+    for daemon in [smarthost.daemon(), machine.daemon()] {
+        daemon.wait_for_log("dsn=5.6.7");
+    }
+    machine.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+    smarthost.wait_for_mailq("nothing", |text| text.contains("Mail queue is empty"));
+}
+
 /// A next hop with SMTPUTF8 may have one behind it that lacks it: then the mail would bounce there,
 /// and its bounce too.
 #[test]

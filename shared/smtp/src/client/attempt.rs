@@ -75,6 +75,11 @@ impl Attempt {
         }
     }
 
+    /// Whether RCPT is still to be answered.
+    pub(super) fn is_waiting(&self, index: usize) -> bool {
+        matches!(self.recipients.get(index), Some(Progress::Waiting))
+    }
+
     /// The answer to the end of the message, for one recipient (LMTP).
     pub(super) fn ended(&mut self, index: usize, reply: &Reply) {
         if let Some(progress @ Progress::Accepted) = self.recipients.get_mut(index) {

@@ -33,6 +33,11 @@ impl Client {
         if let Err(failure) = self.check(transaction) {
             attempt.settle_rest(&failure.outcome());
         }
+        if let Err(failure) = self.takes_utf8() {
+            for index in commands::in_utf8(transaction) {
+                attempt.settle(index, failure.clone().outcome());
+            }
+        }
         let utf8 = commands::needs_utf8(transaction);
         if self.dirty {
             self.commands
@@ -43,6 +48,9 @@ impl Client {
         self.commands.push_back((Expect::Mail, command));
         let utf8 = utf8 && self.capabilities.smtputf8;
         for (index, rcpt) in transaction.recipients.iter().enumerate() {
+            if !attempt.is_waiting(index) {
+                continue;
+            }
             let mut command = Vec::new();
             write_recipient(&mut command, rcpt, utf8, &self.capabilities);
             self.commands.push_back((Expect::Recipient(index), command));
@@ -66,7 +74,7 @@ impl Client {
         self.proceed(now);
     }
 
-    /// What is known before anything is sent (RFC 1870 §6.1, RFC 6531 §3.5).
+    /// What is known before anything is sent and concerns all (RFC 1870 §6.1, RFC 6531 §3.5).
     pub(super) fn check(&self, transaction: &Transaction) -> Result<(), Failure> {
         let peer = &self.offered;
         let size = transaction.mail.size.unwrap_or_default();
@@ -79,24 +87,25 @@ impl Client {
                 &text,
             ));
         }
-        if commands::needs_utf8(transaction) && !peer.smtputf8 {
-            let text = "SMTPUTF8 is required, but was not offered";
-            return Err(Failure::new(
-                Blame::Peer,
-                Stage::Mail,
-                EnhancedStatus::new(5, 6, 7),
-                text,
-            ));
-        }
-        if commands::needs_utf8(transaction) && !self.capabilities.smtputf8 {
-            return Err(Failure::new(
-                Blame::Peer,
-                Stage::Mail,
-                EnhancedStatus::new(4, 6, 7),
-                "SMTPUTF8 is required; the peer offers it, and refuses it when it is asked for",
-            ));
+        if commands::needs_utf8_for_all(&transaction.mail) {
+            self.takes_utf8()?;
         }
         Ok(())
+    }
+
+    /// Whether an address in UTF-8 can be said to this peer (RFC 6531 §3.2).
+    fn takes_utf8(&self) -> Result<(), Failure> {
+        let (class, text) = if !self.offered.smtputf8 {
+            (5, "SMTPUTF8 is required, but was not offered")
+        } else if !self.capabilities.smtputf8 {
+            let text =
+                "SMTPUTF8 is required; the peer offers it, and refuses it when it is asked for";
+            (4, text)
+        } else {
+            return Ok(());
+        };
+        let status = EnhancedStatus::new(class, 6, 7);
+        Err(Failure::new(Blame::Peer, Stage::Mail, status, text))
     }
 
     /// Sends what can be sent now; when all is answered, the transaction is over.

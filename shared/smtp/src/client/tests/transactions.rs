@@ -150,6 +150,34 @@ fn what_the_peer_cannot_take_is_known_before_it_is_sent() {
 }
 
 #[test]
+fn a_recipient_in_utf8_is_nobodys_matter_but_his_own() {
+    let mut dialog = Dialog::begun(Security::None, BARE);
+    let before = dialog.sent.len();
+    let outcomes = dialog.send(
+        mail(&["a@x.example", "ü@x.example", "b@x.example"]),
+        "250 ok\r\n|250 ok\r\n|250 ok\r\n|354 go\r\n|250 stored\r\n",
+    );
+    assert_eq!(
+        brief(&outcomes),
+        [
+            "D 250 stored",
+            "5 5.6.7 SMTPUTF8 is required, but was not offered",
+            "D 250 stored"
+        ]
+    );
+    let sent = dialog.sent[before..].concat();
+    assert!(sent.is_ascii() && !sent.contains("SMTPUTF8"), "{sent}");
+    assert_eq!(sent.matches("RCPT TO:").count(), 2, "{sent}");
+    // A sender in UTF-8 is everybody's.
+    let mut utf8 = mail(&["a@x.example"]);
+    utf8.mail.sender = mail(&["ü@x.example"]).recipients.remove(0).to.into();
+    assert_eq!(
+        brief(&dialog.send(utf8, "")),
+        ["5 5.6.7 SMTPUTF8 is required, but was not offered"]
+    );
+}
+
+#[test]
 fn wishes_travel_to_a_peer_that_knows_them_and_to_no_other() {
     let mut transaction = mail(&["a@x.example"]);
     transaction.mail.eight_bit = true;
