@@ -174,3 +174,32 @@ fn recipients_are_rewritten_along_the_machines_own_chain() {
         expected.map(|(subject, to)| (subject.to_owned(), to.to_owned()))
     );
 }
+
+/// Programs write to root at whatever they take for the machine's name.
+#[test]
+fn mail_for_any_name_of_the_machine_goes_to_the_administrator() {
+    let sink = Sink::start();
+    let kernel = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\n",
+        sink.nexthop()
+    ));
+    let names = [
+        "vm1",
+        "VM1",
+        "vm1.localdomain",
+        "ip6-localhost",
+        "localhost6",
+        kernel.trim(),
+    ];
+    for (index, name) in names.into_iter().enumerate() {
+        let root = format!("root@{name}");
+        machine.send(&["-f", &root, &root], "Subject: disk\n\nx\n");
+        let all = sink.journal().wait_for(index + 1);
+        assert_eq!(all[index].recipients, ["admins@example.org"], "{name}");
+        // A name without a domain is none of a sender's; one that has its own may be known.
+        if !name.contains('.') || name.ends_with(".localdomain") {
+            assert_eq!(all[index].sender, "root@example.org", "{name}");
+        }
+    }
+}

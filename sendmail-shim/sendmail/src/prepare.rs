@@ -178,6 +178,7 @@ mod tests {
         assert_eq!(problems, []);
         Rules {
             hostname: Domain::name("vm1.example.org").unwrap(),
+            nodename: None,
             domain: Domain::name("example.org").unwrap(),
             admin: None,
             revaliases: Arc::default(),

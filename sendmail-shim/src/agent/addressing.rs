@@ -64,6 +64,7 @@ mod tests {
     fn rules(admin: Option<&str>, aliases: &str) -> Rules {
         Rules {
             hostname: Domain::name("vm1.example.org").unwrap(),
+            nodename: None,
             domain: Domain::name("vm1.example.org").unwrap(),
             admin: admin.map(address),
             revaliases: Arc::default(),

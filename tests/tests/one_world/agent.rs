@@ -54,6 +54,7 @@ impl Agent {
             hostname: hostname.to_owned(),
             rules: Rules {
                 hostname: domain.clone(),
+                nodename: None,
                 domain,
                 admin: Some(Address::parse("sender-admin@home.example").unwrap()),
                 revaliases: none(),

@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use mail::address::Domain;
+
 /// Largest file that is read here, bytes; more of it is not looked at.
 const MAX: u64 = 1024 * 1024;
 
@@ -20,6 +22,12 @@ pub fn hostname(domain: Option<&str>) -> String {
     let uname = rustix::system::uname();
     let name = uname.nodename().to_str().unwrap_or("localhost");
     qualify(name, &text(Path::new("/etc/hosts")), domain)
+}
+
+/// What the kernel calls this machine, if mail can be addressed to it.
+pub fn nodename() -> Option<Domain> {
+    let uname = rustix::system::uname();
+    Domain::name(uname.nodename().to_str().ok()?).ok()
 }
 
 fn text(path: &Path) -> String {

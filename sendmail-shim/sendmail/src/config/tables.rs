@@ -12,7 +12,7 @@ use mail::{
 };
 use tables::{Aliases, Missing, Watched, watched};
 
-use super::settings::Settings;
+use super::{machine, settings::Settings};
 
 /// The rules of rewriting, kept in step with the files.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl Tables {
         Self {
             rules: Rules {
                 hostname: settings.hostname.clone(),
+                nodename: machine::nodename(),
                 domain: settings.domain.clone(),
                 admin: settings.admin.clone(),
                 revaliases: Arc::default(),

@@ -113,7 +113,7 @@ fn revaliased(target: &Mailbox, rules: &Rules) -> Option<String> {
 fn qualified(target: &Mailbox, rules: &Rules) -> Result<Option<Mapped>, AddressError> {
     let name = match target {
         Mailbox::Local(name) => name.as_str().to_owned(),
-        Mailbox::Address(address) if Rules::is_localhost(address.domain()) => address.local_name(),
+        Mailbox::Address(address) if rules.is_localhost(address.domain()) => address.local_name(),
         Mailbox::Address(_) => return Ok(None),
     };
     Ok(Some(Mapped {

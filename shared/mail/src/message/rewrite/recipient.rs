@@ -5,8 +5,8 @@
 //! place; each once.
 //! Mail for a local name is never lost: an alias that leads to no address leads to `admin`, and
 //! without one it is an error.
-//! Names at `localhost` or at the machine's own name (where that is not the domain) are local
-//! names.
+//! Names at `localhost` and its kin or at a name of the machine (where that is not the domain), its
+//! short one too, are local names.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::{HashMap, hash_map};
@@ -141,7 +141,7 @@ impl Resolver<'_> {
         }
         for mailbox in mailboxes {
             match mailbox {
-                Mailbox::Address(address) if !Rules::is_localhost(address.domain()) => {
+                Mailbox::Address(address) if !self.rules.is_localhost(address.domain()) => {
                     self.add(address, origin, &place)?;
                 }
                 local => self.unaliased(&local.local_name(), origin, &format!(" ({place})"))?,
@@ -163,7 +163,8 @@ impl Resolver<'_> {
         match &origin.address {
             // `user@this.machine` without an administrator: the relay may know it.
             Some(address)
-                if origin.typed == address.as_str() && !Rules::is_localhost(address.domain()) =>
+                if origin.typed == address.as_str()
+                    && !self.rules.is_localhost(address.domain()) =>
             {
                 self.add(address.clone(), origin, &format!("hostname{note}"))
             }

@@ -15,6 +15,16 @@ use crate::{
 /// Why an address with a domain in UTF-8 is changed.
 pub(super) const A_LABELS: &str = "domain in ASCII (RFC 5890)";
 
+/// What hosts files call loopback, as Debian, Red Hat and the BSDs ship them.
+const LOOPBACK: [&str; 6] = [
+    "localhost",
+    "localhost.localdomain",
+    "localhost6",
+    "localhost6.localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+];
+
 /// Which user submitted; from the socket's credentials, never from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
@@ -29,6 +39,8 @@ pub struct Caller {
 pub struct Rules {
     /// FQDN of this machine.
     pub hostname: Domain,
+    /// What the kernel calls it, if that is a name: programs take it for the host name.
+    pub nodename: Option<Domain>,
     /// Appended to unqualified senders (and to recipients that neither alias nor admin catches).
     pub domain: Domain,
     /// Where unqualified recipients go that no alias names.
@@ -42,15 +54,20 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// A domain that means this machine and nothing else.
-    pub(super) fn is_localhost(domain: &Domain) -> bool {
-        ["localhost", "localhost.localdomain"].contains(&domain.as_str())
+    /// A domain that means this machine and nothing else, and that no other machine knows: names of
+    /// loopback in hosts files, and names of this machine without their domain.
+    pub(super) fn is_localhost(&self, domain: &Domain) -> bool {
+        let name = domain.as_str();
+        let short = name.strip_suffix(".localdomain").unwrap_or(name);
+        let is_first = |own: &Domain| own.as_str().split('.').next() == Some(short);
+        let is_own = || is_first(&self.hostname) || self.nodename.as_ref().is_some_and(is_first);
+        LOOPBACK.contains(&name) || (*domain != self.domain && is_own())
     }
 
     /// A domain whose mailboxes are this machine's accounts.
     pub(super) fn is_this_host(&self, domain: &Domain) -> bool {
-        let own = *domain == self.hostname && *domain != self.domain;
-        own || Self::is_localhost(domain)
+        let own = *domain == self.hostname || self.nodename.as_ref() == Some(domain);
+        (own && *domain != self.domain) || self.is_localhost(domain)
     }
 
     /// A domain that we write behind our own senders.

@@ -64,7 +64,7 @@ pub(super) fn of_target(target: &Mailbox, rules: &Rules) -> Result<Option<Mapped
         Mailbox::Address(address) => {
             let name = address.local_name();
             let known = rules.is_ours(address.domain()) && rules.revaliases.get(&name).is_some();
-            if known || Rules::is_localhost(address.domain()) {
+            if known || rules.is_localhost(address.domain()) {
                 of_account(&name, rules).map(Some)
             } else {
                 Ok(None)

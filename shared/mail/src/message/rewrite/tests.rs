@@ -18,6 +18,7 @@ listmaster: admins\nadmins: admins@example.org\n";
 fn rules(revaliases: &str, aliases: &str) -> Rules {
     Rules {
         hostname: Domain::name("vm1.example.org").unwrap(),
+        nodename: None,
         domain: Domain::name("example.org").unwrap(),
         admin: None,
         revaliases: Table::revaliases(PathBuf::from("revaliases"), revaliases)
