@@ -34,7 +34,11 @@ pub(super) fn reports(answers: &[Answer]) -> String {
         }
         let blocked = report.raised.is_some_and(|(limit, _)| limit == 0);
         if let Some(slot) = report.next_slot.filter(|_| !blocked) {
-            let _ = write!(text, "; over the limit, next message at {}", slot.rfc3339());
+            let over = match report.attempts {
+                Some(_) => "too many attempts",
+                None => "over the limit",
+            };
+            let _ = write!(text, "; {over}, next message at {}", slot.rfc3339());
         }
         text.push('\n');
     }

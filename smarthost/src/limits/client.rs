@@ -24,7 +24,7 @@ pub(super) struct Client {
     rings: Vec<(Limit, Ring)>,
     /// Messages that were let begin and are not answered yet, and their recipients.
     coming: [u32; 2],
-    /// Messages that were let begin and came to nothing; not kept over a restart.
+    /// Messages that were let begin and came to nothing.
     attempts: Option<(Window, Ring)>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
@@ -71,6 +71,8 @@ struct Record {
     windows: Vec<Recorded>,
     #[serde(default)]
     recipients: Vec<Recorded>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Recorded>,
     /// Written here by versions before 0.2.
     raised: Option<Raised>,
     near: Option<Timestamp>,
@@ -135,6 +137,12 @@ impl Client {
                 self.rings.push((*limit, ring));
             }
         }
+        // Whoever gets more messages by an order gets more attempts with them, at once.
+        if let (Some((known, _)), Some(window)) = (&mut self.attempts, terms.attempts())
+            && known.span == window.span
+        {
+            known.limit = window.limit;
+        }
         let attempts = self.attempts.iter_mut().map(|(_, ring)| ring);
         let rings = self.rings.iter_mut().map(|(_, ring)| ring);
         rings.chain(attempts).for_each(|ring| ring.advance(now));
@@ -195,15 +203,16 @@ impl Client {
         *coming = coming.saturating_sub(recipients);
     }
 
-    /// It came to nothing.
-    pub(super) fn tire(&mut self, terms: &Terms, now: Timestamp) {
+    /// It came to nothing. Whether that was the last attempt for now.
+    pub(super) fn tire(&mut self, terms: &Terms, now: Timestamp) -> bool {
         let Some(window) = terms.attempts() else {
-            return;
+            return false;
         };
         let fresh = self.attempts.take().filter(|(known, _)| *known == window);
         let (window, mut ring) = fresh.unwrap_or_else(|| (window, Ring::new(window)));
         ring.add(now);
         self.attempts = Some((window, ring));
+        self.tired(Counted::Messages, now).is_some()
     }
 
     /// It was taken.
@@ -299,6 +308,9 @@ impl Client {
                 .collect(),
             raised: terms.raised.map(|raised| (raised.limit, raised.until)),
             usual: terms.usual,
+            attempts: self
+                .tired(Counted::Messages, now)
+                .map(|full| (full.count, full.limit)),
             next_slot: self
                 .full(Counted::Messages, terms, now)
                 .map(|full| full.free_at),
@@ -320,6 +332,11 @@ impl Client {
         let record = Record {
             windows: kept(Counted::Messages),
             recipients: kept(Counted::Recipients),
+            attempts: self
+                .attempts
+                .iter()
+                .map(|(window, ring)| ring.record(*window))
+                .collect(),
             raised: None,
             near: self.near,
             full: self.full,
@@ -341,7 +358,12 @@ impl Client {
             Counted::Recipients => &record.recipients,
         };
         let ring = |limit: &Limit| (*limit, Ring::restore(limit.window, kept(limit.counts), now));
+        let terms = Terms::new(limits.to_vec(), None);
+        let attempts = terms.attempts().filter(|_| !record.attempts.is_empty());
+        let attempts =
+            attempts.map(|window| (window, Ring::restore(window, &record.attempts, now)));
         let client = Self {
+            attempts,
             rings: limits.iter().map(ring).collect(),
             near: record.near,
             full: record.full,

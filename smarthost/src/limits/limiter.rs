@@ -232,7 +232,10 @@ impl Limits {
             let client = self.client(&counter, &terms, now);
             let (class, name) = counter;
             let Some(recipients) = taken else {
-                client.tire(&terms, now);
+                // Kept then, for who asks what would be decided, and not with each attempt.
+                if client.tire(&terms, now) {
+                    self.dirty.insert((Kept::Counts(class), name));
+                }
                 continue;
             };
             client.add(recipients, now);

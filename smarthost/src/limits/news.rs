@@ -29,6 +29,9 @@ impl Level {
     fn line(self, report: &Report) -> String {
         let (client, used) = (&report.client, report.usage());
         match self {
+            Self::Full if report.attempts.is_some() => {
+                format!("{client} tries too often what is not taken, and is refused ({used})")
+            }
             Self::Near => format!("{client} has sent most of the mail it may send ({used})"),
             Self::Full => {
                 format!("{client} has sent all the mail it may send and is refused ({used})")
@@ -45,12 +48,22 @@ impl Level {
             ),
             _ => "Above the limit its messages are deferred (450); a client with a queue loses nothing.".to_owned(),
         };
+        let (cause, remedy) = if report.attempts.is_some() {
+            (
+                "What it began to send was not taken; the log and smarthost report rejected say why. ",
+                String::new(),
+            )
+        } else {
+            let raise =
+                format!("To raise:  smarthost limits raise {client} {twice} --until tomorrow\n");
+            ("", raise)
+        };
         let written = who.iter().map(|who| format!("Written by: {who}\n"));
         let written = written.collect::<Vec<_>>().concat();
         format!(
-            "Client:   {client}\nMessages: {used}\n{written}\n{consequence}\n\n\
+            "Client:   {client}\nMessages: {used}\n{written}\n{cause}{consequence}\n\n\
              To look:   smarthost limits show {client}\n\
-             To raise:  smarthost limits raise {client} {twice} --until tomorrow\n\
+             {remedy}\
              To forget: smarthost limits reset {client}\n"
         )
     }

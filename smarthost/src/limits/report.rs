@@ -99,6 +99,9 @@ pub struct Report {
     /// What the limit is without the order, if there is one.
     #[serde(default)]
     pub usual: Option<u32>,
+    /// Messages that were begun and not taken, and their limit, if that is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<(u32, Limit)>,
     /// When the next message will be taken, if not now.
     pub next_slot: Option<Timestamp>,
     pub exempt: bool,
@@ -125,7 +128,7 @@ impl Report {
     /// has used all of it.
     pub fn percent(&self) -> u64 {
         let counts = self.windows.iter().chain(&self.everywhere);
-        let parts = counts.map(|(count, limit)| {
+        let parts = counts.chain(&self.attempts).map(|(count, limit)| {
             let limit = u64::from(limit.window.limit);
             (u64::from(*count) * 100).checked_div(limit).unwrap_or(100)
         });
@@ -162,7 +165,7 @@ impl Report {
         if self.exempt {
             return "exempt, not counted".to_owned();
         }
-        let windows: Vec<String> = self
+        let mut windows: Vec<String> = self
             .windows
             .iter()
             .map(|(count, limit)| {
@@ -172,6 +175,10 @@ impl Report {
                 format!("{count} of {}{everywhere}", limit.words())
             })
             .collect();
+        windows.extend(self.attempts.as_ref().map(|(count, limit)| {
+            let limit = limit.words();
+            format!("attempts that came to nothing: {count} of {limit}")
+        }));
         if windows.is_empty() {
             "no limit is set".to_owned()
         } else {

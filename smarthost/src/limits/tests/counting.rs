@@ -25,6 +25,46 @@ fn what_is_not_taken_does_not_count_and_attempts_without_end_have_a_limit_of_the
         text.contains("too many attempts from 10.0.0.7 (101 of 100 in an hour"),
         "{text}"
     );
+    // Nobody is told of too much mail; who asks hears what it is, after a restart too.
+    let [_near, news] = &limits.news()[..] else {
+        panic!("told once of each")
+    };
+    let told = format!("{}\n{}", news.headline, news.text);
+    assert!(
+        told.contains("10.0.0.7 tries too often what is not taken"),
+        "{told}"
+    );
+    assert!(told.contains("limits reset 10.0.0.7"), "{told}");
+    assert!(
+        !told.contains("To raise") && !told.contains("all the mail"),
+        "{told}"
+    );
+    let id = net("10.0.0.7").into();
+    let usage = limits.show(&id, START).unwrap().usage();
+    assert_eq!(
+        usage,
+        "9 of 10 in a day, attempts that came to nothing: 100 of 100 in an hour"
+    );
+    let mut again = super::limits(&[(10, 86_400)], &[]);
+    for (kept, record) in limits.changes() {
+        assert!(again.restore(kept, &record.unwrap(), START));
+    }
+    let is_over = |limits: &mut Told| {
+        let decision = limits.begin(&client.into(), START);
+        matches!(decision, Decision::Over(_))
+    };
+    assert!(is_over(&mut again));
+    // An order of more messages is one of more attempts, at once; and forgetting helps.
+    again
+        .raise(&id, 20, START.after(minutes(30)), START)
+        .unwrap();
+    assert!(!is_over(&mut again));
+    again
+        .raise(&id, 10, START.after(minutes(30)), START)
+        .unwrap();
+    assert!(is_over(&mut again));
+    assert!(again.reset(&id).unwrap());
+    assert!(!is_over(&mut again));
     let later = START.after(minutes(62));
     assert_eq!(
         accepted(&mut limits, "10.0.0.7", 5, later),
