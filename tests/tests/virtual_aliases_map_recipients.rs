@@ -203,6 +203,36 @@ fn check_finds_what_a_table_cannot_do_with_its_line() {
     );
 }
 
+/// A name without a domain is one of this machine, and programs, files and lists are for aliases.
+#[test]
+fn check_finds_targets_that_nobody_has() {
+    let sink = Sink::start();
+    let names = Resolver::anywhere(|_| None);
+    let resolver = format!("resolver = \"{}\"\n", names.address());
+    let nobody = "virtual:1: a@public.example: nobody has the address ";
+    for (table, told) in [
+        (
+            "a@public.example nobodyhere",
+            &format!("{nobody}nobodyhere@")[..],
+        ),
+        (
+            "a@public.example x@partner.example, |/bin/true",
+            "programs, files and lists stand in aliases, not here",
+        ),
+        ("a@public.example /etc/passwd", nobody),
+        ("a@public.example :include:/x", "virtual:1: "),
+        (
+            "*@public.example x@partner.example",
+            "virtual:1: *@public.example: it means the mailbox named *",
+        ),
+    ] {
+        let smarthost = server(&sink, &resolver, &[("virtual", &format!("{table}\n"))]);
+        let output = smarthost.admin(&["check"]);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.contains(told), "{table}: {said}");
+    }
+}
+
 /// transport(5), `error`: whoever brings the mail hears of it, not whoever is named as its sender.
 #[test]
 fn a_recipient_whose_route_is_an_error_is_refused_with_it_and_one_who_is_met_in_the_queue_is_logged()

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use control::findings::Findings;
 use mail::{
     address::{Address, DomainPattern, Mailbox},
+    envelope::Recipient,
     maps::{Problem, Table, Target as Named},
 };
 use tables::aliases::unusable;
@@ -16,6 +17,11 @@ use crate::{
     route::Router,
     setup,
 };
+
+/// Its mail waits, and then goes back.
+const ADDRESSES_ALONE: &str =
+    "its mail cannot be delivered (programs, files and lists stand in aliases, not here)";
+const NO_STAR: &str = "it means the mailbox named *, and not the whole domain";
 
 /// Looks at all of them.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -149,6 +155,11 @@ fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: 
                 let text = format!("{}: {}: {what}", table.place(line), key.escape_debug());
                 findings.fail("virtual", text, remedy);
             };
+            if let Some(domain) = key.strip_prefix("*@") {
+                let text = format!("{}: {}: {NO_STAR}", table.place(line), key.escape_debug());
+                findings.warn("virtual", text, &format!("@{domain}"));
+                continue;
+            }
             if router.unlisted(&address).is_some() {
                 tell(
                     "its domain is virtual, so that it must name somebody else".to_owned(),
@@ -163,11 +174,20 @@ fn virtual_aliases(config: &Config, tables: &Tables, router: &Router, findings: 
                         router.class(address) == Some(Class::Virtual)
                             && router.unlisted(address).is_some()
                     };
-                    let mut all = all.iter().map(|recipient| &recipient.address);
-                    if let Some(nobody) = all.find(|to| **to != address && nobodys(to)) {
+                    let mut others = all.iter().filter(|to| to.address != address);
+                    if let Some(to) = others.clone().find(|to| nobodys(&to.address)) {
                         tell(
-                            format!("it leads to {nobody}, which has no entry"),
+                            format!("it leads to {}, which has no entry", to.address),
                             "write an entry for that address",
+                        );
+                    }
+                    // A route may return it on purpose.
+                    let meant = |to: &Recipient| router.refusal(std::slice::from_ref(to)).is_some();
+                    let lost = |to: &&Recipient| router.is_returned(&to.address) && !meant(to);
+                    if let Some(to) = others.find(lost) {
+                        tell(
+                            format!("nobody has the address {}: {ADDRESSES_ALONE}", to.address),
+                            "name an address that exists, or write an alias",
                         );
                     }
                 }
