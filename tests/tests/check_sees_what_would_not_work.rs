@@ -2,10 +2,10 @@
 //! nothing.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, net::Ipv4Addr, os::unix::fs::PermissionsExt as _};
 
 use tests::{
-    resolver::Resolver,
+    resolver::{Record, Resolver},
     session::Session,
     sink::Sink,
     smarthost::Smarthost,
@@ -262,4 +262,135 @@ fn a_relay_by_mx_whose_name_server_does_not_answer_is_not_called_right_and_its_s
         let (_, said) = check(&smarthost, &[]);
         assert!(!said.contains("asked for the MX"), "{more}: {said}");
     }
+}
+
+/// The daemon is no next hop of its own, however that is spelt: check says so, and mail waits
+/// instead of going round and using up the limit. Another program on this machine is one.
+#[test]
+fn a_next_hop_that_is_the_daemon_itself_is_told_of_and_never_dialled() {
+    let names = |name: &str| {
+        let ours = ["own.example", "mail.example.test"].contains(&name);
+        ours.then(|| vec![Record::A(Ipv4Addr::LOCALHOST)])
+    };
+    let resolver = Resolver::anywhere(names).address();
+    let sink = Sink::start();
+    let mut smarthost = Smarthost::prepare("");
+    let port = smarthost.address().port();
+    let itself = [
+        ("a.example", format!("[0.0.0.0]:{port}")),
+        ("b.example", format!("[::ffff:127.0.0.1]:{port}")),
+        ("c.example", format!("[own.example]:{port}")),
+        ("d.example", format!("lmtp:[127.0.0.1]:{port}")),
+        ("e.example", format!("[mail.example.test]:{port}")),
+    ];
+    let routes = itself
+        .iter()
+        .map(|(domain, to)| format!("\"{domain}\" = \"{to}\""));
+    let routes = routes.collect::<Vec<_>>().join(", ");
+    let rest = format!("networks = [\"127.0.0.0/8\"]\nresolver = \"{resolver}\"\n");
+    smarthost.configure(&format!(
+        "{rest}routes = {{ {routes}, \"f.example\" = \"{}\" }}\nmaildir = \"none\"\n",
+        sink.nexthop()
+    ));
+    smarthost.run();
+    let all: Vec<_> = itself
+        .iter()
+        .map(|(domain, _)| format!("u@{domain}"))
+        .collect();
+    let mut all: Vec<&str> = all.iter().map(String::as_str).collect();
+    all.push("u@f.example");
+    let mut session = Session::greeted(smarthost.address());
+    session.delivers("a@example.org", &all, b"Subject: x\r\n\r\nx\r\n");
+    drop(session);
+    assert_eq!(sink.journal().first().recipients, ["u@f.example"]);
+    smarthost.wait_for_mailq("all that wait", |text| {
+        text.matches("loops back to myself").count() == itself.len()
+    });
+    let log = smarthost.daemon().log();
+    assert_eq!(log.matches(": connect from").count(), 1, "{log}");
+    assert!(!log.contains("status=bounced"), "{log}");
+    let (status, said) = check(&smarthost, &[]);
+    assert_eq!(status, Some(1), "{said}");
+    for (domain, _) in &itself {
+        let told = said.lines().any(|line| {
+            line.contains(&format!("{domain}: ")) && line.contains("is this machine itself")
+        });
+        assert!(told, "{domain}: {said}");
+    }
+    assert!(!said.contains("f.example:"), "{said}");
+    let explained = smarthost.admin(&["explain", "u@c.example"]).stdout;
+    let explained = String::from_utf8(explained).unwrap();
+    assert!(
+        explained.contains("this daemon itself, is not tried"),
+        "{explained}"
+    );
+
+    smarthost.configure(&format!("{rest}relayhost = \"[own.example]:{port}\"\n"));
+    let (status, said) = check(&smarthost, &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("127.0.0.1:{port} is this machine itself")),
+        "{said}"
+    );
+}
+
+/// A relayhost that only the name server of the settings knows is found by check as by the daemon.
+#[test]
+fn check_asks_the_name_server_that_the_daemon_asks() {
+    let sink = Sink::start();
+    let port = sink.address().port();
+    let resolver = Resolver::anywhere(|name| match name {
+        "relay.example" => Some(vec![Record::A(Ipv4Addr::LOCALHOST)]),
+        "domain.example" => Some(vec![Record::Mx("relay.example")]),
+        _ => None,
+    });
+    let smarthost = Smarthost::prepare("");
+    for relayhost in ["[relay.example]", "domain.example"] {
+        smarthost.configure(&format!(
+            "resolver = \"{}\"\nrelayhost = \"{relayhost}:{port}\"\nrelay_tls = {{ level = \"none\" }}\n",
+            resolver.address()
+        ));
+        let (_, said) = check(&smarthost, &[]);
+        let found = format!("relay.example[127.0.0.1]:{port} answers");
+        assert!(said.contains(&found), "{said}");
+    }
+}
+
+/// The daemon goes on with what it has read until it reads it again, and check says so.
+#[test]
+fn what_the_daemon_has_not_read_yet_is_told() {
+    let (old, new) = (Sink::start(), Sink::start());
+    let mut smarthost = Smarthost::prepare("");
+    let config = |relay: &Sink, more: &str| {
+        format!(
+            "relayhost = \"{}\"\nrelay_tls = {{ level = \"none\" }}\n{more}",
+            relay.nexthop()
+        )
+    };
+    smarthost.configure(&config(&old, ""));
+    smarthost.run();
+    let older = "the daemon has older ones";
+    let (status, said) = check(&smarthost, &[]);
+    assert!(status == Some(0) && !said.contains(older), "{said}");
+    let more = "greet_wait = \"1s\"\nretry = { lifetime = \"2d\" }\n";
+    smarthost.configure(&config(&new, more));
+    let (_, said) = check(&smarthost, &[]);
+    assert!(said.contains(older), "{said}");
+    for (has, says) in [
+        (old.nexthop(), new.nexthop()),
+        ("retry.lifetime is ".to_owned(), "2d".to_owned()),
+    ] {
+        assert!(said.contains(&has) && said.contains(&says), "{said}");
+    }
+    assert!(smarthost.admin(&["reload"]).status.success());
+    let (_, said) = check(&smarthost, &[]);
+    assert!(
+        said.contains(older) && said.contains("retry.lifetime"),
+        "{said}"
+    );
+    assert!(!said.contains(&old.nexthop()), "{said}");
+    smarthost.kill();
+    smarthost.run();
+    let (_, said) = check(&smarthost, &[]);
+    assert!(!said.contains(older), "{said}");
 }

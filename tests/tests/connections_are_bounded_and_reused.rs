@@ -6,9 +6,9 @@ use rustix::process::Signal;
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     session::Session,
-    sink::{Received, Script, Sink},
+    sink::{Fault, Received, Script, Sink},
     smarthost::Smarthost,
-    wait::until,
+    wait::{until, until_true},
 };
 
 const MESSAGE: &[u8] = b"Subject: test\r\n\r\ntext\r\n";
@@ -191,4 +191,43 @@ fn after_a_reload_no_mail_goes_over_a_connection_of_before() {
     session.delivers("a@example.org", &["b@example.net"], MESSAGE);
     smarthost.wait_for_mailq("that TLS is missing", |text| text.contains("TLS"));
     assert_eq!(sink.journal().len(), 1, "in clear text");
+}
+
+/// Services of one address are known by their ports: one that takes connections and says
+/// nothing holds up its own mail, and not that of its neighbours.
+#[test]
+fn a_silent_service_holds_up_no_other_on_the_same_address() {
+    let mute = |lmtp| {
+        Sink::with(Script {
+            lmtp,
+            fault: Fault::Mute,
+            ..Script::default()
+        })
+    };
+    for lmtp in [true, false] {
+        let (silent, healthy) = (
+            mute(lmtp),
+            Sink::with(Script {
+                lmtp,
+                ..Script::default()
+            }),
+        );
+        let by = if lmtp { "lmtp:" } else { "" };
+        let smarthost = Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nroutes = {{ \"lists.example\" = \"{by}{}\", \"h.example\" = \"{by}{}\" }}\n",
+            silent.nexthop(),
+            healthy.nexthop()
+        ));
+        let mut session = Session::greeted(smarthost.address());
+        for number in 0..12 {
+            let to = format!("u{number}@lists.example");
+            session.delivers("a@example.org", &[&to], MESSAGE);
+        }
+        until_true("the silent one has all that it gets", || {
+            silent.connections() >= 5
+        });
+        session.delivers("a@example.org", &["u@h.example"], MESSAGE);
+        assert_eq!(healthy.journal().first().recipients, ["u@h.example"]);
+        assert_eq!(silent.connections(), 5, "no more than its part");
+    }
 }

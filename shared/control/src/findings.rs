@@ -98,6 +98,30 @@ impl Findings {
     }
 }
 
+/// Settings of a daemon that are not those of the files: key, what it has, what the files say.
+pub fn differing(settings: &[(&str, String, String)]) -> String {
+    /// Settings that are told of.
+    const TOLD: usize = 4;
+    /// Characters of a value.
+    const VALUE: usize = 200;
+    let told = settings.iter().take(TOLD).map(|(key, has, says)| {
+        let shown = |value: &str| match value {
+            "" => "not set".to_owned(),
+            value => value.chars().take(VALUE).collect(),
+        };
+        format!(
+            "{key} is {} there, {} in the files",
+            shown(has),
+            shown(says)
+        )
+    });
+    let text = told.collect::<Vec<_>>().join("; ");
+    match settings.len().checked_sub(TOLD) {
+        Some(more @ 1..) => format!("{text}; and {more} more"),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,7 @@ pub fn answer(
         Request::Status
         | Request::Recent
         | Request::Reload
+        | Request::Settings
         | Request::Explain(_)
         | Request::Drain { .. } => {
             let why = "only the daemon itself knows and does that".to_owned();

@@ -19,6 +19,8 @@ pub enum Request {
     Recent,
     /// Read the configuration anew; answered when it is in force, or is not.
     Reload,
+    /// The settings in force.
+    Settings,
     /// What would be decided, or where mail goes; nothing happens by it.
     Explain(Asked),
     LimitsList,
@@ -70,6 +72,8 @@ pub enum Request {
 pub enum Answer {
     Report(Report),
     Status(Box<Status>),
+    /// Key and value, as they may be written.
+    Settings(Vec<(String, String)>),
     /// Told, in pieces; whoever has to wait for the next one hears [`order::Answer::Working`].
     Explained(String),
     /// Done; these settings have changed and take effect at the next restart.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use control::{
-    findings::{Findings, Level},
+    findings::{self, Findings, Level},
     status::Status,
 };
 use mail::{
@@ -24,8 +24,8 @@ use mail::{
     outcome::Failure,
 };
 use relay::{
-    delivery::with_remedy,
-    net::{Connection, Target, addresses},
+    delivery::{Found, Host, Place, Reach, with_remedy},
+    net::{Connection, Target},
 };
 use settings::layers;
 use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
@@ -36,7 +36,7 @@ use crate::{
     admin::{Answer, Request},
     config::{Config, RelayAuth},
     dns::{
-        Dnssec,
+        Dnssec, exchange,
         mx::{self, Resolver},
     },
     setup::Setup,
@@ -45,6 +45,8 @@ use crate::{
 
 /// A host that is alive answers sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As the configuration says it of what its text alone tells.
+const ITSELF: &str = "this machine itself: mail would go in circles";
 const MIB: u64 = 1024 * 1024;
 
 /// Looks at everything, and says it.
@@ -122,6 +124,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     findings.ok("configuration", path.display().to_string());
     if let Some(status) = daemon(path) {
         running(&status, findings);
+        settings(config, findings);
     }
     match Setup::examine(config) {
         Ok(()) if config.tls.generate && !config.tls.certificate.exists() => findings.ok(
@@ -145,6 +148,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         super::dkim::published(config, &signer.0, findings);
     }
     relayhost(config, findings);
+    circles(config, findings);
     resolver(config, findings);
     dnssec(config, findings);
     super::policy::restrictions(config, findings);
@@ -176,6 +180,47 @@ fn running(status: &Status, findings: &mut Findings) {
         return findings.warn("daemon", fault, "it takes the mended file by itself");
     }
     findings.ok("daemon", format!("runs, process {}", status.pid));
+}
+
+/// What the daemon has in force, where the files say something else.
+fn settings(config: &Config, findings: &mut Findings) {
+    let mut rows = Vec::new();
+    let asked = control::ask(
+        &config.control,
+        &Request::Settings,
+        &mut |answer: Answer| {
+            if let Answer::Settings(settings) = answer {
+                rows = settings;
+            }
+        },
+    );
+    if asked.is_err() || rows.is_empty() {
+        let text = "those of the daemon are unknown: it is of another version";
+        return findings.warn("settings", text, "systemctl restart smarthost");
+    }
+    let files = config.settings().into_iter();
+    let files: Vec<_> = files.map(|setting| (setting.key, setting.value)).collect();
+    let value = |of: &[(String, String)], key: &str| {
+        let row = of.iter().find(|(known, _)| known == key);
+        row.map_or_else(String::new, |(_, value)| value.clone())
+    };
+    let new = files.iter().filter(|(key, _)| value(&rows, key).is_empty());
+    let keys = rows.iter().chain(new).map(|(key, _)| key.as_str());
+    let differing: Vec<_> = keys
+        .map(|key| (key, value(&rows, key), value(&files, key)))
+        .filter(|(_, has, says)| has != says)
+        .collect();
+    if !differing.is_empty() {
+        let text = format!(
+            "the daemon has older ones: {}",
+            findings::differing(&differing)
+        );
+        findings.warn(
+            "settings",
+            text,
+            "smarthost reload, which names what wants a restart",
+        );
+    }
 }
 
 /// Without it no mail finds its way by MX.
@@ -294,18 +339,34 @@ fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
         credentials: transport::credentials(config).map_err(told)?,
     };
     let wrapped = smtp.security == Security::Wrapped;
+    let port = relayhost.port.unwrap_or(if wrapped { 465 } else { 25 });
+    // What asks name servers lives no longer than what waits for it.
+    let resolver = || Resolver::new(config.resolver);
+    let own = &config.hostname;
+    let names = waiting(async { exchange::hosts(&resolver(), relayhost, own).await })?;
+    let (names, _) = names.map_err(told)?;
     let mut last = String::from("it has no host that could be asked");
-    for host in hosts(config, relayhost)? {
-        let port = host.port.unwrap_or(if wrapped { 465 } else { 25 });
-        let found = match addresses(&host.host, port) {
+    for name in names {
+        let host = Host {
+            name,
+            port,
+            named: true,
+        };
+        let found = match waiting(async { places(config, &resolver(), &host).await })? {
             Ok(found) => found,
             Err(failure) => {
                 last = told(failure);
                 continue;
             }
         };
-        for address in found {
-            let target = Target::tcp(&host.host, address, Some(&tls));
+        for (place, reach) in found.places {
+            let Place::Tcp(address) = place else {
+                continue;
+            };
+            if reach == Reach::Itself {
+                return Err(format!("{address} is {ITSELF}"));
+            }
+            let target = Target::tcp(&host.name, address, Some(&tls));
             match Connection::open_or_clear(&target, &smtp, PATIENCE) {
                 Ok(connection) => {
                     let tls = connection.tls_summary().unwrap_or("no TLS");
@@ -320,26 +381,33 @@ fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
     Err(last)
 }
 
-/// The hosts behind a next hop.
-fn hosts(config: &Config, nexthop: &Nexthop) -> Result<Vec<Nexthop>, String> {
-    let host = |host: String| Nexthop {
-        host,
-        port: nexthop.port,
-        mx: false,
-    };
-    if !nexthop.mx {
-        return Ok(vec![host(nexthop.host.clone())]);
-    }
-    match exchangers(config, &nexthop.host)? {
-        mx::Answer::Found(mut all) => {
-            all.sort();
-            Ok(all.into_iter().map(|mx| host(mx.host)).collect())
+/// The addresses of a host, as the daemon finds them.
+async fn places(config: &Config, resolver: &Resolver, host: &Host) -> Result<Found, Failure> {
+    let mut found = Found::from(exchange::places(resolver, host, &config.hostname).await?);
+    exchange::mark_own_listeners(&mut found, host, config);
+    Ok(found)
+}
+
+/// Routes whose next hop is this very daemon.
+fn circles(config: &Config, findings: &mut Findings) {
+    let look = async {
+        let resolver = Resolver::new(config.resolver);
+        for (what, nexthop, port) in transports::nexthops(config) {
+            let host = Host {
+                name: nexthop.host.clone(),
+                port,
+                named: true,
+            };
+            let found = places(config, &resolver, &host).await;
+            let back = |(_, reach): &(Place, Reach)| *reach == Reach::Itself;
+            if found.is_ok_and(|found| found.places.iter().any(back)) {
+                let remedy = "name another host, or leave the route out";
+                findings.fail("routes", format!("{what}: {nexthop} is {ITSELF}"), remedy);
+            }
         }
-        mx::Answer::NoMx => Ok(vec![host(nexthop.host.clone())]),
-        mx::Answer::NoDomain => Err("the domain does not exist".to_owned()),
-        mx::Answer::NullMx => Err("the domain takes no mail".to_owned()),
-        mx::Answer::Failed(why) => Err(format!("MX: {why}")),
-    }
+    };
+    // What no name server knows leads nowhere, and not back.
+    let _ = waiting(look);
 }
 
 /// As the daemon asks.

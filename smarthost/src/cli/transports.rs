@@ -1,9 +1,12 @@
 //! What transports need: programs, folders and sockets, seen with the eyes of the daemon's user.
 
-use std::{collections::HashSet, fs, io, path::Path, time::Duration};
+use std::{collections::HashSet, fs, io, net::IpAddr, path::Path, time::Duration};
 
 use control::findings::Findings;
-use mail::maps::{Problem, Table, Target as Named};
+use mail::{
+    maps::{Problem, Table, Target as Named},
+    nexthop::Nexthop,
+};
 use relay::net::{Connection, Target};
 use rustix::{
     fs::{Access, access},
@@ -12,13 +15,46 @@ use rustix::{
 use smtp::client::{Protocol, Security, Settings, Timeouts};
 
 use crate::{
-    config::{Config, Pipe, Route, Type},
-    destination::Kind,
+    config::{Config, Pipe, Route, TableFiles, Type},
+    destination::{Kind, LmtpTarget},
     transport::pipe::words,
 };
 
 /// How long a unit may take to greet.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Hosts to which routes and transports lead without MX, each once, with their port and the name of
+/// what leads there.
+pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
+    // What cannot be read at all is told with the configuration.
+    let files = config.read_transport().map(|(files, _)| files);
+    let tables: Vec<_> = files.iter().flat_map(TableFiles::tables).collect();
+    let read = tables.iter().flat_map(|(_, table)| table.entries());
+    let read = read.map(|(key, written, _)| (key.to_owned(), written.to_owned()));
+    let written = config.routes.iter().chain(&config.default_routes);
+    let written = written.map(|(key, written)| (key.clone(), written.clone()));
+    let routed = written.chain(read).filter_map(|(key, written)| {
+        match Route::parse(&written, &config.transports) {
+            Ok(Route::To(destination)) => Some((key, destination.kind)),
+            _ => None,
+        }
+    });
+    let mut seen = HashSet::new();
+    let hosts = routed.filter_map(|(key, kind)| match kind {
+        Kind::Smtp { nexthop, .. } => Some((key, nexthop, 25)),
+        Kind::Lmtp(LmtpTarget::Tcp(nexthop)) => Some((key, nexthop, 24)),
+        _ => None,
+    });
+    let hosts =
+        hosts.filter(|(_, nexthop, _)| !nexthop.mx || nexthop.host.parse::<IpAddr>().is_ok());
+    hosts
+        .map(|(key, nexthop, usual)| {
+            let port = nexthop.port.unwrap_or(usual);
+            (key, nexthop, port)
+        })
+        .filter(|(_, nexthop, port)| seen.insert((nexthop.host.clone(), *port)))
+        .collect()
+}
 
 /// Where local mail ends, and other mail that a route gives to a folder.
 pub(super) fn maildir(config: &Config, findings: &mut Findings) {

@@ -2,7 +2,7 @@
 //! start. Pure.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,10 @@ use mail::{
     address::{Domain, DomainPattern},
     nexthop::Nexthop,
 };
-use relay::token::Source;
+use relay::{
+    delivery::{Reach, reach},
+    token::Source,
+};
 use smtp::client::Security;
 
 use crate::{
@@ -229,22 +232,42 @@ impl Config {
         })
     }
 
-    /// Whether a host to which mail is passed is one of our own listeners.
+    /// Whether a host to which mail is passed is one of our own listeners, as its text tells.
     fn is_this_host(&self, nexthop: &Nexthop) -> bool {
         let wrapped = self.relay_tls.security == Security::Wrapped;
         let port = nexthop.port.unwrap_or(if wrapped { 465 } else { 25 });
-        let mut ours = self.listen.iter().filter(|own| own.address.port() == port);
         let host: &str = nexthop.host.as_ref();
         let plain = host.trim_start_matches('[').trim_end_matches(']');
-        let Ok(address) = plain.parse::<IpAddr>() else {
-            let name = Domain::name(host).ok();
-            let own = [Some(self.hostname.clone()), Some(Domain::localhost())];
-            return name.is_some() && own.contains(&name) && ours.next().is_some();
+        match plain.parse::<IpAddr>() {
+            Ok(address) => {
+                let address = SocketAddr::new(address, port);
+                self.listens_at(address, reach(address.ip(), |_| false))
+            }
+            Err(_) => self.listens_as(host, port),
+        }
+    }
+
+    /// Whether this is a name of ours, with a port of ours.
+    pub fn listens_as(&self, host: &str, port: u16) -> bool {
+        let name = Domain::name(host).ok();
+        let own = [Some(self.hostname.clone()), Some(Domain::localhost())];
+        let mut ours = self.listen.iter().map(|own| own.address.port());
+        name.is_some() && own.contains(&name) && ours.any(|own| own == port)
+    }
+
+    /// Whether who connects to this address comes to one of our listeners; `reach`: where it leads.
+    pub fn listens_at(&self, address: SocketAddr, reach: Reach) -> bool {
+        // Connecting to no address is connecting to loopback.
+        let ip = match address.ip().to_canonical() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
         };
+        let address = SocketAddr::new(ip, address.port());
+        let mut ours = self.listen.iter().map(|own| own.address);
         ours.any(|own| {
-            let own = own.address.ip().to_canonical();
-            let local = address.is_loopback() || address.is_unspecified();
-            own == address.to_canonical() || (own.is_unspecified() && local)
+            let here = reach != Reach::Elsewhere || own.ip().to_canonical() == ip;
+            here && takes(own, address)
         })
     }
 }

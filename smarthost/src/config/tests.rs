@@ -335,7 +335,7 @@ fn settings_that_make_no_sense_together_are_told_with_their_place() {
             "this machine itself",
         ),
         (
-            "relayhost = \"[127.0.0.1]\"",
+            "relayhost = \"[::ffff:127.0.0.1]\"",
             ":1:1:",
             "this machine itself",
         ),

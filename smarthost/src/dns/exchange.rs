@@ -18,9 +18,10 @@ use mail::{
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-use relay::delivery::{self, Host, Place, Reach};
+use relay::delivery::{self, Found, Host, Place, Reach};
 
 use super::mx::{Answer, Mx, Resolver};
+use crate::config::Config;
 
 /// The hosts to try for a next hop, and whether DNSSEC, or the administrator, says that they are
 /// its hosts; `own` is this host's name.
@@ -137,6 +138,19 @@ pub(crate) async fn places(
 pub(crate) fn known(host: &Host, addresses: &[IpAddr]) -> Vec<(Place, Reach)> {
     let found = addresses.iter().take(delivery::MOST_ADDRESSES);
     leading(found.map(|ip| SocketAddr::new(*ip, host.port)).collect())
+}
+
+/// Marks those at which this very daemon takes mail, whoever named them.
+pub(crate) fn mark_own_listeners(found: &mut Found, host: &Host, config: &Config) {
+    let named = config.listens_as(&host.name, host.port);
+    for (place, reach) in &mut found.places {
+        if let Place::Tcp(address) = place
+            && (named
+                || config.listens_at(*address, delivery::reach(address.ip(), delivery::is_own)))
+        {
+            *reach = Reach::Itself;
+        }
+    }
 }
 
 fn leading(found: Vec<SocketAddr>) -> Vec<(Place, Reach)> {

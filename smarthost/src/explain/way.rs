@@ -276,7 +276,8 @@ async fn hosts(
                     .map(Found::from),
             };
             match found {
-                Ok(found) => {
+                Ok(mut found) => {
+                    exchange::mark_own_listeners(&mut found, host, &setup.config);
                     told.addresses = found
                         .places
                         .iter()
@@ -299,6 +300,7 @@ fn address(place: &relay::delivery::Place, reach: relay::delivery::Reach, named:
         Place::Unix(path) => path.display().to_string(),
     };
     match reach {
+        Reach::Itself => format!("{address} (this daemon itself, is not tried)"),
         _ if named => address,
         Reach::Elsewhere => address,
         Reach::Nowhere => format!("{address} (leads nowhere, is not tried)"),

@@ -189,6 +189,9 @@ impl Control {
         if let Request::Drain { to, pin } = request {
             return drain::begin(&self.server, to, pin, say);
         }
+        if request == Request::Settings {
+            return say(&Answer::Settings(self.reload.in_force()));
+        }
         if let Request::Explain(asked) = request {
             return explain(&self.server, asked, say);
         }

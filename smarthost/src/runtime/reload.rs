@@ -84,6 +84,25 @@ impl Reload {
         Ok(restart)
     }
 
+    /// Key and value of each setting that is in force.
+    pub(super) fn in_force(&self) -> Vec<(String, String)> {
+        let setup = self.current.get();
+        let old = needs_restart(&self.started, &setup.config);
+        let is_old = |key: &str| {
+            let tables = old.iter().map(|name| key.strip_prefix(name));
+            tables
+                .flatten()
+                .any(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let new = setup.config.settings().into_iter();
+        let new = new.filter(|setting| !is_old(&setting.key));
+        let started = self.started.settings().into_iter();
+        let started = started.filter(|setting| is_old(&setting.key));
+        new.chain(started)
+            .map(|setting| (setting.key, setting.value))
+            .collect()
+    }
+
     /// Whether the files that were wrong are right.
     pub(super) fn is_mended(&self) -> bool {
         Setup::is_right(&self.path)

@@ -6,6 +6,7 @@
 
 use std::{
     io::Read,
+    net::SocketAddr,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -166,8 +167,11 @@ fn peer(job: &Errand) -> Peer<'_> {
 
 /// The hosts behind a destination, as they are counted.
 fn names(way: &Way) -> Vec<Arc<str>> {
-    let name = |host: &Host| format!("{}:{}", host.name.to_ascii_lowercase(), host.port).into();
-    way.hosts.iter().map(name).collect()
+    way.hosts.iter().map(counted).collect()
+}
+
+fn counted(host: &Host) -> Arc<str> {
+    format!("{}:{}", host.name.to_ascii_lowercase(), host.port).into()
 }
 
 impl Session<'_> {
@@ -181,12 +185,14 @@ impl Session<'_> {
     }
 
     /// Whether there are not too many deliveries to this host or one of its addresses already,
-    /// whatever the domains are called.
+    /// whatever the domains are called. Another port is another service, and strangers have but
+    /// one.
     fn is_admitted(&self, host: &Host, found: &Result<Found, Failure>) -> bool {
-        let mut hosts: Vec<Arc<str>> = vec![host.name.to_ascii_lowercase().into()];
+        let mut hosts = vec![counted(host)];
         for (place, _) in found.iter().flat_map(|found| &found.places) {
             if let Place::Tcp(address) = place {
-                hosts.push(address.ip().to_canonical().to_string().into());
+                let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+                hosts.push(canonical.to_string().into());
             }
         }
         let Some(dispatch) = &self.transports.dispatch else {
@@ -224,14 +230,17 @@ impl Session<'_> {
 
     async fn find(&self, host: &Host, demands: Option<&mut Demands>) -> Result<Found, Failure> {
         let setup = &self.errand.setup;
-        let places = match (&self.peer, demands) {
-            (Peer::Smtp { .. }, Some(demands)) => return demands.find(setup, host).await,
+        let mut found = match (&self.peer, demands) {
+            (Peer::Smtp { .. }, Some(demands)) => demands.find(setup, host).await?,
             (Peer::Lmtp(LmtpTarget::Unix(path)), _) => {
-                vec![(Place::Unix(path.clone()), Reach::Elsewhere)]
+                vec![(Place::Unix(path.clone()), Reach::Elsewhere)].into()
             }
-            _ => exchange::places(&setup.resolver, host, &setup.config.hostname).await?,
+            _ => exchange::places(&setup.resolver, host, &setup.config.hostname)
+                .await?
+                .into(),
         };
-        Ok(Found::from(places))
+        exchange::mark_own_listeners(&mut found, host, &setup.config);
+        Ok(found)
     }
 
     fn tls(&self) -> Option<&ClientTls> {

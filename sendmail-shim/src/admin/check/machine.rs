@@ -10,7 +10,7 @@ use std::{
 
 use control::{
     self,
-    findings::Findings,
+    findings::{self, Findings},
     listing::Row,
     order::{Answer, Request, Selection},
 };
@@ -33,9 +33,6 @@ const OLD: Duration = Duration::from_hours(4);
 /// Where programs look for sendmail.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
 const MIB: u64 = 1024 * 1024;
-/// Settings that are named, and characters of a value, where the agent has others.
-const TOLD: usize = 4;
-const VALUE: usize = 200;
 /// How the agent gets the settings of the files.
 const RESTART: &str = "systemctl try-restart sendmail-shim";
 
@@ -174,21 +171,7 @@ fn running(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
         findings.ok("settings", "the agent has those of the files");
         return None;
     }
-    let told = differing.iter().take(TOLD).map(|(key, has, says)| {
-        let shown = |value: &str| match value {
-            "" => "not set".to_owned(),
-            value => value.chars().take(VALUE).collect(),
-        };
-        format!(
-            "{key} is {} there, {} in the files",
-            shown(has),
-            shown(says)
-        )
-    });
-    let mut text = told.collect::<Vec<_>>().join("; ");
-    if let Some(more @ 1..) = differing.len().checked_sub(TOLD) {
-        text = format!("{text}; and {more} more");
-    }
+    let text = findings::differing(&differing);
     findings.warn(
         "settings",
         format!("the agent has older ones: {text}"),

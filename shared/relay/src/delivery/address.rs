@@ -1,4 +1,5 @@
-//! Addresses that mail is never sent to, unless the administrator named their host.
+//! Addresses that mail is never sent to; most of them may be, where the administrator named the
+//! host.
 //!
 //! Contract: pure but for [`is_own`], which asks the kernel by connecting a socket that sends
 //! nothing.
@@ -14,6 +15,20 @@ pub enum Reach {
     Nowhere,
     /// An address of this host.
     Own,
+    /// A socket on which this very program takes mail.
+    Itself,
+}
+
+impl Reach {
+    /// Whether mail for a host would come back here. The administrator, who `named` it, may mean
+    /// another program on this machine, but never the one that sends.
+    pub(super) fn leads_back(self, named: bool) -> bool {
+        match self {
+            Self::Elsewhere => false,
+            Self::Itself => true,
+            Self::Nowhere | Self::Own => !named,
+        }
+    }
 }
 
 /// Where an address leads; `own` knows the addresses of this host.

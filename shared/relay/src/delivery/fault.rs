@@ -17,7 +17,7 @@ use mail::{
 
 use smtp::client::Security;
 
-use super::interface::{Place, Sent};
+use super::interface::{Host, Place, Sent};
 
 /// What is to be done about a refusal of this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -376,17 +376,19 @@ pub(super) fn is_too_many(failure: &Failure) -> bool {
         || failure.reply.is_some_and(|code| code.value() == 452)
 }
 
-/// Why mail is not given to an address that leads back to this host.
-pub(super) fn loops(host: &str, place: &Place) -> Failure {
+/// Why mail is not given to an address that leads back to this host; if the administrator named
+/// that, it is no fault of the sender's.
+pub(super) fn loops(host: &Host, place: &Place) -> Failure {
     let place = match place {
         Place::Tcp(address) => address.ip().to_string(),
         Place::Unix(path) => path.display().to_string(),
     };
+    let class = if host.named { 4 } else { 5 };
     Failure::new(
         Blame::Policy,
         Stage::Lookup,
-        EnhancedStatus::new(5, 4, 6),
-        &format!("mail for {host}[{place}] loops back to myself"),
+        EnhancedStatus::new(class, 4, 6),
+        &format!("mail for {}[{place}] loops back to myself", host.name),
     )
 }
 

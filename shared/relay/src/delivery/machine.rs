@@ -237,9 +237,9 @@ impl Delivery {
             if self.addresses.len() >= ADDRESSES {
                 return;
             }
-            if !host.named && reach != Reach::Elsewhere {
-                self.unopened(&loops(&host.name, &place));
-                if reach == Reach::Own {
+            if reach.leads_back(host.named) {
+                self.unopened(&loops(host, &place));
+                if reach != Reach::Nowhere {
                     self.only_better_than(host);
                 }
                 continue;

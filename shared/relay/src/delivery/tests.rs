@@ -401,6 +401,15 @@ fn mail_to_ourselves_is_never_dialled_unless_the_administrator_named_the_host() 
         let mut named = world(true, vec![back(reach)]);
         assert_eq!(words(&named.deliver("a@b", 1).0), ["delivered"]);
     }
+    // Nobody means the very program that sends.
+    let words_of = |named| {
+        let mut world = world(named, vec![back(Reach::Itself)]);
+        let told = words(&world.deliver("a@b", 1).0);
+        assert!(world.story.is_empty());
+        told.concat()
+    };
+    assert!(words_of(false).starts_with("failed 5.4.6: mail for mx.one"));
+    assert!(words_of(true).starts_with("deferred: mail for mx.one"));
     // Whoever is worse than this host is not tried; a wrong address in between is merely left out.
     let peers = vec![back(Reach::Own), peer("mx.two", "192.0.2.2", OK)];
     assert!(world(false, peers).deliver("a@b", 1).0[0] != outcome(Stage::Message, "250 2.0.0 Ok"));
