@@ -204,6 +204,9 @@ impl Setup {
     pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
         Self::examine_default(config)?;
         Tables::read(config)?;
+        if let Some((_, why)) = Self::broken(config).into_iter().next() {
+            anyhow::bail!(why);
+        }
         config.read_keys()?;
         config.read_dkim()?;
         config.read_srs()?;
@@ -250,11 +253,8 @@ impl Setup {
 
     /// Whether the files could be loaded as they are now.
     pub(crate) fn is_right(path: &Path) -> bool {
-        Config::load(path).is_ok_and(|config| {
-            Self::examine(&config).is_ok()
-                && has_password(&config).is_ok()
-                && Self::broken(&config).is_empty()
-        })
+        Config::load(path)
+            .is_ok_and(|config| Self::examine(&config).is_ok() && has_password(&config).is_ok())
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {

@@ -35,6 +35,8 @@ pub(super) struct Account {
     rest: Option<Rest>,
     /// The slot that has begun, and what was spent in it.
     pace: (u64, u32),
+    /// Who has come since the store was asked.
+    pub(super) waiting: u32,
 }
 
 /// Of the budget: so much of what was granted in a slot, to be spent until then.
@@ -77,6 +79,7 @@ impl Account {
             known_until: 0,
             rest: None,
             pace: (0, 0),
+            waiting: 0,
         }
     }
 
@@ -200,6 +203,11 @@ impl Account {
         });
     }
 
+    /// Of all nodes, as the store said last.
+    pub(super) fn everywhere(&self) -> Option<u32> {
+        self.rest.map(|rest| rest.sum)
+    }
+
     /// What the store said, as long as it need not be asked again.
     pub(super) fn rest(&self, now: Millis) -> Option<Rest> {
         self.rest.filter(|rest| now < rest.until)
@@ -217,7 +225,9 @@ impl Account {
         self.changed = false;
         let nodes = some.unwrap_or(1).max(1);
         let share = limit / nodes.saturating_mul(8);
-        let want = (self.pace.1 / 4).min(share).min(MOST).saturating_add(1);
+        let waiting = std::mem::take(&mut self.waiting);
+        let more = (self.pace.1 / 4).min(share).max(waiting);
+        let want = more.min(MOST).saturating_add(1);
         Request {
             id: id.clone(),
             epoch: String::new(),

@@ -37,5 +37,5 @@ mod tests;
 pub(crate) use moment::{changes, sequence};
 pub(crate) use orders::What;
 pub(crate) use protocol::Id;
-pub(crate) use service::Budget;
+pub(crate) use service::{Budget, look};
 pub(crate) use site::{Site, Terms};

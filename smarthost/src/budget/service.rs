@@ -38,6 +38,8 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Budgets that it is told of at once.
 const BATCH: usize = 512;
+/// Why a node decides alone.
+const DOUBLED: &str = "hears another smarthost of the same name: see budget.node";
 /// For all that is asked once for an administrator.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -136,6 +138,10 @@ impl Budget {
             let id = Id::new(client.clone(), &limit);
             let (sum, free_at) = match self.take(&id, limit.window.limit).await {
                 Take::Spent => {
+                    let sum = self.site().everywhere(&id);
+                    if let Some(sum) = sum {
+                        locked(&self.limits).heard(&client, &limit, sum, now);
+                    }
                     spent.push(id);
                     continue;
                 }
@@ -273,8 +279,13 @@ impl Budget {
         let store = locked(&self.link).store.clone();
         let store = store.ok_or_else(|| self.trouble())?;
         let told = time::timeout(PATIENCE, store.told("", node)).await;
-        let told = told.map_err(|_| "the store of the budget does not answer".to_owned())?;
-        told.map(drop).map_err(|why| why.to_string())
+        match told.unwrap_or_else(|_| Err(Unusable("does not answer".to_owned()))) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!(
+                "no smarthost of the name {node} has shared the budget"
+            )),
+            Err(why) => Err(format!("the store of the budget {why}")),
+        }
     }
 
     /// What all nodes have counted, as the store knows it now; nothing where it cannot be asked.
@@ -336,6 +347,9 @@ impl Budget {
             Ok(heard) => heard,
             Err(why) => return self.lose(&why),
         };
+        if self.is_doubled(&heard) {
+            return self.lose(&Unusable(DOUBLED.to_owned()));
+        }
         let next = self.site().greeted(&heard.hello, moment());
         self.follow(next).await;
         self.tell().await;
@@ -349,7 +363,7 @@ impl Budget {
         if let Err(why) = self.obey(&store, &heard).await {
             return self.lose(&why);
         }
-        self.note(heard);
+        locked(&self.link).told = heard.told;
         self.site().sweep(moment());
     }
 
@@ -366,23 +380,9 @@ impl Budget {
 
     async fn connect(&self) -> Result<Store, Unusable> {
         let terms = self.site().terms().clone();
-        let at = self.place()?;
-        Store::connect(at, terms).await
-    }
-
-    /// The password is read anew, so that it can be changed at any time.
-    fn place(&self) -> Result<ConnectionInfo, Unusable> {
         let settings = self.settings.as_ref();
         let settings = settings.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
-        let place = settings.store.connection();
-        let place = place.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
-        let Some(file) = &settings.password_file else {
-            return Ok(place);
-        };
-        let password = system::secret::password(file);
-        let password = password.map_err(|why| Unusable(format!("has no password: {why}")))?;
-        let login = place.redis_settings().clone().set_password(password);
-        Ok(place.set_redis_settings(login))
+        Store::connect(place(settings)?, terms).await
     }
 
     /// Tells what changed.
@@ -437,4 +437,23 @@ impl Budget {
             );
         }
     }
+}
+
+/// The password is read anew, so that it can be changed at any time.
+fn place(settings: &config::Budget) -> Result<ConnectionInfo, Unusable> {
+    let place = settings.store.connection();
+    let place = place.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
+    let Some(file) = &settings.password_file else {
+        return Ok(place);
+    };
+    let password = system::secret::password(file);
+    let password = password.map_err(|why| Unusable(format!("has no password: {why}")))?;
+    let login = place.redis_settings().clone().set_password(password);
+    Ok(place.set_redis_settings(login))
+}
+
+/// Whether the store can be used, for who only looks.
+pub(crate) async fn look(settings: &config::Budget) -> Result<(), String> {
+    let connected = async { Store::connect(place(settings)?, Terms::default()).await };
+    connected.await.map(drop).map_err(|why| why.to_string())
 }

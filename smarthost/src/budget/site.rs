@@ -170,6 +170,7 @@ impl Site {
             return Take::Spent;
         }
         if up && account.asking {
+            account.waiting = account.waiting.saturating_add(1);
             return Take::Wait;
         }
         match account.rest(now) {
@@ -394,6 +395,11 @@ impl Site {
             account.reset();
             dirty.insert(id.clone());
         }
+    }
+
+    /// What all nodes have spent and hold, as the store said last.
+    pub(crate) fn everywhere(&self, id: &Id) -> Option<u32> {
+        self.accounts.get(id)?.everywhere()
     }
 
     /// Budgets that are counted.

@@ -40,7 +40,7 @@ impl fmt::Display for Unusable {
 }
 impl From<RedisError> for Unusable {
     fn from(error: RedisError) -> Self {
-        Self(error.to_string())
+        Self(format!("fails: {error}"))
     }
 }
 

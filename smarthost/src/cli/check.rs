@@ -151,6 +151,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     circles(config, findings);
     resolver(config, findings);
     dnssec(config, findings);
+    budget(config, findings);
     super::policy::restrictions(config, findings);
     domains(config, findings);
     if config.limits.per_client.is_empty() {
@@ -246,6 +247,22 @@ fn sandbox(config: &Config, findings: &mut Findings) {
     for (key, hidden) in layers::hidden(config.layers()) {
         let error = config.wrong(&key, &format!("{hidden} is not there for the daemon"));
         findings.warn("sandbox", error.text, layers::HIDDEN);
+    }
+}
+
+/// Without it each smarthost decides alone.
+fn budget(config: &Config, findings: &mut Findings) {
+    let Some(budget) = &config.budget else {
+        return;
+    };
+    let looked = waiting(crate::budget::look(budget));
+    match looked.unwrap_or_else(|_| Err("does not answer".to_owned())) {
+        Ok(()) => findings.ok("budget", format!("{} answers", budget.store)),
+        Err(why) => findings.fail(
+            "budget",
+            format!("the store {} {why}", budget.store),
+            "see budget.store and budget.password_file, and whether it runs",
+        ),
     }
 }
 

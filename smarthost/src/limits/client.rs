@@ -16,6 +16,8 @@ const ATTEMPTS: u32 = 10;
 const FEWEST_ATTEMPTS: u32 = 100;
 /// The longest time in which they are counted: a client that was mended need not wait for a day.
 const ATTEMPTS_SPAN: Duration = Duration::from_hours(1);
+/// What the other smarthosts have counted is believed for so long.
+const HEARD: Duration = Duration::from_mins(10);
 /// The time that an order of the administrator is about where no limit is configured.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -28,6 +30,8 @@ pub(super) struct Client {
     attempts: Option<(Window, Ring)>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
+    /// What all smarthosts have counted, and when that was heard; not kept.
+    everywhere: Vec<(Limit, u32, Timestamp)>,
     /// Who wrote it there.
     pub(super) who: Who,
 }
@@ -258,11 +262,25 @@ impl Client {
         })
     }
 
+    /// All smarthosts together have counted so much.
+    pub(super) fn hear(&mut self, limit: &Limit, sum: u32, now: Timestamp) {
+        self.everywhere.retain(|(known, ..)| known != limit);
+        self.everywhere.push((*limit, sum, now));
+    }
+
+    /// What was heard lately.
+    fn everywhere(&self, now: Timestamp) -> impl Iterator<Item = (u32, Limit)> {
+        let heard = self.everywhere.iter();
+        let lately = heard.filter(move |(_, _, at)| now.since(*at) < HEARD && *at <= now);
+        lately.map(|(limit, sum, _)| (*sum, *limit))
+    }
+
     /// Whether any limit is at 80 % or above, and that was not told today; then it counts as told.
     pub(super) fn tell_near(&mut self, now: Timestamp) -> bool {
-        let near = self
-            .counts(now)
-            .any(|(count, limit)| u64::from(count) * 5 >= u64::from(limit.window.limit) * 4);
+        let mut counts = self.counts(now).chain(self.everywhere(now));
+        let near =
+            counts.any(|(count, limit)| u64::from(count) * 5 >= u64::from(limit.window.limit) * 4);
+        drop(counts);
         near && tell(&mut self.near, now)
     }
 
@@ -314,6 +332,7 @@ impl Client {
             next_slot: self
                 .full(Counted::Messages, terms, now)
                 .map(|full| full.free_at),
+            everywhere: self.everywhere(now).collect(),
             ..Report::default()
         }
     }

@@ -7,8 +7,15 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local epoch = redis.call('GET', KEYS[2])
 if epoch ~= ARGV[2] then return {-1, now} end
 if math.abs(now - ARGV[5]) > tonumber(ARGV[6]) then return {-3, now} end
+local kind = redis.call('TYPE', KEYS[1]).ok
+-- Somebody else wrote there: it is told anew.
+if kind ~= 'hash' and kind ~= 'none' then
+  redis.call('DEL', KEYS[1])
+  return {-4, now}
+end
 local number = 'q:' .. ARGV[1]
-local before = tonumber(redis.call('HGET', KEYS[1], number) or '-1')
+local before = tonumber(redis.call('HGET', KEYS[1], number) or '-1') or -1
+if before > 2 ^ 53 then before = -1 end
 if before < 0 and ARGV[4] == '1' then return {-4, now} end
 if tonumber(ARGV[3]) <= before then return {-2, before} end
 redis.call('HSET', KEYS[1], number, ARGV[3])
@@ -31,7 +38,7 @@ for i = 1, #all, 2 do
     if of < slot - keep or of > slot + 1 or (node == ARGV[1] and not own[all[i]]) then
       redis.call('HDEL', KEYS[1], all[i])
     elseif node ~= ARGV[1] then
-      count(of, tonumber(all[i + 1]))
+      count(of, math.max(0, math.min(tonumber(all[i + 1]) or 0, 1e9)))
     end
   end
 end

@@ -1,7 +1,6 @@
 //! How the store does, in words.
 
 use control::status::Service;
-use system::log::{Level, line};
 
 use super::{Budget, locked};
 use crate::{budget::store::Heard, config::OnOutage};
@@ -27,10 +26,14 @@ impl Budget {
             OnOutage::Open => format!("at worst {nodes} times a limit while it fails"),
         };
         let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
-        let (works, text) = if link.doubled > 1 {
+        let more = link.told.len() > usize::try_from(nodes).unwrap_or(usize::MAX);
+        let (works, text) = if more {
+            let told = link.told.join(", ");
             (
                 false,
-                "another smarthost has the same name: see budget.node".to_owned(),
+                format!(
+                    "{told} share it, and budget.nodes is {nodes}: correct it, or FLUSHALL the store if one is gone for good"
+                ),
             )
         } else if let Some(why) = &link.why {
             (false, why.clone())
@@ -64,8 +67,9 @@ impl Budget {
         }
     }
 
-    /// What was heard, and whether another smarthost has our name.
-    pub(super) fn note(&self, heard: Heard) {
+    /// Whether another process says again and again that it is this node: both would write the same
+    /// counts. One that was there before this one started says it no more.
+    pub(super) fn is_doubled(&self, heard: &Heard) -> bool {
         let (process, at) = heard.other.split_once(' ').unwrap_or_default();
         let ago = heard.hello.now.saturating_sub(at.parse().unwrap_or(0));
         let mut link = locked(&self.link);
@@ -73,11 +77,7 @@ impl Budget {
             link.doubled = 0;
         } else {
             link.doubled = link.doubled.saturating_add(1);
-            if link.doubled == 2 {
-                let text = "another smarthost has the same name in the budget: see budget.node";
-                line(Level::Error, &text);
-            }
         }
-        link.told = heard.told;
+        link.doubled > 1
     }
 }

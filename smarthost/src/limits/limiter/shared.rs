@@ -2,8 +2,10 @@
 
 use mail::clock::Timestamp;
 
-use super::Limits;
-use crate::limits::{Class, ClientId, Counted, Decision, Limit, Peer, Why, client::Full};
+use super::{Kept, Limits};
+use crate::limits::{
+    Class, ClientId, Counted, Decision, Limit, Peer, Why, client::Full, news::Level,
+};
 
 impl Limits {
     /// What others count too: the limits of a client of ours, and as whom it is counted.
@@ -15,6 +17,21 @@ impl Limits {
             limits.map(move |limit| (name.clone(), limit))
         })
         .collect()
+    }
+
+    /// All smarthosts together have counted so much of a client: administrators hear when that comes
+    /// near the limit.
+    pub fn heard(&mut self, name: &ClientId, limit: &Limit, everywhere: u32, now: Timestamp) {
+        let counter = (Class::Own, name.clone());
+        let terms = self.terms(&counter, now);
+        let client = self.client(&counter, &terms, now);
+        client.hear(limit, everywhere, now);
+        if client.tell_near(now) {
+            let report = client.report(name.to_string(), &terms, now);
+            let who = client.who.told();
+            self.tell(Level::Near, &report, &who, now);
+            self.dirty.insert((Kept::Counts(Class::Own), name.clone()));
+        }
     }
 
     /// What was let begin does not: others have used up the limit.
@@ -38,6 +55,9 @@ impl Limits {
     ) -> Decision {
         let counter = (Class::Own, client.clone());
         let terms = self.terms(&counter, now);
+        if let Some(sum) = everywhere {
+            self.client(&counter, &terms, now).hear(limit, sum, now);
+        }
         let full = Full {
             limit: *limit,
             count: everywhere.unwrap_or_default(),
