@@ -19,8 +19,8 @@ impl Limits {
         .collect()
     }
 
-    /// All smarthosts together have counted so much of a client: administrators hear when that comes
-    /// near the limit.
+    /// All smarthosts together have counted so much of a client: administrators hear when that
+    /// comes near the limit.
     pub fn heard(&mut self, name: &ClientId, limit: &Limit, everywhere: u32, now: Timestamp) {
         let counter = (Class::Own, name.clone());
         let terms = self.terms(&counter, now);
