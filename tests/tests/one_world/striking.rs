@@ -65,6 +65,8 @@ impl World {
 /// The disk works again, and a program that could not read all of it is started anew.
 pub(crate) fn calm<R: Role>(common: &mut Shared, program: &mut Program<R>) {
     program.ail(Trouble::default());
+    // A crash that was still to come would undo the last orders, which nobody gives again.
+    common.doomed.remove(&program.owner);
     if program.misses {
         let fault = Fault::Stop {
             who: program.owner,
