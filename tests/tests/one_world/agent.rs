@@ -215,7 +215,10 @@ impl Agent {
                     format!("Ok: queued as {id}"),
                 ))
             }
-            Err(error) => unavailable(&error.to_string()),
+            Err(error) => {
+                up.doubtful.extend(token_of(&header));
+                unavailable(&error.to_string())
+            }
         }
     }
 }

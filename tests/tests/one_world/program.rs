@@ -114,6 +114,8 @@ pub(crate) struct Up<R: Role> {
     pub(crate) sessions: BTreeMap<ConnId, Reception>,
     /// Messages whose end is not certainly on disk.
     unsettled: BTreeMap<QueueId, u32>,
+    /// Refused by a disk that failed, and on it perhaps.
+    pub(crate) doubtful: Vec<u32>,
 }
 
 /// Delivery results are on disk after this, as in the spool's default.
@@ -146,7 +148,7 @@ impl<R: Role> Program<R> {
     pub(crate) fn crash(&mut self, luck: Luck, back_at: Micros, model: &mut Model) {
         self.ail(Trouble::default());
         if let Some(up) = &self.up {
-            for token in up.unsettled.values() {
+            for token in up.unsettled.values().chain(&up.doubtful) {
                 model.excuse(*token, "a program crashed that had it");
             }
         }
@@ -216,6 +218,7 @@ impl<R: Role> Program<R> {
             kept: Vec::new(),
             sessions: BTreeMap::new(),
             unsettled,
+            doubtful: Vec::new(),
         });
         self.go_on(context);
     }

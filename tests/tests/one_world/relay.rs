@@ -338,6 +338,7 @@ impl Relay {
                 ))
             }
             Err(error) => {
+                up.doubtful.extend(token);
                 if counted {
                     self.limits.take_back(&client.into(), taken, context.wall);
                     self.keep();

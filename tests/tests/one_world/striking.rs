@@ -67,6 +67,10 @@ pub(crate) fn calm<R: Role>(common: &mut Shared, program: &mut Program<R>) {
     program.ail(Trouble::default());
     // A crash that was still to come would undo the last orders, which nobody gives again.
     common.doomed.remove(&program.owner);
+    if program.up.is_none() {
+        program.back_at = Some(common.now);
+        common.step(program, Program::tick);
+    }
     if program.misses {
         let fault = Fault::Stop {
             who: program.owner,
