@@ -26,32 +26,29 @@ impl Tables {
         let mut emptied = self.held().filter(|it| !it.1 && held.contains(it.0));
         emptied.next().map(|(path, _)| path)
     }
+
+    /// What is wrong with a file that was not in a copy of it.
+    pub(super) fn broken(&self, file: &Path, copied: &Self, copy: &Path) -> Option<String> {
+        let is_known = |new: &&Problem| copied.faults_of(copy).any(|it| it.text == new.text);
+        if let Some(problem) = self.faults_of(file).find(|it| !is_known(it)) {
+            return Some(problem.to_string());
+        }
+        (copied.holds(copy) && !self.holds(file)).then(|| suddenly_empty(file))
+    }
+
+    fn faults_of(&self, path: &Path) -> impl Iterator<Item = &Problem> {
+        let faults = self.faults.iter();
+        faults.filter(move |problem| problem.path == path)
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.held().any(|(known, holds)| known == path && holds)
+    }
 }
 
 fn suddenly_empty(path: &Path) -> String {
     let path = path.display();
     format!("{path}: it is suddenly empty; if that is meant, write the line `{EMPTY}` into it")
-}
-
-impl Tables {
-    /// What is wrong with a file that was not in a copy of it.
-    pub(super) fn broken(&self, file: &Path, copied: &Self, copy: &Path) -> Option<String> {
-        let wrong = |tables: &Self, path: &Path| {
-            let faults = tables.faults.iter();
-            let faults = faults.filter(|problem| problem.path == path);
-            faults.cloned().collect::<Vec<_>>()
-        };
-        let known = wrong(copied, copy);
-        let is_known = |new: &Problem| known.iter().any(|problem| problem.text == new.text);
-        if let Some(problem) = wrong(self, file).iter().find(|it| !is_known(it)) {
-            return Some(problem.to_string());
-        }
-        let holds = |tables: &Self, path: &Path| {
-            let mut held = tables.held();
-            held.any(|(known, holds)| known == path && holds)
-        };
-        (holds(copied, copy) && !holds(self, file)).then(|| suddenly_empty(file))
-    }
 }
 
 impl Setup {

@@ -9,6 +9,7 @@
 //! without.
 
 use std::{
+    cell::LazyCell,
     collections::HashSet,
     fmt::Write as _,
     fs, io,
@@ -175,12 +176,10 @@ impl Setup {
             }
         };
         let broken = Self::broken(&config);
-        let aliases = config.aliases.iter_mut().map(|file| &mut file.path);
         let wrong = |path: &&mut PathBuf| {
             content(path).is_err() || broken.iter().any(|(file, _)| file == *path)
         };
-        aliases.filter(wrong).for_each(&mut use_copy);
-        let tables = tables(&mut config).into_iter();
+        let tables = all_tables(&mut config).into_iter();
         tables.filter(wrong).for_each(&mut use_copy);
         for (works, paths) in TOGETHER {
             if !works(&config) {
@@ -195,25 +194,22 @@ impl Setup {
     /// Tables that have become faulty or empty since they were copied, and what is wrong with each.
     pub(super) fn broken(config: &Config) -> Vec<(PathBuf, String)> {
         let directory = config.state.join(DIRECTORY);
-        let mut found = Vec::new();
-        for nth in 0.. {
+        let tables = LazyCell::new(|| Tables::read(config).ok());
+        let broken = |nth| {
             let mut copied = config.clone();
-            let Some(path) = all_tables(&mut copied).into_iter().nth(nth) else {
-                break;
-            };
+            let path = all_tables(&mut copied).into_iter().nth(nth)?;
             let (file, copy) = (path.clone(), directory.join(name(path)));
-            let (Ok(now), Ok(then)) = (content(&file), content(&copy)) else {
-                continue;
-            };
-            path.clone_from(&copy);
-            if now != then
-                && let (Ok((now, _)), Ok((then, _))) = (Tables::read(config), Tables::read(&copied))
-                && let Some(why) = now.broken(&file, &then, &copy)
-            {
-                found.push((file, why));
+            if content(&file).ok()? == content(&copy).ok()? {
+                return None;
             }
-        }
-        found
+            path.clone_from(&copy);
+            let (then, _) = Tables::read(&copied).ok()?;
+            let (now, _) = tables.as_ref()?;
+            let why = now.broken(&file, &then, &copy)?;
+            Some((file, why))
+        };
+        let count = all_tables(&mut config.clone()).len();
+        (0..count).filter_map(broken).collect()
     }
 
     /// The default alias file may be missing, but not disappear.
