@@ -14,43 +14,33 @@ const MESSAGE: &[u8] = b"Subject: flood\r\n\r\nbuy now\r\n";
 
 /// A redis-server on a socket of its own, which keeps nothing on the disk.
 struct Store {
-    program: PathBuf,
-    directory: TempDir,
-    daemon: Option<Daemon>,
+    socket: PathBuf,
+    daemon: Daemon,
+    _directory: TempDir,
 }
 
 impl Store {
-    fn prepare() -> Option<Self> {
-        Some(Self {
-            program: peers::find("redis-server")?,
-            directory: tempfile::tempdir().unwrap(),
-            daemon: None,
-        })
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.path().join("store.sock")
-    }
-
-    fn run(&mut self) {
-        let mut command = Command::new(&self.program);
+    fn start() -> Option<Self> {
+        let program = peers::find("redis-server")?;
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("store.sock");
+        let mut command = Command::new(program);
         command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
-        command.arg("--dir").arg(self.directory.path());
-        command.arg("--unixsocket").arg(self.socket());
-        self.daemon = Some(Daemon::start("redis-server", &mut command));
-        until("the store listens", || {
-            UnixStream::connect(self.socket()).ok()
-        });
-    }
-
-    fn daemon(&mut self) -> &mut Daemon {
-        self.daemon.as_mut().unwrap()
+        command.arg("--dir").arg(directory.path());
+        command.arg("--unixsocket").arg(&socket);
+        let daemon = Daemon::start("redis-server", &mut command);
+        until("the store listens", || UnixStream::connect(&socket).ok());
+        Some(Self {
+            socket,
+            daemon,
+            _directory: directory,
+        })
     }
 
     /// A command without an answer that anybody reads.
     fn say(&self, command: &str) {
         use std::io::{Read as _, Write as _};
-        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
         writeln!(stream, "{command}").unwrap();
         let mut reply = [0; 1];
         stream.read_exact(&mut reply).unwrap();
@@ -58,16 +48,25 @@ impl Store {
     }
 }
 
-/// Two smarthosts of a site, mx1 and mx2.
-fn site(store: &Store, sink: &Sink, limit: &str, on_outage: &str) -> [Smarthost; 2] {
-    ["mx1", "mx2"].map(|node| {
+/// A store, a next hop that takes everything, and two smarthosts, mx1 and mx2, that share a limit.
+fn site(limit: &str, on_outage: &str) -> Option<(Store, Sink, [Smarthost; 2])> {
+    let (store, sink) = (Store::start()?, Sink::start());
+    let site = ["mx1", "mx2"].map(|node| {
         Smarthost::start(&format!(
             "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"{limit}\"] }}\nrelayhost = \"{}\"\n\
              budget = {{ store = \"unix:{}\", node = \"{node}\", nodes = 2, on_outage = \"{on_outage}\" }}\n",
             sink.nexthop(),
-            store.socket().display(),
+            store.socket.display(),
         ))
-    })
+    });
+    wait_for_both(&site);
+    Some((store, sink, site))
+}
+
+fn wait_for_both(site: &[Smarthost; 2]) {
+    for smarthost in site {
+        wait_for_status(smarthost, "2 smarthosts");
+    }
 }
 
 fn status(smarthost: &Smarthost) -> String {
@@ -91,15 +90,9 @@ fn send(client: &str, smarthost: &Smarthost, count: usize) -> usize {
 /// Row A4: both servers together take a hundred a day, whichever a client asks.
 #[test]
 fn a_client_has_its_limit_once_over_both_servers() {
-    let Some(mut store) = Store::prepare() else {
+    let Some((_store, _sink, site)) = site("100/day", "share") else {
         return;
     };
-    store.run();
-    let sink = Sink::start();
-    let site = site(&store, &sink, "100/day", "share");
-    for smarthost in &site {
-        wait_for_status(smarthost, "2 smarthosts");
-    }
     let mut taken = 0;
     for _ in 0..12 {
         for smarthost in &site {
@@ -150,23 +143,15 @@ fn a_client_has_its_limit_once_over_both_servers() {
 /// A store that is emptied is told what it has forgotten, and lets nobody begin anew.
 #[test]
 fn a_store_that_forgets_everything_gives_nobody_a_new_limit() {
-    let Some(mut store) = Store::prepare() else {
+    let Some((store, _sink, site)) = site("20/day", "defer") else {
         return;
     };
-    store.run();
-    let sink = Sink::start();
-    let site = site(&store, &sink, "20/day", "defer");
     let [first, second] = &site;
-    for smarthost in &site {
-        wait_for_status(smarthost, "2 smarthosts");
-    }
     let mut taken = send("127.0.0.5", first, 8) + send("127.0.0.5", second, 8);
     for _ in 0..5 {
         store.say("FLUSHALL");
         taken += send("127.0.0.5", first, 5) + send("127.0.0.5", second, 5);
-        for smarthost in &site {
-            wait_for_status(smarthost, "2 smarthosts");
-        }
+        wait_for_both(&site);
     }
     taken += send("127.0.0.5", first, 5) + send("127.0.0.5", second, 5);
     assert!((17..=20).contains(&taken), "{taken}");
@@ -176,20 +161,14 @@ fn a_store_that_forgets_everything_gives_nobody_a_new_limit() {
 #[test]
 fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
     for (on_outage, most) in [("share", 15), ("defer", 10)] {
-        let Some(mut store) = Store::prepare() else {
+        let Some((store, _sink, site)) = site("10/day", on_outage) else {
             return;
         };
-        store.run();
-        let sink = Sink::start();
-        let site = site(&store, &sink, "10/day", on_outage);
         let [first, second] = &site;
-        for smarthost in &site {
-            wait_for_status(smarthost, "2 smarthosts");
-        }
         // One server uses up all that there is.
         let mut taken = send("127.0.0.5", first, 12);
         assert!((9..=10).contains(&taken), "{on_outage}: {taken}");
-        store.daemon().signal(Signal::STOP);
+        store.daemon.signal(Signal::STOP);
         taken += send("127.0.0.5", first, 12) + send("127.0.0.5", second, 12);
         assert!(taken <= most, "{on_outage}: {taken}");
         assert_eq!(taken > 10, on_outage == "share", "{on_outage}: {taken}");
@@ -199,10 +178,8 @@ fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
             "never over a limit"
         };
         wait_for_status(first, bound);
-        store.daemon().signal(Signal::CONT);
-        for smarthost in &site {
-            wait_for_status(smarthost, "2 smarthosts");
-        }
+        store.daemon.signal(Signal::CONT);
+        wait_for_both(&site);
         assert_eq!(send("127.0.0.5", second, 3), 0, "{on_outage}");
     }
 }
@@ -211,15 +188,9 @@ fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
 /// once an administrator has said so.
 #[test]
 fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
-    let Some(mut store) = Store::prepare() else {
+    let Some((store, _sink, mut site)) = site("10/day", "defer") else {
         return;
     };
-    store.run();
-    let sink = Sink::start();
-    let mut site = site(&store, &sink, "10/day", "defer");
-    for smarthost in &site {
-        wait_for_status(smarthost, "2 smarthosts");
-    }
     let mut taken = send("127.0.0.5", &site[0], 6);
     site[0].kill();
     site[0].run();

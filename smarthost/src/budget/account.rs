@@ -213,34 +213,32 @@ impl Account {
         self.rest.filter(|rest| now < rest.until)
     }
 
-    /// All that is counted here, and a wish for `some` more.
-    pub(super) fn request(
-        &mut self,
-        id: &Id,
-        now: Millis,
-        limit: u32,
-        some: Option<u32>,
-    ) -> Request {
+    /// All that is counted here.
+    pub(super) fn tell(&mut self, id: &Id, now: Millis) -> Request {
         self.asking = true;
         self.changed = false;
-        let nodes = some.unwrap_or(1).max(1);
-        let share = limit / nodes.saturating_mul(8);
-        let waiting = std::mem::take(&mut self.waiting);
-        let more = (self.pace.1 / 4).min(share).max(waiting);
-        let want = more.min(MOST).saturating_add(1);
+        let slots = self.slots.iter().map(|(slot, count)| (*slot, *count));
         Request {
             id: id.clone(),
             epoch: String::new(),
             sequence: 0,
             known: now < self.known_until,
             now,
+            limit: 0,
+            want: 0,
+            slots: slots.collect(),
+        }
+    }
+
+    /// The same, and a wish for more: for those who wait, or by how fast it goes.
+    pub(super) fn ask(&mut self, id: &Id, now: Millis, limit: u32, nodes: u32) -> Request {
+        let share = limit / nodes.max(1).saturating_mul(8);
+        let waiting = std::mem::take(&mut self.waiting);
+        let more = (self.pace.1 / 4).min(share).max(waiting);
+        Request {
             limit,
-            want: some.map_or(0, |_| want),
-            slots: self
-                .slots
-                .iter()
-                .map(|(slot, count)| (*slot, *count))
-                .collect(),
+            want: more.min(MOST).saturating_add(1),
+            ..self.tell(id, now)
         }
     }
 

@@ -279,13 +279,9 @@ impl Budget {
         let store = locked(&self.link).store.clone();
         let store = store.ok_or_else(|| self.trouble())?;
         let told = time::timeout(PATIENCE, store.told("", node)).await;
-        match told.unwrap_or_else(|_| Err(Unusable("does not answer".to_owned()))) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(format!(
-                "no smarthost of the name {node} has shared the budget"
-            )),
-            Err(why) => Err(format!("the store of the budget {why}")),
-        }
+        let told = told.unwrap_or_else(|_| Err(Unusable("does not answer".to_owned())));
+        told.map(drop)
+            .map_err(|why| format!("the store of the budget {why}"))
     }
 
     /// What all nodes have counted, as the store knows it now; nothing where it cannot be asked.

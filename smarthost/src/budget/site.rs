@@ -61,10 +61,8 @@ pub(crate) struct Hello {
 /// What follows from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
-    /// Nothing.
+    /// What is untold is told, until [`Site::told_all`].
     Go,
-    /// All is to be told, then [`Site::told_all`].
-    Tell,
     /// Its clock was set, or it has forgotten a part: this epoch is to end.
     Renew(String),
 }
@@ -157,14 +155,12 @@ impl Site {
         if !self.accounts.contains_key(id) && self.accounts.len() >= MOST {
             return Take::Alone;
         }
-        let (up, nodes, timed) = (self.is_up(), self.terms.nodes, self.offset.is_some());
-        let account = self
-            .accounts
-            .entry(id.clone())
-            .or_insert_with(|| Account::new(id));
-        if timed {
-            account.advance(now);
-        }
+        let (up, nodes) = (self.is_up(), self.terms.nodes);
+        let new = || Account::new(id);
+        self.accounts.entry(id.clone()).or_insert_with(new);
+        let Some(account) = self.account(id, now) else {
+            return Take::Alone;
+        };
         if account.spend() {
             self.dirty.insert(id.clone());
             return Take::Spent;
@@ -181,7 +177,7 @@ impl Site {
                 };
             }
             None if up => {
-                let request = account.request(id, now, limit, Some(nodes));
+                let request = account.ask(id, now, limit, nodes);
                 self.dirty.insert(id.clone());
                 return Take::Ask(Box::new(self.numbered(request)));
             }
@@ -197,12 +193,9 @@ impl Site {
         let Terms {
             nodes, on_outage, ..
         } = self.terms;
-        let Some(account) = self.accounts.get_mut(id) else {
+        let Some(account) = self.account(id, now) else {
             return Take::Alone;
         };
-        if timed {
-            account.advance(now);
-        }
         let may = match on_outage {
             OnOutage::Share => account.own() < limit / nodes.max(1),
             OnOutage::Open => true,
@@ -214,6 +207,16 @@ impl Site {
         account.spend_alone(now, !timed);
         self.dirty.insert(id.clone());
         Take::Spent
+    }
+
+    /// A budget as it is now; before the store's clock is known, as it was kept.
+    fn account(&mut self, id: &Id, now: Millis) -> Option<&mut Account> {
+        let timed = self.offset.is_some();
+        let account = self.accounts.get_mut(id)?;
+        if timed {
+            account.advance(now);
+        }
+        Some(account)
     }
 
     fn numbered(&mut self, request: Request) -> Request {
@@ -281,7 +284,7 @@ impl Site {
             self.accounts.values_mut().for_each(Account::is_unknown);
         }
         self.telling = Some(hello.epoch.clone());
-        Next::Tell
+        Next::Go
     }
 
     /// Learns the store's clock; whether it was set since it was seen last.
@@ -318,7 +321,7 @@ impl Site {
         let untold = self.accounts.iter_mut().filter_map(|(id, account)| {
             account.advance(now);
             let due = account.changed && !account.asking;
-            due.then(|| account.request(id, now, 0, None))
+            due.then(|| account.tell(id, now))
         });
         let untold: Vec<Request> = untold.take(most).collect();
         untold.into_iter().map(|it| self.numbered(it)).collect()
@@ -368,11 +371,7 @@ impl Site {
     /// So many messages or recipients that were let begin are answered, of which so many were
     /// taken.
     pub(crate) fn settle(&mut self, id: &Id, ended: u32, taken: u32, at: Moment) {
-        let (now, timed) = (self.now(at), self.offset.is_some());
-        if let Some(account) = self.accounts.get_mut(id) {
-            if timed {
-                account.advance(now);
-            }
+        if let Some(account) = self.account(id, self.now(at)) {
             account.settle(ended, taken);
             self.dirty.insert(id.clone());
         }
