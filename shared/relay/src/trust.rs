@@ -99,6 +99,15 @@ fn without_algorithm(text: &str) -> String {
     }
 }
 
+/// Bytes in hexadecimal digits, as [`unhex`] reads them.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// So many bytes in hexadecimal digits, with or without colons.
 pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut digits = text.bytes().filter(|&byte| byte != b':').map(|byte| {
@@ -127,8 +136,7 @@ impl fmt::Display for Pin {
             Self::CertificateSha256(digest) => ("cert-sha256", digest.as_slice()),
             Self::KeySha1(digest) => ("sha1", digest.as_slice()),
         };
-        write!(f, "{algorithm}:")?;
-        digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{algorithm}:{}", Hex(digest))
     }
 }
 

@@ -16,7 +16,7 @@ use smtp::client::{Protocol, Security, Settings, Timeouts};
 
 use crate::{
     config::{Config, Pipe, Route, TableFiles, Type},
-    destination::{Kind, LmtpTarget},
+    destination::{Destination, Kind, LmtpTarget},
     transport::pipe::words,
 };
 
@@ -33,12 +33,9 @@ pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
     let read = read.map(|(key, written, _)| (key.to_owned(), written.to_owned()));
     let written = config.routes.iter().chain(&config.default_routes);
     let written = written.map(|(key, written)| (key.clone(), written.clone()));
-    let routed = written.chain(read).filter_map(|(key, written)| {
-        match Route::parse(&written, &config.transports) {
-            Ok(Route::To(destination)) => Some((key, destination.kind)),
-            _ => None,
-        }
-    });
+    let routed = written.chain(read);
+    let routed =
+        routed.filter_map(|(key, written)| Some((key, destination(config, &written)?.kind)));
     let mut seen = HashSet::new();
     let hosts = routed.filter_map(|(key, kind)| match kind {
         Kind::Smtp { nexthop, .. } => Some((key, nexthop, 25)),
@@ -56,18 +53,21 @@ pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
         .collect()
 }
 
+/// Where a route leads, if it leads to one place.
+fn destination(config: &Config, written: &str) -> Option<Destination> {
+    match Route::parse(written, &config.transports) {
+        Ok(Route::To(destination)) => Some(destination),
+        _ => None,
+    }
+}
+
 /// Where local mail ends, and other mail that a route gives to a folder.
 pub(super) fn maildir(config: &Config, findings: &mut Findings) {
     let written = config.routes.iter().map(|route| ("routes", route));
     let defaults = config.default_routes.iter();
     let written = written.chain(defaults.map(|route| ("default_routes", route)));
     let routed =
-        written.filter_map(
-            |(key, (_, written))| match Route::parse(written, &config.transports) {
-                Ok(Route::To(destination)) => Some((key, destination)),
-                _ => None,
-            },
-        );
+        written.filter_map(|(key, (_, written))| Some((key, destination(config, written)?)));
     let local = config.local.clone().map(|local| ("maildir", local));
     let mut seen = HashSet::new();
     for (key, destination) in local.into_iter().chain(routed) {

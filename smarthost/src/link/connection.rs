@@ -55,11 +55,11 @@ impl Connection {
         settings: Settings,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let again = (place.clone(), settings.clone());
-        let mut connection = Self::connect(host, place, tls, settings, timeout).await?;
+        let (at, first) = (place.clone(), settings.clone());
+        let mut connection = Self::connect(host, at, tls, first, timeout).await?;
         let mut end = connection.turn(&mut io::empty()).await;
         if connection.conversation.cannot_resume() {
-            connection = Self::connect(host, again.0, tls, again.1, timeout).await?;
+            connection = Self::connect(host, place, tls, settings, timeout).await?;
             end = connection.turn(&mut io::empty()).await;
         }
         match end {

@@ -118,13 +118,9 @@ impl Named {
             open.read(lines).map_err(told)?;
         }
         self.look()?;
-        let newest = self.files.len().saturating_sub(1);
-        let mut index = 0;
-        self.files.retain(|open| {
-            let stays = index == newest || open.grew.elapsed() < LINGER;
-            index += 1;
-            stays
-        });
+        let newest = self.files.pop();
+        self.files.retain(|open| open.grew.elapsed() < LINGER);
+        self.files.extend(newest);
         let many = self.files.len().saturating_sub(FORMER);
         self.files.drain(..many);
         Ok(())

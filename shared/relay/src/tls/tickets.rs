@@ -27,7 +27,7 @@ use ring::{
 use rustls::server::ProducesTickets;
 use sha2::{Digest as _, Sha256};
 
-use crate::trust::unhex;
+use crate::trust::{Hex, unhex};
 
 /// How long a key seals tickets, and how long a ticket may be used.
 const LIFE: Duration = Duration::from_hours(24);
@@ -93,6 +93,11 @@ impl Key {
         now.since(self.made)
     }
 
+    /// Whether it opens what it has sealed.
+    fn opens(&self, now: Timestamp) -> bool {
+        self.age(now) < LIFE.saturating_mul(2)
+    }
+
     fn cipher(&self) -> Option<LessSafeKey> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &self.secret).ok()?;
         Some(LessSafeKey::new(key))
@@ -127,7 +132,7 @@ impl KeyRing {
         for key in &self.keys {
             let made = key.made.as_millis();
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{made} {} {}", hex(&key.name), hex(&key.secret));
+            let _ = writeln!(text, "{made} {} {}", Hex(&key.name), Hex(&key.secret));
         }
         text
     }
@@ -138,9 +143,7 @@ impl KeyRing {
         for key in &mut turned.keys {
             key.made.noted(now);
         }
-        turned
-            .keys
-            .retain(|key| key.age(now) < LIFE.saturating_mul(2));
+        turned.keys.retain(|key| key.opens(now));
         let seals = turned.keys.first().is_some_and(|key| key.age(now) < LIFE);
         if !seals && let Some(key) = Key::new(now) {
             turned.keys.insert(0, key);
@@ -151,8 +154,7 @@ impl KeyRing {
 
     /// Those that open tickets; the first one seals them.
     fn usable(&self, now: Timestamp) -> impl Iterator<Item = &Key> {
-        let end = LIFE.saturating_mul(2);
-        self.keys.iter().filter(move |key| key.age(now) < end)
+        self.keys.iter().filter(move |key| key.opens(now))
     }
 
     /// A ticket: name of the key, nonce, session sealed, tag.
@@ -186,13 +188,6 @@ impl KeyRing {
         session.truncate(length);
         Some(session)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The ring in force, for all listeners.
