@@ -376,21 +376,17 @@ fn a_drain_that_is_stopped_in_the_middle_delivers_each_message_once() {
 fn nothing_leaves_for_another_key_or_for_a_server_that_does_not_want_it() {
     let pair = Pair::start(later(), "");
     send(&pair.old, 1);
-    let to = nexthop(pair.new.address());
-    let wrong = pair
-        .old
-        .admin(&["drain", "--to", &to, "--pin", &pair.old.pin()]);
-    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
-    let said = String::from_utf8(wrong.stderr).unwrap();
+    let refused = |from: &Smarthost, to: &Smarthost| {
+        let to = nexthop(to.address());
+        let refused = from.admin(&["drain", "--to", &to, "--pin", &pair.old.pin()]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        String::from_utf8(refused.stderr).unwrap()
+    };
+    let said = refused(&pair.old, &pair.new);
     assert!(said.contains("pin"), "{said}");
     // The other way round: the first server does not name the second.
     send(&pair.new, 1);
-    let to = nexthop(pair.old.address());
-    let unwanted = pair
-        .new
-        .admin(&["drain", "--to", &to, "--pin", &pair.old.pin()]);
-    assert_eq!(unwanted.status.code(), Some(1), "{unwanted:?}");
-    let said = String::from_utf8(unwanted.stderr).unwrap();
+    let said = refused(&pair.new, &pair.old);
     assert!(said.contains("`drain_from`"), "{said}");
     // Both take mail and deliver it as before.
     send(&pair.old, 1);

@@ -94,18 +94,23 @@ fn arrived(sink: &Sink, number: usize) -> Received {
     sink.journal().wait_for(number).remove(number - 1)
 }
 
+/// The first server of recipe A, which does not run yet.
+fn first_of_hosting(way_out: &(&'static str, Value)) -> Smarthost {
+    let first = Smarthost::prepare(&recipe("smarthost-hosting", std::slice::from_ref(way_out)));
+    first.file(
+        "machine.aliases",
+        &table_of_the_guide("admins: operator@elsewhere.example"),
+    );
+    first
+}
+
 /// Recipe A.
 #[test]
 fn machines_of_the_hosting_association_and_the_relays_themselves_reach_the_operator_also_after_an_outage()
  {
     let operator = Sink::start();
     let way_out = ("relayhost", of_sink(&operator));
-    let mut first =
-        Smarthost::prepare(&recipe("smarthost-hosting", std::slice::from_ref(&way_out)));
-    first.file(
-        "machine.aliases",
-        &table_of_the_guide("admins: operator@elsewhere.example"),
-    );
+    let mut first = first_of_hosting(&way_out);
     first.run();
     let exchanger = Table::from_iter([("hosting.example".to_owned(), of_relay(&first))]);
     let second = Smarthost::start(&recipe(
@@ -162,12 +167,7 @@ fn what_strangers_write_while_the_first_server_is_away_waits_at_the_second_and_c
  {
     let operator = Sink::start();
     let way_out = ("relayhost", of_sink(&operator));
-    let mut first =
-        Smarthost::prepare(&recipe("smarthost-hosting", std::slice::from_ref(&way_out)));
-    first.file(
-        "machine.aliases",
-        &table_of_the_guide("admins: operator@elsewhere.example"),
-    );
+    let mut first = first_of_hosting(&way_out);
     let exchanger = Table::from_iter([("hosting.example".to_owned(), of_relay(&first))]);
     let second = shipped("smarthost-hosting-backup");
     // A test has no minutes.
