@@ -69,7 +69,7 @@ fn a_reload_names_the_settings_that_take_effect_at_the_next_restart_only() {
     for _ in 0..2 {
         assert_eq!(
             reload().trim(),
-            "reloaded; at the next restart only: listen, retry"
+            "reloaded; at the next restart only: listen, retry.minimal"
         );
     }
     smarthost.configure(&config("4/day", &sink.nexthop()));

@@ -20,7 +20,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 
 use super::{dispatch::Event, state::Agent};
 use crate::{
-    config::effective,
+    config::rows,
     queue::{Answer, Request},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
                 access.answer(&request, &mut |line| say(&Answer::Queue(line.clone())))
             }
             Request::Status => say(&Answer::Status(status(agent, owner).into())),
-            Request::Settings => say(&Answer::Settings(effective::text(&agent.settings))),
+            Request::Settings => say(&Answer::Settings(rows::text(&agent.settings))),
             Request::Follow { id, after } => follow(agent, owner, &id, after, say),
         }
     })

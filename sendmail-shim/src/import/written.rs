@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use settings::layers::{quote, strings};
+use settings::rows::{one_or_list, quote};
 
 use super::plan::{Plan, Tls};
 
@@ -15,7 +15,7 @@ impl Plan {
             let _ = writeln!(out, "{key} = {value}");
         };
         if !self.relayhost.is_empty() {
-            line("relayhost", strings(&self.relayhost));
+            line("relayhost", one_or_list(&self.relayhost));
         }
         match self.tls {
             Some(Tls::Wrapped) => line("tls", quote("wrapped")),
@@ -23,7 +23,7 @@ impl Plan {
             None => {}
         }
         if !self.pins.is_empty() {
-            line("pins", strings(&self.pins));
+            line("pins", one_or_list(&self.pins));
         }
         for (key, value) in [
             ("domain", self.domain.clone()),

@@ -6,7 +6,10 @@
 
 use std::fmt::Write as _;
 
-use settings::layers::{self, Layer};
+use settings::{
+    layers::{self, Layer},
+    rows::Setting,
+};
 
 /// Which settings are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::Args)]
@@ -19,19 +22,13 @@ pub struct Which {
     pub changed: bool,
 }
 
-/// One setting.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
-    /// As in the file; a table's key with its dot.
-    pub key: String,
-    /// In TOML; empty if there is none.
-    pub value: String,
-    /// Whether it is what an empty file gives.
-    pub default: bool,
-}
-
-/// The text of rows. `meaning`: of a key.
-pub fn text(layers: &[Layer], rows: &[Row], meaning: Option<fn(&str) -> &'static str>) -> String {
+/// The text of settings. `default`: those of an empty file. `meaning`: of a key.
+pub fn text(
+    layers: &[Layer],
+    settings: &[Setting],
+    default: &[Setting],
+    meaning: Option<fn(&str) -> &'static str>,
+) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     for (path, _) in layers {
@@ -40,28 +37,28 @@ pub fn text(layers: &[Layer], rows: &[Row], meaning: Option<fn(&str) -> &'static
     if layers.is_empty() {
         text.push_str("# no configuration file: defaults\n");
     }
-    for row in rows {
+    for setting in settings {
         if let Some(meaning) = meaning {
-            let _ = writeln!(text, "\n# {}", meaning(&row.key));
+            let _ = writeln!(text, "\n# {}", meaning(&setting.key));
         }
-        let (key, value) = (&row.key, &row.value);
-        let _ = match value.as_str() {
-            "" => writeln!(text, "# {key} is not set"),
-            value => writeln!(text, "# {}\n{key} = {value}", origin(layers, row)),
-        };
+        if setting.value.is_some() {
+            let place = origin(layers, &setting.key, default.contains(setting));
+            let _ = writeln!(text, "# {place}");
+        }
+        let _ = writeln!(text, "{setting}");
     }
     text
 }
 
 /// Where a value comes from.
-fn origin(layers: &[Layer], row: &Row) -> String {
-    let parts = parts(&row.key);
+fn origin(layers: &[Layer], key: &str, is_default: bool) -> String {
+    let parts = parts(key);
     // A table may be written as one value.
     let place = (1..=parts.len()).rev().find_map(|length| {
         let key: Vec<&str> = parts.iter().take(length).map(String::as_str).collect();
         layers::place(layers, &key, None)
     });
-    match (place, row.default) {
+    match (place, is_default) {
         (Some((path, line)), _) => format!("{}:{line}", path.display()),
         (None, true) => "default".to_owned(),
         (None, false) => "follows from other settings".to_owned(),
@@ -106,12 +103,7 @@ mod tests {
             ("hostname", true, "default"),
             ("control", false, "follows from other settings"),
         ] {
-            let row = Row {
-                key: key.to_owned(),
-                value: "1".to_owned(),
-                default,
-            };
-            assert_eq!(origin(&layers, &row), wanted, "{key}");
+            assert_eq!(origin(&layers, key, default), wanted, "{key}");
         }
     }
 }

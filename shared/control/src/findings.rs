@@ -99,7 +99,7 @@ impl Findings {
 }
 
 /// Settings of a daemon that are not those of the files: key, what it has, what the files say.
-pub fn differing(settings: &[(&str, String, String)]) -> String {
+pub fn differing(settings: &[(String, String, String)]) -> String {
     /// Settings that are told of.
     const TOLD: usize = 4;
     /// Characters of a value.

@@ -10,7 +10,7 @@
 
 use std::{
     ffi::OsString,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -18,6 +18,7 @@ use std::{
 
 use mail::outcome::{Failure, Stage, escape};
 use serde::Deserialize;
+use settings::rows::{list, path};
 use smtp::sasl::{Credentials, Secret};
 use system::{
     program::{self, End, Program},
@@ -40,6 +41,16 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 pub enum Source {
     Command(Words),
     File(PathBuf),
+}
+
+/// As a setting is written, in TOML.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(words) => write!(f, "{{ command = {} }}", list(words.as_slice())),
+            Self::File(file) => write!(f, "{{ file = {} }}", path(file)),
+        }
+    }
 }
 
 /// A program and its arguments.

@@ -20,8 +20,9 @@ use system::log::{Level, line};
 
 use super::{
     ConfigError,
-    layers::{Layer, quote},
+    layers::Layer,
     provision,
+    rows::{self, quote},
 };
 
 /// Largest copy: of four files, with quotes escaped.
@@ -71,9 +72,9 @@ fn keep(directory: &Path, of: &Path, layers: &[Layer]) -> io::Result<()> {
         "# The last good configuration: what the program goes on with while its file is wrong.\n",
     );
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "of = {}", quote(&of.display().to_string()));
+    let _ = writeln!(text, "of = {}", rows::path(of));
     for (path, content) in layers {
-        let path = quote(&path.display().to_string());
+        let path = rows::path(path);
         let _ = writeln!(text, "[[file]]\npath = {path}\ntext = {}", quote(content));
     }
     let path = directory.join(NAME);

@@ -14,7 +14,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
-    fmt::{Display, Write as _},
+    fmt::Write as _,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -26,7 +26,10 @@ use toml::{
     map::Entry,
 };
 
-use super::error::{ConfigError, error_at, parse};
+use super::{
+    error::{ConfigError, error_at, parse},
+    rows::one_or_list,
+};
 
 /// The administrator's file.
 pub const OWN: &str = "config.toml";
@@ -198,37 +201,8 @@ pub fn answers(given: &[String]) -> Result<String, ConfigError> {
         let words: Vec<_> = words.collect();
         if !words.is_empty() {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{key} = {}", strings(&words));
+            let _ = writeln!(text, "{key} = {}", one_or_list(&words));
         }
     }
     Ok(text)
-}
-
-/// One value as a TOML string, several as an array of them.
-pub fn strings<T: Display>(values: &[T]) -> String {
-    let quoted: Vec<_> = values
-        .iter()
-        .map(|value| quote(&value.to_string()))
-        .collect();
-    match quoted.as_slice() {
-        [one] => one.clone(),
-        many => format!("[{}]", many.join(", ")),
-    }
-}
-
-/// A TOML basic string.
-pub fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            control if control.is_control() => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{:04X}", u32::from(control));
-            }
-            plain => out.push(plain),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -12,6 +12,7 @@
 //! | [`table`] | a table, never an array |
 //! | [`HostName`] | a name that is no address |
 //! | [`layers`] | several files of one directory as one configuration |
+//! | [`rows`] | settings as they are described, printed and compared |
 //! | [`last_good`] | what a program runs with while its files are wrong |
 //! | [`provision`] | settings that the machine itself is given |
 
@@ -19,6 +20,7 @@ mod error;
 pub mod last_good;
 pub mod layers;
 pub mod provision;
+pub mod rows;
 mod units;
 
 pub use error::{ConfigError, error_at, parse, suggestion};

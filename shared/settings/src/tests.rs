@@ -10,7 +10,8 @@ mod in_layers {
     use std::path::PathBuf;
 
     use super::{
-        super::layers::{Layer, answers, layered, quote},
+        super::layers::{Layer, answers, layered},
+        super::rows::quote,
         *,
     };
 

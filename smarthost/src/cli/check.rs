@@ -199,18 +199,7 @@ fn settings(config: &Config, findings: &mut Findings) {
         let text = "those of the daemon are unknown: it is of another version";
         return findings.warn("settings", text, "systemctl restart smarthost");
     }
-    let files = config.settings().into_iter();
-    let files: Vec<_> = files.map(|setting| (setting.key, setting.value)).collect();
-    let value = |of: &[(String, String)], key: &str| {
-        let row = of.iter().find(|(known, _)| known == key);
-        row.map_or_else(String::new, |(_, value)| value.clone())
-    };
-    let new = files.iter().filter(|(key, _)| value(&rows, key).is_empty());
-    let keys = rows.iter().chain(new).map(|(key, _)| key.as_str());
-    let differing: Vec<_> = keys
-        .map(|key| (key, value(&rows, key), value(&files, key)))
-        .filter(|(_, has, says)| has != says)
-        .collect();
+    let differing = settings::rows::differences(&rows, &config.set());
     if !differing.is_empty() {
         let text = format!(
             "the daemon has older ones: {}",

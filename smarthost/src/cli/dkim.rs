@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Error, bail};
 use control::findings::{Findings, Level};
 use mail::address::Domain;
-use settings::layers::quote;
+use settings::rows::quote;
 
 use super::{arguments::Dkim, owner::give};
 use crate::{
@@ -128,7 +128,7 @@ fn new(
              dkim = [{{ domain = {}, selector = {}, key = {} }}]\n",
             quote(domain),
             quote(selector),
-            quote(&shown.to_string())
+            quote(shown.to_string())
         );
     }
     text.push_str("\n# Once DNS has it: smarthost dkim check, then smarthost reload\n");

@@ -2,14 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use console::config::Row;
 use relay::tls;
 use settings::provision::{Given, write};
 use system::fs;
 
 use super::{arguments::Provision, failed::Failed};
 use crate::{
-    config::{Config, Setting, meaning},
+    config::{Config, rows},
     route::Router,
     setup::Setup,
     transport::pipe::serve::serve,
@@ -20,22 +19,16 @@ use crate::{
 pub(super) fn config(path: &Path, all: bool) -> Result<String, Failed> {
     let config = Config::load(path)?;
     let machine = Config::machine_default()?;
-    let default = machine.settings();
     let settings = if all {
         config.settings()
     } else {
         config.changed_settings(&machine)
     };
-    let row = |setting: Setting| Row {
-        default: default.contains(&setting),
-        key: setting.key,
-        value: setting.value,
-    };
-    let rows: Vec<_> = settings.into_iter().map(row).collect();
     Ok(console::config::text(
         config.layers(),
-        &rows,
-        all.then_some(meaning::of),
+        &settings,
+        &machine.settings(),
+        all.then_some(rows::meaning),
     ))
 }
 

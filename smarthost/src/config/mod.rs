@@ -9,14 +9,13 @@
 //! | [`relayhost`] | the same for the relayhost |
 //! | [`sense`] | settings that are right alone and contradict each other; where relative paths start |
 //! | [`load`], [`tables`] | read the files: the only parts with I/O |
-//! | [`meaning`] | a sentence for each key |
+//! | [`rows`] | each setting's name, meaning and value: what `config` prints (row D7) |
 //! | [`transports`] | transports with settings, and those of well-known providers |
 //! | [`routes`] | what the value of a route says |
 //! | [`macros`] | macros in the arguments of programs |
 //! | [`signing`] | what is added to mail on its way out |
 //! | [`web`] | where the status page listens |
 //! | [`budget`] | where several smarthosts meet for one budget |
-//! | [`show`] | prints settings, all or those that differ from the default (row D7) |
 //!
 //! Contract: an empty file is a useful configuration. Failures: a `ConfigError` with file, line,
 //! column and remedy.
@@ -27,13 +26,12 @@ mod clients;
 mod file;
 mod load;
 mod macros;
-pub mod meaning;
 mod queries;
 mod relayhost;
 mod routes;
+pub mod rows;
 mod sense;
 mod settings;
-mod show;
 mod signing;
 mod tables;
 #[cfg(test)]
@@ -50,7 +48,6 @@ pub use settings::{
     AliasFile, Class, Concurrency, Config, Dnsbl, Domains, Greylist, KeyFiles, ListenTls, Listener,
     LogFormat, Offer, RelayAuth, RelayTls, Retry, SPOOL, STATE, TlsLevel, TlsOut, Verify,
 };
-pub use show::Setting;
 pub use signing::{DkimKey, OwnDomain, Selector, SrsDomain};
 pub use tables::TableFiles;
 pub use transports::{Flags, Pipe, Transport, Transports, Type, provider};

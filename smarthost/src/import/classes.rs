@@ -5,7 +5,7 @@
 //! get a default route of their own.
 
 use mail::nexthop::Nexthop;
-use settings::layers::quote;
+use settings::rows::quote;
 
 use super::{
     reader::Reader,

@@ -2,7 +2,7 @@
 //! A7, B5, B10.
 
 use postfix::{list::bare, members, tables};
-use settings::layers::quote;
+use settings::rows::quote;
 
 use super::{
     names::networks_of,

@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, collections::BTreeMap, path::Path};
 
 use postfix::{Service, Settings, expand::level, members, services};
-use settings::{ConfigError, layers::quote};
+use settings::{ConfigError, rows::quote};
 
 use super::report::{Import, NewFile, Note, Value, Verdict};
 use crate::config::Config;

@@ -58,7 +58,7 @@ fn aliases(reader: &mut Reader<'_>) {
     let entries: Vec<_> = files
         .iter()
         .map(|(path, programs)| {
-            let path = settings::layers::quote(path);
+            let path = settings::rows::quote(path);
             match programs {
                 true => format!("{{ file = {path}, programs = \"alias-programs\" }}"),
                 false => path,

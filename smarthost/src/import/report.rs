@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use settings::layers::{quote, strings};
+use settings::rows::{one_or_list, quote};
 
 /// What became of a parameter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
@@ -69,10 +69,10 @@ impl fmt::Display for Value {
         match self {
             Self::Plain(text) => f.write_str(text),
             Self::Texts(texts) if texts.len() < 2 => {
-                let quoted: Vec<_> = texts.iter().map(|text| quote(text)).collect();
+                let quoted: Vec<_> = texts.iter().map(quote).collect();
                 write!(f, "[{}]", quoted.join(", "))
             }
-            Self::Texts(texts) => f.write_str(&strings(texts)),
+            Self::Texts(texts) => f.write_str(&one_or_list(texts)),
         }
     }
 }

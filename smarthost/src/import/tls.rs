@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mail::nexthop::Nexthop;
 use postfix::members;
 use relay::trust::Pin;
-use settings::layers::quote;
+use settings::rows::quote;
 
 use super::{
     files::Use,

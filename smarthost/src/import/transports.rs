@@ -2,7 +2,7 @@
 //! them. Rows B12 to B14, C1, D1.
 
 use postfix::{Service, members, tables};
-use settings::layers::quote;
+use settings::rows::quote;
 
 use super::{
     classes,
@@ -127,7 +127,7 @@ fn put_all(
 
 /// Rows B12, D9: pipe(8).
 fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
-    let words: Vec<_> = service.argv().iter().map(|word| quote(word)).collect();
+    let words: Vec<_> = service.argv().iter().map(quote).collect();
     let recipients = format!("{}_destination_recipient_limit", service.name);
     let recipients: Option<u32> = reader.value(&recipients).parse().ok();
     let mut settings = vec![("command", format!("[{}]", words.join(", ")))];
@@ -144,7 +144,7 @@ fn program(reader: &mut Reader<'_>, service: &Service, place: &str) {
     }
     let limit = format!("{}_time_limit", service.name);
     if let Some(seconds) = tables::seconds(&reader.value(&limit), 1) {
-        settings.push(("timeout", quote(&format!("{seconds}s"))));
+        settings.push(("timeout", quote(format!("{seconds}s"))));
     }
     if let Some(processes) = service.processes {
         settings.push(("processes", processes.to_string()));

@@ -180,9 +180,7 @@ impl Control {
     ) -> io::Result<()> {
         if request == Request::Reload {
             return say(&match self.reload.run() {
-                Ok(restart) => Answer::Reloaded {
-                    restart: restart.into_iter().map(str::to_owned).collect(),
-                },
+                Ok(restart) => Answer::Reloaded { restart },
                 Err(fault) => Answer::Queue(order::Answer::Refused(fault.text)),
             });
         }

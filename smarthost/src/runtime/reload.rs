@@ -10,11 +10,11 @@ use std::{
 };
 
 use mail::clock;
-use settings::last_good::Fault;
+use settings::{last_good::Fault, rows::differences};
 use system::log::{Level, line};
 
 use crate::{
-    config::Config,
+    config::{Config, rows::is_at_restart},
     dispatch::{self, Dispatch},
     expected::Expected,
     limits::Limits,
@@ -35,7 +35,7 @@ pub(super) struct Reload {
 impl Reload {
     /// Reloads, and names the settings that take effect at the next restart; or keeps what is in
     /// force, and tells why.
-    pub(super) fn run(&self) -> Result<Vec<&'static str>, Fault> {
+    pub(super) fn run(&self) -> Result<Vec<String>, Fault> {
         let before = self.current.get();
         let setup = match Setup::load(&self.path, Some(&before)) {
             Ok(setup) => setup,
@@ -86,21 +86,10 @@ impl Reload {
 
     /// Key and value of each setting that is in force.
     pub(super) fn in_force(&self) -> Vec<(String, String)> {
-        let setup = self.current.get();
-        let old = needs_restart(&self.started, &setup.config);
-        let is_old = |key: &str| {
-            let tables = old.iter().map(|name| key.strip_prefix(name));
-            tables
-                .flatten()
-                .any(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let new = setup.config.settings().into_iter();
-        let new = new.filter(|setting| !is_old(&setting.key));
-        let started = self.started.settings().into_iter();
-        let started = started.filter(|setting| is_old(&setting.key));
-        new.chain(started)
-            .map(|setting| (setting.key, setting.value))
-            .collect()
+        let (new, started) = (self.current.get().config.set(), self.started.set());
+        let new = new.into_iter().filter(|(key, _)| !is_at_restart(key));
+        let started = started.into_iter().filter(|(key, _)| is_at_restart(key));
+        new.chain(started).collect()
     }
 
     /// Whether the files that were wrong are right.
@@ -110,28 +99,8 @@ impl Reload {
 }
 
 /// Settings that differ and are only read at start.
-fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("listen", before.listen != after.listen),
-        ("spool", before.spool != after.spool),
-        ("state", before.state != after.state),
-        ("control", before.control != after.control),
-        ("web", before.web != after.web),
-        ("budget", before.budget != after.budget),
-        ("retry", before.retry != after.retry),
-        ("log.format", before.log_format != after.log_format),
-        (
-            "concurrency.destination",
-            before.concurrency.destination != after.concurrency.destination,
-        ),
-        (
-            "concurrency.deliveries",
-            before.concurrency.deliveries != after.concurrency.deliveries,
-        ),
-    ];
-    changed
-        .into_iter()
-        .filter(|(_, differs)| *differs)
-        .map(|(name, _)| name)
-        .collect()
+fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
+    let differing = differences(&before.set(), &after.set()).into_iter();
+    let keys = differing.map(|(key, ..)| key);
+    keys.filter(|key| is_at_restart(key)).collect()
 }

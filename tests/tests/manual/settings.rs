@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use sendmail::config::{rows, settings::Settings};
+use settings::rows::Setting;
+use smarthost::config::Config;
+
 use crate::roff;
 
 /// Defaults that depend on the machine are told in the sentence instead.
@@ -17,43 +21,42 @@ fn entry(key: &str, default: &str, sentence: &str) -> String {
     roff::item(&roff::bold(key), &about)
 }
 
+/// Value of a setting that has one.
+fn shown(setting: &Setting) -> &str {
+    setting.value.as_deref().unwrap_or_default()
+}
+
 pub(crate) fn of_sendmail_shim() -> String {
-    use sendmail::config::{effective, meaning, settings::Settings};
-    let rows = effective::rows(&Settings::parse(None, "").unwrap()).unwrap();
-    rows.iter()
-        .map(|row| entry(row.key, &row.value, meaning::of(row.key)))
+    let settings = rows::all(&Settings::parse(None, "").unwrap());
+    settings
+        .iter()
+        .map(|it| entry(&it.key, shown(it), rows::meaning(&it.key)))
         .collect()
 }
 
 pub(crate) fn of_smarthost() -> String {
-    use smarthost::config::{Config, meaning};
-    let defaults = Config::parse(Path::new("/etc/smarthost/config.toml"), "", "localhost")
-        .unwrap()
-        .settings();
-    let default_of = |key: &str| {
-        defaults
-            .iter()
-            .find(|setting| setting.key == key)
-            .map_or("", |setting| &setting.value)
-    };
-    meaning::all()
-        .map(|(key, sentence)| entry(key, default_of(key), sentence))
+    let file = Path::new("/etc/smarthost/config.toml");
+    let defaults = Config::parse(file, "", "localhost").unwrap();
+    smarthost::config::rows::all()
+        .map(|row| match row.settings(&defaults).as_slice() {
+            [one] => entry(row.key, shown(one), row.meaning),
+            _ => entry(row.key, "", row.meaning),
+        })
         .collect()
 }
 
 /// The configuration of a machine as a file in which everything stands, with its default, as a
 /// comment.
 pub(crate) fn example_of_sendmail_shim() -> String {
-    use sendmail::config::{effective, meaning, settings::Settings};
-    let rows = effective::rows(&Settings::parse(None, "").unwrap()).unwrap();
+    let settings = rows::all(&Settings::parse(None, "").unwrap());
     let mut text = String::from(
         "# /etc/sendmail-shim/config.toml: all settings, each with its default where it has one.\n\
          # `sendmail-shim check` tells what is wrong with them, `sendmail-shim config` which differ.\n",
     );
-    for row in rows {
+    for setting in settings {
         text.push_str("\n#");
         let mut width = 1;
-        for word in meaning::of(row.key).split(' ') {
+        for word in rows::meaning(&setting.key).split(' ') {
             if width + word.len() > 96 {
                 text.push_str("\n#");
                 width = 1;
@@ -62,13 +65,9 @@ pub(crate) fn example_of_sendmail_shim() -> String {
             text.push_str(word);
             width += word.len() + 1;
         }
-        let of_the_machine = OF_THE_MACHINE.contains(&row.key);
-        let default = if of_the_machine {
-            ""
-        } else {
-            row.value.as_str()
-        };
-        text.push_str(format!("\n#{} = {default}", row.key).trim_end());
+        let of_the_machine = OF_THE_MACHINE.contains(&setting.key.as_str());
+        let default = if of_the_machine { "" } else { shown(&setting) };
+        text.push_str(format!("\n#{} = {default}", setting.key).trim_end());
         text.push('\n');
     }
     text

@@ -5,15 +5,13 @@
 //! | [`places`] | which file is read, and when none is |
 //! | [`file`] | TOML as written |
 //! | [`settings`] | as the program uses it, all defaults filled in |
-//! | [`effective`] | as an administrator reads it: key, value, default |
-//! | [`meaning`] | a sentence for each key |
+//! | [`rows`] | as an administrator reads it: key, value, meaning |
 //! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
 //! | [`tables`] | aliases and revaliases, read when they change |
 
-pub mod effective;
 pub mod file;
 pub mod machine;
-pub mod meaning;
 pub mod places;
+pub mod rows;
 pub mod settings;
 pub mod tables;

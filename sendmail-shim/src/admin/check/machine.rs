@@ -22,7 +22,7 @@ use system::{fs::Room, read};
 
 use crate::{
     admin::aliases,
-    config::{effective, places::DIRECTORY, settings::Settings},
+    config::{places::DIRECTORY, rows, settings::Settings},
     queue,
 };
 
@@ -166,7 +166,7 @@ fn running(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
             return None;
         }
     };
-    let differing = effective::differences(&running, settings);
+    let differing = rows::differences(&running, settings);
     if differing.is_empty() {
         findings.ok("settings", "the agent has those of the files");
         return None;

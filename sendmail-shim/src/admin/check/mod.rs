@@ -17,7 +17,7 @@ use control::findings::{Findings, Level};
 use system::sysexits::Exit;
 
 use crate::{
-    config::{effective, settings::Settings},
+    config::{rows, settings::Settings},
     terminal::{Trouble, say},
 };
 
@@ -67,6 +67,8 @@ fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
         "certificate",
         "key",
     ];
-    let differing = effective::differences(one, other);
-    differing.iter().any(|(key, ..)| WAY.contains(key))
+    let differing = rows::differences(one, other);
+    differing
+        .iter()
+        .any(|(key, ..)| WAY.contains(&key.as_str()))
 }

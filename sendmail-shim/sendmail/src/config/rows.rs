@@ -1,0 +1,206 @@
+//! The settings as rows: name, meaning, value; what `config`, `check` and the manual read (row D7).
+
+use settings::rows::{self, Difference, Row, Setting, one_or_list, path, quote, span};
+use smtp::client::Security;
+
+use super::settings::Settings;
+
+/// In the order of the manual.
+const ROWS: &[Row<Settings>] = &[
+    Row::new(
+        "relayhost",
+        "Where all mail goes, as \"host\", \"host:port\" or \"[address]:port\"; of several, the first that answers. MX records are never asked. Without it mail is queued.",
+        |s| Some(one_or_list(&s.relayhost)),
+    ),
+    Row::new(
+        "domain",
+        "Appended to names without a domain. Default: the first word of /etc/mailname, else the host name.",
+        |s| Some(quote(&s.domain)),
+    ),
+    Row::new(
+        "hostname",
+        "This machine's FQDN. Default: the kernel's name, completed from /etc/hosts or with the domain.",
+        |s| Some(quote(&s.hostname)),
+    ),
+    Row::new(
+        "pins",
+        "Keys that the relayhost may have, as `sendmail-shim pin HOST` prints them: one that it has, and one that it will have. Without pins it needs a certificate for its name from an authority of the web.",
+        |s| Some(one_or_list(&s.pins)),
+    ),
+    Row::new(
+        "admin",
+        "Where mail for local names goes that no alias names.",
+        |s| s.admin.as_ref().map(quote),
+    ),
+    Row::new(
+        "tls",
+        "Towards the relayhost: \"starttls\", \"wrapped\" (TLS from the first byte), or \"none\".",
+        |s| Some(quote(tls(s.security))),
+    ),
+    Row::new(
+        "auth.user",
+        "User at the relayhost, if it wants one. Only under TLS, and only with what it offers: SCRAM-SHA-256, PLAIN or LOGIN.",
+        |s| Some(quote(&s.auth.as_ref()?.user)),
+    ),
+    Row::new(
+        "auth.token",
+        "Instead of a password an access token of OAuth 2.0, for XOAUTH2 or OAUTHBEARER: { command = [\"/usr/local/bin/token\", \"argument\"] } or { file = \"token\" }. The program runs as the agent's user, without a shell, for 30 seconds at most, and prints the token, or JSON with access_token and expires_in, until whose end it is kept; after a refusal it is asked once more. A file is as that of a password, and read each time.",
+        |s| Some(s.auth.as_ref()?.token.as_ref()?.to_string()),
+    ),
+    Row::new(
+        "auth.password_file",
+        "Holds the password in its first line; of root or the agent's user, who alone may read it. Default: systemd's credential relay-password.",
+        |s| Some(path(s.auth.as_ref()?.password_file.as_deref()?)),
+    ),
+    Row::new(
+        "certificate",
+        "Certificate in PEM with which this machine shows itself to the relayhost.",
+        |s| Some(path(&s.identity.as_ref()?.0)),
+    ),
+    Row::new("key", "Its key. Default: in the same file.", |s| {
+        Some(path(&s.identity.as_ref()?.1))
+    }),
+    Row::new(
+        "revaliases",
+        "Table of senders; see sendmail-shim-tables(5). It need not exist.",
+        |s| Some(path(&s.revaliases)),
+    ),
+    Row::new(
+        "aliases",
+        "Table of recipients; see sendmail-shim-tables(5). It need not exist.",
+        |s| Some(path(&s.aliases)),
+    ),
+    Row::new("spool", "The queue's directory.", |s| Some(path(&s.spool))),
+    Row::new("socket", "Where the agent takes mail.", |s| {
+        Some(path(&s.socket))
+    }),
+    Row::new(
+        "control",
+        "Where the agent answers mailq and administrators. Default: control.sock beside socket.",
+        |s| Some(path(&s.control)),
+    ),
+    Row::new(
+        "smarthost_control",
+        "Where a smarthost on this machine answers administrators: root's mailq and `sendmail-shim trace` show its queue too.",
+        |s| Some(path(&s.smarthost_control)),
+    ),
+    Row::new(
+        "from_override",
+        "Whether programs may choose their own From; otherwise it is the caller's account, through revaliases.",
+        |s| Some(s.from_override.to_string()),
+    ),
+    Row::new(
+        "message_size",
+        "Largest message: bytes, or \"25MiB\".",
+        |s| Some(s.message_size.to_string()),
+    ),
+    Row::new(
+        "minimum_free",
+        "New mail is refused while fewer bytes are free where the queue lies.",
+        |s| Some(s.minimum_free.to_string()),
+    ),
+    Row::new(
+        "connections",
+        "Connections to the relayhost at once, when many messages wait; 1 to 255.",
+        |s| Some(s.connections.to_string()),
+    ),
+    Row::new(
+        "retry.minimal",
+        "Shortest wait between two attempts: \"5m\", \"1h\", \"1d12h\".",
+        |s| Some(span(s.retry.minimal)),
+    ),
+    Row::new(
+        "retry.maximal",
+        "Longest wait between two attempts; waits double up to it.",
+        |s| Some(span(s.retry.maximal)),
+    ),
+    Row::new(
+        "retry.lifetime",
+        "Age at which mail is returned to its sender.",
+        |s| Some(span(s.retry.lifetime)),
+    ),
+    Row::new(
+        "retry.warning",
+        "Age at which the sender is told that his mail is late, and the administrator that the relayhost is away; \"0s\": never.",
+        |s| Some(span(s.warning.unwrap_or_default())),
+    ),
+    Row::new(
+        "listen",
+        "Loopback addresses where programs may speak SMTP, such as \"127.0.0.1:25\", \"[::1]:25\"; whose mail it is, the kernel says. Without it, there is no such port.",
+        |s| Some(one_or_list(&s.listen)),
+    ),
+    Row::new(
+        "collapse.window",
+        "How long the same automatic mail (cron's, or Auto-Submitted), numbers apart, is counted after the first, until one digest tells of all: \"10m\"; \"0s\": each is sent.",
+        |s| Some(span(s.collapse.unwrap_or_default())),
+    ),
+    Row::new(
+        "budget",
+        "How many automatic mails (as above) may go in any such time: \"200/day\". What is beyond it waits in the queue, users in turn, and root is told once a day; an administrator may release it. Without it, there is no limit.",
+        |s| s.budget.as_ref().map(quote),
+    ),
+    Row::new(
+        "share.size",
+        "Bytes of mail that one user other than root may have in the queue; more is refused until some of it has gone. Default: a quarter of what is free above minimum_free together with what he has.",
+        |s| Some(s.share.size?.to_string()),
+    ),
+    Row::new(
+        "share.recipients",
+        "Recipients that may wait for his mail; a message to ten counts ten.",
+        |s| Some(s.share.recipients.to_string()),
+    ),
+];
+
+fn tls(security: Security) -> &'static str {
+    match security {
+        Security::None => "none",
+        Security::Wrapped => "wrapped",
+        Security::StartTls | Security::Opportunistic => "starttls",
+    }
+}
+
+/// The sentence for a key; empty for one that is none.
+pub fn meaning(key: &str) -> &'static str {
+    ROWS.iter()
+        .find(|row| row.covers(key))
+        .map_or("", |row| row.meaning)
+}
+
+/// All settings, in the order of the manual.
+pub fn all(settings: &Settings) -> Vec<Setting> {
+    rows::settings(ROWS.iter(), settings)
+}
+
+/// All that is set, as a file would have it: read again, it gives the same settings.
+pub fn text(settings: &Settings) -> String {
+    let set = all(settings).into_iter().filter(|it| it.value.is_some());
+    let lines: Vec<_> = set.map(|setting| setting.to_string()).collect();
+    lines.join("\n")
+}
+
+/// Settings that are not the same: key, value of the one, value of the other.
+pub fn differences(one: &Settings, other: &Settings) -> Vec<Difference> {
+    let set = |settings| rows::set(all(settings)).collect::<Vec<_>>();
+    rows::differences(&set(one), &set(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    /// Row D7.
+    #[test]
+    fn the_settings_are_told_in_a_form_that_can_be_pasted_back() {
+        let written = "relayhost = [\"[192.0.2.1]:2525\", \"b.example\"]\nspool = \"/srv/q\"\n[retry]\nlifetime = \"36h\"\n";
+        let settings = Settings::parse(Some(Path::new("/etc/sendmail-shim/config.toml")), written);
+        let settings = settings.unwrap();
+        let file = settings.files.first().map(PathBuf::as_path);
+        assert_eq!(Settings::parse(file, &text(&settings)).unwrap(), settings);
+        let defaults = Settings::parse(file, "").unwrap();
+        let differing = differences(&settings, &defaults);
+        let keys: Vec<_> = differing.iter().map(|(key, ..)| key.as_str()).collect();
+        assert_eq!(keys, ["relayhost", "spool", "retry.lifetime"]);
+    }
+}

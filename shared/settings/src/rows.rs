@@ -1,0 +1,274 @@
+//! Settings as rows: what each is called, what it means, how its value reads, and when a changed
+//! one is taken. `config`, `check`, reload, the manual and the example read the rows, so that a
+//! setting is described in one place.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`Row`] | a setting, or a family of them whose names are free (`routes."example.org"`) |
+//! | [`Setting`] | one setting with the value that it has |
+//! | [`quote`], [`one_or_list`], [`list`], [`path`], [`span`] | values in TOML |
+//!
+//! Contract: what is printed, read again, gives the same settings.
+
+use std::{
+    fmt::{self, Display, Write as _},
+    path::Path,
+    time::Duration,
+};
+
+use super::Span;
+
+/// A setting of a configuration `S`, or a family of them.
+pub struct Row<S: 'static> {
+    /// As in the file, a table's key with its dot; what is free in capitals:
+    /// `transports.NAME.type`.
+    pub key: &'static str,
+    /// A sentence for administrators.
+    pub meaning: &'static str,
+    values: Values<S>,
+    /// A changed one is taken by a restart alone.
+    pub at_restart: bool,
+    /// Defaults of others follow from it.
+    pub is_basis: bool,
+}
+
+enum Values<S: 'static> {
+    One(fn(&S) -> Option<String>),
+    Each(fn(&S) -> Vec<(String, String)>),
+}
+
+impl<S> Row<S> {
+    /// A setting; `value` is in TOML, `None` where it is not set.
+    pub const fn new(
+        key: &'static str,
+        meaning: &'static str,
+        value: fn(&S) -> Option<String>,
+    ) -> Self {
+        Self::of(key, meaning, Values::One(value))
+    }
+
+    /// A family; `values` gives whole keys with values in TOML.
+    pub const fn each(
+        key: &'static str,
+        meaning: &'static str,
+        values: fn(&S) -> Vec<(String, String)>,
+    ) -> Self {
+        Self::of(key, meaning, Values::Each(values))
+    }
+
+    const fn of(key: &'static str, meaning: &'static str, values: Values<S>) -> Self {
+        Self {
+            key,
+            meaning,
+            values,
+            at_restart: false,
+            is_basis: false,
+        }
+    }
+
+    /// A changed one is taken by a restart alone.
+    #[must_use]
+    pub const fn at_restart(mut self) -> Self {
+        self.at_restart = true;
+        self
+    }
+
+    /// Defaults of others follow from it.
+    #[must_use]
+    pub const fn basis(mut self) -> Self {
+        self.is_basis = true;
+        self
+    }
+
+    /// What `settings` says of it.
+    pub fn settings(&self, settings: &S) -> Vec<Setting> {
+        match self.values {
+            Values::One(value) => vec![Setting {
+                key: self.key.to_owned(),
+                value: value(settings),
+            }],
+            Values::Each(values) => values(settings)
+                .into_iter()
+                .map(|(key, value)| Setting {
+                    key,
+                    value: Some(value),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether a setting of this name is this one, or one of this family.
+    pub fn covers(&self, key: &str) -> bool {
+        let Values::Each(_) = self.values else {
+            return self.key == key;
+        };
+        let mut parts = self.key.split('.');
+        let is_free = |part: &&str| part.chars().all(|c| c.is_ascii_uppercase());
+        let fixed: Vec<_> = parts.by_ref().take_while(|part| !is_free(part)).collect();
+        let (before, after) = (fixed.join("."), parts.next());
+        let inside = key
+            .strip_prefix(&before)
+            .and_then(|it| it.strip_prefix('.'));
+        inside.is_some_and(|name| {
+            after.is_none_or(|after| {
+                let free = name.strip_suffix(after).and_then(|it| it.strip_suffix('.'));
+                free.is_some_and(|free| !free.is_empty())
+            })
+        })
+    }
+}
+
+/// One setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// As in the file.
+    pub key: String,
+    /// In TOML; `None` if it is not set.
+    pub value: Option<String>,
+}
+
+impl Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{} = {value}", self.key),
+            None => write!(f, "# {} is not set", self.key),
+        }
+    }
+}
+
+/// All that `settings` says, in the order of the rows.
+pub fn settings<'a, S: 'static>(
+    rows: impl Iterator<Item = &'a Row<S>>,
+    settings: &S,
+) -> Vec<Setting> {
+    rows.flat_map(|row| row.settings(settings)).collect()
+}
+
+/// What is set, as pairs of key and value.
+pub fn set(settings: Vec<Setting>) -> impl Iterator<Item = (String, String)> {
+    let pairs = settings.into_iter();
+    pairs.filter_map(|setting| Some((setting.key, setting.value?)))
+}
+
+/// A setting that differs: key, value here, value there; empty where it is not set.
+pub type Difference = (String, String, String);
+
+/// What differs between two configurations, by what is set in each.
+pub fn differences(here: &[(String, String)], there: &[(String, String)]) -> Vec<Difference> {
+    let value = |of: &[(String, String)], key: &str| {
+        let row = of.iter().find(|(known, _)| known == key);
+        row.map_or_else(String::new, |(_, value)| value.clone())
+    };
+    let is_new = |(key, _): &&(String, String)| here.iter().all(|(known, _)| known != key);
+    let keys = here.iter().chain(there.iter().filter(is_new));
+    keys.map(|(key, _)| (key.clone(), value(here, key), value(there, key)))
+        .filter(|(_, here, there)| here != there)
+        .collect()
+}
+
+/// A TOML basic string.
+pub fn quote(text: impl Display) -> String {
+    let mut out = String::from("\"");
+    for character in text.to_string().chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            control if control.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04X}", u32::from(control));
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// One value as a TOML string, several as an array of them.
+pub fn one_or_list<T: Display>(values: &[T]) -> String {
+    match values {
+        [one] => quote(one),
+        many => list(many),
+    }
+}
+
+/// An array of TOML strings.
+pub fn list<T: Display>(values: &[T]) -> String {
+    array(values.iter().map(quote))
+}
+
+/// An array of values that are TOML.
+pub fn array(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+/// A path as a TOML string.
+pub fn path(path: &Path) -> String {
+    quote(path.display())
+}
+
+/// A time as [`Span`] reads it.
+pub fn span(time: Duration) -> String {
+    quote(Span(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [Row<u32>; 4] = [
+        Row::new("size", "How large.", |size| Some(size.to_string())),
+        Row::new("name", "Which.", |_| None),
+        Row::each("routes", "Where.", |size| {
+            vec![(format!("routes.{}", quote("a.b")), size.to_string())]
+        }),
+        Row::each("transports.NAME.delay", "When.", |_| Vec::new()),
+    ];
+
+    #[test]
+    fn a_setting_belongs_to_its_row_and_one_of_a_family_to_the_familys() {
+        let row_of = |key: &str| ROWS.iter().find(|row| row.covers(key)).map(|row| row.key);
+        for (key, row) in [
+            ("size", Some("size")),
+            ("size.x", None),
+            ("routes.\"a.b\"", Some("routes")),
+            ("routes", None),
+            ("transports.slow.delay", Some("transports.NAME.delay")),
+            ("transports.\"a.b\".delay", Some("transports.NAME.delay")),
+            ("transports.delay", None),
+            ("transports.slow.size", None),
+        ] {
+            assert_eq!(row_of(key), row, "{key}");
+        }
+    }
+
+    #[test]
+    fn settings_print_as_toml_and_what_differs_is_found_in_both_directions() {
+        let text: Vec<_> = settings(ROWS.iter(), &7)
+            .iter()
+            .map(Setting::to_string)
+            .collect();
+        assert_eq!(
+            text,
+            ["size = 7", "# name is not set", "routes.\"a.b\" = 7"]
+        );
+        let (mut here, there) = (settings(ROWS.iter(), &7), settings(ROWS.iter(), &8));
+        here.truncate(2);
+        let (here, there): (Vec<_>, Vec<_>) = (set(here).collect(), set(there).collect());
+        let text = |key: &str, here: &str, there: &str| {
+            (key.to_owned(), here.to_owned(), there.to_owned())
+        };
+        assert_eq!(
+            differences(&here, &there),
+            [text("size", "7", "8"), text("routes.\"a.b\"", "", "8")]
+        );
+    }
+
+    #[test]
+    fn values_are_quoted_so_that_toml_reads_what_was_meant() {
+        assert_eq!(quote("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000A\"");
+        assert_eq!(one_or_list(&["a"]), "\"a\"");
+        assert_eq!(one_or_list(&["a", "b"]), "[\"a\", \"b\"]");
+        assert_eq!(list(&["a"]), "[\"a\"]");
+        assert_eq!(span(Duration::from_hours(25)), "\"1d1h\"");
+    }
+}

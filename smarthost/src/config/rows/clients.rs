@@ -1,0 +1,130 @@
+//! Who may send, and how much.
+
+use settings::rows::{array, list, path, quote, span};
+
+use super::written::{Row, listener, node, on_outage};
+
+pub(super) const CLIENTS: &[Row] = &[
+    Row::new(
+        "hostname",
+        "FQDN of this machine, in greeting, EHLO, Received and bounces. Default: the machine's own name, completed from /etc/hosts.",
+        |c| Some(quote(&c.hostname)),
+    )
+    .basis(),
+    Row::new(
+        "banner",
+        "The greeting after \"220 \"; begins with the host name. Default: \"HOSTNAME ESMTP\".",
+        |c| c.banner.as_ref().map(quote),
+    ),
+    Row::new(
+        "listen",
+        "Where clients connect: \"address:port\", or { address = \"address:port\", tls = \"wrapped\" } for TLS from the first byte, or tls = \"none\" for none; submission = true or false says whether logins and keys of clients are taken there, which is so on all ports but 25. Default: ports 25, 587 and, wrapped, 465 of all addresses. Under systemd smarthost.socket holds the ports, and those below 1024 must stand there.",
+        |c| Some(array(c.listen.iter().map(listener))),
+    )
+    .at_restart(),
+    Row::new(
+        "tls.certificate",
+        "PEM file with the certificate chain that clients see. Default: a self-signed one, made at the first start.",
+        |c| Some(path(&c.tls.certificate)),
+    ),
+    Row::new(
+        "tls.key",
+        "PEM file with its key.",
+        |c| Some(path(&c.tls.key)),
+    ),
+    Row::new(
+        "networks",
+        "Who may send mail to anywhere through this machine: addresses and networks. Loopback, the machine itself, is among them unless an address of it is named. Default: the machine itself.",
+        |c| Some(list(&c.networks.0)),
+    ),
+    Row::new(
+        "auth.users",
+        "File of those who may log in, on all ports but 25 and only under TLS, and then may send mail to anywhere: a line \"name:verifier\" each, as smarthost passwd writes it. SCRAM-SHA-256 and PLAIN are taken. Names and passwords are the same composed or not (SASLprep). After ten failures nobody is listened to from an address for ten minutes: smarthost limits list shows it, smarthost limits reset ADDRESS ends it. A changed file is taken once it was left alone for two seconds, and as it is: where it is gone or empty nobody logs in, and a faulty line costs itself alone. Default: nobody.",
+        |c| c.auth.as_deref().map(path),
+    ),
+    Row::each(
+        "client_pins.PIN",
+        "The name under which a client is known whose certificate has this key (\"sha256:…\"), on all ports but 25; it may send mail to anywhere. Issuer, names and dates of the certificate do not matter. Clients without a key, or with another one, are treated as without this setting.",
+        |c| {
+            let pins = c.client_pins.iter();
+            pins.map(|(pin, name)| (format!("client_pins.{}", quote(pin)), quote(name)))
+                .collect()
+        },
+    ),
+    Row::new(
+        "proxy",
+        "Addresses and networks of proxies (HAProxy, nginx, load balancers) in front of this machine. A connection from there must begin with a PROXY header, version 1 or 2, within five seconds, on every port and before TLS; it is closed otherwise. The client is then whom the header names: for networks, limits, restrictions, log and Received. Whom the proxy cannot name (LOCAL, UNKNOWN: its health checks) has its own address, and networks gives it no permission. Default: none.",
+        |c| Some(list(&c.proxy.0)),
+    ),
+    Row::new(
+        "xclient",
+        "Addresses and networks of front ends (Postfix, nginx, filters) that may say XCLIENT, and so whose session they hand on: NAME, ADDR, PORT, PROTO, HELO, LOGIN, DESTADDR, DESTPORT. The client is then whom they name, as with proxy; who is named with LOGIN may send mail to anywhere, as after a login. Default: none.",
+        |c| Some(list(&c.xclient.0)),
+    ),
+    Row::new(
+        "drain_from",
+        "Addresses and networks of servers whose queue may be emptied into this one, by their `smarthost drain`. What they say of a message is believed: its age, whose it is, whom it is for, and that it was taken already; over TLS only, and not over a proxy. Default: none.",
+        |c| Some(list(&c.drain_from.0)),
+    ),
+    Row::new(
+        "greet_wait",
+        "How long the greeting waits for clients that are not in networks; one that talks meanwhile, as only programs that send spam do, hears 521. Not where TLS comes first, and not behind a proxy. \"0s\": not at all.",
+        |c| Some(span(c.greet_wait)),
+    ),
+    Row::new(
+        "limits.per_client",
+        "How many messages a client may send that is in networks, has logged in or is known by its key, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"500 recipients/day\"]. A client is the name of its key, else its login, else its address. What was answered 250 counts; recipients count as RCPT named them. Over the limit mail is deferred with 450. Messages that were begun and not taken have a limit of their own, within the hour or a shorter time of the limit: ten times as many, and at least 100; over it the client hears 450 and \"too many attempts\" until they are older. smarthost limits show tells it, smarthost limits reset ends it.",
+        |c| Some(list(&c.limits.per_client)),
+    )
+    .basis(),
+    Row::new(
+        "limits.per_prefix6",
+        "The same for each whole IPv6 /64 in networks. Default: ten times limits.per_client.",
+        |c| Some(list(&c.limits.per_prefix6())),
+    ),
+    Row::new(
+        "limits.per_stranger",
+        "The same for each client that is not in networks: an IPv4 address or an IPv6 /64. Default: no limit.",
+        |c| Some(list(&c.limits.per_stranger)),
+    ),
+    Row::new(
+        "limits.exempt",
+        "Addresses and networks that are not counted.",
+        |c| Some(list(&c.limits.exempt.0)),
+    ),
+    Row::new(
+        "limits.notify",
+        "Who is told when a client comes near its limit or reaches it. Default: admins.",
+        |c| Some(list(&c.limits_notify)),
+    ),
+    Row::new(
+        "budget.store",
+        "A Valkey or Redis in which several smarthosts meet, so that a client's limit is one for all of them: \"redis://127.0.0.1:6379/0\", \"rediss://store.example.org\" (TLS, by the web's authorities), or \"unix:/run/redis/redis.sock\". It may forget everything: each smarthost keeps its own counts. It must not drop keys when its memory is full (maxmemory-policy noeviction). Takes effect at the next restart. See ONE BUDGET FOR SEVERAL SERVERS. Default: none.",
+        |c| Some(quote(&c.budget.as_ref()?.store)),
+    )
+    .at_restart(),
+    Row::new(
+        "budget.password_file",
+        "Holds the store's password in its first line; of root or the daemon's user, who alone may read it. Default: no password.",
+        |c| Some(path(c.budget.as_ref()?.password_file.as_deref()?)),
+    )
+    .at_restart(),
+    Row::new(
+        "budget.node",
+        "This smarthost's name among those that share the budget: another one on each. Default: hostname.",
+        |c| Some(node(c, c.budget.as_ref()?)),
+    )
+    .at_restart(),
+    Row::new(
+        "budget.nodes",
+        "How many smarthosts share the budget.",
+        |c| Some(c.budget.as_ref()?.nodes.0.to_string()),
+    )
+    .at_restart(),
+    Row::new(
+        "budget.on_outage",
+        "What happens while the store does not answer: \"share\" lets each smarthost take its part of a limit (limit / nodes), so that with n of them at most 2 - 1/n times the limit passes; \"defer\" lets mail of clients with a limit wait, so that no limit is ever passed; \"open\" lets each take the whole limit for itself.",
+        |c| Some(on_outage(c.budget.as_ref()?)),
+    )
+    .at_restart(),
+];
