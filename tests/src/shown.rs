@@ -26,6 +26,6 @@ pub fn compare(name: &str, printed: &str, replaced: &[(&str, &str)]) {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(
         text, written,
-        "packaging/manual/output/{name} is old: UPDATE=1 with this test, then the test manual"
+        "packaging/manual/output/{name} is old: UPDATE=1 with this test"
     );
 }

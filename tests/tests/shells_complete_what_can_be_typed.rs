@@ -2,7 +2,7 @@
 //! the ids of the mail that waits.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use tests::{
     agent::Agent,
@@ -68,6 +68,11 @@ impl Programs {
             relay.config().display()
         );
         write_program(&bin.join("smarthost"), &script);
+        for (name, text) in documents::files(&repository().join("packaging/manual")).unwrap() {
+            let file = node.directory().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
         Self {
             path: format!("{}:/usr/bin:/bin", bin.display()),
             _relay: relay,
@@ -83,7 +88,7 @@ impl Programs {
             .args(words)
             .env("PATH", &self.path)
             .env("HOME", self.node.directory())
-            .env("COMPLETIONS", repository().join("packaging/completions"))
+            .env("COMPLETIONS", self.node.directory().join("completions"))
             .env("SENDMAIL_SHIM_CONFIG", self.node.config())
             .output()
             .unwrap();

@@ -42,7 +42,7 @@ impl Source {
 }
 
 /// The crates that the programs are made of, lowest first.
-pub(crate) const CRATES: [&str; 13] = [
+pub(crate) const CRATES: [&str; 14] = [
     "shared/mail",
     "shared/system",
     "shared/smtp",
@@ -56,12 +56,13 @@ pub(crate) const CRATES: [&str; 13] = [
     "sendmail-shim/sendmail",
     "sendmail-shim",
     "smarthost",
+    "packaging/documents",
 ];
 
 /// All Rust files of the workspace.
 pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    for member in ["shared", "sendmail-shim", "smarthost", "tests"] {
+    for member in ["shared", "sendmail-shim", "smarthost", "packaging", "tests"] {
         walk(&repository().join(member), &mut found);
     }
     assert!(found.len() > 30, "the sources were not found");

@@ -14,7 +14,7 @@ use sendmail::flags::table::{Argument, FLAGS, Flag};
 /// Groups of commands, and the key of `GROUP list --json` that their arguments are.
 const LISTS: &[(&str, &str)] = &[("queue", "queue_id"), ("limits", "client")];
 
-/// Every file below packaging/completions.
+/// Every file for the shells: name and text.
 pub(crate) fn files() -> Vec<(String, String)> {
     let mut files = Vec::new();
     for (name, program) in [

@@ -21,13 +21,17 @@ fn entry(key: &str, default: &str, sentence: &str) -> String {
     roff::item(&roff::bold(key), &about)
 }
 
+fn empty() -> Settings {
+    Settings::parse(None, "").expect("an empty file is a configuration")
+}
+
 /// Value of a setting that has one.
 fn shown(setting: &Setting) -> &str {
     setting.value.as_deref().unwrap_or_default()
 }
 
 pub(crate) fn of_sendmail_shim() -> String {
-    let settings = rows::all(&Settings::parse(None, "").unwrap());
+    let settings = rows::all(&empty());
     settings
         .iter()
         .map(|it| entry(&it.key, shown(it), rows::meaning(&it.key)))
@@ -36,7 +40,7 @@ pub(crate) fn of_sendmail_shim() -> String {
 
 pub(crate) fn of_smarthost() -> String {
     let file = Path::new("/etc/smarthost/config.toml");
-    let defaults = Config::parse(file, "", "localhost").unwrap();
+    let defaults = Config::parse(file, "", "localhost").expect("an empty file is a configuration");
     smarthost::config::rows::all()
         .map(|row| match row.settings(&defaults).as_slice() {
             [one] => entry(row.key, shown(one), row.meaning),
@@ -48,7 +52,7 @@ pub(crate) fn of_smarthost() -> String {
 /// The configuration of a machine as a file in which everything stands, with its default, as a
 /// comment.
 pub(crate) fn example_of_sendmail_shim() -> String {
-    let settings = rows::all(&Settings::parse(None, "").unwrap());
+    let settings = rows::all(&empty());
     let mut text = String::from(
         "# /etc/sendmail-shim/config.toml: all settings, each with its default where it has one.\n\
          # `sendmail-shim check` tells what is wrong with them, `sendmail-shim config` which differ.\n",

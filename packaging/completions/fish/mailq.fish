@@ -1,1 +1,0 @@
-complete -c mailq -f -a '--help --version'

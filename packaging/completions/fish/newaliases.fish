@@ -1,1 +1,0 @@
-complete -c newaliases -f -a '--help --version'
