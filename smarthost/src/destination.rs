@@ -23,7 +23,8 @@ pub struct Destination {
 pub enum Kind {
     Smtp {
         nexthop: Nexthop,
-        /// It is the relayhost: `relay_tls` applies; otherwise opportunistic TLS.
+        /// It is the relayhost, the first of several, by which all of them are meant: `relay_tls`
+        /// applies; otherwise opportunistic TLS.
         relayhost: bool,
         /// The administrator named it, as relayhost or in the routes; otherwise it is the
         /// recipient's own domain.

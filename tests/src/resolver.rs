@@ -86,6 +86,8 @@ pub enum Record {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
     Mx(&'static str),
+    /// Priority, weight, port, and host.
+    Srv(u16, u16, u16, &'static str),
     Ptr(String),
     Txt(String),
     /// Usage, selector and matching type, then the data.
@@ -105,6 +107,10 @@ impl Record {
             Self::A(address) => Some((1, address.octets().to_vec())),
             Self::Aaaa(address) => Some((28, address.octets().to_vec())),
             Self::Mx(host) => Some((15, [vec![0, 10], name(host)?].concat())),
+            Self::Srv(priority, weight, port, host) => {
+                let numbers = [priority, weight, port].map(|number| number.to_be_bytes());
+                Some((33, [numbers.concat(), name(host)?].concat()))
+            }
             Self::Ptr(host) => Some((12, name(host)?)),
             Self::Txt(text) => {
                 let strings = text.as_bytes().chunks(255).map(|string| {

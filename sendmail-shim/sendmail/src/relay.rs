@@ -1,14 +1,16 @@
 //! The way to the relayhost, for the agent and for `sendmail` alone: what the settings say, for
 //! [`relay::delivery`].
 
-use mail::{nexthop::Nexthop, outcome::Failure, status::EnhancedStatus};
+use mail::{outcome::Failure, status::EnhancedStatus};
 use relay::{
     delivery::{Host, Way},
+    net::names::Names,
+    relayhost::{By, Relayhost, in_order},
     tls::ClientTls,
     token,
 };
 use smtp::{
-    client::{Protocol, Settings as Smtp, Timeouts},
+    client::{Protocol, Security, Settings as Smtp, Timeouts},
     sasl::{Credentials, Secret},
 };
 use system::secret;
@@ -18,24 +20,52 @@ use crate::config::{file::Auth, settings::Settings};
 /// The name of the password among systemd's credentials.
 const CREDENTIAL: &str = "relay-password";
 
-/// The relayhosts in order.
-pub fn way(settings: &Settings, tls: Option<&ClientTls>) -> Result<Way, Failure> {
+/// The hosts of all relayhosts, in the order of this machine; one that cannot be found is left out
+/// where another can.
+pub fn way(settings: &Settings, names: &Names, tls: Option<&ClientTls>) -> Result<Way, Failure> {
     if settings.relayhost.is_empty() {
         return Err(match &settings.fault {
             Some(fault) => local(&fault.reason()),
             None => local("no relayhost is set in the configuration"),
         });
     }
-    let host = |nexthop: &Nexthop| Host {
-        name: nexthop.host.clone(),
-        port: nexthop.port.unwrap_or_else(|| settings.default_port()),
-        named: true,
-    };
+    let (mut all, mut lost) = (Vec::new(), None);
+    for relayhost in ordered(settings) {
+        match hosts(settings, names, relayhost) {
+            Ok(found) => all.extend(found),
+            Err(failure) => lost = Some(failure),
+        }
+    }
+    if let Some(failure) = lost.filter(|_| all.is_empty()) {
+        return Err(failure);
+    }
     Ok(Way {
-        hosts: settings.relayhost.iter().map(host).collect(),
+        hosts: all,
         security: settings.security,
         clear_text_is_as_good: tls.is_none_or(|tls| tls.clear_text_is_as_good),
     })
+}
+
+/// The relayhosts in the order of this machine.
+pub fn ordered(settings: &Settings) -> Vec<&Relayhost> {
+    let machine = settings.hostname.to_string();
+    in_order(&settings.relayhost, settings.relay_order, &machine)
+}
+
+/// The hosts behind one relayhost. Blocks, where DNS names them.
+pub fn hosts(
+    settings: &Settings,
+    names: &Names,
+    relayhost: &Relayhost,
+) -> Result<Vec<Host>, Failure> {
+    let port = settings.default_port();
+    if relayhost.by == By::Text {
+        let port = relayhost.nexthop.port.unwrap_or(port);
+        return Ok(vec![Host::named(relayhost.nexthop.host.clone(), port)]);
+    }
+    let wrapped = settings.security == Security::Wrapped;
+    let records = names.records(relayhost, wrapped)?;
+    Ok(relayhost.hosts(records, port, &settings.hostname.to_string()))
 }
 
 /// How the relayhosts are spoken to; the password is read anew, so that it can be changed at any

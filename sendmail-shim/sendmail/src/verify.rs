@@ -19,7 +19,7 @@ use system::{patient::Patient, sysexits::Exit};
 use super::terminal::{Trouble, complain, say};
 use crate::{
     config::{settings::Settings, tables::Tables},
-    identity,
+    identity, relay,
 };
 
 /// Longest line of `-bt`, bytes.
@@ -76,7 +76,8 @@ impl<'a> Verifier<'a> {
         for problem in problems {
             complain("sendmail", problem);
         }
-        let relays: Vec<_> = settings.relayhost.iter().map(ToString::to_string).collect();
+        let relays = relay::ordered(settings).into_iter();
+        let relays: Vec<_> = relays.map(ToString::to_string).collect();
         Self {
             caller: identity::caller(rustix::process::getuid().as_raw()),
             rules,

@@ -3,12 +3,14 @@
 
 use std::io::{self, IsTerminal as _};
 
+use ::relay::relayhost::{By, Relayhost};
 use clap::Args;
 use mail::{
     address::list,
     clock,
     envelope::Rcpt,
     message::{Header, recipients, rewrite::Caller},
+    nexthop::Nexthop,
     outcome::escape,
 };
 use smtp::client::Security;
@@ -21,6 +23,7 @@ use crate::{
     config::{settings::Settings, tables::Tables},
     identity, plan,
     prepare::{Prepared, Submitted, prepare},
+    relay,
 };
 
 /// Longest line shown, bytes.
@@ -160,12 +163,25 @@ fn shown(field: &[u8]) -> String {
         .join("\n  ")
 }
 
+/// A relayhost as it is found.
+fn told(settings: &Settings, relayhost: &Relayhost) -> String {
+    let Nexthop { host, port, .. } = &relayhost.nexthop;
+    let port = port.unwrap_or_else(|| settings.default_port());
+    match relayhost.by {
+        By::Text => format!("{host}, port {port}"),
+        By::Mx => format!("the MX of {host}, port {port}"),
+        By::Srv => {
+            let wrapped = settings.security == Security::Wrapped;
+            format!("as {} says", relayhost.service(wrapped))
+        }
+    }
+}
+
 /// Where it would go, whom it would trust there, and as whom it would come.
 fn route(settings: &Settings) {
     say("\nroute:");
-    for nexthop in &settings.relayhost {
-        let port = nexthop.port.unwrap_or_else(|| settings.default_port());
-        say(format_args!("  {}, port {port}", nexthop.host));
+    for relayhost in relay::ordered(settings) {
+        say(format_args!("  {}", told(settings, relayhost)));
     }
     if settings.relayhost.is_empty() {
         return say("  none: no relayhost is set, mail is queued and not sent");
@@ -180,7 +196,7 @@ fn route(settings: &Settings) {
         say(format_args!("  key {pin}"));
     }
     if settings.pins.is_empty() {
-        say("  certificate for the host's name, from an authority of the web");
+        say("  certificate for the name that is written, from an authority of the web");
     }
     if let Some(auth) = &settings.auth {
         say(format_args!("  as user {}", auth.user));

@@ -17,7 +17,7 @@ use console::{
     target::Target,
 };
 use control::findings::{Findings, Level};
-use mail::nexthop::Nexthop;
+use relay::relayhost::Relayhost;
 use settings::layers;
 use system::sysexits::Exit;
 
@@ -172,7 +172,7 @@ fn look(machine: &Settings, answers: &[String], dialog: &mut Dialog<'_>) -> Show
         .iter()
         .find_map(|answer| answer.strip_prefix("relayhost="));
     let first = relays.and_then(|relays| relays.split([' ', ',']).find(|it| !it.is_empty()));
-    let Some(host) = first.and_then(|first| Nexthop::parse(first).ok()) else {
+    let Some(host) = first.and_then(|first| Relayhost::parse(first).ok()) else {
         return Shown::default();
     };
     match pin::ask(machine, &host) {
@@ -196,7 +196,7 @@ fn question(key: &'static str, machine: &Settings, shown: &Shown) -> Question {
     let (text, help) = match key {
         "relayhost" => (
             "The relay that takes all mail of this machine",
-            "HOST or HOST:PORT; several, separated by spaces, are tried in this order. Without one mail is queued.",
+            "HOST, HOST:PORT or srv:DOMAIN; several, separated by spaces, are tried in this order. Without one mail is queued.",
         ),
         "pins" => (
             "Pins of the relay's key",

@@ -6,17 +6,19 @@
 
 use std::time::Duration;
 
-use clap::Args;
-use mail::{nexthop::Nexthop, outcome::Failure};
-use relay::{
-    net::{Presented, presented},
+use ::relay::{
+    delivery::Host,
+    net::{Presented, names::Names, presented},
+    relayhost::{By, Relayhost},
     trust::Pin,
 };
+use clap::Args;
+use mail::{nexthop::Nexthop, outcome::Failure};
 use smtp::client::Security;
 use system::sysexits::Exit;
 
-use crate::config::settings::Settings;
 use crate::terminal::{Trouble, complain, say};
+use crate::{config::settings::Settings, relay};
 
 /// A server that waits for our first byte of TLS says nothing; so long is its greeting waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -42,7 +44,10 @@ pub struct Request {
 /// Prints the pins of one host, or of each relayhost.
 pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
     let given = request.host.clone();
-    let hosts = given.map_or_else(|| settings.relayhost.clone(), |host| vec![host]);
+    let hosts = match given {
+        Some(host) => vec![host],
+        None => configured(settings).map_err(|why| Trouble::new(Exit::Unavailable, why))?,
+    };
     if hosts.is_empty() {
         return Err(Trouble::new(
             Exit::Usage,
@@ -67,6 +72,32 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
         }
     }
     Ok(exit)
+}
+
+/// The hosts of the configuration; those that DNS names as it does now.
+fn configured(settings: &Settings) -> Result<Vec<Nexthop>, String> {
+    let names = Names::new(settings.resolver);
+    let all = settings.relayhost.iter();
+    let all = all.map(|relayhost| found(settings, &names, relayhost));
+    Ok(all.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn found(
+    settings: &Settings,
+    names: &Names,
+    relayhost: &Relayhost,
+) -> Result<Vec<Nexthop>, String> {
+    if relayhost.by == By::Text {
+        return Ok(vec![relayhost.nexthop.clone()]);
+    }
+    let found = relay::hosts(settings, names, relayhost);
+    let found = found.map_err(|failure| format!("{relayhost}: {}", failure.log_text()))?;
+    let nexthop = |host: Host| Nexthop {
+        host: host.name,
+        port: Some(host.port),
+        mx: false,
+    };
+    Ok(found.into_iter().map(nexthop).collect())
 }
 
 /// Asks with STARTTLS or wrapped TLS, and tells which it was.
@@ -95,8 +126,10 @@ fn shown(
 /// What a host shows: its pin, how TLS begins there, and all of it in a line.
 pub(super) fn ask(
     settings: &Settings,
-    host: &Nexthop,
+    relayhost: &Relayhost,
 ) -> Result<(String, &'static str, String), String> {
+    let hosts = found(settings, &Names::new(settings.resolver), relayhost)?;
+    let host = hosts.first().ok_or("it has no host")?;
     let either = Request {
         host: None,
         wrapped: false,
@@ -132,7 +165,11 @@ fn text(settings: &Settings, host: &Nexthop, wrapped: bool, shown: &Presented) -
             validity.until.rfc3339()
         ));
     }
-    if !settings.pins.is_empty() && settings.relayhost.contains(host) {
+    let is_ours = settings
+        .relayhost
+        .iter()
+        .any(|it| it.by != By::Text || it.nexthop == *host);
+    if !settings.pins.is_empty() && is_ours {
         let position = settings.pins.iter().position(|pin| pin.matches(key));
         lines.push(match position {
             Some(index) => format!(
@@ -156,7 +193,7 @@ fn text(settings: &Settings, host: &Nexthop, wrapped: bool, shown: &Presented) -
 
 #[cfg(test)]
 mod tests {
-    use relay::trust::PeerKey;
+    use ::relay::trust::PeerKey;
 
     use super::*;
 

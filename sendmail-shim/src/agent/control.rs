@@ -68,6 +68,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         None => (true, "no outage is known".to_owned()),
         Some((since, why)) => (false, format!("since {}: {why}", since.mailq())),
     };
+    let each = agent.memory().relayhosts(Instant::now()).into_iter();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     Status {
         program: "sendmail-shim".to_owned(),
@@ -84,7 +85,9 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         in_flight: count(agent.dispatch.in_flight()),
         destinations,
         senders,
-        services: vec![Service::new("relayhost", relays, works, told)],
+        services: std::iter::once(Service::new("relayhost", relays, works, told))
+            .chain(each.map(|(name, works, text)| Service::new("relayhost", name, works, text)))
+            .collect(),
         spool: serve::spool(&settings.spool, spool),
         fault: settings.fault.as_ref().map(|fault| {
             let consequence = fault.consequence();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Receiver};
 
 use mail::clock::{self, Timestamp};
-use relay::{delivery::Memory, trust::PeerKey};
+use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
 
 use super::{
@@ -37,6 +37,8 @@ pub(super) struct Agent {
     pub(super) outages: Outages,
     /// What the relayhost refuses for reasons of this machine.
     pub(super) refusals: Outages,
+    /// The relayhosts that DNS names.
+    pub(super) names: Names,
     /// What deliveries have learned of the relayhosts.
     pub(super) memory: Mutex<Memory>,
     /// If automatic mail that repeats itself is counted instead.
@@ -65,6 +67,7 @@ impl Agent {
             tables: Mutex::new(Tables::new(&settings)),
             outages: Outages::open(&settings.spool, "outage"),
             refusals: Outages::open(&settings.spool, "refusal"),
+            names: Names::new(settings.resolver),
             memory: Mutex::default(),
             duplicates,
             budget,
@@ -76,6 +79,11 @@ impl Agent {
             started: clock::now(),
         };
         (agent, received)
+    }
+
+    /// What deliveries have learned; locked for a moment.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
     }
 
     /// Aliases and revaliases; locked for the time of one rewriting.

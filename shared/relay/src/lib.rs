@@ -6,12 +6,13 @@
 //! |---|---|---|
 //! | rules | [`trust`] [`tlsa`] | pins, TLSA records, and what they match; pure |
 //! | encryption | [`tls`] | rustls verifiers, certificates |
-//! | core | [`conversation`] [`delivery`] | one connection without its socket; one delivery: what is tried, what answers mean |
+//! | core | [`conversation`] [`delivery`] [`relayhost`] | one connection without its socket; one delivery: what is tried, what answers mean; the hosts behind a relayhost, in order |
 //! | edges | [`net`] [`token`] | dialling, the blocking movers of bytes; access tokens |
 
 pub mod conversation;
 pub mod delivery;
 pub mod net;
+pub mod relayhost;
 pub mod tls;
 pub mod tlsa;
 pub mod token;

@@ -9,6 +9,7 @@
 //! | [`Span`] | `"5d"`, `"20m"`, `"1d12h"` |
 //! | [`Size`] | `"25MiB"`, or bytes as a number |
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
+//! | [`NameServer`] | `"127.0.0.1"` or `"127.0.0.1:5353"` |
 //! | [`table`] | a table, never an array |
 //! | [`HostName`] | a name that is no address |
 //! | [`layers`] | several files of one directory as one configuration |
@@ -24,7 +25,7 @@ pub mod rows;
 mod units;
 
 pub use error::{ConfigError, error_at, parse, suggestion};
-pub use units::{HostName, MessageSize, OneOrMany, Size, Span, optional_table, table};
+pub use units::{HostName, MessageSize, NameServer, OneOrMany, Size, Span, optional_table, table};
 
 #[cfg(test)]
 mod tests;

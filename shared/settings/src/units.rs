@@ -3,7 +3,12 @@
 //! Contract: total; overflow is an error, not a wrap. The message says which form is expected.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{fmt, marker::PhantomData, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    marker::PhantomData,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use mail::address::Domain;
 use serde::{
@@ -202,6 +207,25 @@ impl TryFrom<String> for HostName {
             ));
         }
         Domain::try_from(text).map(Self)
+    }
+}
+
+/// The address of a name server: `"127.0.0.1"`, `"127.0.0.1:5353"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NameServer(pub SocketAddr);
+
+impl TryFrom<String> for NameServer {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let alone = |address: IpAddr| SocketAddr::new(address, 53);
+        let server = text.parse().or_else(|_| text.parse().map(alone));
+        server.map(Self).map_err(|_| {
+            format!(
+                "`{}` is no address of a name server; write \"127.0.0.1\" or \"127.0.0.1:5353\"",
+                text.escape_debug()
+            )
+        })
     }
 }
 

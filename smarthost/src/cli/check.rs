@@ -20,15 +20,15 @@ use control::{
 };
 use mail::{
     address::{Address, Domain, DomainPattern},
-    nexthop::Nexthop,
     outcome::Failure,
 };
 use relay::{
     delivery::{Found, Host, Place, Reach, with_remedy},
     net::{Connection, Target},
+    relayhost::Relayhost,
 };
 use settings::layers;
-use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
+use smtp::client::{Protocol, Settings as Smtp, Timeouts};
 use system::sysexits::Exit;
 
 use super::{failed::Failed, tables, transports};
@@ -216,7 +216,7 @@ fn settings(config: &Config, findings: &mut Findings) {
 /// Without it no mail finds its way by MX.
 fn resolver(config: &Config, findings: &mut Findings) {
     let everywhere = config.routes.iter().any(|(key, _)| key == "*");
-    if config.relayhost.is_some() || everywhere {
+    if !config.relayhost.is_empty() || everywhere {
         return;
     }
     let domain = config.admins.first().map(Address::domain);
@@ -315,21 +315,25 @@ fn disk(spool: &Path, findings: &mut Findings) {
 }
 
 fn relayhost(config: &Config, findings: &mut Findings) {
-    let Some(relayhost) = &config.relayhost else {
-        return;
-    };
-    match reached(config, relayhost) {
-        Ok(found) => findings.ok("relayhost", format!("{relayhost}: {found}")),
-        Err(why) => findings.fail(
-            "relayhost",
-            format!("{relayhost}: {why}"),
-            "mail waits in the queue until it is reached",
-        ),
+    let mut ways = Findings::default();
+    for relayhost in &config.relayhost {
+        match reached(config, relayhost) {
+            Ok(found) => ways.ok("relayhost", format!("{relayhost}: {found}")),
+            Err(why) => ways.fail(
+                "relayhost",
+                format!("{relayhost}: {why}"),
+                "mail takes another one, if there is one; else it waits in the queue until it is reached",
+            ),
+        }
     }
+    if ways.0.iter().any(|way| way.level == Level::Ok) {
+        ways.soften();
+    }
+    findings.0.append(&mut ways.0);
 }
 
 /// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
-fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
+fn reached(config: &Config, relayhost: &Relayhost) -> Result<String, String> {
     let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
     let told = |failure: Failure| with_remedy(failure, true).log_text();
     let smtp = Smtp {
@@ -344,20 +348,11 @@ fn reached(config: &Config, relayhost: &Nexthop) -> Result<String, String> {
         known: None,
         credentials: transport::credentials(config).map_err(told)?,
     };
-    let wrapped = smtp.security == Security::Wrapped;
-    let port = relayhost.port.unwrap_or(if wrapped { 465 } else { 25 });
     // What asks name servers lives no longer than what waits for it.
     let resolver = || Resolver::new(config.resolver);
-    let own = &config.hostname;
-    let names = waiting(async { exchange::hosts(&resolver(), relayhost, own).await })?;
-    let (names, _) = names.map_err(told)?;
+    let hosts = waiting(async { transport::relayhosts(config, &resolver(), relayhost).await })?;
     let mut last = String::from("it has no host that could be asked");
-    for name in names {
-        let host = Host {
-            name,
-            port,
-            named: true,
-        };
+    for host in hosts.map_err(told)? {
         let found = match waiting(async { places(config, &resolver(), &host).await })? {
             Ok(found) => found,
             Err(failure) => {
@@ -399,11 +394,7 @@ fn circles(config: &Config, findings: &mut Findings) {
     let look = async {
         let resolver = Resolver::new(config.resolver);
         for (what, nexthop, port) in transports::nexthops(config) {
-            let host = Host {
-                name: nexthop.host.clone(),
-                port,
-                named: true,
-            };
+            let host = Host::named(nexthop.host.clone(), port);
             let found = places(config, &resolver, &host).await;
             let back = |(_, reach): &(Place, Reach)| *reach == Reach::Itself;
             if found.is_ok_and(|found| found.places.iter().any(back)) {

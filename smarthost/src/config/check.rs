@@ -12,6 +12,7 @@ use mail::{
     limits::MESSAGE,
 };
 use queue::retry::Schedule;
+use relay::relayhost::Relayhost;
 use serde_spanned::Spanned;
 use settings::{
     ConfigError, HostName, OneOrMany, Span, error_at,
@@ -42,7 +43,7 @@ const PLACES: [&str; 8] = [
 ];
 
 /// Settings that are used while the files are wrong, if they are right by themselves.
-const SALVAGED: [&str; 35] = [
+const SALVAGED: [&str; 36] = [
     "hostname",
     "listen",
     "spool",
@@ -66,6 +67,7 @@ const SALVAGED: [&str; 35] = [
     "maildir",
     "lmtp",
     "relayhost",
+    "relay_order",
     "resolver",
     "routes",
     "default_routes",
@@ -179,7 +181,7 @@ impl Config {
         let file = File {
             hostname: Some(HostName(self.hostname.clone())),
             state: Some(self.state.clone()),
-            relayhost: self.relayhost.clone(),
+            relayhost: OneOrMany(self.relayhost.clone()),
             relay_tls: file::RelayTls {
                 pins: OneOrMany(self.relay_tls.pins.clone()),
                 ..file::RelayTls::default()
@@ -213,13 +215,8 @@ impl Config {
         let hostname = file.hostname.map_or_else(own, |name| name.0);
         let banner = check_banner(file.banner, &hostname, at)?;
         let state = file.state.unwrap_or_else(|| PathBuf::from(STATE));
-        let local = local_transport(
-            file.maildir,
-            file.lmtp,
-            file.relayhost.is_some(),
-            &state,
-            at,
-        )?;
+        let relayhosts = &file.relayhost.0;
+        let local = local_transport(file.maildir, file.lmtp, relayhosts, &state, at)?;
         let (listen, listen_is_default) = match file.listen {
             Some(listen) => (listen.0, false),
             None => (default_listeners(), true),
@@ -257,7 +254,8 @@ impl Config {
             relay_recipients: file.relay_recipients.0,
             domains: domains(file.domains, &hostname),
             local,
-            relayhost: file.relayhost,
+            relayhost: file.relayhost.0,
+            relay_order: file.relay_order,
             resolver: file.resolver.map(|server| server.0),
             restrictions: file.restrictions.unwrap_or_else(Rule::defaults),
             milters: file.milters.0,
@@ -320,7 +318,7 @@ fn check_banner(
 fn local_transport(
     maildir: Option<Spanned<file::Maildir>>,
     lmtp: Option<Spanned<LmtpTarget>>,
-    relayhost: bool,
+    relayhosts: &[Relayhost],
     state: &Path,
     at: &impl Fn(Range<usize>, &str) -> ConfigError,
 ) -> Result<Option<Destination>, ConfigError> {
@@ -331,7 +329,7 @@ fn local_transport(
         )),
         (Some(maildir), None) => Ok(maildir.into_inner().0),
         (None, Some(lmtp)) => Ok(Some(Kind::Lmtp(lmtp.into_inner()).into())),
-        (None, None) if relayhost => Ok(None),
+        (None, None) if !relayhosts.is_empty() => Ok(None),
         (None, None) => Ok(Some(Kind::Maildir(state.join("Maildir")).into())),
     }
 }

@@ -1,24 +1,20 @@
 //! The keys of the file and the forms of their values. Each value is checked while it is read, so
 //! that an error shows its place.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
-use mail::{
-    address::{Address, DomainPattern, Sender},
-    nexthop::Nexthop,
+use mail::address::{Address, DomainPattern, Sender};
+use relay::{
+    relayhost::{Order, Relayhost},
+    token::Source,
+    trust::Pin,
 };
-use relay::{token::Source, trust::Pin};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_spanned::Spanned;
-use settings::{HostName, MessageSize, OneOrMany, Span};
+use settings::{HostName, MessageSize, NameServer, OneOrMany, Span};
 
 use super::transports::Written;
 use crate::{
@@ -69,8 +65,9 @@ pub(super) struct File {
     pub domains: Domains,
     pub maildir: Option<Spanned<Maildir>>,
     pub lmtp: Option<Spanned<LmtpTarget>>,
-    pub relayhost: Option<Nexthop>,
-    pub resolver: Option<Server>,
+    pub relayhost: OneOrMany<Relayhost>,
+    pub relay_order: Order,
+    pub resolver: Option<NameServer>,
     pub restrictions: Option<Vec<Rule>>,
     pub milters: OneOrMany<Milter>,
     #[serde(deserialize_with = "settings::table")]
@@ -251,24 +248,6 @@ impl TryFrom<String> for Scored {
         let list = List::parse(&text, true);
         list.map(Self)
             .map_err(|why| format!("{why} \"a.example=127.0.0.[2..11]*2\""))
-    }
-}
-
-/// A name server.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Server(pub SocketAddr);
-impl TryFrom<String> for Server {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let alone = |address: IpAddr| SocketAddr::new(address, 53);
-        let server = text.parse().or_else(|_| text.parse().map(alone));
-        server.map(Self).map_err(|_| {
-            format!(
-                "`{}` is no address of a name server; write \"127.0.0.1\" or \"127.0.0.1:5353\"",
-                text.escape_debug()
-            )
-        })
     }
 }
 

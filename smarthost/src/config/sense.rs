@@ -12,6 +12,7 @@ use mail::{
 };
 use relay::{
     delivery::{Reach, reach},
+    relayhost::By,
     token::Source,
 };
 use smtp::client::Security;
@@ -210,14 +211,15 @@ impl Config {
     }
 
     fn contradiction_of_relay(&self) -> Option<(&'static str, String)> {
-        let Some(relayhost) = &self.relayhost else {
+        if self.relayhost.is_empty() {
             let pinned = !self.relay_tls.pins.is_empty();
             return pinned.then(|| {
                 let what = "pins are for the relayhost, and none is set; set relayhost, or take the pins away";
                 ("relay_tls.pins", what.to_owned())
             });
-        };
-        if self.is_this_host(relayhost) {
+        }
+        let mut hosts = self.relayhost.iter().filter(|it| it.by == By::Text);
+        if let Some(relayhost) = hosts.find(|it| self.is_this_host(&it.nexthop)) {
             return Some((
                 "relayhost",
                 format!(

@@ -6,12 +6,10 @@ use std::{
     time::Duration,
 };
 
-use mail::{
-    address::{Address, Domain, DomainPattern, Sender},
-    nexthop::Nexthop,
-};
+use mail::address::{Address, Domain, DomainPattern, Sender};
 use queue::retry::Schedule;
 use relay::{
+    relayhost::{Order, Relayhost},
     token::Source,
     trust::{PeerKey, Pin},
 };
@@ -96,8 +94,9 @@ pub struct Config {
     pub domains: Domains,
     /// Where mail for local domains ends; `None`: only aliases receive (row B3).
     pub local: Option<Destination>,
-    /// Where all other mail goes; `None`: by MX.
-    pub relayhost: Option<Nexthop>,
+    /// Where all other mail goes; empty: by MX.
+    pub relayhost: Vec<Relayhost>,
+    pub relay_order: Order,
     /// The name server; `None`: those of /etc/resolv.conf.
     pub resolver: Option<SocketAddr>,
     /// What is decided at RCPT, in order.

@@ -100,7 +100,7 @@ fn the_smallest_useful_configuration_reads_as_documented() {
         !config.limits.exempt.contains("10.0.0.8".parse().unwrap()),
         "may relay, and is counted all the same"
     );
-    let relayhost = config.relayhost.clone().unwrap();
+    let relayhost = &config.relayhost[0].nexthop;
     assert!(!relayhost.mx && relayhost.port == Some(587));
     assert_eq!(
         config.relay_tls.security,

@@ -22,6 +22,7 @@ use std::{
 pub(crate) use driver::run;
 pub(crate) use probe::{ask, probe};
 
+use relay::delivery::Memory;
 use spool::{QueueId, Stored};
 
 use crate::{dispatch::Dispatch, setup::Current, transport::Transports};
@@ -37,9 +38,14 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(crate) fn new(dispatch: Arc<Dispatch>, current: Arc<Current>) -> Self {
+    pub(crate) fn new(
+        dispatch: Arc<Dispatch>,
+        current: Arc<Current>,
+        memory: Arc<Mutex<Memory>>,
+    ) -> Self {
+        let transports = Transports::new(Some(Arc::clone(&dispatch)), Arc::clone(&current), memory);
         Self {
-            transports: Transports::new(Some(Arc::clone(&dispatch)), Arc::clone(&current)),
+            transports,
             dispatch,
             current,
             read: Mutex::default(),

@@ -229,11 +229,7 @@ impl Target {
         let pin = Pin::parse(pin).map_err(|error| Failure::ours(&error.to_string()))?;
         let port = nexthop.port.unwrap_or(25);
         Ok(Self {
-            host: Host {
-                name: nexthop.host,
-                port,
-                named: true,
-            },
+            host: Host::named(nexthop.host, port),
             security: match port {
                 465 => Security::Wrapped,
                 _ => Security::StartTls,

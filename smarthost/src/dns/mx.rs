@@ -6,10 +6,16 @@
 //! RFC 1035 §3.3.9 (MX), RFC 7505 (null MX).
 
 use domain::{
-    base::{Message, Name, ParsedName, Rtype, iana::Rcode, rdata::ParseRecordData},
+    base::{Message, Name, ParsedName, Rtype, iana::Rcode},
     rdata::Mx as MxData,
 };
 use std::net::SocketAddr;
+
+use mail::{
+    outcome::{Blame, Failure, Stage},
+    status::EnhancedStatus,
+};
+use relay::relayhost::records::{Record, read, records};
 
 use super::{lookups::Lookups, servers::Servers};
 
@@ -82,6 +88,24 @@ impl Resolver {
         (answer, secure)
     }
 
+    /// The SRV records of a relayhost's service, which the administrator named.
+    pub(crate) async fn srv(&self, service: &str) -> Result<Vec<Record>, Failure> {
+        let found = match self.query(service, Rtype::SRV).await {
+            Ok(Some(message)) => read(message.for_slice(), true),
+            Ok(None) => Ok(Vec::new()),
+            Err(why) => Err(why),
+        };
+        self.lookups.count(found.is_ok());
+        let why = match found {
+            Ok(records) if !records.is_empty() => return Ok(records),
+            Ok(_) => "there are none".to_owned(),
+            Err(why) => why,
+        };
+        let status = EnhancedStatus::new(4, 4, 3);
+        let text = format!("SRV records of {service}: {why}");
+        Err(Failure::new(Blame::Network, Stage::Lookup, status, &text))
+    }
+
     /// The answer to a question; `None`: the name does not exist. Whatever says neither is an
     /// error.
     pub(super) async fn query(
@@ -99,28 +123,6 @@ impl Resolver {
             other => Err(format!("name server answered {other}")),
         }
     }
-}
-
-/// The records of one kind in an answer, so many at most: those of the name that was asked for, or
-/// of what it is an alias of; what else an answer carries nobody has asked for.
-pub(super) fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
-    message: &'a Message<[u8]>,
-    most: usize,
-    read: impl Fn(&D) -> T,
-) -> Result<Vec<T>, String> {
-    let section = message.answer().map_err(|error| error.to_string())?;
-    let canonical = message
-        .canonical_name()
-        .ok_or("its aliases go in circles")?;
-    let asked = message.first_question().map(|question| *question.qname());
-    let of_it = |owner: &ParsedName<&[u8]>| *owner == canonical || asked.as_ref() == Some(owner);
-    let found = section.limit_to_in::<D>();
-    let found = found.filter(|found| found.as_ref().map_or(true, |it| of_it(it.owner())));
-    let found = found.take(most);
-    let found = found.map(|record| record.map(|record| read(record.data())));
-    found
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
 }
 
 fn classify(found: Vec<Mx>) -> Answer {

@@ -18,7 +18,9 @@ use ::domain::{
 use mail::address::Domain;
 use tokio::time;
 
-use super::mx::{self, Resolver, records};
+use relay::relayhost::records::records;
+
+use super::mx::{self, Resolver};
 use crate::policy::{ClientName, Found, MailDomain, dnsbl};
 
 /// Longest wait for an answer.

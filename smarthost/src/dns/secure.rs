@@ -13,7 +13,9 @@ use domain::{
 };
 use relay::tlsa::Tlsa;
 
-use super::mx::{Resolver, records};
+use relay::relayhost::records::records;
+
+use super::mx::Resolver;
 use crate::dane::Host;
 
 /// Records of one answer that are looked at; a message has no room for more TLSA records of use.

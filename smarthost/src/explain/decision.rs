@@ -181,7 +181,7 @@ fn prober(
     let (setup, warnings) = (Arc::clone(setup), Arc::clone(warnings));
     async move {
         let current = Current::new(Setup::clone(&setup), None);
-        let transports = Transports::new(None, Arc::new(current));
+        let transports = Transports::new(None, Arc::new(current), Arc::default());
         while let Some(probe) = asked.recv().await {
             let outcome = if allowed {
                 delivery::ask(&transports, Arc::clone(&setup), &probe).await

@@ -151,11 +151,7 @@ impl MtaSts {
             .acquire()
             .await
             .map_err(|error| error.to_string())?;
-        let host = Host {
-            name: format!("mta-sts.{domain}"),
-            port: 443,
-            named: true,
-        };
+        let host = Host::named(format!("mta-sts.{domain}"), 443);
         let trust = Trust::Named(Named {
             roots: trusts.roots(),
             names: vec![Name::Exactly(host.name.clone())],

@@ -68,6 +68,7 @@ struct Rules {
     hostname: Domain,
     domains: crate::config::Domains,
     local: Option<Destination>,
+    /// The first of them, by which all go.
     relayhost: Option<mail::nexthop::Nexthop>,
     routes: LookupTable,
     default_routes: LookupTable,
@@ -95,7 +96,7 @@ impl Router {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),
             local: config.local.clone(),
-            relayhost: config.relayhost.clone(),
+            relayhost: config.relayhost.first().map(|it| it.nexthop.clone()),
             routes,
             default_routes,
             transports: config.transports.clone(),

@@ -24,7 +24,7 @@ use control::{
     status::{Service, Status},
 };
 use mail::clock::{self, Timestamp};
-use relay::trust::Validity;
+use relay::{delivery::Memory, trust::Validity};
 use system::{
     fs,
     log::{Level, line},
@@ -66,6 +66,8 @@ pub(super) struct Control {
     pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
     pub(super) listen: Vec<String>,
+    /// What deliveries have learned of next hops.
+    pub(super) next_hops: Arc<Mutex<Memory>>,
     /// What happened to messages, for the status page.
     pub(super) trail: Arc<Trail>,
     /// What is wrong with the status page.
@@ -244,6 +246,15 @@ impl Control {
         let identity = setup.identity.as_ref();
         let validity = identity.and_then(|identity| identity.validity);
         let mut services = self.server.world.services(&setup);
+        let next_hops = self
+            .next_hops
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let relayhosts = next_hops.relayhosts(Instant::now()).into_iter();
+        drop(next_hops);
+        services.extend(
+            relayhosts.map(|(name, works, text)| Service::new("relayhost", name, works, text)),
+        );
         services.extend(self.server.state.fault().map(|(since, why)| {
             let text = format!("not written since {}: {why}", since.mailq());
             Service::new("counters", setup.config.state.display(), false, text)

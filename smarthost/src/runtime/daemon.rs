@@ -25,7 +25,7 @@ use system::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
     time,
 };
@@ -160,6 +160,7 @@ async fn live(
     });
     let (page, web_fault) = web_listener(&current.get().config, trail).await;
     let control = Arc::new(control::Control {
+        next_hops: Arc::default(),
         server: Arc::clone(&server),
         reload: Arc::clone(&reload),
         started,
@@ -180,11 +181,8 @@ async fn live(
     tasks.spawn(test_dnssec(Arc::clone(&server)));
     tasks.spawn(turn_ticket_keys(Arc::clone(&current), end.subscribe()));
     tasks.spawn(refresh_policies(Arc::clone(&current), end.subscribe()));
-    let deliveries = Arc::new(Deliveries::new(Arc::clone(&dispatch), Arc::clone(&current)));
-    let moving = delivery::moving::run(Arc::clone(&dispatch), Arc::clone(&current), ending.clone());
-    tasks.spawn(moving);
-    tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
-    tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
+    let known = Arc::clone(&control.next_hops);
+    send(&mut tasks, &dispatch, (&current, known), asked, &ending);
     let daemon: Arc<dyn web::Daemon> = control.clone();
     let state = current.get().config.state.clone();
     tasks.spawn(web::serve(page, daemon, &state, ending.clone()));
@@ -205,6 +203,22 @@ async fn live(
     finish(tasks).await;
     conclude(&keeper, &dispatch, &current.get().config);
     Ok(ended)
+}
+
+/// What brings mail away, with what it has learned of next hops.
+fn send(
+    tasks: &mut JoinSet<()>,
+    dispatch: &Arc<Dispatch>,
+    (current, known): (&Arc<Current>, Arc<Mutex<relay::delivery::Memory>>),
+    asked: mpsc::Receiver<dispatch::Probe>,
+    ending: &watch::Receiver<bool>,
+) {
+    let (queue, setup) = (Arc::clone(dispatch), Arc::clone(current));
+    tasks.spawn(delivery::moving::run(queue, setup, ending.clone()));
+    let (queue, setup) = (Arc::clone(dispatch), Arc::clone(current));
+    let deliveries = Arc::new(Deliveries::new(queue, setup, known));
+    tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
+    tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
 }
 
 /// Sessions and deliveries in flight may finish.

@@ -11,16 +11,8 @@ use crate::destination::LmtpTarget;
 /// Where it is; never encrypted.
 pub(super) fn way(target: &LmtpTarget) -> Way {
     let host = match target {
-        LmtpTarget::Unix(path) => Host {
-            name: path.display().to_string(),
-            port: 0,
-            named: true,
-        },
-        LmtpTarget::Tcp(nexthop) => Host {
-            name: nexthop.host.clone(),
-            port: nexthop.port.unwrap_or(24),
-            named: true,
-        },
+        LmtpTarget::Unix(path) => Host::named(path.display().to_string(), 0),
+        LmtpTarget::Tcp(nexthop) => Host::named(nexthop.host.clone(), nexthop.port.unwrap_or(24)),
     };
     Way {
         hosts: vec![host],

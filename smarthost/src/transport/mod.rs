@@ -27,7 +27,7 @@ mod smtp;
 
 use std::{
     ops::Deref,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -41,7 +41,10 @@ use relay::delivery::{Memory, Way};
 use spool::Stored;
 use tokio::task::spawn_blocking;
 
-pub(crate) use self::{demands::Demands, smtp::credentials};
+pub(crate) use self::{
+    demands::Demands,
+    smtp::{credentials, relayhosts},
+};
 use crate::{
     config::Pipe,
     destination::{Destination, Kind},
@@ -61,7 +64,7 @@ pub(crate) struct Transports {
     current: Arc<Current>,
     pool: Arc<pool::Pool>,
     /// What deliveries have learned of next hops.
-    memory: Mutex<Memory>,
+    memory: Arc<Mutex<Memory>>,
 }
 
 /// To whom, and for whom.
@@ -113,12 +116,16 @@ impl Job {
 }
 
 impl Transports {
-    pub(crate) fn new(dispatch: Option<Arc<Dispatch>>, current: Arc<Current>) -> Self {
+    pub(crate) fn new(
+        dispatch: Option<Arc<Dispatch>>,
+        current: Arc<Current>,
+        memory: Arc<Mutex<Memory>>,
+    ) -> Self {
         Self {
             dispatch,
             current,
             pool: Arc::default(),
-            memory: Mutex::default(),
+            memory,
         }
     }
 
@@ -145,6 +152,10 @@ impl Transports {
     pub(crate) async fn probe(&self, errand: &Errand) -> Vec<Outcome> {
         let asked = session::deliver(self, errand, None).await;
         asked.unwrap_or_default()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the connections that wait.

@@ -7,7 +7,7 @@
 use std::{
     io::Read,
     net::SocketAddr,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -82,14 +82,14 @@ pub(super) async fn deliver(
     let mut asked = false;
     let mut hosts = Vec::new();
     let sender = envelope.sender.to_string();
-    let mut delivery = Delivery::new(envelope.recipients.len(), sender, Patience::default());
+    let mut delivery = Delivery::new(envelope.recipients.len(), sender, session.patience());
     let mut open: Option<Kept> = None;
     while let Some(action) = delivery.next_action() {
         let event = match action {
             Action::Reuse => {
                 let policy = demands.as_ref().and_then(Demands::enforced);
                 open = transports.pool.take(destination, &errand.setup, policy);
-                Event::Kept(open.as_ref().map(|kept| kept.dial.clone()))
+                Event::Kept(open.as_ref().map(|kept| kept.dial.clone().into()))
             }
             Action::Find => {
                 let way = session.way(demands.as_mut()).await;
@@ -132,11 +132,7 @@ pub(super) async fn deliver(
                 continue;
             }
         };
-        let mut memory = transports
-            .memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        delivery.handle(event, &mut memory, Instant::now());
+        delivery.handle(event, &mut transports.memory(), Instant::now());
     }
     if let Some(kept) = open.filter(|kept| kept.connection.is_ready()) {
         let setup = transports.current.get();
@@ -202,6 +198,14 @@ impl Session<'_> {
         queue.admits(&self.errand.destination, &hosts, clock::now())
     }
 
+    fn patience(&self) -> Patience {
+        if self.errand.destination.is_relayhost() {
+            Patience::AMONG_RELAYHOSTS
+        } else {
+            Patience::default()
+        }
+    }
+
     /// What others than the relayhost and servers of ours must show.
     async fn demands(&self) -> Result<Option<Demands>, Failure> {
         match &self.peer {
@@ -222,7 +226,11 @@ impl Session<'_> {
                 named,
             } => {
                 let setup = &self.errand.setup;
-                to_smtp::way(setup, nexthop, *relayhost, *named, demands).await
+                let way = to_smtp::way(setup, nexthop, *relayhost, *named, demands).await?;
+                if *relayhost {
+                    self.transports.memory().found(&way.hosts);
+                }
+                Ok(way)
             }
             Peer::Lmtp(target) => Ok(lmtp::way(target)),
         }

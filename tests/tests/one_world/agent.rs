@@ -107,11 +107,7 @@ impl Role for Agent {
     }
 
     fn way(&self, _: &Relayhost, _: &Names, _: Micros) -> Result<Way, Failure> {
-        let host = Host {
-            name: "relay.example".to_owned(),
-            port: 25,
-            named: true,
-        };
+        let host = Host::named("relay.example".to_owned(), 25);
         Ok(Way {
             hosts: vec![host],
             security: Security::None,

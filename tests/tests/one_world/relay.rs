@@ -145,6 +145,7 @@ impl Role for Relay {
             name,
             port: nexthop.port.unwrap_or(25),
             named: *named,
+            certified: None,
         };
         Ok(Way {
             hosts: found.into_iter().map(host).collect(),

@@ -207,7 +207,7 @@ impl<R: Role> Up<R> {
                 Action::Reuse => {
                     errand.talk = self.reuse(&errand.delivery.destination, context);
                     let dial = errand.talk.as_ref().and_then(|talk| talk.dial.clone());
-                    Some(Event::Kept(dial))
+                    Some(Event::Kept(dial.map(Box::new)))
                 }
                 Action::Find => {
                     let way = role.way(&errand.delivery.destination, context.names, context.now);

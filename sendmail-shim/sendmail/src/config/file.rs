@@ -3,19 +3,27 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use mail::{address::Address, nexthop::Nexthop};
+use mail::address::Address;
 use queue::rate::Budget;
-use relay::{token::Source, trust::Pin};
+use relay::{
+    relayhost::{Order, Relayhost},
+    token::Source,
+    trust::Pin,
+};
 use serde::Deserialize;
-use settings::{MessageSize, OneOrMany, Size, Span};
+use settings::{MessageSize, NameServer, OneOrMany, Size, Span};
 
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
-    /// Where all mail goes: the first that answers. `host`, `host:port`, `[address]:port`; MX
-    /// records are never asked.
-    pub relayhost: OneOrMany<Nexthop>,
+    /// Where all mail goes: `host`, `host:port`, `[address]:port`, or what DNS names, `srv:domain`,
+    /// `mx:domain`.
+    pub relayhost: OneOrMany<Relayhost>,
+    /// In which order several are tried.
+    pub relay_order: Order,
+    /// The name server for `srv:` and `mx:`.
+    pub resolver: Option<NameServer>,
     /// Appended to names without a domain; replaces this machine's name in senders.
     pub domain: Option<String>,
     /// This machine's FQDN.

@@ -9,8 +9,18 @@ use super::settings::Settings;
 const ROWS: &[Row<Settings>] = &[
     Row::new(
         "relayhost",
-        "Where all mail goes, as \"host\", \"host:port\" or \"[address]:port\"; of several, the first that answers. MX records are never asked. Without it mail is queued.",
+        "Where all mail goes, as \"host\", \"host:port\" or \"[address]:port\"; or what DNS names: \"srv:example.org\", the submission servers of a domain with their ports, by priority and weight, \"mx:example.org\", its mail exchangers. Otherwise DNS is asked for addresses alone. Of several, one that fails is left within seconds, and used again by itself. Without it mail is queued.",
         |s| Some(one_or_list(&s.relayhost)),
+    ),
+    Row::new(
+        "relay_order",
+        "Of several relayhosts: \"listed\", the first takes all mail while it can; or \"spread\", each machine has an order of its own and keeps to it, so that many machines divide themselves evenly.",
+        |s| Some(quote(s.relay_order)),
+    ),
+    Row::new(
+        "resolver",
+        "The name server for \"srv:\" and \"mx:\": \"127.0.0.1\" or \"127.0.0.1:5353\". Default: those of /etc/resolv.conf.",
+        |s| s.resolver.map(quote),
     ),
     Row::new(
         "domain",
@@ -24,7 +34,7 @@ const ROWS: &[Row<Settings>] = &[
     ),
     Row::new(
         "pins",
-        "Keys that the relayhost may have, as `sendmail-shim pin HOST` prints them: one that it has, and one that it will have. Without pins it needs a certificate for its name from an authority of the web.",
+        "Keys that the relayhost may have, as `sendmail-shim pin HOST` prints them: one that it has, and one that it will have. Without pins it needs a certificate from an authority of the web: for its name, behind \"srv:\" and \"mx:\" for the domain that is written there.",
         |s| Some(one_or_list(&s.pins)),
     ),
     Row::new(

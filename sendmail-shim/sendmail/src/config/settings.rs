@@ -12,10 +12,10 @@ use std::{
 use mail::{
     address::{Address, Domain},
     limits,
-    nexthop::Nexthop,
 };
 use queue::{rate::Window, retry::Schedule};
 use relay::{
+    relayhost::{Order, Relayhost},
     tls::{ClientTls, TlsError, Trust},
     token::Source,
     trust::Pin,
@@ -68,7 +68,10 @@ pub struct Settings {
     /// The files are wrong: these are the last good settings, or what is right by itself and no
     /// relayhost.
     pub fault: Option<Fault>,
-    pub relayhost: Vec<Nexthop>,
+    pub relayhost: Vec<Relayhost>,
+    pub relay_order: Order,
+    /// For what DNS names; `None`: those of /etc/resolv.conf.
+    pub resolver: Option<SocketAddr>,
     pub domain: Domain,
     pub hostname: Domain,
     pub pins: Vec<Pin>,
@@ -175,15 +178,13 @@ impl Settings {
         }
         Ok(Self {
             relayhost: file.relayhost.0,
+            relay_order: file.relay_order,
+            resolver: file.resolver.map(|server| server.0),
             domain: given.unwrap_or_else(|| hostname.clone()),
             hostname,
             pins: file.pins.0,
             admin: file.admin,
-            security: match file.tls.unwrap_or(Tls::StartTls) {
-                Tls::None => Security::None,
-                Tls::StartTls => Security::StartTls,
-                Tls::Wrapped => Security::Wrapped,
-            },
+            security: file.tls.map_or(Security::StartTls, security),
             auth: file.auth.map(|auth| Auth {
                 password_file: auth.password_file.map(|path| from(Some(path), "")),
                 token: auth.token.map(|token| match token {
@@ -306,6 +307,14 @@ fn schedule(retry: &super::file::Retry) -> Schedule {
     }
 }
 
+const fn security(tls: Tls) -> Security {
+    match tls {
+        Tls::None => Security::None,
+        Tls::StartTls => Security::StartTls,
+        Tls::Wrapped => Security::Wrapped,
+    }
+}
+
 fn warning(retry: &super::file::Retry) -> Option<Duration> {
     let warning = retry.warning.map_or(Duration::from_hours(4), |span| span.0);
     Some(warning).filter(|warning| !warning.is_zero())
@@ -375,7 +384,10 @@ mod tests {
             layer("debconf.toml", answers),
         ])
         .unwrap();
-        assert_eq!(settings.relayhost, [Nexthop::parse("own.example").unwrap()]);
+        assert_eq!(
+            settings.relayhost,
+            [Relayhost::parse("own.example").unwrap()]
+        );
         assert_eq!(settings.domain.as_str(), "asked.example");
         assert_eq!(settings.admin.unwrap().to_string(), "admins@asked.example");
         assert_eq!(settings.spool, Path::new("/etc/sendmail-shim/spool"));

@@ -14,17 +14,12 @@ use mail::{
 };
 use relay::{
     delivery::{Delivery, Memory, Patience},
-    net::{Letter, Road, Text, deliver},
+    net::{Letter, Road, Text, deliver, names::Names},
 };
 use smtp::client::Timeouts;
 
 use crate::{compose::read::Message, config::settings::Settings, relay as relayhost};
 
-const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(10),
-    opening: Duration::from_secs(20),
-    reply: Duration::from_secs(30),
-};
 const TIMEOUTS: Timeouts = Timeouts {
     opening: Duration::from_secs(30),
     reply: Duration::from_secs(30),
@@ -43,8 +38,9 @@ pub fn send(
     let tls = settings
         .client_tls()
         .map_err(|error| relayhost::local(&error.0))?;
+    let names = Names::new(settings.resolver);
     let road = Road {
-        way: &|| relayhost::way(settings, tls.as_ref()),
+        way: &|| relayhost::way(settings, &names, tls.as_ref()),
         settings: &|| relayhost::smtp(settings, TIMEOUTS),
         tls: tls.as_ref(),
         memory: &Mutex::new(Memory::default()),
@@ -61,7 +57,11 @@ pub fn send(
         for_others: None,
     };
     let sender = envelope.sender.to_string();
-    let delivery = Delivery::new(envelope.recipients.len(), sender, PATIENCE);
+    let delivery = Delivery::new(
+        envelope.recipients.len(),
+        sender,
+        Patience::AMONG_RELAYHOSTS,
+    );
     let mut kept = None;
     let (outcomes, unusable) = deliver(delivery, &mut kept, &road, &letter);
     if let Some(connection) = kept {

@@ -54,8 +54,10 @@ pub fn way(settings: &Settings, findings: &mut Findings) {
 /// Whether mail takes another way with the one than with the other, or is shown to the relayhost in
 /// another form.
 fn leads_elsewhere(one: &Settings, other: &Settings) -> bool {
-    const WAY: [&str; 11] = [
+    const WAY: [&str; 13] = [
         "relayhost",
+        "relay_order",
+        "resolver",
         "domain",
         "hostname",
         "pins",

@@ -7,8 +7,9 @@ use std::{
 };
 
 use ::relay::{
-    delivery::with_remedy,
-    net::{Connection, Target, addresses},
+    delivery::{Host, with_remedy},
+    net::{Connection, Target, addresses, names::Names},
+    relayhost::By,
     tls::ClientTls,
     trust::{PeerKey, Validity},
 };
@@ -36,17 +37,20 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
         Ok(tls) => tls,
         Err(error) => return findings.fail("tls", error.0, "correct the configuration"),
     };
+    let names = Names::new(settings.resolver);
     let mut ways = Vec::new();
     let mut places = Vec::new();
-    for nexthop in &settings.relayhost {
-        let port = nexthop.port.unwrap_or_else(|| settings.default_port());
-        let mut here = Findings::default();
-        match addresses(&nexthop.host, port) {
+    for (nexthop, host) in behind_all(settings, &names, &mut ways) {
+        let (nexthop, mut here) = (&nexthop, Findings::default());
+        match addresses(&host.name, host.port) {
             Ok(addresses) => {
                 here.ok("relayhost", format!("{nexthop} is {}", list(&addresses)));
                 ways.push(here);
                 for address in addresses {
                     let mut way = Findings::default();
+                    let tls = tls
+                        .as_ref()
+                        .map(|tls| tls.showing(host.certified.as_deref()));
                     places.push(one(settings, nexthop, address, tls.as_ref(), &mut way));
                     ways.push(way);
                 }
@@ -80,6 +84,45 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
             "set relayhost = \"mail.example.org\"",
         );
     }
+}
+
+/// The hosts behind all relayhosts, in order, as they are written or found.
+fn behind_all(
+    settings: &Settings,
+    names: &Names,
+    ways: &mut Vec<Findings>,
+) -> Vec<(Nexthop, Host)> {
+    let mut all = Vec::new();
+    for relayhost in relay::ordered(settings) {
+        let mut here = Findings::default();
+        match relay::hosts(settings, names, relayhost) {
+            Ok(hosts) if relayhost.by == By::Text => {
+                let nexthop = || relayhost.nexthop.clone();
+                all.extend(hosts.into_iter().map(|host| (nexthop(), host)));
+                continue;
+            }
+            Ok(hosts) => {
+                let found = hosts.iter().map(|host| format!("{}:{}", host.name, host.port));
+                let found: Vec<_> = found.collect();
+                here.ok("relayhost", format!("{relayhost} is {}", found.join(", ")));
+                all.extend(hosts.into_iter().map(|host| {
+                    let nexthop = Nexthop {
+                        host: host.name.clone(),
+                        port: Some(host.port),
+                        mx: false,
+                    };
+                    (nexthop, host)
+                }));
+            }
+            Err(failure) => here.fail(
+                "relayhost",
+                format!("{relayhost}: {}", failure.log_text()),
+                "does the domain have these records, and does the name server answer? dig SRV, dig MX",
+            ),
+        }
+        ways.push(here);
+    }
+    all
 }
 
 /// No relayhost has the first pin any more. Only known where all were seen: each of several may

@@ -163,7 +163,11 @@ impl Attempts {
         let agent = Arc::clone(&self.agent);
         let (settings, tls) = (&agent.settings, self.tls.clone());
         let road = Road {
-            way: &|| relay::way(settings, tls.as_ref()),
+            way: &|| {
+                let way = relay::way(settings, &agent.names, tls.as_ref())?;
+                agent.memory().found(&way.hosts);
+                Ok(way)
+            },
             settings: &|| relay::smtp(settings, Timeouts::default()),
             tls: tls.as_ref(),
             memory: &agent.memory,
@@ -194,7 +198,11 @@ impl Attempts {
             }),
         };
         let sender = envelope.sender.to_string();
-        let attempt = Attempt::new(envelope.recipients.len(), sender, Patience::default());
+        let attempt = Attempt::new(
+            envelope.recipients.len(),
+            sender,
+            Patience::AMONG_RELAYHOSTS,
+        );
         deliver(attempt, &mut self.connection, &road, &letter)
     }
 }

@@ -15,7 +15,7 @@ use mail::{
     status::EnhancedStatus,
 };
 
-use smtp::client::Security;
+use smtp::client::{Security, is_retraction};
 
 use super::interface::{Host, Place, Sent};
 
@@ -354,6 +354,18 @@ pub(super) fn is_taken_perhaps(failure: &Failure) -> bool {
 /// No answer came: the peer was silent, or the connection ended.
 pub(super) fn is_unanswered(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Deferred(failure) if failure.reply.is_none() && failure.blame == Blame::Network)
+}
+
+/// Whether a "not now" of a relayhost would meet any other mail, too: it goes away, is in trouble
+/// itself (4.3.x), or says so before it has heard of any recipient; unless that is the sender's
+/// address (4.1.x).
+pub(super) fn speaks_of_host(failure: &Failure) -> bool {
+    let Some(code) = failure.reply else {
+        return false;
+    };
+    let subject = failure.status.subject();
+    let is_early = failure.stage == Stage::Mail && subject != 1 && !is_retraction(failure);
+    (400..500).contains(&code.value()) && (code.value() == 421 || subject == 3 || is_early)
 }
 
 pub(super) fn is_delivered(outcome: &Outcome) -> bool {

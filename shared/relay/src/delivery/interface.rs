@@ -16,6 +16,21 @@ pub struct Host {
     /// The administrator named it: no address of it is refused, and what it says of this machine is
     /// believed.
     pub named: bool,
+    /// What its certificate must show in place of its name, where names count: it came from DNS,
+    /// which anybody may have forged.
+    pub certified: Option<String>,
+}
+
+impl Host {
+    /// One that the administrator named, and that shows its own name.
+    pub const fn named(name: String, port: u16) -> Self {
+        Self {
+            name,
+            port,
+            named: true,
+            certified: None,
+        }
+    }
 }
 
 /// What a socket can be connected to.
@@ -33,6 +48,21 @@ impl Place {
 
     pub(super) fn is_ipv4(&self) -> bool {
         matches!(self, Self::Tcp(address) if address.is_ipv4())
+    }
+}
+
+/// What can fail by itself.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Spot {
+    /// One address.
+    Place(Place),
+    /// Finding the addresses of a host.
+    Name(String),
+}
+
+impl Spot {
+    pub(super) fn of(dial: &Dial) -> Self {
+        Self::Place(dial.place.clone())
     }
 }
 
@@ -87,6 +117,15 @@ pub struct Patience {
     pub reply: Duration,
 }
 
+impl Patience {
+    /// Between relayhosts, each of which takes all mail: seconds, not minutes.
+    pub const AMONG_RELAYHOSTS: Self = Self {
+        connect: Duration::from_secs(5),
+        opening: Duration::from_secs(10),
+        reply: Duration::from_secs(20),
+    };
+}
+
 impl Default for Patience {
     fn default() -> Self {
         Self {
@@ -106,6 +145,9 @@ pub struct Dial {
     pub connect: Duration,
     /// `None`: as long as the protocol asks.
     pub opening: Option<Duration>,
+    /// What would have come before it, and failed: a connection that is kept gives way to them once
+    /// they are tried again.
+    pub instead_of: Vec<Spot>,
 }
 
 /// A transaction with these recipients; `patience` and `kept` as in [`smtp::client::Transaction`].
@@ -148,7 +190,7 @@ pub enum Action {
 #[derive(Debug)]
 pub enum Event {
     /// A kept connection, opened as this says, is open now, or there is none.
-    Kept(Option<Dial>),
+    Kept(Option<Box<Dial>>),
     Way(Result<Way, Failure>),
     Found(Result<Found, Failure>),
     Opened(Result<(), Failure>),

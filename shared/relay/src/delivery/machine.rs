@@ -1,6 +1,8 @@
-//! Which address is tried next, and what each answer means (`machine/judge`).
+//! Which address is tried next; what each answer means (`machine/judge`), also for later
+//! deliveries (`machine/learn`).
 
 mod judge;
+mod learn;
 
 use std::{
     collections::VecDeque,
@@ -15,9 +17,11 @@ use smtp::client::Security;
 
 use super::{
     address::Reach,
-    fault::{clear_text_goes_on, is_delivered, is_unanswered, loops, most_at_once, with_remedy},
-    interface::{Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Way},
-    memory::{Memory, SILENCE, UNANSWERED},
+    fault::{clear_text_goes_on, is_delivered, loops, most_at_once, with_remedy},
+    interface::{
+        Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way,
+    },
+    memory::Memory,
     reuse,
 };
 
@@ -30,8 +34,6 @@ pub const MOST_ADDRESSES: usize = 64;
 const SESSIONS: usize = 5;
 /// No new connection is begun when so much time has gone into them.
 const BUDGET: Duration = Duration::from_mins(5);
-/// What fails without an answer only after so long is silence.
-const SLOW: Duration = Duration::from_secs(4);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum State {
@@ -85,8 +87,10 @@ pub struct Delivery {
     hosts: VecDeque<Host>,
     /// Of the host that is being tried.
     addresses: VecDeque<Candidate>,
-    /// Those that were silent not long ago.
+    /// Those that failed not long ago.
     postponed: VecDeque<Candidate>,
+    /// What failed, of those that would have been tried before the next one.
+    failed: Vec<Spot>,
     state: State,
     actions: VecDeque<Action>,
     began: Option<Instant>,
@@ -117,6 +121,7 @@ impl Delivery {
             hosts: VecDeque::new(),
             addresses: VecDeque::new(),
             postponed: VecDeque::new(),
+            failed: Vec::new(),
             state: State::Beginning,
             actions: VecDeque::from([Action::Reuse]),
             began: None,
@@ -138,31 +143,34 @@ impl Delivery {
     pub fn handle(&mut self, event: Event, memory: &mut Memory, now: Instant) {
         let state = std::mem::replace(&mut self.state, State::Done);
         match (state, event) {
+            (State::Beginning, Event::Kept(Some(dial))) if memory.gives_way(&dial, now) => {
+                self.actions.push_back(Action::Leave);
+                self.find();
+            }
             (State::Beginning, Event::Kept(Some(dial))) => {
+                let dial = *dial;
                 self.begin(Over { dial, kept: true }, memory, now);
             }
             (State::Beginning, Event::Kept(None)) => self.find(),
             (State::Finding, Event::Way(Ok(way))) => {
-                self.found_way(way, memory);
+                self.found_way(way, memory, now);
                 self.began = Some(now);
                 self.next_address(memory, now);
             }
             (State::Finding, Event::Way(Err(failure))) => self.unopened(&failure),
             (State::Looking(host), Event::Found(Ok(found))) => {
+                memory.answered(&Spot::Name(host.name.clone()), now);
                 self.found(&host, found, memory, now);
                 self.next_address(memory, now);
             }
             (State::Looking(host), Event::Found(Err(failure))) => {
-                let failure = if host.named {
-                    failure.for_now()
-                } else {
-                    failure
-                };
+                let failure = self.not_found(&host, failure, memory, now);
                 self.unopened(&failure);
                 self.next_address(memory, now);
             }
             (State::Opening(dial), Event::Opened(Ok(()))) => {
                 self.reached = true;
+                memory.opened(&dial.host, now);
                 self.begin(Over { dial, kept: false }, memory, now);
             }
             (State::Opening(dial), Event::Opened(Err(failure))) => {
@@ -223,7 +231,8 @@ impl Delivery {
         self.state = State::Sending(over, batch);
     }
 
-    /// Addresses that may be tried, silent ones last; none that leads back here (RFC 5321 §5.1).
+    /// Addresses that may be tried, those that failed lately last; none that leads back here (RFC
+    /// 5321 §5.1).
     fn found(&mut self, host: &Host, found: Found, memory: &Memory, now: Instant) {
         let mut seen = Vec::new();
         for (place, reach) in found.places.into_iter().take(MOST_ADDRESSES) {
@@ -244,13 +253,14 @@ impl Delivery {
                 }
                 continue;
             }
-            let silent = memory.was_silent(&place, now);
+            let spot = Spot::Place(place.clone());
             let candidate = Candidate {
                 host: host.clone(),
                 place,
                 encrypted: found.encrypted,
             };
-            if silent {
+            if memory.passes_over(&spot, now) {
+                self.passed_by(spot);
                 self.postponed.push_back(candidate);
             } else {
                 self.addresses.push_back(candidate);
@@ -265,7 +275,7 @@ impl Delivery {
         self.hosts.retain(|host| better.contains(&host));
     }
 
-    /// The next address of this host, the next host, at last those that were silent.
+    /// The next address of this host, the next host, at last those that failed lately.
     fn next_address(&mut self, memory: &mut Memory, now: Instant) {
         if self.elsewhere.is_empty() {
             self.state = State::Done;
@@ -275,12 +285,14 @@ impl Delivery {
             return self.leave_off(memory);
         }
         if let Some(candidate) = self.addresses.pop_front() {
-            self.dial(candidate, now);
+            self.dial(candidate, memory, now);
         } else if let Some(host) = self.hosts.pop_front() {
+            memory.tries(&Spot::Name(host.name.clone()), now);
+            self.since = Some(now);
             self.actions.push_back(Action::Lookup(host.clone()));
             self.state = State::Looking(host);
         } else if let Some(candidate) = self.postponed.pop_front() {
-            self.dial(candidate, now);
+            self.dial(candidate, memory, now);
         } else {
             self.state = State::Done;
         }
@@ -304,13 +316,21 @@ impl Delivery {
         !(self.addresses.is_empty() && self.hosts.is_empty() && self.postponed.is_empty())
     }
 
-    fn dial(&mut self, candidate: Candidate, now: Instant) {
+    fn dial(&mut self, candidate: Candidate, memory: &mut Memory, now: Instant) {
         let security = match &self.way {
             Some(way) if !candidate.encrypted => way.security,
             _ => Security::StartTls,
         };
         let others = self.others_are_left();
+        let spot = Spot::Place(candidate.place.clone());
+        memory.tries(&spot, now);
+        let before = self.failed.iter().filter(|failed| **failed != spot);
         let dial = Dial {
+            instead_of: if candidate.host.named {
+                before.cloned().collect()
+            } else {
+                Vec::new()
+            },
             host: candidate.host,
             place: candidate.place,
             security,
@@ -345,16 +365,9 @@ impl Delivery {
             };
             return self.open(dial, now);
         }
-        if self.was_slow(now) && failure.reply.is_none() {
-            memory.silent(dial.place, SILENCE, now);
-        }
+        self.learn_unopened(&dial, &failure, memory, now);
         self.unopened(&with_remedy(failure, dial.host.named));
         self.next_address(memory, now);
-    }
-
-    fn was_slow(&self, now: Instant) -> bool {
-        let waited = |since| now.saturating_duration_since(since);
-        self.since.is_some_and(|since| waited(since) >= SLOW)
     }
 
     /// All that wait for a connection wait with this reason, unless they have a better one.
@@ -384,7 +397,7 @@ impl Delivery {
                 continue;
             }
             self.reached = true;
-            let (outcome, verdict) = self.judge(dial, outcome, progress && sent.open, memory);
+            let (outcome, verdict) = self.judge(dial, outcome, progress && sent.open, memory, now);
             self.provide(index, outcome);
             match verdict {
                 Verdict::Stands => {}
@@ -423,23 +436,6 @@ impl Delivery {
         }
     }
 
-    /// Whether this peer gives answers; where it was silent, the next host has its turn before
-    /// other addresses of this one.
-    fn learn(&mut self, over: &Over, outcomes: &[Outcome], memory: &mut Memory, now: Instant) {
-        let place = &over.dial.place;
-        if !outcomes.iter().any(is_unanswered) {
-            return memory.answered(place);
-        }
-        let slow = self.was_slow(now);
-        // A kept one that had ended already says nothing of the peer.
-        if slow || !over.kept {
-            memory.silent(place.clone(), UNANSWERED, now);
-        }
-        if slow && !self.hosts.is_empty() {
-            self.postponed.extend(self.addresses.drain(..));
-        }
-    }
-
     /// What came to no answer over a kept connection is tried on a fresh one, and whom it answered
     /// may be taken elsewhere; not both: nobody is asked twice.
     fn leave_kept(&mut self, dial: Dial, mut again: Vec<usize>, worst: Verdict) {
@@ -455,11 +451,12 @@ impl Delivery {
     }
 
     /// The hosts, without the one whose kept connection has answered, as far as others are meant.
-    fn found_way(&mut self, way: Way, memory: &mut Memory) {
+    fn found_way(&mut self, way: Way, memory: &mut Memory, now: Instant) {
         self.hosts = way.hosts.iter().cloned().collect();
         if let Some(first) = way.hosts.first() {
             self.hosts.rotate_left(memory.begin_with(first, &way.hosts));
         }
+        self.pass_over_lost(memory, now);
         match &self.avoid {
             Some((dial, Verdict::OverIpv4)) => self.hosts.retain(|host| *host == dial.host),
             Some((dial, Verdict::NextHost)) if self.hosts.len() > 1 => {

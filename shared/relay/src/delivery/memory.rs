@@ -1,19 +1,26 @@
-//! What past deliveries teach the next one: who did not answer, who had no turn, and who refuses
-//! this machine.
+//! What past deliveries teach the next one: who failed, who had no turn, and who refuses this
+//! machine.
 //!
-//! Contract: bounded; what is forgotten costs patience, never mail. An address that was silent is
-//! tried after all others for [`SILENCE`]; one that took commands and then did not answer, or went
-//! away, for [`UNANSWERED`].
+//! Contract: bounded; what is forgotten costs patience, never mail. An address of a host that the
+//! administrator named, and that failed in whatever way, is tried after all others for pauses that
+//! grow (`circuit`). A stranger's address that was silent is for [`SILENCE`]; one that took
+//! commands and then did not answer, or went away, for [`UNANSWERED`]; so is any that left a
+//! message in doubt.
 //! One that went away in the midst of a list of recipients is given shorter ones for a day.
 //! A next hop that refuses different senders in the same way refuses this machine; one message's
 //! refusal stops no other.
 
 use std::{
     collections::HashMap,
+    fmt,
     time::{Duration, Instant},
 };
 
-use super::{Host, Place, fault::Refusal};
+use super::{
+    circuit::Circuit,
+    fault::Refusal,
+    interface::{Dial, Host, Spot},
+};
 
 /// How long an address that did not answer is tried last.
 pub(super) const SILENCE: Duration = Duration::from_mins(10);
@@ -26,11 +33,72 @@ const SHORT_LISTS: Duration = Duration::from_hours(24);
 /// Most that is remembered.
 const MOST: usize = 1024;
 
+/// What is known of a host that the administrator named, since the start.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Standing {
+    /// How long ago a session with it was opened.
+    pub(super) opened: Option<Duration>,
+    /// It failed since it worked last.
+    pub(super) failing: Option<Failing>,
+}
+
+/// How a host fails.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Failing {
+    /// How long ago it began.
+    pub(super) since: Duration,
+    /// In a row.
+    pub(super) failures: u32,
+    /// It is tried again by itself after so long, as soon as there is mail.
+    pub(super) again: Duration,
+    pub(super) why: String,
+}
+
+/// For `status`.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |time: &Duration| time.as_secs();
+        match (&self.failing, &self.opened) {
+            (Some(failing), _) => {
+                let Failing {
+                    since,
+                    failures,
+                    again,
+                    why,
+                } = failing;
+                write!(
+                    f,
+                    "fails for {} s, {failures} times: {why}; mail goes to another meanwhile, ",
+                    seconds(since)
+                )?;
+                match seconds(again) {
+                    0 => f.write_str("and the next message tries it again"),
+                    again => write!(f, "and it is tried again in {again} s"),
+                }
+            }
+            (None, Some(opened)) => write!(f, "works, last connected {} s ago", seconds(opened)),
+            (None, None) => f.write_str("not used since the start"),
+        }
+    }
+}
+
+fn key(host: &Host) -> (String, u16) {
+    (host.name.clone(), host.port)
+}
+
+fn age(at: Instant, now: Instant) -> Duration {
+    now.saturating_duration_since(at)
+}
+
 /// Shared by all deliveries of a program.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Until when an address is tried last.
-    silent: HashMap<Place, Instant>,
+    /// Addresses that are tried last, and for how long.
+    failing: HashMap<Spot, Circuit>,
+    /// When a session with a host that the administrator named was opened last.
+    opened: HashMap<(String, u16), Instant>,
+    /// The hosts behind the relayhosts, as they were found last.
+    relayhosts: Vec<Host>,
     refusals: HashMap<String, (Refusal, String, bool)>,
     /// How many recipients at once a host takes that went away in the midst of more, and until when
     /// this is believed.
@@ -40,26 +108,129 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(super) fn was_silent(&self, place: &Place, now: Instant) -> bool {
-        self.silent.get(place).is_some_and(|until| *until > now)
+    /// Whether others are tried before it.
+    pub(super) fn passes_over(&self, spot: &Spot, now: Instant) -> bool {
+        let circuit = self.failing.get(spot);
+        circuit.is_some_and(|circuit| circuit.is_open(now))
     }
 
-    pub(super) fn silent(&mut self, place: Place, pause: Duration, now: Instant) {
-        if self.silent.len() >= MOST {
-            self.silent.retain(|_, until| *until > now);
+    /// Whether a kept connection is given up, because what would come before it is to be tried
+    /// again.
+    pub(super) fn gives_way(&self, dial: &Dial, now: Instant) -> bool {
+        let mut before = dial.instead_of.iter();
+        before.any(|spot| !self.passes_over(spot, now))
+    }
+
+    /// It is tried: all others leave that to this delivery, if it had failed.
+    pub(super) fn tries(&mut self, spot: &Spot, now: Instant) {
+        if let Some(circuit) = self.failing.get_mut(spot) {
+            circuit.tried(now);
         }
-        if self.silent.len() < MOST {
-            self.silent.insert(place, now + pause);
+    }
+
+    /// It failed, which took so long, and is passed over for a pause that grows.
+    pub(super) fn fails(
+        &mut self,
+        (spot, host): (Spot, &Host),
+        took: Duration,
+        why: &str,
+        now: Instant,
+    ) {
+        if let Some(circuit) = self.circuit(spot, host, now) {
+            circuit.fails(took, why, now);
+        }
+    }
+
+    /// It failed, and is passed over for so long.
+    pub(super) fn silent(
+        &mut self,
+        (spot, host): (Spot, &Host),
+        pause: Duration,
+        why: &str,
+        now: Instant,
+    ) {
+        if let Some(circuit) = self.circuit(spot, host, now) {
+            circuit.fails_for(pause, why, now);
         }
     }
 
     /// A message waits for an answer there; others go elsewhere, if they can.
-    pub(crate) fn stalls(&mut self, place: Place, now: Instant) {
-        self.silent(place, UNANSWERED, now);
+    pub(crate) fn stalls(&mut self, dial: &Dial, now: Instant) {
+        if let Some(circuit) = self.circuit(Spot::of(dial), &dial.host, now) {
+            circuit.waits(UNANSWERED, now);
+        }
     }
 
-    pub(super) fn answered(&mut self, place: &Place) {
-        self.silent.remove(place);
+    /// It answered as it should.
+    pub(super) fn answered(&mut self, spot: &Spot, now: Instant) {
+        if let Some(circuit) = self.failing.get_mut(spot) {
+            circuit.works(now);
+        }
+    }
+
+    /// A session with it was opened.
+    pub(super) fn opened(&mut self, host: &Host, now: Instant) {
+        let key = key(host);
+        if host.named && (self.opened.len() < MOST || self.opened.contains_key(&key)) {
+            self.opened.insert(key, now);
+        }
+    }
+
+    /// The hosts behind the relayhosts are these, in this order.
+    pub fn found(&mut self, relayhosts: &[Host]) {
+        if self.relayhosts != relayhosts {
+            self.relayhosts = relayhosts.to_vec();
+        }
+    }
+
+    /// How each relayhost does, if there are several: `host:port`, whether it works, and that in
+    /// words.
+    pub fn relayhosts(&self, now: Instant) -> Vec<(String, bool, String)> {
+        let all = self.relayhosts.iter().filter(|_| self.relayhosts.len() > 1);
+        let told = all.map(|host| {
+            let standing = self.standing(host, now);
+            let name = format!("{}:{}", host.name, host.port);
+            (name, standing.failing.is_none(), standing.to_string())
+        });
+        told.collect()
+    }
+
+    /// What is known of a host that the administrator named.
+    pub(super) fn standing(&self, host: &Host, now: Instant) -> Standing {
+        let key = key(host);
+        let failing = self.failing.values();
+        let mut broken = failing.filter(|it| it.host == key && it.is_broken());
+        Standing {
+            opened: self.opened.get(&key).map(|at| age(*at, now)),
+            failing: broken.next().map(|first| {
+                let worst = broken.fold(
+                    first,
+                    |one, other| {
+                        if other.until > one.until { other } else { one }
+                    },
+                );
+                Failing {
+                    since: age(worst.since, now),
+                    failures: worst.failures,
+                    again: worst.until.saturating_duration_since(now),
+                    why: worst.why.clone(),
+                }
+            }),
+        }
+    }
+
+    fn circuit(&mut self, spot: Spot, host: &Host, now: Instant) -> Option<&mut Circuit> {
+        if self.failing.len() >= MOST {
+            self.failing.retain(|_, it| !it.is_forgotten(now));
+            if self.failing.len() >= MOST {
+                self.failing.retain(|_, it| it.is_open(now));
+            }
+        }
+        if self.failing.len() >= MOST && !self.failing.contains_key(&spot) {
+            return None;
+        }
+        let new = || Circuit::new(key(host), now);
+        Some(self.failing.entry(spot).or_insert_with(new))
     }
 
     /// A host went away in the midst of a list, behind so many recipients.

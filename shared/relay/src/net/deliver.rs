@@ -81,7 +81,7 @@ pub fn deliver(
                 if let Some(stale) = kept.take_if(|kept| !kept.connection.is_usable()) {
                     stale.quit();
                 }
-                Event::Kept(kept.as_ref().map(|kept| kept.dial.clone()))
+                Event::Kept(kept.as_ref().map(|kept| kept.dial.clone().into()))
             }
             Action::Find => Event::Way((road.way)()),
             Action::Lookup(host) => {
@@ -126,10 +126,13 @@ fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Fa
     if let Some(opening) = dial.opening {
         settings.timeouts.opening = settings.timeouts.opening.min(opening);
     }
+    let tls = road
+        .tls
+        .map(|tls| tls.showing(dial.host.certified.as_deref()));
     let target = Target {
         host: &dial.host.name,
         place: dial.place.clone(),
-        tls: road.tls,
+        tls: tls.as_ref(),
     };
     match Connection::open(&target, &settings, dial.connect) {
         Err(failure) if again && token::is_stale(settings.credentials.as_ref(), &failure) => {
@@ -143,7 +146,7 @@ fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, letter: &Letter
     let Some(Kept { connection, dial }) = kept else {
         return Sent::default();
     };
-    let outcomes = fitted(connection, &dial.place, batch, road, letter).unwrap_or_else(|error| {
+    let outcomes = fitted(connection, dial, batch, road, letter).unwrap_or_else(|error| {
         let text = format!("the message cannot be read: {error}");
         vec![Failure::ours(&text).outcome(); batch.recipients.len()]
     });
@@ -156,7 +159,7 @@ fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, letter: &Letter
 
 fn fitted(
     connection: &mut Connection,
-    place: &Place,
+    dial: &Dial,
     batch: &Batch,
     road: &Road<'_>,
     letter: &Letter<'_>,
@@ -173,7 +176,7 @@ fn fitted(
     }
     let silent = |connection: &Connection| {
         let mut memory = road.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.stalls(place.clone(), Instant::now());
+        memory.stalls(dial, Instant::now());
         drop(memory);
         (road.silent)(connection);
     };

@@ -7,6 +7,7 @@
 //! | `connection` | one connection: moves bytes, decides nothing |
 //! | `deliver` | one delivery: does what the delivery asks |
 //! | `dial` | names to addresses, addresses to sockets |
+//! | [`names`] | the hosts behind a relayhost that DNS names |
 //! | `presented` | what a host shows in its TLS handshake, without a word of mail |
 //! | `stream` | one socket that keeps deadlines |
 //!
@@ -19,6 +20,7 @@
 mod connection;
 mod deliver;
 mod dial;
+pub mod names;
 mod presented;
 mod stream;
 

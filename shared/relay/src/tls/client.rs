@@ -71,6 +71,16 @@ impl ClientTls {
         Self::with_identity(trust, None)
     }
 
+    /// The same towards a host whose certificate must show another name than its own.
+    #[must_use]
+    pub fn showing(&self, certified: Option<&str>) -> Self {
+        let name = certified.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        Self {
+            asks_for: name.or_else(|| self.asks_for.clone()),
+            ..self.clone()
+        }
+    }
+
     /// With a certificate and key (files in PEM) that are shown to a peer who asks for one; both
     /// are read here.
     pub fn with_identity(

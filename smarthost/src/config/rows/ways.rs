@@ -1,16 +1,21 @@
 //! Where mail goes, and how.
 
-use settings::rows::{array, list, path, quote, span};
+use settings::rows::{array, list, one_or_list, path, quote, span};
 
 use super::written::{Row, directory, dkim, family, kind, level, nexthop, transports};
 
 pub(super) const WAYS: &[Row] = &[
     Row::new(
         "relayhost",
-        "Where all mail for elsewhere goes: \"domain\" by its MX, \"[host]\" or \"[host]:port\" that host itself. Default: by the MX of each recipient's domain.",
-        |c| c.relayhost.as_ref().map(quote),
+        "Where all mail for elsewhere goes: \"domain\" by its MX, \"[host]\" or \"[host]:port\" that host itself, \"srv:domain\" the submission servers in the domain's SRV records. Of several, one that fails is left within seconds, and used again by itself. Default: by the MX of each recipient's domain.",
+        |c| (!c.relayhost.is_empty()).then(|| one_or_list(&c.relayhost)),
     )
     .basis(),
+    Row::new(
+        "relay_order",
+        "Of several relayhosts: \"listed\", the first takes all mail while it can; or \"spread\", each server has an order of its own and keeps to it.",
+        |c| Some(quote(c.relay_order)),
+    ),
     Row::new(
         "resolver",
         "The name server that is asked, as \"127.0.0.1\" or \"127.0.0.1:5353\". Default: those of /etc/resolv.conf.",

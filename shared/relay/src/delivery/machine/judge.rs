@@ -1,11 +1,13 @@
 //! What one answer means for its recipient, and where that leads.
 
+use std::time::Instant;
+
 use mail::outcome::{Blame, Failure, Outcome, Stage};
 use smtp::client::is_retraction;
 
 use super::{Delivery, Verdict};
 use crate::delivery::{
-    Dial, Memory,
+    Dial, Memory, Spot,
     fault::{about_address, about_us, is_taken_perhaps, is_too_many, with_remedy},
     interface::Candidate,
 };
@@ -20,6 +22,7 @@ impl Delivery {
         outcome: Outcome,
         progress: bool,
         memory: &mut Memory,
+        now: Instant,
     ) -> (Outcome, Verdict) {
         let failure = match &outcome {
             Outcome::Delivered(_) => return (outcome, Verdict::Stands),
@@ -40,6 +43,10 @@ impl Delivery {
                 blame: if shared { Blame::Us } else { failure.blame },
                 ..with_remedy(failure.clone(), dial.host.named).for_now()
             };
+            if shared {
+                let spot = Spot::of(dial);
+                self.fails((spot, &dial.host), &failure.log_text(), memory, now);
+            }
             return (failure.outcome(), Verdict::NextAddress);
         }
         let verdict = match &outcome {

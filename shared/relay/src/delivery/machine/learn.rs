@@ -1,0 +1,164 @@
+//! What a delivery teaches later ones of the hosts that it met.
+//!
+//! Contract: a host that the administrator named, and that failed as a host, is passed over for a
+//! while: it was not found, refused the connection, its greeting, TLS, its pin or the login failed,
+//! it was silent, went away, said 421, or "not now" before it had heard of any recipient. A
+//! stranger's is only where it was silent: it may well have another reason to refuse this mail.
+
+use std::time::{Duration, Instant};
+
+use mail::outcome::{Blame, Failure, Outcome};
+
+use super::{Delivery, Over};
+use crate::delivery::{
+    Dial, Host, Memory, Spot,
+    fault::{is_taken_perhaps, is_unanswered, speaks_of_host},
+    memory::{SILENCE, UNANSWERED},
+    reuse,
+};
+
+/// What fails without an answer only after so long is silence.
+const SLOW: Duration = Duration::from_secs(4);
+/// Spots that failed which a connection remembers.
+const MOST_FAILED: usize = 64;
+
+impl Delivery {
+    /// Relayhosts whose addresses were not found lately come last.
+    pub(super) fn pass_over_lost(&mut self, memory: &Memory, now: Instant) {
+        let lost = |host: &Host| {
+            let spot = Spot::Name(host.name.clone());
+            (host.named && memory.passes_over(&spot, now)).then_some(spot)
+        };
+        let spots: Vec<_> = self.hosts.iter().filter_map(lost).collect();
+        for spot in spots {
+            self.passed_by(spot);
+        }
+        let hosts = self.hosts.make_contiguous();
+        hosts.sort_by_key(|host| lost(host).is_some());
+    }
+
+    /// It would have been tried before the next one.
+    pub(super) fn passed_by(&mut self, spot: Spot) {
+        if self.failed.len() < MOST_FAILED && !self.failed.contains(&spot) {
+            self.failed.push(spot);
+        }
+    }
+
+    /// A host that the administrator named failed as a host.
+    pub(super) fn fails(
+        &mut self,
+        failed: (Spot, &Host),
+        why: &str,
+        memory: &mut Memory,
+        now: Instant,
+    ) {
+        let took = |since| now.saturating_duration_since(since);
+        let took = self.since.map(took).unwrap_or_default();
+        self.passed_by(failed.0.clone());
+        memory.fails(failed, took, why, now);
+    }
+
+    /// The addresses of a host were not found; a name that the administrator wrote may be known
+    /// again.
+    pub(super) fn not_found(
+        &mut self,
+        host: &Host,
+        failure: Failure,
+        memory: &mut Memory,
+        now: Instant,
+    ) -> Failure {
+        if !host.named {
+            return failure;
+        }
+        let spot = Spot::Name(host.name.clone());
+        self.fails((spot, host), &failure.log_text(), memory, now);
+        failure.for_now()
+    }
+
+    pub(super) fn was_slow(&self, now: Instant) -> bool {
+        let waited = |since| now.saturating_duration_since(since);
+        self.since.is_some_and(|since| waited(since) >= SLOW)
+    }
+
+    /// No session came about.
+    pub(super) fn learn_unopened(
+        &mut self,
+        dial: &Dial,
+        failure: &Failure,
+        memory: &mut Memory,
+        now: Instant,
+    ) {
+        let spot = Spot::of(dial);
+        if dial.host.named {
+            // A password that cannot be read is no fault of the host's.
+            if failure.blame != Blame::Local {
+                self.fails((spot, &dial.host), &failure.log_text(), memory, now);
+            }
+        } else if self.was_slow(now) && failure.reply.is_none() {
+            memory.silent((spot, &dial.host), SILENCE, &failure.log_text(), now);
+        }
+    }
+
+    /// How this peer answered; where it was silent, the next host has its turn before other
+    /// addresses of this one.
+    pub(super) fn learn(
+        &mut self,
+        over: &Over,
+        outcomes: &[Outcome],
+        memory: &mut Memory,
+        now: Instant,
+    ) {
+        let Over { dial, kept } = over;
+        let slow = self.was_slow(now);
+        // A kept one that had ended already says nothing of the peer.
+        let counts = slow || !kept;
+        let spot = Spot::of(dial);
+        match outcomes
+            .iter()
+            .find(|it| is_unanswered(it))
+            .and_then(failure)
+        {
+            Some(failure) => {
+                let why = failure.log_text();
+                if counts && dial.host.named && !is_taken_perhaps(failure) {
+                    self.fails((spot, &dial.host), &why, memory, now);
+                } else if counts {
+                    memory.silent((spot.clone(), &dial.host), UNANSWERED, &why, now);
+                    self.passed_by(spot);
+                }
+                if slow && !self.hosts.is_empty() {
+                    self.postponed.extend(self.addresses.drain(..));
+                }
+            }
+            None => match self.trouble(over, outcomes) {
+                Some(why) if counts => self.fails((spot, &dial.host), &why, memory, now),
+                Some(_) => {}
+                None => memory.answered(&spot, now),
+            },
+        }
+    }
+
+    /// What a relayhost says of itself, and not of the mail; nothing, where it took some of it.
+    fn trouble(&self, over: &Over, outcomes: &[Outcome]) -> Option<String> {
+        let Over { dial, kept } = over;
+        let taken = self.progress
+            || outcomes
+                .iter()
+                .any(|it| matches!(it, Outcome::Delivered(_)));
+        if !dial.host.named || taken {
+            return None;
+        }
+        let mut said = outcomes
+            .iter()
+            .filter(|it| !*kept || !reuse::is_stale(it, true));
+        let told = said.find_map(|it| failure(it).filter(|it| speaks_of_host(it)));
+        told.map(Failure::log_text)
+    }
+}
+
+fn failure(outcome: &Outcome) -> Option<&Failure> {
+    match outcome {
+        Outcome::Deferred(failure) => Some(failure),
+        Outcome::Delivered(_) | Outcome::Failed(_) => None,
+    }
+}

@@ -1,0 +1,193 @@
+//! Several relayhosts: one that fails in whatever way is left within seconds, costs later mail
+//! nothing, and is used again by itself.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How a relayhost can fail, with the seconds that this takes at most.
+fn failing(how: usize) -> (&'static str, Peer, u64) {
+    let opening = |stage, status, text: &str| {
+        let status = EnhancedStatus::parse(status).unwrap();
+        Failure::new(Blame::Network, stage, status, text)
+    };
+    let refused = opening(Stage::Connect, "4.4.1", "Connection refused");
+    let greeting = Failure::replied(
+        Stage::Greeting,
+        ReplyCode::new(421).unwrap(),
+        None,
+        "421 4.7.0 too many connections",
+    );
+    let pin = opening(Stage::Tls, "4.7.5", "no pin fits its key");
+    let says = |stage, text| peer("mx1", "192.0.2.1", &[(stage, text)]);
+    let never = |failure, slow| Peer {
+        opening: Err(failure),
+        slow: slow * SECOND,
+        ..peer("mx1", "192.0.2.1", &[])
+    };
+    match how {
+        0 => ("refuses", never(refused, 0), 0),
+        1 => (
+            "is dead",
+            never(opening(Stage::Connect, "4.4.1", "timed out"), 5),
+            5,
+        ),
+        2 => (
+            "is mute",
+            never(opening(Stage::Greeting, "4.4.2", "timed out"), 10),
+            10,
+        ),
+        3 => ("has no room", never(greeting, 0), 0),
+        4 => ("shows another key", never(pin, 0), 0),
+        5 => ("goes away", says(Stage::Mail, "421 4.3.2 going down"), 0),
+        6 => ("is full", says(Stage::Mail, "452 4.3.1 no room"), 0),
+        7 => ("takes no more", says(Stage::Mail, "450 4.7.1 too much"), 0),
+        8 => (
+            "is in trouble",
+            says(Stage::Recipient, "451 4.3.5 wrong configuration"),
+            0,
+        ),
+        9 => ("cuts the line", says(Stage::Data, "lost connection"), 0),
+        10 => ("falls silent", says(Stage::Recipient, SILENT), 20),
+        _ => ("is not found", peer("mx1", "", &[]), 0),
+    }
+}
+
+const WAYS: usize = 12;
+
+fn well() -> Peer {
+    peer("mx1", "192.0.2.1", OK)
+}
+
+fn two(first: Peer) -> World {
+    world(true, vec![first, peer("mx2", "192.0.2.2", OK)])
+}
+
+#[test]
+fn a_relayhost_that_fails_is_left_within_seconds_costs_later_mail_nothing_and_is_used_again_by_itself()
+ {
+    for how in 0..WAYS {
+        let (name, first, seconds) = failing(how);
+        let mut world = two(first);
+        let began = world.now;
+        assert_eq!(
+            words(&world.deliver("a@b", 2).0),
+            ["delivered"; 2],
+            "{name}"
+        );
+        assert!(
+            world.now - began <= SECOND * u32::try_from(seconds).unwrap(),
+            "{name}"
+        );
+        assert_eq!(world.story.last().unwrap(), "send 2", "{name}");
+        for _ in 0..50 {
+            assert_eq!(words(&world.deliver("c@d", 1).0), ["delivered"], "{name}");
+            assert_eq!(world.story, ["open 192.0.2.2", "send 1"], "{name}");
+        }
+        // It is well again, and mail comes once in a while.
+        world.peers[0] = well();
+        world.now += SECOND * u32::try_from(3 * seconds).unwrap().max(10);
+        world.deliver("a@b", 1);
+        assert_eq!(world.story, ["open 192.0.2.1", "send 1"], "{name}");
+    }
+}
+
+/// As long as there is mail the connection to the second one is kept; it is given up for the first
+/// when its pause is over.
+#[test]
+fn a_kept_connection_to_the_second_relayhost_gives_way_to_the_first() {
+    let (_, first, _) = failing(0);
+    let mut world = two(first);
+    world.deliver("a@b", 1);
+    let Host { name, port, .. } = world.way().hosts[0].clone();
+    assert_eq!((name.as_str(), port), ("mx1", 25));
+    world.kept = OK.to_vec();
+    world.instead_of = vec![Spot::Place(Place::Tcp(([192, 0, 2, 1], 25).into()))];
+    world.deliver("a@b", 1);
+    assert_eq!(world.story, ["send 1"], "not yet");
+    world.now += 10 * SECOND;
+    world.deliver("a@b", 1);
+    let story = ["open 192.0.2.1", "open 192.0.2.2", "send 1"];
+    assert_eq!(world.story, story, "tried in vain");
+    world.deliver("a@b", 1);
+    assert_eq!(world.story, ["send 1"], "the next pause is longer");
+    world.now += 20 * SECOND;
+    world.peers[0] = well();
+    world.deliver("a@b", 1);
+    assert_eq!(world.story, ["open 192.0.2.1", "send 1"]);
+}
+
+/// What is about the mail says nothing of the host.
+#[test]
+fn a_relayhost_that_refuses_one_message_takes_the_next() {
+    for says in [
+        (Stage::Recipient, "450 4.2.0 greylisted"),
+        (Stage::Recipient, "550 5.1.1 no such user"),
+        (Stage::Mail, "450 4.1.8 sender's domain not found"),
+        (Stage::Message, "451 4.7.1 try later"),
+        (Stage::Message, "554 5.7.1 spam"),
+    ] {
+        let mut world = two(peer("mx1", "192.0.2.1", &[says, OK[0]]));
+        world.deliver("a@b", 1);
+        world.deliver("c@d", 1);
+        assert_eq!(world.story, ["open 192.0.2.1", "send 1"], "{says:?}");
+    }
+}
+
+#[test]
+fn what_is_known_of_each_relayhost_can_be_told() {
+    let (_, first, _) = failing(0);
+    let mut world = two(first);
+    world.deliver("a@b", 1);
+    world.now += 4 * SECOND;
+    let hosts = world.way().hosts;
+    let failing = world.memory.standing(&hosts[0], world.now).failing.unwrap();
+    assert_eq!((failing.failures, failing.again), (1, 6 * SECOND));
+    assert_eq!(failing.since, 4 * SECOND);
+    assert!(failing.why.contains("refused"), "{}", failing.why);
+    let second = world.memory.standing(&hosts[1], world.now);
+    assert_eq!(
+        second,
+        Standing {
+            opened: Some(4 * SECOND),
+            failing: None
+        }
+    );
+    world.peers[0] = well();
+    world.now += 7 * SECOND;
+    world.deliver("a@b", 1);
+    assert_eq!(world.memory.standing(&hosts[0], world.now).failing, None);
+}
+
+proptest! {
+    /// Over hours in which the first relayhost fails and recovers as it likes: each message is
+    /// delivered at once, to one host; and all the waiting is a small part of the time.
+    #[test]
+    fn while_the_second_relayhost_is_well_each_message_goes_once_and_few_of_them_wait(
+        moods in prop::collection::vec((0..=WAYS, 1u64..1800), 1..12)
+    ) {
+        let mut world = two(well());
+        for (mood, seconds) in moods {
+            let (_, first, most) = failing(mood);
+            world.peers[0] = if mood == WAYS { well() } else { first };
+            let (mut waited, mut late) = (Duration::ZERO, 0);
+            for _ in 0..seconds / 5 {
+                world.now += 5 * SECOND;
+                let began = world.now;
+                let (outcomes, unusable) = world.deliver("a@b", 1);
+                prop_assert_eq!(words(&outcomes), ["delivered"]);
+                prop_assert_eq!(unusable, None);
+                let took = world.now - began;
+                prop_assert!(took <= u32::try_from(most).unwrap() * SECOND, "{took:?} in mood {mood}");
+                waited += took;
+                late += u32::from(took > Duration::ZERO);
+            }
+            // Tried in vain after 10, 20, 40, 80, 160 seconds, then every five minutes.
+            let tries = 7 + u32::try_from(seconds / 300).unwrap();
+            prop_assert!(late <= tries, "{late} of {tries}");
+            prop_assert!(waited <= tries * u32::try_from(most).unwrap() * SECOND);
+        }
+    }
+}
