@@ -19,7 +19,10 @@ use mail::{
     maps::Problem,
 };
 use relay::tls::{self, ClientTls, Trust};
-use settings::{ConfigError, last_good::Fault};
+use settings::{
+    ConfigError,
+    last_good::{self, Fault},
+};
 use smtp::sasl::Logins;
 use system::{log, secret};
 use tables::{Aliases, watched::Looked};
@@ -180,7 +183,10 @@ impl Setup {
     /// Loads everything that the files name, and keeps a copy of them; `before` lends its session
     /// tickets.
     pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
-        let layers = Config::files(path)?;
+        let mut layers = Config::files(path)?;
+        if let Some(before) = before {
+            layers = last_good::present(&before.config.state, path, layers)?;
+        }
         let config = Config::of_files(&layers)?;
         Self::examine_default(&config)?;
         let before_whole = before.filter(|before| !before.stands_in);

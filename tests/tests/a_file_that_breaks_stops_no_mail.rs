@@ -242,3 +242,93 @@ fn a_table_that_was_emptied_or_became_faulty_refuses_nobody_after_a_restart_eith
         assert!(!smarthost.daemon().log().contains("suddenly"));
     }
 }
+
+/// What strangers hear for the two addresses that tables lead on.
+fn heard(smarthost: &Smarthost) -> [u16; 2] {
+    let stranger = STRANGER.parse().unwrap();
+    let mut session = Session::connect_from(stranger, smarthost.address()).ehlo();
+    session.say("MAIL FROM:<s@ham.example>");
+    ["fw@example.org", "v@example.com"].map(|to| session.say(&format!("RCPT TO:<{to}>")).code)
+}
+
+/// A second fault takes no copy away.
+#[test]
+fn with_two_files_wrong_at_once_a_restart_refuses_nobody() {
+    type Fault = fn(&Smarthost);
+    let faults: [(&str, Fault); 5] = [
+        ("aliases emptied", |it| it.file("aliases", "")),
+        ("aliases cut", |it| it.file("aliases", "fw jane")),
+        ("virtual emptied", |it| it.file("virtual", "")),
+        ("virtual gone", |it| {
+            fs::remove_file(it.directory().join("virtual")).unwrap();
+        }),
+        ("a typo", |it| {
+            let config = fs::read_to_string(it.config()).unwrap();
+            identity::write(&it.config(), format!("{config}typo\n"));
+        }),
+    ];
+    for (one, first) in faults {
+        for (other, second) in faults {
+            if one.split(' ').next() == other.split(' ').next() {
+                continue;
+            }
+            let sink = Sink::start();
+            let mut smarthost = furnished(&sink);
+            smarthost.run();
+            assert_eq!(heard(&smarthost), [250, 250]);
+            first(&smarthost);
+            second(&smarthost);
+            smarthost.daemon().stop();
+            smarthost.run();
+            assert_eq!(heard(&smarthost), [250, 250], "{one}, {other}");
+        }
+    }
+}
+
+/// Nobody knows any more what the table held.
+#[test]
+fn where_table_and_copy_are_both_damaged_recipients_are_told_to_come_again() {
+    for name in ["aliases", "virtual"] {
+        let sink = Sink::start();
+        let mut smarthost = furnished(&sink);
+        let good = fs::read_to_string(smarthost.directory().join(name)).unwrap();
+        smarthost.run();
+        assert_eq!(heard(&smarthost), [250, 250]);
+        smarthost.file(name, "");
+        smarthost.daemon().stop();
+        let copies = smarthost.directory().join("state/files.last-good");
+        for copy in fs::read_dir(copies).unwrap() {
+            identity::write(&copy.unwrap().path(), "");
+        }
+        smarthost.run();
+        let told = heard(&smarthost);
+        assert!(
+            told.iter().all(|code| code / 100 == 4),
+            "{name}: {told:?}: {}",
+            smarthost.daemon().log()
+        );
+        let starts = |it: &mut Smarthost| it.daemon().log().matches(" listens on ").count();
+        let before = starts(&mut smarthost);
+        smarthost.file(name, &good);
+        until("it has started anew", || {
+            (starts(&mut smarthost) > before).then_some(())
+        });
+        assert_eq!(heard(&smarthost), [250, 250]);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_emptied_under_a_daemon_is_a_mistake_and_no_wish_for_the_defaults() {
+    let sink = Sink::start();
+    let mut smarthost = furnished(&sink);
+    let good = fs::read(smarthost.config()).unwrap();
+    smarthost.run();
+    identity::write(&smarthost.config(), " \n");
+    let daemon = smarthost.daemon();
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon.wait_for_log("is gone or empty");
+    assert_eq!(heard(&smarthost), [250, 250]);
+    identity::write(&smarthost.config(), &good);
+    smarthost.daemon().wait_for_log("reloaded ");
+    assert_eq!(heard(&smarthost), [250, 250]);
+}

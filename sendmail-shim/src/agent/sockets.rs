@@ -5,21 +5,19 @@
 //! everybody; the kernel tells who is at the other end, and that decides.
 //! Failures: text for the administrator.
 
-use std::{
-    fs, io,
-    net::TcpListener,
-    os::unix::{fs::PermissionsExt as _, net::UnixListener},
-    path::Path,
-    time::Duration,
-};
+use std::{net::TcpListener, os::unix::net::UnixListener, path::Path};
 
 use listenfd::ListenFd;
 use system::{
     again,
     log::{Level, line},
+    socket::listen,
 };
 
 use crate::config::settings::Settings;
+
+/// To all users: the kernel says who it is.
+const OPEN: u32 = 0o666;
 
 /// The sockets.
 #[derive(Debug)]
@@ -66,10 +64,10 @@ impl Sockets {
             }
         }
         if sockets.submit.is_empty() {
-            sockets.submit.push(bind(&settings.socket)?);
+            sockets.submit.push(listen(&settings.socket, OPEN)?);
         }
         if sockets.control.is_empty() {
-            sockets.control.push(bind(&settings.control)?);
+            sockets.control.push(listen(&settings.control, OPEN)?);
         }
         for &address in &settings.listen {
             let open = |listener: &TcpListener| listener.local_addr().ok() == Some(address);
@@ -100,50 +98,5 @@ fn on_this_machine(listener: TcpListener) -> Result<TcpListener, String> {
         Err(format!(
             "{address} from systemd is not a loopback address; write ListenStream=127.0.0.1:25"
         ))
-    }
-}
-
-fn bind(path: &Path) -> Result<UnixListener, String> {
-    let told = |doing: &str, error: io::Error| format!("{}: {doing}: {error}", path.display());
-    if let Some(directory) = path.parent() {
-        system::fs::create_directory(directory, 0o755)
-            .map_err(|error| told("cannot make its directory", error))?;
-    }
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            // One that stands still is there, too.
-            let answer = system::socket::connect(path, Duration::from_secs(1));
-            if answer.map_or_else(|error| error.kind() == io::ErrorKind::TimedOut, |_| true) {
-                return Err(format!("{}: another agent listens there", path.display()));
-            }
-            fs::remove_file(path).map_err(|error| {
-                told("cannot remove the socket of an agent that is gone", error)
-            })?;
-            UnixListener::bind(path)
-        }
-        bound => bound,
-    };
-    let listener = listener.map_err(|error| told("cannot listen", error))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666))
-        .map_err(|error| told("cannot open it to all users", error))?;
-    Ok(listener)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stale_socket_is_replaced_and_one_that_answers_is_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run").join("submit.sock");
-        let first = bind(&path).unwrap();
-        assert!(bind(&path).unwrap_err().contains("another agent"));
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o666
-        );
-        drop(first);
-        assert!(bind(&path).is_ok());
     }
 }

@@ -10,7 +10,7 @@
 //! | [`read`] | files that an administrator named, bounded in time and length |
 //! | [`secret`] | passwords in files |
 //! | [`log`] | one line an event |
-//! | [`socket`] | connections to unix sockets, within a time |
+//! | [`socket`] | unix sockets: connecting within a time, listening |
 //! | [`sysexits`] | exit statuses |
 
 pub mod again;

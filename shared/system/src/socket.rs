@@ -1,9 +1,19 @@
-//! Connecting to a unix socket within a time.
+//! Unix sockets: connecting within a time, and listening without taking anything else's place.
 //!
 //! Contract: `connect(2)` waits without end while the listener's backlog is full and its process
 //! stands still. Here the wait is bounded. unix(7), socket(7) `SO_SNDTIMEO`.
+//! Failures of [`listen`]: a text that names the path.
 
-use std::{io, os::unix::net::UnixStream, path::Path, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _},
+        net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    time::Duration,
+};
 
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with,
@@ -30,9 +40,59 @@ pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     Ok(UnixStream::from(socket))
 }
 
+/// Makes a socket that listens, with these permissions. One that a process left behind is replaced;
+/// a socket that answers, or whose process stands still, stays, and so does whatever is no socket.
+pub fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
+    let told = |doing: &'static str| {
+        move |error: io::Error| format!("{}: cannot {doing}: {error}", path.display())
+    };
+    if let Some(directory) = path.parent() {
+        super::fs::create_directory(directory, 0o755).map_err(told("make its directory"))?;
+    }
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if let Some(why) = taken(path) {
+                return Err(format!("{}: {why}", path.display()));
+            }
+            fs::remove_file(path).map_err(told("remove the socket of a process that is gone"))?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    };
+    let listener = listener.map_err(told("make a socket"))?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(told("set its permissions"))?;
+    Ok(listener)
+}
+
+/// Why no socket can be made there, if something has the place already.
+pub fn taken(path: &Path) -> Option<&'static str> {
+    if let Some(what) = not_a_socket(path) {
+        return Some(what);
+    }
+    match connect(path, Duration::from_secs(1)) {
+        Ok(_) => Some("another process listens there"),
+        // One that stands still is there, too.
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Some("another process listens there and stands still")
+        }
+        Err(_) => None,
+    }
+}
+
+/// Whether something lies there that is no socket, and is not to be lost.
+pub fn not_a_socket(path: &Path) -> Option<&'static str> {
+    let kind = fs::symlink_metadata(path).ok()?.file_type();
+    match (kind.is_socket(), kind.is_dir(), kind.is_symlink()) {
+        (true, ..) => None,
+        (_, true, _) => Some("a directory is there, not a socket"),
+        (.., true) => Some("a link is there, not a socket"),
+        _ => Some("a file is there, not a socket; it stays as it is"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use rustix::net::{bind, listen};
+    use rustix::net::{bind, listen as listen_on};
 
     use super::*;
 
@@ -43,7 +103,7 @@ mod tests {
         let flags = SocketFlags::CLOEXEC;
         let listener = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
         bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-        listen(&listener, 0).unwrap();
+        listen_on(&listener, 0).unwrap();
         let patience = Duration::from_millis(50);
         let taken: Vec<_> = std::iter::repeat_with(|| connect(&path, patience))
             .take_while(io::Result::is_ok)
@@ -54,5 +114,29 @@ mod tests {
         drop(listener);
         let error = connect(&path, patience).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+    #[test]
+    fn a_socket_left_behind_is_replaced_and_nothing_else_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run").join("one.sock");
+        let first = listen(&path, 0o666).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+        assert!(
+            listen(&path, 0o600)
+                .unwrap_err()
+                .contains("another process")
+        );
+        drop(first);
+        drop(listen(&path, 0o600).unwrap());
+        let file = directory.path().join("file");
+        fs::write(&file, "precious").unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for place in [&file, &link, &directory.path().to_owned()] {
+            let told = listen(place, 0o600).unwrap_err();
+            assert!(told.contains("is there, not a socket"), "{told}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     }
 }

@@ -9,15 +9,12 @@
 //! See also: `control`, the asking side.
 
 use std::{
-    fs::Permissions,
     io,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use control::{
     MAX_LINE, order,
     serve::{self, PATIENCE},
@@ -25,10 +22,7 @@ use control::{
 };
 use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, trust::Validity};
-use system::{
-    fs,
-    log::{Level, line},
-};
+use system::log::{Level, line};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -82,27 +76,9 @@ pub(super) const MODE: u32 = 0o600;
 
 /// Makes a socket; one that a dead daemon left behind is replaced.
 pub(super) fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
-    if let Some(directory) = path.parent() {
-        fs::create_directory(directory, 0o755)
-            .with_context(|| format!("cannot create {}", directory.display()))?;
-    }
-    if StdStream::connect(path).is_ok() {
-        anyhow::bail!(
-            "{} is in use: another smarthost runs with this configuration",
-            path.display()
-        );
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
-        }
-        _ => {}
-    }
-    let socket = UnixListener::bind(path)
-        .with_context(|| format!("cannot make the socket {}", path.display()))?;
-    std::fs::set_permissions(path, Permissions::from_mode(mode))
-        .with_context(|| format!("cannot close {} to other users", path.display()))?;
-    Ok(socket)
+    let socket = system::socket::listen(path, mode).map_err(anyhow::Error::msg)?;
+    socket.set_nonblocking(true)?;
+    Ok(UnixListener::from_std(socket)?)
 }
 
 /// Answers administrators until the daemon ends.
@@ -340,6 +316,8 @@ impl web::Daemon for Control {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[tokio::test]

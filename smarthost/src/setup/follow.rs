@@ -36,6 +36,12 @@ impl Tables {
         (copied.holds(copy) && !self.holds(file)).then(|| suddenly_empty(file))
     }
 
+    /// What is wrong with a file of which nobody knows any more what it held.
+    pub(super) fn doubtful(&self, file: &Path) -> Option<String> {
+        let fault = self.faults_of(file).next().map(ToString::to_string);
+        fault.or_else(|| (!self.holds(file)).then(|| suddenly_empty(file)))
+    }
+
     fn faults_of(&self, path: &Path) -> impl Iterator<Item = &Problem> {
         let faults = self.faults.iter();
         faults.filter(move |problem| problem.path == path)

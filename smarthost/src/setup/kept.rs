@@ -6,11 +6,13 @@
 //! cannot be used is replaced by its copy, and a table in which a line that was right became wrong
 //! or that holds nothing any more. An alias file that others can write has none: its
 //! programs would be run as those of a file of ours. A key that signs mail and has none is done
-//! without.
+//! without. A copy that is not what was written is none, and then the file's word is not enough: a
+//! table that is empty or faulty counts as broken.
 
 use std::{
     cell::LazyCell,
     collections::HashSet,
+    ffi::{OsStr, OsString},
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
@@ -98,14 +100,44 @@ fn with_own_secret(mut config: Config) -> Config {
     config
 }
 
-/// What the copy of a file is called.
+/// What the copies of a file begin with; what it held follows, so that damage shows.
 fn name(path: &Path) -> String {
-    let hash = ring::digest::digest(&ring::digest::SHA256, path.as_os_str().as_encoded_bytes());
+    format!("{}.", digits(path.as_os_str().as_encoded_bytes()))
+}
+
+fn digits(of: &[u8]) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, of);
     hash.as_ref().iter().fold(String::new(), |mut name, byte| {
         // Writing to a String cannot fail.
         let _ = write!(name, "{byte:02x}");
         name
     })
+}
+
+/// What there is of a file that was right once.
+#[derive(PartialEq, Eq, Debug)]
+enum Kept {
+    Nothing,
+    /// Not what was written: nobody knows any more what the file held.
+    Damaged,
+    Copy(PathBuf),
+}
+
+/// The copy of a file in `directory`.
+fn kept(directory: &Path, path: &Path) -> Kept {
+    let begins = name(path);
+    let mut kept = Kept::Nothing;
+    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        let Some(hash) = name.to_str().and_then(|name| name.strip_prefix(&begins)) else {
+            continue;
+        };
+        if content(&file.path()).is_ok_and(|content| digits(&content) == hash) {
+            return Kept::Copy(file.path());
+        }
+        kept = Kept::Damaged;
+    }
+    kept
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
@@ -123,13 +155,21 @@ impl Setup {
         let mut config = with_own_secret(config.clone());
         let mut named = HashSet::new();
         let mut copy = |path: &Path, is_right: bool| {
-            let name = name(path);
-            if is_right && let Err(error) = copy_to(&directory.join(&name), path) {
-                let (path, directory) = (path.display(), directory.display());
-                let text = format_args!("no copy of {path} is kept in {directory}: {error}");
-                line(Level::Warning, &text);
+            let made = if is_right {
+                Some(copy_to(&directory, path))
+            } else {
+                None
+            };
+            match made {
+                Some(Ok(copy)) => named.extend(copy.file_name().map(OsStr::to_owned)),
+                Some(Err(error)) => {
+                    named.extend(known(&directory, path));
+                    let (path, directory) = (path.display(), directory.display());
+                    let text = format_args!("no copy of {path} is kept in {directory}: {error}");
+                    line(Level::Warning, &text);
+                }
+                None => named.extend(known(&directory, path)),
             }
-            named.insert(name);
         };
         let broken = Self::broken(&config);
         let is_whole = |path: &Path| broken.iter().all(|(file, _)| file != path);
@@ -149,13 +189,8 @@ impl Setup {
                 copy(path, is_right && path.exists());
             }
         }
-        let known = fs::read_dir(&directory).into_iter().flatten().flatten();
-        for file in known {
-            if file
-                .file_name()
-                .to_str()
-                .is_none_or(|name| !named.contains(name))
-            {
+        for file in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            if !named.contains(&file.file_name()) {
                 // What stays is only used for a file that is named again.
                 let _ = fs::remove_file(file.path());
             }
@@ -169,8 +204,7 @@ impl Setup {
         let mut config = with_own_secret(config);
         let mut replaced = false;
         let mut use_copy = |path: &mut PathBuf| {
-            let copy = directory.join(name(path));
-            if content(&copy).is_ok() {
+            if let Kept::Copy(copy) = kept(&directory, path) {
                 *path = copy;
                 replaced = true;
             }
@@ -192,20 +226,34 @@ impl Setup {
     }
 
     /// Tables that have become faulty or empty since they were copied, and what is wrong with each.
+    /// One that cannot be read at all hides nothing of the others.
     pub(super) fn broken(config: &Config) -> Vec<(PathBuf, String)> {
         let directory = config.state.join(DIRECTORY);
-        let tables = LazyCell::new(|| Tables::read(config).ok());
-        let broken = |nth| {
-            let mut copied = config.clone();
-            let path = all_tables(&mut copied).into_iter().nth(nth)?;
-            let (file, copy) = (path.clone(), directory.join(name(path)));
-            if content(&file).ok()? == content(&copy).ok()? {
-                return None;
+        let mut readable = config.clone();
+        for path in all_tables(&mut readable) {
+            if content(path).is_err()
+                && let Kept::Copy(copy) = kept(&directory, path)
+            {
+                *path = copy;
             }
-            path.clone_from(&copy);
-            let (then, _) = Tables::read(&copied).ok()?;
-            let (now, _) = tables.as_ref()?;
-            let why = now.broken(&file, &then, &copy)?;
+        }
+        let tables = LazyCell::new(|| Tables::read(&readable).ok());
+        let broken = |nth| {
+            let mut copied = readable.clone();
+            let path = all_tables(&mut copied).into_iter().nth(nth)?;
+            let file = path.clone();
+            let why = match kept(&directory, &file) {
+                Kept::Nothing => return None,
+                Kept::Damaged => tables.as_ref()?.0.doubtful(&file)?,
+                Kept::Copy(copy) => {
+                    if content(&file).ok()? == content(&copy).ok()? {
+                        return None;
+                    }
+                    path.clone_from(&copy);
+                    let (then, _) = Tables::read(&copied).ok()?;
+                    tables.as_ref()?.0.broken(&file, &then, &copy)?
+                }
+            };
             Some((file, why))
         };
         let count = all_tables(&mut config.clone()).len();
@@ -216,8 +264,12 @@ impl Setup {
     pub(super) fn examine_default(config: &Config) -> Result<(), ConfigError> {
         let directory = config.state.join(DIRECTORY);
         let gone = |path: &PathBuf| {
-            let held = content(&directory.join(name(path)));
-            !path.exists() && held.is_ok_and(|content| !content.is_empty())
+            let held = match kept(&directory, path) {
+                Kept::Copy(copy) => content(&copy).is_ok_and(|content| !content.is_empty()),
+                Kept::Damaged => true,
+                Kept::Nothing => false,
+            };
+            !path.exists() && held
         };
         let mut paths = config.aliases.iter().map(|file| &file.path);
         match paths.find(|path| config.aliases_is_default && gone(path)) {
@@ -259,13 +311,22 @@ impl Setup {
     }
 }
 
-fn copy_to(copy: &Path, path: &Path) -> io::Result<()> {
+/// The names of all copies of a file.
+fn known(directory: &Path, path: &Path) -> Vec<OsString> {
+    let begins = name(path);
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = files.map(|file| file.file_name());
+    let is_of_it = |name: &OsString| name.as_encoded_bytes().starts_with(begins.as_bytes());
+    names.filter(is_of_it).collect()
+}
+
+/// Copies a file, and says where.
+fn copy_to(directory: &Path, path: &Path) -> io::Result<PathBuf> {
     let content = content(path)?;
-    if self::content(copy).is_ok_and(|known| known == content) {
-        return Ok(());
-    }
-    if let Some(directory) = copy.parent() {
+    let copy = directory.join(name(path) + &digits(&content));
+    if !self::content(&copy).is_ok_and(|known| known == content) {
         create_directory(directory, 0o700)?;
+        replace(&copy, &content, 0o600)?;
     }
-    replace(copy, &content, 0o600)
+    Ok(copy)
 }

@@ -38,8 +38,7 @@ impl Setup {
             let mut states = [salvaged.state.as_path(), Path::new(STATE)].into_iter();
             states.find_map(|state| {
                 let config = Config::of_files(&last_good::recall(state, path)?).ok()?;
-                let whole = Self::of(config.clone(), None).ok();
-                whole.or_else(|| Self::standing_in(config))
+                Self::standing_in(config.clone()).or_else(|| Self::unbroken(config).ok())
             })
         });
         let fault = Fault {
@@ -52,11 +51,19 @@ impl Setup {
 
     /// With copies of what a configuration names, where that is wrong.
     fn standing_in(config: Config) -> Option<Self> {
-        let setup = Self::of(Self::instead(config)?, None).ok()?;
+        let setup = Self::unbroken(Self::instead(config)?).ok()?;
         Some(Self {
             stands_in: true,
             ..setup
         })
+    }
+
+    /// Unless a table has become faulty or empty: its rules and recipients must not vanish.
+    fn unbroken(config: Config) -> anyhow::Result<Self> {
+        match Self::broken(&config).into_iter().next() {
+            Some((_, why)) => Err(anyhow::Error::msg(why)),
+            None => Self::of(config, None),
+        }
     }
 
     /// Whatever it takes to queue mail.
@@ -91,8 +98,8 @@ impl Setup {
                 .collect(),
             ..Config::of_files(&[])?
         };
-        Self::of(config, None)
-            .or_else(|_| Self::of(own_key, None))
+        Self::unbroken(config)
+            .or_else(|_| Self::unbroken(own_key))
             .or_else(|_| Self::of(bare, None))
     }
 
