@@ -1,5 +1,6 @@
 //! The binary `sendmail-shim`; all of it is in the library, where tests reach it.
 
 fn main() -> std::process::ExitCode {
-    sendmail_shim::admin::cli::main(std::env::args_os()).into()
+    let exit = sendmail_shim::admin::cli::main(std::env::args_os());
+    system::terminal::end("sendmail-shim", exit.into())
 }

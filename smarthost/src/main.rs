@@ -1,5 +1,5 @@
 //! The binary `smarthost`; all of it is in the library, where tests reach it.
 
 fn main() -> std::process::ExitCode {
-    smarthost::cli::main()
+    system::terminal::end("smarthost", smarthost::cli::main())
 }

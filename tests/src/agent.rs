@@ -140,7 +140,8 @@ impl Agent {
         (listener, held)
     }
 
-    fn admin_command(&self) -> Command {
+    /// A command of the administrator, to be given its arguments.
+    pub fn admin_command(&self) -> Command {
         let mut command = hermetic(self.bin.join("sendmail-shim"));
         command.arg("--config").arg(self.config());
         command

@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 use tests::{
     agent::Agent,
     binaries::{binaries, repository, write_program},
-    peers,
+    identity, peers,
     session::Session,
     smarthost::Smarthost,
 };
@@ -71,7 +71,7 @@ impl Programs {
         for (name, text) in documents::files(&repository().join("packaging/manual")).unwrap() {
             let file = node.directory().join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
+            identity::write(&file, text);
         }
         Self {
             path: format!("{}:/usr/bin:/bin", bin.display()),

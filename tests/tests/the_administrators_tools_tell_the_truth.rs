@@ -6,7 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-use std::process::Output;
+use std::{
+    fs::{self, OpenOptions},
+    process::{Output, Stdio},
+};
 
 use serde_json::Value;
 use tests::{
@@ -347,7 +350,7 @@ fn what_differs_from_the_default_is_printed_with_its_place_and_can_be_pasted_bac
             let (line, _) = pair.unwrap_or_else(|| panic!("no {key}: {shown}"));
             let place = line.rsplit(':').next().unwrap();
             let number: usize = place.parse().unwrap_or_else(|_| panic!("no place: {line}"));
-            let written = std::fs::read_to_string(&file).unwrap();
+            let written = fs::read_to_string(&file).unwrap();
             let there = written.lines().nth(number - 1).unwrap();
             let name = key.rsplit('.').next().unwrap().trim_matches('"');
             assert!(
@@ -371,4 +374,36 @@ fn what_differs_from_the_default_is_printed_with_its_place_and_can_be_pasted_bac
             assert_eq!(values(&text(&ask(&["config"]))), values(&shown));
         }
     }
+}
+
+/// An answer that does not reach the disk must not pass for a whole one, nor a password that
+/// nobody has seen be the new one.
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure_and_changes_nothing() {
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let node = Agent::start("relayhost = \"[127.0.0.1]:1\"\n");
+    let relay = Smarthost::start("auth = { users = \"users\" }\n");
+    let users = relay.directory().join("users");
+    let known = relay.admin(&["passwd", "known", "--generate"]);
+    assert!(known.status.success(), "{}", text(&known));
+    let before = fs::read(&users).unwrap();
+    for (mut command, arguments) in [
+        (relay.command(), ["status"].as_slice()),
+        (relay.command(), &["config", "--all"]),
+        (relay.command(), &["queue", "list"]),
+        (relay.command(), &["limits", "list"]),
+        (relay.command(), &["passwd", "known", "--generate"]),
+        (relay.command(), &["passwd", "new", "--generate"]),
+        (node.admin_command(), &["config", "--all"]),
+        (node.admin_command(), &["status"]),
+        (node.program("mailq"), &[]),
+        (node.program("sendmail"), &["-bp"]),
+    ] {
+        command.args(arguments).stdin(Stdio::null()).stdout(full());
+        let output = command.output().unwrap();
+        let told = text(&output);
+        assert!(!output.status.success(), "{arguments:?}: {told}");
+        assert!(told.contains("standard output"), "{arguments:?}: {told}");
+    }
+    assert_eq!(fs::read(&users).unwrap(), before);
 }

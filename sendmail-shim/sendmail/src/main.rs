@@ -2,5 +2,5 @@
 //! reach it.
 
 fn main() -> std::process::ExitCode {
-    sendmail::main()
+    system::terminal::end("sendmail", sendmail::main())
 }

@@ -1,21 +1,9 @@
-//! Words to the terminal. A reader that has gone away is no error: the exit status is what counts.
+//! Words to the terminal, and why a command ends badly.
 
-use std::{
-    fmt::Display,
-    io::{self, Write as _},
-};
+use std::fmt::Display;
 
 use system::sysexits::Exit;
-
-/// A line on standard output.
-pub fn say(text: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
-}
-
-/// A line on standard error, with the program's name.
-pub fn complain(program: &str, text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{program}: {text}");
-}
+pub use system::terminal::{complain, say};
 
 /// Why a command ends badly.
 #[derive(Clone, PartialEq, Eq, Debug)]

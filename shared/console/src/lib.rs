@@ -16,11 +16,7 @@ pub mod status;
 pub mod target;
 pub mod trace;
 
-use std::{
-    fmt::Display,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand,
@@ -33,7 +29,10 @@ use control::{
 };
 use mail::clock::{self, Timestamp};
 use settings::Span;
-use system::sysexits::Exit;
+use system::{
+    sysexits::Exit,
+    terminal::{complain, say},
+};
 
 /// In place of the ids, as older scripts name every message.
 const ALL: &str = "ALL";
@@ -315,15 +314,6 @@ pub fn when(text: &str) -> Result<Timestamp, String> {
         |_| "write how long ago, as 2d or 12h, or when: 2026-11-22, or \"2026-11-22 07:51\"",
     )?;
     Ok(clock::now().before(ago.0))
-}
-
-/// Standard output that closes early (`| head`) is no failure.
-fn say(text: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
-}
-
-fn complain(program: &str, text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{program}: {text}");
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`log`] | one line an event |
 //! | [`socket`] | unix sockets: connecting within a time, listening |
 //! | [`sysexits`] | exit statuses |
+//! | [`terminal`] | words to standard output and standard error |
 
 pub mod again;
 pub mod descriptors;
@@ -23,3 +24,4 @@ pub mod read;
 pub mod secret;
 pub mod socket;
 pub mod sysexits;
+pub mod terminal;

@@ -23,6 +23,8 @@ pub enum Exit {
     Unavailable = 69,
     /// A fault of this program.
     Software = 70,
+    /// Standard output could not be written.
+    IoErr = 74,
     /// Not accepted and not stored; the caller may try again.
     TempFail = 75,
     /// This user may not do that.

@@ -7,7 +7,6 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Command, ExitCode},
@@ -29,7 +28,7 @@ use relay::{
 };
 use settings::layers;
 use smtp::client::{Protocol, Settings as Smtp, Timeouts};
-use system::sysexits::Exit;
+use system::{sysexits::Exit, terminal::say};
 
 use super::{failed::Failed, tables, transports};
 use crate::{
@@ -62,7 +61,7 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
             }
             if json {
                 findings.fail("configuration", &text, "correct the file");
-                say(&findings.json());
+                say(findings.json());
             }
             return Err(Failed {
                 text,
@@ -74,12 +73,12 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
     check(path, &config, &mut findings);
     let works = findings.level() < Level::Critical;
     if json {
-        say(&findings.json());
+        say(findings.json());
     } else {
         if works {
-            say(&format!("{} is right", path.display()));
+            say(format_args!("{} is right", path.display()));
         }
-        say(&findings.table());
+        say(findings.table());
     }
     Ok(if works {
         ExitCode::SUCCESS
@@ -89,10 +88,6 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
 }
 
 /// A reader that has gone is no failure.
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
 /// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else
 /// would run it.
 fn as_the_daemon(config: &Config) -> Result<(), Failed> {

@@ -48,9 +48,10 @@ mod tables;
 mod top;
 mod transports;
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser as _;
+use system::terminal::{complain, write};
 
 use arguments::{Arguments, Command};
 use failed::Failed;
@@ -115,18 +116,16 @@ fn with_exit(done: Result<(String, ExitCode), Failed>) -> ExitCode {
 }
 
 fn tell(failed: Failed) -> ExitCode {
-    // Nobody to tell if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "smarthost: {}", failed.text);
+    complain("smarthost", failed.text);
     failed.exit
 }
 
-/// Standard output that closes early (`| head`) is no failure.
 fn say(text: &str) -> ExitCode {
     let line_end = if text.is_empty() || text.ends_with('\n') {
         ""
     } else {
         "\n"
     };
-    let _ = write!(std::io::stdout(), "{text}{line_end}");
+    write(&format!("{text}{line_end}"));
     ExitCode::SUCCESS
 }

@@ -17,6 +17,7 @@ use std::{
 use mail::maps::Problem;
 use rustix::fs::FlockOperation;
 use smtp::sasl::{Verifier, prepared};
+use system::terminal::try_say;
 
 use super::{Failed, arguments::Passwd};
 use crate::config::{Config, is_of_login, login_line, login_lines, read_logins};
@@ -46,6 +47,7 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
         config: &config,
         named: file,
         login,
+        tell: |_| Ok(()),
     };
     if order.delete {
         let done = |_| format!("{login} cannot log in any more");
@@ -60,7 +62,15 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
     getrandom::fill(&mut salt).map_err(|error| Failed::new(error.to_string()))?;
     let verifier = Verifier::new(&password, &salt, ROUNDS);
     let line = login_line(login, &verifier).map_err(Failed::new)?;
-    change.make(Some(&line), |was_known| {
+    let change = Change {
+        tell: if made {
+            |text| try_say(text)
+        } else {
+            change.tell
+        },
+        ..change
+    };
+    let done = change.make(Some(&line), |was_known| {
         let done = if was_known {
             "has another password"
         } else {
@@ -71,7 +81,9 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
         } else {
             format!("{login} {done}")
         }
-    })
+    })?;
+    // That was told already.
+    Ok(if made { String::new() } else { done })
 }
 
 /// What is to be done to the file.
@@ -79,6 +91,8 @@ struct Change<'a> {
     config: &'a Config,
     named: &'a Path,
     login: &'a str,
+    /// Tells what must not be lost, while the change can be taken back.
+    tell: fn(&str) -> io::Result<()>,
 }
 
 impl Change<'_> {
@@ -98,6 +112,13 @@ impl Change<'_> {
             return Err(failed(io::ErrorKind::FileTooLarge.into()));
         }
         write(self.config, &path, &after).map_err(failed)?;
+        if let Err(error) = (self.tell)(&done(was_known)) {
+            write(self.config, &path, &before).map_err(failed)?;
+            return Err(Failed::new(format!(
+                "standard output cannot be written: {error}; {} is as it was",
+                path.display()
+            )));
+        }
         drop(lock);
         warn(&read_logins(self.named, &after).1);
         if let Some(why) = unreadable(self.config, &path) {

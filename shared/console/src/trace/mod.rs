@@ -42,9 +42,12 @@ use control::{
     order::{Answer, Request, Selection},
 };
 use mail::clock::{self, Timestamp};
-use system::sysexits::Exit;
+use system::{
+    sysexits::Exit,
+    terminal::{complain, say},
+};
 
-use crate::{Daemon, complain, say, when};
+use crate::{Daemon, when};
 use follow::Follow;
 use live::Live;
 use search::Found;

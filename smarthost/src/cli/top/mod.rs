@@ -17,7 +17,7 @@ mod tables;
 mod view;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -64,8 +64,7 @@ pub(super) fn run(config: &Path, once: bool) -> Result<ExitCode, Failed> {
     let status = ask::recent(&config.control)?;
     let mut view = View::new(status);
     if once || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        // Standard output that closes early (`| head`) is no failure.
-        let _ = io::stdout().write_all(frame::text(&view, PAPER, clock::now()).as_bytes());
+        system::terminal::write(&frame::text(&view, PAPER, clock::now()));
         return Ok(ExitCode::SUCCESS);
     }
     let (inputs, came) = mpsc::channel();
