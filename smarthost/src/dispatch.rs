@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     activity::Activity, config::Config, dead_mail::DeadMail, destination::Destination,
-    draining::Draining, maillog, news::Teller, provenance, route::Router,
+    drain::Progress, draining::Draining, maillog, news::Teller, provenance, route::Router,
 };
 use mail::{
     address::{Address, Sender},
@@ -144,6 +144,12 @@ impl Dispatch {
     /// Whether this server is being emptied.
     pub(crate) fn draining(&self) -> &Draining {
         &self.draining
+    }
+
+    /// How far this server is emptied.
+    pub(crate) fn drained(&self) -> Option<Progress> {
+        let queue = self.lock();
+        self.draining.progress(left(&queue))
     }
 
     /// What administrators are told.
@@ -333,6 +339,11 @@ impl Dispatch {
         maillog::queued(id, &envelope, size, None);
         Ok(id)
     }
+}
+
+/// What is in the queue, for the balance of a drain: also what has ended and is not counted yet.
+pub(crate) fn left(queue: &Queue) -> usize {
+    queue.len().saturating_add(queue.ending())
 }
 
 /// Work on so many recipients. On many of them it takes its time, and others go on meanwhile.

@@ -9,16 +9,17 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use control::order::Order;
 use mail::clock::{self, Timestamp};
+use settings::Span;
 use spool::{Entry, Hold, QueueId};
 use system::log::{Level, line};
 use tokio::sync::Notify;
 
-use crate::drain::{Drain, Moves, Progress};
+use crate::drain::{Drain, Moves, PAUSE, Progress};
 
 /// Its name in `state`.
 const FILE: &str = "drain";
@@ -28,7 +29,15 @@ const FILE: &str = "drain";
 pub(crate) struct Draining {
     path: PathBuf,
     state: Mutex<State>,
+    /// One more for each client that is inside a message.
+    inside: Arc<()>,
     changed: Notify,
+}
+
+/// A client is inside a message, which may still be accepted.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    _counted: Arc<()>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +45,25 @@ struct State {
     drain: Option<Drain>,
     moves: Moves,
     trouble: Option<String>,
+}
+
+impl State {
+    fn to(&self) -> Option<&str> {
+        let drain = self.drain.as_ref().filter(|drain| !drain.stopped);
+        drain.map(|drain| drain.to.as_str())
+    }
+
+    fn progress(&self, left: usize, inside: usize) -> Option<Progress> {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let drain = self.drain.as_ref()?;
+        Some(Progress {
+            underway: count(self.moves.underway()),
+            inside: if drain.stopped { 0 } else { count(inside) },
+            trouble: self.trouble.clone(),
+            refused: self.moves.reasons(),
+            ..drain.progress(left)
+        })
+    }
 }
 
 impl Draining {
@@ -60,6 +88,7 @@ impl Draining {
                 drain,
                 ..State::default()
             }),
+            inside: Arc::default(),
             changed: Notify::new(),
         }
     }
@@ -75,9 +104,19 @@ impl Draining {
 
     /// Whether new mail is refused and queued mail rests: where it goes.
     pub(crate) fn to(&self) -> Option<String> {
+        self.state().to().map(str::to_owned)
+    }
+
+    /// A client begins a message; `Err`: none may begin, mail goes there. A drain that begins later
+    /// knows of it.
+    pub(crate) fn enter(&self) -> Result<Inside, String> {
         let state = self.state();
-        let drain = state.drain.as_ref().filter(|drain| !drain.stopped);
-        drain.map(|drain| drain.to.clone())
+        match state.to() {
+            Some(to) => Err(to.to_owned()),
+            None => Ok(Inside {
+                _counted: Arc::clone(&self.inside),
+            }),
+        }
     }
 
     /// Begins with so many messages in the queue, which is locked meanwhile.
@@ -92,8 +131,9 @@ impl Draining {
         Ok(())
     }
 
-    /// Mail is taken and delivered again.
-    pub(crate) fn stop(&self) -> io::Result<()> {
+    /// Mail is taken and delivered again; how far it came, with so many messages left. `None`:
+    /// there was nothing to stop.
+    pub(crate) fn stop(&self, left: usize) -> io::Result<Option<Progress>> {
         let mut state = self.state();
         if let Some(drain) = &mut state.drain {
             let stopped = Drain {
@@ -103,9 +143,11 @@ impl Draining {
             self.write(&stopped)?;
             *drain = stopped;
         }
+        // Said here: with its last message it is forgotten.
+        let told = state.progress(left, self.inside());
         drop(state);
         self.changed.notify_one();
-        Ok(())
+        Ok(told)
     }
 
     /// It was stopped, and the other server knows all that has left.
@@ -151,14 +193,20 @@ impl Draining {
         true
     }
 
-    /// How far it is, with so many messages left.
+    /// How far it is, with so many messages left in the queue, which is locked meanwhile.
     pub(crate) fn progress(&self, left: usize) -> Option<Progress> {
-        let state = self.state();
-        Some(Progress {
-            trouble: state.trouble.clone(),
-            refused: state.moves.reasons(),
-            ..state.drain.as_ref()?.progress(left)
-        })
+        self.state().progress(left, self.inside())
+    }
+
+    /// Clients that are inside a message.
+    fn inside(&self) -> usize {
+        Arc::strong_count(&self.inside).saturating_sub(1)
+    }
+
+    /// What stays has its turn at once.
+    pub(crate) fn again(&self) {
+        self.moves(Moves::again);
+        self.changed.notify_one();
     }
 
     /// Why there is no connection, or that there is one again; whether that is new.
@@ -176,7 +224,13 @@ impl Draining {
 
     /// A message waits in the queue, and may go later.
     pub(crate) fn refused(&self, id: QueueId, why: &str, now: Timestamp) {
-        self.moves(|moves| moves.refused(id, why, now));
+        let mut state = self.state();
+        if state.moves.refused(id, why, now) {
+            let to = state.drain.as_ref().map_or("", |drain| drain.to.as_str());
+            let again = Span(PAUSE);
+            let text = format_args!("{id}: not moved to {to}: {why}; tried again in {again}");
+            line(Level::Warning, &text);
+        }
     }
 
     /// Why an order about this message cannot be carried out now.
@@ -184,7 +238,7 @@ impl Draining {
         if order == Order::Bounce && matches!(entry.hold, Hold::Arriving { .. }) {
             return Some("the server that it comes from may still deliver it".to_owned());
         }
-        if entry.hold == Hold::Leaving && order != Order::Delete {
+        if entry.hold == Hold::Leaving {
             return self.told(entry);
         }
         let state = self.state();

@@ -199,6 +199,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.messages.is_empty()
     }
 
+    /// Messages of which nothing is left, and whose end nobody was told yet.
+    pub fn ending(&self) -> usize {
+        let ended = |action: &&Action<D>| matches!(action, Action::Ended { .. });
+        self.actions.iter().filter(ended).count()
+    }
+
     /// Deliveries under way.
     pub fn in_flight(&self) -> usize {
         self.destinations.underway()

@@ -23,7 +23,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 use crate::{
     admin::{Answer, Request},
     budget::{Budget, Id, What},
-    dispatch::{Event, Queue},
+    dispatch::{Event, Queue, left},
     draining::Draining,
     expected::Expected,
     limits::{ClientId, Failures, Limit, Limits, Report},
@@ -64,8 +64,11 @@ pub fn answer(
 ) -> io::Result<()> {
     match request {
         Request::DrainProgress => {
-            let left = controlled.queue().len();
-            each(&Answer::Drain(controlled.draining.progress(left)))
+            let progress = {
+                let queue = controlled.queue();
+                controlled.draining.progress(left(&queue))
+            };
+            each(&Answer::Drain(progress))
         }
         Request::DrainStop => each(&controlled.stop_drain(now)),
         Request::Status
@@ -255,9 +258,10 @@ impl Controlled<'_> {
     /// What rests goes on; what is under way does when its answer is there.
     fn stop_drain(&self, now: Timestamp) -> Answer {
         let mut queue = self.queue();
-        if let Err(error) = self.draining.stop() {
-            return refused(format!("not on disk: {error}"));
-        }
+        let stopped = match self.draining.stop(left(&queue)) {
+            Ok(stopped) => stopped,
+            Err(error) => return refused(format!("not on disk: {error}")),
+        };
         for id in queue.ids() {
             let entry = self.spool.entry(id);
             let rests = entry.is_some_and(|entry| entry.hold == Hold::No);
@@ -265,20 +269,19 @@ impl Controlled<'_> {
                 queue.handle(Event::Release { id }, now);
             }
         }
-        let left = queue.len();
         drop(queue);
         (self.wake)();
-        Answer::Drain(self.draining.progress(left))
+        Answer::Drain(stopped)
     }
 
     /// All that a status tells; whoever shows any of it takes it from here.
     pub fn snapshot(&self, now: Timestamp) -> Status {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let (left, in_flight) = {
+        let (queued, in_flight, draining) = {
             let queue = self.queue();
-            (queue.len(), count(queue.in_flight()))
+            let draining = self.draining.progress(left(&queue));
+            (count(queue.len()), count(queue.in_flight()), draining)
         };
-        let queued = count(left);
         let access = Access {
             queue: self,
             owner: None,
@@ -302,7 +305,7 @@ impl Controlled<'_> {
             destinations,
             senders,
             limits,
-            draining: self.draining.progress(left).map(|it| it.to_string()),
+            draining: draining.map(|it| it.told()),
             ..(self.status)()
         }
     }

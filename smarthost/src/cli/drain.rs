@@ -20,6 +20,12 @@ use crate::{
 /// How often it is looked, and how often that is printed where nobody looks at a terminal.
 const LOOK: Duration = Duration::from_millis(200);
 const LINES: u32 = 25;
+/// What becomes of mail that stays.
+const STAYS: &str = "\
+what stays is tried again every minute by itself, and is neither delivered nor returned meanwhile; \
+the same command again tries it at once.
+To have it delivered from here: smarthost drain --stop
+";
 /// Width of the bar, characters.
 const BAR: u64 = 30;
 
@@ -53,7 +59,10 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
     let (to, pin) = (to.clone(), pin.clone());
     let mut last = progress(ask(config, &Request::Drain { to, pin })?);
     let (terminal, mut looks) = (io::stderr().is_terminal(), 0u32);
-    while let Some(progress) = last.as_ref().filter(|it| !it.is_over() && !it.stopped) {
+    while let Some(progress) = last
+        .as_ref()
+        .filter(|it| !it.is_over() && !it.drain.stopped)
+    {
         if !order.json && (terminal || looks.is_multiple_of(LINES)) {
             show(progress, terminal);
         }
@@ -73,9 +82,12 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
         return Ok((json(Some(&done)), exit));
     }
     let mut text = format!("{done}\n");
-    for (why, count) in &done.refused {
+    for stay in &done.refused {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{count:>6} stay: {}", printable(why));
+        let _ = writeln!(text, "{}", printable(&stay.to_string()));
+    }
+    if done.left > 0 && !done.drain.stopped {
+        text.push_str(STAYS);
     }
     if done.left == 0 {
         text.push_str(
@@ -107,8 +119,8 @@ fn json(progress: Option<&Progress>) -> String {
 
 /// One line, in the place of the last one on a terminal.
 fn show(progress: &Progress, terminal: bool) {
-    let gone = progress.came.saturating_sub(progress.left);
-    let full = (gone * BAR).checked_div(progress.came).unwrap_or(BAR);
+    let gone = progress.drain.came.saturating_sub(progress.left);
+    let full = (gone * BAR).checked_div(progress.drain.came).unwrap_or(BAR);
     let bar: String = (0..BAR)
         .map(|at| if at < full { '#' } else { '.' })
         .collect();

@@ -85,7 +85,17 @@ fn drain(deliveries: &Deliveries) -> Vec<Action> {
     for (id, event) in queue.take_records() {
         deliveries.dispatch.spool().record(id, event);
     }
-    std::iter::from_fn(|| queue.next_action()).collect()
+    let actions: Vec<_> = std::iter::from_fn(|| queue.next_action()).collect();
+    // Under the lock: the balance of a drain comes out whenever it is asked for.
+    for action in &actions {
+        if let Action::Ended {
+            deleted, bounced, ..
+        } = action
+        {
+            deliveries.dispatch.draining().ended(*deleted, *bounced);
+        }
+    }
+    actions
 }
 
 fn until_due(deliveries: &Deliveries) -> Duration {
@@ -155,12 +165,7 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             let what = destination.to_string();
             deliveries.dispatch.news().tell(news::Event::Ended { what });
         }
-        Action::Ended {
-            id,
-            deleted,
-            bounced,
-        } => {
-            deliveries.dispatch.draining().ended(deleted, bounced);
+        Action::Ended { id, deleted, .. } => {
             deliveries.dispatch.activity().removed(deleted);
             life::ended(id, deleted);
         }

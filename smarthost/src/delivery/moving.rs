@@ -41,7 +41,7 @@ use crate::{
     dispatch::{Dispatch, Event},
     dns::exchange,
     drain::{
-        Drain,
+        Drain, Go,
         told::{Facts, Told},
     },
     link::Connection,
@@ -187,16 +187,20 @@ fn take(dispatch: &Dispatch, drain: &Drain, most: usize) -> Vec<QueueId> {
             move || all,
             |id| {
                 let Some(entry) = spool.entry(id) else {
-                    return false;
+                    return Go::Later;
                 };
                 match entry.hold {
-                    Hold::Leaving => true,
-                    // What has just come is moved on once it is here.
-                    Hold::Arriving { .. } | Hold::Returned | Hold::OverBudget => false,
-                    Hold::No | Hold::Held if drain.stopped || !queue.rests(id) => false,
+                    Hold::Leaving => Go::Now,
+                    // Known here alone: it moves on once that is so.
+                    Hold::Arriving { .. } => match dispatch.draining().told(&entry) {
+                        Some(why) if !drain.stopped => Go::Stays(why.into()),
+                        _ => Go::Later,
+                    },
+                    Hold::Returned | Hold::OverBudget => Go::Later,
+                    Hold::No | Hold::Held if drain.stopped || !queue.rests(id) => Go::Later,
                     Hold::No | Hold::Held => {
                         queue.handle(Event::Parked { id }, now);
-                        true
+                        Go::Now
                     }
                 }
             },

@@ -10,7 +10,7 @@ use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A drain, as it is kept in a file.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Drain {
     /// The next hop, as it was typed.
     pub to: String,
@@ -57,17 +57,15 @@ impl Drain {
         let left = u64::try_from(left).unwrap_or(u64::MAX);
         let here = [self.delivered, self.bounced, self.removed, left];
         let here = here.into_iter().fold(0u64, u64::saturating_add);
+        // A crash may have cost the count of what came last.
+        let came = self.came.max(here);
         Progress {
-            to: self.to.clone(),
-            pin: self.pin.clone(),
-            since: self.since,
-            came: self.came,
-            moved: self.came.saturating_sub(here),
-            delivered: self.delivered,
-            bounced: self.bounced,
-            removed: self.removed,
+            drain: Self {
+                came,
+                ..self.clone()
+            },
+            moved: came.saturating_sub(here),
             left,
-            stopped: self.stopped,
             ..Progress::default()
         }
     }
@@ -77,36 +75,68 @@ impl Drain {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
-    pub to: String,
-    pub pin: String,
-    pub since: Timestamp,
-    pub came: u64,
+    #[serde(flatten)]
+    pub drain: Drain,
     pub moved: u64,
-    pub delivered: u64,
-    pub bounced: u64,
-    pub removed: u64,
     pub left: u64,
-    pub stopped: bool,
+    /// Of those left, what the other server has been told of and has not answered yet.
+    pub underway: u64,
+    /// Clients that were inside a message when it began, and may still hear 250.
+    pub inside: u64,
     /// Why there is no connection now.
     pub trouble: Option<String>,
-    /// Of those left, how many the other server does not take, by reason.
-    pub refused: Vec<(String, u64)>,
+    /// Of those left, what stays for now, by reason.
+    pub refused: Vec<Stay>,
+}
+
+/// What stays for the same reason.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stay {
+    pub why: String,
+    pub count: u64,
+    /// The oldest of them, at most [`NAMED`].
+    pub ids: Vec<String>,
+}
+
+/// Messages that are named of those that stay.
+pub const NAMED: usize = 3;
+
+/// `2 stay: too large (9KGMSQZSPLNGC, 9KGMSQZWGWPBT)`
+impl fmt::Display for Stay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.count == 1 { "stays" } else { "stay" };
+        let more = usize::try_from(self.count).is_ok_and(|count| count > self.ids.len());
+        let more = if more { ", …" } else { "" };
+        let (count, why, ids) = (self.count, &self.why, self.ids.join(", "));
+        write!(f, "{count} {verb}: {why} ({ids}{more})")
+    }
 }
 
 /// The balance in a line: `500 came: 480 moved to [mx2.example]:25, 2 delivered, … 18 left`.
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            came, moved, to, ..
-        } = self;
+        let Drain {
+            to,
+            came,
+            delivered,
+            bounced,
+            removed,
+            ..
+        } = &self.drain;
+        let moved = self.moved;
         write!(f, "{came} came: {moved} moved to {to}, ")?;
-        let (delivered, bounced) = (self.delivered, self.bounced);
         write!(f, "{delivered} delivered, {bounced} bounced, ")?;
-        if self.removed > 0 {
-            write!(f, "{} removed, ", self.removed)?;
+        if *removed > 0 {
+            write!(f, "{removed} removed, ")?;
         }
         write!(f, "{} left", self.left)?;
-        if self.stopped {
+        match self.inside {
+            0 => {}
+            1 => f.write_str("; 1 client is inside a message")?,
+            inside => write!(f, "; {inside} clients are inside a message")?,
+        }
+        if self.drain.stopped {
             f.write_str("; stopped")?;
         }
         match &self.trouble {
@@ -117,10 +147,20 @@ impl fmt::Display for Progress {
 }
 
 impl Progress {
-    /// Whether only those are left that the other server does not take.
+    /// Whether only what stays is left, and nobody is inside a message that may still be taken.
     pub fn is_over(&self) -> bool {
-        let refused = self.refused.iter().map(|(_, count)| count);
-        self.left <= refused.fold(0, |sum: u64, count| sum.saturating_add(*count))
+        let refused = self.refused.iter().map(|stay| stay.count);
+        self.inside == 0 && self.left <= refused.fold(0, u64::saturating_add)
+    }
+
+    /// The balance with what stays, and why.
+    pub fn told(&self) -> String {
+        let mut text = self.to_string();
+        for stay in &self.refused {
+            text.push_str("; ");
+            text.push_str(&stay.to_string());
+        }
+        text
     }
 }
 
@@ -137,23 +177,59 @@ mod tests {
         drain.ended(2, true);
         let progress = drain.progress(3);
         let parts = [
-            progress.delivered,
-            progress.bounced,
-            progress.removed,
+            progress.drain.delivered,
+            progress.drain.bounced,
+            progress.drain.removed,
             progress.left,
         ];
         assert_eq!(
-            (parts, progress.moved, progress.came),
+            (parts, progress.moved, progress.drain.came),
             ([1, 1, 1, 3], 5, 11)
         );
         assert!(!progress.is_over());
-        let refused = vec![("too large".to_owned(), 2), ("taken".to_owned(), 1)];
+        let stay = |why: &str, count| Stay {
+            why: why.to_owned(),
+            count,
+            ids: vec!["9KGMSQZSPLNGC".to_owned()],
+        };
+        let all_stay = Progress {
+            refused: vec![stay("too large", 2), stay("taken", 1)],
+            ..progress
+        };
+        assert!(all_stay.is_over());
+        let told = all_stay.told();
         assert!(
-            Progress {
-                refused,
-                ..progress
-            }
-            .is_over()
+            told.contains("; 2 stay: too large (9KGMSQZSPLNGC, …); 1 stays: taken (9KGMSQZSPLNGC)"),
+            "{told}"
+        );
+        let inside = Progress {
+            inside: 1,
+            ..all_stay
+        };
+        assert!(!inside.is_over() && inside.to_string().contains("1 client is inside a message"));
+    }
+
+    #[test]
+    fn the_sum_comes_out_also_where_a_crash_cost_a_count() {
+        let drain = Drain::new("[mx2]", "sha256:x", 2, Timestamp::default());
+        let progress = drain.progress(3);
+        assert_eq!(
+            (progress.drain.came, progress.moved, progress.left),
+            (3, 0, 3)
+        );
+    }
+
+    #[test]
+    fn programs_read_one_flat_balance() {
+        let drain = Drain::new("[mx2]", "sha256:x", 2, Timestamp::default());
+        let text = serde_json::to_string(&drain.progress(1)).unwrap();
+        assert!(
+            text.contains("\"came\":2") && text.contains("\"left\":1"),
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::from_str::<Progress>(&text).unwrap(),
+            drain.progress(1)
         );
     }
 }

@@ -12,6 +12,8 @@ use std::{
 use mail::clock::Timestamp;
 use spool::QueueId;
 
+use super::balance::{NAMED, Stay};
+
 /// After a refusal of the message itself.
 pub const PAUSE: Duration = Duration::from_mins(1);
 
@@ -23,6 +25,18 @@ pub struct Moves {
     underway: HashSet<QueueId>,
     /// Why it stays for now, and until when.
     refused: HashMap<QueueId, (Arc<str>, Timestamp)>,
+    /// Why it stayed last, as the log has it.
+    told: HashMap<QueueId, Arc<str>>,
+}
+
+/// Whether a message can go now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Go {
+    Now,
+    /// By itself, once what happens to it here is over.
+    Later,
+    /// Not before somebody else does something, for this reason.
+    Stays(Arc<str>),
 }
 
 impl Moves {
@@ -33,7 +47,7 @@ impl Moves {
         most: usize,
         now: Timestamp,
         all: impl FnOnce() -> Vec<QueueId>,
-        mut may_go: impl FnMut(QueueId) -> bool,
+        mut may_go: impl FnMut(QueueId) -> Go,
     ) -> Vec<QueueId> {
         let mut all = Some(all);
         let mut taken = Vec::new();
@@ -46,19 +60,27 @@ impl Moves {
                 self.look(all(), now);
                 continue;
             };
-            if !self.underway.contains(&id) && may_go(id) {
-                self.refused.remove(&id);
-                self.underway.insert(id);
-                taken.push(id);
+            if self.underway.contains(&id) {
+                continue;
+            }
+            match may_go(id) {
+                Go::Now => {
+                    self.refused.remove(&id);
+                    self.underway.insert(id);
+                    taken.push(id);
+                }
+                Go::Later => {}
+                Go::Stays(why) => drop(self.refused.insert(id, (why, now))),
             }
         }
         taken
     }
 
     fn look(&mut self, all: Vec<QueueId>, now: Timestamp) {
-        if !self.refused.is_empty() {
+        if !self.refused.is_empty() || !self.told.is_empty() {
             let queued: HashSet<_> = all.iter().collect();
             self.refused.retain(|id, _| queued.contains(id));
+            self.told.retain(|id, _| queued.contains(id));
         }
         self.next = all;
         self.next.retain(|id| {
@@ -71,12 +93,27 @@ impl Moves {
     /// It has gone, or its turn comes again.
     pub fn over(&mut self, id: QueueId) {
         self.underway.remove(&id);
+        self.refused.remove(&id);
+        self.told.remove(&id);
     }
 
-    /// The other server does not take it now.
-    pub fn refused(&mut self, id: QueueId, why: &str, now: Timestamp) {
+    /// The other server does not take it now; whether that is new.
+    pub fn refused(&mut self, id: QueueId, why: &str, now: Timestamp) -> bool {
+        let why: Arc<str> = why.into();
         self.underway.remove(&id);
-        self.refused.insert(id, (why.into(), now.after(PAUSE)));
+        self.refused
+            .insert(id, (Arc::clone(&why), now.after(PAUSE)));
+        self.told.insert(id, Arc::clone(&why)) != Some(why)
+    }
+
+    /// What stays has its turn at once.
+    pub fn again(&mut self) {
+        self.refused.clear();
+    }
+
+    /// How many are under way.
+    pub fn underway(&self) -> usize {
+        self.underway.len()
     }
 
     /// Whether it is under way.
@@ -84,17 +121,22 @@ impl Moves {
         self.underway.contains(&id)
     }
 
-    /// How many stay, by reason.
-    pub fn reasons(&self) -> Vec<(String, u64)> {
-        let mut reasons: HashMap<&str, u64> = HashMap::new();
-        for (why, _) in self.refused.values() {
-            *reasons.entry(why).or_default() += 1;
+    /// What stays, by reason.
+    pub fn reasons(&self) -> Vec<Stay> {
+        let mut reasons: HashMap<&str, Vec<QueueId>> = HashMap::new();
+        for (id, (why, _)) in &self.refused {
+            reasons.entry(why).or_default().push(*id);
         }
-        let mut reasons: Vec<_> = reasons
-            .into_iter()
-            .map(|(why, count)| (why.to_owned(), count))
-            .collect();
-        reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let stay = |(why, mut ids): (&str, Vec<QueueId>)| {
+            ids.sort_unstable();
+            Stay {
+                why: why.to_owned(),
+                count: u64::try_from(ids.len()).unwrap_or(u64::MAX),
+                ids: ids.iter().take(NAMED).map(ToString::to_string).collect(),
+            }
+        };
+        let mut reasons: Vec<_> = reasons.into_iter().map(stay).collect();
+        reasons.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.why.cmp(&b.why)));
         reasons
     }
 }
@@ -112,26 +154,46 @@ mod tests {
     fn a_message_is_under_way_once_and_has_its_next_turn_after_a_pause() {
         let (all, now) = (ids(3), Timestamp::from_secs(1000));
         let mut moves = Moves::default();
-        let take = |moves: &mut Moves, now| moves.take(2, now, || all.clone(), |_| true);
+        let take = |moves: &mut Moves, now| moves.take(2, now, || all.clone(), |_| Go::Now);
         assert_eq!(take(&mut moves, now), all[..2], "the oldest first");
         assert_eq!(take(&mut moves, now), all[2..]);
         assert_eq!(take(&mut moves, now), [], "all are under way");
-        moves.refused(all[0], "too large", now);
+        assert!(moves.refused(all[0], "too large", now));
         moves.over(all[1]);
-        assert_eq!(moves.reasons(), [("too large".to_owned(), 1)]);
+        let stay = Stay {
+            why: "too large".to_owned(),
+            count: 1,
+            ids: vec![all[0].to_string()],
+        };
+        assert_eq!(moves.reasons(), [stay]);
         assert_eq!(take(&mut moves, now), [all[1]]);
         let later = now.after(PAUSE);
         assert_eq!(take(&mut moves, later), [all[0]]);
         assert!(moves.reasons().is_empty() && all.iter().all(|id| moves.has(*id)));
+        assert!(!moves.refused(all[0], "too large", later), "told already");
+        moves.again();
+        assert_eq!(take(&mut moves, later), [all[0]], "asked for again");
+        assert!(moves.refused(all[0], "no room", later));
+    }
+
+    #[test]
+    fn what_somebody_else_has_to_let_go_stays_with_that_reason_until_then() {
+        let (all, now) = (ids(1), Timestamp::from_secs(1000));
+        let mut moves = Moves::default();
+        let stays = |_| Go::Stays("comes from mx0".into());
+        assert_eq!(moves.take(1, now, || all.clone(), stays), []);
+        assert_eq!(moves.reasons()[0].why, "comes from mx0");
+        assert_eq!(moves.take(1, now, || all.clone(), |_| Go::Now), all);
+        assert!(moves.reasons().is_empty());
     }
 
     #[test]
     fn one_whose_turn_comes_again_is_found_though_others_that_may_not_go_were_left() {
         let (all, now) = (ids(3), Timestamp::from_secs(1000));
         let mut moves = Moves::default();
-        assert_eq!(moves.take(1, now, || all.clone(), |_| true), all[..1]);
+        assert_eq!(moves.take(1, now, || all.clone(), |_| Go::Now), all[..1]);
         moves.over(all[0]);
-        let first = |id| id == all[0];
+        let first = |id| if id == all[0] { Go::Now } else { Go::Later };
         assert_eq!(moves.take(1, now, || all.clone(), first), all[..1]);
         assert_eq!(moves.take(1, now, || all.clone(), first), []);
     }

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use crate::{
     admin::Answer,
     delivery::moving,
-    dispatch::{Dispatch, Event},
+    dispatch::{Dispatch, Event, left},
     server::Server,
 };
 
@@ -36,7 +36,10 @@ pub(super) fn begin(
 ) -> io::Result<()> {
     let dispatch = &server.dispatch;
     let begun = match begins(dispatch, &to, &pin) {
-        Ok(false) => Ok(()),
+        Ok(false) => {
+            dispatch.draining().again();
+            Ok(())
+        }
         Err(why) => Err(why),
         Ok(true) => {
             let (done, told) = mpsc::channel();
@@ -58,7 +61,7 @@ pub(super) fn begin(
         }
     };
     say(&match begun {
-        Ok(()) => Answer::Drain(dispatch.draining().progress(dispatch.lock().len())),
+        Ok(()) => Answer::Drain(dispatch.drained()),
         Err(why) => Answer::Queue(order::Answer::Refused(why)),
     })
 }
@@ -84,7 +87,7 @@ fn begins(dispatch: &Dispatch, to: &str, pin: &str) -> Result<bool, String> {
 /// All that is queued rests from here on; what is in delivery ends first.
 fn rest(dispatch: &Dispatch, to: &str, pin: &str) -> Result<(), String> {
     let mut queue = dispatch.lock();
-    let begun = dispatch.draining().begin(to, pin, queue.len());
+    let begun = dispatch.draining().begin(to, pin, left(&queue));
     begun.map_err(|error| format!("not on disk: {error}"))?;
     for id in queue.ids() {
         queue.handle(Event::Parked { id }, clock::now());

@@ -25,16 +25,33 @@ impl Connection {
     /// The answer to a question where this server, or another one into it, is being emptied;
     /// `None`: that makes no difference to it.
     pub(super) async fn decide_drained(&mut self, question: &Question) -> Option<Verdict> {
-        if let Question::Connect | Question::Mail(_) = question
-            && let Some(to) = self.server.dispatch.draining().to()
-        {
-            let host = &self.setup.config.hostname;
-            let reply = format!(
-                "421 4.3.2 {host} Error: this server is being emptied into {to} and takes no mail"
-            );
-            return Some(Verdict::Close(Reply::literal(&reply)));
+        let draining = self.server.dispatch.draining();
+        let to = match question {
+            Question::Connect | Question::Mail(_) | Question::Recipient(_) => draining.to(),
+            Question::Data => match draining.enter() {
+                Ok(inside) => {
+                    if let Some(transaction) = &mut self.transaction {
+                        transaction.inside = Some(inside);
+                    }
+                    None
+                }
+                Err(to) => Some(to),
+            },
+            _ => None,
+        };
+        if let Some(to) = to {
+            return Some(Verdict::Close(self.emptied(&to)));
         }
         self.decide_moved(question).await
+    }
+
+    /// What whoever brings mail hears meanwhile.
+    fn emptied(&self, to: &str) -> Reply {
+        let host = &self.setup.config.hostname;
+        let reply = format!(
+            "421 4.3.2 {host} Error: this server is being emptied into {to} and takes no mail"
+        );
+        Reply::literal(&reply)
     }
 
     /// The answer to a question about mail that moves; `None`: it is about other mail.

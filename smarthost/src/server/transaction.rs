@@ -19,7 +19,7 @@ use spool::{Draft, QueueId, SpoolError};
 use tokio::task::block_in_place;
 
 use super::moved::Moving;
-use crate::policy::Effect;
+use crate::{draining::Inside, policy::Effect};
 
 /// A transaction.
 pub(super) struct Transaction {
@@ -36,6 +36,8 @@ pub(super) struct Transaction {
     message: Option<Message>,
     /// It moves here from another server's queue.
     pub(super) moving: Option<Moving>,
+    /// The client is inside the message.
+    pub(super) inside: Option<Inside>,
 }
 
 /// Numbers transactions.
@@ -81,6 +83,7 @@ impl Transaction {
             instance: instance(),
             message: None,
             moving: None,
+            inside: None,
         }
     }
 

@@ -2,94 +2,25 @@
 //! delivered by one of the two.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod pair;
+mod promises;
+
 use std::{
     collections::BTreeSet,
-    io::{self, Read as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    process::{Child, Output, Stdio},
-    thread,
+    process::{Child, Stdio},
 };
 
 use serde_json::Value;
 use tests::{
     identity::write,
     login::anybody,
-    resolver::Resolver,
     session::Session,
-    sink::{Script, Sink, nexthop},
+    sink::{Script, nexthop},
     smarthost::Smarthost,
     wait::until,
 };
 
-/// Takes nothing now.
-fn later() -> Script {
-    Script {
-        answers: vec![("MAIL".to_owned(), "451 4.3.0 later".to_owned())],
-        ..Script::default()
-    }
-}
-
-/// Two servers that give their mail to the same next hop; the second may have that of the first.
-struct Pair {
-    sink: Sink,
-    old: Smarthost,
-    new: Smarthost,
-}
-
-impl Pair {
-    fn start(script: Script, more: &str) -> Self {
-        let sink = Sink::with(script);
-        let config = format!(
-            "networks = [\"127.0.0.0/8\"]\nlimits = {{ exempt = [\"127.0.0.0/8\"] }}\n\
-             resolver = \"{}\"\nrelayhost = \"{}\"\n",
-            Resolver::of_localhost(),
-            sink.nexthop()
-        );
-        let old = Smarthost::start(&config);
-        let new = Smarthost::start(&format!("{config}drain_from = [\"127.0.0.1\"]\n{more}"));
-        Self { sink, old, new }
-    }
-
-    fn arguments(&self) -> [String; 6] {
-        let to = nexthop(self.new.address());
-        ["drain", "--json", "--to", &to, "--pin", &self.new.pin()].map(str::to_owned)
-    }
-
-    fn drain(&self) -> Output {
-        let arguments = self.arguments();
-        self.old.admin(&arguments.each_ref().map(String::as_str))
-    }
-}
-
-/// A balance, as `--json` tells it.
-fn balance(output: &Output) -> Value {
-    let found = serde_json::from_slice(&output.stdout);
-    assert!(found.is_ok(), "{output:?}");
-    found.unwrap()
-}
-
-fn count(balance: &Value, what: &str) -> u64 {
-    balance[what].as_u64().unwrap()
-}
-
-/// The queue, a message a line, as programs read it.
-fn listed(smarthost: &Smarthost) -> BTreeSet<String> {
-    let output = smarthost.admin(&["queue", "list", "--json"]);
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(str::to_owned).collect()
-}
-
-fn send(smarthost: &Smarthost, count: usize) {
-    let mut session = Session::greeted(smarthost.address());
-    for number in 0..count {
-        let message = format!(
-            "Subject: {number}\r\nX-Odd:  kept   as it is\r\n\r\n.dot\r\n{}\r\n",
-            "x".repeat(number * 37 % 3000)
-        );
-        session.delivers("a@example.org", &["b@example.net"], message.as_bytes());
-    }
-}
+use pair::{Pair, balance, count, cutting, later, listed, send};
 
 fn run(pair: &Pair) -> Child {
     let mut command = pair.old.command();
@@ -280,32 +211,6 @@ fn delivered_once(pair: &Pair, count: usize) {
     let messages = pair.sink.journal().messages();
     let subjects: BTreeSet<_> = messages.iter().map(|it| it.field("subject")).collect();
     assert_eq!((subjects.len(), messages.len()), (count, count));
-}
-
-/// Hands connections on to a server, each for so many bytes of one of the two directions.
-fn cutting(server: SocketAddr, replies: bool) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for (client, most) in listener.incoming().zip((1500..).step_by(173)) {
-            let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
-            let (towards, from) = if replies {
-                (u64::MAX, most)
-            } else {
-                (most, u64::MAX)
-            };
-            let pass = |from: &TcpStream, to: &TcpStream, most: u64| {
-                let (from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                thread::spawn(move || {
-                    let _ = io::copy(&mut (&from).take(most), &mut to);
-                    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
-                });
-            };
-            pass(&client, &server, towards);
-            pass(&server, &client, from);
-        }
-    });
-    address
 }
 
 /// An answer that was lost is given again, and means the same.
