@@ -22,6 +22,7 @@
 //! | [`demo`] | the demonstration: `cargo demo` |
 //! | [`shown`] | what commands print, as the manual shows it |
 //! | [`terminal`] | a program in a terminal, where somebody looks and types |
+//! | [`store`] | a store in which several smarthosts meet |
 //! | [`wait`] | waits for a condition with a deadline; nothing here sleeps and hopes |
 //! | [`peers`] | other people's programs: found, or skipped aloud |
 //! | [`postfix`] | a Postfix that ends with its test |
@@ -56,5 +57,6 @@ pub mod session;
 pub mod shown;
 pub mod sink;
 pub mod smarthost;
+pub mod store;
 pub mod terminal;
 pub mod wait;

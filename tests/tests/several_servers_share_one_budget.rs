@@ -2,51 +2,10 @@
 //! forgets, or is not there.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{os::unix::net::UnixStream, path::PathBuf, process::Command};
-
 use rustix::process::Signal;
-use tempfile::TempDir;
-use tests::{
-    daemon::Daemon, peers, session::Session, sink::Sink, smarthost::Smarthost, wait::until,
-};
+use tests::{session::Session, sink::Sink, smarthost::Smarthost, store::Store, wait::until};
 
 const MESSAGE: &[u8] = b"Subject: flood\r\n\r\nbuy now\r\n";
-
-/// A redis-server on a socket of its own, which keeps nothing on the disk.
-struct Store {
-    socket: PathBuf,
-    daemon: Daemon,
-    _directory: TempDir,
-}
-
-impl Store {
-    fn start() -> Option<Self> {
-        let program = peers::find("redis-server")?;
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("store.sock");
-        let mut command = Command::new(program);
-        command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
-        command.arg("--dir").arg(directory.path());
-        command.arg("--unixsocket").arg(&socket);
-        let daemon = Daemon::start("redis-server", &mut command);
-        until("the store listens", || UnixStream::connect(&socket).ok());
-        Some(Self {
-            socket,
-            daemon,
-            _directory: directory,
-        })
-    }
-
-    /// A command without an answer that anybody reads.
-    fn say(&self, command: &str) {
-        use std::io::{Read as _, Write as _};
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
-        writeln!(stream, "{command}").unwrap();
-        let mut reply = [0; 1];
-        stream.read_exact(&mut reply).unwrap();
-        assert_eq!(reply, *b"+", "{command}");
-    }
-}
 
 /// A store, a next hop that takes everything, and two smarthosts, mx1 and mx2, that share a limit.
 fn site(limit: &str, on_outage: &str) -> Option<(Store, Sink, [Smarthost; 2])> {
@@ -54,9 +13,9 @@ fn site(limit: &str, on_outage: &str) -> Option<(Store, Sink, [Smarthost; 2])> {
     let site = ["mx1", "mx2"].map(|node| {
         Smarthost::start(&format!(
             "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"{limit}\"] }}\nrelayhost = \"{}\"\n\
-             budget = {{ store = \"unix:{}\", node = \"{node}\", nodes = 2, on_outage = \"{on_outage}\" }}\n",
+             budget = {{ store = \"{}\", node = \"{node}\", nodes = 2, on_outage = \"{on_outage}\" }}\n",
             sink.nexthop(),
-            store.socket.display(),
+            store.url(),
         ))
     });
     wait_for_both(&site);
@@ -168,7 +127,7 @@ fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
         // One server uses up all that there is.
         let mut taken = send("127.0.0.5", first, 12);
         assert!((9..=10).contains(&taken), "{on_outage}: {taken}");
-        store.daemon.signal(Signal::STOP);
+        store.signal(Signal::STOP);
         taken += send("127.0.0.5", first, 12) + send("127.0.0.5", second, 12);
         assert!(taken <= most, "{on_outage}: {taken}");
         assert_eq!(taken > 10, on_outage == "share", "{on_outage}: {taken}");
@@ -178,7 +137,7 @@ fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
             "never over a limit"
         };
         wait_for_status(first, bound);
-        store.daemon.signal(Signal::CONT);
+        store.signal(Signal::CONT);
         wait_for_both(&site);
         assert_eq!(send("127.0.0.5", second, 3), 0, "{on_outage}");
     }
@@ -211,4 +170,47 @@ fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
         (send("127.0.0.6", &left, 1) == 1).then_some(())
     });
     left.kill();
+}
+
+/// Each lets through what it has itself: that is told, on both, until they are the same.
+#[test]
+fn servers_with_different_limits_are_told_of_until_they_are_the_same() {
+    let Some((_store, _sink, [first, second])) = site("10/day", "share") else {
+        return;
+    };
+    let same = std::fs::read_to_string(second.config()).unwrap();
+    second.file("config.toml", &same.replace("10/day", "20/day"));
+    assert!(second.admin(&["reload"]).status.success());
+    wait_for_status(&first, "mx2 has other limits, 20/day");
+    wait_for_status(&second, "mx1 has other limits, 10/day");
+    second.file("config.toml", &same);
+    assert!(second.admin(&["reload"]).status.success());
+    wait_for_both(&[first, second]);
+}
+
+/// What another server has counted decides here, too, and is explained.
+#[test]
+fn explain_knows_what_all_servers_have_counted() {
+    let Some((_store, _sink, [first, second])) = site("10/day", "defer") else {
+        return;
+    };
+    let explained = || {
+        let what = [
+            "explain",
+            "--client",
+            "127.0.0.5",
+            "--to",
+            "user@example.net",
+        ];
+        String::from_utf8(second.admin(&what).stdout).unwrap()
+    };
+    assert!(explained().contains("accepted"), "{}", explained());
+    assert_eq!(send("127.0.0.5", &first, 10), 10);
+    until("what the other one has counted", || {
+        let told = explained();
+        (told.contains("(10 on all servers)") && told.contains("refused: the client hears"))
+            .then_some(())
+    });
+    // A look takes nothing.
+    assert_eq!(send("127.0.0.6", &second, 10), 10);
 }

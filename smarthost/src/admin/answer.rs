@@ -6,7 +6,7 @@
 //! carried out.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     io,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -22,7 +22,7 @@ use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request},
-    budget::{Budget, Id, What},
+    budget::{self, Budget, Everywhere, What},
     dispatch::{Event, Queue, left},
     draining::Draining,
     expected::Expected,
@@ -174,16 +174,12 @@ impl Controlled<'_> {
     }
 
     /// What all smarthosts have counted of a client.
-    fn everywhere(&self, client: &ClientId, known: &HashMap<Id, u32>) -> Vec<(u32, Limit)> {
-        let limits = self.limits().limits_of(client);
-        let sums = limits
-            .into_iter()
-            .filter_map(|(counted, limit)| Some((*known.get(&Id::new(counted, &limit))?, limit)));
-        sums.collect()
+    fn everywhere(&self, client: &ClientId, known: &Everywhere) -> Vec<(u32, Limit)> {
+        budget::sums(&self.limits(), client, known)
     }
 
     /// Clients that only other smarthosts have counted.
-    fn elsewhere(&self, here: &[Report], known: &HashMap<Id, u32>, now: Timestamp) -> Vec<Report> {
+    fn elsewhere(&self, here: &[Report], known: &Everywhere, now: Timestamp) -> Vec<Report> {
         let here: HashSet<&str> = here.iter().map(|report| report.client.as_str()).collect();
         let counted = known.iter().filter(|(_, sum)| **sum > 0);
         let clients: BTreeSet<&ClientId> = counted.map(|(id, _)| &id.client).collect();

@@ -36,6 +36,6 @@ mod tests;
 
 pub(crate) use moment::{changes, sequence};
 pub(crate) use orders::What;
-pub(crate) use protocol::Id;
-pub(crate) use service::{Budget, look};
+pub(crate) use protocol::Everywhere;
+pub(crate) use service::{Budget, look, sums};
 pub(crate) use site::{Site, Terms};

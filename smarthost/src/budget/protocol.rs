@@ -1,7 +1,7 @@
 //! What is asked of the store and what it answers, as both sides of a simulation and the wire know
 //! it.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use crate::limits::{ClientId, Counted, Limit};
 
@@ -24,6 +24,9 @@ pub(crate) struct Id {
     counts: Counted,
     seconds: u64,
 }
+
+/// What all nodes together have spent and hold.
+pub(crate) type Everywhere = HashMap<Id, u32>;
 
 impl Id {
     pub(crate) fn new(client: ClientId, limit: &Limit) -> Self {

@@ -3,10 +3,10 @@
 //! Contract: a message waits for the store for [`store::DEADLINE`] at most, and while the store
 //! does not answer not at all.
 
+mod seen;
 mod told;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     moment::moment,
     orders::{Order, Orders, What},
-    protocol::{Id, Request},
+    protocol::{Everywhere, Id, Request},
     site::{Next, Site, Take, Terms},
     store::{self, Heard, Store, Unusable},
 };
@@ -33,6 +33,8 @@ use crate::{
     limits::{ClientId, Counted, Decision, Limits, Peer},
     state::{Keeper, Memory},
 };
+
+pub(crate) use seen::sums;
 
 /// How often the store is told what changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -49,6 +51,8 @@ pub(crate) struct Budget {
     limits: Arc<Mutex<Limits>>,
     /// Where the store is; `None`: nowhere.
     settings: Option<config::Budget>,
+    /// For a look, which asks nobody: what all nodes have counted.
+    seen: Everywhere,
     link: Mutex<Link>,
     orders: Mutex<Orders>,
     /// An answer of the store has come.
@@ -67,6 +71,8 @@ struct Link {
     told: Vec<String>,
     /// How often another process had this node's name.
     doubled: u32,
+    /// Nodes with other limits, and these.
+    differing: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Budget {
@@ -109,6 +115,7 @@ impl Budget {
             site: Arc::clone(&memory.budget),
             limits: Arc::clone(&memory.limits),
             settings: None,
+            seen: Everywhere::new(),
             link: Mutex::default(),
             orders: Mutex::default(),
             answered: Notify::new(),
@@ -127,10 +134,16 @@ impl Budget {
         what: Counted,
         own: Decision,
     ) -> Decision {
-        if self.settings.is_none() || !matches!(own, Decision::Within { .. }) {
+        if !matches!(own, Decision::Within { .. }) {
             return own;
         }
         let now = clock::now();
+        if let Some(full) = self.looked(peer, what, now) {
+            return full;
+        }
+        if self.settings.is_none() {
+            return own;
+        }
         let shared = locked(&self.limits).shared(peer, now);
         let asked = shared.into_iter().filter(|(_, limit)| limit.counts == what);
         let mut spent: Vec<Id> = Vec::new();
@@ -285,13 +298,13 @@ impl Budget {
     }
 
     /// What all nodes have counted, as the store knows it now; nothing where it cannot be asked.
-    pub(crate) async fn everywhere(&self) -> HashMap<Id, u32> {
+    pub(crate) async fn everywhere(&self) -> Everywhere {
         let store = locked(&self.link).store.clone();
         let Some(store) = store else {
-            return HashMap::new();
+            return Everywhere::new();
         };
         let asked = time::timeout(PATIENCE, store.everywhere()).await;
-        asked.map_or_else(|_| HashMap::new(), Result::unwrap_or_default)
+        asked.map_or_else(|_| Everywhere::new(), Result::unwrap_or_default)
     }
 
     /// [`Budget::forget_node`], on a thread that may wait.
@@ -303,10 +316,10 @@ impl Budget {
     }
 
     /// [`Budget::everywhere`], on a thread that may wait.
-    pub(crate) fn everywhere_now(&self) -> HashMap<Id, u32> {
+    pub(crate) fn everywhere_now(&self) -> Everywhere {
         match Handle::try_current() {
             Ok(runtime) if self.settings.is_some() => runtime.block_on(self.everywhere()),
-            _ => HashMap::new(),
+            _ => Everywhere::new(),
         }
     }
 
@@ -339,13 +352,15 @@ impl Budget {
                 Err(why) => return self.lose(&why),
             },
         };
-        let heard = match store.greet(&self.process, &fresh()).await {
+        let limits = locked(&self.limits).shared_words();
+        let heard = match store.greet(&self.process, &fresh(), &limits).await {
             Ok(heard) => heard,
             Err(why) => return self.lose(&why),
         };
         if self.is_doubled(&heard) {
             return self.lose(&Unusable(DOUBLED.to_owned()));
         }
+        self.compare(&heard, &limits);
         let next = self.site().greeted(&heard.hello, moment());
         self.follow(next).await;
         self.tell().await;

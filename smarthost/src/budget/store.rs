@@ -26,6 +26,8 @@ const NUMBER: &str = "smarthost:orders:number";
 const BUDGET: &str = "smarthost:budget:";
 /// Budgets that are listed, at most.
 const LISTED: usize = 20_000;
+/// Nodes that are read, at most.
+const MOST_NODES: usize = 100;
 /// Orders that are read, at most.
 const MOST_ORDERS: usize = 4096;
 
@@ -54,6 +56,8 @@ pub(super) struct Heard {
     pub(super) orders: u64,
     /// Those that have told all they know.
     pub(super) told: Vec<String>,
+    /// All nodes that have ever been there: process, time and limits of each.
+    pub(super) nodes: Vec<(String, String)>,
 }
 
 /// Cheap to clone: all clones share the connection.
@@ -115,20 +119,33 @@ impl Store {
         reply(&said).ok_or_else(|| Unusable(format!("says {said:?}")))
     }
 
-    /// `process`: another one of the same node has another name.
-    pub(super) async fn greet(&self, process: &str, fresh: &str) -> Result<Heard, Unusable> {
+    /// `process`: another one of the same node has another name; `limits`: what all nodes must have
+    /// in common.
+    pub(super) async fn greet(
+        &self,
+        process: &str,
+        fresh: &str,
+        limits: &str,
+    ) -> Result<Heard, Unusable> {
         let [_, hello, ..] = &self.scripts;
         let mut call = hello.prepare_invoke();
         call.key(EPOCH).key(TOLD).key(NODES).key(NUMBER);
-        call.arg(&self.terms.node).arg(process).arg(fresh);
-        let said: (u64, String, String, u64, Vec<String>) =
+        call.arg(&self.terms.node)
+            .arg(process)
+            .arg(fresh)
+            .arg(limits);
+        let said: (u64, String, String, u64, Vec<String>, Vec<String>) =
             call.invoke_async(&mut self.connection.clone()).await?;
-        let (now, epoch, other, orders, told) = said;
+        let (now, epoch, other, orders, told, nodes) = said;
+        let (nodes, _) = nodes.as_chunks();
+        let nodes = nodes.iter().take(MOST_NODES);
+        let nodes = nodes.map(|[name, it]| (name.clone(), it.clone())).collect();
         Ok(Heard {
             hello: Hello { now, epoch },
             other,
             orders,
             told,
+            nodes,
         })
     }
 

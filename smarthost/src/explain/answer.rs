@@ -9,7 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::told::{Entry, Exchange, Place};
-use crate::limits::Report;
+use crate::{
+    budget::Everywhere,
+    limits::{Failed, Report},
+};
 
 /// A client that does not exist.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -120,4 +123,13 @@ impl Rule {
         }
         text
     }
+}
+
+/// What the daemon knows of a client, and no file.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Logins from its address.
+    pub(crate) failed: Option<Failed>,
+    /// What all smarthosts that share a budget have counted.
+    pub(crate) everywhere: Everywhere,
 }

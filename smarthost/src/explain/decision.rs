@@ -16,16 +16,16 @@ use smtp::{sasl::prepared, session::Session};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    answer::{Client, Decision, Filter, Recipient, Stage, Warnings, warn},
+    answer::{Client, Decision, Filter, Known, Recipient, Stage, Warnings, warn},
     rehearsal::Rehearsal,
     told::Place,
 };
 use crate::{
-    budget::Budget,
+    budget::{self, Budget},
     config::{Config, ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
-    limits::{Failed, Peer},
+    limits::{ClientId, Peer},
     server::{World, settings},
     setup::{Current, Setup},
     state::{Memory, Restored, Store},
@@ -36,10 +36,11 @@ use crate::{
 pub(super) async fn decide(
     setup: Setup,
     client: &Client,
-    failed: Option<Failed>,
+    known: Known,
     problems: Vec<String>,
 ) -> Decision {
     let warnings = Arc::new(Mutex::new(problems));
+    let Known { failed, everywhere } = known;
     let closed = failed.is_some_and(|it| it.refused_until.is_some());
     if let Some(failed) = failed {
         warn(
@@ -65,7 +66,13 @@ pub(super) async fn decide(
     let own = peer.name.is_some() || setup.policy.may_relay(address);
     let counted = {
         let limits = limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.of(&peer, clock::now())
+        let mut counted = limits.of(&peer, clock::now());
+        for report in &mut counted {
+            if let Ok(client) = ClientId::parse(&report.client) {
+                report.everywhere = budget::sums(&limits, &client, &everywhere);
+            }
+        }
+        counted
     };
     let (probes, asked) = Dispatch::probes();
     let answering = prober(&setup, client.probe, asked, &warnings);
@@ -77,7 +84,7 @@ pub(super) async fn decide(
         machine: Session::new(settings, Instant::now()),
         world: Arc::new(World::new(
             &memory,
-            Arc::new(Budget::unshared(&memory)),
+            Arc::new(Budget::seen(&memory, everywhere)),
             probes,
         )),
         client: client.clone(),

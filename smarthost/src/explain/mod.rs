@@ -32,12 +32,13 @@ use mail::maps::Problem;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
+pub(crate) use answer::Known;
 pub use answer::{Client, Decision, Filter, Recipient, Rule, Stage};
 pub use print::shown;
 pub use told::{Entry, Exchange, Place};
 pub use way::{End, Host, Step, Way};
 
-use crate::{config::Config, limits::Failed, setup::Setup};
+use crate::{config::Config, setup::Setup};
 
 /// Said of files that nobody runs by.
 const NO_DAEMON: &str = "smarthost does not run: this is what the files say now";
@@ -78,28 +79,28 @@ pub fn of_files(config: &Path, asked: &Asked) -> anyhow::Result<String> {
     } else {
         system::log::line(system::log::Level::Warning, &NO_DAEMON);
     }
-    told(setup, None, asked, warnings)
+    told(setup, Known::default(), asked, warnings)
 }
 
-/// By what a daemon holds; `failed`: logins from the client's address.
+/// By what a daemon holds.
 pub(crate) fn of_daemon(
     setup: &Setup,
-    failed: Option<Failed>,
+    known: Known,
     asked: &Asked,
     warnings: Vec<String>,
 ) -> anyhow::Result<String> {
-    told(setup.for_a_look(), failed, asked, warnings)
+    told(setup.for_a_look(), known, asked, warnings)
 }
 
 fn told(
     setup: Setup,
-    failed: Option<Failed>,
+    known: Known,
     asked: &Asked,
     warnings: Vec<String>,
 ) -> anyhow::Result<String> {
     match &asked.what {
         What::Client(client) => {
-            let decision = with_runtime(decision::decide(setup, client, failed, warnings))?;
+            let decision = with_runtime(decision::decide(setup, client, known, warnings))?;
             Ok(if asked.json {
                 print::json(&decision)
             } else {

@@ -68,6 +68,11 @@ impl Limits {
         }
     }
 
+    /// As [`Rules::shared_words`].
+    pub fn shared_words(&self) -> String {
+        self.rules.shared_words()
+    }
+
     /// Other rules from now on (reload); counters stay.
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;

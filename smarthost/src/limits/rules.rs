@@ -137,6 +137,20 @@ pub enum Class {
 pub type Counter = (Class, ClientId);
 
 impl Rules {
+    /// What several servers that share limits must have in common, in words.
+    pub fn shared_words(&self) -> String {
+        let words = |limits: &[Limit]| {
+            let words: Vec<_> = limits.iter().map(ToString::to_string).collect();
+            words.join(", ")
+        };
+        let (client, prefix) = (words(&self.per_client), words(&self.per_prefix6()));
+        if client.is_empty() && prefix.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{client}; {prefix} for an IPv6 /64")
+        }
+    }
+
     /// As whom somebody is counted: by name where there is one; of our addresses itself and its
     /// /64, of others the address or the /64.
     pub fn counters(&self, peer: &Peer) -> Vec<Counter> {

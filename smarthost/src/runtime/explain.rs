@@ -37,12 +37,15 @@ pub(super) fn explain(
     let fault = server.current.fault();
     let warnings = fault.map(|fault| format!("{}: {}", fault.consequence(), fault.text));
     let client = asked.what.client();
-    let failed = client.and_then(|at| server.attempts.failures().of(at, clock::now()));
+    let known = explain::Known {
+        failed: client.and_then(|at| server.attempts.failures().of(at, clock::now())),
+        everywhere: server.world.everywhere_now(),
+    };
     let (done, told) = mpsc::channel();
     thread::spawn(move || {
         let warnings = warnings.into_iter().collect();
         // Whoever asked may be gone.
-        let _ = done.send(explain::of_daemon(&setup, failed, &asked, warnings));
+        let _ = done.send(explain::of_daemon(&setup, known, &asked, warnings));
     });
     let told = loop {
         match told.recv_timeout(ALIVE) {

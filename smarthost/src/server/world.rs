@@ -23,7 +23,7 @@ use super::{
     verification::{self, Verification},
 };
 use crate::{
-    budget::Budget,
+    budget::{Budget, Everywhere},
     dispatch::Probe,
     dns::{Dnssec, Lookups},
     limits::{Counted, Limits},
@@ -114,6 +114,11 @@ impl World {
         all.extend(self.services.status());
         all.extend(self.verification.status());
         all
+    }
+
+    /// What all smarthosts that share a budget have counted.
+    pub(crate) fn everywhere_now(&self) -> Everywhere {
+        self.budget.everywhere_now()
     }
 
     /// Those of the configuration, for a session.

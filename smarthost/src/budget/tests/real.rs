@@ -59,6 +59,10 @@ async fn connect(server: &Server, node: usize) -> store::Store {
     }
 }
 
+async fn greet(node: &store::Store) -> store::Heard {
+    node.greet("p", "fresh", "10/day").await.unwrap()
+}
+
 #[tokio::test]
 async fn the_scripts_answer_as_the_simulated_store_does() {
     let Some(server) = server() else { return };
@@ -76,13 +80,13 @@ async fn the_scripts_answer_as_the_simulated_store_does() {
     let (mut kinds, mut grants) = (std::collections::HashSet::new(), 0);
     for step in 0..3000 {
         let node = usize::try_from(dice.below(3)).unwrap();
-        let heard = nodes[node].greet("p", "fresh").await.unwrap();
+        let heard = greet(&nodes[node]).await;
         let (now, epoch) = (heard.hello.now, heard.hello.epoch);
         model.keep_epoch(&epoch);
         match dice.below(40) {
             0 => {
                 nodes[node].renew(&epoch, "next").await.unwrap();
-                let next = nodes[node].greet("p", "fresh").await.unwrap().hello.epoch;
+                let next = greet(&nodes[node]).await.hello.epoch;
                 model.keep_epoch(&next);
                 continue;
             }
