@@ -11,6 +11,8 @@ use std::{
 
 use super::*;
 use crate::{
+    conversation::Trusting,
+    delivery::Place,
     tls::{ClientTls, Trust, pins_of_file, self_signed, server_config},
     trust::{PeerKey, Pin},
 };
@@ -436,5 +438,17 @@ fn a_broken_handshake_leads_to_clear_text_only_where_no_key_must_be_shown() {
             ),
         }
         relay.join().unwrap();
+    }
+}
+
+/// What DNS says of a relayhost may be forged: its certificate is for what was written.
+#[test]
+fn a_host_that_dns_named_must_show_the_name_that_the_administrator_wrote() {
+    let tls = ClientTls::new(&Trust::WebRoots).unwrap();
+    let place = Place::Tcp(([192, 0, 2, 1], 25).into());
+    for (certified, expected) in [(None, "evil.example"), (Some("example.org"), "example.org")] {
+        let tls = tls.showing(certified);
+        let trusting = Trusting::at("evil.example", &place, Some(&tls)).unwrap();
+        assert_eq!(trusting.name.to_str(), expected);
     }
 }
