@@ -16,6 +16,7 @@ use tests::{
     agent::{Agent, pipe},
     identity::Identity,
     installation::Installation,
+    session::Session,
     sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
 };
@@ -205,6 +206,7 @@ fn check_costs_nothing_of_the_limit_and_both_end_with_the_reason_when_it_is_used
         let (level, told) = finding(&checked, "recipient");
         assert_eq!(level, "ok", "{round}: {told}");
     }
+    // In clear text nothing says that it is a test: it counts.
     for _ in 0..2 {
         let sent = node.admin(&["test"]);
         assert_eq!(sent.status.code(), Some(0), "{}", text(&sent));
@@ -215,6 +217,49 @@ fn check_costs_nothing_of_the_limit_and_both_end_with_the_reason_when_it_is_used
     for told in [text(&refused), text(&node.admin(&["check"]))] {
         assert!(told.contains("too much mail"), "{told}");
     }
+}
+
+#[test]
+fn the_first_tests_of_a_day_cost_nothing_of_the_limit_and_no_other_mail_passes_for_one() {
+    let sink = Sink::start();
+    let mut relay = Smarthost::start(&format!(
+        "limits = {{ per_client = [\"20/day\"] }}\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    let used = |relay: &Smarthost| {
+        let shown = text(&relay.admin(&["limits", "show", "127.0.0.1"]));
+        let count = shown.split(" of 20 ").next().unwrap_or_default();
+        count.rsplit(' ').next().unwrap_or_default().to_owned()
+    };
+    let node = Agent::start(&format!(
+        "relayhost = \"{}\"\npins = [\"{}\"]\nadmin = \"admins@example.test\"\n",
+        relay.nexthop(),
+        relay.pin()
+    ));
+    for (round, counted) in ["0", "0", "1"].into_iter().enumerate() {
+        assert_eq!(node.admin(&["test"]).status.code(), Some(0), "{round}");
+        assert_eq!(used(&relay), counted, "{round}: {}", relay.daemon().log());
+        if round == 1 {
+            // Not by a restart either.
+            relay.kill();
+            relay.run();
+        }
+    }
+    // Whoever calls large or manifold mail a test pays for it, on another day too.
+    let reset = relay.admin(&["limits", "reset", "127.0.0.1"]);
+    assert!(reset.status.success());
+    let test = "Sendmail-Shim-Writer: test=yes\r\nSubject: x\r\n\r\n";
+    let large = format!("{test}{}", "more of it\r\n".repeat(500));
+    let mut session = Session::greeted(relay.address());
+    session.delivers("a@here.example", &["b@example.test"], large.as_bytes());
+    let both = ["b@example.test", "c@example.test"];
+    session.delivers("a@here.example", &both, test.as_bytes());
+    assert_eq!(used(&relay), "2");
+    session.delivers("a@here.example", &both[..1], test.as_bytes());
+    assert_eq!(used(&relay), "2");
+    let arrived = sink.journal().wait_for(6);
+    let marked = arrived.iter().filter(|it| it.text().contains("Writer"));
+    assert_eq!(marked.count(), 0, "the mark stays here");
 }
 
 /// What would become of a message, with the file and line of each reason; nothing is sent or kept.

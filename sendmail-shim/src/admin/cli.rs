@@ -107,7 +107,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Send a test message as any program would, and follow it until the relayhost has taken it.
+    /// Send a test message as any program would, and follow it until the relayhost has taken it. A
+    /// smarthost counts ten of them a day, say, against no limit.
     Test {
         /// To whom; without it, to root, whom aliases and admin= redirect.
         #[arg(value_parser = Address::parse)]

@@ -141,10 +141,12 @@ impl<'a> Transaction<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Verdict::Refuse(refusal(&error)),
         };
-        // Nobody says that of himself.
-        Writer::take(&mut prepared.header);
-        if let Some(writer) = &self.writer {
-            prepared.header.append(writer.field());
+        // Nobody says of himself who he is. That it is a test, everybody may: the smarthost lets
+        // only so many go.
+        let test = Writer::take(&mut prepared.header).is_some_and(|said| said.test);
+        if test || self.writer.is_some() {
+            let writer = self.writer.take().unwrap_or_default();
+            prepared.header.append(Writer { test, ..writer }.field());
         }
         let (spool, header) = (&self.agent.dispatch.spool, &prepared.header);
         let more = Usage {

@@ -22,6 +22,7 @@ pub(super) fn writer(stream: &UnixStream, user: &str) -> Writer {
         user: user.to_owned(),
         unit: unit(pid).unwrap_or_default(),
         command: command(pid),
+        test: false,
     }
 }
 

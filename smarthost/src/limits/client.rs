@@ -14,6 +14,8 @@ const NOTICE_INTERVAL: Duration = Duration::from_hours(24);
 /// fewer than this.
 const ATTEMPTS: u32 = 10;
 const FEWEST_ATTEMPTS: u32 = 100;
+/// One in so many messages more may be a test, which does not count.
+const TESTS: u32 = 10;
 /// The longest time in which they are counted: a client that was mended need not wait for a day.
 const ATTEMPTS_SPAN: Duration = Duration::from_hours(1);
 /// What the other smarthosts have counted is believed for so long.
@@ -28,6 +30,8 @@ pub(super) struct Client {
     coming: [u32; 2],
     /// Messages that were let begin and came to nothing.
     attempts: Option<(Window, Ring)>,
+    /// Tests that were taken and not counted.
+    tests: Option<(Window, Ring)>,
     near: Option<Timestamp>,
     full: Option<Timestamp>,
     /// What all smarthosts have counted, and when that was heard; not kept.
@@ -77,6 +81,8 @@ struct Record {
     recipients: Vec<Recorded>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Recorded>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tests: Vec<Recorded>,
     /// Written here by versions before 0.2.
     raised: Option<Raised>,
     near: Option<Timestamp>,
@@ -122,6 +128,15 @@ impl Terms {
             span: longest.span.min(ATTEMPTS_SPAN),
         })
     }
+
+    /// Tests that are not counted: a tenth of the longest limit, but one, in the same time.
+    fn tests(&self) -> Option<Window> {
+        let longest = self.limits.get(longest(&self.limits)?)?.window;
+        Some(Window {
+            limit: longest.limit.div_ceil(TESTS),
+            ..longest
+        })
+    }
 }
 
 impl Client {
@@ -147,9 +162,10 @@ impl Client {
         {
             known.limit = window.limit;
         }
-        let attempts = self.attempts.iter_mut().map(|(_, ring)| ring);
+        let others = self.attempts.iter_mut().chain(&mut self.tests);
+        let others = others.map(|(_, ring)| ring);
         let rings = self.rings.iter_mut().map(|(_, ring)| ring);
-        rings.chain(attempts).for_each(|ring| ring.advance(now));
+        rings.chain(others).for_each(|ring| ring.advance(now));
     }
 
     /// The limit that is reached and stays so longest, if one more message or recipient comes.
@@ -217,6 +233,22 @@ impl Client {
         ring.add(now);
         self.attempts = Some((window, ring));
         self.tired(Counted::Messages, now).is_some()
+    }
+
+    /// Whether one more test need not be counted.
+    pub(super) fn has_tests_left(&self, terms: &Terms, now: Timestamp) -> bool {
+        let taken = self.tests.as_ref().map_or(0, |(_, ring)| ring.count(now));
+        terms.tests().is_some_and(|window| taken < window.limit)
+    }
+
+    /// A test was taken that is not counted.
+    pub(super) fn test(&mut self, terms: &Terms, now: Timestamp) {
+        let Some(window) = terms.tests() else { return };
+        let known = self.tests.take();
+        let known = known.filter(|(known, _)| known.span == window.span);
+        let mut ring = known.map_or_else(|| Ring::new(window), |(_, ring)| ring);
+        ring.add(now);
+        self.tests = Some((window, ring));
     }
 
     /// It was taken.
@@ -293,10 +325,10 @@ impl Client {
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
         self.counts(now).all(|(count, _)| count == 0)
             && self.coming == [0; 2]
-            && self
-                .attempts
-                .as_ref()
-                .is_none_or(|(_, ring)| ring.count(now) == 0)
+            && [&self.attempts, &self.tests]
+                .into_iter()
+                .flatten()
+                .all(|(_, ring)| ring.count(now) == 0)
             && [self.near, self.full]
                 .into_iter()
                 .flatten()
@@ -356,6 +388,11 @@ impl Client {
                 .iter()
                 .map(|(window, ring)| ring.record(*window))
                 .collect(),
+            tests: self
+                .tests
+                .iter()
+                .map(|(window, ring)| ring.record(*window))
+                .collect(),
             raised: None,
             near: self.near,
             full: self.full,
@@ -381,8 +418,11 @@ impl Client {
         let attempts = terms.attempts().filter(|_| !record.attempts.is_empty());
         let attempts =
             attempts.map(|window| (window, Ring::restore(window, &record.attempts, now)));
+        let tests = terms.tests().filter(|_| !record.tests.is_empty());
+        let tests = tests.map(|window| (window, Ring::restore(window, &record.tests, now)));
         let client = Self {
             attempts,
+            tests,
             rings: limits.iter().map(ring).collect(),
             near: record.near,
             full: record.full,

@@ -3,6 +3,7 @@
 
 mod orders;
 mod shared;
+mod tested;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -228,11 +229,7 @@ impl Limits {
     /// A message that was let begin, with so many recipients that were, was taken, or came to
     /// nothing.
     pub fn end(&mut self, peer: &Peer, recipients: u32, taken: Option<u32>, now: Timestamp) {
-        for counter in self.rules.counters(peer) {
-            if let Some(client) = self.clients.get_mut(&counter) {
-                client.end(recipients);
-            }
-        }
+        self.arrive(peer, recipients);
         for (counter, terms) in self.counted(peer, now) {
             let client = self.client(&counter, &terms, now);
             let (class, name) = counter;
@@ -250,6 +247,15 @@ impl Limits {
                 self.tell(Level::Near, &report, &who, now);
             }
             self.dirty.insert((Kept::Counts(class), name));
+        }
+    }
+
+    /// It is no longer under way.
+    fn arrive(&mut self, peer: &Peer, recipients: u32) {
+        for counter in self.rules.counters(peer) {
+            if let Some(client) = self.clients.get_mut(&counter) {
+                client.end(recipients);
+            }
         }
     }
 

@@ -65,7 +65,7 @@ impl Connection {
         };
         let noted = self.note_machine(&message.header);
         let counted = self.begun.take();
-        let counted = counted.map(|begun| begun.count(recipients, writer.as_ref()));
+        let counted = counted.map(|begun| begun.count(recipients, size, writer.as_ref()));
         let message_id = message.header.first("Message-ID");
         let message_id = message_id.map(|field| field.value().clone());
         let came = self.came(&message.header, &envelope.sender, writer.as_ref());

@@ -13,6 +13,10 @@ use mail::{
 use super::Server;
 use crate::{limits::Peer, state::Changed};
 
+/// The most that a message which says that it is a test may be, octets: what `sendmail-shim test`
+/// sends has about a thousand.
+const TEST: u64 = 4096;
+
 /// A message under way.
 pub(super) struct Begun {
     server: Arc<Server>,
@@ -29,6 +33,8 @@ pub(super) struct Counted {
     recipients: u32,
     at: Timestamp,
     change: Changed,
+    /// It is a test, which counts for nothing.
+    free: bool,
     /// As whom, and how far that one is, for the log; empty: not at all.
     pub(super) told: String,
 }
@@ -48,23 +54,42 @@ impl Begun {
         self.recipients = self.recipients.saturating_add(1);
     }
 
-    /// It is taken, with so many recipients.
-    pub(super) fn count(mut self, recipients: u32, writer: Option<&Writer>) -> Counted {
+    /// It is taken, with so many recipients and octets.
+    pub(super) fn count(mut self, recipients: u32, size: u64, writer: Option<&Writer>) -> Counted {
         let at = clock::now();
-        if let Some(writer) = writer {
-            let mut limits = self.server.limits();
-            limits.wrote(&self.client, &writer.to_string(), at);
-        }
-        self.end(Some(recipients), at);
-        let told = self.server.limits().told(&self.client, at);
+        let is_test = writer.is_some_and(|writer| writer.test) && recipients == 1 && size <= TEST;
+        let free = is_test && self.end_test(at);
+        let told = if free {
+            ", a test: not counted".to_owned()
+        } else {
+            if let Some(writer) = writer {
+                let mut limits = self.server.limits();
+                limits.wrote(&self.client, &writer.to_string(), at);
+            }
+            self.end(Some(recipients), at);
+            self.server.limits().told(&self.client, at)
+        };
         Counted {
             told,
+            free,
             server: Arc::clone(&self.server),
             client: self.client.clone(),
             recipients,
             at,
             change: self.server.state.changed(),
         }
+    }
+
+    /// As a test that is not counted, if there may be one more.
+    fn end_test(&mut self, now: Timestamp) -> bool {
+        let mut limits = self.server.limits();
+        self.ended |= limits.end_test(&self.client, self.recipients, now);
+        drop(limits);
+        if self.ended {
+            let budget = &self.server.budget;
+            budget.end(&self.client, self.recipients, None);
+        }
+        self.ended
     }
 
     fn end(&mut self, taken: Option<u32>, now: Timestamp) {
@@ -90,6 +115,9 @@ impl Drop for Begun {
 impl Counted {
     /// It could not be kept after all.
     pub(super) fn take_back(self) {
+        if self.free {
+            return;
+        }
         let mut limits = self.server.limits();
         limits.take_back(&self.client, self.recipients, self.at);
         drop(limits);

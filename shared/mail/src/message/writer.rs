@@ -1,10 +1,10 @@
 //! Who wrote a message on a machine, as its agent knows from the kernel and tells its smarthost: a
 //! trace field of our own.
 //!
-//! Contract: kept where the relayhost's key is pinned, sent to relayhosts that offer XWRITER alone,
-//! believed of clients that may relay, and gone when the smarthost has read it: it leaves the site
-//! with no mail. Bounded, printable ASCII, whatever a program calls itself; what is written reads
-//! back the same.
+//! Contract: kept where the relayhost's key is pinned (that it is a test: always), sent to
+//! relayhosts that offer XWRITER alone, believed of clients that may relay, and gone when the
+//! smarthost has read it: it leaves the site with no mail. Bounded, printable ASCII, whatever a
+//! program calls itself; what is written reads back the same.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt::{self, Write as _};
@@ -16,6 +16,8 @@ pub const WRITER: &str = "Sendmail-Shim-Writer";
 /// Longest value, characters as they are told, and bytes as they are written.
 const LONGEST: usize = 120;
 const CODED: usize = 600;
+/// What is said of a test.
+const YES: &str = "yes";
 
 /// What is not known is empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,16 +28,20 @@ pub struct Writer {
     pub unit: String,
     /// The program that started `sendmail`, and its script if it has one.
     pub command: String,
+    /// It is what `sendmail-shim test` sends.
+    pub test: bool,
 }
 
 impl Writer {
     /// `user=www-data; unit=php8.4-fpm.service; command=/usr/bin/php /var/www/shop/order.php`, a
     /// line each.
     pub fn field(&self) -> Field {
+        let test = if self.test { YES } else { "" };
         let parts = [
-            ("user", &self.user),
+            ("user", self.user.as_str()),
             ("unit", &self.unit),
             ("command", &self.command),
+            ("test", test),
         ];
         let known = parts.into_iter().filter(|(_, value)| !value.is_empty());
         let lines: Vec<String> = known
@@ -60,6 +66,10 @@ impl Writer {
                 "user" => &mut found.user,
                 "unit" => &mut found.unit,
                 "command" => &mut found.command,
+                "test" => {
+                    found.test = value.trim() == YES;
+                    continue;
+                }
                 _ => continue,
             };
             *place = decoded(value);
@@ -72,9 +82,10 @@ impl Writer {
 impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
-            ("user ", &self.user),
+            ("user ", self.user.as_str()),
             ("unit ", &self.unit),
             ("", &self.command),
+            ("", if self.test { "a test" } else { "" }),
         ];
         let known = parts.into_iter().filter(|(_, value)| !value.is_empty());
         for (at, (word, value)) in known.enumerate() {
@@ -145,6 +156,7 @@ mod tests {
             user: "www-data".to_owned(),
             unit: "php8.4-fpm.service".to_owned(),
             command: "/usr/bin/php /srv/q; 100% \u{e9}t\u{e9}.php".to_owned(),
+            test: true,
         };
         let mut header = Header::parse(b"Subject: x\r\n");
         header.append(writer.field());
@@ -156,14 +168,14 @@ mod tests {
         assert_eq!(Writer::take(&mut header), None);
         assert_eq!(
             writer.to_string(),
-            "user www-data, unit php8.4-fpm.service, /usr/bin/php /srv/q; 100% \u{e9}t\u{e9}.php"
+            "user www-data, unit php8.4-fpm.service, /usr/bin/php /srv/q; 100% \u{e9}t\u{e9}.php, a test"
         );
     }
 
     proptest! {
         #[test]
         fn no_name_of_a_program_breaks_the_header(user in ".*", command in proptest::collection::vec(any::<char>(), 0..300)) {
-            let writer = Writer { user, unit: String::new(), command: command.into_iter().collect() };
+            let writer = Writer { user, unit: String::new(), command: command.into_iter().collect(), test: false };
             let mut header = Header::default();
             header.append(writer.field());
             let bytes = header.to_bytes();

@@ -73,7 +73,7 @@ pub(super) const CLIENTS: &[Row] = &[
     ),
     Row::new(
         "limits.per_client",
-        "How many messages a client may send that is in networks, has logged in or is known by its key, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"500 recipients/day\"]. A client is the name of its key, else its login, else its address. What was answered 250 counts; recipients count as RCPT named them. Over the limit mail is deferred with 450. Messages that were begun and not taken have a limit of their own, within the hour or a shorter time of the limit: ten times as many, and at least 100; over it the client hears 450 and \"too many attempts\" until they are older. smarthost limits show tells it, smarthost limits reset ends it.",
+        "How many messages a client may send that is in networks, has logged in or is known by its key, over all ports and in any such time: \"100/day\", or several as [\"100/day\", \"500 recipients/day\"]. A client is the name of its key, else its login, else its address. What was answered 250 counts; recipients count as RCPT named them; what `sendmail-shim test` sends over TLS counts beyond a tenth of the limit. Over the limit mail is deferred with 450. Messages that were begun and not taken have a limit of their own, within the hour or a shorter time of the limit: ten times as many, and at least 100; over it the client hears 450 and \"too many attempts\" until they are older. smarthost limits show tells it, smarthost limits reset ends it.",
         |c| Some(list(&c.limits.per_client)),
     )
     .basis(),

@@ -101,6 +101,48 @@ fn messages_that_are_under_way_hold_their_places_and_give_them_back() {
     assert_eq!(accepted(&mut limits, "10.0.0.7", 3, START), 1);
 }
 
+/// What `sendmail-shim test` sends is no way around the limit.
+#[test]
+fn a_tenth_of_the_limit_may_be_tests_that_do_not_count_and_more_of_them_do() {
+    let mut limits = limits(&[(20, 86_400)], &[]);
+    let test = |limits: &mut Told, client: &str, now| {
+        let client = ip(client).into();
+        assert!(!matches!(limits.begin(&client, now), Decision::Over(_)));
+        let free = limits.end_test(&client, 0, now);
+        if !free {
+            limits.end(&client, 0, Some(1), now);
+        }
+        free
+    };
+    let free =
+        |limits: &mut Told, client: &str, now| (0..5).filter(|_| test(limits, client, now)).count();
+    assert_eq!(free(&mut limits, "10.0.0.7", START), 2);
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.7", 100, START),
+        17,
+        "three counted"
+    );
+    // A restart gives no more of them, and neither does an order that blocks; a day later it does.
+    let mut again = super::limits(&[(20, 86_400)], &[]);
+    for (kept, record) in limits.changes() {
+        assert!(again.restore(kept, &record.unwrap(), START));
+    }
+    let client = ip("10.0.0.7").into();
+    assert!(!again.end_test(&client, 0, START));
+    let tomorrow = START.after(minutes(24 * 60 + 10));
+    assert_eq!(free(&mut again, "10.0.0.7", tomorrow), 2);
+    let id = net("10.0.0.8").into();
+    again
+        .raise(&id, 0, tomorrow.after(minutes(9)), tomorrow)
+        .unwrap();
+    assert!(!again.end_test(&ip("10.0.0.8").into(), 0, tomorrow));
+    // Addresses of one IPv6 network share ten times as many; nobody's own are free.
+    let address = |n: u32| format!("2001:db8:ffff::{n:x}");
+    let all: usize = (1..30).map(|n| free(&mut limits, &address(n), START)).sum();
+    assert_eq!(all, 20);
+    assert_eq!(free(&mut limits, "192.0.2.1", START), 0, "a stranger");
+}
+
 #[test]
 fn recipients_are_counted_where_a_limit_says_so() {
     let limit = Limit::parse("5 recipients/day").unwrap();
