@@ -62,6 +62,10 @@ fn a_strangers_bounce_that_nobody_takes_ends_and_is_told_and_one_of_our_own_mail
     assert!(smarthost.daemon().stop().success());
     smarthost.run();
     smarthost.wait_for_mailq("both still", held);
+    let checked = smarthost.admin(&["check"]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    let of_held = "WARN  held          bounces or notices that nobody takes: 2, the first of ";
+    assert!(told.contains(of_held), "{told}");
 }
 
 /// However much of it there is, it stops only whoever causes it, and nothing is dropped.

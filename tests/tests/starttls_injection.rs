@@ -172,7 +172,7 @@ fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure
         credentials: None,
     };
     let target = Target::tcp("127.0.0.1", scene.middle, Some(&scene.tls));
-    let mut connection = Connection::open_or_clear(&target, &settings, PATIENCE)?;
+    let (mut connection, _) = Connection::open_or_clear(&target, &settings, PATIENCE)?;
     let recipients = vec![Recipient::from(
         Address::parse("admins@example.org").unwrap(),
     )];

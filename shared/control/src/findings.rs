@@ -1,6 +1,9 @@
 //! What `check` found: a table for people, JSON for programs, a level for monitoring. Pure.
 
+use mail::text::printable;
 use serde::Serialize;
+
+use crate::listing::Row;
 
 /// How bad it is; the worst decides the exit status.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -95,6 +98,46 @@ impl Findings {
             }
         }
         lines.join("\n")
+    }
+}
+
+/// Bounces and notices that nobody took, on hold until an administrator looks: what they tell has
+/// reached nobody.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Untold {
+    count: u64,
+    oldest: Option<Row>,
+}
+
+impl Untold {
+    /// Looks at a message of the queue.
+    pub fn see(&mut self, row: &Row) {
+        if row.queue_name != "hold" || !row.sender.is_empty() {
+            return;
+        }
+        self.count = self.count.saturating_add(1);
+        let is_older = |known: &Row| row.arrival < known.arrival;
+        if self.oldest.as_ref().is_none_or(is_older) {
+            self.oldest = Some(row.clone());
+        }
+    }
+
+    /// Tells of them, if there are any; `program`: whose queue it is.
+    pub fn tell(self, program: &str, findings: &mut Findings) {
+        let Some(oldest) = self.oldest else { return };
+        let to = oldest.recipients.first();
+        let to = to.map_or("", |to| to.address.as_str());
+        let text = format!(
+            "bounces or notices that nobody takes: {}, the first of {} for <{}>",
+            self.count,
+            oldest.arrival.mailq(),
+            printable(to)
+        );
+        let remedy = format!(
+            "{program} queue show {}; when whoever is to read them can be reached: {program} queue release --held --sender '<>'",
+            oldest.queue_id
+        );
+        findings.warn("held", text, &remedy);
     }
 }
 

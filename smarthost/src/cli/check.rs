@@ -10,42 +10,31 @@ use std::{
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Command, ExitCode},
-    time::Duration,
 };
 
 use control::{
     findings::{self, Findings, Level},
     status::Status,
 };
-use mail::{
-    address::{Address, Domain, DomainPattern},
-    outcome::Failure,
-};
-use relay::{
-    delivery::{Found, Host, Place, Reach, with_remedy},
-    net::{Connection, Target},
-    relayhost::Relayhost,
-};
+use mail::address::{Address, Domain, DomainPattern};
 use settings::layers;
-use smtp::client::{Protocol, Settings as Smtp, Timeouts};
 use system::{sysexits::Exit, terminal::say};
 
-use super::{failed::Failed, tables, transports};
+use super::{
+    failed::Failed,
+    reach::{self, waiting},
+    tables, transports,
+};
 use crate::{
     admin::{Answer, Request},
     config::{Config, RelayAuth},
     dns::{
-        Dnssec, exchange,
+        Dnssec,
         mx::{self, Resolver},
     },
     setup::Setup,
-    transport,
 };
 
-/// A host that is alive answers sooner.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// As the configuration says it of what its text alone tells.
-const ITSELF: &str = "this machine itself: mail would go in circles";
 const MIB: u64 = 1024 * 1024;
 
 /// Looks at everything, and says it.
@@ -135,15 +124,17 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     if path == Path::new(Config::PATH) {
         sandbox(config, findings);
     }
+    super::surroundings::check(config, findings);
     transports::maildir(config, findings);
+    transports::sockets(config, findings);
     transports::all(config, path == Path::new(Config::PATH), findings);
     disk(&config.spool, findings);
     // A key that cannot be read is told with the configuration.
     if let Ok(signer) = config.read_dkim() {
         super::dkim::published(config, &signer.0, findings);
     }
-    relayhost(config, findings);
-    circles(config, findings);
+    reach::relayhost(config, findings);
+    reach::next_hops(config, findings);
     resolver(config, findings);
     dnssec(config, findings);
     budget(config, findings);
@@ -309,113 +300,10 @@ fn disk(spool: &Path, findings: &mut Findings) {
     }
 }
 
-fn relayhost(config: &Config, findings: &mut Findings) {
-    let mut ways = Findings::default();
-    for relayhost in &config.relayhost {
-        match reached(config, relayhost) {
-            Ok(found) => ways.ok("relayhost", format!("{relayhost}: {found}")),
-            Err(why) => ways.fail(
-                "relayhost",
-                format!("{relayhost}: {why}"),
-                "mail takes another one, if there is one; else it waits in the queue until it is reached",
-            ),
-        }
-    }
-    if ways.0.iter().any(|way| way.level == Level::Ok) {
-        ways.soften();
-    }
-    findings.0.append(&mut ways.0);
-}
-
-/// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
-fn reached(config: &Config, relayhost: &Relayhost) -> Result<String, String> {
-    let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
-    let told = |failure: Failure| with_remedy(failure, true).log_text();
-    let smtp = Smtp {
-        helo: config.hostname.to_string(),
-        protocol: Protocol::Smtp,
-        security: config.relay_tls.security,
-        timeouts: Timeouts {
-            opening: PATIENCE,
-            reply: PATIENCE,
-            ..Timeouts::default()
-        },
-        known: None,
-        credentials: transport::credentials(config).map_err(told)?,
-    };
-    // What asks name servers lives no longer than what waits for it.
-    let resolver = || Resolver::new(config.resolver);
-    let hosts = waiting(async { transport::relayhosts(config, &resolver(), relayhost).await })?;
-    let mut last = String::from("it has no host that could be asked");
-    for host in hosts.map_err(told)? {
-        let found = match waiting(async { places(config, &resolver(), &host).await })? {
-            Ok(found) => found,
-            Err(failure) => {
-                last = told(failure);
-                continue;
-            }
-        };
-        for (place, reach) in found.places {
-            let Place::Tcp(address) = place else {
-                continue;
-            };
-            if reach == Reach::Itself {
-                return Err(format!("{address} is {ITSELF}"));
-            }
-            let target = Target::tcp(&host.name, address, Some(&tls));
-            match Connection::open_or_clear(&target, &smtp, PATIENCE) {
-                Ok(connection) => {
-                    let tls = connection.tls_summary().unwrap_or("no TLS");
-                    let answered = format!("{} answers, {tls}", connection.relay());
-                    connection.quit();
-                    return Ok(answered);
-                }
-                Err(failure) => last = told(failure),
-            }
-        }
-    }
-    Err(last)
-}
-
-/// The addresses of a host, as the daemon finds them.
-async fn places(config: &Config, resolver: &Resolver, host: &Host) -> Result<Found, Failure> {
-    let mut found = Found::from(exchange::places(resolver, host, &config.hostname).await?);
-    exchange::mark_own_listeners(&mut found, host, config);
-    Ok(found)
-}
-
-/// Routes whose next hop is this very daemon.
-fn circles(config: &Config, findings: &mut Findings) {
-    let look = async {
-        let resolver = Resolver::new(config.resolver);
-        for (what, nexthop, port) in transports::nexthops(config) {
-            let host = Host::named(nexthop.host.clone(), port);
-            let found = places(config, &resolver, &host).await;
-            let back = |(_, reach): &(Place, Reach)| *reach == Reach::Itself;
-            if found.is_ok_and(|found| found.places.iter().any(back)) {
-                let remedy = "name another host, or leave the route out";
-                findings.fail("routes", format!("{what}: {nexthop} is {ITSELF}"), remedy);
-            }
-        }
-    };
-    // What no name server knows leads nowhere, and not back.
-    let _ = waiting(look);
-}
-
 /// As the daemon asks.
 fn exchangers(config: &Config, domain: &str) -> Result<mx::Answer, String> {
     let resolver = Resolver::new(config.resolver);
     waiting(resolver.mx(domain))
-}
-
-/// Waits a while for name servers.
-fn waiting<T>(asked: impl Future<Output = T>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
-    answered.map_err(|_| "no name server answers".to_owned())
 }
 
 /// Whether the world brings the mail of the domains that we take it for, here or at all.

@@ -1,6 +1,6 @@
 //! What transports need: programs, folders and sockets, seen with the eyes of the daemon's user.
 
-use std::{collections::HashSet, fs, io, net::IpAddr, path::Path, time::Duration};
+use std::{collections::HashSet, fs, io, path::Path, time::Duration};
 
 use control::findings::Findings;
 use mail::{
@@ -22,10 +22,11 @@ use crate::{
 
 /// How long a unit may take to greet.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Next hops of each kind that are looked at: a table may have thousands.
+const MOST: usize = 100;
 
-/// Hosts to which routes and transports lead without MX, each once, with their port and the name of
-/// what leads there.
-pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
+/// Where routes and tables of transports lead, with the name of what leads there.
+fn routed(config: &Config) -> Vec<(String, Kind)> {
     // What cannot be read at all is told with the configuration.
     let files = config.read_transport().map(|(files, _)| files);
     let tables: Vec<_> = files.iter().flat_map(TableFiles::tables).collect();
@@ -33,24 +34,86 @@ pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
     let read = read.map(|(key, written, _)| (key.to_owned(), written.to_owned()));
     let written = config.routes.iter().chain(&config.default_routes);
     let written = written.map(|(key, written)| (key.clone(), written.clone()));
-    let routed = written.chain(read);
-    let routed =
-        routed.filter_map(|(key, written)| Some((key, destination(config, &written)?.kind)));
+    let all = written.chain(read);
+    all.filter_map(|(key, written)| Some((key, destination(config, &written)?.kind)))
+        .collect()
+}
+
+/// Hosts to which routes and transports lead, each once, with their port and the name of what leads
+/// there.
+pub(super) fn nexthops(config: &Config) -> Vec<(String, Nexthop, u16)> {
     let mut seen = HashSet::new();
-    let hosts = routed.filter_map(|(key, kind)| match kind {
+    let hosts = routed(config).into_iter();
+    let hosts = hosts.filter_map(|(key, kind)| match kind {
         Kind::Smtp { nexthop, .. } => Some((key, nexthop, 25)),
         Kind::Lmtp(LmtpTarget::Tcp(nexthop)) => Some((key, nexthop, 24)),
         _ => None,
     });
-    let hosts =
-        hosts.filter(|(_, nexthop, _)| !nexthop.mx || nexthop.host.parse::<IpAddr>().is_ok());
+    let hosts = hosts.map(|(key, nexthop, usual)| {
+        let port = nexthop.port.unwrap_or(usual);
+        (key, nexthop, port)
+    });
     hosts
-        .map(|(key, nexthop, usual)| {
-            let port = nexthop.port.unwrap_or(usual);
-            (key, nexthop, port)
-        })
-        .filter(|(_, nexthop, port)| seen.insert((nexthop.host.clone(), *port)))
+        .filter(|(_, nexthop, port)| seen.insert((nexthop.to_string(), *port)))
+        .take(MOST)
         .collect()
+}
+
+/// What may have been meant by a word in a route that no host has as its name.
+pub(super) fn known(config: &Config, word: &str) -> String {
+    let names = config.transports.keys().map(|name| &**name);
+    let all: Vec<&str> = names
+        .chain(["smtp", "lmtp", "maildir", "error", "retry"])
+        .collect();
+    format!(
+        "for a host write its whole name or \"[ADDRESS]\"; if {word} is to be a transport, those are: {}",
+        all.join(", ")
+    )
+}
+
+/// Sockets of LMTP servers on this machine: whether somebody takes mail there.
+pub(super) fn sockets(config: &Config, findings: &mut Findings) {
+    let local = config
+        .local
+        .clone()
+        .map(|local| ("lmtp".to_owned(), local.kind));
+    let mut seen = HashSet::new();
+    for (key, kind) in local.into_iter().chain(routed(config)) {
+        let Kind::Lmtp(LmtpTarget::Unix(path)) = kind else {
+            continue;
+        };
+        if !seen.insert(path.clone()) || seen.len() > MOST {
+            continue;
+        }
+        let shown = path.display();
+        match greeted(&path) {
+            Ok(()) => findings.ok("lmtp", format!("{key}: {shown} answers")),
+            Err(why) => findings.fail(
+                "lmtp",
+                format!("{key}: {shown}: {why}"),
+                "mail waits until it answers: does the mailbox server run, is the path right, and may the daemon's user connect?",
+            ),
+        }
+    }
+}
+
+/// Whether an LMTP server greets there.
+fn greeted(socket: &Path) -> Result<(), String> {
+    let settings = Settings {
+        helo: "localhost".to_owned(),
+        protocol: Protocol::Lmtp,
+        security: Security::None,
+        timeouts: Timeouts {
+            opening: PATIENCE,
+            ..Timeouts::default()
+        },
+        known: None,
+        credentials: None,
+    };
+    let opened = Connection::open(&Target::unix(socket), &settings, PATIENCE);
+    opened
+        .map(Connection::quit)
+        .map_err(|failure| failure.log_text())
 }
 
 /// Where a route leads, if it leads to one place.
@@ -217,17 +280,6 @@ fn pipe(name: &str, pipe: &Pipe, installed: bool, findings: &mut Findings) {
 /// The unit behind a socket: whether it is started, lets us in, and speaks LMTP.
 fn unit(name: &str, socket: &Path, findings: &mut Findings) {
     let shown = socket.display();
-    let settings = Settings {
-        helo: "localhost".to_owned(),
-        protocol: Protocol::Lmtp,
-        security: Security::None,
-        timeouts: Timeouts {
-            opening: PATIENCE,
-            ..Timeouts::default()
-        },
-        known: None,
-        credentials: None,
-    };
     let what = |why: String| format!("{name}: {shown}: {why}");
     if let Err(error) = access(socket, Access::WRITE_OK) {
         let remedy = if error == Errno::NOENT {
@@ -240,17 +292,14 @@ fn unit(name: &str, socket: &Path, findings: &mut Findings) {
         };
         return findings.fail("transports", what(error.to_string()), &remedy);
     }
-    match Connection::open(&Target::unix(socket), &settings, PATIENCE) {
-        Ok(connection) => {
-            connection.quit();
-            findings.ok("transports", format!("{name}: {shown} answers"));
-        }
-        Err(failure) => {
+    match greeted(socket) {
+        Ok(()) => findings.ok("transports", format!("{name}: {shown} answers")),
+        Err(why) => {
             let remedy = format!(
                 "its unit ends before it greets: does it run `smarthost pipe {name}` with StandardInput=socket, and may its User= \
                  read the settings? journalctl -u 'smarthost-{name}@*'"
             );
-            findings.fail("transports", what(failure.log_text()), &remedy);
+            findings.fail("transports", what(why), &remedy);
         }
     }
 }

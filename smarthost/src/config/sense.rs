@@ -212,10 +212,25 @@ impl Config {
 
     fn contradiction_of_relay(&self) -> Option<(&'static str, String)> {
         if self.relayhost.is_empty() {
-            let pinned = !self.relay_tls.pins.is_empty();
-            return pinned.then(|| {
-                let what = "pins are for the relayhost, and none is set; set relayhost, or take the pins away";
-                ("relay_tls.pins", what.to_owned())
+            let set = [
+                (
+                    "relay_tls.pins",
+                    !self.relay_tls.pins.is_empty(),
+                    "pins are",
+                ),
+                ("relay_auth", self.relay_auth.is_some(), "this login is"),
+                (
+                    "relay_tls.certificate",
+                    self.relay_tls.identity.is_some(),
+                    "this certificate is",
+                ),
+            ];
+            let found = set.into_iter().find(|(_, is_set, _)| *is_set);
+            return found.map(|(key, _, these)| {
+                let what = format!(
+                    "{these} for the relayhost, and none is set; set relayhost, or take this away"
+                );
+                (key, what)
             });
         }
         let mut hosts = self.relayhost.iter().filter(|it| it.by == By::Text);

@@ -10,7 +10,7 @@ use std::{
 
 use control::{
     self,
-    findings::{self, Findings},
+    findings::{self, Findings, Untold},
     listing::Row,
     order::{Answer, Request, Selection},
 };
@@ -74,7 +74,13 @@ fn configuration(settings: &Settings, findings: &mut Findings) {
         findings.warn("configuration", what, remedy);
     }
     let name = format!("{}, bare names get @{}", settings.hostname, settings.domain);
-    if settings.hostname.contains('.') {
+    if settings.hostname.is_nowhere() {
+        findings.warn(
+            "name",
+            format!("{name}: each machine calls itself so"),
+            "relays refuse it, and nobody finds out whose mail it is: set hostname = \"NAME.example.org\", or the name in /etc/hosts",
+        );
+    } else if settings.hostname.contains('.') {
         findings.ok("name", name);
     } else {
         findings.warn(
@@ -189,7 +195,14 @@ fn waiting_mail(settings: &Settings, findings: &mut Findings) {
         }
     });
     match asked {
-        Ok(()) => waiting(&rows, clock::now(), findings),
+        Ok(()) => {
+            waiting(&rows, clock::now(), findings);
+            let mut untold = Untold::default();
+            for row in &rows {
+                untold.see(row);
+            }
+            untold.tell("sendmail-shim", findings);
+        }
         Err(error) => findings.warn(
             "queue",
             error.to_string(),

@@ -15,9 +15,13 @@ use ::relay::{
 };
 use control::findings::{Findings, Level};
 use mail::{
-    address::{Address, Sender},
+    address::{LocalPart, Mailbox},
     clock::{self, Timestamp},
-    envelope::{Envelope, Recipient},
+    envelope::{Envelope, Mail, Rcpt},
+    message::{
+        Header,
+        rewrite::{self, Caller, RewriteError},
+    },
     nexthop::Nexthop,
     outcome::{Failure, Outcome, Stage},
 };
@@ -26,10 +30,15 @@ use smtp::{
     client::{Security, Timeouts, Transaction},
 };
 
-use crate::{config::settings::Settings, relay};
+use crate::{
+    config::{settings::Settings, tables::Tables},
+    relay,
+};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REPLY: Duration = Duration::from_secs(20);
+/// Of those who get root's mail, so many are tried.
+const MOST: usize = 20;
 
 /// Tries all relayhosts; what is wrong with one of several that work is a warning.
 pub(super) fn check(settings: &Settings, findings: &mut Findings) {
@@ -158,8 +167,19 @@ fn one(
     let opened = relay::smtp(settings, timeouts)
         .and_then(|smtp| Connection::open_or_clear(&target, &smtp, CONNECT));
     match opened {
-        Ok(mut connection) => {
+        Ok((mut connection, without)) => {
             findings.ok("tcp", format!("connected to {}", connection.relay()));
+            let refused = connection.tls_summary().is_none()
+                && connection.capabilities().starttls
+                && settings.security != Security::None;
+            let why = match without {
+                Some(failure) => Some(failure.log_text()),
+                None => refused.then(|| "it is refused".to_owned()),
+            };
+            if let Some(why) = why {
+                let what = format!("STARTTLS is offered and does not work: {why}");
+                findings.warn("tls", what, "ask the relayhost's administrator");
+            }
             let place = session(settings, &connection, findings);
             findings.ok("ehlo", extensions(connection.capabilities()));
             if let Some(auth) = &settings.auth {
@@ -279,42 +299,63 @@ fn recipient(
     relay: IpAddr,
     findings: &mut Findings,
 ) {
-    let root = Address::new("root", &settings.domain);
-    let (Ok(root), admin) = (root, &settings.admin) else {
-        return;
-    };
-    let to = admin.clone().unwrap_or_else(|| root.clone());
-    let envelope = Envelope {
-        sender: Sender::Address(root.clone()),
-        recipients: vec![Recipient::from(to.clone())],
-        ..Envelope::default()
+    let envelope = match of_root(settings) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            let remedy = "correct what aliases and revaliases say of root";
+            return findings.fail("recipient", error.to_string(), remedy);
+        }
     };
     let outcomes = connection.probe(Transaction::of(&envelope, 1024));
-    let text = |words: &str| format!("from <{root}> to <{to}>: {words}");
+    for (to, outcome) in envelope.recipients.iter().zip(&outcomes) {
+        let way = format!("from <{}> to <{}>", envelope.sender, to.address);
+        judged(&way, outcome, relay, findings);
+    }
+}
+
+/// As root's mail leaves: aliases and `admin` say to whom, revaliases as whose.
+fn of_root(settings: &Settings) -> Result<Envelope, RewriteError> {
+    let mut tables = Tables::new(settings);
+    let (rules, _) = tables.refresh(clock::now());
+    let root = LocalPart::new("root").map_err(|error| RewriteError::Sender(error.to_string()))?;
+    let caller = Caller {
+        user: root.as_str().to_owned(),
+        full_name: String::new(),
+    };
+    let (mail, to) = (Mail::of_caller(None), Rcpt::from(Mailbox::Local(root)));
+    let (mut envelope, _) = rewrite::rewrite(&mail, &[to], &mut Header::default(), &caller, rules)?;
+    envelope.recipients.truncate(MOST);
+    Ok(envelope)
+}
+
+/// What the relayhost answered to one recipient.
+fn judged(way: &str, outcome: &Outcome, relay: IpAddr, findings: &mut Findings) {
+    let text = |words: &str| format!("{way}: {words}");
     let said = |failure: &Failure| {
         let told = text(&failure.log_text());
         (told, with_remedy(failure.clone(), true).remedy)
     };
-    match outcomes.first() {
-        Some(Outcome::Delivered(delivery)) => {
+    match outcome {
+        Outcome::Delivered(delivery) => {
             findings.ok("recipient", text(&delivery.reply));
         }
-        Some(Outcome::Deferred(failure)) => {
+        Outcome::Deferred(failure) => {
             let (told, remedy) = said(failure);
             let waits =
                 "not now, says the relayhost: mail waits in the queue until it changes its mind";
             findings.warn("recipient", told, remedy.unwrap_or(waits));
         }
-        Some(Outcome::Failed(failure)) => {
+        Outcome::Failed(failure) => {
             let (told, remedy) = said(failure);
             let own = own_address(relay);
             let remedy = match remedy {
                 Some(remedy) => format!("{remedy} (it sees {own})"),
-                None => format!("does admin exist? may {own} send to it over this relayhost?"),
+                None => format!(
+                    "does this address exist? aliases and admin lead root's mail there; may {own} send to it over this relayhost?"
+                ),
             };
             findings.fail("recipient", told, &remedy);
         }
-        None => {}
     }
 }
 

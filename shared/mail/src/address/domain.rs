@@ -60,6 +60,27 @@ impl Domain {
         Self("localhost".into())
     }
 
+    /// A name of loopback, as hosts files of Debian, Red Hat and the BSDs have it: each machine
+    /// calls itself so.
+    pub fn is_loopback(&self) -> bool {
+        [
+            "localhost",
+            "localhost.localdomain",
+            "localhost6",
+            "localhost6.localdomain6",
+            "ip6-localhost",
+            "ip6-loopback",
+        ]
+        .contains(&self.as_str())
+    }
+
+    /// A name by which no other machine can mean this one: of loopback, or below such a name, as
+    /// installers make them up. RFC 6761 §6.3.
+    pub fn is_nowhere(&self) -> bool {
+        let last = self.as_str().rsplit('.').next().unwrap_or_default();
+        self.is_loopback() || ["localhost", "localdomain", "localdomain6"].contains(&last)
+    }
+
     /// Reads a host's or domain's own name as a setting writes it; the error is for the
     /// administrator.
     pub fn setting(text: &str) -> Result<Self, String> {

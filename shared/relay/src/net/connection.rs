@@ -143,12 +143,12 @@ impl Connection {
     }
 
     /// The same; where the handshake fails and anybody would be believed, once more in clear text
-    /// (RFC 7435).
+    /// (RFC 7435), and then with why.
     pub fn open_or_clear(
         target: &Target<'_>,
         settings: &Settings,
         timeout: Duration,
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, Option<Failure>), Failure> {
         let as_good = target.tls.is_none_or(|tls| tls.clear_text_is_as_good);
         match Self::open(target, settings, timeout) {
             Err(failure) if clear_text_goes_on(&failure, settings.security, as_good) => {
@@ -156,9 +156,9 @@ impl Connection {
                     security: Security::None,
                     ..settings.clone()
                 };
-                Self::open(target, &clear, timeout)
+                Self::open(target, &clear, timeout).map(|connection| (connection, Some(failure)))
             }
-            opened => opened,
+            opened => opened.map(|connection| (connection, None)),
         }
     }
 

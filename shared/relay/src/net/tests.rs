@@ -96,7 +96,8 @@ fn open(
     tls: Option<&ClientTls>,
     settings: &Settings,
 ) -> Result<Connection, Failure> {
-    Connection::open_or_clear(&Target::tcp("127.0.0.1", address, tls), settings, PATIENCE)
+    let target = Target::tcp("127.0.0.1", address, tls);
+    Connection::open_or_clear(&target, settings, PATIENCE).map(|(connection, _)| connection)
 }
 
 #[test]

@@ -15,16 +15,6 @@ use crate::{
 /// Why an address with a domain in UTF-8 is changed.
 pub(super) const A_LABELS: &str = "domain in ASCII (RFC 5890)";
 
-/// What hosts files call loopback, as Debian, Red Hat and the BSDs ship them.
-const LOOPBACK: [&str; 6] = [
-    "localhost",
-    "localhost.localdomain",
-    "localhost6",
-    "localhost6.localdomain6",
-    "ip6-localhost",
-    "ip6-loopback",
-];
-
 /// Which user submitted; from the socket's credentials, never from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
@@ -61,7 +51,7 @@ impl Rules {
         let short = name.strip_suffix(".localdomain").unwrap_or(name);
         let is_first = |own: &Domain| own.as_str().split('.').next() == Some(short);
         let is_own = || is_first(&self.hostname) || self.nodename.as_ref().is_some_and(is_first);
-        LOOPBACK.contains(&name) || (*domain != self.domain && is_own())
+        domain.is_loopback() || (*domain != self.domain && is_own())
     }
 
     /// A domain whose mailboxes are this machine's accounts.

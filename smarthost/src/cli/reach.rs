@@ -1,0 +1,163 @@
+//! Whether the next hops that the configuration names are found and reached; nothing is sent there.
+
+use std::time::Duration;
+
+use control::findings::{Findings, Level};
+use mail::{nexthop::Nexthop, outcome::Failure};
+use relay::{
+    delivery::{Found, Host, Place, Reach, with_remedy},
+    net::{Connection, Target},
+    relayhost::Relayhost,
+};
+use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
+
+use super::transports;
+use crate::{
+    config::Config,
+    dns::{exchange, mx::Resolver},
+    setup::Setup,
+    transport,
+};
+
+/// A host that is alive answers sooner.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// As the configuration says it of what its text alone tells.
+const ITSELF: &str = "this machine itself: mail would go in circles";
+
+/// The hosts to which all mail goes.
+pub(super) fn relayhost(config: &Config, findings: &mut Findings) {
+    let mut ways = Findings::default();
+    for relayhost in &config.relayhost {
+        match reached(config, relayhost) {
+            Ok((found, None)) => ways.ok("relayhost", format!("{relayhost}: {found}")),
+            Ok((found, Some(why))) => ways.warn(
+                "relayhost",
+                format!("{relayhost}: {found}, for STARTTLS, which it offers, does not work: {why}"),
+                "mail goes there in clear text; ask its administrator, or demand TLS: relay_tls = { level = \"starttls\" }",
+            ),
+            Err(why) => ways.fail(
+                "relayhost",
+                format!("{relayhost}: {why}"),
+                "mail takes another one, if there is one; else it waits in the queue until it is reached",
+            ),
+        }
+    }
+    if ways.0.iter().any(|way| way.level < Level::Critical) {
+        ways.soften();
+    }
+    findings.0.append(&mut ways.0);
+}
+
+/// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
+/// Where TLS was tried and clear text came of it, with why.
+fn reached(config: &Config, relayhost: &Relayhost) -> Result<(String, Option<String>), String> {
+    let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
+    let told = |failure: Failure| with_remedy(failure, true).log_text();
+    let smtp = Smtp {
+        helo: config.hostname.to_string(),
+        protocol: Protocol::Smtp,
+        security: config.relay_tls.security,
+        timeouts: Timeouts {
+            opening: PATIENCE,
+            reply: PATIENCE,
+            ..Timeouts::default()
+        },
+        known: None,
+        credentials: transport::credentials(config).map_err(told)?,
+    };
+    // What asks name servers lives no longer than what waits for it.
+    let resolver = || Resolver::new(config.resolver);
+    let hosts = waiting(async { transport::relayhosts(config, &resolver(), relayhost).await })?;
+    let mut last = String::from("it has no host that could be asked");
+    for host in hosts.map_err(told)? {
+        let found = match waiting(async { places(config, &resolver(), &host).await })? {
+            Ok(found) => found,
+            Err(failure) => {
+                last = told(failure);
+                continue;
+            }
+        };
+        for (place, reach) in found.places {
+            let Place::Tcp(address) = place else {
+                continue;
+            };
+            if reach == Reach::Itself {
+                return Err(format!("{address} is {ITSELF}"));
+            }
+            let target = Target::tcp(&host.name, address, Some(&tls));
+            match Connection::open_or_clear(&target, &smtp, PATIENCE) {
+                Ok((connection, without)) => {
+                    let tls = connection.tls_summary().unwrap_or("no TLS");
+                    let answered = format!("{} answers, {tls}", connection.relay());
+                    let refused = connection.tls_summary().is_none()
+                        && connection.capabilities().starttls
+                        && smtp.security != Security::None;
+                    let refused = refused.then(|| "it is refused".to_owned());
+                    connection.quit();
+                    return Ok((answered, without.map(told).or(refused)));
+                }
+                Err(failure) => last = told(failure),
+            }
+        }
+    }
+    Err(last)
+}
+
+/// The addresses of a host, as the daemon finds them.
+async fn places(config: &Config, resolver: &Resolver, host: &Host) -> Result<Found, Failure> {
+    let mut found = Found::from(exchange::places(resolver, host, &config.hostname).await?);
+    exchange::mark_own_listeners(&mut found, host, config);
+    Ok(found)
+}
+
+/// Routes whose next hop is this very daemon, or nothing that anybody knows.
+pub(super) fn next_hops(config: &Config, findings: &mut Findings) {
+    let look = async {
+        let resolver = Resolver::new(config.resolver);
+        for (what, nexthop, port) in transports::nexthops(config) {
+            let found = next_hop(config, &resolver, &nexthop, port).await;
+            let back = |(_, reach): &(Place, Reach)| *reach == Reach::Itself;
+            match found {
+                Ok(found) if found.places.iter().any(back) => {
+                    let what = format!("{what}: {nexthop} is {ITSELF}");
+                    findings.fail("routes", what, "name another host, or leave the route out");
+                }
+                Ok(_) => {}
+                // A word without a dot is more likely a transport than a host.
+                Err(why) if !nexthop.host.contains(['.', ':']) => {
+                    let what = format!("{what}: {nexthop} is no host: {}", why.text);
+                    let remedy = transports::known(config, &nexthop.host);
+                    findings.fail("routes", what, &remedy);
+                }
+                Err(why) => findings.warn(
+                    "routes",
+                    format!("{what}: {nexthop}: {}", why.text),
+                    "mail for it waits until its host is found",
+                ),
+            }
+        }
+    };
+    let _ = waiting(look);
+}
+
+/// Where a host of a route is, by its address or, without brackets, by its MX.
+async fn next_hop(
+    config: &Config,
+    resolver: &Resolver,
+    nexthop: &Nexthop,
+    port: u16,
+) -> Result<Found, Failure> {
+    let (names, _) = exchange::hosts(resolver, nexthop, &config.hostname).await?;
+    let name = names.into_iter().next().unwrap_or_default();
+    places(config, resolver, &Host::named(name, port)).await
+}
+
+/// Waits a while for name servers.
+pub(super) fn waiting<T>(asked: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
+    answered.map_err(|_| "no name server answers".to_owned())
+}
