@@ -164,6 +164,17 @@ fn a_bounce_that_the_relayhost_refuses_is_kept_and_told_to_root_and_loses_nothin
     machine.wait_for_mailq("four that are kept", |listing| {
         listing.matches("not wanted here").count() == 4 && listing.matches('!').count() == 4
     });
+    // Who looks hears of it, although the notice itself reached nobody.
+    let checked = machine.admin(&["check"]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(
+        told.contains("bounces or notices that nobody takes: 4, the first of "),
+        "{told}"
+    );
+    assert!(
+        told.contains("queue release --held --sender '<>'"),
+        "{told}"
+    );
     // So it is after a restart.
     machine.daemon().stop();
     machine.run();
@@ -180,4 +191,39 @@ fn a_bounce_that_the_relayhost_refuses_is_kept_and_told_to_root_and_loses_nothin
             .count(),
         1
     );
+}
+
+/// Root's programs send as others: `-f daemon`. The domain is that of the whole site.
+#[test]
+fn a_bounce_to_an_account_in_whose_name_another_one_sent_is_local_mail() {
+    let refused = "550 5.1.1 no such user".to_owned();
+    let sink = Sink::with(Script {
+        recipients: vec![("gone@elsewhere.example".to_owned(), refused)],
+        ..Script::default()
+    });
+    let machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nhostname = \"vm1.relays.example\"\ndomain = \"relays.example\"\n\
+         aliases = \"$DIR/aliases\"\nrevaliases = \"$DIR/revaliases\"\nadmin = \"admins@elsewhere.example\"\n",
+        sink.nexthop()
+    ));
+    machine.file("aliases", "daemon: ops@elsewhere.example\n");
+    machine.file("revaliases", "shop: shop@elsewhere.example\n");
+    for (sender, told) in [
+        ("daemon", "ops@elsewhere.example"),
+        ("daemon@localhost", "ops@elsewhere.example"),
+        ("daemon@vm1.relays.example", "ops@elsewhere.example"),
+        ("backup", "admins@elsewhere.example"),
+        // Not accounts of this machine.
+        ("daemon@relays.example", "daemon@relays.example"),
+        ("shop", "shop@elsewhere.example"),
+    ] {
+        let before = sink.journal().len();
+        machine.send(
+            &["-f", sender, "gone@elsewhere.example"],
+            "Subject: x\n\nx\n",
+        );
+        let bounce = sink.journal().wait_for(before + 1).remove(before);
+        let bounce = (bounce.sender.as_str(), bounce.recipients.join(", "));
+        assert_eq!(bounce, ("", told.to_owned()), "{sender}");
+    }
 }

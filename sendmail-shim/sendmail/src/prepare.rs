@@ -9,7 +9,7 @@
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
 use mail::{
-    address::{Address, list, quote_local},
+    address::{Address, LocalPart, list, quote_local},
     clock::Timestamp,
     envelope::{Content, Envelope, Mail, Rcpt},
     limits,
@@ -94,7 +94,8 @@ pub fn prepare(
     .map_err(PrepareError::Rewrite)?;
     changes.extend(rewritten);
     envelope.uid = Some(submitted.uid);
-    envelope.origin = format!("uid {} ({})", submitted.uid, submitted.caller.user);
+    let named = rewrite::account_named(submitted.mail, submitted.caller, rules);
+    envelope.origin = origin(submitted, named.as_ref());
     complete_header(&mut header, submitted, &envelope, rules).map_err(PrepareError::Rewrite)?;
     encoded_words::repair(&mut header);
     long_lines::fold_header(&mut header);
@@ -107,6 +108,24 @@ pub fn prepare(
         header,
         changes,
     })
+}
+
+/// Between whoever submitted a message and the account in whose name he did.
+const AS: &str = "), as ";
+
+/// `uid 0 (root)`, `uid 0 (root), as daemon`.
+fn origin(submitted: &Submitted<'_>, named: Option<&LocalPart>) -> String {
+    let (uid, user) = (submitted.uid, &submitted.caller.user);
+    match named {
+        Some(named) => format!("uid {uid} ({user}{AS}{named}"),
+        None => format!("uid {uid} ({user})"),
+    }
+}
+
+/// The account in whose name a message was submitted, if it was not the submitter's own: as the
+/// origin of its envelope says.
+pub fn named_in(origin: &str) -> Option<&str> {
+    origin.rsplit_once(AS).map(|(_, named)| named)
 }
 
 fn complete_header(

@@ -12,7 +12,7 @@ use std::sync::mpsc::Receiver;
 use mail::{
     address::{Address, Mailbox},
     clock,
-    envelope::{Rcpt, Recipient},
+    envelope::{Envelope, Rcpt, Recipient},
     message::{Header, rewrite},
     outcome::Failure,
 };
@@ -27,7 +27,7 @@ use crate::{
         maillog, notices,
         state::Agent,
     },
-    identity,
+    identity, prepare,
 };
 
 /// Works until the sender of actions is gone.
@@ -220,7 +220,7 @@ pub(super) fn queue(
         return Ok(None);
     };
     if let Some(sender) = stored.envelope.sender.address() {
-        report.envelope.recipients = sender_now(agent, stored.envelope.uid, sender);
+        report.envelope.recipients = sender_now(agent, &stored.envelope, sender);
     }
     let queued = agent.dispatch.inject(&report.envelope, &report.message);
     queued.map(Some).map_err(|error| error.to_string())
@@ -228,8 +228,9 @@ pub(super) fn queue(
 
 /// Who gets what is written to a sender: for one of this machine's users, whom aliases and `admin`
 /// name.
-fn sender_now(agent: &Agent, uid: Option<u32>, sender: &Address) -> Vec<Recipient> {
-    let user = uid.map(|uid| identity::caller(uid).user);
+fn sender_now(agent: &Agent, envelope: &Envelope, sender: &Address) -> Vec<Recipient> {
+    let named = prepare::named_in(&envelope.origin).map(str::to_owned);
+    let user = named.or_else(|| Some(identity::caller(envelope.uid?).user));
     let mut tables = agent.tables();
     let (rules, _) = tables.refresh(clock::now());
     let local = rewrite::account_of(sender, user.as_deref(), rules);

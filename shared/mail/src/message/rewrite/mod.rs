@@ -23,4 +23,4 @@ mod tests;
 
 pub use recipient::{local_name, resolve};
 pub use rules::{Caller, Change, RewriteError, Rules, rewrite};
-pub use sender::{account_of, default_from};
+pub use sender::{account_named, account_of, default_from};

@@ -114,6 +114,18 @@ pub fn account_of(sender: &Address, user: Option<&str>, rules: &Rules) -> Option
     user.filter(made).and_then(|user| LocalPart::new(user).ok())
 }
 
+/// The account that a program names as sender, in place of the one that it runs as (`-f daemon`).
+pub fn account_named(mail: &Mail, caller: &Caller, rules: &Rules) -> Option<LocalPart> {
+    let name = match mail.origin() {
+        Origin::Given(Mailbox::Local(name)) => name.clone(),
+        Origin::Given(Mailbox::Address(address)) if rules.is_localhost(address.domain()) => {
+            LocalPart::new(&address.local_name()).ok()?
+        }
+        _ => return None,
+    };
+    (name.as_str() != caller.user).then_some(name)
+}
+
 /// The `From` of a message that has none: `"Full Name" <address of the caller>`.
 pub fn default_from(caller: &Caller, rules: &Rules) -> Result<String, RewriteError> {
     let mapped = of_account(&caller.user, rules).map_err(|error| {
