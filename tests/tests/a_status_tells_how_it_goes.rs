@@ -2,9 +2,15 @@
 //! limit, what was refused, how disk and others do.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
+use mail::{
+    address::{Address, Sender},
+    clock,
+    envelope::Envelope,
+};
 use serde_json::Value;
+use spool::{Options, Spool};
 use tests::{
     agent::{Agent, as_user},
     peers,
@@ -49,6 +55,60 @@ fn relay() -> Smarthost {
         listing.matches("refused").count() == 3
     });
     relay
+}
+
+/// What a clock that was ahead has noted is not shown: nothing waits for it.
+#[test]
+fn after_a_clock_that_was_ahead_the_next_attempt_is_told_as_it_will_be() {
+    let closed = nexthop(free_address());
+    let mut relay = Smarthost::prepare(&format!("relayhost = \"{closed}\"\n"));
+    let mut agent = Agent::prepare(&format!("relayhost = \"{closed}\"\ntls = \"none\"\n"));
+    for directory in [relay.directory(), agent.directory()] {
+        let path = directory.join("spool");
+        let (spool, _) = Spool::open(&path, Options::default()).unwrap();
+        let address = |text| Address::parse(text).unwrap();
+        let envelope = Envelope {
+            sender: Sender::Address(address("a@one.example")),
+            recipients: vec![address("x@far.example").into()],
+            uid: Some(0),
+            ..Envelope::default()
+        };
+        let draft = spool.draft().unwrap();
+        let id = spool.accept(draft, &envelope, b"Subject: x\r\n").unwrap();
+        let ahead = clock::now().after(Duration::from_hours(24 * 700));
+        spool.record(
+            id,
+            spool::Event::Deferred {
+                recipients: vec![0],
+                until: ahead,
+                reason: "far away".into(),
+            },
+        );
+        spool.flush().unwrap();
+        spool.close();
+    }
+    relay.run();
+    agent.run();
+    let soon = clock::now().after(Duration::from_hours(2)).rfc3339();
+    let admins = [
+        &(|arguments: &[&str]| relay.admin(arguments)) as &dyn Fn(&[&str]) -> Output,
+        &|arguments: &[&str]| agent.admin(arguments),
+    ];
+    for admin in admins {
+        let listed = text(&admin(&["queue", "list", "--json"]));
+        let id: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+        let id = id["queue_id"].as_str().unwrap();
+        let shown = text(&admin(&["queue", "show", id]));
+        let next = shown.split("Next attempt: ").nth(1);
+        let next = next.unwrap_or_else(|| panic!("no next attempt: {shown}"));
+        let next = next.lines().next().unwrap();
+        assert!(next < soon.as_str(), "{next}");
+        let year = &clock::now().after(Duration::from_hours(24 * 700)).rfc3339()[..4];
+        for arguments in [&["status"][..], &["queue", "summary"], &["queue", "list"]] {
+            let told = text(&admin(arguments));
+            assert!(!told.contains(&format!("{year}-")), "{arguments:?}: {told}");
+        }
+    }
 }
 
 #[test]

@@ -148,9 +148,11 @@ impl Queue for Agent {
             let (count, last) = (repeats.count, repeats.last.mailq());
             format!("stands for {count} messages like it, the last of {last}; its digest is due")
         });
-        let next = entry.waiting.iter().filter_map(|waiting| waiting.until);
-        let due = next.min().is_none_or(|next| next <= clock::now());
+        let next = self.dispatch.next_attempt(entry.id);
+        let tried = entry.waiting.iter().any(|waiting| waiting.until.is_some());
+        let due = !tried || next.is_none_or(|next| next <= clock::now());
         Standing {
+            next,
             active: due && outage.is_none(),
             reason: over.or(repeats).or(outage),
         }

@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use mail::{address::Sender as MailFrom, clock, envelope::Envelope};
+use mail::{
+    address::Sender as MailFrom,
+    clock::{self, Timestamp},
+    envelope::Envelope,
+};
 use queue::{BackOff, Origin, Recovered, Routed, Slots};
 use spool::{Hold, QueueId, Spool, SpoolError, Stored};
 
@@ -140,6 +144,11 @@ impl Dispatch {
     }
 
     /// Deliveries under way.
+    /// When a message is tried next.
+    pub(super) fn next_attempt(&self, id: QueueId) -> Option<Timestamp> {
+        self.lock().next_attempt(id)
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.lock().in_flight()
     }

@@ -128,6 +128,9 @@ pub struct Standing {
     pub active: bool,
     /// Stands in place of the reasons of all its recipients.
     pub reason: Option<String>,
+    /// When the queue tries it next. The spool may have a later time, noted by a clock that was
+    /// ahead.
+    pub next: Option<Timestamp>,
 }
 
 /// A daemon's queue.
@@ -341,7 +344,8 @@ impl<Q: Queue> Access<'_, Q> {
     fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {
         let standing = self.queue.standing(entry);
         let waiting = entry.waiting.iter();
-        let next_attempt = waiting.clone().filter_map(|waiting| waiting.until).min();
+        let noted = waiting.clone().filter_map(|waiting| waiting.until).min();
+        let next_attempt = noted.map(|noted| noted.min(standing.next.unwrap_or(noted)));
         let recipients = waiting.filter_map(|waiting| {
             let index = usize::try_from(waiting.recipient).ok()?;
             let reason = standing.reason.as_deref().or(waiting.reason.as_deref());
@@ -358,7 +362,7 @@ impl<Q: Queue> Access<'_, Q> {
         Row {
             queue_id: entry.id.to_string(),
             queue_name: queue_name.to_owned(),
-            arrival: entry.arrival,
+            arrival: entry.arrival.min(self.now),
             size: entry.size,
             sender: envelope.sender.to_string(),
             recipients: recipients.collect(),

@@ -174,6 +174,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.messages.get(&id).is_some_and(Message::on_its_way)
     }
 
+    /// When it is tried next: where the spool says something later, the clock was ahead.
+    pub fn next_attempt(&self, id: QueueId) -> Option<Timestamp> {
+        let waits = self.messages.get(&id)?.recipients.iter();
+        let until = waits.filter_map(|pending| match pending.state {
+            State::Waiting(until) => Some(until),
+            _ => None,
+        });
+        until.min()
+    }
+
     /// Whether it could go elsewhere as it is: it is known, on its way to nobody, and nobody has to
     /// be told of it.
     pub fn rests(&self, id: QueueId) -> bool {

@@ -325,9 +325,13 @@ impl serve::Queue for Controlled<'_> {
 
     fn standing(&self, entry: &Entry) -> Standing {
         let fault = self.fault.filter(|_| !entry.hold.is_held());
+        let queue = self.queue();
+        let (active, next) = (queue.is_active(entry.id), queue.next_attempt(entry.id));
+        drop(queue);
         Standing {
-            active: fault.is_none() && self.queue().is_active(entry.id),
+            active: fault.is_none() && active,
             reason: fault.map(str::to_owned).or(self.draining.told(entry)),
+            next,
         }
     }
 
