@@ -5,8 +5,8 @@
 //! [`Problem`]; each entry knows its place, so that a header field can be rewritten without
 //! touching anything else. Source routes are dropped (RFC 5321 §3.6.1), comments nest, folding is
 //! white space, empty list elements are skipped. Two slips that leave no doubt about what is meant
-//! are read as meant: a final dot of a domain, and whole addresses with blanks in the place of
-//! commas.
+//! are read as meant: a final dot of a domain, and whole addresses, bare or in brackets, with
+//! blanks or nothing in the place of commas.
 //! What is opened and never closed was never opened. No group's name holds an address or ends with
 //! the name of a field (`a@x Cc: b@y`, a line of an indented text): each address there is served.
 //! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the
@@ -21,7 +21,7 @@ pub mod mend;
 mod salvage;
 mod token;
 pub use element::{Entry, Problem};
-use element::{read, span, without_commas};
+use element::{apart, read, span, without_commas};
 use token::{Bracket, Kind, Token, closed, tokens};
 
 pub(crate) use token::text as decode;
@@ -108,6 +108,11 @@ impl List {
         match read(bytes, element, span.clone()) {
             Ok(entry) => self.entries.push(entry),
             Err(error) => {
+                if let Some(parts) = apart(bytes, element) {
+                    return self
+                        .entries
+                        .extend(parts.into_iter().map(|(_, entry)| entry));
+                }
                 if let Some(entries) = without_commas(bytes, element) {
                     return self.entries.extend(entries);
                 }

@@ -44,6 +44,25 @@ pub(super) fn without_commas(bytes: &[u8], element: &[Token]) -> Option<Vec<Entr
     entries.collect()
 }
 
+/// `<a@x> <b@y>`, `Ann <a@x> Bob <b@y>`, `<a@x> b@y`: each bracket that closes ends a mailbox. A
+/// name alone in brackets is one too (`<root> <b@y>`), but not behind other words, where it is part
+/// of a name. `None`: there are not several, or not all can be read.
+pub(super) fn apart<'t>(bytes: &[u8], element: &'t [Token]) -> Option<Vec<(&'t [Token], Entry)>> {
+    let parts = element.split_inclusive(|token| token.kind == Kind::Special(b'>'));
+    let parts = parts.filter(|part| part.iter().any(|token| token.kind != Kind::Comment));
+    let entries = parts.map(|part| {
+        let entry = read(bytes, part, span(part)).ok()?;
+        let angled = part.iter().any(|token| token.kind == Kind::Special(b'<'));
+        let known = match entry.target {
+            Mailbox::Address(_) => true,
+            Mailbox::Local(_) => angled && entry.name.is_none(),
+        };
+        known.then_some((part, entry))
+    });
+    let entries: Option<Vec<_>> = entries.collect();
+    entries.filter(|entries| entries.len() > 1)
+}
+
 pub(super) fn span(tokens: &[Token]) -> Range<usize> {
     let start = tokens.first().map_or(0, |token| token.range.start);
     start..tokens.last().map_or(start, |token| token.range.end)

@@ -10,7 +10,7 @@
 
 use super::{
     List,
-    element::{name, target, without_route},
+    element::{apart, name, target, without_route},
     parse, phrase,
     token::{Bracket, Kind, Token, closed, is_closed, q_word, tokens},
 };
@@ -255,6 +255,19 @@ impl Reader<'_> {
 
     /// What stands between two commas.
     fn element(&mut self, element: &[Token]) {
+        match apart(self.bytes, element) {
+            Some(parts) => {
+                self.fine = false;
+                for (part, _) in parts {
+                    self.single(part);
+                }
+            }
+            None => self.single(element),
+        }
+    }
+
+    /// One mailbox, or what is none.
+    fn single(&mut self, element: &[Token]) {
         let comment = element
             .iter()
             .rev()

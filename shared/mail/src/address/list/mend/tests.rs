@@ -74,6 +74,55 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
     }
 }
 
+/// The envelope of `-t` and what readers see are the same.
+#[test]
+fn mailboxes_in_brackets_with_no_comma_between_them_are_as_many() {
+    for (text, expected, read) in [
+        ("<a@x.example> <b@y.example>", "a@x.example, b@y.example", 2),
+        ("<a@x.example><b@y.example>", "a@x.example, b@y.example", 2),
+        (
+            "Ann <a@x.example> \"B. B.\" <b@y.example>",
+            "Ann <a@x.example>, \"B. B.\" <b@y.example>",
+            2,
+        ),
+        (
+            "<a@x.example>\r\n b@y.example",
+            "a@x.example, b@y.example",
+            2,
+        ),
+        ("<root> <b@y.example>", "root, b@y.example", 2),
+        ("<a@x.example> <b@y.example", "a@x.example, b@y.example", 2),
+        (
+            "g: <a@x.example> <b@y.example>;",
+            "g: a@x.example, b@y.example;",
+            2,
+        ),
+        (
+            "c@z.example, <a@x.example> (x) <b@y.example> (y)",
+            "c@z.example, a@x.example, x <b@y.example>",
+            3,
+        ),
+    ] {
+        let mended = recipients(text).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(mended, expected, "{text}");
+        let targets = |text: &str| -> Vec<Mailbox> {
+            let list = parse(text.as_bytes());
+            assert_eq!(list.problems, [], "{text}");
+            list.entries.into_iter().map(|entry| entry.target).collect()
+        };
+        assert_eq!(targets(text).len(), read, "{text}");
+        assert_eq!(targets(text), targets(&mended), "{text}");
+    }
+    let mended = mend(b"<a@x.example> <b@y.example>", Role::Author("me")).unwrap();
+    assert_eq!(mended.text, "a@x.example");
+    assert_eq!(mended.authors, ["a@x.example", "b@y.example"]);
+    // A name in which there are brackets.
+    assert_eq!(
+        author("Arne <arne> <a@x.example>").as_deref(),
+        Some("\"Arne <arne>\" <a@x.example>")
+    );
+}
+
 #[test]
 fn recipients_keep_their_groups_and_what_is_no_address_becomes_an_empty_one() {
     for (text, expected) in [
