@@ -92,6 +92,31 @@ impl Longest {
     }
 }
 
+/// Watches a text for its longest word: what stands between two blanks or line ends.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LongestWord {
+    current: usize,
+    longest: usize,
+}
+
+impl LongestWord {
+    /// Takes the next piece.
+    pub fn feed(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            self.current = match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => 0,
+                _ => self.current.saturating_add(1),
+            };
+            self.longest = self.longest.max(self.current);
+        }
+    }
+
+    /// Whether it does not fit into a line, with a blank before it.
+    pub fn too_long(self) -> bool {
+        self.longest >= LONGEST
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,8 +25,11 @@ pub(super) enum Action {
     /// Quoted-printable already: long lines broken softly, bytes over 127 escaped.
     Requote,
     Base64,
-    /// A line break after 998 bytes; harmless in base64.
+    /// Base64 already: a line break after 998 bytes, which means nothing there.
     Cut,
+    /// What can only stay text of its own kind: a line break before the last blank that fits. A
+    /// word that is longer than a line stays whole.
+    Fold,
 }
 
 /// The machine.
@@ -43,6 +46,10 @@ pub(super) struct Encoder {
     digits: u8,
     /// Bytes that do not make three yet.
     triple: Vec<u8>,
+    /// The line that is folded, as far as it is not clear where it breaks.
+    line: Vec<u8>,
+    /// In a word that is longer than a line.
+    passing: bool,
 }
 
 impl Encoder {
@@ -59,6 +66,7 @@ impl Encoder {
         match self.action {
             Action::Keep => out.extend_from_slice(piece),
             Action::Cut => piece.iter().for_each(|&byte| self.cut(byte, out)),
+            Action::Fold => piece.iter().for_each(|&byte| self.fold(byte, out)),
             Action::Quote => piece.iter().for_each(|&byte| self.quote(byte, out)),
             Action::Requote => piece.iter().for_each(|&byte| self.requote(byte, out)),
             Action::Base64 => piece.iter().for_each(|&byte| self.base64(byte, out)),
@@ -72,6 +80,42 @@ impl Encoder {
         }
         if !self.triple.is_empty() {
             self.four(out);
+        }
+        self.flush(out);
+    }
+
+    /// Gives what is held back of a line that is folded: something else follows.
+    pub(super) fn flush(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.line);
+    }
+
+    fn fold(&mut self, byte: u8, out: &mut Vec<u8>) {
+        let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+        if self.passing && is_blank(byte) {
+            out.extend_from_slice(b"\r\n");
+            self.passing = false;
+        }
+        if byte == b'\n' {
+            self.flush(out);
+            self.passing = false;
+        }
+        if self.passing || byte == b'\n' {
+            return out.push(byte);
+        }
+        self.line.push(byte);
+        if self.line.len() <= LONGEST || byte == b'\r' {
+            return;
+        }
+        // A line that begins with a blank has no other to break at.
+        let blank = self.line.iter().rposition(|&byte| is_blank(byte));
+        if let Some(at) = blank.filter(|&at| at > 0) {
+            let rest = self.line.split_off(at);
+            self.flush(out);
+            out.extend_from_slice(b"\r\n");
+            self.line = rest;
+        } else {
+            self.flush(out);
+            self.passing = true;
         }
     }
 

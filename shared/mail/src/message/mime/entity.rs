@@ -13,7 +13,8 @@ pub(super) const BOUNDARY: usize = 200;
 pub(super) struct Entity {
     pub(super) kind: Kind,
     pub(super) encoding: Encoding,
-    /// Lines of text, which quoted-printable suits.
+    /// Lines of text, which quoted-printable suits; a multipart without a boundary, in which nobody
+    /// finds a part (RFC 2046 §5.1.1), is nothing else.
     pub(super) text: bool,
 }
 
@@ -28,8 +29,8 @@ pub(super) enum Kind {
     Message,
     /// It may be encoded.
     Leaf,
-    /// It may not: other kinds of `message`, and a multipart without a boundary (RFC 2046 §5.2, RFC
-    /// 2045 §6.4).
+    /// It may not: other kinds of `message`, and a multipart whose parts are not to be seen (RFC
+    /// 2046 §5.2, RFC 2045 §6.4).
     Opaque,
 }
 
@@ -39,6 +40,8 @@ pub(super) enum Encoding {
     Plain,
     QuotedPrintable,
     Base64,
+    /// Whatever else is written there (`8-bit`, `utf-8`, `x-uuencode`): no reader decodes it (RFC
+    /// 2045 §6.4), so that the bytes are what is meant.
     Unknown,
 }
 
@@ -64,25 +67,29 @@ impl Entity {
             .split_once('/')
             .unwrap_or((if in_digest { "message" } else { "text" }, "rfc822"));
         let boundary = || parts.iter().skip(1).find_map(|part| boundary(part));
+        let whole = major == "multipart" && boundary().is_none();
         Self {
             kind: match (major, minor) {
-                // Composite types are not encoded as a whole.
-                ("multipart", _) if encoding == Encoding::Plain => match boundary() {
+                // Composite types are not encoded as a whole, whatever else is written there. In
+                // base64 no boundary would be found.
+                ("multipart", _) if encoding != Encoding::Base64 => match boundary() {
                     Some(boundary) => Kind::Multipart {
                         boundary,
                         signed: minor == "signed",
                         digest: minor == "digest",
                     },
-                    None => Kind::Opaque,
+                    None => Kind::Leaf,
                 },
-                ("message", "rfc822" | "global" | "news") if encoding == Encoding::Plain => {
+                ("message", "rfc822" | "global" | "news")
+                    if matches!(encoding, Encoding::Plain | Encoding::Unknown) =>
+                {
                     Kind::Message
                 }
                 ("message" | "multipart", _) => Kind::Opaque,
                 _ => Kind::Leaf,
             },
             encoding,
-            text: major == "text",
+            text: major == "text" || whole,
         }
     }
 }

@@ -21,10 +21,10 @@ pub struct Fit<R> {
     pub changed: bool,
     /// Bytes over 127 remain in the body: some part is signed, or may not be encoded.
     pub eight_bit: bool,
-    /// Lines over 998 bytes remain, in what is signed.
+    /// Lines over 998 bytes remain: in what is signed, or words that nothing may cut.
     pub long_lines: bool,
-    /// Lines were cut that could not be encoded.
-    pub cut: bool,
+    /// Lines were folded that could not be encoded.
+    pub folded: bool,
 }
 
 /// Fits the message that `read` gives from its beginning; it is asked for up to three times.
@@ -38,8 +38,8 @@ pub fn fit<R: Read>(read: impl Fn() -> io::Result<R>, wanted: Wanted) -> io::Res
     })?;
     walk.finish(&mut |piece| plan.see(piece));
     plan.ready();
-    let (changed, eight_bit, long_lines, cut) =
-        (plan.changes, plan.eight_bit, plan.long_lines, plan.cut);
+    let (changed, eight_bit, long_lines, folded) =
+        (plan.changes, plan.eight_bit, plan.long_lines, plan.folded);
     let mut rewriter = changed.then(|| Rewriter::new(plan));
     if let Some(counting) = rewriter.take() {
         let mut counted = Fitted::new(read()?, Some(counting));
@@ -52,7 +52,7 @@ pub fn fit<R: Read>(read: impl Fn() -> io::Result<R>, wanted: Wanted) -> io::Res
         changed,
         eight_bit,
         long_lines,
-        cut,
+        folded,
     })
 }
 
@@ -100,16 +100,19 @@ impl Rewriter {
         let Some(mut walk) = self.walk.take() else {
             return;
         };
-        match bytes {
-            Some(bytes) => {
-                walk.feed(bytes, &mut |piece| self.piece(piece, out));
-                self.walk = Some(walk);
-            }
-            None => walk.finish(&mut |piece| self.piece(piece, out)),
+        if let Some(bytes) = bytes {
+            walk.feed(bytes, &mut |piece| self.piece(piece, out));
+            self.walk = Some(walk);
+        } else {
+            walk.finish(&mut |piece| self.piece(piece, out));
+            self.frame.flush(out);
         }
     }
 
     fn piece(&mut self, piece: Piece<'_>, out: &mut Vec<u8>) {
+        if !matches!(piece, Piece::Frame(_)) {
+            self.frame.flush(out);
+        }
         match piece {
             Piece::Header(mut header, entity, signed) => {
                 let step = self.plan.step_of(self.number, entity, signed);
@@ -119,7 +122,7 @@ impl Rewriter {
                 out.extend_from_slice(&header.to_bytes());
                 self.encoder = Encoder::new(step.action);
                 let kept = signed || self.plan.signed;
-                self.frame = Encoder::new(if kept { Action::Keep } else { Action::Cut });
+                self.frame = Encoder::new(if kept { Action::Keep } else { Action::Fold });
             }
             Piece::Body(bytes) => self.encoder.feed(bytes, out),
             Piece::End => std::mem::take(&mut self.encoder).finish(out),

@@ -2,14 +2,14 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
-    encode::Action,
+    encode::{Action, Encoder},
     entity::{Encoding, Entity, Kind},
     walk::Piece,
 };
 use crate::message::{
     Header,
     charset::Charset,
-    long_lines::{self, Longest},
+    long_lines::{self, Longest, LongestWord},
 };
 
 /// Entities that are decided one by one; those behind them share one decision.
@@ -24,17 +24,68 @@ pub struct Wanted {
     pub ascii_header: bool,
 }
 
+/// Tries out whether folding changes a text.
+#[derive(Debug)]
+struct Folding {
+    encoder: Encoder,
+    out: Vec<u8>,
+    given: usize,
+    made: usize,
+}
+
+impl Default for Folding {
+    fn default() -> Self {
+        Self {
+            encoder: Encoder::new(Action::Fold),
+            out: Vec::new(),
+            given: 0,
+            made: 0,
+        }
+    }
+}
+
+impl Folding {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.encoder.feed(bytes, &mut self.out);
+        self.given = self.given.saturating_add(bytes.len());
+        self.count();
+    }
+
+    /// Something else follows.
+    fn flush(&mut self) {
+        self.encoder.flush(&mut self.out);
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.made = self.made.saturating_add(self.out.len());
+        self.out.clear();
+    }
+
+    /// A line is broken.
+    fn changes(&self) -> bool {
+        self.made > self.given
+    }
+}
+
 /// What one entity holds.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 struct Seen {
     longest: Longest,
+    /// Of what may not be encoded.
+    word: LongestWord,
+    folding: Folding,
     eight_bit: bool,
     charset: Charset,
 }
 
 impl Seen {
-    fn feed(&mut self, bytes: &[u8]) {
+    fn feed(&mut self, bytes: &[u8], opaque: bool) {
         self.longest.feed(bytes);
+        if opaque {
+            self.word.feed(bytes);
+            self.folding.feed(bytes);
+        }
         if !bytes.is_ascii() {
             self.eight_bit = true;
         }
@@ -70,14 +121,15 @@ pub(super) struct Plan {
     pub(super) eight_bit: bool,
     /// Lines over 998 bytes remain.
     pub(super) long_lines: bool,
-    /// Lines are cut that could not be encoded.
-    pub(super) cut: bool,
+    /// Lines are folded that could not be encoded.
+    pub(super) folded: bool,
     /// All of it is signed.
     pub(super) signed: bool,
     current: Option<(Entity, bool)>,
     seen: Seen,
-    /// Lines in no part, where no signature covers them.
-    frame: Longest,
+    /// What is in no part, where no signature covers it.
+    word: LongestWord,
+    frame: Folding,
     /// Lines that a signature covers, other than those of leaf parts.
     kept: Longest,
     /// A signature covers what follows the header section that came last.
@@ -93,11 +145,12 @@ impl Plan {
             encodes: false,
             eight_bit: false,
             long_lines: false,
-            cut: false,
+            folded: false,
             signed: false,
             current: None,
             seen: Seen::default(),
-            frame: Longest::default(),
+            word: LongestWord::default(),
+            frame: Folding::default(),
             kept: Longest::default(),
             covered: false,
         }
@@ -105,6 +158,9 @@ impl Plan {
 
     /// Takes the next piece of the first reading.
     pub(super) fn see(&mut self, piece: Piece<'_>) {
+        if !matches!(piece, Piece::Frame(_)) {
+            self.frame.flush();
+        }
         match piece {
             Piece::Header(header, entity, signed) => {
                 self.settle();
@@ -121,7 +177,11 @@ impl Plan {
                 self.covered = signed;
                 self.current = Some((entity.clone(), signed));
             }
-            Piece::Body(bytes) => self.seen.feed(bytes),
+            Piece::Body(bytes) => {
+                let current = self.current.as_ref();
+                let opaque = current.is_some_and(|(entity, _)| entity.kind == Kind::Opaque);
+                self.seen.feed(bytes, opaque);
+            }
             Piece::End => {
                 // The line end before a boundary is not the part's.
                 self.seen.longest.feed(b"\r\n");
@@ -129,12 +189,12 @@ impl Plan {
             }
             Piece::Frame(bytes) => {
                 self.eight_bit |= !bytes.is_ascii();
-                let lines = if self.covered {
-                    &mut self.kept
+                if self.covered {
+                    self.kept.feed(bytes);
                 } else {
-                    &mut self.frame
-                };
-                lines.feed(bytes);
+                    self.frame.feed(bytes);
+                    self.word.feed(bytes);
+                }
             }
         }
     }
@@ -142,9 +202,10 @@ impl Plan {
     /// The first reading is over.
     pub(super) fn ready(&mut self) {
         self.settle();
-        self.cut |= self.frame.too_long();
-        self.long_lines |= self.kept.too_long();
-        self.changes |= self.frame.too_long();
+        self.frame.flush();
+        self.folded |= self.frame.changes();
+        self.long_lines |= self.kept.too_long() || self.word.too_long();
+        self.changes |= self.frame.changes();
     }
 
     /// Decides about the entity that has ended.
@@ -152,7 +213,8 @@ impl Plan {
         let Some((entity, signed)) = self.current.take() else {
             return;
         };
-        let seen = std::mem::take(&mut self.seen);
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.folding.flush();
         let step = if signed {
             KEPT
         } else {
@@ -161,8 +223,13 @@ impl Plan {
         let long = seen.longest.too_long();
         self.changes |= step.action != Action::Keep;
         self.encodes |= matches!(step.action, Action::Quote | Action::Base64);
-        self.cut |= step.action == Action::Cut && entity.encoding != Encoding::Base64;
-        self.long_lines |= long && step.action == Action::Keep;
+        self.folded |= step.action == Action::Fold;
+        self.long_lines |= match step.action {
+            Action::Keep => long,
+            // A longer word stays whole.
+            Action::Fold => seen.word.too_long(),
+            Action::Quote | Action::Requote | Action::Base64 | Action::Cut => false,
+        };
         let encoded = matches!(
             step.action,
             Action::Quote | Action::Base64 | Action::Requote
@@ -182,10 +249,12 @@ impl Plan {
         let eight_bit = seen.eight_bit && self.wanted.seven_bit;
         let action = match (&entity.kind, entity.encoding) {
             _ if !long && !eight_bit => Action::Keep,
-            (Kind::Leaf, Encoding::Plain) if entity.text => Action::Quote,
-            (Kind::Leaf, Encoding::Plain) => Action::Base64,
-            (Kind::Leaf, Encoding::QuotedPrintable) => Action::Requote,
-            _ if long => Action::Cut,
+            (_, Encoding::QuotedPrintable) => Action::Requote,
+            (_, Encoding::Base64) if long => Action::Cut,
+            (_, Encoding::Base64) => Action::Keep,
+            (Kind::Leaf, _) if entity.text => Action::Quote,
+            (Kind::Leaf, _) => Action::Base64,
+            _ if seen.folding.changes() => Action::Fold,
             _ => Action::Keep,
         };
         Step {
@@ -208,21 +277,15 @@ impl Plan {
         match (step.action, &entity.kind, entity.encoding) {
             (Action::Keep, _, _) => KEPT,
             _ if number < ENTITIES.saturating_sub(1) => step,
-            (_, Kind::Leaf, Encoding::Plain) => Step {
-                action: if entity.text {
-                    Action::Quote
-                } else {
-                    Action::Base64
-                },
-                charset: None,
-            },
-            (_, Kind::Leaf, Encoding::QuotedPrintable) => Step {
-                action: Action::Requote,
-                charset: None,
-            },
             (_, Kind::Multipart { .. } | Kind::Message, _) => KEPT,
-            _ => Step {
-                action: Action::Cut,
+            (_, kind, encoding) => Step {
+                action: match (kind, encoding) {
+                    (_, Encoding::QuotedPrintable) => Action::Requote,
+                    (_, Encoding::Base64) => Action::Cut,
+                    (Kind::Leaf, _) if entity.text => Action::Quote,
+                    (Kind::Leaf, _) => Action::Base64,
+                    _ => Action::Fold,
+                },
                 charset: None,
             },
         }
@@ -237,7 +300,7 @@ impl Plan {
         let encoding = match step.action {
             Action::Quote => "quoted-printable",
             Action::Base64 => "base64",
-            Action::Keep | Action::Requote | Action::Cut => {
+            Action::Keep | Action::Requote | Action::Cut | Action::Fold => {
                 if self.wanted.seven_bit && !self.eight_bit {
                     seven_bit_label(header);
                 }
@@ -248,6 +311,10 @@ impl Plan {
             }
         };
         header.remove("Content-Transfer-Encoding");
+        if is_multipart(header) {
+            // One without a boundary: text, as its readers see it.
+            header.remove("Content-Type");
+        }
         if first {
             add(header, "MIME-Version", "1.0");
         }
@@ -280,6 +347,16 @@ impl Plan {
 /// RFC 6376 and RFC 8617: the signature covers header and body.
 fn is_signed(header: &Header) -> bool {
     header.first("DKIM-Signature").is_some() || header.first("ARC-Message-Signature").is_some()
+}
+
+fn is_multipart(header: &Header) -> bool {
+    let value = header
+        .first("Content-Type")
+        .map(crate::message::Field::value);
+    value.is_some_and(|value| {
+        let kind = value.trim_ascii().get(..b"multipart/".len());
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/"))
+    })
 }
 
 fn add(header: &mut Header, name: &str, value: &str) {

@@ -66,6 +66,19 @@ proptest! {
     }
 
     #[test]
+    fn text_is_folded_before_blanks_alone_and_once(
+        lines in prop::collection::vec("([a\u{e9}]{1,300}[ \t]{1,5}){0,9}", 0..3), size in 1usize..300,
+    ) {
+        let body = lines.iter().map(|line| format!("{line}\r\n")).collect::<Vec<_>>().concat();
+        let out = encode(Action::Fold, body.as_bytes(), size);
+        prop_assert!(longest(&out) <= 998);
+        let text = String::from_utf8(out.clone()).unwrap();
+        let joined = text.replace("\r\n ", " ").replace("\r\n\t", "\t");
+        prop_assert_eq!(joined, body.replace("\r\n ", " ").replace("\r\n\t", "\t"));
+        prop_assert_eq!(encode(Action::Fold, &out, size), out);
+    }
+
+    #[test]
     fn any_bytes_come_out_in_short_lines(body in prop::collection::vec(any::<u8>(), 0..3000)) {
         prop_assert!(longest(&encode(Action::Quote, &body, 64)) <= 998);
         // Nothing with a bare CR gets this far.

@@ -16,7 +16,7 @@ struct Told {
     changed: bool,
     eight_bit: bool,
     long_lines: bool,
-    cut: bool,
+    folded: bool,
 }
 
 /// The message as it is sent, and what is told of it.
@@ -30,7 +30,7 @@ fn sent(message: &[u8], wanted: Wanted) -> (String, Told) {
         changed: fit.changed,
         eight_bit: fit.eight_bit,
         long_lines: fit.long_lines,
-        cut: fit.cut,
+        folded: fit.folded,
     };
     (String::from_utf8_lossy(&out).into_owned(), told)
 }
@@ -65,7 +65,7 @@ fn a_long_line_in_an_attachment_is_encoded_and_the_other_parts_stay_byte_for_byt
         multipart(&[text, &csv, &json]).as_bytes(),
         Wanted::default(),
     );
-    assert!(!fit.cut && !fit.long_lines);
+    assert!(!fit.folded && !fit.long_lines);
     assert!(out.lines().all(|line| line.len() <= 76), "{out}");
     let parts: Vec<&str> = out.split("--q").collect();
     assert_eq!(parts[1], format!("\r\n{text}\r\n"));
@@ -113,7 +113,6 @@ fn what_is_signed_or_cannot_be_encoded_stays_as_it_is_and_is_told() {
     for message in [
         signed,
         "Content-Transfer-Encoding: base64\r\n\r\n\u{fc}\r\n".to_owned(),
-        "Content-Type: multipart/mixed\r\n\r\n\u{fc}\r\n".to_owned(),
         "Content-Type: message/partial\r\n\r\n\u{fc}\r\n".to_owned(),
         "DKIM-Signature: v=1\r\n\r\n\u{fc}\r\n".to_owned(),
         format!("ARC-Message-Signature: i=1\r\n\r\n\u{fc}{long}\r\n"),
@@ -178,7 +177,7 @@ fn encoded_parts_with_long_lines_read_back_the_same() {
     );
     let (out, fit) = sent(quoted.as_bytes(), Wanted::default());
     assert!(
-        !fit.cut && out.lines().all(|line| line.len() < 998),
+        !fit.folded && out.lines().all(|line| line.len() < 998),
         "{out}"
     );
     assert_eq!(out.replace("=\r\n", ""), quoted);
@@ -188,13 +187,93 @@ fn encoded_parts_with_long_lines_read_back_the_same() {
     );
     let (out, fit) = sent(base64.as_bytes(), Wanted::default());
     assert!(
-        !fit.cut && out.lines().all(|line| line.len() <= 998),
+        !fit.folded && out.lines().all(|line| line.len() <= 998),
         "{out}"
     );
     assert_eq!(out.replace("\r\n", ""), base64.replace("\r\n", ""));
-    let unknown = base64.replace("base64", "x-uuencode");
-    let (out, fit) = sent(unknown.as_bytes(), Wanted::default());
-    assert!(fit.cut && out.replace("\r\n", "") == unknown.replace("\r\n", ""));
+}
+
+/// Whatever is written there by programs that know no better: their bytes arrive.
+#[test]
+fn no_line_is_cut_within_a_word_whatever_the_encoding_or_the_structure_is_called() {
+    let words = "word ".repeat(600);
+    let solid = "x".repeat(2500);
+    let short = |text: &str| text.lines().all(|line| line.len() <= 998);
+    for named in ["x-uuencode", "8-bit", "utf-8", "none", "7bit;", "\"8bit\""] {
+        for (kind, encoded) in [("text/plain", "quoted-printable"), ("image/x", "base64")] {
+            let text = format!(
+                "MIME-Version: 1.0\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {named}\r\n\r\n{words}\r\n{solid}\r\n"
+            );
+            let (out, fit) = sent(text.as_bytes(), Wanted::default());
+            assert!(
+                short(&out) && !fit.long_lines && !fit.folded,
+                "{named}: {out}"
+            );
+            assert!(
+                out.contains(&format!("Content-Transfer-Encoding: {encoded}\r\n")),
+                "{out}"
+            );
+            assert!(!out.contains(named), "{out}");
+            if kind == "text/plain" {
+                let (_, body) = out.split_once("\r\n\r\n").unwrap();
+                let read = body.replace("=\r\n", "").replace("=20", " ");
+                assert_eq!(read, format!("{words}\r\n{solid}\r\n"));
+            }
+        }
+    }
+    // A multipart in which nobody finds a part is text.
+    for content_type in ["multipart/mixed", "Multipart/Alternative; charset=utf-8"] {
+        let text = format!("Content-Type: {content_type}\r\n\r\n--q\r\n\r\n{solid}\r\n--q--\r\n");
+        let (out, fit) = sent(text.as_bytes(), Wanted::default());
+        assert!(short(&out) && !fit.long_lines, "{out}");
+        assert!(out.contains("Content-Type: text/plain; charset="), "{out}");
+        assert!(
+            !out.to_lowercase().contains("multipart") && out.contains("\r\n--q\r\n"),
+            "{out}"
+        );
+    }
+    // One whose own encoding is nonsense has parts all the same.
+    for named in ["quoted-printable", "8-bit"] {
+        let part = format!("Content-Type: text/plain\r\n\r\n{solid}");
+        let text = multipart(&[&part]);
+        let text = format!("Content-Transfer-Encoding: {named}\r\n{text}");
+        let (out, fit) = sent(text.as_bytes(), Wanted::default());
+        assert!(short(&out) && !fit.folded && !fit.long_lines, "{out}");
+        assert!(
+            out.contains("text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n"),
+            "{out}"
+        );
+    }
+}
+
+/// RFC 2046 §5.2: these may not be encoded.
+#[test]
+fn what_must_not_be_encoded_is_folded_at_blanks_and_a_longer_word_stays_whole() {
+    let words = "word ".repeat(600);
+    for (solid, long) in [("y".repeat(900), false), ("x".repeat(2500), true)] {
+        let line = format!("{words}{solid} {words}");
+        for text in [
+            format!("Content-Type: message/partial; id=x\r\n\r\n{line}\r\n"),
+            multipart(&["\r\nx"]).replacen("\r\n\r\n", &format!("\r\n\r\n{line}\r\n"), 1),
+        ] {
+            let (out, fit) = sent(text.as_bytes(), Wanted::default());
+            assert!(fit.folded && fit.long_lines == long, "{out}");
+            assert_eq!(
+                out.replace("\r\n ", " "),
+                text.replace("\r\n ", " "),
+                "{out}"
+            );
+            let over = out.lines().filter(|line| line.len() > 998);
+            assert!(over.clone().all(|line| line.trim() == solid), "{out}");
+            assert_eq!(over.count(), usize::from(long));
+        }
+    }
+    // Signed: not a byte.
+    let signed = format!(
+        "Content-Type: multipart/signed; boundary=q\r\n\r\n--q\r\nContent-Transfer-Encoding: x-y\r\n\r\n{words}\r\n--q--\r\n"
+    );
+    let (out, fit) = sent(signed.as_bytes(), Wanted::default());
+    assert!(out == signed && fit.long_lines && !fit.folded);
 }
 
 #[test]
@@ -248,10 +327,13 @@ proptest! {
             "--q", "--q--", "--r", "", "", "x", "\u{fc}", "Content-Type: multipart/mixed; boundary=q",
             "Content-Type: multipart/signed; boundary=r", "Content-Type: message/rfc822", "Content-Type: image/png",
             "Content-Transfer-Encoding: base64", "Content-Transfer-Encoding: quoted-printable", "LONG", "LONG\u{fc}",
+            "Content-Transfer-Encoding: x-y", "Content-Type: multipart/mixed", "Content-Type: message/partial", "WORDS",
         ][..]), 0..20), size in 1usize..50, seven_bit: bool,
     ) {
         let long = "y".repeat(1200);
-        let lines: Vec<_> = lines.iter().map(|line| line.replace("LONG", &long)).collect();
+        let words = "word ".repeat(300);
+        let lines = lines.iter().map(|line| line.replace("LONG", &long).replace("WORDS", &words));
+        let lines: Vec<_> = lines.collect();
         let message = lines.join("\r\n") + "\r\n";
         let wanted = Wanted { seven_bit, ascii_header: false };
         let (out, fit) = sent(message.as_bytes(), wanted);
