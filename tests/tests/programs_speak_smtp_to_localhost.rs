@@ -145,6 +145,17 @@ fn sendmail_bs_never_says_that_all_is_well_with_something_unanswered() {
         let output = machine.sendmail(&["-bs"], half);
         assert_eq!(output.status.code(), Some(75), "{half}: {output:?}");
         assert!(!output.stderr.is_empty());
+        // Where the input ends within a message, that is the reason, and no other is told.
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let cut = half.contains("half") || !half.ends_with('\n');
+        assert_eq!(
+            said.matches("input ended within a message").count() == 2,
+            cut,
+            "{half}: {said}"
+        );
+        assert!(said.matches("\n421 ").count() <= 1, "{half}: {said}");
+        assert!(!(cut && said.contains("not available")), "{half}: {said}");
     }
     machine.kill();
     let output = machine.sendmail(&["-bs"], &whole);

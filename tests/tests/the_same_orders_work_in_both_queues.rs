@@ -293,3 +293,65 @@ fn an_option_that_nobody_knows_is_told_and_stops_no_mail() {
     assert!(stderr(&alone).contains("unknown option --foo"), "{alone:?}");
     sink.journal().wait_for(5);
 }
+
+/// Where there is no mail to lose, what was typed and means nothing is a mistake.
+#[test]
+fn mailq_and_newaliases_say_what_of_their_words_they_do_not_know() {
+    let machine = Agent::start("");
+    for (program, words, told) in [
+        ("mailq", &["--foo"][..], "unknown option --foo"),
+        ("mailq", &["-v", "--json"], "unknown option --json"),
+        (
+            "mailq",
+            &["root"],
+            "\"root\": the queue is listed as a whole",
+        ),
+        ("newaliases", &["x"], "\"x\": the alias files"),
+        ("newaliases", &["-W"], "unknown option -W"),
+        ("sendmail", &["-bp", "x"], "\"x\": the queue"),
+        ("sendmail", &["-bi", "/etc/aliases"], "\"/etc/aliases\": "),
+        ("sendmail", &["-q", "--now"], "unknown option --now"),
+        (
+            "sendmail",
+            &["-q", "x"],
+            "\"x\": the queue is tried as a whole",
+        ),
+        ("sendmail", &["-bP", "x"], "\"x\": "),
+        (
+            "sendmail",
+            &["-bs", "x"],
+            "\"x\": recipients are named in the session",
+        ),
+        (
+            "sendmail",
+            &["-bv", "--foo", "root"],
+            "unknown option --foo",
+        ),
+        ("sendmail", &["-bt", "x"], "\"x\": "),
+    ] {
+        let output = pipe(machine.program(program).args(words), b"");
+        let said = stderr(&output);
+        assert_eq!(
+            output.status.code(),
+            Some(64),
+            "{program} {words:?}: {output:?}"
+        );
+        assert!(said.contains(told), "{program} {words:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{program} {words:?}: {said}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    for (program, words) in [
+        ("mailq", &["-v"][..]),
+        ("mailq", &["-Ac"]),
+        ("newaliases", &["-v"]),
+        ("sendmail", &["-q30m"]),
+        ("sendmail", &["-bp", "--"]),
+    ] {
+        let output = pipe(machine.program(program).args(words), b"");
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{program} {words:?}: {output:?}"
+        );
+    }
+}

@@ -60,9 +60,20 @@ fn sendmail(program: Program, words: impl Iterator<Item = String>) -> Exit {
         }
     };
     let told = |warning: &&Warning| typed.verbose || warning.unknown;
-    let warnings = typed.warnings.iter().filter(told);
-    warnings.for_each(|warning| complain("sendmail", &warning.text));
-    match Plan::of(typed) {
+    let warnings: Vec<Warning> = typed.warnings.iter().filter(told).cloned().collect();
+    let plan = Plan::of(typed);
+    for Warning { text, unknown } in warnings {
+        match (&plan, unknown) {
+            // It says so itself.
+            (Err(refusal), true) if refusal.text.contains(&text) => {}
+            (_, true) => complain(
+                "sendmail",
+                format_args!("{text} ignored (see sendmail --help)"),
+            ),
+            (_, false) => complain("sendmail", text),
+        }
+    }
+    match plan {
         Ok(plan) => {
             carry_out(plan).unwrap_or_else(|trouble| end(Report::fault(trouble.exit, trouble.text)))
         }

@@ -117,8 +117,21 @@ const FULL_NAME: usize = 128;
 const ENVID: usize = 100;
 
 impl Plan {
-    /// From what was typed.
+    /// From what was typed. Mail beats pedantry: where there is a message, an unknown option is
+    /// ignored; where there is none, whoever typed it wants to know, and about words that mean
+    /// nothing as well (as in Postfix).
     pub fn of(typed: Typed) -> Result<Self, Refusal> {
+        let brings_mail = matches!(typed.mode, Mode::Deliver | Mode::Smtp);
+        let unknown = typed.warnings.iter().find(|warning| warning.unknown);
+        if let Some(unknown) = unknown.filter(|_| !brings_mail) {
+            return Err(usage(format!("{} (see sendmail --help)", unknown.text)));
+        }
+        if let Some(why) = takes_no_words(typed.mode)
+            && let Some(word) = typed.recipients.first()
+        {
+            let word = word.escape_debug();
+            return Err(usage(format!("\"{word}\": {why} (see sendmail --help)")));
+        }
         Ok(match typed.mode {
             Mode::Deliver => Self::Submit(submission(typed)?),
             Mode::ListQueue => Self::ListQueue,
@@ -137,6 +150,24 @@ impl Plan {
             Mode::Help => Self::Help,
             Mode::Nothing => Self::Nothing,
         })
+    }
+}
+
+/// Why no words stand behind the options, in modes that do not take any.
+fn takes_no_words(mode: Mode) -> Option<&'static str> {
+    match mode {
+        Mode::ListQueue | Mode::CountQueue => Some("the queue is listed as a whole"),
+        Mode::Flush => Some("the queue is tried as a whole; parts of it: -qI, -qR and -qS"),
+        Mode::CheckAliases => Some("the alias files are those of the settings"),
+        Mode::CheckConfig => Some("the configuration is that of this machine"),
+        Mode::Smtp => Some("recipients are named in the session"),
+        Mode::AddressTest => Some("addresses are read from standard input"),
+        Mode::Deliver
+        | Mode::Verify
+        | Mode::Version
+        | Mode::Help
+        | Mode::Daemon
+        | Mode::Nothing => None,
     }
 }
 

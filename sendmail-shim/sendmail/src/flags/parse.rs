@@ -1,8 +1,8 @@
 //! argv, read with the option table into what was typed.
 //!
 //! Contract: total. Options may be bundled (`-ti`) and mixed with recipients; `--` ends them; the
-//! longest row that fits wins (`-oi` before `-o`). An unknown option is ignored with a warning,
-//! which is always told: mail beats pedantry.
+//! longest row that fits wins (`-oi` before `-o`). An unknown option is a [`Warning`]; what becomes
+//! of it, [`Plan`](crate::plan::Plan) says.
 //! Failures: an option without its value, or one that is refused, is a [`UsageError`] (exit status
 //! 64).
 
@@ -80,7 +80,7 @@ fn options(
     while !letters.is_empty() {
         let Some(flag) = longest(letters) else {
             typed.warnings.push(Warning {
-                text: format!("unknown option -{letters} ignored (see sendmail --help)"),
+                text: format!("unknown option -{letters}"),
                 unknown: true,
             });
             return Ok(());

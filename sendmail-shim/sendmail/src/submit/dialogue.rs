@@ -213,6 +213,11 @@ impl Dialogue {
         !open && self.owed == 0 && !self.over && rest.iter().all(u8::is_ascii_whitespace)
     }
 
+    /// Whether a message has begun and its end was not typed.
+    pub fn is_within_message(&self) -> bool {
+        matches!(self.place, Place::Content | Place::Chunk(_)) && !self.over
+    }
+
     /// The code of the last reply that was for whoever typed, for the report.
     pub fn last_code(&self) -> Option<String> {
         self.code

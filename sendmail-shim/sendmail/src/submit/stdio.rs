@@ -5,7 +5,7 @@
 //! agent that goes away between transactions (it is started again, say) is followed by the next
 //! one, as soon as more is typed. Where no agent answers, or greets, the greeting is a 421 and the
 //! exit status 69; where it goes away otherwise, or is silent while it owes a reply or the end of
-//! the session, a 421 ends it, and the status is 75.
+//! the session, or where the input ends within a message, a 421 ends it, and the status is 75.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -50,6 +50,7 @@ pub fn relay() -> Report {
             exit: Exit::Ok,
             lines: Vec::new(),
         },
+        Ok(()) if relay.is_cut_off() => relay.cut_off(),
         Ok(()) => {
             let last = relay.dialogue.last_code();
             let last = last.map_or_else(
@@ -68,6 +69,9 @@ pub fn relay() -> Report {
         }
     }
 }
+
+/// Standard input ended within a message.
+const CUT_OFF: &str = "the input ended within a message, which is not taken";
 
 /// The caller hears it in place of a greeting, or of what is not answered any more.
 fn unavailable(report: Report) -> Report {
@@ -119,6 +123,19 @@ impl Relay {
     /// Whether everything was answered, and no message is under way for which more would have come.
     fn is_complete(&self) -> bool {
         self.dialogue.is_complete(&self.input) && (self.at_end || self.dialogue.is_between())
+    }
+
+    /// Whether the input ended within a message, and no fault of the agent's ended the session.
+    fn is_cut_off(&self) -> bool {
+        self.at_end && self.input.is_empty() && self.dialogue.is_within_message()
+    }
+
+    /// Whoever typed hears why, in place of what the agent makes of it.
+    fn cut_off(&self) -> Report {
+        if !self.dialogue.is_told_of_its_end() {
+            let _ = io::stdout().write_all(format!("421 4.4.2 {CUT_OFF}\r\n").as_bytes());
+        }
+        Report::fault(Exit::TempFail, CUT_OFF.to_owned())
     }
 
     /// Whoever typed hears that nothing more comes, if he has not.
