@@ -3,10 +3,11 @@
 //! Contract: only what is about us is; everything else stays the mail's. Codes of RFC 4954 and RFC
 //! 3207 (530, 534, 535, 538) speak of the session at any stage. What words and enhanced codes say
 //! counts only from a next hop that the administrator named, and once the message was seen only
-//! words about the login or the day's quota alone: a filter's `552 5.7.0` or `5.7.26` is about
-//! content, and 5.7.30 without those words is REQUIRETLS (RFC 8689). Until then nobody has looked
-//! at the mail, and a refusal that names relaying, a login, an account of the sender, or an address
-//! or name of the client cannot be about the recipient.
+//! words about the login or the day's quota alone: a filter's `552 5.7.0` is about content, and
+//! 5.7.30 without those words is REQUIRETLS (RFC 8689). Until then nobody has looked at the mail,
+//! and a refusal that names relaying, a login, an account of the sender, or an address or name of
+//! the client cannot be about the recipient. 5.7.26 and its kin (RFC 7372) are about the author at
+//! every stage.
 //! Wordings: those of Postfix, Exim, Sendmail, qmail, Exchange, Microsoft 365, Google, Amazon SES,
 //! `SendGrid`, Zoho, Domino.
 
@@ -138,6 +139,10 @@ const NOT_ALONE: &[&str] = &[
     "bulk",
     "header",
     "from:",
+    "unauthenticated mail",
+    "unauthenticated email",
+    "unauthenticated e-mail",
+    "unauthenticated message",
 ];
 /// Words about relaying; with one of `NO` beside it nobody relays for us.
 const RELAY: &[&str] = &[
@@ -275,7 +280,7 @@ pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
             Refusal::Login
         });
     }
-    if !named {
+    if !named || is_about_authors(failure.status) {
         return None;
     }
     let alone = !says(NOT_ALONE);
@@ -295,6 +300,13 @@ pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
     ];
     let found = found.into_iter().find_map(|(says, of)| says.then_some(of));
     found.or_else(|| by_code(code, failure.status))
+}
+
+/// Whether a code says that a message cannot be known to come from whom it names (DKIM, SPF, DMARC,
+/// ARC, a sender's null MX): RFC 7372, 7505, 8617. It is about the mail however early it is said
+/// and whatever the words are: other senders' mail goes, and no login of ours would change it.
+fn is_about_authors(status: EnhancedStatus) -> bool {
+    status.subject() == 7 && matches!(status.detail(), 20..=24 | 26 | 27 | 29)
 }
 
 /// Whether words about relaying and a no stand beside each other. A name such as

@@ -181,6 +181,24 @@ fn what_is_about_the_mail_stays_the_mails() {
             Stage::Recipient,
             "550 5.1.8 Sender address rejected: Domain not found",
         ),
+        // Some know it before they have seen the message.
+        (
+            Stage::Recipient,
+            "550 5.7.26 Unauthenticated email is not accepted",
+        ),
+        (
+            Stage::Mail,
+            "550 5.7.26 This sender is not authenticated; your IP address is not allowed to send for it",
+        ),
+        (
+            Stage::Recipient,
+            "550 5.7.23 The message was rejected: SPF, your IP is not permitted to send",
+        ),
+        (
+            Stage::Recipient,
+            "550 5.7.20 no passing authentication of the author",
+        ),
+        (Stage::Data, "550 5.7.1 Unauthenticated mail is prohibited"),
         (Stage::Message, "554 5.6.0 bad content"),
         (Stage::Mail, "552 5.3.4 too big"),
     ] {
