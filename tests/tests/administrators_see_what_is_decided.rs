@@ -321,6 +321,39 @@ fn explain_says_who_gets_mail_for_an_address_and_which_way() {
 }
 
 /// The manual shows this.
+/// A route may refuse, put off, or keep mail: each is told by its name, with its line.
+#[test]
+fn explain_tells_mail_that_is_refused_from_mail_that_waits() {
+    let smarthost = Smarthost::prepare(
+        "domains = { relay = [\"r.example\"] }\nroutes = { \"gone@r.example\" = \"error:5.1.6 has left\",\n\
+         \"later@r.example\" = \"error:4.2.1 next week\",\n\"moving@r.example\" = \"retry:4.4.0 moves house\" }\n",
+    );
+    for (name, outcome, line) in [
+        (
+            "gone",
+            "refused",
+            "refused    5.1.6 has left by routes (config.toml:",
+        ),
+        (
+            "later",
+            "deferred",
+            "deferred   4.2.1 next week by routes (config.toml:",
+        ),
+        (
+            "moving",
+            "waits",
+            "waits      4.4.0 moves house by routes (config.toml:",
+        ),
+    ] {
+        let address = format!("{name}@r.example");
+        let found = explained(&smarthost, &[&address]);
+        assert_eq!(found["ends"][0]["outcome"], outcome, "{found}");
+        let told = text(&smarthost.admin(&["explain", &address]));
+        let here = format!("{}/", smarthost.directory().display());
+        assert!(told.replace(&here, "").contains(line), "{told}");
+    }
+}
+
 #[test]
 fn the_manual_shows_what_explain_prints() {
     let resolver = Resolver::anywhere(world);

@@ -194,6 +194,13 @@ fn of_end(text: &mut Text, end: &End) {
             &format!("to         {} by {because}", shown(&end.destination)),
         );
     }
+    if let (Some(outcome), Some(failure)) = (end.outcome, &end.failure) {
+        let mut line = format!("{outcome:<11}{}", shown(failure));
+        if end.destination.is_empty() && !end.because.is_empty() {
+            let _ = write!(line, " by {}{}", end.because, place(end.place.as_ref()));
+        }
+        text.line(2, &line);
+    }
     if let Some(line) = end.entry.as_ref().map(entry) {
         text.line(13, &line);
     }
@@ -221,8 +228,5 @@ fn of_end(text: &mut Text, end: &End) {
     }
     if !end.lifetime.is_empty() {
         text.line(2, &format!("tried for  {}", end.lifetime));
-    }
-    if let Some(failure) = &end.failure {
-        text.line(2, &format!("fails      {}", shown(failure)));
     }
 }

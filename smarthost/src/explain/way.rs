@@ -59,7 +59,25 @@ pub struct End {
     pub tls: String,
     /// It is tried so long, if not as all mail.
     pub lifetime: String,
+    /// Why it does not go.
     pub failure: Option<String>,
+    /// What becomes of it then: `refused` or `deferred` at RCPT by a route, or taken, and it
+    /// `waits` or `bounces`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+}
+
+impl End {
+    /// It does not go.
+    fn fails(&mut self, why: &Failure, at_rcpt: bool) {
+        self.outcome = Some(match (at_rcpt, why.status.class()) {
+            (true, 4) => "deferred",
+            (true, _) => "refused",
+            (false, 4) => "waits",
+            (false, _) => "bounces",
+        });
+        self.failure = Some(format!("{} {}", why.status, why.text));
+    }
 }
 
 /// A host.
@@ -132,10 +150,15 @@ async fn goes(setup: &Setup, address: &Address, nth: usize) -> End {
     let destination = match setup.router.nth_destination(address, || nth) {
         Ok(destination) => destination,
         Err(why) => {
-            return End {
-                failure: Some(why.text),
+            let (because, entry, place) = written(setup, address).unwrap_or_default();
+            let mut end = End {
+                because,
+                entry,
+                place,
                 ..end
             };
+            end.fails(&why, setup.router.refuses(address));
+            return end;
         }
     };
     let config = &setup.config;
@@ -161,7 +184,7 @@ async fn goes(setup: &Setup, address: &Address, nth: usize) -> End {
                 };
                 end.hosts = hosts(setup, &destination, &way, demands.as_mut()).await;
             }
-            Err(why) => end.failure = Some(why.text),
+            Err(why) => end.fails(&why, false),
         }
     } else if let Some(socket) = pipe.and_then(|pipe| pipe.socket.as_ref()) {
         end.tls = format!("LMTP over {}", socket.display());
@@ -177,29 +200,10 @@ fn because(
 ) -> (&'static str, Option<Entry>, Option<Place>) {
     let config = &setup.config;
     let setting = |key: &[&str]| config.place_of(key, None).map(Place::from);
-    match (&destination.kind, setup.router.route(address)) {
+    match (&destination.kind, written(setup, address)) {
         (Kind::Program(_), _) => ("alias", None, None),
         (Kind::Aliases, _) => ("aliases", None, None),
-        (_, Some(found)) => {
-            let settings = [
-                ("routes", &config.routes),
-                ("default_routes", &config.default_routes),
-            ];
-            let path = found.place.path.as_os_str();
-            let of_settings = settings.into_iter().find(|(name, _)| path == *name);
-            let line = usize::try_from(found.place.line).unwrap_or_default();
-            match of_settings {
-                Some((name, routes)) => {
-                    let key = routes.get(line.saturating_sub(1));
-                    (name, None, key.and_then(|(key, _)| setting(&[name, key])))
-                }
-                None => (
-                    "transport",
-                    Some(Entry::from((found.place, found.value.into_owned()))),
-                    None,
-                ),
-            }
-        }
+        (_, Some(found)) => found,
         (
             Kind::Smtp {
                 relayhost: true, ..
@@ -211,6 +215,34 @@ fn because(
         (Kind::Maildir(_), None) => ("maildir", None, setting(&["maildir"])),
         (Kind::Pipe(_), None) => ("transport", None, None),
     }
+}
+
+/// The route that says where mail for an address goes, and where it is written.
+fn written(
+    setup: &Setup,
+    address: &Address,
+) -> Option<(&'static str, Option<Entry>, Option<Place>)> {
+    let config = &setup.config;
+    let found = setup.router.route(address)?;
+    let settings = [
+        ("routes", &config.routes),
+        ("default_routes", &config.default_routes),
+    ];
+    let path = found.place.path.as_os_str();
+    let of_settings = settings.into_iter().find(|(name, _)| path == *name);
+    let line = usize::try_from(found.place.line).unwrap_or_default();
+    Some(match of_settings {
+        Some((name, routes)) => {
+            let key = routes.get(line.saturating_sub(1));
+            let place = key.and_then(|(key, _)| config.place_of(&[name, key], None));
+            (name, None, place.map(Place::from))
+        }
+        None => (
+            "transport",
+            Some(Entry::from((found.place, found.value.into_owned()))),
+            None,
+        ),
+    })
 }
 
 /// How a transport goes about it.

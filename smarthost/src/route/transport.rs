@@ -150,6 +150,11 @@ impl Router {
         found
     }
 
+    /// Whether a route says that mail for an address is refused when it is named.
+    pub fn refuses(&self, address: &Address) -> bool {
+        self.refused(address).is_some()
+    }
+
     fn refused(&self, address: &Address) -> Option<Failure> {
         let failure = self.destination(address).err()?;
         let found = self.route(address)?;
