@@ -2,12 +2,17 @@
 //! and by a script.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Output,
+};
 
 use tests::{
     binaries::binaries,
     installation::hermetic,
-    sink::{Sink, nexthop},
+    sink::{Script, Sink, nexthop},
     smarthost::Smarthost,
     terminal::{self, Step},
 };
@@ -177,6 +182,79 @@ fn a_script_answers_beforehand_and_an_administrators_file_is_never_lost() {
         own,
         "no copy is lost either"
     );
+}
+
+/// Configurations that lie in a repository of an administrator's, say.
+#[test]
+fn a_file_behind_a_link_is_replaced_where_it_lies_and_keeps_whose_it_is() {
+    let machine = Machine::new();
+    let real = machine.0.directory().join("repository/relay.toml");
+    put(&real, "hostname = \"old.example.org\"\n");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    put(&machine.config(), "");
+    fs::remove_file(machine.config()).unwrap();
+    std::os::unix::fs::symlink(&real, machine.config()).unwrap();
+    let group = tests::peers::root().then_some(64_007);
+    std::os::unix::fs::chown(&real, None, group).unwrap();
+    let output = machine.init(&[
+        "--yes",
+        "--force",
+        "hostname=mx.example.org",
+        "admins=a@b.example",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(machine.config().is_symlink());
+    let written = fs::read_to_string(&real).unwrap();
+    assert!(written.contains("mx.example.org"), "{written}");
+    let metadata = fs::metadata(&real).unwrap();
+    assert_eq!(metadata.mode() & 0o7777, 0o640);
+    assert!(group.is_none_or(|group| metadata.gid() == group));
+}
+
+#[test]
+fn an_answer_that_is_not_asked_for_is_not_dropped_and_tls_that_fails_is_told() {
+    let machine = Machine::new();
+    let pin =
+        "relay_tls.pins=sha256:9f2cd1a0b14f5c8e7d6a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e";
+    for (answers, why) in [
+        (
+            &["hostname=mx.example.org", pin][..],
+            "relay_tls.pins is not asked for",
+        ),
+        (&["relayhost=", pin], "relay_tls.pins is not asked for"),
+        (
+            &["admins=a@b.example", "admins=c@d.example"],
+            "admins is answered twice",
+        ),
+    ] {
+        let output = machine.init(&[&["--yes", "--force"], answers].concat());
+        assert!(!output.status.success(), "{output:?}");
+        assert!(told(&output).contains(why), "{output:?}");
+        assert_eq!(machine.written(), None);
+    }
+    let answering = |reply: &str| {
+        let mut script = Script::default();
+        script.extensions.push("STARTTLS".to_owned());
+        script.answers = vec![("STARTTLS".to_owned(), reply.to_owned())];
+        script
+    };
+    let refusing = answering("454 4.7.0 not today");
+    // And goes on in clear text.
+    let breaking = answering("220 2.0.0 go on");
+    for (script, why) in [(refusing, "it is refused"), (breaking, "TLS")] {
+        let sink = Sink::with(script);
+        let relayhost = format!("relayhost={}", sink.nexthop());
+        let output = machine.init(&["--yes", "--force", "hostname=mx.example.org", &relayhost]);
+        let said = told(&output);
+        let line = said
+            .lines()
+            .find(|line| line.starts_with("WARN  relayhost"));
+        let line = line.unwrap_or_else(|| panic!("{said}"));
+        let (_, reason) = line
+            .split_once("no TLS, for STARTTLS, which it offers, does not work: ")
+            .unwrap();
+        assert!(reason.contains(why), "{line}");
+    }
 }
 
 #[test]

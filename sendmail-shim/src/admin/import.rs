@@ -209,7 +209,10 @@ fn write(root: &Path, plan: &Plan, config: &str, force: bool) -> Result<(), Trou
         let path = under(root, path);
         let parent = path.parent().unwrap_or(Path::new("/"));
         system::fs::create_directory(parent, 0o755)
-            .and_then(|()| system::fs::replace(&path, content.as_bytes(), mode))
+            .and_then(|()| match mode {
+                0o600 => system::fs::replace(&path, content.as_bytes(), mode),
+                _ => system::fs::replace_in_place(&path, content.as_bytes(), mode),
+            })
             .and_then(|()| {
                 if mode == 0o600 {
                     give_to_agent(&path)

@@ -156,6 +156,7 @@ fn ask_all(path: &Path, dialog: &mut Dialog<'_>) -> Result<String, Trouble> {
         let answer = dialog.ask(&question, &usable).map_err(wrong)?;
         answers = with(&answer);
     }
+    dialog.all_used().map_err(wrong)?;
     file(&answers).map_err(wrong)
 }
 

@@ -33,6 +33,8 @@ pub struct Dialog<'a> {
     /// What is proposed is taken.
     yes: bool,
     given: Vec<(String, String)>,
+    /// Keys that were asked for.
+    asked: Vec<&'static str>,
 }
 
 /// Whether somebody can be asked.
@@ -57,7 +59,15 @@ impl<'a> Dialog<'a> {
             })?;
             Ok((key.to_owned(), value.to_owned()))
         });
-        let given = parted.collect::<Result<_, String>>()?;
+        let given = parted.collect::<Result<Vec<(String, String)>, String>>()?;
+        let mut before = given.iter().enumerate();
+        if let Some((_, (key, _))) =
+            before.find(|(at, (key, _))| given.iter().take(*at).any(|(other, _)| other == key))
+        {
+            return Err(format!(
+                "{key} is answered twice: write its values as one answer"
+            ));
+        }
         if !people && !yes {
             let keys = keys.join(", ");
             return Err(format!(
@@ -70,6 +80,7 @@ impl<'a> Dialog<'a> {
             people: people && !yes,
             yes,
             given,
+            asked: Vec::new(),
         })
     }
 
@@ -90,6 +101,7 @@ impl<'a> Dialog<'a> {
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<String, String> {
         let Question { key, proposed, .. } = question;
+        self.asked.push(key);
         if let Some((_, given)) = self.given.iter().find(|(it, _)| it == key) {
             check(given).map_err(|why| format!("{key}: {why}"))?;
             return Ok(given.clone());
@@ -109,6 +121,18 @@ impl<'a> Dialog<'a> {
                 Ok(()) => return Ok(answer),
                 Err(why) => self.say(&why),
             }
+        }
+    }
+
+    /// That every answer was used which was given beforehand: one to what is not asked, as the
+    /// others are, would be lost.
+    pub fn all_used(&self) -> Result<(), String> {
+        let mut given = self.given.iter().map(|(key, _)| key);
+        match given.find(|key| !self.asked.contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "{key} is not asked for as the other answers are: leave it out, or answer what it belongs to"
+            )),
         }
     }
 
@@ -221,6 +245,8 @@ mod tests {
         let refused = |way, given: &[&str]| asked("", way, given).0.unwrap_err();
         assert!(refused((false, false), &[]).contains("no terminal"));
         assert!(refused((false, true), &["name=a b"]).contains("name: one word"));
+        let twice = refused((false, true), &["name=x", "name=y"]);
+        assert!(twice.contains("name is answered twice"), "{twice}");
         for wrong in ["nam=x", "name", ""] {
             let told = refused((false, true), &[wrong]);
             assert!(told.contains("the keys are name, to"), "{told}");

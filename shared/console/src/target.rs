@@ -54,12 +54,12 @@ impl<'a> Target<'a> {
             .map_err(|error| format!("{}: {error}", copy.display()))
     }
 
-    /// Writes the new text.
+    /// Writes the new text to where links lead; owner, group and mode stay.
     pub fn write(&self, text: &str) -> Result<(), String> {
         self.keep()?;
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         system::fs::create_directory(directory, 0o755)
-            .and_then(|()| system::fs::replace(self.path, text.as_bytes(), 0o644))
+            .and_then(|()| system::fs::replace_in_place(self.path, text.as_bytes(), 0o644))
             .map_err(|error| format!("{}: {error}", self.path.display()))
     }
 }

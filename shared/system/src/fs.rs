@@ -34,6 +34,44 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
+/// The same for a file that is an administrator's: where symbolic links lead it is replaced, and
+/// keeps owner, group and mode. `mode` is that of a new one.
+pub fn replace_in_place(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let path = target(path)?;
+    let before = match std::fs::metadata(&path) {
+        Ok(before) => before,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return replace(&path, content, mode);
+        }
+        Err(error) => return Err(error),
+    };
+    let temporary = temporary_name(&path)?;
+    let written = write_new(&temporary, content, before.mode() & 0o700)
+        .and_then(|()| like(&temporary, &before))
+        .and_then(|()| rename(&temporary, &path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written?;
+    sync_directory(parent(&path))
+}
+
+/// Gives a file to whom another one belongs, and then its mode.
+fn like(path: &Path, other: &std::fs::Metadata) -> io::Result<()> {
+    let file = File::open(path)?;
+    let own = file.metadata()?;
+    let differs = |own: u32, other: u32| (own != other).then_some(other);
+    let (owner, group) = (
+        differs(own.uid(), other.uid()),
+        differs(own.gid(), other.gid()),
+    );
+    if owner.is_some() || group.is_some() {
+        std::os::unix::fs::fchown(&file, owner, group)?;
+    }
+    file.set_permissions(std::fs::Permissions::from_mode(other.mode() & 0o7777))?;
+    file.sync_all()
+}
+
 /// Where symbolic links lead, whether a file is there or not, for who replaces it; only links of
 /// root or of us are followed.
 pub fn target(path: &Path) -> io::Result<PathBuf> {

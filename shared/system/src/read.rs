@@ -1,8 +1,9 @@
 //! Files that an administrator named: settings, keys, passwords, tables.
 //!
-//! Contract: nothing is waited for longer than ten seconds and nothing is read without bound,
-//! whatever the name leads to: a FIFO that nobody writes to, a device, a file of a hundred
-//! gigabytes. Pipes are read to their end, so that `--config <(…)` works.
+//! Contract: nothing is read without bound, and nothing but regular files: what settings name is
+//! opened without waiting, and a FIFO, a device, a socket or a directory there is an error at once.
+//! Only what is named on a command line may be a pipe ([`piped`]), so that `--config <(…)` works;
+//! it is read to its end, for ten seconds at most.
 //! Failures: `io::Error`; what is too long is not cut but refused.
 
 use std::{
@@ -24,13 +25,37 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The whole file, at most `most` bytes.
 pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    all(&open(path)?, most)
+    all(&regular(path)?, most)
 }
 
 /// The whole file, which must be UTF-8.
 pub fn text(path: &Path, most: u64) -> io::Result<String> {
-    String::from_utf8(bytes(path, most)?)
+    utf8(bytes(path, most)?)
+}
+
+/// The same of what a command line names: a file, or a pipe.
+pub fn piped(path: &Path, most: u64) -> io::Result<String> {
+    utf8(all(&open(path)?, most)?)
+}
+
+fn utf8(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// Opens a regular file, and nothing else.
+pub fn regular(path: &Path) -> io::Result<File> {
+    let file = at_once(path)?;
+    let kind = file.metadata()?.file_type();
+    let what = match kind {
+        it if it.is_file() => return Ok(file),
+        it if it.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        it if it.is_fifo() => "a FIFO",
+        it if it.is_char_device() || it.is_block_device() => "a device",
+        _ => "something else",
+    };
+    let text = format!("it is {what}, and must be a regular file");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 /// Opens a file, pipe or device without waiting; [`all`] reads it.
@@ -104,11 +129,13 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         crate::fs::replace(&path("file"), b"0123456789", 0o600).unwrap();
         assert_eq!(text(&path("file"), 10).unwrap(), "0123456789");
-        assert_eq!(text(Path::new("/dev/null"), 10).unwrap(), "");
+        assert_eq!(piped(Path::new("/dev/null"), 10).unwrap(), "");
+        let error = piped(Path::new("/dev/zero"), 9).unwrap_err().to_string();
+        assert!(error.contains("longer than 9 bytes"), "{error}");
         for (name, most, wanted) in [
             ("file", 9, "longer than 9 bytes"),
             (".", 9, "directory"),
-            ("/dev/zero", 9, "longer than 9 bytes"),
+            ("/dev/zero", 9, "it is a device"),
             ("none", 9, "No such file"),
         ] {
             let error = text(&path(name), most).unwrap_err().to_string();
@@ -125,6 +152,8 @@ mod tests {
                 .unwrap()
                 .success()
         );
+        let error = text(&fifo, 10).unwrap_err().to_string();
+        assert!(error.contains("it is a FIFO"), "{error}");
         let writer = thread::spawn({
             let fifo = fifo.clone();
             move || {
@@ -134,7 +163,7 @@ mod tests {
                 }
             }
         });
-        assert_eq!(text(&fifo, 10).unwrap(), "one two");
+        assert_eq!(piped(&fifo, 10).unwrap(), "one two");
         writer.join().unwrap();
     }
 }

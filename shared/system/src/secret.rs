@@ -26,7 +26,7 @@ pub fn text(file: &Path) -> Result<String, String> {
 
 fn open(file: &Path) -> Result<File, String> {
     let shown = file.display();
-    let open = crate::read::open(file).map_err(|error| format!("{shown}: {error}"))?;
+    let open = crate::read::regular(file).map_err(|error| format!("{shown}: {error}"))?;
     let metadata = open
         .metadata()
         .map_err(|error| format!("{shown}: {error}"))?;
@@ -54,7 +54,8 @@ pub fn credential(name: &str) -> Result<String, String> {
         )
     })?;
     let file = directory.join(name);
-    let open = crate::read::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let open =
+        crate::read::regular(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     first_line(open, &file)
 }
 

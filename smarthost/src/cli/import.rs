@@ -103,7 +103,12 @@ fn write(path: &Path, import: &Import, config: &str, force: bool) -> Result<Vec<
         .map_err(|error| Failed::new(format!("{}: {error}", directory.display())))?;
     let mut written = Vec::new();
     for (path, content, mode) in files {
-        system::fs::replace(&path, content.as_bytes(), mode)
+        let replaced = if mode == 0o600 {
+            system::fs::replace(&path, content.as_bytes(), mode)
+        } else {
+            system::fs::replace_in_place(&path, content.as_bytes(), mode)
+        };
+        replaced
             .and_then(|()| {
                 if mode == 0o600 {
                     give(&path, Path::new(STATE))

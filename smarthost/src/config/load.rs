@@ -45,7 +45,7 @@ impl Config {
                 // What it says of places holds wherever the daemon runs.
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                 let remedy = "create it, or name another with --config FILE";
-                let text = system::read::text(&path, provision::MOST)
+                let text = system::read::piped(&path, provision::MOST)
                     .map_err(|error| unreadable(&path, &error, remedy))?;
                 Ok(vec![(path, text)])
             }

@@ -172,7 +172,7 @@ fn find(given: Option<&Path>) -> (PathBuf, Result<Vec<Layer>, ConfigError>) {
     if let Some(path) = given.map(Path::to_owned).or_else(named) {
         // What it says of places is told to programs that run elsewhere.
         let path = std::path::absolute(&path).unwrap_or(path);
-        let text = read::text(&path, provision::MOST)
+        let text = read::piped(&path, provision::MOST)
             .map_err(|error| provision::unreadable(&path, &error));
         let layers = text.map(|text| vec![(path.clone(), text)]);
         return (path, layers);

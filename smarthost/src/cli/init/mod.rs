@@ -166,6 +166,7 @@ fn ask_all(path: &Path, dialog: &mut Dialog<'_>, init: &Init) -> Result<String, 
         let answer = dialog.ask(&question, &usable)?;
         answers = with(&answer);
     }
+    dialog.all_used()?;
     file(&answers)
 }
 
