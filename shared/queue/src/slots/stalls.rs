@@ -41,8 +41,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 
     fn free_place(&mut self, site: &Key<D>, transport: &Transport, now: Timestamp) {
+        // Those that work have no part in what the others share: looking through all that wait, a
+        // thousand silent ones, after each of their deliveries would be most of the work.
+        let had_part = self.sites.get(site).is_none_or(|it| !it.works(now));
         let free = self.sites.end(site, transport, now);
-        self.stuck = false;
+        if had_part {
+            self.stuck = false;
+        }
         self.unblock(free, now);
     }
 }

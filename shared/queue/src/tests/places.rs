@@ -2,6 +2,7 @@
 //! that are wrong.
 
 mod changes;
+mod silent;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
