@@ -315,10 +315,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if !message.on_its_way() {
             self.notify(id, now);
         }
-        if let Some(message) = self.messages.get_mut(&id)
-            && !message.held
-            && !self.loading.contains(&id)
-        {
+        let Some(message) = self.messages.get_mut(&id) else {
+            return;
+        };
+        message.forget_old_news();
+        if !message.held && !self.loading.contains(&id) {
             message.due = message.first_due();
             if let Some(due) = message.due {
                 self.due.insert(message.owner, due, id);

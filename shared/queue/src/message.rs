@@ -41,8 +41,6 @@ pub(crate) struct Message<O> {
     /// Removed by the administrator while recipients were on their way: so many others were not
     /// delivered to.
     pub(crate) deleted: Option<usize>,
-    /// By the administrator: whoever waits is given up with this reason.
-    pub(crate) returned: Option<Failure>,
     /// By the administrator: the next attempt is made also where the destination is suspended.
     pub(crate) flushed: bool,
     /// The sender was warned of the delay, or is just being.
@@ -53,14 +51,23 @@ pub(crate) struct Message<O> {
     pub(crate) due: Option<Timestamp>,
     /// By their numbers, so that one of many thousands is found without looking at all.
     pub(crate) recipients: Vec<Pending>,
+    /// Boxed: a message that waits, as a million may, has none.
+    news: Option<Box<News>>,
+    /// A recipient's end was a bounce.
+    pub(crate) bounced: bool,
+    /// One of [`News::failed`] was given up after the queue lifetime.
+    pub(crate) expired: bool,
+}
+
+/// What is to be told of a message.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct News {
+    /// By the administrator: whoever waits is given up with this reason.
+    pub(crate) returned: Option<Failure>,
     /// What the warning of the delay will tell.
     pub(crate) late: Vec<(u32, Failure)>,
     /// What the next bounce will tell.
     pub(crate) failed: Vec<(u32, Failure)>,
-    /// A recipient's end was a bounce.
-    pub(crate) bounced: bool,
-    /// One of `failed` was given up after the queue lifetime.
-    pub(crate) expired: bool,
     /// Recipients of the bounce that is being made; empty if none is.
     pub(crate) bouncing: Vec<u32>,
 }
@@ -81,18 +88,41 @@ impl<O> Message<O> {
             kept: false,
             held: false,
             deleted: None,
-            returned: None,
             flushed: false,
             warned: false,
             epoch: 0,
             due: None,
             recipients,
-            late: Vec::new(),
-            failed: Vec::new(),
+            news: None,
             bounced: false,
             expired: false,
-            bouncing: Vec::new(),
         }
+    }
+
+    /// What is to be told, if there is anything.
+    pub(crate) fn some_news(&mut self) -> Option<&mut News> {
+        self.news.as_deref_mut()
+    }
+
+    /// What is to be told, to add to it.
+    pub(crate) fn news(&mut self) -> &mut News {
+        self.news.get_or_insert_default()
+    }
+
+    /// No memory for what was told.
+    pub(crate) fn forget_old_news(&mut self) {
+        self.news.take_if(|news| **news == News::default());
+    }
+
+    /// Why whoever waits is given up.
+    pub(crate) fn returned(&self) -> Option<&Failure> {
+        self.news.as_ref()?.returned.as_ref()
+    }
+
+    /// Recipients of the bounce that was being made.
+    pub(crate) fn take_bouncing(&mut self) -> Vec<u32> {
+        let bouncing = self.some_news().map(|news| &mut news.bouncing);
+        bouncing.map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn any(&self, which: impl Fn(State) -> bool) -> bool {

@@ -46,7 +46,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = self.messages.get_mut(&id).filter(|message| !message.held) else {
             return;
         };
-        message.returned = None;
+        message.news().returned = None;
         self.actions.push_back(Action::Record {
             id,
             event: spool::Event::Held,
@@ -77,7 +77,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         };
         // Of what was not read since the start nobody else knows it.
         message.unreturnable |= null_sender;
-        message.returned = Some(failure.clone());
+        message.news().returned = Some(failure.clone());
         message.held = false;
         message.epoch = message.epoch.wrapping_add(1);
         // A crash before it has gone forgets nothing of it.
@@ -115,14 +115,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             });
         }
         message.epoch = message.epoch.wrapping_add(1);
-        message.failed.clear();
-        message.late.clear();
         let before = message.recipients.len();
-        let bouncing = std::mem::take(&mut message.bouncing);
+        let bouncing = message.take_bouncing();
         message.recipients.retain(|pending| {
             pending.state == State::Delivering || bouncing.contains(&pending.recipient)
         });
-        message.bouncing = bouncing;
+        let news = message.news();
+        (news.failed, news.late) = (Vec::new(), Vec::new());
+        news.bouncing = bouncing;
         *message.deleted.get_or_insert_default() += before - message.recipients.len();
         self.loading.remove(&id);
         self.settle(id, now);

@@ -38,7 +38,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         });
         let mut message = Message::new(found.owner, found.arrival, now, pending.collect());
         message.held = found.held;
-        message.returned = found.returned.then(by_hand);
+        if found.returned {
+            message.news().returned = Some(by_hand());
+        }
         message.warned = found.warned;
         message.kept = found.kept;
         // Whoever wrote these times may have had a clock that was ahead.
@@ -147,7 +149,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.settle(id, now);
             return;
         }
-        if let Some(failure) = message.returned.clone() {
+        if let Some(failure) = message.returned().cloned() {
             self.fail(id, &asked, &failure);
             self.settle(id, now);
             return;
@@ -300,7 +302,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         };
         let recipients = &underway.job.recipients;
-        if let Some(failure) = message.returned.clone() {
+        if let Some(failure) = message.returned().cloned() {
             self.fail(id, recipients, &failure);
         } else if message.held || !self.destinations.is_its_way(&underway) {
             message.set(recipients, State::Waiting(now));

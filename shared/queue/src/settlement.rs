@@ -129,7 +129,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = message.filter(|_| !recipients.is_empty()) else {
             return;
         };
-        if let Some(returned) = message.returned.clone() {
+        if let Some(returned) = message.returned().cloned() {
             self.fail(id, &recipients, &returned);
             return;
         }
@@ -151,7 +151,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             let told = recipients
                 .iter()
                 .map(|&recipient| (recipient, failure.clone()));
-            message.late.extend(told);
+            message.news().late.extend(told);
         }
         message.kept = false;
         message.set(&recipients, State::Waiting(until));
@@ -176,11 +176,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     pub(crate) fn fail(&mut self, id: QueueId, recipients: &[u32], failure: &Failure) {
         if let Some(message) = self.messages.get_mut(&id) {
             message.set(recipients, State::Failed);
-            message.failed.extend(
-                recipients
-                    .iter()
-                    .map(|recipient| (*recipient, failure.clone())),
-            );
+            let failed = recipients.iter();
+            let failed = failed.map(|recipient| (*recipient, failure.clone()));
+            message.news().failed.extend(failed);
         }
     }
 
@@ -203,21 +201,27 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
-        if !message.late.is_empty() {
-            let late = std::mem::take(&mut message.late);
+        let Some(news) = message.some_news() else {
+            return;
+        };
+        let late = std::mem::take(&mut news.late);
+        let failed = match news.bouncing.as_slice() {
+            [] => std::mem::take(&mut news.failed),
+            _ => Vec::new(),
+        };
+        if !late.is_empty() {
             message.warned = true;
             self.actions.push_back(Action::Warn { id, late });
         }
-        if message.failed.is_empty() || !message.bouncing.is_empty() {
+        if failed.is_empty() {
             return;
         }
-        let failed = std::mem::take(&mut message.failed);
         let expired = std::mem::take(&mut message.expired);
         if message.unreturnable {
             self.bury(id, failed, now);
             return;
         }
-        message.bouncing = failed.iter().map(|(recipient, _)| *recipient).collect();
+        message.news().bouncing = failed.iter().map(|(recipient, _)| *recipient).collect();
         self.actions.push_back(Action::Bounce {
             id,
             failed,
@@ -231,7 +235,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             return;
         };
         message.held = true;
-        message.returned = None;
+        message.news().returned = None;
         message.epoch = message.epoch.wrapping_add(1);
         let mut reasons: Vec<(String, Vec<u32>)> = Vec::new();
         for (recipient, failure) in &failed {
@@ -258,7 +262,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
-        let recipients = std::mem::take(&mut message.bouncing);
+        let recipients = message.take_bouncing();
         if message.deleted.is_some() {
             message.settle(&recipients);
         } else {
@@ -273,7 +277,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let Some(message) = self.messages.get_mut(&id) else {
             return;
         };
-        let recipients = std::mem::take(&mut message.bouncing);
+        let recipients = message.take_bouncing();
         if let Some(deleted) = &mut message.deleted {
             *deleted += recipients.len();
             message.settle(&recipients);
