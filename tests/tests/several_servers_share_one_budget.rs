@@ -159,12 +159,25 @@ fn a_killed_server_counts_on_and_one_that_is_gone_is_forgotten_by_command() {
 
     // Nobody grants before all have told: until one of them is known to be gone.
     let [mut left, mut gone] = site;
+    for wrong in ["mx3", "mx1", "mx2", "MX2", ""] {
+        let forgotten = left.admin(&["limits", "forget-node", wrong]);
+        let told = String::from_utf8(forgotten.stderr).unwrap();
+        assert_eq!(forgotten.status.code(), Some(1), "{wrong}: {told}");
+        assert!(
+            told.contains("mx1 (this one)") && told.contains("mx2 (heard"),
+            "{told}"
+        );
+    }
     gone.kill();
     store.say("FLUSHALL");
     wait_for_status(&left, "waits for 1 of 2 smarthosts");
     assert_eq!(send("127.0.0.6", &left, 1), 0);
-    let forgotten = left.admin(&["limits", "forget-node", "mx2"]);
-    assert!(forgotten.status.success(), "{forgotten:?}");
+    left.kill();
+    left.run();
+    until("it is silent for long enough", || {
+        let forgotten = left.admin(&["limits", "forget-node", "mx2"]);
+        forgotten.status.success().then_some(())
+    });
     wait_for_status(&left, "2 smarthosts");
     until("it is not waited for", || {
         (send("127.0.0.6", &left, 1) == 1).then_some(())
@@ -213,4 +226,94 @@ fn explain_knows_what_all_servers_have_counted() {
     });
     // A look takes nothing.
     assert_eq!(send("127.0.0.6", &second, 10), 10);
+}
+
+/// What one client brings to servers until so many of its messages were taken at least, however
+/// slow the store is.
+fn bring(client: &str, site: &[&Smarthost], most: usize, least: usize) -> usize {
+    let mut taken = 0;
+    until("the messages are taken", || {
+        for smarthost in site {
+            taken += send(client, smarthost, most);
+        }
+        (taken >= least).then_some(())
+    });
+    taken
+}
+
+fn order(smarthost: &Smarthost, words: &[&str]) {
+    let done = smarthost.admin(&[&["limits"], words].concat());
+    assert!(done.status.success(), "{words:?}: {done:?}");
+}
+
+fn shown(smarthost: &Smarthost, client: &str) -> String {
+    let shown = smarthost.admin(&["limits", "show", client]);
+    String::from_utf8(shown.stdout).unwrap()
+}
+
+/// An order holds at all servers, also at one that was away when it was given, and although the
+/// store has lost it since.
+#[test]
+fn an_order_holds_at_a_server_that_was_away_and_after_the_store_has_forgotten_it() {
+    let Some((store, _sink, mut site)) = site("20/day", "defer") else {
+        return;
+    };
+    let taken = bring("127.0.0.5", &[&site[0], &site[1]], 12, 17);
+    assert!(taken <= 20, "{taken}");
+    site[1].kill();
+    order(&site[0], &["raise", "127.0.0.6", "0"]);
+    // What the other has counted does not count any more, though it cannot hear of it.
+    order(&site[0], &["reset", "127.0.0.5"]);
+    until("the store has heard of it", || {
+        (send("127.0.0.5", &site[0], 1) == 1).then_some(())
+    });
+    let mut taken = 1 + bring("127.0.0.5", &[&site[0]], 2, 8);
+
+    // Given while the store does not answer, by a server that is killed at once.
+    store.daemon.signal(Signal::STOP);
+    order(&site[0], &["reset", "127.0.0.7"]);
+    order(&site[0], &["raise", "127.0.0.7", "40"]);
+    site[0].kill();
+    store.daemon.signal(Signal::CONT);
+    store.say("FLUSHALL");
+    site.iter_mut().for_each(Smarthost::run);
+    wait_for_both(&site);
+    let [first, second] = &site;
+    for (client, told) in [
+        ("127.0.0.6", "blocked until"),
+        ("127.0.0.7", "raised to 40"),
+    ] {
+        until(told, || shown(second, client).contains(told).then_some(()));
+    }
+    assert_eq!(send("127.0.0.6", second, 3), 0, "it is blocked");
+    taken += bring("127.0.0.5", &[second, first], 12, 17 - taken);
+    taken += send("127.0.0.5", second, 5) + send("127.0.0.5", first, 5);
+    assert!(taken <= 20, "since the reset: {taken}");
+    bring("127.0.0.7", &[second], 25, 25);
+}
+
+/// The store loses one key, or somebody else writes there.
+#[test]
+fn a_single_budget_that_is_lost_or_overwritten_passes_no_limit() {
+    let key = "\"smarthost:budget:messages/86400 127.0.0.5\"";
+    for harm in [
+        format!("DEL {key}"),
+        format!("SET {key} mine"),
+        format!("HSET {key} 1:mx2 -50"),
+        "DEL smarthost:budgets".to_owned(),
+    ] {
+        let Some((store, _sink, site)) = site("20/day", "defer") else {
+            return;
+        };
+        let [first, second] = &site;
+        let mut taken = bring("127.0.0.5", &[second], 25, 17);
+        if harm.starts_with("SET") {
+            store.say(&format!("DEL {key}"));
+        }
+        store.say(&harm);
+        taken += send("127.0.0.5", first, 5);
+        wait_for_both(&site);
+        taken += send("127.0.0.5", first, 25) + send("127.0.0.5", second, 5);
+        assert!((17..=20).contains(&taken), "{harm}: {taken}");
+    }
 }

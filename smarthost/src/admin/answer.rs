@@ -10,6 +10,7 @@ use std::{
     io,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use control::{
@@ -22,11 +23,11 @@ use spool::{Entry, Hold, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request},
-    budget::{self, Budget, Everywhere, What},
+    budget::{Budget, Everywhere, Id, What},
     dispatch::{Event, Queue, left},
     draining::Draining,
     expected::Expected,
-    limits::{ClientId, Failures, Limit, Limits, Report},
+    limits::{ClientId, Failures, Limits, Report},
     state::Keeper,
 };
 
@@ -166,31 +167,44 @@ impl Controlled<'_> {
     }
 
     fn show(&self, client: &ClientId, now: Timestamp) -> Result<Report, String> {
-        Ok(Report {
-            logins: at(client).and_then(|at| self.failures().of(at, now)),
-            everywhere: self.everywhere(client, &self.budget.everywhere_now()),
-            ..self.limits().show(client, now)?
-        })
+        let mut report = self.limits().show(client, now)?;
+        report.logins = at(client).and_then(|at| self.failures().of(at, now));
+        self.share(&mut report, client, &self.budget.everywhere_now(), now);
+        Ok(report)
     }
 
-    /// What all smarthosts have counted of a client.
-    fn everywhere(&self, client: &ClientId, known: &Everywhere) -> Vec<(u32, Limit)> {
-        budget::sums(&self.limits(), client, known)
+    /// What all smarthosts have counted of a client, or what this one takes alone.
+    fn share(&self, report: &mut Report, client: &ClientId, known: &Everywhere, now: Timestamp) {
+        let limits = self.limits().limits_of(client, now);
+        report.everywhere.clear();
+        if report.exempt {
+            return;
+        }
+        for (counted, limit) in limits {
+            let id = Id::new(counted, &limit);
+            if let Some(alone) = self.budget.alone(&id, limit.window.limit) {
+                report.alone.push(alone);
+            } else if let Some(spent) = known.get(&id) {
+                report.everywhere.push((spent.sum(), limit));
+                let free_in = spent.free_in(limit.window.limit);
+                let free_at = free_in.map(|free_in| now.after(Duration::from_millis(free_in)));
+                report.next_slot = report.next_slot.max(free_at);
+            }
+        }
     }
 
     /// Clients that only other smarthosts have counted.
     fn elsewhere(&self, here: &[Report], known: &Everywhere, now: Timestamp) -> Vec<Report> {
         let here: HashSet<&str> = here.iter().map(|report| report.client.as_str()).collect();
-        let counted = known.iter().filter(|(_, sum)| **sum > 0);
+        let counted = known.iter().filter(|(_, spent)| spent.sum() > 0);
         let clients: BTreeSet<&ClientId> = counted.map(|(id, _)| &id.client).collect();
         let others = clients.into_iter();
         let others = others.filter(|client| !here.contains(client.to_string().as_str()));
         others
             .filter_map(|client| {
-                Some(Report {
-                    everywhere: self.everywhere(client, known),
-                    ..self.limits().show(client, now).ok()?
-                })
+                let mut report = self.limits().show(client, now).ok()?;
+                self.share(&mut report, client, known, now);
+                Some(report)
             })
             .collect()
     }
@@ -201,7 +215,7 @@ impl Controlled<'_> {
         let everywhere = self.budget.everywhere_now();
         for report in &mut reports {
             if let Ok(client) = ClientId::parse(&report.client) {
-                report.everywhere = self.everywhere(&client, &everywhere);
+                self.share(report, &client, &everywhere, now);
             }
         }
         reports.extend(self.elsewhere(&reports, &everywhere, now));
@@ -284,10 +298,17 @@ impl Controlled<'_> {
             now,
         };
         let (destinations, senders) = access.census();
-        let (clients, reports) = {
+        let (clients, mut reports) = {
             let limits = self.limits();
             (count(limits.len()), limits.list(now))
         };
+        if self.budget.is_alone() {
+            for report in &mut reports {
+                if let Ok(client) = ClientId::parse(&report.client) {
+                    self.share(report, &client, &Everywhere::new(), now);
+                }
+            }
+        }
         let sent = reports.iter().take(NAMED);
         let client_messages = sent.map(|it| (it.client.clone(), it.messages())).collect();
         let limits = nearest(&reports);

@@ -29,8 +29,10 @@ pub(super) struct Account {
     /// Something was counted that the store was not told.
     pub(super) changed: bool,
     pub(super) asking: bool,
-    /// Until then the store must know it, if it was told once.
-    known_until: Millis,
+    /// The number of the last request that the store answered; until then it must know it.
+    known: (u64, Millis),
+    /// All was forgiven while the store was asked: what it grants is of no use.
+    void: bool,
     /// The store has nothing to give until then.
     rest: Option<Rest>,
     /// The slot that has begun, and what was spent in it.
@@ -76,7 +78,8 @@ impl Account {
             skew: None,
             changed: false,
             asking: false,
-            known_until: 0,
+            known: (0, 0),
+            void: false,
             rest: None,
             pace: (0, 0),
             waiting: 0,
@@ -150,7 +153,7 @@ impl Account {
     fn date(&mut self, now: Millis) {
         let mut under_way = std::mem::take(&mut self.under_way);
         for spent in under_way.iter_mut().filter(|spent| spent.until <= now) {
-            let known = self.slots.contains_key(&spent.slot);
+            let known = spent.left > 0 && self.slots.contains_key(&spent.slot);
             if known {
                 self.uncount(spent.slot, 1);
                 spent.slot = self.slot(now);
@@ -216,13 +219,15 @@ impl Account {
     /// All that is counted here.
     pub(super) fn tell(&mut self, id: &Id, now: Millis) -> Request {
         self.asking = true;
+        self.void = false;
         self.changed = false;
         let slots = self.slots.iter().map(|(slot, count)| (*slot, *count));
         Request {
             id: id.clone(),
             epoch: String::new(),
+            generation: String::new(),
             sequence: 0,
-            known: now < self.known_until,
+            answered: if now < self.known.1 { self.known.0 } else { 0 },
             now,
             limit: 0,
             want: 0,
@@ -250,7 +255,10 @@ impl Account {
             return;
         };
         let kept = self.width.saturating_mul(KEEP);
-        self.known_until = request.now.saturating_add(kept);
+        self.known = (request.sequence, request.now.saturating_add(kept));
+        if self.void {
+            return;
+        }
         self.granted(request, told, now);
     }
 
@@ -288,7 +296,7 @@ impl Account {
             let Some(spent) = self.under_way.pop_front() else {
                 return;
             };
-            if nth >= taken {
+            if nth >= taken && spent.left > 0 {
                 if self.slots.contains_key(&spent.slot) {
                     self.leases.push_front(spent);
                 } else {
@@ -322,7 +330,7 @@ impl Account {
 
     /// The store has forgotten it, or all.
     pub(super) fn is_unknown(&mut self) {
-        self.known_until = 0;
+        self.known = (0, 0);
         self.changed |= !self.slots.is_empty();
     }
 
@@ -359,9 +367,10 @@ impl Account {
     pub(super) fn reset(&mut self) {
         self.slots.clear();
         self.leases.clear();
-        self.under_way.clear();
+        self.under_way.iter_mut().for_each(|it| it.left = 0);
         self.early = 0;
         self.rest = None;
+        self.void = true;
         self.changed = true;
     }
 }

@@ -8,7 +8,9 @@
 //! | [`site`] | all budgets of this node, and what it decides |
 //! | [`moment`] | the clocks of this process |
 //! | [`orders`] | what administrators order at one node |
-//! | [`store`] | the connection (Valkey, Redis), and its scripts |
+//! | [`peers`] | the others, as this node has heard of them |
+//! | [`wire`] | a connection that believes no answer without an end |
+//! | [`store`] | what is asked over it, and the scripts (Valkey, Redis) |
 //! | [`service`] | what sessions call, and the task that keeps the store informed |
 //!
 //! Contract: the counters of each node, in its own database, stay the truth; the store is where
@@ -21,21 +23,24 @@
 //!
 //! Failures: whoever asks waits 50 ms at most; then, and until the store answers again, this node
 //! decides alone. A store that was emptied, or whose clock was set, is told everything anew and
-//! grants nothing before all nodes have done so or a window has passed. Clients that are strangers
-//! are counted by each node for itself.
+//! grants nothing before all nodes have done so or a window has passed; so is one that lost a
+//! single budget or a field of one, which it knows by what it wrote beside. Clients that are
+//! strangers are counted by each node for itself.
 
 mod account;
 mod moment;
 mod orders;
+mod peers;
 mod protocol;
 mod service;
 mod site;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub(crate) use moment::{changes, sequence};
 pub(crate) use orders::What;
-pub(crate) use protocol::Everywhere;
+pub(crate) use protocol::{Everywhere, Id};
 pub(crate) use service::{Budget, look, sums};
 pub(crate) use site::{Site, Terms};

@@ -1,28 +1,32 @@
 //! What administrators order at one node, and all do. Pure.
+//!
+//! Contract: of each client the newest reset and the newest raise are kept, by every node on its
+//! disk and in the store. Which is newer says a number that grows with each order that a node has
+//! heard of, not a clock. Two records are joined into one, the same whichever comes first. A record
+//! is kept until all that it has replaced would be over, and told again to a store that lacks it.
+//! A reset begins a generation of a client's counts: those of an earlier one are worth nothing,
+//! whenever and by whomever they are told.
+//!
+//! Failures: a record that cannot be read counts as none, and is replaced. Of more than
+//! [`MOST`] clients those go that end first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mail::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::protocol::Millis;
 use crate::limits::ClientId;
 
-/// Orders that wait for the store, at most.
-const MOST: usize = 1024;
-/// A reset is known to all nodes that live after so long, milliseconds.
-const LASTS: u64 = 8 * 86_400_000;
+/// Clients with an order, at most.
+const MOST: usize = 4096;
+/// A number of an order above it was not counted by anybody.
+const LAST: u64 = 1 << 53;
 
-/// About one client, the newest there is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
-    pub(crate) client: ClientId,
-    /// Of whose order it is known that it is another one than before.
-    at: Timestamp,
-    pub(crate) what: What,
-}
+/// Of a client that was never forgiven.
+const FIRST: &str = "0 -";
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum What {
     /// Another limit until then.
     Raise { limit: u32, until: Timestamp },
@@ -30,62 +34,297 @@ pub(crate) enum What {
     Reset,
 }
 
+/// Which order is newer; the name of its node decides between two that did not know each other.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+struct Stamp {
+    number: u64,
+    node: String,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+struct Raise {
+    stamp: Stamp,
+    limit: u32,
+    until: Timestamp,
+}
+
+/// All that is ordered of one client.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Record {
+    reset: Option<Stamp>,
+    raise: Option<Raise>,
+    /// By the store's clock.
+    keep: Millis,
+}
+
+impl Record {
+    fn join(self, other: Self) -> Self {
+        Self {
+            reset: self.reset.max(other.reset),
+            raise: self.raise.max(other.raise),
+            keep: self.keep.max(other.keep),
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        let reset = self.reset.as_ref().map(|it| it.number);
+        let raise = self.raise.as_ref().map(|it| it.stamp.number);
+        reset.max(raise).unwrap_or_default()
+    }
+
+    /// The limit that is ordered: a reset ends one that was given before.
+    fn raised(&self) -> Option<&Raise> {
+        let raise = self.raise.as_ref();
+        raise.filter(|raise| Some(&raise.stamp) > self.reset.as_ref())
+    }
+
+    /// What is to be done who knew but this.
+    fn after(&self, known: &Self) -> Due {
+        let reset = self.reset > known.reset;
+        let raised = self
+            .raised()
+            .filter(|it| reset || known.raised() != Some(*it));
+        Due {
+            reset,
+            raise: raised.map(|raise| (raise.limit, raise.until)),
+        }
+    }
+
+    /// By which reset a client begins anew: `NUMBER NODE`.
+    fn generation(&self) -> String {
+        let reset = self.reset.as_ref();
+        let named = reset.map(|it| format!("{} {}", it.number, it.node));
+        named.unwrap_or_else(|| FIRST.to_owned())
+    }
+
+    /// `NUMBER NODE JSON`: the script that grants reads the first two, and everybody the last.
+    fn row(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        format!("{} {json}", self.generation())
+    }
+
+    fn parse(row: &str) -> Option<Self> {
+        let (_, json) = row.split_once(' ')?.1.split_once(' ')?;
+        let record: Self = serde_json::from_str(json).ok()?;
+        (record.newest() < LAST).then_some(record)
+    }
+}
+
+/// As this node has it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    record: Record,
+    /// The time in it is the machine's: the store's clock was not known.
+    early: bool,
+}
+
+/// What is to be done of one client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Due {
+    pub(crate) reset: bool,
+    pub(crate) raise: Option<(u32, Timestamp)>,
+}
+
+/// A row of the store that is to be changed if it is still as it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Row {
+    pub(crate) client: String,
+    /// Empty: there is none.
+    pub(crate) was: String,
+    /// Empty: it goes.
+    pub(crate) is: String,
+}
+
+/// What follows from all that the store has.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    pub(crate) due: Vec<(ClientId, Due)>,
+    pub(crate) tell: Vec<Row>,
+}
+
 /// What this node knows of them.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    known: HashMap<ClientId, Timestamp>,
-    /// Given here, and not told to the others.
-    waiting: Vec<Order>,
-    /// The store's number of the newest one that was read.
-    pub(super) number: Option<u64>,
+    kept: HashMap<ClientId, Kept>,
+    /// The highest number that was heard of.
+    number: u64,
+    /// The store's name for what was read there last; `None`: to be read.
+    version: Option<String>,
+    /// An order was given, or the store may have forgotten some, since it was read.
+    stale: bool,
+    dirty: HashSet<ClientId>,
 }
 
 impl Orders {
-    /// One that was given here.
-    pub(super) fn give(&mut self, client: ClientId, what: What, now: Timestamp) {
-        self.known.insert(client.clone(), now);
-        self.waiting.retain(|order| order.client != client);
-        if self.waiting.len() < MOST {
-            self.waiting.push(Order {
-                client,
-                at: now,
-                what,
-            });
+    /// One that was given here, and is to be kept for so long; `early`: the time is the machine's.
+    pub(super) fn give(
+        &mut self,
+        node: &str,
+        client: &ClientId,
+        what: What,
+        lasts: Millis,
+        (now, early): (Millis, bool),
+    ) {
+        self.number = self.number.saturating_add(1);
+        let stamp = Stamp {
+            number: self.number,
+            node: node.to_owned(),
+        };
+        let kept = self.kept.entry(client.clone()).or_default();
+        match what {
+            What::Raise { limit, until } => {
+                kept.record.raise = Some(Raise {
+                    stamp,
+                    limit,
+                    until,
+                });
+            }
+            What::Reset => kept.record.reset = Some(stamp),
+        }
+        kept.early = early;
+        kept.record.keep = kept.record.keep.max(now.saturating_add(lasts));
+        self.is_unknown();
+        self.dirty.insert(client.clone());
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        while self.kept.len() > MOST {
+            let first = self.kept.iter().min_by_key(|(_, kept)| kept.record.keep);
+            let Some(client) = first.map(|(client, _)| client.clone()) else {
+                return;
+            };
+            self.kept.remove(&client);
+            self.dirty.insert(client);
         }
     }
 
-    /// The next to be told.
-    pub(super) fn next(&self) -> Option<Order> {
-        self.waiting.first().cloned()
+    /// By which reset a client has begun anew: of what was counted before, nothing is told.
+    pub(super) fn generation(&self, client: &ClientId) -> String {
+        let kept = self.kept.get(client);
+        kept.map_or_else(|| FIRST.to_owned(), |kept| kept.record.generation())
     }
 
-    /// It is told.
-    pub(super) fn has_told(&mut self, order: &Order) {
-        self.waiting.retain(|known| known != order);
+    /// Whether what the store has under this name was read, and all was told that it lacked.
+    pub(super) fn has_met(&self, version: &str) -> bool {
+        self.version.as_deref() == Some(version)
     }
 
-    /// Of all that the store has: what is news here and to be done, and what is over. What was
-    /// forgiven before this node lived is not forgiven once more.
-    pub(super) fn read(&mut self, all: Vec<Order>, now: Timestamp) -> (Vec<Order>, Vec<Order>) {
-        let first = self.number.is_none();
-        let (mut due, mut over) = (Vec::new(), Vec::new());
-        for order in all {
-            let ended = match order.what {
-                What::Raise { until, .. } => until <= now,
-                What::Reset => now.as_millis().saturating_sub(order.at.as_millis()) > LASTS,
+    /// Whether the store was met at all since it began anew.
+    pub(super) fn is_told(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// The store may have forgotten them.
+    pub(super) fn is_unknown(&mut self) {
+        self.version = None;
+        self.stale = true;
+    }
+
+    /// All that the store has: what is news here and to be done, and what it lacks. To be followed
+    /// by [`Orders::told`].
+    pub(super) fn meet(&mut self, rows: &HashMap<String, String>, now: Millis) -> Met {
+        let mut met = Met::default();
+        self.stale = false;
+        for (name, row) in rows {
+            let (Ok(client), Some(theirs)) = (ClientId::parse(name), Record::parse(row)) else {
+                continue;
             };
-            if ended {
-                over.push(order);
+            self.number = self.number.max(theirs.newest());
+            if theirs.keep <= now {
                 continue;
             }
-            let known = self.known.insert(order.client.clone(), order.at);
-            let news = known.is_none_or(|known| known < order.at);
-            if known.is_some_and(|known| known > order.at) {
-                self.known.extend(known.map(|known| (order.client, known)));
-            } else if news && !(first && order.what == What::Reset) {
-                due.push(order);
+            let known = self.kept.get(&client);
+            if known.is_none() && self.kept.len() >= MOST {
+                continue;
+            }
+            let known = known.map(|kept| kept.record.clone()).unwrap_or_default();
+            let joined = known.clone().join(theirs);
+            if joined != known {
+                let due = joined.after(&known);
+                self.kept.entry(client.clone()).or_default().record = joined;
+                self.dirty.insert(client.clone());
+                met.due.push((client, due));
             }
         }
-        (due, over)
+        self.end(now);
+        met.tell = self.lacking(rows, now);
+        met
+    }
+
+    fn end(&mut self, now: Millis) {
+        let Self { kept, dirty, .. } = self;
+        kept.retain(|client, kept| {
+            let stays = kept.record.keep > now;
+            if !stays {
+                dirty.insert(client.clone());
+            }
+            stays
+        });
+    }
+
+    fn lacking(&self, rows: &HashMap<String, String>, now: Millis) -> Vec<Row> {
+        let over = rows.iter().filter(|(name, row)| {
+            let ended = Record::parse(row).is_none_or(|record| record.keep <= now);
+            let known = ClientId::parse(name).is_ok_and(|client| self.kept.contains_key(&client));
+            ended && !known
+        });
+        let over = over.map(|(name, row)| Row {
+            client: name.clone(),
+            was: row.clone(),
+            is: String::new(),
+        });
+        let ours = self.kept.iter().map(|(client, kept)| {
+            let client = client.to_string();
+            Row {
+                was: rows.get(&client).cloned().unwrap_or_default(),
+                is: kept.record.row(),
+                client,
+            }
+        });
+        over.chain(ours).filter(|row| row.was != row.is).collect()
+    }
+
+    /// The store was told what it lacked after it was read under this name.
+    pub(super) fn told(&mut self, version: &str) {
+        self.version = (!self.stale).then(|| version.to_owned());
+    }
+
+    /// The store's clock is known now, and so is how far the machine's is from it.
+    pub(super) fn place(&mut self, skew: i64) {
+        for (client, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.early) {
+            kept.record.keep = kept.record.keep.saturating_add_signed(skew);
+            kept.early = false;
+            self.dirty.insert(client.clone());
+        }
+    }
+
+    /// To be kept for the next start.
+    pub(super) fn changes(&mut self) -> Vec<(String, Option<String>)> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let row = |client: &ClientId| {
+            let kept = self.kept.get(client)?;
+            serde_json::to_string(kept).ok()
+        };
+        let rows = dirty.iter().map(|client| (client.to_string(), row(client)));
+        rows.collect()
+    }
+
+    /// `false`: it cannot be read.
+    pub(super) fn restore(&mut self, name: &str, record: &str) -> bool {
+        let client = ClientId::parse(name).ok();
+        let kept = serde_json::from_str::<Kept>(record).ok();
+        let Some((client, kept)) = client.zip(kept) else {
+            return false;
+        };
+        self.number = self.number.max(kept.record.newest());
+        self.kept.insert(client, kept);
+        self.bound();
+        true
+    }
+
+    /// What was kept is lost on the disk.
+    pub(super) fn all_changed(&mut self) {
+        self.dirty.extend(self.kept.keys().cloned());
     }
 }

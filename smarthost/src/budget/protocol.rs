@@ -26,7 +26,7 @@ pub(crate) struct Id {
 }
 
 /// What all nodes together have spent and hold.
-pub(crate) type Everywhere = HashMap<Id, u32>;
+pub(crate) type Everywhere = HashMap<Id, Spent>;
 
 impl Id {
     pub(crate) fn new(client: ClientId, limit: &Limit) -> Self {
@@ -86,14 +86,43 @@ pub(crate) struct Request {
     pub(crate) epoch: String,
     /// A later request of the same node has a higher number.
     pub(crate) sequence: u64,
-    /// The store was told of this budget before, and must know it still.
-    pub(crate) known: bool,
+    /// The reset since which its counts are; of what was counted before nothing is told.
+    pub(crate) generation: String,
+    /// The number of a request that the store has answered: it must know it still; 0: of none.
+    pub(crate) answered: u64,
     /// What the store's clock should show.
     pub(crate) now: Millis,
     pub(crate) limit: u32,
     pub(crate) want: u32,
     /// Absolute counts, in the order of the slots: that a request comes twice changes nothing.
     pub(crate) slots: Vec<(u64, u32)>,
+}
+
+/// What all nodes have spent and hold of one budget.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Spent {
+    /// When each part of it slides out, from now on, soonest first.
+    pub(crate) slides: Vec<(Millis, u32)>,
+}
+
+impl Spent {
+    pub(crate) fn sum(&self) -> u32 {
+        let counts = self.slides.iter().map(|(_, count)| *count);
+        counts.fold(0, u32::saturating_add)
+    }
+
+    /// After how long something of this limit is free; `None`: now, or never.
+    pub(crate) fn free_in(&self, limit: u32) -> Option<Millis> {
+        let mut left = self.sum();
+        if left < limit {
+            return None;
+        }
+        let mut slides = self.slides.iter();
+        slides.find_map(|(after, count)| {
+            left = left.saturating_sub(*count);
+            (left < limit).then_some(*after)
+        })
+    }
 }
 
 /// What the store says.
@@ -107,7 +136,7 @@ pub(crate) enum Reply {
     Overtaken(u64),
     /// Its clock shows this.
     OtherTime(Millis),
-    /// It has forgotten this budget alone.
+    /// It has forgotten this budget alone, or a part of it, or somebody else wrote there.
     Forgotten,
 }
 
@@ -121,4 +150,22 @@ pub(crate) struct Told {
     pub(crate) oldest: Option<u64>,
     /// All nodes have told what they know; nothing is granted before.
     pub(crate) complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_that_has_used_up_a_limit_says_when_it_takes_more() {
+        let spent = Spent {
+            slides: vec![(1000, 5), (2000, 5), (9000, 12)],
+        };
+        assert_eq!(spent.sum(), 22);
+        assert_eq!(spent.free_in(23), None, "something is free now");
+        assert_eq!(spent.free_in(22), Some(1000));
+        assert_eq!(spent.free_in(17), Some(2000));
+        assert_eq!(spent.free_in(10), Some(9000));
+        assert_eq!(spent.free_in(0), None, "it is blocked");
+    }
 }

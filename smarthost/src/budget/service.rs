@@ -3,34 +3,34 @@
 //! Contract: a message waits for the store for [`store::DEADLINE`] at most, and while the store
 //! does not answer not at all.
 
+mod ordered;
 mod seen;
 mod told;
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use mail::clock::{self, Timestamp};
+use mail::clock;
 use redis::ConnectionInfo;
 use system::log::{Level, line};
 use tokio::{
-    runtime::Handle,
     sync::{Notify, watch},
     time,
 };
 
 use super::{
     moment::moment,
-    orders::{Order, Orders, What},
     protocol::{Everywhere, Id, Request},
     site::{Next, Site, Take, Terms},
-    store::{self, Heard, Store, Unusable},
+    store::{self, Store},
+    wire::Unusable,
 };
 use crate::{
     config::{self, Config, OnOutage},
-    limits::{ClientId, Counted, Decision, Limits, Peer},
+    limits::{Counted, Decision, Limits, Peer},
     state::{Keeper, Memory},
 };
 
@@ -42,8 +42,8 @@ const TICK: Duration = Duration::from_secs(1);
 const BATCH: usize = 512;
 /// Why a node decides alone.
 const DOUBLED: &str = "hears another smarthost of the same name: see budget.node";
-/// For all that is asked once for an administrator.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is seen whether the store still keeps all that it is told.
+const LOOK: Duration = Duration::from_mins(1);
 
 /// One budget over several smarthosts. Without one in the configuration it decides nothing.
 pub(crate) struct Budget {
@@ -54,7 +54,6 @@ pub(crate) struct Budget {
     /// For a look, which asks nobody: what all nodes have counted.
     seen: Everywhere,
     link: Mutex<Link>,
-    orders: Mutex<Orders>,
     /// An answer of the store has come.
     answered: Notify,
     /// This process, for others of the same name.
@@ -73,6 +72,12 @@ struct Link {
     doubled: u32,
     /// Nodes with other limits, and these.
     differing: Vec<(String, String)>,
+    /// The epoch and the store's time when this node was heard last.
+    heard: Option<(String, u64)>,
+    /// When it was seen last how the store is set up.
+    looked: Option<Instant>,
+    /// Smarthosts that share the budget are more than the configuration says: told once.
+    crowded: bool,
 }
 
 impl fmt::Debug for Budget {
@@ -117,7 +122,6 @@ impl Budget {
             settings: None,
             seen: Everywhere::new(),
             link: Mutex::default(),
-            orders: Mutex::default(),
             answered: Notify::new(),
             process: fresh(),
         }
@@ -276,53 +280,6 @@ impl Budget {
         ids.collect()
     }
 
-    /// An administrator's order here, for all.
-    pub(crate) fn order(&self, client: &ClientId, what: What, now: Timestamp) {
-        if self.settings.is_none() {
-            return;
-        }
-        if what == What::Reset {
-            self.site().reset(client);
-        }
-        locked(&self.orders).give(client.clone(), what, now);
-    }
-
-    /// A node that is gone for good is not waited for.
-    pub(crate) async fn forget_node(&self, node: &str) -> Result<(), String> {
-        let store = locked(&self.link).store.clone();
-        let store = store.ok_or_else(|| self.trouble())?;
-        let told = time::timeout(PATIENCE, store.told("", node)).await;
-        let told = told.unwrap_or_else(|_| Err(Unusable("does not answer".to_owned())));
-        told.map(drop)
-            .map_err(|why| format!("the store of the budget {why}"))
-    }
-
-    /// What all nodes have counted, as the store knows it now; nothing where it cannot be asked.
-    pub(crate) async fn everywhere(&self) -> Everywhere {
-        let store = locked(&self.link).store.clone();
-        let Some(store) = store else {
-            return Everywhere::new();
-        };
-        let asked = time::timeout(PATIENCE, store.everywhere()).await;
-        asked.map_or_else(|_| Everywhere::new(), Result::unwrap_or_default)
-    }
-
-    /// [`Budget::forget_node`], on a thread that may wait.
-    pub(crate) fn forget_node_now(&self, node: &str) -> Result<(), String> {
-        match Handle::try_current() {
-            Ok(runtime) => runtime.block_on(self.forget_node(node)),
-            Err(_) => Err(self.trouble()),
-        }
-    }
-
-    /// [`Budget::everywhere`], on a thread that may wait.
-    pub(crate) fn everywhere_now(&self) -> Everywhere {
-        match Handle::try_current() {
-            Ok(runtime) if self.settings.is_some() => runtime.block_on(self.everywhere()),
-            _ => Everywhere::new(),
-        }
-    }
-
     /// Keeps the store informed until the daemon ends; then what is leased is given back.
     pub(crate) async fn run(self: Arc<Self>, state: Keeper, mut ending: watch::Receiver<bool>) {
         if self.settings.is_none() {
@@ -360,9 +317,20 @@ impl Budget {
         if self.is_doubled(&heard) {
             return self.lose(&Unusable(DOUBLED.to_owned()));
         }
+        if self.is_set_back(&heard) {
+            self.site().lost();
+            return self.follow(Next::Renew(heard.hello.epoch)).await;
+        }
+        if let Err(why) = self.look_again(&store).await {
+            return self.lose(&why);
+        }
         self.compare(&heard, &limits);
         let next = self.site().greeted(&heard.hello, moment());
         self.follow(next).await;
+        self.hear_nodes(&heard);
+        if let Err(why) = self.obey(&store, &heard).await {
+            return self.lose(&why);
+        }
         self.tell().await;
         if let Some(epoch) = { self.site().told_all() } {
             match store.told(&epoch, self.node().as_str()).await {
@@ -371,11 +339,20 @@ impl Budget {
                 Err(why) => return self.lose(&why),
             }
         }
-        if let Err(why) = self.obey(&store, &heard).await {
-            return self.lose(&why);
-        }
         locked(&self.link).told = heard.told;
+        self.tell_crowd();
         self.site().sweep(moment());
+    }
+
+    /// Once a minute: the store may have been set up anew.
+    async fn look_again(&self, store: &Store) -> Result<(), Unusable> {
+        let looked = locked(&self.link).looked;
+        if looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        store.keeps_all().await?;
+        locked(&self.link).looked = Some(Instant::now());
+        Ok(())
     }
 
     fn node(&self) -> String {
@@ -407,45 +384,6 @@ impl Budget {
             if last {
                 return;
             }
-        }
-    }
-
-    /// Does what administrators have ordered elsewhere, and tells what they have ordered here.
-    async fn obey(&self, store: &Store, heard: &Heard) -> Result<(), Unusable> {
-        while let Some(order) = { locked(&self.orders).next() } {
-            store.order(&order).await?;
-            locked(&self.orders).has_told(&order);
-        }
-        if locked(&self.orders).number == Some(heard.orders) {
-            return Ok(());
-        }
-        let all = store.orders().await?;
-        let now = clock::now();
-        let (due, over) = locked(&self.orders).read(all, now);
-        for order in due {
-            self.execute(&order, now);
-        }
-        store.forget(&over).await?;
-        locked(&self.orders).number = Some(heard.orders);
-        Ok(())
-    }
-
-    fn execute(&self, order: &Order, now: Timestamp) {
-        let client = &order.client;
-        let mut limits = locked(&self.limits);
-        let done = match order.what {
-            What::Raise { limit, until } => limits.raise(client, limit, until, now).map(drop),
-            What::Reset => limits.reset(client).map(drop),
-        };
-        drop(limits);
-        if order.what == What::Reset {
-            self.site().reset(client);
-        }
-        if let Err(why) = done {
-            line(
-                Level::Warning,
-                &format_args!("an order of another smarthost about {client} is not obeyed: {why}"),
-            );
         }
     }
 }

@@ -10,16 +10,24 @@
 //! another one than this node has told its counts to, the node tells all of them anew, and nothing
 //! is granted to anybody before every node has done so, or a whole window has passed.
 
+mod ordered;
+
 use std::collections::{HashMap, HashSet};
 
 use super::{
     account::Account,
+    orders::Orders,
+    peers::Peers,
     protocol::{Id, Millis, Reply, Request, TOLERANCE},
 };
-use crate::{config::OnOutage, limits::ClientId};
+use crate::config::OnOutage;
 
 /// Budgets at once, at most: those of all clients that are counted, in two windows each.
 const MOST: usize = 262_144;
+
+/// Rows that are not about a budget.
+const ORDER: &str = "order ";
+const NODE: &str = "node ";
 
 /// Who this is, and who the others are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -80,6 +88,10 @@ pub(crate) struct Site {
     heard_in: Option<String>,
     accounts: HashMap<Id, Account>,
     sequence: u64,
+    /// What administrators have ordered.
+    orders: Orders,
+    /// The others.
+    peers: Peers,
     /// Changed since [`Site::changes`].
     dirty: HashSet<Id>,
 }
@@ -95,6 +107,8 @@ impl Site {
             heard_in: None,
             accounts: HashMap::new(),
             sequence,
+            orders: Orders::default(),
+            peers: Peers::default(),
             dirty: HashSet::new(),
         }
     }
@@ -109,6 +123,12 @@ impl Site {
 
     /// Takes back what was kept; `false`: it cannot be read.
     pub(crate) fn restore(&mut self, row: &str, record: &str) -> bool {
+        if let Some(client) = row.strip_prefix(ORDER) {
+            return self.orders.restore(client, record);
+        }
+        if let Some(node) = row.strip_prefix(NODE) {
+            return self.peers.restore(node, record);
+        }
         let account = Id::parse(row).and_then(|id| Some((Account::restore(&id, record)?, id)));
         let Some((account, id)) = account else {
             return false;
@@ -121,10 +141,20 @@ impl Site {
     pub(crate) fn changes(&mut self, at: Moment) -> Vec<(String, Option<String>)> {
         let (dirty, skew) = (std::mem::take(&mut self.dirty), self.skew(at));
         let record = |id: &Id| self.accounts.get(id).map(|account| account.record(skew));
-        dirty
-            .into_iter()
-            .map(|id| (id.to_string(), record(&id)))
-            .collect()
+        let accounts = dirty.into_iter().map(|id| (id.to_string(), record(&id)));
+        let mut all: Vec<_> = accounts.collect();
+        let orders = self.orders.changes().into_iter();
+        all.extend(orders.map(|(client, row)| (format!("{ORDER}{client}"), row)));
+        let peers = self.peers.changes().into_iter();
+        all.extend(peers.map(|(node, row)| (format!("{NODE}{node}"), row)));
+        all
+    }
+
+    /// What was kept is lost on the disk.
+    pub(crate) fn all_changed(&mut self) {
+        self.dirty.extend(self.accounts.keys().cloned());
+        self.orders.all_changed();
+        self.peers.all_changed();
     }
 
     fn now(&self, at: Moment) -> Millis {
@@ -224,6 +254,7 @@ impl Site {
         let epoch = self.epoch.as_ref().or(self.telling.as_ref());
         Request {
             epoch: epoch.cloned().unwrap_or_default(),
+            generation: self.orders.generation(&request.id.client),
             sequence: self.sequence,
             ..request
         }
@@ -283,6 +314,7 @@ impl Site {
             self.heard_in = Some(hello.epoch.clone());
             self.accounts.values_mut().for_each(Account::is_unknown);
         }
+        self.orders.is_unknown();
         self.telling = Some(hello.epoch.clone());
         Next::Go
     }
@@ -298,6 +330,7 @@ impl Site {
         self.offset = Some(offset);
         if first {
             let skew = self.skew(at).unwrap_or_default();
+            self.orders.place(skew);
             self.accounts
                 .values_mut()
                 .for_each(|it| it.place(shown, skew));
@@ -331,7 +364,8 @@ impl Site {
     pub(crate) fn told_all(&self) -> Option<String> {
         let mut accounts = self.accounts.values();
         let untold = accounts.any(|account| account.changed || account.asking);
-        self.telling.clone().filter(|_| !untold)
+        let told = !untold && self.orders.is_told();
+        self.telling.clone().filter(|_| told)
     }
 
     /// It has noted that.
@@ -382,17 +416,6 @@ impl Site {
         if let Some(account) = self.accounts.get_mut(id) {
             (0..lost).for_each(|_| account.take_back());
             self.dirty.insert(id.clone());
-        }
-    }
-
-    /// An administrator forgives a client all that it has sent.
-    pub(crate) fn reset(&mut self, client: &ClientId) {
-        let Self {
-            accounts, dirty, ..
-        } = self;
-        for (id, account) in accounts.iter_mut().filter(|(id, _)| id.client == *client) {
-            account.reset();
-            dirty.insert(id.clone());
         }
     }
 

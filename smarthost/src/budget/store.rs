@@ -1,17 +1,20 @@
 //! The store, as one connection: a script for each question. Whoever waits too long gives up; the
 //! connection is given up with it.
 
-use std::{collections::HashMap, fmt, time::Duration};
-
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, RedisError, Script, aio::MultiplexedConnection,
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
 };
+
+use redis::{ConnectionInfo, Script};
 
 use super::{
-    orders::Order,
-    protocol::{Id, KEEP, Reply, Request, TOLERANCE, Told},
+    orders::Row,
+    protocol::{Id, KEEP, Millis, Reply, Request, Spent, TOLERANCE, Told},
     site::{Hello, Terms},
+    wire::{self, Connection, Unusable},
 };
+use crate::limits::ClientId;
 
 /// Mail waits for an answer no longer than this.
 pub(super) const DEADLINE: Duration = Duration::from_millis(50);
@@ -22,29 +25,14 @@ const EPOCH: &str = "smarthost:epoch";
 const TOLD: &str = "smarthost:told";
 const NODES: &str = "smarthost:nodes";
 const ORDERS: &str = "smarthost:orders";
-const NUMBER: &str = "smarthost:orders:number";
+const THERE: &str = "smarthost:budgets";
 const BUDGET: &str = "smarthost:budget:";
 /// Budgets that are listed, at most.
 const LISTED: usize = 20_000;
-/// Nodes that are read, at most.
-const MOST_NODES: usize = 100;
-/// Orders that are read, at most.
-const MOST_ORDERS: usize = 4096;
-
-/// Why it cannot be asked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Unusable(pub(super) String);
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-impl From<RedisError> for Unusable {
-    fn from(error: RedisError) -> Self {
-        Self(format!("fails: {error}"))
-    }
-}
+/// Orders that are written at once.
+const ROWS: usize = 256;
+/// A node that was heard so lately, milliseconds, is not gone for good.
+const MOMENT: u64 = 10_000;
 
 /// What is heard every other second.
 #[derive(Clone, Debug)]
@@ -52,45 +40,35 @@ pub(super) struct Heard {
     pub(super) hello: Hello,
     /// The process that had this node's name last.
     pub(super) other: String,
-    /// The number of the newest order.
-    pub(super) orders: u64,
+    /// A name for the orders that are there.
+    pub(super) orders: String,
     /// Those that have told all they know.
     pub(super) told: Vec<String>,
-    /// All nodes that have ever been there: process, time and limits of each.
-    pub(super) nodes: Vec<(String, String)>,
+    /// Each node with its process, when it was there last, and its limits.
+    pub(super) nodes: HashMap<String, String>,
 }
 
 /// Cheap to clone: all clones share the connection.
 #[derive(Clone)]
 pub(super) struct Store {
-    connection: MultiplexedConnection,
+    connection: Connection,
     terms: Terms,
-    scripts: [Script; 4],
+    scripts: [Script; 6],
 }
 
 impl Store {
     /// Connects, and sees whether it keeps what it is told.
     pub(super) async fn connect(at: ConnectionInfo, terms: Terms) -> Result<Self, Unusable> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECTING))
-            .set_response_timeout(Some(CONNECTING));
-        let client = Client::open(at)?;
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        let memory: String = redis::cmd("INFO")
-            .arg("memory")
-            .query_async(&mut connection)
-            .await?;
-        if let Some(why) = forgets(&memory) {
-            return Err(Unusable(why));
-        }
+        let mut connection = wire::connect(&at, CONNECTING).await?;
+        keeps_all(&mut connection).await?;
         connection.set_response_timeout(DEADLINE);
         let scripts = [
             include_str!("scripts/ask.lua"),
             include_str!("scripts/hello.lua"),
             include_str!("scripts/renew.lua"),
             include_str!("scripts/told.lua"),
+            include_str!("scripts/order.lua"),
+            include_str!("scripts/forget.lua"),
         ];
         Ok(Self {
             connection,
@@ -104,19 +82,28 @@ impl Store {
         let mut call = ask.prepare_invoke();
         call.key(format!("{BUDGET}{}", request.id))
             .key(EPOCH)
-            .key(TOLD);
+            .key(TOLD)
+            .key(THERE)
+            .key(ORDERS);
         call.arg(&self.terms.node).arg(&request.epoch);
-        call.arg(request.sequence).arg(u8::from(request.known));
+        call.arg(request.sequence).arg(request.answered);
         call.arg(request.now).arg(TOLERANCE);
         call.arg(request.id.width()).arg(KEEP);
         call.arg(request.limit)
             .arg(request.want)
-            .arg(self.terms.nodes);
+            .arg(self.terms.nodes)
+            .arg(request.id.client.to_string())
+            .arg(&request.generation);
         for (slot, count) in &request.slots {
             call.arg(slot).arg(count);
         }
         let said: Vec<i64> = call.invoke_async(&mut self.connection.clone()).await?;
         reply(&said).ok_or_else(|| Unusable(format!("says {said:?}")))
+    }
+
+    /// Whether it still keeps all that it is told.
+    pub(super) async fn keeps_all(&self) -> Result<(), Unusable> {
+        keeps_all(&mut self.connection.clone()).await
     }
 
     /// `process`: another one of the same node has another name; `limits`: what all nodes must have
@@ -129,17 +116,20 @@ impl Store {
     ) -> Result<Heard, Unusable> {
         let [_, hello, ..] = &self.scripts;
         let mut call = hello.prepare_invoke();
-        call.key(EPOCH).key(TOLD).key(NODES).key(NUMBER);
+        call.key(EPOCH).key(TOLD).key(NODES).key(THERE).key(ORDERS);
         call.arg(&self.terms.node)
             .arg(process)
             .arg(fresh)
             .arg(limits);
-        let said: (u64, String, String, u64, Vec<String>, Vec<String>) =
-            call.invoke_async(&mut self.connection.clone()).await?;
+        let said: (
+            u64,
+            String,
+            String,
+            String,
+            Vec<String>,
+            HashMap<String, String>,
+        ) = call.invoke_async(&mut self.connection.clone()).await?;
         let (now, epoch, other, orders, told, nodes) = said;
-        let (nodes, _) = nodes.as_chunks();
-        let nodes = nodes.iter().take(MOST_NODES);
-        let nodes = nodes.map(|[name, it]| (name.clone(), it.clone())).collect();
         Ok(Heard {
             hello: Hello { now, epoch },
             other,
@@ -150,61 +140,61 @@ impl Store {
     }
 
     pub(super) async fn renew(&self, epoch: &str, fresh: &str) -> Result<(), Unusable> {
-        let [_, _, renew, _] = &self.scripts;
+        let [_, _, renew, ..] = &self.scripts;
         let mut call = renew.prepare_invoke();
-        call.key(EPOCH).key(TOLD).arg(epoch).arg(fresh);
+        call.key(EPOCH).key(TOLD).key(THERE).arg(epoch).arg(fresh);
         let _: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(())
     }
 
-    /// A node has told all in an epoch; without one: it is gone for good.
+    /// A node has told all in an epoch.
     pub(super) async fn told(&self, epoch: &str, node: &str) -> Result<bool, Unusable> {
-        let [.., told] = &self.scripts;
+        let [_, _, _, told, ..] = &self.scripts;
         let mut call = told.prepare_invoke();
         call.key(EPOCH).key(TOLD).arg(epoch).arg(node);
         let noted: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(noted == 1)
     }
 
-    /// All orders of administrators that are there.
-    pub(super) async fn orders(&self) -> Result<Vec<Order>, Unusable> {
-        let rows: HashMap<String, String> = redis::cmd("HGETALL")
+    /// A node is gone for good; `false`: it is there.
+    pub(super) async fn forget(&self, node: &str) -> Result<bool, Unusable> {
+        let [.., forget] = &self.scripts;
+        let mut call = forget.prepare_invoke();
+        call.key(TOLD).key(NODES).arg(node).arg(MOMENT);
+        let noted: i64 = call.invoke_async(&mut self.connection.clone()).await?;
+        Ok(noted == 1)
+    }
+
+    /// All orders of administrators that are there, by the client.
+    pub(super) async fn orders(&self) -> Result<HashMap<String, String>, Unusable> {
+        let mut rows: HashMap<String, String> = redis::cmd("HGETALL")
             .arg(ORDERS)
             .query_async(&mut self.connection.clone())
             .await?;
-        let orders = rows
-            .values()
-            .filter_map(|row| serde_json::from_str(row).ok());
-        Ok(orders.take(MOST_ORDERS).collect())
+        rows.remove("");
+        Ok(rows)
     }
 
-    pub(super) async fn order(&self, order: &Order) -> Result<(), Unusable> {
-        let row = serde_json::to_string(order).unwrap_or_default();
-        let mut all = redis::pipe();
-        all.atomic();
-        all.cmd("HSET")
-            .arg(ORDERS)
-            .arg(order.client.to_string())
-            .arg(row);
-        all.cmd("INCR").arg(NUMBER);
-        let _: redis::Value = all.query_async(&mut self.connection.clone()).await?;
-        Ok(())
-    }
-
-    /// Orders that are over.
-    pub(super) async fn forget(&self, over: &[Order]) -> Result<(), Unusable> {
-        if over.is_empty() {
-            return Ok(());
+    /// Writes orders where they are as they were read.
+    pub(super) async fn order(&self, rows: &[Row], fresh: &str) -> Result<(), Unusable> {
+        let [_, _, _, _, order, _] = &self.scripts;
+        for rows in rows.chunks(ROWS) {
+            let mut call = order.prepare_invoke();
+            call.key(ORDERS).arg(fresh);
+            for row in rows {
+                call.arg(&row.client).arg(&row.was).arg(&row.is);
+            }
+            let _: i64 = call.invoke_async(&mut self.connection.clone()).await?;
         }
-        let clients: Vec<_> = over.iter().map(|order| order.client.to_string()).collect();
-        let mut call = redis::cmd("HDEL");
-        call.arg(ORDERS).arg(clients);
-        let _: i64 = call.query_async(&mut self.connection.clone()).await?;
         Ok(())
     }
 
     /// What all nodes together have spent and hold, of all budgets.
-    pub(super) async fn everywhere(&self) -> Result<HashMap<Id, u32>, Unusable> {
+    /// `since`: by which reset a client has begun anew, and what the store's clock shows.
+    pub(super) async fn everywhere(
+        &self,
+        since: &(dyn Fn(&ClientId) -> (String, Millis) + Sync),
+    ) -> Result<HashMap<Id, Spent>, Unusable> {
         let mut connection = self.connection.clone();
         let mut found = HashMap::new();
         let mut cursor = 0u64;
@@ -227,8 +217,12 @@ impl Store {
             } else {
                 rows.query_async(&mut connection).await?
             };
-            let sums = rows.iter().map(sum);
-            found.extend(ids.into_iter().zip(sums));
+            let counted = ids.into_iter().zip(&rows).map(|(id, row)| {
+                let (generation, now) = since(&id.client);
+                let spent = spent(row, id.width(), &generation, now);
+                (id, spent)
+            });
+            found.extend(counted);
             cursor = next;
             if cursor == 0 || found.len() >= LISTED {
                 return Ok(found);
@@ -237,14 +231,37 @@ impl Store {
     }
 }
 
-/// Of a budget's fields: those of slots begin with a digit.
-fn sum(row: &HashMap<String, String>) -> u32 {
-    let counts = row
-        .iter()
-        .filter(|(field, _)| field.starts_with(|c: char| c.is_ascii_digit()));
-    counts.fold(0, |sum, (_, count)| {
-        sum.saturating_add(count.parse().unwrap_or(0))
-    })
+/// Of a budget's fields those of slots, `SLOT:NODE`, that are in the window, by nodes that have
+/// heard of the last reset.
+fn spent(row: &HashMap<String, String>, width: Millis, generation: &str, now: Millis) -> Spent {
+    let since = |node: &str| row.get(&format!("g:{node}")).map(|text| number(text));
+    let oldest = (now / width).saturating_sub(KEEP);
+    let mut slots: BTreeMap<u64, u32> = BTreeMap::new();
+    for (field, count) in row {
+        let Some((slot, node)) = field.split_once(':') else {
+            continue;
+        };
+        let (Ok(slot), Ok(count)) = (slot.parse::<u64>(), count.parse::<u32>()) else {
+            continue;
+        };
+        if slot >= oldest && since(node) >= Some(number(generation)) {
+            let sum = slots.entry(slot).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+    let slides = slots.into_iter().map(|(slot, count)| {
+        let out = slot.saturating_add(KEEP + 1).saturating_mul(width);
+        (out.saturating_sub(now), count)
+    });
+    Spent {
+        slides: slides.collect(),
+    }
+}
+
+/// `NUMBER NODE`
+fn number(generation: &str) -> (u64, &str) {
+    let (number, node) = generation.split_once(' ').unwrap_or_default();
+    (number.parse().unwrap_or(0), node)
 }
 
 fn reply(said: &[i64]) -> Option<Reply> {
@@ -264,6 +281,14 @@ fn reply(said: &[i64]) -> Option<Reply> {
         [-4, _] => Reply::Forgotten,
         _ => return None,
     })
+}
+
+async fn keeps_all(connection: &mut Connection) -> Result<(), Unusable> {
+    let memory: String = redis::cmd("INFO")
+        .arg("memory")
+        .query_async(connection)
+        .await?;
+    forgets(&memory).map_or(Ok(()), |why| Err(Unusable(why)))
 }
 
 /// Whether it drops keys when its memory is full: a limit would be lifted without a word.

@@ -69,7 +69,7 @@ pub(super) async fn decide(
         let mut counted = limits.of(&peer, clock::now());
         for report in &mut counted {
             if let Ok(client) = ClientId::parse(&report.client) {
-                report.everywhere = budget::sums(&limits, &client, &everywhere);
+                report.everywhere = budget::sums(&limits, &client, &everywhere, clock::now());
             }
         }
         counted

@@ -199,6 +199,7 @@ impl Limits {
             let mut report = client.report(name.to_string(), terms, now);
             if full.why == Why::Everywhere {
                 report.everywhere = vec![(full.count, full.limit)];
+                report.next_slot = Some(full.free_at);
             }
             let who = client.who.told();
             self.tell(Level::Full, &report, &who, now);

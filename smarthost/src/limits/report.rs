@@ -94,6 +94,10 @@ pub struct Report {
     /// What all smarthosts have counted together, where a budget is shared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub everywhere: Vec<(u32, Limit)>,
+    /// What this smarthost has taken of its part of each limit, and that part, while the others
+    /// cannot be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alone: Vec<(u32, u32)>,
     /// Another limit by an order of the administrator, and its end.
     pub raised: Option<(u32, Timestamp)>,
     /// What the limit is without the order, if there is one.
@@ -132,7 +136,16 @@ impl Report {
             let limit = u64::from(limit.window.limit);
             (u64::from(*count) * 100).checked_div(limit).unwrap_or(100)
         });
-        parts.max().unwrap_or_default()
+        let alone = self.alone.iter().map(|(count, part)| {
+            let count = u64::from(*count) * 100;
+            count.checked_div(u64::from(*part)).unwrap_or(100)
+        });
+        parts.chain(alone).max().unwrap_or_default()
+    }
+
+    /// Whether it takes no more alone, until the other smarthosts can be asked.
+    pub fn waits(&self) -> bool {
+        self.alone.iter().any(|(count, part)| count >= part)
     }
 
     /// What all smarthosts have counted under a limit, if that is known.
@@ -179,6 +192,11 @@ impl Report {
             let limit = limit.words();
             format!("attempts that came to nothing: {count} of {limit}")
         }));
+        windows.extend(
+            self.alone.iter().map(|(count, part)| {
+                format!("{count} of {part} here until all servers can be asked")
+            }),
+        );
         if windows.is_empty() {
             "no limit is set".to_owned()
         } else {

@@ -155,6 +155,7 @@ impl Memory {
         locked(&self.machines).all_changed();
         locked(&self.notices).all_changed();
         locked(&self.expected).all_changed();
+        locked(&self.budget).all_changed();
     }
 }
 

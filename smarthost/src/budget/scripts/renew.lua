@@ -1,9 +1,11 @@
 -- An epoch ends: all nodes tell anew.
--- KEYS: 1 the epoch  2 the nodes that have told all in it
+-- KEYS: 1 the epoch  2 the nodes that have told all in it  3 the budgets that are there
 -- ARGV: 1 the epoch that ends  2 a name for the next
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2] .. ':' .. string.format('%.0f', now))
-redis.call('DEL', KEYS[2])
+local epoch = ARGV[2] .. ':' .. string.format('%.0f', now)
+redis.call('SET', KEYS[1], epoch)
+redis.call('DEL', KEYS[2], KEYS[3])
+redis.call('ZADD', KEYS[3], '+inf', epoch)
 return 1

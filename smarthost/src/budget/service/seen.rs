@@ -16,10 +16,12 @@ pub(crate) fn sums(
     limits: &Limits,
     client: &ClientId,
     everywhere: &Everywhere,
+    now: Timestamp,
 ) -> Vec<(u32, Limit)> {
-    let limits = limits.limits_of(client).into_iter();
-    let sums = limits
-        .filter_map(|(counted, limit)| Some((*everywhere.get(&Id::new(counted, &limit))?, limit)));
+    let limits = limits.limits_of(client, now).into_iter();
+    let sums = limits.filter_map(|(counted, limit)| {
+        Some((everywhere.get(&Id::new(counted, &limit))?.sum(), limit))
+    });
     sums.collect()
 }
 
@@ -40,7 +42,7 @@ impl Budget {
             shared
                 .filter(|(_, limit)| limit.counts == what)
                 .find_map(|(client, limit)| {
-                    let sum = *self.seen.get(&Id::new(client.clone(), &limit))?;
+                    let sum = self.seen.get(&Id::new(client.clone(), &limit))?.sum();
                     (sum >= limit.window.limit).then_some((client, limit, sum))
                 })?;
         limits.withdraw(peer, what);

@@ -15,13 +15,36 @@ const MOMENT: u64 = 5000;
 /// Longest text of another node's limits, characters.
 const SHOWN: usize = 200;
 
-/// Who a node's process is, how many milliseconds ago it was there, and its limits.
-fn said(text: &str, now: Millis) -> (&str, Millis, &str) {
+/// In the place of its process: a node that is gone for good.
+const FORGOTTEN: &str = "forgotten";
+
+/// Who a node's process is, when it was there last, and its limits.
+fn said(text: &str) -> (&str, Millis, &str) {
     let mut words = text.splitn(3, ' ');
     let process = words.next().unwrap_or_default();
     let at = words.next().and_then(|at| at.parse().ok()).unwrap_or(0);
-    let limits = words.next().unwrap_or_default();
-    (process, now.saturating_sub(at), limits)
+    (process, at, words.next().unwrap_or_default())
+}
+
+/// What passes at worst, where so many share a limit and each takes it for a part of `nodes`.
+fn bound(on_outage: OnOutage, nodes: u32, seen: u32) -> String {
+    match on_outage {
+        // All that the site had, and a part for each of the others.
+        OnOutage::Share => format!(
+            "at worst {}/{nodes} of a limit while it fails",
+            nodes.saturating_add(seen).saturating_sub(1)
+        ),
+        OnOutage::Defer => "never over a limit".to_owned(),
+        OnOutage::Open => format!("at worst {seen} times a limit while it fails"),
+    }
+}
+
+fn crowded(told: &[String], crowd: Option<(usize, u32)>) -> String {
+    let nodes = crowd.map_or(0, |(_, nodes)| nodes);
+    format!(
+        "{} share it, and budget.nodes is {nodes}: correct it, or FLUSHALL the store if one is gone for good",
+        told.join(", ")
+    )
 }
 
 impl Budget {
@@ -32,53 +55,41 @@ impl Budget {
             let site = self.site();
             (site.is_up(), site.len(), site.terms().nodes)
         };
+        let crowd = self.crowd();
+        let seen = crowd.map_or(0, |(told, _)| u32::try_from(told).unwrap_or(u32::MAX));
         let link = locked(&self.link);
-        let bound = match settings.on_outage {
-            OnOutage::Share => format!(
-                "at worst {}/{nodes} of a limit while it fails",
-                nodes.saturating_mul(2).saturating_sub(1)
-            ),
-            OnOutage::Defer => "never over a limit".to_owned(),
-            OnOutage::Open => format!("at worst {nodes} times a limit while it fails"),
-        };
+        let bound = bound(settings.on_outage, nodes, seen.max(nodes));
         let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
-        let more = link.told.len() > usize::try_from(nodes).unwrap_or(usize::MAX);
-        let (works, text) = if more {
+        let mut wrong: Vec<String> = link.why.iter().cloned().collect();
+        if crowd.is_some() {
+            // Names may be many, and a long text is cut: what matters most comes first.
+            wrong.push(bound.clone());
+            wrong.push(crowded(&link.told, crowd));
+        } else if wrong.is_empty() && !up {
+            wrong.push("is being told".to_owned());
+        } else if wrong.is_empty() && missing > 0 {
             let told = link.told.join(", ");
-            (
-                false,
-                format!(
-                    "{told} share it, and budget.nodes is {nodes}: correct it, or FLUSHALL the store if one is gone for good"
-                ),
-            )
-        } else if let Some(why) = &link.why {
-            (false, why.clone())
-        } else if !up {
-            (false, "is being told".to_owned())
-        } else if missing > 0 {
-            let told = link.told.join(", ");
-            (
-                false,
-                format!(
-                    "waits for {missing} of {nodes} smarthosts to tell what they know; there: {told}"
-                ),
-            )
-        } else if let Some((node, limits)) = link.differing.first() {
+            wrong.push(format!(
+                "waits for {missing} of {nodes} smarthosts to tell what they know; there: {told}"
+            ));
+        } else if let Some((node, limits)) = link.differing.first().filter(|_| wrong.is_empty()) {
             let own = locked(&self.limits).shared_words();
-            (
-                false,
-                format!(
-                    "{node} has other limits, {limits}, than this one, {own}: each lets through what it has itself; make them the same"
-                ),
-            )
-        } else {
-            (true, format!("{count} budgets, {nodes} smarthosts"))
-        };
+            wrong.push(format!(
+                "{node} has other limits, {limits}, than this one, {own}: each lets through what it has itself; make them the same"
+            ));
+        }
+        let works = wrong.is_empty();
+        if works {
+            wrong.push(format!("{count} budgets, {nodes} smarthosts"));
+        }
+        if crowd.is_none() {
+            wrong.push(bound);
+        }
         Some(Service::new(
             "budget",
             settings.store.to_string(),
             works,
-            format!("{text}; {bound}"),
+            wrong.join("; "),
         ))
     }
 
@@ -96,8 +107,9 @@ impl Budget {
     pub(super) fn compare(&self, heard: &Heard, own: &str) {
         let (now, node) = (heard.hello.now, self.node());
         let others = heard.nodes.iter().filter_map(|(name, text)| {
-            let (_, ago, limits) = said(text, now);
-            let differs = *name != node && ago <= MOMENT && !limits.is_empty() && limits != own;
+            let (_, at, limits) = said(text);
+            let there = now.saturating_sub(at) <= MOMENT;
+            let differs = *name != node && there && !limits.is_empty() && limits != own;
             differs.then(|| (name.clone(), limits.chars().take(SHOWN).collect()))
         });
         let differing: Vec<(String, String)> = others.collect();
@@ -117,10 +129,52 @@ impl Budget {
         link.differing = differing;
     }
 
+    /// Whether the store shows what it had forgotten, or a part of it: it has this node as it was
+    /// earlier, in the same epoch.
+    pub(super) fn is_set_back(&self, heard: &Heard) -> bool {
+        let (process, at, _) = said(&heard.other);
+        let now = (heard.hello.epoch.clone(), heard.hello.now);
+        let Some((epoch, before)) = locked(&self.link).heard.replace(now) else {
+            return false;
+        };
+        epoch == heard.hello.epoch && (process == self.process || process.is_empty()) && at < before
+    }
+
+    /// Who else is there.
+    pub(super) fn hear_nodes(&self, heard: &Heard) {
+        let mut site = self.site();
+        for (node, text) in &heard.nodes {
+            match said(text) {
+                (FORGOTTEN, ..) => site.peers().forget(node),
+                (_, at, _) => site.peers().hear(node, at),
+            }
+        }
+        let me = site.terms().node.clone();
+        site.peers().hear(&me, heard.hello.now);
+    }
+
+    /// Smarthosts that have told what they know, and how many there are to be.
+    fn crowd(&self) -> Option<(usize, u32)> {
+        let (told, nodes) = (locked(&self.link).told.len(), self.site().terms().nodes);
+        (told > usize::try_from(nodes).unwrap_or(usize::MAX)).then_some((told, nodes))
+    }
+
+    /// That there are more than the configuration says, once.
+    pub(super) fn tell_crowd(&self) {
+        let crowd = self.crowd();
+        let mut link = locked(&self.link);
+        let before = std::mem::replace(&mut link.crowded, crowd.is_some());
+        if crowd.is_some() && !before {
+            let text = crowded(&link.told, crowd);
+            line(Level::Warning, &format_args!("the budget: {text}"));
+        }
+    }
+
     /// Whether another process says again and again that it is this node: both would write the same
     /// counts. One that was there before this one started says it no more.
     pub(super) fn is_doubled(&self, heard: &Heard) -> bool {
-        let (process, ago, _) = said(&heard.other, heard.hello.now);
+        let (process, at, _) = said(&heard.other);
+        let ago = heard.hello.now.saturating_sub(at);
         let mut link = locked(&self.link);
         if process.is_empty() || process == self.process || ago > MOMENT {
             link.doubled = 0;

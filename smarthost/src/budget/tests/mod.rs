@@ -1,6 +1,7 @@
 //! Many nodes, a store that forgets, links that fail, clocks that are set: never more than the
 //! limit, or than the bound that is promised.
 
+mod orders;
 mod real;
 mod store;
 
@@ -45,6 +46,8 @@ struct Node {
     wall: i64,
     monotonic: u64,
     lives: u64,
+    /// What its limits have heard of orders.
+    raised: Option<u32>,
     /// Messages under way, by the time at which they end.
     under_way: VecDeque<(Millis, bool)>,
 }
@@ -61,6 +64,8 @@ struct World {
     mode: OnOutage,
     /// Requests and answers are lost, and come late.
     lossy: bool,
+    /// A message is answered at once, and taken.
+    quick: bool,
     id: Id,
 }
 
@@ -82,6 +87,7 @@ impl World {
             wall: i64::try_from(dice.below(120_000)).unwrap() - 60_000,
             monotonic: dice.below(DAY),
             lives: 0,
+            raised: None,
             under_way: VecDeque::new(),
         };
         Self {
@@ -93,6 +99,7 @@ impl World {
             taken: Vec::new(),
             mode,
             lossy: true,
+            quick: false,
             id: Id::new(
                 ClientId::parse("10.0.0.7").unwrap(),
                 &Limit::parse("30/day").unwrap(),
@@ -160,19 +167,60 @@ impl World {
             self.nodes[node].site.lost();
             return;
         }
-        let hello = self.store.hello(self.shown());
+        let hello = self.store.hello(&format!("mx{node}"), self.shown());
         let at = self.at(node);
         let next = self.nodes[node].site.greeted(&hello, at);
         self.follow(next);
         for request in self.nodes[node].site.untold(10, at) {
             self.answer(node, &request);
         }
+        self.meet(node);
         let site = &mut self.nodes[node].site;
+        for other in 0..NODES {
+            site.peers().hear(&format!("mx{other}"), hello.now);
+        }
         if let Some(epoch) = site.told_all() {
             self.store.register(&format!("mx{node}"), &epoch);
             site.has_told(&epoch);
         }
         site.sweep(at);
+    }
+
+    /// Orders of administrators are read and told.
+    fn meet(&mut self, node: usize) {
+        let (version, at) = (self.store.version(), self.at(node));
+        let node = &mut self.nodes[node];
+        if node.site.has_met(&version) || self.lossy && self.dice.permille(100) {
+            return;
+        }
+        let met = node.site.meet(&self.store.orders, at);
+        for (_, due) in met.due {
+            node.raised = match due.raise {
+                Some((limit, _)) => Some(limit),
+                None if due.reset => None,
+                None => node.raised,
+            };
+        }
+        if !met.tell.is_empty() {
+            self.store.order(&met.tell);
+        }
+        node.site.has_told_orders(&version);
+    }
+
+    /// An administrator says that a name is of a smarthost that is gone.
+    fn forget(&mut self, node: usize, name: &str) {
+        let now = self.shown();
+        let any = self.store.mistake == Mistake::ForgetsAnyName;
+        let me = format!("mx{node}");
+        if any
+            || self.nodes[node]
+                .site
+                .peers()
+                .refuses(name, &me, now)
+                .is_none()
+        {
+            self.store.forget(name);
+        }
     }
 
     fn keep(&mut self, node: usize) {
@@ -188,10 +236,14 @@ impl World {
 
     /// One message; it may take a while, and may come to nothing.
     fn message(&mut self, node: usize) {
+        self.message_under(node, LIMIT);
+    }
+
+    fn message_under(&mut self, node: usize, limit: u32) {
         let id = self.id.clone();
         for _ in 0..3 {
             let at = self.at(node);
-            match self.nodes[node].site.take(&id, LIMIT, at) {
+            match self.nodes[node].site.take(&id, limit, at) {
                 Take::Spent => return self.begun(node),
                 Take::Ask(request) => self.answer(node, &request),
                 Take::Full { .. } | Take::Alone | Take::Wait => return,
@@ -200,12 +252,12 @@ impl World {
     }
 
     fn begun(&mut self, node: usize) {
-        let lasts = if self.dice.permille(50) {
+        let lasts = if !self.quick && self.dice.permille(50) {
             self.dice.below(600_000)
         } else {
             0
         };
-        let comes = !self.dice.permille(100);
+        let comes = self.quick || !self.dice.permille(100);
         self.nodes[node]
             .under_way
             .push_back((self.now + lasts, comes));
@@ -230,7 +282,9 @@ impl World {
         let killed = &mut self.nodes[node];
         killed.lives += 1;
         let mut site = Site::new(terms(node, mode), killed.lives * 1_000_000);
-        for (row, record) in &killed.kept {
+        let forgets = self.store.mistake == Mistake::OrdersAreNotKept;
+        let kept = killed.kept.iter();
+        for (row, record) in kept.filter(|(row, _)| !(forgets && row.starts_with("order "))) {
             assert!(site.restore(row, record));
         }
         killed.site = site;
@@ -253,6 +307,12 @@ impl World {
                 // Whoever asked does not wait any more.
                 let _ = self.executed(node, &request);
             }
+            200..206 => {
+                let what = self.dice.below(20);
+                self.store.lose(&self.id, what);
+            }
+            206..212 => self.forget(node, "typo"),
+            212..214 => self.forget(node, &format!("mx{node}")),
             _ => {}
         }
     }
@@ -263,6 +323,9 @@ impl World {
         for node in 0..NODES {
             self.tick(node);
         }
+        let mut favorite = 0;
+        // Some clients use all of them alike.
+        let often_one = if self.dice.permille(500) { 900 } else { 500 };
         for _ in 0..steps {
             self.now += self.dice.below(2 * DAY / 60);
             if misfortunes {
@@ -274,10 +337,14 @@ impl World {
                 self.tick(node);
                 self.keep(node);
             }
+            // For days a client may know but one of them.
+            if often_one > 500 && self.dice.permille(10) {
+                favorite = self.dice.below(NODES as u64);
+            }
             let often = self.dice.below(3);
             for _ in 0..often {
-                let node = if self.dice.permille(500) {
-                    0
+                let node = if self.dice.permille(often_one) {
+                    favorite
                 } else {
                     self.dice.below(NODES as u64)
                 };
@@ -327,6 +394,8 @@ fn each_rule_that_is_left_out_is_noticed() {
         Mistake::NoSequence,
         Mistake::GrantsBeforeAllHaveTold,
         Mistake::LeasesLiveLong,
+        Mistake::LossIsNotNoticed,
+        Mistake::ForgetsAnyName,
     ] {
         let found = seeds(2000).position(|seed| {
             let (most, _) = World::new(seed, OnOutage::Defer, mistake).run(true, 600);

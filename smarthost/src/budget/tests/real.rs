@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{super::store, Dice, Id, Mistake, Reply, Request, Store, terms};
 use crate::{
-    budget::protocol::KEEP,
+    budget::{orders::Row as Order, protocol::KEEP, wire},
     config::{Config, OnOutage},
     limits::{ClientId, Limit},
 };
@@ -61,6 +61,150 @@ async fn connect(server: &Server, node: usize) -> store::Store {
 
 async fn greet(node: &store::Store) -> store::Heard {
     node.greet("p", "fresh", "10/day").await.unwrap()
+}
+
+/// A client that was forgiven by a node is granted its limit there, though another one tells what
+/// it had counted before; that one is granted nothing until it has heard of it.
+#[tokio::test]
+async fn what_was_counted_before_a_reset_is_worth_nothing_to_the_scripts() {
+    let Some(server) = server() else { return };
+    let nodes = [connect(&server, 0).await, connect(&server, 1).await];
+    let heard = nodes[0].greet("p", "fresh", "10/day").await.unwrap();
+    for name in ["mx0", "mx1", "mx2"] {
+        assert!(nodes[0].told(&heard.hello.epoch, name).await.unwrap());
+    }
+    let limit = Limit::parse("30/day").unwrap();
+    let id = Id::new(ClientId::parse("10.0.0.7").unwrap(), &limit);
+    let slot = heard.hello.now / id.width();
+    let request = |generation: &str, sequence: u64, count: u32| Request {
+        id: id.clone(),
+        epoch: heard.hello.epoch.clone(),
+        generation: generation.to_owned(),
+        sequence,
+        answered: sequence.saturating_sub(1),
+        now: heard.hello.now,
+        limit: 30,
+        want: 1,
+        slots: vec![(slot, count)],
+    };
+    let told = async |node: usize, request: Request| match nodes[node].ask(&request).await.unwrap()
+    {
+        Reply::Told(told) => (told.grant, told.sum),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(1, request("0 -", 1, 30)).await, (0, 30));
+    let row = Order {
+        client: "10.0.0.7".to_owned(),
+        was: String::new(),
+        is: "3 mx0 {}".to_owned(),
+    };
+    nodes[0]
+        .order(std::slice::from_ref(&row), "v1")
+        .await
+        .unwrap();
+    assert_eq!(
+        nodes[0].greet("p", "x", "10/day").await.unwrap().orders,
+        "v1"
+    );
+    nodes[1].order(&[row], "v2").await.unwrap();
+    assert_eq!(nodes[1].orders().await.unwrap()["10.0.0.7"], "3 mx0 {}");
+    assert_eq!(told(0, request("3 mx0", 1, 2)).await, (1, 3));
+    assert_eq!(
+        told(1, request("0 -", 2, 1)).await,
+        (0, 4),
+        "it has not heard of it"
+    );
+    assert_eq!(told(0, request("3 mx0", 2, 3)).await, (1, 4));
+    assert_eq!(told(1, request("3 mx0", 3, 1)).await, (1, 6));
+    let since = |_: &ClientId| ("3 mx0".to_owned(), heard.hello.now);
+    let all = nodes[0].everywhere(&since).await.unwrap();
+    assert_eq!(all[&id].sum(), 6);
+}
+
+/// A single key that is lost, set or changed is noticed by whoever asks next.
+#[tokio::test]
+async fn a_budget_that_was_touched_is_no_budget_to_the_scripts() {
+    let Some(server) = server() else { return };
+    let nodes = [connect(&server, 0).await, connect(&server, 1).await];
+    let limit = Limit::parse("30/day").unwrap();
+    let id = Id::new(ClientId::parse("10.0.0.7").unwrap(), &limit);
+    let key = format!("smarthost:budget:{id}");
+    let now = nodes[0].greet("p", "x", "10/day").await.unwrap().hello.now;
+    let field = format!("{}:mx1", now / id.width());
+    for (nth, harm) in [
+        text_of(&["DEL", &key]),
+        text_of(&["SET", &key, "x"]),
+        text_of(&["HSET", &key, &field, "-3"]),
+        text_of(&["HSET", &key, &field, "many"]),
+        text_of(&["HDEL", &key, &field]),
+        text_of(&["HDEL", &key, "seal"]),
+        text_of(&["DEL", "smarthost:budgets"]),
+        text_of(&["SET", "smarthost:budgets", "x"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let heard = nodes[0]
+            .greet("p", &format!("e{nth}"), "10/day")
+            .await
+            .unwrap();
+        let request = |sequence: usize| Request {
+            id: id.clone(),
+            epoch: heard.hello.epoch.clone(),
+            generation: "0 -".to_owned(),
+            sequence: u64::try_from(nth * 10 + sequence).unwrap(),
+            answered: 0,
+            now: heard.hello.now,
+            limit: 30,
+            want: 0,
+            slots: vec![(heard.hello.now / id.width(), 30)],
+        };
+        let told = nodes[1].ask(&request(1)).await.unwrap();
+        assert!(matches!(told, Reply::Told(_)), "{told:?}");
+        run(&server, &harm).await;
+        let answered = nodes[0].ask(&request(2)).await.unwrap();
+        assert_eq!(answered, Reply::Forgotten, "{harm:?}");
+        nodes[0].renew(&heard.hello.epoch, "next").await.unwrap();
+    }
+}
+
+/// A node that is there is not forgotten; one that comes back is waited for.
+#[tokio::test]
+async fn a_node_that_lives_or_comes_back_is_waited_for() {
+    let Some(server) = server() else { return };
+    let nodes = [connect(&server, 0).await, connect(&server, 1).await];
+    nodes[1].greet("p1", "fresh", "10/day").await.unwrap();
+    assert!(!nodes[0].forget("mx1").await.unwrap(), "it is there");
+    let long_ago = text_of(&["HSET", "smarthost:nodes", "mx1", "p1 1000"]);
+    run(&server, &long_ago).await;
+    assert!(nodes[0].forget("mx1").await.unwrap());
+    let heard = nodes[0].greet("p0", "x", "10/day").await.unwrap();
+    assert_eq!(heard.told, ["mx1"]);
+    let back = nodes[1].greet("p1", "x", "10/day").await.unwrap();
+    assert!(back.told.is_empty(), "{back:?}");
+}
+
+fn text_of(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
+}
+
+/// What somebody else does there.
+async fn run(server: &Server, words: &[String]) {
+    let url = format!("unix:{}", server.1.path().join("sock").display());
+    let place = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
+    let patience = std::time::Duration::from_mins(1);
+    let mut connection = wire::connect(&place, patience).await.unwrap();
+    let mut command = redis::cmd(&words[0]);
+    command.arg(&words[1..]);
+    if words[0] == "SET" {
+        let mut gone = redis::cmd("DEL");
+        let _: i64 = gone
+            .arg(&words[1])
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+    }
+    let _: redis::Value = command.query_async(&mut connection).await.unwrap();
 }
 
 #[tokio::test]
@@ -119,8 +263,9 @@ async fn the_scripts_answer_as_the_simulated_store_does() {
             } else {
                 epoch
             },
+            generation: "0 -".to_owned(),
             sequence: step + dice.below(300),
-            known: dice.permille(100),
+            answered: if dice.permille(20) { step } else { 0 },
             now: if dice.permille(30) { now - 60_000 } else { now },
             limit: u32::try_from(dice.below(60)).unwrap(),
             want: u32::try_from(dice.below(20)).unwrap(),

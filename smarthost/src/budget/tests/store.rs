@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::{
+    orders::Row as Order,
     protocol::{Id, KEEP, Millis, Reply, Request, TOLERANCE, Told},
     site::Hello,
 };
@@ -15,12 +16,26 @@ pub(super) enum Mistake {
     NoSequence,
     GrantsBeforeAllHaveTold,
     LeasesLiveLong,
+    /// A budget that is gone, or not as it was left, is taken for a new one.
+    LossIsNotNoticed,
+    /// A name that no smarthost has is believed to be one that is gone.
+    ForgetsAnyName,
+    /// What nodes tell that are away while a client is forgiven counts.
+    ResetsAreNotInTheStore,
+    /// Orders live as long as the process.
+    OrdersAreNotKept,
+    /// What is new in the store is known by a number that begins anew with it.
+    OrdersAreNumbered,
 }
 
 #[derive(Debug, Default)]
 struct Row {
     sequences: HashMap<String, u64>,
     counts: BTreeMap<(u64, String), u32>,
+    /// The reset since which each node counts.
+    since: HashMap<String, (u64, String)>,
+    /// It is not as the script left it.
+    damaged: bool,
 }
 
 #[derive(Debug)]
@@ -29,7 +44,19 @@ pub(super) struct Store {
     epoch: Option<(String, Millis)>,
     told: BTreeSet<String>,
     epochs: u32,
+    /// Budgets that must be there, until then; `None`: that is lost.
+    there: Option<HashMap<Id, Millis>>,
+    forgotten: BTreeSet<String>,
+    pub(super) orders: HashMap<String, String>,
+    version: u64,
     pub(super) mistake: Mistake,
+}
+
+/// `NUMBER NODE …`
+fn number(generation: &str) -> (u64, String) {
+    let mut words = generation.split(' ');
+    let number = words.next().unwrap().parse().unwrap();
+    (number, words.next().unwrap().to_owned())
 }
 
 impl Store {
@@ -39,6 +66,10 @@ impl Store {
             epoch: None,
             told: BTreeSet::new(),
             epochs: 0,
+            there: None,
+            forgotten: BTreeSet::new(),
+            orders: HashMap::new(),
+            version: 0,
             mistake,
         }
     }
@@ -48,12 +79,61 @@ impl Store {
         self.rows.clear();
         self.epoch = None;
         self.told.clear();
+        self.there = None;
+        self.forgotten.clear();
+        self.lose_orders();
+    }
+
+    /// It loses what administrators have ordered.
+    pub(super) fn lose_orders(&mut self) {
+        self.orders.clear();
+        self.version = match self.mistake {
+            Mistake::OrdersAreNumbered => 0,
+            _ => self.version + 1,
+        };
+    }
+
+    /// It loses one budget, or a count of it, or which there are.
+    pub(super) fn lose(&mut self, id: &Id, what: u64) {
+        match (what, self.rows.get_mut(id)) {
+            (0, _) => self.there = None,
+            (1, _) => drop(self.rows.remove(id)),
+            (_, Some(row)) if !row.counts.is_empty() => {
+                let nth = usize::try_from(what).unwrap() % row.counts.len();
+                let slot = row.counts.keys().nth(nth).cloned().unwrap();
+                row.counts.remove(&slot);
+                row.damaged = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// A name for the orders that are there.
+    pub(super) fn version(&self) -> String {
+        self.version.to_string()
+    }
+
+    pub(super) fn order(&mut self, rows: &[Order]) {
+        for row in rows {
+            if self.orders.get(&row.client).map_or("", String::as_str) == row.was {
+                self.orders.insert(row.client.clone(), row.is.clone());
+            }
+        }
+        self.orders.retain(|_, row| !row.is_empty());
+        self.version += 1;
+    }
+
+    /// A node is gone for good.
+    pub(super) fn forget(&mut self, node: &str) {
+        self.told.insert(node.to_owned());
+        self.forgotten.insert(node.to_owned());
     }
 
     fn fresh(&mut self, now: Millis) {
         self.epochs += 1;
         self.epoch = Some((format!("e{}:{now}", self.epochs), now));
         self.told.clear();
+        self.there = Some(HashMap::new());
     }
 
     /// The one of a real store, from whose name the time can be read at which it began.
@@ -62,12 +142,17 @@ impl Store {
             let (_, since) = epoch.rsplit_once(':').unwrap();
             self.epoch = Some((epoch.to_owned(), since.parse().unwrap()));
             self.told.clear();
+            self.there = Some(HashMap::new());
         }
     }
 
-    pub(super) fn hello(&mut self, now: Millis) -> Hello {
-        if self.epoch.is_none() {
+    pub(super) fn hello(&mut self, node: &str, now: Millis) -> Hello {
+        let forgives = self.mistake == Mistake::LossIsNotNoticed;
+        if self.epoch.is_none() || self.there.is_none() && !forgives {
             self.fresh(now);
+        }
+        if self.forgotten.remove(node) {
+            self.told.remove(node);
         }
         let epoch = self.epoch.clone().unwrap().0;
         Hello { now, epoch }
@@ -95,11 +180,12 @@ impl Store {
         if now.abs_diff(request.now) > TOLERANCE {
             return Reply::OtherTime(now);
         }
-        let row = self.rows.entry(request.id.clone()).or_default();
-        let before = row.sequences.get(node).copied();
-        if before.is_none() && request.known {
+        if self.is_damaged(node, request, now) {
+            self.rows.remove(&request.id);
             return Reply::Forgotten;
         }
+        let row = self.rows.entry(request.id.clone()).or_default();
+        let before = row.sequences.get(node).copied();
         if let Some(before) = before
             && request.sequence <= before
             && self.mistake != Mistake::NoSequence
@@ -120,7 +206,22 @@ impl Store {
                 row.counts.insert((*of, node.to_owned()), *count);
             }
         }
-        let sum: u32 = row.counts.values().sum();
+        row.since
+            .insert(node.to_owned(), number(&request.generation));
+        let client = request.id.client.to_string();
+        let order = self.orders.get(&client).filter(|_| {
+            // Nobody knows that a client was forgiven.
+            self.mistake != Mistake::ResetsAreNotInTheStore
+        });
+        let reset = order.map_or_else(Default::default, |row| number(row));
+        let counts = |node: &String| reset.0 == 0 || row.since.get(node) >= Some(&reset);
+        let current = counts(&node.to_owned());
+        let others = row
+            .counts
+            .iter()
+            .filter(|((_, by), _)| by == node || counts(by));
+        let sum: u32 = others.clone().map(|(_, count)| count).sum();
+        let oldest = others.map(|((of, _), _)| *of).next();
         let complete = self.told.len() >= nodes as usize
             || now.saturating_sub(since) >= width * (KEEP + 1)
             || self.mistake == Mistake::GrantsBeforeAllHaveTold;
@@ -131,6 +232,7 @@ impl Store {
         };
         let left = request.limit.saturating_sub(sum);
         let part = (left / (2 * nodes)).max(1);
+        let complete = complete && current;
         let grant = if complete {
             request.want.min(part).min(left)
         } else {
@@ -139,12 +241,31 @@ impl Store {
         if grant > 0 {
             *row.counts.entry((granted, node.to_owned())).or_default() += grant;
         }
+        let until = now + width * (KEEP + 1);
+        let there = self.there.get_or_insert_default();
+        there.insert(request.id.clone(), until);
         Reply::Told(Told {
             slot: granted,
             grant,
             sum: sum + grant,
-            oldest: row.counts.keys().next().map(|(of, _)| *of),
+            oldest: oldest.or_else(|| (grant > 0).then_some(granted)),
             complete,
         })
+    }
+
+    /// Whether something of a budget was lost.
+    fn is_damaged(&self, node: &str, request: &Request, now: Millis) -> bool {
+        let row = self.rows.get(&request.id);
+        let before = row.and_then(|row| row.sequences.get(node).copied());
+        if self.mistake == Mistake::LossIsNotNoticed {
+            return before.is_none() && request.answered > 0;
+        }
+        let Some(there) = &self.there else {
+            return true;
+        };
+        let until = there.get(&request.id).copied().unwrap_or_default();
+        row.is_none() && until > now
+            || row.is_some_and(|row| row.damaged)
+            || request.answered > 0 && before.is_none_or(|before| before < request.answered)
     }
 }

@@ -67,12 +67,13 @@ impl Limits {
         self.refuse(&counter, &terms, &full, now)
     }
 
-    /// As whom somebody is counted, and under which limits now.
-    pub fn limits_of(&self, written: &ClientId) -> Vec<(ClientId, Limit)> {
-        let Ok(counter) = self.rules.counter(written) else {
+    /// The same of a name, as orders and reports know it.
+    pub fn limits_of(&self, written: &ClientId, now: Timestamp) -> Vec<(ClientId, Limit)> {
+        let counter = self.rules.counter(written).ok();
+        let Some(counter) = counter.filter(|(class, _)| *class == Class::Own) else {
             return Vec::new();
         };
-        let limits = self.rules.limits(&counter).into_iter();
+        let limits = self.terms(&counter, now).limits.into_iter();
         limits.map(|limit| (counter.1.clone(), limit)).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! What counts, and for whom.
 
 use super::*;
+use crate::limits::Report;
 
 /// Refused mail costs the day nothing, and an endless row of attempts is slowed down for an hour.
 #[test]
@@ -359,4 +360,27 @@ fn strangers_cannot_fill_the_administrators_mailbox_and_many_clients_make_one_ma
     assert_eq!(limits.next_notice(START.after(minutes(59))), None);
     assert_eq!(limits.notice_due(START), Some(START.after(minutes(60))));
     assert!(limits.next_notice(START.after(minutes(60))).is_some());
+}
+
+#[test]
+fn while_the_other_servers_cannot_be_asked_a_client_has_used_up_its_part_and_not_none_of_it() {
+    let limits = limits(&[(10, 86_400)], &[]);
+    let client = net("10.0.0.7").into();
+    let report = Report {
+        alone: vec![(5, 5)],
+        ..limits.show(&client, START).unwrap()
+    };
+    assert_eq!((report.percent(), report.waits()), (100, true));
+    assert_eq!(
+        report.usage(),
+        "0 of 10 in a day, 5 of 5 here until all servers can be asked"
+    );
+    let nothing = Report {
+        alone: vec![(0, 0)],
+        ..report
+    };
+    assert!(
+        nothing.percent() == 100 && nothing.waits(),
+        "it waits for the store"
+    );
 }

@@ -50,6 +50,7 @@ fn row(report: &Report) -> Markup {
             td.short {
                 @match report.next_slot {
                     Some(at) => (time(at)),
+                    None if report.waits() => "with the other servers",
                     None => "now",
                 }
             }
