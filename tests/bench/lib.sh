@@ -59,7 +59,7 @@ make_tools() {
     if ! cat "$HERE"/tools/*.c | cmp -s - "$W/tools/bench/built"; then
         cp "$HERE"/tools/*.c "$W/tools/bench/"
         chroot "$W/tools" sh -c 'cd bench && gcc -O2 -static -o runner.new runner.c && gcc -O2 -o load.new smtpload.c -lssl -lcrypto -lpthread &&
-            mv runner.new runner && mv load.new smtpload && cat runner.c smtpload.c > built' || return 1
+            gcc -O2 -o namer namer.c && mv runner.new runner && mv load.new smtpload && cat *.c > built' || return 1
     fi
     # AA:BB:… of the sink's certificate
     FINGERPRINT=$(chroot "$W/tools" openssl x509 -in /io/cert.pem -noout -fingerprint -sha256 | cut -d= -f2)
@@ -69,7 +69,7 @@ load_peer() { # KIND NAME: defaults, then the peer's own file
     KIND=$1 PEER=$2 PKGS='' PRESEED='' TLS=yes DURABLE=yes
     ROOT=$W/$KIND.$PEER
     peer_install() { :; }          # after the packages
-    peer_config() { :; }           # plain | tls: writes the configuration below $ROOT
+    peer_config() { :; }           # plain | tls | mx | stranger | chain (see rules): writes the configuration below $ROOT
     peer_start() { :; }
     peer_stop() { kill_box; }
     peer_clean() { :; }            # empties the queue
@@ -190,6 +190,25 @@ sink_again() {
 }
 sink_stop() { [ -z "$SINK" ] || { kill -9 "$SINK"; wait "$SINK"; } 2> /dev/null; SINK=; }
 sink_wait() { outside /bench/smtpload wait -C "/io/$SINK_NAME.cnt" "$@"; } # -n N -t SECONDS; prints messages, recipients, time of the last
+
+# ---- the lab: a thousand domains, and a name server ----
+
+NAMER=
+lab_start() {
+    local net
+    for net in 96 97 98; do nsenter -t "$OUTSIDE" -n ip route add local 10.$net.0.0/16 dev lo; done
+    for net in 95 96 97 98; do nsenter -t "$BOX" -n ip route add 10.$net.0.0/16 via $RELAY; done
+    nsenter -t "$OUTSIDE" -n chroot "$W/tools" /bench/namer -l /io/namer &
+    NAMER=$!
+}
+lab_stop() {
+    local net
+    kill "$NAMER"
+    wait "$NAMER" 2> /dev/null
+    NAMER=
+    for net in 96 97 98; do nsenter -t "$OUTSIDE" -n ip route del local 10.$net.0.0/16 dev lo; done
+    for net in 95 96 97 98; do nsenter -t "$BOX" -n ip route del 10.$net.0.0/16 via $RELAY; done
+}
 
 cleanup() { [ -z "${BOX:-}" ] || box_stop; }
 BOX=

@@ -2,7 +2,8 @@
 # smarthost.sh [PEER...]: the relays in smarthost.d/ side by side: source → PEER:25 → sink:2525, messages of 4 KiB. See run.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20}
+MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} BURST_S=${BURST_S:-60}
+STAGES=${STAGES:-idle rates sizes latency rules destinations handshakes syncs growth}
 PEERS=("$@")
 [ $# -gt 0 ] || PEERS=(ours postfix opensmtpd)
 
@@ -45,6 +46,29 @@ load() { # TABLE MODE SESSIONS PER-CONNECTION SOURCE-ARGUMENTS: 0 per connection
     emit "$table" peak_rss_kib "$1"
     emit "$table" peak_processes "$2"
     emit "$table" peak_pss_kib "$3"
+}
+
+rates() {
+    load "smarthost 200 sessions" plain 200 0
+    [ $DURABLE = yes ] || return 0
+    local sessions
+    load "smarthost 50 sessions" plain 50 0
+    for sessions in 1 10; do load "smarthost $sessions sessions" plain $sessions 0; done
+    load "smarthost 50 sessions, a connection a message" plain 50 1
+    load "smarthost 50 sessions over TLS" tls 50 0 -t
+}
+
+sizes() {
+    local all=$MESSAGES MESSAGES
+    MESSAGES=$((all / 5))
+    load "smarthost 10 sessions, 100 KiB" plain 10 0 -z 102400
+    MESSAGES=$((all / 100))
+    load "smarthost 10 sessions, 5 MiB" plain 10 0 -z 5242880
+}
+
+latency() { # as many messages a second as are offered, whatever becomes of them: how long each takes
+    local rate METRICS="accepted errors error_text lost dup accept_p50_ms accept_p99_ms accept_p999_ms deliver_p50_ms deliver_p99_ms deliver_p999_ms"
+    for rate in $OFFERED; do MESSAGES=$((rate * LOAD_S)) LOAD_S=$((LOAD_S * 3)) load "smarthost, $rate a second offered" plain 100 0 -o "$rate"; done
 }
 
 handshakes() { # a TLS connection a message, on one side and then on the other, in full and resumed
@@ -97,7 +121,7 @@ growth() { # the sink is down: how does a full queue change the accept rate, the
     peak_reset
     source_of grow -n "$GROW" -s 50 -k 0 -T "$GROW_S"
     count=$(accepted)
-    figures $((count / 5)) | put "$table" "accepted errors accept_per_s first_fifth_per_s last_fifth_per_s"
+    figures $((count / 5)) | put "$table" "accepted errors accept_per_s fifth1_per_s fifth2_per_s fifth3_per_s fifth4_per_s fifth5_per_s first_fifth_per_s last_fifth_per_s"
     # shellcheck disable=SC2046 # three numbers
     set -- $(memory)
     emit "$table" rss_kib "$1"
@@ -120,22 +144,160 @@ growth() { # the sink is down: how does a full queue change the accept rate, the
     figures | put "$table" dup
 }
 
+# Row C4 of docs/DEPLOYMENTS.md, in the words of Postfix, which are ours.
+# shellcheck disable=SC2034 # for the peers' configurations
+CHAIN=(reject_invalid_helo_hostname reject_non_fqdn_sender reject_non_fqdn_recipient reject_unknown_sender_domain
+    reject_unknown_recipient_domain reject_unauth_pipelining permit_mynetworks reject_unauth_destination
+    "reject_rbl_client list01.bench" "reject_rbl_client list02.bench" "reject_rbl_client list03.bench" "reject_rbl_client list04.bench"
+    "reject_rhsbl_sender list05.bench" permit)
+rules() { # a stranger's mail for a domain of ours, without rules and with the chain, in turn; the name server answers from memory
+    local METRICS="$KEEP" MESSAGES=$((MESSAGES / 2)) round mode
+    for round in $(seq "$ROUNDS"); do
+        lab_start
+        for mode in stranger chain; do load "smarthost 20 sessions, $mode, round $round" $mode 20 10; done
+        lab_stop
+        emit "smarthost 20 sessions, chain, round $round" questions_per_msg "$(ratio "$(awk '/questions/{print $2}' "$W/tools/io/namer")" "$MESSAGES")"
+    done
+}
+
+destinations() { # a thousand domains by MX: the living ones alone, with the dead ones' mail waiting, and all in turn
+    local table="smarthost 1000 destinations" cpu healthy=$((MESSAGES * 7 / 10)) dead=$((MESSAGES * 3 / 10))
+    lab_start
+    sink_start domains 25 -A 1000
+    fresh mx
+    source_of warm -n 700 -s 20 -k 0 -d 1000 -w healthy
+    sink_wait -n 700 -t 20 > /dev/null || say "$PEER: warm-up not delivered"
+    local METRICS="accepted errors error_text accept_per_s deliver_per_s dup"
+    burst alone "$healthy" 700 -d 1000 -w healthy
+    source_of dead -n "$dead" -s 20 -k 0 -d 1000 -w dead
+    sleep 3 # what that took is no part of what follows
+    burst "with 300 dead ones behind" "$healthy" $((700 + healthy)) -d 1000 -w healthy
+    # the dead ones' mail is not to arrive, ever
+    fresh mx
+    sink_start domains 25 -A 1000
+    source_of warm -n 700 -s 20 -k 0 -d 1000 -w healthy
+    sink_wait -n 700 -t 20 > /dev/null || say "$PEER: warm-up not delivered"
+    burst "of which 300 are dead" "$MESSAGES" 700 -d 1000
+    lab_stop
+}
+BURST=0
+burst() { # WHAT MESSAGES BEFORE SOURCE-ARGUMENTS: rate and CPU until the sink has all that can be delivered, or for BURST_S
+    local what="$table, $1" before=$3 count cpu arrived
+    cpu=$(cpu_us)
+    BURST=$((BURST + 1))
+    source_of "burst$BURST" -n "$2" -s 50 -k 0 -T "$BURST_S" "${@:4}"
+    count=$(accepted)
+    [[ " $* " == *" -w healthy "* ]] || count=$((count * 7 / 10))
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(sink_wait -n $((before + count)) -t "$BURST_S")
+    arrived=$(($1 - before))
+    emit "$what" cpu_ms_per_msg "$(ratio "($(cpu_us)-$cpu)/1e3" "$arrived")"
+    emit "$what" delivered_of "$arrived of $count"
+    figures | put "$what" "$METRICS"
+}
+
+million() { # MILLION messages wait: memory, what administrators ask, restart; and do accept and drain go as from an empty queue
+    local table="smarthost, $MILLION queued" before start
+    sink_start million 2525
+    fresh page
+    in_and_out "smarthost, none queued"
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(memory)
+    before=$1
+    source_of fill -n "$MILLION" -s 50 -k 0 -u 10000 -z "$MILLION_Z"
+    figures | put "$table" "accepted errors accept_per_s"
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(memory)
+    emit "$table" bytes_per_msg "$(ratio "($1-$before)*1024" "$MILLION")"
+    emit "$table" queue_disk_mib "$(du -sm "$ROOT/var/spool" | cut -f1)"
+    answers "$table"
+    peer_stop
+    start=$(now_ns)
+    peer_start
+    greeting > /dev/null
+    emit "$table" restart_to_greeting_s "$(ratio "$(now_ns)-$start" 1e9)"
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(memory)
+    emit "$table" bytes_per_msg_after_restart "$(ratio "($1-$before)*1024" "$MILLION")"
+    answers "$table, restarted"
+    in_and_out "$table"
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(peak)
+    emit "$table" peak_rss_kib "$1"
+}
+clients() { # a message from each of CLIENTS addresses
+    local table="smarthost, $CLIENTS clients" before
+    nsenter -t "$OUTSIDE" -n ip route add local 10.104.0.0/14 dev lo
+    nsenter -t "$BOX" -n ip route add 10.104.0.0/14 via $RELAY
+    sink_start clients 2525
+    fresh page
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(memory)
+    before=$1
+    source_of clients -n "$CLIENTS" -s 50 -k 1 -z 500 -B "$CLIENTS"
+    figures | put "$table" "accepted errors error_text accept_per_s"
+    sink_wait -n "$CLIENTS" -t 60 > /dev/null || say "$PEER: only a part was delivered"
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(memory)
+    emit "$table" bytes_per_client "$(ratio "($1-$before)*1024" "$CLIENTS")"
+    emit "$table" listed "$(in_box /usr/sbin/smarthost limits list --json | wc -l)"
+    answers "$table"
+}
+answers() { # how long what administrators ask takes, from exec to exit
+    local what inside=(nsenter -t "$BOX" -m -p -n -i -u -r -w --) page
+    for what in "queue summary" "queue summary --by sender" "queue summary --by age" status "limits list"; do
+        # shellcheck disable=SC2086 # words
+        emit "$1" "$(echo $what | tr -d - | tr ' ' _)_ms" "$(median_ms 0 "${inside[@]}" /usr/sbin/smarthost $what)"
+    done
+    # Now and then, so that what the page keeps for a moment is old.
+    page=(nsenter -t "$BOX" -n curl -sf -o /dev/null -H "Authorization: Bearer $(cat "$ROOT/var/lib/smarthost/web.token")")
+    emit "$1" page_ms "$(median_ms 1.2 "${page[@]}" http://127.0.0.1:8025/)"
+    emit "$1" page_queue_ms "$(median_ms 1.2 "${page[@]}" http://127.0.0.1:8025/queue)"
+    emit "$1" metrics_ms "$(median_ms 1.2 "${page[@]}" http://127.0.0.1:8025/metrics)"
+}
+median_ms() { # PAUSE COMMAND: of five times
+    python3 - "$@" << 'END'
+import statistics, subprocess, sys, time
+def once():
+    time.sleep(float(sys.argv[1]))
+    start = time.monotonic()
+    subprocess.run(sys.argv[2:], stdout=subprocess.DEVNULL, check=True)
+    return (time.monotonic() - start) * 1e3
+print(round(statistics.median(once() for _ in range(5)), 1))
+END
+}
+in_and_out() { # TABLE: PART messages while the sink is down, then so many of what waits
+    sink_stop
+    local cpu start
+    cpu=$(cpu_us)
+    source_of in -n "$PART" -s 50 -k 0 -z "$MILLION_Z"
+    figures | put "$1" accept_per_s
+    emit "$1" accept_cpu_ms "$(ratio "($(cpu_us)-$cpu)/1e3" "$PART")"
+    sleep 3
+    : > "$SINK_LOG"
+    rm -f "$W/tools/io/$SINK_NAME.cnt"
+    sink_again 2525
+    cpu=$(cpu_us)
+    start=$(now_ns)
+    peer_flush > /dev/null 2>&1
+    emit "$1" flush_ms "$(ratio "$(now_ns)-$start" 1e6)"
+    sink_wait -n "$PART" -t 120 > /dev/null || say "$PEER: only a part was delivered"
+    emit "$1" drain_cpu_ms "$(ratio "($(cpu_us)-$cpu)/1e3" "$PART")"
+    sink_stop
+    emit "$1" drain_per_s "$(python3 "$HERE/stats.py" drain "$SINK_LOG")"
+}
+
 make_tools || exit 1
 for p in "${PEERS[@]}"; do
     load_peer smarthost "$p"
     make_peer || { say "$p: not installed"; continue; }
     say "== smarthost $p"
     box_start || exit 1
-    idle
-    load "smarthost 200 sessions" plain 200 0
-    if [ $DURABLE = yes ]; then
-        load "smarthost 50 sessions" plain 50 0
-        load "smarthost 50 sessions, a connection a message" plain 50 1
-        load "smarthost 50 sessions over TLS" tls 50 0 -t
-        handshakes
-        syncs
-        growth
-    fi
+    for stage in $STAGES; do
+        # one that does not sync is there for its memory only
+        [ $DURABLE = yes ] || [[ " idle rates " == *" $stage "* ]] || continue
+        "$stage"
+    done
     peer_stop
     box_stop
 done

@@ -4,15 +4,26 @@ peer_install() {
     mkdir -p "$ROOT/etc/smarthost"
 }
 peer_config() {
+    local networks="[\"$RELAY/32\", \"127.0.0.0/8\"]" way="relayhost = \"[$RELAY]:2525\"" tls='level = "none"'
+    case $1 in
+        tls) tls="pins = [\"cert-sha256:$FINGERPRINT\"]" ;;
+        page) networks='["10.0.0.0/8", "127.0.0.0/8"]' way+=$'\nweb = "127.0.0.1:8025"' ;;
+        mx) way="resolver = \"$RELAY\"" ;;
+        stranger | chain) networks='["127.0.0.0/8"]' way="resolver = \"$RELAY\"
+domains = { relay = [\"sink.bench\"] }
+routes = { \"sink.bench\" = \"[$RELAY]:2525\" }
+greet_wait = \"0s\"
+restrictions = [$([ "$1" = stranger ] && echo '"reject_unauth_destination"' || printf '"%s", ' "${CHAIN[@]}")]" ;;
+    esac
     cat > "$ROOT/etc/smarthost/config.toml" << END
 hostname = "server.bench"
 listen = ["$SERVER:25"]
-networks = ["$RELAY/32", "127.0.0.0/8"]
+networks = $networks
 limits = { per_client = ["1000/day"], exempt = ["$RELAY"] }
-relayhost = "[$RELAY]:2525"
 control = "/run/smarthost.sock"
-relay_tls = { $([ "$1" = plain ] && echo 'level = "none"' || echo "pins = [\"cert-sha256:$FINGERPRINT\"]") }
+relay_tls = { $tls }
 concurrency = { sessions = 400, client = 400 }
+$way
 END
 }
 peer_start() { in_box /usr/sbin/smarthost run >> "$ROOT/bench/daemon.err" 2>&1 & }

@@ -6,12 +6,12 @@ peer_config() { # relay as in STANDARD_CONFIGURATION_README and TUNING_README; a
 compatibility_level = 3.6
 myhostname = server.bench
 mydestination =
-mynetworks = 127.0.0.0/8 $RELAY/32
-relayhost = [$RELAY]:2525
+mynetworks = 127.0.0.0/8$([[ $1 = stranger || $1 = chain ]] || echo " $RELAY/32")
+$([ "$1" = mx ] || echo "relayhost = [$RELAY]:2525")
 inet_interfaces = all
 inet_protocols = ipv4
 local_transport = error:local delivery is disabled
-smtp_host_lookup = native
+smtp_host_lookup = $([ "$1" = mx ] && echo dns || echo native)
 smtpd_peername_lookup = no
 alias_maps =
 smtpd_relay_restrictions = permit_mynetworks, reject
@@ -23,7 +23,15 @@ default_process_limit = 300
 smtp_destination_concurrency_limit = 50
 in_flow_delay = 0
 END
-    [ "$1" = plain ] || cat >> "$ROOT/etc/postfix/main.cf" << END
+    [[ $1 != stranger && $1 != chain ]] || cat >> "$ROOT/etc/postfix/main.cf" << END
+relay_domains = sink.bench
+relay_recipient_maps =
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+smtpd_client_event_limit_exceptions = $RELAY
+$([ "$1" = stranger ] || printf 'smtpd_helo_required = yes\nsmtpd_recipient_restrictions = %s\n' "$(printf '%s, ' "${CHAIN[@]}")")
+END
+    [[ $1 = plain || $1 = tls ]] || echo "nameserver $RELAY" > "$ROOT/etc/resolv.conf"
+    [ "$1" != tls ] || cat >> "$ROOT/etc/postfix/main.cf" << END
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = /bench/key.pem, /bench/cert.pem
 smtp_tls_session_cache_database = btree:\$data_directory/smtp_scache

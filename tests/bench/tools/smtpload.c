@@ -5,11 +5,15 @@
  *        COUNT is a small shared file with running totals for `wait`.
  *        tls: 0 clear text, 1 a handshake in full, 2 a session that was resumed.
  *        -c/-k: offer STARTTLS.  -F: no session is resumed.  -1: closes behind each message.  -M: mute, accept the connection and say nothing.
+ *        -A N: instead of all addresses, those of namer.c's N domains: 10.98.* takes mail, 10.96.* is mute, the others are not listened on.
  *   smtpload wait   -C COUNT -n N [-r] -t SEC
  *        Waits until N messages (-r: N recipients) arrived; prints "messages rcpts last_ns".
  *        Exit 0 when reached, 1 on timeout.
- *   smtpload source -h IP -p PORT -s SESSIONS -n TOTAL -k PER_CONN -z BYTES -l LOG [-P PFX] [-t [-r]] [-R SEC] [-g MS] [-T SEC]
+ *   smtpload source -h IP -p PORT -s SESSIONS -n TOTAL -k PER_CONN -z BYTES -l LOG [-P PFX] [-t [-r]] [-R SEC] [-g MS] [-T SEC] [-o RATE] [-d N [-w WHICH]] [-u N] [-B N]
  *        Submits TOTAL messages; one line per message in LOG: ok_ns id start_ns tls | ERR id reply
+ *        -o RATE: so many messages a second are offered, whatever becomes of them; start_ns is then when it was due, not when its turn came.
+ *        -d N [-w healthy|dead]: to user@dNNNN.bench, N domains in turn, or those of them that namer.c leads to a host, or to none.
+ *        -u N: from so many senders, in turn.  -B N: from so many addresses, 10.104.0.0 and the next ones.
  *        -t: STARTTLS first.  -r: each session resumes the TLS session of its last connection.  -R: on an error retry the message as a new id for up to SEC seconds. -g: pause between messages. -T: stop after SEC seconds.
  *   smtpload ping   -h IP -p PORT -t SEC           wait until the server greets with 220; prints ms
  */
@@ -20,6 +24,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -98,7 +103,7 @@ static void c_close(conn *c) {
 /* ---- sink ---- */
 typedef struct { _Atomic int64_t msgs, rcpts, last; } totals;
 static totals *tot;
-static int lfd = -1, mute, one_each;
+static int lfd = -1, mute, one_each, domains;
 static SSL_CTX *ctx;
 
 static totals *map_totals(const char *f) {
@@ -115,7 +120,10 @@ static void *serve(void *arg) {
     int one = 1, rc = 0;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     char l[4096];
-    if (mute) { while (read(c->fd, l, sizeof l) > 0); goto out; }
+    struct sockaddr_in me = {0};
+    socklen_t ml = sizeof me;
+    getsockname(c->fd, (void *)&me, &ml);
+    if (mute || ntohl(me.sin_addr.s_addr) >> 16 == (10 << 8 | 96)) { while (read(c->fd, l, sizeof l) > 0); goto out; }
     c_say(c, "220 sink.bench ESMTP\r\n");
     while (c_line(c, l, sizeof l)) {
         if (!strncasecmp(l, "EHLO", 4)) {
@@ -177,15 +185,29 @@ static void spawn(void *(*f)(void *), void *a, pthread_t *t) {
     pthread_attr_destroy(&at);
 }
 
-static void sink(int port) {
+static int listener(uint32_t at, int port) {
     int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(at)};
     if (bind(s, (void *)&a, sizeof a) || listen(s, 1024)) die("bind");
+    return s;
+}
+static void sink(int port) {
+    struct pollfd *at = calloc(domains + 1, sizeof *at);
+    int n = 0;
+    if (!domains) at[n++] = (struct pollfd){listener(0, port), POLLIN, 0};
+    for (int d = 0; d < domains; d++) {
+        int net = d % 10 > 2 ? 98 : d % 10 == 1 ? 96 : 0;
+        if (net) at[n++] = (struct pollfd){listener(10u << 24 | net << 16 | d, port), POLLIN, 0};
+    }
     for (;;) {
-        int f = accept(s, 0, 0);
-        if (f >= 0) spawn(serve, (void *)(intptr_t)f, 0);
-        else if (errno == EMFILE) usleep(1000);
+        if (n > 1 && poll(at, n, -1) < 0) die("poll");
+        for (int i = 0; i < n; i++) {
+            if (n > 1 && !at[i].revents) continue;
+            int f = accept(at[i].fd, 0, 0);
+            if (f >= 0) spawn(serve, (void *)(intptr_t)f, 0);
+            else if (errno == EMFILE) usleep(1000);
+        }
     }
 }
 
@@ -194,7 +216,12 @@ static struct sockaddr_in dst;
 static int sessions = 1, per = 1 << 30, size = 4096, tls, resume, retry, gap;
 static long total = 1;
 static int64_t stop_at = INT64_MAX;
+static int64_t started;
 static _Atomic long next_msg, seq, ok_count, err_count;
+static double rate;
+static int senders = 1, addresses;
+static __thread uint32_t own; /* the address to connect from, if not 0 */
+static int only; /* 1: domains with a host, 2: those without */
 static const char *pfx = "s";
 static char *body;
 static int bodylen;
@@ -212,6 +239,16 @@ static int cmd(conn *c, int want, char *l, int sz, const char *fmt, ...) {
     if (c_write(c, b, n)) { strcpy(l, "write"); return 0; }
     return reply(c, l, sz) == want;
 }
+/* the recipient of the message with this number */
+static const char *recipient(char *b, int sz, long k) {
+    if (!domains) return "user@sink.bench";
+    /* of ten domains three are dead; 997 is prime to all counts in use, so that neighbours lie apart */
+    long part = only == 1 ? domains * 7 / 10 : only == 2 ? domains * 3 / 10 : domains, d = k % part * 997 % part;
+    if (only == 1) d = d / 7 * 10 + d % 7 + 3;
+    if (only == 2) d = d / 3 * 10 + d % 3;
+    snprintf(b, sz, "user@d%04ld.bench", d);
+    return b;
+}
 static int c_open(conn *c, char *l, int sz, SSL_SESSION *before) {
     memset(c, 0, offsetof(conn, in));
     c->ip = c->il = c->ol = 0;
@@ -220,6 +257,10 @@ static int c_open(conn *c, char *l, int sz, SSL_SESSION *before) {
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct timeval tv = {60, 0};
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    if (own) {
+        struct sockaddr_in me = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(own)};
+        if (bind(c->fd, (void *)&me, sizeof me)) { snprintf(l, sz, "bind %s", strerror(errno)); goto bad; }
+    }
     if (connect(c->fd, (void *)&dst, sizeof dst)) { snprintf(l, sz, "connect %s", strerror(errno)); goto bad; }
     if (reply(c, l, sz) != 2) goto bad;
     if (!cmd(c, 2, l, sz, "EHLO source.bench\r\n")) goto bad;
@@ -242,19 +283,28 @@ static void *session(void *arg) {
     char l[4096], id[40], rec[256], *h = malloc(bodylen + 512);
     int open_ = 0, sent = 0, kind = 0;
     SSL_SESSION *before = 0;
-    while (now() < stop_at && atomic_fetch_add(&next_msg, 1) < total) {
+    long k;
+    char at[40], to[60], from[60];
+    while (now() < stop_at && (k = atomic_fetch_add(&next_msg, 1)) < total) {
+        if (addresses) own = (10u << 24 | 104 << 16) + k % addresses;
+        const char *rcpt = recipient(at, sizeof at, k);
+        snprintf(to, sizeof to, "RCPT TO:<%s>\r\n", rcpt);
+        if (senders > 1) snprintf(from, sizeof from, "MAIL FROM:<s%ld@client.bench>\r\n", k % senders);
+        else strcpy(from, "MAIL FROM:<source@client.bench>\r\n");
+        int64_t due = rate > 0 ? started + (int64_t)(k / rate * 1e9) : 0, wait = due - now();
+        if (due && wait > 0) { struct timespec t = {wait / 1000000000, wait % 1000000000}; nanosleep(&t, 0); }
         int64_t deadline = now() + retry * 1000000000LL;
         for (;;) {
             snprintf(id, sizeof id, "%s-%08ld", pfx, atomic_fetch_add(&seq, 1));
-            int64_t t0 = now();
+            int64_t t0 = due ? due : now();
             int good = 0;
             if (open_ || (open_ = c_open(c, l, sizeof l, before))) {
-                int hn = snprintf(h, 400, "X-Bench-Id: %s\r\nFrom: <source@client.bench>\r\nTo: <user@sink.bench>\r\n"
-                    "Subject: bench %s\r\nDate: Mon, 01 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%s@client.bench>\r\n\r\n", id, id, id);
+                int hn = snprintf(h, 400, "X-Bench-Id: %s\r\nFrom: <source@client.bench>\r\nTo: <%s>\r\n"
+                    "Subject: bench %s\r\nDate: Mon, 01 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%s@client.bench>\r\n\r\n", id, rcpt, id, id);
                 memcpy(h + hn, body, bodylen);
                 memcpy(h + hn + bodylen, ".\r\n", 3);
-                good = cmd(c, 2, l, sizeof l, "MAIL FROM:<source@client.bench>\r\n")
-                    && cmd(c, 2, l, sizeof l, "RCPT TO:<user@sink.bench>\r\n")
+                good = cmd(c, 2, l, sizeof l, "%s", from)
+                    && cmd(c, 2, l, sizeof l, "%s", to)
                     && cmd(c, 3, l, sizeof l, "DATA\r\n")
                     && !c_write(c, h, hn + bodylen + 3) && reply(c, l, sizeof l) == 2;
             }
@@ -286,7 +336,7 @@ int main(int ac, char **av) {
     int c, port = 25, byr = 0, full = 0; double tsec = 0;
     optind = 2;
     int is_src = !strcmp(mode, "source");
-    while ((c = getopt(ac, av, is_src ? "h:p:s:n:k:z:l:P:trR:g:T:" : "h:p:l:C:c:k:MF1n:rt:")) != -1) switch (c) {
+    while ((c = getopt(ac, av, is_src ? "h:p:s:n:k:z:l:P:trR:g:T:o:d:w:u:B:" : "h:p:l:C:c:k:MF1n:rt:A:")) != -1) switch (c) {
         case 'h': host = optarg; break;
         case 'p': port = atoi(optarg); break;
         case 's': sessions = atoi(optarg); break;
@@ -305,6 +355,11 @@ int main(int ac, char **av) {
         case 'r': byr = resume = 1; break;
         case 'F': full = 1; break;
         case '1': one_each = 1; break;
+        case 'A': case 'd': domains = atoi(optarg); break;
+        case 'B': addresses = atoi(optarg); break;
+        case 'u': senders = atoi(optarg); break;
+        case 'o': rate = atof(optarg); break;
+        case 'w': only = optarg[0] == 'h' ? 1 : 2; break;
         default: return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -346,6 +401,7 @@ int main(int ac, char **av) {
         if (tls) { ctx = SSL_CTX_new(TLS_client_method()); SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, 0); SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); }
         body = malloc(size + 80);
         while (bodylen + 74 <= size) { memset(body + bodylen, 'a' + bodylen / 74 % 26, 72); memcpy(body + bodylen + 72, "\r\n", 2); bodylen += 74; }
+        started = now();
         for (int i = 0; i < sessions; i++) spawn(session, 0, t + i);
         for (int i = 0; i < sessions; i++) pthread_join(t[i], 0);
         printf("%ld %ld %lld %lld\n", (long)ok_count, (long)err_count, (long long)t0, (long long)now());
