@@ -113,6 +113,15 @@ impl Selection {
         }
     }
 
+    /// Whether it means the whole queue, whatever the messages are.
+    pub fn is_everything(&self) -> bool {
+        let said = Self {
+            all: false,
+            ..self.clone()
+        };
+        said == Self::default()
+    }
+
     /// Whether it says which messages are meant.
     pub fn names_something(&self) -> bool {
         let texts = [

@@ -6,6 +6,7 @@
 //! Failures: what could not be done is [`Answer::Refused`]; the rest of the request is carried out.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     io::{self, BufReader, BufWriter, Write as _},
     os::unix::net::UnixStream,
@@ -16,13 +17,13 @@ use std::{
 use mail::{clock::Timestamp, envelope::Envelope, outcome::escape};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::{Serialize, de::DeserializeOwned};
-use spool::{Entry, Hold, QueueId, Spool};
+use spool::{Entry, Hold, Parties, QueueId, Spool};
 
 use crate::{
     listing::{self, RecipientRow, Row},
     order::{Answer, Order, Request, Selection},
     status::{self, LOOKED_AT, NAMED},
-    summary::{self, By, Counter, Summary},
+    summary::{self, By, Counter, Item, Summary},
 };
 
 /// So many messages are looked at before an asker who has heard nothing is told that it goes on.
@@ -167,10 +168,17 @@ impl<Q: Queue> Access<'_, Q> {
             }
             Request::Summary { by, selection } => {
                 let mut counter = Counter::new(*by, self.now);
-                self.each(selection, say, |row, _| {
-                    counter.add(&row);
-                    Ok(())
-                })?;
+                if selection.is_everything() {
+                    for (index, (entry, parties)) in self.walk().enumerate() {
+                        working(index, say)?;
+                        self.count(&entry, &parties, &mut [&mut counter]);
+                    }
+                } else {
+                    self.each(selection, say, |row, _| {
+                        counter.add(&Item::from(&row));
+                        Ok(())
+                    })?;
+                }
                 say(&Answer::Summary(counter.finish(summary::MOST)))
             }
             Request::Show { id } => match self.find(id) {
@@ -188,12 +196,41 @@ impl<Q: Queue> Access<'_, Q> {
     pub fn census(&self) -> (Summary, Summary) {
         let mut destinations = Counter::new(By::Destination, self.now);
         let mut senders = Counter::new(By::Client, self.now);
-        let all = self.selected(&Selection::default());
-        for row in all.take(LOOKED_AT).filter_map(|id| self.row_of(id)) {
-            destinations.add(&row);
-            senders.add(&row);
+        for (entry, parties) in self.walk().take(LOOKED_AT) {
+            self.count(&entry, &parties, &mut [&mut destinations, &mut senders]);
         }
         (destinations.finish(NAMED), senders.finish(NAMED))
+    }
+
+    /// All that the asker may see, from memory alone: so a long queue is counted in a moment.
+    fn walk(&self) -> impl Iterator<Item = (Entry, Parties)> + use<Q> {
+        let owner = self.owner;
+        let all = self.queue.spool().walk();
+        all.filter(move |(entry, _)| owner.is_none() || entry.uid == owner)
+    }
+
+    /// Counts what a [`Row`] would say of a message.
+    fn count(&self, entry: &Entry, parties: &Parties, counters: &mut [&mut Counter]) {
+        let standing = self.queue.standing(entry);
+        let held = entry.hold.is_held();
+        let recipients = entry.waiting.iter().map(|waiting| {
+            let reason = standing.reason.as_deref().or(waiting.reason.as_deref());
+            let domain = Cow::Borrowed(parties.domain(waiting.recipient));
+            (domain, reason.unwrap_or_default())
+        });
+        let item = Item {
+            arrival: entry.arrival,
+            size: entry.size,
+            held,
+            deferred: !held && !standing.active,
+            next_attempt: next_attempt(entry, &standing),
+            sender: &parties.sender,
+            origin: &parties.origin,
+            recipients: recipients.collect(),
+        };
+        for counter in counters {
+            counter.add(&item);
+        }
     }
 
     /// Gives each message that is meant to `take`, and says what of the selection means none.
@@ -221,21 +258,19 @@ impl<Q: Queue> Access<'_, Q> {
         ids.filter_map(|id| self.find(id).err())
     }
 
-    /// Ids first, without their details: whoever reads a long listing slowly costs little memory.
-    /// Each once.
+    /// Ids, without their details: whoever reads a long listing slowly costs little memory. Each
+    /// once.
     fn selected(&self, selection: &Selection) -> impl Iterator<Item = QueueId> + use<Q> {
-        let ids: Vec<QueueId> = if selection.ids.is_empty() {
-            let entries = self.queue.spool().entries();
-            entries.iter().map(|entry| entry.id).collect()
-        } else {
-            let named = selection.ids.iter();
-            let mut seen = HashSet::new();
-            named
-                .filter_map(|id| QueueId::parse(id))
-                .filter(|id| seen.insert(*id))
-                .collect()
-        };
-        ids.into_iter()
+        let all = selection.ids.is_empty();
+        let named: Vec<_> = selection
+            .ids
+            .iter()
+            .filter_map(|id| QueueId::parse(id))
+            .collect();
+        let mut seen = HashSet::new();
+        let named = named.into_iter().filter(move |id| seen.insert(*id));
+        let all = all.then(|| self.queue.spool().walk_ids());
+        all.into_iter().flatten().chain(named)
     }
 
     fn change(&self, order: Order, selection: &Selection, say: &mut Say<'_>) -> io::Result<()> {
@@ -343,10 +378,7 @@ impl<Q: Queue> Access<'_, Q> {
 
     fn row(&self, entry: &Entry, envelope: &Envelope) -> Row {
         let standing = self.queue.standing(entry);
-        let waiting = entry.waiting.iter();
-        let noted = waiting.clone().filter_map(|waiting| waiting.until).min();
-        let next_attempt = noted.map(|noted| noted.min(standing.next.unwrap_or(noted)));
-        let recipients = waiting.filter_map(|waiting| {
+        let recipients = entry.waiting.iter().filter_map(|waiting| {
             let index = usize::try_from(waiting.recipient).ok()?;
             let reason = standing.reason.as_deref().or(waiting.reason.as_deref());
             Some(RecipientRow::new(
@@ -366,10 +398,17 @@ impl<Q: Queue> Access<'_, Q> {
             size: entry.size,
             sender: envelope.sender.to_string(),
             recipients: recipients.collect(),
-            next_attempt,
+            next_attempt: next_attempt(entry, &standing),
             origin: envelope.origin.clone(),
         }
     }
+}
+
+/// When the first of those that wait is tried next.
+fn next_attempt(entry: &Entry, standing: &Standing) -> Option<Timestamp> {
+    let waiting = entry.waiting.iter();
+    let noted = waiting.filter_map(|waiting| waiting.until).min()?;
+    Some(noted.min(standing.next.unwrap_or(noted)))
 }
 
 fn working(looked_at: usize, say: &mut Say<'_>) -> io::Result<()> {

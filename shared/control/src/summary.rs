@@ -4,7 +4,7 @@
 //! Contract: recipients count by destination, messages otherwise. Of many groups the [`MOST`]
 //! largest are told; what is left out is in the total. qshape(1).
 
-use std::{cmp::Reverse, collections::HashMap, fmt::Write as _};
+use std::{borrow::Cow, cmp::Reverse, collections::HashMap, fmt::Write as _};
 
 use mail::{clock::Timestamp, text::printable};
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,44 @@ impl Summary {
     }
 }
 
-/// Counts row after row.
+/// A message as it is counted.
+#[derive(Debug)]
+pub struct Item<'a> {
+    pub arrival: Timestamp,
+    pub size: u64,
+    pub held: bool,
+    pub deferred: bool,
+    /// When it is tried next.
+    pub next_attempt: Option<Timestamp>,
+    /// Empty: the null sender.
+    pub sender: &'a str,
+    /// Empty: this program.
+    pub origin: &'a str,
+    /// Domains of recipients that wait, in lower case, and why they do.
+    pub recipients: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+impl<'a> From<&'a Row> for Item<'a> {
+    fn from(row: &'a Row) -> Self {
+        let recipients = row.recipients.iter().map(|recipient| {
+            let (_, domain) = recipient.address.rsplit_once('@').unwrap_or_default();
+            let reason = recipient.delay_reason.as_str();
+            (Cow::Owned(domain.to_lowercase()), reason)
+        });
+        Self {
+            arrival: row.arrival,
+            size: row.size,
+            held: row.queue_name == "hold",
+            deferred: row.queue_name == "deferred",
+            next_attempt: row.next_attempt,
+            sender: &row.sender,
+            origin: &row.origin,
+            recipients: recipients.collect(),
+        }
+    }
+}
+
+/// Counts one message after the other.
 #[derive(Debug)]
 pub struct Counter {
     by: By,
@@ -107,35 +144,45 @@ impl Counter {
         }
     }
 
-    pub fn add(&mut self, row: &Row) {
-        let age = column(row.arrival, self.now);
-        let mut names: HashMap<String, (u64, &str)> = HashMap::new();
-        match self.by {
-            By::Destination => {
-                for recipient in &row.recipients {
-                    let (_, domain) = recipient.address.rsplit_once('@').unwrap_or_default();
-                    let entry = names.entry(domain.to_lowercase()).or_default();
-                    *entry = (entry.0.saturating_add(1), &recipient.delay_reason);
-                }
-            }
-            by => {
-                let reason = row.recipients.first();
-                let reason = reason.map_or("", |recipient| &recipient.delay_reason);
-                let name = match by {
-                    By::Sender if row.sender.is_empty() => "MAILER-DAEMON",
-                    By::Sender => &row.sender,
-                    By::Client if row.origin.is_empty() => "(this program)",
-                    By::Client => &row.origin,
-                    By::Age | By::Destination => NAMES.get(age).copied().unwrap_or_default(),
-                };
-                names.insert(name.to_owned(), (1, reason));
-            }
+    pub fn add(&mut self, item: &Item<'_>) {
+        let age = column(item.arrival, self.now);
+        let reason = item.recipients.first().map_or("", |(_, reason)| *reason);
+        let name = match self.by {
+            By::Destination => return self.add_recipients(item, age),
+            By::Sender if item.sender.is_empty() => "MAILER-DAEMON",
+            By::Sender => item.sender,
+            By::Client if item.origin.is_empty() => "(this program)",
+            By::Client => item.origin,
+            By::Age => NAMES.get(age).copied().unwrap_or_default(),
+        };
+        self.total.add(item, age, 1, "");
+        self.add_to(name, item, age, 1, reason);
+    }
+
+    fn add_recipients(&mut self, item: &Item<'_>, age: usize) {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.total.add(item, age, count(item.recipients.len()), "");
+        if let [(domain, reason)] = item.recipients.as_slice() {
+            return self.add_to(domain, item, age, 1, reason);
         }
-        let whole = names.values().map(|(count, _)| count).sum();
-        self.total.add(row, age, whole, "");
-        for (name, (count, reason)) in names {
-            let group = self.groups.entry(name).or_default();
-            group.add(row, age, count, reason);
+        let mut domains: HashMap<&str, (u64, &str)> = HashMap::new();
+        for (domain, reason) in &item.recipients {
+            let there = domains.entry(domain).or_default();
+            *there = (there.0.saturating_add(1), reason);
+        }
+        for (domain, (count, reason)) in domains {
+            self.add_to(domain, item, age, count, reason);
+        }
+    }
+
+    fn add_to(&mut self, name: &str, item: &Item<'_>, age: usize, count: u64, reason: &str) {
+        // Hardly any name is new: a group that is known is found without a copy of its name.
+        match self.groups.get_mut(name) {
+            Some(group) => group.add(item, age, count, reason),
+            None => {
+                let group = self.groups.entry(name.to_owned()).or_default();
+                group.add(item, age, count, reason);
+            }
         }
     }
 
@@ -163,32 +210,31 @@ impl Counter {
 }
 
 impl Group {
-    fn add(&mut self, row: &Row, age: usize, count: u64, reason: &str) {
+    fn add(&mut self, item: &Item<'_>, age: usize, count: u64, reason: &str) {
         let first = self.count == 0;
         self.count = self.count.saturating_add(count);
-        self.bytes = self.bytes.saturating_add(row.size);
+        self.bytes = self.bytes.saturating_add(item.size);
         if let Some(there) = self.ages.get_mut(age) {
             *there = there.saturating_add(count);
         }
-        if row.queue_name == "hold" {
+        if item.held {
             self.held = self.held.saturating_add(count);
         }
         self.oldest = if first {
-            row.arrival
+            item.arrival
         } else {
-            self.oldest.min(row.arrival)
+            self.oldest.min(item.arrival)
         };
-        let deferred = row.queue_name == "deferred";
-        let next = row.next_attempt.filter(|_| deferred);
+        let next = item.next_attempt.filter(|_| item.deferred);
         self.next_attempt = match (first, self.next_attempt) {
             (true, _) => next,
             (false, None) => None,
             (false, before) => before.min(next),
         };
         // Whose turn is last was tried last.
-        if !reason.is_empty() && (self.reason.is_empty() || self.tried < row.next_attempt) {
+        if !reason.is_empty() && (self.reason.is_empty() || self.tried < item.next_attempt) {
             reason.clone_into(&mut self.reason);
-            self.tried = row.next_attempt;
+            self.tried = item.next_attempt;
         }
     }
 }
@@ -323,7 +369,7 @@ mod tests {
             ),
             row("", &["b@one.example"], 3000, Some(NOW + 90), "new words"),
         ] {
-            counter.add(&row);
+            counter.add(&Item::from(&row));
         }
         counter.finish(most)
     }

@@ -9,8 +9,7 @@
 //! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake;
 //! no lock is held while the disk is waited for, except the log's own, which only the leader takes.
 //! Failures: a commit that fails tells every message in it; its events are kept and tried again.
-//! While commits fail, the disk is asked only after a [`Pause`] that grows; mail that comes
-//! meanwhile is refused with the same reason.
+//! While commits fail, the disk is asked after a [`Pause`] that grows, and new mail is refused.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -18,7 +17,7 @@ use std::{
 };
 
 use super::{
-    Hold, QueueId, SpoolError,
+    Hold, Parties, QueueId, SpoolError,
     disk::Disk,
     index::{Index, Location, Message},
     layout::Layout,
@@ -59,6 +58,7 @@ pub(super) struct New {
     pub(super) size: u64,
     pub(super) body: Place,
     pub(super) uid: Option<u32>,
+    pub(super) parties: Parties,
     pub(super) hold: Hold,
     pub(super) known: super::draft::Known,
 }
@@ -85,10 +85,11 @@ impl New {
         matches!(self.body, Place::File(_))
     }
 
-    fn at(&self, place: Location) -> Message {
-        let waiting = self.known.waiting.clone();
-        let mut message = Message::new(place, self.arrival, self.size, self.body, waiting);
-        (message.uid, message.hold, message.warned) = (self.uid, self.hold, self.known.warned);
+    fn at(self, place: Location) -> Message {
+        let known = self.known;
+        let mut message = Message::new(place, self.arrival, self.size, self.body, known.waiting);
+        (message.uid, message.hold, message.warned) = (self.uid, self.hold, known.warned);
+        message.parties = self.parties;
         message
     }
 }
@@ -378,8 +379,7 @@ impl Committer {
 
     /// One commit. Returns the events that could not be written.
     fn commit(&self, items: Vec<Item>) -> (Vec<Item>, Result<(), SpoolError>) {
-        let items = self.name_bodies(items);
-        let mut pending = self.form(items);
+        let mut pending = self.form(self.name_bodies(items));
         // Vital first: they may use the reserve. The sort is stable, so events keep their order.
         pending.sort_by_key(|(outgoing, _)| !outgoing.vital);
         let (mut outgoing, effects): (Vec<Outgoing>, Vec<Effect>) = pending.into_iter().unzip();

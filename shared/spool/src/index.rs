@@ -6,14 +6,15 @@
 //! The rules for removing a segment are those of [`super`].
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ops::Range,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::{Bound, Range},
     path::PathBuf,
     sync::Arc,
 };
 
 use super::{
     Entry, Event, Hold, QueueId, Repeats, Waiting,
+    parties::{Parties, Texts},
     record::{Place, State, What},
     usage::{Usage, Usages},
 };
@@ -32,6 +33,7 @@ pub(super) struct Message {
     pub(super) blob: bool,
     pub(super) hold: Hold,
     pub(super) uid: Option<u32>,
+    pub(super) parties: Parties,
     pub(super) warned: bool,
     /// Boxed: hardly any message has it.
     pub(super) repeats: Option<Box<Repeats>>,
@@ -81,6 +83,7 @@ impl Message {
             blob,
             hold: Hold::No,
             uid: None,
+            parties: Parties::default(),
             warned: false,
             repeats: None,
             gone: false,
@@ -105,7 +108,7 @@ impl Message {
         )
     }
 
-    fn entry(&self, id: QueueId) -> Entry {
+    pub(super) fn entry(&self, id: QueueId) -> Entry {
         Entry {
             id,
             arrival: self.arrival,
@@ -118,7 +121,7 @@ impl Message {
         }
     }
 
-    fn apply(&mut self, what: &What, reasons: &mut Reasons) {
+    fn apply(&mut self, what: &What, reasons: &mut Texts) {
         match what {
             What::Event(Event::Settled { recipient, .. }) => {
                 self.waiting
@@ -190,7 +193,8 @@ pub(super) struct Segment {
 pub(super) struct Index {
     messages: BTreeMap<QueueId, Message>,
     pub(super) segments: BTreeMap<u64, Segment>,
-    reasons: Reasons,
+    /// Why messages wait, whom they are from and for.
+    texts: Texts,
     usages: Usages,
     gone: usize,
 }
@@ -218,6 +222,22 @@ impl Index {
             .map(|(id, message)| (*id, message))
     }
 
+    /// So many at most of what is queued behind one message, up to another one; oldest first.
+    pub(super) fn behind(
+        &self,
+        after: Option<QueueId>,
+        last: QueueId,
+        most: usize,
+    ) -> impl Iterator<Item = (QueueId, &Message)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        // A range that begins behind its end is none.
+        let some = after.is_none_or(|after| after < last);
+        let range = some.then(|| self.messages.range((from, Bound::Included(last))));
+        let queued = range.into_iter().flatten();
+        let queued = queued.filter(|(_, message)| !message.gone);
+        queued.map(|(id, message)| (*id, message)).take(most)
+    }
+
     /// A message that is queued.
     pub(super) fn message(&self, id: QueueId) -> Option<&Message> {
         self.messages.get(&id).filter(|message| !message.gone)
@@ -241,8 +261,9 @@ impl Index {
             waiting.reason = waiting
                 .reason
                 .as_ref()
-                .map(|reason| self.reasons.intern(reason));
+                .map(|reason| self.texts.intern(reason));
         }
+        message.parties.intern(&mut self.texts);
         let at = message.location();
         if let Some(old) = self.forget(id)
             && old.segment != at.segment
@@ -273,7 +294,7 @@ impl Index {
             return false;
         };
         self.usages.subtract(message.usage());
-        message.apply(what, &mut self.reasons);
+        message.apply(what, &mut self.texts);
         self.usages.add(message.usage());
         self.gone = self.gone.saturating_add(usize::from(message.gone));
         true
@@ -363,28 +384,6 @@ impl Index {
         blobs
             .map(|(id, message)| (*id, message.location()))
             .collect()
-    }
-}
-
-/// Reasons of deferrals, each kept once: a thousand messages wait for the same one.
-#[derive(Default)]
-struct Reasons {
-    known: HashSet<Arc<str>>,
-    /// Unused ones are dropped when there are so many.
-    sweep_at: usize,
-}
-
-impl Reasons {
-    fn intern(&mut self, reason: &Arc<str>) -> Arc<str> {
-        if let Some(known) = self.known.get(reason) {
-            return Arc::clone(known);
-        }
-        if self.known.len() >= self.sweep_at {
-            self.known.retain(|known| Arc::strong_count(known) > 1);
-            self.sweep_at = self.known.len().saturating_mul(2).max(64);
-        }
-        self.known.insert(Arc::clone(reason));
-        Arc::clone(reason)
     }
 }
 

@@ -70,6 +70,7 @@ mod layout;
 mod lock;
 mod log;
 mod message;
+mod parties;
 mod pause;
 mod read;
 mod reclaim;
@@ -85,6 +86,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod walk;
 mod whole;
 
 use lock::lock;
@@ -93,6 +95,7 @@ pub use draft::Draft;
 pub use error::SpoolError;
 pub use id::QueueId;
 pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting};
+pub use parties::Parties;
 pub use recovered::Recovery;
 pub use store::{Options, Spool};
 pub use usage::Usage;

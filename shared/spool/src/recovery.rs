@@ -18,6 +18,7 @@ use super::{
     index::{Location, Message, Segment},
     journal::{self, Level},
     layout::{self, Layout},
+    parties::Parties,
     record::{self, Head, Header, Kind, Place},
     recovered::{Found, Recovered, names},
     salvage, scan,
@@ -206,7 +207,10 @@ fn message(at: Location, header: &Header, head: &Head, payload: &[u8]) -> Option
         .as_ref()
         .map_or_else(everybody, record::State::waiting);
     let mut message = Message::new(at, header.time, size, head.body, waiting);
-    message.uid = record::read_envelope(payload).and_then(|envelope| envelope.uid);
+    if let Some(envelope) = record::read_envelope(payload) {
+        message.uid = envelope.uid;
+        message.parties = Parties::of(&envelope);
+    }
     let hold = head.state.as_ref().map(|state| state.hold);
     message.hold = hold.unwrap_or_default();
     message.warned = head.state.as_ref().is_some_and(|state| state.warned);

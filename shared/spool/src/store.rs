@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Draft, Entry, Event, Hold, QueueId, Recovery, SpoolError, Usage, Waiting,
+    Draft, Entry, Event, Hold, Parties, QueueId, Recovery, SpoolError, Usage, Waiting,
     committer::{Accept, Committer, Done, New},
     disk::{Disk, Native},
     draft::{Content, Known},
@@ -255,6 +255,7 @@ impl Spool {
                 new: New {
                     size: message_size(header.len(), body.len()),
                     uid: envelope.uid,
+                    parties: Parties::of(envelope),
                     arrival,
                     body,
                     hold,

@@ -371,7 +371,7 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     queue.set_transports(dispatch::transports(&setup.config), now);
     let draining = Draining::open(&config.state);
     let drains = draining.to().is_some();
-    for entry in spool.entries() {
+    for entry in spool.walk_entries() {
         let mut found = queue::Recovered::of(&entry, None);
         // It rests, to move.
         found.held |= drains;
@@ -387,8 +387,11 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     let activity = Arc::clone(&memory.activity);
     let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
     let dispatch = Dispatch::new(spool, queue, activity, news, draining);
-    let held = dispatch.spool().entries().into_iter();
-    for entry in held.filter(|entry| entry.hold.is_held()) {
+    let all = dispatch.spool().walk();
+    let is_dead = |entry: &spool::Entry, parties: &spool::Parties| {
+        entry.hold.is_held() && parties.sender.is_empty()
+    };
+    for (entry, _) in all.filter(|(entry, parties)| is_dead(entry, parties)) {
         // What cannot be read is told when it is looked at.
         if let Ok(Some(stored)) = dispatch.spool().load(entry.id)
             && stored.envelope.sender == Sender::Null

@@ -71,7 +71,7 @@ fn begins(dispatch: &Dispatch, to: &str, pin: &str) -> Result<bool, String> {
     Nexthop::parse(to).map_err(|error| error.to_string())?;
     Pin::parse(pin).map_err(|error| error.to_string())?;
     let arrives = |entry: spool::Entry| matches!(entry.hold, Hold::Arriving { .. });
-    if dispatch.spool().entries().into_iter().any(arrives) {
+    if dispatch.spool().walk_entries().any(arrives) {
         return Err("mail is just moving here from another server: let that end first".to_owned());
     }
     match dispatch.draining().drain() {

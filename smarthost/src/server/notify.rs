@@ -185,8 +185,8 @@ pub(super) fn has_room(server: &Server) {
 /// Recipients that wait for hours, by domain.
 fn waiting(spool: &Spool, now: Timestamp) -> Vec<Waiting> {
     let mut domains: BTreeMap<String, Waiting> = BTreeMap::new();
-    let entries = spool.entries().into_iter();
-    let old = entries.filter(|it| !it.hold.is_held() && now.since(it.arrival) >= HOURS);
+    let old = spool.walk_entries();
+    let old = old.filter(|it| !it.hold.is_held() && now.since(it.arrival) >= HOURS);
     for entry in old.take(MOST) {
         // One that leaves meanwhile, or cannot be read, is not counted.
         let Ok(Some(envelope)) = spool.envelope(entry.id) else {

@@ -10,6 +10,7 @@ mod ledger;
 mod model;
 mod older;
 mod unread;
+mod walk;
 
 use std::{path::Path, time::Duration};
 
