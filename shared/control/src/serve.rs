@@ -26,7 +26,8 @@ use crate::{
     summary::{self, By, Counter, Item, Summary},
 };
 
-/// So many messages are looked at before an asker who has heard nothing is told that it goes on.
+/// So many messages are looked at, at once where that is possible, before an asker who has heard
+/// nothing is told that it goes on.
 const WORKING: usize = 2000;
 /// Longest wait for a request, and longest silence of an asker: he has a place that others may
 /// want.
@@ -138,6 +139,11 @@ pub struct Standing {
 pub trait Queue {
     fn spool(&self) -> &Spool;
     fn standing(&self, entry: &Entry) -> Standing;
+    /// The same of several, for which what is locked is locked once.
+    fn standings(&self, entries: &[(Entry, Parties)]) -> Vec<Standing> {
+        let each = entries.iter().map(|(entry, _)| self.standing(entry));
+        each.collect()
+    }
     /// Carries out an order for one message; what it must not lose is recorded in the spool when it
     /// returns.
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String>;
@@ -169,9 +175,9 @@ impl<Q: Queue> Access<'_, Q> {
             Request::Summary { by, selection } => {
                 let mut counter = Counter::new(*by, self.now);
                 if selection.is_everything() {
-                    for (index, (entry, parties)) in self.walk().enumerate() {
-                        working(index, say)?;
-                        self.count(&entry, &parties, &mut [&mut counter]);
+                    let mut all = self.walk();
+                    while self.count(&mut all, &mut [&mut counter]) {
+                        say(&Answer::Working)?;
                     }
                 } else {
                     self.each(selection, say, |row, _| {
@@ -196,9 +202,8 @@ impl<Q: Queue> Access<'_, Q> {
     pub fn census(&self) -> (Summary, Summary) {
         let mut destinations = Counter::new(By::Destination, self.now);
         let mut senders = Counter::new(By::Client, self.now);
-        for (entry, parties) in self.walk().take(LOOKED_AT) {
-            self.count(&entry, &parties, &mut [&mut destinations, &mut senders]);
-        }
+        let mut oldest = self.walk().take(LOOKED_AT);
+        while self.count(&mut oldest, &mut [&mut destinations, &mut senders]) {}
         (destinations.finish(NAMED), senders.finish(NAMED))
     }
 
@@ -209,28 +214,36 @@ impl<Q: Queue> Access<'_, Q> {
         all.filter(move |(entry, _)| owner.is_none() || entry.uid == owner)
     }
 
-    /// Counts what a [`Row`] would say of a message.
-    fn count(&self, entry: &Entry, parties: &Parties, counters: &mut [&mut Counter]) {
-        let standing = self.queue.standing(entry);
-        let held = entry.hold.is_held();
-        let recipients = entry.waiting.iter().map(|waiting| {
-            let reason = standing.reason.as_deref().or(waiting.reason.as_deref());
-            let domain = Cow::Borrowed(parties.domain(waiting.recipient));
-            (domain, reason.unwrap_or_default())
-        });
-        let item = Item {
-            arrival: entry.arrival,
-            size: entry.size,
-            held,
-            deferred: !held && !standing.active,
-            next_attempt: next_attempt(entry, &standing),
-            sender: &parties.sender,
-            origin: &parties.origin,
-            recipients: recipients.collect(),
-        };
-        for counter in counters {
-            counter.add(&item);
+    /// Counts what a [`Row`] would say of each of the next messages; `false`: there were none.
+    fn count(
+        &self,
+        messages: &mut impl Iterator<Item = (Entry, Parties)>,
+        counters: &mut [&mut Counter],
+    ) -> bool {
+        let piece: Vec<_> = messages.take(WORKING).collect();
+        let standings = self.queue.standings(&piece);
+        for ((entry, parties), standing) in piece.iter().zip(standings) {
+            let held = entry.hold.is_held();
+            let recipients = entry.waiting.iter().map(|waiting| {
+                let reason = standing.reason.as_deref().or(waiting.reason.as_deref());
+                let domain = Cow::Borrowed(parties.domain(waiting.recipient));
+                (domain, reason.unwrap_or_default())
+            });
+            let item = Item {
+                arrival: entry.arrival,
+                size: entry.size,
+                held,
+                deferred: !held && !standing.active,
+                next_attempt: next_attempt(entry, &standing),
+                sender: &parties.sender,
+                origin: &parties.origin,
+                recipients: recipients.collect(),
+            };
+            for counter in counters.iter_mut() {
+                counter.add(&item);
+            }
         }
+        !piece.is_empty()
     }
 
     /// Gives each message that is meant to `take`, and says what of the selection means none.

@@ -177,12 +177,11 @@ impl Counter {
 
     fn add_to(&mut self, name: &str, item: &Item<'_>, age: usize, count: u64, reason: &str) {
         // Hardly any name is new: a group that is known is found without a copy of its name.
-        match self.groups.get_mut(name) {
-            Some(group) => group.add(item, age, count, reason),
-            None => {
-                let group = self.groups.entry(name.to_owned()).or_default();
-                group.add(item, age, count, reason);
-            }
+        if !self.groups.contains_key(name) {
+            self.groups.insert(name.to_owned(), Group::default());
+        }
+        if let Some(group) = self.groups.get_mut(name) {
+            group.add(item, age, count, reason);
         }
     }
 

@@ -25,8 +25,9 @@ impl Queue for Daemon {
 
     fn standing(&self, entry: &Entry) -> Standing {
         Standing {
-            active: entry.size % 3 == 0,
+            active: entry.size.is_multiple_of(3),
             reason: None,
+            next: None,
         }
     }
 
@@ -65,10 +66,10 @@ fn filled(directory: &Path) -> Daemon {
         let mut draft = spool.draft().unwrap();
         draft.write(&vec![b'x'; number as usize]).unwrap();
         let id = spool.accept(draft, &envelope, b"A: b\r\n").unwrap();
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             spool.record(id, Event::Held);
         }
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let deferred = Event::Deferred {
                 recipients: vec![0],
                 until: clock::now(),

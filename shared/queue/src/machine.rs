@@ -1,6 +1,11 @@
 //! The queue as its driver sees it, and the order of what is due.
 
-use std::{collections::VecDeque, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use mail::clock::Timestamp;
 use spool::QueueId;
@@ -8,7 +13,7 @@ use spool::QueueId;
 use crate::{
     Action, Delivery, Event, Lesson, Settings, Transports,
     clock::Step,
-    hashed::{Map, Set},
+    hashed::Set,
     message::{Message, State},
     random::Random,
     slots::Destinations,
@@ -25,7 +30,9 @@ const WINDOW: usize = 1000;
 pub struct Queue<D, O> {
     pub(crate) settings: Settings<O>,
     pub(crate) random: Random,
-    pub(crate) messages: Map<QueueId, Message<O>>,
+    /// In their order: whoever goes through all of them finds neighbours, and none is moved when
+    /// more come.
+    pub(crate) messages: BTreeMap<QueueId, Message<O>>,
     /// What waits in the spool.
     pub(crate) due: Timetable<O>,
     pub(crate) loading: Set<QueueId>,
@@ -46,7 +53,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         Self {
             settings,
             random: Random::new(seed),
-            messages: Map::default(),
+            messages: BTreeMap::new(),
             due: Timetable::new(settings.first),
             loading: Set::default(),
             destinations: Destinations::new(settings),
@@ -195,7 +202,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.messages.contains_key(&id)
     }
 
-    /// All messages, in no order.
+    /// All messages, oldest first.
     pub fn ids(&self) -> Vec<QueueId> {
         self.messages.keys().copied().collect()
     }

@@ -10,32 +10,47 @@ use crate::turns::Turns;
 /// Messages with waiting recipients that are not held, by when the first is due.
 #[derive(Debug)]
 pub(crate) struct Timetable<O> {
-    due: BTreeSet<(Timestamp, QueueId)>,
     owners: BTreeMap<O, BTreeSet<(Timestamp, QueueId)>>,
+    /// When the first of each owner is due.
+    firsts: BTreeSet<(Timestamp, O)>,
     turns: Turns<O>,
 }
 
 impl<O: Copy + Ord> Timetable<O> {
     pub(crate) fn new(first: Option<O>) -> Self {
         Self {
-            due: BTreeSet::new(),
             owners: BTreeMap::new(),
+            firsts: BTreeSet::new(),
             turns: Turns::new(first),
         }
     }
 
     pub(crate) fn insert(&mut self, owner: O, due: Timestamp, id: QueueId) {
-        self.due.insert((due, id));
-        self.owners.entry(owner).or_default().insert((due, id));
+        self.change(owner, |own| own.insert((due, id)));
     }
 
     pub(crate) fn remove(&mut self, owner: O, due: Timestamp, id: QueueId) {
-        self.due.remove(&(due, id));
-        if let Some(own) = self.owners.get_mut(&owner) {
-            own.remove(&(due, id));
-            if own.is_empty() {
-                self.owners.remove(&owner);
+        self.change(owner, |own| own.remove(&(due, id)));
+    }
+
+    fn change(
+        &mut self,
+        owner: O,
+        change: impl FnOnce(&mut BTreeSet<(Timestamp, QueueId)>) -> bool,
+    ) {
+        let own = self.owners.entry(owner).or_default();
+        let first = |own: &BTreeSet<_>| own.first().map(|&(due, _)| due);
+        let before = first(own);
+        change(own);
+        let after = first(own);
+        if own.is_empty() {
+            self.owners.remove(&owner);
+        }
+        if before != after {
+            if let Some(before) = before {
+                self.firsts.remove(&(before, owner));
             }
+            self.firsts.extend(after.map(|after| (after, owner)));
         }
     }
 
@@ -57,6 +72,6 @@ impl<O: Copy + Ord> Timetable<O> {
 
     /// When the first one is due.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
-        self.due.first().map(|(due, _)| *due)
+        self.firsts.first().map(|(due, _)| *due)
     }
 }

@@ -200,7 +200,7 @@ impl Committer {
     /// Applies an event at once, and commits it within `linger`.
     pub(super) fn record(&self, id: QueueId, what: What) {
         let mut index = lock(&self.index);
-        if !index.apply(id, &what) {
+        if index.apply(id, &what).is_none() {
             return;
         }
         let last = index.message(id).is_none();

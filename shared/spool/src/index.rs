@@ -288,16 +288,14 @@ impl Index {
         self.place(id, message);
     }
 
-    /// Applies what happened. Whether the message was there.
-    pub(super) fn apply(&mut self, id: QueueId, what: &What) -> bool {
-        let Some(message) = self.messages.get_mut(&id).filter(|message| !message.gone) else {
-            return false;
-        };
+    /// Applies what happened. The segment that holds the message's record, if it was there.
+    pub(super) fn apply(&mut self, id: QueueId, what: &What) -> Option<u64> {
+        let message = self.messages.get_mut(&id).filter(|message| !message.gone)?;
         self.usages.subtract(message.usage());
         message.apply(what, &mut self.texts);
         self.usages.add(message.usage());
         self.gone = self.gone.saturating_add(usize::from(message.gone));
-        true
+        Some(message.segment)
     }
 
     /// A record in `holder` about a message in `of` is durable: it must stay as long as that

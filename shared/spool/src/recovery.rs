@@ -183,13 +183,9 @@ fn apply(
             let change = record::read_change(payload)?;
             index.pin(segment, change.segment);
             // Its segment may have another number by now.
-            let of = index
-                .message(header.id)
-                .map(|message| message.location().segment);
-            if let Some(of) = of {
+            if let Some(of) = index.apply(header.id, &change.what) {
                 index.pin(segment, of);
             }
-            index.apply(header.id, &change.what);
         }
     }
     Some(())

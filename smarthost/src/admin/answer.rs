@@ -19,7 +19,7 @@ use control::{
     status::{NAMED, Status},
 };
 use mail::clock::{self, Timestamp};
-use spool::{Entry, Hold, QueueId, Spool};
+use spool::{Entry, Hold, Parties, QueueId, Spool};
 
 use crate::{
     admin::{Answer, Request},
@@ -284,6 +284,16 @@ impl Controlled<'_> {
         Answer::Drain(stopped)
     }
 
+    /// Where a message stands.
+    fn stands(&self, queue: &Queue, entry: &Entry) -> Standing {
+        let fault = self.fault.filter(|_| !entry.hold.is_held());
+        Standing {
+            active: fault.is_none() && queue.is_active(entry.id),
+            reason: fault.map(str::to_owned).or(self.draining.told(entry)),
+            next: queue.next_attempt(entry.id),
+        }
+    }
+
     /// All that a status tells; whoever shows any of it takes it from here.
     pub fn snapshot(&self, now: Timestamp) -> Status {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -345,15 +355,13 @@ impl serve::Queue for Controlled<'_> {
     }
 
     fn standing(&self, entry: &Entry) -> Standing {
-        let fault = self.fault.filter(|_| !entry.hold.is_held());
+        self.stands(&self.queue(), entry)
+    }
+
+    fn standings(&self, entries: &[(Entry, Parties)]) -> Vec<Standing> {
         let queue = self.queue();
-        let (active, next) = (queue.is_active(entry.id), queue.next_attempt(entry.id));
-        drop(queue);
-        Standing {
-            active: fault.is_none() && active,
-            reason: fault.map(str::to_owned).or(self.draining.told(entry)),
-            next,
-        }
+        let each = entries.iter();
+        each.map(|(entry, _)| self.stands(&queue, entry)).collect()
     }
 
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String> {

@@ -12,7 +12,7 @@ fn a_walk_meets_each_message_once_and_ends_at_what_was_the_newest_when_it_began(
     for id in spool.walk_ids() {
         // As an order that bounces everything: what it makes is not for it, and what has left is
         // met no more.
-        if met.len() % 100 == 0 {
+        if met.len().is_multiple_of(100) {
             accept(&spool, 1, 10).unwrap();
             spool.record(ids[2400], Event::Removed);
         }
