@@ -11,6 +11,7 @@
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
 //! | [`NameServer`] | `"127.0.0.1"` or `"127.0.0.1:5353"` |
 //! | [`table`] | a table, never an array |
+//! | [`Pattern`] | a text with stars that stand for anything |
 //! | [`HostName`] | a name that is no address |
 //! | [`layers`] | several files of one directory as one configuration |
 //! | [`rows`] | settings as they are described, printed and compared |
@@ -20,11 +21,13 @@
 mod error;
 pub mod last_good;
 pub mod layers;
+mod pattern;
 pub mod provision;
 pub mod rows;
 mod units;
 
 pub use error::{ConfigError, error_at, parse, suggestion};
+pub use pattern::Pattern;
 pub use units::{HostName, MessageSize, NameServer, OneOrMany, Size, Span, optional_table, table};
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use super::{
     Came, Every, Pattern, Wanted, Who,
     rhythm::{SEEN, rhythm},
     subject,
-    wanted::literal,
 };
 
 /// Kinds that are known at once, and of one machine.
@@ -192,7 +191,7 @@ fn proposal(key: &Key, row: &Row, zone: &Zone) -> Option<Proposal> {
         return None;
     }
     let client = Who::try_from(machine.clone()).ok()?;
-    let sender = Pattern::try_from(literal(sender)).ok();
+    let sender = Pattern::try_from(Pattern::literal(sender)).ok();
     let subject = Pattern::try_from(subject.clone()).ok()?;
     let of = (Some(client), sender, Some(subject));
     Some(Proposal {

@@ -30,5 +30,6 @@ mod wanted;
 pub use came::Came;
 pub use keeping::{Expected, Standing};
 pub use learned::Proposal;
+pub use settings::Pattern;
 pub use subject::decoded;
-pub use wanted::{Every, Pattern, Wanted, Who};
+pub use wanted::{Every, Wanted, Who};

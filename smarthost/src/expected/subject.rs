@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::wanted::literal;
+use settings::Pattern;
 
 /// Longest subject that is looked at, bytes, and longest of a kind, bytes.
 const LONGEST: usize = 1000;
@@ -111,7 +111,7 @@ pub(super) fn kind(subject: &str) -> String {
             joined.push(ANY);
         }
     }
-    let parts: Vec<String> = joined.split(ANY).map(literal).collect();
+    let parts: Vec<String> = joined.split(ANY).map(Pattern::literal).collect();
     parts.join("*")
 }
 
