@@ -88,6 +88,15 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
         .map_err(|error| Trouble::new(Exit::DataErr, error))?;
     tell(&message.header, &prepared);
     route(settings);
+    let sender = &prepared.envelope.sender;
+    if let Some(unchanged) = &settings.unchanged
+        && likeness::is_automatic(&prepared.header)
+        && unchanged.covers(&caller.user, sender)
+    {
+        say(format_args!(
+            "\nunchanged:\n  an automatic report of these senders: if it says the same as the last one of its job, it waits for a digest"
+        ));
+    }
     if let Some(budget) = settings.budget
         && likeness::is_automatic(&prepared.header)
     {

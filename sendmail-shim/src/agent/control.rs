@@ -143,6 +143,9 @@ impl Queue for Agent {
             .as_ref()
             .filter(|_| entry.hold == Hold::OverBudget)
             .map(|budget| budget.reason(self.budget_party(entry.uid)));
+        let unchanged = self.reports.as_ref();
+        let unchanged = unchanged.filter(|_| entry.hold == Hold::Unchanged);
+        let unchanged = unchanged.map(|reports| reports.reason(entry.id));
         let repeats = entry.repeats.filter(|repeats| repeats.count > 1);
         let repeats = repeats.map(|repeats| {
             let (count, last) = (repeats.count, repeats.last.mailq());
@@ -154,7 +157,7 @@ impl Queue for Agent {
         Standing {
             next,
             active: due && outage.is_none(),
-            reason: over.or(repeats).or(outage),
+            reason: over.or(unchanged).or(repeats).or(outage),
         }
     }
 
@@ -163,9 +166,10 @@ impl Queue for Agent {
             Order::Flush => Event::Flush { id },
             Order::Hold => Event::Hold { id },
             Order::Release => {
-                let over = self.dispatch.spool.entry(id);
-                let over = over.filter(|entry| entry.hold == Hold::OverBudget);
-                if let (Some(entry), Some(budget)) = (over, &self.budget) {
+                let waited = self.dispatch.spool.entry(id);
+                let waited =
+                    waited.filter(|entry| matches!(entry.hold, Hold::OverBudget | Hold::Unchanged));
+                if let (Some(entry), Some(budget)) = (waited, &self.budget) {
                     budget.count(self.budget_party(entry.uid));
                 }
                 Event::Release { id }

@@ -1,6 +1,8 @@
 //! The agent's lines in the mail log, in Postfix's words, so that pflogsumm and habits keep
 //! working.
 
+use std::fmt::Display;
+
 use mail::{clock::Timestamp, envelope::Envelope};
 use queue::rate::Window;
 use spool::QueueId;
@@ -35,6 +37,16 @@ pub(super) fn let_go(id: QueueId, budget: Window) {
     );
 }
 
+/// A report that waits for its digest: it says the same as on that day.
+pub(super) fn unchanged(id: QueueId, envelope: &Envelope, size: u64, as_on: Timestamp) {
+    taken(id, envelope, size, "hold");
+    let as_on = as_on.mailq();
+    line(
+        Level::Info,
+        &format_args!("{id}: says the same as on {as_on}, waits for the digest"),
+    );
+}
+
 fn taken(id: QueueId, envelope: &Envelope, size: u64, queue: &str) {
     let count = envelope.recipients.len();
     let (sender, origin) = (&envelope.sender, &envelope.origin);
@@ -57,8 +69,8 @@ pub(super) fn counted(by: QueueId, envelope: &Envelope, count: u32) {
     );
 }
 
-/// A message went into the digest of a storm.
-pub(super) fn digested(id: QueueId, digest: QueueId, count: u32) {
+/// A message went into a digest of so many.
+pub(super) fn digested(id: QueueId, digest: QueueId, count: impl Display) {
     line(
         Level::Info,
         &format_args!("{id}: digest of {count} messages: {digest}"),

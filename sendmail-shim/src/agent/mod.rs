@@ -8,19 +8,20 @@
 //! | core, pure | `addressing` | who gets a queued message now |
 //! | core, pure | `duplicates::likeness` `duplicates::window` `duplicates::digest` | the same automatic mail again and again: counted, and told in a digest |
 //! | core, pure | `budget::account` `budget::notice` | so much automatic mail a day; what is beyond it waits |
+//! | core, pure | `unchanged::report` `unchanged::table` `unchanged::digest` | a report that says what was said before: told in a digest |
 //! | edges | `maillog` `attempts` | the log; the last attempts, for whoever follows a message |
 //! | edges | `owners` `loopback` `share` | whose a user number is, who is at the other end of a TCP connection, how much of the queue he may have |
 //! | edges | `writer` | which program of a user writes |
 //! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
 //! | edges | `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
 //! | edges | `dispatch` | spool and queue together |
-//! | edges | `duplicates` `budget` | the same as in the core, with spool and file |
+//! | edges | `duplicates` `budget` `unchanged` | the same as in the core, with spool and file |
 //! | shared | `state` | what all services use |
 //! | services | `notices` | mail that the agent writes itself |
 //! | services | `session` `transaction` | one submission |
 //! | services | `control` | the queue, listed and changed |
 //! | services | `delivery` | the queue, delivered |
-//! | services | `release` `supervision` | mail that waited for the budget; what systemd wants to know |
+//! | services | `release` `digests` `supervision` | mail that waited for the budget; reports that wait for their digest; what systemd wants to know |
 //! | root | `run` | all of it put together |
 //!
 //! Which message is tried when, when it is given up, and who is told: crate `queue`, with one
@@ -35,6 +36,7 @@ mod attempts;
 mod budget;
 mod control;
 mod delivery;
+mod digests;
 mod dispatch;
 mod flushes;
 mod keys;
@@ -55,4 +57,5 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod unchanged;
 mod writer;

@@ -26,6 +26,7 @@ use super::{
     duplicates::digest::{self, Digest},
     maillog,
     state::Agent,
+    unchanged::digest::Digest as OfReports,
 };
 
 /// How much of a message the digest of those like it is made from, bytes.
@@ -183,13 +184,33 @@ pub(super) fn digest(agent: &Agent, stored: &Stored, repeats: Repeats) -> Result
         first: stored.arrival,
         repeats,
     });
+    in_place_of(agent, stored, &subject, &text)
+}
+
+/// Tells the recipients of reports that say nothing new; goes in their place. `first`: one of them.
+pub(super) fn unchanged(
+    agent: &Agent,
+    first: &Stored,
+    digest: OfReports,
+) -> Result<QueueId, String> {
+    let (subject, text) = digest.finish();
+    in_place_of(agent, first, &subject, &text)
+}
+
+/// Queues a digest from and to whom a message is.
+fn in_place_of(
+    agent: &Agent,
+    stored: &Stored,
+    subject: &str,
+    text: &str,
+) -> Result<QueueId, String> {
     let to: Vec<Address> = stored
         .envelope
         .recipients
         .iter()
         .map(|recipient| recipient.address.clone())
         .collect();
-    let text = notice::notice(&agent.settings.hostname, clock::now(), &to, &subject, &text);
+    let text = notice::notice(&agent.settings.hostname, clock::now(), &to, subject, text);
     let envelope = Envelope {
         origin: format!("digest of {}", stored.id),
         content: Content::default(),

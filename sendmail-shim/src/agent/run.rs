@@ -31,6 +31,7 @@ use system::log::{self, Level, line};
 use super::{
     control,
     delivery::driver::Driver,
+    digests,
     dispatch::Signal,
     listener::{Listeners, Serve, Socket},
     maillog, notices,
@@ -113,10 +114,14 @@ fn serve(
     watch_signals(stop)?;
     let driver = Driver::new(Arc::clone(&agent), tls, signals);
     thread::spawn(|| driver.run());
-    if agent.budget.is_some() {
+    let serves = |is_wanted: bool, run: fn(&Agent)| {
         let agent = Arc::clone(&agent);
-        thread::spawn(move || release::run(&agent));
-    }
+        if is_wanted {
+            thread::spawn(move || run(&agent));
+        }
+    };
+    serves(agent.budget.is_some(), release::run);
+    serves(agent.reports.is_some(), digests::run);
     let listeners =
         listen(&agent, sockets).map_err(|error| format!("cannot serve the sockets: {error}"))?;
     supervision::ready();

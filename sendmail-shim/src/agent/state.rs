@@ -17,6 +17,7 @@ use super::{
     owners::Owners,
     presence::Presence,
     share::Claims,
+    unchanged::keeping::Reports,
 };
 use crate::config::{settings::Settings, tables::Tables};
 
@@ -43,6 +44,8 @@ pub(super) struct Agent {
     pub(super) memory: Mutex<Memory>,
     /// If automatic mail that repeats itself is counted instead.
     pub(super) duplicates: Option<Duplicates>,
+    /// If reports that say nothing new wait for a digest.
+    pub(super) reports: Option<Reports>,
     /// If automatic mail has one.
     pub(super) budget: Option<Budget>,
     /// What users are sending just now.
@@ -58,7 +61,8 @@ impl Agent {
         let budget = Budget::open(settings.budget, &settings.spool, &spool, |uid| {
             if uid == own { 0 } else { owners.party(uid) }
         });
-        // What is held for a budget that is no more was let go by now.
+        let reports = Reports::open(settings.unchanged.clone(), &settings.spool, &spool);
+        // What is held for a budget or a digest that is no more was let go by now.
         let (dispatch, received) = Dispatch::new(spool, &settings);
         let agent = Self {
             attempts: Attempts::default(),
@@ -70,6 +74,7 @@ impl Agent {
             names: Names::new(settings.resolver),
             memory: Mutex::default(),
             duplicates,
+            reports,
             budget,
             claims: Claims::default(),
             presence: Arc::new(Presence::new(owners)),

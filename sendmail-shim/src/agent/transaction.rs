@@ -2,7 +2,7 @@
 //! completed and committed.
 //!
 //! A message that another program had queued (`XQUEUED`) keeps its From field, and is not counted
-//! as one of a storm.
+//! as one of a storm, nor compared with the last report of its job.
 //!
 //! Failures: a full or broken spool is a 4yz reply; an address that cannot be used a 5yz one.
 
@@ -27,6 +27,7 @@ use super::{
     maillog,
     share::{Claim, unavailable},
     state::Agent,
+    unchanged::keeping as unchanged,
 };
 use crate::prepare::{PrepareError, Prepared, Submitted, prepare};
 
@@ -48,8 +49,9 @@ pub(super) struct Transaction<'a> {
 }
 
 /// What the guards against floods say of a message that is taken.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Terms {
+    report: unchanged::Verdict,
     likeness: Option<u64>,
     /// To be kept until then, as the one that stands for others.
     until: Option<Timestamp>,
@@ -156,7 +158,13 @@ impl<'a> Transaction<'a> {
         if let Err(reply) = self.claim.grow(spool, more) {
             return Verdict::Refuse(reply);
         }
-        let mut terms = Terms::default();
+        let mut terms = Terms {
+            report: self.report(&draft, &prepared),
+            ..Terms::default()
+        };
+        if matches!(terms.report, unchanged::Verdict::Wait { .. }) {
+            return self.accept(draft, &prepared, terms);
+        }
         // Mail that waited elsewhere is no storm, however alike it is.
         if let Some(duplicates) = self.agent.duplicates.as_ref().filter(|_| !self.mail.queued) {
             match duplicates.judge(spool, &prepared.envelope, header, draft.small()) {
@@ -165,6 +173,8 @@ impl<'a> Transaction<'a> {
                 }
                 duplicates::Verdict::Keep { likeness, until } => {
                     (terms.likeness, terms.until) = (Some(likeness), Some(until));
+                    // Perhaps nobody will see all of it.
+                    terms.report = unchanged::Verdict::Free;
                 }
                 duplicates::Verdict::Send(likeness) => terms.likeness = likeness,
             }
@@ -174,6 +184,16 @@ impl<'a> Transaction<'a> {
             terms.budget = budget.ask(header, self.agent.budget_party(Some(self.uid)));
         }
         self.accept(draft, &prepared, terms)
+    }
+
+    /// Whether it says what its job's last report said. Mail that waited elsewhere is not asked.
+    fn report(&self, draft: &Draft, prepared: &Prepared) -> unchanged::Verdict {
+        let reports = self.agent.reports.as_ref().filter(|_| !self.mail.queued);
+        reports.map_or_else(Default::default, |reports| {
+            let who = (&*self.caller.user, self.agent.owners().party(self.uid));
+            let (envelope, header) = (&prepared.envelope, &prepared.header);
+            reports.judge(draft.id(), who, envelope, header, draft.small())
+        })
     }
 
     /// Another message in the queue stands for this one.
@@ -196,6 +216,10 @@ impl<'a> Transaction<'a> {
         if matches!(terms.budget, Answer::Over) {
             draft.hold(Hold::OverBudget);
         }
+        if let unchanged::Verdict::Wait { .. } = terms.report {
+            draft.hold(Hold::Unchanged);
+        }
+        let id = draft.id();
         match self.agent.dispatch.spool.accept(draft, envelope, &header) {
             Ok(id) => {
                 if let Some(field) = prepared.header.first("Message-ID") {
@@ -209,6 +233,9 @@ impl<'a> Transaction<'a> {
                 ))
             }
             Err(error) => {
+                if let Some(reports) = &self.agent.reports {
+                    reports.take_back(id, &terms.report);
+                }
                 if let Some((duplicates, likeness)) =
                     self.agent.duplicates.as_ref().zip(terms.likeness)
                 {
@@ -225,6 +252,20 @@ impl<'a> Transaction<'a> {
     /// It is in the queue; what its sender should know beyond that.
     fn taken(&self, id: QueueId, envelope: &Envelope, size: u64, terms: Terms) -> String {
         let agent = self.agent;
+        if let (Some(reports), unchanged::Verdict::Wait { as_on }) = (&agent.reports, &terms.report)
+        {
+            agent.dispatch.arrived(id, envelope);
+            if let Some(entry) = agent.dispatch.spool.entry(id) {
+                reports.arrived(&entry);
+            }
+            maillog::unchanged(id, envelope, size, *as_on);
+            return format!(", and waits: it {}", reports.reason(id));
+        }
+        if let (Some(reports), unchanged::Verdict::Send { user, report }) =
+            (&agent.reports, &terms.report)
+        {
+            reports.sent(*user, report);
+        }
         if let (Some(budget), Answer::Over) = (&agent.budget, terms.budget) {
             agent.dispatch.arrived(id, envelope);
             let waiting = agent.waits_for_budget(id).unwrap_or_default();

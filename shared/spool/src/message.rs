@@ -71,13 +71,19 @@ pub enum Hold {
     Arriving { held: bool },
     /// The other half: another server has it, and does not know yet that it is given up here.
     Leaving,
+    /// It says what was said before: until a digest tells of it, or an administrator lets it go.
+    Unchanged,
 }
 
 impl Hold {
     /// Whether it waits for somebody to say otherwise; what is returned does not.
     pub fn is_held(self) -> bool {
         match self {
-            Self::Held | Self::OverBudget | Self::Arriving { .. } | Self::Leaving => true,
+            Self::Held
+            | Self::OverBudget
+            | Self::Arriving { .. }
+            | Self::Leaving
+            | Self::Unchanged => true,
             Self::No | Self::Returned => false,
         }
     }

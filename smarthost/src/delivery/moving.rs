@@ -196,7 +196,7 @@ fn take(dispatch: &Dispatch, drain: &Drain, most: usize) -> Vec<QueueId> {
                         Some(why) if !drain.stopped => Go::Stays(why.into()),
                         _ => Go::Later,
                     },
-                    Hold::Returned | Hold::OverBudget => Go::Later,
+                    Hold::Returned | Hold::OverBudget | Hold::Unchanged => Go::Later,
                     Hold::No | Hold::Held if drain.stopped || !queue.rests(id) => Go::Later,
                     Hold::No | Hold::Held => {
                         queue.handle(Event::Parked { id }, now);

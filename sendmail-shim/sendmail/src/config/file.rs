@@ -11,7 +11,7 @@ use relay::{
     trust::Pin,
 };
 use serde::Deserialize;
-use settings::{MessageSize, NameServer, OneOrMany, Size, Span};
+use settings::{MessageSize, NameServer, OneOrMany, Pattern, Size, Span};
 
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -71,6 +71,9 @@ pub struct File {
     pub collapse: Collapse,
     /// How many automatic mails may go in such a time; what is beyond it waits in the queue.
     pub budget: Option<Budget>,
+    /// Whose reports are told in a digest when they say the same as the last one.
+    #[serde(deserialize_with = "settings::table")]
+    pub unchanged: Unchanged,
     /// How much of the queue one user may fill.
     #[serde(deserialize_with = "settings::table")]
     pub share: Share,
@@ -118,6 +121,16 @@ pub struct Collapse {
     /// From the first of the same messages to the digest of the others; absent or `"0s"`: each is
     /// sent.
     pub window: Option<Span>,
+}
+
+/// `[unchanged]`
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Unchanged {
+    /// Users by their login names, senders by their addresses; without any, each report is sent.
+    pub senders: OneOrMany<Pattern>,
+    /// From the first report that is not sent to the digest.
+    pub digest: Option<Span>,
 }
 
 /// `[share]`: what one user other than root may have in the queue.

@@ -7,6 +7,7 @@
 //! | [`settings`] | as the program uses it, all defaults filled in |
 //! | [`rows`] | as an administrator reads it: key, value, meaning |
 //! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
+//! | [`unchanged`] | whose reports wait for a digest |
 //! | [`tables`] | aliases and revaliases, read when they change |
 
 pub mod file;
@@ -15,3 +16,4 @@ pub mod places;
 pub mod rows;
 pub mod settings;
 pub mod tables;
+pub mod unchanged;

@@ -150,6 +150,16 @@ const ROWS: &[Row<Settings>] = &[
         |s| s.budget.as_ref().map(quote),
     ),
     Row::new(
+        "unchanged.senders",
+        "Whose automatic reports (as above) wait for a digest when they say the same as the last one of the job, numbers apart: users by login name (\"root\"), senders by address (\"backup@*\"); * is anything. A number that was zero and is not, or the other way, is a change, as is any other text: that is sent at once. Without it, each is sent.",
+        |s| Some(one_or_list(&s.unchanged.as_ref()?.senders)),
+    ),
+    Row::new(
+        "unchanged.digest",
+        "When the digest comes, counted from the first report that waits: one mail for each user and recipients, a line for each report, with the lines whose numbers differ. \"1s\" to \"31d\"; default \"1d\".",
+        |s| Some(span(s.unchanged.as_ref()?.digest)),
+    ),
+    Row::new(
         "share.size",
         "Bytes of mail that one user other than root may have in the queue; more is refused until some of it has gone. Default: a quarter of what is free above minimum_free together with what he has.",
         |s| Some(s.share.size?.to_string()),

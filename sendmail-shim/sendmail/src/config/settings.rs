@@ -31,6 +31,7 @@ use smtp::client::Security;
 use super::{
     file::{Auth, File, Tls},
     machine,
+    unchanged::Unchanged,
 };
 
 /// Where the agent listens unless the configuration says otherwise.
@@ -103,6 +104,8 @@ pub struct Settings {
     pub collapse: Option<Duration>,
     /// How much automatic mail goes; `None`: all.
     pub budget: Option<Window>,
+    /// Whose reports wait for a digest when they say the same as the last one; `None`: nobody's.
+    pub unchanged: Option<Unchanged>,
     /// What one user may have in the queue.
     pub share: Share,
 }
@@ -169,13 +172,12 @@ impl Settings {
                 .map_or_else(|| setting.clone(), |directory| directory.join(&setting))
         };
         let socket = from(file.socket, SOCKET);
-        let retry = schedule(&file.retry);
-        if retry.minimal > retry.maximal {
-            return Err(wrong(
-                path.map_or(Path::new("(defaults)"), PathBuf::as_path),
-                "retry.minimal is longer than retry.maximal; swap them",
-            ));
-        }
+        let mistaken = |what: &str| {
+            let path = path.map_or(Path::new("(defaults)"), PathBuf::as_path);
+            wrong(path, what)
+        };
+        let retry = schedule(&file.retry).map_err(mistaken)?;
+        let unchanged = Unchanged::of(file.unchanged).map_err(mistaken)?;
         Ok(Self {
             relayhost: file.relayhost.0,
             relay_order: file.relay_order,
@@ -221,6 +223,7 @@ impl Settings {
                 .map(|span| span.0)
                 .filter(|span| !span.is_zero()),
             budget: file.budget.map(|budget| budget.0),
+            unchanged,
             share: Share {
                 size: file.share.size.map(|size| size.0),
                 recipients: file.share.recipients.unwrap_or(SHARE).into(),
@@ -296,15 +299,19 @@ fn wrong(path: &Path, what: &str) -> ConfigError {
     }
 }
 
-fn schedule(retry: &super::file::Retry) -> Schedule {
+fn schedule(retry: &super::file::Retry) -> Result<Schedule, &'static str> {
     let span = |setting: Option<settings::Span>, default: u64| {
         setting.map_or(Duration::from_secs(default), |span| span.0)
     };
-    Schedule {
+    let schedule = Schedule {
         minimal: span(retry.minimal, 60),
         maximal: span(retry.maximal, 3600),
         lifetime: span(retry.lifetime, 5 * 86_400),
+    };
+    if schedule.minimal > schedule.maximal {
+        return Err("retry.minimal is longer than retry.maximal; swap them");
     }
+    Ok(schedule)
 }
 
 const fn security(tls: Tls) -> Security {
@@ -414,6 +421,16 @@ mod tests {
             ("retry = [\"5m\"]", "a table"),
             ("collapse = [\"5m\"]", "a table"),
             ("share = []", "a table"),
+            ("unchanged = [\"root\"]", "a table"),
+            ("unchanged = { senders = \"\" }", "such as"),
+            (
+                "unchanged = { senders = \"root\", digest = \"0s\" }",
+                "between",
+            ),
+            (
+                "unchanged = { senders = \"root\", digest = \"1y\" }",
+                "its unit",
+            ),
             ("auth = [\"user\", \"file\"]", "a table"),
             ("budget = \"0/day\"", "lets nothing through"),
             ("pins = [\"abc\"]", "sha256:"),

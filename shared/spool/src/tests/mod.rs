@@ -55,8 +55,10 @@ fn accept(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolE
     for piece in body.chunks(64 * 1024) {
         draft.write(piece)?;
     }
-    if size % 5 == 3 {
-        draft.hold(Hold::OverBudget);
+    match size % 10 {
+        3 => draft.hold(Hold::OverBudget),
+        8 => draft.hold(Hold::Unchanged),
+        _ => {}
     }
     let header = header_of(draft.id());
     spool.accept(draft, &envelope(recipients), &header)
