@@ -29,7 +29,7 @@ pub enum By {
     /// By its address, in `networks`.
     #[default]
     Address,
-    /// By its key, in `client_pins`.
+    /// By its key: enrolled, or in `client_pins`.
     Key,
     Login,
 }

@@ -13,7 +13,7 @@ use mail::{
     message::writer::Writer,
     outcome::escape,
 };
-use relay::tls::Standing;
+use relay::{tls::Standing, trust::Pin};
 use spool::QueueId;
 use system::log::{Level, Role, life, line_about, line_of};
 
@@ -141,6 +141,30 @@ pub(crate) fn login_failed(client: &str, method: &str, user: &str) {
 }
 
 /// So many failed that no attempt is looked at for a while.
+/// A machine is known by a key.
+pub(crate) fn enrolled(client: &str, name: &str, key: &Pin) {
+    let text = format_args!("{client}: {name} is enrolled with the key {key}");
+    smtpd(Level::Notice, &text);
+}
+
+pub(crate) fn not_enrolled(client: &str, why: &str) {
+    let text = format_args!("{client}: not enrolled: {why}");
+    smtpd(Level::Warning, &text);
+}
+
+/// `by`: the key that it has let in.
+pub(crate) fn used_twice(client: &str, name: &str, key: &Pin, by: &Pin) {
+    let text = format_args!(
+        "{client}: not enrolled: the line of {name} was used twice: it has let in {by}, and now comes with {key}"
+    );
+    smtpd(Level::Error, &text);
+}
+
+pub(crate) fn next_key(client: &str, name: &str, next: &Pin) {
+    let text = format_args!("{client}: the next key of {name} is {next}");
+    smtpd(Level::Notice, &text);
+}
+
 pub(crate) fn logins_refused(client: &str) {
     let text = format_args!("too many failed logins from {client}: none is tried for a while");
     line_about(client, Role::Smtpd, Level::Warning, &text);

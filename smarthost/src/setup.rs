@@ -18,7 +18,10 @@ use mail::{
     clock::{self, Timestamp},
     maps::Problem,
 };
-use relay::tls::{self, ClientTls, Trust};
+use relay::{
+    tls::{self, ClientTls, Trust},
+    trust::PeerKey,
+};
 use settings::{
     ConfigError,
     last_good::{self, Fault},
@@ -31,6 +34,7 @@ use crate::{
     config::{Config, ListenTls, TableFiles, Users},
     dkim::Signer,
     dns::mx::Resolver,
+    enrolling::Enrolled,
     link::{MtaSts, Trusts},
     policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
     route::Router,
@@ -73,6 +77,8 @@ pub(crate) struct Setup {
     sources: Arc<Sources>,
     /// Who may log in; `None`: nobody.
     pub(crate) logins: Option<Arc<Logins>>,
+    /// Machines that are known by keys of their own.
+    pub(crate) enrolled: Arc<Enrolled>,
     /// For the listeners; `None` if none offers TLS.
     pub(crate) identity: Option<Identity>,
     /// Keys of the session tickets that it gives.
@@ -298,6 +304,10 @@ impl Setup {
             || Arc::new(MtaSts::new(&config.state, true)),
             |setup| Arc::clone(&setup.mta_sts),
         );
+        let enrolled = same.map_or_else(
+            || Arc::new(Enrolled::open(&config.state)),
+            |setup| Arc::clone(&setup.enrolled),
+        );
         Ok(Self {
             policy: Policy::new(&config, router.clone(), Arc::clone(&sources)),
             router,
@@ -308,6 +318,7 @@ impl Setup {
             logins: tables.logins(&config),
             tls_policies: tables.tls_policies(),
             mta_sts,
+            enrolled,
             tables: Arc::new(Mutex::new(tables)),
             relay_tls,
             trusts,
@@ -382,6 +393,14 @@ impl Setup {
                 ..self.clone()
             }
         })
+    }
+}
+
+impl Setup {
+    /// As whom a client's key is known.
+    pub(crate) fn client_of(&self, key: &PeerKey) -> Option<String> {
+        let named = self.config.client_of(key);
+        named.or_else(|| self.enrolled.client_of(key))
     }
 }
 

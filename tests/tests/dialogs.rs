@@ -75,6 +75,7 @@ impl Held {
             Question::Auth => ("auth", String::new()),
             Question::Login(attempt) => ("login", attempt.user.clone()),
             Question::Client(said) => ("client", format!("{said:?}")),
+            Question::Enroll(said) => ("enroll", said.clone()),
             Question::Mail(mail) => {
                 let sender = mail.sender.as_ref().map(ToString::to_string);
                 ("mail", sender.unwrap_or_default())

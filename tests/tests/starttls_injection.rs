@@ -170,6 +170,7 @@ fn our_client(scene: &Scene, security: Security) -> Result<Vec<Outcome>, Failure
         timeouts: Timeouts::default(),
         known: None,
         credentials: None,
+        enroll: None,
     };
     let target = Target::tcp("127.0.0.1", scene.middle, Some(&scene.tls));
     let (mut connection, _) = Connection::open_or_clear(&target, &settings, PATIENCE)?;

@@ -82,6 +82,7 @@ pub fn smtp(settings: &Settings, timeouts: Timeouts) -> Result<Smtp, Failure> {
         timeouts,
         known: None,
         credentials,
+        enroll: None,
     })
 }
 

@@ -165,7 +165,7 @@ impl Driver<'_> {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
             // Logins are not offered: the kernel says who calls.
-            Question::Auth | Question::Login(_) | Question::Client(_) => {
+            Question::Auth | Question::Login(_) | Question::Client(_) | Question::Enroll(_) => {
                 Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"))
             }
             Question::Mail(mail) if mail.queued && !self.agent.is_privileged(self.uid) => {

@@ -4,13 +4,14 @@
 //!
 //! | layer | modules | what |
 //! |---|---|---|
-//! | rules | [`trust`] [`tlsa`] | pins, TLSA records, and what they match; pure |
+//! | rules | [`trust`] [`tlsa`] [`enroll`] | pins, TLSA records, and what they match; how a machine gets a key of its own; pure |
 //! | encryption | [`tls`] | rustls verifiers, certificates |
 //! | core | [`conversation`] [`delivery`] [`relayhost`] | one connection without its socket; one delivery: what is tried, what answers mean; the hosts behind a relayhost, in order |
 //! | edges | [`net`] [`token`] | dialling, the blocking movers of bytes; access tokens |
 
 pub mod conversation;
 pub mod delivery;
+pub mod enroll;
 pub mod net;
 pub mod relayhost;
 pub mod tls;

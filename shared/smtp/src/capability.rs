@@ -34,6 +34,8 @@ pub struct Capabilities {
     pub xwriter: bool,
     /// Our smarthost's own: MAIL takes `XMOVE`, "this was queued elsewhere, and moves here".
     pub xmove: bool,
+    /// Our smarthost's own: a machine may be enrolled with the key that it has shown (XENROLL).
+    pub xenroll: bool,
 }
 
 impl Capabilities {
@@ -63,6 +65,7 @@ impl Capabilities {
                 "XCLIENT" => found.xclient = true,
                 "XWRITER" => found.xwriter = true,
                 "XMOVE" => found.xmove = true,
+                "XENROLL" => found.xenroll = true,
                 _ => {}
             }
         }
@@ -95,6 +98,7 @@ impl Capabilities {
             self.xclient.then(|| format!("XCLIENT {ATTRIBUTES}")),
             flag(self.xwriter, "XWRITER"),
             flag(self.xmove, "XMOVE"),
+            flag(self.xenroll, "XENROLL"),
         ];
         Reply::plain(250, lines.into_iter().flatten().collect())
     }
@@ -149,6 +153,7 @@ mod tests {
             xclient: true,
             xwriter: true,
             xmove: true,
+            xenroll: true,
         };
         assert_eq!(Capabilities::parse(&ours.reply("mx.example.org")), ours);
         assert_eq!(

@@ -10,7 +10,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{
-        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
     },
     path::{Path, PathBuf},
 };
@@ -24,8 +24,20 @@ use rustix::{
 /// in the same directory, fsync, rename, fsync of the directory. `mode` holds whatever the umask
 /// is.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace_for(None, path, content, mode)
+}
+
+/// The same for another user and group, whose it is before it has its name or any content: also
+/// where that user may change the directory.
+pub fn replace_for(
+    owner: Option<(u32, u32)>,
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<()> {
     let temporary = temporary_name(path)?;
-    let written = write_new(&temporary, content, mode).and_then(|()| rename(&temporary, path));
+    let written =
+        write_new(&temporary, content, mode, owner).and_then(|()| rename(&temporary, path));
     if written.is_err() {
         // It may not even exist; the error that counts is the first.
         let _ = std::fs::remove_file(&temporary);
@@ -46,7 +58,7 @@ pub fn replace_in_place(path: &Path, content: &[u8], mode: u32) -> io::Result<()
         Err(error) => return Err(error),
     };
     let temporary = temporary_name(&path)?;
-    let written = write_new(&temporary, content, before.mode() & 0o700)
+    let written = write_new(&temporary, content, before.mode() & 0o700, None)
         .and_then(|()| like(&temporary, &before))
         .and_then(|()| rename(&temporary, &path));
     if written.is_err() {
@@ -66,7 +78,7 @@ fn like(path: &Path, other: &std::fs::Metadata) -> io::Result<()> {
         differs(own.gid(), other.gid()),
     );
     if owner.is_some() || group.is_some() {
-        std::os::unix::fs::fchown(&file, owner, group)?;
+        fchown(&file, owner, group)?;
     }
     file.set_permissions(std::fs::Permissions::from_mode(other.mode() & 0o7777))?;
     file.sync_all()
@@ -94,12 +106,22 @@ pub fn target(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
-fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Gives a file of the same directory this name, in the place of what has it.
+pub fn put(file: &Path, path: &Path) -> io::Result<()> {
+    rename(file, path)?;
+    sync_directory(parent(path))
+}
+
+fn write_new(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(path)?;
+    let own = rustix::process::geteuid().as_raw();
+    if let Some((user, group)) = owner.filter(|(user, _)| *user != own) {
+        fchown(&file, Some(user), Some(group))?;
+    }
     file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()

@@ -77,6 +77,7 @@ pub fn answer(
         | Request::Reload
         | Request::Settings
         | Request::Explain(_)
+        | Request::Enroll(_)
         | Request::Drain { .. } => {
             let why = "only the daemon itself knows and does that".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))

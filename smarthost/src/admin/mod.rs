@@ -4,4 +4,4 @@ mod answer;
 mod protocol;
 
 pub use answer::{Controlled, answer};
-pub use protocol::{Answer, Request};
+pub use protocol::{Answer, EnrollOrder, Invitation, Request};

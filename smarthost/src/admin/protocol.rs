@@ -1,11 +1,15 @@
 //! Requests and answers: one JSON value a line ([`control`]).
 
+use std::time::Duration;
+
 use control::{order, status::Status};
 use mail::clock::Timestamp;
+use relay::enroll::Name;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     drain::Progress,
+    enroll::Row,
     expected::{Proposal, Standing, Wanted},
     explain::Asked,
     limits::{ClientId, Report},
@@ -62,9 +66,34 @@ pub enum Request {
     DrainStop,
     /// How far it is.
     DrainProgress,
+    /// About machines that are known by keys of their own.
+    Enroll(EnrollOrder),
     /// About the queue, as both daemons are asked.
     #[serde(untagged)]
     Queue(order::Request),
+}
+
+/// An order about machines that are known by keys of their own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum EnrollOrder {
+    /// Make a line that lets one in.
+    Invite(Invitation),
+    List,
+    Revoke {
+        name: Name,
+    },
+    Forget {
+        name: Name,
+    },
+}
+
+/// Whom a line is to let in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Invitation {
+    pub name: Name,
+    pub good_for: Duration,
+    /// Where the machine finds us, if not by our name.
+    pub relay: Option<String>,
 }
 
 /// One line of the answer.
@@ -90,6 +119,13 @@ pub enum Answer {
     Proposed(Proposal),
     /// How far a drain is; `None`: there is none.
     Drain(Option<Progress>),
+    /// It lets a machine in; `replaces`: the one that has the name now.
+    Line {
+        line: String,
+        until: Timestamp,
+        replaces: Option<Row>,
+    },
+    Enrolled(Row),
     #[serde(untagged)]
     Queue(order::Answer),
 }

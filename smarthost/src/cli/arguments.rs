@@ -73,6 +73,19 @@ pub(super) enum Command {
         smarthost drain --stop                               take mail again"
     )]
     Drain(super::drain::Drain),
+    /// Make a line that lets a machine in by a key of its own; list and revoke machines
+    #[command(
+        long_about = "Make a line that lets a machine in: `sendmail-shim enroll LINE` there makes a key, and from then on the machine \
+        is known by it under this name, wherever it comes from, and may send mail to anywhere within the limits of its own.\n\n\
+        The line has this relay, its key and a secret that is good for one key, once; it can be pasted into a shell as it is. \
+        It is told here once, and only its hash is kept. Where it is used again with another key, administrators are told.",
+        after_help = "Examples:\n  \
+        smarthost enroll vm7                        the line, alone on standard output\n  \
+        smarthost enroll vm7 --relay 10.0.0.1:465   for a machine that finds this relay there\n  \
+        smarthost enroll list                       who is in, and which lines are open\n  \
+        smarthost enroll revoke vm7                 its key is believed no more"
+    )]
+    Enroll(super::enroll::Enroll),
     /// List the machines that bring mail: names, keys, counts by day, last message, version of the
     /// agent
     #[command(after_help = "Examples:\n  \

@@ -13,6 +13,7 @@ use settings::Span;
 use super::failed::Failed;
 use crate::{
     config::Config,
+    enrolling::Enrolled,
     machines::{By, Machine, Machines, day},
     state::Store,
 };
@@ -43,7 +44,7 @@ struct Told<'a> {
     name: &'a str,
     address: &'a str,
     known_by: By,
-    /// Keys of `client_pins` with its name.
+    /// Keys with its name: enrolled, or of `client_pins`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pins: Vec<String>,
     agent: Option<&'a str>,
@@ -67,7 +68,7 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
     for (id, record) in kept.machines {
         machines.restore(id, &record);
     }
-    let now = clock::now();
+    let (now, enrolled) = (clock::now(), Enrolled::open(&config.state));
     let silent = |row: &Machine| {
         let span = wanted.silent_for.map(|span| span.0);
         span.is_none_or(|span| now.since(row.last) >= span)
@@ -79,7 +80,7 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
         .collect();
     if wanted.json {
         let lines = rows.iter().map(|(id, row)| {
-            let told = told(id, row, &config, now);
+            let told = told(id, row, (&config, &enrolled), now);
             // Texts and numbers always have a JSON form.
             serde_json::to_string(&told).unwrap_or_default() + "\n"
         });
@@ -95,15 +96,25 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
     })
 }
 
-fn told<'a>(id: &'a str, row: &'a Machine, config: &Config, now: Timestamp) -> Told<'a> {
+fn told<'a>(
+    id: &'a str,
+    row: &'a Machine,
+    (config, enrolled): (&Config, &Enrolled),
+    now: Timestamp,
+) -> Told<'a> {
     let pins = config.client_pins.iter();
-    let pins = pins.filter(|(_, name)| row.known_by == By::Key && name == id);
+    let pins = pins.filter(|(_, name)| name == id);
+    let mut pins: Vec<_> = pins.map(|(pin, _)| pin.to_string()).collect();
+    pins.extend(enrolled.keys_of(id));
+    if row.known_by != By::Key {
+        pins.clear();
+    }
     Told {
         client: id,
         name: &row.name,
         address: &row.address,
         known_by: row.known_by,
-        pins: pins.map(|(pin, _)| pin.to_string()).collect(),
+        pins,
         agent: row.agent.as_deref(),
         first: row.first.rfc3339(),
         last: row.last.rfc3339(),

@@ -8,6 +8,7 @@
 //! | [`transports`] | what transports need, as `check` sees it |
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
 //! | [`drain`] | this server is emptied into another one |
+//! | [`enroll`] | lines that let machines in |
 //! | [`failed`] | why a command was not carried out |
 //! | [`expected`] | mail that must come |
 //! | [`explain`] | what would be decided, and where mail goes |
@@ -31,6 +32,7 @@ mod ask;
 mod check;
 mod dkim;
 mod drain;
+mod enroll;
 mod expected;
 mod explain;
 mod failed;
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Import(request) => return with_exit(import::run(config, &request)),
         Command::Init(init) => return with_exit(init::run(config, &init)),
         Command::Provision(settings) => local::provision(config, &settings),
+        Command::Enroll(order) => enroll::run(config, &order),
         Command::Drain(order) => return with_exit(drain::run(config, &order)),
         Command::Queue(queue) => match remote::queue(config, &queue) {
             Ok(exit) => return exit.into(),

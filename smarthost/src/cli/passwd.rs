@@ -17,7 +17,7 @@ use std::{
 use mail::maps::Problem;
 use rustix::fs::FlockOperation;
 use smtp::sasl::{Verifier, prepared};
-use system::terminal::try_say;
+use system::{secret::made_up, terminal::try_say};
 
 use super::{Failed, arguments::Passwd};
 use crate::config::{Config, is_of_login, login_line, login_lines, read_logins};
@@ -54,7 +54,7 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
         return change.make(None, done);
     }
     let (password, made) = if order.generate || stdin().is_terminal() {
-        (made_up()?, true)
+        (made_up().map_err(Failed::new)?, true)
     } else {
         (given()?, false)
     };
@@ -221,15 +221,6 @@ fn given() -> Result<String, Failed> {
         ));
     }
     Ok(password.to_owned())
-}
-
-/// 130 random bits, in signs that nobody confuses.
-fn made_up() -> Result<String, Failed> {
-    const SIGNS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut bytes = [0; 26];
-    getrandom::fill(&mut bytes).map_err(|error| Failed::new(error.to_string()))?;
-    let sign = |byte: u8| SIGNS.get(usize::from(byte % 32)).copied().map(char::from);
-    Ok(bytes.into_iter().filter_map(sign).collect())
 }
 
 /// A new file belongs to whoever calls, and the daemon's group may read it; one that is there keeps

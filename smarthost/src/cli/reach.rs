@@ -64,6 +64,7 @@ fn reached(config: &Config, relayhost: &Relayhost) -> Result<(String, Option<Str
         },
         known: None,
         credentials: transport::credentials(config).map_err(told)?,
+        enroll: None,
     };
     // What asks name servers lives no longer than what waits for it.
     let resolver = || Resolver::new(config.resolver);

@@ -109,6 +109,7 @@ fn greeted(socket: &Path) -> Result<(), String> {
         },
         known: None,
         credentials: None,
+        enroll: None,
     };
     let opened = Connection::open(&Target::unix(socket), &settings, PATIENCE);
     opened

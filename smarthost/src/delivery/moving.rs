@@ -279,6 +279,7 @@ impl Target {
             },
             known: None,
             credentials: None,
+            enroll: None,
         };
         Connection::open(&self.host.name, place, Some(&self.tls), settings, PATIENCE).await
     }

@@ -12,6 +12,7 @@ use mail::{
     clock,
     outcome::{Delivery, Handover, Outcome},
 };
+use relay::trust::Pin;
 use smtp::{sasl::prepared, session::Session};
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -25,6 +26,7 @@ use crate::{
     config::{Config, ListenTls, Offer},
     delivery,
     dispatch::{Dispatch, Probe},
+    enrolling::Found,
     limits::{ClientId, Peer},
     server::{World, settings},
     setup::{Current, Setup},
@@ -136,18 +138,28 @@ fn spoken(setup: &Setup, client: &Client, own: bool) -> smtp::session::Settings 
     }
 }
 
-/// As whom a key, or a name of `client_pins`, is known.
+/// As whom a key, or a name of `client_pins` or of a machine that is enrolled, is known.
 fn pinned(setup: &Setup, client: &Client, warnings: &Warnings) -> Option<String> {
     let written = client.pin.as_ref()?;
     let mut pins = setup.config.client_pins.iter();
     let found = pins.find(|(pin, name)| name == written || pin.to_string() == *written);
+    let found = found.map(|(_, name)| name.clone()).or_else(|| {
+        let is_enrolled = |name: &String| !setup.enrolled.keys_of(name).is_empty();
+        match Pin::parse(written) {
+            Ok(pin) => match setup.enrolled.look_up(&pin) {
+                Found::Known(name) => Some(name),
+                _ => None,
+            },
+            Err(_) => Some(written.to_ascii_lowercase()).filter(is_enrolled),
+        }
+    });
     if found.is_none() {
         warn(
             warnings,
-            format!("{written} does not stand in client_pins: it is nobody's key"),
+            format!("{written} is neither enrolled nor in client_pins: it is nobody's key"),
         );
     }
-    found.map(|(_, name)| name.clone())
+    found
 }
 
 /// As whom it is counted that logs in so.

@@ -17,6 +17,8 @@ pub enum Kind {
     Fault,
     /// Mail that must come does not, or a machine is silent.
     Expected,
+    /// A line of `smarthost enroll` is in two hands.
+    Enrolment,
     /// The digest of a day.
     Day,
 }
@@ -37,6 +39,7 @@ impl Kind {
             }
             Self::Fault => format!("{host}: the configuration of smarthost is wrong"),
             Self::Expected => format!("{host}: {count} news of mail that is expected"),
+            Self::Enrolment => format!("{host}: {} were used twice", counted(count, "line")),
             Self::Day => format!("{host}: the day's mail"),
         }
     }
@@ -49,6 +52,7 @@ impl Kind {
             Self::Dead => "smarthost queue list --held",
             Self::Fault => "smarthost check",
             Self::Expected => "smarthost expected list",
+            Self::Enrolment => "smarthost enroll list",
             Self::Day => "smarthost queue summary",
         }
     }

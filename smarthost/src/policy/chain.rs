@@ -200,6 +200,7 @@ impl Policy {
             | Question::Auth
             | Question::Login(_)
             | Question::Client(_)
+            | Question::Enroll(_)
             | Question::Data => Stage::None,
             Question::Mail(_) => Stage::Mail,
             Question::Recipient(_) => Stage::Recipient,

@@ -31,7 +31,7 @@ use tokio::{
     time,
 };
 
-use super::{drain, explain::explain, reload::Reload};
+use super::{drain, enroll, explain::explain, reload::Reload};
 use crate::{
     activity::Slot,
     admin::{Answer, Controlled, Request, answer},
@@ -165,6 +165,9 @@ impl Control {
         if let Request::Drain { to, pin } = request {
             return drain::begin(&self.server, to, pin, say);
         }
+        if let Request::Enroll(order) = request {
+            return enroll::answer(&self.server, order, say);
+        }
         if request == Request::Settings {
             return say(&Answer::Settings(self.reload.in_force()));
         }
@@ -257,6 +260,7 @@ impl Control {
                 .cloned()
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
+                .chain(setup.enrolled.alarms())
                 .collect(),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();

@@ -6,12 +6,14 @@
 //! | [`reload`] | exchanges the setup on SIGHUP |
 //! | [`control`] | the administrators' socket |
 //! | [`drain`] | begins to empty this server into another one |
+//! | [`enroll`] | lines that let machines in |
 //! | [`explain`] | explains by what the running daemon holds |
 //! | [`supervision`] | readiness and watchdog for systemd |
 
 mod control;
 mod daemon;
 mod drain;
+mod enroll;
 mod explain;
 mod reload;
 mod supervision;

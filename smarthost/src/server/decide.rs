@@ -33,7 +33,11 @@ impl Connection {
             // What a reload changed holds from here on: clients keep their sessions for long.
             self.setup = self.server.current.get();
         }
-        let verdict = match self.decide_drained(&question).await {
+        let decided = match self.disbelieve(&question) {
+            None => self.decide_drained(&question).await,
+            refused => refused,
+        };
+        let verdict = match decided {
             Some(verdict) => verdict,
             None => match self.judge(&question, 0).await {
                 Verdict::Accept => self.go_on(&question).await,
@@ -234,6 +238,7 @@ impl Connection {
             Question::Auth => self.may_try(),
             Question::Login(attempt) => self.log_in(attempt).await,
             Question::Client(said) => self.hand_on(said).await,
+            Question::Enroll(said) => self.enroll(said),
             Question::Mail(_) if self.is_full_of_dead() => Verdict::Refuse(Reply::literal(
                 "452 4.3.1 Too much mail of this client could neither be delivered nor returned; \
                  its administrator is to look at: smarthost queue list --held",

@@ -82,6 +82,7 @@ impl Connection {
             Question::Auth
             | Question::Login(_)
             | Question::Client(_)
+            | Question::Enroll(_)
             | Question::Message { .. } => {
                 return Verdict::Accept;
             }

@@ -29,7 +29,7 @@ impl Connection {
         Verdict::Accept
     }
 
-    fn closed(&self) -> Verdict {
+    pub(super) fn closed(&self) -> Verdict {
         maillog::logins_refused(&self.name);
         Verdict::Refuse(Reply::literal(CLOSED))
     }

@@ -10,6 +10,7 @@
 //! | [`acceptance`] | a message that has come whole: completed, counted, kept |
 //! | [`attempts`] | who failed to log in lately |
 //! | [`known`] | who the client is, and what is noted of one of ours |
+//! | [`enrolment`] | XENROLL, and keys that are believed no more |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |
 //! | [`xclient`] | a front end says whose session it hands on |
 //! | [`moved`] | a message of another server's queue, as it comes |
@@ -31,6 +32,7 @@ mod attempts;
 mod came;
 mod counting;
 mod decide;
+mod enrolment;
 mod filter;
 mod filtering;
 mod known;

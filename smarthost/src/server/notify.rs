@@ -14,7 +14,10 @@ use queue::{clock::Watch, notification::DEAD};
 use settings::last_good::Fault;
 use spool::{Spool, SpoolError};
 use system::log::{self, Level, line};
-use tokio::{task::spawn_blocking, time};
+use tokio::{
+    task::{block_in_place, spawn_blocking},
+    time,
+};
 
 use super::Server;
 use crate::{
@@ -77,17 +80,24 @@ fn look(server: &Server, now: Timestamp) -> Vec<News> {
 /// Queues all that is due; whether that worked.
 async fn send(server: &Server) -> bool {
     let (news, setup) = (server.dispatch.news(), server.current.get());
+    let twice = setup.enrolled.untold(setup.config.hostname.as_ref());
     let day_is_over = {
         let now = clock::now();
         let mut told = server.limits().news();
         told.extend(look(server, now));
         let mut notices = news.lock();
         notices.set_host(setup.config.hostname.as_ref());
+        told.extend(twice.iter().map(|(_, news)| news.clone()));
         for news in told {
             notices.handle(Event::News(news), now);
         }
         notices.day_is_over(now)
     };
+    if !twice.is_empty() {
+        news.kept().await;
+        let names: Vec<_> = twice.into_iter().map(|(name, _)| name).collect();
+        block_in_place(|| setup.enrolled.told(&names));
+    }
     if day_is_over {
         let dispatch = Arc::clone(&server.dispatch);
         let waiting = spawn_blocking(move || waiting(dispatch.spool(), clock::now())).await;

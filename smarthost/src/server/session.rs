@@ -12,7 +12,7 @@ use std::{
 };
 
 use mail::{clock, limits, outcome::escape};
-use relay::tls;
+use relay::{tls, trust::PeerKey};
 use smtp::{
     command::Verb,
     session::{Action, Event, Session, Settings},
@@ -77,7 +77,9 @@ pub(super) struct Connection {
     pub(super) own: bool,
     /// What is offered there.
     offer: Offer,
-    /// As whom the key of its certificate is known.
+    /// The key that it has shown.
+    pub(super) key: Option<PeerKey>,
+    /// As whom that is known.
     pub(super) pinned: Option<String>,
     /// How it has logged in.
     pub(super) method: &'static str,
@@ -130,6 +132,7 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let mut settings = settings(&setup, offer, visitor.own);
     settings.xwriter = true;
+    settings.xenroll = offer.submission && setup.enrolled.is_used();
     settings.xmove = !ends.unnamed && setup.config.drain_from.contains(visitor.address);
     settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
     if ends.proxied {
@@ -145,6 +148,7 @@ pub(super) async fn serve(
         local: ends.server,
         own: visitor.own,
         offer,
+        key: None,
         pinned: None,
         method: "",
         unnamed: ends.unnamed,
@@ -199,6 +203,11 @@ pub(crate) fn settings(setup: &Setup, offer: Offer, own: bool) -> Settings {
 }
 
 impl Connection {
+    /// Whether clients of ours are to come there.
+    pub(super) fn submission(&self) -> bool {
+        self.offer.submission
+    }
+
     async fn run(&mut self) {
         let mut ending = self.server.ending.clone();
         let mut stress = self.server.places.stressed();
@@ -421,7 +430,8 @@ impl Connection {
     async fn handshake(&mut self) -> bool {
         let patience = self.patience(HANDSHAKE);
         let identity = self.setup.identity.as_ref();
-        let config = identity.and_then(|identity| identity.at(self.offer));
+        let asks = self.asks_for_keys();
+        let config = identity.and_then(|identity| identity.at(self.offer, asks));
         let (Some(stream), Some(config)) = (self.stream.take(), config) else {
             return false;
         };
@@ -434,11 +444,8 @@ impl Connection {
                 let stream = Stream::Tls(Box::new(stream.into()));
                 let session = stream.tls();
                 self.tls = session.map(tls::summary);
-                let shown = session
-                    .filter(|_| self.offer.submission)
-                    .and_then(tls::peer_key);
-                self.pinned = shown.and_then(|key| self.setup.config.client_of(&key));
-                self.own |= self.pinned.is_some();
+                let shown = session.filter(|_| asks).and_then(tls::peer_key);
+                self.shows(shown);
                 if let Some(summary) = &self.tls {
                     maillog::tls_from(&self.name, self.pinned.as_deref(), summary);
                 }

@@ -59,7 +59,7 @@ impl Connection {
         let name = self.called.as_ref().and_then(ClientName::confirmed);
         self.name = format!("{}[{}]", name.unwrap_or("unknown"), self.client);
         // Of the front end.
-        self.pinned = None;
+        (self.key, self.pinned) = (None, None);
         self.method = if login.is_some() { "XCLIENT" } else { "" };
         // Filters are told of a new connection.
         self.quit_filters().await;

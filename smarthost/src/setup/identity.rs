@@ -23,8 +23,8 @@ use crate::config::{Config, KeyFiles, ListenTls, Offer};
 /// Who we are in a TLS handshake.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    /// For each kind of listener.
-    configs: Vec<(Offer, Arc<ServerConfig>)>,
+    /// For each kind of listener, and whether it asks for keys.
+    configs: Vec<(Offer, bool, Arc<ServerConfig>)>,
     /// What clients pin.
     pub(crate) pin: Pin,
     /// When the certificate holds.
@@ -115,9 +115,12 @@ impl Identity {
             for submission in [false, true] {
                 let offer = Offer { tls, submission };
                 let pins = if submission { pins.as_slice() } else { &[] };
-                let bound = tickets.of_listener(offer, &shown, pins);
-                let config = tls::for_listener(&server, !pins.is_empty(), bound)?;
-                configs.push((offer, config));
+                // Only clients of ours have keys that mean something.
+                for asks in [false, true].into_iter().filter(|asks| submission || !asks) {
+                    let bound = tickets.of_listener(offer, asks, &shown, pins);
+                    let config = tls::for_listener(&server, asks, bound)?;
+                    configs.push((offer, asks, config));
+                }
             }
         }
         Ok(Self {
@@ -129,10 +132,11 @@ impl Identity {
         })
     }
 
-    /// For a listener; `None` where it offers no TLS.
-    pub(crate) fn at(&self, offer: Offer) -> Option<&Arc<ServerConfig>> {
+    /// For a listener, which asks for keys or does not; `None` where it offers no TLS.
+    pub(crate) fn at(&self, offer: Offer, asks: bool) -> Option<&Arc<ServerConfig>> {
         let mut configs = self.configs.iter();
-        configs.find(|it| it.0 == offer).map(|(_, config)| config)
+        let found = configs.find(|it| (it.0, it.1) == (offer, asks));
+        found.map(|(.., config)| config)
     }
 }
 

@@ -48,10 +48,12 @@ impl Tickets {
         }
     }
 
-    /// Tickets for one kind of listener, which shows this certificate and believes these keys.
+    /// Tickets for one kind of listener, which shows this certificate, asks for keys or does not,
+    /// and believes these.
     pub(super) fn of_listener(
         &self,
         offer: Offer,
+        asks: bool,
         shown: &PeerKey,
         pins: &[(Pin, String)],
     ) -> Arc<dyn ProducesTickets> {
@@ -67,7 +69,8 @@ impl Tickets {
         };
         let mut pins: Vec<String> = pins.iter().map(|(pin, _)| pin.to_string()).collect();
         pins.sort();
-        let mut parts = vec![tls, service, &shown.certificate_sha256];
+        let keys: &[u8] = if asks { b"keys" } else { b"no keys" };
+        let mut parts = vec![tls, service, keys, &shown.certificate_sha256];
         parts.extend(pins.iter().map(String::as_bytes));
         self.keys.bound_to(&parts)
     }

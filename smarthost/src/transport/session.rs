@@ -289,6 +289,7 @@ impl Session<'_> {
             timeouts,
             known: None,
             credentials: None,
+            enroll: None,
         };
         let (tls, note) = demands.map_or((None, None), |it| it.of(&dial.host.name));
         let tls = tls.or_else(|| self.tls());

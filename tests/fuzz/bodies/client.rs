@@ -82,6 +82,7 @@ impl Driver {
                 user: "u".into(),
                 secret: Secret::Password("p".into()),
             }),
+            enroll: None,
         };
         Self {
             client: Client::new(settings),

@@ -92,6 +92,7 @@ impl Client {
                     timeouts: Timeouts::default(),
                     known: None,
                     credentials: None,
+                    enroll: None,
                 };
                 self.talk = Some(Talk::begin(self.conn, settings, "it".to_owned(), steady));
             }

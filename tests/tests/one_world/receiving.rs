@@ -125,7 +125,7 @@ impl<R: Role> Up<R> {
         match question {
             // A message is kept by whoever asks.
             Question::Connect | Question::Helo { .. } | Question::Message { .. } => {}
-            Question::Auth | Question::Login(_) | Question::Client(_) => {
+            Question::Auth | Question::Login(_) | Question::Client(_) | Question::Enroll(_) => {
                 return Verdict::Refuse(Reply::literal("535 5.7.8 Error: no logins here"));
             }
             Question::Mail(mail) => {

@@ -121,6 +121,7 @@ impl<D> Errand<D> {
             timeouts,
             known: None,
             credentials: None,
+            enroll: None,
         };
         (settings, connect)
     }

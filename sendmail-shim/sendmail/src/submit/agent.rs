@@ -53,6 +53,7 @@ pub fn hand_over(socket: &Path, transaction: Transaction, message: &Message) -> 
         },
         known: Some(offered()),
         credentials: None,
+        enroll: None,
     };
     let mut connection = match Connection::open(&Place::unix(socket), &settings, ANSWER) {
         Ok(connection) => connection,

@@ -124,6 +124,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
         },
         known: None,
         credentials: None,
+        enroll: None,
     };
     match Connection::open(&Target::unix(&settings.socket), &smtp, ANSWER) {
         Ok(connection) => {

@@ -33,6 +33,8 @@ pub enum Refusal {
     Permission,
     /// This machine's address or name.
     Address,
+    /// The key by which it knew this machine.
+    Key,
     /// The account that logs in.
     Account,
     /// So much was sent that no more is taken for some time.
@@ -60,6 +62,10 @@ impl Refusal {
             }
             Self::Address => {
                 "it refuses this machine's address or name: see hostname, and ask its administrator"
+            }
+            Self::Key => {
+                "it believes the key of this machine no more: have its administrator make a line by `smarthost enroll`, \
+                 then here: sendmail-shim enroll --new-key LINE"
             }
             Self::Account => {
                 "it refuses the account of auth (sendmail-shim) or relay_auth (smarthost): ask its administrator"
@@ -290,6 +296,7 @@ pub(super) fn about_us(failure: &Failure, named: bool) -> Option<Refusal> {
             .find_map(|(words, refusal)| (alone && says(words)).then_some(refusal));
     }
     let found = [
+        (text.contains("smarthost enroll"), Refusal::Key),
         (refuses_to_relay(&text) || says(SENDER), Refusal::Permission),
         (says(QUOTA), Refusal::Quota),
         (says(ACCOUNT), Refusal::Account),

@@ -76,6 +76,7 @@ fn at_address(
         },
         known: None,
         credentials: None,
+        enroll: None,
     };
     let target = Target::tcp(&nexthop.host, address, Some(anybody));
     let shown = Connection::shown(&target, &settings, patience)?;

@@ -38,6 +38,7 @@ fn settings(security: Security) -> Settings {
         timeouts: Timeouts::default(),
         known: None,
         credentials: None,
+        enroll: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! AUTH, after EHLO and under TLS only.
+//! AUTH and XENROLL, after EHLO and under TLS only.
 //!
 //! Failures: whatever goes wrong here is a matter of configuration, so it defers the mail and
 //! bounces nothing, 535 included.
@@ -26,7 +26,7 @@ impl Client {
     /// EHLO is answered: AUTH if we have something to say there, else ready.
     pub(super) fn authenticate(&mut self, now: Instant) {
         let Some(credentials) = self.settings.credentials.clone() else {
-            return self.ready();
+            return self.enroll(now);
         };
         if !self.encrypted {
             return self.unauthenticated("a password is not sent without TLS");
@@ -75,7 +75,7 @@ impl Client {
         match reply.code.severity() {
             Severity::Success if exchange.may_succeed() => {
                 self.exchange = None;
-                self.ready();
+                self.enroll(now);
             }
             Severity::Success => {
                 self.unauthenticated("the relay did not prove that it knows the password");
@@ -105,6 +105,24 @@ impl Client {
                 });
             }
         }
+    }
+
+    /// XENROLL if we have something to say there, else ready.
+    fn enroll(&mut self, now: Instant) {
+        let Some(said) = self.settings.enroll.clone() else {
+            return self.ready();
+        };
+        if !self.encrypted {
+            return self.unauthenticated("no machine is enrolled without TLS");
+        }
+        if !self.capabilities.xenroll {
+            return self.unauthenticated("the relay does not enrol machines at this port");
+        }
+        self.send(
+            Expect::Enroll,
+            format!("XENROLL {said}\r\n").into_bytes(),
+            now,
+        );
     }
 
     fn unauthenticated(&mut self, why: &str) {

@@ -32,6 +32,8 @@ pub(super) enum Expect {
     StartTls,
     /// AUTH, and each of our responses.
     Auth,
+    /// XENROLL.
+    Enroll,
     Reset,
     /// QUIT behind a transaction: the replies before it were in step.
     Proof,
@@ -52,7 +54,7 @@ impl Expect {
             Self::Greeting => Stage::Greeting,
             Self::Hello | Self::Helo => Stage::Helo,
             Self::StartTls => Stage::Tls,
-            Self::Auth => Stage::Auth,
+            Self::Auth | Self::Enroll => Stage::Auth,
             Self::Reset | Self::Proof | Self::Mail => Stage::Mail,
             Self::Recipient(_) => Stage::Recipient,
             Self::Data => Stage::Data,
@@ -66,7 +68,7 @@ impl Expect {
     fn may_be(self, code: ReplyCode) -> bool {
         let own: &[u16] = match self {
             Self::Greeting | Self::StartTls => &[220],
-            Self::Hello | Self::Helo | Self::Reset | Self::Mail => &[250],
+            Self::Hello | Self::Helo | Self::Enroll | Self::Reset | Self::Mail => &[250],
             Self::Proof => &[221],
             Self::Auth => &[235, 334],
             Self::Data => &[354],
@@ -312,6 +314,7 @@ impl Client {
                 return self.fall_back(now);
             }
             (Expect::Auth, _) => return self.challenged(reply, now),
+            (Expect::Enroll, Severity::Success) => self.ready(),
             (Expect::StartTls, Severity::Success) if alone => {
                 self.phase = Phase::Handshake;
                 self.actions.push_back(Action::StartTls);
@@ -323,7 +326,12 @@ impl Client {
             (Expect::Reset, Severity::Success) => self.dirty = false,
             (Expect::Proof, _) => return self.proved(expect, reply),
             (
-                Expect::Greeting | Expect::Hello | Expect::Helo | Expect::StartTls | Expect::Reset,
+                Expect::Greeting
+                | Expect::Hello
+                | Expect::Helo
+                | Expect::StartTls
+                | Expect::Enroll
+                | Expect::Reset,
                 _,
             ) => {
                 return self.fail(temporary(expect.stage(), reply));

@@ -41,6 +41,8 @@ pub struct Settings {
     pub known: Option<Capabilities>,
     /// Who we are to the peer, if it wants to know; told under TLS only, with what it offers.
     pub credentials: Option<Credentials>,
+    /// What is said with XENROLL, once, before the connection is of use; under TLS only.
+    pub enroll: Option<String>,
 }
 
 /// How long each answer may take.

@@ -32,12 +32,14 @@ pub enum Verb {
     Http,
     /// Postfix's: whose session a front end hands on.
     XClient,
+    /// Our own: a machine's key is made known.
+    XEnroll,
     /// The header of a proxy (`crate::proxy`), whom nobody listens to.
     Proxy,
     Unknown,
 }
 
-const VERBS: [(Verb, &str); 24] = [
+const VERBS: [(Verb, &str); 25] = [
     (Verb::Mail, "MAIL"),
     (Verb::Rcpt, "RCPT"),
     (Verb::Data, "DATA"),
@@ -54,6 +56,7 @@ const VERBS: [(Verb, &str); 24] = [
     (Verb::StartTls, "STARTTLS"),
     (Verb::Auth, "AUTH"),
     (Verb::XClient, "XCLIENT"),
+    (Verb::XEnroll, "XENROLL"),
     (Verb::Proxy, "PROXY"),
     (Verb::Http, "GET"),
     (Verb::Http, "HEAD"),

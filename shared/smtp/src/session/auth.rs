@@ -182,6 +182,7 @@ mod tests {
                 max_size: 5_000_000,
                 max_recipients: 5,
                 logins,
+                xenroll: true,
                 command_timeout: Duration::from_mins(5),
                 forbid_unauth_pipelining: true,
                 ..Settings::default()
@@ -332,6 +333,21 @@ mod tests {
         let said = client.log_in("SCRAM-SHA-256", "pencil");
         assert_eq!(said, "454 4.7.0 full", "right, and nothing says so");
         assert_eq!(client.session.login(), None);
+    }
+
+    #[test]
+    fn a_machine_is_enrolled_under_tls_only_and_not_within_a_transaction() {
+        let mut clear = Client::new(false, None);
+        assert!(!clear.say("EHLO vm7.example.org").contains("XENROLL"));
+        assert!(clear.say("XENROLL NAME=vm7").starts_with("538 5.7.11"));
+        let mut client = Client::new(true, None);
+        assert!(client.say("EHLO vm7.example.org").contains("XENROLL"));
+        let said = client.say("xenroll NAME=vm7");
+        assert_eq!(said, "250 2.0.0 Ok", "what it says is the driver's");
+        client.say("MAIL FROM:<a@example.org>");
+        assert!(client.say("XENROLL NAME=vm7").starts_with("503 5.5.1"));
+        let said = client.say("XENROLL NAME=vm7\r\nNOOP");
+        assert!(said.starts_with("554 5.5.0"), "nothing behind it: {said}");
     }
 
     #[test]

@@ -45,7 +45,13 @@ impl Session {
             .as_ref()
             .is_some_and(|greeting| !greeting.extended);
         let last = match verb {
-            Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Data | Verb::Auth | Verb::XClient => true,
+            Verb::Helo
+            | Verb::Ehlo
+            | Verb::Lhlo
+            | Verb::Data
+            | Verb::Auth
+            | Verb::XClient
+            | Verb::XEnroll => true,
             // What is behind these is not read.
             Verb::Quit | Verb::StartTls => false,
             _ => plain,
@@ -98,6 +104,7 @@ impl Session {
             Verb::Expn => self.refuse("502 5.5.1 Error: lists are not expanded here"),
             Verb::Auth => self.auth(arguments),
             Verb::XClient => self.xclient(arguments)?,
+            Verb::XEnroll => self.xenroll(arguments),
             Verb::Http => self.finish("521 5.5.1 Error: this server speaks SMTP, not HTTP"),
             Verb::Proxy | Verb::Unknown => self.refuse("500 5.5.2 Error: command not recognized"),
         }
@@ -130,6 +137,18 @@ impl Session {
             );
         }
         Ok(())
+    }
+
+    fn xenroll(&mut self, arguments: &str) {
+        if !self.settings.xenroll {
+            self.refuse("502 5.5.1 Error: machines are not enrolled here");
+        } else if !self.encrypted {
+            self.refuse("538 5.7.11 Error: send STARTTLS first, and show a key");
+        } else if self.transaction.is_some() {
+            self.refuse("503 5.5.1 Error: MAIL transaction in progress");
+        } else {
+            self.ask(Question::Enroll(arguments.to_owned()), Asked::Enroll);
+        }
     }
 
     fn starttls_command(&mut self) {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub xwriter: bool,
     /// The client may move what it has queued here (XMOVE), once the session is encrypted.
     pub xmove: bool,
+    /// The client may make its key known (XENROLL), once the session is encrypted.
+    pub xenroll: bool,
     /// How long a client that talks before the greeting is waited for.
     pub greet_wait: Duration,
     /// Waiting for a command. A message must come at 500 bytes a second in the long run. All waits
@@ -75,6 +77,7 @@ impl Default for Settings {
             xclient: false,
             xwriter: false,
             xmove: false,
+            xenroll: false,
             greet_wait: Duration::ZERO,
             command_timeout: limits::COMMAND_TIMEOUT,
             max_errors: 20,
@@ -161,6 +164,8 @@ pub enum Question {
     /// XCLIENT: from here on the session is this client's, as if it had just connected. `Connect`
     /// is asked next.
     Client(Override),
+    /// XENROLL, with what stands behind it: whether the key of the session is known from now on.
+    Enroll(String),
     /// MAIL. A new transaction begins with it.
     Mail(Mail),
     /// RCPT.

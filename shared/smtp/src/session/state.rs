@@ -40,6 +40,7 @@ pub(super) enum Asked {
     Auth(Box<Exchange>),
     Login(String, Box<Acceptor>),
     Client(Box<Override>),
+    Enroll,
     Mail { utf8: bool, moved: bool },
     Recipient,
     Data,

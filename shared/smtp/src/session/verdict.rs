@@ -44,6 +44,7 @@ impl Session {
             Asked::Auth(exchange) => return self.begin_auth(*exchange),
             Asked::Login(user, acceptor) => return self.admit(user, *acceptor),
             Asked::Client(said) => return self.hand_on(*said),
+            Asked::Enroll => "250 2.0.0 Ok",
             Asked::Mail { utf8, moved } => {
                 self.transaction = Some(Transaction {
                     utf8,
@@ -91,7 +92,7 @@ impl Session {
                 return self.open_chunk(chunk, Some(reply));
             }
             Asked::Data | Asked::Message => self.reset(),
-            Asked::Auth(_) | Asked::Login(..) | Asked::Mail { .. }
+            Asked::Auth(_) | Asked::Login(..) | Asked::Enroll | Asked::Mail { .. }
                 if reply.code.severity() == Severity::Transient =>
             {
                 self.count_junk();
@@ -101,6 +102,7 @@ impl Session {
             | Asked::Auth(_)
             | Asked::Login(..)
             | Asked::Client(_)
+            | Asked::Enroll
             | Asked::Mail { .. }
             | Asked::Recipient => {}
         }
@@ -195,6 +197,7 @@ impl Session {
             xclient: self.settings.xclient,
             xwriter: self.settings.xwriter && self.encrypted,
             xmove: self.settings.xmove && self.encrypted,
+            xenroll: self.settings.xenroll && self.encrypted,
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) const CLIENTS: &[Row] = &[
     ),
     Row::each(
         "client_pins.PIN",
-        "The name under which a client is known whose certificate has this key (\"sha256:…\"), on all ports but 25; it may send mail to anywhere. Issuer, names and dates of the certificate do not matter. Clients without a key, or with another one, are treated as without this setting.",
+        "The name under which a client is known whose certificate has this key (\"sha256:…\"), on all ports but 25; it may send mail to anywhere. Issuer, names and dates of the certificate do not matter. Clients without a key, or with another one, are treated as without this setting. Machines with sendmail-shim need no setting: `smarthost enroll NAME`.",
         |c| {
             let pins = c.client_pins.iter();
             pins.map(|(pin, name)| (format!("client_pins.{}", quote(pin)), quote(name)))

@@ -24,6 +24,7 @@ fn settings(security: Security) -> Settings {
         timeouts: Timeouts::default(),
         known: None,
         credentials: None,
+        enroll: None,
     }
 }
 

@@ -154,7 +154,7 @@ impl Service<'_> {
     fn decide(&mut self, question: Question) -> Verdict {
         match question {
             Question::Connect | Question::Helo { .. } => Verdict::Accept,
-            Question::Auth | Question::Login(_) | Question::Client(_) => {
+            Question::Auth | Question::Login(_) | Question::Client(_) | Question::Enroll(_) => {
                 Verdict::Refuse(Reply::literal("502 5.5.1 no login here"))
             }
             Question::Mail(mail) => self.begin(&mail),

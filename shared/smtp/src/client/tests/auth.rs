@@ -86,6 +86,50 @@ fn a_refused_password_defers_the_mail_and_is_in_no_text() {
     }
 }
 
+/// With something to say to XENROLL, behind EHLO under TLS.
+fn enrolling(security: Security) -> Dialog {
+    let mut dialog = Dialog::new(Settings {
+        security,
+        enroll: Some("NAME=vm7 SECRET=abc".into()),
+        ..settings()
+    });
+    dialog.event(Event::Connected);
+    dialog
+}
+
+#[test]
+fn a_key_is_made_known_once_under_tls_where_that_is_offered_and_a_refusal_ends_the_connection() {
+    for (offered, reply, ready) in [
+        ("250-mx\r\n250 XENROLL\r\n", "250 2.0.0 vm7\r\n", true),
+        ("250-mx\r\n250 XENROLL\r\n", "535 5.7.8 no\r\n", false),
+        ("250-mx\r\n250 XENROLL\r\n", "221 2.0.0 bye\r\n", false),
+        ("250 mx\r\n", "", false),
+    ] {
+        let mut dialog = enrolling(Security::StartTls);
+        dialog.hear(TLS);
+        dialog.event(Event::TlsStarted);
+        dialog.sent.clear();
+        dialog.hear(offered);
+        let said = dialog.sent.concat();
+        let expected = if reply.is_empty() {
+            ""
+        } else {
+            "XENROLL NAME=vm7 SECRET=abc\r\n"
+        };
+        assert_eq!(said, expected, "{offered}");
+        dialog.hear(reply);
+        assert_eq!(dialog.ready, ready, "{offered}{reply}");
+        assert_eq!(dialog.failed.is_some(), !ready);
+    }
+    for security in [Security::None, Security::Opportunistic] {
+        let mut dialog = enrolling(security);
+        dialog.hear("220 mx\r\n");
+        dialog.hear("250-mx\r\n250 XENROLL\r\n");
+        let said = dialog.sent.concat();
+        assert!(!said.contains("XENROLL"), "{said}");
+    }
+}
+
 #[test]
 fn no_password_travels_in_clear_text() {
     for security in [Security::None, Security::Opportunistic] {

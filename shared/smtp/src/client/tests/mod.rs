@@ -106,6 +106,7 @@ fn settings() -> Settings {
         timeouts: Timeouts::default(),
         known: None,
         credentials: None,
+        enroll: None,
     }
 }
 

@@ -1,0 +1,199 @@
+//! Machines that are known by a key of their own: XENROLL, and what a key is worth when mail comes
+//! under it.
+//!
+//! Contract: the key is the one that the session has proved. A secret is tried only so often, as
+//! passwords are. Whose key is believed no more brings no mail in a session that shows it, wherever
+//! it comes from; what else lets a client in stays as it is.
+//! Failures: what cannot be read or written is refused for now.
+//! See also: [`crate::enroll`].
+
+use mail::clock;
+use relay::{
+    enroll::Said,
+    trust::{PeerKey, Pin},
+};
+use smtp::{
+    reply::Reply,
+    session::{Question, Verdict},
+};
+use system::log::{Level, line};
+use tokio::task::block_in_place;
+
+use super::session::Connection;
+use crate::{
+    enroll::{Announced, Redeemed},
+    enrolling::Found,
+    maillog,
+};
+
+/// What mail is refused with, and by which rule.
+const RULE: &str = "enroll";
+
+impl Connection {
+    /// Whether clients are asked for a key here.
+    pub(super) fn asks_for_keys(&self) -> bool {
+        let pins = !self.setup.config.client_pins.is_empty();
+        self.submission() && (pins || self.setup.enrolled.is_used())
+    }
+
+    /// The client has shown a key in its handshake.
+    pub(super) fn shows(&mut self, key: Option<PeerKey>) {
+        if let Some(key) = &key {
+            let seen = block_in_place(|| self.setup.enrolled.seen(&key.pin()));
+            // It is known all the same, and is seen again.
+            if let Err(why) = seen {
+                line(Level::Warning, &why);
+            }
+            self.pinned = self.setup.client_of(key);
+            self.own |= self.pinned.is_some();
+        }
+        self.key = key;
+    }
+
+    /// The answer to a client that brings mail under a key that is believed no more; `None`: that
+    /// is not so.
+    pub(super) fn disbelieve(&mut self, question: &Question) -> Option<Verdict> {
+        let (Question::Mail(_), Some(key)) = (question, &self.key) else {
+            return None;
+        };
+        if self.setup.config.client_of(key).is_some() {
+            return None;
+        }
+        let verdict = match self.setup.enrolled.look_up(&key.pin()) {
+            Found::Known(name) if self.pinned.as_deref() == Some(&name) => return None,
+            Found::Unknown if self.pinned.is_none() => return None,
+            Found::Ended(name) => Verdict::Refuse(Reply::literal(&format!(
+                "550 5.7.13 Error: this key of {name} is believed no more; the administrator here makes a new line by smarthost enroll {name}"
+            ))),
+            Found::Unreadable => Verdict::Refuse(Reply::literal(
+                "451 4.3.0 Error: which machines are enrolled is not known now",
+            )),
+            // It changed during the session.
+            Found::Known(_) | Found::Unknown => {
+                let host = &self.setup.config.hostname;
+                let reply = format!("421 4.7.0 {host} Error: this key is looked up anew");
+                Verdict::Close(Reply::literal(&reply))
+            }
+        };
+        self.rule = Some(RULE.to_owned());
+        Some(verdict)
+    }
+
+    /// XENROLL.
+    pub(super) fn enroll(&mut self, arguments: &str) -> Verdict {
+        let Some(key) = self.key.as_ref().map(PeerKey::pin) else {
+            return refused("550 5.7.0 Error: this session has shown no key");
+        };
+        let named = self
+            .key
+            .as_ref()
+            .map(|key| self.setup.config.client_of(key));
+        if let Some(Some(name)) = named {
+            return refused(&format!(
+                "550 5.7.0 Error: this key stands in client_pins, as {name}"
+            ));
+        }
+        match Said::parse(arguments) {
+            None => {
+                refused("501 5.5.4 Syntax: XENROLL NAME=name SECRET=secret, or NEXT=sha256:hex")
+            }
+            Some(Said::Next(next)) => self.announce(&key, &next),
+            Some(said) => {
+                if !self
+                    .server
+                    .attempts
+                    .failures()
+                    .begin(self.client, clock::now())
+                {
+                    return self.closed();
+                }
+                let (verdict, right) = self.redeem(&key, said);
+                let mut failures = self.server.attempts.failures();
+                failures.end(self.client, right, clock::now());
+                verdict
+            }
+        }
+    }
+
+    /// The answer, and whether the line was right.
+    fn redeem(&mut self, key: &Pin, said: Said) -> (Verdict, bool) {
+        let Said::Key { name, secret } = said else {
+            return (Verdict::Accept, true);
+        };
+        let (digest, from) = (secret.digest(&name), self.client.to_canonical().to_string());
+        let redeemed = block_in_place(|| {
+            let act = |book: &mut crate::enroll::Book| {
+                book.redeem(&name, digest, key, &from, clock::now())
+            };
+            self.setup.enrolled.change(act)
+        });
+        let wrong = |reply: &str| (refused(reply), false);
+        let not_now = |reply: &str| (refused(reply), true);
+        match redeemed {
+            Ok(Redeemed::Enrolled | Redeemed::Again) => {
+                maillog::enrolled(&self.name, name.as_str(), key);
+                self.pinned = Some(name.to_string());
+                self.own = true;
+                let reply = format!("250 2.0.0 Ok: {name} is known by this key");
+                (Verdict::AcceptWith(Reply::literal(&reply)), true)
+            }
+            Ok(Redeemed::Wrong) => {
+                maillog::not_enrolled(&self.name, &format!("no such line of {name}"));
+                wrong(
+                    "535 5.7.8 Error: this line is not known here: another one was made since, or it was revoked",
+                )
+            }
+            Ok(Redeemed::Expired) => {
+                maillog::not_enrolled(&self.name, &format!("the line of {name} has expired"));
+                wrong(&format!(
+                    "535 5.7.8 Error: this line has expired; a new one: smarthost enroll {name}"
+                ))
+            }
+            Ok(Redeemed::UsedTwice(by)) => {
+                maillog::used_twice(&self.name, name.as_str(), key, &by);
+                self.server.dispatch.news().wake();
+                wrong(
+                    "535 5.7.8 Error: this line was used already, with another key; the administrators here are told",
+                )
+            }
+            Ok(Redeemed::Taken(other)) => not_now(&format!(
+                "550 5.7.0 Error: this key is that of {other}; make one of its own: sendmail-shim enroll --new-key"
+            )),
+            Ok(Redeemed::Revoked) => not_now(
+                "550 5.7.0 Error: this key was revoked; make another one: sendmail-shim enroll --new-key",
+            ),
+            Ok(Redeemed::Full) => not_now("452 4.3.1 Error: too many machines are enrolled"),
+            Err(why) => {
+                line(Level::Error, &why);
+                not_now("451 4.3.0 Error: machines cannot be enrolled now")
+            }
+        }
+    }
+
+    fn announce(&mut self, key: &Pin, next: &Pin) -> Verdict {
+        let announced = block_in_place(|| {
+            let enrolled = &self.setup.enrolled;
+            enrolled.change(|book| book.announce(key, next, clock::now()))
+        });
+        match (announced, &self.pinned) {
+            (Ok(Announced::Noted), Some(name)) => {
+                maillog::next_key(&self.name, name, next);
+                Verdict::Accept
+            }
+            (Ok(Announced::Noted | Announced::Unknown), _) => {
+                refused("550 5.7.0 Error: this machine is not enrolled here, or has another key")
+            }
+            (Ok(Announced::Taken), _) => {
+                refused("550 5.7.0 Error: that key was used before; make another one")
+            }
+            (Err(why), _) => {
+                line(Level::Error, &why);
+                refused("451 4.3.0 Error: the key cannot be noted now")
+            }
+        }
+    }
+}
+
+fn refused(reply: &str) -> Verdict {
+    Verdict::Refuse(Reply::literal(reply))
+}
