@@ -12,6 +12,7 @@
 //! | [`milter`] | a milter that answers as a test tells it to, and remembers what it was told |
 //! | [`session`] | an SMTP client that a test types into |
 //! | [`login`] | clients that log in |
+//! | [`enrolment`] | machines that are let in by lines |
 //! | [`dialog`] | SMTP sessions in files, for any server and for the machine itself |
 //! | [`resolver`] | a name server that a test can ask what it was asked |
 //! | [`http`] | asks a web server byte by byte |
@@ -42,6 +43,7 @@ pub mod compat;
 pub mod daemon;
 pub mod demo;
 pub mod dialog;
+pub mod enrolment;
 pub mod http;
 pub mod https;
 pub mod identity;

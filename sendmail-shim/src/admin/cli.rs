@@ -10,7 +10,7 @@ use settings::Span;
 use system::sysexits::Exit;
 
 use super::{
-    check, effective, explain, import, init, pin, provision, status, takeover,
+    check, effective, enroll, explain, import, init, pin, provision, status, takeover,
     terminal::{Trouble, complain},
     test,
 };
@@ -62,6 +62,16 @@ enum Command {
     },
     /// Print the settings that differ from the default.
     Config(console::config::Which),
+    /// Make this machine known to its smarthost by a key of its own, with the line that
+    /// `smarthost enroll NAME` printed there; or make another key.
+    ///
+    /// The key is made here and never leaves the machine; the agent's user and root alone can read
+    /// it. Relayhost, pin and key are written to enrolled.toml beside it, in the spool; what the
+    /// configuration says counts more. From then on the machine is known by the key, wherever it
+    /// comes from. With several relays, give the line of each. Without a line: print the key.
+    /// Exit status: 1: refused, or not in use, with the reason; 75: the relay does not answer, or
+    /// not now, and the same command goes on where it ended.
+    Enroll(enroll::Request),
     /// Show what would become of the message on standard input: envelope and header, before and
     /// after, and why. Sends nothing.
     Explain(explain::Request),
@@ -154,6 +164,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
             .map_err(|text| Trouble::new(Exit::TempFail, text)),
         Command::Check { json } => check::run(&settings()?, json),
         Command::Config(which) => effective::print(&settings()?, which.all),
+        Command::Enroll(request) => enroll::run(file, &request),
         Command::Explain(request) => explain::run(&settings()?, &request),
         Command::Import(request) if request.queue => takeover::run(&settings()?, &request),
         // There may be no configuration of ours yet.

@@ -5,6 +5,7 @@
 //! | [`cli`] | the command line |
 //! | [`check`] | configuration, spool, agent, relayhost: everything on the way, told one by one |
 //! | [`effective`] | the settings in force |
+//! | [`enroll`] | a key of its own |
 //! | [`explain`] | what would become of a message, and why |
 //! | [`import`] | another program's configuration made into ours |
 //! | [`init`] | a guided set-up |
@@ -17,6 +18,7 @@
 pub mod check;
 pub mod cli;
 pub mod effective;
+pub mod enroll;
 pub mod explain;
 pub mod import;
 pub mod init;

@@ -12,6 +12,7 @@
 //! | edges | `maillog` `attempts` | the log; the last attempts, for whoever follows a message |
 //! | edges | `owners` `loopback` `share` | whose a user number is, who is at the other end of a TCP connection, how much of the queue he may have |
 //! | edges | `writer` | which program of a user writes |
+//! | edges | `showing` | the key that this machine shows to the relayhosts |
 //! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
 //! | edges | `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
 //! | edges | `dispatch` | spool and queue together |
@@ -51,6 +52,7 @@ mod quota;
 mod release;
 mod session;
 mod share;
+mod showing;
 mod sockets;
 mod state;
 mod supervision;

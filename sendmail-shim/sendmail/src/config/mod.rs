@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`places`] | which file is read, and when none is |
 //! | [`file`] | TOML as written |
+//! | [`enrolled`] | what the lines of smarthosts have set |
 //! | [`settings`] | as the program uses it, all defaults filled in |
 //! | [`rows`] | as an administrator reads it: key, value, meaning |
 //! | [`machine`] | what the machine knows about itself: its name, /etc/mailname |
 //! | [`unchanged`] | whose reports wait for a digest |
 //! | [`tables`] | aliases and revaliases, read when they change |
 
+pub mod enrolled;
 pub mod file;
 pub mod machine;
 pub mod places;

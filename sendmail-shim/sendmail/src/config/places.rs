@@ -8,6 +8,8 @@
 //! | 4 | ~/.config/sendmail-shim/config.toml, for people without root |
 //! | 5 | none: defaults |
 //!
+//! What lines of smarthosts have set lies in the spool that they name ([`super::enrolled`]).
+//!
 //! Failures: a file that is named (1, 2) must be there; one that is there must be readable and
 //! valid. Who must go on all the same ([`load_anyway`], [`for_agent`]) gets what can be used, and
 //! the fault.
@@ -27,7 +29,10 @@ use settings::{
 
 use system::read;
 
-use super::settings::{SPOOL, Settings};
+use super::{
+    enrolled::FILE,
+    settings::{SPOOL, Settings},
+};
 
 /// The machine's configuration.
 pub const SYSTEM: &str = "/etc/sendmail-shim/config.toml";
@@ -52,7 +57,7 @@ pub fn named() -> Option<PathBuf> {
 /// Finds and reads the configuration; `given` is `--config`.
 pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
     let (_, found) = find(given);
-    Settings::layered(found?)
+    Settings::enrolled(found?)
 }
 
 /// The same for who only has to find the agent: what can be used of wrong files, and what is wrong.
@@ -81,7 +86,7 @@ pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
     let salvaged = Settings::salvaged(&layers, &of, refuge_of(&of))?;
     let copies = [salvaged.spool.as_path(), Path::new(SPOOL)];
     let copy = copies.iter().find_map(|spool| {
-        let settings = Settings::layered(last_good::recall(spool, &of)?).ok()?;
+        let settings = Settings::enrolled(last_good::recall(spool, &of)?).ok()?;
         settings.client_tls().ok().map(|_| settings)
     });
     let remembered = copy.is_some();
@@ -129,7 +134,8 @@ pub fn state(given: Option<&Path>, settings: &Settings) -> State {
     let identity = settings.identity.iter();
     let identity = identity.flat_map(|(certificate, key)| [certificate, key]);
     let files = files.iter().chain(&settings.files);
-    let files = files.chain(password).chain(identity);
+    let enrolled = settings.spool.join(FILE);
+    let files = files.chain(password).chain(identity).chain([&enrolled]);
     let seen = files.map(|path| {
         let of = fs::metadata(path).ok()?;
         Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
@@ -142,7 +148,7 @@ fn usable(
     found: Result<Vec<Layer>, ConfigError>,
 ) -> Result<(Vec<Layer>, Settings), (Vec<Layer>, ConfigError)> {
     let layers = found.map_err(|error| (Vec::new(), error))?;
-    let settings = Settings::layered(layers.clone()).and_then(|settings| {
+    let settings = Settings::enrolled(layers.clone()).and_then(|settings| {
         settings.client_tls().map_err(|error| {
             let file = settings.files.first();
             let file = file.map_or(Path::new(SYSTEM), PathBuf::as_path).display();

@@ -29,6 +29,7 @@ use settings::{
 use smtp::client::Security;
 
 use super::{
+    enrolled,
     file::{Auth, File, Tls},
     machine,
     unchanged::Unchanged,
@@ -136,6 +137,15 @@ impl Settings {
         Self::of(layers.into_iter().map(|(path, _)| path).collect(), all)
     }
 
+    /// The same with what lines of smarthosts have set, if any have.
+    pub fn enrolled(layers: Vec<Layer>) -> Result<Self, ConfigError> {
+        let settings = Self::layered(layers.clone())?;
+        match enrolled::among(layers, &settings.spool)? {
+            None => Ok(settings),
+            Some(all) => Self::layered(all),
+        }
+    }
+
     /// What can be used of files that are wrong: enough to find the agent and to queue, nothing to
     /// send with.
     pub fn salvaged(layers: &[Layer], path: &Path, refuge: PathBuf) -> Result<Self, ConfigError> {
@@ -157,7 +167,8 @@ impl Settings {
     }
 
     fn of(files: Vec<PathBuf>, file: File) -> Result<Self, ConfigError> {
-        let path = files.first();
+        let own = files.iter().find(|path| !enrolled::is_it(path));
+        let path = own.or(files.first());
         let name = |text: &str| Domain::name(text).ok();
         let given = file.domain.or_else(machine::mailname);
         let given = given.as_deref().and_then(name);

@@ -17,7 +17,6 @@ use std::{
 use ::relay::{
     delivery::{Delivery as Attempt, Patience},
     net::{Connection, Kept, Letter, Road, Text, deliver},
-    tls::ClientTls,
 };
 use mail::{
     clock,
@@ -36,6 +35,7 @@ use crate::{
         addressing,
         dispatch::{Delivery, Event},
         maillog, notices,
+        showing::Showing,
         state::Agent,
     },
     relay,
@@ -47,15 +47,15 @@ const KEEP: Duration = Duration::from_secs(20);
 /// A delivery thread's own things.
 pub(super) struct Attempts {
     agent: Arc<Agent>,
-    tls: Option<ClientTls>,
+    showing: Arc<Showing>,
     connection: Option<Kept>,
 }
 
 impl Attempts {
-    pub(super) fn new(agent: Arc<Agent>, tls: Option<ClientTls>) -> Self {
+    pub(super) fn new(agent: Arc<Agent>, showing: Arc<Showing>) -> Self {
         Self {
             agent,
-            tls,
+            showing,
             connection: None,
         }
     }
@@ -161,7 +161,8 @@ impl Attempts {
         envelope: &Envelope,
     ) -> (Vec<Outcome>, Option<Failure>) {
         let agent = Arc::clone(&self.agent);
-        let (settings, tls) = (&agent.settings, self.tls.clone());
+        let settings = &agent.settings;
+        let tls = self.showing.tls(settings);
         let road = Road {
             way: &|| {
                 let way = relay::way(settings, &agent.names, tls.as_ref())?;

@@ -24,6 +24,7 @@ use super::{attempt::Attempts, report};
 use crate::agent::{
     dispatch::{Action, Delivery, Event, Signal},
     maillog,
+    showing::Showing,
     state::Agent,
 };
 
@@ -33,7 +34,7 @@ const LOOK: Duration = Duration::from_mins(1);
 /// The driver.
 pub(in crate::agent) struct Driver {
     agent: Arc<Agent>,
-    tls: Option<ClientTls>,
+    showing: Arc<Showing>,
     signals: Receiver<Signal>,
     watch: Watch,
     /// A channel to each delivery thread that was started.
@@ -54,8 +55,8 @@ impl Driver {
         let own = Arc::clone(&agent);
         let thread = thread::spawn(move || report::run(&own, &received));
         Self {
+            showing: Arc::new(Showing::new(tls, &agent.settings)),
             agent,
-            tls,
             signals,
             watch: Watch::new(clock::now(), Instant::now()),
             workers: Vec::new(),
@@ -128,7 +129,7 @@ impl Driver {
     fn start(&mut self) -> usize {
         let number = self.workers.len();
         let (deliveries, received) = mpsc::channel();
-        let attempts = Attempts::new(Arc::clone(&self.agent), self.tls.clone());
+        let attempts = Attempts::new(Arc::clone(&self.agent), Arc::clone(&self.showing));
         let agent = Arc::clone(&self.agent);
         thread::spawn(move || {
             attempts.run(&received, |event| {

@@ -1,0 +1,95 @@
+//! What is said to one smarthost: over TLS whose key is pinned, under a key of this machine.
+
+use std::{path::Path, time::Duration};
+
+use mail::{address::Domain, outcome::Failure, status::ReplyCode};
+use relay::{
+    enroll::{Line, Said},
+    net::{Connection, Target as Place, addresses},
+    tls::{ClientTls, Trust},
+    trust::Pin,
+};
+use smtp::client::{Protocol, Security, Settings, Timeouts};
+
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where, and as whom.
+pub(super) struct Target<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) wrapped: bool,
+    pub(super) pins: Vec<Pin>,
+    /// Certificate and key that are shown.
+    pub(super) identity: &'a Path,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn of_line(line: &'a Line, identity: &'a Path) -> Self {
+        Self {
+            host: &line.host,
+            port: line.port,
+            wrapped: line.wrapped,
+            pins: vec![line.pin.clone()],
+            identity,
+        }
+    }
+}
+
+/// Why it was of no use.
+pub(super) enum Failed {
+    /// The same may work later.
+    Now(String),
+    ForGood(String),
+}
+
+/// Says it to the first address that answers.
+pub(super) fn say(target: &Target<'_>, said: &Said, helo: &Domain) -> Result<(), Failed> {
+    let trust = Trust::Pins(target.pins.clone());
+    let tls = ClientTls::with_identity(&trust, Some((target.identity, target.identity)));
+    let tls = tls.map_err(|error| Failed::ForGood(error.0))?;
+    let security = if target.wrapped {
+        Security::Wrapped
+    } else {
+        Security::StartTls
+    };
+    let settings = Settings {
+        helo: helo.to_string(),
+        protocol: Protocol::Smtp,
+        security,
+        timeouts: Timeouts {
+            opening: PATIENCE,
+            ..Timeouts::default()
+        },
+        known: None,
+        credentials: None,
+        enroll: Some(said.to_string()),
+    };
+    let found = addresses(target.host, target.port);
+    let found = found.map_err(|failure| Failed::Now(failure.log_text()))?;
+    let mut last = None;
+    for address in found {
+        let place = Place::tcp(target.host, address, Some(&tls));
+        match Connection::open(&place, &settings, PATIENCE) {
+            Ok(connection) => {
+                connection.quit();
+                return Ok(());
+            }
+            // It has answered: another address is no other smarthost.
+            Err(failure) if failure.reply.is_some() => return Err(failed(&failure)),
+            Err(failure) => last = Some(failure),
+        }
+    }
+    Err(last.map_or_else(
+        || Failed::Now("the name has no address".to_owned()),
+        |failure| failed(&failure),
+    ))
+}
+
+fn failed(failure: &Failure) -> Failed {
+    let told = failure.log_text();
+    match failure.reply.map(ReplyCode::value) {
+        Some(code) if code >= 500 => Failed::ForGood(told),
+        _ => Failed::Now(told),
+    }
+}
