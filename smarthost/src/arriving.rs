@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     Spool(SpoolError),
     /// Another message has its name, or the same one stands otherwise by now.
     Taken,
+    /// Another server has brought it, and may still have it.
+    Others,
 }
 
 impl From<SpoolError> for Refusal {
@@ -74,7 +76,11 @@ impl Dispatch {
         committed.await.unwrap_or(Err(SpoolError::Stopped))?;
         if let Some(entry) = self.spool().entry(id) {
             let owner = owner(&facts.envelope);
-            self.tell(Event::Recovered(Recovered::of(&entry, owner)));
+            let mut queue = self.lock();
+            self.draining().came();
+            queue.handle(Event::Recovered(Recovered::of(&entry, owner)), clock::now());
+            drop(queue);
+            self.wake();
         }
         maillog::arrived(id, &facts.envelope.origin, server, facts.arrival);
         let held = facts.held.then_some("as it was there");
@@ -99,9 +105,17 @@ impl Dispatch {
     }
 
     /// They are given up where they were: from here on they are this server's alone. Also what was
-    /// let go before, or has ended since.
-    pub(crate) fn let_go(&self, ids: &[QueueId]) -> Result<(), SpoolError> {
+    /// let go before, or has ended since. `giver`: who says so; nobody else's copies are let go.
+    pub(crate) fn let_go(&self, ids: &[QueueId], giver: &str) -> Result<(), Refusal> {
         let spool = self.spool();
+        for id in ids {
+            let entry = spool.entry(*id);
+            let entry = entry.filter(|entry| matches!(entry.hold, Hold::Arriving { .. }));
+            let known = entry.and_then(|entry| entry.giver);
+            if known.is_some_and(|known| !is_of(&known, giver)) {
+                return Err(Refusal::Others);
+            }
+        }
         for id in ids {
             match spool.entry(*id).map(|entry| entry.hold) {
                 Some(Hold::Arriving { held: true }) => spool.record(*id, spool::Event::Held),
@@ -113,6 +127,12 @@ impl Dispatch {
         block_in_place(|| spool.commit())?;
         let mut queue = self.lock();
         let now = clock::now();
+        if self.draining().to().is_some() {
+            // It rests here, to move on.
+            drop(queue);
+            self.draining().look();
+            return Ok(());
+        }
         for id in ids {
             if spool.entry(*id).is_some_and(|entry| entry.hold == Hold::No) {
                 queue.handle(Event::Release { id: *id }, now);
@@ -121,6 +141,15 @@ impl Dispatch {
         drop(queue);
         self.wake();
         Ok(())
+    }
+}
+
+/// Whether a copy is this server's, `name[address]`: it may have several addresses, and another
+/// name by now.
+fn is_of(known: &str, giver: &str) -> bool {
+    match (known.rsplit_once('['), giver.rsplit_once('[')) {
+        (Some((name, address)), Some((own, from))) => name == own || address == from,
+        _ => known == giver,
     }
 }
 

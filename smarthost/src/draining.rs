@@ -14,12 +14,11 @@ use std::{
 
 use control::order::Order;
 use mail::clock::{self, Timestamp};
-use settings::Span;
 use spool::{Entry, Hold, QueueId};
 use system::log::{Level, line};
 use tokio::sync::Notify;
 
-use crate::drain::{Drain, Moves, PAUSE, Progress};
+use crate::drain::{Drain, Moves, Progress};
 
 /// Its name in `state`.
 const FILE: &str = "drain";
@@ -31,6 +30,8 @@ pub(crate) struct Draining {
     state: Mutex<State>,
     /// One more for each client that is inside a message.
     inside: Arc<()>,
+    /// What nobody else is called, until the next start.
+    name: String,
     changed: Notify,
 }
 
@@ -89,12 +90,23 @@ impl Draining {
                 ..State::default()
             }),
             inside: Arc::default(),
+            name: name(),
             changed: Notify::new(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this server is called, and no other.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether that is this very server.
+    pub(crate) fn is(&self, server: &str) -> bool {
+        self.name == server
     }
 
     /// The drain, also one that is stopped while its last messages change hands.
@@ -126,6 +138,7 @@ impl Draining {
         self.write(&drain)?;
         state.drain = Some(drain);
         state.trouble = None;
+        state.moves.again();
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -206,6 +219,11 @@ impl Draining {
     /// What stays has its turn at once.
     pub(crate) fn again(&self) {
         self.moves(Moves::again);
+        self.look();
+    }
+
+    /// Something may move by now.
+    pub(crate) fn look(&self) {
         self.changed.notify_one();
     }
 
@@ -222,15 +240,9 @@ impl Draining {
         act(&mut self.state().moves)
     }
 
-    /// A message waits in the queue, and may go later.
-    pub(crate) fn refused(&self, id: QueueId, why: &str, now: Timestamp) {
-        let mut state = self.state();
-        if state.moves.refused(id, why, now) {
-            let to = state.drain.as_ref().map_or("", |drain| drain.to.as_str());
-            let again = Span(PAUSE);
-            let text = format_args!("{id}: not moved to {to}: {why}; tried again in {again}");
-            line(Level::Warning, &text);
-        }
+    /// A message waits in the queue, and may go later; whether the reason is new.
+    pub(crate) fn refused(&self, id: QueueId, why: &str, now: Timestamp) -> bool {
+        self.moves(|moves| moves.refused(id, why, now))
     }
 
     /// Why an order about this message cannot be carried out now.
@@ -254,9 +266,7 @@ impl Draining {
     /// What listings say of a message that moves.
     pub(crate) fn told(&self, entry: &Entry) -> Option<String> {
         match entry.hold {
-            Hold::Arriving { .. } => Some(
-                "it comes from another server, and goes on once that has given it up".to_owned(),
-            ),
+            Hold::Arriving { .. } => Some(comes(entry)),
             Hold::Leaving => {
                 let to = self.drain().map(|drain| drain.to);
                 let to = to.unwrap_or_else(|| "another server".to_owned());
@@ -284,4 +294,20 @@ impl Draining {
             &format_args!("{}: {error}", self.path.display()),
         );
     }
+}
+
+/// Of a copy that waits for the other server's word.
+pub(crate) fn comes(entry: &Entry) -> String {
+    let giver = entry.giver.as_deref().unwrap_or("another server");
+    format!(
+        "it comes from {giver}, and goes on once that has given it up; if that never comes: \
+         smarthost queue release ID, or delete ID if it was delivered there"
+    )
+}
+
+/// Drawn at the start.
+fn name() -> String {
+    // Without random numbers the time tells one start from another.
+    let drawn = getrandom::u64().unwrap_or_default();
+    format!("{drawn:016x}{:016x}", clock::now().as_millis())
 }

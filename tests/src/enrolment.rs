@@ -1,6 +1,9 @@
 //! Machines that use lines of `smarthost enroll`, and the relays that make them.
 
-use std::{path::PathBuf, process::Output};
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use relay::tls::pins_of_file;
 use serde_json::Value;
@@ -58,7 +61,7 @@ pub fn key_file(machine: &Agent) -> PathBuf {
     machine.directory().join("spool/identity.pem")
 }
 
-pub fn pin(file: &PathBuf) -> String {
+pub fn pin(file: &Path) -> String {
     pins_of_file(file).unwrap().pin().to_string()
 }
 

@@ -16,7 +16,8 @@ use crate::{daemon::Daemon, peers, wait::until};
 /// A running store.
 pub struct Store {
     socket: PathBuf,
-    daemon: Daemon,
+    /// The process, to be sent signals.
+    pub daemon: Daemon,
     _directory: TempDir,
 }
 

@@ -1,6 +1,5 @@
 //! Machines that become known by a key of their own: one line, pasted once, and everything that
 //! goes wrong with it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -303,7 +302,7 @@ fn a_line_in_a_file_is_used_once_and_removed() {
             .env("CREDENTIALS_DIRECTORY", &credentials);
         command.output().unwrap()
     };
-    fs::write(credentials.join("enroll"), line(&relay, "vm8")).unwrap();
+    tests::identity::write(&credentials.join("enroll"), line(&relay, "vm8"));
     assert_eq!(
         with_credential(&machine).status.code(),
         Some(0),

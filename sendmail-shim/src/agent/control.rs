@@ -185,8 +185,9 @@ impl Queue for Agent {
         Ok(())
     }
 
-    fn flush_all(&self) {
+    fn flush_all(&self) -> Result<(), String> {
         self.dispatch.tell(Event::FlushAll);
+        Ok(())
     }
 
     fn allows(&self, order: Order, uid: u32) -> Result<usize, String> {

@@ -147,8 +147,12 @@ pub trait Queue {
     /// Carries out an order for one message; what it must not lose is recorded in the spool when it
     /// returns.
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String>;
-    /// Tries everything, and every destination, at once.
-    fn flush_all(&self);
+    /// Tries everything, and every destination, at once; or why nothing is tried now.
+    fn flush_all(&self) -> Result<(), String>;
+    /// Where a message may be that is not here.
+    fn elsewhere(&self) -> Option<String> {
+        None
+    }
     /// For how many of his messages this user, no administrator, may have this order carried out
     /// now.
     fn allows(&self, order: Order, uid: u32) -> Result<usize, String>;
@@ -318,8 +322,12 @@ impl<Q: Queue> Access<'_, Q> {
         let mut lines = Vec::new();
         let mut changed = 0usize;
         if order == Order::Flush && self.owner.is_none() && *selection == Selection::all() {
-            self.queue.flush_all();
-            return (self.queue.spool().len(), lines);
+            let entries = self.queue.spool().entries().into_iter();
+            let tried = entries.filter(|entry| entry.hold == Hold::No).count();
+            return match self.queue.flush_all() {
+                Ok(()) => (tried, lines),
+                Err(why) => (0, vec![Answer::Refused(why)]),
+            };
         }
         let named = !selection.ids.is_empty();
         lines.extend(self.unknown(selection).map(Answer::Refused));
@@ -370,9 +378,11 @@ impl<Q: Queue> Access<'_, Q> {
         let id = QueueId::parse(text);
         id.and_then(|id| Some((self.queue.spool().entry(id)?, self.envelope(id)?)))
             .ok_or_else(|| {
+                let elsewhere = self.queue.elsewhere();
                 format!(
-                    "{}: no such message in the queue",
-                    escape(text.as_bytes(), 40)
+                    "{}: no such message in the queue{}",
+                    escape(text.as_bytes(), 40),
+                    elsewhere.map_or_else(String::new, |it| format!("; {it}"))
                 )
             })
     }

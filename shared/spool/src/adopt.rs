@@ -31,12 +31,13 @@ impl Spool {
         hold: Hold,
         warned: bool,
         waiting: Vec<Waiting>,
+        giver: &str,
     ) -> Draft {
         self.open.ids.known(id);
         let mut draft = self.draft_as(id);
         draft.came(arrival);
         draft.hold(hold);
-        draft.known(warned, waiting);
+        draft.known(warned, waiting, Some(giver.into()));
         draft
     }
 
@@ -161,6 +162,7 @@ impl Spool {
         let warned = here.warned || there.warned;
         let repeats = there.repeats.or(here.repeats);
         let state = State::of(here.hold, warned, repeats, &waiting);
+        let state = state.with_giver(there.giver.as_ref().or(here.giver.as_ref()));
         let committer = &self.open.committer;
         committer.record(there.id, What::State(state));
     }

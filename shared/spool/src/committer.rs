@@ -9,7 +9,7 @@
 //! Contract: at most one thread leads (`committing`). Locks are taken in the order index, intake;
 //! no lock is held while the disk is waited for, except the log's own, which only the leader takes.
 //! Failures: a commit that fails tells every message in it; its events are kept and tried again.
-//! While commits fail, the disk is asked after a [`Pause`] that grows, and new mail is refused.
+//! While commits fail, the disk is asked after a [`Pause`] that grows; mail is refused meanwhile.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -89,6 +89,7 @@ impl New {
         let known = self.known;
         let mut message = Message::new(place, self.arrival, self.size, self.body, known.waiting);
         (message.uid, message.hold, message.warned) = (self.uid, self.hold, known.warned);
+        message.giver = known.giver;
         message.parties = self.parties;
         message
     }

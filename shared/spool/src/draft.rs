@@ -34,6 +34,8 @@ pub struct Draft {
 pub(super) struct Known {
     pub(super) warned: bool,
     pub(super) waiting: Vec<Waiting>,
+    /// The server from whose queue it comes.
+    pub(super) giver: Option<Arc<str>>,
 }
 
 /// A draft's body.
@@ -63,8 +65,12 @@ impl Draft {
 
     /// What was known of it where it was queued before: whether its sender was warned, and how each
     /// of its recipients, by index and in order, waits.
-    pub(super) fn known(&mut self, warned: bool, waiting: Vec<Waiting>) {
-        self.known = Some(Known { warned, waiting });
+    pub(super) fn known(&mut self, warned: bool, waiting: Vec<Waiting>, giver: Option<Arc<str>>) {
+        self.known = Some(Known {
+            warned,
+            waiting,
+            giver,
+        });
     }
 
     /// It came at that time.

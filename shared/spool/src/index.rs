@@ -37,6 +37,8 @@ pub(super) struct Message {
     pub(super) warned: bool,
     /// Boxed: hardly any message has it.
     pub(super) repeats: Option<Box<Repeats>>,
+    /// The same.
+    pub(super) giver: Option<Arc<str>>,
     /// Settled or removed, but that is not yet durable.
     pub(super) gone: bool,
     /// Sorted by recipient.
@@ -86,6 +88,7 @@ impl Message {
             parties: Parties::default(),
             warned: false,
             repeats: None,
+            giver: None,
             gone: false,
             waiting,
         }
@@ -106,6 +109,7 @@ impl Message {
             self.repeats.as_deref().copied(),
             &self.waiting,
         )
+        .with_giver(self.giver.as_ref())
     }
 
     pub(super) fn entry(&self, id: QueueId) -> Entry {
@@ -117,6 +121,7 @@ impl Message {
             uid: self.uid,
             warned: self.warned,
             repeats: self.repeats.as_deref().copied(),
+            giver: self.giver.clone(),
             waiting: self.waiting.clone(),
         }
     }
@@ -159,6 +164,7 @@ impl Message {
                 self.hold = state.hold;
                 self.warned = state.warned;
                 self.repeats = state.repeats.map(Box::new);
+                self.giver = state.giver();
                 self.waiting = state.waiting();
                 for waiting in &mut self.waiting {
                     waiting.reason = waiting.reason.as_ref().map(|reason| reasons.intern(reason));

@@ -112,6 +112,8 @@ pub struct Entry {
     pub warned: bool,
     /// Set if it stands for others that are like it.
     pub repeats: Option<Repeats>,
+    /// The server from whose queue it came, where there is one.
+    pub giver: Option<Arc<str>>,
     /// Recipients that are not settled, by index.
     pub waiting: Vec<Waiting>,
 }

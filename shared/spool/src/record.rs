@@ -17,6 +17,7 @@
 //! could have written. What was added to version 1 is therefore said in words that its first
 //! readers know, and ignore:
 //! - the checksum of a body in a file is a reason to which no recipient refers ([`State`]);
+//! - so is the server from whose queue a message came;
 //! - the end of a segment that was closed cleanly is a change of message 0, which there is not.
 //!
 //! A reader that meets a later version copies the record to quarantine, and leaves segment and
@@ -40,6 +41,8 @@ pub(super) const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
 const VERSION: u8 = 1;
 /// How the reason begins that is the checksum of a body in a file; eight hexadecimal digits follow.
 const BODY_CHECKSUM: &str = "body crc32c ";
+/// How the reason begins that is the server from whose queue a message came; its name follows.
+const GIVER: &str = "queued before by ";
 /// The message that there is not: its changes are about the segment.
 const NOBODY: QueueId = QueueId::from_number(0);
 
@@ -315,6 +318,24 @@ impl State {
             reasons,
             waiting,
         }
+    }
+
+    /// The same with the server from whose queue it came.
+    pub(super) fn with_giver(mut self, giver: Option<&Arc<str>>) -> Self {
+        let giver = giver.map(|giver| Arc::from(format!("{GIVER}{giver}")));
+        self.reasons.extend(giver);
+        self
+    }
+
+    /// The server from whose queue it came. A reason that a peer gave is never it: a recipient
+    /// refers to that.
+    pub(super) fn giver(&self) -> Option<Arc<str>> {
+        let numbered = (0u32..).zip(&self.reasons);
+        let mut unused = numbered.filter(|(number, _)| {
+            let mut waiting = self.waiting.iter();
+            !waiting.any(|(_, _, reason)| *reason == Some(*number))
+        });
+        unused.find_map(|(_, reason)| reason.strip_prefix(GIVER).map(Arc::from))
     }
 
     /// The same with the checksum of the body, which is a file.

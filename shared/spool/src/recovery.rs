@@ -212,5 +212,6 @@ fn message(at: Location, header: &Header, head: &Head, payload: &[u8]) -> Option
     message.warned = head.state.as_ref().is_some_and(|state| state.warned);
     let repeats = head.state.as_ref().and_then(|state| state.repeats);
     message.repeats = repeats.map(Box::new);
+    message.giver = head.state.as_ref().and_then(record::State::giver);
     Some(message)
 }

@@ -289,8 +289,12 @@ impl Spool {
         let known = known.unwrap_or_else(|| Known {
             warned: false,
             waiting: Waiting::new(recipients),
+            giver: None,
         });
-        let fresh = || State::of(hold, known.warned, None, &known.waiting);
+        let fresh = || {
+            let state = State::of(hold, known.warned, None, &known.waiting);
+            state.with_giver(known.giver.as_ref())
+        };
         let (place, inline, state) = match content {
             Content::Inline(body) => (
                 Place::Inline(u32::try_from(body.len()).map_err(|_| invalid())?),

@@ -130,7 +130,7 @@ mod tests {
         drop(first);
         drop(listen(&path, 0o600).unwrap());
         let file = directory.path().join("file");
-        fs::write(&file, "precious").unwrap();
+        crate::fs::replace(&file, b"precious", 0o600).unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         for place in [&file, &link, &directory.path().to_owned()] {

@@ -380,8 +380,20 @@ impl serve::Queue for Controlled<'_> {
         Ok(())
     }
 
-    fn flush_all(&self) {
+    fn flush_all(&self) -> Result<(), String> {
+        if let Some(to) = self.draining.to() {
+            return Err(format!(
+                "all that is queued rests, to move to {to}; to have it delivered from here: \
+                 smarthost drain --stop"
+            ));
+        }
         self.tell(Event::FlushAll);
+        Ok(())
+    }
+
+    fn elsewhere(&self) -> Option<String> {
+        let to = self.draining.drain()?.to;
+        Some(format!("it may have moved to {to}: look there"))
     }
 
     /// Nobody but administrators is answered.

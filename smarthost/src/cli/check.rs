@@ -76,7 +76,6 @@ pub(super) fn run(path: &Path, json: bool) -> Result<ExitCode, Failed> {
     })
 }
 
-/// A reader that has gone is no failure.
 /// Becomes the daemon's user, if root asks; returns if there is none yet, or where nobody else
 /// would run it.
 fn as_the_daemon(config: &Config) -> Result<(), Failed> {

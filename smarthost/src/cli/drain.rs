@@ -52,7 +52,7 @@ pub(super) fn run(config: &Path, order: &Drain) -> Result<(String, ExitCode), Fa
         let text = match (&progress, order.json) {
             (_, true) => json(progress.as_ref()),
             (None, _) => "nothing was to be stopped; mail is taken and delivered".to_owned(),
-            (Some(it), _) => format!("mail is taken and delivered again; {it}"),
+            (Some(it), _) => stopped(it),
         };
         return Ok((text, ExitCode::SUCCESS));
     };
@@ -115,6 +115,19 @@ fn progress(answers: Vec<Answer>) -> Option<Progress> {
 fn json(progress: Option<&Progress>) -> String {
     // Texts and numbers always have a JSON form.
     serde_json::to_string(&progress).unwrap_or_default()
+}
+
+/// How a drain ended.
+fn stopped(progress: &Progress) -> String {
+    let text = format!("mail is taken and delivered again; {progress}");
+    if progress.underway == 0 {
+        return text;
+    }
+    let (count, to) = (progress.underway, &progress.drain.to);
+    format!(
+        "{text}\n{count} of those left are on their way to {to}: each is delivered from here in \
+         half a minute at most, or from there, if {to} has it (smarthost queue list --held)"
+    )
 }
 
 /// One line, in the place of the last one on a terminal.

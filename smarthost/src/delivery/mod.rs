@@ -6,6 +6,7 @@
 //! | [`attempt`] | one delivery by its transport, and the log line of each recipient |
 //! | [`probe`] | whether a next hop would take a recipient |
 //! | [`moving`] | the queue to another server, of one that is emptied |
+//! | [`target`] | the server that it is moved to |
 //! | [`nondelivery`] | bounces, queued as messages of our own |
 
 mod attempt;
@@ -13,6 +14,7 @@ mod driver;
 pub(crate) mod moving;
 mod nondelivery;
 mod probe;
+pub(crate) mod target;
 
 use std::{
     collections::HashMap,

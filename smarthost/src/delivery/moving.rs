@@ -7,28 +7,16 @@
 
 use std::{
     io::{Cursor, Read as _},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use mail::{
-    address::{Address, Mailbox},
-    clock,
-    envelope::{Mail, Rcpt},
-    limits,
-    nexthop::Nexthop,
-    outcome::{Blame, Failure, Outcome, Stage},
+    clock, limits,
+    outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
-use relay::{
-    delivery::{Host, Place},
-    tls::{ClientTls, Trust},
-    trust::Pin,
-};
-use smtp::client::{Protocol, Security, Settings, Timeouts, Transaction};
+use settings::Span;
 use spool::{Hold, QueueId};
 use system::log::{Level, line};
 use tokio::{
@@ -37,16 +25,17 @@ use tokio::{
     time,
 };
 
+use super::target::{Target, tell};
 use crate::{
     dispatch::{Dispatch, Event},
-    dns::exchange,
     drain::{
-        Drain, Go,
+        self, Drain, Go,
         told::{Facts, Told},
     },
+    draining::comes,
     link::Connection,
     maillog,
-    setup::{Current, Setup},
+    setup::Current,
 };
 
 /// Connections at the same time.
@@ -58,18 +47,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 /// How often it is looked whether a message may go by now.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the other server may take up to the end of a message.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where the mail goes.
-struct Target {
-    host: Host,
-    security: Security,
-    tls: ClientTls,
-    setup: Arc<Setup>,
-    /// Something has changed hands.
-    progress: AtomicBool,
-}
+/// How long what is on its way is waited for once the drain is stopped.
+const AFTER_STOP: Duration = Duration::from_secs(20);
 
 /// Moves what there is to move until the daemon ends.
 pub(crate) async fn run(
@@ -109,14 +88,6 @@ pub(crate) async fn run(
         () = moving => {}
         _ = ending.wait_for(|ending| *ending) => {}
     }
-}
-
-/// Whether the other server is there, shows the key, and takes mail from this one.
-pub(crate) async fn test(setup: Arc<Setup>, to: &str, pin: &str) -> Result<(), Failure> {
-    let target = Target::new(setup, to, pin)?;
-    let connection = target.open().await?;
-    connection.quit().await;
-    Ok(())
 }
 
 fn troubled(dispatch: &Dispatch, drain: &Drain, failure: &Failure) {
@@ -192,11 +163,10 @@ fn take(dispatch: &Dispatch, drain: &Drain, most: usize) -> Vec<QueueId> {
                 match entry.hold {
                     Hold::Leaving => Go::Now,
                     // Known here alone: it moves on once that is so.
-                    Hold::Arriving { .. } => match dispatch.draining().told(&entry) {
-                        Some(why) if !drain.stopped => Go::Stays(why.into()),
-                        _ => Go::Later,
-                    },
-                    Hold::Returned | Hold::OverBudget | Hold::Unchanged => Go::Later,
+                    Hold::Arriving { .. } if !drain.stopped => Go::Stays(comes(&entry).into()),
+                    Hold::Arriving { .. } | Hold::Returned | Hold::OverBudget | Hold::Unchanged => {
+                        Go::Later
+                    }
                     Hold::No | Hold::Held if drain.stopped || !queue.rests(id) => Go::Later,
                     Hold::No | Hold::Held => {
                         queue.handle(Event::Parked { id }, now);
@@ -227,64 +197,6 @@ fn over(dispatch: &Dispatch, ids: &[QueueId]) {
     dispatch.wake();
 }
 
-impl Target {
-    fn new(setup: Arc<Setup>, to: &str, pin: &str) -> Result<Self, Failure> {
-        let nexthop = Nexthop::parse(to).map_err(|error| Failure::ours(&error.to_string()))?;
-        let pin = Pin::parse(pin).map_err(|error| Failure::ours(&error.to_string()))?;
-        let port = nexthop.port.unwrap_or(25);
-        Ok(Self {
-            host: Host::named(nexthop.host, port),
-            security: match port {
-                465 => Security::Wrapped,
-                _ => Security::StartTls,
-            },
-            tls: setup.trusts.of(Trust::Pins(vec![pin]))?,
-            setup,
-            progress: AtomicBool::new(false),
-        })
-    }
-
-    /// To the first of its addresses that answers.
-    async fn open(&self) -> Result<Connection, Failure> {
-        let hostname = &self.setup.config.hostname;
-        let places = exchange::places(&self.setup.resolver, &self.host, hostname).await?;
-        let mut failed = None;
-        for (place, _) in places {
-            match self.connect(place).await {
-                Ok(connection) => return wanting(connection),
-                Err(failure) => failed = Some(failure),
-            }
-        }
-        Err(failed.unwrap_or_else(|| {
-            let text = format!("{} has no address", self.host.name);
-            Failure::new(
-                Blame::Network,
-                Stage::Lookup,
-                EnhancedStatus::new(4, 4, 4),
-                &text,
-            )
-        }))
-    }
-
-    async fn connect(&self, place: Place) -> Result<Connection, Failure> {
-        let settings = Settings {
-            helo: self.setup.config.hostname.to_string(),
-            protocol: Protocol::Smtp,
-            security: self.security,
-            timeouts: Timeouts {
-                opening: PATIENCE,
-                reply: PATIENCE,
-                data: PATIENCE,
-                ..Timeouts::default()
-            },
-            known: None,
-            credentials: None,
-            enroll: None,
-        };
-        Connection::open(&self.host.name, place, Some(&self.tls), settings, PATIENCE).await
-    }
-}
-
 /// One connection, and what is under way over it.
 struct Worker<'a> {
     dispatch: &'a Dispatch,
@@ -294,7 +206,13 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     async fn run(&mut self, drain: &Drain) -> Result<(), Failure> {
-        let mut connection = self.target.open().await?;
+        let stopped = stopped(self.dispatch);
+        let mut connection = tokio::select! {
+            opened = self.target.open() => opened?,
+            () = stopped, if !drain.stopped => {
+                return Err(Failure::ours("the drain is stopped"));
+            }
+        };
         self.dispatch.draining().trouble(None);
         while !self.batch.is_empty() {
             let leaving = self.leaving();
@@ -332,7 +250,17 @@ impl Worker<'_> {
     async fn carry(&mut self, connection: &mut Connection) -> (Vec<QueueId>, Result<(), Failure>) {
         let mut there = Vec::new();
         for id in self.batch.clone() {
-            match self.send(connection, id).await {
+            if self.dispatch.draining().to().is_none() {
+                self.done(id);
+                continue;
+            }
+            let stopped = stopped(self.dispatch);
+            let sent = tokio::select! {
+                biased;
+                sent = self.send(connection, id) => sent,
+                () = stopped => return (there, Err(Failure::ours("the drain is stopped"))),
+            };
+            match sent {
                 Ok(true) => there.push(id),
                 // It was deleted meanwhile.
                 Ok(false) => self.done(id),
@@ -350,7 +278,21 @@ impl Worker<'_> {
 
     fn refused(&mut self, id: QueueId, why: &str) {
         self.batch.retain(|other| *other != id);
-        self.dispatch.draining().refused(id, why, clock::now());
+        // Under the lock: with a stop at this moment it is delivered from here.
+        let queue = self.dispatch.lock();
+        let draining = self.dispatch.draining();
+        let to = draining.to();
+        let is_new = to.is_some() && draining.refused(id, why, clock::now());
+        drop(queue);
+        match to {
+            None => over(self.dispatch, &[id]),
+            Some(to) if is_new => {
+                let again = Span(drain::PAUSE);
+                let text = format_args!("{id}: not moved to {to}: {why}; tried again in {again}");
+                line(Level::Warning, &text);
+            }
+            Some(_) => {}
+        }
     }
 
     /// `false`: it is not queued any more.
@@ -361,7 +303,7 @@ impl Worker<'_> {
         let (Some(entry), Some(stored)) = (spool.entry(id), stored) else {
             return Ok(false);
         };
-        let facts = Facts::of(&entry, &stored);
+        let facts = Facts::of(&entry, &stored, clock::now());
         let limit = connection.capabilities().size.filter(|limit| *limit > 0);
         if let Some(limit) = limit
             && facts.size > limit.saturating_add(limits::HEADER as u64)
@@ -429,49 +371,10 @@ impl Worker<'_> {
     }
 }
 
-/// Only a server that this one may be emptied into.
-fn wanting(connection: Connection) -> Result<Connection, Failure> {
-    if connection.capabilities().xmove {
-        return Ok(connection);
+/// Returns a while after the drain was stopped.
+async fn stopped(dispatch: &Dispatch) {
+    while dispatch.draining().to().is_some() {
+        time::sleep(LOOK).await;
     }
-    let text = format!(
-        "{} takes no queued mail from here: name this server in its `drain_from`",
-        connection.relay()
-    );
-    Err(Failure::new(
-        Blame::Peer,
-        Stage::Helo,
-        EnhancedStatus::new(4, 7, 0),
-        &text,
-    ))
-}
-
-/// One transaction: something is told, and perhaps a message follows.
-async fn tell(
-    connection: &mut Connection,
-    setup: &Setup,
-    content: &mut (dyn std::io::Read + Send),
-) -> Result<(), Failure> {
-    let postmaster = Address::new("postmaster", &setup.config.hostname.to_string());
-    let postmaster = postmaster.map_err(|error| Failure::ours(&error.to_string()))?;
-    let transaction = Transaction {
-        mail: Mail {
-            eight_bit: true,
-            moved: true,
-            ..Mail::default()
-        },
-        recipients: vec![Rcpt::from(Mailbox::from(postmaster))],
-        patience: None,
-        kept: false,
-    };
-    match connection
-        .send(transaction, content)
-        .await
-        .into_iter()
-        .next()
-    {
-        Some(Outcome::Delivered(_)) => Ok(()),
-        Some(Outcome::Deferred(failure) | Outcome::Failed(failure)) => Err(failure),
-        None => Err(Failure::ours("no answer")),
-    }
+    time::sleep(AFTER_STOP).await;
 }

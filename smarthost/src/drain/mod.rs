@@ -23,5 +23,5 @@ pub mod balance;
 pub mod moves;
 pub mod told;
 
-pub use balance::{Drain, Progress, Stay};
+pub use balance::{Drain, NAMED, Progress, Stay};
 pub use moves::{Go, Moves, PAUSE};

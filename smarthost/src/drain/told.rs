@@ -4,18 +4,24 @@
 //! Contract: total and bounded; what is read fits together, and can stand in a log.
 //! Failures: a text, for the reply. Nothing of what is faulty is taken.
 
+use std::time::Duration;
+
 use mail::{clock::Timestamp, envelope::Envelope, limits};
 use serde::{Deserialize, Serialize};
 use spool::{Entry, QueueId, Stored, Waiting};
 
 /// Longest name of a client in an envelope, bytes.
 const ORIGIN: usize = 1024;
-/// How far ahead the other server's clock may be, milliseconds.
-const AHEAD: u64 = 24 * 60 * 60 * 1000;
+/// How far the clocks of the two servers may be apart: so much older or younger mail becomes.
+const APART: Duration = Duration::from_hours(1);
+/// How far ahead the time of a queue id may lie: its server's clock was wrong once.
+const AHEAD: Duration = Duration::from_hours(24);
 
 /// What is said.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Told {
+    /// Whether the queue of this server, which nobody else calls so, may come; nothing follows.
+    Asks { server: String, now: Timestamp },
     /// The message follows.
     Message(Box<Facts>),
     /// These are given up, and nothing follows.
@@ -26,6 +32,8 @@ pub enum Told {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Facts {
     pub id: String,
+    /// By the clock of the server that tells it.
+    pub now: Timestamp,
     pub arrival: Timestamp,
     /// On hold, once it is delivered there alone.
     pub held: bool,
@@ -50,7 +58,7 @@ pub struct Wait {
 
 impl Facts {
     /// Of a message in the queue.
-    pub fn of(entry: &Entry, stored: &Stored) -> Self {
+    pub fn of(entry: &Entry, stored: &Stored, now: Timestamp) -> Self {
         let numbers = entry.waiting.iter().map(|it| it.recipient);
         let waiting = entry.waiting.iter().map(|it| Wait {
             until: it.until,
@@ -58,6 +66,7 @@ impl Facts {
         });
         Self {
             id: entry.id.to_string(),
+            now,
             arrival: entry.arrival,
             held: entry.hold.is_held(),
             warned: entry.warned,
@@ -68,12 +77,13 @@ impl Facts {
         }
     }
 
-    /// The id, once all fits together. `now`: nothing lies far behind it.
+    /// The id, once all fits together. `now`: as it is here.
     pub fn check(&self, now: Timestamp) -> Result<QueueId, &'static str> {
         let id = QueueId::parse(&self.id).filter(|id| id.made() > Timestamp::default());
         let id = id.ok_or("no queue id")?;
-        if id.made().since(now).as_millis() > u128::from(AHEAD) {
-            return Err("the clocks of the two servers differ by more than a day");
+        compare(self.now, now)?;
+        if id.made().since(now) > AHEAD {
+            return Err("its queue id is of a time that lies more than a day ahead");
         }
         let recipients = self.envelope.recipients.len();
         if recipients == 0 || recipients > limits::EXPANDED || recipients != self.waiting.len() {
@@ -102,6 +112,16 @@ impl Facts {
     }
 }
 
+/// Whether two clocks go the same: mail would become older, and expire, or younger.
+pub fn compare(there: Timestamp, here: Timestamp) -> Result<(), &'static str> {
+    if there.since(here).max(here.since(there)) > APART {
+        return Err(
+            "the clocks of the two servers differ by more than an hour: set the wrong one right",
+        );
+    }
+    Ok(())
+}
+
 impl Told {
     /// One line, with its end.
     pub fn line(&self) -> Vec<u8> {
@@ -125,11 +145,14 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    /// When all that is told lies behind.
+    const LATER: Timestamp = Timestamp::from_secs(2_100_000_000);
 
     fn facts() -> Facts {
         let address = mail::address::Address::parse("b@example.net").unwrap();
         Facts {
             id: "9KGK45RNCM266".to_owned(),
+            now: LATER,
             arrival: NOW,
             held: false,
             warned: true,
@@ -149,9 +172,13 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_message_is_read_as_it_was_meant() {
-        let id = facts().check(NOW.after(std::time::Duration::from_hours(99_999)));
+        let id = facts().check(LATER);
         assert_eq!(id.map(|id| id.to_string()), Ok(facts().id));
         for told in [
+            Told::Asks {
+                server: "x".to_owned(),
+                now: NOW,
+            },
             Told::Message(facts().into()),
             Told::GivenUp(vec!["9KGK45RNCM266".to_owned()]),
         ] {
@@ -179,9 +206,20 @@ mod tests {
         for (number, fault) in faults.into_iter().enumerate() {
             let mut facts = facts();
             fault(&mut facts);
-            let later = NOW.after(std::time::Duration::from_hours(99_999));
-            assert!(facts.check(later).is_err(), "fault {number}");
+            assert!(facts.check(LATER).is_err(), "fault {number}");
         }
+    }
+
+    #[test]
+    fn nothing_moves_between_clocks_that_are_apart_whichever_is_ahead() {
+        let apart = APART + Duration::from_millis(1);
+        let here = [LATER, LATER.after(APART), LATER.after(apart)];
+        assert_eq!(
+            here.map(|here| facts().check(here).is_ok()),
+            [true, true, false]
+        );
+        let there = |now| Facts { now, ..facts() }.check(LATER).is_ok();
+        assert!(there(LATER.after(APART)) && !there(LATER.after(apart)));
     }
 
     proptest! {

@@ -20,8 +20,10 @@ use tokio::runtime::Handle;
 
 use crate::{
     admin::Answer,
-    delivery::moving,
+    delivery::target,
     dispatch::{Dispatch, Event, left},
+    drain::NAMED,
+    draining::comes,
     server::Server,
 };
 
@@ -44,9 +46,10 @@ pub(super) fn begin(
         Ok(true) => {
             let (done, told) = mpsc::channel();
             let (setup, target) = (server.current.get(), (to.clone(), pin.clone()));
+            let name = dispatch.draining().name().to_owned();
             Handle::current().spawn(async move {
                 // Whoever asked may be gone.
-                let _ = done.send(moving::test(setup, &target.0, &target.1).await);
+                let _ = done.send(target::test(setup, &target.0, &target.1, &name).await);
             });
             let told = loop {
                 match told.recv_timeout(ALIVE) {
@@ -68,24 +71,54 @@ pub(super) fn begin(
 
 /// Whether it is to begin; not if it goes on already.
 fn begins(dispatch: &Dispatch, to: &str, pin: &str) -> Result<bool, String> {
-    Nexthop::parse(to).map_err(|error| error.to_string())?;
+    let nexthop = Nexthop::parse(to).map_err(|error| error.to_string())?;
     Pin::parse(pin).map_err(|error| error.to_string())?;
-    let arrives = |entry: spool::Entry| matches!(entry.hold, Hold::Arriving { .. });
-    if dispatch.spool().walk_entries().any(arrives) {
-        return Err("mail is just moving here from another server: let that end first".to_owned());
-    }
     match dispatch.draining().drain() {
-        None => Ok(true),
-        Some(drain) if drain.to != to => Err(format!(
-            "this server is being emptied into {} until its last messages are known there",
-            drain.to
-        )),
+        None => nothing_arrives(dispatch).map(|()| true),
+        Some(drain) if Nexthop::parse(&drain.to).ok() != Some(nexthop) => {
+            let there = drain.to;
+            Err(if drain.stopped {
+                format!(
+                    "{there} has messages that were given up here, and has to hear that first: \
+                     smarthost queue list --held"
+                )
+            } else {
+                format!(
+                    "this server is being emptied into {there}; to change that: \
+                     smarthost drain --stop, then the new one"
+                )
+            })
+        }
         Some(drain) => Ok(drain.stopped || drain.pin != pin),
     }
 }
 
+/// Whether nothing here waits for another server's word.
+fn nothing_arrives(dispatch: &Dispatch) -> Result<(), String> {
+    let entries = dispatch.spool().entries().into_iter();
+    let arriving: Vec<_> = entries
+        .filter(|entry| matches!(entry.hold, Hold::Arriving { .. }))
+        .collect();
+    let Some(first) = arriving.first() else {
+        return Ok(());
+    };
+    let ids = arriving
+        .iter()
+        .take(NAMED)
+        .map(|entry| entry.id.to_string());
+    let ids = ids.collect::<Vec<_>>().join(", ");
+    let more = if arriving.len() > NAMED { ", …" } else { "" };
+    let why = comes(first);
+    Err(format!(
+        "{} of this queue (smarthost queue list --held) would not move: {ids}{more}: {why}",
+        arriving.len()
+    ))
+}
+
 /// All that is queued rests from here on; what is in delivery ends first.
 fn rest(dispatch: &Dispatch, to: &str, pin: &str) -> Result<(), String> {
+    // Also what has come while the other server was asked.
+    nothing_arrives(dispatch)?;
     let mut queue = dispatch.lock();
     let begun = dispatch.draining().begin(to, pin, left(&queue));
     begun.map_err(|error| format!("not on disk: {error}"))?;

@@ -5,18 +5,30 @@
 //! Failures: remembered, and answered at the end.
 //! See also: [`crate::drain::told`].
 
+use std::net::IpAddr;
+
 use mail::clock;
 use spool::{Draft, Hold, QueueId, Spool, SpoolError};
 use tokio::task::block_in_place;
 
-use crate::drain::told::{Facts, Told};
+use crate::{
+    config::Config,
+    drain::told::{self, Facts, Told},
+};
 
 /// Longest line in front of a message, bytes.
 const LINE: usize = 15 * 1024 * 1024;
 
+/// Whether a server with this address may give its queue; `None`: a proxy stands between.
+pub(super) fn may_give(config: &Config, peer: Option<IpAddr>) -> bool {
+    peer.is_some_and(|peer| config.drain_from.contains(peer))
+}
+
 /// What is moving here, as far as it has come.
 pub(super) struct Moving {
     spool: Spool,
+    /// Who brings it.
+    giver: String,
     /// The line in front, up to its end.
     line: Vec<u8>,
     told: Option<Arriving>,
@@ -27,6 +39,8 @@ pub(super) struct Moving {
 pub(super) enum Arriving {
     Message(Box<Message>),
     GivenUp(Vec<QueueId>),
+    /// A server of this name asks whether its queue may come.
+    Asks(String),
 }
 
 /// A message that is coming.
@@ -41,13 +55,16 @@ pub(super) struct Message {
 /// Why it is not kept.
 pub(super) enum Fault {
     Said(&'static str),
+    /// All that is here goes there.
+    Emptied(String),
     Disk(SpoolError),
 }
 
 impl Moving {
-    pub(super) fn new(spool: &Spool) -> Self {
+    pub(super) fn new(spool: &Spool, giver: String) -> Self {
         Self {
             spool: spool.clone(),
+            giver,
             line: Vec::new(),
             told: None,
             fault: None,
@@ -107,11 +124,16 @@ impl Moving {
                 let ids: Option<Vec<_>> = ids.collect();
                 Arriving::GivenUp(ids.ok_or(Fault::Said("no queue id"))?)
             }
+            Told::Asks { server, now } => {
+                told::compare(now, clock::now()).map_err(Fault::Said)?;
+                Arriving::Asks(server)
+            }
             Told::Message(facts) => {
                 let id = facts.check(clock::now()).map_err(Fault::Said)?;
                 let (hold, waiting) = (Hold::Arriving { held: facts.held }, facts.waiting());
                 let (since, warned) = (facts.arrival, facts.warned);
-                let draft = self.spool.draft_moved(id, since, hold, warned, waiting);
+                let spool = &self.spool;
+                let draft = spool.draft_moved(id, since, hold, warned, waiting, &self.giver);
                 Arriving::Message(Box::new(Message {
                     id,
                     facts,

@@ -1,13 +1,13 @@
 //! XMOVE: another server is emptied into this one.
 //!
-//! Contract: only who is in `drain_from` has it, under TLS and for himself. No restriction, limit
-//! or filter is asked: the mail was taken already, by a server that this one believes. The size
-//! alone counts here, too.
+//! Contract: only who is in `drain_from` has it, under TLS, for himself, and not over a proxy,
+//! whatever address that names. No restriction, limit or filter is asked: the mail was taken
+//! already, by a server that this one believes. The size alone counts here, too.
 //! Failures: what does not fit together is refused for good, and stays where it is; what cannot be
 //! kept is refused for now.
 //! See also: [`crate::drain`].
 
-use mail::limits;
+use mail::{limits, outcome::escape};
 use smtp::{
     reply::Reply,
     session::{Mail, Question, Verdict},
@@ -15,18 +15,27 @@ use smtp::{
 
 use super::{
     acceptance::no_room,
-    moved::{Arriving, Fault, Message, Moving},
+    moved::{Arriving, Fault, Message, Moving, may_give},
     session::Connection,
     transaction::Transaction,
 };
 use crate::arriving::Refusal;
+
+/// Longest name of a server, bytes.
+const NAME: usize = 255;
 
 impl Connection {
     /// The answer to a question where this server, or another one into it, is being emptied;
     /// `None`: that makes no difference to it.
     pub(super) async fn decide_drained(&mut self, question: &Question) -> Option<Verdict> {
         let draining = self.server.dispatch.draining();
+        let gives = self.gives();
+        let moves = self.transaction.as_ref().is_some_and(|it| it.mail.moved);
         let to = match question {
+            // What it has brought before it may still give up, or it would stay here for ever.
+            Question::Connect if gives => None,
+            Question::Mail(mail) if mail.moved => None,
+            Question::Recipient(_) | Question::Data if moves => None,
             Question::Connect | Question::Mail(_) | Question::Recipient(_) => draining.to(),
             Question::Data => match draining.enter() {
                 Ok(inside) => {
@@ -42,7 +51,19 @@ impl Connection {
         if let Some(to) = to {
             return Some(Verdict::Close(self.emptied(&to)));
         }
-        self.decide_moved(question).await
+        self.decide_moved(question, moves).await
+    }
+
+    /// Whether it is a server whose queue may come here.
+    fn gives(&self) -> bool {
+        let itself = !self.unnamed && self.client == self.connected;
+        itself && may_give(&self.setup.config, self.peer)
+    }
+
+    /// What it calls itself, and its address, as copies remember whose they are.
+    fn giver(&self) -> String {
+        let helo = escape(self.machine.helo().unwrap_or("unknown").as_bytes(), NAME);
+        format!("{helo}[{}]", self.connected)
     }
 
     /// What whoever brings mail hears meanwhile.
@@ -55,8 +76,7 @@ impl Connection {
     }
 
     /// The answer to a question about mail that moves; `None`: it is about other mail.
-    async fn decide_moved(&mut self, question: &Question) -> Option<Verdict> {
-        let moves = self.transaction.as_ref().is_some_and(|it| it.mail.moved);
+    async fn decide_moved(&mut self, question: &Question, moves: bool) -> Option<Verdict> {
         match question {
             Question::Mail(mail) if mail.moved => Some(self.may_move(mail)),
             Question::Recipient(_) | Question::Data if moves => Some(Verdict::Accept),
@@ -66,8 +86,7 @@ impl Connection {
     }
 
     fn may_move(&mut self, mail: &Mail) -> Verdict {
-        let named = self.setup.config.drain_from.contains(self.connected);
-        if !named || self.unnamed || self.client != self.connected {
+        if !self.gives() {
             return Verdict::Refuse(Reply::literal(
                 "550 5.7.0 Error: insufficient authorization",
             ));
@@ -75,7 +94,7 @@ impl Connection {
         let spool = self.server.dispatch.spool();
         match spool.has_room(0) {
             Ok(()) => {
-                let moving = Moving::new(spool);
+                let moving = Moving::new(spool, self.giver());
                 self.transaction = Some(Transaction::moving(mail.clone(), moving));
                 Verdict::Accept
             }
@@ -88,22 +107,43 @@ impl Connection {
         let Some(moving) = moving else {
             return Verdict::Refuse(Reply::literal("503 5.5.1 Error: no message"));
         };
+        let entered = self.server.dispatch.draining().enter();
         let done = match moving.end() {
             Err(fault) => Err(fault),
             Ok(Arriving::GivenUp(ids)) => {
-                let done = self.server.dispatch.let_go(&ids);
-                done.map_err(Fault::Disk)
+                let done = self.server.dispatch.let_go(&ids, &self.giver());
+                done.map_err(Fault::from)
             }
-            Ok(Arriving::Message(message)) => self.keep_moved(*message).await,
+            Ok(Arriving::Asks(server)) => self.would_take(&server),
+            Ok(Arriving::Message(message)) => match entered {
+                Ok(_inside) => self.keep_moved(*message).await,
+                Err(to) => Err(Fault::Emptied(to)),
+            },
         };
         match done {
             Ok(()) => Verdict::Accept,
             Err(Fault::Disk(error)) => Verdict::Refuse(no_room(&self.server, &error)),
+            Err(Fault::Emptied(to)) => {
+                let reply = format!(
+                    "451 4.3.2 Error: this server is itself being emptied into {to}: \
+                     smarthost drain --stop there first"
+                );
+                Verdict::Refuse(Reply::literal(&reply))
+            }
             Err(Fault::Said(why)) => {
                 let reply = format!("451 4.6.0 Error: {why}");
                 Verdict::Refuse(Reply::literal(&reply))
             }
         }
+    }
+
+    /// Another server asks whether its queue may come.
+    fn would_take(&self, server: &str) -> Result<(), Fault> {
+        let draining = self.server.dispatch.draining();
+        if draining.is(server) {
+            return Err(Fault::Said("this is the very server that asks"));
+        }
+        draining.to().map_or(Ok(()), |to| Err(Fault::Emptied(to)))
     }
 
     async fn keep_moved(&mut self, mut message: Message) -> Result<(), Fault> {
@@ -124,10 +164,17 @@ impl Connection {
                 self.messages = self.messages.saturating_add(1);
                 Ok(())
             }
-            Err(Refusal::Spool(error)) => Err(Fault::Disk(error)),
-            Err(Refusal::Taken) => Err(Fault::Said(
-                "a message of this queue id is here, and is another one",
-            )),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Spool(error) => Self::Disk(error),
+            Refusal::Taken => Self::Said("a message of this queue id is here, and is another one"),
+            Refusal::Others => Self::Said("a message of this queue id came from another server"),
         }
     }
 }

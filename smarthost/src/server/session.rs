@@ -30,6 +30,7 @@ use super::{
     Server,
     counting::Begun,
     filter::Filter,
+    moved,
     places::{Place, Visitor},
     proxied::Ends,
     transaction::Transaction,
@@ -85,6 +86,8 @@ pub(super) struct Connection {
     pub(super) method: &'static str,
     /// Over a proxy that does not say who it is.
     pub(super) unnamed: bool,
+    /// Whose socket it is, as the kernel says; `None`: a proxy's.
+    pub(super) peer: Option<IpAddr>,
     /// Given back with the last reply, so that the client may come again at once.
     pub(super) place: Option<Place>,
     /// `unknown[192.0.2.1]`, as the log and Received name the client.
@@ -133,7 +136,8 @@ pub(super) async fn serve(
     let mut settings = settings(&setup, offer, visitor.own);
     settings.xwriter = true;
     settings.xenroll = offer.submission && setup.enrolled.is_used();
-    settings.xmove = !ends.unnamed && setup.config.drain_from.contains(visitor.address);
+    let peer = (!ends.proxied).then_some(visitor.address);
+    settings.xmove = moved::may_give(&setup.config, peer);
     settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);
     if ends.proxied {
         // Its first words may have come with the header.
@@ -152,6 +156,7 @@ pub(super) async fn serve(
         pinned: None,
         method: "",
         unnamed: ends.unnamed,
+        peer,
         place: Some(place),
         name: format!("unknown[{}]", visitor.address),
         client_name: ClientName::Unknown,

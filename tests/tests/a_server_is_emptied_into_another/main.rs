@@ -2,6 +2,7 @@
 //! delivered by one of the two.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod copies;
 mod pair;
 mod promises;
 
@@ -20,7 +21,7 @@ use tests::{
     wait::until,
 };
 
-use pair::{Pair, balance, count, cutting, later, listed, send};
+use pair::{Pair, balance, count, cutting, delivered_here, later, listed, send};
 
 fn run(pair: &Pair) -> Child {
     let mut command = pair.old.command();
@@ -322,7 +323,7 @@ fn a_stranger_and_clear_text_cannot_move_mail() {
 
 #[test]
 fn what_the_other_server_finds_too_large_stays_with_that_reason() {
-    let pair = Pair::start(later(), "message_size = \"500 KiB\"\n");
+    let mut pair = Pair::start(later(), "message_size = \"500 KiB\"\n");
     send(&pair.old, 3);
     let mut session = Session::greeted(pair.old.address());
     let large = format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(100_000));
@@ -336,9 +337,28 @@ fn what_the_other_server_finds_too_large_stays_with_that_reason() {
     );
     let said = balance["refused"].to_string();
     assert!(said.contains("bytes are more than"), "{said}");
+    pair.old.daemon().wait_for_log(": not moved to ");
+    let status = pair.old.admin(&["status"]);
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("1 stays: its "), "{status}");
+    // Mended there, it goes with the same command at once.
+    let config = format!("{}drain_from = [\"127.0.0.1\"]\n", pair.config);
+    pair.new.configure(&config);
+    assert!(pair.new.admin(&["reload"]).status.success());
+    let output = pair.drain();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(listed(&pair.new).len(), 4);
+}
+
+#[test]
+fn what_stays_is_delivered_from_here_once_that_is_stopped() {
+    let pair = Pair::start(later(), "message_size = \"500 KiB\"\n");
+    let mut session = Session::greeted(pair.old.address());
+    let large = format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(100_000));
+    session.delivers("a@example.org", &["b@example.net"], large.as_bytes());
+    assert_eq!(pair.drain().status.code(), Some(1));
     // It is delivered from here once that is stopped.
     pair.sink.play(Script::default());
     assert!(pair.old.admin(&["drain", "--stop"]).status.success());
-    assert!(pair.old.admin(&["queue", "flush"]).status.success());
-    pair.sink.journal().wait_for(1);
+    delivered_here(&pair);
 }

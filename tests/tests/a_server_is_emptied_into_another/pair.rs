@@ -32,6 +32,8 @@ pub(super) struct Pair {
     pub(super) sink: Sink,
     pub(super) old: Smarthost,
     pub(super) new: Smarthost,
+    /// What both have.
+    pub(super) config: String,
 }
 
 impl Pair {
@@ -45,7 +47,12 @@ impl Pair {
         );
         let old = Smarthost::start(&config);
         let new = Smarthost::start(&format!("{config}drain_from = [\"127.0.0.1\"]\n{more}"));
-        Self { sink, old, new }
+        Self {
+            sink,
+            old,
+            new,
+            config,
+        }
     }
 
     pub(super) fn arguments(&self) -> [String; 6] {
@@ -188,4 +195,13 @@ impl Gate {
         let said = self.said.recv_timeout(PATIENCE).unwrap();
         said.recv_timeout(PATIENCE).unwrap()
     }
+}
+
+/// The first server delivers what it has.
+pub(super) fn delivered_here(pair: &Pair) {
+    until_true("it is delivered", || {
+        // What is in delivery just now may still meet the next hop as it was.
+        assert!(pair.old.admin(&["queue", "flush"]).status.success());
+        !pair.sink.journal().messages().is_empty()
+    });
 }

@@ -4,9 +4,14 @@
 use std::process::{Child, Command};
 
 use serde_json::Value;
-use tests::{session::Session, smarthost::Smarthost, wait::until};
+use tests::{
+    session::Session,
+    sink::{Script, nexthop},
+    smarthost::Smarthost,
+    wait::until,
+};
 
-use super::pair::{Gate, Pair, balance, count, later, listed, send};
+use super::pair::{Gate, Pair, balance, count, delivered_here, later, listed, send};
 
 /// Nothing that is said is missed.
 fn started(mut command: Command) -> Child {
@@ -90,7 +95,7 @@ fn given_up_and_not_known(pair: &Pair, gate: &Gate) -> Child {
 
 #[test]
 fn no_order_keeps_a_message_on_hold_for_ever_that_the_other_server_has_already() {
-    let pair = Pair::start(later(), "");
+    let mut pair = Pair::start(later(), "");
     let gate = Gate::before(pair.new.address());
     let command = given_up_and_not_known(&pair, &gate);
     let row: Value = serde_json::from_str(listed(&pair.old).first().unwrap()).unwrap();
@@ -109,8 +114,49 @@ fn no_order_keeps_a_message_on_hold_for_ever_that_the_other_server_has_already()
     assert!(output.status.success(), "{output:?}");
     let moved = ["came", "moved", "left"].map(|it| count(&balance(&output), it));
     assert_eq!(moved, [1, 1, 0]);
-    assert!(!pair.new.mailq().contains("another server"));
+    assert!(!pair.new.mailq().contains("it comes from"));
+    assert!(!pair.old.daemon().log().contains("more than once"));
+    let shown = pair.old.admin(&["queue", "show", id]);
+    let said = String::from_utf8(shown.stderr).unwrap();
+    assert!(said.contains("it may have moved to "), "{said}");
     let deleted = pair.new.admin(&["queue", "delete", id]);
     assert!(deleted.status.success(), "{deleted:?}");
     assert!(!pair.new.mailq().contains(id), "it was no one's any more");
+}
+
+#[test]
+fn a_stop_tells_what_is_still_on_its_way_to_a_silent_server_and_that_is_delivered_here_soon() {
+    let pair = Pair::start(later(), "");
+    send(&pair.old, 1);
+    until("it is deferred", || {
+        pair.old.mailq().contains("later").then_some(())
+    });
+    let gate = Gate::before(pair.new.address());
+    let mut command = started(pair.drain_over(gate.address));
+    gate.pass(u64::MAX);
+    until("it is under way", || gate.has_come().then_some(()));
+    let flushed = pair.old.admin(&["queue", "flush"]);
+    assert_eq!(flushed.status.code(), Some(1), "{flushed:?}");
+    let elsewhere = nexthop(pair.new.address());
+    let refused = pair
+        .old
+        .admin(&["drain", "--to", &elsewhere, "--pin", &pair.new.pin()]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("smarthost drain --stop, then the new one"),
+        "{said}"
+    );
+
+    pair.sink.play(Script::default());
+    let stopped = pair.old.admin(&["drain", "--stop"]);
+    let said = String::from_utf8(stopped.stdout).unwrap();
+    assert!(said.contains("1 of those left are on their way"), "{said}");
+    command.wait().unwrap();
+    delivered_here(&pair);
+    until("it is forgotten", || {
+        let stopped = pair.old.admin(&["drain", "--stop"]);
+        let said = String::from_utf8(stopped.stdout).unwrap();
+        said.contains("nothing was to be stopped").then_some(())
+    });
 }

@@ -201,9 +201,11 @@ impl Story {
             }
             Said::Attempt(attempt) => endings.attempt(attempt, entry.time),
             Said::Made { what, id } => self.relate(what, id),
-            Said::Expired => endings.why = endings.why.or(Some("expired")),
-            Said::Deleted => endings.why = Some("deleted"),
-            Said::Moved => endings.why = Some("moved"),
+            Said::Expired => {
+                endings.why = endings.why.or(Some(("expired", entry.time)));
+            }
+            Said::Deleted => endings.why = Some(("deleted", entry.time)),
+            Said::Moved => endings.why = Some(("moved", entry.time)),
             Said::Removed => endings.removed = true,
             Said::Other => {}
         }
@@ -328,8 +330,8 @@ fn join(stories: &mut [Story], found: &Found) {
 #[derive(Default)]
 struct Endings {
     all: BTreeMap<(String, Option<String>), Ending>,
-    /// Why it left the queue undelivered.
-    why: Option<&'static str>,
+    /// Why it left the queue undelivered, and when.
+    why: Option<(&'static str, Option<Timestamp>)>,
     removed: bool,
 }
 
@@ -374,7 +376,9 @@ impl Endings {
         let (why, removed) = (self.why, self.removed);
         let last = move |mut ending: Ending| {
             if ending.state == "deferred" && removed {
-                ending.state = why.unwrap_or("gone");
+                let (state, time) = why.unwrap_or(("gone", None));
+                ending.state = state;
+                ending.time = time.map(Timestamp::rfc3339).or(ending.time);
             }
             ending
         };

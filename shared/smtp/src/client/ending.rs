@@ -40,7 +40,10 @@ impl Client {
     /// peer may have taken it.
     pub(super) fn cut(&mut self, failure: Failure) {
         let text = match self.phase {
-            Phase::End => format!("message may be sent more than once: {}", failure.text),
+            // Where mail moves between servers, the same is told again.
+            Phase::End if !self.moved => {
+                format!("message may be sent more than once: {}", failure.text)
+            }
             _ => failure.text,
         };
         self.fail(Failure { text, ..failure });

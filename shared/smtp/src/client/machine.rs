@@ -140,6 +140,8 @@ pub struct Client {
     /// Replies to the transaction are not proved to be in step:
     /// [`Transaction::kept`](super::Transaction::kept).
     pub(super) doubt: bool,
+    /// The transaction is about mail that moves as it is (XMOVE).
+    pub(super) moved: bool,
     /// Recipients of the last transaction that the peer had accepted when it ended without the
     /// message.
     pub(super) accepted: usize,
@@ -168,6 +170,7 @@ impl Client {
             commands: VecDeque::new(),
             attempt: None,
             doubt: false,
+            moved: false,
             accepted: 0,
             patience: None,
             actions: VecDeque::new(),

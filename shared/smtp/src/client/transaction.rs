@@ -68,6 +68,7 @@ impl Client {
         self.attempt = Some(attempt);
         self.patience = transaction.patience;
         self.doubt = transaction.kept;
+        self.moved = transaction.mail.moved;
         self.accepted = 0;
         self.phase = Phase::Envelope;
         self.since = Some(now);

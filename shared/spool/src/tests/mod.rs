@@ -77,7 +77,7 @@ fn arrive(spool: &Spool, recipients: u32, size: usize) -> Result<QueueId, SpoolE
         reason: Some("450 there".into()),
     });
     let arrival = Timestamp::from_secs(1_700_000_000);
-    let mut draft = spool.draft_moved(id, arrival, ARRIVING, true, waiting.collect());
+    let mut draft = spool.draft_moved(id, arrival, ARRIVING, true, waiting.collect(), "mx0");
     for piece in body_of(id, size).chunks(64 * 1024) {
         draft.write(piece)?;
     }
