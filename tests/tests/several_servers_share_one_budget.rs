@@ -270,11 +270,11 @@ fn an_order_holds_at_a_server_that_was_away_and_after_the_store_has_forgotten_it
     let mut taken = 1 + bring("127.0.0.5", &[&site[0]], 2, 8);
 
     // Given while the store does not answer, by a server that is killed at once.
-    store.daemon.signal(Signal::STOP);
+    store.signal(Signal::STOP);
     order(&site[0], &["reset", "127.0.0.7"]);
     order(&site[0], &["raise", "127.0.0.7", "40"]);
     site[0].kill();
-    store.daemon.signal(Signal::CONT);
+    store.signal(Signal::CONT);
     store.say("FLUSHALL");
     site.iter_mut().for_each(Smarthost::run);
     wait_for_both(&site);
