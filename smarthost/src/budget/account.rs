@@ -211,6 +211,11 @@ impl Account {
         self.rest.map(|rest| rest.sum)
     }
 
+    /// Whether all nodes had told what they know when the store answered last.
+    pub(super) fn is_complete(&self) -> bool {
+        self.rest.is_some_and(|rest| rest.complete)
+    }
+
     /// What the store said, as long as it need not be asked again.
     pub(super) fn rest(&self, now: Millis) -> Option<Rest> {
         self.rest.filter(|rest| now < rest.until)

@@ -78,10 +78,13 @@ impl Site {
         });
         let window = id.width().saturating_mul(KEEP + 1);
         let old = since.is_some_and(|since| self.now(at).saturating_sub(since) >= window);
-        if self.is_up() && (told >= nodes || old) {
+        let account = self.accounts.get(id);
+        // The last answer about it may be newer than what was heard of the nodes.
+        let complete = account.is_some_and(Account::is_complete);
+        if self.is_up() && (told >= nodes || old || complete) {
             return None;
         }
-        let own = self.accounts.get(id).map_or(0, Account::own);
+        let own = account.map_or(0, Account::own);
         match self.terms.on_outage {
             OnOutage::Share => Some((own, limit / self.terms.nodes.max(1))),
             OnOutage::Defer => Some((0, 0)),
