@@ -17,51 +17,18 @@ use std::{
 };
 
 use super::{
-    Hold, Parties, QueueId, SpoolError,
+    QueueId, SpoolError,
     disk::Disk,
-    index::{Index, Location, Message},
+    index::Index,
+    item::{Accept, Done, Item, New},
     layout::Layout,
     lock,
     log::{Log, Outgoing},
     pause::{PAUSES, Pause},
-    record::{Change, Place, Record, What},
+    record::{Change, Record, What},
     schedule::Schedule,
 };
 use mail::clock::{self, Timestamp};
-
-/// Called when a message is durable, or not.
-pub(super) type Done = Box<dyn FnOnce(Result<QueueId, SpoolError>) + Send>;
-
-/// Something to be made durable.
-pub(super) enum Item {
-    Accept(Box<Accept>),
-    /// `last`: with it the message leaves the spool.
-    Event {
-        id: QueueId,
-        what: What,
-        last: bool,
-    },
-}
-
-/// A message to be made durable.
-pub(super) struct Accept {
-    pub(super) record: Record,
-    pub(super) new: New,
-    /// A bounce: may use the reserve.
-    pub(super) vital: bool,
-    pub(super) done: Done,
-}
-
-/// What the index will know of it.
-pub(super) struct New {
-    pub(super) arrival: Timestamp,
-    pub(super) size: u64,
-    pub(super) body: Place,
-    pub(super) uid: Option<u32>,
-    pub(super) parties: Parties,
-    pub(super) hold: Hold,
-    pub(super) known: super::draft::Known,
-}
 
 impl Intake {
     /// After a commit: a failure of the disk makes a pause, success ends it. A full disk is asked
@@ -77,21 +44,6 @@ impl Intake {
                 why: why.again(),
             });
         }
-    }
-}
-
-impl New {
-    fn has_file(&self) -> bool {
-        matches!(self.body, Place::File(_))
-    }
-
-    fn at(self, place: Location) -> Message {
-        let known = self.known;
-        let mut message = Message::new(place, self.arrival, self.size, self.body, known.waiting);
-        (message.uid, message.hold, message.warned) = (self.uid, self.hold, known.warned);
-        message.giver = known.giver;
-        message.parties = self.parties;
-        message
     }
 }
 

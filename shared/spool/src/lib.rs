@@ -65,6 +65,7 @@ mod draft;
 mod error;
 mod id;
 mod index;
+mod item;
 mod journal;
 mod layout;
 mod lock;

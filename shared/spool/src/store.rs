@@ -10,10 +10,11 @@ use std::{
 
 use super::{
     Draft, Entry, Event, Hold, Parties, QueueId, Recovery, SpoolError, Usage, Waiting,
-    committer::{Accept, Committer, Done, New},
+    committer::Committer,
     disk::{Disk, Native},
     draft::{Content, Known},
     id::Ids,
+    item::{Accept, Done, New},
     journal::{self, Level},
     layout::Layout,
     lock,
@@ -466,36 +467,4 @@ impl Spool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A delivery that ends just now leads a commit while the threads end, and more is recorded
-    /// meanwhile.
-    #[test]
-    fn what_is_recorded_while_the_spool_closes_is_kept_and_keeps_nobody_waiting() {
-        let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
-        let draft = spool.draft().unwrap();
-        let envelope = Envelope {
-            recipients: vec![
-                mail::address::Address::parse("a@example.org")
-                    .unwrap()
-                    .into(),
-            ],
-            ..Envelope::default()
-        };
-        let id = spool.accept(draft, &envelope, b"Subject: x\r\n").unwrap();
-        let committer = &spool.open.committer;
-        committer.stop();
-        committer.reclaim.stop();
-        for thread in std::mem::take(&mut *lock(&spool.open.threads)) {
-            thread.join().unwrap();
-        }
-        committer.lead();
-        spool.record(id, Event::Held);
-        committer.release();
-        spool.close();
-        let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
-        assert_eq!(spool.entry(id).unwrap().hold, Hold::Held);
-    }
-}
+mod tests;

@@ -1,0 +1,63 @@
+use std::{os::unix::net::UnixListener, path::Path, thread};
+
+use super::*;
+use crate::{MAX_LINE, ask};
+
+/// Serves one asker in a thread: counts down from the number it is asked for.
+fn daemon() -> (
+    tempfile::TempDir,
+    std::path::PathBuf,
+    thread::JoinHandle<io::Result<()>>,
+) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let served = thread::spawn(move || {
+        serve_one(&listener.accept().unwrap().0, |from: u32, asker, tell| {
+            (0..from).rev().try_for_each(|n| tell(&(n, asker.uid)))
+        })
+    });
+    (directory, path, served)
+}
+
+#[test]
+fn each_line_of_an_answer_arrives_and_the_daemon_knows_who_asks() {
+    let (_directory, path, served) = daemon();
+    let mut answers: Vec<(u32, u32)> = Vec::new();
+    ask(&path, &3u32, &mut |answer| answers.push(answer)).unwrap();
+    let uid = rustix::process::getuid().as_raw();
+    assert_eq!(answers, [(2, uid), (1, uid), (0, uid)]);
+    served.join().unwrap().unwrap();
+}
+
+#[test]
+fn nonsense_cut_lines_and_endless_lines_are_refused() {
+    for (bytes, kind) in [
+        (b"{\"x\":\n".to_vec(), io::ErrorKind::InvalidData),
+        (b"12".to_vec(), io::ErrorKind::UnexpectedEof),
+        (Vec::new(), io::ErrorKind::UnexpectedEof),
+        (vec![b'1'; MAX_LINE + 10], io::ErrorKind::InvalidData),
+    ] {
+        let (_directory, path, served) = daemon();
+        let mut stream = UnixStream::connect(&path).unwrap();
+        // The daemon may have closed already.
+        let _ = stream.write_all(&bytes);
+        drop(stream);
+        assert_eq!(served.join().unwrap().unwrap_err().kind(), kind);
+    }
+}
+
+#[test]
+fn a_daemon_that_does_not_run_is_named() {
+    let error = ask(
+        Path::new("/nonexistent/control.sock"),
+        &1u32,
+        &mut |(): ()| {},
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("/nonexistent/control.sock")
+            && error.to_string().contains("is the daemon running?"),
+        "{error}"
+    );
+}

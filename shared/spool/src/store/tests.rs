@@ -1,0 +1,31 @@
+use super::*;
+
+/// A delivery that ends just now leads a commit while the threads end, and more is recorded
+/// meanwhile.
+#[test]
+fn what_is_recorded_while_the_spool_closes_is_kept_and_keeps_nobody_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+    let draft = spool.draft().unwrap();
+    let envelope = Envelope {
+        recipients: vec![
+            mail::address::Address::parse("a@example.org")
+                .unwrap()
+                .into(),
+        ],
+        ..Envelope::default()
+    };
+    let id = spool.accept(draft, &envelope, b"Subject: x\r\n").unwrap();
+    let committer = &spool.open.committer;
+    committer.stop();
+    committer.reclaim.stop();
+    for thread in std::mem::take(&mut *lock(&spool.open.threads)) {
+        thread.join().unwrap();
+    }
+    committer.lead();
+    spool.record(id, Event::Held);
+    committer.release();
+    spool.close();
+    let (spool, _) = Spool::open(directory.path(), Options::default()).unwrap();
+    assert_eq!(spool.entry(id).unwrap().hold, Hold::Held);
+}
