@@ -471,3 +471,25 @@ fn what_lets_machines_in_besides_stays_and_other_ports_know_no_keys() {
         machine.mailq().contains("5.7.13").then_some(())
     });
 }
+
+#[test]
+fn what_a_session_has_begun_ends_with_its_machines_key() {
+    let sink = Sink::start();
+    let relay = relay(&sink, "");
+    let machine = machine(&relay, "vm7");
+    let file = key_file(&machine);
+    let tls = ClientTls::with_identity(&Trust::Opportunistic, Some((&file, &file))).unwrap();
+    let begun = || {
+        let mut session = Session::connect(relay.address())
+            .ehlo()
+            .starttls(tls.config.clone());
+        assert_eq!(session.say("MAIL FROM:<a@example.org>").code, 250);
+        session
+    };
+    let (mut early, mut late) = (begun(), begun());
+    assert_eq!(late.say("RCPT TO:<b@example.net>").code, 250);
+    let output = relay.admin(&["enroll", "revoke", "vm7"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(early.say("RCPT TO:<b@example.net>").code, 421);
+    assert_eq!(late.say("DATA").code, 421);
+}

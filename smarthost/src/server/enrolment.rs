@@ -53,7 +53,10 @@ impl Connection {
     /// The answer to a client that brings mail under a key that is believed no more; `None`: that
     /// is not so.
     pub(super) fn disbelieve(&mut self, question: &Question) -> Option<Verdict> {
-        let (Question::Mail(_), Some(key)) = (question, &self.key) else {
+        // What has begun ends with the key, too.
+        let (Question::Mail(_) | Question::Recipient(_) | Question::Data, Some(key)) =
+            (question, &self.key)
+        else {
             return None;
         };
         if self.setup.config.client_of(key).is_some() {
@@ -62,14 +65,16 @@ impl Connection {
         let verdict = match self.setup.enrolled.look_up(&key.pin()) {
             Found::Known(name) if self.pinned.as_deref() == Some(&name) => return None,
             Found::Unknown if self.pinned.is_none() => return None,
-            Found::Ended(name) => Verdict::Refuse(Reply::literal(&format!(
-                "550 5.7.13 Error: this key of {name} is believed no more; the administrator here makes a new line by smarthost enroll {name}"
-            ))),
+            Found::Ended(name) if matches!(question, Question::Mail(_)) => {
+                Verdict::Refuse(Reply::literal(&format!(
+                    "550 5.7.13 Error: this key of {name} is believed no more; the administrator here makes a new line by smarthost enroll {name}"
+                )))
+            }
             Found::Unreadable => Verdict::Refuse(Reply::literal(
                 "451 4.3.0 Error: which machines are enrolled is not known now",
             )),
-            // It changed during the session.
-            Found::Known(_) | Found::Unknown => {
+            // It changed during the session; at MAIL the client hears why.
+            Found::Known(_) | Found::Unknown | Found::Ended(_) => {
                 let host = &self.setup.config.hostname;
                 let reply = format!("421 4.7.0 {host} Error: this key is looked up anew");
                 Verdict::Close(Reply::literal(&reply))
@@ -145,14 +150,15 @@ impl Connection {
             }
             Ok(Redeemed::Expired) => {
                 maillog::not_enrolled(&self.name, &format!("the line of {name} has expired"));
-                wrong(&format!(
+                // Whoever knows a secret does not guess.
+                not_now(&format!(
                     "535 5.7.8 Error: this line has expired; a new one: smarthost enroll {name}"
                 ))
             }
             Ok(Redeemed::UsedTwice(by)) => {
                 maillog::used_twice(&self.name, name.as_str(), key, &by);
                 self.server.dispatch.news().wake();
-                wrong(
+                not_now(
                     "535 5.7.8 Error: this line was used already, with another key; the administrators here are told",
                 )
             }

@@ -66,10 +66,15 @@ impl Keys {
         Ok((next, false))
     }
 
-    /// The next key, made if there is none, with a remark in front.
+    /// The next key, made if there is none, with a remark in front. One that was made for something
+    /// else is not that of a remark: it may be known already, and be believed no more.
     pub(super) fn next(&self, remark: &str, host: &Domain) -> Result<PathBuf, String> {
         let path = self.not_used_yet();
-        if path.exists() {
+        let is_of_it = || {
+            let text = system::read::text(&path, MOST);
+            text.is_ok_and(|text| text.starts_with(remark))
+        };
+        if path.exists() && (remark.is_empty() || is_of_it()) {
             // Whoever knows it knows it by this.
             pins_of_file(&path)
                 .map_err(|error| format!("{}; remove it, another one is made then", error.0))?;
