@@ -7,7 +7,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::{Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Enrolled {
     path: PathBuf,
     /// Or why they are not known.
     book: RwLock<Result<Book, String>>,
+    /// Changes, one after the other: who only looks does not wait for the disk.
+    turn: Mutex<()>,
 }
 
 impl Enrolled {
@@ -64,6 +66,7 @@ impl Enrolled {
         };
         Self {
             book: RwLock::new(book.map_err(unreadable)),
+            turn: Mutex::default(),
             path,
         }
     }
@@ -76,16 +79,15 @@ impl Enrolled {
 
     /// Changes it, on disk too. Blocks.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut Book) -> T) -> Result<T, String> {
-        let mut known = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        let book = known.as_mut().map_err(|why| why.clone())?;
-        let mut changed = book.clone();
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.read(Book::clone)?;
         let told = act(&mut changed);
-        if changed != *book {
+        if self.read(|book| changed != *book)? {
             let written = serde_json::to_vec_pretty(&changed)
                 .map_err(std::io::Error::from)
                 .and_then(|text| system::fs::replace(&self.path, &text, 0o600));
             written.map_err(|error| format!("{}: {error}", self.path.display()))?;
-            *book = changed;
+            *self.book.write().unwrap_or_else(PoisonError::into_inner) = Ok(changed);
         }
         Ok(told)
     }

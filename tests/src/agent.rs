@@ -34,6 +34,13 @@ X-Cron-Env: <SHELL=/bin/sh>\nX-Cron-Env: <LOGNAME=root>\n\nbackup: nothing to do
 /// The arguments that Debian's cron gives.
 pub const CRON_ARGUMENTS: [&str; 5] = ["-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root"];
 
+/// The configuration of a machine that gives its mail to this relayhost; `more` settings follow.
+pub fn config(relayhost: &str, more: &str) -> String {
+    format!(
+        "relayhost = {relayhost:?}\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\ntls = \"none\"\n{more}"
+    )
+}
+
 /// A machine, with its agent running or not.
 #[derive(Debug)]
 pub struct Agent {

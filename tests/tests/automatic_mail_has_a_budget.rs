@@ -2,16 +2,13 @@
 //! queue, and is counted in the log, there and to root.
 
 use tests::{
-    agent::{Agent, CRON, CRON_ARGUMENTS},
+    agent::{Agent, CRON, CRON_ARGUMENTS, config},
     sink::Sink,
     wait::until_true,
 };
 
 fn machine(sink: &Sink, more: &str) -> Agent {
-    Agent::start(&format!(
-        "relayhost = {:?}\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\ntls = \"none\"\n{more}",
-        sink.nexthop()
-    ))
+    Agent::start(&config(&sink.nexthop(), more))
 }
 
 /// Cron's mail of a job, unlike that of any other.

@@ -11,16 +11,10 @@ use std::{
 
 use rustix::process::Signal;
 use tests::{
-    agent::{Agent, CRON, CRON_ARGUMENTS},
+    agent::{Agent, CRON, CRON_ARGUMENTS, config},
     sink::{Script, Sink, nexthop},
     wait::{free_address, until_true},
 };
-
-fn config(relayhost: &str) -> String {
-    format!(
-        "relayhost = {relayhost:?}\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\ntls = \"none\"\n"
-    )
-}
 
 fn status(output: &Output) -> (Option<i32>, String) {
     (
@@ -32,7 +26,7 @@ fn status(output: &Output) -> (Option<i32>, String) {
 #[test]
 fn without_an_agent_it_delivers_to_the_relayhost_itself_rewritten_and_complete() {
     let sink = Sink::start();
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     machine.send(&CRON_ARGUMENTS, CRON);
     let message = sink.journal().first();
     assert_eq!(message.recipients, ["admins@example.org"]);
@@ -52,7 +46,7 @@ fn without_an_agent_it_delivers_to_the_relayhost_itself_rewritten_and_complete()
 
 #[test]
 fn without_an_agent_and_without_a_relay_it_says_75_and_why() {
-    let machine = Agent::prepare(&config(&nexthop(free_address())));
+    let machine = Agent::prepare(&config(&nexthop(free_address()), ""));
     let (code, told) = status(&machine.sendmail(&["root"], CRON));
     assert_eq!(code, Some(75), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
@@ -82,7 +76,7 @@ fn without_an_agent_what_the_relay_says_of_a_recipient_becomes_the_exit_status()
         ],
         ..Script::default()
     });
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     for (recipient, expected) in [
         ("somebody@example.net", 0),
         ("nobody@example.net", 67),
@@ -97,12 +91,12 @@ fn without_an_agent_what_the_relay_says_of_a_recipient_becomes_the_exit_status()
 #[test]
 fn an_agent_that_takes_connections_and_never_answers_does_not_keep_the_caller() {
     let sink = Sink::start();
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     let _mute = UnixListener::bind(machine.directory().join("submit.sock")).unwrap();
     machine.send(&["root"], CRON);
     assert_eq!(sink.journal().len(), 1);
 
-    machine.configure(&config(&nexthop(free_address())));
+    machine.configure(&config(&nexthop(free_address()), ""));
     let (code, told) = status(&machine.sendmail(&["root"], CRON));
     assert_eq!(code, Some(75), "{told}");
 }
@@ -110,7 +104,7 @@ fn an_agent_that_takes_connections_and_never_answers_does_not_keep_the_caller() 
 #[test]
 fn an_agent_that_stands_still_with_a_full_backlog_does_not_keep_the_caller() {
     let sink = Sink::start();
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     let _listener = machine.stands_still();
     machine.send(&["root"], CRON);
     assert_eq!(sink.journal().len(), 1);
@@ -122,7 +116,7 @@ fn an_agent_that_stands_still_with_a_full_backlog_does_not_keep_the_caller() {
 #[test]
 fn an_agent_that_is_stopped_does_not_keep_whoever_speaks_smtp() {
     let sink = Sink::start();
-    let mut machine = Agent::start(&config(&sink.nexthop()));
+    let mut machine = Agent::start(&config(&sink.nexthop(), ""));
     machine.daemon().signal(Signal::STOP);
     let output = machine.sendmail(&["-bs"], "EHLO x\r\nQUIT\r\n");
     machine.daemon().signal(Signal::CONT);
@@ -134,7 +128,7 @@ fn an_agent_that_is_stopped_does_not_keep_whoever_speaks_smtp() {
 #[test]
 fn a_sender_or_recipient_that_is_no_address_loses_no_mail() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink.nexthop()));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     let mut count = 0;
     let mut sent = |arguments: &[&str], message: &str| {
         let output = machine.sendmail(arguments, message);
@@ -183,7 +177,7 @@ fn a_sender_or_recipient_that_is_no_address_loses_no_mail() {
 #[test]
 fn bcc_is_delivered_to_and_never_shown_with_and_without_an_agent() {
     let sink = Sink::start();
-    let mut machine = Agent::prepare(&config(&sink.nexthop()));
+    let mut machine = Agent::prepare(&config(&sink.nexthop(), ""));
     let message =
         "To: a@example.net\nBcc: secret@example.net,\n other@example.net\nSubject: x\n\ntext\n";
     machine.send(&["-t"], message);
@@ -202,7 +196,7 @@ fn bcc_is_delivered_to_and_never_shown_with_and_without_an_agent() {
 #[test]
 fn options_that_make_other_programs_write_files_write_none_and_the_mail_goes() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink.nexthop()));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     let log = machine.directory().join("x.php");
     let exploits = [
         format!("-X{}", log.display()),
@@ -229,7 +223,7 @@ fn options_that_make_other_programs_write_files_write_none_and_the_mail_goes() {
 #[test]
 fn a_raw_utf8_subject_is_delivered_by_a_relay_that_lacks_smtputf8() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink.nexthop()));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     machine.send(&["-t"], "To: a@example.net\nSubject: Grüße\n\ntext\n");
     assert!(sink.journal().first().text().contains("Gr"));
     machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
@@ -259,7 +253,7 @@ fn a_message_with_fields_twice_or_a_comma_in_a_name_leaves_in_a_form_that_no_str
     let strict = |from_override: bool, message: &str| {
         let config = format!(
             "{}from_override = {from_override}\n",
-            config(&sink.nexthop())
+            config(&sink.nexthop(), "")
         );
         let machine = Agent::prepare(&config);
         let before = sink.journal().len();
@@ -289,7 +283,7 @@ fn a_message_with_fields_twice_or_a_comma_in_a_name_leaves_in_a_form_that_no_str
 #[test]
 fn a_long_line_in_an_attachment_arrives_whole() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink.nexthop()));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     let numbers: Vec<_> = (1..=5000).map(|number| number.to_string()).collect();
     let numbers = numbers.join(",");
     machine.send(
@@ -310,7 +304,7 @@ fn a_long_line_in_an_attachment_arrives_whole() {
 #[test]
 fn an_odd_address_stops_no_other_and_the_sender_is_told_of_it() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink.nexthop()));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     let send = |to: &str| {
         let message = format!("To: {to}\nSubject: report\n\nthe content\n");
         machine
@@ -349,7 +343,7 @@ fn an_odd_address_stops_no_other_and_the_sender_is_told_of_it() {
 #[test]
 fn every_recipient_that_stands_in_the_header_is_served_and_shown_and_the_rest_is_told() {
     let sink = Sink::start();
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     for (field, served, told) in [
         ("To: ops@d.example Cc: boss@d.example", "ops boss", None),
         (
@@ -406,7 +400,7 @@ fn every_recipient_that_stands_in_the_header_is_served_and_shown_and_the_rest_is
 #[test]
 fn a_blind_recipient_behind_a_line_of_blanks_is_served_and_not_shown() {
     let sink = Sink::start();
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     let message = "To: a@d.example\nSubject: s\n \nBcc: secret@d.example\n\ntext\n";
     machine.send(&["-t"], message);
     let received = sink.journal().first();
@@ -418,7 +412,7 @@ fn a_blind_recipient_behind_a_line_of_blanks_is_served_and_not_shown() {
 #[test]
 fn a_message_from_a_pipe_that_does_not_block_is_waited_for() {
     let sink = Sink::start();
-    let machine = Agent::prepare(&config(&sink.nexthop()));
+    let machine = Agent::prepare(&config(&sink.nexthop(), ""));
     let (mut writer, reader) = UnixStream::pair().unwrap();
     reader.set_nonblocking(true).unwrap();
     let mut command = machine.program("sendmail");
@@ -444,7 +438,7 @@ fn a_relayhost_that_takes_seven_bits_gets_no_other_in_any_field() {
         extensions: vec!["PIPELINING".to_owned()],
         ..Script::default()
     });
-    let config = format!("{}from_override = true\n", config(&sink.nexthop()));
+    let config = format!("{}from_override = true\n", config(&sink.nexthop(), ""));
     let machine = Agent::prepare(&config);
     for field in [
         "From: J\u{fc} <j\u{fc}@a.example>",

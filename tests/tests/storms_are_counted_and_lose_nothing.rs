@@ -11,18 +11,11 @@ use std::{
 };
 
 use tests::{
-    agent::{Agent, CRON, CRON_ARGUMENTS, as_user, pipe},
+    agent::{Agent, CRON, CRON_ARGUMENTS, as_user, config, pipe},
     peers,
     sink::{Received, Sink},
     wait::until_true,
 };
-
-fn config(sink: &Sink, more: &str) -> String {
-    format!(
-        "relayhost = {:?}\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\ntls = \"none\"\n{more}",
-        sink.nexthop()
-    )
-}
 
 /// How many messages a received one tells of: a digest says it in its subject.
 fn told(message: &Received) -> usize {
@@ -81,7 +74,7 @@ fn of_ten_thousand_cron_mails_one_is_sent_a_digest_counts_the_others_and_nobody_
     /// Mebibytes that the agent may take; each mail of the storm held in memory would take more.
     const PEAK: u64 = 40;
     let sink = Sink::start();
-    let mut machine = Agent::prepare(&config(&sink, "collapse = { window = \"1h\" }\n"));
+    let mut machine = Agent::prepare(&config(&sink.nexthop(), "collapse = { window = \"1h\" }\n"));
     machine.open_to_all();
     machine.run();
     // Sent at the same time as the first, others would be sent too.
@@ -147,7 +140,7 @@ fn of_ten_thousand_cron_mails_one_is_sent_a_digest_counts_the_others_and_nobody_
 #[test]
 fn a_mail_that_came_twice_is_sent_as_it_is_when_the_window_ends() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink, "collapse = { window = \"1s\" }\n"));
+    let machine = Agent::start(&config(&sink.nexthop(), "collapse = { window = \"1s\" }\n"));
     machine.send(&CRON_ARGUMENTS, run_of_cron(1));
     machine.send(&CRON_ARGUMENTS, run_of_cron(2));
     let received = sink.journal().wait_for(2);
@@ -161,7 +154,7 @@ fn a_storm_is_counted_to_the_last_mail_although_the_agent_is_killed_again_and_ag
     const KILLS: usize = 5;
     let sink = Sink::start();
     let mut machine = Agent::start(&config(
-        &sink,
+        &sink.nexthop(),
         "collapse = { window = \"2s\" }\n[retry]\nminimal = \"1s\"\nmaximal = \"1s\"\n",
     ));
     let (accepted, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -212,7 +205,7 @@ fn a_storm_is_counted_to_the_last_mail_although_the_agent_is_killed_again_and_ag
 fn a_thousand_different_mails(submitters: usize) {
     const MAILS: usize = 1000;
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink, "collapse = { window = \"1h\" }\n"));
+    let machine = Agent::start(&config(&sink.nexthop(), "collapse = { window = \"1h\" }\n"));
     thread::scope(|scope| {
         for submitter in 0..submitters {
             let machine = &machine;
@@ -264,7 +257,7 @@ fn reached(machine: &Agent, sink: &Sink) -> Vec<String> {
 #[test]
 fn a_thousand_recipients_named_in_the_header_get_one_copy_each() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink, ""));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     let recipients = a_thousand_addresses();
     let (to, bcc) = recipients.split_at(500);
     machine.send(
@@ -281,7 +274,7 @@ fn a_thousand_recipients_named_in_the_header_get_one_copy_each() {
 #[test]
 fn a_mail_of_ten_mebibytes_to_a_thousand_recipients_arrives_byte_by_byte_once_each() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink, ""));
+    let machine = Agent::start(&config(&sink.nexthop(), ""));
     let recipients = a_thousand_addresses();
     let mut arguments = vec!["-i", "-B8BITMIME"];
     arguments.extend(recipients.iter().map(String::as_str));

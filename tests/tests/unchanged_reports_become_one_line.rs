@@ -4,17 +4,10 @@
 use std::fs;
 
 use tests::{
-    agent::{Agent, CRON, CRON_ARGUMENTS},
+    agent::{Agent, CRON, CRON_ARGUMENTS, config},
     sink::{Received, Sink},
     wait::until_true,
 };
-
-fn config(sink: &Sink, more: &str) -> String {
-    format!(
-        "relayhost = {:?}\ndomain = \"example.org\"\nadmin = \"admins@example.org\"\ntls = \"none\"\n{more}",
-        sink.nexthop()
-    )
-}
 
 /// Whoever runs the tests is listed.
 fn unchanged(digest: &str) -> String {
@@ -71,7 +64,7 @@ fn waiting(listing: &str) -> Vec<String> {
 #[test]
 fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
     let sink = Sink::start();
-    let mut machine = Agent::start(&config(&sink, &unchanged("1d")));
+    let mut machine = Agent::start(&config(&sink.nexthop(), &unchanged("1d")));
     report(&machine, "one", "1234 files, 0 errors");
     wait_for(&sink, "1234 files, 0 errors");
     report(&machine, "one", "1235 files, 0 errors");
@@ -122,7 +115,7 @@ fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
     wait_for(&sink, "1235 files");
 
     // Without the setting, nothing waits for it.
-    machine.configure(&config(&sink, ""));
+    machine.configure(&config(&sink.nexthop(), ""));
     machine.kill();
     machine.run();
     wait_for(&sink, "8 errors");
@@ -133,7 +126,7 @@ fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
 #[test]
 fn when_it_is_due_one_mail_tells_of_all_of_a_user_with_the_lines_that_differ() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink, &unchanged("4s")));
+    let machine = Agent::start(&config(&sink.nexthop(), &unchanged("4s")));
     for job in ["one", "two"] {
         report(&machine, job, &format!("{job}: 10 files\nof 3 disks"));
         wait_for(&sink, &format!("{job}: 10 files"));
@@ -182,7 +175,7 @@ fn when_it_is_due_one_mail_tells_of_all_of_a_user_with_the_lines_that_differ() {
 fn nobody_who_is_not_named_has_a_report_that_waits() {
     let sink = Sink::start();
     let machine = Agent::start(&config(
-        &sink,
+        &sink.nexthop(),
         "unchanged = { senders = [\"nobody-of-this-name\", \"backup@*\"] }\n",
     ));
     for _ in 0..2 {
@@ -200,7 +193,7 @@ fn nobody_who_is_not_named_has_a_report_that_waits() {
 #[test]
 fn what_is_not_known_for_certain_is_sent() {
     let sink = Sink::start();
-    let mut machine = Agent::start(&config(&sink, &unchanged("1d")));
+    let mut machine = Agent::start(&config(&sink.nexthop(), &unchanged("1d")));
     report(&machine, "one", "first");
     wait_for(&sink, "first");
     report(&machine, "one", "first");
@@ -234,7 +227,7 @@ fn whenever_the_agent_is_killed_each_report_is_sent_or_told() {
     const KILLS: usize = 6;
     let sink = Sink::start();
     let mut machine = Agent::start(&config(
-        &sink,
+        &sink.nexthop(),
         &format!(
             "{}[retry]\nminimal = \"1s\"\nmaximal = \"1s\"\n",
             unchanged("2s")

@@ -4,7 +4,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use mail::{
+    address::Address,
     clock::Timestamp,
+    envelope::Envelope,
     outcome::{Blame, Delivery as Delivered, Failure, Handover, Outcome, Stage},
     status::EnhancedStatus,
 };
@@ -27,6 +29,16 @@ const BACK: u64 = 6 * 24 * HOUR;
 const END: u64 = 7 * 24 * HOUR;
 /// Users, root among them.
 const USERS: u64 = 3;
+
+/// That of a user's message.
+pub(super) fn envelope(uid: u32, recipients: &[&str]) -> Envelope {
+    let recipients = recipients.iter().map(|text| Address::parse(text).unwrap());
+    Envelope {
+        uid: Some(uid),
+        recipients: recipients.map(Into::into).collect(),
+        ..Envelope::default()
+    }
+}
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_secs(1_000_000_000 + seconds)

@@ -79,23 +79,14 @@ fn write_masked(hasher: &mut impl Hasher, text: &[u8]) {
 mod tests {
     use std::hash::RandomState;
 
-    use mail::address::Address;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::agent::tests::envelope;
 
     fn header(text: &str) -> Header {
         Header::parse(text.as_bytes())
     }
-    fn envelope(uid: u32, recipients: &[&str]) -> Envelope {
-        let recipients = recipients.iter().map(|text| Address::parse(text).unwrap());
-        Envelope {
-            uid: Some(uid),
-            recipients: recipients.map(Into::into).collect(),
-            ..Envelope::default()
-        }
-    }
-
     #[test]
     fn cron_and_what_calls_itself_automatic_is_automatic_and_people_are_not() {
         for (text, automatic) in [

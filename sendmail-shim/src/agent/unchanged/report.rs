@@ -258,19 +258,10 @@ fn mask(number: &[u8], digit: u8, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use mail::address::Address;
     use proptest::prelude::*;
 
     use super::*;
-
-    fn envelope(uid: u32, recipients: &[&str]) -> Envelope {
-        let recipients = recipients.iter().map(|text| Address::parse(text).unwrap());
-        Envelope {
-            uid: Some(uid),
-            recipients: recipients.map(Into::into).collect(),
-            ..Envelope::default()
-        }
-    }
+    use crate::agent::tests::envelope;
 
     fn of(header: &str, body: &str) -> Report {
         let header = Header::parse(header.replace('\n', "\r\n").as_bytes());
