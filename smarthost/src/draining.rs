@@ -185,9 +185,13 @@ impl Draining {
         rests
     }
 
-    /// One has ended here.
-    pub(crate) fn ended(&self, deleted: usize, bounced: bool) {
-        self.count(|drain| drain.ended(deleted, bounced));
+    /// These have ended here: how many recipients were deleted, and whether a bounce went; written
+    /// once for all.
+    pub(crate) fn ended(&self, ended: impl Iterator<Item = (usize, bool)>) {
+        let mut ended = ended.peekable();
+        if ended.peek().is_some() {
+            self.count(|drain| ended.for_each(|(deleted, bounced)| drain.ended(deleted, bounced)));
+        }
     }
 
     /// Whether new mail is refused.

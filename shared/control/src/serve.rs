@@ -322,7 +322,7 @@ impl<Q: Queue> Access<'_, Q> {
         let mut lines = Vec::new();
         let mut changed = 0usize;
         if order == Order::Flush && self.owner.is_none() && *selection == Selection::all() {
-            let entries = self.queue.spool().entries().into_iter();
+            let entries = self.queue.spool().walk_entries();
             let tried = entries.filter(|entry| entry.hold == Hold::No).count();
             return match self.queue.flush_all() {
                 Ok(()) => (tried, lines),

@@ -126,7 +126,7 @@ impl Message {
         }
     }
 
-    fn apply(&mut self, what: &What, reasons: &mut Texts) {
+    fn apply(&mut self, what: &What, texts: &mut Texts) {
         match what {
             What::Event(Event::Settled { recipient, .. }) => {
                 self.waiting
@@ -138,7 +138,7 @@ impl Message {
                 until,
                 reason,
             }) => {
-                let reason = reasons.intern(reason);
+                let reason = texts.intern(reason);
                 for recipient in recipients {
                     if let Ok(place) = self
                         .waiting
@@ -164,10 +164,10 @@ impl Message {
                 self.hold = state.hold;
                 self.warned = state.warned;
                 self.repeats = state.repeats.map(Box::new);
-                self.giver = state.giver();
+                self.giver = state.giver().map(|giver| texts.intern(&giver));
                 self.waiting = state.waiting();
                 for waiting in &mut self.waiting {
-                    waiting.reason = waiting.reason.as_ref().map(|reason| reasons.intern(reason));
+                    waiting.reason = waiting.reason.as_ref().map(|reason| texts.intern(reason));
                 }
             }
         }
@@ -270,6 +270,9 @@ impl Index {
                 .map(|reason| self.texts.intern(reason));
         }
         message.parties.intern(&mut self.texts);
+        if let Some(giver) = &mut message.giver {
+            *giver = self.texts.intern(giver);
+        }
         let at = message.location();
         if let Some(old) = self.forget(id)
             && old.segment != at.segment

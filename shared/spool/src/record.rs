@@ -330,12 +330,10 @@ impl State {
     /// The server from whose queue it came. A reason that a peer gave is never it: a recipient
     /// refers to that.
     pub(super) fn giver(&self) -> Option<Arc<str>> {
-        let numbered = (0u32..).zip(&self.reasons);
-        let mut unused = numbered.filter(|(number, _)| {
-            let mut waiting = self.waiting.iter();
-            !waiting.any(|(_, _, reason)| *reason == Some(*number))
-        });
-        unused.find_map(|(_, reason)| reason.strip_prefix(GIVER).map(Arc::from))
+        (0u32..)
+            .zip(&self.reasons)
+            .filter_map(|(number, reason)| Some((number, reason.strip_prefix(GIVER)?)))
+            .find_map(|(number, giver)| self.is_unused(number).then(|| Arc::from(giver)))
     }
 
     /// The same with the checksum of the body, which is a file.
@@ -348,15 +346,17 @@ impl State {
     /// The body's checksum. What a peer says can never be it: a recipient refers to that.
     pub(super) fn body_checksum(&self) -> Option<u32> {
         let last = u32::try_from(self.reasons.len()).ok()?.checked_sub(1)?;
-        if self
-            .waiting
-            .iter()
-            .any(|(_, _, reason)| *reason == Some(last))
-        {
+        if !self.is_unused(last) {
             return None;
         }
         let digits = self.reasons.last()?.strip_prefix(BODY_CHECKSUM)?;
         u32::from_str_radix(digits, 16).ok()
+    }
+
+    /// Whether no recipient refers to that reason.
+    fn is_unused(&self, number: u32) -> bool {
+        let mut waiting = self.waiting.iter();
+        !waiting.any(|(_, _, reason)| *reason == Some(number))
     }
 
     pub(super) fn waiting(&self) -> Vec<Waiting> {

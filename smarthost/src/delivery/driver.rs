@@ -87,14 +87,13 @@ fn drain(deliveries: &Deliveries) -> Vec<Action> {
     }
     let actions: Vec<_> = std::iter::from_fn(|| queue.next_action()).collect();
     // Under the lock: the balance of a drain comes out whenever it is asked for.
-    for action in &actions {
-        if let Action::Ended {
+    let ended = actions.iter().filter_map(|action| match action {
+        Action::Ended {
             deleted, bounced, ..
-        } = action
-        {
-            deliveries.dispatch.draining().ended(*deleted, *bounced);
-        }
-    }
+        } => Some((*deleted, *bounced)),
+        _ => None,
+    });
+    deliveries.dispatch.draining().ended(ended);
     actions
 }
 

@@ -95,7 +95,7 @@ fn begins(dispatch: &Dispatch, to: &str, pin: &str) -> Result<bool, String> {
 
 /// Whether nothing here waits for another server's word.
 fn nothing_arrives(dispatch: &Dispatch) -> Result<(), String> {
-    let entries = dispatch.spool().entries().into_iter();
+    let entries = dispatch.spool().walk_entries();
     let arriving: Vec<_> = entries
         .filter(|entry| matches!(entry.hold, Hold::Arriving { .. }))
         .collect();

@@ -6,8 +6,8 @@
 //! everything is sent, and the log says so.
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    borrow::Cow,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -58,9 +58,9 @@ pub(in crate::agent) enum Verdict {
 
 /// The file: a table, and whose reports it is about.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Kept<'a> {
     senders: Vec<String>,
-    table: Table,
+    table: Cow<'a, Table>,
 }
 
 impl Reports {
@@ -92,7 +92,7 @@ impl Reports {
         });
         let mut table = Table::default();
         if let Some(kept) = kept {
-            table = kept.table;
+            table = kept.table.into_owned();
             if kept.senders != names(&settings) {
                 table.forget_all();
             }
@@ -200,7 +200,7 @@ impl Reports {
     fn keep(&self, table: &Table) -> bool {
         let kept = Kept {
             senders: names(&self.settings),
-            table: table.clone(),
+            table: Cow::Borrowed(table),
         };
         let written = write(&self.path, &kept);
         if let Err(error) = &written {
@@ -223,21 +223,19 @@ fn names(settings: &Unchanged) -> Vec<String> {
 }
 
 /// The table behind its SHA-256: a bit that flips on the disk must not hide a line.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
+fn write(path: &Path, kept: &Kept<'_>) -> io::Result<()> {
     let table = serde_json::to_vec(kept)?;
     let mut bytes = Sha256::digest(&table).to_vec();
     bytes.extend_from_slice(&table);
     system::fs::replace(path, &bytes, 0o600)
 }
 
-fn read(path: &Path) -> io::Result<Option<Kept>> {
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
+fn read(path: &Path) -> io::Result<Option<Kept<'static>>> {
+    let bytes = match system::read::bytes(path, MOST) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes)?;
     let damaged = || io::Error::other("the file is damaged");
     let (sum, table) = bytes.split_first_chunk::<32>().ok_or_else(damaged)?;
     if Sha256::digest(table).as_slice() != sum {

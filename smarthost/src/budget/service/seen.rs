@@ -36,6 +36,9 @@ impl Budget {
 
     /// What is known to be used up, in a look.
     pub(super) fn looked(&self, peer: &Peer, what: Counted, now: Timestamp) -> Option<Decision> {
+        if self.seen.is_empty() {
+            return None;
+        }
         let mut limits = locked(&self.limits);
         let shared = limits.shared(peer, now).into_iter();
         let (client, limit, sum) =
