@@ -143,12 +143,12 @@ impl Dispatch {
         Ok(id)
     }
 
-    /// Deliveries under way.
     /// When a message is tried next.
     pub(super) fn next_attempt(&self, id: QueueId) -> Option<Timestamp> {
         self.lock().next_attempt(id)
     }
 
+    /// Deliveries under way.
     pub(super) fn in_flight(&self) -> usize {
         self.lock().in_flight()
     }

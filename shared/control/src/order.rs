@@ -124,19 +124,7 @@ impl Selection {
 
     /// Whether it says which messages are meant.
     pub fn names_something(&self) -> bool {
-        let texts = [
-            &self.sender,
-            &self.recipient,
-            &self.destination,
-            &self.client,
-            &self.reason,
-        ];
-        self.all
-            || self.held
-            || !self.ids.is_empty()
-            || self.older.is_some()
-            || self.newer.is_some()
-            || texts.iter().any(|text| text.is_some())
+        self.all || !self.is_everything()
     }
 
     /// Whether a message is meant, its id apart.

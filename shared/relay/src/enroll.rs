@@ -122,9 +122,7 @@ pub struct Digest([u8; 32]);
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        let pairs = self.0.iter().zip(&other.0);
-        let differs = pairs.fold(0, |differs, (a, b)| std::hint::black_box(differs | (a ^ b)));
-        differs == 0
+        smtp::sasl::is_same(&self.0, &other.0)
     }
 }
 

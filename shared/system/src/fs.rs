@@ -35,9 +35,13 @@ pub fn replace_for(
     content: &[u8],
     mode: u32,
 ) -> io::Result<()> {
+    swap(path, |new| write_new(new, content, mode, owner))
+}
+
+/// Makes a file under a temporary name, and puts it in the place of another one.
+fn swap(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let temporary = temporary_name(path)?;
-    let written =
-        write_new(&temporary, content, mode, owner).and_then(|()| rename(&temporary, path));
+    let written = make(&temporary).and_then(|()| rename(&temporary, path));
     if written.is_err() {
         // It may not even exist; the error that counts is the first.
         let _ = std::fs::remove_file(&temporary);
@@ -57,15 +61,9 @@ pub fn replace_in_place(path: &Path, content: &[u8], mode: u32) -> io::Result<()
         }
         Err(error) => return Err(error),
     };
-    let temporary = temporary_name(&path)?;
-    let written = write_new(&temporary, content, before.mode() & 0o700, None)
-        .and_then(|()| like(&temporary, &before))
-        .and_then(|()| rename(&temporary, &path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written?;
-    sync_directory(parent(&path))
+    swap(&path, |new| {
+        write_new(new, content, before.mode() & 0o700, None).and_then(|()| like(new, &before))
+    })
 }
 
 /// Gives a file to whom another one belongs, and then its mode.

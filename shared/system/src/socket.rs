@@ -65,7 +65,7 @@ pub fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
 }
 
 /// Why no socket can be made there, if something has the place already.
-pub fn taken(path: &Path) -> Option<&'static str> {
+fn taken(path: &Path) -> Option<&'static str> {
     if let Some(what) = not_a_socket(path) {
         return Some(what);
     }
@@ -80,7 +80,7 @@ pub fn taken(path: &Path) -> Option<&'static str> {
 }
 
 /// Whether something lies there that is no socket, and is not to be lost.
-pub fn not_a_socket(path: &Path) -> Option<&'static str> {
+fn not_a_socket(path: &Path) -> Option<&'static str> {
     let kind = fs::symlink_metadata(path).ok()?.file_type();
     match (kind.is_socket(), kind.is_dir(), kind.is_symlink()) {
         (true, ..) => None,

@@ -8,8 +8,9 @@ use relay::{
     delivery::{Found, Host, Place, Reach, with_remedy},
     net::{Connection, Target},
     relayhost::Relayhost,
+    tls::ClientTls,
 };
-use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
+use smtp::client::{Protocol, Settings as Smtp, Timeouts};
 
 use super::transports;
 use crate::{
@@ -26,9 +27,17 @@ const ITSELF: &str = "this machine itself: mail would go in circles";
 
 /// The hosts to which all mail goes.
 pub(super) fn relayhost(config: &Config, findings: &mut Findings) {
+    if config.relayhost.is_empty() {
+        return;
+    }
     let mut ways = Findings::default();
+    let ready = ready(config);
     for relayhost in &config.relayhost {
-        match reached(config, relayhost) {
+        let reached = match &ready {
+            Ok((tls, smtp)) => reached(config, relayhost, tls, smtp),
+            Err(why) => Err(why.clone()),
+        };
+        match reached {
             Ok((found, None)) => ways.ok("relayhost", format!("{relayhost}: {found}")),
             Ok((found, Some(why))) => ways.warn(
                 "relayhost",
@@ -48,11 +57,9 @@ pub(super) fn relayhost(config: &Config, findings: &mut Findings) {
     findings.0.append(&mut ways.0);
 }
 
-/// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
-/// Where TLS was tried and clear text came of it, with why.
-fn reached(config: &Config, relayhost: &Relayhost) -> Result<(String, Option<String>), String> {
+/// What all of them are spoken to with.
+fn ready(config: &Config) -> Result<(ClientTls, Smtp), String> {
     let tls = Setup::of_relay(config).map_err(|error| format!("{error:#}"))?;
-    let told = |failure: Failure| with_remedy(failure, true).log_text();
     let smtp = Smtp {
         helo: config.hostname.to_string(),
         protocol: Protocol::Smtp,
@@ -66,6 +73,21 @@ fn reached(config: &Config, relayhost: &Relayhost) -> Result<(String, Option<Str
         credentials: transport::credentials(config).map_err(told)?,
         enroll: None,
     };
+    Ok((tls, smtp))
+}
+
+fn told(failure: Failure) -> String {
+    with_remedy(failure, true).log_text()
+}
+
+/// Connects, encrypts, and names itself there; sends nothing, so that nothing is counted.
+/// Where TLS was tried and clear text came of it, with why.
+fn reached(
+    config: &Config,
+    relayhost: &Relayhost,
+    tls: &ClientTls,
+    smtp: &Smtp,
+) -> Result<(String, Option<String>), String> {
     // What asks name servers lives no longer than what waits for it.
     let resolver = || Resolver::new(config.resolver);
     let hosts = waiting(async { transport::relayhosts(config, &resolver(), relayhost).await })?;
@@ -85,14 +107,12 @@ fn reached(config: &Config, relayhost: &Relayhost) -> Result<(String, Option<Str
             if reach == Reach::Itself {
                 return Err(format!("{address} is {ITSELF}"));
             }
-            let target = Target::tcp(&host.name, address, Some(&tls));
-            match Connection::open_or_clear(&target, &smtp, PATIENCE) {
+            let target = Target::tcp(&host.name, address, Some(tls));
+            match Connection::open_or_clear(&target, smtp, PATIENCE) {
                 Ok((connection, without)) => {
                     let tls = connection.tls_summary().unwrap_or("no TLS");
                     let answered = format!("{} answers, {tls}", connection.relay());
-                    let refused = connection.tls_summary().is_none()
-                        && connection.capabilities().starttls
-                        && smtp.security != Security::None;
+                    let refused = connection.has_refused_tls(smtp.security);
                     let refused = refused.then(|| "it is refused".to_owned());
                     connection.quit();
                     return Ok((answered, without.map(told).or(refused)));

@@ -2,6 +2,7 @@
 //! queue in which nothing lies that nobody was told of; and lists that say a thing twice.
 
 use std::{
+    collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
 };
@@ -92,9 +93,11 @@ fn routes_twice(config: &Config, findings: &mut Findings) {
         ("routes", &config.routes),
         ("default_routes", &config.default_routes),
     ] {
-        for (index, (key, way)) in routes.iter().enumerate() {
-            let mut before = routes.iter().take(index);
-            let Some((first, other)) = before.find(|(other, _)| same(other) == same(key)) else {
+        let mut known = HashMap::new();
+        for (key, way) in routes {
+            let form = same(key);
+            let Some((first, other)) = known.get(&form).copied() else {
+                known.insert(form, (key, way));
                 continue;
             };
             let what = format!("\"{first}\" and \"{key}\" are one");

@@ -148,15 +148,6 @@ impl Book {
         !(self.lines.is_empty() && self.machines.is_empty() && self.ended.is_empty())
     }
 
-    /// Machines that are in.
-    pub fn len(&self) -> usize {
-        self.machines.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.machines.is_empty()
-    }
-
     /// Makes a line, in the place of an earlier one of that name that was not used; the machine
     /// that has the name, if one has.
     pub fn invite(

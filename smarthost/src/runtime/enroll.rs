@@ -6,7 +6,7 @@ use std::io;
 
 use control::order;
 use mail::{clock, nexthop::Nexthop};
-use relay::enroll::{Line, Name, Secret};
+use relay::enroll::{Line, Secret};
 
 use crate::{
     admin::{Answer, EnrollOrder, Invitation},
@@ -24,13 +24,11 @@ pub(super) fn answer(
     let setup = server.current.get();
     let answers = match order {
         EnrollOrder::Invite(invitation) => invite(&setup, &invitation).map(|answer| vec![answer]),
-        EnrollOrder::List => listed(&setup, None),
+        EnrollOrder::List => listed(&setup),
         EnrollOrder::Revoke { name } => {
-            let revoked = |name: &Name| {
-                let act = |book: &mut crate::enroll::Book| book.revoke(name, clock::now());
-                setup.enrolled.change(act)?
-            };
-            revoked(&name).and_then(|()| listed(&setup, Some(&name)))
+            let act = |book: &mut crate::enroll::Book| book.revoke(&name, clock::now());
+            let revoked = setup.enrolled.change(act);
+            revoked.and_then(|done| done.map(|()| Vec::new()))
         }
         EnrollOrder::Forget { name } => {
             let forgotten = setup.enrolled.change(|book| book.forget(&name));
@@ -43,11 +41,9 @@ pub(super) fn answer(
     }
 }
 
-fn listed(setup: &Setup, of: Option<&Name>) -> Result<Vec<Answer>, String> {
+fn listed(setup: &Setup) -> Result<Vec<Answer>, String> {
     let rows = setup.enrolled.read(|book| book.list(clock::now()))?;
-    let rows = rows.into_iter();
-    let rows = rows.filter(|row| of.is_none_or(|name| row.name == *name));
-    Ok(rows.map(Answer::Enrolled).collect())
+    Ok(rows.into_iter().map(Answer::Enrolled).collect())
 }
 
 fn invite(setup: &Setup, invitation: &Invitation) -> Result<Answer, String> {

@@ -9,7 +9,7 @@
 
 use mail::clock;
 use relay::{
-    enroll::Said,
+    enroll::{Name, Said, Secret},
     trust::{PeerKey, Pin},
 };
 use smtp::{
@@ -86,14 +86,11 @@ impl Connection {
 
     /// XENROLL.
     pub(super) fn enroll(&mut self, arguments: &str) -> Verdict {
-        let Some(key) = self.key.as_ref().map(PeerKey::pin) else {
+        let Some(shown) = &self.key else {
             return refused("550 5.7.0 Error: this session has shown no key");
         };
-        let named = self
-            .key
-            .as_ref()
-            .map(|key| self.setup.config.client_of(key));
-        if let Some(Some(name)) = named {
+        let key = shown.pin();
+        if let Some(name) = self.setup.config.client_of(shown) {
             return refused(&format!(
                 "550 5.7.0 Error: this key stands in client_pins, as {name}"
             ));
@@ -103,7 +100,7 @@ impl Connection {
                 refused("501 5.5.4 Syntax: XENROLL NAME=name SECRET=secret, or NEXT=sha256:hex")
             }
             Some(Said::Next(next)) => self.announce(&key, &next),
-            Some(said) => {
+            Some(Said::Key { name, secret }) => {
                 if !self
                     .server
                     .attempts
@@ -112,7 +109,7 @@ impl Connection {
                 {
                     return self.closed();
                 }
-                let (verdict, right) = self.redeem(&key, said);
+                let (verdict, right) = self.redeem(&key, &name, &secret);
                 let mut failures = self.server.attempts.failures();
                 failures.end(self.client, right, clock::now());
                 verdict
@@ -121,14 +118,11 @@ impl Connection {
     }
 
     /// The answer, and whether the line was right.
-    fn redeem(&mut self, key: &Pin, said: Said) -> (Verdict, bool) {
-        let Said::Key { name, secret } = said else {
-            return (Verdict::Accept, true);
-        };
-        let (digest, from) = (secret.digest(&name), self.client.to_canonical().to_string());
+    fn redeem(&mut self, key: &Pin, name: &Name, secret: &Secret) -> (Verdict, bool) {
+        let (digest, from) = (secret.digest(name), self.client.to_canonical().to_string());
         let redeemed = block_in_place(|| {
             let act = |book: &mut crate::enroll::Book| {
-                book.redeem(&name, digest, key, &from, clock::now())
+                book.redeem(name, digest, key, &from, clock::now())
             };
             self.setup.enrolled.change(act)
         });

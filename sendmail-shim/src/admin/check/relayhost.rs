@@ -169,9 +169,7 @@ fn one(
     match opened {
         Ok((mut connection, without)) => {
             findings.ok("tcp", format!("connected to {}", connection.relay()));
-            let refused = connection.tls_summary().is_none()
-                && connection.capabilities().starttls
-                && settings.security != Security::None;
+            let refused = connection.has_refused_tls(settings.security);
             let why = match without {
                 Some(failure) => Some(failure.log_text()),
                 None => refused.then(|| "it is refused".to_owned()),

@@ -54,10 +54,7 @@ impl Keys {
         host: &Domain,
     ) -> Result<(PathBuf, bool), String> {
         let used = self.used();
-        let is_for = |made: &String| {
-            let text = system::read::text(&used, MOST);
-            text.is_ok_and(|text| text.starts_with(made.as_str()))
-        };
+        let is_for = |made: &String| begins(&used, made);
         // What was cut short after it was used is no wish for yet another one.
         if self.is_used() && new.as_ref().is_none_or(is_for) {
             return Ok((used, true));
@@ -70,11 +67,7 @@ impl Keys {
     /// else is not that of a remark: it may be known already, and be believed no more.
     pub(super) fn next(&self, remark: &str, host: &Domain) -> Result<PathBuf, String> {
         let path = self.not_used_yet();
-        let is_of_it = || {
-            let text = system::read::text(&path, MOST);
-            text.is_ok_and(|text| text.starts_with(remark))
-        };
-        if path.exists() && (remark.is_empty() || is_of_it()) {
+        if path.exists() && (remark.is_empty() || begins(&path, remark)) {
             // Whoever knows it knows it by this.
             pins_of_file(&path)
                 .map_err(|error| format!("{}; remove it, another one is made then", error.0))?;
@@ -91,6 +84,11 @@ impl Keys {
         system::fs::put(&self.not_used_yet(), &path)
             .map_err(|error| format!("{}: {error}", path.display()))
     }
+}
+
+/// Whether a file begins with that remark.
+fn begins(path: &Path, remark: &str) -> bool {
+    system::read::text(path, MOST).is_ok_and(|text| text.starts_with(remark))
 }
 
 /// Writes a file of the spool for whom the spool belongs to.

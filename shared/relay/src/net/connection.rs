@@ -162,6 +162,11 @@ impl Connection {
         }
     }
 
+    /// Whether TLS was wanted and offered, and is not in use.
+    pub fn has_refused_tls(&self, wanted: Security) -> bool {
+        wanted != Security::None && self.tls_summary().is_none() && self.capabilities().starttls
+    }
+
     /// Sends one message; one outcome for each recipient, in order. After a failure of the
     /// connection [`Connection::is_ready`] is false.
     pub fn send(&mut self, transaction: Transaction, content: &mut dyn Read) -> Vec<Outcome> {

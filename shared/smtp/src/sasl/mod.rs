@@ -29,4 +29,4 @@ pub use acceptor::{Acceptor, Attempt, Logins, MECHANISMS, Progress, Proof};
 pub use exchange::{Credentials, Exchange, Secret};
 pub use prepare::prepared;
 pub(crate) use repeated::Repeated;
-pub use verifier::Verifier;
+pub use verifier::{Verifier, is_same};

@@ -247,15 +247,11 @@ impl Plan {
     fn step(&self, entity: &Entity, seen: &Seen) -> Step {
         let long = seen.longest.too_long();
         let eight_bit = seen.eight_bit && self.wanted.seven_bit;
-        let action = match (&entity.kind, entity.encoding) {
+        let action = match means(entity) {
             _ if !long && !eight_bit => Action::Keep,
-            (_, Encoding::QuotedPrintable) => Action::Requote,
-            (_, Encoding::Base64) if long => Action::Cut,
-            (_, Encoding::Base64) => Action::Keep,
-            (Kind::Leaf, _) if entity.text => Action::Quote,
-            (Kind::Leaf, _) => Action::Base64,
-            _ if seen.folding.changes() => Action::Fold,
-            _ => Action::Keep,
+            Action::Cut if !long => Action::Keep,
+            Action::Fold if !seen.folding.changes() => Action::Keep,
+            action => action,
         };
         Step {
             action,
@@ -274,18 +270,12 @@ impl Plan {
             .get(number.min(ENTITIES.saturating_sub(1)))
             .copied()
             .unwrap_or(KEPT);
-        match (step.action, &entity.kind, entity.encoding) {
-            (Action::Keep, _, _) => KEPT,
+        match (step.action, &entity.kind) {
+            (Action::Keep, _) => KEPT,
             _ if number < ENTITIES.saturating_sub(1) => step,
-            (_, Kind::Multipart { .. } | Kind::Message, _) => KEPT,
-            (_, kind, encoding) => Step {
-                action: match (kind, encoding) {
-                    (_, Encoding::QuotedPrintable) => Action::Requote,
-                    (_, Encoding::Base64) => Action::Cut,
-                    (Kind::Leaf, _) if entity.text => Action::Quote,
-                    (Kind::Leaf, _) => Action::Base64,
-                    _ => Action::Fold,
-                },
+            (_, Kind::Multipart { .. } | Kind::Message) => KEPT,
+            _ => Step {
+                action: means(entity),
                 charset: None,
             },
         }
@@ -345,6 +335,17 @@ impl Plan {
 }
 
 /// RFC 6376 and RFC 8617: the signature covers header and body.
+/// What is done with an entity that cannot stay as it is.
+fn means(entity: &Entity) -> Action {
+    match (&entity.kind, entity.encoding) {
+        (_, Encoding::QuotedPrintable) => Action::Requote,
+        (_, Encoding::Base64) => Action::Cut,
+        (Kind::Leaf, _) if entity.text => Action::Quote,
+        (Kind::Leaf, _) => Action::Base64,
+        _ => Action::Fold,
+    }
+}
+
 fn is_signed(header: &Header) -> bool {
     header.first("DKIM-Signature").is_some() || header.first("ARC-Message-Signature").is_some()
 }
