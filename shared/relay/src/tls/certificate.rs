@@ -1,11 +1,7 @@
-//! Certificate and key of our own: read and checked, or made.
+//! Certificate and key of our own: read and checked.
 
-use std::{
-    path::Path,
-    time::{Duration, SystemTime},
-};
+use std::path::Path;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::{
     Error, InconsistentKeys,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -13,11 +9,9 @@ use rustls::{
 
 use super::error::TlsError;
 use crate::trust::{PeerKey, is_version_1};
-use mail::clock;
 
 /// Largest PEM file that is read, bytes.
 const MAX_FILE: u64 = 1024 * 1024;
-const DAY: Duration = Duration::from_hours(24);
 
 /// Certificates and key from PEM files; refuses X.509 v1, which peers refuse.
 pub(super) fn pair(
@@ -69,26 +63,6 @@ pub fn pins_of_file(certificate: &Path) -> Result<PeerKey, TlsError> {
                 certificate.display()
             ))
         })
-}
-
-/// Makes an ECDSA P-256 key and a self-signed certificate (10 years) for a host, in PEM:
-/// (certificate, key).
-pub fn self_signed(hostname: &str) -> Result<(String, String), TlsError> {
-    let failed = |error: rcgen::Error| {
-        TlsError(format!(
-            "no certificate can be made for {hostname}: {error}"
-        ))
-    };
-    let mut params = CertificateParams::new(vec![hostname.to_owned()]).map_err(failed)?;
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, hostname);
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock::now().as_secs());
-    // A day early, for peers whose clock is behind.
-    params.not_before = now.checked_sub(DAY).unwrap_or(now).into();
-    params.not_after = (now + DAY * 3652).into();
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
-    let certificate = params.self_signed(&key).map_err(failed)?;
-    Ok((certificate.pem(), key.serialize_pem()))
 }
 
 /// All certificates of a file, at least one.

@@ -6,7 +6,8 @@
 //! | `client` | the configuration towards one next hop, and what it has verified |
 //! | `verifier` | that, inside the handshake |
 //! | `chain` | authorities, names, TLSA records |
-//! | `certificate` | files with certificate and key: read, checked, made |
+//! | `certificate` | files with certificate and key: read, checked |
+//! | `made` | certificate and key, made |
 //! | `sessions` | what hosts let us resume |
 //! | `server` | the configuration of listeners |
 //! | `tickets` | what they let clients resume |
@@ -25,6 +26,8 @@ mod certificate;
 mod chain;
 mod client;
 mod error;
+#[cfg(any(test, feature = "certificates"))]
+mod made;
 mod server;
 mod session;
 mod sessions;
@@ -35,10 +38,12 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{pins_of_file, self_signed};
+pub use certificate::pins_of_file;
 pub use chain::{Name, Roots};
 pub use client::{ClientTls, Standing};
 pub use error::{TlsError, explain};
+#[cfg(any(test, feature = "certificates"))]
+pub use made::self_signed;
 pub use server::{for_listener, server_config};
 pub use session::{peer_key, summary};
 pub use tickets::{KeyRing, TicketKeys};
