@@ -2,33 +2,38 @@
 
 use maud::{Markup, html};
 
-use super::{number, order, overview::bar, plain, time};
+use super::{
+    number, order,
+    overview::bar,
+    plain,
+    table::{
+        Column::{self, Number, Text, Unseen},
+        table,
+    },
+    time,
+};
 use crate::limits::Report;
 
 /// Clients that are shown.
 pub(in crate::web) const MOST: usize = 500;
 
+const COLUMNS: [Column; 6] = [
+    Text("Client"),
+    Number("Messages"),
+    Text("Used"),
+    Text("Counts"),
+    Text("Next message"),
+    Unseen("Orders"),
+];
+
 pub(in crate::web) fn page(reports: &[Report], all: usize) -> Markup {
+    let rows: Vec<_> = reports.iter().map(row).collect();
     html! {
-        h1 { "Clients" }
+        h1 id="clients" { "Clients" }
         @if reports.is_empty() {
             p.empty { "No client is counted: none has sent anything, or no limit is set (limits.per_client)." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="Clients against their limits" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Client" }
-                            th.number scope="col" { "Messages" }
-                            th scope="col" { "Used" }
-                            th scope="col" { "Counts" }
-                            th scope="col" { "Next message" }
-                            th scope="col" { span.unseen { "Orders" } }
-                        }
-                    }
-                    tbody { @for report in reports { (row(report)) } }
-                }
-            }
+            (table("clients", &COLUMNS, &rows))
             @if all > reports.len() {
                 p.more { "Shown are the " (number(u64::try_from(reports.len()).unwrap_or(0))) " that sent most, of " (number(u64::try_from(all).unwrap_or(0))) "." }
             }

@@ -5,7 +5,11 @@ use control::listing::Row;
 use mail::clock::Timestamp;
 use maud::{Markup, html};
 
-use super::{ago, number, order, plain, queue, time};
+use super::{
+    ago, number, order, plain, queue,
+    table::{Column::Text, section},
+    time,
+};
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -60,35 +64,38 @@ fn standing(row: &Row, now: Timestamp) -> Markup {
             (order("bounce", &about, "Return to sender"))
             (order("delete", &about, "Delete"))
         }
-        section aria-labelledby="recipients" {
-            h2 id="recipients" { "Who still waits for it" }
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Recipient" }
-                        th scope="col" { "Why" }
-                    }
-                }
-                tbody {
-                    @for to in row.recipients.iter().take(MOST) {
-                        tr {
-                            th.address scope="row" {
-                                (plain(&to.address))
-                                @if let Some(original) = &to.orig_address { span.dim { " for " (plain(original)) } }
-                            }
-                            td.reason {
-                                @if to.delay_reason.is_empty() { span.dim { "not tried yet" } }
-                                @else { (plain(&to.delay_reason)) }
-                            }
-                        }
-                    }
-                }
-            }
-            @if row.recipients.len() > MOST {
-                p.more { "and " (number(u64::try_from(row.recipients.len() - MOST).unwrap_or(u64::MAX))) " more" }
-            }
-        }
+        (recipients(row))
     }
+}
+
+fn recipients(row: &Row) -> Markup {
+    let shown = row.recipients.iter().take(MOST);
+    let rows: Vec<_> = shown
+        .map(|to| {
+            html! {
+                tr {
+                    th.address scope="row" {
+                        (plain(&to.address))
+                        @if let Some(original) = &to.orig_address { span.dim { " for " (plain(original)) } }
+                    }
+                    td.reason {
+                        @if to.delay_reason.is_empty() { span.dim { "not tried yet" } }
+                        @else { (plain(&to.delay_reason)) }
+                    }
+                }
+            }
+        })
+        .collect();
+    let more = row.recipients.len().saturating_sub(MOST);
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    section(
+        "recipients",
+        "Who still waits for it",
+        "Nobody.",
+        &[Text("Recipient"), Text("Why")],
+        &rows,
+        (more > 0).then(|| html! { "and " (number(more)) " more" }),
+    )
 }
 
 fn story(known: &Known, now: Timestamp) -> Markup {

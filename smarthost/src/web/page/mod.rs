@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`overview`] | how it goes: the last day, what waits, who is near a limit, what fails |
 //! | [`plot`] | a day as SVG |
+//! | [`table`] | a table with its heading |
 //! | [`queue`] | messages that were looked for or that wait for a destination |
 //! | [`message`] | one message: where it stands, what happened to it, its header |
 //! | [`clients`] | clients against their limits |
@@ -20,6 +21,7 @@ pub(super) mod message;
 pub(super) mod overview;
 mod plot;
 pub(super) mod queue;
+mod table;
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -7,7 +7,14 @@ use control::{
 use mail::clock::Timestamp;
 use maud::{Markup, html};
 
-use super::{ago, counted, encoded, number, plain, plot, span, time};
+use super::{
+    ago, counted, encoded, number, plain, plot, span,
+    table::{
+        Column::{Number, Text},
+        section,
+    },
+    time,
+};
 use crate::activity::Slot;
 
 const MIB: u64 = 1024 * 1024;
@@ -87,35 +94,22 @@ fn figures(status: &Status, now: Timestamp) -> Markup {
 
 fn destinations(summary: &Summary, now: Timestamp) -> Markup {
     let (groups, more) = summary.largest(GROUPS);
-    html! {
-        section aria-labelledby="waits" {
-            h2 id="waits" { "What waits, by destination" }
-            @if summary.groups.is_empty() {
-                p.empty { "The queue is empty." }
-            } @else {
-                div.scroll tabindex="0" role="region" aria-labelledby="waits" {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Destination" }
-                                th.number scope="col" { "Recipients" }
-                                th.number scope="col" { "Held" }
-                                th scope="col" { "Oldest" }
-                                th scope="col" { "Next attempt" }
-                                th scope="col" { "Why the newest waits" }
-                            }
-                        }
-                        tbody {
-                            @for group in groups { (destination(group, now)) }
-                        }
-                    }
-                }
-                @if more > 0 {
-                    p.more { "and " (counted(more, "destination")) " more" }
-                }
-            }
-        }
-    }
+    let rows: Vec<_> = groups.iter().map(|group| destination(group, now)).collect();
+    section(
+        "waits",
+        "What waits, by destination",
+        "The queue is empty.",
+        &[
+            Text("Destination"),
+            Number("Recipients"),
+            Number("Held"),
+            Text("Oldest"),
+            Text("Next attempt"),
+            Text("Why the newest waits"),
+        ],
+        &rows,
+        (more > 0).then(|| html! { "and " (counted(more, "destination")) " more" }),
+    )
 }
 
 fn destination(group: &Group, now: Timestamp) -> Markup {
@@ -143,32 +137,25 @@ fn destination(group: &Group, now: Timestamp) -> Markup {
 }
 
 fn limits(status: &Status) -> Markup {
-    html! {
-        section aria-labelledby="limits" {
-            h2 id="limits" { "Nearest to a limit" }
-            @if status.limits.is_empty() {
-                p.empty { "No client has used any of its limit." }
-            } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Client" }
-                            th scope="col" { "Used" }
-                        }
-                    }
-                    tbody {
-                        @for (client, percent, usage) in status.limits.iter().take(GROUPS) {
-                            tr {
-                                th scope="row" { (shown(client)) }
-                                td { (bar(*percent)) span.note { (plain(usage)) } }
-                            }
-                        }
-                    }
+    let nearest = status.limits.iter().take(GROUPS);
+    let rows: Vec<_> = nearest
+        .map(|(client, percent, usage)| {
+            html! {
+                tr {
+                    th scope="row" { (shown(client)) }
+                    td { (bar(*percent)) span.note { (plain(usage)) } }
                 }
-                p.more { a href="/clients" { "All clients" } }
             }
-        }
-    }
+        })
+        .collect();
+    section(
+        "limits",
+        "Nearest to a limit",
+        "No client has used any of its limit.",
+        &[Text("Client"), Text("Used")],
+        &rows,
+        Some(html! { a href="/clients" { "All clients" } }),
+    )
 }
 
 /// How much of a limit is used.
@@ -189,65 +176,55 @@ pub(super) fn bar(percent: u64) -> Markup {
     }
 }
 
+/// Rules that are shown.
+const RULES: usize = 12;
+
 fn refused(status: &Status) -> Markup {
-    html! {
-        section aria-labelledby="refused" {
-            h2 id="refused" { "Refused since the start, by rule" }
-            @if status.refused.is_empty() {
-                p.empty { "Nothing was refused." }
-            } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Rule" }
-                            th.number scope="col" { "Times" }
-                        }
-                    }
-                    tbody {
-                        @for (rule, count) in status.refused.iter().take(12) {
-                            tr {
-                                th scope="row" { (shown(rule)) }
-                                td.number { (number(*count)) }
-                            }
-                        }
-                    }
+    let rules = status.refused.iter().take(RULES);
+    let rows: Vec<_> = rules
+        .map(|(rule, count)| {
+            html! {
+                tr {
+                    th scope="row" { (shown(rule)) }
+                    td.number { (number(*count)) }
                 }
             }
-        }
-    }
+        })
+        .collect();
+    section(
+        "refused",
+        "Refused since the start, by rule",
+        "Nothing was refused.",
+        &[Text("Rule"), Number("Times")],
+        &rows,
+        None,
+    )
 }
 
 fn services(status: &Status) -> Markup {
-    html! {
-        section aria-labelledby="services" {
-            h2 id="services" { "What the relay asks" }
-            @if status.services.is_empty() {
-                p.empty { "Nothing is asked." }
-            } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Service" }
-                            th scope="col" { "State" }
-                            th scope="col" { "What is known" }
-                        }
+    let services = status.services.iter();
+    let rows: Vec<_> = services
+        .map(|service| {
+            html! {
+                tr {
+                    th scope="row" { (service.kind) " " (shown(&service.name)) }
+                    td.short {
+                        @if service.works { span.tag.good { "works" } }
+                        @else { span.tag.bad { "fails" } }
                     }
-                    tbody {
-                        @for service in &status.services {
-                            tr {
-                                th scope="row" { (service.kind) " " (shown(&service.name)) }
-                                td.short {
-                                    @if service.works { span.tag.good { "works" } }
-                                    @else { span.tag.bad { "fails" } }
-                                }
-                                td.reason { (plain(&service.text)) }
-                            }
-                        }
-                    }
+                    td.reason { (plain(&service.text)) }
                 }
             }
-        }
-    }
+        })
+        .collect();
+    section(
+        "services",
+        "What the relay asks",
+        "Nothing is asked.",
+        &[Text("Service"), Text("State"), Text("What is known")],
+        &rows,
+        None,
+    )
 }
 
 fn machine(status: &Status, now: Timestamp) -> Markup {

@@ -5,7 +5,14 @@ use mail::clock::Timestamp;
 use maud::{Markup, html};
 use spool::QueueId;
 
-use super::{ago, counted, encoded, number, order, plain, search, time};
+use super::{
+    ago, counted, encoded, number, order, plain, search,
+    table::{
+        Column::{Number, Text},
+        section, table,
+    },
+    time,
+};
 use crate::policy::refusals::Refusal;
 
 /// What was found.
@@ -68,24 +75,20 @@ fn number_of(rows: &[Row]) -> String {
 }
 
 fn rows(rows: &[Row], now: Timestamp) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="queued" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Queue id" }
-                        th scope="col" { "State" }
-                        th.number scope="col" { "Bytes" }
-                        th scope="col" { "Age" }
-                        th scope="col" { "From" }
-                        th scope="col" { "To" }
-                        th scope="col" { "Why it waits" }
-                    }
-                }
-                tbody { @for it in rows { (row(it, now)) } }
-            }
-        }
-    }
+    let rows: Vec<_> = rows.iter().map(|it| row(it, now)).collect();
+    table(
+        "queued",
+        &[
+            Text("Queue id"),
+            Text("State"),
+            Number("Bytes"),
+            Text("Age"),
+            Text("From"),
+            Text("To"),
+            Text("Why it waits"),
+        ],
+        &rows,
+    )
 }
 
 /// Recipients that are named in a list.
@@ -145,61 +148,48 @@ fn together(wanted: &Wanted) -> Markup {
 }
 
 fn past(found: &Found, now: Timestamp) -> Markup {
-    html! {
-        section aria-labelledby="past" {
-            h2 id="past" { "Have left the queue" }
-            @if found.past.is_empty() {
-                p.empty { "None that is known here." }
-            } @else {
-                div.scroll tabindex="0" role="region" aria-labelledby="past" {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Queue id" }
-                                th scope="col" { "First heard of" }
-                                th scope="col" { "Last result" }
-                            }
-                        }
-                        tbody {
-                            @for (id, at, last) in &found.past {
-                                tr {
-                                    th.id scope="row" { a href=(format!("/message/{id}")) { (id) } }
-                                    td.short { (ago(*at, now)) " ago" }
-                                    td.reason { (plain(last)) }
-                                }
-                            }
-                        }
-                    }
+    let past = found.past.iter();
+    let rows: Vec<_> = past
+        .map(|(id, at, last)| {
+            html! {
+                tr {
+                    th.id scope="row" { a href=(format!("/message/{id}")) { (id) } }
+                    td.short { (ago(*at, now)) " ago" }
+                    td.reason { (plain(last)) }
                 }
             }
-        }
-    }
+        })
+        .collect();
+    section(
+        "past",
+        "Have left the queue",
+        "None that is known here.",
+        &[
+            Text("Queue id"),
+            Text("First heard of"),
+            Text("Last result"),
+        ],
+        &rows,
+        None,
+    )
 }
 
 fn refusals(refusals: &[Refusal], now: Timestamp) -> Markup {
-    html! {
-        section aria-labelledby="refusals" {
-            h2 id="refusals" { "Refused" }
-            @if refusals.is_empty() {
-                p.empty { "Nothing was refused." }
-            } @else {
-                div.scroll tabindex="0" role="region" aria-labelledby="refusals" {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Last" }
-                                th scope="col" { "Client" }
-                                th scope="col" { "From" }
-                                th scope="col" { "To" }
-                                th scope="col" { "Rule and reply" }
-                            }
-                        }
-                        tbody { @for it in refusals { (refusal(it, now)) } }
-                    }
-                }
-            }
-        }
-    }
+    let rows: Vec<_> = refusals.iter().map(|it| refusal(it, now)).collect();
+    section(
+        "refusals",
+        "Refused",
+        "Nothing was refused.",
+        &[
+            Text("Last"),
+            Text("Client"),
+            Text("From"),
+            Text("To"),
+            Text("Rule and reply"),
+        ],
+        &rows,
+        None,
+    )
 }
 
 fn refusal(refusal: &Refusal, now: Timestamp) -> Markup {
