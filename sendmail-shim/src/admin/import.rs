@@ -12,20 +12,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use system::sysexits::Exit;
 
 use crate::terminal::{Trouble, complain, say};
 use crate::{
     config::{places::SYSTEM, settings::Settings},
     import::{
-        dma, exim, msmtp, nullmailer, person,
-        plan::{Lookup, Plan, Source},
-        postfix, ssmtp,
+        person,
+        plan::{Plan, Source},
     },
 };
 
 mod found;
+mod program;
+
+pub use program::Program;
+pub(super) use program::under;
 
 /// Largest file that is read, bytes.
 const MAX: u64 = 1024 * 1024;
@@ -54,61 +57,6 @@ pub struct Request {
     /// With --queue: also what is on hold there, or failed for good.
     #[arg(long, requires = "queue")]
     pub held: bool,
-}
-
-/// Programs whose configuration can be taken over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Program {
-    Ssmtp,
-    Nullmailer,
-    Dma,
-    Msmtp,
-    Postfix,
-    Exim,
-}
-
-impl Program {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ssmtp => "ssmtp",
-            Self::Nullmailer => "nullmailer",
-            Self::Dma => "dma",
-            Self::Msmtp => "msmtp",
-            Self::Postfix => "postfix",
-            Self::Exim => "exim",
-        }
-    }
-
-    /// Debian's packages of it; the first is the one to go back to.
-    fn packages(self) -> &'static [&'static str] {
-        match self {
-            Self::Ssmtp => &["ssmtp"],
-            Self::Nullmailer => &["nullmailer"],
-            Self::Dma => &["dma"],
-            Self::Msmtp => &["msmtp-mta", "msmtp"],
-            Self::Postfix => &["postfix"],
-            Self::Exim => &["exim4-daemon-light", "exim4-daemon-heavy", "exim4-base"],
-        }
-    }
-
-    /// How to have it again, in one line.
-    pub(super) fn way_back(self) -> String {
-        let package = self.packages().first().unwrap_or(&"");
-        let file = self.source().0;
-        format!("to go back: apt install {package}; {file} and what belongs to it are as they were")
-    }
-
-    /// The file without which there is nothing to take over, and who reads it.
-    fn source(self) -> (&'static str, fn(&Lookup<'_>) -> Plan) {
-        match self {
-            Self::Ssmtp => (ssmtp::CONFIG, ssmtp::read),
-            Self::Nullmailer => (nullmailer::CONFIG, nullmailer::read),
-            Self::Dma => (dma::CONFIG, dma::read),
-            Self::Msmtp => (msmtp::CONFIG, msmtp::read),
-            Self::Postfix => (postfix::CONFIG, postfix::read),
-            Self::Exim => (exim::CONFIG, exim::read),
-        }
-    }
 }
 
 /// Shows or writes it.
@@ -146,10 +94,6 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
 /// Which program's configuration would be taken over.
 pub(super) fn program(root: &Path) -> Option<&'static str> {
     found::program(root).ok().map(Program::name)
-}
-
-pub(super) fn under(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
 }
 
 /// A file of the other program; one that cannot be read is told, and counts as missing.

@@ -23,7 +23,7 @@ use crate::{
     destination::{Destination, Kind},
     dispatch::{self, Delivery},
     notices::{Event, HOURS, Passed},
-    transport::{Errand, Job, all},
+    transport::{self, Errand, Job, all},
 };
 
 impl Deliveries {
@@ -118,7 +118,7 @@ impl Deliveries {
             let forwarded = self.forward(&job.envelope.recipients, &job.stored).await;
             return Some(vec![forwarded; job.envelope.recipients.len()]);
         }
-        self.transports.deliver(job).await
+        transport::deliver(&self.transports, job).await
     }
 
     /// Queues it again for those whom aliases name by now.

@@ -13,7 +13,7 @@ mod attempt;
 mod driver;
 pub(crate) mod moving;
 mod nondelivery;
-mod probe;
+pub(crate) mod probe;
 pub(crate) mod target;
 
 use std::{
@@ -22,7 +22,6 @@ use std::{
 };
 
 pub(crate) use driver::run;
-pub(crate) use probe::{ask, probe};
 
 use relay::delivery::Memory;
 use spool::{QueueId, Stored};

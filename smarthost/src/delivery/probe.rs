@@ -19,7 +19,7 @@ use super::Deliveries;
 use crate::{
     dispatch::Probe,
     setup::Setup,
-    transport::{Errand, Transports},
+    transport::{self, Errand, Transports},
 };
 
 /// Questions under way.
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers questions until the daemon ends.
-pub(crate) async fn probe(
+pub(crate) async fn run(
     deliveries: Arc<Deliveries>,
     mut asked: mpsc::Receiver<Probe>,
     mut ending: watch::Receiver<bool>,
@@ -66,7 +66,7 @@ pub(crate) async fn ask(transports: &Transports, setup: Arc<Setup>, probe: &Prob
         setup,
         hurried: true,
     };
-    let Ok(outcomes) = time::timeout(PATIENCE, transports.probe(&errand)).await else {
+    let Ok(outcomes) = time::timeout(PATIENCE, transport::probe(transports, &errand)).await else {
         return Failure::ours("no answer in time").outcome();
     };
     let first = outcomes.into_iter().next();

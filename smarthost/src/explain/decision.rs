@@ -203,7 +203,7 @@ fn prober(
         let transports = Transports::new(None, Arc::new(current), Arc::default());
         while let Some(probe) = asked.recv().await {
             let outcome = if allowed {
-                delivery::ask(&transports, Arc::clone(&setup), &probe).await
+                delivery::probe::ask(&transports, Arc::clone(&setup), &probe).await
             } else {
                 let text = format!(
                     "{} was not asked whether {} exists: decided as if it did; ask with --probe",

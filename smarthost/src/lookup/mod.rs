@@ -19,6 +19,7 @@
 pub mod access;
 mod name;
 mod pattern;
+mod problems;
 mod rules;
 pub mod targets;
 #[cfg(test)]
@@ -36,7 +37,7 @@ use std::{
 
 use mail::maps::{LogicalLine, ORPHAN, Problem, logical_lines};
 
-use self::{pattern::Pattern, rules::Rules, text::TextTable};
+use self::{pattern::Pattern, problems::Problems, rules::Rules, text::TextTable};
 pub use name::{Kind, TableName};
 
 use crate::network::Network;
@@ -201,36 +202,4 @@ fn orphan(line: &LogicalLine<'_>, problems: &mut Problems) -> bool {
         problems.fault(line.number, ORPHAN);
     }
     line.orphan
-}
-
-/// What is wrong with a file, gathered.
-struct Problems {
-    path: Arc<Path>,
-    told: Vec<Problem>,
-}
-
-impl Problems {
-    fn new(path: &Arc<Path>) -> Self {
-        Self {
-            path: Arc::clone(path),
-            told: Vec::new(),
-        }
-    }
-
-    fn fault(&mut self, line: u32, text: impl Into<String>) {
-        self.tell(line, text.into(), true);
-    }
-
-    fn hint(&mut self, line: u32, text: impl Into<String>) {
-        self.tell(line, text.into(), false);
-    }
-
-    fn tell(&mut self, line: u32, text: String, fault: bool) {
-        self.told.push(Problem {
-            path: self.path.to_path_buf(),
-            line,
-            text,
-            fault,
-        });
-    }
 }

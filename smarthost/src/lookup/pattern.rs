@@ -13,7 +13,8 @@ use mail::maps::LogicalLine;
 use regex::{Captures, Regex, RegexBuilder};
 
 use super::{
-    Kind, Problems,
+    name::Kind,
+    problems::Problems,
     rules::{self, Rules},
 };
 

@@ -6,7 +6,7 @@
 
 use mail::maps::LogicalLine;
 
-use super::Problems;
+use super::problems::Problems;
 use crate::network::Network;
 
 /// Most rules of one table.

@@ -12,7 +12,7 @@ use mail::{
     maps::LogicalLine,
 };
 
-use super::Problems;
+use super::problems::Problems;
 
 /// Between a key and its value, and behind that; no logical line holds it.
 const END: char = '\n';

@@ -7,7 +7,7 @@ use mail::{
     address::{Address, LocalPart, Mailbox},
     envelope::Recipient,
     limits,
-    maps::{self, ExpandError, NOBODY, Target},
+    maps::{self, ExpandError, Target},
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
@@ -15,6 +15,7 @@ use mail::{
 use super::{
     Router,
     expansion::{Expansion, Step},
+    failures::{nobody, unusable},
 };
 use crate::{
     config::Class,
@@ -304,21 +305,6 @@ fn standing_for(recipient: &Recipient, address: Address) -> Recipient {
         original: Some(original),
         ..recipient.clone()
     }
-}
-
-/// The table is wrong: that can be mended, so the mail waits.
-pub(super) fn unusable(alias: &Address, why: &str) -> Failure {
-    cannot_be_expanded(alias, EnhancedStatus::new(4, 3, 5), why)
-}
-
-/// Nothing is wrong, but there is nobody: mail that is taken has a recipient at least.
-pub(super) fn nobody(alias: &Address) -> Failure {
-    cannot_be_expanded(alias, EnhancedStatus::new(4, 3, 0), NOBODY)
-}
-
-fn cannot_be_expanded(alias: &Address, status: EnhancedStatus, why: &str) -> Failure {
-    let text = format!("alias {alias} cannot be expanded: {why}");
-    Failure::local(status, &text)
 }
 
 /// The administrator says that there is no mail for this name; a status of his own may stand in

@@ -10,7 +10,7 @@ use mail::{address::Address, limits, outcome::Failure};
 
 use super::{
     Router,
-    aliases::{nobody, unusable},
+    failures::{nobody, unusable},
 };
 use crate::{destination::Destination, lookup::Place};
 

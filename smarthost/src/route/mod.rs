@@ -14,6 +14,7 @@
 
 mod aliases;
 mod expansion;
+mod failures;
 #[cfg(test)]
 mod tests;
 mod transport;

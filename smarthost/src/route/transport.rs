@@ -17,7 +17,7 @@ use crate::{
     config::{Class, Route, exchanger},
     destination::{Destination, Kind},
     lookup::{Found, LookupTable, access::split_extension},
-    route::{Router, aliases::unusable},
+    route::{Router, failures::unusable},
 };
 
 impl Router {

@@ -7,7 +7,7 @@ use mail::{
     outcome::Failure,
 };
 
-use super::{Router, aliases::unusable};
+use super::{Router, failures::unusable};
 use crate::lookup::{
     Found, LookupTable,
     access::{Key, split_extension},

@@ -218,7 +218,7 @@ fn send(
     let (queue, setup) = (Arc::clone(dispatch), Arc::clone(current));
     let deliveries = Arc::new(Deliveries::new(queue, setup, known));
     tasks.spawn(delivery::run(Arc::clone(&deliveries), ending.clone()));
-    tasks.spawn(delivery::probe(deliveries, asked, ending.clone()));
+    tasks.spawn(delivery::probe::run(deliveries, asked, ending.clone()));
 }
 
 /// Sessions and deliveries in flight may finish.

@@ -14,7 +14,7 @@ use smtp::{
 use tokio::time;
 
 use super::{
-    acceptance::no_room, counting::Begun, session::Connection, transaction::Transaction, world,
+    acceptance::no_room, asking, counting::Begun, session::Connection, transaction::Transaction,
 };
 use crate::{
     limits::Decision,
@@ -120,7 +120,7 @@ impl Connection {
                         let name = self.called.clone().unwrap_or(ClientName::Unknown);
                         evaluation.answer(query, Answer::ClientName(name));
                     }
-                    let answers = world::ask(&self.server, &self.setup, queries);
+                    let answers = asking::ask(&self.server, &self.setup, queries);
                     let Ok(answers) = time::timeout_at(patience, answers).await else {
                         return Verdict::Refuse(Reply::literal(
                             "451 4.3.0 Error: temporary lookup failure",

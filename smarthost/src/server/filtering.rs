@@ -22,10 +22,10 @@ use spool::QueueId;
 use tokio::time;
 
 use super::{
+    asking,
     filter::{Edits, Filter, Known},
     session::Connection,
     transaction::{Received, Transaction},
-    world,
 };
 use crate::{
     maillog::{self, Subject},
@@ -275,7 +275,7 @@ impl Connection {
             return;
         }
         let queries = vec![Query::ClientName(self.client)];
-        let asked = world::ask(&self.server, &self.setup, queries);
+        let asked = asking::ask(&self.server, &self.setup, queries);
         if let Ok(answers) = time::timeout(NAME, asked).await
             && let Some((_, Answer::ClientName(name))) = answers.into_iter().next()
         {

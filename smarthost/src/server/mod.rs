@@ -15,19 +15,22 @@
 //! | [`xclient`] | a front end says whose session it hands on |
 //! | [`moved`] | a message of another server's queue, as it comes |
 //! | [`moving`] | another server is emptied into this one |
-//! | [`world`] | what policy asks of DNS, and which block lists can be believed |
+//! | [`asking`] | what the policy wants to know is asked |
+//! | [`world`] | who knows it, and what is remembered of it |
 //! | [`learned`] | what was found out, and what follows from it |
 //! | [`services`] | policy servers: connections that are kept |
 //! | [`standings`] | how policy servers and milters do |
 //! | [`filtering`] | what filters (milters) are told of a session, and what becomes of their answers |
 //! | [`filter`] | the tokio driver of [`crate::milter::Dialog`] |
 //! | [`verification`] | whether the next hop knows a recipient |
+//! | [`outages`] | block lists and next hops that fail, told to administrators |
 //! | [`came`] | that a message came, for [`crate::expected`] |
 //! | [`counting`] | a message that the limits let begin |
 //! | [`transaction`] | the message that is being received |
 //! | [`notify`] | the driver of [`crate::notices`] |
 
 mod acceptance;
+mod asking;
 mod attempts;
 mod came;
 mod counting;
@@ -42,6 +45,7 @@ mod login;
 mod moved;
 mod moving;
 pub(crate) mod notify;
+mod outages;
 mod places;
 mod proxied;
 mod services;
@@ -64,9 +68,10 @@ use crate::{
 pub(crate) use attempts::Attempts;
 pub(crate) use learned::News;
 pub(crate) use login::CLOSED;
+pub(crate) use outages::test_lists;
 pub(crate) use places::Places;
 pub(crate) use session::settings;
-pub(crate) use world::{World, test_lists};
+pub(crate) use world::World;
 
 /// What all sessions share.
 pub(crate) struct Server {

@@ -8,25 +8,19 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use control::status::Service;
 use mail::{address::Address, clock, outcome::Outcome};
-use system::log::{Level, line};
 use tokio::sync::{Mutex as Turn, mpsc, oneshot};
 
-use super::{
-    Server,
-    learned::{Learned, News},
-};
+use super::learned::{Learned, News};
 use crate::{
     destination::{Destination, Kind},
     dispatch::Probe,
-    notices::{Event, Trouble},
     policy::{
         self,
-        verify::{self, Recipients, Step, Verified},
+        verify::{Recipients, Step, Verified},
     },
     setup::Setup,
 };
@@ -60,7 +54,7 @@ impl Verification {
         Some(Service::new("verification", "recipients", works, text))
     }
 
-    fn recipients(&self) -> MutexGuard<'_, Recipients> {
+    pub(super) fn recipients(&self) -> MutexGuard<'_, Recipients> {
         self.recipients
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -73,7 +67,7 @@ impl Verification {
         Arc::clone(asking.entry(key.to_owned()).or_default())
     }
 
-    async fn probe(
+    pub(super) async fn probe(
         &self,
         setup: &Setup,
         to: &Arc<Destination>,
@@ -130,97 +124,5 @@ impl Verification {
         let asked = (verified == Verified::Yes).then_some(to);
         let learned = known(verified).changing();
         Learned { asked, ..learned }.telling(news.map(News::Recipients))
-    }
-}
-
-/// Asks, once an hour and beside everything else, for a name that nobody has.
-pub(super) fn look_for_catch_all(
-    server: &Arc<Server>,
-    setup: &Arc<Setup>,
-    to: &Arc<Destination>,
-    recipient: &Address,
-) {
-    let domain = recipient.domain().to_string();
-    let due = {
-        let mut recipients = server.world.verification.recipients();
-        recipients.looks_for_catch_all(&domain, clock::now())
-    };
-    let strange = format!("{:x}-nobody-{:x}@{domain}", random(), random());
-    let (true, Ok(strange)) = (due, Address::parse(&strange)) else {
-        return;
-    };
-    let (server, setup, to) = (Arc::clone(server), Arc::clone(setup), Arc::clone(to));
-    tokio::spawn(async move {
-        let verification = &server.world.verification;
-        let said = verification.probe(&setup, &to, &strange).await;
-        let taken = matches!(said, Some(Outcome::Delivered(_)));
-        let news = verification
-            .recipients()
-            .strange_name(&to.to_string(), &domain, taken);
-        tell(&server, &setup, news);
-    });
-}
-
-fn random() -> u32 {
-    // Without random numbers the name is merely always the same.
-    getrandom::u32().unwrap_or_default()
-}
-
-/// What an outage of verification is called.
-fn what_of(place: &str) -> String {
-    format!("verification at {place}")
-}
-
-pub(super) fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<verify::News>) {
-    let host = &setup.config.hostname;
-    match news {
-        None => {}
-        Some(verify::News::Outage {
-            place,
-            why,
-            refuses,
-        }) => {
-            let what = if refuses {
-                "refuses this machine"
-            } else {
-                "does not answer"
-            };
-            line(
-                Level::Error,
-                &format_args!("verification: {place} {what}: {why}"),
-            );
-            let headline = format!("{host}: recipients cannot be verified at {place}");
-            let meanwhile = if refuses {
-                "Recipients that are known get mail, others are told to come again, until it takes questions of this machine."
-            } else {
-                "What is done meanwhile says the setting verify.outage; by default recipients that are known get mail, others are \
-                 told to come again, and after a day everybody gets small mail."
-            };
-            let text = format!(
-                "{place} {what}:\n\n{why}\n\n{meanwhile}\nThis ends by itself with its next answer. See also: smarthost status\n"
-            );
-            server.dispatch.news().tell(Event::Began(Trouble {
-                what: what_of(&place),
-                patience: Duration::ZERO,
-                headline,
-                text,
-                lasts: false,
-            }));
-        }
-        Some(verify::News::Over { place }) => {
-            line(
-                Level::Notice,
-                &format_args!("verification: {place} answers again"),
-            );
-            let what = what_of(&place);
-            server.dispatch.news().tell(Event::Ended { what });
-        }
-        Some(verify::News::CatchAll { place, domain }) => {
-            let text = "takes every name: reject_unverified_recipient refuses nobody there";
-            line(
-                Level::Warning,
-                &format_args!("verification: {place} {text} ({domain})"),
-            );
-        }
     }
 }

@@ -11,41 +11,29 @@ use std::{
 
 use control::status::Service;
 use mail::clock;
-use system::log::{Level, line};
-use tokio::{sync::mpsc, task::JoinSet, time};
+use tokio::sync::mpsc;
 
 use super::{
-    Server,
     filter::Filter,
-    learned::{self, Believed, Learned},
+    learned::{self, Learned},
     services::Services,
     standings::Standings,
-    verification::{self, Verification},
+    verification::Verification,
 };
 use crate::{
     budget::{Budget, Everywhere},
     dispatch::Probe,
     dns::{Dnssec, Lookups},
     limits::{Counted, Limits},
-    notices::{Event, Trouble},
-    policy::{
-        Answer, ClientName, Listing, MailDomain, Query,
-        dnsbl::List,
-        greylist::Greylist,
-        health::{Health, News},
-    },
+    policy::{Answer, ClientName, Listing, MailDomain, Query, greylist::Greylist, health::Health},
     setup::Setup,
     state,
 };
 
 /// How long an answer of DNS is believed.
 const MEMORY: Duration = Duration::from_secs(10);
-/// A question that nobody answered in less than this is asked again.
-const QUICK: Duration = Duration::from_secs(1);
 /// Answers that are remembered.
 const MOST: usize = 4096;
-/// How often it is looked which list is to be tested.
-const LOOK: Duration = Duration::from_mins(1);
 
 /// What is known of the world.
 #[derive(Debug)]
@@ -145,7 +133,7 @@ impl World {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lists(&self) -> MutexGuard<'_, Health> {
+    pub(super) fn lists(&self) -> MutexGuard<'_, Health> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,13 +141,13 @@ impl World {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recall(&self, query: &Query) -> Option<Answer> {
+    pub(super) fn recall(&self, query: &Query) -> Option<Answer> {
         let memory = self.memory();
         let (answer, until) = memory.get(query)?;
         (*until > Instant::now()).then(|| answer.clone())
     }
 
-    fn remember(&self, query: Query, answer: Answer) {
+    pub(super) fn remember(&self, query: Query, answer: Answer) {
         let now = Instant::now();
         let mut memory = self.memory();
         if memory.len() >= MOST {
@@ -169,77 +157,6 @@ impl World {
             memory.insert(query, (answer, now + MEMORY));
         }
     }
-}
-
-/// Finds out all of these, several at the same time.
-pub(super) async fn ask(
-    server: &Arc<Server>,
-    setup: &Arc<Setup>,
-    queries: Vec<Query>,
-) -> Vec<(Query, Answer)> {
-    if let [only] = &*queries {
-        let answer = match at_once(server, only) {
-            Some(answer) => answer,
-            None => find_out(server, setup, only).await,
-        };
-        return queries
-            .into_iter()
-            .map(|query| (query, answer.clone()))
-            .collect();
-    }
-    let mut known = Vec::with_capacity(queries.len());
-    let mut asking = JoinSet::new();
-    for query in queries {
-        if let Some(answer) = at_once(server, &query) {
-            known.push((query, answer));
-            continue;
-        }
-        let (server, setup) = (Arc::clone(server), Arc::clone(setup));
-        asking.spawn(async move {
-            let answer = find_out(&server, &setup, &query).await;
-            (query, answer)
-        });
-    }
-    known.extend(asking.join_all().await);
-    known
-}
-
-/// What is known in this process.
-fn at_once(server: &Server, query: &Query) -> Option<Answer> {
-    match query {
-        Query::Listed(list, _) if server.world.lists().is_off(list) => {
-            Some(Answer::Listed(Listing::Unknown))
-        }
-        _ => server.world.recall(query),
-    }
-}
-
-/// Asks whoever knows, and does what follows.
-async fn find_out(server: &Arc<Server>, setup: &Arc<Setup>, query: &Query) -> Answer {
-    let since = Instant::now();
-    let learned = server.world.find_out(setup, query).await;
-    if learned.changed {
-        server.state.changed();
-    }
-    match learned.news {
-        None => {}
-        Some(learned::News::List(news)) => tell(server, setup, Some(news)),
-        Some(learned::News::Recipients(news)) => {
-            verification::tell(server, setup, Some(news));
-        }
-    }
-    if let (Some(to), Query::RecipientKnown(_, recipient)) = (&learned.asked, query) {
-        verification::look_for_catch_all(server, setup, to, recipient);
-    }
-    let believed = match learned.believed {
-        Believed::Yes => true,
-        Believed::IfSlow => since.elapsed() > QUICK,
-        Believed::No => false,
-    };
-    if believed {
-        server.world.remember(query.clone(), learned.answer.clone());
-    }
-    learned.answer
 }
 
 impl World {
@@ -297,73 +214,6 @@ impl World {
                 let decision = self.budget.share(client, Counted::Recipients, own).await;
                 Learned::once(Answer::Limit(decision))
             }
-        }
-    }
-}
-
-/// Tests block lists, as long as the daemon runs.
-pub(crate) async fn test_lists(server: Arc<Server>) {
-    let mut ending = server.ending.clone();
-    loop {
-        let setup = server.current.get();
-        for (list, names) in setup.policy.lists() {
-            if server.world.lists().is_due(&list, clock::now()) {
-                test(&server, &setup, &list, &names).await;
-            }
-        }
-        drop(setup);
-        tokio::select! {
-            () = time::sleep(LOOK) => {}
-            _ = ending.wait_for(|ending| *ending) => return,
-        }
-    }
-}
-
-async fn test(server: &Arc<Server>, setup: &Arc<Setup>, list: &List, names: &(String, String)) {
-    let resolver = &setup.resolver;
-    let (must, must_not) = tokio::join!(resolver.listed(&names.0), resolver.listed(&names.1));
-    let news = server
-        .world
-        .lists()
-        .tested(list, (&must, &must_not), clock::now());
-    tell(server, setup, news);
-}
-
-fn tell(server: &Arc<Server>, setup: &Arc<Setup>, news: Option<News>) {
-    match news {
-        None => {}
-        Some(News::Off { list, why }) => {
-            let host = &setup.config.hostname;
-            let headline = format!("{host}: the block list {list} is switched off");
-            let text = format!(
-                "The block list {list} is not asked any more: {why}.\n\
-                 No mail was refused for it. It is tested again every ten minutes, and used as soon as it works.\n\
-                 Lists refuse questions that come over a public or a busy name server: see the setting `resolver`,\n\
-                 and whether the list wants a key.\n"
-            );
-            line(
-                Level::Error,
-                &format_args!("block list {list} is switched off: {why}"),
-            );
-            server.dispatch.news().tell(Event::Began(Trouble {
-                what: format!("the block list {list}"),
-                patience: Duration::ZERO,
-                headline,
-                text,
-                lasts: false,
-            }));
-        }
-        Some(News::On { list }) => {
-            line(
-                Level::Notice,
-                &format_args!("block list {list} works, and is used again"),
-            );
-            let what = format!("the block list {list}");
-            server.dispatch.news().tell(Event::Ended { what });
-        }
-        Some(News::NoTestEntry { list }) => {
-            let text = "has no entry for tests (RFC 5782 section 5); does it exist?";
-            line(Level::Warning, &format_args!("block list {list} {text}"));
         }
     }
 }

@@ -21,7 +21,7 @@ use mail::{
 use spool::Stored;
 use system::fs::{create_directory, sync_directory};
 
-use super::{Job, all, loops};
+use super::job::{Job, all, loops};
 use crate::destination::Kind;
 
 /// One message, once for each recipient. Blocks.

@@ -27,8 +27,14 @@ use spool::Stored;
 use tokio::task::block_in_place;
 
 use super::{
-    Errand, Transports, all, demands::Demands, forwarding::forward, lmtp, pool::Kept,
-    signing::outgoing, smtp as to_smtp,
+    demands::Demands,
+    forwarding::forward,
+    job::{Errand, all},
+    lmtp,
+    pool::Kept,
+    signing::outgoing,
+    smtp as to_smtp,
+    transports::Transports,
 };
 use crate::{
     destination::{Kind, LmtpTarget},

@@ -9,10 +9,8 @@ use std::{fs, path::Path, time::SystemTime};
 use clap::ValueEnum as _;
 use system::sysexits::Exit;
 
-use super::{
-    super::terminal::{Trouble, complain},
-    Program, under,
-};
+use super::program::{Program, under};
+use crate::terminal::{Trouble, complain};
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const LISTS: &str = "/var/lib/dpkg/info";

@@ -30,7 +30,7 @@ use mail::{
 use system::program::{self, Ended, Program};
 
 use self::message::Front;
-use super::{Job, all, loops};
+use super::job::{Job, all, loops};
 use crate::{
     config::{Flags, Macro, Pipe},
     destination::Kind,

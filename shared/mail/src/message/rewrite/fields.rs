@@ -9,8 +9,7 @@ use crate::{
     message::{
         Field, Header,
         rewrite::{
-            Caller, Change, RewriteError, Rules,
-            rules::A_LABELS,
+            rules::{A_LABELS, Caller, Change, RewriteError, Rules},
             sender::{self, Mapped},
         },
     },

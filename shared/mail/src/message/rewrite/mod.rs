@@ -22,5 +22,48 @@ mod sender;
 mod tests;
 
 pub use recipient::{local_name, resolve};
-pub use rules::{Caller, Change, RewriteError, Rules, rewrite};
+pub use rules::{Caller, Change, RewriteError, Rules};
 pub use sender::{account_named, account_of, default_from};
+
+use crate::{
+    address::Address,
+    envelope::{Content, Envelope, Mail, Rcpt},
+    message::Header,
+};
+
+/// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`,
+/// `Resent-*`. Pure.
+///
+/// The envelope has sender, recipients with their wishes, RET and ENVID, and `content.utf8` if an
+/// address is not ASCII; the rest is the caller's to fill in.
+pub fn rewrite(
+    mail: &Mail,
+    recipients: &[Rcpt],
+    header: &mut Header,
+    caller: &Caller,
+    rules: &Rules,
+) -> Result<(Envelope, Vec<Change>), RewriteError> {
+    let mut changes = Vec::new();
+    let sender = sender::envelope(mail, caller, rules, &mut changes)?;
+    let recipients = recipient::envelope(recipients, rules, &mut changes)?;
+    fields::rewrite(header, caller, rules, &mut changes)?;
+    let ascii = sender.address().is_none_or(Address::is_ascii)
+        && recipients
+            .iter()
+            .all(|recipient| recipient.address.is_ascii());
+    let content = Content {
+        eight_bit: false,
+        utf8: !ascii,
+    };
+    Ok((
+        Envelope {
+            sender,
+            recipients,
+            content,
+            ret: mail.ret,
+            envid: mail.envid.clone(),
+            ..Envelope::default()
+        },
+        changes,
+    ))
+}

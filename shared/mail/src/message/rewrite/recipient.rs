@@ -16,7 +16,7 @@ use crate::{
     envelope::{Rcpt, Recipient},
     limits,
     maps::{Target, expand},
-    message::rewrite::{Change, RewriteError, Rules, rules::A_LABELS},
+    message::rewrite::rules::{A_LABELS, Change, RewriteError, Rules},
 };
 
 /// The envelope's recipients.

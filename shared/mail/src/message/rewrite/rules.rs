@@ -1,15 +1,10 @@
-//! What rewriting works with, and its one entry.
+//! What rewriting works with.
 
 use std::{fmt, sync::Arc};
 
 use crate::{
     address::{Address, Domain, Sender},
-    envelope::{Content, Envelope, Mail, Rcpt},
     maps::Table,
-    message::{
-        Header,
-        rewrite::{fields, recipient, sender},
-    },
 };
 
 /// Why an address with a domain in UTF-8 is changed.
@@ -103,43 +98,6 @@ impl fmt::Display for RewriteError {
     }
 }
 impl std::error::Error for RewriteError {}
-
-/// Makes the envelope's addresses and rewrites `From`, `Sender`, `Reply-To`, `To`, `Cc`,
-/// `Resent-*`. Pure.
-///
-/// The envelope has sender, recipients with their wishes, RET and ENVID, and `content.utf8` if an
-/// address is not ASCII; the rest is the caller's to fill in.
-pub fn rewrite(
-    mail: &Mail,
-    recipients: &[Rcpt],
-    header: &mut Header,
-    caller: &Caller,
-    rules: &Rules,
-) -> Result<(Envelope, Vec<Change>), RewriteError> {
-    let mut changes = Vec::new();
-    let sender = sender::envelope(mail, caller, rules, &mut changes)?;
-    let recipients = recipient::envelope(recipients, rules, &mut changes)?;
-    fields::rewrite(header, caller, rules, &mut changes)?;
-    let ascii = sender.address().is_none_or(Address::is_ascii)
-        && recipients
-            .iter()
-            .all(|recipient| recipient.address.is_ascii());
-    let content = Content {
-        eight_bit: false,
-        utf8: !ascii,
-    };
-    Ok((
-        Envelope {
-            sender,
-            recipients,
-            content,
-            ret: mail.ret,
-            envid: mail.envid.clone(),
-            ..Envelope::default()
-        },
-        changes,
-    ))
-}
 
 /// Notes a change of the envelope sender from what the program gave.
 pub(super) fn note_sender(

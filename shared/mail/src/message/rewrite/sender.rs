@@ -8,10 +8,7 @@ use crate::{
     address::{Address, AddressError, LocalPart, Mailbox, Sender, list},
     envelope::{Mail, Origin},
     maps::{Target, expand},
-    message::rewrite::{
-        Caller, Change, RewriteError, Rules,
-        rules::{A_LABELS, note_sender},
-    },
+    message::rewrite::rules::{A_LABELS, Caller, Change, RewriteError, Rules, note_sender},
 };
 
 /// An address, and what made it.

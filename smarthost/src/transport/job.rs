@@ -1,0 +1,89 @@
+//! What a transport is given, and what all of them answer alike.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use mail::{
+    envelope::Envelope,
+    message::Header,
+    outcome::{Blame, Failure, Outcome, Stage},
+    status::EnhancedStatus,
+};
+use spool::Stored;
+
+use crate::{
+    config::Pipe,
+    destination::{Destination, Kind},
+    setup::Setup,
+};
+
+/// A whole delivery of a small message.
+const BASE: Duration = Duration::from_mins(40);
+/// Bytes a second that a message must make.
+const SLOWEST: u64 = 4096;
+
+/// To whom, and for whom.
+pub(crate) struct Errand {
+    pub(crate) destination: Arc<Destination>,
+    /// With these recipients alone.
+    pub(crate) envelope: Envelope,
+    /// In force when it began.
+    pub(crate) setup: Arc<Setup>,
+    /// Others wait for the place.
+    pub(crate) hurried: bool,
+}
+
+/// One message for some of its recipients.
+pub(crate) struct Job {
+    pub(crate) errand: Errand,
+    pub(crate) stored: Arc<Stored>,
+}
+
+impl Deref for Job {
+    type Target = Errand;
+    fn deref(&self) -> &Errand {
+        &self.errand
+    }
+}
+
+impl Errand {
+    /// How its program is run, if there is one.
+    pub(super) fn pipe(&self) -> Pipe {
+        let name = self.destination.transport.as_deref();
+        let pipe = name.and_then(|name| self.setup.config.pipe(name));
+        pipe.cloned().unwrap_or_default()
+    }
+}
+
+impl Job {
+    /// How long it may take: every wait in it has a bound of its own, but a peer may use up each of
+    /// them.
+    pub(crate) fn longest(&self) -> Duration {
+        let base = match &self.destination.kind {
+            Kind::Pipe(_) | Kind::Program(_) => {
+                let count = u32::try_from(self.envelope.recipients.len()).unwrap_or(u32::MAX);
+                BASE.max(self.pipe().timeout.saturating_mul(count.saturating_add(1)))
+            }
+            Kind::Smtp { .. } | Kind::Lmtp(_) | Kind::Maildir(_) | Kind::Aliases => BASE,
+        };
+        base.saturating_add(Duration::from_secs(self.stored.size() / SLOWEST))
+    }
+}
+
+/// Whether a message was delivered to this address before, on this machine or on one before it;
+/// then it goes in circles.
+pub(super) fn loops(header: &[u8], address: &str) -> Option<Failure> {
+    let header = Header::parse(header);
+    let was_here = header.fields().iter().any(|field| {
+        field.is("Delivered-To") && field.value().eq_ignore_ascii_case(address.as_bytes())
+    });
+    was_here.then(|| {
+        let text = format!("mail forwarding loop for {address}");
+        let status = EnhancedStatus::new(5, 4, 6);
+        Failure::new(Blame::Policy, Stage::Local, status, &text)
+    })
+}
+
+/// The same failure for all recipients.
+pub(crate) fn all(count: usize, failure: Failure) -> Vec<Outcome> {
+    vec![failure.outcome(); count]
+}
