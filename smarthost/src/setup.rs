@@ -36,7 +36,7 @@ use crate::{
     dns::mx::Resolver,
     enrolling::Enrolled,
     link::{MtaSts, Trusts},
-    policy::{Policy, Sources, access::AccessTable, dnsbl::Keys},
+    policy::{Policy, Sources, access_table::AccessTable, dnsbl::Keys},
     route::Router,
     srs::Srs,
     tls_policy::{Policies, PolicyTable},

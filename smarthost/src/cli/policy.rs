@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     destination::Kind,
     milter::{Action, Dialog, Event, Milter},
-    policy::{access::Tables, endpoint::Endpoint, rule::Rule},
+    policy::{access_table::Tables, endpoint::Endpoint, rule::Rule},
 };
 
 /// A server that runs takes connections at once.

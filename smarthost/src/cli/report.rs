@@ -15,7 +15,7 @@ use crate::{
     explain::shown,
     lookup::{Kind, TableName, access},
     policy::{
-        access::Tables,
+        access_table::Tables,
         refusals::{GREYLIST, Refusal, Refusals},
         rule::{Rule, Subject},
     },

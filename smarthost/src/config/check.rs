@@ -25,6 +25,7 @@ use crate::{
     config::{
         AliasFile, Concurrency, Config, Domains, KeyFiles, Listener, Offer, Retry, SPOOL, STATE,
         clients::{client_pins, greet_wait, proxies, rules},
+        count::Count,
         file::{self, File},
         queries::{dnsbl, greylist, verify},
         relayhost,
@@ -437,7 +438,7 @@ fn check_retry(
 }
 
 fn concurrency(written: &file::Concurrency) -> Concurrency {
-    let or = |count: Option<file::Count>, default| count.map_or(default, |count| count.0);
+    let or = |count: Option<Count>, default| count.map_or(default, |count| count.0);
     Concurrency {
         destination: or(written.destination, 10),
         deliveries: or(written.deliveries, 100),

@@ -16,7 +16,7 @@ use serde::{
 use serde_spanned::Spanned;
 use settings::{HostName, MessageSize, NameServer, OneOrMany, Span};
 
-use super::transports::Written;
+use super::{count::Count, transports::Written};
 use crate::{
     config::{
         AliasFile, Budget, DkimKey, ListenTls, Listener, LogFormat, Offer, SrsDomain, TlsOut, Web,
@@ -322,22 +322,6 @@ pub(super) struct Concurrency {
     pub sessions: Option<Count>,
     #[serde(alias = "sessions_per_client")]
     pub client: Option<Count>,
-}
-
-/// A number from 1.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(try_from = "u32")]
-pub(super) struct Count(pub usize);
-impl TryFrom<u32> for Count {
-    type Error = String;
-    fn try_from(number: u32) -> Result<Self, String> {
-        match usize::try_from(number) {
-            Ok(number @ 1..=1_000_000) => Ok(Self(number)),
-            _ => Err(format!(
-                "{number} is out of range; write a number from 1 to 1000000"
-            )),
-        }
-    }
 }
 
 /// A network that may relay: never the whole Internet, nor a large part of it.

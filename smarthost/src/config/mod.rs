@@ -3,6 +3,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`file`] | the keys and the forms of their values, for serde |
+//! | [`count`] | a number from 1, in a file |
 //! | [`settings`] | [`Config`]: valid by construction, defaults filled in |
 //! | [`check`] | from the one to the other; what serde cannot check |
 //! | [`queries`] | the same for restrictions that ask the world |
@@ -23,6 +24,7 @@
 mod budget;
 mod check;
 mod clients;
+mod count;
 mod file;
 mod load;
 mod macros;

@@ -19,7 +19,7 @@ use super::routes;
 use crate::{
     config::Config,
     lookup::{LookupTable, TableName, targets},
-    policy::{access::AccessTable, rule::Rule},
+    policy::{access_table::AccessTable, rule::Rule},
     tls_policy::PolicyTable,
 };
 

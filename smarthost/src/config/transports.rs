@@ -11,7 +11,7 @@ use mail::{address::Domain, limits::SURE_RECIPIENTS};
 use serde::Deserialize;
 use settings::{OneOrMany, Size, Span};
 
-use super::{file::Count, macros::Macros};
+use super::{count::Count, macros::Macros};
 use crate::destination::{Kind, LmtpTarget};
 
 /// By name.

@@ -13,7 +13,7 @@ use settings::layers::LAYERS;
 use super::{login, reader::Reader, report::Verdict};
 use crate::{
     lookup::{Kind, LookupTable, targets},
-    policy::access::AccessTable,
+    policy::access_table::AccessTable,
     tls_policy::PolicyTable,
 };
 

@@ -1,55 +1,19 @@
-//! The chain: which rules run at which stage, what they come to together, and how those that ask
-//! are resumed.
+//! The chain: which rules run at which stage, and what they are decided with.
 
 use std::{net::IpAddr, sync::Arc};
 
-use smtp::{
-    reply::Reply,
-    session::{Question, Verdict},
-};
-
 use super::{
-    Answer, Facts, Query,
-    access::{AccessTable, Tables},
-    dnsbl::{Keys, List},
-    restrictions::{self, Opinion, View},
+    access_table::{AccessTable, Tables},
+    dnsbl::{Keys, List, Scores},
     rule::{Restriction, Rule},
-    trace::{Because, Effect, Judged, Named, Notes, Origin, Trace},
 };
 use crate::{config::Config, lookup::TableName, network::Networks, route::Router};
-
-/// What to do next.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// Find out all of these, at the same time if possible; say each with [`Evaluation::answer`],
-    /// then [`Evaluation::step`] again.
-    Ask(Vec<Query>),
-    Done(Ruling),
-}
-
-/// A decision, and which restriction made it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ruling {
-    pub verdict: Verdict,
-    /// For the log; `None` where the chain ended.
-    pub restriction: Option<String>,
-    /// What else is to be done.
-    pub effects: Vec<Effect>,
-}
 
 /// What rules are decided with besides the configuration: read from files.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     pub keys: Keys,
     pub tables: Tables,
-}
-
-/// Lists whose weights are added up.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Scores {
-    /// From here on it is too much.
-    pub threshold: i32,
-    pub lists: Vec<Arc<List>>,
 }
 
 /// The rules. Cheap to clone.
@@ -76,10 +40,10 @@ struct Chains {
 
 /// Rules in order.
 #[derive(Debug, Default)]
-struct Chain {
-    rules: Vec<Arc<Rule>>,
+pub(super) struct Chain {
+    pub(super) rules: Vec<Arc<Rule>>,
     /// From here on they apply even where a permit ended the chain.
-    always: usize,
+    pub(super) always: usize,
 }
 
 impl Chain {
@@ -183,7 +147,7 @@ impl Policy {
         known
     }
 
-    fn chain(&self, stage: Stage) -> &Chain {
+    pub(super) fn chain(&self, stage: Stage) -> &Chain {
         match stage {
             Stage::None => &self.chains.none,
             Stage::Mail => &self.chains.mail,
@@ -191,239 +155,13 @@ impl Policy {
             Stage::Message => &self.chains.message,
         }
     }
-
-    /// Begins to decide a question.
-    pub fn evaluate(&self, facts: Facts, question: &Question) -> Evaluation {
-        let stage = match question {
-            Question::Connect
-            | Question::Helo { .. }
-            | Question::Auth
-            | Question::Login(_)
-            | Question::Client(_)
-            | Question::Enroll(_)
-            | Question::Data => Stage::None,
-            Question::Mail(_) => Stage::Mail,
-            Question::Recipient(_) => Stage::Recipient,
-            Question::Message { .. } => Stage::Message,
-        };
-        Evaluation {
-            policy: self.clone(),
-            facts,
-            stage,
-            at: 0,
-            inserted: Vec::new(),
-            answers: Answers::default(),
-            deferral: None,
-            effects: Vec::new(),
-            trace: None,
-        }
-    }
 }
 
+/// When a chain runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+pub(super) enum Stage {
     None,
     Mail,
     Recipient,
     Message,
-}
-
-/// What the world has answered so far.
-#[derive(Debug, Default)]
-pub(super) struct Answers(Vec<(Query, Answer)>);
-
-impl Answers {
-    pub(super) fn get(&self, query: &Query) -> Option<&Answer> {
-        let found = self.0.iter().find(|(asked, _)| asked == query);
-        found.map(|(_, answer)| answer)
-    }
-}
-
-/// A chain on its way.
-#[derive(Debug)]
-pub struct Evaluation {
-    policy: Policy,
-    facts: Facts,
-    stage: Stage,
-    /// The rule that has not decided yet.
-    at: usize,
-    /// Rules that an entry of a table named; they come before it, the next one last.
-    inserted: Vec<Arc<Rule>>,
-    answers: Answers,
-    /// Some trouble; a yes becomes this.
-    deferral: Option<(Reply, String)>,
-    effects: Vec<Effect>,
-    /// What each rule thought, where somebody wants to know.
-    trace: Option<Vec<(Option<usize>, Judged)>>,
-}
-
-impl Evaluation {
-    /// Runs rules until one asks or decides, or all have passed. With the first that asks, those
-    /// behind it ask too that only look something up.
-    pub fn step(&mut self) -> Step {
-        while let Some(rule) = self.current() {
-            let (opinion, because) = self.judge(&rule);
-            if let Opinion::Ask(queries) = opinion {
-                return Step::Ask(self.look_ahead(queries));
-            }
-            self.note(&rule, &opinion, because);
-            let always = self.at >= self.policy.chain(self.stage).always;
-            if self.inserted.pop().is_none() {
-                self.at = self.at.saturating_add(1);
-            }
-            match opinion {
-                Opinion::Ask(_) | Opinion::Pass => {}
-                Opinion::Permit if always => {}
-                Opinion::Permit => {
-                    self.inserted.clear();
-                    self.at = self.policy.chain(self.stage).always;
-                }
-                Opinion::Refuse(reply) | Opinion::DeferIfPermit(reply) if rule.warn => {
-                    self.effects.push(Effect::WouldReject(reply));
-                }
-                Opinion::Note(effect) => self.effects.push(effect),
-                Opinion::Apply(rules) => self.insert(rules, rule.warn),
-                Opinion::DeferIfPermit(reply) => {
-                    self.deferral
-                        .get_or_insert_with(|| (reply, rule.to_string()));
-                }
-                Opinion::Refuse(reply) => return self.refuse(reply, &rule),
-                Opinion::Broken(reply, why) => {
-                    self.effects.push(Effect::Warn(why));
-                    return self.refuse(reply, &rule);
-                }
-            }
-        }
-        Step::Done(Ruling {
-            verdict: Verdict::Accept,
-            restriction: None,
-            effects: std::mem::take(&mut self.effects),
-        })
-    }
-
-    fn current(&self) -> Option<Arc<Rule>> {
-        let chain = self.policy.chain(self.stage);
-        self.inserted
-            .last()
-            .or_else(|| chain.rules.get(self.at))
-            .cloned()
-    }
-
-    fn insert(&mut self, rules: Vec<Rule>, warn: bool) {
-        let warned = rules.into_iter().rev().map(|mut rule| {
-            rule.warn |= warn;
-            Arc::new(rule)
-        });
-        self.inserted.extend(warned);
-    }
-
-    /// Nothing behind it is asked any more.
-    fn refuse(&mut self, reply: Reply, rule: &Rule) -> Step {
-        self.inserted.clear();
-        self.at = usize::MAX;
-        let name = match (&rule.restriction, &self.deferral) {
-            (Restriction::Deferral, Some((_, name))) => name.clone(),
-            _ => rule.to_string(),
-        };
-        // As access(5) has it: the client is hung up on.
-        let verdict = match reply.code.value() {
-            421 | 521 => Verdict::Close(reply),
-            _ => Verdict::Refuse(reply),
-        };
-        Step::Done(Ruling {
-            verdict,
-            restriction: Some(name),
-            effects: std::mem::take(&mut self.effects),
-        })
-    }
-
-    fn judge(&self, rule: &Rule) -> (Opinion, Because) {
-        let notes = Notes::new(self.trace.is_some());
-        let view = View {
-            policy: &self.policy,
-            facts: &self.facts,
-            answers: &self.answers,
-            deferral: self.deferral.as_ref().map(|(reply, _)| reply),
-            notes: &notes,
-        };
-        let opinion = restrictions::judge(rule, &view);
-        (opinion, notes.done())
-    }
-
-    /// The same evaluation, which also keeps what each rule thinks: see [`Evaluation::trace`].
-    #[must_use]
-    pub fn traced(mut self) -> Self {
-        self.trace = Some(Vec::new());
-        self
-    }
-
-    fn note(&mut self, rule: &Rule, opinion: &Opinion, because: Because) {
-        if self.trace.is_none() {
-            return;
-        }
-        let at = self.inserted.is_empty().then_some(self.at);
-        let (rule, thought) = (self.named(at, rule.to_string()), opinion.thought(rule.warn));
-        if let (Some(trace), Some(thought)) = (&mut self.trace, thought) {
-            let judged = Judged {
-                rule,
-                thought,
-                because,
-            };
-            trace.push((at, judged));
-        }
-    }
-
-    /// What was thought, after [`Step::Done`]; nothing unless it is [traced](Evaluation::traced).
-    pub fn trace(&mut self) -> Trace {
-        let judged = self.trace.take().unwrap_or_default();
-        let rules = self.policy.chain(self.stage).rules.iter().enumerate();
-        let skipped = rules.filter(|(at, _)| judged.iter().all(|(seen, _)| *seen != Some(*at)));
-        let skipped = skipped.map(|(at, rule)| self.named(Some(at), rule.to_string()));
-        Trace {
-            skipped: skipped.collect(),
-            judged: judged.into_iter().map(|(_, judged)| judged).collect(),
-        }
-    }
-
-    /// A rule at a place of the chain; without one, an entry of a table named it.
-    fn named(&self, at: Option<usize>, rule: String) -> Named {
-        let always = self.policy.chain(self.stage).always;
-        let written = |at: usize| self.stage == Stage::Recipient && (1..always).contains(&at);
-        let origin = match at {
-            None => Origin::Named,
-            Some(at) if written(at) => Origin::Written(at.saturating_sub(1)),
-            Some(_) => Origin::Always,
-        };
-        Named { rule, origin }
-    }
-
-    /// What the rules behind would ask, up to one that decides whatever the answers are.
-    fn look_ahead(&self, mut queries: Vec<Query>) -> Vec<Query> {
-        let inserted = self.inserted.iter().rev();
-        let skipped = usize::from(self.inserted.is_empty());
-        let chain = self.policy.chain(self.stage).rules.iter();
-        let rest = inserted
-            .skip(1)
-            .chain(chain.skip(self.at.saturating_add(skipped)));
-        for rule in rest {
-            match self.judge(rule).0 {
-                Opinion::Ask(more) if rule.restriction.looks_up() => queries.extend(more),
-                Opinion::Permit => break,
-                Opinion::Refuse(_) if !rule.warn => break,
-                _ => {}
-            }
-        }
-        let mut asked = Vec::with_capacity(queries.len());
-        for query in queries {
-            if !asked.contains(&query) && self.answers.get(&query).is_none() {
-                asked.push(query);
-            }
-        }
-        asked
-    }
-
-    /// What the world answered to one of [`Step::Ask`].
-    pub fn answer(&mut self, query: Query, answer: Answer) {
-        self.answers.0.push((query, answer));
-    }
 }

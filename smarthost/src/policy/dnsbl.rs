@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 use mail::address::Domain;
@@ -22,6 +23,14 @@ pub struct List {
     /// In a score.
     pub weight: i32,
     text: String,
+}
+
+/// Lists whose weights are added up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scores {
+    /// From here on it is too much.
+    pub threshold: i32,
+    pub lists: Vec<Arc<List>>,
 }
 
 /// `127.0.0.[2;4..11]`: for each octet the ranges that it may lie in.

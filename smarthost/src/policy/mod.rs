@@ -3,11 +3,14 @@
 //! | part | what |
 //! |---|---|
 //! | [`rule`] | one line of `restrictions`, read once |
-//! | [`chain`] | the chains, and how they are gone through |
+//! | [`chain`] | the chains of the stages |
+//! | [`evaluation`] | how one is gone through |
+//! | [`view`] | what restrictions see, and what they may think |
 //! | [`restrictions`] | what each restriction thinks |
 //! | [`names`] | of HELO names and of domains as they are written |
 //! | [`world`] | of what DNS says |
 //! | [`access`] | of what tables say |
+//! | [`access_table`] | such a table |
 //! | [`action`] | what tables and policy servers may say: access(5) |
 //! | [`endpoint`] | where a policy server listens |
 //! | [`service`] | policy delegation: what a server is told, and what it answers |
@@ -33,28 +36,32 @@
 //! stand. A chain that ends without a refusal accepts. Reply texts are Postfix's.
 //! RFC 5321 §3.6.2, §6.3, §7.1.
 
-pub mod access;
+mod access;
+pub mod access_table;
 mod action;
 mod chain;
 pub mod dnsbl;
 pub mod endpoint;
+mod evaluation;
 mod facts;
 pub mod greylist;
 pub mod health;
 mod names;
 mod query;
 pub mod refusals;
-pub(crate) mod restrictions;
+mod restrictions;
 pub mod rule;
 pub mod service;
 #[cfg(test)]
 mod tests;
 pub mod trace;
 pub mod verify;
+pub(crate) mod view;
 mod world;
 
-pub use chain::{Evaluation, Policy, Ruling, Scores, Sources, Step};
-pub use dnsbl::Found;
+pub use chain::{Policy, Sources};
+pub use dnsbl::{Found, Scores};
+pub use evaluation::{Evaluation, Ruling, Step};
 pub use facts::{Facts, Message, Session, Transaction};
 pub use query::{Answer, ClientName, Listing, MailDomain, Query};
 pub use trace::Effect;

@@ -5,8 +5,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{
-    restrictions::{Opinion, View},
     rule::Subject::{self, Helo},
+    view::{Opinion, View},
 };
 
 /// A name in figures, or an address literal with its tag; Postfix's `valid_hostname`.

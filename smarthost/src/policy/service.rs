@@ -7,8 +7,8 @@ use super::{
     Answer, Query, access,
     action::Action,
     endpoint::Endpoint,
-    restrictions::{Opinion, View},
     rule::Subject,
+    view::{Opinion, View},
 };
 
 /// Longest answer, bytes.

@@ -14,8 +14,8 @@ use super::{
     dnsbl::List,
     greylist::Decision,
     names,
-    restrictions::{Opinion, View},
     rule::Subject,
+    view::{Opinion, View},
 };
 
 /// The HELO name: an address, or an MX.

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     maillog::{self, Subject},
     milter::{Edit, EditedHeader, Macros, Outcome, Stage},
-    policy::{Answer, ClientName, Query, restrictions, service::encryption},
+    policy::{Answer, ClientName, Query, service::encryption, view},
 };
 
 /// Longest wait for the client's name.
@@ -199,7 +199,7 @@ impl Connection {
     /// Whether the client itself could have named this recipient.
     fn may_receive(&self, address: &Address) -> Result<(), String> {
         let router = &self.setup.router;
-        if !self.is_ours() && !restrictions::is_ours(router, address) {
+        if !self.is_ours() && !view::is_ours(router, address) {
             return Err(format!(
                 "it adds the recipient {address}, for which {} has no permission to relay",
                 self.name
