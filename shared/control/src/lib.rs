@@ -2,7 +2,7 @@
 //! over a unix socket; the kernel says who asks (`SO_PEERCRED`).
 //!
 //! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any
-//! number of such lines and closes. Neither side waits longer than [`PATIENCE`] for the other's
+//! number of such lines, then with an empty one: that was all. An answer without it is none. Neither side waits longer than [`PATIENCE`] for the other's
 //! next bytes, and nobody waits for a daemon that is stopped.
 //! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be
 //! started ([`told`]); a line that is too long or no JSON is `InvalidData`.
@@ -36,7 +36,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a silent daemon is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Asks a daemon: sends `request`, gives each answer line to `each` until the daemon closes.
+/// Asks a daemon: sends `request`, gives each answer line to `each` until the daemon says that this
+/// was all. `Ok` therefore means that the request was carried out, or that an answer says why not.
 pub fn ask<Q: Serialize, A: DeserializeOwned>(
     socket: &Path,
     request: &Q,
@@ -46,10 +47,18 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
     write_line(&mut stream, request)?;
     let mut answers = BufReader::new(Awaited { stream, socket });
     while let Some(line) = read_line(&mut answers)? {
+        if line.is_empty() {
+            return Ok(());
+        }
         each(decode(&line)?);
     }
-    Ok(())
+    let told = format!("{}: {UNANSWERED}", socket.display());
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, told))
 }
+
+/// What is known of a request whose answer did not come to its end.
+const UNANSWERED: &str = "the daemon ended before it had answered, so that it is not known whether this was done: ask again \
+     (if that helps nothing, program and daemon are of different versions: restart the daemon)";
 
 /// Why a daemon gave no answer, with what to do about it; `start`: how it is started.
 pub fn told(error: &io::Error, start: &str) -> String {

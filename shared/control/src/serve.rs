@@ -107,6 +107,8 @@ pub fn serve_request<Q: DeserializeOwned, A: Serialize>(
         }
         Ok(())
     })?;
+    // That was all.
+    answers.write_all(b"\n")?;
     answers.flush()
 }
 

@@ -61,3 +61,24 @@ fn a_daemon_that_does_not_run_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn an_answer_that_does_not_come_to_its_end_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let served = thread::spawn(move || {
+        for answered in ["", "3\n", "3\n2\n"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let request = crate::read_line(&mut BufReader::new(&stream)).unwrap();
+            assert_eq!(request, Some(b"4".to_vec()));
+            stream.write_all(answered.as_bytes()).unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let error = ask(&path, &4u32, &mut |_: u32| {}).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(error.to_string().contains("ended before"), "{error}");
+    }
+    served.join().unwrap();
+}
