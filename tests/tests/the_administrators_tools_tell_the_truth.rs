@@ -8,11 +8,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{BufRead as _, BufReader},
-    os::unix::net::UnixListener,
-    path::Path,
     process::{Output, Stdio},
-    thread,
 };
 
 use serde_json::Value;
@@ -323,7 +319,7 @@ fn a_relative_configuration_is_the_same_one_in_every_command_of_both_programs() 
         ),
     ] {
         let name = directory.file_name().unwrap();
-        let file = Path::new(name).join("config.toml");
+        let file = std::path::Path::new(name).join("config.toml");
         for words in commands {
             let mut command = tests::installation::hermetic(program);
             command.current_dir(directory.parent().unwrap());
@@ -455,56 +451,4 @@ fn an_answer_that_cannot_be_written_is_a_failure_and_changes_nothing() {
         assert!(told.contains("standard output"), "{arguments:?}: {told}");
     }
     assert_eq!(fs::read(&users).unwrap(), before);
-}
-
-/// A daemon that is killed each time after it has read what it is asked.
-fn ends_before_it_answers(directory: &Path) {
-    let listener = UnixListener::bind(directory.join("control.sock")).unwrap();
-    thread::spawn(move || {
-        for asker in listener.incoming().flatten() {
-            let _ = BufReader::new(asker).read_line(&mut String::new());
-        }
-    });
-}
-
-#[test]
-fn what_the_daemon_did_not_answer_is_neither_done_nor_empty() {
-    let (smarthost, node) = (Smarthost::prepare(""), Agent::prepare(""));
-    ends_before_it_answers(smarthost.directory());
-    ends_before_it_answers(node.directory());
-    let asked: [&[&str]; 16] = [
-        &["enroll", "list"],
-        &["enroll", "vm1"],
-        &["enroll", "revoke", "vm1"],
-        &["enroll", "forget", "vm1"],
-        &["limits", "list"],
-        &["limits", "show", "192.0.2.1"],
-        &["limits", "raise", "192.0.2.1", "500"],
-        &["limits", "reset", "192.0.2.1"],
-        &["expected", "list"],
-        &["expected", "forget", "1"],
-        &["queue", "list"],
-        &["queue", "delete", "--all"],
-        &["status"],
-        &["explain", "somebody@example.org"],
-        &["drain", "--stop"],
-        &["reload"],
-    ];
-    let told = asked.map(|arguments| (arguments, smarthost.admin(arguments)));
-    let own: [&[&str]; 3] = [
-        &["queue", "list"],
-        &["queue", "flush", "--all"],
-        &["status"],
-    ];
-    let own = own.map(|arguments| (arguments, node.admin(arguments)));
-    for (arguments, output) in told.into_iter().chain(own) {
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{arguments:?}: {said}");
-        assert!(
-            said.contains("ended before it had answered"),
-            "{arguments:?}: {}",
-            text(&output)
-        );
-        assert!(output.stdout.is_empty(), "{arguments:?}: {}", text(&output));
-    }
 }

@@ -3,7 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::Output;
+use std::{
+    io::{BufRead as _, BufReader},
+    os::unix::net::UnixListener,
+    path::Path,
+    process::Output,
+    thread,
+};
 
 use tests::{
     agent::{Agent, as_user, pipe},
@@ -353,5 +359,54 @@ fn mailq_and_newaliases_say_what_of_their_words_they_do_not_know() {
             Some(0),
             "{program} {words:?}: {output:?}"
         );
+    }
+}
+
+/// A daemon that is killed each time after it has read what it is asked.
+fn ends_before_it_answers(directory: &Path) {
+    let listener = UnixListener::bind(directory.join("control.sock")).unwrap();
+    thread::spawn(move || {
+        for asker in listener.incoming().flatten() {
+            let _ = BufReader::new(asker).read_line(&mut String::new());
+        }
+    });
+}
+
+#[test]
+fn what_the_daemon_did_not_answer_is_neither_done_nor_empty() {
+    let (smarthost, node) = (Smarthost::prepare(""), Agent::prepare(""));
+    ends_before_it_answers(smarthost.directory());
+    ends_before_it_answers(node.directory());
+    let asked: [&[&str]; 16] = [
+        &["enroll", "list"],
+        &["enroll", "vm1"],
+        &["enroll", "revoke", "vm1"],
+        &["enroll", "forget", "vm1"],
+        &["limits", "list"],
+        &["limits", "show", "192.0.2.1"],
+        &["limits", "raise", "192.0.2.1", "500"],
+        &["limits", "reset", "192.0.2.1"],
+        &["expected", "list"],
+        &["expected", "forget", "1"],
+        &["queue", "list"],
+        &["queue", "delete", "--all"],
+        &["status"],
+        &["explain", "somebody@example.org"],
+        &["drain", "--stop"],
+        &["reload"],
+    ];
+    let told = asked.map(|arguments| (arguments, smarthost.admin(arguments)));
+    let own: [&[&str]; 3] = [
+        &["queue", "list"],
+        &["queue", "flush", "--all"],
+        &["status"],
+    ];
+    let own = own.map(|arguments| (arguments, node.admin(arguments)));
+    for (arguments, output) in told.into_iter().chain(own) {
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{arguments:?}: {said}");
+        let ended = said.contains("ended before it had answered");
+        assert!(ended, "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A week with a virtual clock: the relayhost is away for six days, and queue and outage do what
+//! A virtual clock: the relayhost is away for six days, and queue and outage do what
 //! deliveries let them do.
 
 use std::{collections::HashMap, time::Duration};
@@ -50,7 +50,7 @@ struct Mail {
     null_sender: bool,
 }
 
-struct Week {
+struct Simulation {
     queue: Queue,
     outages: Outages,
     now: u64,
@@ -66,7 +66,7 @@ struct Week {
     dead: u32,
 }
 
-impl Week {
+impl Simulation {
     fn arrive(&mut self, null_sender: bool) {
         let number = self.mails.len() as u64 + 1;
         let id = serde_json::from_value(number.into()).unwrap();
@@ -155,7 +155,7 @@ fn in_a_week_without_relayhost_it_is_probed_sparingly_root_is_told_once_and_each
         slots: Slots::of_one(4, 4),
         first: Some(0),
     };
-    let mut week = Week {
+    let mut simulation = Simulation {
         queue: Queue::new(settings, 7),
         outages: Outages::open(spool.path(), "outage"),
         now: 0,
@@ -167,34 +167,35 @@ fn in_a_week_without_relayhost_it_is_probed_sparingly_root_is_told_once_and_each
         dead: 0,
     };
     let (mut came, mut arrivals) = (0, Vec::new());
-    while week.now < END {
-        while week.now >= came * HOUR {
-            arrivals.push(week.mails.len() as u64 + 1);
-            week.arrive(false);
+    while simulation.now < END {
+        while simulation.now >= came * HOUR {
+            arrivals.push(simulation.mails.len() as u64 + 1);
+            simulation.arrive(false);
             came += 1;
         }
-        week.tell(Event::TimedOut);
-        let deadline = week.queue.deadline();
+        simulation.tell(Event::TimedOut);
+        let deadline = simulation.queue.deadline();
         let wake = deadline.map_or(u64::MAX, |due| due.as_millis().div_ceil(1000));
         let wake = wake.saturating_sub(1_000_000_000);
-        week.now = wake.max(week.now + 1).min(came * HOUR);
+        simulation.now = wake.max(simulation.now + 1).min(came * HOUR);
     }
 
     assert!(
-        (1700..3600).contains(&week.probes),
+        (1700..3600).contains(&simulation.probes),
         "{} probes",
-        week.probes
+        simulation.probes
     );
-    assert_eq!(week.warnings.len(), 1, "{:?}", week.warnings);
-    assert!((4 * HOUR..5 * HOUR).contains(&week.warnings[0]));
+    assert_eq!(simulation.warnings.len(), 1, "{:?}", simulation.warnings);
+    assert!((4 * HOUR..5 * HOUR).contains(&simulation.warnings[0]));
     // Those that were more than five days old when the relayhost was back, in their order; their
     // bounces were young enough.
-    assert_eq!(week.bounced, arrivals[..24]);
-    assert_eq!(week.dead, 0);
-    let mut sent = week.sent.clone();
+    assert_eq!(simulation.bounced, arrivals[..24]);
+    assert_eq!(simulation.dead, 0);
+    let mut sent = simulation.sent.clone();
     sent.sort_unstable();
-    let expected = (1..=week.mails.len() as u64).filter(|number| !week.bounced.contains(number));
+    let expected =
+        (1..=simulation.mails.len() as u64).filter(|number| !simulation.bounced.contains(number));
     assert_eq!(sent, expected.collect::<Vec<_>>(), "each once");
-    assert_eq!(week.sent[0] % USERS, 0, "root's is the first");
-    assert_eq!(week.outages.reason(), None, "the outage is over");
+    assert_eq!(simulation.sent[0] % USERS, 0, "root's is the first");
+    assert_eq!(simulation.outages.reason(), None, "the outage is over");
 }

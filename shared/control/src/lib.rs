@@ -2,8 +2,9 @@
 //! over a unix socket; the kernel says who asks (`SO_PEERCRED`).
 //!
 //! Contract: a request is one line of at most [`MAX_LINE`] bytes; the daemon answers with any
-//! number of such lines, then with an empty one: that was all. An answer without it is none. Neither side waits longer than [`PATIENCE`] for the other's
-//! next bytes, and nobody waits for a daemon that is stopped.
+//! number of such lines, then with an empty one: that was all. An answer without it is none.
+//! Neither side waits longer than [`PATIENCE`] for the other's next bytes, and nobody waits for a
+//! daemon that is stopped.
 //! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be
 //! started ([`told`]); a line that is too long or no JSON is `InvalidData`.
 

@@ -77,7 +77,7 @@ struct Link {
     /// When it was seen last how the store is set up.
     looked: Option<Instant>,
     /// Smarthosts that share the budget are more than the configuration says: told once.
-    crowded: bool,
+    surplus_told: bool,
 }
 
 impl fmt::Debug for Budget {
@@ -340,7 +340,7 @@ impl Budget {
             }
         }
         locked(&self.link).told = heard.told;
-        self.tell_crowd();
+        self.tell_surplus();
         self.site().sweep(moment());
     }
 

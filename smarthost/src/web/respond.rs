@@ -78,7 +78,7 @@ fn guarded(site: &Site, asked: &Asked, get: bool) -> Response<String> {
         Err(why) => return unusable(&why),
     };
     let Some(known) = known else {
-        return door(site, StatusCode::UNAUTHORIZED, false);
+        return login(site, StatusCode::UNAUTHORIZED, false);
     };
     let query = || Fields::read(asked.query.as_bytes());
     match (asked.path.as_str(), get) {
@@ -230,9 +230,9 @@ fn shown(
 }
 
 /// Wants the token.
-fn door(site: &Site, code: StatusCode, was_wrong: bool) -> Response<String> {
+fn login(site: &Site, code: StatusCode, was_wrong: bool) -> Response<String> {
     let main = page::login::page(was_wrong);
-    let mut response = shown(site, code, "Log in", Place::Door, &main);
+    let mut response = shown(site, code, "Log in", Place::Login, &main);
     let bearer = HeaderValue::from_static("Bearer realm=\"smarthost\"");
     response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
     response
@@ -248,7 +248,7 @@ fn enter(site: &Site, asked: &Asked) -> Response<String> {
         Ok(None) => {
             let text = "status page: a wrong token";
             line_about("status page", Role::Master, Level::Warning, &text);
-            door(site, StatusCode::FORBIDDEN, true)
+            login(site, StatusCode::FORBIDDEN, true)
         }
         Ok(Some(id)) => {
             let mut response = to_page("/");

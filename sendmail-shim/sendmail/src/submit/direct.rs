@@ -14,7 +14,7 @@ use mail::{
 };
 use relay::{
     delivery::{Delivery, Memory, Patience},
-    net::{Letter, Road, Text, deliver, names::Names},
+    net::{Outgoing, Road, Text, deliver, names::Names},
 };
 use smtp::client::Timeouts;
 
@@ -48,7 +48,7 @@ pub fn send(
         silent: &|_| (),
         eight_bit: &|_| (),
     };
-    let letter = Letter {
+    let outgoing = Outgoing {
         envelope,
         text: Text {
             size: message.size_with(header),
@@ -63,7 +63,7 @@ pub fn send(
         Patience::AMONG_RELAYHOSTS,
     );
     let mut kept = None;
-    let (outcomes, unusable) = deliver(delivery, &mut kept, &road, &letter);
+    let (outcomes, unusable) = deliver(delivery, &mut kept, &road, &outgoing);
     if let Some(connection) = kept {
         connection.quit();
     }

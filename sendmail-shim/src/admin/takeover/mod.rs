@@ -63,7 +63,7 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
     for program in programs {
         let spool = spool(program, &request.root).filter(|spool| spool.is_dir());
         if let Some(spool) = spool {
-            let mut visit = Visit {
+            let mut takeover = Takeover {
                 settings,
                 request,
                 program,
@@ -71,8 +71,8 @@ pub fn run(settings: &Settings, request: &Request) -> Result<Exit, Trouble> {
                 taken: 0,
                 left: 0,
             };
-            visit.all()?;
-            left += visit.left;
+            takeover.all()?;
+            left += takeover.left;
         }
     }
     Ok(if left == 0 { Exit::Ok } else { Exit::WARNING })
@@ -91,7 +91,7 @@ fn spool(program: Program, root: &Path) -> Option<PathBuf> {
 }
 
 /// One program's spool being gone through.
-struct Visit<'a> {
+struct Takeover<'a> {
     settings: &'a Settings,
     request: &'a Request,
     program: Program,
@@ -114,7 +114,7 @@ impl<E: std::error::Error> From<E> for Stays {
     }
 }
 
-impl Visit<'_> {
+impl Takeover<'_> {
     fn all(&mut self) -> Result<(), Trouble> {
         let name = self.program.name();
         let places = spools::places(self.program, self.spool);

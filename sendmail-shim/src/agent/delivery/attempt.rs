@@ -16,7 +16,7 @@ use std::{
 
 use ::relay::{
     delivery::{Delivery as Attempt, Patience},
-    net::{Connection, Kept, Letter, Road, Text, deliver},
+    net::{Connection, Kept, Outgoing, Road, Text, deliver},
 };
 use mail::{
     clock,
@@ -187,7 +187,7 @@ impl Attempts {
         let header = header.to_bytes();
         let removed = stored.header.len().saturating_sub(header.len()) as u64;
         let read_for_others = || stored.reader_with(&header);
-        let letter = Letter {
+        let outgoing = Outgoing {
             envelope,
             text: Text {
                 size: stored.size(),
@@ -204,7 +204,7 @@ impl Attempts {
             sender,
             Patience::AMONG_RELAYHOSTS,
         );
-        deliver(attempt, &mut self.connection, &road, &letter)
+        deliver(attempt, &mut self.connection, &road, &outgoing)
     }
 }
 

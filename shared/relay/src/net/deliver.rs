@@ -38,7 +38,7 @@ pub struct Road<'a> {
 }
 
 /// One message.
-pub struct Letter<'a> {
+pub struct Outgoing<'a> {
     pub envelope: &'a Envelope,
     pub text: Text<'a>,
     /// For relayhosts that do not offer XWRITER, where it is another one: who wrote it is none of
@@ -73,7 +73,7 @@ pub fn deliver(
     mut delivery: Delivery,
     kept: &mut Option<Kept>,
     road: &Road<'_>,
-    letter: &Letter<'_>,
+    outgoing: &Outgoing<'_>,
 ) -> (Vec<Outcome>, Option<Failure>) {
     while let Some(action) = delivery.next_action() {
         let event = match action {
@@ -98,7 +98,7 @@ pub fn deliver(
                 (road.opened)(&connection);
                 *kept = Some(Kept { connection, dial });
             })),
-            Action::Send(batch) => Event::Sent(send(kept.as_mut(), &batch, road, letter)),
+            Action::Send(batch) => Event::Sent(send(kept.as_mut(), &batch, road, outgoing)),
             Action::Leave => {
                 if let Some(connection) = kept.take() {
                     connection.quit();
@@ -142,11 +142,11 @@ fn open_with(dial: &Dial, road: &Road<'_>, again: bool) -> Result<Connection, Fa
     }
 }
 
-fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, letter: &Letter<'_>) -> Sent {
+fn send(kept: Option<&mut Kept>, batch: &Batch, road: &Road<'_>, outgoing: &Outgoing<'_>) -> Sent {
     let Some(Kept { connection, dial }) = kept else {
         return Sent::default();
     };
-    let outcomes = fitted(connection, dial, batch, road, letter).unwrap_or_else(|error| {
+    let outcomes = fitted(connection, dial, batch, road, outgoing).unwrap_or_else(|error| {
         let text = format!("the message cannot be read: {error}");
         vec![Failure::ours(&text).outcome(); batch.recipients.len()]
     });
@@ -162,12 +162,12 @@ fn fitted(
     dial: &Dial,
     batch: &Batch,
     road: &Road<'_>,
-    letter: &Letter<'_>,
+    outgoing: &Outgoing<'_>,
 ) -> io::Result<Vec<Outcome>> {
-    let envelope = letter.envelope.with_only(&batch.recipients);
+    let envelope = outgoing.envelope.with_only(&batch.recipients);
     let peer = connection.capabilities();
-    let others = letter.for_others.filter(|_| !peer.xwriter);
-    let text = others.unwrap_or(letter.text);
+    let others = outgoing.for_others.filter(|_| !peer.xwriter);
+    let text = others.unwrap_or(outgoing.text);
     let mut fitted = fit(peer, envelope, text.size, text.read)?;
     fitted.transaction.patience = batch.patience;
     fitted.transaction.kept = batch.kept;

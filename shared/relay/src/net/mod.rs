@@ -28,6 +28,6 @@ mod stream;
 mod tests;
 
 pub use connection::{Connection, Target};
-pub use deliver::{Kept, Letter, Road, Text, deliver};
+pub use deliver::{Kept, Outgoing, Road, Text, deliver};
 pub use dial::{addresses, relay_name};
 pub use presented::{Presented, presented};

@@ -39,8 +39,8 @@ fn bound(on_outage: OnOutage, nodes: u32, seen: u32) -> String {
     }
 }
 
-fn crowded(told: &[String], crowd: Option<(usize, u32)>) -> String {
-    let nodes = crowd.map_or(0, |(_, nodes)| nodes);
+fn surplus_text(told: &[String], surplus: Option<(usize, u32)>) -> String {
+    let nodes = surplus.map_or(0, |(_, nodes)| nodes);
     format!(
         "{} share it, and budget.nodes is {nodes}: correct it, or FLUSHALL the store if one is gone for good",
         told.join(", ")
@@ -55,16 +55,16 @@ impl Budget {
             let site = self.site();
             (site.is_up(), site.len(), site.terms().nodes)
         };
-        let crowd = self.crowd();
-        let seen = crowd.map_or(0, |(told, _)| u32::try_from(told).unwrap_or(u32::MAX));
+        let surplus = self.surplus();
+        let seen = surplus.map_or(0, |(told, _)| u32::try_from(told).unwrap_or(u32::MAX));
         let link = locked(&self.link);
         let bound = bound(settings.on_outage, nodes, seen.max(nodes));
         let missing = nodes.saturating_sub(u32::try_from(link.told.len()).unwrap_or(u32::MAX));
         let mut wrong: Vec<String> = link.why.iter().cloned().collect();
-        if crowd.is_some() {
+        if surplus.is_some() {
             // Names may be many, and a long text is cut: what matters most comes first.
             wrong.push(bound.clone());
-            wrong.push(crowded(&link.told, crowd));
+            wrong.push(surplus_text(&link.told, surplus));
         } else if wrong.is_empty() && !up {
             wrong.push("is being told".to_owned());
         } else if wrong.is_empty() && missing > 0 {
@@ -82,7 +82,7 @@ impl Budget {
         if works {
             wrong.push(format!("{count} budgets, {nodes} smarthosts"));
         }
-        if crowd.is_none() {
+        if surplus.is_none() {
             wrong.push(bound);
         }
         Some(Service::new(
@@ -154,18 +154,18 @@ impl Budget {
     }
 
     /// Smarthosts that have told what they know, and how many there are to be.
-    fn crowd(&self) -> Option<(usize, u32)> {
+    fn surplus(&self) -> Option<(usize, u32)> {
         let (told, nodes) = (locked(&self.link).told.len(), self.site().terms().nodes);
         (told > usize::try_from(nodes).unwrap_or(usize::MAX)).then_some((told, nodes))
     }
 
     /// That there are more than the configuration says, once.
-    pub(super) fn tell_crowd(&self) {
-        let crowd = self.crowd();
+    pub(super) fn tell_surplus(&self) {
+        let surplus = self.surplus();
         let mut link = locked(&self.link);
-        let before = std::mem::replace(&mut link.crowded, crowd.is_some());
-        if crowd.is_some() && !before {
-            let text = crowded(&link.told, crowd);
+        let before = std::mem::replace(&mut link.surplus_told, surplus.is_some());
+        if surplus.is_some() && !before {
+            let text = surplus_text(&link.told, surplus);
             line(Level::Warning, &format_args!("the budget: {text}"));
         }
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 /// `wrong`: what was typed before was not it.
 pub(in crate::web) fn page(wrong: bool) -> Markup {
     html! {
-        div.door {
+        div.login {
             h1 { "Status page of the relay" }
             @if wrong { p.wrong role="alert" id="wrong" { "This is not the token." } }
             form method="post" action="/login" {

@@ -38,7 +38,7 @@ pub(super) enum Place {
     Queue,
     Clients,
     /// Nobody is known yet.
-    Door,
+    Login,
 }
 
 /// A whole page.
@@ -63,7 +63,7 @@ pub(super) fn frame(title: &str, hostname: &str, place: Place, main: &Markup) ->
                 a.skip href="#main" { "Skip to content" }
                 header {
                     a.name href="/" { (hostname) }
-                    @if place != Place::Door {
+                    @if place != Place::Login {
                         nav aria-label="Pages" {
                             ul {
                                 (link("/", "Overview", Place::Overview))

@@ -30,16 +30,16 @@ impl Hash for Counted {
     }
 }
 
-type Flight = Delivery<Counted>;
+type Started = Delivery<Counted>;
 
-fn tell(queue: &mut Queue<Counted, u32>, event: Event<Counted, u32>) -> Vec<Flight> {
+fn tell(queue: &mut Queue<Counted, u32>, event: Event<Counted, u32>) -> Vec<Started> {
     queue.handle(event, START);
     let actions = std::iter::from_fn(|| queue.next_action());
-    let flights = actions.filter_map(|action| match action {
+    let started = actions.filter_map(|action| match action {
         Action::Deliver(delivery) => Some(delivery),
         _ => None,
     });
-    flights.collect()
+    started.collect()
 }
 
 fn accepted(number: u64, destination: u64) -> Event<Counted, u32> {
@@ -55,9 +55,9 @@ fn accepted(number: u64, destination: u64) -> Event<Counted, u32> {
     }
 }
 
-fn finished(flight: &Flight, outcome: Outcome) -> Event<Counted, u32> {
+fn finished(started: &Started, outcome: Outcome) -> Event<Counted, u32> {
     Event::Finished {
-        ticket: flight.ticket,
+        ticket: started.ticket,
         outcomes: vec![outcome],
     }
 }
@@ -74,8 +74,8 @@ fn looks_beside(silent: u64) -> usize {
     }
     let before = LOOKS.get();
     for number in 1000..1100 {
-        let flight = tell(&mut queue, accepted(number, 0)).remove(0);
-        tell(&mut queue, finished(&flight, sent()));
+        let started = tell(&mut queue, accepted(number, 0)).remove(0);
+        tell(&mut queue, finished(&started, sent()));
     }
     let looks = LOOKS.get() - before;
     let next = tell(&mut queue, finished(&waits[0], silence()));
