@@ -33,7 +33,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let until = |waiting: &Waiting| waiting.until.filter(|_| !found.returned);
         let pending = found.waiting.iter().map(|waiting| Pending {
             recipient: waiting.recipient,
-            state: State::Waiting(until(waiting).unwrap_or(found.arrival)),
+            // What was not tried yet is due, also where it came by a clock that was ahead.
+            state: State::Waiting(until(waiting).unwrap_or(found.arrival.min(now))),
             lifetime: None,
         });
         let mut message = Message::new(found.owner, found.arrival, now, pending.collect());

@@ -78,6 +78,24 @@ fn a_digest_that_was_due_by_a_clock_ahead_is_due_after_its_window_once_the_clock
     }
 }
 
+/// It is due, as all that was not tried is.
+#[test]
+fn what_came_by_a_clock_that_was_ahead_and_was_not_tried_is_tried_at_once() {
+    for ahead in [10, 3600, 4000 * 86400] {
+        let waiting = vec![Waiting {
+            recipient: 0,
+            until: None,
+        }];
+        let mut found = recovered(id(1), false, false, waiting);
+        if let Event::Recovered(found) = &mut found {
+            found.arrival = START.after(Duration::from_secs(ahead));
+        }
+        let actions = tell(&mut queue(), found, START);
+        let loads = matches!(actions[..], [Action::Load { .. }]);
+        assert!(loads, "{ahead} s ahead: {actions:?}");
+    }
+}
+
 fn tell(queue: &mut Queue, event: Event, now: Timestamp) -> Vec<Action> {
     queue.handle(event, now);
     std::iter::from_fn(|| queue.next_action()).collect()

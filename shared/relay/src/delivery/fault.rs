@@ -370,9 +370,14 @@ pub(super) fn is_taken_perhaps(failure: &Failure) -> bool {
     failure.stage == Stage::Message && failure.reply.is_none()
 }
 
-/// No answer came: the peer was silent, or the connection ended.
+/// No answer came: the peer was silent, the connection ended, or what came is no answer.
 pub(super) fn is_unanswered(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Deferred(failure) if failure.reply.is_none() && failure.blame == Blame::Network)
+    let Outcome::Deferred(failure) = outcome else {
+        return false;
+    };
+    let is_no_smtp =
+        || failure.blame == Blame::Peer && failure.status == EnhancedStatus::new(4, 5, 0);
+    failure.reply.is_none() && (failure.blame == Blame::Network || is_no_smtp())
 }
 
 /// Whether a "not now" of a relayhost would meet any other mail, too: it goes away, is in trouble

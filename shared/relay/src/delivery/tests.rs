@@ -61,6 +61,7 @@ fn dead(host: &'static str, address: &'static str) -> Peer {
 }
 
 const SILENT: &str = "conversation timed out";
+const GARBAGE: &str = "the peer sent something that is not an SMTP reply";
 const REFUSES_PARAMETER: &str = "501 5.5.4 no such option";
 const OK: &[(Stage, &str)] = &[(Stage::Message, "250 2.0.0 Ok")];
 
@@ -105,8 +106,12 @@ fn outcome(stage: Stage, text: &str) -> Outcome {
         return Outcome::Deferred(Failure { status, ..failure });
     }
     let Some(code) = text.get(..3).and_then(|code| code.parse().ok()) else {
-        let status = EnhancedStatus::new(4, 4, 2);
-        return Failure::new(Blame::Network, stage, status, text).outcome();
+        let (blame, detail) = match text {
+            GARBAGE => (Blame::Peer, (5, 0)),
+            _ => (Blame::Network, (4, 2)),
+        };
+        let status = EnhancedStatus::new(4, detail.0, detail.1);
+        return Failure::new(blame, stage, status, text).outcome();
     };
     let status = text.split(' ').nth(1).and_then(EnhancedStatus::parse);
     Failure::replied(stage, ReplyCode::new(code).unwrap(), status, text).outcome()

@@ -33,11 +33,12 @@ fn a_relayhost_that_falls_silent_costs_seconds_and_the_next_one_takes_the_mail()
 }
 
 #[test]
-fn a_relayhost_that_cuts_the_connection_is_passed_over_for_a_while() {
+fn a_relayhost_that_cuts_the_connection_or_speaks_no_smtp_is_passed_over_for_a_while() {
     use Stage::{Body, Data, Mail, Recipient};
-    for stage in [Mail, Recipient, Data, Body] {
+    let stages = [Mail, Recipient, Data, Body].into_iter();
+    for (stage, says) in stages.flat_map(|it| [(it, "lost connection"), (it, GARBAGE)]) {
         let peers = vec![
-            peer("one", "192.0.2.1", &[(stage, "lost connection")]),
+            peer("one", "192.0.2.1", &[(stage, says)]),
             peer("two", "192.0.2.2", OK),
         ];
         let mut world = world(true, peers);
@@ -50,8 +51,9 @@ fn a_relayhost_that_cuts_the_connection_is_passed_over_for_a_while() {
 /// The message may have been taken: it waits. Its next attempt, and all other mail, goes to the
 /// next relayhost.
 #[test]
-fn silence_after_the_end_of_a_message_gives_it_to_nobody_else_but_the_next_attempt_goes_on() {
-    for says in [SILENT, "lost connection"] {
+fn silence_or_nonsense_after_the_end_of_a_message_gives_it_to_nobody_else_but_the_next_attempt_goes_on()
+ {
+    for says in [SILENT, GARBAGE, "lost connection"] {
         for kept in [false, true] {
             let peers = vec![
                 peer("one", "192.0.2.1", &[(Stage::Message, says)]),
