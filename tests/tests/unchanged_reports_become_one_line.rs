@@ -5,8 +5,8 @@ use std::fs;
 
 use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS, config},
-    sink::{Received, Sink},
-    wait::until_true,
+    sink::{Received, Sink, nexthop},
+    wait::{free_address, until_true},
 };
 
 /// Whoever runs the tests is listed.
@@ -34,8 +34,20 @@ fn has_come(sink: &Sink, text: &str) -> bool {
     messages.any(|message| message.text().contains(text))
 }
 
-fn wait_for(sink: &Sink, text: &str) {
+/// That it was sent in full, and that the agent knows so.
+fn wait_for(machine: &mut Agent, sink: &Sink, text: &str) {
     until_true(text, || has_come(sink, text));
+    settled(machine);
+}
+
+/// The agent knows that what was sent last has arrived.
+fn settled(machine: &mut Agent) {
+    until_true("what was sent has left the queue", || {
+        let log = machine.daemon().log();
+        let sent = log.lines().filter(|line| line.contains("status=sent"));
+        let id = sent.last().and_then(|line| line.split(": ").nth(1));
+        id.is_some_and(|id| log.contains(&format!("{id}: removed")))
+    });
 }
 
 /// How many digests have come.
@@ -66,7 +78,7 @@ fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
     let sink = Sink::start();
     let mut machine = Agent::start(&config(&sink.nexthop(), &unchanged("1d")));
     report(&machine, "one", "1234 files, 0 errors");
-    wait_for(&sink, "1234 files, 0 errors");
+    wait_for(&mut machine, &sink, "1234 files, 0 errors");
     report(&machine, "one", "1235 files, 0 errors");
     let listing = machine.mailq();
     assert_eq!(waiting(&listing).len(), 1, "{listing}");
@@ -89,12 +101,12 @@ fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
     );
 
     report(&machine, "one", "1236 files, 7 errors");
-    wait_for(&sink, "7 errors");
+    wait_for(&mut machine, &sink, "7 errors");
     report(&machine, "one", "1236 files, 8 errors");
     report(&machine, "one", "1236 files, 0 errors");
-    wait_for(&sink, "1236 files, 0 errors");
+    wait_for(&mut machine, &sink, "1236 files, 0 errors");
     report(&machine, "one", "1236 files, 0 errors, too late");
-    wait_for(&sink, "too late");
+    wait_for(&mut machine, &sink, "too late");
     machine.send(&["root"], "Subject: by hand\n\nx\n");
     machine.send(&["root"], "Subject: by hand\n\nx\n");
     until_true("people's mail never waits", || {
@@ -112,13 +124,13 @@ fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
     assert!(shown.contains("Cron <root@vm1> test -x one"), "{shown}");
     let output = machine.admin(&["queue", "release", &ids[0]]);
     assert!(output.status.success(), "{output:?}");
-    wait_for(&sink, "1235 files");
+    wait_for(&mut machine, &sink, "1235 files");
 
     // Without the setting, nothing waits for it.
     machine.configure(&config(&sink.nexthop(), ""));
     machine.kill();
     machine.run();
-    wait_for(&sink, "8 errors");
+    wait_for(&mut machine, &sink, "8 errors");
     machine.wait_for_mailq("an empty queue", |listing| listing.contains("is empty"));
     assert!(!sink.journal().messages().iter().any(is_digest));
 }
@@ -126,10 +138,10 @@ fn the_same_report_waits_through_kill_9_and_a_change_is_sent_at_once() {
 #[test]
 fn when_it_is_due_one_mail_tells_of_all_of_a_user_with_the_lines_that_differ() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(&sink.nexthop(), &unchanged("4s")));
+    let mut machine = Agent::start(&config(&sink.nexthop(), &unchanged("4s")));
     for job in ["one", "two"] {
         report(&machine, job, &format!("{job}: 10 files\nof 3 disks"));
-        wait_for(&sink, &format!("{job}: 10 files"));
+        wait_for(&mut machine, &sink, &format!("{job}: 10 files"));
     }
     for (job, text) in [
         ("one", "one: 11 files\nof 3 disks"),
@@ -174,7 +186,7 @@ fn when_it_is_due_one_mail_tells_of_all_of_a_user_with_the_lines_that_differ() {
 #[test]
 fn nobody_who_is_not_named_has_a_report_that_waits() {
     let sink = Sink::start();
-    let machine = Agent::start(&config(
+    let mut machine = Agent::start(&config(
         &sink.nexthop(),
         "unchanged = { senders = [\"nobody-of-this-name\", \"backup@*\"] }\n",
     ));
@@ -186,6 +198,7 @@ fn nobody_who_is_not_named_has_a_report_that_waits() {
     let message = "Auto-Submitted: auto-generated\nSubject: by address\n\n10 files\n";
     machine.send(&["-f", "backup@example.net", "root"], message);
     sink.journal().wait_for(3);
+    settled(&mut machine);
     machine.send(&["-f", "backup@example.net", "root"], message);
     assert_eq!(waiting(&machine.mailq()).len(), 1);
 }
@@ -195,7 +208,7 @@ fn what_is_not_known_for_certain_is_sent() {
     let sink = Sink::start();
     let mut machine = Agent::start(&config(&sink.nexthop(), &unchanged("1d")));
     report(&machine, "one", "first");
-    wait_for(&sink, "first");
+    wait_for(&mut machine, &sink, "first");
     report(&machine, "one", "first");
     assert_eq!(waiting(&machine.mailq()).len(), 1);
     machine.kill();
@@ -205,7 +218,7 @@ fn what_is_not_known_for_certain_is_sent() {
     bytes[middle] ^= 1;
     system::fs::replace(&table, &bytes, 0o600).unwrap();
     machine.run();
-    let came = |count| {
+    let came = |machine: &mut Agent, count| {
         until_true("reports are sent", || {
             let messages = sink.journal().messages();
             let came = messages
@@ -213,12 +226,62 @@ fn what_is_not_known_for_certain_is_sent() {
                 .filter(|message| message.text().contains("first"));
             came.count() == count
         });
+        settled(machine);
     };
-    came(2);
+    came(&mut machine, 2);
     report(&machine, "one", "first");
-    came(3);
+    came(&mut machine, 3);
     report(&machine, "one", "first");
     assert_eq!(waiting(&machine.mailq()).len(), 1);
+}
+
+/// The relay is down, and somebody empties the queue.
+#[test]
+fn a_report_whose_full_copy_never_arrived_is_sent_and_not_told_as_known() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&config(&nexthop(free_address()), &unchanged("1d")));
+    for _ in 0..2 {
+        report(&machine, "one", "disk sda fails");
+    }
+    assert_eq!(
+        waiting(&machine.mailq()),
+        [""; 0],
+        "both wait for the relay"
+    );
+    let deleted = machine.admin(&["queue", "delete", "--all"]);
+    assert!(deleted.status.success(), "{deleted:?}");
+    machine.configure(&config(&sink.nexthop(), &unchanged("1d")));
+    machine.kill();
+    machine.run();
+    report(&machine, "one", "disk sda fails");
+    wait_for(&mut machine, &sink, "disk sda fails");
+    report(&machine, "one", "disk sda fails");
+    assert_eq!(waiting(&machine.mailq()).len(), 1);
+}
+
+#[test]
+fn what_an_administrator_holds_no_digest_removes_and_a_flush_says_that_it_does_nothing() {
+    let sink = Sink::start();
+    let mut machine = Agent::start(&config(&sink.nexthop(), &unchanged("4s")));
+    report(&machine, "one", "10 files");
+    wait_for(&mut machine, &sink, "10 files");
+    report(&machine, "one", "11 files");
+    report(&machine, "one", "12 files");
+    let ids = waiting(&machine.mailq());
+    let flushed = machine.admin(&["queue", "flush", &ids[0]]);
+    let said = String::from_utf8_lossy(&flushed.stderr).into_owned();
+    assert!(!flushed.status.success(), "{said}");
+    assert!(
+        said.contains("is on hold (says the same") && said.contains("queue release"),
+        "{said}"
+    );
+    let held = machine.admin(&["queue", "hold", &ids[0]]);
+    assert!(held.status.success(), "{held:?}");
+    until_true("the digest of the other", || count(&sink) == 1);
+    assert!(is_told(&sink, "12 files") && !is_told(&sink, "11 files"));
+    until_true("the held one alone is left", || {
+        waiting(&machine.mailq()) == [ids[0].clone()]
+    });
 }
 
 /// Each report has a number of its own: it is sent, or a digest shows it.

@@ -130,6 +130,14 @@ fn follow(
     say(&Answer::Queue(Told::Changed(waiting())))
 }
 
+impl Agent {
+    /// A message that is on hold until its budget or its digest comes, and not by an order.
+    fn waits_by_itself(&self, id: QueueId) -> Option<Entry> {
+        let entry = self.dispatch.spool.entry(id)?;
+        matches!(entry.hold, Hold::OverBudget | Hold::Unchanged).then_some(entry)
+    }
+}
+
 impl Queue for Agent {
     fn spool(&self) -> &Spool {
         &self.dispatch.spool
@@ -164,11 +172,14 @@ impl Queue for Agent {
     fn carry_out(&self, order: Order, id: QueueId) -> Result<(), String> {
         self.dispatch.tell(match order {
             Order::Flush => Event::Flush { id },
+            Order::Hold if self.waits_by_itself(id).is_some() => {
+                // On hold already, but what it waits for lets it go no more.
+                self.dispatch.spool.record(id, spool::Event::Held);
+                return Ok(());
+            }
             Order::Hold => Event::Hold { id },
             Order::Release => {
-                let waited = self.dispatch.spool.entry(id);
-                let waited =
-                    waited.filter(|entry| matches!(entry.hold, Hold::OverBudget | Hold::Unchanged));
+                let waited = self.waits_by_itself(id);
                 if let (Some(entry), Some(budget)) = (waited, &self.budget) {
                     budget.count(self.budget_party(entry.uid));
                 }

@@ -264,7 +264,7 @@ impl<'a> Transaction<'a> {
         if let (Some(reports), unchanged::Verdict::Send { user, report }) =
             (&agent.reports, &terms.report)
         {
-            reports.sent(*user, report);
+            reports.sent(id, *user, report);
         }
         if let (Some(budget), Answer::Over) = (&agent.budget, terms.budget) {
             agent.dispatch.arrived(id, envelope);

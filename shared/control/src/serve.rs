@@ -29,6 +29,8 @@ use crate::{
 /// So many messages are looked at, at once where that is possible, before an asker who has heard
 /// nothing is told that it goes on.
 const WORKING: usize = 2000;
+/// The queue's name of what is kept from delivery.
+const ON_HOLD: &str = "hold";
 /// Longest wait for a request, and longest silence of an asker: he has a place that others may
 /// want.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -337,7 +339,11 @@ impl<Q: Queue> Access<'_, Q> {
             // Who has gone meanwhile has given his order all the same.
             let _ = working(index, say);
             let row = self.row_of(id);
-            if !row.is_some_and(|row| selection.matches(&row, self.now)) {
+            let Some(row) = row.filter(|row| selection.matches(row, self.now)) else {
+                continue;
+            };
+            if order == Order::Flush && row.queue_name == ON_HOLD {
+                lines.extend(named.then(|| Answer::Refused(not_tried(&row))));
                 continue;
             }
             if changed >= most {
@@ -359,11 +365,13 @@ impl<Q: Queue> Access<'_, Q> {
         (changed, lines)
     }
 
-    /// Mail that waits for the budget of its owner is not for him to let go.
+    /// Mail that waits for the budget of its owner is not for him to let go, at once or by way of a
+    /// hold of his own.
     fn may(&self, order: Order, id: QueueId) -> Result<(), String> {
         let over = |id| Some(self.queue.spool().entry(id)?.hold == Hold::OverBudget);
-        if order == Order::Release && self.owner.is_some() && over(id) == Some(true) {
-            return Err("it waits for the budget: only root may release it".to_owned());
+        let lets_go = matches!(order, Order::Release | Order::Hold);
+        if lets_go && self.owner.is_some() && over(id) == Some(true) {
+            return Err("it waits for the budget: only root may hold or release it".to_owned());
         }
         Ok(())
     }
@@ -412,7 +420,7 @@ impl<Q: Queue> Access<'_, Q> {
             ))
         });
         let queue_name = match standing.active {
-            _ if entry.hold.is_held() => "hold",
+            _ if entry.hold.is_held() => ON_HOLD,
             true => "active",
             false => "deferred",
         };
@@ -434,6 +442,15 @@ fn next_attempt(entry: &Entry, standing: &Standing) -> Option<Timestamp> {
     let waiting = entry.waiting.iter();
     let noted = waiting.filter_map(|waiting| waiting.until).min()?;
     Some(noted.min(standing.next.unwrap_or(noted)))
+}
+
+/// Why no attempt is made with a message on hold.
+fn not_tried(row: &Row) -> String {
+    let waits = row.recipients.iter().map(|to| to.delay_reason.as_str());
+    let why = waits.filter(|why| !why.is_empty()).take(1);
+    let why: String = why.map(|why| format!(" ({why})")).collect();
+    let id = &row.queue_id;
+    format!("{id} is on hold{why}, and is not tried before it is let go: queue release {id}")
 }
 
 fn working(looked_at: usize, say: &mut Say<'_>) -> io::Result<()> {

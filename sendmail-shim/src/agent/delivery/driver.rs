@@ -113,7 +113,16 @@ impl Driver {
             Action::Record { id, event } => self.agent.dispatch.spool.record(id, event),
             Action::Suspended { until, reason, .. } => maillog::unreached(until, &reason),
             Action::Resumed(_) => {}
-            Action::Ended { id, deleted, .. } => life::ended(id, deleted),
+            Action::Ended {
+                id,
+                deleted,
+                bounced,
+            } => {
+                if let Some(reports) = &self.agent.reports {
+                    reports.left(id, deleted == 0 && !bounced);
+                }
+                life::ended(id, deleted);
+            }
         }
     }
 

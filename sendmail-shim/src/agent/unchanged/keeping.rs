@@ -144,10 +144,18 @@ impl Reports {
     }
 
     /// The message is in the queue, and is sent.
-    pub(in crate::agent) fn sent(&self, user: u32, report: &Report) {
+    pub(in crate::agent) fn sent(&self, id: QueueId, user: u32, report: &Report) {
         if let Some(said) = &report.said {
             let mut table = self.lock();
-            table.remember(user, report.job, said, clock::now());
+            table.remember((id, user), report.job, said, clock::now());
+            self.keep(&table);
+        }
+    }
+
+    /// A message has left the queue; `delivered`: to all its recipients.
+    pub(in crate::agent) fn left(&self, id: QueueId, delivered: bool) {
+        let mut table = self.lock();
+        if table.left(id, delivered) {
             self.keep(&table);
         }
     }
@@ -260,7 +268,8 @@ mod tests {
         match reports.judge(id, who, &Envelope::default(), &header, Some(b"7 files")) {
             Verdict::Wait { .. } => true,
             Verdict::Send { user, report } => {
-                reports.sent(user, &report);
+                reports.sent(id, user, &report);
+                reports.left(id, true);
                 false
             }
             Verdict::Free => panic!("root is listed"),

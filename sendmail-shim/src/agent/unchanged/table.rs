@@ -39,6 +39,9 @@ struct Last {
     content: Hash,
     numbers: Vec<u128>,
     sent: Timestamp,
+    /// The full copy, as long as it is on its way.
+    #[serde(default)]
+    full: Option<QueueId>,
 }
 
 /// A report that waits.
@@ -67,7 +70,8 @@ impl Table {
     ) -> Option<Timestamp> {
         let said = report.said.as_ref()?;
         let last = self.jobs.iter_mut().find(|last| last.job == report.job)?;
-        if last.content != said.content || last.sent.age(now) > REPEAT {
+        // Whoever reads "as on" must have the full copy.
+        if last.full.is_some() || last.content != said.content || last.sent.age(now) > REPEAT {
             return None;
         }
         let (as_on, differing) = (last.sent, differing(&last.numbers, &said.numbers)?);
@@ -111,8 +115,14 @@ impl Table {
         self.jobs.clear();
     }
 
-    /// The report was sent in full.
-    pub(crate) fn remember(&mut self, user: u32, job: Hash, said: &Said, now: Timestamp) {
+    /// The report is sent in full, as this message. It counts once that has [arrived](Table::left).
+    pub(crate) fn remember(
+        &mut self,
+        (id, user): (QueueId, u32),
+        job: Hash,
+        said: &Said,
+        now: Timestamp,
+    ) {
         self.forget(&job);
         while self.jobs.len() >= JOBS {
             self.make_room();
@@ -123,7 +133,21 @@ impl Table {
             content: said.content,
             numbers: said.numbers.iter().map(|line| line.hash).collect(),
             sent: now,
+            full: Some(id),
         });
+    }
+
+    /// A message has left the queue, delivered to all its recipients or otherwise; whether it was
+    /// the full copy of a report.
+    pub(crate) fn left(&mut self, id: QueueId, delivered: bool) -> bool {
+        let Some(place) = self.jobs.iter().position(|last| last.full == Some(id)) else {
+            return false;
+        };
+        match self.jobs.get_mut(place) {
+            Some(last) if delivered => last.full = None,
+            _ => drop(self.jobs.remove(place)),
+        }
+        true
     }
 
     /// Forgets the oldest of whoever has most.
@@ -141,7 +165,9 @@ impl Table {
     }
 
     /// Takes what the queue holds as it was found: those of its reports of which nothing is known.
+    /// What became of full copies that were on their way is not known either.
     pub(crate) fn found(&mut self, queued: &[(QueueId, Timestamp)]) -> Vec<QueueId> {
+        self.jobs.retain(|last| last.full.is_none());
         let arrived = |id| queued.iter().find(|(queued, _)| *queued == id);
         self.waiting.retain_mut(|it| {
             it.arrival = arrived(it.id).map(|(_, arrival)| *arrival);
@@ -248,7 +274,8 @@ mod tests {
         } else {
             table.forget(&report.job);
             if let Some(said) = &report.said {
-                table.remember(user, report.job, said, now);
+                table.remember((id(number), user), report.job, said, now);
+                assert!(table.left(id(number), true));
             }
         }
         waits.is_some()
@@ -276,6 +303,25 @@ mod tests {
         assert_eq!(told, [(id(2), at(0), &[1][..]), (id(6), at(30), &[])]);
         let of_last = table.due_at(id(6), DAY, at(50)).unwrap();
         assert_eq!(of_last, (at(30), at(86_410)));
+    }
+
+    #[test]
+    fn a_report_that_never_arrived_in_full_keeps_no_other_back() {
+        let mut table = Table::default();
+        let one = report(1, 1, &[]);
+        let said = one.said.as_ref().unwrap();
+        table.remember((id(1), 0), one.job, said, at(0));
+        assert_eq!(table.judge((id(2), 0, 0), &one, at(1)), None, "on its way");
+        table.remember((id(2), 0), one.job, said, at(1));
+        assert!(!table.left(id(1), true), "of the second nothing is known");
+        assert!(table.left(id(2), false), "deleted, bounced");
+        assert_eq!(table.judge((id(3), 0, 0), &one, at(2)), None);
+        table.remember((id(3), 0), one.job, said, at(2));
+        let mut again = table.clone();
+        again.found(&[]);
+        assert_eq!(again.judge((id(4), 0, 0), &one, at(3)), None, "a restart");
+        assert!(table.left(id(3), true));
+        assert_eq!(table.judge((id(4), 0, 0), &one, at(3)), Some(at(2)));
     }
 
     #[test]

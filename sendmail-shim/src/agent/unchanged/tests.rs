@@ -120,8 +120,10 @@ impl World {
         } else if waits {
             self.table.arrived(id, now);
         } else {
-            self.table
-                .remember(0, report.job, report.said.as_ref().unwrap(), now);
+            let said = report.said.as_ref().unwrap();
+            self.table.remember((id, 0), report.job, said, now);
+            self.write();
+            self.table.left(id, true);
             self.write();
         }
         true

@@ -106,11 +106,10 @@ fn outcome(stage: Stage, text: &str) -> Outcome {
         return Outcome::Deferred(Failure { status, ..failure });
     }
     let Some(code) = text.get(..3).and_then(|code| code.parse().ok()) else {
-        let (blame, detail) = match text {
-            GARBAGE => (Blame::Peer, (5, 0)),
-            _ => (Blame::Network, (4, 2)),
+        let (blame, status) = match text {
+            GARBAGE => (Blame::Peer, EnhancedStatus::new(4, 5, 0)),
+            _ => (Blame::Network, EnhancedStatus::new(4, 4, 2)),
         };
-        let status = EnhancedStatus::new(4, detail.0, detail.1);
         return Failure::new(blame, stage, status, text).outcome();
     };
     let status = text.split(' ').nth(1).and_then(EnhancedStatus::parse);
@@ -142,10 +141,9 @@ impl World {
                         panic!("{dial:?}")
                     };
                     self.story.push(format!("open {}", address.ip()));
-                    let index = self.index(address);
-                    let known = &self.peers[index];
+                    at = Some(self.index(address));
+                    let known = &self.peers[self.index(address)];
                     self.now += known.slow;
-                    at = Some(index);
                     Event::Opened(known.opening.clone())
                 }
                 Action::Send(batch) => {
@@ -165,10 +163,10 @@ impl World {
 
     /// How the kept connection was opened.
     fn first(&self) -> Dial {
-        let first = &self.peers[0];
+        let first = self.peers[0].address.parse().unwrap();
         Dial {
             host: self.way().hosts[0].clone(),
-            place: Place::Tcp(SocketAddr::new(first.address.parse().unwrap(), 25)),
+            place: Place::Tcp(SocketAddr::new(first, 25)),
             security: Security::Opportunistic,
             connect: Duration::ZERO,
             opening: None,
@@ -197,18 +195,14 @@ impl World {
         let found: Vec<_> = peers
             .filter(|peer| !peer.address.is_empty())
             .map(|peer| {
-                let address = SocketAddr::new(peer.address.parse().unwrap(), 25);
-                (Place::Tcp(address), peer.reach)
+                let ip = peer.address.parse().unwrap();
+                (Place::Tcp(SocketAddr::new(ip, 25)), peer.reach)
             })
             .collect();
         if found.is_empty() {
             let status = EnhancedStatus::new(5, 4, 4);
-            Err(Failure::new(
-                Blame::Network,
-                Stage::Lookup,
-                status,
-                "not found",
-            ))
+            let (blame, stage) = (Blame::Network, Stage::Lookup);
+            Err(Failure::new(blame, stage, status, "not found"))
         } else {
             Ok(Found {
                 places: found,
