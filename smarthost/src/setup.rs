@@ -42,6 +42,7 @@ use crate::{
     tls_policy::{Policies, PolicyTable},
 };
 
+mod examine;
 mod follow;
 mod identity;
 mod kept;
@@ -194,6 +195,16 @@ impl Setup {
             layers = last_good::present(&before.config.state, path, layers)?;
         }
         let config = Config::of_files(&layers)?;
+        let loaded = Self::of_config(config.clone(), before);
+        let setup = loaded.map_err(|first| Self::all_faults(&config, first))?;
+        Self::keep_copies(&setup.config);
+        setup.remember(path, &layers);
+        tell(&setup.problems);
+        Ok(setup)
+    }
+
+    /// The same of a configuration that was read.
+    fn of_config(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
         Self::examine_default(&config)?;
         let before_whole = before.filter(|before| !before.stands_in);
         if before_whole.is_none()
@@ -206,25 +217,7 @@ impl Setup {
             setup.follows(before)?;
             has_password(&setup.config)?;
         }
-        Self::keep_copies(&setup.config);
-        setup.remember(path, &layers);
-        tell(&setup.problems);
         Ok(setup)
-    }
-
-    /// Whether everything that a configuration names can be used; makes nothing.
-    pub(crate) fn examine(config: &Config) -> anyhow::Result<()> {
-        Self::examine_default(config)?;
-        Tables::read(config)?;
-        if let Some((_, why)) = Self::broken(config).into_iter().next() {
-            anyhow::bail!(why);
-        }
-        config.read_keys()?;
-        config.read_dkim()?;
-        config.read_srs()?;
-        examine_identity(config)?;
-        Self::of_world(config)?;
-        Self::of_relay(config).map(drop)
     }
 
     /// The same as [`Setup::load`] for who only looks: makes no key, keeps no copy, and has no
@@ -261,12 +254,6 @@ impl Setup {
     fn of_world(config: &Config) -> anyhow::Result<Trusts> {
         let trusts = Trusts::new(config.tls_out.ca_file.as_deref());
         Ok(trusts.map_err(|error| config.wrong("tls_out.ca_file", &error.to_string()))?)
-    }
-
-    /// Whether the files could be loaded as they are now.
-    pub(crate) fn is_right(path: &Path) -> bool {
-        Config::load(path)
-            .is_ok_and(|config| Self::examine(&config).is_ok() && has_password(&config).is_ok())
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {

@@ -54,22 +54,36 @@ fn with_a_typo_the_agent_sends_by_its_last_good_configuration_and_says_so_once()
     let mut machine = Agent::start(&good(&sink));
     machine.daemon().stop();
     for round in 0..2 {
-        machine.configure("adminn = 1");
+        machine.configure("adminn = 1\nconnections = \"many\"\nhostname = \"a b\"");
         machine.run();
         machine.send(&CRON_ARGUMENTS, CRON);
         sink.journal().wait_for(2 + round);
         let log = machine.daemon().log();
+        let first = "config.toml:8:1: unknown setting `adminn`; did you mean `admin`? (and 2 more)";
         assert!(
             log.contains("the last good configuration stays in force")
-                && log.contains("config.toml:9:1: unknown setting `adminn`"),
+                && log.contains(first)
+                && !log.contains("many"),
             "{log}"
         );
         machine.daemon().stop();
     }
     let told = subjects(&sink);
-    let of_the_fault = |subject: &&String| subject.contains("configuration of the mail agent");
-    assert_eq!(told.iter().filter(of_the_fault).count(), 1, "{told:?}");
+    let of_the_fault = |subject: &str| subject.contains("configuration of the mail agent");
+    let faults = told.iter().filter(|subject| of_the_fault(subject));
+    assert_eq!(faults.count(), 1, "{told:?}");
     assert_eq!(told.len(), 3, "{told:?}");
+    let messages = sink.journal().messages();
+    let mut messages = messages.iter();
+    let fault = messages.find(|it| of_the_fault(&it.field("Subject")));
+    let fault = fault.map(|it| it.text()).unwrap_or_default();
+    for place in [
+        "config.toml:8:1: ",
+        "config.toml:9:15: ",
+        "config.toml:10:12: ",
+    ] {
+        assert!(fault.contains(place), "{place}: {fault}");
+    }
 }
 
 #[test]
@@ -193,8 +207,11 @@ fn a_smarthost_with_a_typo_goes_on_with_its_last_good_configuration_and_takes_th
     };
     let mut smarthost = Smarthost::start(&with(&sink));
     smarthost.daemon().stop();
-    smarthost.configure("relayhots = 1");
+    smarthost.configure("relayhots = 1\nnetworks = [\"10.0.0.0/8\", \"::/0\"]");
     smarthost.run();
+    smarthost
+        .daemon()
+        .wait_for_log("did you mean `relayhost`? (and one more)");
     let mut session = Session::greeted(smarthost.address());
     session.delivers(
         "a@example.net",
@@ -220,7 +237,11 @@ fn a_smarthost_with_a_typo_goes_on_with_its_last_good_configuration_and_takes_th
         Some(1),
         "a reload of a wrong file fails"
     );
-    assert!(stderr(&reload).contains("relayhots"), "{}", stderr(&reload));
+    let told = stderr(&reload);
+    assert!(
+        told.contains("relayhots") && told.contains("config.toml:9:27: ::/0 is the whole"),
+        "{told}"
+    );
 
     smarthost.configure(&with(&other));
     smarthost.daemon().wait_for_log("reloaded ");

@@ -70,6 +70,38 @@ fn what_the_daemon_could_not_use_is_not_called_right_and_has_its_place() {
 }
 
 #[test]
+fn of_files_that_cannot_be_used_none_hides_another() {
+    let mut smarthost = Smarthost::prepare(HERMETIC);
+    smarthost.file("aliases", "");
+    smarthost.run();
+    smarthost.file("there", "");
+    smarthost.configure(
+        "aliases = [\"aliases\", \"more\"]\n\
+         virtual = [\"there\", \"texthash:gone\"]\n\
+         relay_recipients = [\"lost\", \"away\"]\n\
+         dkim = [{ domain = \"a.example\", selector = \"s\", key = \"a.pem\" }, \
+         { domain = \"b.example\", selector = \"s\", key = \"b.pem\" }]\n",
+    );
+    let places = [
+        "config.toml:7:23: ",
+        "config.toml:8:21: ",
+        "config.toml:9:21: ",
+        "config.toml:9:29: ",
+        "config.toml:10:9: ",
+        "config.toml:10:66: ",
+    ];
+    let (_, said) = check(&smarthost, &[]);
+    let reload = smarthost.admin(&["reload"]);
+    let reload = String::from_utf8(reload.stderr).unwrap();
+    for place in places {
+        assert!(said.contains(place), "{place}: {said}");
+        assert!(reload.contains(place), "{place}: {reload}");
+    }
+    let log = smarthost.daemon().log();
+    assert!(log.contains(" (and 5 more)"), "{log}");
+}
+
+#[test]
 fn check_connects_to_the_relayhost_sends_nothing_and_is_read_by_programs() {
     let sink = Sink::start();
     let smarthost = Smarthost::prepare(&format!(
@@ -199,7 +231,7 @@ fn addresses_of_which_one_takes_the_mail_of_the_other_are_not_called_right() {
         let (code, said) = checked(listen);
         assert_eq!(code, Some(78), "{listen}: {said}");
         assert!(said.contains("keep one of"), "{listen}: {said}");
-        assert!(said.contains("config.toml:6:1"), "{listen}: {said}");
+        assert!(said.contains("config.toml:6:"), "{listen}: {said}");
     }
     for listen in [
         "\"0.0.0.0:2525\", \"127.0.0.1:2526\"",

@@ -68,7 +68,7 @@ pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
         }
     }
     let text = ask_all(path, &mut dialog)?;
-    let settings = Settings::layered(vec![(path.to_owned(), text.clone())])?;
+    let settings = Settings::layered(&[(path.to_owned(), text.clone())])?;
     let mut findings = Findings::default();
     check::way(&settings, &mut findings);
     let works = findings.level() < Level::Critical;
@@ -139,7 +139,7 @@ fn ask_all(path: &Path, dialog: &mut Dialog<'_>) -> Result<String, Trouble> {
         let settings = layers::answers(answers).map_err(|error| error.text)?;
         Ok(format!("# Written by sendmail-shim init.\n{settings}"))
     };
-    let machine = Settings::layered(Vec::new())?;
+    let machine = Settings::layered(&[])?;
     let mut shown = Shown::default();
     for key in KEYS {
         if key == "pins" && dialog.is_asking() {
@@ -149,7 +149,7 @@ fn ask_all(path: &Path, dialog: &mut Dialog<'_>) -> Result<String, Trouble> {
         let with = |answer: &str| [&answers[..], &[format!("{key}={answer}")]].concat();
         let usable = |answer: &str| {
             let layer = (path.to_owned(), file(&with(answer))?);
-            Settings::layered(vec![layer])
+            Settings::layered(&[layer])
                 .map(drop)
                 .map_err(|error| error.text)
         };

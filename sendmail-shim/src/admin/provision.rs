@@ -30,7 +30,7 @@ pub fn run(request: &Request) -> Result<Exit, Trouble> {
         Some(file) => Given::Credential(file),
         None => Given::Answers(&request.answers),
     };
-    let check = |layers| Settings::layered(layers).map(drop);
+    let check = |layers: Vec<_>| Settings::layered(&layers).map(drop);
     if let Some(path) = write(&request.directory, given, check)? {
         say(format_args!("{} written", path.display()));
     }

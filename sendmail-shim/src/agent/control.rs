@@ -91,7 +91,7 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         spool: serve::spool(&settings.spool, spool),
         fault: settings.fault.as_ref().map(|fault| {
             let consequence = fault.consequence();
-            format!("{consequence}: {}", fault.text)
+            format!("{consequence}: {}", fault.summary())
         }),
         ..Status::default()
     }

@@ -179,7 +179,10 @@ fn tell(agent: &Agent) {
         return;
     };
     let consequence = fault.consequence();
-    line(Level::Error, &format_args!("{consequence}: {}", fault.text));
+    line(
+        Level::Error,
+        &format_args!("{consequence}: {}", fault.summary()),
+    );
     if !last_good::is_news(&agent.settings.spool, fault) {
         return;
     }

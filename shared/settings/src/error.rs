@@ -13,8 +13,14 @@ use serde::de::DeserializeOwned;
 /// Longest part of a line that is shown, in characters.
 const WIDTH: usize = 120;
 
+/// Letters of a name from which on it is clear what was meant.
+const BEGUN: usize = 5;
+
+/// Between several errors that are told at once.
+const BETWEEN: &str = "\n\n";
+
 /// A configuration error, as printed: `FILE:LINE:COLUMN: what; remedy`, then the line with a mark
-/// under the place.
+/// under the place. Or several, with an empty line between them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     /// All of it, without a final newline.
@@ -28,11 +34,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    /// About what no file says, whatever the place.
-    pub fn nowhere(_: Range<usize>, what: &str) -> Self {
-        let text = what.to_owned();
+    /// Several as one.
+    pub fn together(all: &[Self]) -> Self {
+        let texts: Vec<_> = all.iter().map(|error| error.text.as_str()).collect();
+        let text = texts.join(BETWEEN);
         Self { text }
     }
+}
+
+/// The first of the errors in a text, and how many others there are.
+pub fn first(text: &str) -> (&str, usize) {
+    let mut all = text.split(BETWEEN);
+    (all.next().unwrap_or_default(), all.count())
 }
 
 /// Reads TOML text; `path` is for messages.
@@ -101,7 +114,19 @@ fn visible(c: char) -> char {
 }
 
 /// The library's words in those of an administrator, with a remedy where one is known.
-fn explain(message: &str) -> String {
+pub(super) fn explain(message: &str) -> String {
+    if message == "duplicate key" {
+        return "duplicate key: it stands above already; keep one of the two".to_owned();
+    }
+    if message.starts_with("string values must be quoted") {
+        return "this is no value; a text stands in double quotes".to_owned();
+    }
+    if message.starts_with("invalid basic string, expected `\"`") {
+        return "the text has no end; close it with a double quote".to_owned();
+    }
+    if message.ends_with("expected a boolean") {
+        return format!("{message}; write true or false, without quotes");
+    }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (Some(&given), known) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
         return first_line(message);
@@ -133,17 +158,24 @@ fn first_line(message: &str) -> String {
 
 /// What the known names offer in place of an unknown one.
 pub fn suggestion(given: &str, known: &[&str]) -> String {
-    let flat = |name: &str| name.to_lowercase().replace('-', "_");
-    let distance = |name: &str| strsim::damerau_levenshtein(&flat(given), &flat(name));
-    let close = (given.chars().count() / 3).max(1);
-    let best = known
-        .iter()
-        .map(|name| (distance(name), *name))
-        .min()
-        .filter(|(d, _)| *d <= close);
-    match best {
-        Some((_, name)) => format!("did you mean `{name}`?"),
+    match closest(given, known) {
+        Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => "there is no setting to be made here".to_owned(),
         None => format!("known here: {}", known.join(", ")),
     }
+}
+
+/// The known name that an unknown one was most likely meant as.
+pub(super) fn closest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let flat = |name: &str| name.to_lowercase().replace('-', "_");
+    let distance = |name: &str| strsim::damerau_levenshtein(&flat(given), &flat(name));
+    let close = (given.chars().count() / 3).max(1);
+    let nearest = known.iter().map(|name| (distance(name), *name)).min();
+    let near = nearest.filter(|(distance, _)| *distance <= close);
+    // Or it was not written to its end.
+    let begun = known
+        .iter()
+        .filter(|name| given.len() >= BEGUN && flat(name).starts_with(&flat(given)));
+    let shortest = begun.min_by_key(|name| name.len());
+    near.map(|(_, name)| name).or(shortest.copied())
 }

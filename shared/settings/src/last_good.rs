@@ -19,7 +19,7 @@ use toml::de::{DeString, DeTable, DeValue, Deserializer};
 use system::log::{Level, line};
 
 use super::{
-    ConfigError,
+    ConfigError, first,
     layers::Layer,
     provision,
     rows::{self, quote},
@@ -43,9 +43,15 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Its first line, with the place.
-    pub fn summary(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
+    /// In one line: the first error, and how many others `check` tells.
+    pub fn summary(&self) -> String {
+        let (first, others) = first(&self.text);
+        let line = first.lines().next().unwrap_or_default();
+        match others {
+            0 => line.to_owned(),
+            1 => format!("{line} (and one more)"),
+            _ => format!("{line} (and {others} more)"),
+        }
     }
 
     /// Why mail waits, in one line.

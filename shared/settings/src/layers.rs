@@ -9,8 +9,7 @@
 //!
 //! Contract: what a file leaves open, the next one decides, key by key, also within a table.
 //! Nothing is added up: a list replaces the list below.
-//! Failures: [`ConfigError`]; its place is shown where one file alone is wrong. What is wrong only
-//! together names the files.
+//! Failures: [`ConfigError`] with its place; what stands in no file names them all.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
@@ -19,15 +18,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::de::DeserializeOwned;
 use serde_spanned::Spanned;
 use toml::{
-    de::{DeTable, DeValue, Deserializer},
+    de::{DeTable, DeValue},
     map::Entry,
 };
 
 use super::{
-    error::{ConfigError, error_at, parse},
+    error::{ConfigError, error_at},
     rows::one_or_list,
 };
 
@@ -49,30 +47,12 @@ pub const HIDDEN: &str = "the unit hides /home, /root, /run/user, /tmp and /var/
 /// A file and its text.
 pub type Layer = (PathBuf, String);
 
-/// Several files as one, the one that decides first at the front. `synonyms` are keys with a second
-/// name: `(second, first)`.
-pub fn layered<T: DeserializeOwned>(
-    layers: &[Layer],
-    synonyms: &[(&str, &'static str)],
-) -> Result<T, ConfigError> {
-    let mut all = DeTable::new();
-    for (path, text) in layers {
-        let alone: T = parse(path, text)?;
-        if layers.len() == 1 {
-            return Ok(alone);
-        }
-        let table = DeTable::parse(text).map_err(|error| wrong(layers, error.message()))?;
-        lay_below(&mut all, table.into_inner(), synonyms);
-    }
-    let all = Deserializer::from(Spanned::new(0..0, all));
-    T::deserialize(all).map_err(|error| wrong(layers, error.message()))
-}
-
 /// What is wrong with a setting whose value could be read (a file that it names cannot be used,
-/// say): told with the setting's place, or with the files if it stands in none.
-pub fn wrong_at(layers: &[Layer], key: &str, what: &str) -> ConfigError {
+/// say): told with the place of the setting, or of an item where it is a list; or with the files if
+/// it stands in none.
+pub fn wrong_at(layers: &[Layer], key: &str, index: Option<usize>, what: &str) -> ConfigError {
     let path: Vec<_> = key.split('.').collect();
-    match layers.iter().find_map(|layer| span_in(layer, &path, None)) {
+    match layers.iter().find_map(|layer| span_in(layer, &path, index)) {
         Some((path, text, span)) => error_at(path, text, span, what),
         None => wrong(layers, what),
     }
@@ -149,7 +129,7 @@ fn look_into(key: &str, value: &DeValue<'_>, found: &mut Vec<(String, String)>) 
     }
 }
 
-/// What is wrong only in the files together.
+/// What is wrong, and stands in none of the files.
 pub fn wrong(layers: &[Layer], what: &str) -> ConfigError {
     if layers.is_empty() {
         let text = format!("the defaults: {what}");
@@ -164,7 +144,12 @@ pub fn wrong(layers: &[Layer], what: &str) -> ConfigError {
     }
 }
 
-fn lay_below<'a>(above: &mut DeTable<'a>, below: DeTable<'a>, synonyms: &[(&str, &'static str)]) {
+/// What a file leaves open, the next one decides.
+pub(super) fn lay_below<'a>(
+    above: &mut DeTable<'a>,
+    below: DeTable<'a>,
+    synonyms: &[(&str, &'static str)],
+) {
     for (key, value) in below {
         let synonym = synonyms.iter().find(|(name, _)| name == key.get_ref());
         let key = synonym.map_or(key.clone(), |(_, first)| {

@@ -6,6 +6,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`parse`], [`error_at`], [`ConfigError`] | text to struct; errors that show the place |
+//! | [`faults`] | files to settings, or all that is wrong with them |
 //! | [`Span`] | `"5d"`, `"20m"`, `"1d12h"` |
 //! | [`Size`] | `"25MiB"`, or bytes as a number |
 //! | [`OneOrMany`] | `"x"` or `["x", "y"]` |
@@ -19,6 +20,7 @@
 //! | [`provision`] | settings that the machine itself is given |
 
 mod error;
+pub mod faults;
 pub mod last_good;
 pub mod layers;
 mod pattern;
@@ -26,7 +28,7 @@ pub mod provision;
 pub mod rows;
 mod units;
 
-pub use error::{ConfigError, error_at, parse, suggestion};
+pub use error::{ConfigError, error_at, first, parse, suggestion};
 pub use pattern::Pattern;
 pub use units::{HostName, MessageSize, NameServer, OneOrMany, Size, Span, optional_table, table};
 

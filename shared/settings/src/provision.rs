@@ -201,7 +201,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::layers::layered;
+    use crate::faults;
 
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -212,7 +212,7 @@ mod tests {
 
     /// A relayhost without an administrator is wrong, in one file or in several.
     fn check(layers: Vec<Layer>) -> Result<(), ConfigError> {
-        let sample: Sample = layered(&layers, &[])?;
+        let sample: Sample = faults::read(&layers, &[], Ok)?;
         match sample {
             Sample {
                 admin: None,

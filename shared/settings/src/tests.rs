@@ -10,7 +10,8 @@ mod in_layers {
     use std::path::PathBuf;
 
     use super::{
-        super::layers::{Layer, answers, layered},
+        super::faults,
+        super::layers::{Layer, answers},
         super::rows::quote,
         *,
     };
@@ -37,7 +38,7 @@ mod in_layers {
             .zip(texts)
             .map(|(name, text)| (PathBuf::from(name), (*text).to_owned()))
             .collect();
-        layered(&layers, &[("admin", "admins")]).map_err(|error| error.text)
+        faults::read(&layers, &[("admin", "admins")], Ok).map_err(|error| error.text)
     }
 
     #[test]
@@ -204,7 +205,7 @@ fn every_kind_of_mistake_names_its_place_and_a_remedy() {
             ":2:12:",
             "did you mean `address`?",
         ),
-        ("hostname = \"h\n", ":1:", "string"),
+        ("hostname = \"h\n", ":1:", "double quote"),
         (
             "hostname = \"a\"\nhostname = \"b\"",
             ":2:1:",

@@ -70,9 +70,9 @@ impl Aliases {
         &self.table
     }
 
-    /// The first file that could never be read.
-    pub fn unread(&self) -> Option<&Path> {
-        let unread = self.files.iter().find(|file| file.value.is_none());
+    /// The files that could never be read.
+    pub fn unread(&self) -> impl Iterator<Item = &Path> {
+        let unread = self.files.iter().filter(|file| file.value.is_none());
         unread.map(|file| file.path.as_path())
     }
 

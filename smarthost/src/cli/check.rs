@@ -109,13 +109,15 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         running(&status, findings);
         settings(config, findings);
     }
-    match Setup::examine(config) {
-        Ok(()) if config.tls.generate && !config.tls.certificate.exists() => findings.ok(
+    let faults = Setup::faults(config);
+    if faults.is_empty() && config.tls.generate && !config.tls.certificate.exists() {
+        findings.ok(
             "certificate",
             "a key and a certificate will be made at the first start",
-        ),
-        Ok(()) => {}
-        Err(error) => findings.fail("configuration", format!("{error:#}"), "correct it"),
+        );
+    }
+    for fault in faults {
+        findings.fail("configuration", fault, "correct it");
     }
     tables::check(config, findings);
     password(config, findings);

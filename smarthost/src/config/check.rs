@@ -15,10 +15,10 @@ use queue::retry::Schedule;
 use relay::relayhost::Relayhost;
 use serde_spanned::Spanned;
 use settings::{
-    ConfigError, HostName, OneOrMany, Span, error_at,
+    ConfigError, HostName, OneOrMany, Span,
+    faults::{self, Wrong},
     last_good::{self, salvage},
     layers::{self, Layer},
-    parse,
 };
 
 use crate::{
@@ -108,29 +108,25 @@ impl Config {
 
     /// From several files of one directory: what an earlier one leaves open, a later one decides.
     pub fn layered(layers: &[Layer], machine: &str) -> Result<Self, ConfigError> {
-        let mut config = match layers {
-            [] => Self::fill_in(File::default(), machine, &|_, what| {
-                layers::wrong(layers, what)
-            }),
-            [(path, text)] => Self::fill_in(parse(path, text)?, machine, &|span, what| {
-                error_at(path, text, span, what)
-            }),
-            several => {
-                let file = layers::layered(several, &[("admin", "admins")])?;
-                Self::fill_in(file, machine, &|_, what| layers::wrong(several, what))
+        faults::read(layers, &[("admin", "admins")], |file| {
+            let mut config = Self::fill_in(file, machine)?;
+            config.layers = layers.to_vec();
+            config.place();
+            match config.contradiction() {
+                Some(wrong) => Err(wrong),
+                None => Ok(config),
             }
-        }?;
-        config.layers = layers.to_vec();
-        config.place();
-        match config.contradiction() {
-            Some((key, what)) => Err(config.wrong(key, &what)),
-            None => Ok(config),
-        }
+        })
     }
 
     /// What is wrong with a setting, told with its place.
     pub fn wrong(&self, key: &str, what: &str) -> ConfigError {
-        layers::wrong_at(&self.layers, key, what)
+        layers::wrong_at(&self.layers, key, None, what)
+    }
+
+    /// The same of an item, where the setting is a list.
+    pub(super) fn wrong_item(&self, key: &str, index: usize, what: &str) -> ConfigError {
+        layers::wrong_at(&self.layers, key, Some(index), what)
     }
 
     /// Where a setting stands, by its table's names and its own, or the value with this index where
@@ -164,7 +160,7 @@ impl Config {
             file.spool.get_or_insert_with(|| Self::refuge(path));
             file.state
                 .get_or_insert_with(|| Self::refuge_of_state(path));
-            Self::fill_in(file, machine, &ConfigError::nowhere)
+            Self::fill_in(file, machine).map_err(|wrong| nowhere(&wrong))
         };
         let mut config = with(&SALVAGED).or_else(|_| with(&PLACES))?;
         config.layers = layers.to_vec();
@@ -204,20 +200,16 @@ impl Config {
             },
             ..File::default()
         };
-        Self::fill_in(file, &self.hostname, &ConfigError::nowhere)
+        Self::fill_in(file, &self.hostname).map_err(|wrong| nowhere(&wrong))
     }
 
-    fn fill_in(
-        mut file: File,
-        machine: &str,
-        at: &impl Fn(Range<usize>, &str) -> ConfigError,
-    ) -> Result<Self, ConfigError> {
+    fn fill_in(mut file: File, machine: &str) -> Result<Self, Wrong> {
         let own = || Domain::name(machine).unwrap_or_else(|_| Domain::localhost());
         let hostname = file.hostname.map_or_else(own, |name| name.0);
-        let banner = check_banner(file.banner, &hostname, at)?;
+        let banner = check_banner(file.banner, &hostname)?;
         let state = file.state.unwrap_or_else(|| PathBuf::from(STATE));
         let relayhosts = &file.relayhost.0;
-        let local = local_transport(file.maildir, file.lmtp, relayhosts, &state, at)?;
+        let local = local_transport(file.maildir, file.lmtp, relayhosts, &state)?;
         let (listen, listen_is_default) = match file.listen {
             Some(listen) => (listen.0, false),
             None => (default_listeners(), true),
@@ -225,7 +217,7 @@ impl Config {
         let (aliases, aliases_is_default) = alias_files(file.aliases);
         let admins = file.admins.0;
         let notify = file.limits.notify.take().map(|notify| notify.0);
-        let transports = transports(file.transports, at)?;
+        let transports = transports(file.transports)?;
         let networks = networks(file.networks);
         Ok(Self {
             layers: Vec::new(),
@@ -235,11 +227,11 @@ impl Config {
             tls: key_files(file.tls, &state),
             networks: networks.clone(),
             auth: file.auth.map(|auth| auth.users),
-            client_pins: client_pins(file.client_pins, at)?,
+            client_pins: client_pins(file.client_pins)?,
             proxy: proxies(file.proxy),
             xclient: proxies(file.xclient),
             drain_from: proxies(file.drain_from),
-            greet_wait: greet_wait(file.greet_wait, at)?,
+            greet_wait: greet_wait(file.greet_wait)?,
             limits: rules(&mut file.limits, networks),
             limits_notify: notify.unwrap_or_else(|| admins.clone()),
             spool: file.spool.unwrap_or_else(|| PathBuf::from(SPOOL)),
@@ -263,16 +255,13 @@ impl Config {
             dnsbl: dnsbl(file.dnsbl),
             greylist: greylist(&file.greylist),
             verify: verify(file.verify),
-            relay_tls: relayhost::tls(file.relay_tls, at)?,
+            relay_tls: relayhost::tls(file.relay_tls)?,
             tls_out: file.tls_out,
             tls_policy: file.tls_policy.0,
             mta_sts: file.mta_sts,
-            relay_auth: file
-                .relay_auth
-                .map(|auth| relayhost::auth(auth, at))
-                .transpose()?,
-            routes: routes(file.routes, &transports, at)?,
-            default_routes: routes(file.default_routes, &transports, at)?,
+            relay_auth: file.relay_auth.map(relayhost::auth).transpose()?,
+            routes: routes(file.routes, &transports)?,
+            default_routes: routes(file.default_routes, &transports)?,
             transport: file.transport.0.into_iter().map(|it| it.0).collect(),
             transports,
             provider_presets: file.provider_presets.unwrap_or(true),
@@ -281,7 +270,7 @@ impl Config {
             expected: file.expected.0,
             admins,
             message_size: file.message_size.map_or(MESSAGE, |size| size.0),
-            retry: check_retry(file.retry, at)?,
+            retry: check_retry(file.retry)?,
             concurrency: concurrency(&file.concurrency),
             forbid_unauth_pipelining: file.forbid_unauth_pipelining.unwrap_or(true),
             log_format: file.log.format,
@@ -291,11 +280,13 @@ impl Config {
     }
 }
 
-fn check_banner(
-    banner: Option<Spanned<String>>,
-    hostname: &str,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Option<String>, ConfigError> {
+/// Of what stands in no file.
+fn nowhere(wrong: &Wrong) -> ConfigError {
+    let text = wrong.to_string();
+    ConfigError { text }
+}
+
+fn check_banner(banner: Option<Spanned<String>>, hostname: &str) -> Result<Option<String>, Wrong> {
     let Some(banner) = banner else {
         return Ok(None);
     };
@@ -305,10 +296,10 @@ fn check_banner(
         let what = format!(
             "the banner must begin with the host name (RFC 5321 §4.2); write \"{hostname} ESMTP …\""
         );
-        return Err(at(span, &what));
+        return Err(Wrong::at(span, what).with(&["hostname"]));
     }
     if text.len() > 400 || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(at(
+        return Err(Wrong::at(
             span,
             "the banner must be at most 400 printable ASCII characters; shorten it",
         ));
@@ -321,10 +312,9 @@ fn local_transport(
     lmtp: Option<Spanned<LmtpTarget>>,
     relayhosts: &[Relayhost],
     state: &Path,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Option<Destination>, ConfigError> {
+) -> Result<Option<Destination>, Wrong> {
     match (maildir, lmtp) {
-        (Some(_), Some(lmtp)) => Err(at(
+        (Some(_), Some(lmtp)) => Err(Wrong::at(
             lmtp.span(),
             "`maildir` and `lmtp` both say where local mail goes; keep one of them",
         )),
@@ -384,10 +374,7 @@ fn domains(domains: file::Domains, hostname: &Domain) -> Domains {
     }
 }
 
-fn check_retry(
-    retry: file::Retry,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Retry, ConfigError> {
+fn check_retry(retry: file::Retry) -> Result<Retry, Wrong> {
     let default = Schedule::default();
     let spans = [
         &retry.minimal,
@@ -405,7 +392,10 @@ fn check_retry(
     let lifetime = or(retry.lifetime, default.lifetime.max(maximal));
     let bounce_lifetime = or(retry.bounce_lifetime, lifetime);
     let relay_lifetime = or(retry.relay_lifetime, lifetime);
-    let complain = |place: Option<Range<usize>>, what| Err(at(place.unwrap_or_default(), what));
+    let complain = |place: Option<Range<usize>>, what| {
+        let wrong = Wrong::at(place.unwrap_or_default(), what);
+        Err(wrong.with(&["retry"]))
+    };
     if minimal < Duration::from_secs(1) {
         let what = "retrying without a pause would be a flood; write at least \"1s\"";
         return complain(minimal_at, what);
@@ -459,17 +449,17 @@ fn alias_files(written: Option<OneOrMany<file::WrittenAliases>>) -> (Vec<AliasFi
 }
 
 /// Ours, and the administrator's in their place.
-fn transports(
-    written: BTreeMap<String, Spanned<Written>>,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Transports, ConfigError> {
+fn transports(written: BTreeMap<String, Spanned<Written>>) -> Result<Transports, Wrong> {
     let mut transports = providers();
     for (name, written) in written {
         let place = written.span();
         let read = written.into_inner().read(&name);
         let transport = read.map_err(|(key, why)| match key {
-            "" => at(place, &why),
-            key => at(place, &format!("transports.{name}.{key}: {why}")),
+            "" => Wrong::at(place, why),
+            key => Wrong::of(
+                &["transports", &name, key],
+                format!("transports.{name}.{key}: {why}"),
+            ),
         })?;
         transports.insert(name.into(), transport);
     }
@@ -480,8 +470,7 @@ fn transports(
 fn routes(
     written: BTreeMap<String, Spanned<String>>,
     transports: &Transports,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Vec<(String, String)>, ConfigError> {
+) -> Result<Vec<(String, String)>, Wrong> {
     let mut written: Vec<_> = written.into_iter().collect();
     written.sort_by_key(|(_, value)| value.span().start);
     let read = |(key, value): (String, Spanned<String>)| {
@@ -489,7 +478,11 @@ fn routes(
         let value = value.into_inner();
         is_key(&key)
             .and_then(|()| Route::parse(&value, transports))
-            .map_err(|why| at(place, &format!("{key:?}: {why}")))?;
+            .map_err(|why| {
+                let name = value.split(':').next().unwrap_or_default();
+                let wrong = Wrong::at(place, format!("{key:?}: {why}"));
+                wrong.with(&[&format!("transports.{}", name.trim())])
+            })?;
         Ok((key, value))
     };
     written.into_iter().map(read).collect()

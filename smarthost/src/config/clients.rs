@@ -1,10 +1,10 @@
 //! As whom clients are known, and how much they may send: from what is written to what is used.
 
-use std::{collections::BTreeMap, mem::take, ops::Range, time::Duration};
+use std::{collections::BTreeMap, mem::take, time::Duration};
 
 use relay::trust::Pin;
 use serde_spanned::Spanned;
-use settings::{ConfigError, OneOrMany, Span};
+use settings::{OneOrMany, Span, faults::Wrong};
 
 use crate::{
     config::file::{self, Proxy},
@@ -30,19 +30,18 @@ pub(super) fn rules(written: &mut file::Limits, networks: Networks) -> Rules {
 /// Keys and names of clients.
 pub(super) fn client_pins(
     written: BTreeMap<String, Spanned<String>>,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Vec<(Pin, String)>, ConfigError> {
+) -> Result<Vec<(Pin, String)>, Wrong> {
     let mut pins = Vec::new();
     for (pin, client) in written {
         let span = client.span();
-        let pin = Pin::parse(&pin).map_err(|error| at(span.clone(), &error.to_string()))?;
+        let pin = Pin::parse(&pin).map_err(|error| Wrong::at(span.clone(), error.to_string()))?;
         if pin.is_weak() {
-            return Err(at(
+            return Err(Wrong::at(
                 span,
                 "a key of a client is named by its SHA-256: \"sha256:…\"",
             ));
         }
-        let client = limits::name(client.get_ref()).map_err(|why| at(span, &why))?;
+        let client = limits::name(client.get_ref()).map_err(|why| Wrong::at(span, why))?;
         pins.push((pin, client.to_string()));
     }
     Ok(pins)
@@ -54,10 +53,7 @@ pub(super) fn proxies(written: OneOrMany<Proxy>) -> Networks {
 }
 
 /// How long the greeting waits for strangers.
-pub(super) fn greet_wait(
-    written: Option<Spanned<Span>>,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<Duration, ConfigError> {
+pub(super) fn greet_wait(written: Option<Spanned<Span>>) -> Result<Duration, Wrong> {
     let Some(written) = written else {
         return Ok(GREET_WAIT);
     };
@@ -65,7 +61,7 @@ pub(super) fn greet_wait(
     let Span(wait) = written.into_inner();
     if wait > MAX_GREET_WAIT {
         let what = "other mail servers hang up before so late a greeting; write at most \"30s\"";
-        return Err(at(place, what));
+        return Err(Wrong::at(place, what));
     }
     Ok(wait)
 }

@@ -18,6 +18,7 @@ use tables::{Aliases, Missing, trust::written_by_others};
 use crate::{
     config::{Config, DkimKey, STATE, SrsDomain},
     dkim::{Key, Signer, SigningKey},
+    lookup::TableName,
     policy::{
         dnsbl::{self, Keys},
         rule::Rule,
@@ -104,16 +105,22 @@ impl Config {
 
     /// Reads the keys that sign mail.
     pub fn read_dkim(&self) -> Result<Signer, ConfigError> {
-        let read = |entry: &DkimKey| {
-            let key = Self::read_dkim_key(entry).map_err(|why| self.wrong("dkim", &why))?;
-            Ok(SigningKey {
-                domain: entry.domain.0.clone(),
-                selector: entry.selector.0.clone(),
-                key,
-            })
-        };
-        let keys: Result<Vec<_>, _> = self.dkim.iter().map(read).collect();
-        keys.map(Signer)
+        let (mut keys, mut wrong) = (Vec::new(), Vec::new());
+        for (index, entry) in self.dkim.iter().enumerate() {
+            match Self::read_dkim_key(entry) {
+                Ok(key) => keys.push(SigningKey {
+                    domain: entry.domain.0.clone(),
+                    selector: entry.selector.0.clone(),
+                    key,
+                }),
+                Err(why) => wrong.push(self.wrong_item("dkim", index, &why)),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(Signer(keys))
+        } else {
+            Err(ConfigError::together(&wrong))
+        }
     }
 
     /// Reads one of them.
@@ -168,22 +175,43 @@ impl Config {
         let paths: Vec<_> = self.aliases.iter().map(|it| it.path.clone()).collect();
         let mut aliases = Aliases::new(&paths, missing, Table::aliases);
         let looked = aliases.refresh(clock::now());
-        match aliases.unread() {
-            None => Ok((aliases, looked.problems)),
-            Some(path) => Err(self.unread("aliases", path, &looked.problems)),
+        let unread = aliases
+            .unread()
+            .map(|path| self.unread("aliases", path, &looked.problems));
+        let unread: Vec<_> = unread.collect();
+        if unread.is_empty() {
+            Ok((aliases, looked.problems))
+        } else {
+            Err(ConfigError::together(&unread))
         }
     }
 
     /// A table that a setting names and that cannot be read.
     pub(super) fn unread(&self, key: &str, path: &Path, problems: &[Problem]) -> ConfigError {
+        let index = self.item_of(key, path).unwrap_or_default();
         if let Err(error) = fs::metadata(path) {
             let remedy = format!("create it, or take it out of `{key}` in the configuration");
-            return self.wrong(key, &unreadable(path, &error, &remedy).text);
+            return self.wrong_item(key, index, &unreadable(path, &error, &remedy).text);
         }
         let why = problems.iter().find(|problem| problem.path == path);
         let why = why.map_or("", |problem| &problem.text);
         let remedy = "it must be a file that can be read for the user that smarthost runs as";
-        self.wrong(key, &format!("{}: {why}; {remedy}", path.display()))
+        self.wrong_item(key, index, &format!("{}: {why}; {remedy}", path.display()))
+    }
+
+    /// Which item of a list of tables names this file.
+    fn item_of(&self, key: &str, path: &Path) -> Option<usize> {
+        let among = |names: &[TableName]| names.iter().position(|name| name.path == path);
+        let mut rules = self.restrictions.iter().map(Rule::table);
+        match key {
+            "aliases" => self.aliases.iter().position(|file| file.path == path),
+            "virtual" => among(&self.virtual_aliases),
+            "relay_recipients" => among(&self.relay_recipients),
+            "transport" => among(&self.transport),
+            "tls_policy" => among(&self.tls_policy),
+            "restrictions" => rules.position(|it| it.is_some_and(|(_, name)| name.path == path)),
+            _ => None,
+        }
     }
 }
 

@@ -1,17 +1,12 @@
 //! Settings of the relayhost: from what is written to what is used.
 
-use std::ops::Range;
-
 use serde_spanned::Spanned;
-use settings::ConfigError;
+use settings::faults::Wrong;
 use smtp::client::Security;
 
 use crate::config::{RelayAuth, RelayTls, file};
 
-pub(super) fn tls(
-    tls: file::RelayTls,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<RelayTls, ConfigError> {
+pub(super) fn tls(tls: file::RelayTls) -> Result<RelayTls, Wrong> {
     let pins = tls.pins.0;
     let security = match tls.level {
         None if pins.is_empty() => Security::Opportunistic,
@@ -21,7 +16,7 @@ pub(super) fn tls(
             file::Level::Wrapped => Security::Wrapped,
             file::Level::Opportunistic | file::Level::None if !pins.is_empty() => {
                 let what = "a pin is of no use where clear text is good enough; write \"starttls\" or \"wrapped\"";
-                return Err(at(level.span(), what));
+                return Err(Wrong::at(level.span(), what).with(&["relay_tls.pins"]));
             }
             file::Level::Opportunistic => Security::Opportunistic,
             file::Level::None => Security::None,
@@ -38,12 +33,9 @@ pub(super) fn tls(
     })
 }
 
-pub(super) fn auth(
-    auth: file::RelayAuth,
-    at: &impl Fn(Range<usize>, &str) -> ConfigError,
-) -> Result<RelayAuth, ConfigError> {
+pub(super) fn auth(auth: file::RelayAuth) -> Result<RelayAuth, Wrong> {
     match auth.token {
-        Some(token) if auth.password_file.is_some() => Err(at(
+        Some(token) if auth.password_file.is_some() => Err(Wrong::at(
             token.span(),
             "`token` and `password_file` both say how to log in; keep one of them",
         )),

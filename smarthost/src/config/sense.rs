@@ -12,9 +12,10 @@ use mail::{
 };
 use relay::{
     delivery::{Reach, reach},
-    relayhost::By,
+    relayhost::{By, Relayhost},
     token::Source,
 };
+use settings::faults::Wrong;
 use smtp::client::Security;
 
 use crate::{
@@ -87,23 +88,23 @@ impl Config {
         }
     }
 
-    /// The setting that contradicts another one, and how.
-    pub(super) fn contradiction(&self) -> Option<(&'static str, String)> {
+    /// The first setting that contradicts another one, and how.
+    pub(super) fn contradiction(&self) -> Option<Wrong> {
         if self.listen.is_empty() {
             let what = "no client could connect; name an address such as \"0.0.0.0:25\", or leave `listen` out";
-            return Some(("listen", what.to_owned()));
+            return Some(Wrong::of(&["listen"], what));
         }
         if let Some(twice) = self.domain_in_two_lists() {
             return Some(twice);
         }
         let local = |pattern: &DomainPattern| self.domains.local.contains(pattern);
-        let mut programs = self.aliases.iter().filter_map(|it| it.programs.as_ref());
-        let is_pipe = |name: &&String| self.pipe(name).is_some();
-        if let Some(name) = programs.find(|name| !is_pipe(name)) {
-            return Some((
-                "aliases",
-                format!("programs = {name:?}: there is no [transports.{name}] of the type pipe"),
-            ));
+        let files = self.aliases.iter().enumerate();
+        let mut programs = files.filter_map(|(index, it)| Some((index, it.programs.as_ref()?)));
+        if let Some((index, name)) = programs.find(|(_, name)| self.pipe(name).is_none()) {
+            let what =
+                format!("programs = {name:?}: there is no [transports.{name}] of the type pipe");
+            let wrong = Wrong::of(&["aliases"], what).item(index);
+            return Some(wrong.with(&[&format!("transports.{name}")]));
         }
         let named = [
             ("routes", &self.routes),
@@ -112,19 +113,17 @@ impl Config {
         let keys = named.into_iter().flat_map(|(name, routes)| {
             let keys = routes.iter().filter(|(_, value)| value != ":");
             keys.filter_map(move |(key, _)| {
-                Some((name, DomainPattern::try_from(key.clone()).ok()?))
+                Some((name, key, DomainPattern::try_from(key.clone()).ok()?))
             })
         });
-        if let Some((name, domain)) = keys.into_iter().find(|(_, domain)| local(domain)) {
-            return Some((
-                name,
-                format!(
-                    "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on, or give a route to single addresses"
-                ),
-            ));
+        if let Some((name, key, domain)) = keys.into_iter().find(|(.., domain)| local(domain)) {
+            let what = format!(
+                "{domain} is a local domain, whose mail ends here; take it out of domains.local to pass it on, or give a route to single addresses"
+            );
+            return Some(Wrong::of(&[name, key], what).with(&["hostname"]));
         }
-        if let Some(what) = self.listens_twice() {
-            return Some(("listen", what));
+        if let Some(twice) = self.listens_twice() {
+            return Some(twice);
         }
         let can_show = |listener: &crate::config::Listener| {
             listener.offer.submission && listener.offer.tls != ListenTls::None
@@ -136,22 +135,24 @@ impl Config {
         ];
         if let Some((key, _)) = known.into_iter().find(|(_, is_set)| *is_set && nowhere) {
             let what = "no listener takes logins or keys of clients, which are shown under TLS on other ports than 25";
-            return Some((key, format!("{what}: add \"[::]:587\" to `listen`")));
+            let what = format!("{what}: add \"[::]:587\" to `listen`");
+            return Some(Wrong::of(&[key], what).with(&["listen"]));
         }
         self.key_twice().or_else(|| self.contradiction_of_relay())
     }
 
     /// Two sockets cannot listen on one address, and one for all addresses is on each: the start
     /// would fail.
-    fn listens_twice(&self) -> Option<String> {
+    fn listens_twice(&self) -> Option<Wrong> {
         let all = self.listen.iter().map(|listener| listener.address);
         let mut pairs = all.clone().enumerate().flat_map(|(index, address)| {
             let before = all.clone().take(index);
-            before.map(move |other| (other, address))
+            before.map(move |other| (index, other, address))
         });
-        let (one, other) = pairs.find(|(one, other)| overlap(*one, *other))?;
+        let (index, one, other) = pairs.find(|(_, one, other)| overlap(*one, *other))?;
+        let wrong = |what: String| Some(Wrong::of(&["listen"], what).item(index));
         if one.ip().to_canonical() == other.ip().to_canonical() {
-            return Some(format!("{other} stands here twice; keep one of them"));
+            return wrong(format!("{other} stands here twice; keep one of them"));
         }
         let (whole, part) = if takes(one, other) {
             (one, other)
@@ -163,64 +164,56 @@ impl Config {
         } else {
             ""
         };
-        Some(format!(
+        wrong(format!(
             "{whole} takes all addresses of this machine{families}, and {part} is among them; keep one of the two"
         ))
     }
 
-    fn key_twice(&self) -> Option<(&'static str, String)> {
+    fn key_twice(&self) -> Option<Wrong> {
         let place = |entry: &DkimKey| (entry.domain.clone(), entry.selector.clone());
         let twice = self.dkim.iter().enumerate().find(|(index, entry)| {
             let before = self.dkim.iter().take(*index);
             before.map(place).any(|other| other == place(entry))
         });
-        twice.map(|(_, entry)| {
+        twice.map(|(index, entry)| {
             let (selector, domain) = (&entry.selector.0, &entry.domain.0);
             let what = format!("the selector {selector} of {domain} stands here twice; keep one of them, or give the other a name of its own");
-            ("dkim", what)
+            Wrong::of(&["dkim"], what).item(index)
         })
     }
 
-    fn domain_in_two_lists(&self) -> Option<(&'static str, String)> {
+    fn domain_in_two_lists(&self) -> Option<Wrong> {
         let Domains {
             local,
             relay,
             virtual_aliases,
         } = &self.domains;
         for (list, other, key, words) in [
-            (relay, local, "domains.relay", "local and passed on"),
-            (
-                virtual_aliases,
-                local,
-                "domains.virtual",
-                "local and virtual",
-            ),
-            (
-                virtual_aliases,
-                relay,
-                "domains.virtual",
-                "passed on and virtual",
-            ),
+            (relay, local, "relay", "local and passed on"),
+            (virtual_aliases, local, "virtual", "local and virtual"),
+            (virtual_aliases, relay, "virtual", "passed on and virtual"),
         ] {
-            if let Some(domain) = list.iter().find(|domain| other.contains(domain)) {
+            let mut items = list.iter().enumerate();
+            if let Some((index, domain)) = items.find(|(_, domain)| other.contains(domain)) {
                 let what = format!("{domain} is both {words}; keep it in one of the lists");
-                return Some((key, what));
+                let wrong = Wrong::of(&["domains", key], what).item(index);
+                return Some(wrong.with(&["hostname"]));
             }
         }
         None
     }
 
-    fn contradiction_of_relay(&self) -> Option<(&'static str, String)> {
+    fn contradiction_of_relay(&self) -> Option<Wrong> {
         if self.relayhost.is_empty() {
             let set = [
                 (
-                    "relay_tls.pins",
+                    &["relay_tls", "pins"][..],
                     !self.relay_tls.pins.is_empty(),
                     "pins are",
                 ),
-                ("relay_auth", self.relay_auth.is_some(), "this login is"),
+                (&["relay_auth"], self.relay_auth.is_some(), "this login is"),
                 (
-                    "relay_tls.certificate",
+                    &["relay_tls", "certificate"],
                     self.relay_tls.identity.is_some(),
                     "this certificate is",
                 ),
@@ -230,22 +223,22 @@ impl Config {
                 let what = format!(
                     "{these} for the relayhost, and none is set; set relayhost, or take this away"
                 );
-                (key, what)
+                Wrong::of(key, what).with(&["relayhost"])
             });
         }
-        let mut hosts = self.relayhost.iter().filter(|it| it.by == By::Text);
-        if let Some(relayhost) = hosts.find(|it| self.is_this_host(&it.nexthop)) {
-            return Some((
-                "relayhost",
-                format!(
-                    "{relayhost} is this machine itself: mail would go in circles; name another host"
-                ),
-            ));
+        let mut hosts = self.relayhost.iter().enumerate();
+        let ours = |it: &Relayhost| it.by == By::Text && self.is_this_host(&it.nexthop);
+        if let Some((index, relayhost)) = hosts.find(|(_, it)| ours(it)) {
+            let what = format!(
+                "{relayhost} is this machine itself: mail would go in circles; name another host"
+            );
+            let wrong = Wrong::of(&["relayhost"], what).item(index);
+            return Some(wrong.with(&["hostname", "listen", "relay_tls.level"]));
         }
         let clear = self.relay_tls.security == Security::None && self.relay_auth.is_some();
         clear.then(|| {
             let what = "without TLS no password is sent, so no mail would be; write \"starttls\" or \"wrapped\"";
-            ("relay_tls.level", what.to_owned())
+            Wrong::of(&["relay_tls", "level"], what)
         })
     }
 

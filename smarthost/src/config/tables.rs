@@ -150,10 +150,13 @@ impl Config {
         }
         let mut files = TableFiles { files, make };
         let looked = files.refresh(clock::now());
-        let mut all = files.files.iter();
-        match all.find(|file| file.watched.value.is_none()) {
-            None => Ok((files, looked.problems)),
-            Some(file) => Err(self.unread(file.key, &file.name.path, &looked.problems)),
+        let unread = files.files.iter().filter(|it| it.watched.value.is_none());
+        let unread = unread.map(|it| self.unread(it.key, &it.name.path, &looked.problems));
+        let unread: Vec<_> = unread.collect();
+        if unread.is_empty() {
+            Ok((files, looked.problems))
+        } else {
+            Err(ConfigError::together(&unread))
         }
     }
 }

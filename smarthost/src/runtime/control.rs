@@ -264,7 +264,7 @@ impl Control {
                 .collect(),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();
-                format!("{consequence}: {}", fault.text)
+                format!("{consequence}: {}", fault.summary())
             }),
             ..Status::default()
         }

@@ -113,7 +113,10 @@ fn signals() -> io::Result<[Signal; 3]> {
 fn told(current: &Current, server: &Server) {
     if let Some(fault) = current.fault() {
         let consequence = fault.consequence();
-        line(Level::Error, &format_args!("{consequence}: {}", fault.text));
+        line(
+            Level::Error,
+            &format_args!("{consequence}: {}", fault.summary()),
+        );
         tell(server, &fault);
     }
 }

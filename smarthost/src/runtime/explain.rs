@@ -35,7 +35,7 @@ pub(super) fn explain(
     server.state.flush();
     let setup = server.current.get();
     let fault = server.current.fault();
-    let warnings = fault.map(|fault| format!("{}: {}", fault.consequence(), fault.text));
+    let warnings = fault.map(|fault| format!("{}: {}", fault.consequence(), fault.summary()));
     let client = asked.what.client();
     let known = explain::Known {
         failed: client.and_then(|at| server.attempts.failures().of(at, clock::now())),

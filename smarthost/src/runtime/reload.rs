@@ -48,7 +48,7 @@ impl Reload {
                     Level::Error,
                     &format_args!(
                         "reload failed, the old configuration stays in force: {}",
-                        fault.text
+                        fault.summary()
                     ),
                 );
                 self.current.set_fault(Some(fault.clone()));

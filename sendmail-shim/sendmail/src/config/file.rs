@@ -11,7 +11,7 @@ use relay::{
     trust::Pin,
 };
 use serde::Deserialize;
-use settings::{MessageSize, NameServer, OneOrMany, Pattern, Size, Span};
+use settings::{HostName, MessageSize, NameServer, OneOrMany, Pattern, Size, Span};
 
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -25,9 +25,9 @@ pub struct File {
     /// The name server for `srv:` and `mx:`.
     pub resolver: Option<NameServer>,
     /// Appended to names without a domain; replaces this machine's name in senders.
-    pub domain: Option<String>,
+    pub domain: Option<HostName>,
     /// This machine's FQDN.
-    pub hostname: Option<String>,
+    pub hostname: Option<HostName>,
     /// Keys that the relayhost may have. Without pins: a certificate from the web's authorities.
     pub pins: OneOrMany<Pin>,
     /// Where mail for local names goes that no alias names.

@@ -21,10 +21,10 @@ use relay::{
     trust::Pin,
 };
 use settings::{
-    ConfigError, HostName,
+    ConfigError,
+    faults::{self, Wrong},
     last_good::{Fault, salvage},
-    layers::{self, Layer},
-    parse,
+    layers::Layer,
 };
 use smtp::client::Security;
 
@@ -124,25 +124,25 @@ impl Settings {
     /// From TOML text; `path` is for messages, and relative paths in the text start from its
     /// directory.
     pub fn parse(path: Option<&Path>, text: &str) -> Result<Self, ConfigError> {
-        let file = read(path.unwrap_or(Path::new("(defaults)")), text)?;
-        Self::of(path.map(Path::to_owned).into_iter().collect(), file)
+        let files: Vec<_> = path.map(Path::to_owned).into_iter().collect();
+        let name = path.unwrap_or(Path::new("(defaults)")).to_owned();
+        faults::read(&[(name, text.to_owned())], &[], |file| {
+            Self::of(files.clone(), file)
+        })
     }
 
     /// From several files of one directory: what an earlier one leaves open, a later one decides.
-    pub fn layered(layers: Vec<Layer>) -> Result<Self, ConfigError> {
-        for (path, text) in &layers {
-            read(path, text)?;
-        }
-        let all = layers::layered(&layers, &[])?;
-        Self::of(layers.into_iter().map(|(path, _)| path).collect(), all)
+    pub fn layered(layers: &[Layer]) -> Result<Self, ConfigError> {
+        let files: Vec<_> = layers.iter().map(|(path, _)| path.clone()).collect();
+        faults::read(layers, &[], |file| Self::of(files.clone(), file))
     }
 
     /// The same with what lines of smarthosts have set, if any have.
     pub fn enrolled(layers: Vec<Layer>) -> Result<Self, ConfigError> {
-        let settings = Self::layered(layers.clone())?;
+        let settings = Self::layered(&layers)?;
         match enrolled::among(layers, &settings.spool)? {
             None => Ok(settings),
-            Some(all) => Self::layered(all),
+            Some(all) => Self::layered(&all),
         }
     }
 
@@ -151,29 +151,26 @@ impl Settings {
     pub fn salvaged(layers: &[Layer], path: &Path, refuge: PathBuf) -> Result<Self, ConfigError> {
         let mut file: File = salvage(layers, &SALVAGED).unwrap_or_default();
         file.spool.get_or_insert(refuge);
-        for name in [&mut file.hostname, &mut file.domain] {
-            if name
-                .as_deref()
-                .is_some_and(|name| Domain::name(name).is_err())
-            {
-                *name = None;
-            }
-        }
-        let mut settings = Self::of(vec![path.to_owned()], file)?;
+        let mut settings = Self::of(vec![path.to_owned()], file).map_err(|wrong| {
+            let text = format!("{}: {wrong}", path.display());
+            ConfigError { text }
+        })?;
         // Nothing is given up before an administrator has had a say.
         settings.retry.lifetime = Duration::MAX;
         settings.warning = None;
         Ok(settings)
     }
 
-    fn of(files: Vec<PathBuf>, file: File) -> Result<Self, ConfigError> {
+    fn of(files: Vec<PathBuf>, file: File) -> Result<Self, Wrong> {
         let own = files.iter().find(|path| !enrolled::is_it(path));
         let path = own.or(files.first());
         let name = |text: &str| Domain::name(text).ok();
-        let given = file.domain.or_else(machine::mailname);
-        let given = given.as_deref().and_then(name);
-        let hostname = match &file.hostname {
-            Some(hostname) => name(hostname),
+        let given = match file.domain {
+            Some(domain) => Some(domain.0),
+            None => machine::mailname().as_deref().and_then(name),
+        };
+        let hostname = match file.hostname {
+            Some(hostname) => Some(hostname.0),
             None => name(&machine::hostname(given.as_deref())),
         };
         let hostname = hostname.unwrap_or_else(Domain::localhost);
@@ -183,12 +180,8 @@ impl Settings {
                 .map_or_else(|| setting.clone(), |directory| directory.join(&setting))
         };
         let socket = from(file.socket, SOCKET);
-        let mistaken = |what: &str| {
-            let path = path.map_or(Path::new("(defaults)"), PathBuf::as_path);
-            wrong(path, what)
-        };
-        let retry = schedule(&file.retry).map_err(mistaken)?;
-        let unchanged = Unchanged::of(file.unchanged).map_err(mistaken)?;
+        let retry = schedule(&file.retry)?;
+        let unchanged = Unchanged::of(file.unchanged)?;
         Ok(Self {
             relayhost: file.relayhost.0,
             relay_order: file.relay_order,
@@ -289,28 +282,7 @@ impl Settings {
     }
 }
 
-/// One file, its names checked.
-fn read(path: &Path, text: &str) -> Result<File, ConfigError> {
-    let file: File = parse(path, text)?;
-    for (key, name) in [("hostname", &file.hostname), ("domain", &file.domain)] {
-        let is_wrong = |name: &&str| HostName::try_from((*name).to_owned()).is_err();
-        if let Some(name) = name.as_deref().filter(is_wrong) {
-            let what = format!(
-                "{key} = {name:?} is not a domain name; write it like \"example.org\", without a final dot"
-            );
-            return Err(wrong(path, &what));
-        }
-    }
-    Ok(file)
-}
-
-fn wrong(path: &Path, what: &str) -> ConfigError {
-    ConfigError {
-        text: format!("{}: {what}", path.display()),
-    }
-}
-
-fn schedule(retry: &super::file::Retry) -> Result<Schedule, &'static str> {
+fn schedule(retry: &super::file::Retry) -> Result<Schedule, Wrong> {
     let span = |setting: Option<settings::Span>, default: u64| {
         setting.map_or(Duration::from_secs(default), |span| span.0)
     };
@@ -320,7 +292,13 @@ fn schedule(retry: &super::file::Retry) -> Result<Schedule, &'static str> {
         lifetime: span(retry.lifetime, 5 * 86_400),
     };
     if schedule.minimal > schedule.maximal {
-        return Err("retry.minimal is longer than retry.maximal; swap them");
+        let key = if retry.minimal.is_some() {
+            "minimal"
+        } else {
+            "maximal"
+        };
+        let what = "retry.minimal is longer than retry.maximal; swap them";
+        return Err(Wrong::of(&["retry", key], what).with(&["retry"]));
     }
     Ok(schedule)
 }
@@ -397,11 +375,9 @@ mod tests {
             |name: &str, text: &str| (Path::new("/etc/sendmail-shim").join(name), text.to_owned());
         let answers = "relayhost = ['asked.example']\ndomain = 'asked.example'\nadmin = 'admins@asked.example'\n";
         let own = "relayhost = \"own.example\"\nspool = \"spool\"\n[retry]\nlifetime = \"1d\"";
-        let settings = Settings::layered(vec![
-            layer("config.toml", own),
-            layer("debconf.toml", answers),
-        ])
-        .unwrap();
+        let settings =
+            Settings::layered(&[layer("config.toml", own), layer("debconf.toml", answers)])
+                .unwrap();
         assert_eq!(
             settings.relayhost,
             [Relayhost::parse("own.example").unwrap()]
@@ -410,7 +386,7 @@ mod tests {
         assert_eq!(settings.admin.unwrap().to_string(), "admins@asked.example");
         assert_eq!(settings.spool, Path::new("/etc/sendmail-shim/spool"));
         assert_eq!(settings.retry.lifetime, Duration::from_hours(24));
-        let error = Settings::layered(vec![
+        let error = Settings::layered(&[
             layer("config.toml", own),
             layer("debconf.toml", "domain = 'a b'"),
         ]);
@@ -427,8 +403,8 @@ mod tests {
         for (text, told) in [
             ("relayhsot = \"x\"", "relayhost"),
             ("tls = \"ssl\"", "starttls"),
-            ("domain = \"exa mple\"", "without a final dot"),
-            ("hostname = \"192.0.2.1\"", "without a final dot"),
+            ("domain = \"exa mple\"", "write one such as"),
+            ("hostname = \"192.0.2.1\"", "is an address"),
             ("retry = [\"5m\"]", "a table"),
             ("collapse = [\"5m\"]", "a table"),
             ("share = []", "a table"),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mail::address::Sender;
-use settings::Pattern;
+use settings::{Pattern, faults::Wrong};
 
 use super::file;
 
@@ -36,12 +36,13 @@ impl Unchanged {
         })
     }
 
-    pub(super) fn of(file: file::Unchanged) -> Result<Option<Self>, &'static str> {
+    pub(super) fn of(file: file::Unchanged) -> Result<Option<Self>, Wrong> {
         let digest = file.digest.map_or(DIGEST, |span| span.0);
         if digest.is_zero() || digest > LONGEST {
-            return Err(
+            return Err(Wrong::of(
+                &["unchanged", "digest"],
                 "unchanged.digest must be between \"1s\" and \"31d\"; without unchanged.senders each report is sent",
-            );
+            ));
         }
         let senders = file.senders.0;
         Ok((!senders.is_empty()).then_some(Self { senders, digest }))

@@ -65,7 +65,7 @@ fn configuration(settings: &Settings, findings: &mut Findings) {
         let layers = [(file.clone(), text)];
         for (key, hidden) in layers::hidden(&layers) {
             let what = format!("{hidden} is not there for the agent");
-            let error = layers::wrong_at(&layers, &key, &what);
+            let error = layers::wrong_at(&layers, &key, None, &what);
             findings.warn("sandbox", error.text, layers::HIDDEN);
         }
     }
