@@ -1,4 +1,5 @@
-//! `documents MANUAL FOLDER`: writes what [`documents`] makes of the pages in MANUAL to FOLDER.
+//! `write-documents MANUAL FOLDER`: writes what [`documents`] makes of the pages in MANUAL to
+//! FOLDER.
 
 use std::{env, fs, io, path::Path};
 
@@ -16,7 +17,7 @@ fn write(manual: &Path, folder: &Path) -> io::Result<()> {
 fn main() -> io::Result<()> {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let [manual, folder] = arguments.as_slice() else {
-        return Err(io::Error::other("usage: documents MANUAL FOLDER"));
+        return Err(io::Error::other("usage: write-documents MANUAL FOLDER"));
     };
     write(Path::new(manual), Path::new(folder))
 }
