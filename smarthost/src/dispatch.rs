@@ -15,6 +15,7 @@ use crate::{
     activity::Activity, config::Config, dead_mail::DeadMail, destination::Destination,
     drain::Progress, draining::Draining, maillog, news::Teller, provenance, route::Router,
 };
+use control::attempts::Attempts;
 use mail::{
     address::{Address, Sender},
     clock::{self, Timestamp},
@@ -65,6 +66,7 @@ pub(crate) struct Dispatch {
     activity: Arc<Mutex<Activity>>,
     news: Teller,
     draining: Draining,
+    attempts: Attempts,
     dead: Mutex<DeadMail>,
     wake: Notify,
 }
@@ -81,6 +83,7 @@ impl Dispatch {
             activity,
             news,
             draining,
+            attempts: Attempts::default(),
             spool,
             queue: Mutex::new(queue),
             dead: Mutex::default(),
@@ -138,7 +141,13 @@ impl Dispatch {
         outcome: &Outcome,
     ) {
         life::attempt(id, recipient, age, outcome);
+        self.attempts.tell(id, None, recipient, outcome);
         self.activity().attempted(age, outcome, clock::now());
+    }
+
+    /// For whoever follows a message.
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Whether this server is being emptied.
@@ -324,11 +333,34 @@ impl Dispatch {
     pub(crate) async fn inject(
         &self,
         message: &[u8],
+        envelope: Envelope,
+        router: &Router,
+    ) -> Result<QueueId, SpoolError> {
+        self.enter_own(message, envelope, router, |_| {}).await
+    }
+
+    /// The same; its attempts are remembered, from the first one on.
+    pub(crate) async fn inject_followed(
+        &self,
+        message: &[u8],
+        envelope: Envelope,
+        router: &Router,
+    ) -> Result<QueueId, SpoolError> {
+        let follow = |id| self.attempts.follow(id);
+        self.enter_own(message, envelope, router, follow).await
+    }
+
+    /// `known`: hears its id before it is queued.
+    async fn enter_own(
+        &self,
+        message: &[u8],
         mut envelope: Envelope,
         router: &Router,
+        known: impl FnOnce(QueueId),
     ) -> Result<QueueId, SpoolError> {
         let size = u64::try_from(message.len()).unwrap_or(u64::MAX);
         let (draft, header, content) = self.spool.draft_of(message)?;
+        known(draft.id());
         envelope.content = content;
         if let Ok(recipients) = expand(&envelope.recipients, router) {
             envelope.recipients = recipients;

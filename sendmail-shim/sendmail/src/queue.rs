@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// What has been tried for this one after attempt number `after`; waits some seconds for the
-    /// next.
-    Follow { id: String, after: u64 },
     /// The settings that the agent has, which need not be those of the files.
     Settings,
     /// How the agent does, and what of the asker's mail waits.
@@ -23,24 +20,9 @@ pub enum Request {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// One attempt for one recipient.
-    Attempt(AttemptRow),
     /// All settings, as the file would have them (TOML).
     Settings(String),
     Status(Box<Status>),
     #[serde(untagged)]
     Queue(order::Answer),
-}
-
-/// One attempt for one recipient.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct AttemptRow {
-    /// Counts up.
-    pub number: u64,
-    pub recipient: String,
-    /// As in the log: `sent`, `deferred`, `bounced`.
-    pub status: String,
-    pub relay: Option<String>,
-    /// The relay's words, or the reason.
-    pub text: String,
 }

@@ -1,9 +1,7 @@
 //! `sendmail-shim test`: a message through the agent, as any program would send it, followed until
 //! the relayhost has answered.
 
-use std::time::{Duration, Instant};
-
-use control::order;
+use console::Daemon;
 use mail::{
     address::{Address, LocalPart, Mailbox},
     envelope::{Mail, Rcpt},
@@ -11,6 +9,7 @@ use mail::{
     notice,
     outcome::Outcome,
 };
+use sendmail::listing::REMEDY;
 use system::sysexits::Exit;
 
 use crate::terminal::{Trouble, complain, say};
@@ -18,16 +17,12 @@ use crate::{
     compose::{body::Body, read::Message},
     config::settings::Settings,
     plan::Submission,
-    queue::{Answer as Told, AttemptRow, Request},
     submit::{
         agent::{self, Answer},
         ready::Ready,
         report::Report,
     },
 };
-
-/// How long it is followed.
-const FOLLOW: Duration = Duration::from_mins(2);
 
 /// Sends it, and tells what becomes of it: 0 when the relayhost has it.
 pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Trouble> {
@@ -44,7 +39,15 @@ pub fn run(settings: &Settings, address: Option<Address>) -> Result<Exit, Troubl
             let report = Report::of(&ready.names(), &outcomes, true);
             report.lines.iter().for_each(say);
             match outcomes.first().and_then(queue_id) {
-                Some(id) if report.exit == Exit::Ok => follow(settings, &id),
+                Some(id) if report.exit == Exit::Ok => {
+                    let daemon = Daemon {
+                        program: "sendmail-shim",
+                        socket: &settings.control,
+                        remedy: REMEDY,
+                    };
+                    console::test::follow(&daemon, &id)
+                        .map_err(|error| Trouble::new(Exit::Unavailable, error))
+                }
                 _ => Ok(report.exit),
             }
         }
@@ -68,66 +71,6 @@ fn queue_id(outcome: &Outcome) -> Option<String> {
     Some(id.trim().to_owned())
 }
 
-/// Asks for attempts until no recipient waits, one is deferred, or it takes too long.
-fn follow(settings: &Settings, id: &str) -> Result<Exit, Trouble> {
-    let until = Instant::now() + FOLLOW;
-    let mut after = 0;
-    let mut exit = Exit::Ok;
-    loop {
-        let mut waiting = 0;
-        let mut trouble = None;
-        let request = Request::Follow {
-            id: id.to_owned(),
-            after,
-        };
-        control::ask(&settings.control, &request, &mut |answer| match answer {
-            Told::Attempt(row) => {
-                after = after.max(row.number);
-                exit = worse(exit, &row);
-                say(format_args!("{id}: {}", told(&row)));
-            }
-            Told::Queue(order::Answer::Changed(count)) => waiting = count,
-            Told::Queue(order::Answer::Refused(why)) => trouble = Some(why),
-            Told::Queue(_) | Told::Settings(_) | Told::Status(_) => {}
-        })
-        .map_err(|error| Trouble::new(Exit::Unavailable, error))?;
-        if waiting == 0 {
-            return Ok(exit);
-        }
-        let stays = trouble.is_some() || exit == Exit::TempFail;
-        if stays || Instant::now() >= until {
-            let why = trouble.unwrap_or_else(|| "still under way".to_owned());
-            complain(
-                "sendmail-shim",
-                format_args!("{id} waits in the queue: {why}"),
-            );
-            complain(
-                "sendmail-shim",
-                format_args!(
-                    "what is wrong: sendmail-shim check; give up this message: sendmail-shim queue delete {id}"
-                ),
-            );
-            return Ok(Exit::TempFail);
-        }
-    }
-}
-
-fn told(row: &AttemptRow) -> String {
-    let relay = row.relay.as_deref().unwrap_or("no relayhost");
-    format!(
-        "<{}> {} by {relay}: {}",
-        row.recipient, row.status, row.text
-    )
-}
-
-fn worse(exit: Exit, row: &AttemptRow) -> Exit {
-    match row.status.as_str() {
-        "deferred" => Exit::TempFail,
-        "bounced" => Exit::Unavailable,
-        _ => exit,
-    }
-}
-
 fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
     let hostname = &settings.hostname;
     let to = match &target {
@@ -136,16 +79,7 @@ fn ready(settings: &Settings, target: Mailbox) -> Result<Ready, String> {
             Address::new(name.as_str(), &settings.domain).map_err(|error| error.to_string())?
         }
     };
-    let text = format!(
-        "sendmail-shim on {hostname} can send mail.\n\nThis is what `sendmail-shim test` sends.\n"
-    );
-    let notice = notice::notice(
-        hostname,
-        mail::clock::now(),
-        &[to],
-        &format!("Test message from {hostname}"),
-        &text,
-    );
+    let notice = notice::test("sendmail-shim", hostname, mail::clock::now(), &to);
     let mut splitter = Splitter::default();
     let mut body = Body::default();
     let rest = splitter.split(&notice).map_err(|error| error.to_string())?;

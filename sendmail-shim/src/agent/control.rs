@@ -1,21 +1,18 @@
-//! The agent's side of the control socket: the queue listed and changed, and attempts followed.
+//! The agent's side of the control socket: the queue listed, changed and followed.
 //!
 //! Contract: root and the agent's own user see and change everything; anybody sees, holds, deletes
 //! and returns his own mail, and may have it tried now and then. Who asks is what the kernel says
 //! (`SO_PEERCRED`).
 
-use std::{
-    io,
-    os::unix::net::UnixStream,
-    time::{Duration, Instant},
-};
+use std::{io, os::unix::net::UnixStream, time::Instant};
 
 use control::{
-    order::{Answer as Told, Order},
+    attempts::Attempts,
+    order::Order,
     serve::{self, Access, Queue, Standing, serve_one},
     status::{Service, Status},
 };
-use mail::{clock, outcome::escape};
+use mail::clock;
 use spool::{Entry, Hold, QueueId, Spool};
 
 use super::{dispatch::Event, state::Agent};
@@ -24,8 +21,6 @@ use crate::{
     queue::{Answer, Request},
 };
 
-/// How long a follower waits for the next attempt before he must ask again.
-const FOLLOW: Duration = Duration::from_secs(2);
 /// How much of a user's mail is tried at his wish: each message costs the relayhost a transaction.
 const FLUSHED: usize = 50;
 
@@ -45,7 +40,6 @@ pub(super) fn serve(agent: &Agent, stream: &UnixStream, uid: u32) -> io::Result<
             }
             Request::Status => say(&Answer::Status(status(agent, owner).into())),
             Request::Settings => say(&Answer::Settings(rows::text(&agent.settings))),
-            Request::Follow { id, after } => follow(agent, owner, &id, after, say),
         }
     })
 }
@@ -97,39 +91,6 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
     }
 }
 
-/// The attempts, then how many recipients still wait.
-fn follow(
-    agent: &Agent,
-    owner: Option<u32>,
-    id: &str,
-    after: u64,
-    say: &mut dyn FnMut(&Answer) -> io::Result<()>,
-) -> io::Result<()> {
-    let Some(id) = QueueId::parse(id) else {
-        let why = format!("{}: no queue id", escape(id.as_bytes(), 40));
-        return say(&Answer::Queue(Told::Refused(why)));
-    };
-    let waiting = || {
-        agent
-            .dispatch
-            .spool
-            .entry(id)
-            .map_or(0, |e| e.waiting.len())
-    };
-    let patience = if waiting() == 0 {
-        Duration::ZERO
-    } else {
-        FOLLOW
-    };
-    for row in agent.attempts.after(id, after, owner, patience) {
-        say(&Answer::Attempt(row))?;
-    }
-    if let Some(reason) = agent.outages.reason() {
-        say(&Answer::Queue(Told::Refused(reason)))?;
-    }
-    say(&Answer::Queue(Told::Changed(waiting())))
-}
-
 impl Agent {
     /// A message that is on hold until its budget or its digest comes, and not by an order.
     fn waits_by_itself(&self, id: QueueId) -> Option<Entry> {
@@ -141,6 +102,10 @@ impl Agent {
 impl Queue for Agent {
     fn spool(&self) -> &Spool {
         &self.dispatch.spool
+    }
+
+    fn attempts(&self) -> Option<&Attempts> {
+        Some(&self.attempts)
     }
 
     fn standing(&self, entry: &Entry) -> Standing {

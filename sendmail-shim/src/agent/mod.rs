@@ -9,7 +9,7 @@
 //! | core, pure | `duplicates::likeness` `duplicates::window` `duplicates::digest` | the same automatic mail again and again: counted, and told in a digest |
 //! | core, pure | `budget::account` `budget::notice` | so much automatic mail a day; what is beyond it waits |
 //! | core, pure | `unchanged::report` `unchanged::table` `unchanged::digest` | a report that says what was said before: told in a digest |
-//! | edges | `maillog` `attempts` | the log; the last attempts, for whoever follows a message |
+//! | edges | `maillog` | the log |
 //! | edges | `owners` `loopback` `share` | whose a user number is, who is at the other end of a TCP connection, how much of the queue he may have |
 //! | edges | `writer` | which program of a user writes |
 //! | edges | `showing` | the key that this machine shows to the relayhosts |
@@ -33,7 +33,6 @@ pub mod run;
 pub(crate) mod duplicates;
 
 mod addressing;
-mod attempts;
 mod budget;
 mod control;
 mod delivery;

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Receiver};
 
+use control::attempts::Attempts;
 use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
 
 use super::{
-    attempts::Attempts,
     budget::keeping::Budget,
     dispatch::{Dispatch, NOBODY, Signal},
     duplicates::keeping::Duplicates,
@@ -65,7 +65,7 @@ impl Agent {
         // What is held for a budget or a digest that is no more was let go by now.
         let (dispatch, received) = Dispatch::new(spool, &settings);
         let agent = Self {
-            attempts: Attempts::default(),
+            attempts: Attempts::of_all(),
             flushes: Flushes::default(),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
             tables: Mutex::new(Tables::new(&settings)),

@@ -14,6 +14,7 @@ pub mod config;
 pub mod dialog;
 pub mod status;
 pub mod target;
+pub mod test;
 pub mod trace;
 
 use std::path::Path;
@@ -233,7 +234,10 @@ pub fn run(queue: &Queue, daemon: &Daemon<'_>) -> Exit {
     let Words(request) = &queue.words;
     let done = match request {
         Request::Change { order, .. } => order.done(),
-        Request::List(_) | Request::Summary { .. } | Request::Show { .. } => "",
+        Request::List(_)
+        | Request::Summary { .. }
+        | Request::Show { .. }
+        | Request::Follow { .. } => "",
     };
     let listed = matches!(request, Request::List(_));
     let mut ended = listed;
@@ -290,6 +294,7 @@ fn tell(answer: &Answer, done: &str) {
         Answer::Done(id) => say(format_args!("{id}: {done}")),
         Answer::Changed(1) => say(format_args!("1 message {done}")),
         Answer::Changed(count) => say(format_args!("{count} messages {done}")),
+        Answer::Attempt(row) => say(row),
         Answer::Refused(_) | Answer::Working => {}
     }
 }

@@ -8,6 +8,8 @@
 //! Failures: an `io::Error` whose text names the socket and what to do, unless the daemon has to be
 //! started ([`told`]); a line that is too long or no JSON is `InvalidData`.
 
+#[cfg(feature = "serve")]
+pub mod attempts;
 pub mod findings;
 pub mod listing;
 pub mod order;

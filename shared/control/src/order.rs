@@ -4,9 +4,10 @@
 //! Contract: an order is a row of [`Order`]; command lines, help and answers are made from it. A
 //! [`Selection`] that names nothing selects nothing: everything has to be said with `all`.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, envelope::Recipient, outcome::Outcome};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     listing::Row,
@@ -187,6 +188,56 @@ pub enum Request {
         order: Order,
         selection: Selection,
     },
+    /// What has been tried for this one after attempt number `after`; waits some seconds for the
+    /// next. Ends with [`Answer::Changed`]: how many recipients still wait.
+    Follow {
+        id: String,
+        after: u64,
+    },
+}
+
+/// One attempt for one recipient.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Counts up.
+    pub number: u64,
+    pub recipient: String,
+    /// As in the log: `sent`, `deferred`, `bounced`.
+    pub status: String,
+    pub relay: Option<String>,
+    /// The relay's words, or the reason.
+    pub text: String,
+}
+
+/// Whom it was for, what came of it, and who said so.
+impl fmt::Display for AttemptRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}> {}", self.recipient, self.status)?;
+        if let Some(relay) = &self.relay {
+            write!(f, " by {relay}")?;
+        }
+        write!(f, ": {}", self.text)
+    }
+}
+
+impl AttemptRow {
+    /// What came of it.
+    pub fn new(number: u64, recipient: &Recipient, outcome: &Outcome) -> Self {
+        let (status, relay, text) = match outcome {
+            Outcome::Delivered(delivery) => {
+                ("sent", Some(delivery.relay.clone()), delivery.reply.clone())
+            }
+            Outcome::Deferred(failure) => ("deferred", failure.relay.clone(), failure.log_text()),
+            Outcome::Failed(failure) => ("bounced", failure.relay.clone(), failure.log_text()),
+        };
+        Self {
+            number,
+            recipient: recipient.address.to_string(),
+            status: status.to_owned(),
+            relay,
+            text,
+        }
+    }
 }
 
 /// One line of the answer.
@@ -197,6 +248,8 @@ pub enum Answer {
     Summary(Summary),
     /// Nothing yet, and not the end: much has to be looked at.
     Working,
+    /// One attempt for one recipient.
+    Attempt(AttemptRow),
     /// Header section of a message, escaped.
     Header(String),
     /// The order was carried out for the message with this id, which was named.

@@ -20,6 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use spool::{Entry, Hold, Parties, QueueId, Spool};
 
 use crate::{
+    attempts::Attempts,
     listing::{self, RecipientRow, Row},
     order::{Answer, Order, Request, Selection},
     status::{self, LOOKED_AT, NAMED},
@@ -34,6 +35,8 @@ const ON_HOLD: &str = "hold";
 /// Longest wait for a request, and longest silence of an asker: he has a place that others may
 /// want.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a follower waits for the next attempt before he must ask again.
+const FOLLOW: Duration = Duration::from_secs(2);
 /// How long lines of an answer are held back at most, to be written together.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -157,6 +160,10 @@ pub trait Queue {
     fn elsewhere(&self) -> Option<String> {
         None
     }
+    /// The last attempts, where they are remembered.
+    fn attempts(&self) -> Option<&Attempts> {
+        None
+    }
     /// For how many of his messages this user, no administrator, may have this order carried out
     /// now.
     fn allows(&self, order: Order, uid: u32) -> Result<usize, String>;
@@ -203,7 +210,34 @@ impl<Q: Queue> Access<'_, Q> {
                 Err(why) => say(&Answer::Refused(why)),
             },
             Request::Change { order, selection } => self.change(*order, selection, say),
+            Request::Follow { id, after } => self.follow(id, *after, say),
         }
+    }
+
+    /// The attempts, why it rests if it does, then how many recipients still wait.
+    fn follow(&self, id: &str, after: u64, say: &mut Say<'_>) -> io::Result<()> {
+        let Some(id) = QueueId::parse(id) else {
+            let why = format!("{}: no queue id", escape(id.as_bytes(), 40));
+            return say(&Answer::Refused(why));
+        };
+        let spool = self.queue.spool();
+        let waiting = || spool.entry(id).map_or(0, |entry| entry.waiting.len());
+        let patience = if waiting() == 0 {
+            Duration::ZERO
+        } else {
+            FOLLOW
+        };
+        if let Some(attempts) = self.queue.attempts() {
+            let mut attempts = attempts.after(id, after, self.owner, patience).into_iter();
+            attempts.try_for_each(|row| say(&Answer::Attempt(row)))?;
+        }
+        if let Some(entry) = spool.entry(id) {
+            let held = entry.hold.is_held().then(|| "it is on hold".to_owned());
+            if let Some(why) = self.queue.standing(&entry).reason.or(held) {
+                say(&Answer::Refused(why))?;
+            }
+        }
+        say(&Answer::Changed(waiting()))
     }
 
     /// What a status tells of the queue: by destination, and by who sent it.

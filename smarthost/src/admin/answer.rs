@@ -14,6 +14,7 @@ use std::{
 };
 
 use control::{
+    attempts::Attempts,
     order::{self, Order},
     serve::{self, Access, Standing},
     status::{NAMED, Status},
@@ -47,6 +48,8 @@ pub struct Controlled<'a> {
     pub expected: &'a Mutex<Expected>,
     /// Called after something else is expected.
     pub look: &'a (dyn Fn() + Sync),
+    /// For whoever follows a message.
+    pub attempts: &'a Attempts,
     /// Whether this server is being emptied.
     pub(crate) draining: &'a Draining,
     /// Why nothing is sent, if the configuration is so wrong.
@@ -78,6 +81,7 @@ pub fn answer(
         | Request::Settings
         | Request::Explain(_)
         | Request::Enroll(_)
+        | Request::Test { .. }
         | Request::Drain { .. } => {
             let why = "only the daemon itself knows and does that".to_owned();
             each(&Answer::Queue(order::Answer::Refused(why)))
@@ -394,6 +398,10 @@ impl serve::Queue for Controlled<'_> {
     fn elsewhere(&self) -> Option<String> {
         let to = self.draining.drain()?.to;
         Some(format!("it may have moved to {to}: look there"))
+    }
+
+    fn attempts(&self) -> Option<&Attempts> {
+        Some(self.attempts)
     }
 
     /// Nobody but administrators is answered.

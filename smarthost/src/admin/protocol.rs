@@ -66,6 +66,11 @@ pub enum Request {
     DrainStop,
     /// How far it is.
     DrainProgress,
+    /// Queue a test message for this address, or for the administrators; answered with its id, and
+    /// with an attempt that failed for each who cannot get it.
+    Test {
+        to: Option<String>,
+    },
     /// About machines that are known by keys of their own.
     Enroll(EnrollOrder),
     /// About the queue, as both daemons are asked.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
-use mail::address::Domain;
+use mail::address::{Address, Domain};
 use settings::Span;
 
 use crate::{config::Config, limits::ClientId};
@@ -173,6 +173,20 @@ pub(super) enum Command {
         smarthost trace example.org --log /var/log/mail.log --log vm7.log.1.gz"
     )]
     Trace(console::trace::Trace),
+    /// Send a test message, and follow it until a next hop has answered
+    #[command(
+        long_about = "Send a test message from this relay, and follow it until a next hop has answered: where it went and what was said there, \
+        or why it waits.\n\nNo limit counts it; its sender is postmaster at this host. Exit 0: a next hop has it, or it lies in its mailbox; \
+        75: it waits in the queue; 69: it was refused for good, or the daemon does not run.",
+        after_help = "Examples:\n  \
+        smarthost test                      to the administrators (admins)\n  \
+        smarthost test bob@example.org      to somebody else"
+    )]
+    Test {
+        /// Whom to; default: the administrators
+        #[arg(value_name = "ADDRESS", value_parser = Address::parse)]
+        address: Option<Address>,
+    },
     /// How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and
     /// who is asked; ? tells the keys
     #[command(

@@ -19,7 +19,7 @@
 //! | [`owner`] | whose the files are that a command makes |
 //! | [`report`] | what was refused |
 //! | [`passwd`] | who may log in |
-//! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, limits, status |
+//! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, test, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
 //! | [`top`] | how it goes, anew each second |
@@ -94,6 +94,10 @@ pub fn main() -> ExitCode {
             Err(failed) => Err(failed),
         },
         Command::Trace(trace) => match remote::trace(config, &trace) {
+            Ok(exit) => return exit.into(),
+            Err(failed) => Err(failed),
+        },
+        Command::Test { address } => match remote::test(config, address.as_ref()) {
             Ok(exit) => return exit.into(),
             Err(failed) => Err(failed),
         },

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use console::{Daemon, Queue, trace::Trace};
-use control::AGENT;
-use mail::clock;
-use system::sysexits::Exit;
+use control::{AGENT, order};
+use mail::{address::Address, clock};
+use system::{sysexits::Exit, terminal::say};
 
 use super::{
     arguments::Limits,
@@ -42,6 +42,33 @@ pub(super) fn trace(config: &Path, trace: &Trace) -> Result<Exit, Failed> {
         remedy: "",
     };
     Ok(console::trace::run(trace, &[own(&config), agent]))
+}
+
+/// A test message, followed to its end.
+pub(super) fn test(config: &Path, to: Option<&Address>) -> Result<Exit, Failed> {
+    let to = to.map(ToString::to_string);
+    let answers = ask(config, &Request::Test { to })?;
+    let (config, _) = Config::load_anyway(config)?;
+    let mut exit = Exit::Ok;
+    for answer in answers {
+        match answer {
+            Answer::Queue(order::Answer::Attempt(row)) => {
+                exit = console::test::worse(exit, &row);
+                say(row);
+            }
+            Answer::Queue(order::Answer::Done(id)) => {
+                say(format_args!("queued as {id}"));
+                let followed = console::test::follow(&own(&config), &id);
+                let ended = followed.map_err(|error| Failed {
+                    text: control::told(&error, REMEDY),
+                    exit: Exit::Unavailable.into(),
+                })?;
+                exit = if exit == Exit::Ok { ended } else { exit };
+            }
+            _ => {}
+        }
+    }
+    Ok(exit)
 }
 
 pub(super) fn limits(config: &Path, command: Limits) -> Result<String, Failed> {

@@ -31,7 +31,7 @@ use tokio::{
     time,
 };
 
-use super::{drain, enroll, explain::explain, reload::Reload};
+use super::{drain, enroll, explain::explain, reload::Reload, test};
 use crate::{
     activity::Slot,
     admin::{Answer, Controlled, Request, answer},
@@ -165,6 +165,9 @@ impl Control {
         if let Request::Drain { to, pin } = request {
             return drain::begin(&self.server, to, pin, say);
         }
+        if let Request::Test { to } = request {
+            return test::begin(&self.server, to.as_deref(), say);
+        }
         if let Request::Enroll(order) = request {
             return enroll::answer(&self.server, order, say);
         }
@@ -191,6 +194,7 @@ impl Control {
         let fault = fault.filter(|fault| !fault.remembered);
         let fault = fault.map(|fault| fault.reason());
         act(&Controlled {
+            attempts: dispatch.attempts(),
             draining: dispatch.draining(),
             fault: fault.as_deref(),
             spool: dispatch.spool(),

@@ -8,6 +8,7 @@
 //! | [`drain`] | begins to empty this server into another one |
 //! | [`enroll`] | lines that let machines in |
 //! | [`explain`] | explains by what the running daemon holds |
+//! | [`test`] | queues a test message |
 //! | [`supervision`] | readiness and watchdog for systemd |
 
 mod control;
@@ -17,5 +18,6 @@ mod enroll;
 mod explain;
 mod reload;
 mod supervision;
+mod test;
 
 pub use daemon::run;

@@ -138,7 +138,7 @@ impl Attempts {
         for (recipient, outcome) in envelope.recipients.iter().zip(of) {
             life::attempt(stored.id, recipient, age, outcome);
             let attempts = &self.agent.attempts;
-            attempts.tell(stored.id, &stored.envelope, recipient, outcome);
+            attempts.tell(stored.id, stored.envelope.uid, recipient, outcome);
         }
         notices::refused(&self.agent, of);
         // Before they are settled: a crash may repeat it.

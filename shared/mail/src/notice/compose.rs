@@ -88,6 +88,14 @@ pub(super) fn plain(text: &str) -> SinglePart {
     SinglePart::plain(text)
 }
 
+/// What `test` of a program sends.
+pub fn test(program: &str, hostname: &str, now: Timestamp, to: &Address) -> Vec<u8> {
+    let text =
+        format!("{program} on {hostname} can send mail.\n\nThis is what `{program} test` sends.\n");
+    let subject = format!("Test message from {hostname}");
+    notice(hostname, now, std::slice::from_ref(to), &subject, &text)
+}
+
 /// A plain notice to administrators: `Auto-Submitted: auto-generated`.
 pub fn notice(
     hostname: &str,

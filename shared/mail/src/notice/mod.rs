@@ -17,7 +17,7 @@ mod reached;
 mod report;
 mod words;
 
-pub use compose::notice;
+pub use compose::{notice, test};
 pub use facts::Bounce;
 pub use reached::reached;
 pub use report::{bounce, delay, success};
