@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     hash::Hash,
+    ops::Bound,
     sync::Arc,
     time::Duration,
 };
@@ -205,6 +206,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     /// All messages, oldest first.
     pub fn ids(&self) -> Vec<QueueId> {
         self.messages.keys().copied().collect()
+    }
+
+    /// The oldest message, or the next one behind another, which need not be there any more.
+    pub fn after(&self, id: Option<QueueId>) -> Option<QueueId> {
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut later = self.messages.range((from, Bound::Unbounded));
+        later.next().map(|(id, _)| *id)
     }
 
     /// Messages in the queue.

@@ -12,12 +12,13 @@ use std::{
 };
 
 use mail::{
-    clock, limits,
+    clock::{self, Timestamp},
+    limits,
     outcome::{Blame, Failure, Stage},
     status::EnhancedStatus,
 };
 use settings::Span;
-use spool::{Hold, QueueId};
+use spool::{Hold, QueueId, Spool};
 use system::log::{Level, line};
 use tokio::{
     sync::watch,
@@ -27,9 +28,9 @@ use tokio::{
 
 use super::target::{Target, tell};
 use crate::{
-    dispatch::{Dispatch, Event},
+    dispatch::{Dispatch, Event, Queue},
     drain::{
-        self, Drain, Go,
+        self, Drain, Go, Queued,
         told::{Facts, Told},
     },
     draining::comes,
@@ -148,34 +149,51 @@ async fn pass(
 fn take(dispatch: &Dispatch, drain: &Drain, most: usize) -> Vec<QueueId> {
     let mut queue = dispatch.lock();
     let now = clock::now();
-    let spool = dispatch.spool();
-    let queue = &mut queue;
-    dispatch.draining().moves(|moves| {
-        let all = queue.ids();
-        moves.take(
-            most,
-            now,
-            move || all,
-            |id| {
-                let Some(entry) = spool.entry(id) else {
-                    return Go::Later;
-                };
-                match entry.hold {
-                    Hold::Leaving => Go::Now,
-                    // Known here alone: it moves on once that is so.
-                    Hold::Arriving { .. } if !drain.stopped => Go::Stays(comes(&entry).into()),
-                    Hold::Arriving { .. } | Hold::Returned | Hold::OverBudget | Hold::Unchanged => {
-                        Go::Later
-                    }
-                    Hold::No | Hold::Held if drain.stopped || !queue.rests(id) => Go::Later,
-                    Hold::No | Hold::Held => {
-                        queue.handle(Event::Parked { id }, now);
-                        Go::Now
-                    }
-                }
-            },
-        )
-    })
+    let mut queued = Resting {
+        queue: &mut queue,
+        spool: dispatch.spool(),
+        stopped: drain.stopped,
+        now,
+    };
+    let draining = dispatch.draining();
+    draining.moves(|moves| moves.take(most, now, &mut queued))
+}
+
+/// The queue, under its lock, as it is moved.
+struct Resting<'a> {
+    queue: &'a mut Queue,
+    spool: &'a Spool,
+    stopped: bool,
+    now: Timestamp,
+}
+
+impl Queued for Resting<'_> {
+    fn after(&self, id: Option<QueueId>) -> Option<QueueId> {
+        self.queue.after(id)
+    }
+
+    fn contains(&self, id: QueueId) -> bool {
+        self.queue.contains(id)
+    }
+
+    fn may_go(&mut self, id: QueueId) -> Go {
+        let Some(entry) = self.spool.entry(id) else {
+            return Go::Later;
+        };
+        match entry.hold {
+            Hold::Leaving => Go::Now,
+            // Known here alone: it moves on once that is so.
+            Hold::Arriving { .. } if !self.stopped => Go::Stays(comes(&entry).into()),
+            Hold::Arriving { .. } | Hold::Returned | Hold::OverBudget | Hold::Unchanged => {
+                Go::Later
+            }
+            Hold::No | Hold::Held if self.stopped || !self.queue.rests(id) => Go::Later,
+            Hold::No | Hold::Held => {
+                self.queue.handle(Event::Parked { id }, self.now);
+                Go::Now
+            }
+        }
+    }
 }
 
 /// Their turn comes again. Where the drain was stopped meanwhile they are delivered from here.

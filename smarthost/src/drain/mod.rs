@@ -24,4 +24,4 @@ pub mod moves;
 pub mod told;
 
 pub use balance::{Drain, NAMED, Progress, Stay};
-pub use moves::{Go, Moves, PAUSE};
+pub use moves::{Go, Moves, PAUSE, Queued};

@@ -1,7 +1,8 @@
 //! Which message is next. Pure.
 //!
 //! Contract: a message is under way once at a time; one that the other server does not take has its
-//! next turn after [`PAUSE`].
+//! next turn after [`PAUSE`]. The queue is gone through in its order, and again from its oldest
+//! message when its end is reached: each message is asked about once in a round, however many wait.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,8 +21,8 @@ pub const PAUSE: Duration = Duration::from_mins(1);
 /// The moves of a drain.
 #[derive(Debug, Default)]
 pub struct Moves {
-    /// To be looked at, the last one first.
-    next: Vec<QueueId>,
+    /// Where this round is.
+    last: Option<QueueId>,
     underway: HashSet<QueueId>,
     /// Why it stays for now, and until when.
     refused: HashMap<QueueId, (Arc<str>, Timestamp)>,
@@ -39,55 +40,67 @@ pub enum Go {
     Stays(Arc<str>),
 }
 
+/// The queue that is emptied.
+pub trait Queued {
+    /// The oldest message, or the next one behind another, which need not be queued any more.
+    fn after(&self, id: Option<QueueId>) -> Option<QueueId>;
+    /// Whether it is queued.
+    fn contains(&self, id: QueueId) -> bool;
+    /// Whether it can go now.
+    fn may_go(&mut self, id: QueueId) -> Go;
+}
+
 impl Moves {
-    /// Up to so many, oldest first, which are under way from now on; none only where none may go.
-    /// `all`: what is queued; `may_go`: whether that one can go now.
-    pub fn take(
-        &mut self,
-        most: usize,
-        now: Timestamp,
-        all: impl FnOnce() -> Vec<QueueId>,
-        mut may_go: impl FnMut(QueueId) -> Go,
-    ) -> Vec<QueueId> {
-        let mut all = Some(all);
-        let mut taken = Vec::new();
+    /// Up to so many, which are under way from now on; none only where none may go.
+    pub fn take(&mut self, most: usize, now: Timestamp, queue: &mut impl Queued) -> Vec<QueueId> {
+        let began = self.last;
+        let (mut taken, mut round) = (Vec::new(), 1);
         while taken.len() < most {
-            let Some(id) = self.next.pop() else {
-                // Nothing is taken only where nothing of all that is queued may go.
-                let Some(all) = all.take().filter(|_| taken.is_empty()) else {
+            let next = queue.after(self.last);
+            // Nothing is taken only where nothing of all that is queued may go.
+            if round == 2 && next.is_none_or(|next| began.is_none_or(|began| next > began)) {
+                break;
+            }
+            let Some(id) = next else {
+                if !taken.is_empty() {
                     break;
-                };
-                self.look(all(), now);
+                }
+                round += 1;
+                self.begin_round(queue);
                 continue;
             };
-            if self.underway.contains(&id) {
-                continue;
-            }
-            match may_go(id) {
-                Go::Now => {
-                    self.refused.remove(&id);
-                    self.underway.insert(id);
-                    taken.push(id);
-                }
-                Go::Later => {}
-                Go::Stays(why) => drop(self.refused.insert(id, (why, now))),
+            self.last = next;
+            if self.is_free(id, now) && self.goes(id, now, queue.may_go(id)) {
+                taken.push(id);
             }
         }
         taken
     }
 
-    fn look(&mut self, all: Vec<QueueId>, now: Timestamp) {
-        if !self.refused.is_empty() || !self.told.is_empty() {
-            let queued: HashSet<_> = all.iter().collect();
-            self.refused.retain(|id, _| queued.contains(id));
-            self.told.retain(|id, _| queued.contains(id));
+    fn begin_round(&mut self, queue: &impl Queued) {
+        self.last = None;
+        self.refused.retain(|id, _| queue.contains(*id));
+        self.told.retain(|id, _| queue.contains(*id));
+    }
+
+    fn is_free(&self, id: QueueId, now: Timestamp) -> bool {
+        let rests = self.refused.get(&id);
+        rests.is_none_or(|(_, until)| *until <= now) && !self.underway.contains(&id)
+    }
+
+    /// Whether it goes.
+    fn goes(&mut self, id: QueueId, now: Timestamp, go: Go) -> bool {
+        match go {
+            Go::Now => {
+                self.refused.remove(&id);
+                self.underway.insert(id)
+            }
+            Go::Later => false,
+            Go::Stays(why) => {
+                self.refused.insert(id, (why, now));
+                false
+            }
         }
-        self.next = all;
-        self.next.retain(|id| {
-            let rests = self.refused.get(id);
-            rests.is_none_or(|(_, until)| *until <= now) && !self.underway.contains(id)
-        });
-        self.next.sort_unstable_by(|a, b| b.cmp(a));
     }
 
     /// It has gone, or its turn comes again.
@@ -109,6 +122,7 @@ impl Moves {
     /// What stays has its turn at once.
     pub fn again(&mut self) {
         self.refused.clear();
+        self.last = None;
     }
 
     /// How many are under way.
@@ -143,6 +157,8 @@ impl Moves {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, collections::BTreeSet, ops::Bound};
+
     use super::*;
 
     fn ids(count: u64) -> Vec<QueueId> {
@@ -150,15 +166,49 @@ mod tests {
         ids.map(Option::unwrap).collect()
     }
 
+    /// A queue of which some may go, and which counts what it is asked.
+    struct Waiting<F> {
+        ids: BTreeSet<QueueId>,
+        may_go: F,
+        asked: Cell<usize>,
+    }
+
+    impl<F: Fn(QueueId) -> Go> Queued for Waiting<F> {
+        fn after(&self, id: Option<QueueId>) -> Option<QueueId> {
+            self.asked.set(self.asked.get() + 1);
+            let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+            self.ids.range((from, Bound::Unbounded)).next().copied()
+        }
+
+        fn contains(&self, id: QueueId) -> bool {
+            self.asked.set(self.asked.get() + 1);
+            self.ids.contains(&id)
+        }
+
+        fn may_go(&mut self, id: QueueId) -> Go {
+            (self.may_go)(id)
+        }
+    }
+
+    fn queue<F: Fn(QueueId) -> Go>(ids: &[QueueId], may_go: F) -> Waiting<F> {
+        Waiting {
+            ids: ids.iter().copied().collect(),
+            may_go,
+            asked: Cell::new(0),
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_secs(1000);
+
     #[test]
     fn a_message_is_under_way_once_and_has_its_next_turn_after_a_pause() {
-        let (all, now) = (ids(3), Timestamp::from_secs(1000));
-        let mut moves = Moves::default();
-        let take = |moves: &mut Moves, now| moves.take(2, now, || all.clone(), |_| Go::Now);
-        assert_eq!(take(&mut moves, now), all[..2], "the oldest first");
-        assert_eq!(take(&mut moves, now), all[2..]);
-        assert_eq!(take(&mut moves, now), [], "all are under way");
-        assert!(moves.refused(all[0], "too large", now));
+        let all = ids(3);
+        let (mut moves, mut queue) = (Moves::default(), queue(&all, |_| Go::Now));
+        let mut take = |moves: &mut Moves, now| moves.take(2, now, &mut queue);
+        assert_eq!(take(&mut moves, NOW), all[..2], "the oldest first");
+        assert_eq!(take(&mut moves, NOW), all[2..]);
+        assert_eq!(take(&mut moves, NOW), [], "all are under way");
+        assert!(moves.refused(all[0], "too large", NOW));
         moves.over(all[1]);
         let stay = Stay {
             why: "too large".to_owned(),
@@ -166,8 +216,8 @@ mod tests {
             ids: vec![all[0].to_string()],
         };
         assert_eq!(moves.reasons(), [stay]);
-        assert_eq!(take(&mut moves, now), [all[1]]);
-        let later = now.after(PAUSE);
+        assert_eq!(take(&mut moves, NOW), [all[1]]);
+        let later = NOW.after(PAUSE);
         assert_eq!(take(&mut moves, later), [all[0]]);
         assert!(moves.reasons().is_empty() && all.iter().all(|id| moves.has(*id)));
         assert!(!moves.refused(all[0], "too large", later), "told already");
@@ -178,23 +228,68 @@ mod tests {
 
     #[test]
     fn what_somebody_else_has_to_let_go_stays_with_that_reason_until_then() {
-        let (all, now) = (ids(1), Timestamp::from_secs(1000));
+        let all = ids(1);
         let mut moves = Moves::default();
         let stays = |_| Go::Stays("comes from mx0".into());
-        assert_eq!(moves.take(1, now, || all.clone(), stays), []);
+        assert_eq!(moves.take(1, NOW, &mut queue(&all, stays)), []);
         assert_eq!(moves.reasons()[0].why, "comes from mx0");
-        assert_eq!(moves.take(1, now, || all.clone(), |_| Go::Now), all);
+        assert_eq!(moves.take(1, NOW, &mut queue(&all, |_| Go::Now)), all);
         assert!(moves.reasons().is_empty());
     }
 
     #[test]
     fn one_whose_turn_comes_again_is_found_though_others_that_may_not_go_were_left() {
-        let (all, now) = (ids(3), Timestamp::from_secs(1000));
+        let all = ids(3);
+        let (mut moves, first) = (Moves::default(), all[0]);
+        let taken = moves.take(1, NOW, &mut queue(&all, |_| Go::Now));
+        assert_eq!(taken, [first]);
+        moves.over(first);
+        let only = |id| if id == first { Go::Now } else { Go::Later };
+        let mut queue = queue(&all, only);
+        assert_eq!(moves.take(1, NOW, &mut queue), [first]);
+        assert_eq!(moves.take(1, NOW, &mut queue), []);
+    }
+
+    #[test]
+    fn what_is_told_of_messages_that_are_gone_is_forgotten() {
+        let all = ids(2);
         let mut moves = Moves::default();
-        assert_eq!(moves.take(1, now, || all.clone(), |_| Go::Now), all[..1]);
-        moves.over(all[0]);
-        let first = |id| if id == all[0] { Go::Now } else { Go::Later };
-        assert_eq!(moves.take(1, now, || all.clone(), first), all[..1]);
-        assert_eq!(moves.take(1, now, || all.clone(), first), []);
+        assert!(moves.refused(all[0], "too large", NOW));
+        for _ in 0..2 {
+            moves.take(1, NOW, &mut queue(&all[1..], |_| Go::Now));
+        }
+        assert!(moves.reasons().is_empty() && moves.told.is_empty());
+    }
+
+    /// What it costs to move a whole queue grows with the queue, and not with its square.
+    #[test]
+    fn a_queue_of_two_hundred_thousand_is_gone_through_a_few_times_and_not_for_each_batch() {
+        let all = ids(200_000);
+        for every in [usize::MAX, 10] {
+            let stay: HashSet<_> = all.iter().step_by(every).skip(1).collect();
+            let may_go = |id| {
+                if stay.contains(&id) {
+                    Go::Stays("comes from mx0".into())
+                } else {
+                    Go::Now
+                }
+            };
+            let (mut moves, mut queue) = (Moves::default(), queue(&all, may_go));
+            let mut gone = 0;
+            loop {
+                let batch = moves.take(50, NOW, &mut queue);
+                if batch.is_empty() {
+                    break;
+                }
+                for id in batch {
+                    assert!(queue.ids.remove(&id), "twice");
+                    moves.over(id);
+                    gone += 1;
+                }
+            }
+            assert_eq!(gone, all.len() - stay.len(), "all that may go");
+            let asked = queue.asked.get();
+            assert!(asked <= 2 * all.len(), "{asked} questions");
+        }
     }
 }
