@@ -2,7 +2,7 @@
 # smarthost.sh [PEER...]: the relays in smarthost.d/ side by side: source → PEER:25 → sink:2525, messages of 4 KiB. See run.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} BURST_S=${BURST_S:-60}
+MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} BURST_S=${BURST_S:-60} REST_S=${REST_S:-35}
 STAGES=${STAGES:-idle rates sizes latency rules destinations handshakes syncs growth}
 PEERS=("$@")
 [ $# -gt 0 ] || PEERS=(ours postfix opensmtpd)
@@ -169,9 +169,13 @@ destinations() { # a thousand domains by MX: the living ones alone, with the dea
     sink_wait -n 700 -t 20 > /dev/null || say "$PEER: warm-up not delivered"
     local METRICS="accepted errors error_text accept_per_s deliver_per_s dup"
     burst alone "$healthy" 700 -d 1000 -w healthy
+    sleep "$REST_S" # nobody has answered a moment ago
+    burst "alone, rested" "$healthy" $((700 + healthy)) -d 1000 -w healthy
     source_of dead -n "$dead" -s 20 -k 0 -d 1000 -w dead
     sleep 3 # what that took is no part of what follows
-    burst "with 300 dead ones behind" "$healthy" $((700 + healthy)) -d 1000 -w healthy
+    burst "with 300 dead ones behind" "$healthy" $((700 + 2 * healthy)) -d 1000 -w healthy
+    sleep "$REST_S"
+    burst "with 300 dead ones behind, rested" "$healthy" $((700 + 3 * healthy)) -d 1000 -w healthy
     # the dead ones' mail is not to arrive, ever
     fresh mx
     sink_start domains 25 -A 1000

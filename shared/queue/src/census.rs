@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Census<O> {
     pub(crate) total: usize,
+    /// With those that are trusted to work, and those under way for long.
+    pub(crate) doubtful: usize,
     pub(crate) owners: Map<O, usize>,
     pub(crate) messages: Map<QueueId, usize>,
     pub(crate) hosts: Map<Arc<str>, usize>,
@@ -29,6 +31,7 @@ impl<O> Default for Census<O> {
     fn default() -> Self {
         Self {
             total: 0,
+            doubtful: 0,
             owners: Map::default(),
             messages: Map::default(),
             hosts: Map::default(),
@@ -49,13 +52,7 @@ impl<O: Copy + Ord + Hash> Census<O> {
         if site.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
             return None;
         }
-        let full = |host| {
-            self.hosts
-                .get(host)
-                .is_some_and(|there| *there >= slots.unproven_host)
-        };
-        let works = site.hosts.iter().any(|host| self.working.contains(host));
-        if !works && site.hosts.iter().any(full) {
+        if self.has_full(site, slots) {
             return None;
         }
         let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
@@ -63,5 +60,14 @@ impl<O: Copy + Ord + Hash> Census<O> {
             below(self.owners.get(owner), slots.unproven_owner)
                 && below(self.messages.get(&job.id), slots.unproven_message)
         })
+    }
+
+    /// Whether one of its hosts has its part of the places, and none is known to work.
+    pub(crate) fn has_full<D>(&self, site: &Site<D>, slots: Slots) -> bool {
+        let full = |host| {
+            let there = self.hosts.get(host);
+            there.is_some_and(|there| *there >= slots.unproven_host)
+        };
+        site.hosts.iter().any(full) && !site.hosts.iter().any(|host| self.working.contains(host))
     }
 }

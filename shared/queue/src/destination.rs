@@ -28,6 +28,8 @@ pub(crate) enum Listed {
     Unproven,
     /// Among those that wait for a place of their site or transport.
     Blocked,
+    /// Among those whose mail is all of the owner who has as many places as one may have.
+    Owned,
 }
 
 /// A delivery that may begin.
@@ -36,6 +38,8 @@ pub(crate) struct Turn<D, O> {
     pub(crate) owner: O,
     pub(crate) job: Job,
     pub(crate) patience: Patience,
+    /// That it works is not known, but trusted.
+    pub(crate) on_trust: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +60,11 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             site,
             transport,
         }
+    }
+
+    /// Whether all that waits is this owner's.
+    pub(crate) fn is_all_of(&self, owner: O) -> bool {
+        self.jobs.keys().all(|it| *it == owner)
     }
 
     pub(crate) fn push(&mut self, owner: O, job: Job) {

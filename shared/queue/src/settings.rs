@@ -62,6 +62,9 @@ pub struct Slots {
     pub owner: usize,
     /// To destinations that are not known to work, together.
     pub unproven: usize,
+    /// With so many to those that do not work at this moment, none is trusted to, although it did
+    /// today. None: it never is.
+    pub trusted: usize,
     /// Of those that are under way for long, so many do not count any more; for one owner.
     pub slow: usize,
     pub slow_owner: usize,
@@ -75,7 +78,8 @@ pub struct Slots {
 
 impl Slots {
     /// For many destinations (a `total` of none: mail is only queued): those that are not known to
-    /// work share a quarter, or ten where there are so many.
+    /// work share a quarter, or ten where there are so many; a tenth is for those alone that work
+    /// at this moment.
     pub fn of_many(total: usize, destination: usize) -> Self {
         let unproven = (total / 4).max((total / 2).min(10)).max(1);
         let slow = total.saturating_sub(unproven) * 2 / 3;
@@ -84,6 +88,7 @@ impl Slots {
             destination: destination.max(1),
             owner: (total - total / 10).max(1),
             unproven,
+            trusted: total - total / 10,
             slow,
             slow_owner: slow - slow / 4,
             unproven_owner: (unproven - unproven / 4).max(1),
@@ -102,6 +107,7 @@ impl Slots {
             destination: total,
             owner: total,
             unproven: 2 * total,
+            trusted: 0,
             slow: 0,
             slow_owner: 0,
             unproven_owner: total,

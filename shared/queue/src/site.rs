@@ -6,7 +6,8 @@
 //! at the transport's, grows by one with each delivery that worked, up to the transport's, and
 //! falls to what still works when a connection fails beside working ones. When none works the site
 //! is suspended: each further time twice as long, at most the longest pause; afterwards one
-//! delivery at a time probes.
+//! delivery at a time probes. A site that answered works for half a minute; for hours it is trusted
+//! to, unless a connection failed since: the next delivery shows whether it does.
 //! A site that says "too many connections" is believed: the number that it took is the most, one
 //! more after each [`LESSON`].
 
@@ -18,6 +19,10 @@ use crate::{BackOff, Transport, hashed::Set};
 
 /// How long a destination that answered counts as one that works.
 const WORKING: Duration = Duration::from_secs(30);
+/// How long one that has not failed since is trusted to work still.
+pub(crate) const TRUSTED: Duration = Duration::from_hours(6);
+/// Deliveries at once on trust: the first answer is proof.
+const ON_TRUST: usize = 2;
 /// How long the most that a site took is believed, before one more is tried.
 const LESSON: Duration = Duration::from_hours(1);
 /// How long it is remembered at all.
@@ -72,6 +77,8 @@ pub(crate) struct Site<D> {
     pub(crate) suspended: Option<Suspension>,
     /// When it last took part in a delivery.
     pub(crate) answered: Option<Timestamp>,
+    /// A connection has failed since, or its hosts are asked by too many others.
+    pub(crate) doubtful: bool,
     /// Names and addresses, once they are known.
     pub(crate) hosts: Vec<Arc<str>>,
     /// The end of the pause after a delivery.
@@ -89,6 +96,7 @@ impl<D: Eq + Hash> Site<D> {
             failures: 0,
             suspended: None,
             answered: None,
+            doubtful: false,
             hosts: Vec::new(),
             rests: None,
             lesson: None,
@@ -98,6 +106,14 @@ impl<D: Eq + Hash> Site<D> {
     /// Whether it answered a moment ago.
     pub(crate) fn works(&self, now: Timestamp) -> bool {
         self.failures == 0 && self.answered.is_some_and(|then| now.since(then) <= WORKING)
+    }
+
+    /// Whether it answered today, and nothing has spoken against it since.
+    pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
+        !self.doubtful
+            && self.failures == 0
+            && self.delivering < ON_TRUST
+            && self.answered.is_some_and(|then| now.since(then) <= TRUSTED)
     }
 
     /// Whether it is in the pause after a delivery.
@@ -119,6 +135,7 @@ impl<D: Eq + Hash> Site<D> {
     /// more.
     pub(crate) fn worked(&mut self, transport: &Transport, now: Timestamp) -> bool {
         self.answered = Some(now);
+        self.doubtful = false;
         self.failures = 0;
         self.limit = (self.most(transport, now) + 1)
             .min(transport.at_once())
@@ -130,6 +147,8 @@ impl<D: Eq + Hash> Site<D> {
     pub(crate) fn slows(&mut self, failure: &Failure, now: Timestamp) -> bool {
         if failure.means_too_many_connections() {
             self.lesson = Some((self.delivering.max(1), now));
+        } else {
+            self.doubtful = true;
         }
         if self.delivering > 0 {
             self.limit = self.delivering;

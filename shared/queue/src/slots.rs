@@ -1,6 +1,8 @@
 //! All destinations, and who may begin a delivery.
 //!
-//! Contract: destinations that answered a moment ago may use every place. Those that are not known
+//! Contract: destinations that answered a moment ago may use every place. Those that did today and
+//! have not failed since are trusted to work, with a delivery or two each, as long as a tenth of
+//! all places is left to the former. Those that are not known
 //! to work share a few, of which one owner, one message and one host have a part each, so that
 //! neither many silent destinations nor one message to many of them hold up others. Places are
 //! given in turn, one to a destination that works and one to another; among the latter the newest
@@ -14,6 +16,7 @@ use mail::{
     outcome::{Failure, Stage},
 };
 
+mod hosts;
 mod stalls;
 mod turn;
 
@@ -22,17 +25,13 @@ use crate::{
     clock::Step,
     destination::{Destination, Job, Listed, Turn},
     hashed::Map,
-    site::{Key, Suspension},
+    site::{Key, Suspension, TRUSTED},
     sites::{Sites, Wait},
     transports::Transports,
 };
 
 /// Idle destinations remembered, before old ones are forgotten.
 const REMEMBERED: usize = 4096;
-/// Hosts remembered behind one destination, by name and address.
-const HOSTS: usize = 64;
-/// How long an idle destination that has nothing bad about it is remembered when there are so many.
-const MEMORY: Duration = Duration::from_hours(1);
 
 /// A delivery under way.
 #[derive(Debug)]
@@ -46,6 +45,7 @@ pub(crate) struct Underway<D, O> {
     pub(crate) ways: u64,
     /// Its place is given to others.
     pub(crate) stalls: bool,
+    pub(crate) on_trust: bool,
 }
 
 /// What a failed connection led to.
@@ -74,6 +74,12 @@ pub(crate) struct Destinations<D, O> {
     /// Those that could begin a delivery.
     working: VecDeque<Arc<D>>,
     unproven: VecDeque<Arc<D>>,
+    /// Those that only wait for [`Self::hog`].
+    owned: VecDeque<Arc<D>>,
+    /// Places that each owner has.
+    owners: Map<O, usize>,
+    /// The owner who has as many as one may have: there are not enough for two of that sort.
+    hog: Option<O>,
     underway: Map<u64, Underway<D, O>>,
     /// How many of them have given up their places.
     stalling: usize,
@@ -84,6 +90,10 @@ pub(crate) struct Destinations<D, O> {
     newest: bool,
     /// No unproven destination may begin a delivery until something changes.
     stuck: bool,
+    /// One of them may not because of hosts that others ask.
+    hosts_full: bool,
+    /// There may be places for destinations that are trusted to work.
+    trusts: bool,
     /// When a delivery under way counts no more among those to unproven ones.
     slows: Option<Timestamp>,
     /// How often the ways have changed.
@@ -98,6 +108,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             transports: Transports::unnamed(&settings.slots),
             working: VecDeque::new(),
             unproven: VecDeque::new(),
+            owned: VecDeque::new(),
+            owners: Map::default(),
+            hog: None,
             underway: Map::default(),
             stalling: 0,
             settings,
@@ -105,6 +118,8 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             turn: false,
             newest: false,
             stuck: false,
+            hosts_full: false,
+            trusts: settings.slots.trusted > 0,
             slows: None,
             ways: 0,
         }
@@ -193,8 +208,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             began: now,
             ways: self.ways,
             stalls: false,
+            on_trust: turn.on_trust,
         };
         self.sites.begin(&underway.site, &underway.transport);
+        self.take_place(underway.owner);
         self.list(&underway.destination, now);
         self.underway.insert(ticket, underway);
     }
@@ -295,77 +312,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.relist(now);
     }
 
-    /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where
-    /// others with these hosts have taken their places.
-    pub(crate) fn shares(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
-        let Some(destination) = self.known.get(to) else {
-            return true;
-        };
-        let mut names = hosts.to_vec();
-        names.sort_unstable();
-        names.dedup();
-        let key = Key::Hosts(destination.transport.name.clone(), names.into());
-        self.move_to(to, key, now);
-        let Some(destination) = self.known.get(to) else {
-            return true;
-        };
-        self.sites.get(&destination.site).is_none_or(|site| {
-            // The delivery that asks is one of them.
-            site.delivering <= site.most(&destination.transport, now) && !site.rests(now)
-        })
-    }
-
-    fn move_to(&mut self, to: &Arc<D>, key: Key<D>, now: Timestamp) {
-        let Some(destination) = self.known.get_mut(to).filter(|it| it.site != key) else {
-            return;
-        };
-        let from = std::mem::replace(&mut destination.site, key.clone());
-        let mut moved = 0;
-        for underway in self.underway.values_mut() {
-            if underway.destination == *to && underway.site == from {
-                underway.site = key.clone();
-                moved += usize::from(!underway.stalls);
-            }
-        }
-        let transport = Arc::clone(&destination.transport);
-        self.sites.join(to, Some(&from), &key, moved, &transport);
-        let free = self.sites.free(&Wait::Site(from));
-        self.unblock(free, now);
-    }
-
-    /// The addresses behind a destination are known now. Whether the delivery may go on: `false`
-    /// where one of them has its part of the places.
-    pub(crate) fn admits(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
-        let key = self.known.get(to).map(|destination| &destination.site);
-        let Some(site) = key.and_then(|key| self.sites.get_mut(key)) else {
-            return true;
-        };
-        let mut known = hosts.to_vec();
-        known.sort_unstable();
-        known.dedup();
-        let before = std::mem::replace(&mut site.hosts, known);
-        if site.works(now) {
-            return true;
-        }
-        let census = self.census(now);
-        let full = |host| {
-            let there = census.hosts.get(host).copied().unwrap_or_default();
-            // The delivery that asks is one of them.
-            there > self.settings.slots.unproven_host
-        };
-        let works = hosts.iter().any(|host| census.working.contains(host));
-        let admitted = works || !hosts.iter().any(full);
-        let key = self.known.get(to).map(|destination| &destination.site);
-        if !admitted && let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
-            // Where names lead to other hosts each time, it waits for all of those that were seen.
-            let room = HOSTS.saturating_sub(site.hosts.len());
-            site.hosts.extend(before.into_iter().take(room));
-            site.hosts.sort_unstable();
-            site.hosts.dedup();
-        }
-        admitted
-    }
-
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let free = self.taken() < self.settings.slots.total;
@@ -431,9 +377,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         wait.map_or(Room::Free, Room::Behind)
     }
 
+    /// Whether it works, or is trusted to.
     fn works(&self, destination: &Destination<D, O>, now: Timestamp) -> bool {
         let site = self.sites.get(&destination.site);
-        site.is_some_and(|site| site.works(now))
+        site.is_some_and(|site| site.works(now) || (self.trusts && site.is_trusted(now)))
     }
 
     /// Puts a destination where it belongs, if it has something to deliver.
@@ -450,7 +397,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 self.sites.block(to, wait, now);
                 Listed::Blocked
             }
-            Room::Free if self.works(destination, now) => Listed::Working,
+            Room::Free if self.works(destination, now) => {
+                let owned = self.hog.is_some_and(|hog| destination.is_all_of(hog));
+                if owned {
+                    Listed::Owned
+                } else {
+                    Listed::Working
+                }
+            }
             Room::Free => Listed::Unproven,
         };
         let site = self.sites.get(&destination.site);
@@ -460,12 +414,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         };
         match (destination.listed, listed) {
             (Some(before), now) if before == now => return,
-            (Some(Listed::Working), Listed::Unproven) => return,
+            (Some(Listed::Working | Listed::Owned), Listed::Unproven) => return,
             _ => destination.listed = Some(listed),
         }
         match listed {
             Listed::Blocked => {}
             Listed::Working => self.working.push_back(Arc::clone(to)),
+            Listed::Owned => self.owned.push_back(Arc::clone(to)),
             Listed::Unproven => {
                 self.stuck = false;
                 if is_back {
@@ -488,7 +443,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 || sites.get(&destination.site).is_some_and(|site| {
                     let suspension = site.suspended.as_ref();
                     let bad = suspension.is_some_and(|it| it.until.after(keep) > now);
-                    let good = site.answered.is_some_and(|then| now.since(then) < MEMORY);
+                    let good = site.answered.is_some_and(|then| now.since(then) < TRUSTED);
                     site.delivering > 0 || bad || good
                 })
         });

@@ -5,7 +5,7 @@ use std::{hash::Hash, sync::Arc};
 
 use mail::clock::Timestamp;
 
-use super::{Destinations, Underway};
+use super::{Destinations, Underway, turn::SLOW};
 use crate::{Transport, site::Key};
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
@@ -15,7 +15,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         if underway.stalls {
             self.stalling = self.stalling.saturating_sub(1);
         } else {
-            self.free_place(&underway.site, &underway.transport, now);
+            let on_trust = is_on_trust(&underway, now);
+            self.give_place(underway.owner);
+            self.free_place(&underway.site, &underway.transport, on_trust, now);
         }
         Some(underway)
     }
@@ -31,7 +33,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.stalling += 1;
         let (site, transport) = (underway.site.clone(), Arc::clone(&underway.transport));
         let to = Arc::clone(&underway.destination);
-        self.free_place(&site, &transport, now);
+        let (on_trust, owner) = (is_on_trust(underway, now), underway.owner);
+        self.give_place(owner);
+        self.free_place(&site, &transport, on_trust, now);
         self.list(&to, now);
     }
 
@@ -40,14 +44,42 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.underway.len().saturating_sub(self.stalling)
     }
 
-    fn free_place(&mut self, site: &Key<D>, transport: &Transport, now: Timestamp) {
-        // Those that work have no part in what the others share: looking through all that wait, a
-        // thousand silent ones, after each of their deliveries would be most of the work.
-        let had_part = self.sites.get(site).is_none_or(|it| !it.works(now));
+    /// An owner has one place more.
+    pub(super) fn take_place(&mut self, owner: O) {
+        let slots = self.settings.slots;
+        let taken = self.owners.entry(owner).or_default();
+        *taken += 1;
+        if slots.owner < slots.total && *taken >= slots.owner {
+            self.hog = Some(owner);
+        }
+    }
+
+    /// And one less.
+    fn give_place(&mut self, owner: O) {
+        if let Some(taken) = self.owners.get_mut(&owner) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 {
+                self.owners.remove(&owner);
+            }
+        }
+        self.hog.take_if(|hog| *hog == owner);
+    }
+
+    fn free_place(&mut self, site: &Key<D>, transport: &Transport, on_trust: bool, now: Timestamp) {
+        // Those that work, or were trusted to, have no part in what the others share: looking
+        // through all that wait, a thousand silent ones, after each of their deliveries would be
+        // most of the work.
+        let doubtful = self.sites.get(site).is_none_or(|it| !it.works(now));
         let free = self.sites.end(site, transport, now);
-        if had_part {
+        if doubtful && (!on_trust || self.hosts_full || !self.trusts) {
             self.stuck = false;
+            self.trusts = self.settings.slots.trusted > 0;
         }
         self.unblock(free, now);
     }
+}
+
+/// Whether it has no part in what is shared by those that are not known to work.
+fn is_on_trust<D, O>(underway: &Underway<D, O>, now: Timestamp) -> bool {
+    underway.on_trust && underway.began.after(SLOW) > now
 }

@@ -4,7 +4,7 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 
 use mail::clock::Timestamp;
 
-use super::{Destinations, Room, Underway};
+use super::{Destinations, Room};
 use crate::{
     Patience,
     census::Census,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A delivery that is under way for so long waits for a peer that takes its time.
-const SLOW: Duration = Duration::from_secs(30);
+pub(super) const SLOW: Duration = Duration::from_secs(30);
 
 impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     /// The next job in turn, and where it goes.
@@ -36,22 +36,60 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     }
 
     fn next_working(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
+        loop {
+            let one_more = self.free_owned(now);
+            let next = self.next_listed(now);
+            if next.is_some() || !one_more {
+                return next;
+            }
+        }
+    }
+
+    /// Whether a destination that waited for the places of one owner waits for them no more. One at
+    /// a time: looking through hundreds of them after each delivery would be most of the work.
+    fn free_owned(&mut self, now: Timestamp) -> bool {
+        let to = if self.hog.is_some() {
+            None
+        } else {
+            self.owned.pop_front()
+        };
+        let Some(to) = to else {
+            return false;
+        };
+        if self.is_listed(&to, Listed::Owned)
+            && let Some(destination) = self.known.get_mut(&to)
+        {
+            destination.listed = None;
+            self.list(&to, now);
+        }
+        true
+    }
+
+    fn next_listed(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
         let slots = self.settings.slots;
-        let crowded = self.taken().saturating_mul(4) > slots.total.saturating_mul(3);
+        let many = self.taken().saturating_mul(4) > slots.total.saturating_mul(3);
         for _ in 0..self.working.len() {
             let to = self.working.pop_front()?;
             if !self.is_listed(&to, Listed::Working) {
                 continue;
             }
             let free = self.unlist_unless(&to, Listed::Working, now);
-            let Some(destination) = self.known.get_mut(&to).filter(|_| free) else {
+            let Some(on_trust) = self.on_trust(&to, now).filter(|_| free) else {
+                continue;
+            };
+            let doubtful = if on_trust { self.doubtful(now) } else { 0 };
+            let crowded = many || doubtful.saturating_mul(2) > slots.trusted;
+            let Some(destination) = self.known.get_mut(&to) else {
                 continue;
             };
             destination.listed = None;
-            let underway = &self.underway;
-            let taken = destination.take(|owner, _| {
-                slots.owner >= slots.total || count(underway, owner) < slots.owner
-            });
+            if on_trust && doubtful >= slots.trusted {
+                self.trusts = false;
+                self.list(&to, now);
+                continue;
+            }
+            let hog = self.hog;
+            let taken = destination.take(|owner, _| hog != Some(*owner));
             if let Some((owner, job)) = taken {
                 let patience = if crowded {
                     Patience::Short
@@ -63,11 +101,28 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                     owner,
                     job,
                     patience,
+                    on_trust,
                 });
             }
             self.list(&to, now);
         }
         None
+    }
+
+    /// Whether a delivery would begin on trust; `None`: it is not known.
+    fn on_trust(&self, to: &D, now: Timestamp) -> Option<bool> {
+        let site = self.sites.get(&self.known.get(to)?.site)?;
+        Some(!site.works(now))
+    }
+
+    /// Deliveries under way to what does not work at this moment, as far as they may be too many.
+    fn doubtful(&self, now: Timestamp) -> usize {
+        if self.taken().saturating_mul(2) <= self.settings.slots.trusted {
+            return 0;
+        }
+        let underway = self.underway.values().filter(|it| !it.stalls);
+        let sites = underway.filter_map(|it| self.sites.get(&it.site));
+        sites.filter(|site| !site.works(now)).count()
     }
 
     fn is_listed(&self, to: &D, listed: Listed) -> bool {
@@ -99,9 +154,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         let slots = self.settings.slots;
         let census = self.census(now);
         self.slows = census.slows;
-        if census.total >= slots.unproven {
+        let leaves_none = slots.trusted > 0 && census.doubtful >= slots.trusted;
+        if census.total >= slots.unproven || leaves_none {
+            self.stuck = true;
+            self.trusts &= !leaves_none;
             return None;
         }
+        self.hosts_full = false;
         let (mut passed, mut found) = (Vec::new(), None);
         while let Some(to) = if self.newest {
             self.unproven.pop_back()
@@ -117,6 +176,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 continue;
             };
             let site = self.sites.get(&destination.site);
+            self.hosts_full |= site.is_some_and(|site| census.has_full(site, slots));
             let taken = site.and_then(|site| census.take(destination, site, slots));
             if let Some((owner, job)) = taken {
                 destination.listed = None;
@@ -131,6 +191,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                     } else {
                         Patience::Full
                     },
+                    on_trust: false,
                 });
                 break;
             }
@@ -165,12 +226,16 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 census.working.extend(hosts);
                 continue;
             }
+            census.doubtful += 1;
             for host in hosts {
                 *census.hosts.entry(host).or_default() += 1;
             }
             let slows = underway.began.after(SLOW);
             if slows <= now {
                 *slow.entry(underway.owner).or_default() += 1;
+                continue;
+            }
+            if underway.on_trust {
                 continue;
             }
             census.slows = Some(census.slows.map_or(slows, |first| first.min(slows)));
@@ -187,9 +252,4 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         census.total += all.saturating_sub(slots.slow);
         census
     }
-}
-
-fn count<D, O: PartialEq>(underway: &Map<u64, Underway<D, O>>, owner: &O) -> usize {
-    let its = |it: &&Underway<D, O>| it.owner == *owner && !it.stalls;
-    underway.values().filter(its).count()
 }

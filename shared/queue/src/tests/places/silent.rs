@@ -1,7 +1,8 @@
-//! What silent destinations cost the others.
+//! What mail that waits costs mail that goes.
 
 use std::{
     cell::Cell,
+    collections::VecDeque,
     hash::{Hash, Hasher},
     sync::Arc,
 };
@@ -90,4 +91,43 @@ fn mail_that_goes_does_not_pay_for_hundreds_of_silent_destinations() {
         many <= few * 2,
         "{few} look-ups beside 50, {many} beside 300"
     );
+}
+
+/// Look-ups for a hundred deliveries of an owner who has all places that one may have, while mail
+/// of his for so many more destinations waits, all of which worked a moment ago.
+fn looks_of_one_owner(waiting: u64) -> usize {
+    let mut queue = Queue::new(settings(Slots::of_many(100, 20)), 7);
+    let mut flights = Vec::new();
+    for destination in 0..waiting + 90 {
+        flights.extend(tell(&mut queue, accepted(destination, destination)));
+        while let Some(flight) = flights.pop() {
+            flights.extend(tell(&mut queue, finished(&flight, sent())));
+        }
+    }
+    let mut underway = VecDeque::new();
+    for destination in 0..waiting + 90 {
+        let mail = accepted(10_000 + destination, destination);
+        underway.extend(tell(&mut queue, mail));
+    }
+    assert_eq!(underway.len(), 90);
+    let before = LOOKS.get();
+    for _ in 0..100 {
+        let flight = underway.pop_front().unwrap();
+        underway.extend(tell(&mut queue, finished(&flight, sent())));
+    }
+    assert_eq!(underway.len(), 90, "the next begins where one has ended");
+    let looks = LOOKS.get() - before;
+    let mut left = queue.len();
+    while let Some(flight) = underway.pop_front() {
+        underway.extend(tell(&mut queue, finished(&flight, sent())));
+        left -= 1;
+    }
+    assert_eq!(left, 0, "all of it goes");
+    looks
+}
+
+#[test]
+fn one_clients_mail_does_not_pay_for_hundreds_of_destinations_that_it_waits_for() {
+    let (few, many) = (looks_of_one_owner(100), looks_of_one_owner(600));
+    assert!(many <= few * 2, "{few} look-ups with 100, {many} with 600");
 }

@@ -1,0 +1,86 @@
+//! What becomes known of the hosts behind a destination while a delivery to it is under way.
+
+use std::{hash::Hash, sync::Arc};
+
+use mail::clock::Timestamp;
+
+use super::Destinations;
+use crate::{site::Key, sites::Wait};
+
+/// Hosts remembered behind one destination, by name and address.
+const HOSTS: usize = 64;
+
+impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
+    /// The hosts behind a destination are known now. Whether the delivery may go on: `false` where
+    /// others with these hosts have taken their places.
+    pub(crate) fn shares(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
+        let Some(destination) = self.known.get(to) else {
+            return true;
+        };
+        let mut names = hosts.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        let key = Key::Hosts(destination.transport.name.clone(), names.into());
+        self.move_to(to, key, now);
+        let Some(destination) = self.known.get(to) else {
+            return true;
+        };
+        self.sites.get(&destination.site).is_none_or(|site| {
+            // The delivery that asks is one of them.
+            site.delivering <= site.most(&destination.transport, now) && !site.rests(now)
+        })
+    }
+
+    pub(super) fn move_to(&mut self, to: &Arc<D>, key: Key<D>, now: Timestamp) {
+        let Some(destination) = self.known.get_mut(to).filter(|it| it.site != key) else {
+            return;
+        };
+        let from = std::mem::replace(&mut destination.site, key.clone());
+        let mut moved = 0;
+        for underway in self.underway.values_mut() {
+            if underway.destination == *to && underway.site == from {
+                underway.site = key.clone();
+                moved += usize::from(!underway.stalls);
+            }
+        }
+        let transport = Arc::clone(&destination.transport);
+        self.sites.join(to, Some(&from), &key, moved, &transport);
+        self.stuck = false;
+        let free = self.sites.free(&Wait::Site(from));
+        self.unblock(free, now);
+    }
+
+    /// The addresses behind a destination are known now. Whether the delivery may go on: `false`
+    /// where one of them has its part of the places.
+    pub(crate) fn admits(&mut self, to: &Arc<D>, hosts: &[Arc<str>], now: Timestamp) -> bool {
+        let key = self.known.get(to).map(|destination| &destination.site);
+        let Some(site) = key.and_then(|key| self.sites.get_mut(key)) else {
+            return true;
+        };
+        let mut known = hosts.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        let before = std::mem::replace(&mut site.hosts, known);
+        if site.works(now) {
+            return true;
+        }
+        let census = self.census(now);
+        let full = |host| {
+            let there = census.hosts.get(host).copied().unwrap_or_default();
+            // The delivery that asks is one of them.
+            there > self.settings.slots.unproven_host
+        };
+        let works = hosts.iter().any(|host| census.working.contains(host));
+        let admitted = works || !hosts.iter().any(full);
+        let key = self.known.get(to).map(|destination| &destination.site);
+        if !admitted && let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
+            site.doubtful = true;
+            // Where names lead to other hosts each time, it waits for all of those that were seen.
+            let room = HOSTS.saturating_sub(site.hosts.len());
+            site.hosts.extend(before.into_iter().take(room));
+            site.hosts.sort_unstable();
+            site.hosts.dedup();
+        }
+        admitted
+    }
+}
