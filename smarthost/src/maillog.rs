@@ -97,6 +97,12 @@ pub(crate) fn tls_to(relay: &str, summary: &str, standing: &Standing, note: Opti
     line_of(Role::Smtp, Level::Info, &text);
 }
 
+/// A handshake failed where anybody would be believed.
+pub(crate) fn clear_text_goes_on(why: &str) {
+    let text = format_args!("TLS does not work, going on in clear text: {why}");
+    line_of(Role::Smtp, Level::Info, &text);
+}
+
 /// A front end says whose session it is.
 pub(crate) fn handed_on(before: &str, client: &str) {
     smtpd(

@@ -4,8 +4,10 @@ use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
-    ServerConfig, SupportedProtocolVersion,
+    Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::{CertifiedKey, Signer, SigningKey},
 };
 
 /// A key with a certificate for a name.
@@ -62,6 +64,53 @@ impl Identity {
                 .with_single_cert(vec![certificate], key)
                 .unwrap(),
         )
+    }
+}
+
+/// A server with a certificate of a P-521 key, which it shows to whoever says that he knows such
+/// keys, and refuses everybody else. It signs nothing that could be verified.
+pub fn foreign_server() -> Arc<ServerConfig> {
+    let certificate = include_str!("../../shared/relay/src/tls/testdata/p521.pem");
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let shown = CertifiedKey::new(vec![certificate], Arc::new(P521));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let shown = Arc::new(Shown(Arc::new(shown)));
+    Arc::new(config.with_no_client_auth().with_cert_resolver(shown))
+}
+
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct P521;
+
+impl SigningKey for P521 {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let knows = offered.contains(&SignatureScheme::ECDSA_NISTP521_SHA512);
+        knows.then(|| Box::new(Self) as Box<dyn Signer>)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for P521 {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(vec![7; 132])
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ECDSA_NISTP521_SHA512
     }
 }
 

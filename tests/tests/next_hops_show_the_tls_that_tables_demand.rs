@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use relay::trust::PeerKey;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tests::{
-    identity::{Identity, write},
+    agent::Agent,
+    identity::{Identity, foreign_server, write},
     resolver::{Record, Resolver},
     session::Session,
     sink::{Script, Sink},
@@ -187,4 +188,74 @@ fn a_word_that_is_not_known_is_told_with_its_line_and_never_means_less() {
     let twice = |text: &str| text.matches("encrypted").count() == 2;
     smarthost.wait_for_mailq("both wait", twice);
     assert_eq!(sink.journal().len(), 1);
+}
+
+/// OpenSSL's servers hide such a key from whoever does not offer its type, and only refuse.
+#[test]
+fn a_next_hop_with_a_key_of_a_type_that_is_not_supported_is_told_as_that_and_nothing_else() {
+    const WHY: &str = "ECDSA P-521, a type that is not supported here";
+    let said = |output: &std::process::Output| {
+        let all = [&*output.stdout, &output.stderr].concat();
+        String::from_utf8_lossy(&all).into_owned()
+    };
+    // Anybody would be believed: mail goes on in clear text, and it is told why.
+    let sink = Sink::with(Script::with_tls(foreign_server()));
+    let mut relay = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\n",
+        sink.nexthop()
+    ));
+    for count in 1..=2 {
+        send(&relay, "b@far.example");
+        sink.journal().wait_for(count);
+    }
+    assert!(sink.journal().messages().iter().all(|it| !it.encrypted));
+    let log = relay.daemon().log();
+    let why = log
+        .lines()
+        .filter(|it| it.contains("going on in clear text"));
+    let why: Vec<_> = why.collect();
+    assert!(!why.is_empty(), "{log}");
+    assert!(why.iter().all(|it| it.contains(WHY)), "{why:?}");
+    let status = said(&relay.admin(&["status"]));
+    assert!(
+        status.contains("in clear text") && status.contains(WHY),
+        "{status}"
+    );
+    let check = said(&relay.admin(&["check"]));
+    assert!(
+        check.contains("in clear text") && check.contains(WHY),
+        "{check}"
+    );
+
+    // TLS is demanded: it waits with that reason.
+    let strict = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nrelay_tls = {{ level = \"starttls\" }}\n",
+        sink.nexthop()
+    ));
+    send(&strict, "b@far.example");
+    waits(&strict, WHY);
+    let check = strict.admin(&["check"]);
+    assert!(
+        !check.status.success() && said(&check).contains(WHY),
+        "{check:?}"
+    );
+
+    // And so does mail of a machine, whatever it pins.
+    let node = Agent::start(&format!(
+        "relayhost = \"{}\"\npins = [\"{}\"]\n",
+        sink.nexthop(),
+        relay.pin()
+    ));
+    node.send(&["b@far.example"], "Subject: x\n\nx\n");
+    node.wait_for_mailq("the reason", |it| {
+        it.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains(WHY)
+    });
+    for words in [&["status"][..], &["check"], &["pin", &sink.nexthop()]] {
+        let told = said(&node.admin(words));
+        assert!(told.contains(WHY), "{words:?}: {told}");
+    }
+    assert_eq!(sink.journal().messages().len(), 2);
 }

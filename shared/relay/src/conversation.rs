@@ -7,6 +7,8 @@
 //! Failures: each becomes an event of the machine, which knows the stage; all name the relay.
 //! RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte).
 
+mod words;
+
 use std::{
     io::{self, Read, Write as _},
     time::{Duration, Instant},
@@ -28,6 +30,8 @@ use crate::{
     tls::{self, ClientTls, Standing},
     trust::PeerKey,
 };
+
+pub use words::{closed, reason, unreachable};
 
 /// Bytes held back to be written together.
 const FLUSH: usize = 64 * 1024;
@@ -88,8 +92,8 @@ pub struct Conversation {
     session: Option<Box<ClientConnection>>,
     /// In its handshake a session from before is offered.
     offers: bool,
-    /// The handshake broke over that.
-    cannot_resume: bool,
+    /// The handshake broke over that, or over what was not offered: another one may not.
+    shakes_again: bool,
     /// Since when a handshake from the first byte is under way.
     wrapped: Option<Instant>,
     patience: Duration,
@@ -119,7 +123,7 @@ impl Conversation {
             trusting,
             session: None,
             offers: false,
-            cannot_resume: false,
+            shakes_again: false,
             wrapped: wrapped.then_some(now),
             patience,
             outgoing: Vec::new(),
@@ -235,6 +239,7 @@ impl Conversation {
         );
         if self.shakes_hands() {
             self.doubt_resumption(timed_out);
+            self.ask_for_the_key(error);
             let (blame, text) = match error.kind() {
                 _ if timed_out => (Blame::Network, "conversation timed out".to_owned()),
                 io::ErrorKind::InvalidData => (Blame::Policy, tls::explain(error)),
@@ -260,7 +265,17 @@ impl Conversation {
             && let Some(Trusting { tls, name }) = &self.trusting
         {
             tls.broke(name);
-            self.cannot_resume = !timed_out;
+            self.shakes_again = !timed_out;
+        }
+    }
+
+    /// A peer that has nothing in common with us may have a key of a kind that cannot be verified
+    /// here: in another handshake it is told by that.
+    fn ask_for_the_key(&mut self, error: &io::Error) {
+        if tls::has_nothing_in_common(error)
+            && let Some(Trusting { tls, name }) = &self.trusting
+        {
+            self.shakes_again |= tls.refuses(name);
         }
     }
 
@@ -313,10 +328,10 @@ impl Conversation {
         self.machine.accepted()
     }
 
-    /// The peer broke the handshake in which a session was to be resumed; another connection makes
-    /// one in full.
-    pub fn cannot_resume(&self) -> bool {
-        self.cannot_resume
+    /// The peer broke the handshake; another connection makes one that it may not break, or that
+    /// tells why.
+    pub fn shakes_again(&self) -> bool {
+        self.shakes_again
     }
 
     pub fn is_closed(&self) -> bool {
@@ -462,33 +477,4 @@ fn records(session: &mut ClientConnection, outgoing: &mut Vec<u8>) -> usize {
     let before = outgoing.len();
     while session.wants_write() && session.write_tls(outgoing).is_ok() {}
     outgoing.len().saturating_sub(before)
-}
-
-/// The failure of a connection that did not come about.
-pub fn unreachable(relay: &str, blame: Blame, error: &io::Error) -> Failure {
-    let status = EnhancedStatus::new(4, 4, 1);
-    Failure::new(blame, Stage::Connect, status, &reason(error)).at(relay)
-}
-
-/// The failure of a connection that is closed already.
-pub fn closed() -> Failure {
-    Failure::new(
-        Blame::Local,
-        Stage::Connect,
-        EnhancedStatus::new(4, 4, 2),
-        "the connection is closed already",
-    )
-}
-
-/// An I/O error in the words that mail administrators know.
-pub fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "Connection timed out".to_owned(),
-        _ => {
-            let text = error.to_string();
-            text.split_once(" (os error")
-                .map_or(text.as_str(), |(words, _)| words)
-                .to_owned()
-        }
-    }
 }

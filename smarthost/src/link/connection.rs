@@ -58,7 +58,7 @@ impl Connection {
         let (at, first) = (place.clone(), settings.clone());
         let mut connection = Self::connect(host, at, tls, first, timeout).await?;
         let mut end = connection.turn(&mut io::empty()).await;
-        if connection.conversation.cannot_resume() {
+        if connection.conversation.shakes_again() {
             connection = Self::connect(host, place, tls, settings, timeout).await?;
             end = connection.turn(&mut io::empty()).await;
         }

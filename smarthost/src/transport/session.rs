@@ -17,7 +17,8 @@ use mail::{
 };
 use relay::{
     delivery::{
-        Action, Batch, Delivery, Dial, Event, Found, Host, Patience, Place, Reach, Sent, Way, fit,
+        Action, Batch, Delivery, Dial, Event, Found, Host, Patience, Place, Reach, Sent, Way,
+        clear_text_goes_on, fit,
     },
     tls::ClientTls,
     token,
@@ -300,6 +301,15 @@ impl Session<'_> {
         let (tls, note) = demands.map_or((None, None), |it| it.of(&dial.host.name));
         let tls = tls.or_else(|| self.tls());
         let opened = self.login(dial, tls, settings, connect).await;
+        if let Err(failure) = &opened
+            && clear_text_goes_on(
+                failure,
+                dial.security,
+                tls.is_some_and(|tls| tls.clear_text_is_as_good),
+            )
+        {
+            maillog::clear_text_goes_on(&failure.log_text());
+        }
         let connection = opened.map_err(|failure| match demands {
             Some(demands) => demands.own(failure, &dial.host.name, dial.security),
             None => failure,

@@ -104,6 +104,8 @@ pub struct Delivery {
     connected: bool,
     /// The session that is open has taken something.
     progress: bool,
+    /// Why the one that is being opened is in clear text.
+    clear: Option<String>,
 }
 
 impl Delivery {
@@ -131,6 +133,7 @@ impl Delivery {
             reached: false,
             connected: false,
             progress: false,
+            clear: None,
         }
     }
 
@@ -170,7 +173,8 @@ impl Delivery {
             }
             (State::Opening(dial), Event::Opened(Ok(()))) => {
                 self.reached = true;
-                memory.opened(&dial.host, now);
+                let clear = self.clear.take();
+                memory.opened(&dial.host, clear.as_deref(), now);
                 self.begin(Over { dial, kept: false }, memory, now);
             }
             (State::Opening(dial), Event::Opened(Err(failure))) => {
@@ -303,15 +307,6 @@ impl Delivery {
         self.began.is_some_and(|began| waited(began) >= BUDGET)
     }
 
-    /// Enough for now; hosts that had no turn have it first next time.
-    fn leave_off(&mut self, memory: &mut Memory) {
-        let first = self.way.as_ref().and_then(|way| way.hosts.first());
-        if let (Some(first), Some(next)) = (first, self.hosts.front()) {
-            memory.left_off(first, next);
-        }
-        self.state = State::Done;
-    }
-
     fn others_are_left(&self) -> bool {
         !(self.addresses.is_empty() && self.hosts.is_empty() && self.postponed.is_empty())
     }
@@ -363,8 +358,10 @@ impl Delivery {
                 security: Security::None,
                 ..dial
             };
+            self.clear = Some(failure.text.clone());
             return self.open(dial, now);
         }
+        self.clear = None;
         self.learn_unopened(&dial, &failure, memory, now);
         self.unopened(&with_remedy(failure, dial.host.named));
         self.next_address(memory, now);

@@ -40,6 +40,8 @@ pub(super) struct Standing {
     pub(super) opened: Option<Duration>,
     /// It failed since it worked last.
     pub(super) failing: Option<Failing>,
+    /// Why it is spoken to in clear text, where TLS was wanted.
+    pub(super) clear: Option<String>,
 }
 
 /// How a host fails.
@@ -76,7 +78,13 @@ impl fmt::Display for Standing {
                     again => write!(f, "and it is tried again in {again} s"),
                 }
             }
-            (None, Some(opened)) => write!(f, "works, last connected {} s ago", seconds(opened)),
+            (None, Some(opened)) => {
+                write!(f, "works, last connected {} s ago", seconds(opened))?;
+                match &self.clear {
+                    Some(why) => write!(f, ", in clear text: {why}"),
+                    None => Ok(()),
+                }
+            }
             (None, None) => f.write_str("not used since the start"),
         }
     }
@@ -97,6 +105,8 @@ pub struct Memory {
     failing: HashMap<Spot, Circuit>,
     /// When a session with a host that the administrator named was opened last.
     opened: HashMap<(String, u16), Instant>,
+    /// Why such a host is spoken to in clear text.
+    clear: HashMap<(String, u16), String>,
     /// The hosts behind the relayhosts, as they were found last.
     relayhosts: Vec<Host>,
     refusals: HashMap<String, (Refusal, String, bool)>,
@@ -168,10 +178,14 @@ impl Memory {
         }
     }
 
-    /// A session with it was opened.
-    pub(super) fn opened(&mut self, host: &Host, now: Instant) {
+    /// A session with it was opened, in clear text if none is wanted, or for this reason.
+    pub(super) fn opened(&mut self, host: &Host, clear: Option<&str>, now: Instant) {
         let key = key(host);
         if host.named && (self.opened.len() < MOST || self.opened.contains_key(&key)) {
+            match clear {
+                Some(why) => self.clear.insert(key.clone(), why.to_owned()),
+                None => self.clear.remove(&key),
+            };
             self.opened.insert(key, now);
         }
     }
@@ -183,10 +197,12 @@ impl Memory {
         }
     }
 
-    /// How each relayhost does, if there are several: `host:port`, whether it works, and that in
-    /// words.
+    /// How each relayhost does, if there are several or one is of note: `host:port`, whether it
+    /// works, and that in words.
     pub fn relayhosts(&self, now: Instant) -> Vec<(String, bool, String)> {
-        let all = self.relayhosts.iter().filter(|_| self.relayhosts.len() > 1);
+        let several = self.relayhosts.len() > 1;
+        let all = self.relayhosts.iter();
+        let all = all.filter(|host| several || self.clear.contains_key(&key(host)));
         let told = all.map(|host| {
             let standing = self.standing(host, now);
             let name = format!("{}:{}", host.name, host.port);
@@ -202,6 +218,7 @@ impl Memory {
         let mut broken = failing.filter(|it| it.host == key && it.is_broken());
         Standing {
             opened: self.opened.get(&key).map(|at| age(*at, now)),
+            clear: self.clear.get(&key).cloned(),
             failing: broken.next().map(|first| {
                 let worst = broken.fold(
                     first,

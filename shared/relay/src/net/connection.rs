@@ -83,7 +83,7 @@ impl Connection {
     ) -> Result<Self, Failure> {
         let mut connection = Self::connect(target, settings, timeout)?;
         let mut end = connection.turn(&mut io::empty(), 0, None);
-        if connection.conversation.cannot_resume() {
+        if connection.conversation.shakes_again() {
             connection = Self::connect(target, settings, timeout)?;
             end = connection.turn(&mut io::empty(), 0, None);
         }
@@ -104,10 +104,14 @@ impl Connection {
     ) -> Result<Option<(PeerKey, String)>, Failure> {
         let mut connection = Self::connect(target, settings, timeout)?;
         loop {
+            if connection.conversation.shakes_again() {
+                connection = Self::connect(target, settings, timeout)?;
+            }
             if let (Some(key), Some(session)) = (connection.peer_key(), connection.tls_summary()) {
                 return Ok(Some((key.clone(), session.to_owned())));
             }
             match connection.step(&mut io::empty(), 0, &mut None) {
+                Some(End::Failed(_)) if connection.conversation.shakes_again() => {}
                 Some(End::Failed(failure)) => return Err(failure),
                 Some(End::Ready | End::Finished(_)) => return Ok(None),
                 None => {}

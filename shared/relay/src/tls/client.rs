@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, ClientConnection, CommonState, Error,
-    client::Resumption,
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{WebPkiSupportedAlgorithms, ring},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -13,6 +13,7 @@ use super::{
     certificate,
     chain::{Roots, Shown},
     error::TlsError,
+    foreign::Curious,
     sessions::Sessions,
     trust::{Dane, Trust},
     verifier::{Belief, Verifier},
@@ -22,6 +23,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     pub config: Arc<ClientConfig>,
+    /// The same for a peer that refused it: it is told what kind of key it has.
+    curious: Arc<ClientConfig>,
     /// Anybody is believed: where the handshake fails, clear text loses nothing. Never with pins.
     pub clear_text_is_as_good: bool,
     /// The name that the peer is asked for, instead of the host's.
@@ -87,27 +90,34 @@ impl ClientTls {
         trust: &Trust,
         identity: Option<(&Path, &Path)>,
     ) -> Result<Self, TlsError> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let failed = |error: &dyn fmt::Display| TlsError(format!("TLS cannot be set up: {error}"));
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?;
-        let verified = |belief| {
+            .map_err(|error| failed(&error))?;
+        let believing = |belief| -> Arc<dyn ServerCertVerifier> {
             let algorithms = algorithms();
-            let verifier = Arc::new(Verifier { belief, algorithms });
-            let builder = builder.clone().dangerous();
-            builder.with_custom_certificate_verifier(verifier)
+            Arc::new(Verifier { belief, algorithms })
         };
-        let builder = match trust {
+        let verifier = match trust {
             Trust::Pins(pins) if pins.is_empty() => {
                 return Err(TlsError(
                     "the list of pins is empty: nobody could be believed".to_owned(),
                 ));
             }
-            Trust::Pins(pins) => verified(Belief::Pins(pins.clone())),
-            Trust::Named(named) => verified(Belief::Named(named.clone())),
-            Trust::Dane(dane) => verified(Belief::Dane(dane.clone())),
-            Trust::Opportunistic => verified(Belief::Anybody),
-            Trust::WebRoots => builder.with_root_certificates(Roots::web().store()),
+            Trust::Pins(pins) => believing(Belief::Pins(pins.clone())),
+            Trust::Named(named) => believing(Belief::Named(named.clone())),
+            Trust::Dane(dane) => believing(Belief::Dane(dane.clone())),
+            Trust::Opportunistic => believing(Belief::Anybody),
+            Trust::WebRoots => {
+                let roots = Roots::web().store();
+                let web = WebPkiServerVerifier::builder_with_provider(roots, provider);
+                web.build().map_err(|error| failed(&error))?
+            }
         };
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut shown = Vec::new();
         let mut config = match identity {
             Some((certificate, key)) => {
@@ -120,8 +130,12 @@ impl ClientTls {
         };
         let sessions = Arc::<Sessions>::default();
         config.resumption = Resumption::store(Arc::clone(&sessions) as _);
+        let mut curious = config.clone();
+        let told = Arc::new(Curious(verifier));
+        curious.dangerous().set_certificate_verifier(told);
         Ok(Self {
             config: Arc::new(config),
+            curious: Arc::new(curious),
             clear_text_is_as_good: *trust == Trust::Opportunistic,
             asks_for: None,
             known_to: None,
@@ -149,8 +163,19 @@ impl ClientTls {
         name: &ServerName<'static>,
     ) -> Result<(ClientConnection, bool), Error> {
         let offers = self.sessions.holds(name);
-        let session = ClientConnection::new(Arc::clone(&self.config), name.clone())?;
+        let config = if self.sessions.has_refused(name) {
+            &self.curious
+        } else {
+            &self.config
+        };
+        let session = ClientConnection::new(Arc::clone(config), name.clone())?;
         Ok((session, offers))
+    }
+
+    /// The host has refused a handshake, for nothing that was offered served it: in those of the
+    /// next day it may tell what kind of key it has. Whether that is new.
+    pub(crate) fn refuses(&self, name: &ServerName<'static>) -> bool {
+        self.sessions.refuses(name)
     }
 
     /// The host has broken a handshake in which it was offered a session.

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, fmt, io};
 
-use rustls::{CertificateError, Error, OtherError, SignatureScheme};
+use rustls::{AlertDescription, CertificateError, Error, OtherError, SignatureScheme};
 
 use crate::trust::{PeerKey, Pin};
 
@@ -68,6 +68,24 @@ impl fmt::Display for NotTrusted {
 }
 impl std::error::Error for NotTrusted {}
 
+/// What can be verified here.
+const KEYS: &str = "RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519";
+
+/// The peer's key is of a kind that cannot be verified here.
+#[derive(Debug)]
+pub(super) struct UnsupportedKey(pub(super) &'static str);
+
+impl fmt::Display for UnsupportedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the peer's key is {}, a type that is not supported here; its administrator must give it a certificate with {KEYS}",
+            self.0
+        )
+    }
+}
+impl std::error::Error for UnsupportedKey {}
+
 /// The peer could not prove that it has the key, or has a key that nobody should use.
 #[derive(Debug)]
 pub(super) struct UnverifiedSignature {
@@ -78,12 +96,22 @@ impl fmt::Display for UnverifiedSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the peer did not prove that it has the key of its certificate ({:?} signature); keys must be RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
+            "the peer did not prove that it has the key of its certificate ({:?} signature); keys must be {KEYS}",
             self.scheme
         )
     }
 }
 impl std::error::Error for UnverifiedSignature {}
+
+/// Whether the peer has ended the handshake because nothing that is offered here serves it.
+pub fn has_nothing_in_common(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    let tls = inner.and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(
+        tls,
+        Some(Error::AlertReceived(AlertDescription::HandshakeFailure))
+    )
+}
 
 /// An I/O or rustls error of a handshake in words: a pin mismatch names the key seen and the keys
 /// expected, and what to do.
@@ -100,6 +128,9 @@ pub fn explain(error: &io::Error) -> String {
         };
     };
     match tls {
+        Error::AlertReceived(AlertDescription::HandshakeFailure) => format!(
+            "the peer refused the TLS handshake: HandshakeFailure; it has no cipher or no type of key in common with us, whose keys would be {KEYS}"
+        ),
         Error::InvalidCertificate(error) => unusable(error),
         Error::InvalidMessage(_) => "the peer does not speak TLS on this port (perhaps it wants tls = \"starttls\", or the other way round)".to_owned(),
         Error::AlertReceived(alert) => format!("the peer refused the TLS handshake: {alert:?}"),

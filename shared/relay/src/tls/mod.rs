@@ -5,6 +5,7 @@
 //! | `trust` | [`Trust`]: who can be believed |
 //! | `client` | the configuration towards one next hop, and what it has verified |
 //! | `verifier` | that, inside the handshake |
+//! | `foreign` | keys that cannot be verified here, told by their kind |
 //! | `chain` | authorities, names, TLSA records |
 //! | `certificate` | files with certificate and key: read, checked |
 //! | `made` | certificate and key, made |
@@ -26,6 +27,7 @@ mod certificate;
 mod chain;
 mod client;
 mod error;
+mod foreign;
 #[cfg(any(test, feature = "certificates"))]
 mod made;
 mod server;
@@ -41,7 +43,7 @@ mod tests;
 pub use certificate::pins_of_file;
 pub use chain::{Name, Roots};
 pub use client::{ClientTls, Standing};
-pub use error::{TlsError, explain};
+pub use error::{TlsError, explain, has_nothing_in_common};
 #[cfg(any(test, feature = "certificates"))]
 pub use made::self_signed;
 pub use server::{for_listener, server_config};

@@ -2,7 +2,7 @@
 //!
 //! Contract: a session is used by the name under which it was made, and for a day at most. The host
 //! asked for longest ago makes room for new ones. A host that breaks a handshake in which it is
-//! offered a session is offered none for a day.
+//! offered a session is offered none for a day; that one refused a handshake is known for as long.
 //! RFC 8446 §2.2, RFC 5246 §7.3 (abbreviated handshakes).
 
 use std::{
@@ -46,6 +46,8 @@ struct Host {
     tickets: VecDeque<(Instant, Tls13ClientSessionValue)>,
     /// When it broke over one.
     broke: Option<Instant>,
+    /// When it refused a handshake, whatever was offered.
+    refused: Option<Instant>,
 }
 
 /// Names nobody.
@@ -67,6 +69,7 @@ impl Host {
         self.session.take_if(|it| is_old(&it.0));
         self.tickets.retain(|it| !is_old(&it.0));
         self.broke.take_if(|since| is_old(since));
+        self.refused.take_if(|since| is_old(since));
     }
 }
 
@@ -105,6 +108,24 @@ impl Sessions {
         let mut hosts = self.hosts();
         let host = hosts.get(name, Instant::now());
         host.is_some_and(|host| host.session.is_some() || !host.tickets.is_empty())
+    }
+
+    /// Whether it has refused a handshake lately.
+    pub(super) fn has_refused(&self, name: &ServerName<'_>) -> bool {
+        let mut hosts = self.hosts();
+        let host = hosts.get(name, Instant::now());
+        host.is_some_and(|host| host.refused.is_some())
+    }
+
+    /// It refuses one; whether that is new.
+    pub(super) fn refuses(&self, name: &ServerName<'static>) -> bool {
+        let now = Instant::now();
+        let mut is_new = false;
+        self.hosts().change(name.clone(), now, |host| {
+            is_new = host.refused.is_none();
+            host.refused.get_or_insert(now);
+        });
+        is_new
     }
 
     /// The host cannot bear what it was offered.

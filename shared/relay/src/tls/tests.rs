@@ -85,8 +85,15 @@ fn shake_with(
     server: &Arc<ServerConfig>,
 ) -> io::Result<ClientConnection> {
     let name = ServerName::try_from(host.to_owned()).unwrap();
-    let mut client =
+    let client =
         ClientConnection::new(Arc::clone(&client.config), name).map_err(io::Error::other)?;
+    shake_over(client, server)
+}
+
+fn shake_over(
+    mut client: ClientConnection,
+    server: &Arc<ServerConfig>,
+) -> io::Result<ClientConnection> {
     let mut server = ServerConnection::new(Arc::clone(server)).map_err(io::Error::other)?;
     while client.is_handshaking() || server.is_handshaking() || server.wants_write() {
         let mut wire = Vec::new();
@@ -203,6 +210,82 @@ fn a_copied_certificate_without_its_key_is_refused_even_where_anybody_is_believe
 }
 
 /// Row B8.
+/// A key that is shown, and with which nothing is signed that anybody verifies.
+#[derive(Debug)]
+struct Foreign(rustls::SignatureScheme, rustls::SignatureAlgorithm);
+impl rustls::sign::SigningKey for Foreign {
+    fn choose_scheme(
+        &self,
+        offered: &[rustls::SignatureScheme],
+    ) -> Option<Box<dyn rustls::sign::Signer>> {
+        let knows = offered.contains(&self.0);
+        knows.then(|| Box::new(Self(self.0, self.1)) as Box<dyn rustls::sign::Signer>)
+    }
+    fn algorithm(&self) -> rustls::SignatureAlgorithm {
+        self.1
+    }
+}
+impl rustls::sign::Signer for Foreign {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        Ok(vec![7; 132])
+    }
+    fn scheme(&self) -> rustls::SignatureScheme {
+        self.0
+    }
+}
+
+/// It hides its key from whoever does not know such ones.
+#[test]
+fn a_peer_with_a_key_of_a_type_that_is_not_supported_is_told_by_it_at_the_second_handshake() {
+    use rustls::{SignatureAlgorithm, SignatureScheme};
+    let name = ServerName::try_from("relay.example.org").unwrap();
+    let p521 = include_str!("testdata/p521.pem");
+    let ed448 = include_str!("testdata/ed448.pem");
+    let known = Pair::fresh("relay.example.org");
+    for (certificate, scheme, algorithm, told) in [
+        (
+            p521,
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureAlgorithm::ECDSA,
+            "is ECDSA P-521,",
+        ),
+        (
+            ed448,
+            SignatureScheme::ED448,
+            SignatureAlgorithm::ED448,
+            "is Ed448,",
+        ),
+    ] {
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let seen = PeerKey::of_certificate(&der).unwrap();
+        let key = Arc::new(Foreign(scheme, algorithm));
+        let certified = Arc::new(CertifiedKey::new(vec![der], key));
+        let mut server = (*known.server(&rustls::version::TLS13)).clone();
+        server.cert_resolver = Arc::new(Always(certified));
+        let server = Arc::new(server);
+        for trust in [
+            Trust::Opportunistic,
+            Trust::WebRoots,
+            Trust::Pins(vec![seen.pin()]),
+        ] {
+            let client = ClientTls::new(&trust).unwrap();
+            let first = shake_over(client.begin(&name).unwrap().0, &server).unwrap_err();
+            assert!(has_nothing_in_common(&first), "{first}");
+            let said = explain(&first);
+            assert!(said.contains("no type of key in common"), "{said}");
+            assert!(client.refuses(&name) && !client.refuses(&name));
+            let second = shake_over(client.begin(&name).unwrap().0, &server).unwrap_err();
+            let said = explain(&second);
+            assert!(said.contains("type that is not supported here"), "{said}");
+            assert!(said.contains(told), "{trust:?}: {said}");
+            // Whoever comes to have another key is believed as before.
+            let client = client.begin(&name).unwrap().0;
+            let mended = shake_over(client, &known.server(&rustls::version::TLS13));
+            assert_eq!(mended.is_ok(), trust == Trust::Opportunistic, "{trust:?}");
+        }
+    }
+}
+
 #[test]
 fn opportunistic_tls_takes_any_certificate_and_the_web_takes_no_self_signed_one() {
     for pair in [Pair::fresh("x.example.org"), Pair::old_rsa()] {

@@ -191,6 +191,6 @@ fn unverified(signed: &DigitallySignedStruct) -> Error {
     })
 }
 
-fn refused(why: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn refused(why: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }

@@ -44,6 +44,15 @@ impl Delivery {
         }
     }
 
+    /// Enough for now; hosts that had no turn have it first next time.
+    pub(super) fn leave_off(&mut self, memory: &mut Memory) {
+        let first = self.way.as_ref().and_then(|way| way.hosts.first());
+        if let (Some(first), Some(next)) = (first, self.hosts.front()) {
+            memory.left_off(first, next);
+        }
+        self.state = super::State::Done;
+    }
+
     /// A host that the administrator named failed as a host.
     pub(super) fn fails(
         &mut self,

@@ -152,7 +152,8 @@ fn what_is_known_of_each_relayhost_can_be_told() {
         second,
         Standing {
             opened: Some(4 * SECOND),
-            failing: None
+            failing: None,
+            clear: None,
         }
     );
     world.peers[0] = well();
