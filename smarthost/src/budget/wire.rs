@@ -16,8 +16,8 @@ use redis::{
     Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
-use relay::tls::Roots;
-use rustls::{ClientConfig, pki_types::ServerName};
+use relay::tls::{self, ClientTls, Trust};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -113,16 +113,12 @@ async fn dial(at: &ConnectionInfo, patience: Duration) -> Result<Connection, Unu
             log_in(at, stream.map_err(|error| fails(&error))?, patience).await
         }
         ConnectionAddr::TcpTls { host, port, .. } => {
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let tls = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .map_err(|error| fails(&error))?
-                .with_root_certificates(Roots::web().store())
-                .with_no_client_auth();
+            let believed = ClientTls::new(&Trust::WebRoots).map_err(|error| fails(&error))?;
             let name = ServerName::try_from(host.clone()).map_err(|error| fails(&error))?;
-            let connector = TlsConnector::from(Arc::new(tls));
+            let connector = TlsConnector::from(believed.config);
             let stream = connector.connect(name, tcp(host, *port).await?).await;
-            log_in(at, stream.map_err(|error| fails(&error))?, patience).await
+            let stream = stream.map_err(|error| fails(&tls::explain(&error)));
+            log_in(at, stream?, patience).await
         }
         _ => Err(Unusable("is of an unknown kind".to_owned())),
     }
@@ -306,6 +302,29 @@ mod tests {
                 String::from_utf8_lossy(endless.get(..20.min(endless.len())).unwrap()).into_owned();
             assert!(!read(endless, 1000), "{told}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_key_no_authority_of_the_web_knows_is_an_outage_that_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = tls::self_signed("localhost").unwrap();
+        let files = ["it.pem", "it.key"].map(|name| directory.path().join(name));
+        for (file, text) in files.iter().zip([certificate, key]) {
+            system::fs::replace(file, text.as_bytes(), 0o600).unwrap();
+        }
+        let server = tls::server_config(&files[0], &files[1]).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shows = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = tokio_rustls::TlsAcceptor::from(server);
+            acceptor.accept(stream).await.is_ok()
+        });
+        let url = format!("rediss://localhost:{port}");
+        let place: ConnectionInfo = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
+        let failed = connect(&place, Duration::from_mins(1)).await.err().unwrap();
+        assert!(failed.0.contains("not signed by an authority"), "{failed}");
+        assert!(!shows.await.unwrap(), "and nothing was told to it");
     }
 
     #[tokio::test]
