@@ -1,5 +1,8 @@
 //! Hostile and broken input, from the network and from programs: a clear answer, nothing else
 //! harmed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, process::Output};
 
 use tests::{agent::Agent, session::Session, sink::Sink, smarthost::Smarthost};
 
@@ -174,5 +177,94 @@ fn a_command_line_that_cannot_be_mail_ends_with_its_own_status() {
             String::from_utf8_lossy(&output.stderr)
         );
         assert!(!output.stderr.is_empty(), "{arguments:?} says why");
+    }
+}
+
+/// Daemon or no daemon: nothing is asked with a word that cannot be meant.
+#[test]
+fn a_word_that_cannot_be_what_is_wanted_is_wrong_arguments_with_a_remedy_and_changes_nothing() {
+    let relay = Smarthost::start("");
+    let node = Agent::start("tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\n");
+    let files = || {
+        let all = [relay.directory(), node.directory()].map(|it| fs::read_dir(it).unwrap());
+        let all = all.into_iter().flatten();
+        let mut all: Vec<_> = all.map(|it| it.unwrap().file_name()).collect();
+        all.sort();
+        all
+    };
+    let before = files();
+    let directory = node.directory().to_str().unwrap();
+    let provision = ["provision", "--directory", directory, "--answers"];
+    for (ask, words, told) in [
+        (
+            &relay as &dyn Admin,
+            &["explain", "a b"][..],
+            "bob@example.org",
+        ),
+        (&relay, &["explain", ""], "bob@example.org"),
+        (
+            &relay,
+            &[
+                "explain", "--client", "10.0.0.7", "--to", "a@b.c", "--login", "",
+            ],
+            "no name",
+        ),
+        (
+            &relay,
+            &["init", "foo=bar"],
+            "\"foo\" is not asked; the keys are hostname",
+        ),
+        (
+            &relay,
+            &["init", "hostname"],
+            "write KEY=VALUE; the keys are",
+        ),
+        (&relay, &["provision", "--answers", "="], "write KEY=VALUE"),
+        (&relay, &["provision", "--answers", ".="], "write KEY=VALUE"),
+        (&relay, &["limits", "forget-node", ""], "leave it out"),
+        (&relay, &["enroll", "vm7", "--relay", "a b"], "no next hop"),
+        (&relay, &["drain", "--to", "mx2", "--pin", "zz"], "pin"),
+        (
+            &relay,
+            &["queue", "list", "--destination", " "],
+            "leave it out",
+        ),
+        (&relay, &["queue", "show", ""], "leave it out"),
+        (&relay, &["trace", ""], "leave it out"),
+        (&relay, &["report", "rejected", "--to", ""], "leave it out"),
+        (
+            &node,
+            &["init", "foo=bar"],
+            "\"foo\" is not asked; the keys are relayhost",
+        ),
+        (&node, &[&provision[..], &["="]].concat(), "write KEY=VALUE"),
+        (&node, &["explain", ""], "leave it out"),
+        (&node, &["explain", "--user", "", "root"], "leave it out"),
+        (&node, &["queue", "delete", ""], "leave it out"),
+        (&node, &["trace", " "], "leave it out"),
+    ] {
+        let output = ask.ask(words);
+        let said = [&*output.stdout, &output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains(told), "{words:?}: {said}");
+    }
+    assert_eq!(files(), before);
+}
+
+/// Who is asked.
+trait Admin {
+    fn ask(&self, words: &[&str]) -> Output;
+}
+
+impl Admin for Smarthost {
+    fn ask(&self, words: &[&str]) -> Output {
+        self.admin(words)
+    }
+}
+
+impl Admin for Agent {
+    fn ask(&self, words: &[&str]) -> Output {
+        self.admin(words)
     }
 }

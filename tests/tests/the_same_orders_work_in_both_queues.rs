@@ -334,6 +334,16 @@ fn mailq_and_newaliases_say_what_of_their_words_they_do_not_know() {
             "unknown option --foo",
         ),
         ("sendmail", &["-bt", "x"], "\"x\": "),
+        (
+            "mailq",
+            &["-W", "--foo"],
+            "unknown option -W, unknown option --foo",
+        ),
+        ("mailq", &["-N", "sometimes"], "-N takes"),
+        ("sendmail", &["--helpx", "-bp"], "unknown option --helpx"),
+        ("sendmail", &["-bV", "x"], "\"x\": "),
+        ("sendmail", &["-q1x"], "-q1x: write an interval, as -q30m"),
+        ("sendmail", &["-qI"], "-qI: write an interval"),
     ] {
         let output = pipe(machine.program(program).args(words), b"");
         let said = stderr(&output);

@@ -6,6 +6,8 @@
 //! it is kept in [`Submission::problems`], and the exit status tells at the end. In place of a
 //! malformed sender the caller sends.
 
+mod selector;
+
 use mail::{
     address::list::{self, Problem},
     envelope::{Mail, Notify, Rcpt, Ret},
@@ -16,6 +18,8 @@ use crate::{
     flags::parse::Typed,
     mode::{Mode, NO_DAEMON},
 };
+
+pub use selector::{Part, Selector};
 
 /// What is to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,56 +58,6 @@ pub struct Submission {
     pub verbose: bool,
 }
 
-/// Which messages `-q` is about: a text that must be in the queue id, the sender or a recipient.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Selector {
-    pub part: Part,
-    pub text: String,
-    /// Those that the text is not in.
-    pub others: bool,
-}
-
-/// Where [`Selector::text`] is looked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    QueueId,
-    Recipient,
-    Sender,
-}
-
-impl Selector {
-    /// What stands after `-q`; `None` for an interval, a queue group and anything else: all of the
-    /// queue.
-    fn parse(text: &str) -> Option<Self> {
-        let selected = text.strip_prefix('!');
-        let mut rest = selected.unwrap_or(text).chars();
-        let part = match rest.next()? {
-            'I' => Part::QueueId,
-            'R' => Part::Recipient,
-            'S' => Part::Sender,
-            _ => return None,
-        };
-        let text = rest.as_str().to_owned();
-        (!text.is_empty()).then_some(Self {
-            part,
-            text,
-            others: selected.is_some(),
-        })
-    }
-
-    /// Whether a message is meant.
-    pub fn matches(&self, queue_id: &str, sender: &str, recipients: &[&str]) -> bool {
-        let found = match self.part {
-            Part::QueueId => queue_id.contains(&self.text),
-            Part::Sender => sender.contains(&self.text),
-            Part::Recipient => recipients
-                .iter()
-                .any(|recipient| recipient.contains(&self.text)),
-        };
-        found != self.others
-    }
-}
-
 /// Why nothing is done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -122,10 +76,13 @@ impl Plan {
     /// nothing as well (as in Postfix).
     pub fn of(typed: Typed) -> Result<Self, Refusal> {
         let brings_mail = matches!(typed.mode, Mode::Deliver | Mode::Smtp);
-        let unknown = typed.warnings.iter().find(|warning| warning.unknown);
-        if let Some(unknown) = unknown.filter(|_| !brings_mail) {
-            return Err(usage(format!("{} (see sendmail --help)", unknown.text)));
+        let unknown = typed.warnings.iter().filter(|warning| warning.unknown);
+        let unknown: Vec<_> = unknown.map(|warning| warning.text.as_str()).collect();
+        if !unknown.is_empty() && !brings_mail {
+            let unknown = unknown.join(", ");
+            return Err(usage(format!("{unknown} (see sendmail --help)")));
         }
+        let wishes = Wishes::of(&typed)?;
         if let Some(why) = takes_no_words(typed.mode)
             && let Some(word) = typed.recipients.first()
         {
@@ -133,10 +90,13 @@ impl Plan {
             return Err(usage(format!("\"{word}\": {why} (see sendmail --help)")));
         }
         Ok(match typed.mode {
-            Mode::Deliver => Self::Submit(submission(typed)?),
+            Mode::Deliver => Self::Submit(submission(typed, wishes)?),
             Mode::ListQueue => Self::ListQueue,
             Mode::CountQueue => Self::CountQueue,
-            Mode::Flush => Self::Flush(typed.selector.as_deref().and_then(Selector::parse)),
+            Mode::Flush => Self::Flush(match &typed.selector {
+                Some(selector) => Selector::parse(selector).map_err(usage)?,
+                None => None,
+            }),
             Mode::Verify if typed.recipients.is_empty() => {
                 return Err(usage("-bv needs recipients on the command line".into()));
             }
@@ -162,22 +122,32 @@ fn takes_no_words(mode: Mode) -> Option<&'static str> {
         Mode::CheckConfig => Some("the configuration is that of this machine"),
         Mode::Smtp => Some("recipients are named in the session"),
         Mode::AddressTest => Some("addresses are read from standard input"),
-        Mode::Deliver
-        | Mode::Verify
-        | Mode::Version
-        | Mode::Help
-        | Mode::Daemon
-        | Mode::Nothing => None,
+        Mode::Version | Mode::Help => Some("nothing is asked of it"),
+        Mode::Deliver | Mode::Verify | Mode::Daemon | Mode::Nothing => None,
     }
 }
 
-fn submission(typed: Typed) -> Result<Submission, Refusal> {
-    let notify = typed
-        .notify
-        .as_deref()
-        .map(notify)
-        .transpose()?
-        .unwrap_or_default();
+/// What is wished of delivery status notifications.
+struct Wishes {
+    notify: Notify,
+    ret: Option<Ret>,
+    envid: Option<String>,
+}
+
+impl Wishes {
+    /// Whatever the mode: who typed it meant something.
+    fn of(typed: &Typed) -> Result<Self, Refusal> {
+        let notify = typed.notify.as_deref().map(notify).transpose()?;
+        Ok(Self {
+            notify: notify.unwrap_or_default(),
+            ret: typed.ret.as_deref().map(ret).transpose()?,
+            envid: typed.envid.clone().map(envid).transpose()?,
+        })
+    }
+}
+
+fn submission(typed: Typed, wishes: Wishes) -> Result<Submission, Refusal> {
+    let Wishes { notify, ret, envid } = wishes;
     let mut recipients = Vec::new();
     let mut problems = Vec::new();
     for text in &typed.recipients {
@@ -202,11 +172,7 @@ fn submission(typed: Typed) -> Result<Submission, Refusal> {
         Mail::of_caller(name)
     });
     Ok(Submission {
-        mail: Mail {
-            ret: typed.ret.as_deref().map(ret).transpose()?,
-            envid: typed.envid.map(envid).transpose()?,
-            ..mail
-        },
+        mail: Mail { ret, envid, ..mail },
         recipients,
         problems,
         notes,
@@ -393,30 +359,6 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_run_selects_by_id_sender_or_recipient_and_intervals_mean_all() {
-        let selected = |text: &str| {
-            let selector = Selector::parse(text)?;
-            Some(selector.matches("8yGav", "a@b.example", &["c@d.example", "e@f.example"]))
-        };
-        for (text, expected) in [
-            ("", None),
-            ("10m", None),
-            ("f", None),
-            ("Gmain", None),
-            ("I", None),
-            ("I8yG", Some(true)),
-            ("I9", Some(false)),
-            ("!I9", Some(true)),
-            ("R@f.ex", Some(true)),
-            ("Ra@b", Some(false)),
-            ("Sa@b", Some(true)),
-            ("!S@b.example", Some(false)),
-        ] {
-            assert_eq!(selected(text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn delivery_status_wishes_are_read_or_refused() {
         let submission =
             plan(&["-N", "success,delay", "-R", "hdrs", "-V", "job 7", "root"]).unwrap();
@@ -441,5 +383,20 @@ mod tests {
             assert_eq!(plan(&line).unwrap_err().exit, Exit::Usage, "{line:?}");
         }
         assert_eq!(plan(&[]).unwrap_err().exit, Exit::Usage);
+        for line in [["-bp", "-N", "sometimes"], ["-q", "-R", "half"]] {
+            let typed = parse::parse(Mode::Deliver, line.map(str::to_owned)).unwrap();
+            assert_eq!(Plan::of(typed).unwrap_err().exit, Exit::Usage, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn where_no_mail_is_brought_every_unknown_option_is_told_and_none_as_ignored() {
+        for mode in [Mode::ListQueue, Mode::CheckAliases, Mode::Flush, Mode::Help] {
+            let typed = parse::parse(mode, ["-W", "--foo", "-Z9"].map(str::to_owned)).unwrap();
+            let told = Plan::of(typed).unwrap_err().text;
+            for option in ["-W", "--foo", "-Z9"] {
+                assert!(told.contains(option), "{mode:?}: {told}");
+            }
+        }
     }
 }

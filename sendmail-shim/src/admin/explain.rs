@@ -42,9 +42,10 @@ pub struct Request {
     #[arg(short = 't')]
     pub from_header: bool,
     /// As if this user had sent it; without it, you.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = console::text)]
     pub user: Option<String>,
     /// Recipients.
+    #[arg(value_parser = console::text)]
     pub recipients: Vec<String>,
 }
 

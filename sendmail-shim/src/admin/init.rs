@@ -13,7 +13,7 @@ use std::{
 
 use clap::Args;
 use console::{
-    dialog::{self, Dialog, Question},
+    dialog::{self, Answers, Dialog, Question},
     target::Target,
 };
 use control::findings::{Findings, Level};
@@ -52,8 +52,9 @@ pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout());
     let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
     let people = dialog::people();
-    let mut dialog =
-        Dialog::new(files, people, request.yes, &request.answers, &KEYS).map_err(wrong)?;
+    let answers =
+        Answers::of(&request.answers, &KEYS).map_err(|why| Trouble::new(Exit::Arguments, why))?;
+    let mut dialog = Dialog::new(files, people, request.yes, answers).map_err(wrong)?;
     let target = Target::open(path, "")?;
     if !dialog.may_replace(&target, request.force).map_err(wrong)? {
         return Ok(nothing());

@@ -42,21 +42,28 @@ pub fn people() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-impl<'a> Dialog<'a> {
-    /// `given`: answers, each `KEY=VALUE`, of these keys.
-    pub fn new(
-        (input, output): (&'a mut dyn BufRead, &'a mut dyn Write),
-        people: bool,
-        yes: bool,
-        given: &[String],
-        keys: &[&str],
-    ) -> Result<Self, String> {
-        let parted = given.iter().map(|word| {
-            let parted = word.split_once('=').filter(|(key, _)| keys.contains(key));
-            let (key, value) = parted.ok_or_else(|| {
+/// What was answered beforehand, and to what there can be answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answers<'a> {
+    given: Vec<(String, String)>,
+    keys: &'a [&'a str],
+}
+
+impl<'a> Answers<'a> {
+    /// Of the words of a command line, each `KEY=VALUE` with one of these keys; the error is about
+    /// the command line.
+    pub fn of(words: &[String], keys: &'a [&'a str]) -> Result<Self, String> {
+        let parted = words.iter().map(|word| {
+            let (key, value) = word.split_once('=').ok_or_else(|| {
                 let keys = keys.join(", ");
                 format!("{word:?}: write KEY=VALUE; the keys are {keys}")
             })?;
+            if !keys.contains(&key) {
+                let keys = keys.join(", ");
+                return Err(format!(
+                    "{word:?}: {key:?} is not asked; the keys are {keys}"
+                ));
+            }
             Ok((key.to_owned(), value.to_owned()))
         });
         let given = parted.collect::<Result<Vec<(String, String)>, String>>()?;
@@ -68,6 +75,18 @@ impl<'a> Dialog<'a> {
                 "{key} is answered twice: write its values as one answer"
             ));
         }
+        Ok(Self { given, keys })
+    }
+}
+
+impl<'a> Dialog<'a> {
+    pub fn new(
+        (input, output): (&'a mut dyn BufRead, &'a mut dyn Write),
+        people: bool,
+        yes: bool,
+        answers: Answers<'_>,
+    ) -> Result<Self, String> {
+        let Answers { given, keys } = answers;
         if !people && !yes {
             let keys = keys.join(", ");
             return Err(format!(
@@ -210,7 +229,8 @@ mod tests {
     ) -> (Result<String, String>, String) {
         let given: Vec<_> = given.iter().map(|it| (*it).to_owned()).collect();
         let (mut input, mut output) = (typed.as_bytes(), Vec::new());
-        let dialog = Dialog::new((&mut input, &mut output), people, yes, &given, KEYS);
+        let answers = Answers::of(&given, KEYS);
+        let dialog = answers.and_then(|it| Dialog::new((&mut input, &mut output), people, yes, it));
         let answer = dialog.and_then(|mut dialog| dialog.ask(&question("here"), &no_blank));
         (answer, String::from_utf8(output).unwrap())
     }
@@ -257,7 +277,8 @@ mod tests {
     fn nothing_is_agreed_to_but_by_yes() {
         let agreed = |typed: &str, usual| {
             let (mut input, mut output) = (typed.as_bytes(), Vec::new());
-            let dialog = Dialog::new((&mut input, &mut output), true, false, &[], KEYS);
+            let answers = Answers::of(&[], KEYS).unwrap();
+            let dialog = Dialog::new((&mut input, &mut output), true, false, answers);
             dialog.unwrap().agree("Write it?", usual)
         };
         assert_eq!(agreed("\n", true), Ok(true));

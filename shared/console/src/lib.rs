@@ -20,8 +20,7 @@ pub mod trace;
 use std::path::Path;
 
 use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand,
-    builder::NonEmptyStringValueParser, error::ErrorKind,
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand, error::ErrorKind,
 };
 use control::{
     listing,
@@ -68,7 +67,12 @@ impl Words {
             Command::new("list").about("List the mail that waits, each recipient with its reason");
         let show = Command::new("show")
             .about("Show one message: where it stands, and its header")
-            .arg(Arg::new("id").value_name("ID").required(true));
+            .arg(
+                Arg::new("id")
+                    .value_name("ID")
+                    .required(true)
+                    .value_parser(text),
+            );
         let orders = Order::ALL.map(|order| {
             Command::new(order.word())
                 .about(order.about())
@@ -93,50 +97,51 @@ impl Words {
 
 /// Which messages.
 fn selecting() -> Vec<Arg> {
-    let text = |name: &'static str, value: &'static str, help: &'static str| {
+    let part = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name)
             .long(name)
             .value_name(value)
-            .value_parser(NonEmptyStringValueParser::new())
+            .value_parser(text)
             .help(help)
     };
     let age = |name: &'static str, help: &'static str| {
-        text(name, "SPAN", help).value_parser(|text: &str| Span::try_from(text.to_owned()))
+        part(name, "SPAN", help).value_parser(|text: &str| Span::try_from(text.to_owned()))
     };
     vec![
         Arg::new("ids")
             .value_name("ID")
             .num_args(0..)
             .action(ArgAction::Append)
+            .value_parser(text)
             .help("Queue ids"),
         Arg::new("all")
             .long("all")
             .action(ArgAction::SetTrue)
             .conflicts_with("ids")
             .help("The whole queue"),
-        text(
+        part(
             "sender",
             "TEXT",
             "Those whose sender contains this; <> is the null sender",
         ),
-        text(
+        part(
             "recipient",
             "TEXT",
             "Those with a recipient that contains this",
         ),
-        text(
+        part(
             "destination",
             "DOMAIN",
             "Those with a recipient in this domain",
         ),
-        text(
+        part(
             "client",
             "TEXT",
             "Those that came from this name or address",
         ),
         age("older", "Those that came at least as long ago: 90m, 2d"),
         age("newer", "Those that came at most as long ago"),
-        text("reason", "TEXT", "Those whose reason to wait contains this"),
+        part("reason", "TEXT", "Those whose reason to wait contains this"),
         Arg::new("held")
             .long("held")
             .action(ArgAction::SetTrue)
@@ -308,6 +313,14 @@ fn json(answer: &Answer) -> String {
         // Text and numbers always have a JSON form.
         other => serde_json::to_string(other).unwrap_or_default(),
     }
+}
+
+/// A word that says something.
+pub fn text(typed: &str) -> Result<String, String> {
+    if typed.trim().is_empty() {
+        return Err("there is nothing in it; leave it out, or write what is meant".to_owned());
+    }
+    Ok(typed.to_owned())
 }
 
 /// A time, or how long ago: `2d`, `2026-11-22`, `2026-11-22 07:51`.

@@ -170,16 +170,25 @@ pub(super) fn lay_below<'a>(
     }
 }
 
+/// A word of the command line that can be an answer, as it was typed.
+pub fn answer(typed: &str) -> Result<String, String> {
+    parted(typed).map(|_| typed.to_owned())
+}
+
+fn parted(answer: &str) -> Result<(&str, &str), String> {
+    let letters = |part: &str| part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'_'));
+    let is_part = |part: &str| !part.is_empty() && letters(part);
+    let parted = answer.split_once('=');
+    let parted = parted.filter(|(key, _)| key.split('.').all(is_part));
+    parted.ok_or_else(|| format!("{answer:?}: write KEY=VALUE"))
+}
+
 /// Answers, each `KEY=VALUE`, as TOML: several words in a value, between spaces or commas, are a
 /// list; none, no setting.
 pub fn answers(given: &[String]) -> Result<String, ConfigError> {
     let mut text = String::new();
     for answer in given {
-        let is_key = |key: &str| key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'_' | b'.'));
-        let Some((key, value)) = answer.split_once('=').filter(|(key, _)| is_key(key)) else {
-            let text = format!("{answer:?}: write KEY=VALUE");
-            return Err(ConfigError { text });
-        };
+        let (key, value) = parted(answer).map_err(|text| ConfigError { text })?;
         let words = value
             .split(|c: char| c.is_whitespace() || c == ',')
             .filter(|word| !word.is_empty());

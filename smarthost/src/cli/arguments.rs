@@ -6,7 +6,10 @@ use clap::{Parser, Subcommand};
 use mail::address::{Address, Domain};
 use settings::Span;
 
-use crate::{config::Config, limits::ClientId};
+use crate::{
+    config::{Config, Selector},
+    limits::ClientId,
+};
 
 #[derive(Parser, Debug)]
 #[command(
@@ -226,7 +229,7 @@ pub(super) struct Import {
 #[derive(clap::Args, Debug)]
 pub(super) struct Passwd {
     /// Who: no blanks, and no address
-    #[arg(value_name = "LOGIN")]
+    #[arg(value_name = "LOGIN", value_parser = console::text)]
     pub(super) login: Option<String>,
     /// Make a password, and show it once
     #[arg(long, requires = "login")]
@@ -242,7 +245,7 @@ pub(super) struct Provision {
     #[arg(long, value_name = "FILE", required_unless_present = "answers")]
     pub(super) credential: Option<PathBuf>,
     /// Settings one by one; several words in a value, between spaces or commas, are a list
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential")]
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., conflicts_with = "credential", value_parser = settings::layers::answer)]
     pub(super) answers: Vec<String>,
 }
 
@@ -262,8 +265,8 @@ pub(super) enum Dkim {
         domain: Domain,
         /// The key's name in DNS, in front of ._domainkey. Default: the first of s1, s2, … that is
         /// free
-        #[arg(long)]
-        selector: Option<String>,
+        #[arg(long, value_parser = |typed: &str| Selector::try_from(typed.to_owned()))]
+        selector: Option<Selector>,
         #[arg(long, value_parser = ["rsa", "ed25519"], default_value = "rsa")]
         algorithm: String,
     },
@@ -302,6 +305,7 @@ pub(super) enum Limits {
     /// Wait no more for a smarthost that shared the budget and is gone for good
     ForgetNode {
         /// Its name: its budget.node, or its host name
+        #[arg(value_parser = console::text)]
         node: String,
     },
     /// Give one client another limit for a while, in the longest window (0: nothing at all)
@@ -361,6 +365,58 @@ mod tests {
         }
         for until in ["1s", "tomorrow", "7d"] {
             assert!(raise(until).is_ok(), "{until}");
+        }
+    }
+
+    /// With the word in the place of `%`.
+    fn typed(line: &str, word: &str) -> Result<Arguments, clap::Error> {
+        let words = line.split(' ').map(|it| if it == "%" { word } else { it });
+        Arguments::try_parse_from(["smarthost"].into_iter().chain(words))
+    }
+
+    #[test]
+    fn a_word_that_cannot_be_what_is_wanted_there_is_told_before_anything_is_done() {
+        let any = ["", " "];
+        let key = &format!("sha256:{}", "ab".repeat(32));
+        let drain = &format!("drain --pin {key} --to %");
+        for (line, right, wrong) in [
+            ("explain %", "root", ["a b", "a@b@c"].as_slice()),
+            ("explain %", "<a@b.example>", &["<>"]),
+            (
+                "explain --client 10.0.0.7 --to a@b.c --login %",
+                "vm7",
+                &["a b"],
+            ),
+            (
+                "explain --client 10.0.0.7 --to a@b.c --pin %",
+                key,
+                &["a b"],
+            ),
+            (drain, "mx2:25", &["a b", "a:0"]),
+            ("drain --to mx2 --pin %", key, &["sha256:", "zz"]),
+            ("enroll vm7 --relay %", "10.0.0.1:465", &["a b", "a:99999"]),
+            ("limits forget-node %", "mx1", &[]),
+            ("dkim new example.org --selector %", "s1", &["a b"]),
+            ("passwd --generate %", "vm7", &[]),
+            (
+                "provision --answers %",
+                "admin=",
+                &["=", "=x", ".=", "a..b=", "x"],
+            ),
+            ("report rejected --to %", "a", &[]),
+            ("report rejected --from %", "<>", &[]),
+            ("queue show %", "0BCDFGHJKLMNP", &[]),
+            ("queue delete %", "ALL", &[]),
+            ("queue list --client %", "vm7", &[]),
+            ("trace %", "vm7", &[]),
+        ] {
+            let error = typed(line, right).err();
+            assert!(error.is_none(), "{line} {right}: {error:?}");
+            for word in any.iter().chain(wrong) {
+                let error = typed(line, word).err();
+                let error = error.unwrap_or_else(|| panic!("{line} {word:?}"));
+                assert_eq!(error.exit_code(), 2, "{line} {word:?}");
+            }
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) fn run(path: &Path, asked: &Dkim) -> anyhow::Result<String> {
             domain,
             selector,
             algorithm,
-        } => new(&config, domain, selector.as_deref(), algorithm),
+        } => new(&config, domain, selector.clone(), algorithm),
         Dkim::Check => {
             let signer = config.read_dkim()?;
             if signer.0.is_empty() {
@@ -89,14 +89,12 @@ fn texts(config: &Config, name: &str) -> Result<Vec<String>, String> {
 fn new(
     config: &Config,
     domain: &Domain,
-    selector: Option<&str>,
+    wanted: Option<Selector>,
     algorithm: &str,
 ) -> anyhow::Result<String> {
     if !domain.is_ascii() {
         bail!("{domain} has no form that DNS knows");
     }
-    let wanted = selector.map(|it| Selector::try_from(it.to_owned()));
-    let wanted = wanted.transpose().map_err(Error::msg)?;
     let place = place(config, domain, wanted);
     let name = format!("{}._domainkey.{domain}", place.selector.0);
     if name.len() > LONGEST {

@@ -11,7 +11,11 @@ use std::{
 
 use mail::text::printable;
 
-use super::{ask::ask, failed::Failed};
+use super::{
+    ask::ask,
+    failed::Failed,
+    typed::{nexthop, pin},
+};
 use crate::{
     admin::{Answer, Request},
     drain::Progress,
@@ -33,10 +37,10 @@ const BAR: u64 = 30;
 #[derive(clap::Args, Debug)]
 pub(super) struct Drain {
     /// The server that takes the mail; it names this one in its `drain_from`
-    #[arg(long, value_name = "HOST[:PORT]", required_unless_present = "stop")]
+    #[arg(long, value_name = "HOST[:PORT]", required_unless_present = "stop", value_parser = nexthop)]
     to: Option<String>,
     /// The key that it must show, as its `smarthost pin` prints it
-    #[arg(long, value_name = "PIN", required_unless_present = "stop")]
+    #[arg(long, value_name = "PIN", required_unless_present = "stop", value_parser = pin)]
     pin: Option<String>,
     /// Take mail and deliver it again; what has left is delivered there
     #[arg(long, conflicts_with_all = ["to", "pin"])]

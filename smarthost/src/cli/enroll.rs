@@ -7,7 +7,7 @@ use relay::enroll::Name;
 use serde::Serialize;
 use settings::Span;
 
-use super::{ask::ask, failed::Failed};
+use super::{ask::ask, failed::Failed, typed::nexthop};
 use crate::{
     admin::{Answer, EnrollOrder, Invitation, Request},
     enroll::{Row, State},
@@ -28,7 +28,7 @@ pub(super) struct Enroll {
     expires: Duration,
     /// Where the machine finds this relay, if not by its host name; a port must be one that asks
     /// for keys
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = nexthop)]
     relay: Option<String>,
     /// As JSON
     #[arg(long)]

@@ -1,9 +1,13 @@
 //! `smarthost explain`: what would be decided about a recipient, or where mail for an address goes,
 //! as text or JSON.
 
-use std::{net::IpAddr, path::Path, process::ExitCode};
+use std::{net::IpAddr, path::Path};
 
-use super::{ask, failed::Failed};
+use super::{
+    ask,
+    failed::Failed,
+    typed::{address, bare, key, login},
+};
 use crate::explain::{self, Asked, Client, What};
 
 /// A client that would come, or an address.
@@ -24,7 +28,7 @@ use crate::explain::{self, Asked, Client, What};
 )]
 pub(super) struct Arguments {
     /// An address: where does its mail go?
-    #[arg(value_name = "ADDRESS", required_unless_present = "client", conflicts_with_all = ["client", "to"])]
+    #[arg(value_name = "ADDRESS", required_unless_present = "client", conflicts_with_all = ["client", "to"], value_parser = address)]
     address: Option<String>,
     /// The client's address
     #[arg(long, value_name = "IP", requires = "to")]
@@ -43,10 +47,10 @@ pub(super) struct Arguments {
     #[arg(long, requires = "client")]
     utf8: bool,
     /// As if it had logged in as this user
-    #[arg(long, value_name = "USER", requires = "client")]
+    #[arg(long, value_name = "USER", requires = "client", value_parser = login)]
     login: Option<String>,
     /// As if it were known by its key under this name
-    #[arg(long, value_name = "NAME", requires = "client")]
+    #[arg(long, value_name = "NAME", requires = "client", value_parser = key)]
     pin: Option<String>,
     /// As if the session were encrypted
     #[arg(long, requires = "client")]
@@ -57,12 +61,6 @@ pub(super) struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,
-}
-
-/// An address, between angle brackets or not.
-fn bare(text: &str) -> &str {
-    let inner = text.strip_prefix('<').and_then(|it| it.strip_suffix('>'));
-    inner.unwrap_or(text)
 }
 
 /// What would end a command, or be obeyed by a terminal.
@@ -78,10 +76,10 @@ fn examine(arguments: &Arguments) -> Result<(), Failed> {
     } = arguments;
     let mut texts = [address, helo, from, to, login, pin].into_iter().flatten();
     match texts.find(|text| text.contains(char::is_control)) {
-        Some(text) => Err(Failed {
-            text: format!("control characters cannot be sent: {}", text.escape_debug()),
-            exit: ExitCode::from(2),
-        }),
+        Some(text) => Err(Failed::arguments(format!(
+            "control characters cannot be sent: {}",
+            text.escape_debug()
+        ))),
         None => Ok(()),
     }
 }

@@ -20,6 +20,16 @@ impl Failed {
     }
 }
 
+impl Failed {
+    /// The command line cannot be used.
+    pub(super) fn arguments(text: String) -> Self {
+        Self {
+            text,
+            exit: Exit::Arguments.into(),
+        }
+    }
+}
+
 impl From<settings::ConfigError> for Failed {
     fn from(error: settings::ConfigError) -> Self {
         Self {

@@ -22,6 +22,7 @@
 //! | [`remote`] | commands that ask the daemon over its control socket: reload, queue, trace, test, limits, status |
 //! | [`tables`] | what check says of tables and of the domains that need them |
 //! | [`print`] | answers as text |
+//! | [`typed`] | words that are what they should be |
 //! | [`top`] | how it goes, anew each second |
 //!
 //! Exit status: 0 done, 1 not done (the reason is on standard error), 2 wrong arguments, 69 the
@@ -51,6 +52,7 @@ mod surroundings;
 mod tables;
 mod top;
 mod transports;
+mod typed;
 
 use std::process::ExitCode;
 

@@ -20,7 +20,10 @@ use smtp::sasl::{Verifier, prepared};
 use system::{secret::made_up, terminal::try_say};
 
 use super::{Failed, arguments::Passwd};
-use crate::config::{Config, is_of_login, login_line, login_lines, read_logins};
+use crate::{
+    config::{Config, is_of_login, login_line, login_lines, read_logins},
+    limits,
+};
 
 /// Rounds of PBKDF2, as `PostgreSQL` takes.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
@@ -43,6 +46,9 @@ pub(super) fn run(path: &Path, order: &Passwd) -> Result<String, Failed> {
         let logins: Vec<_> = logins.into_keys().collect();
         return Ok(logins.join("\n"));
     };
+    if !order.delete {
+        limits::name(login).map_err(Failed::arguments)?;
+    }
     let change = Change {
         config: &config,
         named: file,

@@ -37,10 +37,10 @@ pub(super) enum Report {
 #[derive(clap::Args, Debug)]
 pub(super) struct Rejected {
     /// Only with a recipient that contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = console::text)]
     to: Option<String>,
     /// Only with a sender that contains this; <> is the null sender
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = console::text)]
     from: Option<String>,
     /// Only what was refused since then: 2d, 12h, 2026-11-22, "2026-11-22 07:51"
     #[arg(long, value_name = "WHEN", value_parser = console::when)]

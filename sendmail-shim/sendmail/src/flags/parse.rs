@@ -101,12 +101,13 @@ fn options(
     Ok(())
 }
 
-/// The row with the longest name that `letters` begin with.
+/// The row with the longest name that `letters` begin with; a word (`--help`) is meant as a whole.
 fn longest(letters: &str) -> Option<&'static Flag> {
-    FLAGS
-        .iter()
-        .filter(|flag| letters.starts_with(flag.name))
-        .max_by_key(|flag| flag.name.len())
+    let fits = |flag: &&Flag| match flag.name.strip_prefix('-') {
+        Some(_) => letters == flag.name,
+        None => letters.starts_with(flag.name),
+    };
+    FLAGS.iter().filter(fits).max_by_key(|flag| flag.name.len())
 }
 
 fn apply(typed: &mut Typed, flag: &Flag, value: Option<String>) -> Result<(), UsageError> {
@@ -257,8 +258,8 @@ mod tests {
             let error = parse(Mode::Deliver, [word.to_owned()]).unwrap_err();
             assert!(error.0.len() > 10, "{error}");
         }
-        let warnings = typed(&["-W", "--read-envelope-from", "root"]).warnings;
-        assert_eq!(warnings.len(), 2);
+        let warnings = typed(&["-W", "--read-envelope-from", "--helpx", "root"]).warnings;
+        assert_eq!(warnings.len(), 3);
         assert!(warnings.iter().all(|warning| warning.unknown));
     }
 

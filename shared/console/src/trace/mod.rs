@@ -47,7 +47,7 @@ use system::{
     terminal::{complain, say},
 };
 
-use crate::{Daemon, when};
+use crate::{Daemon, text, when};
 use follow::Follow;
 use live::Live;
 use search::Found;
@@ -62,7 +62,7 @@ const LOOK_BACK: Duration = Duration::from_hours(30 * 24);
 #[derive(Debug, clap::Args)]
 pub struct Trace {
     /// A queue id of either program, an address, a Message-ID, or a client's name, address or login
-    #[arg(value_name = "WHAT", required_unless_present = "live")]
+    #[arg(value_name = "WHAT", required_unless_present = "live", value_parser = text)]
     what: Option<String>,
     /// Read this log instead of the journal, also of another machine, rotated or compressed;
     /// several are read together

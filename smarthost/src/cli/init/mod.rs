@@ -12,7 +12,7 @@ mod machine;
 use std::{io, path::Path, process::ExitCode};
 
 use console::{
-    dialog::{self, Dialog, Question},
+    dialog::{self, Answers, Dialog, Question},
     target::Target,
 };
 use control::findings::{Findings, Level};
@@ -40,8 +40,9 @@ const OWN: &str = "127.0.0.0/8 ::1";
 pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout());
     let files: (&mut dyn io::BufRead, &mut dyn io::Write) = (&mut input, &mut output);
-    let mut dialog = Dialog::new(files, dialog::people(), init.yes, &init.answers, &KEYS)
-        .map_err(Failed::new)?;
+    let answers = Answers::of(&init.answers, &KEYS).map_err(Failed::arguments)?;
+    let dialog = Dialog::new(files, dialog::people(), init.yes, answers);
+    let mut dialog = dialog.map_err(Failed::new)?;
     let target = Target::open(path, SHIPPED)?;
     let may = dialog.may_replace(&target, init.force);
     if !may.map_err(Failed::new)? {
