@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     activity::Activity, config::Config, dead_mail::DeadMail, destination::Destination,
-    drain::Progress, draining::Draining, maillog, news::Teller, provenance, route::Router,
+    drain::Progress, draining::Draining, lessons::Lessons, maillog, news::Teller, provenance,
+    route::Router,
 };
 use control::attempts::Attempts;
 use mail::{
@@ -24,7 +25,7 @@ use mail::{
     outcome::{Failure, Outcome},
     status::EnhancedStatus,
 };
-use queue::{Origin, Routed};
+use queue::{Lesson, Origin, Routed};
 use spool::{Draft, Hold, QueueId, Spool, SpoolError, Stored};
 use system::log::life;
 use tokio::{
@@ -64,6 +65,7 @@ pub(crate) struct Dispatch {
     spool: Spool,
     queue: Mutex<Queue>,
     activity: Arc<Mutex<Activity>>,
+    lessons: Arc<Mutex<Lessons>>,
     news: Teller,
     draining: Draining,
     attempts: Attempts,
@@ -75,12 +77,13 @@ impl Dispatch {
     pub(crate) fn new(
         spool: Spool,
         queue: Queue,
-        activity: Arc<Mutex<Activity>>,
+        (activity, lessons): (Arc<Mutex<Activity>>, Arc<Mutex<Lessons>>),
         news: Teller,
         draining: Draining,
     ) -> Self {
         Self {
             activity,
+            lessons,
             news,
             draining,
             attempts: Attempts::default(),
@@ -130,6 +133,17 @@ impl Dispatch {
     /// What has happened.
     pub(crate) fn activity(&self) -> MutexGuard<'_, Activity> {
         self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hosts have said how many connections they take: known after a restart, too.
+    pub(crate) fn learned(&self, lesson: Lesson) {
+        let hosts: Vec<&str> = lesson.hosts.iter().map(|host| &**host).collect();
+        maillog::learned(&hosts.join(", "), lesson.connections);
+        let lessons = self.lessons.lock();
+        lessons
+            .unwrap_or_else(PoisonError::into_inner)
+            .learn(lesson);
+        self.news.changed();
     }
 
     /// One attempt for one recipient, in the log and in the counts.

@@ -8,7 +8,7 @@
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
 //! | edges | `setup`, `budget`, `dispatch`, `draining`, `arriving`, `enrolling`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, from another server's too, machines that are enrolled, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
-//! | pure core | [`activity`] [`config`] [`dane`] [`dead_mail`] [`destination`] [`dkim`] [`drain`] [`enroll`] [`expected`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`provenance`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
+//! | pure core | [`activity`] [`config`] [`dane`] [`dead_mail`] [`destination`] [`dkim`] [`drain`] [`enroll`] [`expected`] [`lessons`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`provenance`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
 //! Below all of them are the crates in `shared/`.
 
@@ -22,6 +22,7 @@ pub mod dkim;
 pub mod drain;
 pub mod enroll;
 pub mod expected;
+pub mod lessons;
 pub mod limits;
 pub mod lookup;
 pub mod machines;

@@ -376,6 +376,15 @@ pub(crate) fn eight_bit(id: QueueId, relay: &str) {
     );
 }
 
+/// Hosts take no more connections than these.
+pub(crate) fn learned(hosts: &str, connections: usize) {
+    line_of(
+        Role::Qmgr,
+        Level::Info,
+        &format_args!("{hosts}: too many connections, {connections} at once from now on"),
+    );
+}
+
 pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {
     let name: &dyn Display = match &destination.kind {
         Kind::Lmtp(LmtpTarget::Unix(path)) => &path.display(),

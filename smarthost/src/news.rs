@@ -39,6 +39,11 @@ impl Teller {
         }
     }
 
+    /// Something else has changed that is kept.
+    pub(crate) fn changed(&self) {
+        self.state.changed();
+    }
+
     /// Something may be due.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();

@@ -37,6 +37,8 @@ pub struct Script {
     pub parameters: Vec<(String, String)>,
     /// Said in answer to the first command after a message; then the connection is closed.
     pub farewell: Option<String>,
+    /// A connection over this number is told that there are too many, and closed.
+    pub most_connections: usize,
     /// RCPT over this number in a transaction is answered 452.
     pub most_recipients: usize,
     /// The reply after the final dot; with LMTP by address, as `recipients`.
@@ -84,6 +86,7 @@ impl Default for Script {
             answers: Vec::new(),
             parameters: Vec::new(),
             farewell: None,
+            most_connections: usize::MAX,
             most_recipients: usize::MAX,
             after_message: "250 2.0.0 Ok: taken".to_owned(),
             settled: Vec::new(),
@@ -228,7 +231,10 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         shared.open.lock().unwrap().push(first);
         let shared = Arc::clone(shared);
         thread::spawn(move || {
-            let script = shared.script.lock().unwrap().clone();
+            let mut script = shared.script.lock().unwrap().clone();
+            if open > script.most_connections {
+                "421 4.7.0 Too many connections".clone_into(&mut script.greeting);
+            }
             // A peer that goes away in the middle is what many tests are about.
             let _ = conversation::converse(stream, &script, &shared.journal);
             shared.now_open.fetch_sub(1, Ordering::SeqCst);

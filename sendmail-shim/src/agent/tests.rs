@@ -112,7 +112,8 @@ impl Simulation {
             Action::Record { .. }
             | Action::Ended { .. }
             | Action::Suspended { .. }
-            | Action::Resumed(_) => {}
+            | Action::Resumed(_)
+            | Action::Learned(_) => {}
             Action::Load { .. } | Action::Warn { .. } => panic!("{action:?}"),
         }
     }

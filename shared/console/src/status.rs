@@ -34,6 +34,14 @@ pub fn text(status: &Status, now: Timestamp) -> String {
         format!("{state}  {kind} {name}: {}", cut(&service.text))
     });
     section(&mut out, "Asked by it", services);
+    let learned = status.learned.iter().take(GROUPS).map(|learned| {
+        let by = learned.transport.as_ref();
+        let by = by.map_or_else(String::new, |name| format!(" by {}", shown(name)));
+        let hosts = cut(&learned.hosts.join(", "));
+        let ago = Span::coarse(now.since(learned.learned));
+        format!("{:>6}  {hosts}{by}, said {ago} ago", learned.connections)
+    });
+    section(&mut out, "Connections that hosts take at once", learned);
     out.truncate(out.trim_end().len());
     out
 }

@@ -55,6 +55,9 @@ pub struct Status {
     pub refused: Vec<(String, u64)>,
     /// What the daemon asks, and how it does.
     pub services: Vec<Service>,
+    /// Hosts that have said how many connections they take, those who said it last first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub learned: Vec<Learned>,
     pub spool: Spool,
     /// Mail is taken and not sent, until that is mended.
     pub queues_only: bool,
@@ -153,6 +156,19 @@ impl Service {
             text: text.into(),
         }
     }
+}
+
+/// How many connections hosts take, as they have said themselves.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Learned {
+    /// By which transport, where that has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Names with ports, of all that share it.
+    pub hosts: Vec<String>,
+    /// At most so many are opened now.
+    pub connections: u64,
+    pub learned: Timestamp,
 }
 
 /// Where mail is kept.

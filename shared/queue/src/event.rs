@@ -11,7 +11,7 @@ use mail::{
 };
 use spool::{Hold, QueueId, SpoolError};
 
-use crate::clock::Step;
+use crate::{Lesson, clock::Step};
 
 /// A recipient and where it goes now, or why that is not known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -285,6 +285,8 @@ pub enum Action<D> {
     },
     /// A destination that was suspended answers.
     Resumed(Arc<D>),
+    /// Hosts have said how many connections they take, to be kept for [`crate::Queue::teach`].
+    Learned(Lesson),
     /// Nothing of it is left: `ID: removed` (log). `deleted`: recipients that the administrator's
     /// order kept from delivery.
     Ended {

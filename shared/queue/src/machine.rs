@@ -152,6 +152,12 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         self.destinations.shares(destination, hosts, now)
     }
 
+    /// How many connections to the hosts of a destination may be open beside those of deliveries
+    /// under way.
+    pub fn spare(&self, destination: &D, now: Timestamp) -> usize {
+        self.destinations.spare(destination, now)
+    }
+
     /// Which transport each destination has from now on. What waits in memory is asked for its way
     /// anew: routes have changed with them.
     pub fn set_transports(&mut self, transports: Transports<D>, now: Timestamp) {

@@ -276,6 +276,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
                 reason: suspension.failure.log_text().into(),
             });
         }
+        if failure.means_too_many_connections()
+            && let Some(lesson) = self.destinations.lesson(&to)
+        {
+            self.actions.push_back(Action::Learned(lesson));
+        }
         match outcomes {
             None => self.stay(underway, now),
             Some(outcomes) => {

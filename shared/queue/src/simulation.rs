@@ -243,7 +243,7 @@ impl World {
                 expired,
             } => self.bounce(id, &failed, expired),
             Action::Suspended { until, .. } => assert!(until > self.now),
-            Action::Resumed(_) => {}
+            Action::Resumed(_) | Action::Learned(_) => {}
             Action::Dead { id, failed, .. } => {
                 let key = self.index(id);
                 let message = &self.messages[&key];

@@ -66,6 +66,24 @@ pub struct Lesson {
     pub learned: Timestamp,
 }
 
+impl Lesson {
+    /// Whether it still says anything.
+    pub fn is_believed(&self, now: Timestamp) -> bool {
+        now.since(self.learned) < REMEMBERED
+    }
+
+    /// How many are opened now: one more after each hour.
+    pub fn most(&self, now: Timestamp) -> usize {
+        most(self.connections, self.learned, now)
+    }
+}
+
+/// What a lesson says now.
+fn most(connections: usize, learned: Timestamp, now: Timestamp) -> usize {
+    let more = now.since(learned).as_secs() / LESSON.as_secs();
+    connections.saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
+}
+
 #[derive(Debug)]
 pub(crate) struct Site<D> {
     pub(crate) members: Set<Arc<D>>,
@@ -123,10 +141,9 @@ impl<D: Eq + Hash> Site<D> {
 
     /// Deliveries at once.
     pub(crate) fn most(&self, transport: &Transport, now: Timestamp) -> usize {
-        let taught = self.lesson.map(|(connections, then)| {
-            let more = now.since(then).as_secs() / LESSON.as_secs();
-            connections.saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
-        });
+        let taught = self
+            .lesson
+            .map(|(connections, then)| most(connections, then, now));
         let most = self.limit.min(transport.at_once());
         most.min(taught.unwrap_or(usize::MAX)).max(1)
     }

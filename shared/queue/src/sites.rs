@@ -77,6 +77,10 @@ impl<D: Eq + Hash> Sites<D> {
             delivering: 0,
             ..known.unwrap_or_else(|| Site::new(transport))
         });
+        if site.members.is_empty() && site.answered.is_none() {
+            // What was taught before a restart says nothing of the transport's own limits.
+            site.limit = site.limit.min(Site::<D>::new(transport).limit);
+        }
         site.members.insert(Arc::clone(to));
         site.delivering = site.delivering.saturating_add(under_way);
     }
@@ -187,16 +191,12 @@ impl<D: Eq + Hash> Sites<D> {
     /// What was learned of the number of connections that hosts take.
     pub(crate) fn lessons(&self, now: Timestamp) -> Vec<Lesson> {
         let sites = self.all.iter().filter(|(_, site)| site.is_remembered(now));
-        let lesson = |(key, site): (&Key<D>, &Site<D>)| match (key, site.lesson) {
-            (Key::Hosts(transport, hosts), Some((connections, learned))) => Some(Lesson {
-                transport: transport.clone(),
-                hosts: Arc::clone(hosts),
-                connections,
-                learned,
-            }),
-            _ => None,
-        };
-        sites.filter_map(lesson).collect()
+        sites.filter_map(|(key, site)| lesson(key, site)).collect()
+    }
+
+    /// What a site has taught.
+    pub(crate) fn lesson(&self, key: &Key<D>) -> Option<Lesson> {
+        lesson(key, self.all.get(key)?)
     }
 
     /// What was learned before a restart.
@@ -205,5 +205,18 @@ impl<D: Eq + Hash> Sites<D> {
         let site = self.all.entry(key);
         site.or_insert_with(|| Site::new(transport)).lesson =
             Some((lesson.connections, lesson.learned));
+    }
+}
+
+/// Only hosts that are known by name teach something that is of use later.
+fn lesson<D>(key: &Key<D>, site: &Site<D>) -> Option<Lesson> {
+    match (key, site.lesson) {
+        (Key::Hosts(transport, hosts), Some((connections, learned))) => Some(Lesson {
+            transport: transport.clone(),
+            hosts: Arc::clone(hosts),
+            connections,
+            learned,
+        }),
+        _ => None,
     }
 }

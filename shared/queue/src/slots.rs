@@ -154,6 +154,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.sites.lessons(now)
     }
 
+    /// What the hosts of a destination have taught.
+    pub(crate) fn lesson(&self, to: &D) -> Option<Lesson> {
+        self.sites.lesson(&self.known.get(to)?.site)
+    }
+
     pub(crate) fn teach(&mut self, lesson: Lesson) {
         let transport = Transport::unnamed(&self.settings.slots);
         self.sites.teach(lesson, &transport);

@@ -17,9 +17,10 @@ use control::{
     attempts::Attempts,
     order::{self, Order},
     serve::{self, Access, Standing},
-    status::{NAMED, Status},
+    status::{Learned, NAMED, Status},
 };
 use mail::clock::{self, Timestamp};
+use queue::Lesson;
 use spool::{Entry, Hold, Parties, QueueId, Spool};
 
 use crate::{
@@ -302,10 +303,11 @@ impl Controlled<'_> {
     /// All that a status tells; whoever shows any of it takes it from here.
     pub fn snapshot(&self, now: Timestamp) -> Status {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let (queued, in_flight, draining) = {
+        let (queued, in_flight, draining, lessons) = {
             let queue = self.queue();
             let draining = self.draining.progress(left(&queue));
-            (count(queue.len()), count(queue.in_flight()), draining)
+            let counts = (count(queue.len()), count(queue.in_flight()));
+            (counts.0, counts.1, draining, queue.lessons(now))
         };
         let access = Access {
             queue: self,
@@ -338,6 +340,7 @@ impl Controlled<'_> {
             senders,
             limits,
             draining: draining.map(|it| it.told()),
+            learned: learned(lessons, now),
             ..(self.status)()
         }
     }
@@ -351,6 +354,24 @@ fn nearest(reports: &[Report]) -> Vec<(String, u64, String)> {
     let nearest = used.into_iter().take(NAMED);
     nearest
         .map(|(percent, report)| (report.client.clone(), percent, report.usage()))
+        .collect()
+}
+
+/// What hosts have taught, the newest first.
+fn learned(mut lessons: Vec<Lesson>, now: Timestamp) -> Vec<Learned> {
+    lessons.sort_by(|a, b| {
+        b.learned
+            .cmp(&a.learned)
+            .then_with(|| a.hosts.cmp(&b.hosts))
+    });
+    let newest = lessons.into_iter().take(NAMED);
+    newest
+        .map(|lesson| Learned {
+            transport: lesson.transport.as_deref().map(str::to_owned),
+            hosts: lesson.hosts.iter().map(ToString::to_string).collect(),
+            connections: u64::try_from(lesson.most(now)).unwrap_or(u64::MAX),
+            learned: lesson.learned,
+        })
         .collect()
 }
 

@@ -164,6 +164,7 @@ fn carry_out(deliveries: &Arc<Deliveries>, action: Action, tasks: &mut JoinSet<(
             let what = destination.to_string();
             deliveries.dispatch.news().tell(news::Event::Ended { what });
         }
+        Action::Learned(lesson) => deliveries.dispatch.learned(lesson),
         Action::Ended { id, deleted, .. } => {
             deliveries.dispatch.activity().removed(deleted);
             life::ended(id, deleted);

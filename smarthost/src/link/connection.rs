@@ -176,6 +176,21 @@ impl Connection {
         let _ = time::timeout(QUIT_PATIENCE, self.turn(&mut io::empty())).await;
     }
 
+    /// The same, and waits until the peer has closed, too: only then it counts one connection less.
+    pub(crate) async fn quit_and_wait(mut self) {
+        self.conversation.quit(Instant::now());
+        let over = async {
+            while let Step::Write(bytes) = self.conversation.next(Instant::now()) {
+                self.write(&bytes, Instant::now()).await;
+            }
+            let mut buffer = [0; READ];
+            while let Some(stream) = &mut self.stream
+                && matches!(stream.read(&mut buffer).await, Ok(1..))
+            {}
+        };
+        let _ = time::timeout(QUIT_PATIENCE, over).await;
+    }
+
     /// Lets the conversation run until a transaction can begin, has ended, or the connection is
     /// closed.
     async fn turn(&mut self, content: &mut (dyn Read + Send)) -> End {

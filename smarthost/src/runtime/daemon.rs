@@ -372,6 +372,10 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
         getrandom::u64()?,
     );
     queue.set_transports(dispatch::transports(&setup.config), now);
+    let lessons = memory.lessons.lock();
+    for lesson in lessons.unwrap_or_else(PoisonError::into_inner).all() {
+        queue.teach(lesson.clone());
+    }
     let draining = Draining::open(&config.state);
     let drains = draining.to().is_some();
     for entry in spool.walk_entries() {
@@ -389,7 +393,8 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     );
     let activity = Arc::clone(&memory.activity);
     let news = Teller::new(Arc::clone(&memory.notices), keeper.clone());
-    let dispatch = Dispatch::new(spool, queue, activity, news, draining);
+    let lessons = Arc::clone(&memory.lessons);
+    let dispatch = Dispatch::new(spool, queue, (activity, lessons), news, draining);
     let all = dispatch.spool().walk();
     let is_dead = |entry: &spool::Entry, parties: &spool::Parties| {
         entry.hold.is_held() && parties.sender.is_empty()

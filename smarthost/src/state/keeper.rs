@@ -19,6 +19,7 @@ use crate::{
     activity::Activity,
     budget,
     expected::Expected,
+    lessons::Lessons,
     limits::{Limits, Rules},
     machines::Machines,
     notices::Notices,
@@ -62,6 +63,7 @@ pub struct Memory {
     pub notices: Arc<Mutex<Notices>>,
     pub expected: Arc<Mutex<Expected>>,
     pub(crate) budget: Arc<Mutex<budget::Site>>,
+    pub lessons: Arc<Mutex<Lessons>>,
 }
 
 impl Memory {
@@ -106,9 +108,13 @@ impl Memory {
         for (row, record) in restored.budget {
             rows += u32::from(!budget.restore(&row, &record));
         }
+        let mut lessons = Lessons::default();
+        for (row, record) in restored.lessons {
+            rows += u32::from(!lessons.restore(row, &record, now));
+        }
         if rows > 0 {
             let text = format!(
-                "{rows} rows of greylist, verification, refusals, activity, clients, notices, expected mail and budgets cannot be read"
+                "{rows} rows of greylist, verification, refusals, activity, clients, notices, expected mail, budgets and learned connections cannot be read"
             );
             unread.push(text);
         }
@@ -122,6 +128,7 @@ impl Memory {
             notices: Arc::new(Mutex::new(notices)),
             expected: Arc::new(Mutex::new(expected)),
             budget: Arc::new(Mutex::new(budget)),
+            lessons: Arc::new(Mutex::new(lessons)),
         };
         (memory, unread)
     }
@@ -143,6 +150,7 @@ impl Memory {
         add(Shelf::Notices, locked(&self.notices).changes(now));
         add(Shelf::Expected, locked(&self.expected).changes());
         add(Shelf::Budget, budget::changes(&self.budget));
+        add(Shelf::Lessons, locked(&self.lessons).changes());
         all
     }
 
@@ -156,6 +164,7 @@ impl Memory {
         locked(&self.notices).all_changed();
         locked(&self.expected).all_changed();
         locked(&self.budget).all_changed();
+        locked(&self.lessons).all_changed();
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Shelf {
     Expected,
     /// What is counted for a budget that is shared.
     Budget,
+    /// How many connections hosts take.
+    Lessons,
 }
 
 /// A row's place.
@@ -35,7 +37,7 @@ pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are
 /// counted.
-const TABLES: [(&str, Shelf); 11] = [
+const TABLES: [(&str, Shelf); 12] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -50,6 +52,7 @@ const TABLES: [(&str, Shelf); 11] = [
     ("notices", Shelf::Notices),
     ("expected", Shelf::Expected),
     ("budget", Shelf::Budget),
+    ("learned_connections", Shelf::Lessons),
 ];
 
 /// How long an administrator's tool that holds the database is waited for: at start, and at each
@@ -91,6 +94,8 @@ pub struct Restored {
     pub expected: Vec<(String, String)>,
     /// For [`crate::budget::Site::restore`].
     pub budget: Vec<(String, String)>,
+    /// For [`crate::lessons::Lessons::restore`].
+    pub lessons: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
     pub quarantined: Option<PathBuf>,
 }
@@ -308,6 +313,7 @@ fn select(
                 Shelf::Notices => found.notices.push((name, record)),
                 Shelf::Expected => found.expected.push((name, record)),
                 Shelf::Budget => found.budget.push((name, record)),
+                Shelf::Lessons => found.lessons.push((name, record)),
             }
         }
     }

@@ -1,11 +1,15 @@
-//! Connections that wait for the next message to the same destination.
+//! Connections that wait for the next message.
 //!
 //! Contract: a connection is kept for [`PATIENCE`] at most, carries [`MESSAGES`] messages at most,
 //! and is ended with QUIT.
 //! It belongs to the setup it was made under: after a reload none is used again, for whom to
 //! believe may have changed.
 //! So is one made under another policy of MTA-STS, or none.
+//! It serves other destinations with the same hosts only where both ask of the host what everybody
+//! asks, and would have opened it just so.
 //! One that has ended or said something meanwhile is not given out.
+//! Those that wait count with the deliveries to the same hosts: before a connection is opened,
+//! those are ended for which it leaves no place, and the peer has closed them.
 
 use std::{
     collections::HashMap,
@@ -14,7 +18,7 @@ use std::{
 };
 
 use relay::delivery::Dial;
-use tokio::time;
+use tokio::{task::JoinSet, time};
 
 use crate::{destination::Destination, link::Connection, mta_sts::Known, setup::Setup};
 
@@ -23,24 +27,48 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Messages over one connection.
 const MESSAGES: u32 = 500;
 
+/// The hosts of a destination by one transport, as the queue groups them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Site {
+    transport: Option<Arc<str>>,
+    /// In order.
+    hosts: Arc<[Arc<str>]>,
+}
+
+impl Site {
+    pub(super) fn new(destination: &Destination, mut hosts: Vec<Arc<str>>) -> Self {
+        hosts.sort_unstable();
+        hosts.dedup();
+        Self {
+            transport: destination.transport.clone(),
+            hosts: hosts.into(),
+        }
+    }
+}
+
 /// A connection and how often it was used.
 pub(super) struct Kept {
     pub(super) connection: Connection,
     /// How it was opened.
     pub(super) dial: Dial,
+    pub(super) site: Site,
     pub(super) used: u32,
     /// It was made under this one.
     pub(super) setup: Arc<Setup>,
     /// The policy of MTA-STS that was enforced.
     pub(super) policy: Option<Known>,
+    /// The host had to show what it must show anybody: neither the destination nor DNS demanded
+    /// more.
+    pub(super) is_anybodys: bool,
 }
 
 struct Idle {
     kept: Kept,
+    destination: Arc<Destination>,
     since: Instant,
 }
 
-/// Idle connections by destination.
+/// Idle connections by site.
 #[derive(Default)]
 pub(super) struct Pool {
     idle: Mutex<Connections>,
@@ -48,7 +76,9 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct Connections {
-    all: HashMap<Arc<Destination>, Vec<Idle>>,
+    all: HashMap<Site, Vec<Idle>>,
+    /// Where those of a destination are.
+    sites: HashMap<Arc<Destination>, Site>,
     /// A task sweeps as long as there is something to sweep.
     swept: bool,
 }
@@ -61,25 +91,62 @@ struct Expired {
 }
 
 impl Pool {
-    /// The connection used last, if one is idle and still good under the setup in force.
-    pub(super) fn take(
+    /// The connection used last to a destination, if one is idle and still good under the setup in
+    /// force.
+    pub(super) async fn take(
         &self,
         destination: &Arc<Destination>,
         setup: &Arc<Setup>,
         policy: Option<&Known>,
     ) -> Option<Kept> {
         loop {
-            let mut kept = self.lock().all.get_mut(destination)?.pop()?.kept;
+            let mut kept = self.lock().pop(destination)?;
             let same = Arc::ptr_eq(&kept.setup, setup) && kept.policy.as_ref() == policy;
             if same && kept.connection.is_usable() {
                 return Some(kept);
             }
-            tokio::spawn(kept.connection.quit());
+            kept.connection.quit_and_wait().await;
         }
     }
 
+    /// One that another destination with the same hosts has no use for now, and that this one
+    /// would open just so, asking of the host what anybody asks.
+    pub(super) fn take_anybodys(
+        &self,
+        site: &Site,
+        dial: &Dial,
+        setup: &Arc<Setup>,
+    ) -> Option<Kept> {
+        let mut connections = self.lock();
+        let idle = connections.all.get_mut(site)?;
+        let fits = |idle: &mut Idle| {
+            let kept = &mut idle.kept;
+            kept.is_anybodys
+                && Arc::ptr_eq(&kept.setup, setup)
+                && kept.dial.host == dial.host
+                && kept.dial.place == dial.place
+                && kept.dial.security == dial.security
+                && kept.connection.is_usable()
+        };
+        let found = idle.iter_mut().rposition(fits)?;
+        Some(idle.remove(found).kept)
+    }
+
+    /// Ends idle connections to the same hosts, those used longest ago first, until no more than
+    /// `spare` are left. Whether there were any too many.
+    pub(super) async fn make_room(&self, site: &Site, spare: usize) -> bool {
+        let surplus = self.lock().surplus(site, spare);
+        let any = !surplus.is_empty();
+        let mut leaving = JoinSet::new();
+        for idle in surplus {
+            leaving.spawn(idle.kept.connection.quit_and_wait());
+        }
+        leaving.join_all().await;
+        any
+    }
+
     /// Keeps a connection that is ready for the next message, if it is of the setup in force.
-    pub(super) fn put(
+    pub(super) async fn put(
         self: &Arc<Self>,
         destination: &Arc<Destination>,
         mut kept: Kept,
@@ -87,17 +154,10 @@ impl Pool {
     ) {
         kept.used = kept.used.saturating_add(1);
         if kept.used >= MESSAGES || !Arc::ptr_eq(&kept.setup, setup) {
-            tokio::spawn(kept.connection.quit());
-            return;
+            return kept.connection.quit_and_wait().await;
         }
         let mut idle = self.lock();
-        idle.all
-            .entry(Arc::clone(destination))
-            .or_default()
-            .push(Idle {
-                kept,
-                since: Instant::now(),
-            });
+        idle.push(Arc::clone(destination), kept);
         if !idle.swept {
             idle.swept = true;
             tokio::spawn(Arc::clone(self).sweep());
@@ -117,7 +177,7 @@ impl Pool {
         let mut more = true;
         while more {
             time::sleep(PATIENCE / 3).await;
-            let old = self.expired();
+            let old = self.lock().expired();
             more = old.more;
             for idle in old.idle {
                 tokio::spawn(idle.kept.connection.quit());
@@ -125,21 +185,49 @@ impl Pool {
         }
     }
 
-    fn expired(&self) -> Expired {
-        let mut kept = self.lock();
-        let mut idle = Vec::new();
-        for connections in kept.all.values_mut() {
-            idle.extend(connections.extract_if(.., |one| one.since.elapsed() >= PATIENCE));
-        }
-        kept.all.retain(|_, connections| !connections.is_empty());
-        kept.swept = !kept.all.is_empty();
-        Expired {
-            idle,
-            more: kept.swept,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Connections> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    fn push(&mut self, destination: Arc<Destination>, kept: Kept) {
+        let site = kept.site.clone();
+        self.sites.insert(Arc::clone(&destination), site.clone());
+        self.all.entry(site).or_default().push(Idle {
+            kept,
+            destination,
+            since: Instant::now(),
+        });
+    }
+
+    /// The one used last of a destination.
+    fn pop(&mut self, destination: &Arc<Destination>) -> Option<Kept> {
+        let idle = self.all.get_mut(self.sites.get(destination)?)?;
+        let last = idle.iter().rposition(|it| it.destination == *destination)?;
+        Some(idle.remove(last).kept)
+    }
+
+    fn surplus(&mut self, site: &Site, spare: usize) -> Vec<Idle> {
+        let Some(idle) = self.all.get_mut(site) else {
+            return Vec::new();
+        };
+        let surplus = idle.len().saturating_sub(spare);
+        idle.drain(..surplus).collect()
+    }
+
+    fn expired(&mut self) -> Expired {
+        let mut idle = Vec::new();
+        for connections in self.all.values_mut() {
+            idle.extend(connections.extract_if(.., |one| one.since.elapsed() >= PATIENCE));
+        }
+        self.all.retain(|_, connections| !connections.is_empty());
+        let all = &self.all;
+        self.sites.retain(|_, site| all.contains_key(site));
+        self.swept = !self.all.is_empty();
+        Expired {
+            idle,
+            more: self.swept,
+        }
     }
 }

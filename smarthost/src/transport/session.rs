@@ -32,13 +32,14 @@ use super::{
     forwarding::forward,
     job::{Errand, all},
     lmtp,
-    pool::Kept,
+    pool::{Kept, Site},
     signing::outgoing,
     smtp as to_smtp,
     transports::Transports,
 };
 use crate::{
     destination::{Kind, LmtpTarget},
+    dispatch::Dispatch,
     dns::exchange,
     link::Connection,
     maillog,
@@ -95,7 +96,10 @@ pub(super) async fn deliver(
         let event = match action {
             Action::Reuse => {
                 let policy = demands.as_ref().and_then(Demands::enforced);
-                open = transports.pool.take(destination, &errand.setup, policy);
+                open = transports
+                    .pool
+                    .take(destination, &errand.setup, policy)
+                    .await;
                 Event::Kept(open.as_ref().map(|kept| kept.dial.clone().into()))
             }
             Action::Find => {
@@ -116,16 +120,15 @@ pub(super) async fn deliver(
                 Event::Found(found)
             }
             Action::Open(dial) => {
-                let opened = session.open(&dial, demands.as_ref()).await;
-                Event::Opened(opened.map(|connection| {
-                    open = Some(Kept {
-                        connection,
-                        dial,
-                        used: 0,
-                        setup: Arc::clone(&errand.setup),
-                        policy: demands.as_ref().and_then(Demands::enforced).cloned(),
-                    });
-                }))
+                let site = Site::new(destination, hosts.clone());
+                open = session.others(&site, &dial, demands.as_ref());
+                match &open {
+                    Some(kept) => Event::Kept(Some(kept.dial.clone().into())),
+                    None => {
+                        let opened = session.connect(site, dial, demands.as_ref()).await;
+                        Event::Opened(opened.map(|kept| open = Some(kept)))
+                    }
+                }
             }
             Action::Send(batch) => {
                 let sent = session.send(open.as_mut(), &batch).await;
@@ -134,7 +137,7 @@ pub(super) async fn deliver(
             }
             Action::Leave => {
                 if let Some(kept) = open.take() {
-                    tokio::spawn(kept.connection.quit());
+                    kept.connection.quit_and_wait().await;
                 }
                 continue;
             }
@@ -143,7 +146,7 @@ pub(super) async fn deliver(
     }
     if let Some(kept) = open.filter(|kept| kept.connection.is_ready()) {
         let setup = transports.current.get();
-        transports.pool.put(destination, kept, &setup);
+        transports.pool.put(destination, kept, &setup).await;
     }
     Some(delivery.finish().0)
 }
@@ -263,6 +266,53 @@ impl Session<'_> {
             Peer::Smtp { relayhost, .. } => Some(to_smtp::tls(&self.errand.setup, relayhost)),
             Peer::Lmtp(_) => None,
         }
+    }
+
+    /// Whether the host must show no more than it must show anybody.
+    fn asks_what_anybody_asks(&self, dial: &Dial, demands: Option<&Demands>) -> bool {
+        matches!(self.peer, Peer::Smtp { relayhost, .. } if !relayhost)
+            && demands
+                .is_some_and(|it| it.enforced().is_none() && it.of(&dial.host.name).0.is_none())
+    }
+
+    /// A connection that another destination with the same hosts has kept.
+    fn others(&self, site: &Site, dial: &Dial, demands: Option<&Demands>) -> Option<Kept> {
+        let fits = self.stored.is_some() && self.asks_what_anybody_asks(dial, demands);
+        let pool = &self.transports.pool;
+        fits.then(|| pool.take_anybodys(site, dial, &self.errand.setup))?
+    }
+
+    /// How many idle connections there may be to the hosts beside this delivery's own.
+    fn spare(&self) -> usize {
+        let dispatch = self.transports.dispatch.as_ref();
+        let spare = |it: &Arc<Dispatch>| it.lock().spare(&self.errand.destination, clock::now());
+        dispatch.map_or(usize::MAX, spare)
+    }
+
+    /// Opens a connection of its own, after those that would be too many beside it were ended; all
+    /// that wait for others, where the host says so.
+    async fn connect(
+        &self,
+        site: Site,
+        dial: Dial,
+        demands: Option<&Demands>,
+    ) -> Result<Kept, Failure> {
+        let pool = &self.transports.pool;
+        pool.make_room(&site, self.spare()).await;
+        let mut opened = self.open(&dial, demands).await;
+        let refused = |failure: &Failure| failure.means_too_many_connections();
+        if opened.as_ref().is_err_and(refused) && pool.make_room(&site, 0).await {
+            opened = self.open(&dial, demands).await;
+        }
+        Ok(Kept {
+            connection: opened?,
+            is_anybodys: self.asks_what_anybody_asks(&dial, demands),
+            dial,
+            site,
+            used: 0,
+            setup: Arc::clone(&self.errand.setup),
+            policy: demands.and_then(Demands::enforced).cloned(),
+        })
     }
 
     async fn open(&self, dial: &Dial, demands: Option<&Demands>) -> Result<Connection, Failure> {

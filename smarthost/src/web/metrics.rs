@@ -60,6 +60,7 @@ pub const FAMILIES: &[Family] = &[
     family("smarthost_client_messages", "gauge", "", &["client"], "Messages of a client within its longest limit's time; the 50 that sent most."),
     family("smarthost_client_limit_ratio", "gauge", "ratio", &["client"], "Part of a limit that a client has used, 1 for all of it; the ten nearest to one."),
     family("smarthost_service_up", "gauge", "", &["kind", "name"], "1 while what the daemon asks works: resolver, DNSSEC, block lists, policy servers, milters, verification, and where it keeps its counters."),
+    family("smarthost_learned_connections", "gauge", "", &["transport", "hosts"], "Connections at once to hosts that have said how many they take; the ten that said it last."),
     family("smarthost_certificate_end_time_seconds", "gauge", "seconds", &[], "When the certificate ends that listeners show, in seconds since 1970."),
     family("smarthost_spool_ok", "gauge", "", &[], "1 while the spool takes mail."),
     family("smarthost_spool_free_bytes", "gauge", "bytes", &[], "Free space of the spool's disk."),
@@ -296,6 +297,12 @@ fn world(text: &mut Text, status: &Status) {
     text.begin("smarthost_service_up");
     for service in &status.services {
         text.sample(&[&service.kind, &service.name], flag(service.works));
+    }
+    text.begin("smarthost_learned_connections");
+    for learned in status.learned.iter().take(GROUPS) {
+        let hosts = learned.hosts.join(" ");
+        let labels = [learned.transport.as_deref().unwrap_or_default(), &hosts];
+        text.sample(&labels, number(learned.connections));
     }
     text.begin("smarthost_certificate_end_time_seconds");
     if let Some(ends) = status.certificate_ends {

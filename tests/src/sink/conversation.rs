@@ -28,6 +28,9 @@ pub(super) fn converse(stream: TcpStream, script: &Script, journal: &Journal) ->
         _ => {}
     }
     wire.say(&script.greeting)?;
+    if script.greeting.starts_with("421") {
+        return Ok(());
+    }
     let mut talk = Talk {
         script,
         journal,

@@ -86,7 +86,7 @@ impl<R: Role> Up<R> {
                     format!("{destination:?} suspended: {reason}")
                 });
             }
-            Action::Resumed(_) => {}
+            Action::Resumed(_) | Action::Learned(_) => {}
             Action::Ended { id, .. } => context
                 .story
                 .tell(now, &role.hostname(), || format!("{id} removed")),

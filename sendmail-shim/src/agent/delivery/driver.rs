@@ -112,7 +112,8 @@ impl Driver {
             }
             Action::Record { id, event } => self.agent.dispatch.spool.record(id, event),
             Action::Suspended { until, reason, .. } => maillog::unreached(until, &reason),
-            Action::Resumed(_) => {}
+            // The hosts of its one destination are nobody else's.
+            Action::Resumed(_) | Action::Learned(_) => {}
             Action::Ended {
                 id,
                 deleted,

@@ -1,4 +1,4 @@
-//! What becomes known of the hosts behind a destination while a delivery to it is under way.
+//! The hosts behind destinations: known only once they were looked up, and who shares them.
 
 use std::{hash::Hash, sync::Arc};
 
@@ -29,6 +29,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             // The delivery that asks is one of them.
             site.delivering <= site.most(&destination.transport, now) && !site.rests(now)
         })
+    }
+
+    /// What deliveries under way leave of the connections that its hosts may have.
+    pub(crate) fn spare(&self, to: &D, now: Timestamp) -> usize {
+        let destination = self.known.get(to);
+        let spare = destination.and_then(|it| {
+            let site = self.sites.get(&it.site)?;
+            Some(
+                site.most(&it.transport, now)
+                    .saturating_sub(site.delivering),
+            )
+        });
+        spare.unwrap_or(0)
     }
 
     pub(super) fn move_to(&mut self, to: &Arc<D>, key: Key<D>, now: Timestamp) {

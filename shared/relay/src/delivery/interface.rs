@@ -178,7 +178,8 @@ pub enum Action {
     Find,
     /// Find a host's addresses: [`Event::Found`].
     Lookup(Host),
-    /// Connect, greet, make TLS: [`Event::Opened`].
+    /// Connect, greet, make TLS: [`Event::Opened`]; or take a connection that is kept for another
+    /// destination and was opened just so: [`Event::Kept`].
     Open(Dial),
     /// A transaction over what is open: [`Event::Sent`].
     Send(Batch),

@@ -150,7 +150,7 @@ impl Delivery {
                 self.actions.push_back(Action::Leave);
                 self.find();
             }
-            (State::Beginning, Event::Kept(Some(dial))) => {
+            (State::Beginning | State::Opening(_), Event::Kept(Some(dial))) => {
                 let dial = *dial;
                 self.begin(Over { dial, kept: true }, memory, now);
             }
