@@ -38,7 +38,7 @@ use crate::{
     link::{MtaSts, Trusts},
     policy::{Policy, Sources, access_table::AccessTable, dnsbl::Keys},
     route::Router,
-    srs::Srs,
+    srs::{Srs, Tokens},
     tls_policy::{Policies, PolicyTable},
 };
 
@@ -73,6 +73,8 @@ pub(crate) struct Setup {
     pub(crate) signer: Arc<Signer>,
     /// What rewrites senders, if anything does.
     pub(crate) srs: Option<Arc<Srs>>,
+    /// For whom its tokens stand.
+    pub(crate) tokens: Arc<Mutex<Tokens>>,
     /// Whom names are asked of.
     pub(crate) resolver: Arc<Resolver>,
     sources: Arc<Sources>,
@@ -275,7 +277,9 @@ impl Setup {
     /// All but who we are.
     fn anonymous(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
         let (tables, problems) = Tables::read(&config)?;
-        let srs = config.read_srs()?.map(Arc::new);
+        let tokens = before.map_or_else(Arc::default, |it| Arc::clone(&it.tokens));
+        let srs = config.read_srs()?;
+        let srs = srs.map(|srs| Arc::new(srs.remembering(Arc::clone(&tokens))));
         let router = tables.router(&config).returning(srs.clone());
         let relay_tls = Self::of_relay(&config)?.or_same(before.map(|it| &it.relay_tls));
         let trusts = Self::of_world(&config)?.or_same(before.map(|it| &it.trusts));
@@ -301,6 +305,7 @@ impl Setup {
             resolver,
             signer,
             srs,
+            tokens,
             sources,
             logins: tables.logins(&config),
             tls_policies: tables.tls_policies(),

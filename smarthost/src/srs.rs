@@ -6,9 +6,16 @@
 //! secret. Hash and tag are read in any case, since some hops fold it. An address leads back only
 //! with a hash of one of our secrets, and for [`LIFETIME`] days: nothing else is ever relayed by
 //! it. A new secret signs as soon as it is the first; the others are still believed.
-//! Failures: a sender whose rewritten form would be longer than an address may be stays as it is
-//! (`None`).
+//! A sender whose rewritten form would be longer than a local part may be leaves as
+//! `SRS0=hash=day==token@ours`, and is remembered by the token ([`Tokens`]).
+//! Failures: what leads nowhere says why ([`Wrong`]).
 //! <https://www.libsrs2.net/srs/srs.pdf>
+
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use mail::{
@@ -17,16 +24,18 @@ use mail::{
 };
 use ring::hmac;
 
-/// How long an address leads back, days.
-const LIFETIME: u64 = 21;
+pub use self::tokens::Tokens;
+use self::tokens::{DAY, LIFETIME, Noted};
+
 /// Characters of a hash.
 const HASH: usize = 4;
+/// Characters of a token.
+const TOKEN: usize = 16;
 /// Longest local part that every server takes (RFC 5321 §4.5.3.1.1).
 const LONGEST: usize = 64;
 /// Days are counted in two digits of this.
 const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const DAYS: u64 = 32 * 32;
-const DAY: u64 = 24 * 60 * 60;
 /// Behind the tag any of these may stand; between the parts the first.
 const SEPARATORS: [char; 3] = ['=', '-', '+'];
 
@@ -35,6 +44,15 @@ const SEPARATORS: [char; 3] = ['=', '-', '+'];
 pub struct Srs {
     domain: Domain,
     secrets: Vec<hmac::Key>,
+    tokens: Arc<Mutex<Tokens>>,
+}
+
+/// The sender with which forwarded mail leaves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forwarded {
+    pub address: Address,
+    /// For whom it stands has to be written down before anybody sees it.
+    pub is_new: bool,
 }
 
 /// Why an address leads nowhere.
@@ -43,6 +61,8 @@ pub enum Wrong {
     /// Its hash is not ours, or it has no parts that we write.
     Forged,
     Expired,
+    /// It is ours, and nothing here says for whom it stands: another server may know.
+    Unknown,
 }
 
 /// Which of the two forms.
@@ -57,7 +77,13 @@ impl Wrong {
         match self {
             Self::Forged => "its hash is not that of a sender whom we have forwarded",
             Self::Expired => "the mail that it answers was forwarded too long ago",
+            Self::Unknown => "it is not known here for whom it stands",
         }
+    }
+
+    /// Whether it may lead somewhere later, or at another server.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Unknown)
     }
 }
 
@@ -72,18 +98,42 @@ impl Srs {
         Self {
             domain,
             secrets: secrets.iter().map(key).collect(),
+            tokens: Arc::default(),
         }
     }
 
-    /// A sender as forwarded mail leaves with it; `None`: it stays, since it is ours already or
-    /// there is no form for it.
-    pub fn forward(&self, sender: &Address, now: Timestamp) -> Option<Address> {
+    /// The same with these tokens, which outlive it.
+    #[must_use]
+    pub fn remembering(self, tokens: Arc<Mutex<Tokens>>) -> Self {
+        Self { tokens, ..self }
+    }
+
+    /// A sender as forwarded mail leaves with it; `None`: it stays, since it is ours already, or
+    /// nothing can be signed.
+    pub fn forward(&self, sender: &Address, now: Timestamp) -> Option<Forwarded> {
         let domain = sender.domain();
         if *domain == self.domain || domain.is_below(&self.domain) {
             return None;
         }
         let signing = self.secrets.first()?;
         let sender = sender.clone().with_ascii_domain();
+        let short = self.written_out(signing, &sender, now);
+        match short.filter(|address| address.local_part().len() <= LONGEST) {
+            Some(address) => Some(Forwarded {
+                address,
+                is_new: false,
+            }),
+            None => self.by_token(signing, &sender, now),
+        }
+    }
+
+    /// The form that names the sender, which may be too long; `None`: there is none.
+    fn written_out(
+        &self,
+        signing: &hmac::Key,
+        sender: &Address,
+        now: Timestamp,
+    ) -> Option<Address> {
         let (user, host) = (sender.local_name(), sender.written_domain().to_owned());
         let local = match tagged(&user) {
             // The first forwarder is kept, and hears of it: those in between are left out.
@@ -109,8 +159,25 @@ impl Srs {
                 format!("SRS0={hash}={day}={host}={user}")
             }
         };
-        let rewritten = Address::new(&local, &self.domain).ok()?;
-        (rewritten.local_part().len() <= LONGEST).then_some(rewritten)
+        Address::new(&local, &self.domain).ok()
+    }
+
+    /// The form that names a token, the same for the same sender.
+    fn by_token(&self, signing: &hmac::Key, sender: &Address, now: Timestamp) -> Option<Forwarded> {
+        let token = token(signing, sender);
+        let day = day(now);
+        let hash = hash(signing, &[&day, "", &token]);
+        let local = format!("SRS0={hash}={day}=={token}");
+        let address = Address::new(&local, &self.domain).ok()?;
+        let noted = self.tokens().note(&token, sender, now);
+        (noted != Noted::Taken).then_some(Forwarded {
+            address,
+            is_new: noted == Noted::New,
+        })
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is the domain of rewritten senders.
@@ -126,31 +193,31 @@ impl Srs {
 
     /// Whom an address stands for, whenever it was made.
     pub fn target(&self, address: &Address) -> Result<Address, Wrong> {
-        self.reverse(address).map(|(target, _)| target)
+        self.read(address)?.0
     }
 
     /// Whether mail to an address is taken now.
     pub fn check(&self, address: &Address, now: Timestamp) -> Result<(), Wrong> {
-        let (_, made) = self.reverse(address)?;
-        let Some(made) = made else {
-            // How old it is, the forwarder knows to whom it goes.
-            return Ok(());
+        let (target, made) = self.read(address)?;
+        let is_old = |made| {
+            let age = (now.as_secs() / DAY + DAYS - made) % DAYS;
+            // Whose clock is a little ahead.
+            age > LIFETIME && age != DAYS - 1
         };
-        let age = (now.as_secs() / DAY + DAYS - made) % DAYS;
-        // Whose clock is a little ahead.
-        if age <= LIFETIME || age == DAYS - 1 {
-            Ok(())
-        } else {
-            Err(Wrong::Expired)
+        // How old it is otherwise, the forwarder knows to whom it goes.
+        if made.is_some_and(is_old) {
+            return Err(Wrong::Expired);
         }
+        target.map(drop)
     }
 
-    /// The original address, and the day within [`DAYS`] when it was rewritten, if that is told.
-    fn reverse(&self, address: &Address) -> Result<(Address, Option<u64>), Wrong> {
+    /// The original address, if it is known, and the day within [`DAYS`] when it was rewritten, if
+    /// that is told.
+    fn read(&self, address: &Address) -> Result<(Result<Address, Wrong>, Option<u64>), Wrong> {
         let user = address.local_name();
         let (tag, rest) = tagged(&user).ok_or(Wrong::Forged)?;
         let (hash, rest) = rest.split_once('=').ok_or(Wrong::Forged)?;
-        let parsed = match tag {
+        match tag {
             Tag::Srs0 => {
                 let (day, rest) = rest.split_once('=').ok_or(Wrong::Forged)?;
                 let (host, user) = rest.split_once('=').ok_or(Wrong::Forged)?;
@@ -158,7 +225,13 @@ impl Srs {
                 // Folded on the way; it was upper case when it was signed, and is hashed in lower
                 // case.
                 self.verify(hash, &[day, host, user])?;
-                (Address::new(user, host), Some(made))
+                let target = if host.is_empty() {
+                    let token = user.to_ascii_uppercase();
+                    self.tokens().sender(&token).cloned().ok_or(Wrong::Unknown)
+                } else {
+                    Address::new(user, host).map_err(|_| Wrong::Forged)
+                };
+                Ok((target, Some(made)))
             }
             Tag::Srs1 => {
                 let (first, rest) = rest.split_once('=').ok_or(Wrong::Forged)?;
@@ -166,13 +239,11 @@ impl Srs {
                 let first = Address::new(&behind(rest), first).map_err(|_| Wrong::Forged)?;
                 // That is an `SRS0` of our own, or nothing: it would come here again.
                 if self.is_domain(first.domain()) {
-                    return self.reverse(&first);
+                    return self.read(&first);
                 }
-                (Ok(first), None)
+                Ok((Ok(first), None))
             }
-        };
-        let (target, made) = parsed;
-        Ok((target.map_err(|_| Wrong::Forged)?, made))
+        }
     }
 
     fn verify(&self, given: &str, parts: &[&str]) -> Result<(), Wrong> {
@@ -228,6 +299,14 @@ fn hash(secret: &hmac::Key, parts: &[&str]) -> String {
         .collect()
 }
 
+/// What stands for a sender: 80 bits, so that nobody finds two senders with the same one.
+fn token(secret: &hmac::Key, sender: &Address) -> String {
+    let signed = hmac::sign(secret, format!("token {sender}").as_bytes());
+    let digit = |bits: u8| char::from(DIGITS.get(usize::from(bits)).copied().unwrap_or(b'A'));
+    let bytes = signed.as_ref().iter().take(TOKEN);
+    bytes.map(|byte| digit(byte % 32)).collect()
+}
+
 /// `2W`: the day, in two digits.
 fn day(now: Timestamp) -> String {
     let day = now.as_secs() / DAY % DAYS;
@@ -247,205 +326,5 @@ fn of_day(text: &str) -> Option<u64> {
     match text.as_bytes() {
         [high, low] => u64::try_from(digit(*high)? * 32 + digit(*low)?).ok(),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn ours(secrets: &[&str]) -> Srs {
-        let secrets: Vec<_> = secrets.iter().map(|&secret| secret.to_owned()).collect();
-        Srs::new(Domain::name("example.com").unwrap(), &secrets)
-    }
-
-    fn address(text: &str) -> Address {
-        Address::parse(text).unwrap()
-    }
-
-    /// 2020-01-01 00:01:00 UTC.
-    const THEN: Timestamp = Timestamp::from_secs(1_577_836_860);
-
-    fn days(days: u64) -> Timestamp {
-        Timestamp::from_secs(THEN.as_secs() + days * DAY)
-    }
-
-    fn forward(sender: &str) -> Option<String> {
-        let forwarded = ours(&["tops3cr3t"]).forward(&address(sender), THEN);
-        forwarded.map(|address| address.to_string())
-    }
-
-    #[test]
-    fn addresses_are_those_of_other_implementations_with_the_same_secret() {
-        for (sender, forwarded) in [
-            (
-                "test@otherdomain.com",
-                "SRS0=vmyz=2W=otherdomain.com=test@example.com",
-            ),
-            (
-                "sender@otherdomain.com",
-                "SRS0=9KJ-=2W=otherdomain.com=sender@example.com",
-            ),
-            (
-                "SRS0=opaque+string@otherdomain.com",
-                "SRS1=chaI=otherdomain.com==opaque+string@example.com",
-            ),
-        ] {
-            assert_eq!(forward(sender).as_deref(), Some(forwarded));
-            let back = ours(&["tops3cr3t"]).target(&address(forwarded));
-            assert_eq!(back, Ok(address(sender)));
-        }
-        assert_eq!(forward("test@example.com"), None, "ours");
-        let plus = address("SRS0=9KJ+=2W=otherdomain.com=sender@example.com");
-        assert!(ours(&["tops3cr3t"]).target(&plus).is_ok());
-    }
-
-    #[test]
-    fn a_second_forwarder_sends_what_comes_back_to_the_first() {
-        let (first, second) = (
-            ours(&["one"]),
-            Srs::new(Domain::name("b.example").unwrap(), &["two".into()]),
-        );
-        let third = Srs::new(Domain::name("c.example").unwrap(), &["three".into()]);
-        let at_first = first.forward(&address("Jane@ham.example"), THEN).unwrap();
-        let at_second = second.forward(&at_first, THEN).unwrap();
-        let at_third = third.forward(&at_second, THEN).unwrap();
-        assert!(at_third.as_str().starts_with("SRS1="), "{at_third}");
-        assert!(at_third.as_str().contains("=example.com=="), "{at_third}");
-        assert_eq!(
-            third.target(&at_third).as_ref(),
-            Ok(&at_first),
-            "the one between is left out"
-        );
-        assert_eq!(second.target(&at_second).as_ref(), Ok(&at_first));
-        assert_eq!(first.target(&at_first), Ok(address("Jane@ham.example")));
-        assert_eq!(
-            third.check(&at_third, days(300)),
-            Ok(()),
-            "the first knows how old it is"
-        );
-        assert_eq!(first.check(&at_first, days(300)), Err(Wrong::Expired));
-    }
-
-    /// Otherwise its mail would go to ourselves, and wait there for its lifetime.
-    #[test]
-    fn an_address_that_names_ourselves_as_the_first_forwarder_is_unwrapped_or_leads_nowhere() {
-        let srs = ours(&["one"]);
-        let key = &srs.secrets[0];
-        let around = |rest: &str| {
-            let hash = hash(key, &["example.com", rest]);
-            address(&format!("SRS1={hash}=example.com={rest}@example.com"))
-        };
-        let made = srs.forward(&address("jane@ham.example"), THEN).unwrap();
-        let ours_again = around(&made.local_name()[4..]);
-        assert_eq!(srs.target(&ours_again), Ok(address("jane@ham.example")));
-        assert_eq!(srs.check(&ours_again, days(300)), Err(Wrong::Expired));
-        let forged = around("=abcd=2W=ham.example=jane");
-        assert_eq!(srs.target(&forged), Err(Wrong::Forged));
-        assert_eq!(srs.check(&forged, THEN), Err(Wrong::Forged));
-        // As it comes back to be forwarded once more.
-        let back = |it: &Address| address(&format!("{}@far.example", it.local_part()));
-        assert_eq!(srs.forward(&back(&ours_again), THEN), Some(made));
-        assert_eq!(srs.forward(&back(&forged), THEN), None);
-    }
-
-    #[test]
-    fn what_was_folded_on_the_way_comes_home_and_what_was_forged_or_is_old_does_not() {
-        let srs = ours(&["new", "old"]);
-        let made = ours(&["old"])
-            .forward(&address("Jane@Ham.example"), THEN)
-            .unwrap();
-        let folded = address(&made.as_str().to_lowercase());
-        assert_eq!(srs.target(&folded), Ok(address("jane@ham.example")));
-        for (age, taken) in [
-            (0, true),
-            (1, true),
-            (21, true),
-            (22, false),
-            (60, false),
-            (1000, false),
-        ] {
-            assert_eq!(srs.check(&folded, days(age)).is_ok(), taken, "{age}");
-        }
-        let yesterday = Timestamp::from_secs(THEN.as_secs() - DAY);
-        assert_eq!(
-            srs.check(&made, yesterday),
-            Ok(()),
-            "a clock that is behind"
-        );
-        let text = made.to_string();
-        let start = "SRS0=".len();
-        for (at, c) in text
-            .char_indices()
-            .take_while(|(_, c)| *c != '@')
-            .skip(start)
-        {
-            let mut other = text.clone();
-            let new = if c.eq_ignore_ascii_case(&'x') {
-                "y"
-            } else {
-                "x"
-            };
-            other.replace_range(at..=at, new);
-            let Ok(other) = Address::parse(&other) else {
-                continue;
-            };
-            let forged = srs.target(&other);
-            assert!(forged.is_err(), "{other}: {forged:?}");
-        }
-        assert!(ours(&["third"]).target(&made).is_err());
-        assert!(ours(&[]).target(&made).is_err());
-        assert_eq!(ours(&[]).forward(&address("a@b.example"), THEN), None);
-    }
-
-    #[test]
-    fn only_tags_with_a_separator_in_our_domain_are_ours() {
-        let srs = ours(&["x"]);
-        for (text, is) in [
-            ("SRS0=a@example.com", true),
-            ("srs1-a@EXAMPLE.com", true),
-            ("SRS0+a@example.com", true),
-            ("SRS0a@example.com", false),
-            ("SRS2=a@example.com", false),
-            ("srs@example.com", false),
-            ("SRS0=a@sub.example.com", false),
-        ] {
-            assert_eq!(srs.is_ours(&address(text)), is, "{text}");
-        }
-    }
-
-    #[test]
-    fn odd_local_parts_come_back_as_they_were() {
-        let srs = ours(&["x"]);
-        for sender in [
-            "\"a b\"@ham.example",
-            "a=b=c@ham.example",
-            "\"a@b\"@ham.example",
-            "x+y@ham.example",
-        ] {
-            let forwarded = srs.forward(&address(sender), THEN).unwrap();
-            assert_eq!(srs.target(&forwarded), Ok(address(sender)), "{forwarded}");
-        }
-        let long = format!("{}@ham.example", "a".repeat(60));
-        assert_eq!(srs.forward(&address(&long), THEN), None, "no form for it");
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_of_strangers_lead_anywhere(local in "SRS[01][=+-][ -~]{0,50}") {
-            let srs = ours(&["secret"]);
-            if let Ok(address) = Address::new(&local, "example.com") {
-                prop_assert!(srs.target(&address).is_err());
-                prop_assert!(srs.check(&address, THEN).is_err());
-            }
-            if let Ok(sender) = Address::new(&local, "ham.example") {
-                let forwarded = srs.forward(&sender, THEN);
-                if let Some(forwarded) = forwarded {
-                    prop_assert!(srs.target(&forwarded).is_ok(), "{}", forwarded);
-                }
-            }
-        }
     }
 }

@@ -187,7 +187,7 @@ fn remembered(setup: &Setup, warnings: &Warnings) -> Memory {
     for text in unread {
         warn(warnings, text);
     }
-    memory
+    memory.with_tokens(&setup.tokens)
 }
 
 /// Asks next hops, or says why it does not.

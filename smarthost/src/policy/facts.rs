@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use mail::address::{Address, Sender};
 
-use crate::limits::Peer;
+use crate::{limits::Peer, srs::Wrong};
 
 /// All that is known when a question is decided.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Transaction {
     /// The one in question, at RCPT.
     pub recipient: Option<Address>,
     /// It is a rewritten sender that leads nowhere, and why.
-    pub returns_nowhere: Option<&'static str>,
+    pub returns_nowhere: Option<Wrong>,
     /// What MAIL said of the size, bytes.
     pub size: Option<u64>,
     /// Somebody among its recipients could not be verified.

@@ -11,7 +11,7 @@ use super::{
     view::{Opinion, View},
     world,
 };
-use crate::limits::Decision;
+use crate::{limits::Decision, srs::Wrong};
 
 impl R {
     /// What it asks changes nothing in the world: it may be asked before the restrictions in front
@@ -121,10 +121,20 @@ fn relay_permission(see: &View<'_>) -> Opinion {
         return Opinion::Pass;
     }
     if let Some(why) = see.facts.transaction.returns_nowhere {
-        return see.recipient_rejected(550, (5, 7, 1), why);
+        return leads_nowhere(see, why);
     }
     let text = format!("<{recipient}>: Relay access denied");
     Opinion::Refuse(Reply::new(554, EnhancedStatus::new(5, 7, 1), text))
+}
+
+/// A rewritten sender to whom nothing comes back.
+fn leads_nowhere(see: &View<'_>, why: Wrong) -> Opinion {
+    let (code, class) = if why.is_temporary() {
+        (450, 4)
+    } else {
+        (550, 5)
+    };
+    see.recipient_rejected(code, (class, 7, 1), why.words())
 }
 
 /// What is over a limit waits at the client. Row A4: so many messages a client and day; of
@@ -179,7 +189,7 @@ fn size_of_unverified(see: &View<'_>) -> Opinion {
 /// Row B3: without mailboxes, only aliases receive; in a virtual domain, only what has an entry.
 fn reject_unlisted_recipient(see: &View<'_>) -> Opinion {
     if let Some(why) = see.facts.transaction.returns_nowhere {
-        return see.recipient_rejected(550, (5, 7, 1), why);
+        return leads_nowhere(see, why);
     }
     let router = see.policy.router();
     match see

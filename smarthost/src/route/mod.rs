@@ -157,9 +157,9 @@ impl Router {
     }
 
     /// Why mail that comes back to a rewritten sender is not taken, if it is not.
-    pub fn returns_nowhere(&self, address: &Address, now: Timestamp) -> Option<&'static str> {
+    pub fn returns_nowhere(&self, address: &Address, now: Timestamp) -> Option<Wrong> {
         let srs = self.srs.as_ref().filter(|srs| srs.is_ours(address))?;
-        srs.check(address, now).err().map(Wrong::words)
+        srs.check(address, now).err()
     }
 
     /// What is done with mail for the address's domain; `None` if we take none from strangers.

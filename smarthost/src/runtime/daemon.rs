@@ -358,6 +358,7 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
     }
     let now = clock::now();
     let (memory, unread) = Memory::of(config.limits.clone(), restored, now);
+    let memory = memory.with_tokens(&setup.tokens);
     for text in unread {
         line(Level::Warning, &text);
     }

@@ -24,6 +24,7 @@ use crate::{
     machines::Machines,
     notices::Notices,
     policy::{greylist::Greylist, refusals::Refusals, verify::Recipients},
+    srs::Tokens,
     state::{
         Restored, StateError, Store,
         store::{Key, Shelf},
@@ -63,6 +64,7 @@ pub struct Memory {
     pub notices: Arc<Mutex<Notices>>,
     pub expected: Arc<Mutex<Expected>>,
     pub(crate) budget: Arc<Mutex<budget::Site>>,
+    pub tokens: Arc<Mutex<Tokens>>,
     pub lessons: Arc<Mutex<Lessons>>,
 }
 
@@ -108,13 +110,16 @@ impl Memory {
         for (row, record) in restored.budget {
             rows += u32::from(!budget.restore(&row, &record));
         }
-        let mut lessons = Lessons::default();
+        let (mut tokens, mut lessons) = (Tokens::default(), Lessons::default());
+        for (row, record) in restored.tokens {
+            rows += u32::from(!tokens.restore(row, &record));
+        }
         for (row, record) in restored.lessons {
             rows += u32::from(!lessons.restore(row, &record, now));
         }
         if rows > 0 {
             let text = format!(
-                "{rows} rows of greylist, verification, refusals, activity, clients, notices, expected mail, budgets and learned connections cannot be read"
+                "{rows} rows of greylist, verification, refusals, activity, clients, notices, expected mail, budgets, forwarded senders and learned connections cannot be read"
             );
             unread.push(text);
         }
@@ -128,9 +133,23 @@ impl Memory {
             notices: Arc::new(Mutex::new(notices)),
             expected: Arc::new(Mutex::new(expected)),
             budget: Arc::new(Mutex::new(budget)),
+            tokens: Arc::new(Mutex::new(tokens)),
             lessons: Arc::new(Mutex::new(lessons)),
         };
         (memory, unread)
+    }
+
+    /// The same where what tokens stand for lies beside what makes them.
+    #[must_use]
+    pub fn with_tokens(self, tokens: &Arc<Mutex<Tokens>>) -> Self {
+        let mut known = locked(tokens);
+        if known.is_empty() {
+            *known = std::mem::take(&mut *locked(&self.tokens));
+        }
+        Self {
+            tokens: Arc::clone(tokens),
+            ..self
+        }
     }
 
     fn changes(&self) -> Vec<(Key, Option<String>)> {
@@ -150,6 +169,7 @@ impl Memory {
         add(Shelf::Notices, locked(&self.notices).changes(now));
         add(Shelf::Expected, locked(&self.expected).changes());
         add(Shelf::Budget, budget::changes(&self.budget));
+        add(Shelf::Tokens, locked(&self.tokens).changes());
         add(Shelf::Lessons, locked(&self.lessons).changes());
         all
     }
@@ -164,6 +184,7 @@ impl Memory {
         locked(&self.notices).all_changed();
         locked(&self.expected).all_changed();
         locked(&self.budget).all_changed();
+        locked(&self.tokens).all_changed();
         locked(&self.lessons).all_changed();
     }
 }

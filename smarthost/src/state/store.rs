@@ -28,6 +28,8 @@ pub(super) enum Shelf {
     Expected,
     /// What is counted for a budget that is shared.
     Budget,
+    /// For whom tokens of rewritten senders stand.
+    Tokens,
     /// How many connections hosts take.
     Lessons,
 }
@@ -37,7 +39,7 @@ pub(super) type Key = (Shelf, String);
 
 /// The tables, in the order in which they are read: limits that were raised say which windows are
 /// counted.
-const TABLES: [(&str, Shelf); 12] = [
+const TABLES: [(&str, Shelf); 13] = [
     ("raised_limits", Shelf::Limit(Kept::Orders)),
     ("client_limits", Shelf::Limit(Kept::Counts(Class::Own))),
     (
@@ -52,6 +54,7 @@ const TABLES: [(&str, Shelf); 12] = [
     ("notices", Shelf::Notices),
     ("expected", Shelf::Expected),
     ("budget", Shelf::Budget),
+    ("forwarded_senders", Shelf::Tokens),
     ("learned_connections", Shelf::Lessons),
 ];
 
@@ -94,6 +97,8 @@ pub struct Restored {
     pub expected: Vec<(String, String)>,
     /// For [`crate::budget::Site::restore`].
     pub budget: Vec<(String, String)>,
+    /// For [`crate::srs::Tokens::restore`].
+    pub tokens: Vec<(String, String)>,
     /// For [`crate::lessons::Lessons::restore`].
     pub lessons: Vec<(String, String)>,
     /// A damaged database was moved aside to this path.
@@ -313,6 +318,7 @@ fn select(
                 Shelf::Notices => found.notices.push((name, record)),
                 Shelf::Expected => found.expected.push((name, record)),
                 Shelf::Budget => found.budget.push((name, record)),
+                Shelf::Tokens => found.tokens.push((name, record)),
                 Shelf::Lessons => found.lessons.push((name, record)),
             }
         }

@@ -48,6 +48,7 @@ fn start(directory: &Path) -> (Arc<Mutex<Limits>>, Keeper) {
         refusals: Arc::default(),
         activity: Arc::default(),
         machines: Arc::default(),
+        tokens: Arc::default(),
         lessons: Arc::default(),
         budget: Arc::new(Mutex::new(Site::new(Terms::default(), 1))),
         expected: Arc::new(Mutex::new(Expected::new(Zone::system(), NOW))),

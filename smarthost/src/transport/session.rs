@@ -29,7 +29,7 @@ use tokio::task::block_in_place;
 
 use super::{
     demands::Demands,
-    forwarding::forward,
+    forwarding,
     job::{Errand, all},
     lmtp,
     pool::{Kept, Site},
@@ -75,6 +75,39 @@ pub(super) async fn deliver(
     errand: &Errand,
     stored: Option<&Stored>,
 ) -> Option<Vec<Outcome>> {
+    let parts = match peer(errand) {
+        Peer::Smtp { .. } => forwarding::parts(&errand.setup, &errand.envelope),
+        Peer::Lmtp(_) => Vec::new(),
+    };
+    if parts.len() < 2 {
+        return converse(transports, errand, stored, false).await;
+    }
+    let mut outcomes = all(errand.envelope.recipients.len(), unmade());
+    for (number, part) in parts.iter().enumerate() {
+        let part_of_it = Errand {
+            destination: Arc::clone(&errand.destination),
+            envelope: errand.envelope.with_only(part),
+            setup: Arc::clone(&errand.setup),
+            hurried: errand.hurried,
+        };
+        let made = converse(transports, &part_of_it, stored, number > 0).await?;
+        for (&index, outcome) in part.iter().zip(made) {
+            if let Some(known) = outcomes.get_mut(index) {
+                *known = outcome;
+            }
+        }
+    }
+    Some(outcomes)
+}
+
+/// The same of recipients who all get it from the same sender; `has_place`: another part of it has
+/// gone already, and it is not asked any more whether it may.
+async fn converse(
+    transports: &Transports,
+    errand: &Errand,
+    stored: Option<&Stored>,
+    has_place: bool,
+) -> Option<Vec<Outcome>> {
     let session = Session {
         transports,
         errand,
@@ -87,7 +120,7 @@ pub(super) async fn deliver(
         Ok(demands) => demands,
         Err(failure) => return Some(all(envelope.recipients.len(), failure)),
     };
-    let mut asked = false;
+    let mut asked = has_place;
     let mut hosts = Vec::new();
     let sender = envelope.sender.to_string();
     let mut delivery = Delivery::new(envelope.recipients.len(), sender, session.patience());
@@ -400,7 +433,8 @@ impl Session<'_> {
         };
         let mut envelope = self.errand.envelope.with_only(&batch.recipients);
         if let Peer::Smtp { .. } = self.peer {
-            forward(&self.errand.setup, &mut envelope);
+            let dispatch = self.transports.dispatch.as_deref();
+            forwarding::forward(&self.errand.setup, dispatch, &mut envelope).await;
         }
         let Some(stored) = self.stored else {
             let mut question = Transaction::of(&envelope, 0);
@@ -433,6 +467,11 @@ impl Session<'_> {
         };
         ended(connection, outcomes)
     }
+}
+
+/// Of recipients whose part of a delivery had no turn.
+fn unmade() -> Failure {
+    Failure::ours("the delivery ended without an outcome")
 }
 
 fn ended(connection: &Connection, outcomes: Vec<Outcome>) -> Sent {
