@@ -1,32 +1,46 @@
 //! The machines that are enrolled, in a file of the state directory, as all sessions know them.
 //!
+//! | part | what |
+//! |---|---|
+//! | [`stored`] | the file, and the copy of it |
+//! | [`told`] | what administrators are told |
+//!
 //! Contract: what has changed is on disk when that is told, and nothing has changed where it could
-//! not be written. A file that cannot be read is never written over: nobody is enrolled then, and
-//! whoever shows a key waits.
+//! not be written. Whoever [tends](Enrolled::tend) it takes what another hand has written, as for
+//! tables: what cannot be read is never written over, and what was known before, or the copy, stays
+//! in force, but nothing changes meanwhile. A file that is gone is written anew, as it was.
+//! Failures: where there is no copy either nobody is enrolled, and whoever shows a key waits. The
+//! log tells it, a status while it lasts, and a mail once.
 //! See also: [`crate::enroll`], who is known.
 
+mod stored;
+mod told;
+
 use std::{
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, RwLock},
+    mem::take,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
-use mail::clock;
+use mail::clock::{self, Timestamp};
 use relay::{
     enroll::Name,
     trust::{PeerKey, Pin},
 };
+use settings::last_good;
+use system::log::{Level, line};
+use tables::watch::Look;
 
+pub(crate) use self::stored::file;
+use self::stored::{Held, Stored};
 use crate::{
-    enroll::{Book, Standing, book::Doubled},
-    notices::{Kind, News, counted},
+    config::Config,
+    enroll::{Book, Standing},
+    notices::{Kind, News},
 };
 
-/// Its name in `state`.
-const FILE: &str = "enrolled";
-/// Its length at most, bytes.
-const MOST: u64 = 64 * 1024 * 1024;
-/// How long a status tells of a line that was used twice.
+/// How long a status tells of a line that was used twice, or of a file that was gone.
 const LATELY: Duration = Duration::from_hours(24);
 
 /// Whose a key is.
@@ -42,54 +56,190 @@ pub(crate) enum Found {
 
 #[derive(Debug)]
 pub(crate) struct Enrolled {
-    path: PathBuf,
+    stored: Stored,
+    known: RwLock<Known>,
+    /// How the file looked when it was read or written last. Changes come one after the other: who
+    /// only looks does not wait for the disk.
+    seen: Mutex<Option<Look>>,
+    /// What administrators are to be told by mail.
+    news: Mutex<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct Known {
     /// Or why they are not known.
-    book: RwLock<Result<Book, String>>,
-    /// Changes, one after the other: who only looks does not wait for the disk.
-    turn: Mutex<()>,
+    book: Result<Book, String>,
+    /// What is wrong with the file while something else is in force.
+    fault: Option<String>,
+    /// When the file was gone.
+    gone: Option<Timestamp>,
+}
+
+impl Known {
+    fn new(book: Result<Book, String>) -> Self {
+        Self {
+            book,
+            fault: None,
+            gone: None,
+        }
+    }
 }
 
 impl Enrolled {
-    /// Those of a state directory.
+    /// Those of a state directory; changes nothing there.
     pub(crate) fn open(state: &Path) -> Self {
-        let path = state.join(FILE);
-        let book = match system::read::bytes(&path, MOST) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Book::default()),
-            Err(error) => Err(error.to_string()),
-        };
-        let unreadable = |why| {
-            let file = path.display();
-            format!(
-                "{file}: {why}: which machines are enrolled is not known; mend it, or put a copy in its place, then restart"
-            )
+        let stored = Stored::in_state(state);
+        let known = match (stored.held(), stored.copied()) {
+            (Held::Book(book), _) | (Held::Nothing, Held::Book(book)) => Known::new(Ok(book)),
+            (Held::Nothing, Held::Nothing) => Known::new(Ok(Book::default())),
+            (Held::Nothing, Held::Wrong(why)) => Known::new(Err(told::unknown(
+                &stored.file,
+                &format!("it is gone, and {why}"),
+            ))),
+            (Held::Wrong(why), Held::Book(book)) => Known {
+                fault: Some(told::stands_in(&stored.file, &why)),
+                ..Known::new(Ok(book))
+            },
+            (Held::Wrong(why), _) => Known::new(Err(told::unknown(&stored.file, &why))),
         };
         Self {
-            book: RwLock::new(book.map_err(unreadable)),
-            turn: Mutex::default(),
-            path,
+            stored,
+            known: RwLock::new(known),
+            seen: Mutex::default(),
+            news: Mutex::default(),
         }
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn news(&self) -> MutexGuard<'_, Vec<String>> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known; or why nothing is.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Book) -> T) -> Result<T, String> {
-        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.as_ref().map(look).map_err(Clone::clone)
+        self.known().book.as_ref().map(look).map_err(Clone::clone)
+    }
+
+    /// What is wrong with the file.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let known = self.known();
+        known.book.as_ref().err().or(known.fault.as_ref()).cloned()
+    }
+
+    /// Takes what has become of the file, once it was left alone for a moment. Blocks.
+    pub(crate) fn tend(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_none() || !self.stored.is_fresh() {
+            self.follow(&mut seen);
+        }
     }
 
     /// Changes it, on disk too. Blocks.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut Book) -> T) -> Result<T, String> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.follow(&mut seen);
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
         let mut changed = self.read(Book::clone)?;
         let told = act(&mut changed);
         if self.read(|book| changed != *book)? {
-            let written = serde_json::to_vec_pretty(&changed)
-                .map_err(std::io::Error::from)
-                .and_then(|text| system::fs::replace(&self.path, &text, 0o600));
-            written.map_err(|error| format!("{}: {error}", self.path.display()))?;
-            *self.book.write().unwrap_or_else(PoisonError::into_inner) = Ok(changed);
+            self.stored.write(&changed)?;
+            *seen = Some(self.stored.look());
+            self.put(|known| known.book = Ok(changed));
         }
         Ok(told)
+    }
+
+    fn put(&self, act: impl FnOnce(&mut Known)) {
+        act(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes what has become of the file.
+    fn follow(&self, seen: &mut Option<Look>) {
+        let look = self.stored.look();
+        if seen.as_ref() == Some(&look) {
+            return;
+        }
+        match self.stored.held() {
+            Held::Book(book) => self.take(book),
+            Held::Nothing => {
+                if !self.is_made_anew() {
+                    return;
+                }
+            }
+            Held::Wrong(why) => self.doubt(&why),
+        }
+        let is_mine = matches!(look, Look::Missing);
+        *seen = Some(if is_mine { self.stored.look() } else { look });
+    }
+
+    /// What the file holds counts.
+    fn take(&self, book: Book) {
+        let is_new = self.read(|known| *known != book).unwrap_or(true);
+        self.stored.keep(&book);
+        let was_wrong = self.fault().is_some();
+        if is_new || was_wrong {
+            let file = self.stored.file.display();
+            let text = format_args!("{file}: it is taken as it is now");
+            line(Level::Notice, &text);
+            self.put(|known| (known.book, known.fault) = (Ok(book), None));
+        }
+        last_good::is_over_of(&self.stored.told());
+    }
+
+    /// The file cannot be read.
+    fn doubt(&self, why: &str) {
+        let has_any = self.read(|_| ()).is_ok();
+        let text = if has_any {
+            told::stands_in(&self.stored.file, why)
+        } else {
+            told::unknown(&self.stored.file, why)
+        };
+        line(Level::Error, &text);
+        if last_good::is_news_of(&self.stored.told(), &text) {
+            self.tell(text.clone());
+        }
+        self.put(|known| match &mut known.book {
+            Ok(_) => known.fault = Some(text),
+            Err(why) => *why = text,
+        });
+    }
+
+    /// The file is gone; whether it is as it should be now.
+    fn is_made_anew(&self) -> bool {
+        match self.read(Book::clone) {
+            Ok(book) if book.is_used() => {
+                let text = told::gone(&self.stored.file, &book);
+                if let Err(why) = self.stored.write(&book) {
+                    line(Level::Error, &format_args!("{text}: {why}"));
+                    return false;
+                }
+                line(Level::Error, &text);
+                self.tell(text);
+                self.put(|known| (known.fault, known.gone) = (None, Some(clock::now())));
+            }
+            Ok(_) => self.put(|known| known.fault = None),
+            Err(_) => match self.stored.copied() {
+                Held::Nothing => self.take(Book::default()),
+                Held::Book(book) => {
+                    self.put(|known| known.book = Ok(book));
+                    return self.is_made_anew();
+                }
+                Held::Wrong(why) => self.doubt(&format!("it is gone, and {why}")),
+            },
+        }
+        true
+    }
+
+    fn tell(&self, text: String) {
+        let mut news = self.news();
+        if !news.contains(&text) {
+            news.push(text);
+        }
     }
 
     /// Whether clients are to be asked for keys because of it.
@@ -115,7 +265,7 @@ impl Enrolled {
         }
     }
 
-    /// A key of a machine is in use: the one before it ends soon. Blocks.
+    /// Mail comes under a key of a machine: the one before it ends soon. Blocks.
     pub(crate) fn seen(&self, key: &Pin) -> Result<(), String> {
         if !self.read(|book| book.is_next(key))? {
             return Ok(());
@@ -131,8 +281,56 @@ impl Enrolled {
 
     /// What a status is to warn of.
     pub(crate) fn alarms(&self) -> Vec<String> {
-        let alarms = self.read(|book| book.doubled(LATELY, clock::now()).map(alarm).collect());
-        alarms.unwrap_or_else(|why| vec![why])
+        let now = clock::now();
+        let gone = self.known().gone;
+        let gone = gone.filter(|at| *at <= now && now.since(*at) < LATELY);
+        let gone = gone.map(|at| {
+            let file = self.stored.file.display();
+            format!("{file} was gone, and was written anew at {}", at.rfc3339())
+        });
+        let fault = self.fault().into_iter();
+        fault.chain(gone).chain(self.doubled()).collect()
+    }
+
+    /// Lines that were used twice lately.
+    pub(crate) fn doubled(&self) -> Vec<String> {
+        let now = clock::now();
+        let twice = self.read(|book| book.doubled(LATELY, now).map(told::alarm).collect());
+        twice.unwrap_or_default()
+    }
+
+    /// Names that somebody else has, too, and keys that stand in `client_pins`, too.
+    pub(crate) fn namesakes(
+        &self,
+        config: &Config,
+        is_login: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let found = self.read(|book| {
+            let names = book.names().filter_map(|name| {
+                let who = config.namesake(name.as_str(), &is_login)?;
+                Some(told::namesake(name, who))
+            });
+            let keys = config.client_pins.iter().filter_map(|(pin, known)| {
+                match book.standing(pin, clock::now()) {
+                    Standing::Known(name) => Some(told::pinned(name, known)),
+                    Standing::Ended(name) => Some(told::pinned_though_ended(name, known)),
+                    Standing::Unknown => None,
+                }
+            });
+            names.chain(keys).collect()
+        });
+        found.unwrap_or_default()
+    }
+
+    /// What administrators are to be told of the file.
+    pub(crate) fn news_of_file(&self, host: &str) -> Vec<News> {
+        let of_file = |text: String| News {
+            kind: Kind::Enrolment,
+            headline: format!("{host}: the file of the machines that are enrolled"),
+            text: format!("{text}\n"),
+            strangers: false,
+        };
+        take(&mut *self.news()).into_iter().map(of_file).collect()
     }
 
     /// Lines that were used twice, of which administrators were not told yet.
@@ -142,7 +340,7 @@ impl Enrolled {
                 let news = News {
                     kind: Kind::Enrolment,
                     headline: format!("{host}: the line of {} was used twice", it.name),
-                    text: story(it.clone()),
+                    text: told::story(it.clone()),
                     strangers: false,
                 };
                 (it.name.clone(), news)
@@ -159,100 +357,5 @@ impl Enrolled {
     }
 }
 
-/// In one line, for a status.
-fn alarm(it: Doubled<'_>) -> String {
-    let (name, twice) = (it.name, it.twice);
-    let times = counted(twice.count, "time");
-    let last = twice.last.rfc3339();
-    format!(
-        "the line of {name} is in two hands: another key came with it {times}, last from {} at {last}: smarthost enroll list",
-        twice.from
-    )
-}
-
-/// In full.
-fn story(it: Doubled<'_>) -> String {
-    let (name, twice) = (it.name, it.twice);
-    let times = counted(twice.count, "time");
-    format!(
-        "The line of {name} is in two hands: it has let in one key, then came with another.\n\n\
-         Came in, from {} at {}:\n{}\n\n\
-         Refused {times}, last from {} at {}:\n{}\n\n\
-         On {name}, `sendmail-shim enroll` prints the key of that machine. If it is not\n\
-         the one that came in, somebody else sends mail as {name}:\n\n    \
-         smarthost enroll revoke {name}\n    smarthost enroll {name}\n\n\
-         and use the new line there with `sendmail-shim enroll --new-key`.\n",
-        it.from,
-        it.since.rfc5322(),
-        it.key,
-        twice.from,
-        twice.last.rfc5322(),
-        twice.key,
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use relay::enroll::Secret;
-
-    use super::*;
-    use crate::enroll::Redeemed;
-
-    #[test]
-    fn what_is_told_is_on_disk_and_what_cannot_be_written_has_not_happened() {
-        let directory = tempfile::tempdir().unwrap();
-        let (vm7, key) = (Name::parse("vm7").unwrap(), Pin::KeySha256([1; 32]));
-        let digest = Secret::made().unwrap().digest(&vm7);
-        let enrolled = Enrolled::open(directory.path());
-        assert!(!enrolled.is_used());
-        let day = Duration::from_hours(24);
-        let now = clock::now();
-        let invited = enrolled.change(|book| book.invite(&vm7, digest, day, now));
-        invited.unwrap().unwrap();
-        let redeem =
-            |enrolled: &Enrolled| enrolled.change(|book| book.redeem(&vm7, digest, &key, "a", now));
-        // Nothing can replace a directory that is not empty.
-        let file = directory.path().join(FILE);
-        let kept = fs::read(&file).unwrap();
-        fs::remove_file(&file).unwrap();
-        fs::create_dir_all(file.join("x")).unwrap();
-        assert!(redeem(&enrolled).unwrap_err().contains("enrolled"));
-        assert_eq!(enrolled.look_up(&key), Found::Unknown);
-        assert_eq!(
-            Enrolled::open(directory.path()).look_up(&key),
-            Found::Unreadable
-        );
-        fs::remove_dir_all(&file).unwrap();
-        system::fs::replace(&file, &kept, 0o600).unwrap();
-        let enrolled = Enrolled::open(directory.path());
-        assert_eq!(redeem(&enrolled), Ok(Redeemed::Enrolled));
-        for enrolled in [enrolled, Enrolled::open(directory.path())] {
-            assert_eq!(enrolled.look_up(&key), Found::Known("vm7".to_owned()));
-        }
-    }
-
-    #[test]
-    fn a_damaged_file_is_kept_and_told() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join(FILE);
-        system::fs::replace(&file, b"{\"machines\": {\"vm7\"", 0o600).unwrap();
-        let enrolled = Enrolled::open(directory.path());
-        let vm7 = Name::parse("vm7").unwrap();
-        let digest = Secret::made().unwrap().digest(&vm7);
-        let day = Duration::from_hours(24);
-        let invited = enrolled.change(|book| book.invite(&vm7, digest, day, clock::now()));
-        assert!(invited.unwrap_err().contains("then restart"));
-        assert!(enrolled.is_used() && enrolled.alarms().len() == 1);
-        assert_eq!(
-            enrolled.look_up(&Pin::KeySha256([1; 32])),
-            Found::Unreadable
-        );
-        assert!(
-            fs::read_to_string(&file)
-                .unwrap()
-                .starts_with("{\"machines")
-        );
-    }
-}
+mod tests;

@@ -362,6 +362,7 @@ impl Setup {
             return None;
         }
         let looked = tables.refresh();
+        self.enrolled.tend();
         tell(&looked.problems);
         let is_right = !self.stands_in && looked.problems.iter().all(|problem| !problem.fault);
         let renewed = self
@@ -393,6 +394,24 @@ impl Setup {
     pub(crate) fn client_of(&self, key: &PeerKey) -> Option<String> {
         let named = self.config.client_of(key);
         named.or_else(|| self.enrolled.client_of(key))
+    }
+}
+
+/// As whom else machines that are enrolled are known.
+impl Setup {
+    pub(crate) fn namesake(&self, name: &str) -> Option<&'static str> {
+        self.config.namesake(name, |name| self.is_login(name))
+    }
+
+    /// What a status is to warn of.
+    pub(crate) fn namesakes(&self) -> Vec<String> {
+        self.enrolled
+            .namesakes(&self.config, |name| self.is_login(name))
+    }
+
+    fn is_login(&self, name: &str) -> bool {
+        let logins = self.logins.as_ref();
+        logins.is_some_and(|logins| logins.knows(name))
     }
 }
 

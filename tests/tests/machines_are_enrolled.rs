@@ -12,7 +12,7 @@ use tests::{
         use_line, words,
     },
     installation::hermetic,
-    login::anybody,
+    login::{anybody, from, password, plain},
     peers,
     session::Session,
     sink::Sink,
@@ -222,101 +222,6 @@ fn a_relay_with_another_key_than_the_lines_never_hears_the_secret() {
     assert_eq!(enrolled(&relay)["key"], pin(&key_file(&machine)));
 }
 
-#[test]
-fn a_key_is_rolled_over_without_a_gap_and_again_where_that_was_cut_short() {
-    let sink = Sink::start();
-    let mut first = relay(&sink, "");
-    let mut second = relay(&sink, "");
-    let machine = bare();
-    let lines = [line(&first, "vm7"), line(&second, "vm7")];
-    let output = machine.admin(&["enroll", &lines[0], &lines[1]]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let old = pin(&key_file(&machine));
-    second.kill();
-    for _ in 0..2 {
-        let output = machine.admin(&["enroll", "--roll"]);
-        assert_eq!(output.status.code(), Some(75), "{output:?}");
-    }
-    let next = enrolled(&first)["next_key"].clone();
-    assert_eq!(
-        (pin(&key_file(&machine)), next.is_string()),
-        (old.clone(), true)
-    );
-    let goes = |to: &str| {
-        machine.send(&[to], NOTE);
-        let journal = sink.journal();
-        until_true("it goes", || journal.times_asked_for(to) > 0);
-    };
-    goes("b@example.net");
-    first.kill();
-    first.run();
-    second.run();
-    let output = machine.admin(&["enroll", "--roll"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(
-        pin(&key_file(&machine)),
-        next,
-        "the one that was told at first"
-    );
-    goes("c@example.net");
-    assert_eq!(enrolled(&first)["key"], next);
-    assert_eq!(enrolled(&second)["next_key"], next);
-    first.kill();
-    goes("d@example.net");
-    assert_eq!(enrolled(&second)["key"], next);
-    let old_row = |row: &Value| row["key"] == old.as_str() && row["state"] == "replaced";
-    assert!(listed(&second).iter().any(old_row));
-}
-
-/// As cloud-init, a system credential or an image has it.
-#[test]
-fn a_line_in_a_file_is_used_once_and_removed() {
-    let sink = Sink::start();
-    let relay = relay(&sink, "");
-    let machine = bare();
-    let provided = || machine.admin(&["enroll", "--provided"]);
-    assert_eq!(provided().status.code(), Some(0), "there is nothing to do");
-    machine.file("enroll", "x\n");
-    let file = machine.directory().join("enroll");
-    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-    mode(0o644);
-    let told = words(&provided());
-    assert!(told.contains("chmod 600"), "{told}");
-    mode(0o600);
-    assert_eq!(provided().status.code(), Some(2), "no line");
-    machine.file("enroll", &format!("# for vm7\n{}\n", line(&relay, "vm7")));
-    mode(0o600);
-    let output = provided();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(!file.exists());
-    assert_eq!(enrolled(&relay)["key"], pin(&key_file(&machine)));
-
-    let credentials = machine.directory().join("credentials");
-    fs::create_dir(&credentials).unwrap();
-    let other = bare();
-    let with_credential = |machine: &Agent| {
-        let mut command = machine.public("sendmail-shim");
-        command.arg("--config").arg(machine.config());
-        command
-            .args(["enroll", "--provided"])
-            .env("CREDENTIALS_DIRECTORY", &credentials);
-        command.output().unwrap()
-    };
-    tests::identity::write(&credentials.join("enroll"), line(&relay, "vm8"));
-    assert_eq!(
-        with_credential(&machine).status.code(),
-        Some(0),
-        "it is in already"
-    );
-    assert!(listed(&relay).iter().any(|row| row["state"] == "open"));
-    assert_eq!(with_credential(&other).status.code(), Some(0));
-    let names: Vec<_> = listed(&relay)
-        .iter()
-        .map(|row| row["name"].clone())
-        .collect();
-    assert_eq!(names, ["vm7", "vm8"]);
-}
-
 /// Where nothing else is named, as on a real machine; the agent's user has the spool.
 #[test]
 fn root_enrols_a_machine_whose_agent_is_another_user() {
@@ -414,16 +319,51 @@ fn hostile_lines_and_commands_are_refused_and_tried_only_so_often() {
     ] {
         assert_eq!(session.say(&format!("XENROLL {bad}")).code, 501, "{bad}");
     }
-    let mut codes = Vec::new();
-    for _ in 0..12 {
-        codes.push(shown(&relay).say(&said).code);
+    let mut session = shown(&relay);
+    for _ in 0..10 {
+        assert_eq!(session.say(&said).code, 535);
     }
-    assert_eq!(codes[..10], [535; 10]);
-    assert_eq!(codes[10..], [454; 2], "too many were wrong");
+    // One a session from then on.
+    for _ in 0..3 {
+        let mut session = shown(&relay);
+        assert_eq!(session.say(&said).code, 535);
+        assert!(session.try_reply().is_err(), "it is over");
+    }
     let log = relay
         .daemon()
         .wait_for_log("not enrolled: no such line of vm7");
     assert!(!log.contains(&secret));
+}
+
+/// Behind one address, as containers and offices are.
+#[test]
+fn whoever_guesses_lines_or_passwords_keeps_out_nobody_who_comes_with_the_other_or_a_right_line() {
+    let sink = Sink::start();
+    let relay = Smarthost::prepare(&relay_config(&sink, "auth = { users = \"users\" }\n"));
+    let right = password(&relay, "printer");
+    let mut relay = relay;
+    relay.run();
+    let first = line(&relay, "vm1");
+    let guesser = machine(&relay, "vm2");
+    let secret = first.rsplit(',').next().unwrap();
+    let guess = first.replace(secret, &"a".repeat(secret.len()));
+    for _ in 0..15 {
+        let output = use_line(&guesser, &guess);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(words(&output).contains("is not known here"), "{output:?}");
+    }
+    let log_in = |password: &str| {
+        let mut session = from(&relay, "127.0.0.1");
+        plain(&mut session, "printer", password).code
+    };
+    assert_eq!(log_in(&right), 235);
+    let vm1 = bare();
+    assert_eq!(use_line(&vm1, &first).status.code(), Some(0));
+    let closed = (0..12).map(|_| log_in("wrong")).filter(|code| *code == 454);
+    assert!(closed.count() > 0);
+    assert_eq!(log_in(&right), 454, "guessers of passwords are kept out");
+    let output = use_line(&bare(), &line(&relay, "vm3"));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
 #[test]

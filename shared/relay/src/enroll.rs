@@ -22,7 +22,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use mail::{address::Domain, nexthop::Nexthop};
+use mail::{address::Domain, nexthop::Nexthop, status::EnhancedStatus};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -234,6 +234,16 @@ fn key(text: &str) -> Option<Pin> {
     let pin = Pin::parse(text).ok()?;
     let is_key = matches!(pin, Pin::KeySha256(_)) && pin.to_string() == text;
     is_key.then_some(pin)
+}
+
+/// Enhanced codes of refusals that a machine tells apart: nobody has the key that was shown; the
+/// next key was used before.
+pub const NOT_KNOWN: EnhancedStatus = EnhancedStatus::new(5, 7, 13);
+pub const USED_BEFORE: EnhancedStatus = EnhancedStatus::new(5, 7, 5);
+
+/// Whether a failure is of that sort; where a connection is made none is for good.
+pub fn is_refusal(status: EnhancedStatus, sort: EnhancedStatus) -> bool {
+    (status.subject(), status.detail()) == (sort.subject(), sort.detail())
 }
 
 /// What `XENROLL` says, in a session that has shown a key.

@@ -163,19 +163,28 @@ fn string<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
 /// Whether this fault is a new one, of which the administrators are to be told; it is known from
 /// now on.
 pub fn is_news(directory: &Path, fault: &Fault) -> bool {
-    let path = directory.join(TOLD);
-    if system::read::bytes(&path, MOST).is_ok_and(|told| told == fault.text.as_bytes()) {
+    is_news_of(&directory.join(TOLD), &fault.text)
+}
+
+/// The same for something else that is wrong, for which a file says what was told of it.
+pub fn is_news_of(told: &Path, text: &str) -> bool {
+    if system::read::bytes(told, MOST).is_ok_and(|told| told == text.as_bytes()) {
         return false;
     }
     // If it cannot be kept they are told again after the next start, which is better than never.
-    let _ = system::fs::replace(&path, fault.text.as_bytes(), 0o600);
+    let _ = system::fs::replace(told, text.as_bytes(), 0o600);
     true
 }
 
 /// The files are right: the next fault is news.
 fn is_over(directory: &Path) {
+    is_over_of(&directory.join(TOLD));
+}
+
+/// The same for something else.
+pub fn is_over_of(told: &Path) {
     // What stays is compared with the next fault, and differs most likely.
-    let _ = fs::remove_file(directory.join(TOLD));
+    let _ = fs::remove_file(told);
 }
 
 /// What can be used of files that are wrong as a whole: of these keys those that are right by

@@ -7,11 +7,12 @@ use system::sysexits::Exit;
 
 use super::failed::Failed;
 use crate::{
-    admin::{Answer, Request},
+    admin::{Answer, EnrollOrder, Request},
     config::Config,
     explain::Asked,
 };
 
+pub(super) const NOT_ANSWERED: &str = "the daemon closed the connection before it answered";
 pub(super) const REMEDY: &str = "start it (systemctl start smarthost), or name its --config FILE";
 
 /// What the daemon would do; `None` if it does not run.
@@ -31,11 +32,39 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
 }
 
 /// All answers; the first error among them fails the command (what else was asked is done all the
-/// same).
+/// same). An order that nobody has answered may not have been carried out: the daemon has ended.
 pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    unrefused(answers(&config.control, request).map_err(|error| unanswered(&error))?)
+    let answers = answers(&config.control, request).map_err(|error| unanswered(&error))?;
+    if answers.is_empty() && !is_list(request) {
+        return Err(Failed::new(NOT_ANSWERED.to_owned()));
+    }
+    unrefused(answers)
+}
+
+/// Whether no answer at all may be the whole answer.
+fn is_list(request: &Request) -> bool {
+    use Request as R;
+    match request {
+        R::LimitsList | R::ExpectedList { .. } | R::Enroll(EnrollOrder::List) | R::Queue(_) => true,
+        R::Status
+        | R::Recent
+        | R::Reload
+        | R::Settings
+        | R::Explain(_)
+        | R::LimitsShow { .. }
+        | R::LimitsReset { .. }
+        | R::ForgetNode { .. }
+        | R::LimitsRaise { .. }
+        | R::ExpectedAdd { .. }
+        | R::ExpectedConfirm { .. }
+        | R::ExpectedForget { .. }
+        | R::Drain { .. }
+        | R::DrainStop
+        | R::DrainProgress
+        | R::Enroll(_) => false,
+    }
 }
 
 /// How it stood a moment ago.
@@ -46,9 +75,7 @@ pub(super) fn recent(socket: &Path) -> Result<Box<Status>, Failed> {
         Answer::Status(status) => Some(status),
         _ => None,
     });
-    status.ok_or_else(|| {
-        Failed::new("the daemon closed the connection before it answered".to_owned())
-    })
+    status.ok_or_else(|| Failed::new(NOT_ANSWERED.to_owned()))
 }
 
 fn answers(socket: &Path, request: &Request) -> io::Result<Vec<Answer>> {

@@ -120,6 +120,7 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         findings.fail("configuration", fault, "correct it");
     }
     tables::check(config, findings);
+    super::enrolled::check(config, findings);
     password(config, findings);
     pins(config, findings);
     if path == Path::new(Config::PATH) {

@@ -9,6 +9,7 @@
 //! | [`dkim`] | keys that sign mail: made, and compared with DNS |
 //! | [`drain`] | this server is emptied into another one |
 //! | [`enroll`] | lines that let machines in |
+//! | [`enrolled`] | what a check finds of them |
 //! | [`failed`] | why a command was not carried out |
 //! | [`expected`] | mail that must come |
 //! | [`explain`] | what would be decided, and where mail goes |
@@ -34,6 +35,7 @@ mod check;
 mod dkim;
 mod drain;
 mod enroll;
+mod enrolled;
 mod expected;
 mod explain;
 mod failed;

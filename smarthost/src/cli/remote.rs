@@ -9,7 +9,7 @@ use system::{sysexits::Exit, terminal::say};
 
 use super::{
     arguments::Limits,
-    ask::{REMEDY, ask},
+    ask::{NOT_ANSWERED, REMEDY, ask},
     failed::Failed,
     print,
 };
@@ -17,8 +17,6 @@ use crate::{
     admin::{Answer, Request},
     config::Config,
 };
-
-const NOT_ANSWERED: &str = "the daemon closed the connection before it answered";
 
 pub(super) fn queue(config: &Path, queue: &Queue) -> Result<Exit, Failed> {
     // The daemon is found whatever else is wrong in the file.

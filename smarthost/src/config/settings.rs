@@ -222,6 +222,11 @@ impl Offer {
         }
     }
 
+    /// Whether a client can show a key there.
+    pub fn asks_for_keys(&self) -> bool {
+        self.submission && self.tls != ListenTls::None
+    }
+
     pub(super) fn is_submission(port: u16) -> bool {
         port != 25
     }
@@ -393,6 +398,20 @@ impl Config {
         let mut pins = self.client_pins.iter();
         let found = pins.find(|(pin, _)| pin.matches(key));
         found.map(|(_, name)| name.clone())
+    }
+
+    /// Who else has the name of a machine that is enrolled: what both send would be counted as one.
+    pub(crate) fn namesake(
+        &self,
+        name: &str,
+        is_login: impl Fn(&str) -> bool,
+    ) -> Option<&'static str> {
+        if is_login(name) {
+            return Some("a login, in the file of auth");
+        }
+        let mut pins = self.client_pins.iter();
+        pins.any(|(_, known)| known == name)
+            .then_some("the name of a key in client_pins")
     }
 
     /// The routes as a table, and the default ones.

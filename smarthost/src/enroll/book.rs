@@ -2,75 +2,52 @@
 //!
 //! Contract: bounded. A key is one machine's at most. A secret lets one key in, until it has
 //! expired; nothing but its digest is kept. A key that was revoked is never let in again, unless
-//! its name is forgotten.
+//! its name is forgotten: where there are too many of them nobody new is let in, and whoever is in
+//! can be revoked. Of keys that others have replaced the last [`REPLACED`] of a name are known, so
+//! that no machine crowds out what is known of others.
+//! Failures: what is written otherwise than this version writes it is not read at all, for nothing
+//! of it may be lost when it is written again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    marker::PhantomData,
+    time::Duration,
+};
 
 use mail::clock::Timestamp;
 use relay::{
     enroll::{Digest, Name},
     trust::Pin,
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, MapAccess, Visitor},
+};
 
-use super::row::{Row, State, Twice};
+use super::{
+    machine::{Beside, Ended, Machine, Open},
+    row::{Row, State, Twice},
+};
 
-/// Machines, lines that were not used yet, and keys that are believed no more.
+/// Machines, lines that were not used yet, and keys that are believed no more with which nobody new
+/// is let in.
 const MACHINES: usize = 10_000;
 const LINES: usize = 1_000;
-const ENDED: usize = 10_000;
-/// How long a line is remembered after it has expired, for a clear answer.
-const REMEMBERED: Duration = Duration::from_hours(30 * 24);
-/// How long a key is good after the next one was seen: connections may be under way.
-pub const GRACE: Duration = Duration::from_mins(10);
+const ENDED: usize = 20_000;
+/// Replaced keys of a name that are known.
+const REPLACED: usize = 8;
 
 /// All of them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct Book {
+    #[serde(deserialize_with = "once")]
     lines: BTreeMap<Name, Open>,
+    #[serde(deserialize_with = "once")]
     machines: BTreeMap<Name, Machine>,
     /// The oldest first.
     ended: Vec<Ended>,
-}
-
-/// A line that was not used yet.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Open {
-    digest: Digest,
-    made: Timestamp,
-    good_for: Duration,
-}
-
-/// A machine.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Machine {
-    key: Pin,
-    beside: Option<Beside>,
-    since: Timestamp,
-    from: String,
-    /// Of the secret that let it in.
-    digest: Digest,
-    twice: Option<Twice>,
-}
-
-/// Another key of the same machine, while one takes the place of the other.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-enum Beside {
-    /// Was told, and not seen yet.
-    Next(Pin),
-    /// Since when the one after it is used.
-    Old(Pin, Timestamp),
-}
-
-/// A key that is believed no more.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Ended {
-    key: Pin,
-    name: Name,
-    at: Timestamp,
-    /// By an administrator; otherwise another key has taken its place.
-    revoked: bool,
 }
 
 /// Whose a key is.
@@ -121,28 +98,25 @@ pub enum Announced {
     Taken,
 }
 
-impl Machine {
-    /// Whether a key is this machine's.
-    fn has(&self, key: &Pin, now: Timestamp) -> bool {
-        self.key == *key
-            || match &self.beside {
-                Some(Beside::Next(next)) => next == key,
-                // What a clock that was ahead has noted is over at once: the next key is in use.
-                Some(Beside::Old(old, since)) => {
-                    old == key && *since <= now && now.since(*since) < GRACE
-                }
-                None => false,
-            }
-    }
-}
-
-impl Open {
-    fn has_expired(&mut self, now: Timestamp) -> bool {
-        self.made.age(now) >= self.good_for
-    }
-}
-
 impl Book {
+    /// What a file holds.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let book: Self = serde_json::from_slice(text)
+            .map_err(|error| format!("{error} (misspelt, cut off, or of a newer version)"))?;
+        let machines = book.machines.values();
+        let believed = machines.flat_map(|it| HashSet::from([&it.key, it.newest()]));
+        let revoked = book.ended.iter().filter(|it| it.revoked);
+        let mut known = HashSet::new();
+        for key in believed.chain(revoked.map(|it| &it.key)) {
+            if !known.insert(key) {
+                return Err(format!(
+                    "{key} stands there for two machines, or is believed and revoked"
+                ));
+            }
+        }
+        Ok(book)
+    }
+
     /// Whether anybody is, was or may come in.
     pub fn is_used(&self) -> bool {
         !(self.lines.is_empty() && self.machines.is_empty() && self.ended.is_empty())
@@ -157,11 +131,16 @@ impl Book {
         good_for: Duration,
         now: Timestamp,
     ) -> Result<Option<Row>, String> {
-        self.lines
-            .retain(|_, line| line.made.age(now) < line.good_for.saturating_add(REMEMBERED));
+        self.lines.retain(|_, line| !line.is_over(now));
         if self.lines.len() >= LINES && !self.lines.contains_key(name) {
             return Err(format!(
                 "{LINES} lines wait to be used: smarthost enroll list, and forget some"
+            ));
+        }
+        if self.is_full_for(name) {
+            let (machines, ended) = (self.machines.len(), self.ended.len());
+            return Err(format!(
+                "{machines} machines and {ended} keys that are believed no more are known, which is all that there is room for: smarthost enroll list, and forget names that are not needed any more"
             ));
         }
         let line = Open {
@@ -173,7 +152,22 @@ impl Book {
         Ok(self.machine(name))
     }
 
-    /// A machine shows a key and a secret.
+    /// Whether there is room for a machine of that name.
+    fn is_full_for(&self, name: &Name) -> bool {
+        let is_full = self.machines.len() >= MACHINES || self.ended.len() >= ENDED;
+        is_full && !self.machines.contains_key(name)
+    }
+
+    /// Whether that is the secret of a line of this name, whatever has become of the line.
+    pub fn has_line(&self, name: &Name, digest: Digest) -> bool {
+        let of_machine = self.machines.get(name).map(|machine| machine.digest);
+        let of_line = self.lines.get(name).map(|line| line.digest);
+        of_machine == Some(digest) || of_line == Some(digest)
+    }
+
+    /// A machine shows a key and a secret. Of a machine that is in, the key that it had is good
+    /// until shortly after the other one is used, as if it were its [next](Book::announce) one: it
+    /// may have to be let in elsewhere first.
     pub fn redeem(
         &mut self,
         name: &Name,
@@ -185,7 +179,8 @@ impl Book {
         if let Some(machine) = self.machines.get_mut(name)
             && machine.digest == digest
         {
-            return machine.again(key, from, now);
+            let again = machine.again(key, from, now);
+            return again.map_or_else(Redeemed::UsedTwice, |()| Redeemed::Again);
         }
         match self.lines.get_mut(name) {
             Some(line) if line.digest == digest => {
@@ -202,28 +197,41 @@ impl Book {
         if let Some((other, _)) = machines.find(|(other, it)| *other != name && it.has(key, now)) {
             return Redeemed::Taken(other.clone());
         }
-        if self.machines.len() >= MACHINES && !self.machines.contains_key(name) {
+        if self.is_full_for(name) {
             return Redeemed::Full;
         }
         self.lines.remove(name);
         self.ended.retain(|it| it.key != *key);
+        let (used, beside) = match self.machines.remove(name) {
+            None => (key.clone(), None),
+            Some(before) => {
+                let is_used = before.key == *key;
+                let (next, old) = match before.beside {
+                    Some(Beside::Next(next)) => (Some(next), None),
+                    old => (None, old),
+                };
+                let others = next.into_iter().filter(|next| next != key);
+                self.end(name, others.collect(), false, now);
+                let next = || Some(Beside::Next(key.clone()));
+                (before.key, if is_used { old } else { next() })
+            }
+        };
         let machine = Machine {
-            key: key.clone(),
-            beside: None,
+            key: used,
+            beside,
             since: now,
             from: from.to_owned(),
             digest,
             twice: None,
         };
-        if let Some(before) = self.machines.insert(name.clone(), machine) {
-            let others = before.keys().filter(|before| before != key);
-            self.end(name, others.collect(), false, now);
-        }
+        self.machines.insert(name.clone(), machine);
         Redeemed::Enrolled
     }
 
     /// A machine that is known by a key tells the next one.
     pub fn announce(&mut self, key: &Pin, next: &Pin, now: Timestamp) -> Announced {
+        // Whoever uses a key for this has taken it into use.
+        self.seen(key, now);
         let ended = self.ended.iter().any(|it| it.key == *next);
         let mut machines = self.machines.values();
         let taken = ended || machines.any(|it| it.key != *key && it.has(next, now));
@@ -241,15 +249,14 @@ impl Book {
 
     /// Whether this key was announced and was not seen yet.
     pub fn is_next(&self, key: &Pin) -> bool {
-        let mut machines = self.machines.values();
-        machines.any(|it| matches!(&it.beside, Some(Beside::Next(next)) if next == key))
+        self.machines.values().any(|it| it.is_next(key))
     }
 
     /// It was seen: the one before it is good for [`GRACE`] more.
     pub fn seen(&mut self, key: &Pin, now: Timestamp) {
         let mut machines = self.machines.iter_mut();
         let found = machines
-            .find(|(_, it)| matches!(&it.beside, Some(Beside::Next(next)) if next == key))
+            .find(|(_, it)| it.is_next(key))
             .map(|(name, machine)| {
                 let old = std::mem::replace(&mut machine.key, key.clone());
                 machine.beside = Some(Beside::Old(old.clone(), now));
@@ -274,7 +281,8 @@ impl Book {
     pub fn revoke(&mut self, name: &Name, now: Timestamp) -> Result<(), String> {
         let line = self.lines.remove(name);
         let machine = self.machines.remove(name);
-        if line.is_none() && machine.is_none() {
+        let was_in = self.ended.iter().any(|it| it.name == *name);
+        if line.is_none() && machine.is_none() && !was_in {
             return Err(unknown(name));
         }
         if let Some(machine) = machine {
@@ -336,6 +344,13 @@ impl Book {
         machine.into_iter().flat_map(|(_, machine)| machine.keys())
     }
 
+    /// All names of machines and of lines.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let lines = self.lines.keys();
+        let lines = lines.filter(|name| !self.machines.contains_key(*name));
+        self.machines.keys().chain(lines)
+    }
+
     /// Lines that were used twice lately.
     pub fn doubled(&self, within: Duration, now: Timestamp) -> impl Iterator<Item = Doubled<'_>> {
         let doubled = self.all_doubled();
@@ -351,7 +366,7 @@ impl Book {
         self.machines.iter().filter_map(|(name, machine)| {
             Some(Doubled {
                 name,
-                key: &machine.key,
+                key: machine.newest(),
                 from: &machine.from,
                 since: machine.since,
                 twice: machine.twice.as_ref()?,
@@ -391,34 +406,41 @@ impl Book {
                 revoked,
             });
         }
-        let beyond = self.ended.len().saturating_sub(ENDED);
-        self.ended.drain(..beyond);
+        let is_replaced = |it: &Ended| it.name == *name && !it.revoked;
+        let mut replaced = self.ended.iter().filter(|it| is_replaced(it)).count();
+        self.ended.retain(|it| {
+            let goes = replaced > REPLACED && is_replaced(it);
+            replaced = replaced.saturating_sub(usize::from(goes));
+            !goes
+        });
     }
 }
 
-impl Machine {
-    fn keys(&self) -> impl Iterator<Item = Pin> {
-        let beside = self.beside.as_ref().map(|beside| match beside {
-            Beside::Next(key) | Beside::Old(key, _) => key.clone(),
-        });
-        std::iter::once(self.key.clone()).chain(beside)
-    }
+/// A map in which no name stands twice: the one or the other would be lost.
+fn once<'de, D, V>(from: D) -> Result<BTreeMap<Name, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Deserialize<'de>,
+{
+    struct Once<V>(PhantomData<V>);
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Once<V> {
+        type Value = BTreeMap<Name, V>;
 
-    /// The secret that let it in is shown once more.
-    fn again(&mut self, key: &Pin, from: &str, now: Timestamp) -> Redeemed {
-        if self.has(key, now) {
-            return Redeemed::Again;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map by name")
         }
-        let before = self.twice.take();
-        self.twice = Some(Twice {
-            count: before.as_ref().map_or(1, |it| it.count.saturating_add(1)),
-            last: now,
-            key: key.clone(),
-            from: from.to_owned(),
-            told: before.is_some_and(|it| it.told),
-        });
-        Redeemed::UsedTwice(self.key.clone())
+
+        fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+            let mut all = BTreeMap::new();
+            while let Some((name, value)) = from.next_entry::<Name, V>()? {
+                if all.insert(name.clone(), value).is_some() {
+                    return Err(A::Error::custom(format_args!("{name} stands there twice")));
+                }
+            }
+            Ok(all)
+        }
     }
+    from.deserialize_map(Once(PhantomData))
 }
 
 fn unknown(name: &Name) -> String {

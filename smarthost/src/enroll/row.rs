@@ -33,6 +33,7 @@ impl State {
 
 /// A line was used again, with another key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Twice {
     pub count: u64,
     pub last: Timestamp,

@@ -1,4 +1,4 @@
-//! Who failed to log in lately: an IPv4 address, or an IPv6 /64. Pure.
+//! Who failed to log in lately, or to be enrolled: an IPv4 address, or an IPv6 /64. Pure.
 //!
 //! Contract: an attempt counts as failed from its beginning on, until it turns out to be right:
 //! however many are made at once, no more than [`MOST`] are looked at. Bounded; only who tries has

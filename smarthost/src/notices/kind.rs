@@ -17,7 +17,8 @@ pub enum Kind {
     Fault,
     /// Mail that must come does not, or a machine is silent.
     Expected,
-    /// A line of `smarthost enroll` is in two hands.
+    /// A line of `smarthost enroll` is in two hands, or something is wrong with what is known of
+    /// machines.
     Enrolment,
     /// The digest of a day.
     Day,
@@ -39,7 +40,7 @@ impl Kind {
             }
             Self::Fault => format!("{host}: the configuration of smarthost is wrong"),
             Self::Expected => format!("{host}: {count} news of mail that is expected"),
-            Self::Enrolment => format!("{host}: {} were used twice", counted(count, "line")),
+            Self::Enrolment => format!("{host}: {count} news of machines that are enrolled"),
             Self::Day => format!("{host}: the day's mail"),
         }
     }

@@ -265,6 +265,7 @@ impl Control {
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
                 .chain(setup.enrolled.alarms())
+                .chain(setup.namesakes())
                 .collect(),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();

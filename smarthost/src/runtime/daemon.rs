@@ -131,6 +131,7 @@ async fn live(
     // Heard from the beginning: a reload that comes during the start must not end the daemon.
     let signals = signals()?;
     let started = clock::now();
+    setup.enrolled.tend();
     let current = Arc::new(Current::new(setup, fault));
     let (dispatch, memory, keeper) = recover(path, &current)?;
     let (probes, asked) = Dispatch::probes();

@@ -6,11 +6,12 @@ use std::io;
 
 use control::order;
 use mail::{clock, nexthop::Nexthop};
-use relay::enroll::{Line, Secret};
+use relay::enroll::{Line, Name, Secret};
 
 use crate::{
     admin::{Answer, EnrollOrder, Invitation},
     config::{Config, ListenTls, Offer},
+    enroll::Book,
     server::Server,
     setup::Setup,
 };
@@ -26,19 +27,21 @@ pub(super) fn answer(
         EnrollOrder::Invite(invitation) => invite(&setup, &invitation).map(|answer| vec![answer]),
         EnrollOrder::List => listed(&setup),
         EnrollOrder::Revoke { name } => {
-            let act = |book: &mut crate::enroll::Book| book.revoke(&name, clock::now());
-            let revoked = setup.enrolled.change(act);
-            revoked.and_then(|done| done.map(|()| Vec::new()))
+            let act = |book: &mut Book| book.revoke(&name, clock::now());
+            done(setup.enrolled.change(act), &name)
         }
         EnrollOrder::Forget { name } => {
-            let forgotten = setup.enrolled.change(|book| book.forget(&name));
-            forgotten.and_then(|done| done.map(|()| Vec::new()))
+            done(setup.enrolled.change(|book| book.forget(&name)), &name)
         }
     };
     match answers {
         Ok(answers) => answers.iter().try_for_each(say),
         Err(why) => say(&Answer::Queue(order::Answer::Refused(why))),
     }
+}
+
+fn done(done: Result<Result<(), String>, String>, name: &Name) -> Result<Vec<Answer>, String> {
+    done?.map(|()| vec![Answer::Queue(order::Answer::Done(name.to_string()))])
 }
 
 fn listed(setup: &Setup) -> Result<Vec<Answer>, String> {
@@ -52,6 +55,11 @@ fn invite(setup: &Setup, invitation: &Invitation) -> Result<Answer, String> {
     let (host, offer, port) = door(&setup.config, invitation.relay.as_deref())?;
     let secret = Secret::made()?;
     let (name, now) = (&invitation.name, clock::now());
+    if let Some(who) = setup.namesake(name.as_str()) {
+        return Err(format!(
+            "{name} is {who}, too: what both send would be counted as one; take another name"
+        ));
+    }
     let digest = secret.digest(name);
     let line = Line {
         name: name.clone(),
@@ -64,7 +72,7 @@ fn invite(setup: &Setup, invitation: &Invitation) -> Result<Answer, String> {
     let line = line.to_string();
     Line::parse(&line).map_err(|why| format!("no line can be made for this relay: {why}"))?;
     let good_for = invitation.good_for;
-    let act = |book: &mut crate::enroll::Book| book.invite(name, digest, good_for, now);
+    let act = |book: &mut Book| book.invite(name, digest, good_for, now);
     let replaces = setup.enrolled.change(act)??;
     Ok(Answer::Line {
         line,
@@ -79,15 +87,14 @@ fn door(config: &Config, relay: Option<&str>) -> Result<(String, Offer, u16), St
     let relay = relay.map_err(|error| error.to_string())?;
     let host = relay.as_ref().map(|relay| relay.host.clone());
     let host = host.unwrap_or_else(|| config.hostname.to_string());
-    let asks = |offer: &Offer| offer.submission && offer.tls != ListenTls::None;
-    let doors = || config.listen.iter().filter(|it| asks(&it.offer));
+    let doors = || config.listen.iter().filter(|it| it.offer.asks_for_keys());
     let named = relay.and_then(|relay| relay.port);
     if let Some(port) = named {
         let mut all = config.listen.iter();
         let door = all.find(|door| door.address.port() == port);
         // One that is forwarded from elsewhere.
         let offer = door.map_or_else(|| Offer::usual(port), |door| door.offer);
-        if !asks(&offer) {
+        if !offer.asks_for_keys() {
             return Err(format!("no machine shows a key at port {port}"));
         }
         return Ok((host, offer, port));

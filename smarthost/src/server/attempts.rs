@@ -1,4 +1,4 @@
-//! Attempts to log in, as all sessions know of them.
+//! Attempts to log in or to be enrolled, as all sessions know of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,9 @@ use crate::limits::Failures;
 pub(crate) struct Attempts {
     /// Who failed lately.
     failures: Mutex<Failures>,
+    /// Who has shown lines of `smarthost enroll` that are none. Apart, so that neither keeps out
+    /// who comes with the other from the same address.
+    lines: Mutex<Failures>,
     /// Passwords that are tried at once.
     pub(super) passwords: Semaphore,
 }
@@ -18,6 +21,7 @@ impl Default for Attempts {
     fn default() -> Self {
         Self {
             failures: Mutex::default(),
+            lines: Mutex::default(),
             passwords: Semaphore::new(1),
         }
     }
@@ -31,5 +35,9 @@ impl Attempts {
 
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lines(&self) -> MutexGuard<'_, Failures> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

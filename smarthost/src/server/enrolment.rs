@@ -1,15 +1,17 @@
 //! Machines that are known by a key of their own: XENROLL, and what a key is worth when mail comes
 //! under it.
 //!
-//! Contract: the key is the one that the session has proved. A secret is tried only so often, as
-//! passwords are. Whose key is believed no more brings no mail in a session that shows it, wherever
-//! it comes from; what else lets a client in stays as it is.
+//! Contract: the key is the one that the session has proved. Secrets are guessed only so often from
+//! an address, apart from passwords; one that is right is looked at however many were wrong, for
+//! 130 bits are not guessed, and nobody is to be kept out by who tries. Whose key is believed no
+//! more brings no mail in a session that shows it, wherever it comes from; what else lets a client
+//! in stays as it is.
 //! Failures: what cannot be read or written is refused for now.
 //! See also: [`crate::enroll`].
 
 use mail::clock;
 use relay::{
-    enroll::{Name, Said, Secret},
+    enroll::{Digest, NOT_KNOWN, Name, Said, USED_BEFORE},
     trust::{PeerKey, Pin},
 };
 use smtp::{
@@ -21,13 +23,16 @@ use tokio::task::block_in_place;
 
 use super::session::Connection;
 use crate::{
-    enroll::{Announced, Redeemed},
+    enroll::{Announced, Book, Redeemed},
     enrolling::Found,
     maillog,
 };
 
 /// What mail is refused with, and by which rule.
 const RULE: &str = "enroll";
+/// The answer to a secret that is none.
+const WRONG: &str =
+    "535 5.7.8 Error: this line is not known here: another one was made since, or it was revoked";
 
 impl Connection {
     /// Whether clients are asked for a key here.
@@ -39,15 +44,20 @@ impl Connection {
     /// The client has shown a key in its handshake.
     pub(super) fn shows(&mut self, key: Option<PeerKey>) {
         if let Some(key) = &key {
-            let seen = block_in_place(|| self.setup.enrolled.seen(&key.pin()));
-            // It is known all the same, and is seen again.
-            if let Err(why) = seen {
-                line(Level::Warning, &why);
-            }
             self.pinned = self.setup.client_of(key);
             self.own |= self.pinned.is_some();
         }
         self.key = key;
+    }
+
+    /// Mail is to come under the key that the client has shown.
+    fn uses_key(&self) {
+        let Some(key) = &self.key else { return };
+        let seen = block_in_place(|| self.setup.enrolled.seen(&key.pin()));
+        // It is known all the same, and is seen again.
+        if let Err(why) = seen {
+            line(Level::Warning, &why);
+        }
     }
 
     /// The answer to a client that brings mail under a key that is believed no more; `None`: that
@@ -63,7 +73,12 @@ impl Connection {
             return None;
         }
         let verdict = match self.setup.enrolled.look_up(&key.pin()) {
-            Found::Known(name) if self.pinned.as_deref() == Some(&name) => return None,
+            Found::Known(name) if self.pinned.as_deref() == Some(&name) => {
+                if matches!(question, Question::Mail(_)) {
+                    self.uses_key();
+                }
+                return None;
+            }
             Found::Unknown if self.pinned.is_none() => return None,
             Found::Ended(name) if matches!(question, Question::Mail(_)) => {
                 Verdict::Refuse(Reply::literal(&format!(
@@ -101,97 +116,99 @@ impl Connection {
             }
             Some(Said::Next(next)) => self.announce(&key, &next),
             Some(Said::Key { name, secret }) => {
-                if !self
-                    .server
-                    .attempts
-                    .failures()
-                    .begin(self.client, clock::now())
-                {
-                    return self.closed();
+                let digest = secret.digest(&name);
+                let enrolled = &self.setup.enrolled;
+                match enrolled.read(|book| book.has_line(&name, digest)) {
+                    Ok(true) => self.redeem(&key, &name, digest),
+                    Ok(false) => self.wrong_line(&name),
+                    Err(why) => not_now(&why),
                 }
-                let (verdict, right) = self.redeem(&key, &name, &secret);
-                let mut failures = self.server.attempts.failures();
-                failures.end(self.client, right, clock::now());
-                verdict
             }
         }
     }
 
-    /// The answer, and whether the line was right.
-    fn redeem(&mut self, key: &Pin, name: &Name, secret: &Secret) -> (Verdict, bool) {
-        let (digest, from) = (secret.digest(name), self.client.to_canonical().to_string());
+    /// There is no such line. Whoever has shown too many of them has to come anew for each.
+    fn wrong_line(&self, name: &Name) -> Verdict {
+        maillog::not_enrolled(&self.name, &format!("no such line of {name}"));
+        let (mut lines, now) = (self.server.attempts.lines(), clock::now());
+        let may_go_on = lines.begin(self.client, now);
+        if may_go_on {
+            lines.end(self.client, false, now);
+            refused(WRONG)
+        } else {
+            Verdict::Close(Reply::literal(WRONG))
+        }
+    }
+
+    fn redeem(&mut self, key: &Pin, name: &Name, digest: Digest) -> Verdict {
+        let from = self.client.to_canonical().to_string();
         let redeemed = block_in_place(|| {
-            let act = |book: &mut crate::enroll::Book| {
-                book.redeem(name, digest, key, &from, clock::now())
-            };
+            let act = |book: &mut Book| book.redeem(name, digest, key, &from, clock::now());
             self.setup.enrolled.change(act)
         });
-        let wrong = |reply: &str| (refused(reply), false);
-        let not_now = |reply: &str| (refused(reply), true);
         match redeemed {
             Ok(Redeemed::Enrolled | Redeemed::Again) => {
                 maillog::enrolled(&self.name, name.as_str(), key);
                 self.pinned = Some(name.to_string());
                 self.own = true;
                 let reply = format!("250 2.0.0 Ok: {name} is known by this key");
-                (Verdict::AcceptWith(Reply::literal(&reply)), true)
+                Verdict::AcceptWith(Reply::literal(&reply))
             }
-            Ok(Redeemed::Wrong) => {
-                maillog::not_enrolled(&self.name, &format!("no such line of {name}"));
-                wrong(
-                    "535 5.7.8 Error: this line is not known here: another one was made since, or it was revoked",
-                )
-            }
+            // Another one was made meanwhile.
+            Ok(Redeemed::Wrong) => self.wrong_line(name),
             Ok(Redeemed::Expired) => {
                 maillog::not_enrolled(&self.name, &format!("the line of {name} has expired"));
-                // Whoever knows a secret does not guess.
-                not_now(&format!(
+                refused(&format!(
                     "535 5.7.8 Error: this line has expired; a new one: smarthost enroll {name}"
                 ))
             }
             Ok(Redeemed::UsedTwice(by)) => {
                 maillog::used_twice(&self.name, name.as_str(), key, &by);
                 self.server.dispatch.news().wake();
-                not_now(
+                refused(
                     "535 5.7.8 Error: this line was used already, with another key; the administrators here are told",
                 )
             }
-            Ok(Redeemed::Taken(other)) => not_now(&format!(
+            Ok(Redeemed::Taken(other)) => refused(&format!(
                 "550 5.7.0 Error: this key is that of {other}; make one of its own: sendmail-shim enroll --new-key"
             )),
-            Ok(Redeemed::Revoked) => not_now(
+            Ok(Redeemed::Revoked) => refused(
                 "550 5.7.0 Error: this key was revoked; make another one: sendmail-shim enroll --new-key",
             ),
-            Ok(Redeemed::Full) => not_now("452 4.3.1 Error: too many machines are enrolled"),
-            Err(why) => {
-                line(Level::Error, &why);
-                not_now("451 4.3.0 Error: machines cannot be enrolled now")
-            }
+            Ok(Redeemed::Full) => refused("452 4.3.1 Error: too many machines are enrolled"),
+            Err(why) => not_now(&why),
         }
     }
 
     fn announce(&mut self, key: &Pin, next: &Pin) -> Verdict {
-        let announced = block_in_place(|| {
-            let enrolled = &self.setup.enrolled;
-            enrolled.change(|book| book.announce(key, next, clock::now()))
-        });
-        match (announced, &self.pinned) {
-            (Ok(Announced::Noted), Some(name)) => {
+        let announced = match &self.pinned {
+            None => Ok(Announced::Unknown),
+            Some(_) => block_in_place(|| {
+                let enrolled = &self.setup.enrolled;
+                enrolled.change(|book| book.announce(key, next, clock::now()))
+            }),
+        };
+        match announced {
+            Ok(Announced::Noted) => {
+                let name = self.pinned.as_deref().unwrap_or_default();
                 maillog::next_key(&self.name, name, next);
                 Verdict::Accept
             }
-            (Ok(Announced::Noted | Announced::Unknown), _) => {
-                refused("550 5.7.0 Error: this machine is not enrolled here, or has another key")
-            }
-            (Ok(Announced::Taken), _) => {
-                refused("550 5.7.0 Error: that key was used before; make another one")
-            }
-            (Err(why), _) => {
-                line(Level::Error, &why);
-                refused("451 4.3.0 Error: the key cannot be noted now")
-            }
+            Ok(Announced::Unknown) => refused(&format!(
+                "550 {NOT_KNOWN} Error: no machine that is enrolled here has this key"
+            )),
+            Ok(Announced::Taken) => refused(&format!(
+                "550 {USED_BEFORE} Error: that key was used before; make another one"
+            )),
+            Err(why) => not_now(&why),
         }
     }
+}
+
+/// What cannot be written or read.
+fn not_now(why: &str) -> Verdict {
+    line(Level::Error, &why);
+    refused("451 4.3.0 Error: machines cannot be enrolled now")
 }
 
 fn refused(reply: &str) -> Verdict {

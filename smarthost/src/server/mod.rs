@@ -8,7 +8,7 @@
 //! | [`session`] | the tokio driver of [`smtp::session`] |
 //! | [`decide`] | answers the machine's questions: policy, limits |
 //! | [`acceptance`] | a message that has come whole: completed, counted, kept |
-//! | [`attempts`] | who failed to log in lately |
+//! | [`attempts`] | who failed to log in lately, or to be enrolled |
 //! | [`known`] | who the client is, and what is noted of one of ours |
 //! | [`enrolment`] | XENROLL, and keys that are believed no more |
 //! | [`login`] | AUTH: whether an attempt is right, and may be made |

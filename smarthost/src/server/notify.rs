@@ -80,13 +80,16 @@ fn look(server: &Server, now: Timestamp) -> Vec<News> {
 /// Queues all that is due; whether that worked.
 async fn send(server: &Server) -> bool {
     let (news, setup) = (server.dispatch.news(), server.current.get());
-    let twice = setup.enrolled.untold(setup.config.hostname.as_ref());
+    let host = setup.config.hostname.as_ref();
+    let twice = setup.enrolled.untold(host);
+    let of_file = setup.enrolled.news_of_file(host);
     let day_is_over = {
         let now = clock::now();
         let mut told = server.limits().news();
         told.extend(look(server, now));
         let mut notices = news.lock();
-        notices.set_host(setup.config.hostname.as_ref());
+        notices.set_host(host);
+        told.extend(of_file);
         told.extend(twice.iter().map(|(_, news)| news.clone()));
         for news in told {
             notices.handle(Event::News(news), now);

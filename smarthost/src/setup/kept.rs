@@ -12,8 +12,7 @@
 use std::{
     cell::LazyCell,
     collections::HashSet,
-    ffi::{OsStr, OsString},
-    fmt::Write as _,
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -24,15 +23,16 @@ use settings::ConfigError;
 use system::{
     fs::{create_directory, replace},
     log::{Level, line},
-    read,
 };
 use tables::{trust::written_by_others, watched::MAX};
 
 use super::{Setup, Tables};
-use crate::{config::Config, policy::rule::Rule};
-
-/// Where they are, in `state`.
-const DIRECTORY: &str = "files.last-good";
+use crate::{
+    config::Config,
+    copies::{self, DIRECTORY, Kept, is_of, keep, known},
+    enrolling,
+    policy::rule::Rule,
+};
 
 type Works = fn(&Config) -> bool;
 type Paths = fn(&mut Config) -> Vec<&mut PathBuf>;
@@ -100,54 +100,6 @@ fn with_own_secret(mut config: Config) -> Config {
     config
 }
 
-/// What the copies of a file begin with; what it held follows, so that damage shows.
-fn name(path: &Path) -> String {
-    format!("{}.", digits(path.as_os_str().as_encoded_bytes()))
-}
-
-fn digits(of: &[u8]) -> String {
-    let hash = ring::digest::digest(&ring::digest::SHA256, of);
-    hash.as_ref().iter().fold(String::new(), |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
-}
-
-/// What there is of a file that was right once.
-#[derive(PartialEq, Eq, Debug)]
-enum Kept {
-    Nothing,
-    /// Not what was written: nobody knows any more what the file held.
-    Damaged,
-    Copy(PathBuf),
-}
-
-/// The copy of a file in `directory`.
-fn kept(directory: &Path, path: &Path) -> Kept {
-    let begins = name(path);
-    let mut kept = Kept::Nothing;
-    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let name = file.file_name();
-        let Some(hash) = name.to_str().and_then(|name| name.strip_prefix(&begins)) else {
-            continue;
-        };
-        if content(&file.path()).is_ok_and(|content| digits(&content) == hash) {
-            return Kept::Copy(file.path());
-        }
-        kept = Kept::Damaged;
-    }
-    kept
-}
-
-fn content(path: &Path) -> io::Result<Vec<u8>> {
-    let file = read::at_once(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    read::all(&file, MAX)
-}
-
 impl Setup {
     /// Copies what has changed, and forgets what is not named any more.
     pub(super) fn keep_copies(config: &Config) {
@@ -156,7 +108,7 @@ impl Setup {
         let mut named = HashSet::new();
         let mut copy = |path: &Path, is_right: bool| {
             let made = if is_right {
-                Some(copy_to(&directory, path))
+                Some(content(path).and_then(|content| keep(&directory, path, &content)))
             } else {
                 None
             };
@@ -189,8 +141,11 @@ impl Setup {
                 copy(path, is_right && path.exists());
             }
         }
+        // Those of this one are kept beside each change of it.
+        let enrolled = enrolling::file(&config.state);
         for file in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            if !named.contains(&file.file_name()) {
+            let name = file.file_name();
+            if !named.contains(&name) && !is_of(&enrolled, &name) {
                 // What stays is only used for a file that is named again.
                 let _ = fs::remove_file(file.path());
             }
@@ -311,22 +266,11 @@ impl Setup {
     }
 }
 
-/// The names of all copies of a file.
-fn known(directory: &Path, path: &Path) -> Vec<OsString> {
-    let begins = name(path);
-    let files = fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = files.map(|file| file.file_name());
-    let is_of_it = |name: &OsString| name.as_encoded_bytes().starts_with(begins.as_bytes());
-    names.filter(is_of_it).collect()
+/// The copy of a table, or of another file that is named.
+fn kept(directory: &Path, path: &Path) -> Kept {
+    copies::kept(directory, path, MAX)
 }
 
-/// Copies a file, and says where.
-fn copy_to(directory: &Path, path: &Path) -> io::Result<PathBuf> {
-    let content = content(path)?;
-    let copy = directory.join(name(path) + &digits(&content));
-    if !self::content(&copy).is_ok_and(|known| known == content) {
-        create_directory(directory, 0o700)?;
-        replace(&copy, &content, 0o600)?;
-    }
-    Ok(copy)
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    copies::content(path, MAX)
 }

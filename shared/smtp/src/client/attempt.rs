@@ -157,6 +157,17 @@ pub(super) fn temporary(stage: Stage, reply: &Reply) -> Failure {
     }
 }
 
+/// The same, with what its status says beyond its first digit.
+pub(super) fn told(stage: Stage, reply: &Reply) -> Failure {
+    let failure = temporary(stage, reply);
+    let status = reply.status.filter(|status| status.class() != 2);
+    let status = status.map(|it| EnhancedStatus::new(4, it.subject(), it.detail()));
+    Failure {
+        status: status.unwrap_or(failure.status),
+        ..failure
+    }
+}
+
 /// RCPT refused; a 552 that means "too many recipients" is temporary (RFC 5321 §4.5.3.1.10).
 fn refused_recipient(reply: &Reply) -> Failure {
     let too_many = reply.code.value() == 552

@@ -21,6 +21,8 @@ use mail::{
 /// Longest command with an initial response, bytes (RFC 4954 §4); a longer one waits for the
 /// server's word.
 const MAX_COMMAND: usize = 500;
+/// Nothing is known of machines there.
+pub const NO_MACHINES: EnhancedStatus = EnhancedStatus::new(4, 5, 1);
 
 impl Client {
     /// EHLO is answered: AUTH if we have something to say there, else ready.
@@ -116,7 +118,8 @@ impl Client {
             return self.unauthenticated("no machine is enrolled without TLS");
         }
         if !self.capabilities.xenroll {
-            return self.unauthenticated("the relay does not enrol machines at this port");
+            let text = "the relay does not enrol machines at this port";
+            return self.fail(Failure::new(Blame::Policy, Stage::Auth, NO_MACHINES, text));
         }
         self.send(
             Expect::Enroll,

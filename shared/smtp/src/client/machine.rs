@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    attempt::{Attempt, Purpose, refused, temporary},
+    attempt::{Attempt, Purpose, refused, temporary, told},
     event::{Action, Event},
     parameters::retraction,
     settings::{Protocol, Security, Settings},
@@ -318,6 +318,7 @@ impl Client {
             }
             (Expect::Auth, _) => return self.challenged(reply, now),
             (Expect::Enroll, Severity::Success) => self.ready(),
+            (Expect::Enroll, _) => return self.fail(told(expect.stage(), reply)),
             (Expect::StartTls, Severity::Success) if alone => {
                 self.phase = Phase::Handshake;
                 self.actions.push_back(Action::StartTls);
@@ -329,12 +330,7 @@ impl Client {
             (Expect::Reset, Severity::Success) => self.dirty = false,
             (Expect::Proof, _) => return self.proved(expect, reply),
             (
-                Expect::Greeting
-                | Expect::Hello
-                | Expect::Helo
-                | Expect::StartTls
-                | Expect::Enroll
-                | Expect::Reset,
+                Expect::Greeting | Expect::Hello | Expect::Helo | Expect::StartTls | Expect::Reset,
                 _,
             ) => {
                 return self.fail(temporary(expect.stage(), reply));

@@ -40,6 +40,7 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
+pub use auth::NO_MACHINES;
 pub use event::{Action, Event, Transaction};
 pub use machine::Client;
 pub use parameters::is_retraction;

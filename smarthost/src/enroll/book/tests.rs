@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use relay::enroll::Secret;
 
-use super::*;
+use super::{
+    super::machine::{GRACE, REMEMBERED},
+    *,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 const START: Timestamp = Timestamp::from_secs(1_795_333_912);
@@ -29,7 +32,7 @@ fn invite(book: &mut Book, text: &str) -> Digest {
 
 /// As a restart reads what was written.
 fn again(book: &Book) -> Book {
-    serde_json::from_slice(&serde_json::to_vec(book).unwrap()).unwrap()
+    Book::read(&serde_json::to_vec(book).unwrap()).unwrap()
 }
 
 #[test]
@@ -131,29 +134,39 @@ fn a_line_that_was_not_used_is_revoked_too_and_a_new_one_ends_the_old_one() {
 }
 
 #[test]
-fn a_new_line_of_a_machine_that_is_in_puts_another_key_in_its_place_when_it_is_used() {
+fn a_new_line_of_a_machine_that_is_in_puts_another_key_in_its_place_once_that_is_used() {
     let (mut book, first) = invited("vm7");
     let vm7 = name("vm7");
     book.redeem(&vm7, first, &key(1), "a", START);
     let second = Secret::made().unwrap().digest(&vm7);
     let before = book.invite(&vm7, second, DAY, START).unwrap();
     assert_eq!(before.unwrap().key, Some(key(1)));
-    assert_eq!(book.standing(&key(1), START), Standing::Known(&vm7));
+    for redeemed in [Redeemed::Enrolled, Redeemed::Again] {
+        assert_eq!(
+            book.redeem(&vm7, second, &key(2), "b", START),
+            redeemed,
+            "the other relay of this machine may not know the new key yet"
+        );
+        book = again(&book);
+        assert_eq!(book.standing(&key(1), START), Standing::Known(&vm7));
+        assert_eq!(book.standing(&key(2), START), Standing::Known(&vm7));
+    }
     assert_eq!(
-        book.redeem(&vm7, second, &key(2), "b", START),
-        Redeemed::Enrolled
+        book.redeem(&vm7, second, &key(3), "c", START),
+        Redeemed::UsedTwice(key(2)),
     );
-    assert_eq!(book.standing(&key(1), START), Standing::Ended(&vm7));
+    let mut used = book.clone();
+    used.seen(&key(2), START);
+    let later = START.after(GRACE);
+    assert_eq!(used.standing(&key(1), later), Standing::Ended(&vm7));
+    // The new line was in other hands: another one, which the machine uses with its own key.
     let third = invite(&mut book, "vm7");
     assert_eq!(
         book.redeem(&vm7, third, &key(1), "a", START),
         Redeemed::Enrolled
     );
-    assert_eq!(
-        book.standing(&key(1), START),
-        Standing::Known(&vm7),
-        "it was not revoked"
-    );
+    assert_eq!(book.standing(&key(1), START), Standing::Known(&vm7));
+    assert_eq!(book.standing(&key(2), START), Standing::Ended(&vm7));
 }
 
 #[test]
@@ -212,6 +225,15 @@ fn the_next_key_is_good_once_it_is_told_and_the_old_one_until_shortly_after_it_w
         Announced::Unknown,
         "an old key tells nothing"
     );
+    assert_eq!(book.announce(&key(2), &key(6), now), Announced::Noted);
+    assert_eq!(
+        book.announce(&key(6), &key(7), now),
+        Announced::Noted,
+        "whoever tells a next key under a key uses it"
+    );
+    let later = now.after(GRACE);
+    assert_eq!(book.standing(&key(6), later), Standing::Known(&vm7));
+    assert_eq!(book.standing(&key(2), later), Standing::Ended(&vm7));
 }
 
 #[test]
@@ -231,13 +253,69 @@ fn there_is_an_end_to_lines_and_to_what_is_remembered() {
         1,
         "those that expired long ago went"
     );
-    for number in 0..=ENDED {
-        let mut digits = [0; 32];
-        digits[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        book.end(&name("x"), vec![Pin::KeySha256(digits)], true, START);
+}
+
+fn numbered(number: usize) -> Pin {
+    let mut digits = [0xff; 32];
+    digits[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    Pin::KeySha256(digits)
+}
+
+#[test]
+fn no_number_of_revoked_keys_makes_one_of_them_forgotten_and_revoking_is_always_possible() {
+    let (mut book, digest) = invited("vm7");
+    let vm7 = name("vm7");
+    book.redeem(&vm7, digest, &key(1), "a", START);
+    for number in 0..ENDED {
+        let name = name(&format!("gone{number}"));
+        let key = numbered(number);
+        book.ended.push(Ended {
+            key,
+            name,
+            at: START,
+            revoked: true,
+        });
     }
-    assert_eq!(book.ended.len(), ENDED);
-    assert_eq!(book.standing(&key(0), START), Standing::Unknown);
+    let digest = Secret::made().unwrap().digest(&name("vm8"));
+    let why = book.invite(&name("vm8"), digest, DAY, START).unwrap_err();
+    assert!(why.contains("forget names"), "{why}");
+    assert!(book.invite(&vm7, digest, DAY, START).is_ok(), "who is in");
+    book.revoke(&vm7, START).unwrap();
+    for key in [key(1), numbered(0), numbered(ENDED - 1)] {
+        assert!(matches!(book.standing(&key, START), Standing::Ended(_)));
+    }
+    for number in 0..=1 {
+        book.forget(&name(&format!("gone{number}"))).unwrap();
+    }
+    let digest = invite(&mut book, "vm8");
+    assert_eq!(
+        book.redeem(&name("vm8"), digest, &key(1), "a", START),
+        Redeemed::Revoked
+    );
+    assert_eq!(
+        book.redeem(&name("vm8"), digest, &key(2), "a", START),
+        Redeemed::Enrolled
+    );
+}
+
+#[test]
+fn a_machine_that_rolls_its_key_over_for_ever_crowds_out_nothing_of_others() {
+    let (mut book, digest) = invited("vm7");
+    let vm7 = name("vm7");
+    book.redeem(&vm7, digest, &numbered(0), "a", START);
+    let other = invite(&mut book, "vm8");
+    book.redeem(&name("vm8"), other, &key(1), "a", START);
+    book.revoke(&name("vm8"), START).unwrap();
+    for number in 0..100 {
+        let [old, next] = [number, number + 1].map(numbered);
+        assert_eq!(book.announce(&old, &next, START), Announced::Noted);
+        book.seen(&next, START);
+    }
+    assert_eq!(book.ended.len(), REPLACED + 1);
+    let later = START.after(GRACE);
+    let ended = |number| book.standing(&numbered(number), later) == Standing::Ended(&vm7);
+    assert!(ended(99) && ended(100 - REPLACED) && !ended(0));
+    assert_eq!(book.standing(&key(1), later), Standing::Ended(&name("vm8")));
 }
 
 /// What anybody may do, in any order.

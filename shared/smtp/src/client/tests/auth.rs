@@ -120,6 +120,10 @@ fn a_key_is_made_known_once_under_tls_where_that_is_offered_and_a_refusal_ends_t
         dialog.hear(reply);
         assert_eq!(dialog.ready, ready, "{offered}{reply}");
         assert_eq!(dialog.failed.is_some(), !ready);
+        if reply.starts_with("535") {
+            let status = dialog.failed.unwrap().status;
+            assert_eq!(status.to_string(), "4.7.8", "why it was refused");
+        }
     }
     for security in [Security::None, Security::Opportunistic] {
         let mut dialog = enrolling(security);
