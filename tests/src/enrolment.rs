@@ -69,6 +69,15 @@ pub fn use_line(machine: &Agent, line: &str) -> Output {
     machine.admin(&["enroll", line])
 }
 
+/// What its unit does at boot, with credentials in that directory.
+pub fn provided(machine: &Agent, credentials: &Path) -> Output {
+    let mut command = machine.public("sendmail-shim");
+    command.arg("--config").arg(machine.config());
+    command.args(["enroll", "--provided"]);
+    command.env("CREDENTIALS_DIRECTORY", credentials);
+    command.output().unwrap()
+}
+
 /// A machine that nothing was said to.
 pub fn bare() -> Agent {
     Agent::start("retry = { minimal = \"1s\", maximal = \"1s\" }\n")

@@ -11,6 +11,7 @@
 //! | [`init`] | a guided set-up |
 //! | [`pin`] | which key a relayhost presents |
 //! | [`provision`] | settings that come with the machine or the package |
+//! | `running` | what the agent that runs says of itself |
 //! | [`status`] | how the agent does |
 //! | [`test`] | a test message |
 //! | [`takeover`] | the mail that waits in another program's queue, taken into ours |
@@ -24,6 +25,7 @@ pub mod import;
 pub mod init;
 pub mod pin;
 pub mod provision;
+mod running;
 pub mod status;
 pub mod takeover;
 pub mod test;

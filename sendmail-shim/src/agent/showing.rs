@@ -3,23 +3,16 @@
 //!
 //! Contract: a file that cannot be used costs a warning, and what was read before stays.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use relay::tls::ClientTls;
 
 use super::maillog;
-use crate::config::settings::Settings;
-
-/// What files are known by.
-type Known = Vec<Option<(u64, i64, i64, u64)>>;
+use crate::config::{places::State, settings::Settings};
 
 /// The one that is used now.
 pub(super) struct Showing {
-    now: Mutex<(Option<ClientTls>, Known)>,
+    now: Mutex<(Option<ClientTls>, State)>,
 }
 
 impl Showing {
@@ -47,12 +40,7 @@ impl Showing {
     }
 }
 
-fn known(settings: &Settings) -> Known {
+fn known(settings: &Settings) -> State {
     let files = settings.identity.iter();
-    let files = files.flat_map(|(certificate, key)| [certificate, key]);
-    let known = files.map(|path| {
-        let of = fs::metadata(path).ok()?;
-        Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
-    });
-    known.collect()
+    State::of(files.flat_map(|(certificate, key)| [certificate, key]))
 }

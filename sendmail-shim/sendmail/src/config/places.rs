@@ -107,6 +107,17 @@ pub fn is_right(given: Option<&Path>) -> bool {
 #[derive(PartialEq, Eq, Debug)]
 pub struct State(Vec<Option<(u64, i64, i64, u64)>>);
 
+impl State {
+    /// As they are now.
+    pub fn of<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Self {
+        let seen = files.map(|path| {
+            let of = fs::metadata(path).ok()?;
+            Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
+        });
+        Self(seen.collect())
+    }
+}
+
 /// The same as [`for_agent`], with what the files were known by that it was read from: one that was
 /// written meanwhile is another one from then on, and is never missed.
 pub fn for_agent_known(given: Option<&Path>) -> Result<(Settings, State), ConfigError> {
@@ -122,8 +133,9 @@ pub fn for_agent_known(given: Option<&Path>) -> Result<(Settings, State), Config
     Ok((settings, State(Vec::new())))
 }
 
-/// What the files that an agent works by are known by: the configuration, and what it names for the
-/// way to the relayhost. It is another one when one of them was written, made or removed.
+/// What the files that an agent works by are known by: the configuration, and the password that it
+/// names for the way to the relayhost. It is another one when one of them was written, made or
+/// removed. The key that is shown there is not among them: the agent takes another one by itself.
 pub fn state(given: Option<&Path>, settings: &Settings) -> State {
     let files = match given.map(Path::to_owned).or_else(named) {
         Some(path) => vec![path],
@@ -131,16 +143,9 @@ pub fn state(given: Option<&Path>, settings: &Settings) -> State {
     };
     let auth = settings.auth.as_ref();
     let password = auth.and_then(|auth| auth.password_file.as_ref());
-    let identity = settings.identity.iter();
-    let identity = identity.flat_map(|(certificate, key)| [certificate, key]);
     let files = files.iter().chain(&settings.files);
     let enrolled = settings.spool.join(FILE);
-    let files = files.chain(password).chain(identity).chain([&enrolled]);
-    let seen = files.map(|path| {
-        let of = fs::metadata(path).ok()?;
-        Some((of.ino(), of.mtime(), of.mtime_nsec(), of.len()))
-    });
-    State(seen.collect())
+    State::of(files.chain(password).chain([&enrolled]))
 }
 
 /// Settings with which mail can be sent; otherwise the files and what is wrong.

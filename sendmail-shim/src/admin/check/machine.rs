@@ -21,9 +21,8 @@ use smtp::client::{Protocol, Security, Settings as Smtp, Timeouts};
 use system::{fs::Room, read};
 
 use crate::{
-    admin::aliases,
+    admin::{aliases, running},
     config::{places::DIRECTORY, rows, settings::Settings},
-    queue,
 };
 
 /// An agent that is alive answers in milliseconds; one that systemd starts needs a moment.
@@ -130,7 +129,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
         Ok(connection) => {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
-            let running = running(settings, findings);
+            let running = in_force(settings, findings);
             waiting_mail(settings, findings);
             running
         }
@@ -146,23 +145,8 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
 }
 
 /// What the agent has, if the files say something else.
-fn running(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
-    let mut text = None;
-    let asked = control::ask(
-        &settings.control,
-        &queue::Request::Settings,
-        &mut |answer| {
-            if let queue::Answer::Settings(settings) = answer {
-                text = Some(settings);
-            }
-        },
-    );
-    let told = asked.map_err(|error| error.to_string()).and_then(|()| {
-        let text = text.ok_or("it does not tell them: it is of another version")?;
-        let file = settings.files.first().map(PathBuf::as_path);
-        Settings::parse(file, &text).map_err(|error| error.text)
-    });
-    let running = match told {
+fn in_force(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
+    let running = match running::settings(settings) {
         Ok(running) => running,
         Err(why) => {
             findings.warn(

@@ -4,12 +4,15 @@ use std::{path::Path, time::Duration};
 
 use mail::{address::Domain, outcome::Failure, status::ReplyCode};
 use relay::{
-    enroll::{Line, Said},
+    enroll::{Line, NOT_KNOWN, Said, USED_BEFORE, is_refusal},
     net::{Connection, Target as Place, addresses},
     tls::{ClientTls, Trust},
     trust::Pin,
 };
-use smtp::client::{Protocol, Security, Settings, Timeouts};
+use smtp::client::{NO_MACHINES, Protocol, Security, Settings, Timeouts};
+use system::sysexits::Exit;
+
+use crate::terminal::Trouble;
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +44,37 @@ pub(super) enum Failed {
     /// The same may work later.
     Now(String),
     ForGood(String),
+    /// The key that was shown is nobody's there, or nothing is known of machines at all.
+    NotKnown(String),
+    /// The next key was used before.
+    UsedBefore(String),
+}
+
+impl Failed {
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Now(why) | Self::ForGood(why) | Self::NotKnown(why) | Self::UsedBefore(why) => {
+                why
+            }
+        }
+    }
+
+    /// For the administrator, with what follows from it.
+    pub(super) fn told(self, relay: &str, consequence: &str) -> Trouble {
+        match self {
+            Self::Now(why) | Self::NotKnown(why) => Trouble::new(
+                Exit::TempFail,
+                format!("{relay}: {why}; {consequence}, the same command goes on"),
+            ),
+            Self::ForGood(why) | Self::UsedBefore(why) => {
+                not_done(format!("{relay}: {why}; {consequence}"))
+            }
+        }
+    }
+}
+
+pub(super) fn not_done(why: String) -> Trouble {
+    Trouble::new(Exit::NotDone, why)
 }
 
 /// Says it to the first address that answers.
@@ -76,7 +110,9 @@ pub(super) fn say(target: &Target<'_>, said: &Said, helo: &Domain) -> Result<(),
                 return Ok(());
             }
             // It has answered: another address is no other smarthost.
-            Err(failure) if failure.reply.is_some() => return Err(failed(&failure)),
+            Err(failure) if failure.reply.is_some() || failure.status == NO_MACHINES => {
+                return Err(failed(&failure));
+            }
             Err(failure) => last = Some(failure),
         }
     }
@@ -88,8 +124,12 @@ pub(super) fn say(target: &Target<'_>, said: &Said, helo: &Domain) -> Result<(),
 
 fn failed(failure: &Failure) -> Failed {
     let told = failure.log_text();
+    let is = |sort| is_refusal(failure.status, sort);
     match failure.reply.map(ReplyCode::value) {
-        Some(code) if code >= 500 => Failed::ForGood(told),
+        None if failure.status == NO_MACHINES => Failed::NotKnown(told),
+        Some(500..) if is(NOT_KNOWN) => Failed::NotKnown(told),
+        Some(500..) if is(USED_BEFORE) => Failed::UsedBefore(told),
+        Some(500..) => Failed::ForGood(told),
         _ => Failed::Now(told),
     }
 }

@@ -78,6 +78,12 @@ impl Keys {
         Ok(path)
     }
 
+    /// The next key is of no use: another one is made the next time.
+    pub(super) fn drop_next(&self) {
+        // What stays is refused again.
+        let _ = fs::remove_file(self.not_used_yet());
+    }
+
     /// From now on the next key is the one that is used.
     pub(super) fn use_next(&self) -> Result<(), String> {
         let path = self.used();

@@ -4,17 +4,21 @@
 //! |---|---|
 //! | [`exchange`] | what is said to one smarthost |
 //! | [`key`] | the key's files |
+//! | [`roll`] | another key, which relays are told under the one that they know |
 //! | [`written`] | the settings that follow from lines |
 //!
 //! Contract: the private key never leaves the machine; nobody but the agent's user and root can
-//! read it. Nothing is said to a smarthost that has not shown the key of its line. A step whose
-//! answer was lost is repeated by the same command, and means the same: the key that a smarthost
-//! may know already is kept until it is used. The settings, in the spool too, are written last.
+//! read it. Of several relays those that know the key are used, whatever is wrong with the others;
+//! the same command goes on with these. Nothing is said to a smarthost that has not shown the key
+//! of its line. A step whose answer was lost is repeated by the same command, and means the same:
+//! the key that a smarthost may know already is kept until it is used. The settings, in the spool
+//! too, are written last.
 //! Failures: what was in use before stays in use.
 //! See also: [`relay::enroll`], the line.
 
 mod exchange;
 mod key;
+mod roll;
 mod written;
 
 use std::{
@@ -25,25 +29,21 @@ use std::{
 };
 
 use ::relay::{
-    delivery::Host,
     enroll::{Line, Said},
-    net::names::Names,
     tls::pins_of_file,
 };
 use clap::Args;
-use mail::outcome::Failure;
+use mail::address::Domain;
 use sendmail::listing;
-use smtp::client::Security;
 use system::{secret, sysexits::Exit};
 
 use self::{
-    exchange::{Failed, Target},
+    exchange::{Target, not_done},
     key::Keys,
 };
+use super::running;
 use crate::{
     config::{enrolled, places, settings::Settings},
-    queue::{Answer, Request as Asked},
-    relay,
     terminal::{Trouble, complain, say},
 };
 
@@ -82,7 +82,7 @@ pub struct Request {
 pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
     let settings = places::load(file)?;
     if request.roll {
-        return roll(&settings);
+        return roll::roll(&settings);
     }
     if request.provided {
         return provided(file, &settings);
@@ -123,7 +123,7 @@ fn parsed<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Line>, String>
     }
 }
 
-/// Lets each smarthost know the key, then uses it.
+/// Lets each smarthost know the key, and uses it once one of them does.
 fn enroll(
     file: Option<&Path>,
     settings: &Settings,
@@ -134,21 +134,19 @@ fn enroll(
     let (shown, is_used) = keys
         .to_show(new_key.then(|| made_for(lines)), &settings.hostname)
         .map_err(not_done)?;
-    for line in lines {
-        let target = Target::of_line(line, &shown);
-        let said = Said::Key {
-            name: line.name.clone(),
-            secret: line.secret.clone(),
-        };
-        exchange::say(&target, &said, &settings.hostname)
-            .map_err(|failed| refused(&line.nexthop().to_string(), failed))?;
+    if !is_used && keys.is_used() {
+        roll::tell_others(settings, &keys, &shown, lines)?;
+    }
+    let (known, failed) = let_in(lines, &shown, &settings.hostname);
+    if known.is_empty() {
+        return Err(failed.unwrap_or_else(|| not_done("there is no line".to_owned())));
     }
     if !is_used {
         keys.use_next().map_err(not_done)?;
     }
-    let wanted = written::wanted(lines);
+    let wanted = written::wanted(&known);
     written::write(&settings.spool, wanted.clone()).map_err(not_done)?;
-    for line in lines {
+    for line in &known {
         let (name, relay) = (&line.name, line.nexthop());
         say(format_args!("{name} is enrolled at {relay}"));
     }
@@ -156,7 +154,7 @@ fn enroll(
     let missing = written::missing(&wanted, &keys.used(), &now);
     if missing.is_empty() {
         push(&now);
-        return Ok(Exit::Ok);
+        return failed.map_or(Ok(Exit::Ok), Err);
     }
     let (of, missing) = (own(&now), missing.join(", "));
     complain(
@@ -165,7 +163,37 @@ fn enroll(
             "not used yet: {of} says otherwise. Remove there: {missing}; enrolled.toml in the spool has them"
         ),
     );
-    Ok(Exit::NotDone)
+    failed.map_or(Ok(Exit::NotDone), Err)
+}
+
+/// The lines whose relays know the key now, and what is wrong with another one.
+fn let_in(lines: &[Line], identity: &Path, helo: &Domain) -> (Vec<Line>, Option<Trouble>) {
+    let (mut known, mut failures) = (Vec::new(), Vec::new());
+    for line in lines {
+        let target = Target::of_line(line, identity);
+        let said = Said::Key {
+            name: line.name.clone(),
+            secret: line.secret.clone(),
+        };
+        match exchange::say(&target, &said, helo) {
+            Ok(()) => known.push(line.clone()),
+            Err(failed) => failures.push((line.nexthop().to_string(), failed)),
+        }
+    }
+    let consequence = if known.is_empty() {
+        "nothing has changed"
+    } else {
+        "the other relays are used"
+    };
+    let troubles = failures.into_iter();
+    let troubles = troubles.map(|(relay, failed)| failed.told(&relay, consequence));
+    // What may work later is tried again, whatever else there is.
+    let worst = troubles.reduce(|one, other| {
+        let is_later = one.exit == Exit::TempFail;
+        let exit = if is_later { one.exit } else { other.exit };
+        Trouble::new(exit, format!("{}\n{}", one.text, other.text))
+    });
+    (known, worst)
 }
 
 /// By what a key is known again that was made for lines.
@@ -189,29 +217,42 @@ fn own(settings: &Settings) -> String {
 fn provided(file: Option<&Path>, settings: &Settings) -> Result<Exit, Trouble> {
     let place = PathBuf::from(own(settings)).with_file_name(PROVIDED);
     let new = credential(NEW)?;
-    let is_file = said(&new).next().is_none() && place.symlink_metadata().is_ok();
-    let text = if is_file {
-        secret::text(&place).map_err(not_done)?
-    } else if said(&new).next().is_none() && !Keys::of(&settings.spool).is_used() {
-        credential(PROVIDED)?
+    let is_new = said(&new).next().is_some();
+    let is_file = !is_new && place.symlink_metadata().is_ok();
+    let (of, text) = if is_new {
+        (format!("the credential {NEW}"), new)
+    } else if is_file {
+        let text = secret::text(&place).map_err(not_done)?;
+        (place.display().to_string(), text)
     } else {
-        new
+        let text = credential(PROVIDED)?;
+        (format!("the credential {PROVIDED}"), text)
     };
     if said(&text).next().is_none() && !is_file {
         return Ok(Exit::Ok);
     }
-    let lines = parsed(said(&text)).map_err(|why| {
-        let place = place.display();
-        Trouble::new(Exit::Arguments, format!("{place}: {why}"))
-    })?;
+    let lines = parsed(said(&text));
+    let lines = lines.map_err(|why| Trouble::new(Exit::Arguments, format!("{of}: {why}")))?;
+    if !is_new && !is_file && !wants(settings, &lines)? {
+        return Ok(Exit::Ok);
+    }
     let exit = enroll(file, settings, &lines, false)?;
     if is_file {
         // What stays is of no use to anybody else.
         let removed = std::fs::remove_file(&place);
-        let place = place.display();
-        removed.map_err(|error| not_done(format!("{place}: {error}")))?;
+        removed.map_err(|error| not_done(format!("{of}: {error}")))?;
     }
     Ok(exit)
+}
+
+/// Whether lines that stay there are still to be used: none was, or only some of them were.
+fn wants(settings: &Settings, lines: &[Line]) -> Result<bool, Trouble> {
+    let enrolled = enrolled::Enrolled::read(&settings.spool)?.unwrap_or_default();
+    let relays = &enrolled.relayhost.0;
+    let known = |line: &&Line| relays.iter().any(|it| it.nexthop == line.nexthop());
+    let known = lines.iter().filter(known).count();
+    let is_used = Keys::of(&settings.spool).is_used();
+    Ok(!is_used || (known > 0 && known < lines.len()))
 }
 
 /// A credential of the service; one that is not there is empty.
@@ -221,54 +262,6 @@ fn credential(name: &str) -> Result<String, Trouble> {
             .map_err(|error| not_done(format!("{}: {error}", path.display()))),
         _ => Ok(String::new()),
     }
-}
-
-/// The next key is told to each relayhost under the one that it knows, then used.
-fn roll(settings: &Settings) -> Result<Exit, Trouble> {
-    let keys = Keys::of(&settings.spool);
-    let own = |identity: &(PathBuf, PathBuf)| identity.0 == keys.used();
-    if settings
-        .identity
-        .as_ref()
-        .is_none_or(|identity| !own(identity))
-    {
-        return Err(not_done(
-            "this machine is not enrolled: sendmail-shim enroll LINE".to_owned(),
-        ));
-    }
-    let next = keys.next("", &settings.hostname).map_err(not_done)?;
-    let pin = pins_of_file(&next)
-        .map_err(|error| not_done(error.0))?
-        .pin();
-    for host in hosts(settings)? {
-        let target = Target {
-            host: &host.name,
-            port: host.port,
-            wrapped: settings.security == Security::Wrapped,
-            pins: settings.pins.clone(),
-            identity: &keys.used(),
-        };
-        exchange::say(&target, &Said::Next(pin.clone()), &settings.hostname)
-            .map_err(|failed| refused(&format!("{}:{}", host.name, host.port), failed))?;
-    }
-    keys.use_next().map_err(not_done)?;
-    say(format_args!(
-        "the key is {pin} from now on; the old one ends when the relay has seen it"
-    ));
-    Ok(Exit::Ok)
-}
-
-/// All hosts that may take this machine's mail.
-fn hosts(settings: &Settings) -> Result<Vec<Host>, Trouble> {
-    let names = Names::new(settings.resolver);
-    let mut all = Vec::new();
-    for relayhost in relay::ordered(settings) {
-        let found = relay::hosts(settings, &names, relayhost);
-        let lost =
-            |failure: Failure| refused(&relayhost.to_string(), Failed::Now(failure.log_text()));
-        all.extend(found.map_err(lost)?);
-    }
-    Ok(all)
 }
 
 /// Which key this machine has, for whoever compares it.
@@ -306,45 +299,14 @@ fn pause() {
     thread::sleep(LOOK);
 }
 
-fn asked<T>(settings: &Settings, request: &Asked, of: impl Fn(Answer) -> Option<T>) -> Option<T> {
-    let mut found = None;
-    let answered = control::ask(&settings.control, request, &mut |answer| {
-        found = of(answer).or_else(|| found.take());
-    });
-    answered.ok().and(found)
-}
-
 /// Whether mail waits in the agent, as far as it tells.
 fn waits(settings: &Settings) -> bool {
-    let queued = asked(settings, &Asked::Status, |answer| match answer {
-        Answer::Status(status) => Some(status.queued),
-        _ => None,
-    });
-    queued.is_some_and(|queued| queued > 0)
+    running::status(settings).is_ok_and(|status| status.queued > 0)
 }
 
 fn has_taken(settings: &Settings) -> bool {
-    let text = asked(settings, &Asked::Settings, |answer| match answer {
-        Answer::Settings(text) => Some(text),
-        _ => None,
-    });
-    let file = settings.files.first().map(PathBuf::as_path);
-    let running = text.and_then(|text| Settings::parse(file, &text).ok());
-    running.is_some_and(|it| it.identity == settings.identity && it.relayhost == settings.relayhost)
-}
-
-fn not_done(why: String) -> Trouble {
-    Trouble::new(Exit::NotDone, why)
-}
-
-fn refused(relay: &str, failed: Failed) -> Trouble {
-    match failed {
-        Failed::Now(why) => Trouble::new(
-            Exit::TempFail,
-            format!("{relay}: {why}; nothing has changed, the same command goes on"),
-        ),
-        Failed::ForGood(why) => not_done(format!("{relay}: {why}")),
-    }
+    running::settings(settings)
+        .is_ok_and(|it| it.identity == settings.identity && it.relayhost == settings.relayhost)
 }
 
 #[cfg(test)]

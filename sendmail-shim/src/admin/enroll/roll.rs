@@ -1,0 +1,140 @@
+//! Another key, which relays are told under the one that they know.
+//!
+//! Contract: a key that is rolled is told to all relays that know this machine before it is used;
+//! whoever does not know it loses nothing, and is named.
+
+use std::path::{Path, PathBuf};
+
+use ::relay::{
+    delivery::Host,
+    enroll::{Line, Said},
+    net::names::Names,
+    relayhost::Relayhost,
+    tls::pins_of_file,
+    trust::Pin,
+};
+use mail::outcome::Failure;
+use smtp::client::Security;
+use system::sysexits::Exit;
+
+use super::{
+    exchange::{self, Failed, Target, not_done},
+    key::Keys,
+};
+use crate::{
+    config::settings::Settings,
+    relay as relayhosts,
+    terminal::{Trouble, complain, say},
+};
+
+/// What relays that know this machine lose by it.
+const NOTHING: &str = "nothing has changed";
+
+/// The next key is told to each relayhost under the one that it knows, then used.
+pub(super) fn roll(settings: &Settings) -> Result<Exit, Trouble> {
+    let keys = Keys::of(&settings.spool);
+    if !is_own(settings, &keys) {
+        return Err(not_done(
+            "this machine is not enrolled: sendmail-shim enroll LINE".to_owned(),
+        ));
+    }
+    let next = keys.next("", &settings.hostname).map_err(not_done)?;
+    let pin = pin(&next)?;
+    let (mut known, mut strangers) = (0usize, Vec::new());
+    for relayhost in relayhosts::ordered(settings) {
+        for host in hosts(settings, relayhost)
+            .map_err(|failed| failed.told(&relayhost.to_string(), NOTHING))?
+        {
+            let name = format!("{}:{}", host.name, host.port);
+            match tell(settings, &keys, &host, &pin) {
+                Ok(()) => known += 1,
+                Err(Failed::NotKnown(why)) => strangers.push((name, why)),
+                Err(failed) => {
+                    if matches!(failed, Failed::UsedBefore(_)) {
+                        keys.drop_next();
+                    }
+                    return Err(failed.told(&name, NOTHING));
+                }
+            }
+        }
+    }
+    for (relay, why) in &strangers {
+        complain_of(relay, why);
+    }
+    if known == 0 {
+        return Err(not_done(format!("no relay knows this machine; {NOTHING}")));
+    }
+    keys.use_next().map_err(not_done)?;
+    say(format_args!(
+        "the key is {pin} from now on; the old one ends when the relay has seen it"
+    ));
+    Ok(Exit::Ok)
+}
+
+/// A key that was made for lines is told to the other relayhosts, too, under the one that they
+/// know. Where that does not work they want a line of their own, which holds nothing else up.
+pub(super) fn tell_others(
+    settings: &Settings,
+    keys: &Keys,
+    next: &Path,
+    lines: &[Line],
+) -> Result<(), Trouble> {
+    if !is_own(settings, keys) {
+        return Ok(());
+    }
+    let pin = pin(next)?;
+    for relayhost in relayhosts::ordered(settings) {
+        let found = hosts(settings, relayhost).unwrap_or_else(|failed| {
+            complain_of(&relayhost.to_string(), &failed.why());
+            Vec::new()
+        });
+        let has_line = |host: &Host| {
+            let mut lines = lines.iter();
+            lines.any(|line| line.host == host.name && line.port == host.port)
+        };
+        for host in found.iter().filter(|host| !has_line(host)) {
+            if let Err(failed) = tell(settings, keys, host, &pin) {
+                complain_of(&format!("{}:{}", host.name, host.port), &failed.why());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn complain_of(relay: &str, why: &str) {
+    complain(
+        "sendmail-shim",
+        format_args!(
+            "{relay} does not know the new key, and takes no mail under it: {why}. A line of it: smarthost enroll NAME there, then sendmail-shim enroll LINE here"
+        ),
+    );
+}
+
+/// Whether the key that is shown is that of enrolment.
+fn is_own(settings: &Settings, keys: &Keys) -> bool {
+    let own = |identity: &(PathBuf, PathBuf)| identity.0 == keys.used();
+    settings.identity.as_ref().is_some_and(own)
+}
+
+fn pin(file: &Path) -> Result<Pin, Trouble> {
+    let shown = pins_of_file(file).map_err(|error| not_done(error.0))?;
+    Ok(shown.pin())
+}
+
+/// Says to one host which key comes next.
+fn tell(settings: &Settings, keys: &Keys, host: &Host, next: &Pin) -> Result<(), Failed> {
+    let target = Target {
+        host: &host.name,
+        port: host.port,
+        wrapped: settings.security == Security::Wrapped,
+        pins: settings.pins.clone(),
+        identity: &keys.used(),
+    };
+    exchange::say(&target, &Said::Next(next.clone()), &settings.hostname)
+}
+
+/// The hosts of a relayhost.
+fn hosts(settings: &Settings, relayhost: &Relayhost) -> Result<Vec<Host>, Failed> {
+    let found = relayhosts::hosts(settings, &Names::new(settings.resolver), relayhost);
+    found.map_err(|failure: Failure| Failed::Now(failure.log_text()))
+}

@@ -1,0 +1,41 @@
+//! What the agent that runs says of itself.
+
+use std::path::PathBuf;
+
+use control::status::Status;
+
+use crate::{
+    config::settings::Settings,
+    queue::{Answer, Request},
+};
+
+/// The settings that it has; the error: why they are not known.
+pub(super) fn settings(of: &Settings) -> Result<Settings, String> {
+    let text = asked(of, &Request::Settings, |answer| match answer {
+        Answer::Settings(text) => Some(text),
+        _ => None,
+    })?;
+    let file = of.files.first().map(PathBuf::as_path);
+    Settings::parse(file, &text).map_err(|error| error.text)
+}
+
+/// How it does.
+pub(super) fn status(of: &Settings) -> Result<Status, String> {
+    asked(of, &Request::Status, |answer| match answer {
+        Answer::Status(status) => Some(*status),
+        _ => None,
+    })
+}
+
+fn asked<T>(
+    settings: &Settings,
+    request: &Request,
+    wanted: impl Fn(Answer) -> Option<T>,
+) -> Result<T, String> {
+    let mut found = None;
+    let answered = control::ask(&settings.control, request, &mut |answer| {
+        found = wanted(answer).or_else(|| found.take());
+    });
+    answered.map_err(|error| error.to_string())?;
+    found.ok_or_else(|| "it does not tell them: it is of another version".to_owned())
+}
