@@ -13,6 +13,8 @@ pub(super) struct Layout {
     pub(super) quarantine: PathBuf,
     /// An empty segment in reserve.
     pub(super) spare: PathBuf,
+    /// What lay there at a clean end.
+    pub(super) closed: PathBuf,
     pub(super) lock: PathBuf,
 }
 
@@ -24,12 +26,13 @@ impl Layout {
             bodies: root.join("bodies"),
             quarantine: root.join("quarantine"),
             spare: root.join("segments/spare"),
+            closed: root.join("segments/closed"),
             lock: root.join("lock"),
         }
     }
 
     pub(super) fn segment(&self, number: u64, mark: u64) -> PathBuf {
-        self.segments.join(format!("{number:016x}-{mark:016x}"))
+        self.segments.join(segment_name(number, mark))
     }
 
     pub(super) fn body(&self, id: QueueId) -> PathBuf {
@@ -39,6 +42,11 @@ impl Layout {
     /// Names in quarantine for a damaged range, best first: nothing that lies there is replaced.
     pub(super) fn quarantined(&self, segment: u64, offset: u64) -> impl Iterator<Item = PathBuf> {
         self.quarantine_names(format!("{segment:016x}-{offset:08x}"))
+    }
+
+    /// The same for a note that a segment has lost its end.
+    pub(super) fn quarantined_end(&self, segment: u64, end: u64) -> impl Iterator<Item = PathBuf> {
+        self.quarantine_names(format!("{segment:016x}-{end:08x}.lost"))
     }
 
     /// The same for a body file.
@@ -52,6 +60,11 @@ impl Layout {
         let more = (1..1000).map(move |number| directory.join(format!("{name}.{number}")));
         std::iter::once(first).chain(more)
     }
+}
+
+/// The name of a segment.
+pub(super) fn segment_name(number: u64, mark: u64) -> String {
+    format!("{number:016x}-{mark:016x}")
 }
 
 /// Number and mark of a segment by its name.

@@ -17,8 +17,10 @@
 //! segments/NUMBER-MARK  records, appended; the highest number is the active one        (form: record.rs)
 //!                       a clean close ends the active one with a record that says so
 //! segments/spare        an empty segment in reserve for a full disk
+//! segments/closed       after a clean end: how much lay there                    (form: closed.rs)
 //! bodies/ID             bodies over limits::INLINE_BODY; those of accepted mail have mode 0400
-//! quarantine/           damaged ranges SEGMENT-OFFSET, bodies without a record; never read, never deleted by us
+//! quarantine/           damaged ranges SEGMENT-OFFSET, bodies without a record; never read, never deleted by us;
+//!                       SEGMENT-OFFSET.lost says what is gone
 //! ```
 //!
 //! # States of a message
@@ -59,6 +61,7 @@
 
 mod adopt;
 mod bodies;
+mod closed;
 mod committer;
 mod disk;
 mod draft;
@@ -97,6 +100,6 @@ pub use error::SpoolError;
 pub use id::QueueId;
 pub use message::{Body, Entry, Event, Hold, Repeats, Settlement, Stored, Waiting};
 pub use parties::Parties;
-pub use recovered::Recovery;
+pub use recovered::{Recovery, quarantined};
 pub use store::{Options, Spool};
 pub use usage::Usage;

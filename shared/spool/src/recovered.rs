@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +19,10 @@ pub struct Recovery {
     pub cut: u64,
     /// Damaged ranges, and bodies whose record is lost, that are new in `quarantine/`.
     pub quarantined: u64,
+    /// Segments that were there at a clean end and have lost their end, or are gone.
+    pub lost: u64,
+    /// Messages that were queued then and are not.
+    pub missing: u64,
     /// Bodies moved to `quarantine/` beside a torn tail: their record may have been in it.
     pub doubtful: u64,
     /// Segments that cannot be opened.
@@ -37,6 +42,15 @@ impl Recovery {
             (
                 self.quarantined,
                 format!("damaged parts of the queue are now in {quarantine}; look at them"),
+            ),
+            (
+                self.lost,
+                format!(
+                    "segments of the queue have lost what they held when the program ended, and \
+                     {} messages are missing; {quarantine} says which; put them back from a copy \
+                     if there is one",
+                    self.missing
+                ),
             ),
             (
                 self.doubtful,
@@ -70,6 +84,18 @@ impl Recovery {
     }
 }
 
+/// What an administrator has to look at in `quarantine/` of a spool, for as long as it lies there.
+pub fn quarantined(spool: &Path) -> Option<String> {
+    let quarantine = spool.join("quarantine");
+    let count = names(&quarantine).map_or(0, |names| names.len());
+    (count > 0).then(|| {
+        format!(
+            "{count} files in {}: damaged or lost parts of the queue",
+            quarantine.display()
+        )
+    })
+}
+
 /// What recovery gives the running spool.
 #[derive(Default)]
 pub(super) struct Recovered {
@@ -92,6 +118,18 @@ pub(super) struct Found {
     pub(super) scanned: Scanned,
     /// Its last record says that it was closed cleanly.
     pub(super) ended: bool,
+    /// Where its last record ended when it was closed cleanly.
+    pub(super) promised: Option<u64>,
+}
+
+impl Found {
+    /// What was there when it was closed cleanly, and is not.
+    pub(super) fn lost(&self) -> Option<Range<u64>> {
+        let damaged = self.scanned.damaged.last().map_or(0, |range| range.end);
+        let end = self.scanned.end.max(damaged);
+        let promised = self.promised.filter(|promised| *promised > end)?;
+        Some(end..promised)
+    }
 }
 
 /// The names in a directory.

@@ -8,12 +8,13 @@
 //! that cannot be saved, stays where it is, and with it every other segment that was found: they
 //! hold what happened to each other's messages. Segments with the same number (some were taken
 //! away, new ones came, and then the old ones were put back) get numbers of their own, in the order
-//! in which they were.
+//! in which they were. What a clean end has listed must still be there (closed.rs).
 
 use std::{io, path::PathBuf};
 
 use super::{
     SpoolError, Waiting, bodies,
+    closed::{self, Closed},
     disk::Disk,
     index::{Location, Message, Segment},
     journal::{self, Level},
@@ -31,7 +32,17 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
         ..Recovered::default()
     };
     let (mut newest, mut damage) = (None, salvage::Damage::default());
-    for (number, mark, path) in segments(disk, layout)? {
+    let segments = segments(disk, layout)?;
+    let there = || segments.iter().map(|(number, mark, _)| (*number, *mark));
+    let closed = Closed::read(disk, layout, there());
+    let gone = closed
+        .as_ref()
+        .map(|it| it.gone(there().map(|(_, mark)| mark)));
+    for (number, lost) in gone.into_iter().flatten() {
+        damage.damaged = true;
+        closed::tell(disk, layout, number, &lost, &mut recovered);
+    }
+    for (number, mark, path) in segments {
         recovered.next_segment = number.saturating_add(1);
         let segment = Segment {
             path: path.clone(),
@@ -40,7 +51,9 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
             ..Segment::default()
         };
         recovered.index.segments.insert(number, segment);
-        match read_segment(disk, &mut recovered, number, mark, path.clone()) {
+        let promised = closed.as_ref().and_then(|closed| closed.end(mark));
+        let found = read_segment(disk, &mut recovered, number, mark, path.clone());
+        match found.map(|found| Found { promised, ..found }) {
             Ok(found) if found.scanned.end == 0 && found.scanned.damaged.is_empty() => {
                 salvage::segment(disk, layout, &found, false, &mut recovered, &mut damage);
             }
@@ -72,6 +85,10 @@ pub(super) fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Recovered, Spo
     bodies::check(disk, layout, &mut recovered, damage);
     recovered.index.stay_together();
     recovered.recovery.messages = recovered.index.len() as u64;
+    if let Some(closed) = closed.filter(|_| recovered.recovery.lost > 0) {
+        recovered.recovery.missing = closed.missing(recovered.recovery.messages);
+    }
+    closed::withdraw(disk, layout);
     Ok(recovered)
 }
 
@@ -80,7 +97,7 @@ fn segments(disk: &dyn Disk, layout: &Layout) -> Result<Vec<(u64, u64, PathBuf)>
     for name in names(&layout.segments).map_err(SpoolError::io("cannot list", &layout.segments))? {
         match layout::parse_segment(&name) {
             Some((number, mark)) => segments.push((number, mark, layout.segments.join(name))),
-            None if layout.segments.join(&name) == layout.spare => {}
+            None if [&layout.spare, &layout.closed].contains(&&layout.segments.join(&name)) => {}
             None => {
                 let path = layout.segments.join(&name);
                 journal::line(
@@ -153,6 +170,7 @@ fn read_segment(
         size,
         scanned,
         ended,
+        promised: None,
     })
 }
 

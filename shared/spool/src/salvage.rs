@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    closed,
     disk::Disk,
     index::Location,
     journal::{self, Level},
@@ -41,10 +42,15 @@ pub(super) fn segment(
     damage: &mut Damage,
 ) {
     let (scanned, number) = (&found.scanned, found.number);
+    if let Some(lost) = found.lost() {
+        damage.damaged = true;
+        closed::tell(disk, layout, number, &lost, recovered);
+    }
     let recovery = &mut recovered.recovery;
     let (mut saved, mut unsaved) = (Vec::new(), 0u64);
     for range in &scanned.damaged {
-        let torn = newest && !found.ended && range.start >= scanned.last_commit;
+        let whole = found.ended || found.promised.is_some();
+        let torn = newest && !whole && range.start >= scanned.last_commit;
         damage.torn |= torn;
         damage.damaged |= !torn;
         let length = range.end.saturating_sub(range.start);
@@ -83,6 +89,7 @@ pub(super) fn segment(
     }
     if let Some(segment) = recovered.index.segments.get_mut(&number) {
         segment.saved = saved;
+        segment.end = scanned.end;
     }
 }
 

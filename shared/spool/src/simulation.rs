@@ -232,6 +232,23 @@ impl World {
         self.files.len() - 1
     }
 
+    /// Names made and removed in a directory last.
+    fn sync_names(&mut self, directory: &Path) {
+        let inside = |(name, _): &(PathBuf, _)| name.starts_with(directory);
+        let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsynced_names)
+            .into_iter()
+            .partition(|change: &Vec<_>| change.iter().any(inside));
+        self.unsynced_names = others;
+        for (name, target) in mine.into_iter().flatten() {
+            match target {
+                Some(number) => drop(self.names.insert(name, number)),
+                None => drop(self.names.remove(&name)),
+            }
+        }
+        let known: HashSet<usize> = self.names.values().copied().collect();
+        assert!(known.iter().all(|number| *number < self.files.len()));
+    }
+
     fn number(&self, file: &File) -> usize {
         self.inodes[&file.metadata().unwrap().ino()]
     }
@@ -368,8 +385,16 @@ impl Disk for Sim {
     }
 
     fn save(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let (_world, _) = self.begin(Operation::Save)?;
-        Native.save(path, content)
+        let (mut world, _) = self.begin(Operation::Save)?;
+        Native.save(path, content)?;
+        let image = Image {
+            durable: content.to_vec(),
+            ..Image::default()
+        };
+        let number = world.add(&File::open(path)?, image);
+        world.sync_names(path.parent().unwrap());
+        world.names.insert(path.to_owned(), number);
+        Ok(())
     }
 
     fn promise(&self, path: &Path) -> io::Result<()> {
@@ -381,18 +406,7 @@ impl Disk for Sim {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let (mut world, _) = self.begin(Operation::SyncDirectory)?;
-        let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut world.unsynced_names)
-            .into_iter()
-            .partition(|change: &Vec<_>| change.iter().any(|(name, _)| name.starts_with(path)));
-        world.unsynced_names = others;
-        for (name, target) in mine.into_iter().flatten() {
-            match target {
-                Some(number) => drop(world.names.insert(name, number)),
-                None => drop(world.names.remove(&name)),
-            }
-        }
-        let known: HashSet<usize> = world.names.values().copied().collect();
-        assert!(known.iter().all(|number| *number < world.files.len()));
+        world.sync_names(path);
         Ok(())
     }
 }

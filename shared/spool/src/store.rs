@@ -1,7 +1,8 @@
 //! The spool as its callers see it.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, Metadata, TryLockError},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Draft, Entry, Event, Hold, Parties, QueueId, Recovery, SpoolError, Usage, Waiting,
+    Draft, Entry, Event, Hold, Parties, QueueId, Recovery, SpoolError, Usage, Waiting, closed,
     committer::Committer,
     disk::{Disk, Native},
     draft::{Content, Known},
@@ -148,6 +149,7 @@ impl Spool {
     /// Whether there is room for a message of that size (0: unknown). Ask before a message is
     /// received; bounces need not.
     pub fn has_room(&self, size: u64) -> Result<(), SpoolError> {
+        self.is_in_place()?;
         let free = self.room()?;
         let enough = free.bytes >= self.open.minimum_free.saturating_add(size)
             && free.inodes >= MINIMUM_INODES;
@@ -159,6 +161,24 @@ impl Spool {
             });
         }
         self.open.committer.lack().map_or(Ok(()), Err)
+    }
+
+    /// Whether the directory is still the one that was opened.
+    fn is_in_place(&self) -> Result<(), SpoolError> {
+        let path = &self.open.committer.layout.lock;
+        let number = |found: Metadata| (found.dev(), found.ino());
+        let held = lock(&self.open.lock);
+        let held = held.as_ref().and_then(|file| file.metadata().ok());
+        // Without it, it is closed, which is told elsewhere.
+        let gone = held.is_some() && held.map(number) != path.metadata().ok().map(number);
+        let why = "the directory was removed, renamed or replaced while the program runs; put it \
+                   back, or restart the program";
+        let error = std::io::Error::new(std::io::ErrorKind::NotFound, why);
+        let root = &self.open.committer.layout.root;
+        if gone {
+            return Err(SpoolError::io("cannot find", root)(error));
+        }
+        Ok(())
     }
 
     /// Bytes that new mail may still take.
@@ -421,7 +441,13 @@ impl Open {
             );
         }
         self.committer.reclaim();
-        lock(&self.committer.log).close(&self.committer.index);
+        let committer = &self.committer;
+        lock(&committer.log).close(&committer.index);
+        closed::write(
+            committer.disk.as_ref(),
+            &committer.layout,
+            &lock(&committer.index),
+        );
         drop(lock(&self.lock).take());
     }
 }

@@ -3,6 +3,7 @@
 mod adopt;
 mod basics;
 mod bodies;
+mod closed;
 mod crash;
 mod failing;
 mod faults;
