@@ -7,7 +7,7 @@ use system::sysexits::Exit;
 
 use super::failed::Failed;
 use crate::{
-    admin::{Answer, EnrollOrder, Request},
+    admin::{Answer, Request},
     config::Config,
     explain::Asked,
 };
@@ -32,39 +32,11 @@ pub(super) fn explain(config: &Path, asked: &Asked) -> Result<Option<String>, Fa
 }
 
 /// All answers; the first error among them fails the command (what else was asked is done all the
-/// same). An order that nobody has answered may not have been carried out: the daemon has ended.
+/// same).
 pub(super) fn ask(config: &Path, request: &Request) -> Result<Vec<Answer>, Failed> {
     // The daemon is found whatever else is wrong in the file.
     let (config, _) = Config::load_anyway(config)?;
-    let answers = answers(&config.control, request).map_err(|error| unanswered(&error))?;
-    if answers.is_empty() && !is_list(request) {
-        return Err(Failed::new(NOT_ANSWERED.to_owned()));
-    }
-    unrefused(answers)
-}
-
-/// Whether no answer at all may be the whole answer.
-fn is_list(request: &Request) -> bool {
-    use Request as R;
-    match request {
-        R::LimitsList | R::ExpectedList { .. } | R::Enroll(EnrollOrder::List) | R::Queue(_) => true,
-        R::Status
-        | R::Recent
-        | R::Reload
-        | R::Settings
-        | R::Explain(_)
-        | R::LimitsShow { .. }
-        | R::LimitsReset { .. }
-        | R::ForgetNode { .. }
-        | R::LimitsRaise { .. }
-        | R::ExpectedAdd { .. }
-        | R::ExpectedConfirm { .. }
-        | R::ExpectedForget { .. }
-        | R::Drain { .. }
-        | R::DrainStop
-        | R::DrainProgress
-        | R::Enroll(_) => false,
-    }
+    unrefused(answers(&config.control, request).map_err(|error| unanswered(&error))?)
 }
 
 /// How it stood a moment ago.
