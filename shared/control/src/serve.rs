@@ -480,9 +480,9 @@ fn next_attempt(entry: &Entry, standing: &Standing) -> Option<Timestamp> {
 
 /// Why no attempt is made with a message on hold.
 fn not_tried(row: &Row) -> String {
-    let waits = row.recipients.iter().map(|to| to.delay_reason.as_str());
-    let why = waits.filter(|why| !why.is_empty()).take(1);
-    let why: String = why.map(|why| format!(" ({why})")).collect();
+    let mut reasons = row.recipients.iter().map(|to| &*to.delay_reason);
+    let why = reasons.find(|why| !why.is_empty());
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     let id = &row.queue_id;
     format!("{id} is on hold{why}, and is not tried before it is let go: queue release {id}")
 }
