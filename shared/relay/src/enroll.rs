@@ -20,7 +20,7 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use std::{fmt, net::IpAddr};
+use std::{borrow::Borrow, fmt, net::IpAddr};
 
 use mail::{address::Domain, nexthop::Nexthop, status::EnhancedStatus};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,12 @@ impl Name {
     }
 
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

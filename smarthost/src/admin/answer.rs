@@ -29,7 +29,7 @@ use crate::{
     dispatch::{Event, Queue, left},
     draining::Draining,
     expected::Expected,
-    limits::{ClientId, Failures, Limits, Report},
+    limits::{ClientId, Failures, Limits, Report, note_closed},
     state::Keeper,
 };
 
@@ -117,7 +117,8 @@ pub fn answer(
                 .try_for_each(|report| each(&report))
         }
         Request::LimitsShow { client } => {
-            let report = controlled.show(&client, now);
+            let known = controlled.budget.everywhere_now();
+            let report = controlled.show(&client, &known, now);
             each(&report.map_or_else(refused, Answer::Report))
         }
         Request::LimitsReset { client } => {
@@ -141,7 +142,8 @@ pub fn answer(
                 controlled.budget.order(name, order, now);
             }
             controlled.keep();
-            let report = raised.and_then(|name| controlled.show(&name, now));
+            let known = controlled.budget.everywhere_now();
+            let report = raised.and_then(|name| controlled.show(&name, &known, now));
             each(&report.map_or_else(refused, Answer::Report))
         }
     }
@@ -172,10 +174,15 @@ impl Controlled<'_> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, client: &ClientId, now: Timestamp) -> Result<Report, String> {
+    fn show(
+        &self,
+        client: &ClientId,
+        known: &Everywhere,
+        now: Timestamp,
+    ) -> Result<Report, String> {
         let mut report = self.limits().show(client, now)?;
         report.logins = at(client).and_then(|at| self.failures().of(at, now));
-        self.share(&mut report, client, &self.budget.everywhere_now(), now);
+        self.share(&mut report, client, known, now);
         Ok(report)
     }
 
@@ -226,12 +233,8 @@ impl Controlled<'_> {
         }
         reports.extend(self.elsewhere(&reports, &everywhere, now));
         let closed = self.failures().closed(now);
-        for (network, failed) in closed {
-            let client = network.to_string();
-            match reports.iter_mut().find(|report| report.client == client) {
-                Some(report) => report.logins = Some(failed),
-                None => reports.extend(self.show(&network.into(), now)),
-            }
+        for network in note_closed(&mut reports, closed) {
+            reports.extend(self.show(&network.into(), &everywhere, now));
         }
         reports
     }

@@ -1,6 +1,6 @@
 //! `smarthost clients`: the machines that bring mail, from the daemon's database.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
 use mail::{
     clock::{self, Timestamp},
@@ -54,7 +54,7 @@ struct Told<'a> {
     last_7_days: u64,
     last_30_days: u64,
     messages: u64,
-    by_day: &'a std::collections::BTreeMap<String, u64>,
+    by_day: &'a BTreeMap<String, u64>,
 }
 
 pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
@@ -79,8 +79,12 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
         .filter(|(_, row)| silent(row))
         .collect();
     if wanted.json {
+        let mut pins = BTreeMap::<&str, Vec<String>>::new();
+        for (pin, name) in &config.client_pins {
+            pins.entry(name).or_default().push(pin.to_string());
+        }
         let lines = rows.iter().map(|(id, row)| {
-            let told = told(id, row, (&config, &enrolled), now);
+            let told = told(id, row, (&pins, &enrolled), now);
             // Texts and numbers always have a JSON form.
             serde_json::to_string(&told).unwrap_or_default() + "\n"
         });
@@ -99,15 +103,13 @@ pub(super) fn run(config: &Path, wanted: &Clients) -> Result<String, Failed> {
 fn told<'a>(
     id: &'a str,
     row: &'a Machine,
-    (config, enrolled): (&Config, &Enrolled),
+    (known, enrolled): (&BTreeMap<&str, Vec<String>>, &Enrolled),
     now: Timestamp,
 ) -> Told<'a> {
-    let pins = config.client_pins.iter();
-    let pins = pins.filter(|(_, name)| name == id);
-    let mut pins: Vec<_> = pins.map(|(pin, _)| pin.to_string()).collect();
-    pins.extend(enrolled.keys_of(id));
-    if row.known_by != By::Key {
-        pins.clear();
+    let mut pins = Vec::new();
+    if row.known_by == By::Key {
+        pins.extend(known.get(id).into_iter().flatten().cloned());
+        pins.extend(enrolled.keys_of(id));
     }
     Told {
         client: id,

@@ -339,9 +339,8 @@ impl Book {
 
     /// The keys of a machine that are good.
     pub fn keys_of(&self, name: &str) -> impl Iterator<Item = Pin> {
-        let mut machines = self.machines.iter();
-        let machine = machines.find(|(known, _)| known.as_str() == name);
-        machine.into_iter().flat_map(|(_, machine)| machine.keys())
+        let machine = self.machines.get(name);
+        machine.into_iter().flat_map(Machine::keys)
     }
 
     /// All names of machines and of lines.

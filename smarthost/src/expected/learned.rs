@@ -85,15 +85,20 @@ impl Learned {
     /// What came once goes first, then what did not come for longest; of the same machine if that
     /// has its part.
     fn make_room(&mut self, new: &Key) {
-        let of_machine = self.rows.keys().filter(|key| key.0 == new.0).count();
-        let crowded = of_machine >= OF_MACHINE;
+        let nothing = String::new;
+        let first = (new.0.clone(), nothing(), nothing(), nothing());
+        let of_machine = || {
+            self.rows
+                .range(&first..)
+                .take_while(|(key, _)| key.0 == new.0)
+        };
+        let crowded = of_machine().nth(OF_MACHINE - 1).is_some();
         if !crowded && self.rows.len() < MOST {
             return;
         }
-        let rows = self
-            .rows
-            .iter()
-            .filter(|(key, _)| !crowded || key.0 == new.0);
+        let all = (!crowded).then(|| self.rows.iter());
+        let own = crowded.then(of_machine);
+        let rows = all.into_iter().flatten().chain(own.into_iter().flatten());
         let worth = |row: &Row| {
             (
                 row.confirmed,

@@ -358,10 +358,10 @@ impl Limits {
         let mut names: Vec<_> = active
             .map(|(counter, client)| (std::cmp::Reverse(client.weight(now)), counter.clone()))
             .collect();
+        let listed: HashSet<_> = names.iter().map(|(_, (_, name))| name).collect();
         let silent = self.orders.keys().filter_map(|name| {
-            let counter = self.named(name);
-            let known = names.iter().any(|(_, (_, listed))| listed == name);
-            (!known && self.ordered(name, now).is_some()).then_some((std::cmp::Reverse(0), counter))
+            let known = listed.contains(name) || self.ordered(name, now).is_none();
+            (!known).then(|| (std::cmp::Reverse(0), self.named(name)))
         });
         let silent: Vec<_> = silent.collect();
         names.extend(silent);

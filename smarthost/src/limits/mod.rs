@@ -35,5 +35,5 @@ mod who;
 pub use counted::{ClientId, Peer, name};
 pub use failures::{Failed, Failures};
 pub use limiter::{Change, Kept, Limits};
-pub use report::{Decision, Excess, Report, Why};
+pub use report::{Decision, Excess, Report, Why, note_closed};
 pub use rules::{Class, Counted, Counter, Limit, Rules};

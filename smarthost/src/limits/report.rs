@@ -1,11 +1,16 @@
 //! The texts of the limit: reply to the client, line in the log, listing.
 
+use std::collections::HashMap;
+
 use mail::{clock::Timestamp, status::EnhancedStatus};
 use queue::rate::Window;
 use serde::{Deserialize, Serialize};
 use smtp::reply::Reply;
 
-use crate::limits::{ClientId, Counted, Failed, Limit, rules::longest};
+use crate::{
+    limits::{ClientId, Counted, Failed, Limit, rules::longest},
+    network::Network,
+};
 
 /// The answer for one message or recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -203,4 +208,21 @@ impl Report {
             windows.join(", ")
         }
     }
+}
+
+/// Enters in a list from where nobody is listened to now; those of whom nothing else is told.
+pub fn note_closed(reports: &mut [Report], closed: Vec<(Network, Failed)>) -> Vec<Network> {
+    let places: HashMap<String, usize> = (0..)
+        .zip(reports.iter())
+        .map(|(place, report)| (report.client.clone(), place))
+        .collect();
+    let mut others = Vec::new();
+    for (network, failed) in closed {
+        let place = places.get(&network.to_string());
+        match place.and_then(|place| reports.get_mut(*place)) {
+            Some(report) => report.logins = Some(failed),
+            None => others.push(network),
+        }
+    }
+    others
 }

@@ -1,7 +1,7 @@
 //! What counts, and for whom.
 
 use super::*;
-use crate::limits::Report;
+use crate::limits::{ClientId, Failed, Report, note_closed};
 
 /// Refused mail costs the day nothing, and an endless row of attempts is slowed down for an hour.
 #[test]
@@ -383,4 +383,35 @@ fn while_the_other_servers_cannot_be_asked_a_client_has_used_up_its_part_and_not
         nothing.percent() == 100 && nothing.waits(),
         "it waits for the store"
     );
+}
+
+/// What a list costs grows with the clients, not with their square: this test would never end.
+#[test]
+fn sixty_thousand_clients_of_which_each_has_an_order_and_many_are_refused_are_listed_at_once() {
+    const CLIENTS: u32 = 60_000;
+    const CLOSED: u32 = 20_000;
+    let mut limits = limits(&[(10, 86_400)], &[]);
+    let address = |number: u32| IpAddr::from((0x0a00_0000 | number).to_be_bytes());
+    for number in (0..CLIENTS).step_by(2) {
+        limits.count(address(number), START);
+    }
+    for number in 0..CLIENTS {
+        let client = ClientId::from(Network::of(address(number), 32, 64));
+        let until = START.after(minutes(60));
+        limits.raise(&client, 20, until, START).unwrap();
+    }
+    let mut reports = limits.list(START);
+    assert_eq!(reports.len(), CLIENTS as usize);
+    assert_eq!(reports[0].messages(), 1, "most used first");
+    let failed = Failed {
+        failures: 10,
+        refused_until: Some(START.after(minutes(5))),
+    };
+    let closed = (CLIENTS - CLOSED / 2..CLIENTS + CLOSED / 2)
+        .map(|number| (Network::of(address(number), 32, 64), failed))
+        .collect();
+    let others = note_closed(&mut reports, closed);
+    let noted = reports.iter().filter(|report| report.logins.is_some());
+    let half = CLOSED as usize / 2;
+    assert_eq!((noted.count(), others.len()), (half, half));
 }

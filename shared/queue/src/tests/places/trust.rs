@@ -56,7 +56,9 @@ impl Burst {
             left: Self::MESSAGES,
         };
         let mute = to_each(&mut burst.queue, "silent", silent, 200_000, burst.now);
-        mute.into_iter().for_each(|flight| burst.fly(flight));
+        for flight in mute {
+            burst.fly(flight);
+        }
         let begins = burst.now.after(Duration::from_mins(1));
         burst.run(Some(begins));
         for number in 0..Self::MESSAGES {
