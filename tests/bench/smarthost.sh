@@ -2,7 +2,7 @@
 # smarthost.sh [PEER...]: the relays in smarthost.d/ side by side: source → PEER:25 → sink:2525, messages of 4 KiB. See run.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} BURST_S=${BURST_S:-60} REST_S=${REST_S:-35}
+MESSAGES=${MESSAGES:-10000} LOAD_S=${LOAD_S:-8} GROW=${GROW:-50000} GROW_S=${GROW_S:-30} DRAIN_S=${DRAIN_S:-20} MILLION=${MILLION:-1000000} MILLION_Z=${MILLION_Z:-4096} PART=${PART:-20000} CLIENTS=${CLIENTS:-100000} BUDGETS=${BUDGETS:-2000} OFFERED=${OFFERED:-50 100 200 400 800 1600} ROUNDS=${ROUNDS:-3} BURST_S=${BURST_S:-60} REST_S=${REST_S:-35}
 STAGES=${STAGES:-idle rates sizes latency rules destinations handshakes syncs growth}
 PEERS=("$@")
 [ $# -gt 0 ] || PEERS=(ours postfix opensmtpd)
@@ -229,10 +229,13 @@ million() { # MILLION messages wait: memory, what administrators ask, restart; a
     set -- $(peak)
     emit "$table" peak_rss_kib "$1"
 }
+many_sources() { # the addresses of `source -B`
+    nsenter -t "$OUTSIDE" -n ip route replace local 10.104.0.0/14 dev lo
+    nsenter -t "$BOX" -n ip route replace 10.104.0.0/14 via $RELAY
+}
 clients() { # a message from each of CLIENTS addresses
     local table="smarthost, $CLIENTS clients" before
-    nsenter -t "$OUTSIDE" -n ip route add local 10.104.0.0/14 dev lo
-    nsenter -t "$BOX" -n ip route add 10.104.0.0/14 via $RELAY
+    many_sources
     sink_start clients 2525
     fresh page
     # shellcheck disable=SC2046 # three numbers
@@ -247,17 +250,38 @@ clients() { # a message from each of CLIENTS addresses
     emit "$table" listed "$(in_box /usr/sbin/smarthost limits list --json | wc -l)"
     answers "$table"
 }
+budgets() { # mail of BUDGETS clients at an even pace, counted here alone, and for several smarthosts over a store, in turn; its own CPU is not ours
+    local METRICS="accepted errors error_text lost dup" MESSAGES=$((BUDGETS * 5)) LOAD_S=120 round mode store
+    many_sources
+    command -v redis-server > /dev/null || { say "no redis-server on this machine"; return 0; }
+    nsenter -t "$OUTSIDE" -n redis-server --bind $RELAY --protected-mode no --save "" --appendonly no > "$W/redis.log" &
+    store=$!
+    for round in $(seq "$ROUNDS"); do
+        for mode in counted budget; do
+            load "smarthost, $BUDGETS clients, $mode, round $round" $mode 50 1 -o 200 -B "$BUDGETS" -z 512
+        done
+    done
+    emit "smarthost, $BUDGETS clients" budgets_in_store "$(nsenter -t "$OUTSIDE" -n redis-cli -h $RELAY dbsize)"
+    kill "$store"
+    wait "$store" 2> /dev/null
+}
 answers() { # how long what administrators ask takes, from exec to exit
     local what inside=(nsenter -t "$BOX" -m -p -n -i -u -r -w --) page
     for what in "queue summary" "queue summary --by sender" "queue summary --by age" status "limits list"; do
         # shellcheck disable=SC2086 # words
-        emit "$1" "$(echo $what | tr -d - | tr ' ' _)_ms" "$(median_ms 0 "${inside[@]}" /usr/sbin/smarthost $what)"
+        answer "$1" "$(echo $what | tr -d - | tr ' ' _)" 0 "${inside[@]}" /usr/sbin/smarthost $what
     done
     # Now and then, so that what the page keeps for a moment is old.
     page=(nsenter -t "$BOX" -n curl -sf -o /dev/null -H "Authorization: Bearer $(cat "$ROOT/var/lib/smarthost/web.token")")
-    emit "$1" page_ms "$(median_ms 1.2 "${page[@]}" http://127.0.0.1:8025/)"
-    emit "$1" page_queue_ms "$(median_ms 1.2 "${page[@]}" http://127.0.0.1:8025/queue)"
-    emit "$1" metrics_ms "$(median_ms 1.2 "${page[@]}" http://127.0.0.1:8025/metrics)"
+    answer "$1" page 1.2 "${page[@]}" http://127.0.0.1:8025/
+    answer "$1" page_queue 1.2 "${page[@]}" http://127.0.0.1:8025/queue
+    answer "$1" metrics 1.2 "${page[@]}" http://127.0.0.1:8025/metrics
+}
+answer() { # TABLE WHAT PAUSE COMMAND: how long it takes, and the daemon's CPU, with all else that it does meanwhile
+    local cpu
+    cpu=$(cpu_us)
+    emit "$1" "${2}_ms" "$(median_ms "${@:3}")"
+    emit "$1" "${2}_cpu_ms" "$(ratio "($(cpu_us)-$cpu)/1e3" 5)"
 }
 median_ms() { # PAUSE COMMAND: of five times
     python3 - "$@" << 'END'
@@ -285,6 +309,8 @@ in_and_out() { # TABLE: PART messages while the sink is down, then so many of wh
     start=$(now_ns)
     peer_flush > /dev/null 2>&1
     emit "$1" flush_ms "$(ratio "$(now_ns)-$start" 1e6)"
+    emit "$1" flush_cpu_ms "$(ratio "$(cpu_us)-$cpu" 1e3)"
+    cpu=$(cpu_us)
     sink_wait -n "$PART" -t 120 > /dev/null || say "$PEER: only a part was delivered"
     emit "$1" drain_cpu_ms "$(ratio "($(cpu_us)-$cpu)/1e3" "$PART")"
     sink_stop

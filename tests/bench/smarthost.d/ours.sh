@@ -8,6 +8,8 @@ peer_config() {
     case $1 in
         tls) tls="pins = [\"cert-sha256:$FINGERPRINT\"]" ;;
         page) networks='["10.0.0.0/8", "127.0.0.0/8"]' way+=$'\nweb = "127.0.0.1:8025"' ;;
+        counted | budget) networks='["10.0.0.0/8", "127.0.0.0/8"]' ;;&
+        budget) way+=$'\n'"budget = { store = \"redis://$RELAY:6379/0\", node = \"mx1\", nodes = 2, on_outage = \"share\" }" ;;
         mx) way="resolver = \"$RELAY\"" ;;
         stranger | chain) networks='["127.0.0.0/8"]' way="resolver = \"$RELAY\"
 domains = { relay = [\"sink.bench\"] }
