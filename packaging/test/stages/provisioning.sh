@@ -45,6 +45,40 @@ a_credential_that_cannot_be_used_is_told_and_harms_nothing() {
     wait_for 60 arrived "with a wrong credential"
 }
 
+enrolled() { smarthost enroll list | grep "^$1  enrolled since"; }
+known_by_key() { smarthost clients --json | grep "\"client\":\"$1\"" | grep '"known_by":"key"'; }
+
+a_line_in_the_file_of_root_is_used_by_the_unit_and_removed() {
+    local key=/var/spool/sendmail-shim/identity.pem
+    install /root/smarthost_*.deb /root/sendmail-shim_*.deb
+    # By its address it is not let in.
+    echo 'networks = ["192.0.2.0/24"]' > /etc/smarthost/config.toml
+    systemctl restart smarthost.service
+    echo "admin = \"admins@$(hostname -f)\"" > /etc/sendmail-shim/config.toml
+    (umask 077; smarthost enroll vm7 --relay 127.0.0.1:465 > /etc/sendmail-shim/enroll)
+    alice_sends "before the machine had a key"
+    systemctl start sendmail-shim-enroll.service
+    [ ! -e /etc/sendmail-shim/enroll ]
+    [ "$(stat -c '%U %a' $key)" = "sendmail-shim 600" ]
+    enrolled vm7
+    wait_for 60 arrived "before the machine had a key"
+    known_by_key vm7
+    # As it was, for the next boot: with a line of another name.
+    smarthost enroll vm8 --relay 127.0.0.1:465 > /root/sendmail-shim.enroll
+    systemctl stop sendmail-shim-enroll.service sendmail-shim.service sendmail-shim.socket
+    rm $key /var/spool/sendmail-shim/enrolled.toml
+}
+
+a_machine_started_with_a_line_as_its_credential_is_known_by_a_key() {
+    wait_for 60 enrolled vm8
+    alice_sends "after the line was a credential"
+    wait_for 60 arrived "after the line was a credential"
+    known_by_key vm8
+    # It stays there, and is not used again.
+    systemctl restart sendmail-shim-enroll.service
+    enrolled vm8
+}
+
 cloud_init_is_given_the_example() {
     install /root/smarthost_*.deb cloud-init
     cp /root/sendmail-shim_*.deb /srv/pool
