@@ -17,7 +17,7 @@ use smtp::client::Security;
 
 use super::{
     address::Reach,
-    fault::{clear_text_goes_on, is_delivered, loops, most_at_once, with_remedy},
+    fault::{clear_text_goes_on, is_delivered, is_full, loops, most_at_once, with_remedy},
     interface::{
         Action, Batch, Candidate, Dial, Event, Found, Host, Patience, Place, Sent, Spot, Way,
     },
@@ -385,6 +385,7 @@ impl Delivery {
         if let Some(most) = cut {
             memory.takes(&dial.host.name, most, now);
         }
+        let full = sent.outcomes.iter().any(is_full);
         let mut stale = Vec::new();
         let mut again = Vec::new();
         let mut worst = Verdict::Stands;
@@ -407,7 +408,7 @@ impl Delivery {
         }
         self.here.splice(0..0, again);
         self.progress |= progress;
-        let same_session = sent.open && worst <= Verdict::NextHost && stale.is_empty();
+        let same_session = sent.open && !full && worst <= Verdict::NextHost && stale.is_empty();
         if same_session && !self.here.is_empty() {
             self.passed = self.passed.max(worst);
             return self.send(over, memory, now);
@@ -416,7 +417,7 @@ impl Delivery {
             return self.leave_kept(over.dial, stale, worst);
         }
         self.elsewhere.append(&mut self.here);
-        if cut.is_some() && self.progress && !self.is_spent(now) {
+        if (cut.is_some() || full) && self.progress && !self.is_spent(now) {
             return self.open(over.dial, now);
         }
         if worst == Verdict::NextHost && !self.elsewhere.is_empty() {

@@ -2,14 +2,16 @@
 //!
 //! A peer that ends an idle connection may say so (`554 5.4.2 idle too long`) while the next
 //! message begins, and a reply that nobody asked for shifts all that follow. The client's machine
-//! therefore proves answers to be in step ([`smtp::client::Transaction::kept`]), and what is proved
-//! stands as it would on a fresh connection: whoever asked twice would count twice with the peer,
-//! and go round the pace of its transport. What came to no answer shows that the connection was
-//! stale, and is tried on a fresh one.
+//! therefore proves answers to be in step ([`smtp::client::Transaction::kept`]). What came to no
+//! answer shows that the connection was stale, and is tried on a fresh one; so is a "never" of what
+//! the connection alone may be the reason of, and what says that it has served enough messages.
+//! What is proved and is of the recipient, or is "not now", stands as it would on a fresh
+//! connection: whoever asked twice would count twice with the peer, and go round the pace of its
+//! transport.
 
 use mail::outcome::{Blame, Failure, Outcome, Stage};
 
-use super::fault::{Refusal, about_us, is_taken_perhaps};
+use super::fault::{Refusal, about_us, is_about_connection, is_taken_perhaps, speaks_of_recipient};
 
 /// Whether a recipient's outcome may come from the connection alone; `named` as in [`about_us`].
 pub(super) fn is_stale(outcome: &Outcome, named: bool) -> bool {
@@ -29,9 +31,17 @@ fn is_unfinished(failure: &Failure) -> bool {
     went && !is_taken_perhaps(failure)
 }
 
-/// It is about this machine: a fresh connection logs in again, and meets settings that may have
-/// been mended since. Not where it says that we send too much.
+/// A fresh connection logs in again, and meets settings that may have been mended since: a refusal
+/// of this machine, unless it says that we send too much; any other "never" but of a recipient.
 fn is_of_session(failure: &Failure, named: bool) -> bool {
-    let refusal = about_us(failure, named);
-    failure.stage <= Stage::Data && refusal.is_some_and(|it| it != Refusal::Quota)
+    if failure.stage > Stage::Data || speaks_of_recipient(failure) {
+        return false;
+    }
+    if is_about_connection(failure) {
+        return true;
+    }
+    match about_us(failure, named) {
+        Some(refusal) => refusal != Refusal::Quota,
+        None => failure.status.class() == 5,
+    }
 }

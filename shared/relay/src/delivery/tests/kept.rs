@@ -20,8 +20,23 @@ fn a_kept_connection_decides_nothing_that_is_not_proved_to_be_in_step() {
         ((Mail, "503 5.5.1 Send EHLO first"), true),
         // It may have been mended since.
         ((Recipient, "554 5.7.1 Relay access denied"), true),
+        // It may be the connection's alone.
+        ((Mail, "554 5.4.2 idle"), true),
+        ((Recipient, "554 5.5.0 out of step"), true),
+        ((Data, "554 5.7.1 rejected"), true),
+        (
+            (Mail, "452 4.5.3 too many messages in this connection"),
+            true,
+        ),
+        ((Mail, "550 5.7.0 too many messages in this session"), true),
+        (
+            (Recipient, "452 4.3.2 limit of messages per connection"),
+            true,
+        ),
         ((Recipient, "450 4.7.1 too many messages this hour"), false),
         ((Recipient, "550 5.1.1 no such user"), false),
+        ((Recipient, "550 no such user"), false),
+        ((Mail, "550 5.7.1 daily sending limit exceeded"), false),
         ((Mail, "450 4.7.1 too much"), false),
         ((Recipient, "450 4.2.0 greylisted"), false),
         ((Data, "451 4.3.5 busy"), false),
@@ -56,7 +71,10 @@ fn an_answer_over_a_kept_connection_leads_where_the_same_answer_over_a_fresh_one
         ((Message, "451 4.3.0 queue write error"), "192.0.2.2"),
         ((Mail, "452 4.3.1 full"), "192.0.2.2"),
         // Nobody of ours named the host: our address in IPv4 may be welcome there.
-        ((Recipient, "550 5.7.25 no PTR record"), "192.0.2.1"),
+        (
+            (Message, "550 5.7.1 no PTR record for your IPv6"),
+            "192.0.2.1",
+        ),
     ] {
         let peers = vec![
             peer("one", "2001:db8::1", OK),
@@ -78,8 +96,42 @@ fn an_answer_over_a_kept_connection_leads_where_the_same_answer_over_a_fresh_one
         vec![peer("one", "2001:db8::1", OK), peer("two", "192.0.2.2", OK)],
     );
     only_ipv6.named = false;
-    only_ipv6.kept = vec![(Recipient, "550 5.7.1 not from there")];
+    only_ipv6.kept = vec![(Message, "550 5.7.1 not from your IPv6")];
     let (outcomes, _) = only_ipv6.deliver("a@b", 1);
     assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
     assert_eq!(only_ipv6.story, ["send 1"]);
+}
+
+/// A "never" that a fresh connection says, too, is one; over IPv4 another one may be said.
+#[test]
+fn what_a_fresh_connection_says_again_stands() {
+    let text = "554 5.7.1 not you, ipv6";
+    for fresh in ["2001:db8::1", "192.0.2.1"] {
+        let peers = vec![
+            peer("one", fresh, &[(Stage::Recipient, text)]),
+            peer("two", "192.0.2.2", OK),
+        ];
+        let mut world = world(true, peers);
+        world.kept = vec![(Stage::Recipient, text)];
+        let (outcomes, _) = world.deliver("a@b", 1);
+        assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
+        let open = format!("open {fresh}");
+        assert_eq!(world.story, ["send 1", open.as_str(), "send 1"]);
+    }
+}
+
+/// Two hundred recipients are two transactions, and this peer takes one in a connection.
+#[test]
+fn a_peer_that_takes_so_many_messages_in_a_connection_is_given_the_rest_over_another_one() {
+    let full = (Stage::Mail, "452 4.5.3 too many messages in this session");
+    let mut world = world(
+        true,
+        vec![peer("one", "192.0.2.1", &[OK[0], full, OK[0], full, full])],
+    );
+    let (outcomes, _) = world.deliver("a@b", 250);
+    let taken = words(&outcomes);
+    assert_eq!(taken.iter().filter(|it| *it == "delivered").count(), 200);
+    let (open, send) = ("open 192.0.2.1", "send 100");
+    let story = [open, send, send, open, send, "send 50", open, "send 50"];
+    assert_eq!(world.story, story);
 }

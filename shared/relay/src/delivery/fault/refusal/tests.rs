@@ -1,6 +1,6 @@
-use mail::status::ReplyCode;
-
 use super::*;
+
+mod replies;
 
 fn said(stage: Stage, text: &str, named: bool) -> Option<Refusal> {
     let code = ReplyCode::new(text.get(..3).unwrap().parse().unwrap()).unwrap();
@@ -113,7 +113,6 @@ fn vendors_words_about_this_machine_its_account_and_its_quota_bounce_no_mail() {
         "550 5.4.5 Daily user sending quota exceeded.",
         "550 5.4.6 Unusual sending activity detected. Please try after sometime",
         "550 Too many messages sent today",
-        "550 5.5.3 too many recipients",
         "550 Sender address is not allowed.",
         "550 The from address does not match a verified Sender Identity.",
         "554 Message rejected: Email address is not verified.",
