@@ -409,6 +409,7 @@ pub fn origin(envelope: &Envelope, router: &Router) -> Origin<Client> {
     Origin {
         owner: owner(envelope),
         unreturnable: envelope.sender == Sender::Null && !router.is_strangers(envelope),
+        sender: queue::sender(&envelope.sender),
     }
 }
 

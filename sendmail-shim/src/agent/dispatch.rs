@@ -175,6 +175,7 @@ pub(super) fn origin(envelope: &Envelope) -> Origin<u32> {
     Origin {
         owner: envelope.uid.unwrap_or(NOBODY),
         unreturnable: envelope.sender == MailFrom::Null,
+        sender: queue::sender(&envelope.sender),
     }
 }
 

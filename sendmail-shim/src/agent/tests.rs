@@ -81,6 +81,7 @@ impl Simulation {
             origin: Origin {
                 owner: u32::try_from(number % USERS).unwrap(),
                 unreturnable: null_sender,
+                sender: number % 5,
             },
             recipients: vec![routed(0)],
         });

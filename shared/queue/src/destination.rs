@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
+use mail::outcome::{Blame, Failure};
 use spool::QueueId;
 
-use crate::{Patience, Transport, site::Key, turns::Turns};
+use crate::{Patience, Transport, refused::Refused, site::Key, turns::Turns};
 
 /// Recipients of one message to one destination.
 #[derive(Clone, Debug)]
@@ -17,7 +18,18 @@ pub(crate) struct Job {
     pub(crate) recipients: Vec<u32>,
     /// It came by a load, of which only so many are in memory.
     pub(crate) loaded: bool,
+    /// As [`crate::Origin::sender`].
+    pub(crate) sender: u64,
+    /// The number of its last refusal.
+    pub(crate) refused: u64,
 }
+
+/// Where some senders were refused, so many jobs of an owner are looked at for one of another.
+const LOOKED: usize = 1000;
+
+/// Turns in a row of others, while some wait whose senders were refused: they are not forgotten,
+/// and one alone of a row is no reason to try nothing more.
+const OTHERS: u32 = 4;
 
 /// Where a destination stands that has something to deliver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +61,10 @@ pub(crate) struct Destination<D, O> {
     pub(crate) listed: Option<Listed>,
     pub(crate) site: Key<D>,
     pub(crate) transport: Arc<Transport>,
+    /// Whose mail it has refused as mail of this machine.
+    pub(crate) refused: Refused,
+    /// Turns of others since the last one of theirs.
+    others: u32,
 }
 
 impl<D, O: Copy + Ord> Destination<D, O> {
@@ -59,6 +75,8 @@ impl<D, O: Copy + Ord> Destination<D, O> {
             listed: None,
             site,
             transport,
+            refused: Refused::default(),
+            others: 0,
         }
     }
 
@@ -82,17 +100,64 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         own.insert(older.count(), job);
     }
 
-    /// The next job in turn of an owner whose next job is allowed.
+    /// The next job in turn of an owner whose next job is allowed; those of senders that were
+    /// refused behind some of others.
     pub(crate) fn take(&mut self, allowed: impl Fn(&O, &Job) -> bool) -> Option<(O, Job)> {
-        let ready =
-            |owner: &O, own: &VecDeque<Job>| own.front().is_some_and(|job| allowed(owner, job));
-        let owner = self.turns.next(&self.jobs, ready)?;
+        let (looked, refused) = (self.looked(), &self.refused);
+        let place = |own: &VecDeque<Job>| {
+            let mut first = own.iter().take(looked);
+            first.position(|job| refused.last(job.sender).is_none())
+        };
+        let ready = |owner: &O, own: &VecDeque<Job>| {
+            let job = place(own).and_then(|place| own.get(place));
+            job.is_some_and(|job| allowed(owner, job))
+        };
+        let was_long = self.others >= OTHERS;
+        let waits = was_long.then(|| self.longest_refused(&allowed)).flatten();
+        let mut others = || {
+            let owner = self.turns.next(&self.jobs, ready)?;
+            Some((owner, place(self.jobs.get(&owner)?)?))
+        };
+        let next = if waits.is_some() { None } else { others() };
+        self.others = match next {
+            Some(_) if !self.refused.is_empty() => self.others.saturating_add(1),
+            _ => 0,
+        };
+        let (owner, place) = next.or(waits).or_else(|| self.longest_refused(&allowed))?;
         let own = self.jobs.get_mut(&owner)?;
-        let job = own.pop_front()?;
+        let job = own.remove(place)?;
         if own.is_empty() {
             self.jobs.remove(&owner);
         }
         Some((owner, job))
+    }
+
+    /// It has refused mail of this machine: whether some of a sender waits whom it may take.
+    pub(crate) fn may_take_others(&self, failure: &Failure) -> bool {
+        let is_other = |job: &Job| self.refused.last(job.sender).is_none();
+        let mut all = self.jobs.values();
+        failure.blame == Blame::Us
+            && !self.refused.is_everybody()
+            && all.any(|own| own.iter().take(LOOKED).any(is_other))
+    }
+
+    /// So many jobs of an owner are looked at for the next one.
+    fn looked(&self) -> usize {
+        if self.refused.is_empty() { 1 } else { LOOKED }
+    }
+
+    /// Of jobs of refused senders the one of whoever waits longest since then.
+    fn longest_refused(&self, allowed: impl Fn(&O, &Job) -> bool) -> Option<(O, usize)> {
+        let all = self.jobs.iter().flat_map(|(owner, own)| {
+            let first = own.iter().take(self.looked()).enumerate();
+            first.map(move |(place, job)| (owner, place, job))
+        });
+        let refused = all.filter_map(|(owner, place, job)| {
+            let number = self.refused.last(job.sender)?;
+            allowed(owner, job).then_some(((number, job.refused), *owner, place))
+        });
+        let first = refused.min_by_key(|(number, ..)| *number)?;
+        Some((first.1, first.2))
     }
 
     /// Jobs for which `which` holds, taken out.

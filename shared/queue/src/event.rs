@@ -1,6 +1,9 @@
 //! What the driver tells the queue, and what it has to do.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use mail::{
     address::Sender,
@@ -39,6 +42,15 @@ pub struct Origin<O> {
     /// Nobody can be told of its failure (it is a bounce, or like one), so that it is kept on hold
     /// then.
     pub unreturnable: bool,
+    /// Who sends, as [`sender`] has it: what a next hop refuses of one it may take of another.
+    pub sender: u64,
+}
+
+/// A sender in a number, for [`Origin::sender`]. Two of the same number have their turns together.
+pub fn sender(sender: &Sender) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sender.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A message that the spool knows.

@@ -13,6 +13,7 @@
 //! | `slots` | who may begin a delivery: destinations that work, and a share for those that are not known to |
 //! | `transports` | which transport a destination has |
 //! | `census` | what deliveries under way share |
+//! | `refused` | whose mail a next hop refused lately |
 //! | `turns` | fair turns among those whose mail it is |
 //! | `timetable` | what waits in the spool, by the time it is due |
 //! | `progress` | accepted, loaded, delivered, deferred, bounced |
@@ -61,6 +62,7 @@ mod message;
 mod orders;
 mod progress;
 mod random;
+mod refused;
 mod settlement;
 #[cfg(test)]
 mod simulation;
@@ -73,7 +75,7 @@ mod timetable;
 mod transports;
 mod turns;
 
-pub use event::{Action, Delivery, Event, Origin, Patience, Recovered, Routed, Waiting};
+pub use event::{Action, Delivery, Event, Origin, Patience, Recovered, Routed, Waiting, sender};
 pub use machine::Queue;
 pub use settings::{BackOff, Settings, Slots, Transport};
 pub use site::Lesson;

@@ -84,7 +84,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         if behind {
             self.settle(id, now);
         } else {
-            self.distribute(id, routed, false, now);
+            self.distribute(id, (routed, origin.sender), false, now);
         }
     }
 
@@ -112,7 +112,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             message.owner = origin.owner;
             message.unreturnable = origin.unreturnable;
         }
-        self.distribute(id, routed, true, now);
+        self.distribute(id, (routed, origin.sender), true, now);
     }
 
     pub(crate) fn load_failed(&mut self, id: QueueId, failure: Failure, now: Timestamp) {
@@ -140,7 +140,13 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     /// Puts the recipients that were being loaded among the jobs of their destinations.
-    fn distribute(&mut self, id: QueueId, routed: Vec<Routed<D>>, loaded: bool, now: Timestamp) {
+    fn distribute(
+        &mut self,
+        id: QueueId,
+        (routed, sender): (Vec<Routed<D>>, u64),
+        loaded: bool,
+        now: Timestamp,
+    ) {
         let asked = self.loading_recipients(id);
         let Some(message) = self.messages.get_mut(&id) else {
             return;
@@ -195,48 +201,44 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
         let missing = Failure::ours("the recipient could not be read from the queue file");
         self.put_off(id, asked.into_iter().collect(), missing, now);
         for (destination, recipients) in jobs {
-            self.enqueue(id, &destination, recipients, loaded, flushed, now);
+            let job = Job {
+                id,
+                epoch: 0,
+                recipients,
+                loaded,
+                sender,
+                refused: 0,
+            };
+            self.enqueue(&destination, job, flushed, now);
         }
         self.settle(id, now);
     }
 
-    fn enqueue(
-        &mut self,
-        id: QueueId,
-        to: &Arc<D>,
-        recipients: Vec<u32>,
-        loaded: bool,
-        flushed: bool,
-        now: Timestamp,
-    ) {
+    fn enqueue(&mut self, to: &Arc<D>, job: Job, flushed: bool, now: Timestamp) {
         let stays = self.settings.back_off.stays;
-        let suspension = self.destinations.suspension(to, now).cloned();
+        let suspension = self.destinations.suspension(to, job.sender, now);
         if let Some(suspension) = suspension.filter(|_| !stays && !flushed) {
-            self.defer_suspended(id, recipients, &suspension, now);
+            self.defer_suspended(job.id, job.recipients, &suspension, now);
             return;
         }
         if stays && flushed {
             self.destinations.resume_one(to, now);
         }
-        let Some(message) = self.messages.get_mut(&id) else {
+        let Some(message) = self.messages.get_mut(&job.id) else {
             return;
         };
-        message.set(&recipients, State::Queued);
-        self.window += usize::from(loaded);
+        message.set(&job.recipients, State::Queued);
+        self.window += usize::from(job.loaded);
         let owner = message.owner;
-        let job = Job {
-            id,
-            epoch: message.epoch,
-            recipients,
-            loaded,
-        };
-        self.destinations.push(to, owner, job, now);
+        let epoch = message.epoch;
+        self.destinations.push(to, owner, Job { epoch, ..job }, now);
     }
 
     pub(crate) fn finished(&mut self, ticket: u64, outcomes: Vec<Outcome>, now: Timestamp) {
-        let Some(underway) = self.destinations.end(ticket, now) else {
+        let Some(mut underway) = self.destinations.end(ticket, now) else {
             return;
         };
+        self.destinations.judged(&mut underway, &outcomes);
         if let Some(failure) = setback(&outcomes, now.since(underway.began)).cloned() {
             let stays = self.settings.back_off.stays && outcomes.iter().all(stops);
             return self.set_back(underway, &failure, (!stays).then_some(outcomes), now);
@@ -250,9 +252,10 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
     }
 
     pub(crate) fn unreached(&mut self, ticket: u64, failure: &Failure, now: Timestamp) {
-        if let Some(underway) = self.destinations.end(ticket, now) {
+        if let Some(mut underway) = self.destinations.end(ticket, now) {
             let count = underway.job.recipients.len();
             let outcomes = vec![failure.clone().outcome(); count];
+            self.destinations.judged(&mut underway, &outcomes);
             let stays = self.settings.back_off.stays;
             self.set_back(underway, failure, (!stays).then_some(outcomes), now);
         }
@@ -344,7 +347,9 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Queue<D, O> {
             self.window -= usize::from(job.loaded);
             let message = self.messages.get(&job.id);
             if message.is_some_and(|message| message.epoch == job.epoch) {
-                self.defer_suspended(job.id, job.recipients, suspension, now);
+                let its = self.destinations.suspension(to, job.sender, now);
+                let its = its.as_ref().unwrap_or(suspension);
+                self.defer_suspended(job.id, job.recipients, its, now);
                 self.settle(job.id, now);
             }
         }

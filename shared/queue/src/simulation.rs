@@ -30,6 +30,7 @@ pub(crate) type Delivery = crate::Delivery<String>;
 pub(crate) const ORIGIN: Origin<u32> = Origin {
     owner: 7,
     unreturnable: false,
+    sender: 1,
 };
 
 pub(crate) fn id(number: u64) -> QueueId {
@@ -439,6 +440,7 @@ impl World {
         let origin = Origin {
             owner: self.random.next() % 4,
             unreturnable: self.chance(15),
+            sender: u64::from(self.random.next() % 6),
         };
         self.messages.insert(
             key,

@@ -17,6 +17,7 @@ use mail::{
 };
 
 mod hosts;
+mod refusals;
 mod stalls;
 mod turn;
 
@@ -164,13 +165,6 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
         self.sites.teach(lesson, &transport);
     }
 
-    /// The suspension of a destination, if it is suspended now.
-    pub(crate) fn suspension(&self, destination: &D, now: Timestamp) -> Option<&Suspension> {
-        let key = &self.known.get(destination)?.site;
-        let suspension = self.sites.get(key)?.suspended.as_ref()?;
-        (suspension.until > now).then_some(suspension)
-    }
-
     pub(crate) fn underway(&self) -> usize {
         self.underway.len()
     }
@@ -271,7 +265,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             self.list(to, now);
             return Setback::Slower;
         }
-        Setback::Suspended(site.suspend(failure, back_off, random, now))
+        let suspension = site.suspend(failure, back_off, random, now);
+        if back_off.stays && destination.is_some_and(|it| it.may_take_others(failure)) {
+            site.hurry(back_off.first);
+        }
+        Setback::Suspended(site.suspended.clone().unwrap_or(suspension))
     }
 
     /// Takes out the jobs that wait for a destination or its hosts and for which `which` holds.

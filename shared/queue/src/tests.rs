@@ -3,6 +3,7 @@
 
 mod orders;
 mod places;
+mod refused;
 mod relayhost;
 mod transports;
 

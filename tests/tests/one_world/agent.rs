@@ -90,6 +90,7 @@ impl Role for Agent {
         Origin {
             owner: envelope.uid.unwrap_or(u32::MAX),
             unreturnable: envelope.sender == mail::address::Sender::Null,
+            sender: queue::sender(&envelope.sender),
         }
     }
 
