@@ -33,7 +33,7 @@ use system::log::{Level, line};
 use tables::watch::Look;
 
 pub(crate) use self::stored::file;
-use self::stored::{Held, Stored};
+use self::stored::{Held, Stored, TOLD};
 use crate::{
     config::Config,
     enroll::{Book, Standing},
@@ -188,7 +188,7 @@ impl Enrolled {
             line(Level::Notice, &text);
             self.put(|known| (known.book, known.fault) = (Ok(book), None));
         }
-        last_good::is_over_of(&self.stored.told());
+        last_good::is_over(self.stored.directory(), TOLD);
     }
 
     /// The file cannot be read.
@@ -200,7 +200,7 @@ impl Enrolled {
             told::unknown(&self.stored.file, why)
         };
         line(Level::Error, &text);
-        if last_good::is_news_of(&self.stored.told(), &text) {
+        if last_good::is_news_of(self.stored.directory(), TOLD, &text) {
             self.tell(text.clone());
         }
         self.put(|known| match &mut known.book {

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | programs | [`cli`] [`runtime`] | the command line; the composition root, which alone names everything |
 //! | services | `server`, `delivery`, `transport`, [`admin`], [`explain`], [`web`] | receiving, sending, the administrators' socket, what would be decided, the status page |
-//! | edges | `setup`, `budget`, `dispatch`, `draining`, `arriving`, `copies`, `enrolling`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, from another server's too, copies of files, machines that are enrolled, connections, names, `SQLite`, log, news for administrators |
+//! | edges | `setup`, `budget`, `dispatch`, `draining`, `arriving`, `enrolling`, `link`, `dns`, [`state`], `maillog`, `news` | what is in force, limits over several servers, the way into the queue, from another server's too, machines that are enrolled, connections, names, `SQLite`, log, news for administrators |
 //! | migration | [`import`] | Postfix's configuration made into ours; pure |
 //! | pure core | [`activity`] [`config`] [`dane`] [`dead_mail`] [`destination`] [`dkim`] [`drain`] [`enroll`] [`expected`] [`lessons`] [`lookup`] [`machines`] [`milter`] [`network`] [`notices`] [`policy`] [`provenance`] [`limits`] [`mta_sts`] [`route`] [`srs`] [`tls_policy`] [`trail`] | decides; no I/O, no clock, no tokio |
 //!
@@ -41,7 +41,6 @@ pub mod import;
 // edges
 mod arriving;
 mod budget;
-mod copies;
 pub mod dispatch;
 pub mod dns;
 mod draining;

@@ -4,7 +4,10 @@
 //! Contract: text that came from a peer is escaped and bounded here, if it was not before.
 //! See also: `system::log`, which writes the lines.
 
-use std::fmt::{Display, Write as _};
+use std::{
+    fmt::{Display, Write as _},
+    path::Path,
+};
 
 use mail::{
     address::{Address, Sender},
@@ -173,6 +176,14 @@ pub(crate) fn next_key(client: &str, name: &str, next: &Pin) {
 
 pub(crate) fn logins_refused(client: &str) {
     let text = format_args!("too many failed logins from {client}: none is tried for a while");
+    line_about(client, Role::Smtpd, Level::Warning, &text);
+}
+
+pub(crate) fn logins_unknown(client: &str, file: &Path) {
+    let text = format_args!(
+        "nobody knows who may log in, {client} is told to come again: {} is empty or not there: smarthost passwd NAME, or the line `# empty` in it",
+        file.display()
+    );
     line_about(client, Role::Smtpd, Level::Warning, &text);
 }
 

@@ -42,12 +42,12 @@ use crate::{
     tls_policy::{Policies, PolicyTable},
 };
 
-mod examine;
 mod follow;
 mod identity;
 mod kept;
 mod start;
 mod tickets;
+mod wrong;
 
 pub(crate) use identity::Identity;
 pub(crate) use tickets::Tickets;
@@ -151,6 +151,15 @@ impl Tables {
         looked
     }
 
+    /// Why files are not taken as they are now.
+    fn refused(&self) -> impl Iterator<Item = &Problem> {
+        let tables = self.access.refused().chain(self.transport.refused());
+        let tables = tables.chain(self.tls_policy.refused());
+        let tables = tables.chain(self.lookups.refused());
+        let tables = self.aliases.refused().chain(tables);
+        tables.chain(self.users.refused())
+    }
+
     fn router(&self, config: &Config) -> Router {
         router(config, &self.aliases, &self.transport, &self.lookups)
     }
@@ -197,17 +206,25 @@ impl Setup {
             layers = last_good::present(&before.config.state, path, layers)?;
         }
         let config = Config::of_files(&layers)?;
-        let loaded = Self::of_config(config.clone(), before);
-        let setup = loaded.map_err(|first| Self::all_faults(&config, first))?;
+        let setup = match Self::taken(config.clone(), before) {
+            Ok(setup) => setup,
+            // All that is wrong is told at once.
+            Err(error) => {
+                let text = format!("{error:#}");
+                let others = Self::wrong(&config, before);
+                let others = others.filter(|all| all.text.contains(&text));
+                return Err(others.map_or(error, Into::into));
+            }
+        };
         Self::keep_copies(&setup.config);
         setup.remember(path, &layers);
         tell(&setup.problems);
         Ok(setup)
     }
 
-    /// The same of a configuration that was read.
-    fn of_config(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        Self::examine_default(&config)?;
+    /// Of a configuration all of whose files can be used.
+    fn taken(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
+        Self::examine_present(&config)?;
         let before_whole = before.filter(|before| !before.stands_in);
         if before_whole.is_none()
             && let Some((_, why)) = Self::broken(&config).into_iter().next()
@@ -240,7 +257,7 @@ impl Setup {
     }
 
     /// TLS towards the relayhost.
-    pub(crate) fn of_relay(config: &Config) -> anyhow::Result<ClientTls> {
+    pub(crate) fn of_relay(config: &Config) -> Result<ClientTls, ConfigError> {
         let trust = if config.relay_tls.pins.is_empty() {
             Trust::Opportunistic
         } else {
@@ -249,13 +266,13 @@ impl Setup {
         let shown = config.relay_tls.identity.as_ref();
         let shown = shown.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
         let tls = ClientTls::with_identity(&trust, shown);
-        Ok(tls.map_err(|error| config.wrong("relay_tls.certificate", &error.to_string()))?)
+        tls.map_err(|error| config.wrong("relay_tls.certificate", &error.to_string()))
     }
 
     /// TLS towards all others.
-    fn of_world(config: &Config) -> anyhow::Result<Trusts> {
+    fn of_world(config: &Config) -> Result<Trusts, ConfigError> {
         let trusts = Trusts::new(config.tls_out.ca_file.as_deref());
-        Ok(trusts.map_err(|error| config.wrong("tls_out.ca_file", &error.to_string()))?)
+        trusts.map_err(|error| config.wrong("tls_out.ca_file", &error.to_string()))
     }
 
     fn of(config: Config, before: Option<&Self>) -> anyhow::Result<Self> {
@@ -338,13 +355,13 @@ fn examine_identity(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// Without the relayhost's password no mail is sent; a start queues it meanwhile.
-fn has_password(config: &Config) -> anyhow::Result<()> {
+fn has_password(config: &Config) -> Result<(), ConfigError> {
     let auth = config.relay_auth.as_ref();
     let Some(file) = auth.and_then(|auth| auth.password_file.as_ref()) else {
         return Ok(());
     };
     let read = secret::password(file).map(drop);
-    Ok(read.map_err(|why| config.wrong("relay_auth.password_file", &why))?)
+    read.map_err(|why| config.wrong("relay_auth.password_file", &why))
 }
 
 fn offers_tls(config: &Config) -> bool {

@@ -332,3 +332,57 @@ fn a_configuration_that_is_emptied_under_a_daemon_is_a_mistake_and_no_wish_for_t
     smarthost.daemon().wait_for_log("reloaded ");
     assert_eq!(heard(&smarthost), [250, 250]);
 }
+
+/// Nobody has to reload for it, and nothing is told twice.
+#[test]
+fn a_table_that_breaks_under_a_daemon_is_told_by_status_check_and_one_mail_with_all_that_is_wrong()
+{
+    let sink = Sink::start();
+    let mut smarthost = furnished(&sink);
+    smarthost.run();
+    assert_eq!(heard(&smarthost), [250, 250]);
+    let status = |smarthost: &Smarthost| text(&smarthost.admin(&["status"]));
+    let wrong = || {
+        let told = sink.journal().messages().into_iter();
+        told.filter(|it| it.field("Subject").contains("is wrong"))
+            .map(|it| it.text())
+            .collect::<Vec<_>>()
+    };
+    smarthost.file("aliases", "fw jane@far.example\n");
+    smarthost.file("virtual", "");
+    until("status tells both", || {
+        let told = status(&smarthost);
+        (told.contains("aliases:1: ") && told.contains("virtual: it is suddenly empty"))
+            .then_some(())
+    });
+    let both = until("administrators are told", || wrong().pop());
+    assert!(
+        both.contains("aliases:1: ") && both.contains("suddenly empty"),
+        "{both}"
+    );
+    let check = smarthost.admin(&["check"]);
+    let said = text(&check);
+    assert!(!check.status.success(), "{said}");
+    assert!(
+        said.contains("aliases:1: ") && said.contains("virtual: it is suddenly empty"),
+        "{said}"
+    );
+    assert_eq!(heard(&smarthost), [250, 250], "what was read before stays");
+
+    // A restart or a reload says nothing new; what is mended is no news.
+    smarthost.daemon().stop();
+    smarthost.run();
+    let reload = smarthost.admin(&["reload"]);
+    assert!(!reload.status.success() && text(&reload).contains("suddenly empty"));
+    smarthost.file("aliases", "fw: jane@far.example\n");
+    until("one is left", || {
+        let told = status(&smarthost);
+        (!told.contains("aliases:1: ")).then_some(())
+    });
+    smarthost.file("virtual", "v@example.com jane@far.example\n");
+    until("all is right", || {
+        (!status(&smarthost).contains("last good")).then_some(())
+    });
+    assert_eq!(wrong().len(), 1, "{:?}", wrong());
+    assert_eq!(heard(&smarthost), [250, 250]);
+}

@@ -224,12 +224,67 @@ fn a_login_that_is_taken_away_is_gone_though_it_was_the_last_or_another_line_is_
     assert_eq!(checked.status.code(), Some(1), "{told}");
     assert!(told.contains("users:1: a password is written as"), "{told}");
 
-    fs::remove_file(&users).unwrap();
-    until_true("without the file nobody logs in", || {
+    smarthost.file("users", "# empty\n");
+    until_true("a file that says so lets nobody log in", || {
         answer(&smarthost, "vm8", &vm8) == 535
     });
     password(&smarthost, "vm8");
-    assert!(!fs::read_to_string(&users).unwrap().contains("vm9"));
+    let text = fs::read_to_string(&users).unwrap();
+    assert!(!text.contains("vm9") && !text.contains("# empty"), "{text}");
+}
+
+/// Whoever restarts the machine does not say by it that an emptied file is meant, and a password
+/// that nobody can look up is not wrong.
+#[test]
+fn a_file_of_logins_that_is_emptied_or_gone_shuts_nobody_out_and_counts_as_no_guess() {
+    for how in ["emptied", "gone"] {
+        let sink = Sink::start();
+        let mut smarthost = server(
+            &sink,
+            "auth = { users = \"users\" }\nadmins = [\"admins@far.example\"]\n",
+        );
+        let users = smarthost.directory().join("users");
+        let vm7 = password(&smarthost, "vm7");
+        let good = fs::read_to_string(&users).unwrap();
+        smarthost.run();
+        let answer = |smarthost: &Smarthost| plain(&mut from(smarthost, "127.0.0.2"), "vm7", &vm7);
+        assert_eq!(answer(&smarthost).code, 235);
+        if how == "emptied" {
+            smarthost.file("users", "");
+        } else {
+            fs::remove_file(&users).unwrap();
+        }
+        let status =
+            |smarthost: &Smarthost| String::from_utf8(smarthost.admin(&["status"]).stdout).unwrap();
+        for round in 0..2 {
+            until_true("it is told", || {
+                status(&smarthost).contains(users.to_str().unwrap())
+            });
+            assert_eq!(answer(&smarthost).code, 235, "{how} {round}");
+            smarthost.daemon().stop();
+            smarthost.run();
+        }
+        let told = sink.journal().messages();
+        let told = told.iter().filter(|it| it.text().contains("is wrong"));
+        assert_eq!(told.count(), 1, "{how}");
+
+        // Without a copy nobody knows who may log in: none is refused for good, none counts.
+        smarthost.daemon().stop();
+        fs::remove_dir_all(smarthost.directory().join("state/files.last-good")).unwrap();
+        smarthost.file("users", "");
+        smarthost.run();
+        for _ in 0..12 {
+            let told = answer(&smarthost);
+            assert_eq!(told.code, 454, "{how}: {told:?}");
+            assert!(!told.text().contains("too many"), "{told:?}");
+        }
+        assert!(status(&smarthost).contains("nobody knows who may"));
+        smarthost.file("users", &good);
+        until_true("the file is believed at once", || {
+            answer(&smarthost).code == 235
+        });
+        assert!(!status(&smarthost).contains("nobody knows who may"));
+    }
 }
 
 #[test]
@@ -263,13 +318,13 @@ fn logins_that_are_written_at_the_same_time_are_all_there_and_a_link_to_the_file
     let listed = String::from_utf8(smarthost.admin(&["passwd"]).stdout).unwrap();
     assert_eq!(listed.lines().collect::<Vec<_>>(), logins);
     at_once(&["--delete"]);
-    assert_eq!(fs::read_to_string(&real).unwrap(), "");
+    assert_eq!(fs::read_to_string(&real).unwrap(), "# empty\n");
     assert!(users.is_symlink());
     for bad in ["#vm7", "\u{feff}vm7"] {
         let refused = smarthost.admin(&["passwd", bad, "--generate"]);
         assert!(!refused.status.success(), "{refused:?}");
     }
-    assert_eq!(fs::read_to_string(&real).unwrap(), "");
+    assert_eq!(fs::read_to_string(&real).unwrap(), "# empty\n");
 }
 
 #[test]

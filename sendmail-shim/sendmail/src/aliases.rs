@@ -53,7 +53,7 @@ fn settle(settings: &Settings) {
 
 /// Reads the files.
 pub fn look(settings: &Settings) -> Checked {
-    let mut tables = Tables::new(settings);
+    let mut tables = Tables::recalled(settings);
     let (rules, problems) = tables.refresh(clock::now());
     let mut faults: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
     let mut files = Vec::new();

@@ -34,10 +34,26 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    /// Several as one.
-    pub fn together(all: &[Self]) -> Self {
-        let texts: Vec<_> = all.iter().map(|error| error.text.as_str()).collect();
+    /// Several as one, no two the same; `None`: there are none.
+    pub fn together(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut texts = Vec::<String>::new();
+        for error in errors {
+            if !texts.contains(&error.text) {
+                texts.push(error.text);
+            }
+        }
         let text = texts.join(BETWEEN);
+        (!texts.is_empty()).then_some(Self { text })
+    }
+
+    /// Several that are one, apart.
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        self.text.split(BETWEEN)
+    }
+
+    /// About what no file says, whatever the place.
+    pub fn nowhere(_: Range<usize>, what: &str) -> Self {
+        let text = what.to_owned();
         Self { text }
     }
 }

@@ -276,7 +276,10 @@ impl<'a> Found<'a> {
             let text = format!("there may be more: these are the first {}", self.most);
             faults.push(ConfigError { text });
         }
-        ConfigError::together(&faults)
+        let none = ConfigError {
+            text: String::new(),
+        };
+        ConfigError::together(faults).unwrap_or(none)
     }
 
     fn error(&self, place: Option<Range<usize>>, what: &str) -> ConfigError {

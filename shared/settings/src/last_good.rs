@@ -131,7 +131,7 @@ pub fn remember(directory: &Path, refuge: &Path, of: &Path, layers: &[Layer]) {
             );
             line(Level::Warning, &text);
         }
-        is_over(directory);
+        is_over(directory, TOLD);
     }
 }
 
@@ -160,31 +160,29 @@ fn string<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
     table.get(key)?.get_ref().as_str()
 }
 
-/// Whether this fault is a new one, of which the administrators are to be told; it is known from
-/// now on.
+/// Whether there is something new in this fault, of which the administrators are to be told; it is
+/// known from now on. One of several that is mended is no news.
 pub fn is_news(directory: &Path, fault: &Fault) -> bool {
-    is_news_of(&directory.join(TOLD), &fault.text)
+    is_news_of(directory, TOLD, &fault.text)
 }
 
-/// The same for something else that is wrong, for which a file says what was told of it.
-pub fn is_news_of(told: &Path, text: &str) -> bool {
-    if system::read::bytes(told, MOST).is_ok_and(|told| told == text.as_bytes()) {
+/// The same of what is known by a file of another name.
+pub fn is_news_of(directory: &Path, name: &str, text: &str) -> bool {
+    let path = directory.join(name);
+    let told = system::read::text(&path, MOST).unwrap_or_default();
+    if told == text {
         return false;
     }
     // If it cannot be kept they are told again after the next start, which is better than never.
-    let _ = system::fs::replace(told, text.as_bytes(), 0o600);
-    true
+    let _ = system::fs::replace(&path, text.as_bytes(), 0o600);
+    let told: Vec<_> = told.lines().collect();
+    text.lines().any(|line| !told.contains(&line))
 }
 
-/// The files are right: the next fault is news.
-fn is_over(directory: &Path) {
-    is_over_of(&directory.join(TOLD));
-}
-
-/// The same for something else.
-pub fn is_over_of(told: &Path) {
+/// What is known by that file is right: the next fault is news.
+pub fn is_over(directory: &Path, name: &str) {
     // What stays is compared with the next fault, and differs most likely.
-    let _ = fs::remove_file(told);
+    let _ = fs::remove_file(directory.join(name));
 }
 
 /// What can be used of files that are wrong as a whole: of these keys those that are right by
@@ -286,8 +284,15 @@ mod tests {
         assert!(is_news(directory.path(), &fault("a")));
         assert!(!is_news(directory.path(), &fault("a")));
         assert!(is_news(directory.path(), &fault("b")));
-        is_over(directory.path());
+        is_over(directory.path(), TOLD);
         assert!(is_news(directory.path(), &fault("b")));
+        assert!(is_news(directory.path(), &fault("b\nc")));
+        assert!(!is_news(directory.path(), &fault("c")), "one is mended");
+        assert!(!is_news(directory.path(), &fault("c")));
+        assert!(
+            is_news(directory.path(), &fault("b\nc")),
+            "and broken again"
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ use mail::{
 
 use crate::{
     trust::{replaced_by_others, written_by_others},
-    watched::{Looked, Missing, Origin, Rules, Watched},
+    watched::{Looked, Missing, Origin, Rules, Taken, Watched},
 };
 
 /// Why a program is not run.
@@ -46,6 +46,8 @@ pub struct Aliases {
     lists: BTreeMap<PathBuf, Watched<Vec<Target>>>,
     table: Arc<Table>,
     faults: Vec<Problem>,
+    /// Copies were read, and are not in the table yet.
+    recalled: bool,
 }
 
 impl Aliases {
@@ -54,6 +56,7 @@ impl Aliases {
         let rules = Rules {
             missing,
             trusted: false,
+            lenient: false,
         };
         let watched = |path: &PathBuf| Watched::new(path.clone(), rules);
         Self {
@@ -62,7 +65,26 @@ impl Aliases {
             lists: BTreeMap::new(),
             table: Arc::default(),
             faults: Vec::new(),
+            recalled: false,
         }
+    }
+
+    /// Goes on with copies of the files in this directory, as if they had been read before.
+    pub fn recall(&mut self, directory: &Path) {
+        let grammar = self.grammar;
+        self.recalled = true;
+        for file in &mut self.files {
+            file.recall(directory, |path, text| grammar(path.to_owned(), text));
+        }
+    }
+
+    /// What was taken from each file since this was asked last, if copies are kept.
+    pub fn taken(&mut self) -> impl Iterator<Item = (&Path, Taken)> {
+        let files = self.files.iter_mut();
+        files.filter_map(|file| {
+            let taken = file.taken()?;
+            Some((file.path.as_path(), taken))
+        })
     }
 
     /// What is in force.
@@ -74,6 +96,12 @@ impl Aliases {
     pub fn unread(&self) -> impl Iterator<Item = &Path> {
         let unread = self.files.iter().filter(|file| file.value.is_none());
         unread.map(|file| file.path.as_path())
+    }
+
+    /// Why files and lists are not taken as they are now.
+    pub fn refused(&self) -> impl Iterator<Item = &Problem> {
+        let files = self.files.iter().flat_map(Watched::refused);
+        files.chain(self.lists.values().flat_map(Watched::refused))
     }
 
     /// Lines of the files that could not be read when they were last looked at.
@@ -100,7 +128,7 @@ impl Aliases {
         for list in self.lists.values_mut() {
             looked.and(look_at_list(list, now));
         }
-        if looked.changed {
+        if std::mem::take(&mut self.recalled) || looked.changed {
             self.build(now, &mut looked.problems);
         }
         looked
@@ -215,6 +243,7 @@ impl Follower<'_> {
         let rules = Rules {
             missing: Missing::Fault,
             trusted: true,
+            lenient: false,
         };
         let known = self.known.remove(path);
         let mut list = known.unwrap_or_else(|| Watched::new(path.to_owned(), rules));

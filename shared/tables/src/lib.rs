@@ -6,7 +6,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | machine | [`watch`]: when a file is to be read |
-//! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it |
+//! | files | [`trust`]: who writes a file, and who may read it; [`watched`]: one file, and what was read from it; [`copies`]: files as they were when they were last good |
 //! | tables | [`aliases`]: alias files with the lists that they include |
 //!
 //! Contract: a changed file is taken once it was unchanged for two seconds. One that cannot be
@@ -15,6 +15,7 @@
 // machine
 pub mod watch;
 // files
+pub mod copies;
 pub mod trust;
 pub mod watched;
 // tables

@@ -1,8 +1,8 @@
 //! One file and what was read from it.
 //!
 //! Contract: the file is a regular one and bounded; a FIFO keeps nobody waiting.
-//! Failures: a [`Problem`] each, told once; what was read before stays, but where a file counts [as
-//! it is](Missing::AsItIs).
+//! Failures: a [`Problem`] each, told once; what was read before stays, and why can be asked for as
+//! long as it does ([`Watched::refused`]).
 
 use std::{
     fs,
@@ -14,6 +14,7 @@ use std::{
 use mail::{clock::Timestamp, maps::Problem};
 
 use crate::{
+    copies::{self, Kept},
     trust::is_public,
     watch::{Look, SETTLED, Watch},
 };
@@ -28,9 +29,6 @@ pub enum Missing {
     Empty,
     /// It is empty if it was never there; one that disappears is a fault.
     EmptyAtFirst,
-    /// It is empty, as one is that was emptied, and a faulty line costs itself alone: what was
-    /// taken out of the file must not stay in force.
-    AsItIs,
     /// A fault.
     Fault,
 }
@@ -41,6 +39,8 @@ pub struct Rules {
     pub missing: Missing,
     /// Not everybody may write to it; its path is whole.
     pub trusted: bool,
+    /// A faulty line costs itself alone: what was taken out of the file must not stay in force.
+    pub lenient: bool,
 }
 
 /// Whose a file was when it was read.
@@ -64,6 +64,21 @@ pub struct Watched<T> {
     pub origin: Option<Origin>,
     /// It says that it is empty.
     is_meant: bool,
+    /// What is wrong with the file as it is now, while what was read before stays.
+    refused: Vec<Problem>,
+    /// The text of a copy that stands for what was read before.
+    recalled: Option<String>,
+    /// What was taken last, for a copy, if one is kept.
+    taken: Option<Taken>,
+    keeps: bool,
+}
+
+/// What a file held when it was taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Taken {
+    Text(String),
+    /// It was not there.
+    Nothing,
 }
 
 /// The line with which a file says that it holds nothing, and should.
@@ -99,7 +114,41 @@ impl<T: Default> Watched<T> {
             value: None,
             origin: None,
             is_meant: false,
+            refused: Vec::new(),
+            recalled: None,
+            taken: None,
+            keeps: false,
         }
+    }
+
+    /// Goes on with a copy of the file in this directory, as if that had been read before; what is
+    /// taken from now on is to be kept ([`Self::taken`]).
+    pub fn recall(&mut self, directory: &Path, read: impl Fn(&Path, &str) -> (T, Vec<Problem>)) {
+        self.keeps = true;
+        let Kept::Copy(copy) = copies::kept(directory, &self.path) else {
+            return;
+        };
+        let copied = copies::content(&copy).and_then(|held| {
+            let owner = fs::metadata(&copy)?.uid();
+            Ok((String::from_utf8_lossy(&held).into_owned(), owner))
+        });
+        if let Ok((text, owner)) = copied {
+            self.value = Some(read(&self.path, &text).0);
+            self.is_meant = is_meant(&text);
+            let public = false;
+            self.origin = Some(Origin { owner, public });
+            self.recalled = Some(text);
+        }
+    }
+
+    /// What was taken since this was asked last, if a copy is kept.
+    pub fn taken(&mut self) -> Option<Taken> {
+        self.taken.take()
+    }
+
+    /// Why the file is not taken as it is now; nothing, where it is.
+    pub fn refused(&self) -> &[Problem] {
+        &self.refused
     }
 
     /// Whether it holds anything, or says that it does not.
@@ -123,11 +172,12 @@ impl<T: Default> Watched<T> {
             Ok(text) => text,
             Err(error) => return self.keep(&format!("cannot be read: {error}"), Vec::new()),
         };
-        let as_it_is = self.rules.missing == Missing::AsItIs;
-        let may_be_gone = self.rules.missing == Missing::Empty || as_it_is || !had;
+        let may_be_gone = self.rules.missing == Missing::Empty || !had;
         let Some((text, origin)) = text else {
             return match self.rules.missing {
-                Missing::Empty | Missing::EmptyAtFirst | Missing::AsItIs if may_be_gone => {
+                Missing::Empty | Missing::EmptyAtFirst if may_be_gone => {
+                    self.is_meant = false;
+                    self.note(Taken::Nothing);
                     self.take(T::default(), None)
                 }
                 _ => self.keep("is not there", Vec::new()),
@@ -135,29 +185,38 @@ impl<T: Default> Watched<T> {
         };
         let (value, problems) = read(&self.path, &text);
         let is_meant = is_meant(&text);
-        if had && !as_it_is && is_empty(&value) && !is_meant {
+        // It is as it was when it was last good, whatever that was.
+        let had = had && self.recalled.as_ref() != Some(&text);
+        if had && is_empty(&value) && !is_meant {
             return self.keep("is suddenly empty", problems);
         }
-        if had && !as_it_is && problems.iter().any(|problem| problem.fault) {
+        if had && !self.rules.lenient && problems.iter().any(|problem| problem.fault) {
             return self.keep("is faulty", problems);
         }
         self.is_meant = is_meant;
+        self.note(Taken::Text(text));
         Looked {
             problems,
             ..self.take(value, Some(origin))
         }
     }
 
+    fn note(&mut self, taken: Taken) {
+        self.recalled = None;
+        self.taken = self.keeps.then_some(taken);
+    }
+
     fn take(&mut self, value: T, origin: Option<Origin>) -> Looked {
         self.value = Some(value);
         self.origin = origin;
+        self.refused.clear();
         Looked {
             changed: true,
             problems: Vec::new(),
         }
     }
 
-    fn keep(&self, why: &str, mut problems: Vec<Problem>) -> Looked {
+    fn keep(&mut self, why: &str, mut problems: Vec<Problem>) -> Looked {
         let kept = match self.value {
             Some(_) => "; what was read before stays in force",
             None => "",
@@ -171,6 +230,7 @@ impl<T: Default> Watched<T> {
                 fault: true,
             },
         );
+        self.refused.clone_from(&problems);
         Looked {
             changed: false,
             problems,
@@ -187,7 +247,7 @@ impl<T: Default> Watched<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return match self.rules.missing {
                     Missing::Fault => Err(error),
-                    Missing::Empty | Missing::EmptyAtFirst | Missing::AsItIs => Ok(None),
+                    Missing::Empty | Missing::EmptyAtFirst => Ok(None),
                 };
             }
             opened => opened?,

@@ -17,7 +17,7 @@ use control::{
     status::Status,
 };
 use mail::address::{Address, Domain, DomainPattern};
-use settings::layers;
+use settings::{ConfigError, layers};
 use system::{sysexits::Exit, terminal::say};
 
 use super::{
@@ -109,14 +109,14 @@ pub(super) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         running(&status, findings);
         settings(config, findings);
     }
-    let faults = Setup::faults(config);
-    if faults.is_empty() && config.tls.generate && !config.tls.certificate.exists() {
+    let fault = Setup::wrong(config, None);
+    if fault.is_none() && config.tls.generate && !config.tls.certificate.exists() {
         findings.ok(
             "certificate",
             "a key and a certificate will be made at the first start",
         );
     }
-    for fault in faults {
+    for fault in fault.iter().flat_map(ConfigError::each) {
         findings.fail("configuration", fault, "correct it");
     }
     tables::check(config, findings);

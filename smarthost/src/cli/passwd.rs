@@ -18,6 +18,7 @@ use mail::maps::Problem;
 use rustix::fs::FlockOperation;
 use smtp::sasl::{Verifier, prepared};
 use system::{secret::made_up, terminal::try_say};
+use tables::watched::EMPTY;
 
 use super::{Failed, arguments::Passwd};
 use crate::{
@@ -204,10 +205,16 @@ fn unreadable(config: &Config, path: &Path) -> Option<String> {
     (!may).then(|| format!("the daemon's user ({ids}) may not read it: chgrp and chmod it"))
 }
 
-/// The lines of all others, each ended, and that one.
+/// The lines of all others, each ended, and that one; where nobody is left, the file says that it
+/// is meant.
 fn replaced(text: &str, login: &str, line: Option<&str>) -> String {
     let others = login_lines(text).filter(|line| !is_of_login(line, login));
-    others.chain(line).flat_map(|line| [line, "\n"]).collect()
+    let others = others.filter(|line| line.trim() != EMPTY);
+    let lines: Vec<_> = others.chain(line).collect();
+    let says = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    let nobody = (!lines.iter().any(says)).then_some(EMPTY);
+    let lines = lines.into_iter().chain(nobody);
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The first line of standard input.

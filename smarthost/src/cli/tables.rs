@@ -118,8 +118,17 @@ fn logins(config: &Config, findings: &mut Findings) {
     tell("logins", &problems, findings);
     let count = users.verifiers().map_or(0, |all| all.len());
     if count == 0 {
-        let text = format!("{}: nobody can log in", file.display());
-        findings.warn("logins", text, "smarthost passwd NAME");
+        let known = if users.are_known() {
+            ""
+        } else {
+            ", and clients are told to come again"
+        };
+        let text = format!("{}: nobody can log in{known}", file.display());
+        findings.warn(
+            "logins",
+            text,
+            "smarthost passwd NAME, or the line `# empty` in it",
+        );
     } else if problems.is_empty() {
         findings.ok("logins", format!("{}: {count}", file.display()));
     }

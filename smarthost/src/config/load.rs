@@ -53,9 +53,19 @@ impl Config {
         }
     }
 
-    /// For who only has to find the daemon or the queue: what can be used of wrong files, and what
-    /// is wrong.
+    /// For who only has to find the daemon or the queue: of files that are wrong, what the daemon
+    /// goes on with, and what is wrong.
     pub fn load_anyway(path: &Path) -> Result<(Self, Option<ConfigError>), ConfigError> {
+        let (salvaged, error) = Self::load_or_salvage(path)?;
+        let Some(error) = error else {
+            return Ok((salvaged, None));
+        };
+        let copy = salvaged.copies(path).next();
+        Ok((copy.unwrap_or(salvaged), Some(error)))
+    }
+
+    /// What can be used of wrong files by itself, and what is wrong.
+    pub(crate) fn load_or_salvage(path: &Path) -> Result<(Self, Option<ConfigError>), ConfigError> {
         let (layers, error) = match Self::files(path) {
             Ok(layers) => match Self::of_files(&layers) {
                 Ok(config) => return Ok((config, None)),
@@ -64,6 +74,12 @@ impl Config {
             Err(error) => (Vec::new(), error),
         };
         Ok((Self::salvaged(&layers, path, &machine_name())?, Some(error)))
+    }
+
+    /// What was kept of these files when they were good, where a daemon looks for it.
+    pub(crate) fn copies(&self, path: &Path) -> impl Iterator<Item = Self> {
+        let places = [self.state.as_path(), Path::new(STATE)].into_iter();
+        places.filter_map(|state| Self::of_files(&last_good::recall(state, path)?).ok())
     }
 
     /// From files that were read before.
@@ -116,10 +132,9 @@ impl Config {
                 Err(why) => wrong.push(self.wrong_item("dkim", index, &why)),
             }
         }
-        if wrong.is_empty() {
-            Ok(Signer(keys))
-        } else {
-            Err(ConfigError::together(&wrong))
+        match ConfigError::together(wrong) {
+            None => Ok(Signer(keys)),
+            Some(error) => Err(error),
         }
     }
 
@@ -175,14 +190,11 @@ impl Config {
         let paths: Vec<_> = self.aliases.iter().map(|it| it.path.clone()).collect();
         let mut aliases = Aliases::new(&paths, missing, Table::aliases);
         let looked = aliases.refresh(clock::now());
-        let unread = aliases
-            .unread()
-            .map(|path| self.unread("aliases", path, &looked.problems));
-        let unread: Vec<_> = unread.collect();
-        if unread.is_empty() {
-            Ok((aliases, looked.problems))
-        } else {
-            Err(ConfigError::together(&unread))
+        let unread = aliases.unread();
+        let unread = unread.map(|path| self.unread("aliases", path, &looked.problems));
+        match ConfigError::together(unread) {
+            None => Ok((aliases, looked.problems)),
+            Some(error) => Err(error),
         }
     }
 

@@ -64,6 +64,12 @@ impl<T: Default + AsRef<LookupTable>> TableFiles<T> {
         files.map(move |file| (file.watched.path.as_path(), holds(file)))
     }
 
+    /// Why files are not taken as they are now.
+    pub fn refused(&self) -> impl Iterator<Item = &Problem> {
+        let files = self.files.iter();
+        files.flat_map(|file| file.watched.refused())
+    }
+
     /// What is in force.
     pub fn tables(&self) -> impl Iterator<Item = (TableName, Arc<T>)> {
         let files = self.files.iter();
@@ -139,6 +145,7 @@ impl Config {
         let rules = Rules {
             missing: Missing::Fault,
             trusted: false,
+            lenient: false,
         };
         let mut files = Vec::<File<T>>::new();
         for (key, name) in named {
@@ -150,13 +157,12 @@ impl Config {
         }
         let mut files = TableFiles { files, make };
         let looked = files.refresh(clock::now());
-        let unread = files.files.iter().filter(|it| it.watched.value.is_none());
-        let unread = unread.map(|it| self.unread(it.key, &it.name.path, &looked.problems));
-        let unread: Vec<_> = unread.collect();
-        if unread.is_empty() {
-            Ok((files, looked.problems))
-        } else {
-            Err(ConfigError::together(&unread))
+        let unread = files.files.iter();
+        let unread = unread.filter(|file| file.watched.value.is_none());
+        let unread = unread.map(|file| self.unread(file.key, &file.name.path, &looked.problems));
+        match ConfigError::together(unread) {
+            None => Ok((files, looked.problems)),
+            Some(error) => Err(error),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Who may log in: a file with a line `name:verifier` each, as `smarthost passwd` writes it.
 //!
-//! Contract: a changed file counts once it was left alone for two seconds, and as it is, unlike a
-//! table: without it, or with an empty one, nobody logs in, and a faulty line costs itself alone.
-//! Only one that cannot be read at all leaves in force what was read before.
+//! Contract: a changed file counts once it was left alone for two seconds. One that cannot be read,
+//! is gone or suddenly empty leaves in force what was read before, as a table does, but a faulty
+//! line costs itself alone. Where nothing was read before, nobody knows who may log in.
 //! RFC 5803 (form of a verifier).
 
 use std::{
@@ -47,6 +47,23 @@ impl Users {
         looked.unwrap_or_default()
     }
 
+    /// Whether it is known who may log in: nobody, where the file says so.
+    pub fn are_known(&self) -> bool {
+        let mut file = self.0.iter();
+        file.all(|file| file.holds(|it| it.is_empty()))
+    }
+
+    /// The file, and whether it holds anything.
+    pub fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
+        let file = self.0.iter();
+        file.map(|file| (file.path.as_path(), file.holds(|it| it.is_empty())))
+    }
+
+    /// Why the file is not taken as it is now.
+    pub fn refused(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter().flat_map(Watched::refused)
+    }
+
     /// Those in force; `None` if nobody may log in at all.
     pub fn verifiers(&self) -> Option<Arc<Verifiers>> {
         let file = self.0.as_ref()?;
@@ -58,8 +75,9 @@ impl Config {
     /// Reads who may log in.
     pub fn read_users(&self) -> Result<(Users, Vec<Problem>), ConfigError> {
         let rules = Rules {
-            missing: Missing::AsItIs,
+            missing: Missing::EmptyAtFirst,
             trusted: false,
+            lenient: true,
         };
         let file = self.auth.clone();
         let mut users = Users(file.map(|path| Watched::new(path, rules)));

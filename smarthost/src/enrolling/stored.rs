@@ -10,17 +10,15 @@ use std::{
 
 use system::log::{Level, line};
 use tables::{
+    copies::{self, DIRECTORY, Kept},
     watch::Look,
     watched::{is_fresh, look},
 };
 
-use crate::{
-    copies::{self, DIRECTORY, Kept},
-    enroll::Book,
-};
+use crate::enroll::Book;
 
-/// Its length at most, bytes.
-const MOST: u64 = 64 * 1024 * 1024;
+/// The name of the file that says what was told of one that cannot be read.
+pub(super) const TOLD: &str = "enrolled.told";
 
 /// Where they are.
 pub(crate) fn file(state: &Path) -> PathBuf {
@@ -50,8 +48,13 @@ impl Stored {
         }
     }
 
+    /// Where it lies.
+    pub(super) fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     pub(super) fn held(&self) -> Held {
-        match copies::content(&self.file, MOST) {
+        match copies::content(&self.file) {
             Ok(text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Held::Nothing,
             Err(error) => Held::Wrong(error.to_string()),
@@ -60,19 +63,14 @@ impl Stored {
 
     /// What the copy holds.
     pub(super) fn copied(&self) -> Held {
-        match copies::kept(&self.copies, &self.file, MOST) {
+        match copies::kept(&self.copies, &self.file) {
             Kept::Nothing => Held::Nothing,
             Kept::Damaged => Held::Wrong("its copy is damaged".to_owned()),
-            Kept::Copy(copy) => match copies::content(&copy, MOST) {
+            Kept::Copy(copy) => match copies::content(&copy) {
                 Ok(text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
                 Err(error) => Held::Wrong(error.to_string()),
             },
         }
-    }
-
-    /// Where it stands what was told of a file that cannot be read.
-    pub(super) fn told(&self) -> PathBuf {
-        self.file.with_extension("told")
     }
 
     /// How the file looks.
@@ -108,7 +106,7 @@ impl Stored {
     }
 
     fn copy(&self, text: &[u8]) -> Option<PathBuf> {
-        let kept = copies::keep(&self.copies, &self.file, text);
+        let kept = copies::write(&self.copies, &self.file, text);
         let (file, copies) = (self.file.display(), self.copies.display());
         let told = |error: &io::Error| {
             let text = format_args!("no copy of {file} is kept in {copies}: {error}");
@@ -118,7 +116,7 @@ impl Stored {
     }
 
     fn forget_all_but(&self, copy: Option<&Path>) {
-        for name in copies::known(&self.copies, &self.file) {
+        for name in copies::names(&self.copies, &self.file) {
             let other = self.copies.join(name);
             if copy != Some(&other) {
                 // The newest one counts.

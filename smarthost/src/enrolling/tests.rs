@@ -146,7 +146,7 @@ fn machine_of(file: &str) -> String {
 #[test]
 fn without_a_copy_nobody_is_known_until_the_file_is_mended_which_is_taken_by_itself() {
     let (directory, file) = state();
-    let copies = directory.path().join(crate::copies::DIRECTORY);
+    let copies = directory.path().join(tables::copies::DIRECTORY);
     let whole = fs::read(&file).unwrap();
     for damaged in [true, false] {
         for copy in fs::read_dir(&copies).unwrap() {
@@ -192,6 +192,6 @@ fn no_copy_is_older_than_the_file() {
     fs::remove_file(&file).unwrap();
     let again = Enrolled::open(directory.path());
     assert_eq!(known(&again, 1), Found::Ended(vm1));
-    let copies = fs::read_dir(directory.path().join(crate::copies::DIRECTORY));
+    let copies = fs::read_dir(directory.path().join(tables::copies::DIRECTORY));
     assert_eq!(copies.unwrap().count(), 1);
 }

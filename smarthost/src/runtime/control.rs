@@ -266,6 +266,9 @@ impl Control {
                 .chain(self.server.world.alarms(&setup))
                 .chain(setup.enrolled.alarms())
                 .chain(setup.namesakes())
+                .chain((!setup.knows_logins()).then(|| {
+                    "nobody can log in, for nobody knows who may: smarthost passwd NAME, or the line \"# empty\" in the file of auth.users".to_owned()
+                }))
                 .collect(),
             fault: self.server.current.fault().map(|fault| {
                 let consequence = fault.consequence();

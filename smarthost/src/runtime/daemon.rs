@@ -2,9 +2,9 @@
 //!
 //! Contract: what was queued is recovered before anybody can connect; at SIGTERM or SIGINT sessions
 //! end with 421, deliveries in flight may finish for a moment, then counters and queue are written
-//! out. SIGHUP reloads. While the configuration is known to be wrong its files are looked at again
-//! and again; the mended ones are reloaded, or, where mail was only queued until then, the daemon
-//! starts anew with the same sockets.
+//! out. SIGHUP reloads. Tables are looked at each second; while they or the configuration are known
+//! to be wrong all files are; the mended ones are reloaded, or, where mail was only queued until
+//! then, the daemon starts anew with the same sockets.
 //! Failures: whatever prevents the start is an error with its remedy; nothing half-started is left.
 
 use std::{
@@ -30,7 +30,11 @@ use tokio::{
     time,
 };
 
-use super::{control, reload::Reload, supervision};
+use super::{
+    control,
+    reload::{Reload, Seen},
+    supervision,
+};
 use crate::{
     budget::Budget,
     config::{Config, LogFormat, Web},
@@ -161,6 +165,7 @@ async fn live(
         limits: Arc::clone(&memory.limits),
         expected: Arc::clone(&memory.expected),
         started: current.get().config.clone(),
+        refused: Mutex::default(),
     });
     let (page, web_fault) = web_listener(&current.get().config, trail).await;
     let control = Arc::new(control::Control {
@@ -452,18 +457,19 @@ async fn wait_for_end(
                 supervision::ready();
             }
             _ = look.tick() => {
-                // Asked anew each time: an order over the control socket may have failed meanwhile.
-                if reload.current.fault().is_none() {
-                    continue;
-                }
                 let looking = Arc::clone(reload);
-                let mended = spawn_blocking(move || looking.is_mended()).await?;
-                if mended && reload.current.only_queues() {
-                    line(Level::Notice, &"the configuration is mended: starting anew");
-                    return Ok(End::Mended);
-                }
-                if mended && let Err(fault) = reload.run() {
-                    tell(server, &fault);
+                match spawn_blocking(move || looking.look()).await? {
+                    Seen::Nothing => {}
+                    Seen::Wrong(fault) => tell(server, &fault),
+                    Seen::Mended if reload.current.only_queues() => {
+                        line(Level::Notice, &"the configuration is mended: starting anew");
+                        return Ok(End::Mended);
+                    }
+                    Seen::Mended => {
+                        if let Err(fault) = reload.run() {
+                            tell(server, &fault);
+                        }
+                    }
                 }
             }
         }

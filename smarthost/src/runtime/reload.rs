@@ -1,7 +1,8 @@
 //! SIGHUP: configuration, tables and certificate are read anew and take effect together.
 //!
 //! Contract: sessions and deliveries that have begun go on as they began; no counter is lost (row
-//! C10). What only a restart can change is named in the log.
+//! C10). What only a restart can change is named in the log. A table that breaks under the daemon
+//! is a fault as one that a reload finds.
 //! Failures: an error leaves everything as it was, and says so.
 
 use std::{
@@ -9,8 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use mail::clock;
-use settings::{last_good::Fault, rows::differences};
+use mail::{clock, maps::Problem};
+use settings::{ConfigError, last_good::Fault, rows::differences};
 use system::log::{Level, line};
 
 use crate::{
@@ -21,6 +22,15 @@ use crate::{
     setup::{Current, Setup},
 };
 
+/// What a look at the files has found.
+pub(super) enum Seen {
+    Nothing,
+    /// Tables broke; what was read before stays in force.
+    Wrong(Fault),
+    /// What was wrong is right.
+    Mended,
+}
+
 /// What a reload works on.
 pub(super) struct Reload {
     pub(super) path: PathBuf,
@@ -30,6 +40,8 @@ pub(super) struct Reload {
     pub(super) expected: Arc<Mutex<Expected>>,
     /// What was in force at the start, and still is where only a restart changes it.
     pub(super) started: Config,
+    /// Why tables were not taken when they were looked at last.
+    pub(super) refused: Mutex<Vec<Problem>>,
 }
 
 impl Reload {
@@ -92,9 +104,69 @@ impl Reload {
         new.chain(started).collect()
     }
 
-    /// Whether the files that were wrong are right.
-    pub(super) fn is_mended(&self) -> bool {
-        Setup::is_right(&self.path)
+    /// Looks at the tables, and at files that were wrong.
+    pub(super) fn look(&self) -> Seen {
+        let setup = self.current.get();
+        let fault = self.current.fault();
+        let refused = setup.refused();
+        let mut known = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *known != refused && !self.current.only_queues();
+        known.clone_from(&refused);
+        drop(known);
+        if let Some(fault) = &fault {
+            match Setup::wrong_now(&self.path) {
+                None if refused.is_empty() => return Seen::Mended,
+                // A list that a table includes: a reload would begin it anew.
+                None => {}
+                Some(left) => self.is_less(fault, &left.text),
+            }
+        }
+        if !changed || refused.is_empty() && fault.is_none() {
+            return Seen::Nothing;
+        }
+        let fault = self.broken(&setup, &refused, fault.is_some());
+        self.current.set_fault(Some(fault.clone()));
+        Seen::Wrong(fault)
+    }
+
+    /// Some of what was wrong is mended; what is new is told once it is settled.
+    fn is_less(&self, fault: &Fault, left: &str) {
+        let known: Vec<_> = fault.text.lines().collect();
+        if left != fault.text && left.lines().all(|line| known.contains(&line)) {
+            self.current.set_fault(Some(Fault {
+                text: left.to_owned(),
+                ..fault.clone()
+            }));
+        }
+    }
+
+    /// Tables broke under the daemon: that and whatever else is wrong.
+    fn broken(&self, setup: &Setup, refused: &[Problem], faulty: bool) -> Fault {
+        let (mut wrong, mut config) = (Vec::new(), None);
+        // What nobody has asked to be read yet is nobody's mistake yet.
+        if faulty {
+            match Config::load(&self.path) {
+                Ok(new) => config = Some(new),
+                Err(error) => wrong.push(error),
+            }
+        }
+        let config = config.as_ref().unwrap_or(&setup.config);
+        wrong.extend(Setup::wrong(config, Some(setup)));
+        // A list that a table includes.
+        let text = ConfigError::together(wrong).map_or_else(
+            || {
+                refused
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            },
+            |error| error.text,
+        );
+        Fault {
+            text,
+            remembered: true,
+        }
     }
 }
 

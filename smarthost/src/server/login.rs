@@ -4,6 +4,8 @@
 //! that a password could be tried on; nobody else is kept out by it. Passwords are tried one after
 //! the other, so that attempts take one processor at most.
 
+use std::path::Path;
+
 use mail::clock;
 use smtp::{
     reply::Reply,
@@ -15,12 +17,19 @@ use tokio::task::block_in_place;
 use super::session::Connection;
 use crate::maillog;
 
+/// What a client hears where nobody knows who may log in.
+const UNKNOWN: &str = "454 4.7.0 Temporary authentication failure";
 /// What a client hears from where too many failed.
 pub(crate) const CLOSED: &str = "454 4.7.0 Error: too many failed logins, try again later";
 
 impl Connection {
     /// AUTH, before anything is said.
     pub(super) fn may_try(&self) -> Verdict {
+        if !self.setup.knows_logins() {
+            let file = self.setup.config.auth.as_deref();
+            maillog::logins_unknown(&self.name, file.unwrap_or(Path::new("")));
+            return Verdict::Refuse(Reply::literal(UNKNOWN));
+        }
         let failures = self.server.attempts.failures();
         if failures.is_closed(self.client, clock::now()) {
             drop(failures);
@@ -40,7 +49,7 @@ impl Connection {
             Proof::Scram(_) => ("SCRAM-SHA-256", false),
         };
         let Some(logins) = self.setup.logins.clone() else {
-            return Verdict::Refuse(Reply::literal("454 4.7.0 Temporary authentication failure"));
+            return Verdict::Refuse(Reply::literal(UNKNOWN));
         };
         let attempts = &self.server.attempts;
         // Attempts wait for their turn before they count, so that many clients behind one address

@@ -151,7 +151,7 @@ async fn queue(dispatch: &Dispatch, setup: &Setup, notice: &Notice) -> Result<()
 pub(crate) fn of_fault(server: &Server, fault: &Fault) {
     let host = &server.current.get().config.hostname;
     let text = format!(
-        "The configuration of smarthost on {host} is wrong:\n\n{}\n\n\
+        "The configuration of smarthost on {host}, or a file that it names, is wrong:\n\n{}\n\n\
          No mail is lost: {}.\n\
          The daemon takes the mended file by itself. See also: smarthost check\n",
         fault.text,

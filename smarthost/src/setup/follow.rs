@@ -17,14 +17,21 @@ impl Tables {
     fn held(&self) -> impl Iterator<Item = (&Path, bool)> {
         let tables = self.access.held().chain(self.transport.held());
         let tables = tables.chain(self.tls_policy.held());
-        self.aliases.held().chain(tables).chain(self.lookups.held())
+        let tables = tables.chain(self.lookups.held()).chain(self.users.held());
+        self.aliases.held().chain(tables)
     }
 
-    /// A file that holds nothing any more.
-    fn emptied(&self, before: &Self) -> Option<&Path> {
-        let held: HashSet<&Path> = before.held().filter(|it| it.1).map(|it| it.0).collect();
-        let mut emptied = self.held().filter(|it| !it.1 && held.contains(it.0));
-        emptied.next().map(|(path, _)| path)
+    /// What of the tables in force would be lost by these: lines that became faulty, and files that
+    /// hold nothing any more.
+    pub(super) fn lost(&self, before: &Setup) -> Vec<String> {
+        let earlier = before.tables.lock();
+        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
+        let new = self.faults.iter();
+        let new = new.filter(|problem| !earlier.faults.contains(problem));
+        let held: HashSet<&Path> = earlier.held().filter(|it| it.1).map(|it| it.0).collect();
+        let emptied = self.held().filter(|it| !it.1 && held.contains(it.0));
+        let emptied = emptied.map(|(path, _)| suddenly_empty(path));
+        new.map(ToString::to_string).chain(emptied).collect()
     }
 
     /// What is wrong with a file that was not in a copy of it.
@@ -62,15 +69,9 @@ impl Setup {
     /// mended what is in force stays, as without a reload.
     pub(super) fn follows(&self, before: &Self) -> anyhow::Result<()> {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier = before.tables.lock();
-        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
-        let mut new = tables.faults.iter();
-        if let Some(problem) = new.find(|problem| !earlier.faults.contains(problem)) {
-            anyhow::bail!("{problem}");
+        match tables.lost(before).into_iter().next() {
+            Some(why) => Err(anyhow::Error::msg(why)),
+            None => Ok(()),
         }
-        if let Some(path) = tables.emptied(&earlier) {
-            anyhow::bail!("{}", suddenly_empty(path));
-        }
-        Ok(())
     }
 }

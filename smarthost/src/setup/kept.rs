@@ -13,7 +13,6 @@ use std::{
     cell::LazyCell,
     collections::HashSet,
     ffi::OsStr,
-    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -24,21 +23,20 @@ use system::{
     fs::{create_directory, replace},
     log::{Level, line},
 };
-use tables::{trust::written_by_others, watched::MAX};
+use tables::{
+    copies::{self, DIRECTORY, Kept, content, is_of, kept, names},
+    trust::written_by_others,
+    watched::EMPTY,
+};
 
 use super::{Setup, Tables};
-use crate::{
-    config::Config,
-    copies::{self, DIRECTORY, Kept, is_of, keep, known},
-    enrolling,
-    policy::rule::Rule,
-};
+use crate::{config::Config, enrolling, policy::rule::Rule};
 
 type Works = fn(&Config) -> bool;
 type Paths = fn(&mut Config) -> Vec<&mut PathBuf>;
 
 /// Files that are right or wrong together.
-const TOGETHER: [(Works, Paths); 7] = [
+const TOGETHER: [(Works, Paths); 6] = [
     (
         |it| it.read_srs().is_ok(),
         |it| it.srs.iter_mut().flat_map(|srs| &mut srs.secrets).collect(),
@@ -50,10 +48,6 @@ const TOGETHER: [(Works, Paths); 7] = [
     (
         |it| it.read_keys().is_ok(),
         |it| it.dnsbl.keys.iter_mut().collect(),
-    ),
-    (
-        |it| it.read_users().is_ok(),
-        |it| it.auth.iter_mut().collect(),
     ),
     (
         |it| Setup::of_relay(it).is_ok(),
@@ -87,8 +81,9 @@ fn all_tables(config: &mut Config) -> Vec<&mut PathBuf> {
         .chain(&mut config.tls_policy);
     let named = named.map(|name| &mut name.path);
     let access = config.restrictions.iter_mut().filter_map(Rule::path_mut);
+    let named = named.chain(access).chain(&mut config.auth);
     let aliases = config.aliases.iter_mut().map(|file| &mut file.path);
-    aliases.chain(named).chain(access).collect()
+    aliases.chain(named).collect()
 }
 
 /// The file of our own secret, if there is one, as if it were named.
@@ -108,19 +103,19 @@ impl Setup {
         let mut named = HashSet::new();
         let mut copy = |path: &Path, is_right: bool| {
             let made = if is_right {
-                Some(content(path).and_then(|content| keep(&directory, path, &content)))
+                Some(copies::copy(&directory, path))
             } else {
                 None
             };
             match made {
                 Some(Ok(copy)) => named.extend(copy.file_name().map(OsStr::to_owned)),
                 Some(Err(error)) => {
-                    named.extend(known(&directory, path));
+                    named.extend(names(&directory, path));
                     let (path, directory) = (path.display(), directory.display());
                     let text = format_args!("no copy of {path} is kept in {directory}: {error}");
                     line(Level::Warning, &text);
                 }
-                None => named.extend(known(&directory, path)),
+                None => named.extend(names(&directory, path)),
             }
         };
         let broken = Self::broken(&config);
@@ -143,13 +138,9 @@ impl Setup {
         }
         // Those of this one are kept beside each change of it.
         let enrolled = enrolling::file(&config.state);
-        for file in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            let name = file.file_name();
-            if !named.contains(&name) && !is_of(&enrolled, &name) {
-                // What stays is only used for a file that is named again.
-                let _ = fs::remove_file(file.path());
-            }
-        }
+        copies::forget_others(&directory, |name| {
+            named.contains(name) || is_of(&enrolled, name)
+        });
     }
 
     /// The configuration with copies where files cannot be used; `None`: there is none that would
@@ -215,8 +206,8 @@ impl Setup {
         (0..count).filter_map(broken).collect()
     }
 
-    /// The default alias file may be missing, but not disappear.
-    pub(super) fn examine_default(config: &Config) -> Result<(), ConfigError> {
+    /// The default alias file and that of logins may be missing, but not disappear.
+    pub(super) fn examine_present(config: &Config) -> Result<(), ConfigError> {
         let directory = config.state.join(DIRECTORY);
         let gone = |path: &PathBuf| {
             let held = match kept(&directory, path) {
@@ -226,14 +217,16 @@ impl Setup {
             };
             !path.exists() && held
         };
-        let mut paths = config.aliases.iter().map(|file| &file.path);
-        match paths.find(|path| config.aliases_is_default && gone(path)) {
-            Some(path) => {
+        let aliases = config.aliases.iter().map(|file| ("aliases", &file.path));
+        let aliases = aliases.filter(|_| config.aliases_is_default);
+        let mut paths = aliases.chain(config.auth.iter().map(|file| ("auth.users", file)));
+        match paths.find(|(_, path)| gone(path)) {
+            Some((key, path)) => {
                 let why = format!(
-                    "{} is gone; write it anew, an empty one to go on without aliases",
+                    "{} is gone; write it anew, with the line `{EMPTY}` to go on without anybody in it",
                     path.display()
                 );
-                Err(config.wrong("aliases", &why))
+                Err(config.wrong(key, &why))
             }
             None => Ok(()),
         }
@@ -264,13 +257,4 @@ impl Setup {
         );
         Ok(())
     }
-}
-
-/// The copy of a table, or of another file that is named.
-fn kept(directory: &Path, path: &Path) -> Kept {
-    copies::kept(directory, path, MAX)
-}
-
-fn content(path: &Path) -> io::Result<Vec<u8>> {
-    copies::content(path, MAX)
 }

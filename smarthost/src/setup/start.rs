@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Setup;
 use crate::{
-    config::{Config, KeyFiles, STATE},
+    config::{Config, KeyFiles},
     policy::rule::Rule,
 };
 use settings::{
@@ -31,18 +31,27 @@ impl Setup {
             Ok(setup) => return Ok((setup, None)),
             Err(error) => error,
         };
-        let (salvaged, _) = Config::load_anyway(path)?;
+        let (salvaged, _) = Config::load_or_salvage(path)?;
         // First with a copy of what the files name, then with one of the files.
         let copy = Config::load(path).ok().and_then(Self::standing_in);
+        let mut recalled = None;
         let copy = copy.or_else(|| {
-            let mut states = [salvaged.state.as_path(), Path::new(STATE)].into_iter();
-            states.find_map(|state| {
-                let config = Config::of_files(&last_good::recall(state, path)?).ok()?;
+            salvaged.copies(path).find_map(|config| {
+                recalled = Some(config.clone());
                 Self::standing_in(config.clone()).or_else(|| Self::unbroken(config).ok())
             })
         });
+        // What goes on may have faults of its own.
+        let meanwhile = match &copy {
+            Some(_) if Config::load(path).is_err() => {
+                recalled.and_then(|it| Self::wrong(&it, None))
+            }
+            _ => None,
+        };
+        let all = [format!("{error:#}")].into_iter();
+        let all = all.chain(meanwhile.map(|it| it.text));
         let fault = Fault {
-            text: format!("{error:#}"),
+            text: all.collect::<Vec<_>>().join("\n"),
             remembered: copy.is_some(),
         };
         let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;

@@ -1,18 +1,31 @@
 //! aliases and revaliases, kept in step with their files (rows A2, B18, D2, D4); how is [`tables`]'
 //! business.
 //!
-//! Contract: a missing file is an empty table.
+//! Contract: a missing file is an empty table. The agent keeps copies of the files in the spool, as
+//! they were when they were last good: after a restart, too, one that is faulty or suddenly empty
+//! leaves in force what was read before.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use mail::{
     clock::Timestamp,
     maps::{Problem, Table},
     message::rewrite::Rules,
 };
-use tables::{Aliases, Missing, Watched, watched};
+use system::log::{Level, line};
+use tables::{
+    Aliases, Missing, Watched, copies,
+    watched::{self, Taken},
+};
 
 use super::{machine, settings::Settings};
+
+/// Where copies are kept, in the spool.
+const DIRECTORY: &str = "tables.last-good";
 
 /// The rules of rewriting, kept in step with the files.
 #[derive(Debug)]
@@ -20,6 +33,8 @@ pub struct Tables {
     rules: Rules,
     revaliases: Watched<Table>,
     aliases: Aliases,
+    /// Where copies are kept.
+    copies: Option<PathBuf>,
 }
 
 impl Tables {
@@ -28,6 +43,7 @@ impl Tables {
         let rules = watched::Rules {
             missing: Missing::Empty,
             trusted: false,
+            lenient: false,
         };
         let aliases = std::slice::from_ref(&settings.aliases);
         Self {
@@ -42,21 +58,76 @@ impl Tables {
             },
             revaliases: Watched::new(settings.revaliases.clone(), rules),
             aliases: Aliases::new(aliases, Missing::Empty, Table::client_aliases),
+            copies: None,
         }
+    }
+
+    /// The same for who looks on: beginning with what the agent has kept, as far as that can be
+    /// read.
+    pub fn recalled(settings: &Settings) -> Self {
+        let mut tables = Self::new(settings);
+        let copies = settings.spool.join(DIRECTORY);
+        tables.aliases.recall(&copies);
+        tables.revaliases.recall(&copies, revaliases);
+        tables.rules.revaliases = tables.revaliases.value.clone().unwrap_or_default().into();
+        tables
+    }
+
+    /// The same for the agent, which keeps what it takes.
+    pub fn kept(settings: &Settings) -> Self {
+        Self {
+            copies: Some(settings.spool.join(DIRECTORY)),
+            ..Self::recalled(settings)
+        }
+    }
+
+    /// Why files are not taken as they are now.
+    pub fn refused(&self) -> impl Iterator<Item = &Problem> {
+        self.aliases.refused().chain(self.revaliases.refused())
     }
 
     /// The rules, up to date, and what is wrong in the files that were just read.
     pub fn refresh(&mut self, now: Timestamp) -> (&Rules, Vec<Problem>) {
-        let read = |path: &Path, text: &str| Table::revaliases(path.to_owned(), text);
-        let mut looked = self.revaliases.look(now, read, Table::is_empty);
+        let mut looked = self.revaliases.look(now, revaliases, Table::is_empty);
         if looked.changed {
             let table = self.revaliases.value.clone().unwrap_or_default();
             self.rules.revaliases = table.into();
         }
         looked.and(self.aliases.refresh(now));
         self.rules.aliases.clone_from(self.aliases.table());
+        if looked.changed
+            && let Some(directory) = &self.copies
+        {
+            let aliases = self.aliases.taken();
+            let revaliases = self.revaliases.taken();
+            let revaliases = revaliases.map(|taken| (self.revaliases.path.as_path(), taken));
+            for (path, taken) in aliases.chain(revaliases) {
+                if let Err(error) = keep(directory, path, taken) {
+                    let (path, directory) = (path.display(), directory.display());
+                    let text = format_args!("no copy of {path} is kept in {directory}: {error}");
+                    line(Level::Warning, &text);
+                }
+            }
+        }
         (&self.rules, looked.problems)
     }
+}
+
+fn revaliases(path: &Path, text: &str) -> (Table, Vec<Problem>) {
+    Table::revaliases(path.to_owned(), text)
+}
+
+/// One copy of a file, or none.
+fn keep(directory: &Path, path: &Path, taken: Taken) -> io::Result<()> {
+    let copy = match taken {
+        Taken::Text(text) => Some(copies::write(directory, path, text.as_bytes())?),
+        Taken::Nothing => None,
+    };
+    let copy = copy.as_deref().and_then(Path::file_name);
+    let of_it = copies::names(directory, path);
+    let is_old = |name: &std::ffi::OsString| of_it.contains(name) && Some(name.as_os_str()) != copy;
+    copies::forget_others(directory, |name| !is_old(name));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) const CLIENTS: &[Row] = &[
     ),
     Row::new(
         "auth.users",
-        "File of those who may log in, on all ports but 25 and only under TLS, and then may send mail to anywhere: a line \"name:verifier\" each, as smarthost passwd writes it. SCRAM-SHA-256 and PLAIN are taken. Names and passwords are the same composed or not (SASLprep). After ten failures nobody is listened to from an address for ten minutes: smarthost limits list shows it, smarthost limits reset ADDRESS ends it. A changed file is taken once it was left alone for two seconds, and as it is: where it is gone or empty nobody logs in, and a faulty line costs itself alone. Default: nobody.",
+        "File of those who may log in, on all ports but 25 and only under TLS, and then may send mail to anywhere: a line \"name:verifier\" each, as smarthost passwd writes it. SCRAM-SHA-256 and PLAIN are taken. Names and passwords are the same composed or not (SASLprep). After ten failures nobody is listened to from an address for ten minutes: smarthost limits list shows it, smarthost limits reset ADDRESS ends it. A changed file is taken once it was left alone for two seconds, and a faulty line costs itself alone. Where it is gone or suddenly empty, that is told, and what was read before stays in force, over a restart too; the line `# empty` says that nobody may log in, which smarthost passwd writes with the last --delete. As long as nobody knows who may, clients hear 454 and nothing counts as a failure. Default: nobody.",
         |c| c.auth.as_deref().map(path),
     ),
     Row::each(

@@ -1,0 +1,141 @@
+//! Copies of files as they were when they were last good, in a directory of their own.
+//!
+//! Contract: a copy is named after the path of its file and what it holds, so that damage shows:
+//! one that is not what was written is none, and known to be damaged. It is on disk when [`write`]
+//! returns, for its owner alone.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use system::{
+    fs::{create_directory, replace},
+    read,
+};
+
+use crate::watched::MAX;
+
+/// What a program's directory of them is called.
+pub const DIRECTORY: &str = "files.last-good";
+
+/// What there is of a file that was right once.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Kept {
+    Nothing,
+    /// Not what was written: nobody knows any more what the file held.
+    Damaged,
+    Copy(PathBuf),
+}
+
+/// The copy of a file in a directory: of several, which a crash has left there, the newest.
+pub fn kept(directory: &Path, path: &Path) -> Kept {
+    let (mut newest, mut is_damaged) = (None, false);
+    for name in names(directory, path) {
+        let copy = directory.join(&name);
+        let made = fs::metadata(&copy).and_then(|it| it.modified());
+        if content(&copy).is_ok_and(|content| *name == *named(path, &content)) {
+            newest = newest.max(Some((made.unwrap_or(SystemTime::UNIX_EPOCH), copy)));
+        } else {
+            is_damaged = true;
+        }
+    }
+    match newest {
+        Some((_, copy)) => Kept::Copy(copy),
+        None if is_damaged => Kept::Damaged,
+        None => Kept::Nothing,
+    }
+}
+
+/// What a file holds.
+pub fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let file = read::at_once(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    read::all(&file, MAX)
+}
+
+/// Copies a file, and says where.
+pub fn copy(directory: &Path, path: &Path) -> io::Result<PathBuf> {
+    write(directory, path, &content(path)?)
+}
+
+/// Keeps what was read from a file, and says where. Other copies of it stay.
+pub fn write(directory: &Path, path: &Path, held: &[u8]) -> io::Result<PathBuf> {
+    let copy = directory.join(named(path, held));
+    if !content(&copy).is_ok_and(|known| known == held) {
+        create_directory(directory, 0o700)?;
+        replace(&copy, held, 0o600)?;
+    }
+    Ok(copy)
+}
+
+/// The names of all copies of a file.
+pub fn names(directory: &Path, path: &Path) -> Vec<OsString> {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = files.map(|file| file.file_name());
+    names.filter(|name| is_of(path, name)).collect()
+}
+
+/// Whether a copy with that name is one of a file.
+pub fn is_of(path: &Path, name: &OsStr) -> bool {
+    let begins = begins(path);
+    name.as_encoded_bytes().starts_with(begins.as_bytes())
+}
+
+/// Removes what is not among these.
+pub fn forget_others(directory: &Path, kept: impl Fn(&OsString) -> bool) {
+    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if !kept(&file.file_name()) {
+            // What stays is only used for a file that is named again.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
+/// What the names of a file's copies begin with; what it held follows.
+fn begins(path: &Path) -> String {
+    format!("{}.", digits(path.as_os_str().as_encoded_bytes()))
+}
+
+fn named(path: &Path, held: &[u8]) -> String {
+    begins(path) + &digits(held)
+}
+
+fn digits(of: &[u8]) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, of);
+    hash.as_ref().iter().fold(String::new(), |mut name, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_found_by_its_files_path_and_one_that_was_changed_is_known_to_be_damaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let (copies, of) = (directory.path().join("copies"), Path::new("/etc/aliases"));
+        assert_eq!(kept(&copies, of), Kept::Nothing);
+        let copy = write(&copies, of, b"root: a@b.c\n").unwrap();
+        assert_eq!(write(&copies, of, b"root: a@b.c\n").unwrap(), copy);
+        assert_eq!(kept(&copies, of), Kept::Copy(copy.clone()));
+        assert_eq!(kept(&copies, Path::new("/etc/other")), Kept::Nothing);
+        assert_eq!(content(&copy).unwrap(), b"root: a@b.c\n");
+        replace(&copy, b"", 0o600).unwrap();
+        assert_eq!(kept(&copies, of), Kept::Damaged);
+        let second = write(&copies, of, b"other\n").unwrap();
+        assert_eq!(names(&copies, of).len(), 2);
+        forget_others(&copies, |name| second.file_name() == Some(name.as_os_str()));
+        assert_eq!(kept(&copies, of), Kept::Copy(second));
+        assert_eq!(names(&copies, of).len(), 1);
+        assert!(content(&copies).is_err(), "a directory");
+    }
+}

@@ -1,0 +1,74 @@
+//! What is wrong with the files, all of it: for a reload that fails, for `check`, and for who is
+//! told of it.
+//!
+//! Contract: makes nothing, changes nothing.
+
+use std::{path::Path, sync::PoisonError};
+
+use mail::maps::Problem;
+use settings::ConfigError;
+
+use super::{Setup, Tables, examine_identity, has_password};
+use crate::config::Config;
+
+impl Setup {
+    /// Whether everything that a configuration names can be used; makes nothing.
+    pub(crate) fn examine(config: &Config) -> Result<(), ConfigError> {
+        Self::wrong(config, None).map_or(Ok(()), Err)
+    }
+
+    /// All that is wrong with what a configuration names; makes nothing. `before`: what is in force
+    /// and goes on meanwhile.
+    pub(crate) fn wrong(config: &Config, before: Option<&Self>) -> Option<ConfigError> {
+        let told = |text| ConfigError { text };
+        let broken = Self::broken(config).into_iter().map(|(_, why)| told(why));
+        let mut wrong: Vec<ConfigError> = broken.collect();
+        if let Some(before) = before.filter(|before| !before.stands_in) {
+            let read = Tables::read(config).ok();
+            let lost = read.map(|(tables, _)| tables.lost(before));
+            wrong.extend(lost.into_iter().flatten().map(told));
+            wrong.extend(has_password(config).err());
+        }
+        let read = [
+            Self::examine_present(config),
+            config.read_aliases().map(drop),
+            config.read_access().map(drop),
+            config.read_tables().map(drop),
+            config.read_transport().map(drop),
+            config.read_tls_policy().map(drop),
+            config.read_users().map(drop),
+            config.read_keys().map(drop),
+            config.read_dkim().map(drop),
+            config.read_srs().map(drop),
+            examine_identity(config),
+            Self::of_world(config).map(drop),
+            Self::of_relay(config).map(drop),
+        ];
+        wrong.extend(read.into_iter().filter_map(Result::err));
+        ConfigError::together(wrong)
+    }
+
+    /// Why tables that are in force are not those of their files, if so: settled, and not what is
+    /// just being written.
+    pub(crate) fn refused(&self) -> Vec<Problem> {
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.refused().cloned().collect()
+    }
+
+    /// Whether it is known who may log in.
+    pub(crate) fn knows_logins(&self) -> bool {
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.users.are_known()
+    }
+
+    /// Why the files cannot be loaded as they are now, if so.
+    pub(crate) fn wrong_now(path: &Path) -> Option<ConfigError> {
+        match Config::load(path) {
+            Ok(config) => {
+                let wrong = [Self::examine(&config), has_password(&config)];
+                ConfigError::together(wrong.into_iter().filter_map(Result::err))
+            }
+            Err(error) => Some(error),
+        }
+    }
+}
