@@ -83,6 +83,11 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
             .chain(each.map(|(name, works, text)| Service::new("relayhost", name, works, text)))
             .collect(),
         spool: serve::spool(&settings.spool, spool),
+        // Their lines are not everybody's business.
+        alarms: match owner {
+            None => agent.refused_tables().lines().map(str::to_owned).collect(),
+            Some(_) => Vec::new(),
+        },
         fault: settings.fault.as_ref().map(|fault| {
             let consequence = fault.consequence();
             format!("{consequence}: {}", fault.summary())

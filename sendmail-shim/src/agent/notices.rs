@@ -51,9 +51,7 @@ fn to_root(agent: &Agent, subject: &str, text: &str, origin: &str) -> Result<Que
         user: "root".to_owned(),
         full_name: String::new(),
     };
-    let rewritten = {
-        let mut tables = agent.tables();
-        let (rules, _) = tables.refresh(clock::now());
+    let rewritten = agent.with_rules(|rules| {
         rewrite::rewrite(
             &Mail::default(),
             &root,
@@ -61,7 +59,7 @@ fn to_root(agent: &Agent, subject: &str, text: &str, origin: &str) -> Result<Que
             &caller,
             rules,
         )
-    };
+    });
     let (mut envelope, _) = rewritten.map_err(|error| format!("{error:?}"))?;
     let to: Vec<Address> = envelope
         .recipients
@@ -86,6 +84,18 @@ pub(super) fn fault(agent: &Agent, fault: &Fault) {
         fault.consequence(),
     );
     let subject = format!("{host}: the configuration of the mail agent is wrong");
+    tell_root(agent, &subject, &text, OURS);
+}
+
+/// Tells root that an alias file is wrong.
+pub(super) fn tables(agent: &Agent, wrong: &str) {
+    let host = &agent.settings.hostname;
+    let text = format!(
+        "An alias file of the mail agent on {host} is wrong:\n\n{wrong}\n\n\
+         No mail is lost, and none goes to anybody else: over a restart, too.\n\
+         The agent takes the mended file by itself. See also: sendmail-shim check\n"
+    );
+    let subject = format!("{host}: an alias file of the mail agent is wrong");
     tell_root(agent, &subject, &text, OURS);
 }
 

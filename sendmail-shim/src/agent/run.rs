@@ -173,6 +173,24 @@ fn administration(agent: &Agent, connection: &Connection) -> io::Result<()> {
     control::serve(agent, &connection.stream, connection.uid)
 }
 
+/// What of alias files root was told of last.
+const TOLD: &str = "tables.told";
+
+/// Tells root, once, of alias files that are wrong; `known`: what was found the last time.
+fn look_at_tables(agent: &Agent, known: &mut Option<String>) {
+    let refused = agent.refused_tables();
+    if known.as_ref() == Some(&refused) {
+        return;
+    }
+    let spool = &agent.settings.spool;
+    if refused.is_empty() {
+        last_good::is_over(spool, TOLD);
+    } else if last_good::is_news_of(spool, TOLD, &refused) {
+        notices::tables(agent, &refused);
+    }
+    *known = Some(refused);
+}
+
 /// Tells log and administrators, once, that the configuration is wrong.
 fn tell(agent: &Agent) {
     let Some(fault) = &agent.settings.fault else {
@@ -253,11 +271,14 @@ fn wait<S: PartialEq>(
     };
     let mut changed = false;
     let mut right = None;
+    let mut tables = None;
+    look_at_tables(agent, &mut tables);
     let waits = || faulty || !agent.dispatch.spool.is_empty();
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look(waits())) {
         if idle.is_some_and(|idle| agent.presence.idle() >= idle) && is_over(agent, listeners) {
             return Why::Idle;
         }
+        look_at_tables(agent, &mut tables);
         let now = waits().then(|| (files.state)());
         if let Some(now) = now.filter(|now| *now != known) {
             // Wrong ones are looked at again when they have changed again.

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Receiver};
 
 use control::attempts::Attempts;
-use mail::clock::{self, Timestamp};
+use mail::{
+    clock::{self, Timestamp},
+    message::rewrite::Rules,
+};
 use relay::{delivery::Memory, net::names::Names, trust::PeerKey};
 use spool::{Hold, QueueId, Spool};
 
@@ -13,6 +16,7 @@ use super::{
     duplicates::keeping::Duplicates,
     flushes::Flushes,
     keys::Keys,
+    maillog,
     outage::Outages,
     owners::Owners,
     presence::Presence,
@@ -68,7 +72,7 @@ impl Agent {
             attempts: Attempts::of_all(),
             flushes: Flushes::default(),
             keys: Mutex::new(Keys::remembered(&settings.spool)),
-            tables: Mutex::new(Tables::new(&settings)),
+            tables: Mutex::new(Tables::kept(&settings)),
             outages: Outages::open(&settings.spool, "outage"),
             refusals: Outages::open(&settings.spool, "refusal"),
             names: Names::new(settings.resolver),
@@ -91,9 +95,23 @@ impl Agent {
         lock(&self.memory)
     }
 
-    /// Aliases and revaliases; locked for the time of one rewriting.
-    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
-        lock(&self.tables)
+    /// Rewrites by aliases and revaliases as they are now, which are locked meanwhile; what is
+    /// wrong in files that were just read is logged.
+    pub(super) fn with_rules<T>(&self, act: impl FnOnce(&Rules) -> T) -> T {
+        let mut tables = lock(&self.tables);
+        let (rules, problems) = tables.refresh(clock::now());
+        for problem in problems {
+            maillog::warning(&problem.to_string());
+        }
+        act(rules)
+    }
+
+    /// What is wrong with alias files, while what was read before stays in force; a line each.
+    pub(super) fn refused_tables(&self) -> String {
+        self.with_rules(|_| {});
+        let tables = lock(&self.tables);
+        let refused = tables.refused().map(ToString::to_string);
+        refused.collect::<Vec<_>>().join("\n")
     }
 
     /// Whose the numbers of users are.

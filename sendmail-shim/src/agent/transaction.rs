@@ -306,19 +306,16 @@ impl<'a> Transaction<'a> {
             content,
             charset,
         };
-        let mut tables = self.agent.tables();
-        let (rules, problems) = tables.refresh(clock::now());
-        for problem in problems {
-            maillog::warning(&problem.to_string());
-        }
-        if self.mail.queued && !rules.from_override {
-            let rules = Rules {
-                from_override: true,
-                ..rules.clone()
-            };
-            return prepare(&submitted, header, &rules);
-        }
-        prepare(&submitted, header, rules)
+        self.agent.with_rules(|rules| {
+            if self.mail.queued && !rules.from_override {
+                let rules = Rules {
+                    from_override: true,
+                    ..rules.clone()
+                };
+                return prepare(&submitted, header, &rules);
+            }
+            prepare(&submitted, header, rules)
+        })
     }
 }
 

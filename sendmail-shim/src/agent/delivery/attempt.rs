@@ -110,14 +110,8 @@ impl Attempts {
     /// Where aliases or `admin` name others by now, a message to them is queued in its place.
     fn readdressed(&self, stored: &Stored, recipients: &[u32]) -> Option<Outcome> {
         let agent = &self.agent;
-        let recipients = {
-            let mut tables = agent.tables();
-            let (rules, problems) = tables.refresh(clock::now());
-            for problem in problems {
-                maillog::warning(&problem.to_string());
-            }
-            addressing::replaced(&stored.envelope, recipients, rules)?
-        };
+        let recipients =
+            agent.with_rules(|rules| addressing::replaced(&stored.envelope, recipients, rules))?;
         let envelope = Envelope {
             recipients,
             ..stored.envelope.clone()

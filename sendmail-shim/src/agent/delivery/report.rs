@@ -231,9 +231,9 @@ pub(super) fn queue(
 fn sender_now(agent: &Agent, envelope: &Envelope, sender: &Address) -> Vec<Recipient> {
     let named = prepare::named_in(&envelope.origin).map(str::to_owned);
     let user = named.or_else(|| Some(identity::caller(envelope.uid?).user));
-    let mut tables = agent.tables();
-    let (rules, _) = tables.refresh(clock::now());
-    let local = rewrite::account_of(sender, user.as_deref(), rules);
-    let to = local.map_or_else(|| Mailbox::Address(sender.clone()), Mailbox::Local);
-    rewrite::resolve(&Rcpt::from(to), rules).unwrap_or_else(|_| vec![sender.clone().into()])
+    agent.with_rules(|rules| {
+        let local = rewrite::account_of(sender, user.as_deref(), rules);
+        let to = local.map_or_else(|| Mailbox::Address(sender.clone()), Mailbox::Local);
+        rewrite::resolve(&Rcpt::from(to), rules).unwrap_or_else(|_| vec![sender.clone().into()])
+    })
 }

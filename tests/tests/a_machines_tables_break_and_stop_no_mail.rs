@@ -1,0 +1,142 @@
+//! Aliases and revaliases of a machine that break: who receives and who sends stays as it was, over
+//! a restart too, and it is told once.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, process::Output};
+
+use tests::{
+    agent::Agent,
+    sink::Sink,
+    wait::{until, until_true},
+};
+
+const ALIASES: &str = "root: ops@far.example\nwww: web@far.example\n";
+const REVALIASES: &str = "root: node@sender.example\n";
+
+fn text(output: &Output) -> String {
+    let said = [&*output.stdout, &output.stderr].concat();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// Mail for www, from root: from whom and to whom it goes.
+fn goes(machine: &Agent, sink: &Sink, subject: &str) -> (String, Vec<String>) {
+    machine.send(&["www"], format!("Subject: {subject}\n\nx\n"));
+    let arrived = until("it arrives", || {
+        let all = sink.journal().messages().into_iter();
+        let mut of_it = all.filter(|it| it.field("Subject") == subject);
+        of_it.next()
+    });
+    (arrived.sender.clone(), arrived.recipients.clone())
+}
+
+#[test]
+fn aliases_that_break_change_nobodys_mail_after_a_restart_either_and_root_is_told_once() {
+    for (name, content, line) in [
+        ("aliases", "", "aliases: is suddenly empty"),
+        ("aliases", "# all gone\n", "aliases: is suddenly empty"),
+        (
+            "aliases",
+            "root ops\nwww: other@far.example\n",
+            "aliases:1: ",
+        ),
+        ("revaliases", "", "revaliases: is suddenly empty"),
+        ("revaliases", "root\n", "revaliases:1: "),
+    ] {
+        let sink = Sink::start();
+        let mut machine = Agent::prepare(&format!(
+            "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\n\
+             aliases = \"$DIR/aliases\"\nrevaliases = \"$DIR/revaliases\"\n",
+            sink.nexthop()
+        ));
+        machine.file("aliases", ALIASES);
+        machine.file("revaliases", REVALIASES);
+        machine.run();
+        let before = goes(&machine, &sink, "before");
+        assert_eq!(before.0, "node@sender.example");
+        assert_eq!(before.1, ["web@far.example"]);
+        machine.file(name, content);
+        for round in 0..2 {
+            until_true("status tells", || {
+                text(&machine.admin(&["status"])).contains(line)
+            });
+            let subject = format!("broken {round}");
+            assert_eq!(
+                goes(&machine, &sink, &subject),
+                before,
+                "{name} {content:?}"
+            );
+            let check = text(&machine.admin(&["check"]));
+            assert!(check.contains(line), "{check}");
+            machine.daemon().kill();
+            machine.run();
+        }
+        let told = || {
+            let all = sink.journal().messages().into_iter();
+            let told = all.filter(|it| it.field("Subject").contains("an alias file"));
+            // Whoever is killed may deliver twice.
+            let told = told.map(|it| (it.field("Message-ID"), it));
+            let told: BTreeMap<_, _> = told.collect();
+            let told = told.into_values();
+            told.map(|it| (it.recipients.clone(), it.text()))
+                .collect::<Vec<_>>()
+        };
+        until_true("root is told", || !told().is_empty());
+        assert_eq!(goes(&machine, &sink, "last"), before);
+        let told = told();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, ["ops@far.example"]);
+        assert!(told[0].1.contains(line), "{told:?}");
+
+        // Copies are the agent's alone.
+        let copies = machine.directory().join("spool/tables.last-good");
+        let mut modes = fs::read_dir(&copies).unwrap();
+        assert!(modes.all(|it| it.unwrap().metadata().unwrap().mode() & 0o777 == 0o600));
+
+        // What is meant counts, and so does the mended file.
+        machine.file(name, "# empty\n");
+        until_true("it is meant", || {
+            !text(&machine.admin(&["status"])).contains(line)
+        });
+        machine.daemon().kill();
+        machine.run();
+        let meant = goes(&machine, &sink, "meant");
+        assert_ne!(meant, before, "{name}");
+        machine.file("aliases", ALIASES);
+        machine.file("revaliases", REVALIASES);
+        let mut round = 0;
+        until_true("it is mended", || {
+            round += 1;
+            goes(&machine, &sink, &format!("mended {round}")) == before
+        });
+    }
+}
+
+/// A removed file is an empty one, and its copy does not come back.
+#[test]
+fn a_machines_alias_file_that_is_removed_stays_removed_and_a_damaged_copy_is_none() {
+    let sink = Sink::start();
+    let mut machine = Agent::prepare(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\ndomain = \"example.org\"\naliases = \"$DIR/aliases\"\n",
+        sink.nexthop()
+    ));
+    machine.file("aliases", ALIASES);
+    machine.run();
+    assert_eq!(goes(&machine, &sink, "before").1, ["web@far.example"]);
+    machine.daemon().stop();
+    let copies = machine.directory().join("spool/tables.last-good");
+    for copy in fs::read_dir(&copies).unwrap() {
+        tests::identity::write(&copy.unwrap().path(), "www: thief@far.example\n");
+    }
+    machine.run();
+    assert_eq!(goes(&machine, &sink, "damaged").1, ["web@far.example"]);
+    fs::remove_file(machine.directory().join("aliases")).unwrap();
+    let mut round = 0;
+    until_true("it is gone", || {
+        round += 1;
+        goes(&machine, &sink, &format!("gone {round}")).1 == ["www@example.org"]
+    });
+    machine.daemon().kill();
+    machine.file("aliases", "");
+    machine.run();
+    assert_eq!(goes(&machine, &sink, "empty").1, ["www@example.org"]);
+    assert!(!text(&machine.admin(&["status"])).contains("suddenly"));
+}
