@@ -417,3 +417,44 @@ fn a_reload_that_leaves_the_relay_without_its_password_is_refused_until_it_is_th
     private(&smarthost.directory().join("password"));
     smarthost.daemon().wait_for_log("reloaded ");
 }
+
+/// What the file said of places is in the copy that they go on with.
+#[test]
+fn whoever_asks_finds_a_daemon_and_an_agent_that_go_on_without_their_configuration() {
+    let mut relay = Smarthost::prepare("");
+    let mut node = Agent::prepare("tls = \"none\"\nrelayhost = \"[127.0.0.1]:9\"\n");
+    // Where the copy is found though the file names nothing any more.
+    let beside = |file: std::path::PathBuf, kind: &str| {
+        let mut name = file.file_name().unwrap().to_owned();
+        name.push(kind);
+        fs::create_dir(file.with_file_name(name)).unwrap();
+    };
+    beside(relay.config(), ".state");
+    beside(node.config(), ".spool");
+    relay.run();
+    node.run();
+    for broken in [Some("state = \n[[["), None] {
+        for file in [relay.config(), node.config()] {
+            match broken {
+                Some(text) => tests::identity::write(&file, text),
+                None => fs::remove_file(&file).unwrap(),
+            }
+        }
+        for restarted in [false, true] {
+            if restarted {
+                relay.daemon().stop();
+                relay.run();
+                node.daemon().stop();
+                node.run();
+            }
+            for asked in [
+                relay.admin(&["status"]),
+                relay.admin(&["queue", "list"]),
+                node.admin(&["status"]),
+                node.admin(&["queue", "list"]),
+            ] {
+                assert!(asked.status.success(), "{broken:?} {restarted}: {asked:?}");
+            }
+        }
+    }
+}

@@ -60,16 +60,27 @@ pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
     Settings::enrolled(found?)
 }
 
-/// The same for who only has to find the agent: what can be used of wrong files, and what is wrong.
+/// The same for who only has to find the agent: of files that are wrong, what the agent goes on
+/// with, as far as whoever asks may read it, and what is wrong.
 pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError>), ConfigError> {
     let (of, found) = find(given);
     match usable(found) {
         Ok((_, settings)) => Ok((settings, None)),
-        Err((layers, error)) => Ok((
-            Settings::salvaged(&layers, &of, refuge_of(&of))?,
-            Some(error),
-        )),
+        Err((layers, error)) => {
+            let salvaged = Settings::salvaged(&layers, &of, refuge_of(&of))?;
+            let copy = copy(&salvaged, &of);
+            Ok((copy.unwrap_or(salvaged), Some(error)))
+        }
     }
+}
+
+/// What was kept of these files when they were good.
+fn copy(salvaged: &Settings, of: &Path) -> Option<Settings> {
+    let copies = [salvaged.spool.as_path(), Path::new(SPOOL)];
+    copies.iter().find_map(|spool| {
+        let settings = Settings::enrolled(last_good::recall(spool, of)?).ok()?;
+        settings.client_tls().ok().map(|_| settings)
+    })
 }
 
 /// The same for the agent, which goes on with the last good settings, or else queues and does not
@@ -84,11 +95,7 @@ pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
         Err(wrong) => wrong,
     };
     let salvaged = Settings::salvaged(&layers, &of, refuge_of(&of))?;
-    let copies = [salvaged.spool.as_path(), Path::new(SPOOL)];
-    let copy = copies.iter().find_map(|spool| {
-        let settings = Settings::enrolled(last_good::recall(spool, &of)?).ok()?;
-        settings.client_tls().ok().map(|_| settings)
-    });
+    let copy = copy(&salvaged, &of);
     let remembered = copy.is_some();
     let mut settings = copy.unwrap_or(salvaged);
     settings.fault = Some(Fault {
