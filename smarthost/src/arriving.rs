@@ -53,6 +53,7 @@ impl Dispatch {
         queue.handle(event, clock::now());
         drop(queue);
         self.wake();
+        self.draining().keep();
     }
 
     /// Keeps a message; `server`: who brought it.
@@ -81,6 +82,7 @@ impl Dispatch {
             queue.handle(Event::Recovered(Recovered::of(&entry, owner)), clock::now());
             drop(queue);
             self.wake();
+            block_in_place(|| self.draining().keep());
         }
         maillog::arrived(id, &facts.envelope.origin, server, facts.arrival);
         let held = facts.held.then_some("as it was there");

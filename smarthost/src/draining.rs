@@ -1,8 +1,9 @@
 //! Whether this server is being emptied into another, as everybody who takes or sends mail needs
 //! it; kept in a file, so that a start goes on with it.
 //!
-//! Contract: what is begun or stopped is on disk when that returns. Counts are written when they
-//! change, up to the stop: during a drain hardly any mail comes or ends here.
+//! Contract: what is begun or stopped is on disk when that returns. Counts are written by
+//! [`Draining::keep`] after they have changed, up to the stop, and never under the queue's lock:
+//! during a drain hardly any mail comes or ends here.
 //! Failures: a file that cannot be read is told, and set aside as one that says nothing: the mail
 //! is delivered from here, but for what had left already.
 
@@ -28,6 +29,8 @@ const FILE: &str = "drain";
 pub(crate) struct Draining {
     path: PathBuf,
     state: Mutex<State>,
+    /// Held by who writes; taken before the state.
+    writing: Mutex<()>,
     /// One more for each client that is inside a message.
     inside: Arc<()>,
     /// What nobody else is called, until the next start.
@@ -46,6 +49,8 @@ struct State {
     drain: Option<Drain>,
     moves: Moves,
     trouble: Option<String>,
+    /// Counts have changed since they were written.
+    unwritten: bool,
 }
 
 impl State {
@@ -89,10 +94,15 @@ impl Draining {
                 drain,
                 ..State::default()
             }),
+            writing: Mutex::default(),
             inside: Arc::default(),
             name: name(),
             changed: Notify::new(),
         }
+    }
+
+    fn write_alone(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -133,10 +143,12 @@ impl Draining {
 
     /// Begins with so many messages in the queue, which is locked meanwhile.
     pub(crate) fn begin(&self, to: &str, pin: &str, queued: usize) -> io::Result<()> {
+        let _alone = self.write_alone();
         let mut state = self.state();
         let drain = Drain::new(to, pin, queued, clock::now());
         self.write(&drain)?;
         state.drain = Some(drain);
+        state.unwritten = false;
         state.trouble = None;
         state.moves.again();
         drop(state);
@@ -147,7 +159,9 @@ impl Draining {
     /// Mail is taken and delivered again; how far it came, with so many messages left. `None`:
     /// there was nothing to stop.
     pub(crate) fn stop(&self, left: usize) -> io::Result<Option<Progress>> {
+        let _alone = self.write_alone();
         let mut state = self.state();
+        state.unwritten = false;
         if let Some(drain) = &mut state.drain {
             let stopped = Drain {
                 stopped: true,
@@ -165,6 +179,7 @@ impl Draining {
 
     /// It was stopped, and the other server knows all that has left.
     pub(crate) fn forget(&self) {
+        let _alone = self.write_alone();
         let mut state = self.state();
         if state.drain.as_ref().is_none_or(|drain| !drain.stopped) {
             return;
@@ -176,7 +191,7 @@ impl Draining {
         }
     }
 
-    /// Another message is in the queue; whether it rests there.
+    /// Another message is in the queue, which is locked meanwhile; whether it rests there.
     pub(crate) fn came(&self) -> bool {
         let rests = self.count(|drain| drain.came = drain.came.saturating_add(1));
         if rests {
@@ -185,8 +200,7 @@ impl Draining {
         rests
     }
 
-    /// These have ended here: how many recipients were deleted, and whether a bounce went; written
-    /// once for all.
+    /// These have ended here: how many recipients were deleted, and whether a bounce went.
     pub(crate) fn ended(&self, ended: impl Iterator<Item = (usize, bool)>) {
         let mut ended = ended.peekable();
         if ended.peek().is_some() {
@@ -201,13 +215,25 @@ impl Draining {
             return false;
         };
         change(drain);
-        if drain.stopped {
-            return false;
+        let goes_on = !drain.stopped;
+        state.unwritten |= goes_on;
+        goes_on
+    }
+
+    /// Writes counts that have changed. Not under the lock of the queue: the disk may take its
+    /// time.
+    pub(crate) fn keep(&self) {
+        if !self.state().unwritten {
+            return;
         }
-        if let Err(error) = self.write(drain) {
+        let _alone = self.write_alone();
+        let mut state = self.state();
+        let changed = std::mem::take(&mut state.unwritten);
+        let drain = state.drain.clone().filter(|_| changed);
+        drop(state);
+        if let Some(Err(error)) = drain.map(|drain| self.write(&drain)) {
             self.unwritten(&error);
         }
-        true
     }
 
     /// How far it is, with so many messages left in the queue, which is locked meanwhile.
@@ -314,4 +340,32 @@ fn name() -> String {
     // Without random numbers the time tells one start from another.
     let drawn = getrandom::u64().unwrap_or_default();
     format!("{drawn:016x}{:016x}", clock::now().as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_change_under_the_queues_lock_are_written_after_it_and_never_over_a_stop() {
+        let directory = tempfile::tempdir().unwrap();
+        let draining = Draining::open(directory.path());
+        let kept = || fs::read_to_string(directory.path().join(FILE)).unwrap();
+        draining.begin("mx2", "sha256:x", 1).unwrap();
+        let begun = kept();
+        assert!(draining.came());
+        assert_eq!(kept(), begun, "the disk is not waited for");
+        draining.keep();
+        let counted = kept();
+        assert_ne!(counted, begun);
+        draining.keep();
+        assert!(draining.came());
+        draining.stop(2).unwrap();
+        let stopped = kept();
+        draining.keep();
+        assert!(!draining.came());
+        draining.keep();
+        assert_eq!(kept(), stopped);
+        assert!(Draining::open(directory.path()).drain().unwrap().stopped);
+    }
 }

@@ -134,6 +134,7 @@ impl Driver<'_> {
                     }
                 }
                 Action::Abort => self.transaction = None,
+                Action::Refused { follows: true, .. } => {}
                 Action::Refused { reply, .. } => {
                     maillog::rejected(self.agent.owners(), self.uid, &reply);
                 }

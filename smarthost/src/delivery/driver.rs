@@ -93,7 +93,10 @@ fn drain(deliveries: &Deliveries) -> Vec<Action> {
         } => Some((*deleted, *bounced)),
         _ => None,
     });
-    deliveries.dispatch.draining().ended(ended);
+    let draining = deliveries.dispatch.draining();
+    draining.ended(ended);
+    drop(queue);
+    draining.keep();
     actions
 }
 

@@ -241,8 +241,11 @@ impl Connection {
                     stage,
                     reply,
                     pause,
+                    follows,
                 }) => {
-                    self.log_refusal(stage, &reply);
+                    if !follows {
+                        self.log_refusal(stage, &reply);
+                    }
                     time::sleep(pause).await;
                 }
                 Some(Action::Close) => {
@@ -263,7 +266,7 @@ impl Connection {
         self.quit_filters().await;
     }
 
-    /// Every refusal passes here: one line, and it is counted.
+    /// Every refusal that says something passes here: one line, and it is counted.
     fn log_refusal(&mut self, stage: &str, reply: &str) {
         if stage == Verb::Proxy.name() {
             self.doubt();

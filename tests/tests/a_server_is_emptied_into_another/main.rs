@@ -141,7 +141,12 @@ fn a_server_that_is_emptied_takes_no_mail_until_that_is_stopped() {
         refused.text().contains("is being emptied into"),
         "{refused:?}"
     );
-    assert_eq!(before.say("MAIL FROM:<a@example.org>").code, 421);
+    let pipelined = b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n";
+    before.send(pipelined).unwrap();
+    assert_eq!(before.reply().code, 421);
+    let log = pair.old.daemon().log();
+    let refused = log.matches("reject: MAIL from").count();
+    assert_eq!(refused, log.matches(" reject: ").count() - 1, "{log}");
     let status = pair.old.admin(&["status"]);
     let status = String::from_utf8(status.stdout).unwrap();
     assert!(status.contains("1 came: 1 moved to"), "{status}");

@@ -183,6 +183,7 @@ impl Session {
 
     fn rcpt(&mut self, arguments: &str) -> Result<(), CommandError> {
         let Some(transaction) = self.transaction.as_mut() else {
+            self.follows = self.mail_was_refused();
             self.refuse("503 5.5.1 Error: need MAIL command");
             return Ok(());
         };
@@ -206,6 +207,8 @@ impl Session {
     fn data(&mut self, arguments: &str) -> Result<(), CommandError> {
         without_arguments(arguments, "DATA")?;
         if let Some(reply) = self.not_ready() {
+            self.follows =
+                (reply == NO_RECIPIENTS && self.refused_ahead) || self.mail_was_refused();
             self.refuse(reply);
         } else if self
             .transaction

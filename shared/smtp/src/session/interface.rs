@@ -144,6 +144,8 @@ pub enum Action {
         stage: &'static str,
         reply: String,
         pause: Duration,
+        /// It says nothing new: MAIL, or every recipient, was refused before.
+        follows: bool,
     },
     /// Close the connection, after what was sent.
     Close,

@@ -16,6 +16,7 @@ use super::{
     waits::Waits,
 };
 use crate::{
+    command::Verb,
     line::{self, LineError},
     reply::Reply,
 };
@@ -62,6 +63,10 @@ pub struct Session {
     pub(super) waits: Waits,
     /// The next refusal is an error, which may have to wait.
     pub(super) pausing: bool,
+    /// MAIL or RCPT was refused, and what is read now was sent before the client could know it.
+    pub(super) refused_ahead: bool,
+    /// The next refusal says nothing that was not told before.
+    pub(super) follows: bool,
 }
 
 impl Session {
@@ -89,6 +94,8 @@ impl Session {
             replies: Vec::new(),
             actions: VecDeque::new(),
             pausing: false,
+            refused_ahead: false,
+            follows: false,
         }
     }
 
@@ -103,6 +110,7 @@ impl Session {
             }
             Event::Received(bytes) => {
                 received = bytes.len();
+                self.refused_ahead = false;
                 self.receive(bytes);
                 if self.early && self.waits.no_longer_for_greeting() {
                     self.greet(None);
@@ -333,9 +341,12 @@ impl Session {
     fn tell(&mut self, text: impl FnOnce() -> String, reply: &[u8]) {
         if matches!(reply, [b'4' | b'5', ..]) {
             let slow = mem::take(&mut self.pausing) && self.errors >= self.settings.max_errors / 2;
+            let begins = [Verb::Mail, Verb::Rcpt].map(Verb::name);
+            self.refused_ahead |= begins.contains(&self.verb);
             self.actions.push_back(Action::Refused {
                 stage: self.verb,
                 reply: text(),
+                follows: mem::take(&mut self.follows),
                 pause: if slow {
                     self.settings.error_delay
                 } else {
@@ -362,9 +373,15 @@ impl Session {
 
     /// The one way out of a transaction without a message.
     pub(super) fn reset(&mut self) {
+        self.refused_ahead = false;
         if self.transaction.take().is_some() {
             self.actions.push_back(Action::Abort);
         }
+    }
+
+    /// Whether what needs an accepted MAIL fails for want of that alone.
+    pub(super) fn mail_was_refused(&self) -> bool {
+        self.refused_ahead && self.transaction.is_none()
     }
 
     /// Forgets what was said in clear text, and lets the driver make the handshake.

@@ -46,6 +46,7 @@ impl Session {
             Asked::Client(said) => return self.hand_on(*said),
             Asked::Enroll => "250 2.0.0 Ok",
             Asked::Mail { utf8, moved } => {
+                self.refused_ahead = false;
                 self.transaction = Some(Transaction {
                     utf8,
                     moved,
