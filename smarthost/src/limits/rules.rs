@@ -151,6 +151,31 @@ impl Rules {
         }
     }
 
+    /// Limits that count from zero where these rules take the place of others: of the same time and
+    /// the same things nothing was counted yet. Setting and limit.
+    pub fn from_zero(&self, before: &Self) -> Vec<String> {
+        let of = |rules: &Self| {
+            [
+                ("limits.per_client", rules.per_client.clone()),
+                ("limits.per_prefix6", rules.per_prefix6()),
+                ("limits.per_stranger", rules.per_stranger.clone()),
+            ]
+        };
+        let same = |one: &Limit, other: &Limit| {
+            one.counts == other.counts && one.window.span == other.window.span
+        };
+        let mut told = Vec::new();
+        for ((key, new), (_, old)) in of(self).into_iter().zip(of(before)) {
+            // What follows from another setting is not told for itself.
+            let derived = key == "limits.per_prefix6" && self.per_prefix6.is_none();
+            let fresh = new.iter().filter(|it| !old.iter().any(|old| same(it, old)));
+            if !derived && !old.is_empty() {
+                told.extend(fresh.map(|limit| format!("{key}: {limit}")));
+            }
+        }
+        told
+    }
+
     /// As whom somebody is counted: by name where there is one; of our addresses itself and its
     /// /64, of others the address or the /64.
     pub fn counters(&self, peer: &Peer) -> Vec<Counter> {

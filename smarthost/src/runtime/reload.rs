@@ -74,6 +74,14 @@ impl Reload {
                 &format_args!("`{name}` takes effect at the next restart"),
             );
         }
+        for limit in setup.config.limits.from_zero(&before.config.limits) {
+            line(
+                Level::Warning,
+                &format_args!(
+                    "{limit} counts from zero: what was sent before was not counted over this time"
+                ),
+            );
+        }
         self.limits
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

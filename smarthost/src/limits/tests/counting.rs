@@ -415,3 +415,40 @@ fn sixty_thousand_clients_of_which_each_has_an_order_and_many_are_refused_are_li
     let half = CLOSED as usize / 2;
     assert_eq!((noted.count(), others.len()), (half, half));
 }
+
+#[test]
+fn limits_of_another_time_count_from_zero_which_is_told_and_those_of_the_same_go_on() {
+    let before = rules(&[(100, 86_400), (20, 3600)], &[]);
+    let mut after = rules(&[(50, 86_400), (20, 7200)], &[]);
+    after.per_stranger.clone_from(&before.per_stranger);
+    assert_eq!(after.from_zero(&before), ["limits.per_client: 20/2h"]);
+    assert_eq!(before.from_zero(&before), [""; 0]);
+    assert_eq!(
+        before.from_zero(&Rules::default()),
+        [""; 0],
+        "there was none"
+    );
+    after.per_prefix6 = Some(vec![Limit::parse("9 recipients/day").unwrap()]);
+    assert_eq!(
+        after.from_zero(&before),
+        [
+            "limits.per_client: 20/2h",
+            "limits.per_prefix6: 9 recipients/day"
+        ]
+    );
+    let mut limits = limits(&[(100, 86_400), (20, 3600)], &[]);
+    assert_eq!(accepted(&mut limits, "10.0.0.1", 20, START), 20);
+    limits.set_rules(after);
+    let later = START.after(minutes(1));
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.1", 50, later),
+        20,
+        "of the new two hours"
+    );
+    let next = START.after(minutes(122));
+    assert_eq!(
+        accepted(&mut limits, "10.0.0.1", 50, next),
+        10,
+        "50 a day, 40 of them used"
+    );
+}
