@@ -9,7 +9,11 @@ use domain::{
     base::{Message, Name, ParsedName, Rtype, iana::Rcode},
     rdata::Mx as MxData,
 };
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use mail::{
     outcome::{Blame, Failure, Stage},
@@ -17,10 +21,12 @@ use mail::{
 };
 use relay::relayhost::records::{Record, read, records};
 
-use super::{lookups::Lookups, servers::Servers};
+use super::{failures::Failures, lookups::Lookups, servers::Servers};
 
 /// Records of one answer that are looked at.
 const MAX_RECORDS: usize = 100;
+/// Whoever waits no longer after so long has no answer; before, he has gone for reasons of his own.
+const SLOW: Duration = Duration::from_secs(4);
 
 /// One mail exchanger.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,6 +57,27 @@ pub(crate) struct Resolver {
     pub(super) servers: Servers,
     /// How deliveries fared with it.
     pub(crate) lookups: Lookups,
+    failures: Mutex<Failures>,
+}
+
+/// A question that is being asked. Whoever stops waiting for its answer after so long has met a
+/// failure as well.
+struct Asking<'a> {
+    resolver: &'a Resolver,
+    name: &'a str,
+    kind: Rtype,
+    since: Instant,
+    answered: bool,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if !self.answered && now.saturating_duration_since(self.since) >= SLOW {
+            let mut failures = self.resolver.failures();
+            failures.failed(self.name, self.kind, "no answer in time", now);
+        }
+    }
 }
 
 impl Resolver {
@@ -59,7 +86,12 @@ impl Resolver {
         Self {
             servers: Servers::new(server),
             lookups: Lookups::default(),
+            failures: Mutex::default(),
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,21 +139,38 @@ impl Resolver {
     }
 
     /// The answer to a question; `None`: the name does not exist. Whatever says neither is an
-    /// error.
+    /// error, and is the answer to the same question for a while.
     pub(super) async fn query(
         &self,
         name: &str,
         kind: Rtype,
     ) -> Result<Option<Message<impl AsRef<[u8]>>>, String> {
-        let Ok(name) = name.parse::<Name<Vec<u8>>>() else {
+        let Ok(asked) = name.parse::<Name<Vec<u8>>>() else {
             return Err(format!("{name} is no name that DNS knows"));
         };
-        let message = self.servers.ask(name, kind).await?;
-        match message.header().rcode() {
+        let since = Instant::now();
+        if let Some(why) = self.failures().of(name, kind, since) {
+            return Err(why);
+        }
+        let mut asking = Asking {
+            resolver: self,
+            name,
+            kind,
+            since,
+            answered: false,
+        };
+        let message = self.servers.ask(asked, kind).await;
+        asking.answered = true;
+        let answer = message.and_then(|message| match message.header().rcode() {
             Rcode::NOERROR => Ok(Some(message)),
             Rcode::NXDOMAIN => Ok(None),
             other => Err(format!("name server answered {other}")),
+        });
+        match &answer {
+            Ok(_) => self.failures().answered(name, kind),
+            Err(why) => self.failures().failed(name, kind, why, Instant::now()),
         }
+        answer
     }
 }
 
@@ -136,6 +185,11 @@ fn classify(found: Vec<Mx>) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use domain::{
         base::{Message, MessageBuilder, name::Name},
         rdata::Cname,
@@ -233,5 +287,64 @@ mod tests {
                 "{strange}"
             );
         }
+    }
+
+    /// How many datagrams came to a server that answers none, or each with a failure.
+    async fn counted(fails: bool) -> (Resolver, Arc<AtomicUsize>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server = socket.local_addr().unwrap();
+        let count = Arc::<AtomicUsize>::default();
+        let counting = Arc::clone(&count);
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            loop {
+                let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+                counting.fetch_add(1, Ordering::SeqCst);
+                if fails {
+                    let query = Message::from_octets(&buffer[..length]).unwrap();
+                    let reply = MessageBuilder::new_vec()
+                        .start_answer(&query, Rcode::SERVFAIL)
+                        .unwrap();
+                    socket.send_to(&reply.finish(), client).await.unwrap();
+                }
+            }
+        });
+        (Resolver::new(Some(server)), count)
+    }
+
+    #[tokio::test]
+    async fn what_nobody_could_answer_is_not_asked_again_at_once_and_anything_else_is() {
+        let (resolver, count) = counted(true).await;
+        let failed = |answer| matches!(answer, Answer::Failed(_));
+        assert!(failed(resolver.mx("a.example").await));
+        let asked = count.load(Ordering::SeqCst);
+        let first = resolver.mx("A.example").await;
+        assert!(failed(first.clone()), "{first:?}");
+        assert_eq!(count.load(Ordering::SeqCst), asked);
+        assert!(failed(resolver.mx("b.example").await));
+        assert!(count.load(Ordering::SeqCst) > asked);
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_in_vain_has_waited_for_all_that_ask_the_same_and_who_left_early_has_not()
+     {
+        let (resolver, count) = counted(false).await;
+        let early = tokio::time::timeout(SLOW / 40, resolver.mx("early.example")).await;
+        assert!(early.is_err());
+        assert!(
+            resolver
+                .failures()
+                .of("early.example", Rtype::MX, Instant::now())
+                .is_none()
+        );
+        let late = SLOW + SLOW / 40;
+        let waited = tokio::time::timeout(late, resolver.mx("late.example")).await;
+        assert!(waited.is_err(), "{waited:?}");
+        let asked = count.load(Ordering::SeqCst);
+        assert_eq!(
+            resolver.mx("late.example").await,
+            Answer::Failed("no answer in time".to_owned())
+        );
+        assert_eq!(count.load(Ordering::SeqCst), asked);
     }
 }

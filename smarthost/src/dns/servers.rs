@@ -15,8 +15,8 @@ use domain::{
         redundant,
         request::{ComposeRequest as _, RequestMessage, SendRequest as _},
     },
-    resolv::stub::conf::{ResolvConf, Transport},
 };
+use relay::net::resolv::ResolvConf;
 use tokio::{sync::OnceCell, time};
 
 type Request = RequestMessage<Vec<u8>>;
@@ -32,28 +32,16 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) fn new(server: Option<SocketAddr>) -> Self {
-        let conf = ResolvConf::default();
-        let patience = conf.options.timeout;
-        let only = |wanted: fn(&Transport) -> bool| {
-            let servers = conf.servers.iter();
-            let servers = servers.filter(|it| wanted(&it.transport) != conf.options.use_vc);
-            servers.map(|it| it.addr).collect()
-        };
+        let conf = ResolvConf::of_system();
         let (addresses, tcp) = match server {
             Some(server) => (vec![server], Vec::new()),
-            None if conf.options.use_vc => {
-                let all = conf.servers.iter().map(|it| it.addr);
-                (Vec::new(), all.collect())
-            }
-            None => (
-                only(|it| !matches!(it, Transport::Tcp)),
-                only(|it| matches!(it, Transport::Tcp)),
-            ),
+            None if conf.tcp => (Vec::new(), conf.servers),
+            None => (conf.servers, Vec::new()),
         };
         Self {
             addresses,
             tcp,
-            patience,
+            patience: conf.timeout,
             connection: OnceCell::new(),
         }
     }

@@ -8,6 +8,7 @@
 //! | `deliver` | one delivery: does what the delivery asks |
 //! | `dial` | names to addresses, addresses to sockets |
 //! | [`names`] | the hosts behind a relayhost that DNS names |
+//! | [`resolv`] | whom names are asked of |
 //! | `presented` | what a host shows in its TLS handshake, without a word of mail |
 //! | `stream` | one socket that keeps deadlines |
 //!
@@ -22,6 +23,7 @@ mod deliver;
 mod dial;
 pub mod names;
 mod presented;
+pub mod resolv;
 mod stream;
 
 #[cfg(test)]

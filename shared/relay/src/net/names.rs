@@ -11,7 +11,6 @@ use std::{
     collections::HashMap,
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    path::Path,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -22,6 +21,7 @@ use mail::{
     status::EnhancedStatus,
 };
 
+use super::resolv::ResolvConf;
 use crate::{
     conversation::reason,
     relayhost::{
@@ -34,12 +34,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Each name server is asked so often.
 const ROUNDS: usize = 2;
-/// Name servers of /etc/resolv.conf that are asked (as its own readers do).
-const SERVERS: usize = 3;
 /// Largest answer over UDP; a larger one comes over TCP.
 const DATAGRAM: usize = 4096;
-/// Largest /etc/resolv.conf.
-const CONF: u64 = 64 * 1024;
 /// Longest use of an answer.
 const FRESH: Duration = Duration::from_hours(1);
 /// Longest use where DNS does not answer, and the pause before it is asked again.
@@ -111,9 +107,7 @@ impl Names {
     fn servers(&self) -> Vec<SocketAddr> {
         match self.server {
             Some(server) => vec![server],
-            None => servers(
-                &system::read::text(Path::new("/etc/resolv.conf"), CONF).unwrap_or_default(),
-            ),
+            None => ResolvConf::of_system().servers,
         }
     }
 
@@ -139,26 +133,6 @@ fn decide(answer: Answer, before: Option<Known>, now: Instant) -> Result<Known, 
             }),
             _ => Err(why),
         },
-    }
-}
-
-/// The name servers of a resolv.conf; without any, the one on this machine (resolv.conf(5)).
-fn servers(conf: &str) -> Vec<SocketAddr> {
-    let named = conf.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let address = (words.next() == Some("nameserver")).then(|| words.next())??;
-        let ip: IpAddr = match address.split_once('%') {
-            // The zone of a link-local address cannot be told without asking the kernel.
-            Some(_) => return None,
-            None => address.parse().ok()?,
-        };
-        Some(SocketAddr::new(ip, 53))
-    });
-    let named: Vec<_> = named.take(SERVERS).collect();
-    if named.is_empty() {
-        vec![(Ipv4Addr::LOCALHOST, 53).into()]
-    } else {
-        named
     }
 }
 
@@ -301,15 +275,5 @@ mod tests {
         for gone in [Ok(None), Ok(Some((Vec::new(), AGAIN)))] {
             assert!(decide(gone, Some(known.clone()), now).is_err());
         }
-    }
-
-    #[test]
-    fn name_servers_are_those_of_resolv_conf_or_the_one_on_this_machine() {
-        let conf = "# nameserver 192.0.2.9\nsearch example.org\nnameserver 192.0.2.1\n\
-                    nameserver fe80::1%eth0\nnameserver\nnameserver 2001:db8::53 # second\n\
-                    nameserver 192.0.2.3\nnameserver 192.0.2.4\n";
-        let found: Vec<_> = servers(conf).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.0.2.1:53", "[2001:db8::53]:53", "192.0.2.3:53"]);
-        assert_eq!(servers("nameserver here\n")[0].to_string(), "127.0.0.1:53");
     }
 }

@@ -18,7 +18,7 @@ pub(super) const WAYS: &[Row] = &[
     ),
     Row::new(
         "resolver",
-        "The name server that is asked, as \"127.0.0.1\" or \"127.0.0.1:5353\". Default: those of /etc/resolv.conf.",
+        "The name server that is asked, as \"127.0.0.1\" or \"127.0.0.1:5353\". A question that nobody answers is not asked again for half a minute: whoever comes back meanwhile is told so at once. Default: those of /etc/resolv.conf.",
         |c| c.resolver.as_ref().map(quote),
     ),
     Row::new(
