@@ -191,6 +191,21 @@ fn a_terminal_shows_how_it_goes_and_is_given_back_whatever_ends_it() {
     }
 }
 
+/// Such as an editor's window.
+#[test]
+fn a_terminal_that_only_prints_is_shown_one_frame_and_nothing_that_it_cannot_obey() {
+    let relay = relay();
+    let mut top = std::process::Command::new("/usr/bin/env");
+    let command = relay.command();
+    top.arg("TERM=dumb").arg(command.get_program());
+    top.args(command.get_args()).arg("top");
+    let Some(ended) = terminal::run(&top, 100, &[Step::Sees("far.example")]) else {
+        return;
+    };
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert!(!ended.shown.contains('\u{1b}'), "{ended:?}");
+}
+
 /// A frame with the times and sizes of another day, the same each time.
 fn steady(frame: &str) -> String {
     let steady = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {

@@ -195,7 +195,7 @@ pub(super) enum Command {
     #[command(
         long_about = "How it goes, anew each second, in a terminal: destinations, senders, clients, refusals, and who is asked.\n\n\
         Keys: Tab or 1 to 5 for another table, left and right (or s) for the column that it is sorted by, r for the other order, \
-        up and down to scroll, ? for help, q to quit. Into a pipe or a file it prints once and ends."
+        up and down to scroll, ? for help, q to quit. Into a pipe or a file, or on a terminal that only prints (TERM=dumb), it prints once and ends."
     )]
     Top {
         /// Print once and end

@@ -63,7 +63,8 @@ pub(super) fn run(config: &Path, once: bool) -> Result<ExitCode, Failed> {
     let (config, _) = Config::load_anyway(config)?;
     let status = ask::recent(&config.control)?;
     let mut view = View::new(status);
-    if once || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+    let people = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if once || !people || screen::is_dumb() {
         system::terminal::write(&frame::text(&view, PAPER, clock::now()));
         return Ok(ExitCode::SUCCESS);
     }

@@ -66,6 +66,15 @@ fn restore() {
     let _ = terminal::disable_raw_mode();
 }
 
+/// Whether the terminal says of itself that it only prints.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is decided by it but how a frame is shown"
+)]
+pub(super) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
+}
+
 pub(super) fn size() -> Size {
     match terminal::size() {
         Ok((width @ 1.., height @ 1..)) => Size {
