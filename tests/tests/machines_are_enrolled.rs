@@ -359,6 +359,10 @@ fn whoever_guesses_lines_or_passwords_keeps_out_nobody_who_comes_with_the_other_
     assert_eq!(log_in(&right), 235);
     let vm1 = bare();
     assert_eq!(use_line(&vm1, &first).status.code(), Some(0));
+    assert_eq!(use_line(&guesser, &first).status.code(), Some(1));
+    let rows = listed(&relay);
+    assert_eq!(rows[0]["used_twice"], 0, "nothing is written for guessers");
+    assert_eq!(use_line(&vm1, &first).status.code(), Some(0));
     let closed = (0..12).map(|_| log_in("wrong")).filter(|code| *code == 454);
     assert!(closed.count() > 0);
     assert_eq!(log_in(&right), 454, "guessers of passwords are kept out");

@@ -69,6 +69,17 @@ pub struct Doubled<'a> {
     pub twice: &'a Twice,
 }
 
+/// What a line is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offered {
+    /// It lets the key in, or did.
+    Good,
+    /// It has expired, or has let in another key.
+    Spent,
+    /// There is no such line; or its secret is another one.
+    Unknown,
+}
+
 /// What became of a line that was used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Redeemed {
@@ -158,11 +169,16 @@ impl Book {
         is_full && !self.machines.contains_key(name)
     }
 
-    /// Whether that is the secret of a line of this name, whatever has become of the line.
-    pub fn has_line(&self, name: &Name, digest: Digest) -> bool {
-        let of_machine = self.machines.get(name).map(|machine| machine.digest);
-        let of_line = self.lines.get(name).map(|line| line.digest);
-        of_machine == Some(digest) || of_line == Some(digest)
+    /// What a line is worth to a key; changes nothing.
+    pub fn offered(&self, name: &Name, digest: Digest, key: &Pin, now: Timestamp) -> Offered {
+        let machine = self.machines.get(name).filter(|it| it.digest == digest);
+        let line = self.lines.get(name).filter(|it| it.digest == digest);
+        match (machine, line) {
+            (Some(machine), _) if machine.has(key, now) => Offered::Good,
+            (None, Some(line)) if !line.clone().has_expired(now) => Offered::Good,
+            (None, None) => Offered::Unknown,
+            _ => Offered::Spent,
+        }
     }
 
     /// A machine shows a key and a secret. Of a machine that is in, the key that it had is good

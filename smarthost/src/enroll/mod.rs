@@ -29,5 +29,5 @@ pub mod book;
 mod machine;
 pub mod row;
 
-pub use book::{Announced, Book, Redeemed, Standing};
+pub use book::{Announced, Book, Offered, Redeemed, Standing};
 pub use row::{Row, State, Twice};

@@ -6,7 +6,7 @@ use std::io;
 
 use control::order;
 use mail::{clock, nexthop::Nexthop};
-use relay::enroll::{Line, Name, Secret};
+use relay::enroll::{Line, Secret};
 
 use crate::{
     admin::{Answer, EnrollOrder, Invitation},
@@ -28,20 +28,18 @@ pub(super) fn answer(
         EnrollOrder::List => listed(&setup),
         EnrollOrder::Revoke { name } => {
             let act = |book: &mut Book| book.revoke(&name, clock::now());
-            done(setup.enrolled.change(act), &name)
+            let revoked = setup.enrolled.change(act);
+            revoked.and_then(|done| done.map(|()| Vec::new()))
         }
         EnrollOrder::Forget { name } => {
-            done(setup.enrolled.change(|book| book.forget(&name)), &name)
+            let forgotten = setup.enrolled.change(|book| book.forget(&name));
+            forgotten.and_then(|done| done.map(|()| Vec::new()))
         }
     };
     match answers {
         Ok(answers) => answers.iter().try_for_each(say),
         Err(why) => say(&Answer::Queue(order::Answer::Refused(why))),
     }
-}
-
-fn done(done: Result<Result<(), String>, String>, name: &Name) -> Result<Vec<Answer>, String> {
-    done?.map(|()| vec![Answer::Queue(order::Answer::Done(name.to_string()))])
 }
 
 fn listed(setup: &Setup) -> Result<Vec<Answer>, String> {

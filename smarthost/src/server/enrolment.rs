@@ -23,7 +23,7 @@ use tokio::task::block_in_place;
 
 use super::session::Connection;
 use crate::{
-    enroll::{Announced, Book, Redeemed},
+    enroll::{Announced, Book, Offered, Redeemed},
     enrolling::Found,
     maillog,
 };
@@ -31,8 +31,7 @@ use crate::{
 /// What mail is refused with, and by which rule.
 const RULE: &str = "enroll";
 /// The answer to a secret that is none.
-const WRONG: &str =
-    "535 5.7.8 Error: this line is not known here: another one was made since, or it was revoked";
+const WRONG: &str = "535 5.7.8 Error: this line is not known here, or was used: another one was made since, or it was revoked";
 
 impl Connection {
     /// Whether clients are asked for a key here.
@@ -117,27 +116,34 @@ impl Connection {
             Some(Said::Next(next)) => self.announce(&key, &next),
             Some(Said::Key { name, secret }) => {
                 let digest = secret.digest(&name);
-                let enrolled = &self.setup.enrolled;
-                match enrolled.read(|book| book.has_line(&name, digest)) {
-                    Ok(true) => self.redeem(&key, &name, digest),
-                    Ok(false) => self.wrong_line(&name),
+                let look = |book: &Book| book.offered(&name, digest, &key, clock::now());
+                match self.setup.enrolled.read(look) {
+                    Ok(Offered::Good) => self.redeem(&key, &name, digest),
+                    Ok(Offered::Spent) if self.may_be_wrong() => self.redeem(&key, &name, digest),
+                    Ok(Offered::Unknown) if self.may_be_wrong() => self.unknown_line(&name),
+                    Ok(_) => {
+                        maillog::not_enrolled(&self.name, "too many lines were wrong");
+                        Verdict::Close(Reply::literal(WRONG))
+                    }
                     Err(why) => not_now(&why),
                 }
             }
         }
     }
 
-    /// There is no such line. Whoever has shown too many of them has to come anew for each.
-    fn wrong_line(&self, name: &Name) -> Verdict {
-        maillog::not_enrolled(&self.name, &format!("no such line of {name}"));
+    /// One more line is wrong; whether that may be said in a session that goes on, and kept.
+    fn may_be_wrong(&self) -> bool {
         let (mut lines, now) = (self.server.attempts.lines(), clock::now());
-        let may_go_on = lines.begin(self.client, now);
-        if may_go_on {
+        let may = lines.begin(self.client, now);
+        if may {
             lines.end(self.client, false, now);
-            refused(WRONG)
-        } else {
-            Verdict::Close(Reply::literal(WRONG))
         }
+        may
+    }
+
+    fn unknown_line(&self, name: &Name) -> Verdict {
+        maillog::not_enrolled(&self.name, &format!("no such line of {name}"));
+        refused(WRONG)
     }
 
     fn redeem(&mut self, key: &Pin, name: &Name, digest: Digest) -> Verdict {
@@ -155,7 +161,7 @@ impl Connection {
                 Verdict::AcceptWith(Reply::literal(&reply))
             }
             // Another one was made meanwhile.
-            Ok(Redeemed::Wrong) => self.wrong_line(name),
+            Ok(Redeemed::Wrong) => self.unknown_line(name),
             Ok(Redeemed::Expired) => {
                 maillog::not_enrolled(&self.name, &format!("the line of {name} has expired"));
                 refused(&format!(

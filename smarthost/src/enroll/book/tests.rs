@@ -55,10 +55,17 @@ fn a_line_lets_one_key_in_for_a_day_and_that_key_again_however_late() {
         Redeemed::Wrong
     );
     let now = late.before(Duration::from_millis(1));
+    for (at, offered) in [(now, Offered::Good), (late, Offered::Spent)] {
+        assert_eq!(book.offered(&vm7, digest, &key(1), at), offered);
+    }
     assert_eq!(
         book.redeem(&vm7, digest, &key(1), "a", now),
         Redeemed::Enrolled
     );
+    for (number, offered) in [(1, Offered::Good), (2, Offered::Spent)] {
+        assert_eq!(book.offered(&vm7, digest, &key(number), late), offered);
+    }
+    assert_eq!(book.offered(&vm8, digest, &key(1), now), Offered::Unknown);
     let mut book = again(&book);
     assert_eq!(book.standing(&key(1), now), Standing::Known(&vm7));
     let later = late.after(DAY * 100);
