@@ -396,6 +396,12 @@ pub(crate) fn learned(hosts: &str, connections: usize) {
     );
 }
 
+/// One of several relayhosts refuses this server's mail.
+pub(crate) fn refuses_us(reason: &str) {
+    let text = format_args!("a relayhost refuses mail of this server: {reason}");
+    line_of(Role::Smtp, Level::Warning, &text);
+}
+
 pub(crate) fn suspended(destination: &Destination, until: Timestamp, reason: &str) {
     let name: &dyn Display = match &destination.kind {
         Kind::Lmtp(LmtpTarget::Unix(path)) => &path.display(),

@@ -87,10 +87,84 @@ fn a_relayhost_that_refuses_this_machine_costs_no_mail() {
     }
 }
 
+/// Three senders are refused, as by Postfix where a login owns other addresses; mail of a fourth
+/// one goes on, in both programs.
+#[test]
+fn a_relayhost_that_refuses_some_senders_takes_the_mail_of_others() {
+    let refused = |user: &str| {
+        let reply = "553 5.7.1 Sender address rejected: not owned by user vm1";
+        (format!("MAIL FROM:<{user}@example.org>"), reply.to_owned())
+    };
+    let sink = Sink::with(Script {
+        answers: ["a", "b", "c"].map(refused).to_vec(),
+        ..Script::default()
+    });
+    let retry = "retry = { minimal = \"1s\", maximal = \"2s\" }\n";
+    let mut smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nrelayhost = \"{}\"\nrelay_tls = {{ level = \"none\" }}\n{retry}",
+        sink.nexthop()
+    ));
+    let mut machine = Agent::start(&format!(
+        "relayhost = \"{}\"\ntls = \"none\"\nfrom_override = true\n{retry}",
+        sink.nexthop()
+    ));
+    let send = |smarthost: &Smarthost, machine: &Agent, from: &str, to: &str| {
+        let from = format!("{from}@example.org");
+        let recipients = [format!("server.{to}@example.net")];
+        let recipients = recipients.each_ref().map(String::as_str);
+        Session::greeted(smarthost.address()).delivers(&from, &recipients, MESSAGE);
+        let to = format!("machine.{to}@example.net");
+        machine.send(&["-f", &from, &to], "Subject: hello\n\nhello\n");
+    };
+    let arrived = |to: &str| {
+        let all = sink.journal().messages();
+        let to = format!(".{to}@example.net");
+        let is_its =
+            |it: &&tests::sink::Received| it.recipients.iter().any(|one| one.ends_with(&to));
+        all.iter().filter(is_its).count()
+    };
+    for user in ["a", "b", "c"] {
+        send(&smarthost, &machine, user, "refused");
+    }
+    for log in [smarthost.daemon(), machine.daemon()] {
+        log.wait_for_log("not owned by user");
+    }
+    for number in 0..5 {
+        let to = format!("good{number}");
+        send(&smarthost, &machine, "good", &to);
+    }
+    until_true("the mail of another sender goes", || {
+        (0..5).all(|number| arrived(&format!("good{number}")) == 2)
+    });
+    assert_eq!(arrived("refused"), 0);
+    sink.play(Script::default());
+    until_true("what was refused goes, too", || arrived("refused") == 6);
+}
+
 /// What is about the recipient or the content is told to the sender at once, whatever words of
 /// policy it has.
 #[test]
 fn what_is_about_the_mail_is_not_taken_for_a_refusal_of_this_machine() {
+    for unknown in [
+        "550 5.1.1 <b@example.net>: Recipient address rejected: User unknown in relay recipient table",
+        "552 5.2.2 This account is over quota",
+        "550 5.7.124 Sender not allowed to send to this group",
+    ] {
+        let sink = Sink::with(answering("RCPT TO:<b@", unknown));
+        let mut smarthost = relay_to(&sink.nexthop());
+        let mut machine = machine_with(&format!("\"{}\"", sink.nexthop()));
+        machine.send(&["b@example.net"], "Subject: hello\n\nhello\n");
+        Session::greeted(smarthost.address()).delivers(
+            "a@example.org",
+            &["b@example.net"],
+            MESSAGE,
+        );
+        for daemon in [smarthost.daemon(), machine.daemon()] {
+            let log = daemon.wait_for_log("status=bounced");
+            assert!(log.contains(&unknown[..9]), "{log}");
+            assert!(!log.contains("status=deferred"), "{log}");
+        }
+    }
     for after_message in [
         "552 5.7.0 This message was blocked because its content presents a potential security issue",
         "550 5.7.26 Unauthenticated email from example.org is not accepted due to DMARC policy",

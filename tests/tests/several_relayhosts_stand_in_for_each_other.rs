@@ -158,6 +158,82 @@ fn a_first_relayhost_that_shows_another_key_gets_no_mail_and_the_second_all() {
     assert!(status(&machine).contains("FAIL  relayhost 127.0.0.1:"));
 }
 
+/// As on a machine where root writes all mail: it goes by the second one, and nothing waits that
+/// would tell of the first one.
+#[test]
+fn a_first_relayhost_that_refuses_all_mail_of_this_machine_is_told_once_though_the_second_takes_it()
+{
+    let answers = vec![(
+        "MAIL".to_owned(),
+        "530 5.7.0 Authentication required".to_owned(),
+    )];
+    let refuses = || Script {
+        answers: answers.clone(),
+        ..Script::default()
+    };
+    let firsts = [Sink::with(refuses()), Sink::with(refuses())];
+    let second = Sink::start();
+    let relayhosts = firsts.each_ref().map(|first| {
+        format!(
+            "relayhost = [\"{}\", \"{}\"]\n",
+            first.nexthop(),
+            second.nexthop()
+        )
+    });
+    let mut machine = Agent::start(&format!(
+        "{}tls = \"none\"\nadmin = \"admin@example.org\"\n",
+        relayhosts[0]
+    ));
+    let mut smarthost = Smarthost::start(&format!(
+        "networks = [\"127.0.0.0/8\"]\nadmins = [\"admin@example.org\"]\nrelay_tls = {{ level = \"none\" }}\n{}",
+        relayhosts[1]
+    ));
+    for number in 0..5 {
+        machine.send(&["b@example.net"], message(number));
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers(
+            "root@example.org",
+            &["c@example.net"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+        until("both", || {
+            let count = |to: &str| {
+                second
+                    .journal()
+                    .messages()
+                    .iter()
+                    .filter(|it| it.recipients == [to])
+                    .count()
+            };
+            (count("b@example.net") > number && count("c@example.net") > number).then_some(())
+        });
+    }
+    let notices = [
+        "the relayhost refuses mail of this machine",
+        "refuses mail of this server",
+    ];
+    for notice in notices {
+        let told = || {
+            subjects(&second)
+                .iter()
+                .filter(|it| it.contains(notice))
+                .count()
+        };
+        until_true(notice, || told() == 1);
+    }
+    let of_server = String::from_utf8(smarthost.admin(&["status"]).stdout).unwrap();
+    for (told, first) in [(status(&machine), &firsts[0]), (of_server, &firsts[1])] {
+        let fails = format!("FAIL  relayhost {}", first.address());
+        assert!(
+            told.contains(&fails) && told.contains("530 5.7.0"),
+            "{told}"
+        );
+    }
+    for daemon in [machine.daemon(), smarthost.daemon()] {
+        daemon.wait_for_log("it wants a login");
+    }
+}
+
 /// The same core in the daemon.
 #[test]
 fn a_server_leaves_a_relayhost_that_fails_and_comes_back_to_it() {

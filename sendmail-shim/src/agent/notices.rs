@@ -131,6 +131,14 @@ pub(super) fn refused(agent: &Agent, outcomes: &[Outcome]) {
     }
 }
 
+/// What one of several relayhosts refuses for reasons of this machine, while others take the mail.
+pub(super) fn refused_elsewhere(agent: &Agent, failures: &[Failure]) {
+    for failure in failures {
+        maillog::warning(&failure.log_text());
+        refused_for(agent, failure);
+    }
+}
+
 /// Root is told once, until that has been over for a day.
 fn refused_for(agent: &Agent, failure: &Failure) {
     let (refusals, now) = (&agent.refusals, clock::now());

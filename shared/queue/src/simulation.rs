@@ -57,13 +57,8 @@ pub(crate) fn unreachable() -> Outcome {
 }
 
 pub(crate) fn replied(stage: Stage, code: u16) -> Outcome {
-    Failure::replied(
-        stage,
-        ReplyCode::new(code).unwrap(),
-        None,
-        &format!("{code} text"),
-    )
-    .outcome()
+    let (code, text) = (ReplyCode::new(code).unwrap(), format!("{code} text"));
+    Failure::replied(stage, code, None, &text).outcome()
 }
 
 const START: Timestamp = Timestamp::from_secs(1_000_000_000);

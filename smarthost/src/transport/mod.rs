@@ -9,6 +9,7 @@
 //! | [`forwarding`] | the sender of mail that is passed on for others |
 //! | [`signing`] | what a peer gets: fitted to it, and signed |
 //! | [`pool`] | connections that wait for the next message |
+//! | [`refusing`] | relayhosts that refuse this server while others take its mail |
 //! | [`maildir`] | mail that ends on this machine |
 //! | [`pipe`] | a program |
 //!
@@ -22,6 +23,7 @@ mod lmtp;
 mod maildir;
 pub(crate) mod pipe;
 mod pool;
+mod refusing;
 mod session;
 mod signing;
 mod smtp;

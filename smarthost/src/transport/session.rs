@@ -177,6 +177,7 @@ async fn converse(
         };
         delivery.handle(event, &mut transports.memory(), Instant::now());
     }
+    transports.tell_of_refusals();
     if let Some(kept) = open.filter(|kept| kept.connection.is_ready()) {
         let setup = transports.current.get();
         transports.pool.put(destination, kept, &setup).await;

@@ -94,6 +94,8 @@ impl Attempts {
             return finished(outcomes);
         }
         let (mut outcomes, unusable) = self.send(ticket, &stored, &envelope);
+        let untold = self.agent.memory().take_untold();
+        notices::refused_elsewhere(&self.agent, &untold);
         if let Some(failure) = unusable {
             notices::unreached(&self.agent, &failure);
             return Event::Unreached { ticket, failure };

@@ -99,9 +99,9 @@ pub(super) fn is_full(outcome: &Outcome) -> bool {
         if is_about_connection(failure))
 }
 
-/// 452, or 552 in old words (RFC 5321 §4.5.3.1.10).
+/// 452, or 552 in old words (RFC 5321 §4.5.3.1.10), or the code of both, for good with some.
 pub(super) fn is_too_many(failure: &Failure) -> bool {
-    failure.status == EnhancedStatus::new(4, 5, 3)
+    (failure.status.subject(), failure.status.detail()) == (5, 3)
         || failure.reply.is_some_and(|code| code.value() == 452)
 }
 

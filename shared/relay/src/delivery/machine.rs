@@ -100,6 +100,8 @@ pub struct Delivery {
     deferrals: usize,
     retractions: usize,
     reached: bool,
+    /// Where this machine was refused last.
+    refused: Option<Spot>,
     /// A connection is open.
     connected: bool,
     /// The session that is open has taken something.
@@ -131,6 +133,7 @@ impl Delivery {
             deferrals: 0,
             retractions: 0,
             reached: false,
+            refused: None,
             connected: false,
             progress: false,
             clear: None,

@@ -7,8 +7,7 @@
 //! commands and then did not answer, or went away, for [`UNANSWERED`]; so is any that left a
 //! message in doubt.
 //! One that went away in the midst of a list of recipients is given shorter ones for a day.
-//! A next hop that refuses different senders in the same way refuses this machine; one message's
-//! refusal stops no other.
+//! Who refuses this machine is in `refusals`.
 
 use std::{
     collections::HashMap,
@@ -16,10 +15,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mail::outcome::Failure;
+
 use super::{
     circuit::Circuit,
-    fault::Refusal,
     interface::{Dial, Host, Spot},
+    refusals::Refusals,
 };
 
 /// How long an address that did not answer is tried last.
@@ -109,7 +110,7 @@ pub struct Memory {
     clear: HashMap<(String, u16), String>,
     /// The hosts behind the relayhosts, as they were found last.
     relayhosts: Vec<Host>,
-    refusals: HashMap<String, (Refusal, String, bool)>,
+    pub(super) refusals: Refusals,
     /// How many recipients at once a host takes that went away in the midst of more, and until when
     /// this is believed.
     takes: HashMap<String, (usize, Instant)>,
@@ -283,22 +284,25 @@ impl Memory {
         found.unwrap_or_default()
     }
 
-    /// A host refuses this machine with this sender: whether it has refused another one, too.
-    pub(super) fn refused(&mut self, host: &str, refusal: Refusal, sender: &str) -> bool {
-        if let Some((known, first, shared)) = self.refusals.get_mut(host)
-            && *known == refusal
-        {
-            *shared |= first != sender;
-            return *shared;
+    /// One of several relayhosts fails for refusals of this machine: news, once.
+    pub(super) fn refuses(&mut self, host: &str, failure: &Failure) {
+        if self.relayhosts.len() > 1 {
+            self.refusals.tell(host, failure);
         }
-        if self.refusals.len() < MOST || self.refusals.contains_key(host) {
-            let first = (refusal, sender.to_owned(), false);
-            self.refusals.insert(host.to_owned(), first);
-        }
-        false
+    }
+
+    /// Refusals of this machine by one of several relayhosts of which nobody was told yet: the mail
+    /// goes to another one, and says nothing of it.
+    pub fn take_untold(&mut self) -> Vec<Failure> {
+        self.refusals.take_untold()
+    }
+
+    /// Relayhosts of which that was told, and that take mail again: `host[address]:port`.
+    pub fn take_mended(&mut self) -> Vec<String> {
+        self.refusals.take_mended()
     }
 
     pub(super) fn accepted(&mut self, host: &str) {
-        self.refusals.remove(host);
+        self.refusals.accepted(host);
     }
 }

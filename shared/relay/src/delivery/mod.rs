@@ -9,6 +9,7 @@
 //! | `fault` | whom a refusal is about: this machine, or the mail |
 //! | `fit` | a message fitted to what its peer offers |
 //! | `memory` `circuit` | what past deliveries teach; how long what failed is passed over |
+//! | `refusals` | who refuses this machine |
 //! | `reuse` | what an answer over a kept connection is worth |
 //!
 //! Contract: all addresses of a host are tried in the resolver's order, then the next host; one
@@ -34,6 +35,7 @@ mod fit;
 mod interface;
 mod machine;
 mod memory;
+mod refusals;
 mod reuse;
 #[cfg(test)]
 mod tests;

@@ -13,10 +13,10 @@
 //! | relaying, a login, a sender that is not ours, an address of ours | us, up to DATA |
 //! | a login or a quota, and nothing else | us, at the end of the message |
 //!
-//! Until the message was seen nobody has looked at it; then a filter's `552 5.7.0` is about content,
-//! and 5.7.30 without words about passwords is REQUIRETLS (RFC 8689).
-//! Words are compared as words ([`Words`]); the table of what real servers say, and what each means,
-//! is the test.
+//! Until the message was seen nobody has looked at it; then a filter's `552 5.7.0` is about
+//! content, and 5.7.30 without words about passwords is REQUIRETLS (RFC 8689).
+//! Words are compared as words ([`Words`]); the table of what real servers say, and what each
+//! means, is the test.
 
 use mail::{
     outcome::{Failure, Stage},
@@ -55,6 +55,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it would meet any other sender, too.
+    pub(in crate::delivery) const fn is_of_any_mail(self) -> bool {
+        matches!(self, Self::Key)
+    }
+
     /// For log, `mailq` and `check`.
     pub const fn remedy(self) -> &'static str {
         match self {

@@ -38,14 +38,21 @@ impl Delivery {
             return (outcome, verdict);
         }
         if let Some(refusal) = about_us(failure, dial.host.named) {
-            let shared = memory.refused(&dial.host.name, refusal, &self.sender);
+            let (host, at) = (&dial.host.name, Spot::of(dial));
+            let again = self.refused.replace(at.clone()) != Some(at.clone());
+            let refusals = &mut memory.refusals;
+            let shared = refusals.refused(host, refusal, &self.sender, again);
+            let fails = again && refusals.fails(host);
             let failure = Failure {
                 blame: if shared { Blame::Us } else { failure.blame },
                 ..with_remedy(failure.clone(), dial.host.named).for_now()
             };
-            if shared {
-                let spot = Spot::of(dial);
-                self.fails((spot, &dial.host), &failure.log_text(), memory, now);
+            if fails && dial.host.named {
+                self.fails((at, &dial.host), &failure.log_text(), memory, now);
+                memory.refuses(&dial.host.name, &failure);
+            } else {
+                // The next message may be welcome: no connection to another host is kept for it.
+                self.passed_by(at);
             }
             return (failure.outcome(), Verdict::NextAddress);
         }
@@ -55,6 +62,11 @@ impl Delivery {
             }
             Outcome::Failed(failure) if dial.place.is_ipv6() && about_address(failure) => {
                 self.over_ipv4(dial)
+            }
+            Outcome::Failed(failure)
+                if progress && failure.stage == Stage::Recipient && is_too_many(failure) =>
+            {
+                Verdict::Again
             }
             Outcome::Failed(_) => Verdict::Stands,
             _ if failure.blame == Blame::Local || is_taken_perhaps(failure) => Verdict::Stands,

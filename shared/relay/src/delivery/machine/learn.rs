@@ -12,7 +12,7 @@ use mail::outcome::{Blame, Failure, Outcome};
 use super::{Delivery, Over};
 use crate::delivery::{
     Dial, Host, Memory, Spot,
-    fault::{is_taken_perhaps, is_unanswered, speaks_of_host},
+    fault::{about_us, is_delivered, is_taken_perhaps, is_unanswered, speaks_of_host},
     memory::{SILENCE, UNANSWERED},
     reuse,
 };
@@ -142,9 +142,22 @@ impl Delivery {
             None => match self.trouble(over, outcomes) {
                 Some(why) if counts => self.fails((spot, &dial.host), &why, memory, now),
                 Some(_) => {}
+                // What that means is judged then; it is not well.
+                None if self.refuses_us(dial, outcomes) => {}
                 None => memory.answered(&spot, now),
             },
         }
+    }
+
+    fn refuses_us(&self, dial: &Dial, outcomes: &[Outcome]) -> bool {
+        let is_about_us = |outcome: &Outcome| match outcome {
+            Outcome::Deferred(failure) | Outcome::Failed(failure) => {
+                about_us(failure, dial.host.named).is_some()
+            }
+            Outcome::Delivered(_) => false,
+        };
+        let taken = self.progress || outcomes.iter().any(is_delivered);
+        dial.host.named && !taken && outcomes.iter().any(is_about_us)
     }
 
     /// What a relayhost says of itself, and not of the mail; nothing, where it took some of it.

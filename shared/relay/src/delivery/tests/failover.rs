@@ -192,3 +192,69 @@ proptest! {
         }
     }
 }
+
+/// As on a machine where root sends all: no other sender shows that it is refused. Mail goes by the
+/// second one, which says nothing of it.
+#[test]
+fn a_relayhost_that_refuses_all_mail_of_one_sender_fails_after_some_and_is_told_once() {
+    for refusal in [
+        (Stage::Mail, "530 5.7.0 Authentication Required"),
+        (Stage::Mail, "535 5.7.8 bad credentials"),
+        (Stage::Recipient, "554 5.7.1 Relay access denied"),
+    ] {
+        let mut world = two(peer("mx1", "192.0.2.1", &[refusal]));
+        let hosts = world.way().hosts;
+        world.memory.found(&hosts);
+        let works = |world: &World| {
+            let told = world.memory.relayhosts(world.now);
+            assert!(told[1].1, "the second does");
+            told[0].clone()
+        };
+        // A hundred recipients are one delivery.
+        for (recipients, is_well) in [(100, true), (1, true), (1, false)] {
+            assert_eq!(world.memory.take_untold(), []);
+            let delivered = vec!["delivered"; recipients];
+            assert_eq!(words(&world.deliver("root@b", recipients).0), delivered);
+            assert_eq!(works(&world).1, is_well, "{refusal:?}");
+        }
+        let [failure] = world.memory.take_untold().try_into().unwrap();
+        assert!(failure.remedy.is_some() && failure.text == refusal.1);
+        assert!(works(&world).2.contains(refusal.1), "{}", works(&world).2);
+        world.deliver("root@b", 1);
+        assert_eq!(
+            world.story,
+            ["open 192.0.2.2", "send 1"],
+            "it is passed over"
+        );
+        for _ in 0..5 {
+            world.now += 300 * SECOND;
+            assert_eq!(words(&world.deliver("root@b", 1).0), ["delivered"]);
+            assert!(!works(&world).1);
+            assert_eq!(world.memory.take_untold(), [], "told once");
+            assert_eq!(world.memory.take_mended().len(), 0);
+        }
+        world.peers[0] = well();
+        world.now += 300 * SECOND;
+        world.deliver("root@b", 1);
+        assert!(works(&world).1);
+        assert_eq!(world.memory.take_mended().len(), 1, "its end is told");
+    }
+}
+
+/// Nor is one sender's mail that it refuses a failure, while it takes that of others.
+#[test]
+fn a_relayhost_that_takes_mail_between_refusals_works() {
+    let refusal = (Stage::Recipient, "554 5.7.1 Relay access denied");
+    let mut world = two(peer("mx1", "192.0.2.1", &[refusal]));
+    world.memory.found(&world.way().hosts);
+    for round in 0..20 {
+        world.peers[0].says = if round % 3 == 2 {
+            OK.to_vec()
+        } else {
+            vec![refusal]
+        };
+        world.deliver("root@b", 1);
+        assert!(world.memory.relayhosts(world.now)[0].1, "round {round}");
+    }
+    assert_eq!(world.memory.take_untold(), []);
+}

@@ -105,3 +105,41 @@ fn a_host_that_goes_away_in_the_midst_of_a_list_is_given_shorter_ones() {
     world.kept = vec![(Stage::Message, "250 2.0.0 Ok")];
     assert_eq!(words(&world.deliver("a@b", 4).0), ["delivered"; 4]);
 }
+
+/// Some say "too many recipients" for good: it is about the others of the list, until one is alone.
+#[test]
+fn recipients_over_the_limit_of_a_peer_are_given_to_it_once_the_first_ones_are_through() {
+    for says in [
+        "452 4.5.3 too many recipients",
+        "550 5.5.3 too many recipients",
+    ] {
+        let mut memory = Memory::default();
+        let now = Instant::now();
+        let mut delivery = Delivery::new(3, "a@b".to_owned(), Patience::default());
+        let world = world(true, vec![peer("one", "192.0.2.1", OK)]);
+        let mut sizes = Vec::new();
+        while let Some(action) = delivery.next_action() {
+            let event = match action {
+                Action::Reuse => Event::Kept(None),
+                Action::Find => Event::Way(Ok(world.way())),
+                Action::Lookup(host) => Event::Found(world.lookup(&host)),
+                Action::Open(_) => Event::Opened(Ok(())),
+                Action::Send(batch) => {
+                    sizes.push(batch.recipients.len());
+                    let mut outcomes = vec![outcome(Stage::Recipient, says); sizes[0]];
+                    outcomes[0] = outcome(Stage::Message, "250 2.0.0 Ok");
+                    outcomes.truncate(batch.recipients.len());
+                    Event::Sent(Sent {
+                        outcomes,
+                        open: true,
+                        accepted: 1,
+                    })
+                }
+                Action::Leave => continue,
+            };
+            delivery.handle(event, &mut memory, now);
+        }
+        assert_eq!(sizes, [3, 2, 1], "{says}");
+        assert_eq!(words(&delivery.finish().0), ["delivered"; 3]);
+    }
+}

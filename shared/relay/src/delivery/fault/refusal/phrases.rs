@@ -126,7 +126,7 @@ pub(super) const RELAYING: &[&str] = &[
     "relay access",
     "relay denied",
     "relay not",
-    "unable to relay",
+    "to relay",
     "not relay",
     "don't relay",
     "cannot relay",

@@ -1,0 +1,98 @@
+//! Who refuses this machine, as far as deliveries have shown.
+//!
+//! Contract: bounded. A host that refuses different senders in the same way, or the key of this
+//! machine, refuses this machine: no other mail is tried there for now. One that has refused so many deliveries in a row
+//! ([`ROW`]), and taken none between, whoever sent them, fails: others are tried before it. One
+//! message's refusal stops no other. Where another relayhost takes the mail then, that is kept for
+//! whoever tells administrators, and so is its end.
+
+use std::collections::HashMap;
+
+use mail::outcome::Failure;
+
+use super::fault::Refusal;
+
+/// Deliveries in a row that were refused in the same way; as on a machine where root sends all.
+const ROW: u32 = 3;
+/// Hosts, and news that nobody has fetched.
+const MOST: usize = 1024;
+const MOST_UNTOLD: usize = 16;
+
+#[derive(Debug)]
+struct Refuses {
+    how: Refusal,
+    /// Whose mail was refused first.
+    sender: String,
+    /// Another one's was, too.
+    shared: bool,
+    row: u32,
+    /// `host[address]:port`, once it is among the news.
+    told: Option<String>,
+}
+
+/// Hosts that refused what they were given last, by name.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    hosts: HashMap<String, Refuses>,
+    untold: Vec<Failure>,
+    mended: Vec<String>,
+}
+
+impl Refusals {
+    /// A host refuses this machine with this sender, in another delivery than before if `again`:
+    /// whether it has refused another one, too.
+    pub(super) fn refused(&mut self, host: &str, how: Refusal, sender: &str, again: bool) -> bool {
+        if self.hosts.len() >= MOST && !self.hosts.contains_key(host) {
+            return false;
+        }
+        let new = || Refuses {
+            how,
+            sender: sender.to_owned(),
+            shared: how.is_of_any_mail(),
+            row: 0,
+            told: None,
+        };
+        let known = self.hosts.entry(host.to_owned()).or_insert_with(new);
+        if known.how != how {
+            let told = known.told.take();
+            *known = Refuses { told, ..new() };
+        }
+        known.row = known.row.saturating_add(u32::from(again));
+        known.shared |= known.sender != sender;
+        known.shared
+    }
+
+    /// Whether a host is to be passed over for it.
+    pub(super) fn fails(&self, host: &str) -> bool {
+        let known = self.hosts.get(host);
+        known.is_some_and(|known| known.shared || known.row >= ROW)
+    }
+
+    /// It fails for it, and others take the mail: news, once.
+    pub(super) fn tell(&mut self, host: &str, failure: &Failure) {
+        let known = self.hosts.get_mut(host);
+        let Some(known) = known.filter(|known| known.told.is_none()) else {
+            return;
+        };
+        if self.untold.len() < MOST_UNTOLD {
+            known.told = Some(failure.relay.clone().unwrap_or_else(|| host.to_owned()));
+            self.untold.push(failure.clone());
+        }
+    }
+
+    /// It has taken mail.
+    pub(super) fn accepted(&mut self, host: &str) {
+        let told = self.hosts.remove(host).and_then(|known| known.told);
+        if self.mended.len() < MOST_UNTOLD {
+            self.mended.extend(told);
+        }
+    }
+
+    pub(super) fn take_untold(&mut self) -> Vec<Failure> {
+        std::mem::take(&mut self.untold)
+    }
+
+    pub(super) fn take_mended(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.mended)
+    }
+}

@@ -1,0 +1,49 @@
+//! A relayhost that refuses this server while another one takes its mail: nothing waits that would
+//! tell of it, so that it is told as an outage is, once, and its end.
+
+use std::time::Duration;
+
+use super::Transports;
+use crate::{
+    maillog,
+    notices::{Event, Trouble},
+};
+
+impl Transports {
+    /// Tells what deliveries have learned of relayhosts since it was told last.
+    pub(super) fn tell_of_refusals(&self) {
+        let Some(dispatch) = &self.dispatch else {
+            return;
+        };
+        let (untold, mended) = {
+            let mut memory = self.memory();
+            (memory.take_untold(), memory.take_mended())
+        };
+        for failure in untold {
+            let reason = failure.log_text();
+            maillog::refuses_us(&reason);
+            let host = &self.current.get().config.hostname;
+            let what = named(failure.relay.as_deref().unwrap_or_default());
+            dispatch.news().tell(Event::Began(Trouble {
+                patience: Duration::ZERO,
+                headline: format!("{host}: {what} refuses mail of this server"),
+                text: format!(
+                    "{what} refuses mail, and not for what is in it:\n\n{reason}\n\n\
+                     No mail is lost: it goes by another relayhost, or waits. \
+                     A mail tells when this is over.\n\
+                     To look further: smarthost status\n"
+                ),
+                lasts: true,
+                what,
+            }));
+        }
+        for relay in mended {
+            let what = named(&relay);
+            dispatch.news().tell(Event::Ended { what });
+        }
+    }
+}
+
+fn named(relay: &str) -> String {
+    format!("relayhost {relay}")
+}
