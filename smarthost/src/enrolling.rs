@@ -5,10 +5,11 @@
 //! | [`stored`] | the file, and the copy of it |
 //! | [`told`] | what administrators are told |
 //!
-//! Contract: what has changed is on disk when that is told, and nothing has changed where it could
-//! not be written. Whoever [tends](Enrolled::tend) it takes what another hand has written, as for
-//! tables: what cannot be read is never written over, and what was known before, or the copy, stays
-//! in force, but nothing changes meanwhile. A file that is gone is written anew, as it was.
+//! Contract: what has changed is on disk when that is told. Where nobody knows whether it is,
+//! nobody is let in by it, and who is shut out by it stays out, until it could be written. Whoever
+//! [tends](Enrolled::tend) it takes what another hand has written, as for tables: what cannot be
+//! read is never written over, and what was known before, or the copy, stays in force, but nothing
+//! changes meanwhile. A file that is gone is written anew, as it was.
 //! Failures: where there is no copy either nobody is enrolled, and whoever shows a key waits. The
 //! log tells it, a status while it lasts, and a mail once.
 //! See also: [`crate::enroll`], who is known.
@@ -24,10 +25,7 @@ use std::{
 };
 
 use mail::clock::{self, Timestamp};
-use relay::{
-    enroll::Name,
-    trust::{PeerKey, Pin},
-};
+use relay::{enroll::Name, trust::Pin};
 use settings::last_good;
 use system::log::{Level, line};
 use tables::watch::Look;
@@ -71,6 +69,8 @@ struct Known {
     book: Result<Book, String>,
     /// What is wrong with the file while something else is in force.
     fault: Option<String>,
+    /// Why nobody knows whether the file holds what is in force: it could not be written.
+    unsure: Option<String>,
     /// When the file was gone.
     gone: Option<Timestamp>,
 }
@@ -80,6 +80,7 @@ impl Known {
         Self {
             book,
             fault: None,
+            unsure: None,
             gone: None,
         }
     }
@@ -132,7 +133,7 @@ impl Enrolled {
     /// Takes what has become of the file, once it was left alone for a moment. Blocks.
     pub(crate) fn tend(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_none() || !self.stored.is_fresh() {
+        if seen.is_none() || !self.stored.is_fresh() || self.known().unsure.is_some() {
             self.follow(&mut seen);
         }
     }
@@ -147,11 +148,44 @@ impl Enrolled {
         let mut changed = self.read(Book::clone)?;
         let told = act(&mut changed);
         if self.read(|book| changed != *book)? {
-            self.stored.write(&changed)?;
+            if let Err(why) = self.stored.write(&changed) {
+                return Err(self.doubts(&changed, &why));
+            }
             *seen = Some(self.stored.look());
-            self.put(|known| known.book = Ok(changed));
+            self.put(|known| (known.book, known.unsure) = (Ok(changed), None));
         }
         Ok(told)
+    }
+
+    /// The file may hold this, or what was known before; what administrators are told.
+    fn doubts(&self, changed: &Book, why: &str) -> String {
+        let text = told::unsure(why);
+        line(Level::Error, &text);
+        self.put(|known| {
+            if let Ok(book) = &mut known.book {
+                *book = take(book).stricter(changed);
+            }
+            known.unsure = Some(text.clone());
+        });
+        text
+    }
+
+    /// What could not be written is tried again.
+    fn write_again(&self, seen: &mut Option<Look>) {
+        let Ok(book) = self.read(Book::clone) else {
+            return;
+        };
+        match self.stored.write(&book) {
+            Ok(()) => {
+                *seen = Some(self.stored.look());
+                let file = self.stored.file.display();
+                let text = format_args!("{file}: it is written again");
+                line(Level::Notice, &text);
+                self.put(|known| known.unsure = None);
+            }
+            // It was told.
+            Err(why) => self.put(|known| known.unsure = Some(told::unsure(&why))),
+        }
     }
 
     fn put(&self, act: impl FnOnce(&mut Known)) {
@@ -160,6 +194,9 @@ impl Enrolled {
 
     /// Takes what has become of the file.
     fn follow(&self, seen: &mut Option<Look>) {
+        if self.known().unsure.is_some() {
+            return self.write_again(seen);
+        }
         let look = self.stored.look();
         if seen.as_ref() == Some(&look) {
             return;
@@ -257,11 +294,13 @@ impl Enrolled {
         found.unwrap_or(Found::Unreadable)
     }
 
-    /// As whom a client's key is known.
-    pub(crate) fn client_of(&self, key: &PeerKey) -> Option<String> {
-        match self.look_up(&key.pin()) {
-            Found::Known(name) => Some(name),
-            _ => None,
+    /// As whom a client's key is known; `named`: as the configuration has it. One that was revoked
+    /// is believed by nobody, wherever it stands.
+    pub(crate) fn client_of(&self, key: &Pin, named: Option<String>) -> Option<String> {
+        match self.look_up(key) {
+            Found::Known(name) => named.or(Some(name)),
+            Found::Ended(_) => None,
+            Found::Unknown | Found::Unreadable => named,
         }
     }
 
@@ -288,8 +327,10 @@ impl Enrolled {
             let file = self.stored.file.display();
             format!("{file} was gone, and was written anew at {}", at.rfc3339())
         });
-        let fault = self.fault().into_iter();
-        fault.chain(gone).chain(self.doubled()).collect()
+        let unsure = self.known().unsure.clone();
+        let full = self.read(Book::full).ok().flatten();
+        let all = self.fault().into_iter().chain(unsure).chain(full);
+        all.chain(gone).chain(self.doubled()).collect()
     }
 
     /// Lines that were used twice lately.

@@ -410,7 +410,7 @@ impl Setup {
     /// As whom a client's key is known.
     pub(crate) fn client_of(&self, key: &PeerKey) -> Option<String> {
         let named = self.config.client_of(key);
-        named.or_else(|| self.enrolled.client_of(key))
+        self.enrolled.client_of(&key.pin(), named)
     }
 }
 

@@ -243,7 +243,7 @@ fn key(text: &str) -> Option<Pin> {
 }
 
 /// Enhanced codes of refusals that a machine tells apart: nobody has the key that was shown; the
-/// next key was used before.
+/// key that is to be let in was used before, so that another one is needed.
 pub const NOT_KNOWN: EnhancedStatus = EnhancedStatus::new(5, 7, 13);
 pub const USED_BEFORE: EnhancedStatus = EnhancedStatus::new(5, 7, 5);
 

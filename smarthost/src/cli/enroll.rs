@@ -11,6 +11,7 @@ use super::{ask::ask, failed::Failed, typed::nexthop};
 use crate::{
     admin::{Answer, EnrollOrder, Invitation, Request},
     enroll::{Row, State},
+    notices::counted,
 };
 
 /// Longest text of others in a line, bytes.
@@ -197,12 +198,16 @@ fn shown(row: &Row) -> String {
     }
     text.push('\n');
     if let Some(twice) = &row.twice {
-        let (count, key, at) = (twice.count, &twice.key, twice.last.rfc3339());
+        let (times, key, at) = (
+            counted(twice.count, "time"),
+            &twice.key,
+            twice.last.rfc3339(),
+        );
         let from = escape(twice.from.as_bytes(), WIDTH);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "      ITS LINE WAS USED AGAIN {count} times with another key, last {key} from {from} at {at}"
+            "      ITS LINE WAS USED AGAIN {times} with another key, last {key} from {from} at {at}"
         );
     }
     text

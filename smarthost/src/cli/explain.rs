@@ -1,7 +1,12 @@
 //! `smarthost explain`: what would be decided about a recipient, or where mail for an address goes,
 //! as text or JSON.
 
-use std::{net::IpAddr, path::Path};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
+
+use relay::enroll::Name;
 
 use super::{
     ask,
@@ -30,9 +35,9 @@ pub(super) struct Arguments {
     /// An address: where does its mail go?
     #[arg(value_name = "ADDRESS", required_unless_present = "client", conflicts_with_all = ["client", "to"], value_parser = address)]
     address: Option<String>,
-    /// The client's address
-    #[arg(long, value_name = "IP", requires = "to")]
-    client: Option<IpAddr>,
+    /// The client's address; or the name of a machine that is known by its key, wherever it is
+    #[arg(long, value_name = "IP|NAME", requires = "to", value_parser = who)]
+    client: Option<Who>,
     /// As the client calls itself; by default [IP]
     #[arg(long, value_name = "NAME", requires = "client")]
     helo: Option<String>,
@@ -63,6 +68,38 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// A client.
+#[derive(Clone, Debug)]
+enum Who {
+    Address(IpAddr),
+    Machine(Name),
+}
+
+impl Who {
+    fn address(&self) -> IpAddr {
+        match self {
+            Self::Address(address) => *address,
+            Self::Machine(_) => Ipv4Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::Address(_) => None,
+            Self::Machine(name) => Some(name.to_string()),
+        }
+    }
+}
+
+fn who(text: &str) -> Result<Who, String> {
+    match text.parse() {
+        Ok(address) => Ok(Who::Address(address)),
+        Err(_) => Name::parse(text)
+            .map(Who::Machine)
+            .map_err(|why| format!("no address, and {why}")),
+    }
+}
+
 /// What would end a command, or be obeyed by a terminal.
 fn examine(arguments: &Arguments) -> Result<(), Failed> {
     let Arguments {
@@ -86,16 +123,16 @@ fn examine(arguments: &Arguments) -> Result<(), Failed> {
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> Result<String, Failed> {
     examine(arguments)?;
-    let what = match (&arguments.address, arguments.client, &arguments.to) {
+    let what = match (&arguments.address, &arguments.client, &arguments.to) {
         (Some(address), ..) => What::Address(address.clone()),
-        (None, Some(address), Some(recipient)) => What::Client(Client {
-            address,
+        (None, Some(who), Some(recipient)) => What::Client(Client {
+            address: who.address(),
             helo: arguments.helo.clone(),
             sender: arguments.from.as_deref().map(bare).map(str::to_owned),
             recipient: bare(recipient).to_owned(),
             utf8: arguments.utf8,
             login: arguments.login.clone(),
-            pin: arguments.pin.clone(),
+            pin: arguments.pin.clone().or_else(|| who.name()),
             encrypted: arguments.tls,
             probe: arguments.probe,
         }),

@@ -26,7 +26,7 @@ use serde::{
 };
 
 use super::{
-    machine::{Beside, Ended, Machine, Open},
+    machine::{Ended, Machine, Open},
     row::{Row, State, Twice},
 };
 
@@ -148,11 +148,8 @@ impl Book {
                 "{LINES} lines wait to be used: smarthost enroll list, and forget some"
             ));
         }
-        if self.is_full_for(name) {
-            let (machines, ended) = (self.machines.len(), self.ended.len());
-            return Err(format!(
-                "{machines} machines and {ended} keys that are believed no more are known, which is all that there is room for: smarthost enroll list, and forget names that are not needed any more"
-            ));
+        if let Some(full) = self.full().filter(|_| self.is_full_for(name)) {
+            return Err(full);
         }
         let line = Open {
             digest,
@@ -165,8 +162,15 @@ impl Book {
 
     /// Whether there is room for a machine of that name.
     fn is_full_for(&self, name: &Name) -> bool {
-        let is_full = self.machines.len() >= MACHINES || self.ended.len() >= ENDED;
-        is_full && !self.machines.contains_key(name)
+        self.full().is_some() && !self.machines.contains_key(name)
+    }
+
+    /// What there is to be said if there is no room for another machine.
+    pub fn full(&self) -> Option<String> {
+        let (machines, ended) = (self.machines.len(), self.ended.len());
+        (machines >= MACHINES || ended >= ENDED).then(|| format!(
+            "{machines} machines and {ended} keys that are believed no more are known, which is all that there is room for: smarthost enroll list, and forget names that are not needed any more"
+        ))
     }
 
     /// What a line is worth to a key; changes nothing.
@@ -218,23 +222,20 @@ impl Book {
         }
         self.lines.remove(name);
         self.ended.retain(|it| it.key != *key);
-        let (used, beside) = match self.machines.remove(name) {
-            None => (key.clone(), None),
+        let (used, next, mut old) = match self.machines.remove(name) {
+            None => (key.clone(), None, Vec::new()),
             Some(before) => {
-                let is_used = before.key == *key;
-                let (next, old) = match before.beside {
-                    Some(Beside::Next(next)) => (Some(next), None),
-                    old => (None, old),
-                };
-                let others = next.into_iter().filter(|next| next != key);
+                let others = before.next.into_iter().filter(|next| next != key);
                 self.end(name, others.collect(), false, now);
-                let next = || Some(Beside::Next(key.clone()));
-                (before.key, if is_used { old } else { next() })
+                let next = (before.key != *key).then(|| key.clone());
+                (before.key, next, before.old)
             }
         };
+        old.retain(|it| it.key != *key);
         let machine = Machine {
             key: used,
-            beside,
+            next,
+            old,
             since: now,
             from: from.to_owned(),
             digest,
@@ -257,7 +258,7 @@ impl Book {
             Some(_) if key == next => Announced::Noted,
             Some(_) if taken => Announced::Taken,
             Some(machine) => {
-                machine.beside = Some(Beside::Next(next.clone()));
+                machine.next = Some(next.clone());
                 Announced::Noted
             }
         }
@@ -271,13 +272,9 @@ impl Book {
     /// It was seen: the one before it is good for [`GRACE`] more.
     pub fn seen(&mut self, key: &Pin, now: Timestamp) {
         let mut machines = self.machines.iter_mut();
-        let found = machines
-            .find(|(_, it)| it.is_next(key))
-            .map(|(name, machine)| {
-                let old = std::mem::replace(&mut machine.key, key.clone());
-                machine.beside = Some(Beside::Old(old.clone(), now));
-                (name.clone(), old)
-            });
+        let found = machines.find(|(_, it)| it.is_next(key));
+        let found =
+            found.map(|(name, machine)| (name.clone(), machine.takes_over(key.clone(), now)));
         if let Some((name, old)) = found {
             self.end(&name, vec![old], false, now);
         }
@@ -297,9 +294,17 @@ impl Book {
     pub fn revoke(&mut self, name: &Name, now: Timestamp) -> Result<(), String> {
         let line = self.lines.remove(name);
         let machine = self.machines.remove(name);
-        let was_in = self.ended.iter().any(|it| it.name == *name);
-        if line.is_none() && machine.is_none() && !was_in {
-            return Err(unknown(name));
+        let mut ended = self.ended.iter().rev().filter(|it| it.name == *name);
+        if line.is_none() && machine.is_none() && ended.clone().all(|it| it.revoked) {
+            return Err(ended.next().map_or_else(
+                || unknown(name),
+                |it| {
+                    let at = it.at.rfc3339();
+                    format!(
+                        "{name} is revoked already, since {at}; a new line: smarthost enroll {name}"
+                    )
+                },
+            ));
         }
         if let Some(machine) = machine {
             self.end(name, machine.keys().collect(), true, now);
@@ -320,6 +325,34 @@ impl Book {
             Ok(())
         } else {
             Err(unknown(name))
+        }
+    }
+
+    /// What holds while nobody knows whether a change is on disk: nobody is let in by it, and
+    /// nobody who is shut out by it comes in.
+    #[must_use]
+    pub fn stricter(self, changed: &Self) -> Self {
+        let Self {
+            mut lines,
+            mut machines,
+            ended,
+        } = self;
+        machines.retain(|name, _| changed.machines.contains_key(name));
+        // Whoever used one comes again with it.
+        lines.retain(|name, line| {
+            let machine = changed.machines.get(name);
+            changed.lines.contains_key(name) || machine.is_some_and(|it| it.digest == line.digest)
+        });
+        let known: HashSet<_> = changed.ended.iter().map(|it| it.key.clone()).collect();
+        let before = ended.into_iter().filter(|it| !known.contains(&it.key));
+        let in_use = |it: &Machine| [Some(it.key.clone()), it.next.clone()];
+        let believed: HashSet<_> = machines.values().flat_map(in_use).flatten().collect();
+        let ended = before.chain(changed.ended.iter().cloned());
+        let ended = ended.filter(|it| it.revoked || !believed.contains(&it.key));
+        Self {
+            ended: ended.collect(),
+            lines,
+            machines,
         }
     }
 
@@ -401,10 +434,7 @@ impl Book {
         let machine = self.machines.get(name)?;
         Some(Row {
             key: Some(machine.key.clone()),
-            next: match &machine.beside {
-                Some(Beside::Next(next)) => Some(next.clone()),
-                _ => None,
-            },
+            next: machine.next.clone(),
             from: Some(machine.from.clone()),
             twice: machine.twice.clone(),
             ..Row::new(name, State::Enrolled, machine.since)

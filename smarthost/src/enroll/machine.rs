@@ -15,6 +15,8 @@ use super::row::Twice;
 pub(super) const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 /// How long a key is good after the next one was seen: connections may be under way.
 pub(super) const GRACE: Duration = Duration::from_mins(10);
+/// Beside one that is just ending, so many keys of a machine are good at most that ended before it.
+const MOST_OLD: usize = 3;
 
 /// A line that was not used yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,7 +32,10 @@ pub(super) struct Open {
 #[serde(deny_unknown_fields)]
 pub(super) struct Machine {
     pub(super) key: Pin,
-    pub(super) beside: Option<Beside>,
+    /// Was told, and not seen yet: it takes the place of that one.
+    pub(super) next: Option<Pin>,
+    /// Those before it that are good for some time more.
+    pub(super) old: Vec<Old>,
     pub(super) since: Timestamp,
     pub(super) from: String,
     /// Of the secret that let it in.
@@ -38,13 +43,20 @@ pub(super) struct Machine {
     pub(super) twice: Option<Twice>,
 }
 
-/// Another key of the same machine, while one takes the place of the other.
+/// An earlier key of a machine.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) enum Beside {
-    /// Was told, and not seen yet.
-    Next(Pin),
-    /// Since when the one after it is used.
-    Old(Pin, Timestamp),
+#[serde(deny_unknown_fields)]
+pub(super) struct Old {
+    pub(super) key: Pin,
+    /// When the one after it was seen.
+    pub(super) since: Timestamp,
+}
+
+impl Old {
+    fn is_good(&self, now: Timestamp) -> bool {
+        // What a clock that was ahead has noted is over at once: the next key is in use.
+        self.since <= now && now.since(self.since) < GRACE
+    }
 }
 
 /// A key that is believed no more.
@@ -71,35 +83,36 @@ impl Open {
 
 impl Machine {
     pub(super) fn is_next(&self, key: &Pin) -> bool {
-        matches!(&self.beside, Some(Beside::Next(next)) if next == key)
+        self.next.as_ref() == Some(key)
     }
 
     /// The one that came last.
     pub(super) fn newest(&self) -> &Pin {
-        match &self.beside {
-            Some(Beside::Next(next)) => next,
-            _ => &self.key,
-        }
+        self.next.as_ref().unwrap_or(&self.key)
     }
 
     /// Whether a key is this machine's.
     pub(super) fn has(&self, key: &Pin, now: Timestamp) -> bool {
-        self.key == *key
-            || match &self.beside {
-                Some(Beside::Next(next)) => next == key,
-                // What a clock that was ahead has noted is over at once: the next key is in use.
-                Some(Beside::Old(old, since)) => {
-                    old == key && *since <= now && now.since(*since) < GRACE
-                }
-                None => false,
-            }
+        let mut old = self.old.iter();
+        self.key == *key || self.is_next(key) || old.any(|it| it.key == *key && it.is_good(now))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = Pin> {
-        let beside = self.beside.as_ref().map(|beside| match beside {
-            Beside::Next(key) | Beside::Old(key, _) => key.clone(),
-        });
-        std::iter::once(self.key.clone()).chain(beside)
+        let old = self.old.iter().map(|it| it.key.clone());
+        let keys = std::iter::once(self.key.clone()).chain(self.next.clone());
+        keys.chain(old)
+    }
+
+    /// The next key was seen; the one that it takes the place of.
+    pub(super) fn takes_over(&mut self, next: Pin, now: Timestamp) -> Pin {
+        let key = std::mem::replace(&mut self.key, next);
+        self.next = None;
+        self.old.retain(|it| it.is_good(now));
+        let surplus = self.old.len().saturating_sub(MOST_OLD);
+        self.old.drain(..surplus);
+        let (old, since) = (key.clone(), now);
+        self.old.push(Old { key: old, since });
+        key
     }
 
     /// The secret that let it in is shown once more; the error: not with this key, but with that

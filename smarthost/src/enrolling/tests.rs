@@ -106,7 +106,7 @@ fn of_a_file_that_is_wrong_the_copy_is_in_force_and_it_is_never_written_over() {
         whole.replace("\"machines\"", "\"machine\""),
         whole.replace("\"ended\"", "\"suspended\": [], \"ended\""),
         whole.replace("\"from\"", "\"since_when\": 7, \"from\""),
-        whole.replace("\"beside\"", "\"besides\""),
+        whole.replace("\"next\"", "\"nexts\""),
         whole.replace("\"vm1\": {", "\"VM1\": {").replace(
             "\"machines\": {",
             &format!("\"machines\": {{ \"vm1\": {},", machine_of(&whole)),
@@ -194,4 +194,48 @@ fn no_copy_is_older_than_the_file() {
     assert_eq!(known(&again, 1), Found::Ended(vm1));
     let copies = fs::read_dir(directory.path().join(tables::copies::DIRECTORY));
     assert_eq!(copies.unwrap().count(), 1);
+}
+
+/// The disk is full, or goes away for a moment.
+#[test]
+fn a_machine_that_is_revoked_stays_out_though_that_cannot_be_written_and_it_is_written_later() {
+    let (directory, file) = state();
+    let enrolled = Enrolled::open(directory.path());
+    enrolled.tend();
+    assert_eq!(enrol(&enrolled, 2), Ok(Redeemed::Enrolled));
+    let whole = fs::read(&file).unwrap();
+    // Nothing can be put in the place of a directory.
+    let block = |is_blocked: bool| {
+        if is_blocked {
+            fs::remove_file(&file).unwrap();
+            fs::create_dir(&file).unwrap();
+            system::fs::replace(&file.join("x"), b"", 0o600).unwrap();
+        } else {
+            fs::remove_dir_all(&file).unwrap();
+            system::fs::replace(&file, &whole, 0o600).unwrap();
+        }
+    };
+    // As it was known before anybody looks.
+    let vm1 = Name::parse("vm1").unwrap();
+    let mut seen = enrolled.seen.lock().unwrap();
+    block(true);
+    *seen = Some(enrolled.stored.look());
+    drop(seen);
+    let told = enrolled
+        .change(|book| book.revoke(&vm1, clock::now()))
+        .unwrap_err();
+    assert!(told.contains("who was shut out stays out"), "{told}");
+    assert_eq!(known(&enrolled, 1), Found::Ended(vm1.clone()));
+    assert!(is_in(&enrolled, 2));
+    assert_eq!(enrolled.alarms(), [told]);
+    assert!(enrol(&enrolled, 3).unwrap_err().contains("shut out"));
+    assert_eq!(known(&enrolled, 3), Found::Unknown);
+    block(false);
+    enrolled.tend();
+    assert_eq!(enrolled.alarms(), Vec::<String>::new());
+    for enrolled in [&enrolled, &Enrolled::open(directory.path())] {
+        assert_eq!(known(enrolled, 1), Found::Ended(vm1.clone()));
+        assert!(is_in(enrolled, 2));
+    }
+    assert_eq!(enrol(&enrolled, 3), Ok(Redeemed::Enrolled));
 }

@@ -25,6 +25,13 @@ pub(super) fn stands_in(file: &Path, why: &str) -> String {
     )
 }
 
+/// It could not be written, or nobody knows whether it was.
+pub(super) fn unsure(why: &str) -> String {
+    format!(
+        "{why}: whoever was to be let in by this is not, and who was shut out stays out; it is written as soon as that works, but after a restart before then it may be as it was"
+    )
+}
+
 /// The file was not there any more.
 pub(super) fn gone(file: &Path, book: &Book) -> String {
     let (file, names) = (file.display(), book.names().count());
@@ -51,7 +58,7 @@ pub(super) fn pinned(name: &Name, known: &str) -> String {
 /// A key that is believed no more is believed.
 pub(super) fn pinned_though_ended(name: &Name, known: &str) -> String {
     format!(
-        "a key of {name} that was revoked or replaced stands in client_pins, and is believed as that of {known}; remove it there"
+        "a key of {name} that was revoked or replaced stands in client_pins, as that of {known}: it is believed no more there, either; remove it, or end that by smarthost enroll forget {name}"
     )
 }
 

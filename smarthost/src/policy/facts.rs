@@ -35,6 +35,8 @@ pub struct Session {
     pub method: &'static str,
     /// As whom the key of its certificate is known (`client_pins`).
     pub pinned: Option<String>,
+    /// It has shown a key that nobody has.
+    pub strange_key: bool,
     /// It came over a proxy that does not say who it is: no network covers it.
     pub unnamed: bool,
     /// It sent commands ahead where that is forbidden.
@@ -99,6 +101,7 @@ impl Facts {
                 login: None,
                 method: "",
                 pinned: None,
+                strange_key: false,
                 unnamed: false,
                 sent_ahead: false,
             },

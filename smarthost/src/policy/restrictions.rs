@@ -123,7 +123,13 @@ fn relay_permission(see: &View<'_>) -> Opinion {
     if let Some(why) = see.facts.transaction.returns_nowhere {
         return leads_nowhere(see, why);
     }
-    let text = format!("<{recipient}>: Relay access denied");
+    // What was a machine's here, and was forgotten, or is one's that was never enrolled here.
+    let key = if see.facts.session.strange_key {
+        "; this key is not known here: smarthost enroll NAME makes a line for it"
+    } else {
+        ""
+    };
+    let text = format!("<{recipient}>: Relay access denied{key}");
     Opinion::Refuse(Reply::new(554, EnhancedStatus::new(5, 7, 1), text))
 }
 

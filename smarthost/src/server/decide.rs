@@ -54,7 +54,12 @@ impl Connection {
             }
         }
         match question {
-            Question::Message { .. } => self.message_over().await,
+            Question::Message { .. } => {
+                if refused {
+                    self.end_transaction();
+                }
+                self.message_over().await;
+            }
             Question::Mail(_) if refused => self.message_over().await,
             _ => {}
         }
@@ -186,6 +191,7 @@ impl Connection {
                 login: self.machine.login().map(str::to_owned),
                 method: self.method,
                 pinned: self.pinned.clone(),
+                strange_key: self.key.is_some() && self.pinned.is_none(),
                 unnamed: self.unnamed,
                 sent_ahead: self.machine.sent_ahead(),
             },

@@ -30,9 +30,6 @@ use crate::{
 
 /// What mail is refused with, and by which rule.
 const RULE: &str = "enroll";
-/// The answer to a secret that is none.
-const WRONG: &str = "535 5.7.8 Error: this line is not known here, or was used: another one was made since, or it was revoked";
-
 impl Connection {
     /// Whether clients are asked for a key here.
     pub(super) fn asks_for_keys(&self) -> bool {
@@ -63,15 +60,16 @@ impl Connection {
     /// is not so.
     pub(super) fn disbelieve(&mut self, question: &Question) -> Option<Verdict> {
         // What has begun ends with the key, too.
-        let (Question::Mail(_) | Question::Recipient(_) | Question::Data, Some(key)) =
-            (question, &self.key)
-        else {
-            return None;
+        let key = match question {
+            Question::Mail(_)
+            | Question::Recipient(_)
+            | Question::Data
+            | Question::Message { .. } => self.key.as_ref()?,
+            _ => return None,
         };
-        if self.setup.config.client_of(key).is_some() {
-            return None;
-        }
+        let is_named = self.setup.config.client_of(key).is_some();
         let verdict = match self.setup.enrolled.look_up(&key.pin()) {
+            Found::Known(_) | Found::Unknown | Found::Unreadable if is_named => return None,
             Found::Known(name) if self.pinned.as_deref() == Some(&name) => {
                 if matches!(question, Question::Mail(_)) {
                     self.uses_key();
@@ -101,7 +99,12 @@ impl Connection {
     /// XENROLL.
     pub(super) fn enroll(&mut self, arguments: &str) -> Verdict {
         let Some(shown) = &self.key else {
-            return refused("550 5.7.0 Error: this session has shown no key");
+            return match Said::parse(arguments) {
+                // Nobody was asked for one: no line waits, and no machine is known.
+                Some(Said::Key { name, .. }) if !self.asks_for_keys() => self.unknown_line(&name),
+                Some(Said::Next(_)) if !self.asks_for_keys() => unknown(),
+                _ => refused("550 5.7.0 Error: this session has shown no key"),
+            };
         };
         let key = shown.pin();
         if let Some(name) = self.setup.config.client_of(shown) {
@@ -120,11 +123,8 @@ impl Connection {
                 match self.setup.enrolled.read(look) {
                     Ok(Offered::Good) => self.redeem(&key, &name, digest),
                     Ok(Offered::Spent) if self.may_be_wrong() => self.redeem(&key, &name, digest),
-                    Ok(Offered::Unknown) if self.may_be_wrong() => self.unknown_line(&name),
-                    Ok(_) => {
-                        maillog::not_enrolled(&self.name, "too many lines were wrong");
-                        Verdict::Close(Reply::literal(WRONG))
-                    }
+                    Ok(Offered::Unknown) => self.unknown_line(&name),
+                    Ok(Offered::Spent) => self.too_many(&name),
                     Err(why) => not_now(&why),
                 }
             }
@@ -142,8 +142,16 @@ impl Connection {
     }
 
     fn unknown_line(&self, name: &Name) -> Verdict {
+        if !self.may_be_wrong() {
+            return self.too_many(name);
+        }
         maillog::not_enrolled(&self.name, &format!("no such line of {name}"));
-        refused(WRONG)
+        refused(&wrong(name))
+    }
+
+    fn too_many(&self, name: &Name) -> Verdict {
+        maillog::not_enrolled(&self.name, "too many lines were wrong");
+        Verdict::Close(Reply::literal(&wrong(name)))
     }
 
     fn redeem(&mut self, key: &Pin, name: &Name, digest: Digest) -> Verdict {
@@ -176,17 +184,23 @@ impl Connection {
                 )
             }
             Ok(Redeemed::Taken(other)) => refused(&format!(
-                "550 5.7.0 Error: this key is that of {other}; make one of its own: sendmail-shim enroll --new-key"
+                "550 {USED_BEFORE} Error: this key is that of {other}; make one of its own: sendmail-shim enroll --new-key LINE"
             )),
-            Ok(Redeemed::Revoked) => refused(
-                "550 5.7.0 Error: this key was revoked; make another one: sendmail-shim enroll --new-key",
-            ),
+            Ok(Redeemed::Revoked) => refused(&format!(
+                "550 {USED_BEFORE} Error: this key was revoked; make another one: sendmail-shim enroll --new-key LINE"
+            )),
             Ok(Redeemed::Full) => refused("452 4.3.1 Error: too many machines are enrolled"),
             Err(why) => not_now(&why),
         }
     }
 
     fn announce(&mut self, key: &Pin, next: &Pin) -> Verdict {
+        let mut pins = self.setup.config.client_pins.iter();
+        if let Some((_, name)) = pins.find(|(pin, _)| pin == next) {
+            return refused(&format!(
+                "550 {USED_BEFORE} Error: that key stands in client_pins, as {name}; make another one"
+            ));
+        }
         let announced = match &self.pinned {
             None => Ok(Announced::Unknown),
             Some(_) => block_in_place(|| {
@@ -200,15 +214,27 @@ impl Connection {
                 maillog::next_key(&self.name, name, next);
                 Verdict::Accept
             }
-            Ok(Announced::Unknown) => refused(&format!(
-                "550 {NOT_KNOWN} Error: no machine that is enrolled here has this key"
-            )),
+            Ok(Announced::Unknown) => unknown(),
             Ok(Announced::Taken) => refused(&format!(
                 "550 {USED_BEFORE} Error: that key was used before; make another one"
             )),
             Err(why) => not_now(&why),
         }
     }
+}
+
+/// The answer to a secret that is none.
+fn wrong(name: &Name) -> String {
+    format!(
+        "535 5.7.8 Error: this line is not known here, or was used: another one was made since, or it was revoked; a new one: smarthost enroll {name}"
+    )
+}
+
+/// The key that was shown is nobody's.
+fn unknown() -> Verdict {
+    refused(&format!(
+        "550 {NOT_KNOWN} Error: no machine that is enrolled here has this key; a new line: smarthost enroll NAME"
+    ))
 }
 
 /// What cannot be written or read.

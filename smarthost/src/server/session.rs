@@ -135,7 +135,7 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let mut settings = settings(&setup, offer, visitor.own);
     settings.xwriter = true;
-    settings.xenroll = offer.submission && setup.enrolled.is_used();
+    settings.xenroll = offer.asks_for_keys();
     let peer = (!ends.proxied).then_some(visitor.address);
     settings.xmove = moved::may_give(&setup.config, peer);
     settings.xclient = !ends.unnamed && setup.config.xclient.contains(visitor.address);

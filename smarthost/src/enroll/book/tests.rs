@@ -6,6 +6,8 @@ use super::{
     *,
 };
 
+mod changes;
+
 const DAY: Duration = Duration::from_hours(24);
 const START: Timestamp = Timestamp::from_secs(1_795_333_912);
 
