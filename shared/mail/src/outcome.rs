@@ -73,6 +73,8 @@ pub enum Stage {
     Tls,
     /// AUTH.
     Auth,
+    /// XENROLL.
+    Enroll,
     /// MAIL FROM.
     Mail,
     /// RCPT TO.
@@ -97,6 +99,7 @@ impl Stage {
             Self::Helo => "performing the EHLO handshake",
             Self::Tls => "performing the TLS handshake",
             Self::Auth => "AUTH command",
+            Self::Enroll => "XENROLL command",
             Self::Mail => "MAIL FROM command",
             Self::Recipient => "RCPT TO command",
             Self::Data => "DATA command",
@@ -214,7 +217,7 @@ impl Failure {
     /// about, the next hop closes (421), or refuses this machine.
     pub fn stops_destination(&self) -> bool {
         let closing = self.reply.map(ReplyCode::value) == Some(421);
-        let no_session = self.stage <= Stage::Auth && self.blame != Blame::Local;
+        let no_session = self.stage <= Stage::Enroll && self.blame != Blame::Local;
         no_session || closing || self.blame == Blame::Us
     }
 

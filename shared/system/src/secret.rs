@@ -46,6 +46,15 @@ fn open(file: &Path) -> Result<File, String> {
     Ok(open)
 }
 
+/// What is to be said of a key that everybody on the machine may read, if it is so.
+pub fn exposed(file: &Path) -> Option<String> {
+    let mode = std::fs::metadata(file).ok()?.mode() & 0o777;
+    let shown = file.display();
+    (mode & 0o007 != 0).then(|| {
+        format!("{shown}: everybody on this machine may read this key (mode {mode:04o}): chmod 600 {shown}, and make another one if somebody else may have it")
+    })
+}
+
 /// The password in a credential that systemd gave this service (`LoadCredential=NAME:FILE`).
 pub fn credential(name: &str) -> Result<String, String> {
     let directory = credentials_directory().ok_or_else(|| {

@@ -4,11 +4,16 @@
 //! Contract: it sets relayhost, tls and pins, and the key beside it as certificate; nothing else is
 //! taken from it, for it belongs to the agent's user. Whoever cannot read it could not use the key,
 //! either, and goes without.
-//! Failures: [`ConfigError`] with file and line.
+//! Failures: [`ConfigError`] with file, line and the command that writes it anew.
 
-use std::{io, path::Path};
+use std::{collections::HashSet, io, path::Path};
 
-use relay::{relayhost::Relayhost, trust::Pin};
+use relay::{
+    enroll::{Digest, Name},
+    relayhost::Relayhost,
+    tls::TlsError,
+    trust::Pin,
+};
 use serde::Deserialize;
 use settings::{
     ConfigError, OneOrMany,
@@ -30,12 +35,31 @@ pub struct Enrolled {
     /// Where the key is known.
     pub relayhost: OneOrMany<Relayhost>,
     pub tls: Option<Tls>,
+    /// The key of each, in their order: a new one takes the place of that one alone.
     pub pins: OneOrMany<Pin>,
+    /// As whom this machine is known there.
+    pub name: Option<Name>,
+    /// What is left of the line that each was reached by: it is good no more.
+    #[serde(default)]
+    pub lines: OneOrMany<Digest>,
 }
 
 impl Enrolled {
     /// As the file has it.
     pub fn text(&self) -> String {
+        let digests = self.lines.0.iter().copied().map(String::from);
+        let digests: Vec<_> = digests.map(|digest| format!("{digest:?}")).collect();
+        let name = self.name.iter().map(|name| format!("name = \"{name}\"\n"));
+        let name: String = name.collect();
+        format!(
+            "{}{name}lines = [{}]\n",
+            self.settings(),
+            digests.join(", ")
+        )
+    }
+
+    /// As it would stand in a configuration.
+    fn settings(&self) -> String {
         let (relayhost, pins) = (one_or_list(&self.relayhost.0), one_or_list(&self.pins.0));
         let tls = match self.tls {
             Some(Tls::Wrapped) => "wrapped",
@@ -48,7 +72,10 @@ impl Enrolled {
     pub fn read(spool: &Path) -> Result<Option<Self>, ConfigError> {
         let file = spool.join(FILE);
         match system::read::text(&file, provision::MOST) {
-            Ok(text) => settings::parse(&file, &text).map(Some),
+            Ok(text) => {
+                let parsed = settings::parse(&file, &text).and_then(|it| whole(&file, it));
+                parsed.map(Some).map_err(with_remedy)
+            }
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Ok(None),
                 _ => Err(provision::unreadable(&file, &error)),
@@ -57,16 +84,48 @@ impl Enrolled {
     }
 }
 
+/// What holds of what was read.
+fn whole(file: &Path, enrolled: Enrolled) -> Result<Enrolled, ConfigError> {
+    let (relays, lines) = (enrolled.relayhost.0.len(), enrolled.lines.0.len());
+    if relays == enrolled.pins.0.len() && (lines == relays || lines == 0) {
+        return Ok(enrolled);
+    }
+    let text = format!(
+        "{}: there is not one pin, and one line, for each relayhost",
+        file.display()
+    );
+    Err(ConfigError { text })
+}
+
+fn with_remedy(error: ConfigError) -> ConfigError {
+    const REMEDY: &str = "; written anew by sendmail-shim enroll, with a new line of each relay: smarthost enroll NAME";
+    // What follows shows the place.
+    let mut text = error.text;
+    let end = text.find('\n').unwrap_or(text.len());
+    text.insert_str(end, REMEDY);
+    ConfigError { text }
+}
+
+/// What is wrong with the key beside the file, and what makes another one.
+pub fn unfit(error: &TlsError) -> TlsError {
+    TlsError(format!(
+        "{error}; another key: sendmail-shim enroll --new-key LINE"
+    ))
+}
+
 /// The files of a configuration with this one among them.
 pub(super) fn among(
     mut layers: Vec<Layer>,
     spool: &Path,
 ) -> Result<Option<Vec<Layer>>, ConfigError> {
-    let Some(enrolled) = Enrolled::read(spool)? else {
+    let Some(mut enrolled) = Enrolled::read(spool)? else {
         return Ok(None);
     };
+    // Several of them may have one key.
+    let mut known = HashSet::new();
+    enrolled.pins.0.retain(|pin| known.insert(pin.clone()));
     let key = path(&spool.join(KEY));
-    let text = format!("{}certificate = {key}\n", enrolled.text());
+    let text = format!("{}certificate = {key}\n", enrolled.settings());
     // A file that was named is the administrator's, whatever it is called.
     let own = layers.first().is_some_and(|(path, _)| {
         let others = [CREDENTIAL, ANSWERS];

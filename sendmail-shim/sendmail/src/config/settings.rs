@@ -27,6 +27,7 @@ use settings::{
     layers::Layer,
 };
 use smtp::client::Security;
+use system::secret::exposed;
 
 use super::{
     enrolled,
@@ -258,7 +259,16 @@ impl Settings {
         };
         let identity = self.identity.as_ref();
         let identity = identity.map(|(certificate, key)| (certificate.as_path(), key.as_path()));
-        ClientTls::with_identity(&trust, identity).map(Some)
+        let tls = ClientTls::with_identity(&trust, identity).map(Some);
+        tls.map_err(|error| {
+            let own = self.spool.join(enrolled::KEY);
+            let is_own = identity.is_some_and(|(certificate, _)| certificate == own);
+            if is_own {
+                enrolled::unfit(&error)
+            } else {
+                error
+            }
+        })
     }
 
     /// What is allowed but deserves a word.
@@ -267,6 +277,8 @@ impl Settings {
         if self.relayhost.is_empty() && self.fault.is_none() {
             warnings.push("no relayhost is set: mail is queued and not sent; set relayhost = \"mail.example.org\"".to_owned());
         }
+        let key = self.identity.as_ref().map(|(_, key)| key);
+        warnings.extend(key.and_then(|key| exposed(key)));
         for pin in self.pins.iter().filter(|pin| pin.is_weak()) {
             warnings.push(format!(
                 "{pin} is a SHA-1 pin: replace it by what `sendmail-shim pin HOST` prints"

@@ -2,7 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use mail::{address::Domain, outcome::Failure, status::ReplyCode};
+use mail::{
+    address::Domain,
+    outcome::{Failure, Stage},
+    status::ReplyCode,
+};
 use relay::{
     enroll::{Line, NOT_KNOWN, Said, USED_BEFORE, is_refusal},
     net::{Connection, Target as Place, addresses},
@@ -12,7 +16,7 @@ use relay::{
 use smtp::client::{NO_MACHINES, Protocol, Security, Settings, Timeouts};
 use system::sysexits::Exit;
 
-use crate::terminal::Trouble;
+use crate::{config::enrolled::unfit, terminal::Trouble};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,26 +50,40 @@ pub(super) enum Failed {
     ForGood(String),
     /// The key that was shown is nobody's there, or nothing is known of machines at all.
     NotKnown(String),
-    /// The next key was used before.
+    /// A key that is to be let in was used before: another one is needed.
     UsedBefore(String),
+    /// It is not to be spoken with as it was said: another key, another kind of TLS.
+    Otherwise(String),
 }
 
 impl Failed {
     pub(super) fn why(self) -> String {
         match self {
-            Self::Now(why) | Self::ForGood(why) | Self::NotKnown(why) | Self::UsedBefore(why) => {
-                why
-            }
+            Self::Now(why)
+            | Self::ForGood(why)
+            | Self::NotKnown(why)
+            | Self::UsedBefore(why)
+            | Self::Otherwise(why) => why,
         }
     }
 
     /// For the administrator, with what follows from it.
     pub(super) fn told(self, relay: &str, consequence: &str) -> Trouble {
         match self {
-            Self::Now(why) | Self::NotKnown(why) => Trouble::new(
+            Self::Now(why) => Trouble::new(
                 Exit::TempFail,
                 format!("{relay}: {why}; {consequence}, the same command goes on"),
             ),
+            Self::Otherwise(why) => Trouble::new(
+                Exit::TempFail,
+                format!(
+                    "{relay}: {why}; {consequence}. If somebody is in between, the same command goes on without him; \
+                     if the relay has another key or port by now, only a new line helps: there smarthost enroll NAME"
+                ),
+            ),
+            Self::NotKnown(why) => not_done(format!(
+                "{relay}: {why}; {consequence}. A line is for the port that it names: there smarthost enroll NAME, and --relay HOST:PORT for another one"
+            )),
             Self::ForGood(why) | Self::UsedBefore(why) => {
                 not_done(format!("{relay}: {why}; {consequence}"))
             }
@@ -81,7 +99,7 @@ pub(super) fn not_done(why: String) -> Trouble {
 pub(super) fn say(target: &Target<'_>, said: &Said, helo: &Domain) -> Result<(), Failed> {
     let trust = Trust::Pins(target.pins.clone());
     let tls = ClientTls::with_identity(&trust, Some((target.identity, target.identity)));
-    let tls = tls.map_err(|error| Failed::ForGood(error.0))?;
+    let tls = tls.map_err(|error| Failed::ForGood(unfit(&error).0))?;
     let security = if target.wrapped {
         Security::Wrapped
     } else {
@@ -111,22 +129,35 @@ pub(super) fn say(target: &Target<'_>, said: &Said, helo: &Domain) -> Result<(),
             }
             // It has answered: another address is no other smarthost.
             Err(failure) if failure.reply.is_some() || failure.status == NO_MACHINES => {
-                return Err(failed(&failure));
+                return Err(failed(target, &failure));
             }
             Err(failure) => last = Some(failure),
         }
     }
     Err(last.map_or_else(
         || Failed::Now("the name has no address".to_owned()),
-        |failure| failed(&failure),
+        |failure| failed(target, &failure),
     ))
 }
 
-fn failed(failure: &Failure) -> Failed {
+fn failed(target: &Target<'_>, failure: &Failure) -> Failed {
     let told = failure.log_text();
     let is = |sort| is_refusal(failure.status, sort);
     match failure.reply.map(ReplyCode::value) {
         None if failure.status == NO_MACHINES => Failed::NotKnown(told),
+        _ if failure.stage == Stage::Tls => {
+            let begins = if target.wrapped {
+                "from the first byte"
+            } else {
+                "by STARTTLS"
+            };
+            Failed::Otherwise(format!(
+                "{told} (TLS {begins} was tried at port {})",
+                target.port
+            ))
+        }
+        // Before XENROLL nothing was said of this machine.
+        Some(_) if failure.stage != Stage::Enroll => Failed::Now(told),
         Some(500..) if is(NOT_KNOWN) => Failed::NotKnown(told),
         Some(500..) if is(USED_BEFORE) => Failed::UsedBefore(told),
         Some(500..) => Failed::ForGood(told),

@@ -2,8 +2,10 @@
 //!
 //! | part | what |
 //! |---|---|
+//! | [`alone`] | one command at a time |
 //! | [`exchange`] | what is said to one smarthost |
 //! | [`key`] | the key's files |
+//! | [`pasted`] | lines as people paste them |
 //! | [`roll`] | another key, which relays are told under the one that they know |
 //! | [`written`] | the settings that follow from lines |
 //!
@@ -16,15 +18,16 @@
 //! Failures: what was in use before stays in use.
 //! See also: [`relay::enroll`], the line.
 
+mod alone;
 mod exchange;
 mod key;
+mod pasted;
 mod roll;
 mod written;
 
 use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -32,13 +35,14 @@ use ::relay::{
     enroll::{Line, Said},
     tls::pins_of_file,
 };
-use clap::Args;
+use clap::{ArgGroup, Args};
 use mail::address::Domain;
 use sendmail::listing;
 use system::{secret, sysexits::Exit};
 
 use self::{
-    exchange::{Target, not_done},
+    alone::pause,
+    exchange::{Failed, Target, not_done},
     key::Keys,
 };
 use super::running;
@@ -53,12 +57,12 @@ const PROVIDED: &str = "enroll";
 const NEW: &str = "enroll-file";
 /// Longest text with lines, bytes.
 const MOST: u64 = 64 * 1024;
-/// How long the agent is given to take new settings, and how often it is asked.
+/// How long the agent is given to take new settings.
 const TAKES: Duration = Duration::from_secs(10);
-const LOOK: Duration = Duration::from_millis(200);
 
 /// `enroll …`
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("given").args(["lines", "provided"]))]
 pub struct Request {
     /// What `smarthost enroll NAME` printed, one for each relay; - reads them from standard input.
     #[arg(value_name = "LINE")]
@@ -69,33 +73,61 @@ pub struct Request {
     pub roll: bool,
     /// Make another key for these lines: the one that there is was revoked, or is another
     /// machine's.
-    #[arg(long, requires = "lines")]
+    #[arg(long, requires = "given")]
     pub new_key: bool,
     /// The lines in the file `enroll` beside the configuration, which is removed then; without it,
-    /// those in the service's credential `enroll-file`, or, while this machine is not enrolled,
-    /// `enroll`. None: nothing is done.
+    /// those in the service's credential `enroll-file`, or, while this machine is not enrolled or
+    /// has not used them, `enroll`. None: nothing is done. Another key is made where the one that
+    /// there is was revoked.
     #[arg(long, conflicts_with = "lines")]
     pub provided: bool,
 }
 
+/// Which key lines are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// The one that is used, if there is one.
+    Used,
+    /// The same; another one where relays let it in no more: nobody is there to ask for it.
+    UsedOrNew,
+    New,
+}
+
 /// Does what is asked.
 pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
-    let settings = places::load(file)?;
+    let asks = request.lines.is_empty() && !request.roll && !request.provided;
+    if asks {
+        return shown(&places::load(file)?);
+    }
+    let lines = match request.lines.as_slice() {
+        [] => Vec::new(),
+        [only] if only == "-" => parsed(&given()?)?,
+        lines => parsed(&lines.join("\n"))?,
+    };
+    let _alone = alone::alone(&settings(file)?.spool)?;
+    // As whoever was at work before has left them.
+    let settings = settings(file)?;
     if request.roll {
         return roll::roll(&settings);
     }
     if request.provided {
-        return provided(file, &settings);
+        return provided(file, &settings, request.new_key);
     }
-    if request.lines.is_empty() {
-        return shown(&settings);
-    }
-    let lines = match request.lines.as_slice() {
-        [only] if only == "-" => parsed(said(&given()?)),
-        lines => parsed(lines.iter().map(String::as_str)),
-    };
-    let lines = lines.map_err(|why| Trouble::new(Exit::Arguments, why))?;
-    enroll(file, &settings, &lines, request.new_key)
+    let key = if request.new_key { For::New } else { For::Used };
+    enroll(file, &settings, &lines, key)
+}
+
+/// Also where what earlier lines have set is damaged: that is written anew.
+fn settings(file: Option<&Path>) -> Result<Settings, Trouble> {
+    places::load(file).or_else(|error| {
+        let without = places::load_without_lines(file).ok();
+        let is_damaged = |it: &Settings| enrolled::Enrolled::read(&it.spool).is_err();
+        without.filter(is_damaged).ok_or(error.into())
+    })
+}
+
+fn parsed(text: &str) -> Result<Vec<Line>, Trouble> {
+    pasted::lines(text).map_err(|why| Trouble::new(Exit::Arguments, why))
 }
 
 /// All of standard input.
@@ -106,55 +138,66 @@ fn given() -> Result<String, Trouble> {
     Ok(text)
 }
 
-/// The lines of a text, comments and empty ones apart.
-fn said(text: &str) -> impl Iterator<Item = &str> {
-    let lines = text.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
-}
-
-fn parsed<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Line>, String> {
-    let lines: Vec<Line> = lines.map(Line::parse).collect::<Result<_, _>>()?;
-    match lines.as_slice() {
-        [] => Err("there is no line of `smarthost enroll`".to_owned()),
-        [first, rest @ ..] if rest.iter().any(|it| it.wrapped != first.wrapped) => {
-            Err("TLS begins otherwise at these relays; make lines for ports of one kind: smarthost enroll NAME --relay HOST:PORT".to_owned())
-        }
-        _ => Ok(lines),
-    }
-}
-
 /// Lets each smarthost know the key, and uses it once one of them does.
 fn enroll(
     file: Option<&Path>,
     settings: &Settings,
     lines: &[Line],
-    new_key: bool,
+    key: For,
 ) -> Result<Exit, Trouble> {
     let keys = Keys::of(&settings.spool);
-    let (shown, is_used) = keys
-        .to_show(new_key.then(|| made_for(lines)), &settings.hostname)
-        .map_err(not_done)?;
-    if !is_used && keys.is_used() {
-        roll::tell_others(settings, &keys, &shown, lines)?;
+    let made = (key == For::New).then(|| made_for(lines));
+    let (shown, is_used) = keys.to_show(made, &settings.hostname).map_err(not_done)?;
+    let is_other = !is_used && keys.is_used();
+    if is_other && let Some(line) = lines.iter().find(|line| was_used(settings, line)) {
+        // The relay would take it for a line in two hands.
+        let (relay, name) = (line.nexthop(), &line.name);
+        return Err(not_done(format!(
+            "{relay}: this line was used already, with the key that there is; nothing has changed. Another key wants another line: there smarthost enroll {name}"
+        )));
     }
-    let (known, failed) = let_in(lines, &shown, &settings.hostname);
-    if known.is_empty() {
-        return Err(failed.unwrap_or_else(|| not_done("there is no line".to_owned())));
+    let mut exit = Exit::Ok;
+    if is_other && !roll::tell_others(settings, &keys, &shown, lines)? {
+        exit = Exit::NotDone;
     }
-    if !is_used {
-        keys.use_next().map_err(not_done)?;
+    let (known, mut failures) = let_in(lines, &shown, &settings.hostname);
+    let mut others = Vec::new();
+    if key == For::UsedOrNew && is_used {
+        let is_of_key = |(_, failed): &(Line, Failed)| matches!(failed, Failed::UsedBefore(_));
+        let refused = failures.extract_if(.., |it| is_of_key(it));
+        others.extend(refused.map(|(line, _)| line));
     }
-    let wanted = written::wanted(&known);
+    let failed = trouble(failures, known.is_empty() && others.is_empty());
+    if !known.is_empty() {
+        if !is_used {
+            keys.use_next().map_err(not_done)?;
+        }
+        exit = worse(exit, settle(file, settings, &known)?);
+    }
+    if !others.is_empty() {
+        let settings = self::settings(file)?;
+        exit = worse(exit, enroll(file, &settings, &others, For::New)?);
+    }
+    failed.map_or(Ok(exit), Err)
+}
+
+fn worse(one: Exit, other: Exit) -> Exit {
+    if one == Exit::Ok { other } else { one }
+}
+
+/// The settings that follow from lines are written, and taken by the agent.
+fn settle(file: Option<&Path>, settings: &Settings, known: &[Line]) -> Result<Exit, Trouble> {
+    let wanted = written::wanted(known);
     written::write(&settings.spool, wanted.clone()).map_err(not_done)?;
-    for line in &known {
+    for line in known {
         let (name, relay) = (&line.name, line.nexthop());
         say(format_args!("{name} is enrolled at {relay}"));
     }
     let now = places::load(file)?;
-    let missing = written::missing(&wanted, &keys.used(), &now);
+    let missing = written::missing(&wanted, &Keys::of(&settings.spool).used(), &now);
     if missing.is_empty() {
         push(&now);
-        return failed.map_or(Ok(Exit::Ok), Err);
+        return Ok(Exit::Ok);
     }
     let (of, missing) = (own(&now), missing.join(", "));
     complain(
@@ -163,11 +206,11 @@ fn enroll(
             "not used yet: {of} says otherwise. Remove there: {missing}; enrolled.toml in the spool has them"
         ),
     );
-    failed.map_or(Ok(Exit::NotDone), Err)
+    Ok(Exit::NotDone)
 }
 
-/// The lines whose relays know the key now, and what is wrong with another one.
-fn let_in(lines: &[Line], identity: &Path, helo: &Domain) -> (Vec<Line>, Option<Trouble>) {
+/// The lines whose relays know the key now, and what is wrong with others.
+fn let_in(lines: &[Line], identity: &Path, helo: &Domain) -> (Vec<Line>, Vec<(Line, Failed)>) {
     let (mut known, mut failures) = (Vec::new(), Vec::new());
     for line in lines {
         let target = Target::of_line(line, identity);
@@ -177,23 +220,28 @@ fn let_in(lines: &[Line], identity: &Path, helo: &Domain) -> (Vec<Line>, Option<
         };
         match exchange::say(&target, &said, helo) {
             Ok(()) => known.push(line.clone()),
-            Err(failed) => failures.push((line.nexthop().to_string(), failed)),
+            Err(failed) => failures.push((line.clone(), failed)),
         }
     }
-    let consequence = if known.is_empty() {
+    (known, failures)
+}
+
+/// For the administrator; `all`: no relay knows the key.
+fn trouble(failures: Vec<(Line, Failed)>, all: bool) -> Option<Trouble> {
+    let consequence = if all {
         "nothing has changed"
     } else {
         "the other relays are used"
     };
     let troubles = failures.into_iter();
-    let troubles = troubles.map(|(relay, failed)| failed.told(&relay, consequence));
+    let troubles =
+        troubles.map(|(line, failed)| failed.told(&line.nexthop().to_string(), consequence));
     // What may work later is tried again, whatever else there is.
-    let worst = troubles.reduce(|one, other| {
+    troubles.reduce(|one, other| {
         let is_later = one.exit == Exit::TempFail;
         let exit = if is_later { one.exit } else { other.exit };
         Trouble::new(exit, format!("{}\n{}", one.text, other.text))
-    });
-    (known, worst)
+    })
 }
 
 /// By what a key is known again that was made for lines.
@@ -214,10 +262,10 @@ fn own(settings: &Settings) -> String {
 }
 
 /// What was put there for the next start, if anything.
-fn provided(file: Option<&Path>, settings: &Settings) -> Result<Exit, Trouble> {
+fn provided(file: Option<&Path>, settings: &Settings, new_key: bool) -> Result<Exit, Trouble> {
     let place = PathBuf::from(own(settings)).with_file_name(PROVIDED);
     let new = credential(NEW)?;
-    let is_new = said(&new).next().is_some();
+    let is_new = pasted::is_any(&new);
     let is_file = !is_new && place.symlink_metadata().is_ok();
     let (of, text) = if is_new {
         (format!("the credential {NEW}"), new)
@@ -228,15 +276,16 @@ fn provided(file: Option<&Path>, settings: &Settings) -> Result<Exit, Trouble> {
         let text = credential(PROVIDED)?;
         (format!("the credential {PROVIDED}"), text)
     };
-    if said(&text).next().is_none() && !is_file {
+    if !pasted::is_any(&text) && !is_file {
         return Ok(Exit::Ok);
     }
-    let lines = parsed(said(&text));
+    let lines = pasted::lines(&text);
     let lines = lines.map_err(|why| Trouble::new(Exit::Arguments, format!("{of}: {why}")))?;
-    if !is_new && !is_file && !wants(settings, &lines)? {
+    if !is_new && !is_file && !new_key && !wants(settings, &lines) {
         return Ok(Exit::Ok);
     }
-    let exit = enroll(file, settings, &lines, false)?;
+    let key = if new_key { For::New } else { For::UsedOrNew };
+    let exit = enroll(file, settings, &lines, key)?;
     if is_file {
         // What stays is of no use to anybody else.
         let removed = std::fs::remove_file(&place);
@@ -245,14 +294,25 @@ fn provided(file: Option<&Path>, settings: &Settings) -> Result<Exit, Trouble> {
     Ok(exit)
 }
 
-/// Whether lines that stay there are still to be used: none was, or only some of them were.
-fn wants(settings: &Settings, lines: &[Line]) -> Result<bool, Trouble> {
-    let enrolled = enrolled::Enrolled::read(&settings.spool)?.unwrap_or_default();
-    let relays = &enrolled.relayhost.0;
-    let known = |line: &&Line| relays.iter().any(|it| it.nexthop == line.nexthop());
-    let known = lines.iter().filter(known).count();
-    let is_used = Keys::of(&settings.spool).is_used();
-    Ok(!is_used || (known > 0 && known < lines.len()))
+/// Whether lines that stay there are still to be used: none was, or only some of them were, or they
+/// are new ones for this machine.
+fn wants(settings: &Settings, lines: &[Line]) -> bool {
+    let name = known(settings).name;
+    let mut lines = lines.iter();
+    let is_new = |line: &Line| name.as_ref() == Some(&line.name) && !was_used(settings, line);
+    !Keys::of(&settings.spool).is_used() || lines.any(is_new)
+}
+
+/// Whether this machine has used a line already.
+fn was_used(settings: &Settings, line: &Line) -> bool {
+    let digest = line.secret.digest(&line.name);
+    known(settings).lines.0.contains(&digest)
+}
+
+/// What earlier lines have set; what is damaged is nothing.
+fn known(settings: &Settings) -> enrolled::Enrolled {
+    let known = enrolled::Enrolled::read(&settings.spool);
+    known.ok().flatten().unwrap_or_default()
 }
 
 /// A credential of the service; one that is not there is empty.
@@ -271,7 +331,7 @@ fn shown(settings: &Settings) -> Result<Exit, Trouble> {
             "this machine is not enrolled. On the smarthost: smarthost enroll NAME, then here: sendmail-shim enroll LINE".to_owned(),
         ));
     };
-    let shown = pins_of_file(certificate).map_err(|error| not_done(error.0))?;
+    let shown = pins_of_file(certificate).map_err(|error| not_done(enrolled::unfit(&error).0))?;
     let relays = settings.relayhost.iter().map(ToString::to_string);
     let relays = relays.collect::<Vec<_>>().join(", ");
     say(format_args!("{} is shown to {relays}", shown.pin()));
@@ -291,14 +351,6 @@ fn push(settings: &Settings) {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the agent does not tell of itself: it is asked"
-)]
-fn pause() {
-    thread::sleep(LOOK);
-}
-
 /// Whether mail waits in the agent, as far as it tells.
 fn waits(settings: &Settings) -> bool {
     running::status(settings).is_ok_and(|status| status.queued > 0)
@@ -307,24 +359,4 @@ fn waits(settings: &Settings) -> bool {
 fn has_taken(settings: &Settings) -> bool {
     running::settings(settings)
         .is_ok_and(|it| it.identity == settings.identity && it.relayhost == settings.relayhost)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_a_file_are_read_among_comments_and_must_go_together() {
-        let line = |port, tls| {
-            let (pin, secret) = ("9f".repeat(32), "abcdefghijkmnpqrstuvwxyz23");
-            format!("enroll1,vm7,mail.example.org,{port},{tls},sha256:{pin},{secret}")
-        };
-        let (first, second) = (line(465, "wrapped"), line(4650, "wrapped"));
-        let text = format!("# vm7\n\n  {first}\r\n{second}\n");
-        assert_eq!(parsed(said(&text)).unwrap().len(), 2);
-        let text = format!("{first}\n{}\n", line(587, "starttls"));
-        assert!(parsed(said(&text)).unwrap_err().contains("--relay"));
-        assert!(parsed(said("# nothing\n")).is_err());
-        assert!(parsed(said(&format!("{first}\nx\n"))).is_err());
-    }
 }

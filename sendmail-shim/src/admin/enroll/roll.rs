@@ -22,7 +22,7 @@ use super::{
     key::Keys,
 };
 use crate::{
-    config::settings::Settings,
+    config::{enrolled::unfit, settings::Settings},
     relay as relayhosts,
     terminal::{Trouble, complain, say},
 };
@@ -34,9 +34,7 @@ const NOTHING: &str = "nothing has changed";
 pub(super) fn roll(settings: &Settings) -> Result<Exit, Trouble> {
     let keys = Keys::of(&settings.spool);
     if !is_own(settings, &keys) {
-        return Err(not_done(
-            "this machine is not enrolled: sendmail-shim enroll LINE".to_owned(),
-        ));
+        return Err(not_done(why_not(settings, &keys)));
     }
     let next = keys.next("", &settings.hostname).map_err(not_done)?;
     let pin = pin(&next)?;
@@ -62,7 +60,9 @@ pub(super) fn roll(settings: &Settings) -> Result<Exit, Trouble> {
         complain_of(relay, why);
     }
     if known == 0 {
-        return Err(not_done(format!("no relay knows this machine; {NOTHING}")));
+        return Err(not_done(format!(
+            "no relay knows this machine by its key; {NOTHING}. A new line: there smarthost enroll NAME, then here sendmail-shim enroll --new-key LINE"
+        )));
     }
     keys.use_next().map_err(not_done)?;
     say(format_args!(
@@ -72,20 +72,22 @@ pub(super) fn roll(settings: &Settings) -> Result<Exit, Trouble> {
 }
 
 /// A key that was made for lines is told to the other relayhosts, too, under the one that they
-/// know. Where that does not work they want a line of their own, which holds nothing else up.
+/// know. Where that does not work they want a line of their own, which holds nothing else up;
+/// whether all know it.
 pub(super) fn tell_others(
     settings: &Settings,
     keys: &Keys,
     next: &Path,
     lines: &[Line],
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     if !is_own(settings, keys) {
-        return Ok(());
+        return Ok(true);
     }
-    let pin = pin(next)?;
+    let (pin, mut all) = (pin(next)?, true);
     for relayhost in relayhosts::ordered(settings) {
         let found = hosts(settings, relayhost).unwrap_or_else(|failed| {
             complain_of(&relayhost.to_string(), &failed.why());
+            all = false;
             Vec::new()
         });
         let has_line = |host: &Host| {
@@ -95,10 +97,11 @@ pub(super) fn tell_others(
         for host in found.iter().filter(|host| !has_line(host)) {
             if let Err(failed) = tell(settings, keys, host, &pin) {
                 complain_of(&format!("{}:{}", host.name, host.port), &failed.why());
+                all = false;
             }
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 fn complain_of(relay: &str, why: &str) {
@@ -116,8 +119,19 @@ fn is_own(settings: &Settings, keys: &Keys) -> bool {
     settings.identity.as_ref().is_some_and(own)
 }
 
+/// Why there is nothing to roll.
+fn why_not(settings: &Settings, keys: &Keys) -> String {
+    match &settings.identity {
+        Some((certificate, _)) if keys.is_used() => format!(
+            "certificate = {:?} in the configuration counts more than the key of enrolment: remove it there, or change that key by hand",
+            certificate.display().to_string()
+        ),
+        _ => "this machine is not enrolled: sendmail-shim enroll LINE".to_owned(),
+    }
+}
+
 fn pin(file: &Path) -> Result<Pin, Trouble> {
-    let shown = pins_of_file(file).map_err(|error| not_done(error.0))?;
+    let shown = pins_of_file(file).map_err(|error| not_done(unfit(&error).0))?;
     Ok(shown.pin())
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use relay::{
-    enroll::Line,
+    enroll::{Digest, Line},
     relayhost::{By, Relayhost},
+    trust::Pin,
 };
 use sendmail::config::{
     enrolled::{Enrolled, FILE},
@@ -13,13 +14,14 @@ use sendmail::config::{
 use settings::rows::list;
 use smtp::client::Security;
 
-use crate::config::settings::Settings;
+use crate::{config::settings::Settings, terminal::complain};
 
 /// What follows from lines of one kind of TLS.
 pub(super) fn wanted(lines: &[Line]) -> Enrolled {
     let wrapped = lines.iter().any(|line| line.wrapped);
     let mut wanted = Enrolled {
         tls: Some(if wrapped { Tls::Wrapped } else { Tls::StartTls }),
+        name: lines.first().map(|line| line.name.clone()),
         ..Enrolled::default()
     };
     for line in lines {
@@ -27,15 +29,25 @@ pub(super) fn wanted(lines: &[Line]) -> Enrolled {
             by: By::Text,
             nexthop: line.nexthop(),
         };
-        add(&mut wanted.relayhost.0, relayhost);
-        add(&mut wanted.pins.0, line.pin.clone());
+        let digest = line.secret.digest(&line.name);
+        put(&mut wanted, relayhost, line.pin.clone(), digest);
     }
     wanted
 }
 
-fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
-    if !all.contains(&one) {
-        all.push(one);
+/// A relayhost with its key: in its place, if it has one, for its earlier key is believed no more.
+fn put(all: &mut Enrolled, relayhost: Relayhost, pin: Pin, line: Digest) {
+    let (relayhosts, pins) = (&mut all.relayhost.0, &mut all.pins.0);
+    let lines = &mut all.lines.0;
+    lines.resize(relayhosts.len(), line);
+    let place = relayhosts.iter().position(|it| *it == relayhost);
+    let place = place.and_then(|place| Some((pins.get_mut(place)?, lines.get_mut(place)?)));
+    if let Some(known) = place {
+        (*known.0, *known.1) = (pin, line);
+    } else {
+        relayhosts.push(relayhost);
+        pins.push(pin);
+        lines.push(line);
     }
 }
 
@@ -60,32 +72,37 @@ pub(super) fn missing(wanted: &Enrolled, key: &Path, now: &Settings) -> Vec<&'st
     missing.map(|(key, _)| key).collect()
 }
 
-/// With the relays of earlier lines, and all their pins: of which relay a pin is, nothing says.
-fn with(mut wanted: Enrolled, before: Enrolled) -> Result<Enrolled, String> {
-    let others = before.relayhost.0.into_iter();
-    let mut others: Vec<_> = others
+/// With the relays of earlier lines, in their order.
+fn with(wanted: Enrolled, before: Enrolled) -> Result<Enrolled, String> {
+    let others = before.relayhost.0.iter();
+    let others: Vec<_> = others
         .filter(|it| !wanted.relayhost.0.contains(it))
+        .cloned()
         .collect();
-    if others.is_empty() {
-        return Ok(wanted);
-    }
-    if before.tls != wanted.tls {
+    if !others.is_empty() && before.tls != wanted.tls {
         let others = list(&others);
         return Err(format!(
             "TLS begins otherwise at {others}, where this machine is enrolled: make a line for a port of the same kind"
         ));
     }
-    others.append(&mut wanted.relayhost.0);
-    wanted.relayhost.0 = others;
-    for pin in before.pins.0 {
-        add(&mut wanted.pins.0, pin);
+    let mut all = Enrolled {
+        tls: wanted.tls,
+        name: wanted.name,
+        ..before
+    };
+    let relayhosts = wanted.relayhost.0.into_iter();
+    for ((relayhost, pin), line) in relayhosts.zip(wanted.pins.0).zip(wanted.lines.0) {
+        put(&mut all, relayhost, pin, line);
     }
-    Ok(wanted)
+    Ok(all)
 }
 
 /// Adds them to what is there.
 pub(super) fn write(spool: &Path, wanted: Enrolled) -> Result<(), String> {
-    let before = Enrolled::read(spool).map_err(|error| error.text)?;
+    let before = Enrolled::read(spool).unwrap_or_else(|damaged| {
+        complain("sendmail-shim", damaged);
+        None
+    });
     let all = with(wanted, before.unwrap_or_default())?;
     let text = format!(
         "# Written by sendmail-shim enroll. What stands in the configuration counts more.\n{}",
@@ -140,8 +157,20 @@ mod tests {
             assert_eq!(relays, ["mx1:465", "[2001:db8::2]:465"]);
             assert_eq!(now.pins.len(), 2);
         }
-        let both = written(spool, &[line("mx1", "wrapped", 3), second]);
-        assert_eq!(both.pins.len(), 2, "the old key of mx1 is believed no more");
+        let pins = |now: &Settings| {
+            let pins = now.pins.iter().map(ToString::to_string);
+            pins.map(|pin| pin[7..9].to_owned()).collect::<Vec<_>>()
+        };
+        let now = written(spool, &[line("mx1", "wrapped", 3)]);
+        assert_eq!(
+            (pins(&now), now.relayhost[0].to_string()),
+            (vec!["03".to_owned(), "02".to_owned()], "mx1:465".to_owned()),
+            "the old key of mx1 is believed no more, and it keeps its place"
+        );
+        let now = written(spool, &[line("2001:db8::2", "wrapped", 3)]);
+        assert_eq!(pins(&now), ["03"], "both have one key");
+        let now = written(spool, &[line("mx1", "wrapped", 4), second]);
+        assert_eq!(pins(&now), ["04", "02"]);
         let third = wanted(&[line("mx3", "starttls", 4)]);
         let why = write(spool, third).unwrap_err();
         assert!(why.contains("TLS begins otherwise"), "{why}");
@@ -168,7 +197,28 @@ mod tests {
             let config = format!("spool = \"{}\"\n", spool.display());
             let layer = (spool.join("config.toml"), config);
             let error = Settings::enrolled(vec![layer]).unwrap_err().text;
-            assert!(error.contains("enrolled.toml:5"), "{error}");
+            assert!(error.contains("enrolled.toml:7"), "{error}");
+            assert!(error.contains("smarthost enroll NAME"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_written_anew_with_the_lines_that_there_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = directory.path();
+        let both = [line("mx1", "wrapped", 1), line("mx2", "wrapped", 2)];
+        written(spool, &both);
+        let file = spool.join(FILE);
+        let text = fs::read_to_string(&file).unwrap();
+        let pin = text.split('"').find(|word| word.starts_with("sha256:"));
+        let pin = format!("\"{}\"", pin.unwrap());
+        let only_one = text.replacen(&pin, "", 1).replace("[, ", "[");
+        for damaged in [text[..text.len() / 2].to_owned(), only_one] {
+            system::fs::replace(&file, damaged.as_bytes(), 0o600).unwrap();
+            let error = Enrolled::read(spool).unwrap_err().text;
+            assert!(error.contains("sendmail-shim enroll"), "{error}: {damaged}");
+            let now = written(spool, &both[..1]);
+            assert_eq!((now.relayhost.len(), now.pins.len()), (1, 1));
         }
     }
 }

@@ -115,11 +115,21 @@ impl Client {
             return self.ready();
         };
         if !self.encrypted {
-            return self.unauthenticated("no machine is enrolled without TLS");
+            return self.fail(Failure::new(
+                Blame::Policy,
+                Stage::Enroll,
+                EnhancedStatus::new(4, 7, 8),
+                "no machine is enrolled without TLS",
+            ));
         }
         if !self.capabilities.xenroll {
-            let text = "the relay does not enrol machines at this port";
-            return self.fail(Failure::new(Blame::Policy, Stage::Auth, NO_MACHINES, text));
+            let text = "it enrols no machines at this port";
+            return self.fail(Failure::new(
+                Blame::Policy,
+                Stage::Enroll,
+                NO_MACHINES,
+                text,
+            ));
         }
         self.send(
             Expect::Enroll,

@@ -54,7 +54,8 @@ impl Expect {
             Self::Greeting => Stage::Greeting,
             Self::Hello | Self::Helo => Stage::Helo,
             Self::StartTls => Stage::Tls,
-            Self::Auth | Self::Enroll => Stage::Auth,
+            Self::Auth => Stage::Auth,
+            Self::Enroll => Stage::Enroll,
             Self::Reset | Self::Proof | Self::Mail => Stage::Mail,
             Self::Recipient(_) => Stage::Recipient,
             Self::Data => Stage::Data,
@@ -312,7 +313,10 @@ impl Client {
             (Expect::Greeting, Severity::Success) => self.hello(now),
             (Expect::Hello | Expect::Helo, Severity::Success) => return self.greeted(reply, now),
             (Expect::Hello, Severity::Permanent)
-                if self.phase == Phase::Hello && self.settings.protocol == Protocol::Smtp =>
+                if self.phase == Phase::Hello
+                    && self.settings.protocol == Protocol::Smtp
+                    // HELO offers nothing that it could be said by.
+                    && self.settings.enroll.is_none() =>
             {
                 return self.fall_back(now);
             }
