@@ -62,7 +62,7 @@ pub fn load(given: Option<&Path>) -> Result<Settings, ConfigError> {
 
 /// The same without what lines of smarthosts have set.
 pub fn load_without_lines(given: Option<&Path>) -> Result<Settings, ConfigError> {
-    Settings::layered(find(given).1?)
+    Settings::layered(&find(given).1?)
 }
 
 /// The same as [`load`] for who only has to find the agent: of files that are wrong, what the agent goes on
