@@ -176,7 +176,7 @@ fn a_sender_too_long_for_a_rewritten_form_gets_his_bounces_also_after_a_crash() 
             let bounces: Vec<_> = received.filter(|it| it.sender.is_empty()).collect();
             (bounces.len() > count).then_some(bounces)
         });
-        assert_eq!(bounces[count].recipients, [from.clone()]);
+        assert_eq!(bounces[count].recipients, std::slice::from_ref(from));
     }
     // A token that nobody has made leads nowhere.
     let (start, end) = rewritten[0].split_at(rewritten[0].find("==").unwrap() + 2);

@@ -80,7 +80,7 @@ pub(super) async fn deliver(
         Peer::Lmtp(_) => Vec::new(),
     };
     if parts.len() < 2 {
-        return converse(transports, errand, stored, false).await;
+        return Box::pin(converse(transports, errand, stored, false)).await;
     }
     let mut outcomes = all(errand.envelope.recipients.len(), unmade());
     for (number, part) in parts.iter().enumerate() {
@@ -90,7 +90,7 @@ pub(super) async fn deliver(
             setup: Arc::clone(&errand.setup),
             hurried: errand.hurried,
         };
-        let made = converse(transports, &part_of_it, stored, number > 0).await?;
+        let made = Box::pin(converse(transports, &part_of_it, stored, number > 0)).await?;
         for (&index, outcome) in part.iter().zip(made) {
             if let Some(known) = outcomes.get_mut(index) {
                 *known = outcome;
@@ -155,12 +155,11 @@ async fn converse(
             Action::Open(dial) => {
                 let site = Site::new(destination, hosts.clone());
                 open = session.others(&site, &dial, demands.as_ref());
-                match &open {
-                    Some(kept) => Event::Kept(Some(kept.dial.clone().into())),
-                    None => {
-                        let opened = session.connect(site, dial, demands.as_ref()).await;
-                        Event::Opened(opened.map(|kept| open = Some(kept)))
-                    }
+                if let Some(kept) = &open {
+                    Event::Kept(Some(kept.dial.clone().into()))
+                } else {
+                    let opened = session.connect(site, dial, demands.as_ref()).await;
+                    Event::Opened(opened.map(|kept| open = Some(kept)))
                 }
             }
             Action::Send(batch) => {
