@@ -19,6 +19,7 @@ use crate::{
     BackOff, Origin, Recovered, Routed, Settings, Slots, Waiting, random::Random, retry::Schedule,
 };
 
+mod crowd;
 mod lives;
 
 pub(crate) type Queue = crate::Queue<String, u32>;
@@ -183,10 +184,8 @@ impl World {
     }
 
     fn flying_to(&self, to: usize) -> usize {
-        self.flights
-            .values()
-            .filter(|flight| flight.0 == to)
-            .count()
+        let flights = self.flights.values();
+        flights.filter(|flight| flight.0 == to).count()
     }
 
     fn index(&self, id: QueueId) -> u64 {
@@ -431,7 +430,6 @@ impl World {
     fn submit(&mut self, destinations: Vec<usize>) {
         let key = u64::try_from(self.messages.len()).unwrap();
         let count = u32::try_from(destinations.len()).unwrap();
-        let arrival = self.now;
         let origin = Origin {
             owner: self.random.next() % 4,
             unreturnable: self.chance(15),
@@ -440,7 +438,7 @@ impl World {
         self.messages.insert(
             key,
             Message {
-                arrival,
+                arrival: self.now,
                 origin: Some(origin),
                 destinations,
                 ..Message::default()
@@ -450,7 +448,7 @@ impl World {
         let event = if self.chance(50) {
             Event::Accepted {
                 id: id(key),
-                arrival,
+                arrival: self.now,
                 origin,
                 recipients: self.routed(key, &recipients),
             }
@@ -463,7 +461,7 @@ impl World {
             Event::Recovered(Recovered {
                 id: id(key),
                 owner: ORIGIN.owner,
-                arrival,
+                arrival: self.now,
                 held: false,
                 returned: false,
                 warned: false,

@@ -317,8 +317,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
 
     /// When a suspended destination whose mail stays ready is asked again, or a pause is over.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let free = self.taken() < self.settings.slots.total;
-        let slows = self.slows.filter(|_| free && !self.unproven.is_empty());
+        if self.taken() >= self.settings.slots.total {
+            // Whatever is due waits for the end of a delivery.
+            return None;
+        }
+        let slows = self.slows.filter(|_| !self.unproven.is_empty());
         let pause = self.sites.deadline().into_iter().chain(slows).min();
         if !self.settings.back_off.stays {
             return pause;
