@@ -2,7 +2,8 @@
 //!
 //! Contract: three parts, in this order: text, `message/delivery-status`, the original message or
 //! its header. The second is always ASCII; addresses that are not go into it as `utf-8;
-//! j\x{FC}rgen@…` (RFC 6533 §3).
+//! j\x{FC}rgen@…` (RFC 6533 §3). An original whose header is UTF-8 says so by its type (RFC 6533
+//! §4, §5).
 //! RFC 3464 §2; RFC 6522 (multipart/report); RFC 2045 §6.4 (a returned message is never
 //! re-encoded).
 #![warn(clippy::indexing_slicing)]
@@ -233,10 +234,16 @@ fn original(bounce: &Bounce<'_>) -> (SinglePart, ContentTransferEncoding) {
             ContentTransferEncoding::EightBit
         }
     };
+    let is_utf8 = !bounce.header.is_ascii() && std::str::from_utf8(bounce.header).is_ok();
     if let Some(body) = bounce.body {
         let whole = [bounce.header, b"\r\n", body].concat();
         let encoding = encoding(&whole);
-        return (part("message/rfc822", whole, encoding), encoding);
+        let kind = if is_utf8 {
+            "message/global"
+        } else {
+            "message/rfc822"
+        };
+        return (part(kind, whole, encoding), encoding);
     }
     let header = bounce.header.to_vec();
     if seven_bit(&header) {
@@ -252,8 +259,12 @@ fn original(bounce: &Bounce<'_>) -> (SinglePart, ContentTransferEncoding) {
         .unwrap_or_else(|header| {
             Body::dangerous_pre_encoded(header, ContentTransferEncoding::EightBit)
         });
-    let content_type =
-        ContentType::parse("text/rfc822-headers; charset=utf-8").unwrap_or(ContentType::TEXT_PLAIN);
+    let kind = if is_utf8 {
+        "message/global-headers"
+    } else {
+        "text/rfc822-headers; charset=utf-8"
+    };
+    let content_type = ContentType::parse(kind).unwrap_or(ContentType::TEXT_PLAIN);
     (
         SinglePart::builder().header(content_type).body(quoted),
         ContentTransferEncoding::SevenBit,

@@ -247,6 +247,30 @@ fn a_returned_message_is_whole_and_its_bytes_are_its_own() {
     );
 }
 
+/// RFC 6533 §4: programs read the header as UTF-8 only where they are told that it is.
+#[test]
+fn an_original_with_a_header_in_utf_8_is_returned_as_what_it_is() {
+    let utf8 = "From: jürgen@z.example\r\nSubject: grüße\r\n".as_bytes();
+    let (header, parts) = compose(utf8, Some(b"x\r\n"), bounce);
+    assert!(parts[2].is("message/global"));
+    assert_eq!(parts[2].value("Content-Transfer-Encoding"), "8bit");
+    assert_eq!(
+        header.first("Content-Transfer-Encoding").unwrap().value(),
+        b"8bit"
+    );
+    assert_eq!(parts[2].content.trim_ascii_end(), [utf8, b"\r\nx"].concat());
+    // Bytes of another charset are no UTF-8, and a body in it makes no such header.
+    for (header, body) in [
+        (&b"Subject: gr\xfc\xdfe\r\n"[..], &b"x\r\n"[..]),
+        (HEADER, "ü\r\n".as_bytes()),
+    ] {
+        let (_, parts) = compose(header, Some(body), bounce);
+        assert!(parts[2].is("message/rfc822"));
+    }
+    let (_, parts) = compose(b"Subject: gr\xfc\xdfe\r\n", None, bounce);
+    assert!(parts[2].is("text/rfc822-headers"));
+}
+
 #[test]
 fn an_eight_bit_header_travels_encoded_and_a_boundary_in_it_does_no_harm() {
     let guess = format!("=_{:x}.0", Timestamp::from_secs(1_795_400_000).as_millis());
@@ -262,6 +286,7 @@ fn an_eight_bit_header_travels_encoded_and_a_boundary_in_it_does_no_harm() {
         parts[2].value("Content-Transfer-Encoding"),
         "quoted-printable"
     );
+    assert!(parts[2].is("message/global-headers"));
     assert!(
         parts[2].text().is_ascii() && parts[2].text().contains("Subject: caf=C3=A9\r\nX: --=3D_")
     );
