@@ -125,6 +125,118 @@ fn an_administrator_is_asked_what_the_machine_cannot_know_and_sees_the_file_befo
     assert_eq!(sink.journal().len(), 0, "nothing is sent");
 }
 
+/// A machine of its own, where nothing is set up: `$DIR` has a systemctl that starts the daemons.
+const FRESH: &str = "set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/etc/smarthost /run/etc/sendmail-shim /run/systemd/system /run/sendmail-shim
+cp /etc/passwd /etc/group /run/etc
+echo '127.0.0.1 localhost' > /run/etc/hosts
+mount --bind /run/etc /etc
+mount -t tmpfs tmpfs /var/lib
+mount -t tmpfs tmpfs /var/spool
+ip link set lo up
+PATH=$DIR:$PATH
+$COMMANDS
+cat /var/lib/smarthost/Maildir/new/*
+";
+const SYSTEMCTL: &str = "#!/bin/sh
+case \"$*\" in
+'restart smarthost') $SMARTHOST run > /run/smarthost.log 2>&1 & socket=/var/lib/smarthost/control.sock ;;
+'restart sendmail-shim') $SHIM agent > /run/agent.log 2>&1 & socket=/run/sendmail-shim/control.sock ;;
+*) exit 1 ;;
+esac
+until [ -S $socket ]; do sleep 0.05; done
+";
+
+/// As an administrator types it, and as a script does.
+const RELAY: [&str; 2] = [
+    "$SMARTHOST init",
+    "$SMARTHOST init --yes --force --test hostname=mail.example.test networks= \
+     domains.local=example.test relayhost= admins=root@example.test < /dev/null",
+];
+const MACHINE: [&str; 2] = [
+    "$SHIM init",
+    "pin=$($SMARTHOST pin | grep -o 'sha256:[0-9a-f]*' | head -n 1)
+     $SHIM init --yes --test relayhost=[127.0.0.1]:25 pins=$pin tls=starttls \
+     domain=example.test admin=root@example.test < /dev/null",
+];
+
+/// What is seen and typed in the one, and in the other.
+const RELAY_STEPS: [Step<'_>; 14] = [
+    Step::Sees("hostname ["),
+    Step::Types("mail.example.test\n"),
+    Step::Sees("networks ["),
+    Step::Types("\n"),
+    Step::Sees("domains.local []: "),
+    Step::Types("example.test\n"),
+    Step::Sees("relayhost []: "),
+    Step::Types("\n"),
+    Step::Sees("admins ["),
+    Step::Types("root@example.test\n"),
+    Step::Sees("Write it? "),
+    Step::Types("y\n"),
+    Step::Sees("send a mail to root@example.test and follow it to its end? [Y/n] "),
+    Step::Types("\n"),
+];
+const MACHINE_STEPS: [Step<'_>; 15] = [
+    Step::Sees("relayhost []: "),
+    Step::Types("[127.0.0.1]:25\n"),
+    Step::Sees("shows this key: sha256:"),
+    Step::Sees("pins [sha256:"),
+    Step::Types("\n"),
+    Step::Sees("tls [starttls]: "),
+    Step::Types("\n"),
+    Step::Sees("domain ["),
+    Step::Types("example.test\n"),
+    Step::Sees("admin []: "),
+    Step::Types("root@example.test\n"),
+    Step::Sees("Write it? "),
+    Step::Types("y\n"),
+    Step::Sees("send a mail to root@example.test and follow it to its end? [Y/n] "),
+    Step::Types("y\n"),
+];
+
+/// In a terminal, after a yes; by a script, if it says so.
+#[test]
+fn from_nothing_to_the_first_mail_both_programs_are_set_up_and_tried() {
+    if !tests::peers::mounts() || tests::peers::find("ip").is_none() {
+        return;
+    }
+    for (relay, machine) in [(0, 1), (1, 0)] {
+        let directory = tempfile::tempdir().unwrap();
+        let binaries = binaries();
+        let commands = format!("{}\n{}", RELAY[relay], MACHINE[machine]);
+        let placed = |text: &str| {
+            text.replace("$COMMANDS", &commands)
+                .replace("$DIR", &directory.path().display().to_string())
+                .replace("$SMARTHOST", &binaries.smarthost.display().to_string())
+                .replace("$SHIM", &binaries.sendmail_shim.display().to_string())
+        };
+        let systemctl = directory.path().join("systemctl");
+        system::fs::replace(&systemctl, placed(SYSTEMCTL).as_bytes(), 0o755).unwrap();
+        let mut fresh = hermetic("unshare");
+        fresh.args(["--mount", "--net", "--pid", "--fork", "--kill-child"]);
+        fresh.args(["--mount-proc", "sh", "-c", &placed(FRESH)]);
+        let typed = |typed: usize, steps: &'static [Step<'_>]| -> &'static [Step<'_>] {
+            if typed == 0 { steps } else { &[] }
+        };
+        let steps = [
+            typed(relay, &RELAY_STEPS),
+            &[Step::Sees("<root@example.test> sent")],
+            typed(machine, &MACHINE_STEPS),
+            &[
+                Step::Sees("<root@example.test> sent by 127.0.0.1"),
+                Step::Sees("smarthost on mail.example.test can send mail"),
+            ],
+        ];
+        let Some(ended) = terminal::run(&fresh, 200, &steps.concat()) else {
+            return;
+        };
+        assert_eq!(ended.status, 0, "{ended:?}");
+        assert!(ended.shown.contains("sendmail-shim on "), "{ended:?}");
+    }
+}
+
 #[test]
 fn a_script_answers_beforehand_and_an_administrators_file_is_never_lost() {
     let machine = Machine::new();

@@ -91,7 +91,9 @@ enum Command {
     /// and tries it, and writes it after a yes.
     ///
     /// Another program's configuration that is there is offered to be taken over. A file with
-    /// settings of yours is not replaced without asking, and kept as config.toml.before-init.
+    /// settings of yours is not replaced without asking, and kept as config.toml.before-init. In
+    /// the end, after a yes or with --test, the agent takes the file, and a mail to the
+    /// administrators is followed to its end.
     Init(init::Request),
     /// Print the pins of a host's key and certificate, ready to be pasted.
     Pin(pin::Request),

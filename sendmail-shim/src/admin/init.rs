@@ -4,7 +4,9 @@
 //! program's configuration says is offered to be taken over instead. The file is shown, and the way
 //! to the relayhost tried, before it is written after a yes. An administrator's file is not
 //! replaced without asking, and kept beside the new one.
-//! Failures: nothing is written.
+//! In the end the agent takes the file, and a mail to the administrators is followed to its end, if
+//! they agree.
+//! Failures: nothing is written, unless it says so.
 
 use std::{
     io,
@@ -15,14 +17,18 @@ use clap::Args;
 use console::{
     dialog::{self, Answers, Dialog, Question},
     target::Target,
+    trial::{self, Trial},
 };
 use control::findings::{Findings, Level};
 use relay::relayhost::Relayhost;
 use settings::layers;
 use system::sysexits::Exit;
 
-use super::{check, import, pin};
-use crate::config::{places::SYSTEM, settings::Settings};
+use super::{check, import, pin, test};
+use crate::config::{
+    places::{self, SYSTEM},
+    settings::Settings,
+};
 use crate::terminal::{Trouble, say};
 
 /// What can be answered beforehand: the questions of the package.
@@ -43,6 +49,8 @@ pub struct Request {
     /// Where the other system's files are, and where ours are written.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+    #[command(flatten)]
+    pub trial: Trial,
 }
 
 /// Asks, shows, and writes.
@@ -82,11 +90,35 @@ pub fn run(file: Option<&Path>, request: &Request) -> Result<Exit, Trouble> {
         return Ok(nothing());
     }
     target.write(&text).map_err(wrong)?;
-    say(format_args!(
-        "{} written. Now: systemctl restart sendmail-shim, then sendmail-shim check and sendmail-shim test.",
-        path.display()
-    ));
-    Ok(Exit::Ok)
+    say(format_args!("{} written.", path.display()));
+    end(file, &mut dialog, request)
+}
+
+/// What was written is tried, if that is wanted.
+fn end(file: Option<&Path>, dialog: &mut Dialog<'_>, request: &Request) -> Result<Exit, Trouble> {
+    let under_root = import::under(&request.root, SYSTEM);
+    let here = under_root == Path::new(SYSTEM);
+    let written = file.or((!here).then_some(&*under_root));
+    let settings = places::load(written)?;
+    let to = match &settings.admin {
+        Some(admin) => admin.to_string(),
+        None => format!("root@{}", settings.domain),
+    };
+    let wanted = request
+        .trial
+        .is_wanted(dialog, ("sendmail-shim", &to), &request.root);
+    if !wanted.map_err(wrong)? {
+        say(
+            "Now: systemctl restart sendmail-shim, then sendmail-shim check and sendmail-shim test.",
+        );
+        return Ok(Exit::Ok);
+    }
+    let restarted = written.is_none() && trial::restart("sendmail-shim").map_err(wrong)?;
+    if !restarted && !check::is_in_force(&settings) {
+        let why = "no agent runs with these settings: start it anew, then sendmail-shim test";
+        return Err(Trouble::new(Exit::Unavailable, why.to_owned()));
+    }
+    test::run(&settings, None)
 }
 
 fn wrong(why: String) -> Trouble {
@@ -130,7 +162,8 @@ fn take_over(
         return Ok(nothing());
     }
     target.keep().map_err(wrong)?;
-    import::run(&import(true)).map(|_| Exit::Ok)
+    import::run(&import(true))?;
+    end(None, dialog, request)
 }
 
 /// The file, with an answer to each question.

@@ -16,6 +16,7 @@ pub mod status;
 pub mod target;
 pub mod test;
 pub mod trace;
+pub mod trial;
 
 use std::path::Path;
 

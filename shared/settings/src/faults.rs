@@ -124,9 +124,9 @@ pub fn read<T: DeserializeOwned, C>(
         found.settle(&mut table, &|table| form::<T>(table).map(drop));
         layers::lay_below(&mut all, table, synonyms);
     }
-    let made = found.settle(&mut all, &|table| form(table).and_then(&make));
-    match made.filter(|_| found.faults.is_empty()) {
-        Some(made) => Ok(made),
+    let settled = found.settle(&mut all, &|table| form(table).and_then(&make));
+    match settled.filter(|_| found.faults.is_empty()) {
+        Some(result) => Ok(result),
         None => Err(found.told()),
     }
 }

@@ -134,7 +134,8 @@ pub(super) enum Command {
     #[command(
         long_about = "Set a relay up: asks what it cannot find out, shows and checks the file, and writes it after a yes.\n\n\
         Proposed are the machine's own name and the private networks that it is in. Where Postfix is set up, its configuration is offered \
-        to be taken over. A file with settings of yours is not replaced without asking, and kept as config.toml.before-init.",
+        to be taken over. A file with settings of yours is not replaced without asking, and kept as config.toml.before-init.\n\n\
+        In the end, after a yes or with --test, the daemon takes the file, and a mail to the administrators is followed to its end.",
         after_help = "Examples:\n  \
         smarthost init                                                  in a terminal\n  \
         smarthost init --yes relayhost=[smtp.isp.example]:587 networks=  for a script"

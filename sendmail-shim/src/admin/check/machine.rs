@@ -145,7 +145,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
 }
 
 /// What the agent has, if the files say something else.
-fn in_force(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
+pub(super) fn in_force(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
     let running = match running::settings(settings) {
         Ok(running) => running,
         Err(why) => {

@@ -19,4 +19,6 @@ pub(crate) struct Init {
     /// Where the machine's files are (etc/postfix, proc/net)
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
+    #[command(flatten)]
+    pub(crate) trial: console::trial::Trial,
 }

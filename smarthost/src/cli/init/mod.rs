@@ -4,7 +4,9 @@
 //! shown and checked before it is written, after a yes. A file with settings of an administrator's
 //! is not replaced without asking, and kept beside the new one.
 //! Postfix's configuration, where there is one, is offered to be taken over instead.
-//! Failures: nothing is written.
+//! In the end the daemon takes the file, and a mail to the administrators is followed to its end,
+//! if they agree.
+//! Failures: nothing is written, unless it says so.
 
 pub(super) mod arguments;
 mod machine;
@@ -14,13 +16,14 @@ use std::{io, path::Path, process::ExitCode};
 use console::{
     dialog::{self, Answers, Dialog, Question},
     target::Target,
+    trial,
 };
 use control::findings::{Findings, Level};
 use settings::layers;
 
 use arguments::Init;
 
-use super::{arguments::Import, check, failed::Failed, import};
+use super::{arguments::Import, check, failed::Failed, import, remote};
 use crate::config::Config;
 
 /// What the package installs: answers go in front of it.
@@ -79,7 +82,32 @@ pub(super) fn run(path: &Path, init: &Init) -> Result<(String, ExitCode), Failed
         return Ok(nothing());
     }
     target.write(&text).map_err(Failed::new)?;
-    Ok((written(path), ExitCode::SUCCESS))
+    end(path, &mut dialog, init)
+}
+
+/// What was written is tried, if that is wanted.
+fn end(path: &Path, dialog: &mut Dialog<'_>, init: &Init) -> Result<(String, ExitCode), Failed> {
+    let admins = Config::load(path)?.admins;
+    let names: Vec<_> = admins.iter().map(ToString::to_string).collect();
+    let names = ("smarthost", &*names.join(" and "));
+    let asked = !admins.is_empty() || init.trial.test;
+    let wanted = asked && {
+        let wanted = init.trial.is_wanted(dialog, names, &init.root);
+        wanted.map_err(Failed::new)?
+    };
+    if !wanted {
+        return Ok((written(path), ExitCode::SUCCESS));
+    }
+    dialog.say(&format!("{} written.", path.display()));
+    let usual = path == Path::new(Config::PATH);
+    let restarted = usual && trial::restart("smarthost").map_err(Failed::new)?;
+    if !restarted {
+        // One that runs with this file.
+        remote::reload(path)?;
+    }
+    let exit = remote::test(path, None)?;
+    let told = "smarthost pin prints what machines need to know.".to_owned();
+    Ok((told, exit.into()))
 }
 
 fn nothing() -> (String, ExitCode) {
@@ -117,7 +145,8 @@ fn take_over(
     }
     target.keep().map_err(Failed::new)?;
     let (text, _) = import::run(path, &import(true))?;
-    Ok((format!("{text}\n{}", written(path)), ExitCode::SUCCESS))
+    dialog.say(&text);
+    end(path, dialog, init)
 }
 
 /// The file, with an answer to each question.
