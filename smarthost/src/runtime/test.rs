@@ -78,10 +78,10 @@ pub(super) fn begin(
 fn named(server: &Server, to: Option<&str>) -> Result<Vec<Address>, String> {
     let Some(to) = to else {
         let admins = server.current.get().config.admins.clone();
-        return match admins.is_empty() {
-            false => Ok(admins),
-            true => Err("admins names nobody: say to which address".to_owned()),
-        };
+        if admins.is_empty() {
+            return Err("admins names nobody: say to which address".to_owned());
+        }
+        return Ok(admins);
     };
     let address = Address::parse(to).map_err(|error| error.to_string())?;
     Ok(vec![address])

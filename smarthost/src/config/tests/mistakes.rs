@@ -139,7 +139,8 @@ proptest! {
     fn each_of_several_mistakes_is_told_once_and_in_its_line(
         chosen in proptest::sample::subsequence(WRONG.to_vec(), 1..WRONG.len()).prop_shuffle()
     ) {
-        let text: String = chosen.iter().map(|(line, _)| format!("{line}\n")).collect();
+        let lines: Vec<_> = chosen.iter().map(|(line, _)| *line).collect();
+        let text = lines.join("\n");
         let told = error(&text);
         let told: Vec<_> = told.split("\n\n").collect();
         prop_assert_eq!(told.len(), chosen.len(), "{}: {:#?}", text, told);
