@@ -13,6 +13,9 @@ use relay::{
 use serde::Deserialize;
 use settings::{HostName, MessageSize, NameServer, OneOrMany, Pattern, Size, Span};
 
+/// The smallest share of one user, bytes.
+const LEAST: u64 = 64 * 1024;
+
 /// `config.toml`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -138,9 +141,47 @@ pub struct Unchanged {
 #[serde(deny_unknown_fields, default)]
 pub struct Share {
     /// Bytes; absent: a quarter of what is free together with what he has.
-    pub size: Option<Size>,
+    pub size: Option<ShareSize>,
     /// Recipients that wait: a message to ten counts ten.
-    pub recipients: Option<u32>,
+    pub recipients: Option<ShareRecipients>,
+}
+
+/// Bytes of one user's share: not so few that no mail of his would be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "Size")]
+pub struct ShareSize(pub u64);
+
+impl TryFrom<Size> for ShareSize {
+    type Error = &'static str;
+
+    fn try_from(size: Size) -> Result<Self, &'static str> {
+        if size.0 < LEAST {
+            return Err(
+                "no mail of a user other than root would be taken: a share is at least \"64KiB\"; \
+                 without `size` it is a quarter of what is free",
+            );
+        }
+        Ok(Self(size.0))
+    }
+}
+
+/// Recipients of one user's share: at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct ShareRecipients(pub u32);
+
+impl TryFrom<u32> for ShareRecipients {
+    type Error = &'static str;
+
+    fn try_from(count: u32) -> Result<Self, &'static str> {
+        if count == 0 {
+            return Err(
+                "no mail of a user other than root would be taken: a share has at least 1 \
+                 recipient; without `recipients` it has 20000",
+            );
+        }
+        Ok(Self(count))
+    }
 }
 
 /// An address that only this machine can reach.

@@ -161,12 +161,12 @@ const ROWS: &[Row<Settings>] = &[
     ),
     Row::new(
         "share.size",
-        "Bytes of mail that one user other than root may have in the queue; more is refused until some of it has gone. Default: a quarter of what is free above minimum_free together with what he has.",
+        "Bytes of mail that one user other than root may have in the queue, at least 64KiB; more is refused until some of it has gone. Default: a quarter of what is free above minimum_free together with what he has.",
         |s| Some(s.share.size?.to_string()),
     ),
     Row::new(
         "share.recipients",
-        "Recipients that may wait for his mail; a message to ten counts ten.",
+        "Recipients that may wait for his mail, at least one; a message to ten counts ten.",
         |s| Some(s.share.recipients.to_string()),
     ),
 ];

@@ -231,7 +231,7 @@ impl Settings {
             unchanged,
             share: Share {
                 size: file.share.size.map(|size| size.0),
-                recipients: file.share.recipients.unwrap_or(SHARE).into(),
+                recipients: file.share.recipients.map_or(SHARE, |it| it.0).into(),
             },
             minimum_free: file
                 .minimum_free
