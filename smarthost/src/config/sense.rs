@@ -2,7 +2,7 @@
 //! start. Pure.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -20,8 +20,11 @@ use smtp::client::Security;
 
 use crate::{
     config::{Config, DkimKey, Domains, ListenTls},
-    destination::Kind,
+    destination::{Kind, LmtpTarget},
 };
+
+/// The port of LMTP, where none is named.
+const LMTP: u16 = 24;
 
 impl Config {
     /// Relative paths start from the directory of the administrator's file.
@@ -138,6 +141,9 @@ impl Config {
             let what = format!("{what}: add \"[::]:587\" to `listen`");
             return Some(Wrong::of(&[key], what).with(&["listen"]));
         }
+        if let Some(what) = self.lmtp_is_this_host() {
+            return Some(Wrong::of(&["lmtp"], what).with(&["hostname", "listen"]));
+        }
         self.key_twice().or_else(|| self.contradiction_of_relay())
     }
 
@@ -203,6 +209,17 @@ impl Config {
         None
     }
 
+    fn lmtp_is_this_host(&self) -> Option<String> {
+        let local = self.local.as_ref().map(|local| &local.kind);
+        let Some(Kind::Lmtp(LmtpTarget::Tcp(nexthop))) = local else {
+            return None;
+        };
+        let ours = self.is_this_host(nexthop, LMTP);
+        ours.then(|| {
+            format!("{nexthop} is this machine itself: local mail would go in circles; name the socket or port of the mailbox server")
+        })
+    }
+
     fn contradiction_of_relay(&self) -> Option<Wrong> {
         if self.relayhost.is_empty() {
             let set = [
@@ -226,8 +243,10 @@ impl Config {
                 Wrong::of(key, what).with(&["relayhost"])
             });
         }
+        let wrapped = self.relay_tls.security == Security::Wrapped;
+        let port = if wrapped { 465 } else { 25 };
         let mut hosts = self.relayhost.iter().enumerate();
-        let ours = |it: &Relayhost| it.by == By::Text && self.is_this_host(&it.nexthop);
+        let ours = |it: &Relayhost| it.by == By::Text && self.is_this_host(&it.nexthop, port);
         if let Some((index, relayhost)) = hosts.find(|(_, it)| ours(it)) {
             let what = format!(
                 "{relayhost} is this machine itself: mail would go in circles; name another host"
@@ -243,9 +262,8 @@ impl Config {
     }
 
     /// Whether a host to which mail is passed is one of our own listeners, as its text tells.
-    fn is_this_host(&self, nexthop: &Nexthop) -> bool {
-        let wrapped = self.relay_tls.security == Security::Wrapped;
-        let port = nexthop.port.unwrap_or(if wrapped { 465 } else { 25 });
+    fn is_this_host(&self, nexthop: &Nexthop, port: u16) -> bool {
+        let port = nexthop.port.unwrap_or(port);
         let host: &str = nexthop.host.as_ref();
         let plain = host.trim_start_matches('[').trim_end_matches(']');
         match plain.parse::<IpAddr>() {
@@ -267,13 +285,13 @@ impl Config {
 
     /// Whether who connects to this address comes to one of our listeners; `reach`: where it leads.
     pub fn listens_at(&self, address: SocketAddr, reach: Reach) -> bool {
-        // Connecting to no address is connecting to loopback.
-        let ip = match address.ip().to_canonical() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        let address = SocketAddr::new(ip, address.port());
+        // Connecting to no address is connecting to this machine.
+        let port = address.port();
+        if address.ip().to_canonical().is_unspecified() {
+            return self.listen.iter().any(|own| own.address.port() == port);
+        }
+        let ip = address.ip().to_canonical();
+        let address = SocketAddr::new(ip, port);
         let mut ours = self.listen.iter().map(|own| own.address);
         ours.any(|own| {
             let here = reach != Reach::Elsewhere || own.ip().to_canonical() == ip;
@@ -300,4 +318,29 @@ fn takes(whole: SocketAddr, part: SocketAddr) -> bool {
         IpAddr::V6(ip) => ip.is_unspecified(),
     };
     whole.port() != 0 && whole.port() == part.port() && (same || within)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_passes_mail_to_his_own_listener_is_told_so_whatever_he_calls_it() {
+        for (setting, is_own) in [
+            ("relayhost = \"[127.0.0.9]:2525\"", true),
+            ("relayhost = \"[0.0.0.0]:2525\"", true),
+            ("relayhost = \"[::]:2525\"", true),
+            ("relayhost = \"[::ffff:0.0.0.0]:2525\"", true),
+            ("relayhost = \"[0.0.0.0]:2526\"", false),
+            ("relayhost = \"[127.0.0.8]:2525\"", false),
+            ("lmtp = \"127.0.0.9:2525\"", true),
+            ("lmtp = \"[0.0.0.0]:2525\"", true),
+            ("lmtp = \"127.0.0.9:24\"", false),
+        ] {
+            let text = format!("listen = \"127.0.0.9:2525\"\n{setting}");
+            let read = Config::parse(Path::new("c"), &text, "vm1.example.org");
+            let told = read.err().map(|error| error.text).unwrap_or_default();
+            assert_eq!(told.contains("in circles"), is_own, "{setting}: {told}");
+        }
+    }
 }
