@@ -13,6 +13,7 @@ use tables::aliases::unusable;
 use super::transports;
 use crate::{
     config::{Class, Config},
+    destination::Kind,
     lookup::{LookupTable, Tables},
     route::Router,
     setup,
@@ -22,6 +23,8 @@ use crate::{
 const ADDRESSES_ALONE: &str =
     "its mail cannot be delivered (programs, files and lists stand in aliases, not here)";
 const NO_STAR: &str = "it means the mailbox named *, and not the whole domain";
+/// How somebody is named.
+const PERSON: &str = "admins = [\"somebody@example.org\"], or an alias";
 
 /// Looks at all of them.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -47,8 +50,25 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         findings.warn(
             name,
             format!("nobody is named for {name}: its mail is kept on hold (RFC 5321 §4.5.1)"),
-            "admins = [\"somebody@example.org\"], or an alias",
+            PERSON,
         );
+    }
+    unread(config, &router, findings);
+}
+
+/// Mail that has a place where nobody was told to look.
+fn unread(config: &Config, router: &Router, findings: &mut Findings) {
+    let own = config.state.join("Maildir");
+    let local = config.local.as_ref().map(|local| &local.kind);
+    if !matches!(local, Some(Kind::Maildir(path)) if *path == own) {
+        return;
+    }
+    for name in router.without_person() {
+        let own = own.display();
+        let what = format!(
+            "nobody is named for {name}: its mail goes to {own}, where nobody may read it (RFC 5321 §4.5.1)"
+        );
+        findings.warn(name, what, PERSON);
     }
 }
 

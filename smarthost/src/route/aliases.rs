@@ -91,8 +91,11 @@ impl Router {
     /// Whether mail for this address has a place only because it must have one: nobody is named who
     /// would read it.
     pub fn is_nobodys(&self, address: &Address) -> bool {
-        self.rules.local.is_none()
-            && self.is_local(address)
+        self.rules.local.is_none() && self.names_nobody(address)
+    }
+
+    fn names_nobody(&self, address: &Address) -> bool {
+        self.is_local(address)
             && self.always(&address.local_name()).is_some()
             && !self.has_own_route(address)
             && matches!(self.stands_for(address), Ok(None))
@@ -100,9 +103,17 @@ impl Router {
 
     /// Those of the names whose mail must have a place that nobody is named for.
     pub fn unnamed(&self) -> Vec<&'static str> {
+        if self.rules.local.is_some() {
+            return Vec::new();
+        }
+        self.without_person()
+    }
+
+    /// The same where the local transport has a place for them.
+    pub fn without_person(&self) -> Vec<&'static str> {
         let nobodys = |name: &&str| {
             let address = Address::new(name, &self.rules.hostname);
-            address.is_ok_and(|address| self.is_nobodys(&address))
+            address.is_ok_and(|address| self.names_nobody(&address))
         };
         ALWAYS.into_iter().filter(nobodys).collect()
     }

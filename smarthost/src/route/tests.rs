@@ -179,6 +179,11 @@ fn mail_for_postmaster_and_root_always_has_a_place() {
         );
     }
     assert!(!nobody.is_known(&address("roots@example.org")));
+    // A Maildir of ours has a place for it, and still nobody reads it.
+    let ours = without("domains = { local = [\"example.org\"] }");
+    assert_eq!((ours.unnamed().len(), ours.without_person().len()), (0, 2));
+    let read = without("admins = \"a@elsewhere.example\"");
+    assert!(read.without_person().is_empty());
     let named = without("maildir = \"none\"\nadmins = \"a@elsewhere.example\"");
     for to in ["postmaster@localhost", "root@localhost"] {
         assert_eq!(expand(&named, to), ["a@elsewhere.example"], "{to}");
