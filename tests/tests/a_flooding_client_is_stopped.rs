@@ -293,3 +293,16 @@ fn strangers_have_limits_of_their_own_and_recipients_can_be_counted() {
     let refused = smarthost.admin(&["limits", "show", "10.0.0.0/8"]);
     assert!(!refused.status.success(), "{refused:?}");
 }
+
+#[test]
+fn that_a_session_is_ended_for_its_errors_is_in_the_log_however_many_lines_came_before() {
+    let mut smarthost = Smarthost::start("");
+    let mut session = Session::greeted(smarthost.address());
+    // The last is answered with the end.
+    let replies = std::iter::repeat_with(|| session.say("WHAT").code);
+    let errors = replies.take_while(|code| *code == 500).count();
+    assert_eq!(errors, 20);
+    smarthost
+        .daemon()
+        .wait_for_log("too many errors after UNKNOWN from unknown[127.0.0.1]");
+}

@@ -249,6 +249,10 @@ impl Connection {
                     time::sleep(pause).await;
                 }
                 Some(Action::Close) => {
+                    if self.machine.had_too_many_errors() {
+                        let verb = self.machine.last_verb();
+                        maillog::broken("too many errors", verb, &self.name);
+                    }
                     self.place = None;
                     let _ = time::timeout(GOODBYE, self.flush()).await;
                     if let Some(mut stream) = self.stream.take() {

@@ -45,6 +45,7 @@ pub struct Session {
     pub(super) login: Option<String>,
     pub(super) verb: &'static str,
     pub(super) errors: u32,
+    too_many_errors: bool,
     pub(super) junk: u32,
     /// Why the message that is coming is refused at its end.
     pub(super) spoilt: Option<&'static str>,
@@ -82,6 +83,7 @@ impl Session {
             login: None,
             verb: "CONNECT",
             errors: 0,
+            too_many_errors: false,
             junk: 0,
             spoilt: None,
             early: false,
@@ -210,6 +212,11 @@ impl Session {
         self.sent_ahead
     }
 
+    /// Whether the session was ended for its many errors.
+    pub fn had_too_many_errors(&self) -> bool {
+        self.too_many_errors
+    }
+
     /// The last command's verb, for `lost connection after RCPT`; `CONNECT` before the first,
     /// `END-OF-MESSAGE` after a message.
     pub fn last_verb(&self) -> &'static str {
@@ -263,6 +270,7 @@ impl Session {
 
     fn read_command(&mut self, rest: &mut &[u8]) -> bool {
         if self.errors >= self.settings.max_errors {
+            self.too_many_errors = true;
             let reply = format!(
                 "421 4.7.0 {} Error: too many errors",
                 self.settings.hostname
