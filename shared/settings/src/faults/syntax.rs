@@ -40,7 +40,9 @@ pub(super) fn readable(text: &str, most: usize) -> (String, Vec<Unread>) {
         let goes_on = value.is_some_and(|it| LONG.iter().any(|begin| it.starts_with(begin)));
         let lines = statement(&text, from, goes_on);
         let (place, what) = match owner {
-            Some((_, value)) if place.start >= lines.end => unclosed(&text, value, &lines),
+            Some((_, value)) if goes_on && place.start >= lines.end => {
+                unclosed(&text, value, &lines)
+            }
             _ => (place, explain(first.message())),
         };
         let names = names(&text, &lines);
@@ -192,6 +194,8 @@ mod tests {
                 &[(1, "double quote", "h")][..],
                 &["n"][..],
             ),
+            ("h = \"m", &[(1, "with a double quote", "h")], &[]),
+            ("h = [\"m\"", &[(1, "close it with ]", "h")], &[]),
             (
                 "a = [\"x\", \"y\"\nb = 2\nc = [1]\n",
                 &[(1, "close it with ]", "a")],
