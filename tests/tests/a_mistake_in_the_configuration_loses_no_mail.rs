@@ -7,7 +7,7 @@ use tests::{
     agent::{Agent, CRON, CRON_ARGUMENTS},
     identity::Identity,
     session::Session,
-    sink::{Sink, nexthop},
+    sink::{Received, Sink, nexthop},
     smarthost::Smarthost,
     wait::{free_address, until},
 };
@@ -76,7 +76,7 @@ fn with_a_typo_the_agent_sends_by_its_last_good_configuration_and_says_so_once()
     let messages = sink.journal().messages();
     let mut messages = messages.iter();
     let fault = messages.find(|it| of_the_fault(&it.field("Subject")));
-    let fault = fault.map(|it| it.text()).unwrap_or_default();
+    let fault = fault.map(Received::text).unwrap_or_default();
     for place in [
         "config.toml:8:1: ",
         "config.toml:9:15: ",

@@ -44,8 +44,8 @@ fn wait_for(machine: &mut Agent, sink: &Sink, text: &str) {
 fn settled(machine: &mut Agent) {
     until_true("what was sent has left the queue", || {
         let log = machine.daemon().log();
-        let sent = log.lines().filter(|line| line.contains("status=sent"));
-        let id = sent.last().and_then(|line| line.split(": ").nth(1));
+        let mut sent = log.lines().filter(|line| line.contains("status=sent"));
+        let id = sent.next_back().and_then(|line| line.split(": ").nth(1));
         id.is_some_and(|id| log.contains(&format!("{id}: removed")))
     });
 }

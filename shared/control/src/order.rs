@@ -245,11 +245,11 @@ impl AttemptRow {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Row(Row),
-    Summary(Summary),
+    Summary(Box<Summary>),
     /// Nothing yet, and not the end: much has to be looked at.
     Working,
     /// One attempt for one recipient.
-    Attempt(AttemptRow),
+    Attempt(Box<AttemptRow>),
     /// Header section of a message, escaped.
     Header(String),
     /// The order was carried out for the message with this id, which was named.

@@ -200,7 +200,7 @@ impl<Q: Queue> Access<'_, Q> {
                         Ok(())
                     })?;
                 }
-                say(&Answer::Summary(counter.finish(summary::MOST)))
+                say(&Answer::Summary(counter.finish(summary::MOST).into()))
             }
             Request::Show { id } => match self.find(id) {
                 Ok((entry, envelope)) => {
@@ -229,7 +229,7 @@ impl<Q: Queue> Access<'_, Q> {
         };
         if let Some(attempts) = self.queue.attempts() {
             let mut attempts = attempts.after(id, after, self.owner, patience).into_iter();
-            attempts.try_for_each(|row| say(&Answer::Attempt(row)))?;
+            attempts.try_for_each(|row| say(&Answer::Attempt(row.into())))?;
         }
         if let Some(entry) = spool.entry(id) {
             let held = entry.hold.is_held().then(|| "it is on hold".to_owned());

@@ -93,7 +93,7 @@ fn summary(access: &Access<'_, Daemon>, by: By, selection: Selection) -> Summary
     };
     let request = Request::Summary { by, selection };
     access.answer(&request, &mut say).unwrap();
-    counted.unwrap()
+    *counted.unwrap()
 }
 
 #[test]

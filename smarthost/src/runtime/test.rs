@@ -44,7 +44,7 @@ pub(super) fn begin(
         match nobody(&setup.router, &address) {
             Some(failure) => {
                 let row = AttemptRow::new(0, &address.into(), &failure.outcome());
-                say(Told::Attempt(row))?;
+                say(Told::Attempt(row.into()))?;
             }
             None => reached.push(address),
         }
