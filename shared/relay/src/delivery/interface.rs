@@ -31,6 +31,11 @@ impl Host {
             certified: None,
         }
     }
+
+    /// What is known of it is known of this port.
+    pub(super) fn key(&self) -> (String, u16) {
+        (self.name.clone(), self.port)
+    }
 }
 
 /// What a socket can be connected to.

@@ -382,7 +382,7 @@ impl Delivery {
         self.learn(&over, &sent.outcomes, memory, now);
         let progress = sent.outcomes.iter().any(is_delivered);
         if progress {
-            memory.accepted(&dial.host.name);
+            memory.accepted(&dial.host);
         }
         let cut = most_at_once(batch.len(), &sent);
         if let Some(most) = cut {

@@ -91,10 +91,6 @@ impl fmt::Display for Standing {
     }
 }
 
-fn key(host: &Host) -> (String, u16) {
-    (host.name.clone(), host.port)
-}
-
 fn age(at: Instant, now: Instant) -> Duration {
     now.saturating_duration_since(at)
 }
@@ -181,7 +177,7 @@ impl Memory {
 
     /// A session with it was opened, in clear text if none is wanted, or for this reason.
     pub(super) fn opened(&mut self, host: &Host, clear: Option<&str>, now: Instant) {
-        let key = key(host);
+        let key = host.key();
         if host.named && (self.opened.len() < MOST || self.opened.contains_key(&key)) {
             match clear {
                 Some(why) => self.clear.insert(key.clone(), why.to_owned()),
@@ -203,7 +199,7 @@ impl Memory {
     pub fn relayhosts(&self, now: Instant) -> Vec<(String, bool, String)> {
         let several = self.relayhosts.len() > 1;
         let all = self.relayhosts.iter();
-        let all = all.filter(|host| several || self.clear.contains_key(&key(host)));
+        let all = all.filter(|host| several || self.clear.contains_key(&host.key()));
         let told = all.map(|host| {
             let standing = self.standing(host, now);
             let name = format!("{}:{}", host.name, host.port);
@@ -214,7 +210,7 @@ impl Memory {
 
     /// What is known of a host that the administrator named.
     pub(super) fn standing(&self, host: &Host, now: Instant) -> Standing {
-        let key = key(host);
+        let key = host.key();
         let failing = self.failing.values();
         let mut broken = failing.filter(|it| it.host == key && it.is_broken());
         Standing {
@@ -247,7 +243,7 @@ impl Memory {
         if self.failing.len() >= MOST && !self.failing.contains_key(&spot) {
             return None;
         }
-        let new = || Circuit::new(key(host), now);
+        let new = || Circuit::new(host.key(), now);
         Some(self.failing.entry(spot).or_insert_with(new))
     }
 
@@ -285,7 +281,7 @@ impl Memory {
     }
 
     /// One of several relayhosts fails for refusals of this machine: news, once.
-    pub(super) fn refuses(&mut self, host: &str, failure: &Failure) {
+    pub(super) fn refuses(&mut self, host: &Host, failure: &Failure) {
         if self.relayhosts.len() > 1 {
             self.refusals.tell(host, failure);
         }
@@ -302,7 +298,7 @@ impl Memory {
         self.refusals.take_mended()
     }
 
-    pub(super) fn accepted(&mut self, host: &str) {
+    pub(super) fn accepted(&mut self, host: &Host) {
         self.refusals.accepted(host);
     }
 }

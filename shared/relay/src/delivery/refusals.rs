@@ -1,16 +1,16 @@
 //! Who refuses this machine, as far as deliveries have shown.
 //!
 //! Contract: bounded. A host that refuses different senders in the same way, or the key of this
-//! machine, refuses this machine: no other mail is tried there for now. One that has refused so many deliveries in a row
-//! ([`ROW`]), and taken none between, whoever sent them, fails: others are tried before it. One
-//! message's refusal stops no other. Where another relayhost takes the mail then, that is kept for
-//! whoever tells administrators, and so is its end.
+//! machine, refuses this machine: no other mail is tried there for now. One that has refused so
+//! many deliveries in a row ([`ROW`]), and taken none between, whoever sent them, fails: others are
+//! tried before it. One message's refusal stops no other. Where another relayhost takes the mail
+//! then, that is kept for whoever tells administrators, and so is its end.
 
 use std::collections::HashMap;
 
 use mail::outcome::Failure;
 
-use super::fault::Refusal;
+use super::{fault::Refusal, interface::Host};
 
 /// Deliveries in a row that were refused in the same way; as on a machine where root sends all.
 const ROW: u32 = 3;
@@ -30,10 +30,10 @@ struct Refuses {
     told: Option<String>,
 }
 
-/// Hosts that refused what they were given last, by name.
+/// Hosts that refused what they were given last.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    hosts: HashMap<String, Refuses>,
+    hosts: HashMap<(String, u16), Refuses>,
     untold: Vec<Failure>,
     mended: Vec<String>,
 }
@@ -41,8 +41,8 @@ pub(super) struct Refusals {
 impl Refusals {
     /// A host refuses this machine with this sender, in another delivery than before if `again`:
     /// whether it has refused another one, too.
-    pub(super) fn refused(&mut self, host: &str, how: Refusal, sender: &str, again: bool) -> bool {
-        if self.hosts.len() >= MOST && !self.hosts.contains_key(host) {
+    pub(super) fn refused(&mut self, host: &Host, how: Refusal, sender: &str, again: bool) -> bool {
+        if self.hosts.len() >= MOST && !self.hosts.contains_key(&host.key()) {
             return false;
         }
         let new = || Refuses {
@@ -52,7 +52,7 @@ impl Refusals {
             row: 0,
             told: None,
         };
-        let known = self.hosts.entry(host.to_owned()).or_insert_with(new);
+        let known = self.hosts.entry(host.key()).or_insert_with(new);
         if known.how != how {
             let told = known.told.take();
             *known = Refuses { told, ..new() };
@@ -63,26 +63,26 @@ impl Refusals {
     }
 
     /// Whether a host is to be passed over for it.
-    pub(super) fn fails(&self, host: &str) -> bool {
-        let known = self.hosts.get(host);
+    pub(super) fn fails(&self, host: &Host) -> bool {
+        let known = self.hosts.get(&host.key());
         known.is_some_and(|known| known.shared || known.row >= ROW)
     }
 
     /// It fails for it, and others take the mail: news, once.
-    pub(super) fn tell(&mut self, host: &str, failure: &Failure) {
-        let known = self.hosts.get_mut(host);
+    pub(super) fn tell(&mut self, host: &Host, failure: &Failure) {
+        let known = self.hosts.get_mut(&host.key());
         let Some(known) = known.filter(|known| known.told.is_none()) else {
             return;
         };
         if self.untold.len() < MOST_UNTOLD {
-            known.told = Some(failure.relay.clone().unwrap_or_else(|| host.to_owned()));
+            known.told = Some(failure.relay.clone().unwrap_or_else(|| host.name.clone()));
             self.untold.push(failure.clone());
         }
     }
 
     /// It has taken mail.
-    pub(super) fn accepted(&mut self, host: &str) {
-        let told = self.hosts.remove(host).and_then(|known| known.told);
+    pub(super) fn accepted(&mut self, host: &Host) {
+        let told = self.hosts.remove(&host.key()).and_then(|known| known.told);
         if self.mended.len() < MOST_UNTOLD {
             self.mended.extend(told);
         }

@@ -38,7 +38,7 @@ impl Delivery {
             return (outcome, verdict);
         }
         if let Some(refusal) = about_us(failure, dial.host.named) {
-            let (host, at) = (&dial.host.name, Spot::of(dial));
+            let (host, at) = (&dial.host, Spot::of(dial));
             let again = self.refused.replace(at.clone()) != Some(at.clone());
             let refusals = &mut memory.refusals;
             let shared = refusals.refused(host, refusal, &self.sender, again);
@@ -49,7 +49,7 @@ impl Delivery {
             };
             if fails && dial.host.named {
                 self.fails((at, &dial.host), &failure.log_text(), memory, now);
-                memory.refuses(&dial.host.name, &failure);
+                memory.refuses(&dial.host, &failure);
             } else {
                 // The next message may be welcome: no connection to another host is kept for it.
                 self.passed_by(at);
