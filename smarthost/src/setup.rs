@@ -45,11 +45,13 @@ use crate::{
 mod follow;
 mod identity;
 mod kept;
+mod places;
 mod start;
 mod tickets;
 mod wrong;
 
 pub(crate) use identity::Identity;
+use places::Held;
 pub(crate) use tickets::Tickets;
 
 /// How often it is looked whether a table has changed.
@@ -199,14 +201,15 @@ pub(crate) fn router(
 
 impl Setup {
     /// Loads everything that the files name, and keeps a copy of them; `before` lends its session
-    /// tickets.
-    pub(crate) fn load(path: &Path, before: Option<&Self>) -> anyhow::Result<Self> {
+    /// tickets. `held`: addresses that are listened on, or were handed over.
+    pub(crate) fn load(path: &Path, before: Option<&Self>, held: Held<'_>) -> anyhow::Result<Self> {
         let mut layers = Config::files(path)?;
         if let Some(before) = before {
             layers = last_good::present(&before.config.state, path, layers)?;
         }
         let config = Config::of_files(&layers)?;
-        let setup = match Self::taken(config.clone(), before) {
+        let placed = places::take(&config, held, before.is_some()).map_err(Into::into);
+        let setup = match placed.and_then(|()| Self::taken(config.clone(), before)) {
             Ok(setup) => setup,
             // All that is wrong is told at once.
             Err(error) => {

@@ -121,9 +121,7 @@ const NO_PLACE: [&str; 2] = ["spool = 5", "spool = \"/cut off"];
 fn what_an_agent_queues_while_nothing_says_where_its_queue_is_arrives_when_the_file_is_mended() {
     for mistake in NO_PLACE {
         let sink = Sink::start();
-        let mut machine = Agent::start(&good(&sink));
-        machine.daemon().stop();
-        machine.configure(mistake);
+        let mut machine = Agent::prepare(mistake);
         machine.run();
         let send = |machine: &Agent, subject: &str| {
             machine.send(&["a@example.net"], format!("Subject: {subject}\n\ntext\n"));
@@ -155,9 +153,7 @@ fn what_a_smarthost_queues_while_nothing_says_where_its_queue_is_arrives_when_th
     for mistake in NO_PLACE {
         let sink = Sink::start();
         let good = format!("relayhost = \"{}\"", sink.nexthop());
-        let mut smarthost = Smarthost::start(&good);
-        smarthost.daemon().stop();
-        smarthost.configure(&format!("state = 5\n{mistake}"));
+        let mut smarthost = Smarthost::prepare(&format!("state = 5\n{mistake}"));
         smarthost.run();
         let mut session = Session::greeted(smarthost.address());
         session.delivers(

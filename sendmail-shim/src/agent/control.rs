@@ -85,7 +85,11 @@ fn status(agent: &Agent, owner: Option<u32>) -> Status {
         spool: serve::spool(&settings.spool, spool),
         // Their lines are not everybody's business.
         alarms: match owner {
-            None => agent.refused_tables().lines().map(str::to_owned).collect(),
+            None => {
+                let tables = agent.refused_tables();
+                let lies = spool::quarantined(&settings.spool);
+                tables.lines().map(str::to_owned).chain(lies).collect()
+            }
             Some(_) => Vec::new(),
         },
         fault: settings.fault.as_ref().map(|fault| {

@@ -3,7 +3,7 @@
 //!
 //! Contract: a socket that somebody still listens on is never taken away. Both are open to
 //! everybody; the kernel tells who is at the other end, and that decides.
-//! Failures: text for the administrator.
+//! Failures: text for the administrator. The control socket and loopback addresses may be lacking.
 
 use std::{net::TcpListener, os::unix::net::UnixListener, path::Path};
 
@@ -67,7 +67,14 @@ impl Sockets {
             sockets.submit.push(listen(&settings.socket, OPEN)?);
         }
         if sockets.control.is_empty() {
-            sockets.control.push(listen(&settings.control, OPEN)?);
+            // Mail does not wait for administrators.
+            match listen(&settings.control, OPEN) {
+                Ok(listener) => sockets.control.push(listener),
+                Err(error) => line(
+                    Level::Error,
+                    &format_args!("no control socket, so no orders are taken: {error}"),
+                ),
+            }
         }
         for &address in &settings.listen {
             let open = |listener: &TcpListener| listener.local_addr().ok() == Some(address);

@@ -117,14 +117,18 @@ pub fn present(directory: &Path, of: &Path, layers: Vec<Layer>) -> Result<Vec<La
     Err(ConfigError { text })
 }
 
-/// Keeps the copy where it is found even if the name of the directory is what goes wrong next; the
-/// fault is over.
+/// Keeps the copy where it is found even if the name of the directory is what goes wrong next, or
+/// the file that names it; the fault is over.
 pub fn remember(directory: &Path, refuge: &Path, of: &Path, layers: &[Layer]) {
-    let also = (refuge.is_dir() && refuge != directory).then_some(refuge);
+    let also = (refuge != directory).then_some(refuge);
     for directory in std::iter::once(directory).chain(also) {
         let kept = system::fs::create_directory(directory, 0o700)
             .and_then(|()| keep(directory, of, layers));
-        if let Err(error) = kept {
+        // Where the configuration lies the program may often make nothing.
+        let wanted = Some(directory) != also || directory.is_dir();
+        if let Err(error) = kept
+            && wanted
+        {
             let text = format_args!(
                 "no copy of the configuration is kept in {}: {error}",
                 directory.display()

@@ -174,6 +174,24 @@ pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// Why a directory can never be made or used there, whoever tries; what is denied to this user, or
+/// has no room now, is no reason. Makes nothing.
+pub fn no_directory(path: &Path) -> Option<String> {
+    let nearest = path.ancestors().find(|it| it.symlink_metadata().is_ok())?;
+    let shown = nearest.display();
+    match nearest.metadata() {
+        Ok(found) if !found.is_dir() => Some(format!("{shown} is there, and is no directory")),
+        Ok(_) => {
+            let kind = rustix::fs::statfs(nearest).ok()?.f_type;
+            (kind == rustix::fs::PROC_SUPER_MAGIC)
+                .then(|| format!("no files can be made in {shown}"))
+        }
+        // A link that leads nowhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(format!("{shown}: {error}")),
+        Err(_) => None,
+    }
+}
+
 /// Moves a file into a directory of the same file system, which is there; its new name. Nothing is
 /// replaced: a name that is taken gets a number.
 pub fn move_into(path: &Path, directory: &Path) -> io::Result<PathBuf> {

@@ -64,6 +64,21 @@ pub fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
+/// Why no socket can ever be made there, whoever tries; one that another process has now is no
+/// reason.
+pub fn impossible(path: &Path) -> Option<String> {
+    let shown = path.display();
+    if SocketAddrUnix::new(path).is_err() {
+        return Some(format!(
+            "{shown}: the path is too long for a socket; 107 bytes are the most"
+        ));
+    }
+    if let Some(what) = not_a_socket(path) {
+        return Some(format!("{shown}: {what}"));
+    }
+    super::fs::no_directory(path.parent()?)
+}
+
 /// Why no socket can be made there, if something has the place already.
 fn taken(path: &Path) -> Option<&'static str> {
     if let Some(what) = not_a_socket(path) {
@@ -138,5 +153,13 @@ mod tests {
             assert!(told.contains("is there, not a socket"), "{told}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+        let below = file.join("one.sock");
+        let long = directory.path().join("y".repeat(120));
+        for place in [&file, &below, &long] {
+            assert!(impossible(place).is_some(), "{}", place.display());
+        }
+        for place in [&path, &directory.path().join("later/one.sock")] {
+            assert_eq!(impossible(place), None);
+        }
     }
 }

@@ -169,6 +169,10 @@ fn running(status: &Status, findings: &mut Findings) {
         return findings.warn("daemon", fault, "it takes the mended file by itself");
     }
     findings.ok("daemon", format!("runs, process {}", status.pid));
+    if let Some(fault) = &status.spool.fault {
+        let remedy = "until then no mail is taken: clients are told to come again";
+        findings.fail("spool", fault, remedy);
+    }
 }
 
 /// What the daemon has in force, where the files say something else.
@@ -295,6 +299,10 @@ fn disk(spool: &Path, findings: &mut Findings) {
     };
     let text = format!("{}, {} MiB free", spool.display(), room.bytes / MIB);
     let remedy = "free space (or inodes): without it mail is refused for the time being";
+    if let Some(lies) = spool::quarantined(spool) {
+        let remedy = "the log says what they are; look at them, then move them away";
+        findings.warn("spool", lies, remedy);
+    }
     match (room.bytes / MIB, room.inodes) {
         (0..64, _) | (_, 0..100) => findings.fail("spool", text, remedy),
         (0..512, _) | (_, 0..10_000) => findings.warn("spool", text, remedy),

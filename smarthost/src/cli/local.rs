@@ -37,7 +37,9 @@ pub(super) fn pin(path: &Path) -> Result<String, Failed> {
     let config = Config::load(path)?;
     fs::create_directory(&config.state, 0o700)
         .map_err(|error| Failed::new(format!("{}: {error}", config.state.display())))?;
-    let setup = Setup::load(path, None)?;
+    // The daemon may have them.
+    let held: Vec<_> = config.listen.iter().map(|it| it.address).collect();
+    let setup = Setup::load(path, None, &held)?;
     if setup.identity.is_none() {
         return Err(Failed::new(
             "no listener offers TLS (listen = …): there is nothing to pin".to_owned(),

@@ -78,8 +78,9 @@ impl Config {
 
     /// What was kept of these files when they were good, where a daemon looks for it.
     pub(crate) fn copies(&self, path: &Path) -> impl Iterator<Item = Self> {
-        let places = [self.state.as_path(), Path::new(STATE)].into_iter();
-        places.filter_map(|state| Self::of_files(&last_good::recall(state, path)?).ok())
+        let refuge = Self::refuge_of_state(path);
+        let places = [self.state.clone(), PathBuf::from(STATE), refuge].into_iter();
+        places.filter_map(|state| Self::of_files(&last_good::recall(&state, path)?).ok())
     }
 
     /// From files that were read before.

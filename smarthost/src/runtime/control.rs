@@ -22,6 +22,7 @@ use control::{
 };
 use mail::clock::{self, Timestamp};
 use relay::{delivery::Memory, trust::Validity};
+use spool::quarantined;
 use system::log::{Level, line};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -37,7 +38,7 @@ use crate::{
     admin::{Answer, Controlled, Request, answer},
     link::Waiting,
     policy::refusals::Refusal,
-    server::Server,
+    server::{Server, listen::Deaf},
     trail::Trail,
     web,
 };
@@ -60,6 +61,8 @@ pub(super) struct Control {
     pub(super) reload: Arc<Reload>,
     pub(super) started: Timestamp,
     pub(super) listen: Vec<String>,
+    /// Addresses where nothing could listen at the start.
+    pub(super) deaf: Arc<Deaf>,
     /// What deliveries have learned of next hops.
     pub(super) next_hops: Arc<Mutex<Memory>>,
     /// What happened to messages, for the status page.
@@ -81,12 +84,13 @@ pub(super) fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     Ok(UnixListener::from_std(socket)?)
 }
 
-/// Answers administrators until the daemon ends.
+/// Answers administrators until the daemon ends, if there is a socket.
 pub(super) async fn serve(
-    socket: UnixListener,
+    socket: Option<UnixListener>,
     control: Arc<Control>,
     mut ending: watch::Receiver<bool>,
 ) {
+    let Some(socket) = socket else { return };
     let [root, others] = [0; 2].map(|_| Arc::new(Semaphore::new(REQUESTS)));
     let mut waiting = Waiting::new(WAITING);
     loop {
@@ -224,6 +228,12 @@ impl Control {
         status
     }
 
+    /// Where clients can connect.
+    fn listening(&self) -> Vec<String> {
+        let late = self.deaf.late().into_iter().map(|it| it.to_string());
+        self.listen.iter().cloned().chain(late).collect()
+    }
+
     fn status(&self) -> Status {
         let setup = self.server.current.get();
         let identity = setup.identity.as_ref();
@@ -249,7 +259,7 @@ impl Control {
             pid: std::process::id(),
             started: self.started,
             configured: self.server.current.configured(),
-            listen: self.listen.clone(),
+            listen: self.listening(),
             sessions: u64::try_from(self.server.places.sessions()).unwrap_or(u64::MAX),
             pin: identity.map_or_else(String::new, |identity| identity.pin.to_string()),
             certificate_ends: validity.map(|validity| validity.until),
@@ -262,6 +272,8 @@ impl Control {
                 .web_fault
                 .iter()
                 .cloned()
+                .chain(self.deaf.alarms())
+                .chain(quarantined(&setup.config.spool))
                 .chain(validity.and_then(ends_soon))
                 .chain(self.server.world.alarms(&setup))
                 .chain(setup.enrolled.alarms())

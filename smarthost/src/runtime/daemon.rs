@@ -9,7 +9,7 @@
 
 use std::{
     io,
-    net::TcpListener as StdListener,
+    net::{SocketAddr, TcpListener as StdListener},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -24,6 +24,7 @@ use system::{
     log::{self, Level, line},
 };
 use tokio::{
+    net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
@@ -80,7 +81,8 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     let handed = listen::inherited();
     let trail = Arc::default();
     loop {
-        let (setup, fault) = Setup::start(path)?;
+        let there = handed.iter().filter_map(|it| it.local_addr().ok());
+        let (setup, fault) = Setup::start(path, &there.collect::<Vec<_>>())?;
         if setup.config.log_format == LogFormat::Postfix {
             log::tag_as_postfix(&setup.config.hostname);
         }
@@ -155,9 +157,9 @@ async fn live(
         attempts: Attempts::default(),
         ending: ending.clone(),
     });
-    let listeners = listen::open(&current.get().config, handed)?;
-    let addresses = listeners.iter().map(|it| it.address.to_string());
-    let addresses: Vec<String> = addresses.collect();
+    let (listeners, deaf) = listen::open(&current.get().config, handed)?;
+    let opened = listen::addresses(&listeners);
+    let addresses: Vec<String> = opened.iter().map(ToString::to_string).collect();
     let reload = Arc::new(Reload {
         path: path.to_owned(),
         dispatch: Arc::clone(&dispatch),
@@ -166,6 +168,7 @@ async fn live(
         expected: Arc::clone(&memory.expected),
         started: current.get().config.clone(),
         refused: Mutex::default(),
+        held: held(&current.get().config, opened),
     });
     let (page, web_fault) = web_listener(&current.get().config, trail).await;
     let control = Arc::new(control::Control {
@@ -174,11 +177,12 @@ async fn live(
         reload: Arc::clone(&reload),
         started,
         listen: addresses.clone(),
+        deaf: Arc::clone(&deaf),
         trail: Arc::clone(trail),
         web_fault,
         kept: Mutex::default(),
     });
-    let socket = control::bind(&current.get().config.control, control::MODE)?;
+    let socket = control_socket(&current.get().config);
 
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -196,11 +200,13 @@ async fn live(
     let state = current.get().config.state.clone();
     tasks.spawn(web::serve(page, daemon, &state, ending.clone()));
     tasks.spawn(control::serve(socket, control, ending));
+    tasks.spawn(Arc::clone(&deaf).retry(Arc::clone(&server)));
     announce(&current, &addresses);
     supervision::ready();
     tasks.spawn(supervision::watchdog(end.subscribe()));
 
     told(&current, &server);
+    notify::of_no_listener(&server, &deaf.alarms());
     let ended = wait_for_end(signals, &reload, &server).await?;
     supervision::stopping();
     line(
@@ -246,6 +252,22 @@ fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
     // The socket may be gone already.
     let _ = std::fs::remove_file(&config.control);
     line(Level::Notice, &"ended");
+}
+
+/// Addresses that are listened on, now or as soon as that works.
+fn held(config: &Config, mut opened: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    opened.extend(config.listen.iter().map(|it| it.address));
+    opened
+}
+
+/// Where administrators ask. Mail does not wait for them: without it the daemon goes on.
+fn control_socket(config: &Config) -> Option<UnixListener> {
+    let bound = control::bind(&config.control, control::MODE);
+    let told = |error: &anyhow::Error| {
+        let text = format_args!("no control socket, so no orders are taken: {error:#}");
+        line(Level::Error, &text);
+    };
+    bound.inspect_err(told).ok()
 }
 
 /// Where the status page listens. Mail does not wait for it: what is wrong is told, and the daemon

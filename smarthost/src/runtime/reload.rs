@@ -6,6 +6,7 @@
 //! Failures: an error leaves everything as it was, and says so.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -42,6 +43,8 @@ pub(super) struct Reload {
     pub(super) started: Config,
     /// Why tables were not taken when they were looked at last.
     pub(super) refused: Mutex<Vec<Problem>>,
+    /// Addresses that the daemon listens on, or that were handed to it.
+    pub(super) held: Vec<SocketAddr>,
 }
 
 impl Reload {
@@ -49,7 +52,7 @@ impl Reload {
     /// force, and tells why.
     pub(super) fn run(&self) -> Result<Vec<String>, Fault> {
         let before = self.current.get();
-        let setup = match Setup::load(&self.path, Some(&before)) {
+        let setup = match Setup::load(&self.path, Some(&before), &self.held) {
             Ok(setup) => setup,
             Err(error) => {
                 let fault = Fault {
@@ -122,7 +125,7 @@ impl Reload {
         known.clone_from(&refused);
         drop(known);
         if let Some(fault) = &fault {
-            match Setup::wrong_now(&self.path) {
+            match Setup::wrong_now(&self.path, &self.held) {
                 None if refused.is_empty() => return Seen::Mended,
                 // A list that a table includes: a reload would begin it anew.
                 None => {}

@@ -1,19 +1,19 @@
 //! Sockets that clients connect to.
 //!
 //! Contract: sockets that systemd hands over are used first, matched to `listen` by address; the
-//! others are bound here. IPv6 wildcards take IPv4 too (dual-stack), as `bindv6only` says. A
-//! listener that cannot be bound is an error, except one of the built-in defaults as long as
-//! another works.
+//! others are bound here. IPv6 wildcards take IPv4 too (dual-stack), as `bindv6only` says. As long
+//! as one works, those that cannot be bound are told, and tried again and again, except the
+//! built-in defaults; if none works, that is an error.
 //! Failures: out of descriptors or memory pauses accepting for a moment, never ends it.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use mail::status::EnhancedStatus;
 use smtp::reply::Reply;
 use system::log::{Level, line};
@@ -38,6 +38,8 @@ use crate::{
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// Pause before an address is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Pause after the system refused to accept.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -49,13 +51,88 @@ pub(crate) struct Listener {
     offer: Offer,
 }
 
+/// Addresses of the configuration where nothing could listen at the start.
+#[derive(Debug, Default)]
+pub(crate) struct Deaf {
+    waiting: Mutex<Vec<(config::Listener, String)>>,
+    /// Where it worked later.
+    late: Mutex<Vec<SocketAddr>>,
+}
+
+impl Deaf {
+    fn lock(&self) -> MutexGuard<'_, Vec<(config::Listener, String)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A sentence for each where nothing listens yet.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        let deaf = self.lock();
+        let told = deaf
+            .iter()
+            .map(|(listener, why)| told(listener.address, why));
+        told.collect()
+    }
+
+    /// Where it listens after all.
+    pub(crate) fn late(&self) -> Vec<SocketAddr> {
+        let late = self.late.lock();
+        late.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tries again and again until all of them listen, or the daemon ends.
+    pub(crate) async fn retry(self: Arc<Self>, server: Arc<Server>) {
+        let mut ending = server.ending.clone();
+        let mut serving = JoinSet::new();
+        while !self.lock().is_empty() {
+            tokio::select! {
+                () = time::sleep(AGAIN) => {}
+                _ = ending.wait_for(|ending| *ending) => break,
+            }
+            for listener in self.opened() {
+                let address = listener.address;
+                line(Level::Notice, &format_args!("listens on {address} now"));
+                serving.spawn(listener.serve(Arc::clone(&server)));
+            }
+        }
+        while serving.join_next().await.is_some() {}
+    }
+
+    /// Those that listen now.
+    fn opened(&self) -> Vec<Listener> {
+        let mut opened = Vec::new();
+        self.lock().retain(|(listener, _)| match bind(*listener) {
+            Ok(listener) => {
+                opened.push(listener);
+                false
+            }
+            Err(_) => true,
+        });
+        let late = self.late.lock();
+        late.unwrap_or_else(PoisonError::into_inner)
+            .extend(addresses(&opened));
+        opened
+    }
+}
+
+/// Where they listen.
+pub(crate) fn addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners.iter().map(|it| it.address).collect()
+}
+
+fn told(address: SocketAddr, why: &str) -> String {
+    format!("cannot listen on {address}: {why}; it is tried again and again")
+}
+
 /// Opens all listeners of the configuration; `handed` are systemd's, which outlast them.
-pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Vec<Listener>> {
+pub(crate) fn open(
+    config: &Config,
+    handed: &[StdListener],
+) -> anyhow::Result<(Vec<Listener>, Arc<Deaf>)> {
     let mut inherited: Vec<_> = handed
         .iter()
         .map(StdListener::try_clone)
         .collect::<io::Result<_>>()?;
-    let mut listeners = Vec::new();
+    let (mut listeners, deaf) = (Vec::new(), Deaf::default());
     for listener in &config.listen {
         let ready = inherited.iter().position(|socket| {
             socket
@@ -74,10 +151,7 @@ pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Ve
                     &format_args!("cannot listen on {}: {error}", listener.address),
                 );
             }
-            Err(error) => {
-                return Err(error)
-                    .with_context(|| format!("cannot listen on {}", listener.address));
-            }
+            Err(error) => deaf.lock().push((*listener, error.to_string())),
         }
     }
     for socket in inherited {
@@ -85,11 +159,19 @@ pub(crate) fn open(config: &Config, handed: &[StdListener]) -> anyhow::Result<Ve
         listeners.push(adopt(socket, Offer::usual(address.port()))?);
     }
     if listeners.is_empty() {
+        let deaf = deaf.lock();
+        let why = deaf
+            .iter()
+            .map(|(it, why)| format!(" ({}: {why})", it.address));
         bail!(
-            "no listener could be opened; set `listen` to an address and port that this user may bind"
+            "no listener could be opened{}; set `listen` to an address and port that this user may bind",
+            why.collect::<String>()
         );
     }
-    Ok(listeners)
+    for why in deaf.alarms() {
+        line(Level::Error, &why);
+    }
+    Ok((listeners, Arc::new(deaf)))
 }
 
 /// TCP sockets handed over by systemd; those of other kinds are left alone.

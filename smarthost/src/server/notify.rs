@@ -165,6 +165,25 @@ pub(crate) fn of_fault(server: &Server, fault: &Fault) {
     }));
 }
 
+/// Tells the administrators where clients cannot connect; mail comes in elsewhere.
+pub(crate) fn of_no_listener(server: &Server, deaf: &[String]) {
+    if deaf.is_empty() {
+        return;
+    }
+    let host = &server.current.get().config.hostname;
+    let text = format!(
+        "On {host} smarthost does not listen everywhere:\n\n{}\n\n\
+         Mail is taken where it does. See also: smarthost status\n",
+        deaf.join("\n")
+    );
+    server.dispatch.news().tell(Event::News(News {
+        kind: Kind::Fault,
+        headline: format!("{host}: smarthost cannot listen on all its addresses"),
+        text,
+        strangers: false,
+    }));
+}
+
 /// No mail can be queued: the administrators are told as soon as there is room for that.
 pub(super) fn of_no_room(server: &Server, error: &SpoolError) {
     let news = server.dispatch.news();

@@ -4,9 +4,9 @@
 //! there, else whatever it takes to queue mail, which is then not sent; and the fault, for who
 //! tells the administrators.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
-use super::Setup;
+use super::{Setup, places};
 use crate::{
     config::{Config, KeyFiles},
     policy::rule::Rule,
@@ -26,17 +26,20 @@ const CLIENTS_ALONE: [&str; 4] = [
 
 impl Setup {
     /// [`Setup::load`] for a start, which goes on with what there is.
-    pub(crate) fn start(path: &Path) -> anyhow::Result<(Self, Option<Fault>)> {
-        let error = match Self::load(path, None) {
+    pub(crate) fn start(path: &Path, held: &[SocketAddr]) -> anyhow::Result<(Self, Option<Fault>)> {
+        let error = match Self::load(path, None, held) {
             Ok(setup) => return Ok((setup, None)),
             Err(error) => error,
         };
         let (salvaged, _) = Config::load_or_salvage(path)?;
         // First with a copy of what the files name, then with one of the files.
-        let copy = Config::load(path).ok().and_then(Self::standing_in);
+        let placed = |config: &Config| places::take(config, held, false).is_ok();
+        let read = Config::load(path).ok().filter(placed);
+        let copy = read.and_then(Self::standing_in);
         let mut recalled = None;
         let copy = copy.or_else(|| {
-            salvaged.copies(path).find_map(|config| {
+            let mut copies = salvaged.copies(path).filter(placed);
+            copies.find_map(|config| {
                 recalled = Some(config.clone());
                 Self::standing_in(config.clone()).or_else(|| Self::unbroken(config).ok())
             })
@@ -54,6 +57,15 @@ impl Setup {
             text: all.collect::<Vec<_>>().join("\n"),
             remembered: copy.is_some(),
         };
+        let mut salvaged = salvaged;
+        for (place, refuge) in [
+            (&mut salvaged.spool, Config::refuge(path)),
+            (&mut salvaged.state, Config::refuge_of_state(path)),
+        ] {
+            if system::fs::no_directory(place).is_some() {
+                *place = refuge;
+            }
+        }
         let setup = copy.map_or_else(|| Self::salvaged(salvaged), Ok)?;
         Ok((setup, Some(fault)))
     }

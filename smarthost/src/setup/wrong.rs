@@ -1,14 +1,14 @@
 //! What is wrong with the files, all of it: for a reload that fails, for `check`, and for who is
 //! told of it.
 //!
-//! Contract: makes nothing, changes nothing.
+//! Contract: makes nothing but its directories, and changes nothing.
 
 use std::{path::Path, sync::PoisonError};
 
 use mail::maps::Problem;
 use settings::ConfigError;
 
-use super::{Setup, Tables, examine_identity, has_password};
+use super::{Held, Setup, Tables, examine_identity, has_password, places};
 use crate::config::Config;
 
 impl Setup {
@@ -30,6 +30,7 @@ impl Setup {
             wrong.extend(has_password(config).err());
         }
         let read = [
+            places::examine(config),
             Self::examine_present(config),
             config.read_aliases().map(drop),
             config.read_access().map(drop),
@@ -62,10 +63,12 @@ impl Setup {
     }
 
     /// Why the files cannot be loaded as they are now, if so.
-    pub(crate) fn wrong_now(path: &Path) -> Option<ConfigError> {
+    pub(crate) fn wrong_now(path: &Path, held: Held<'_>) -> Option<ConfigError> {
         match Config::load(path) {
             Ok(config) => {
-                let wrong = [Self::examine(&config), has_password(&config)];
+                let examined = Self::examine(&config);
+                let placed = examined.is_ok().then(|| places::take(&config, held, true));
+                let wrong = [examined, has_password(&config), placed.unwrap_or(Ok(()))];
                 ConfigError::together(wrong.into_iter().filter_map(Result::err))
             }
             Err(error) => Some(error),

@@ -202,7 +202,8 @@ impl<R: Role> Program<R> {
             .story
             .tell(context.now, &self.name, || format!("starts with {found:?}"));
         self.misses = found.unopened + found.unsaved > 0;
-        if !ill && found.quarantined + found.unopened + found.unsaved + found.spoiled > 0 {
+        let damage = found.quarantined + found.lost + found.unopened;
+        if !ill && damage + found.unsaved + found.spoiled > 0 {
             context.notes.push(Box::new(move |model| {
                 model.wrong.push(format!("a crash is no damage: {found:?}"));
             }));

@@ -77,7 +77,10 @@ impl Enrolled {
                 parsed.map(Some).map_err(with_remedy)
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Ok(None),
+                // That the spool is no directory is told elsewhere.
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied => Ok(None),
                 _ => Err(provision::unreadable(&file, &error)),
             },
         }

@@ -23,11 +23,11 @@ use std::{
 use settings::{
     ConfigError,
     last_good::{self, Fault},
-    layers::{LAYERS, Layer},
+    layers::{self, LAYERS, Layer},
     provision,
 };
 
-use system::read;
+use system::{fs::no_directory, read, socket};
 
 use super::{
     enrolled::FILE,
@@ -81,10 +81,12 @@ pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError
 
 /// What was kept of these files when they were good.
 fn copy(salvaged: &Settings, of: &Path) -> Option<Settings> {
-    let copies = [salvaged.spool.as_path(), Path::new(SPOOL)];
-    copies.iter().find_map(|spool| {
+    let refuge = refuge_of(of);
+    let copies = [salvaged.spool.as_path(), Path::new(SPOOL), &refuge];
+    copies.into_iter().find_map(|spool| {
         let settings = Settings::enrolled(last_good::recall(spool, of)?).ok()?;
-        settings.client_tls().ok().map(|_| settings)
+        let usable = settings.client_tls().is_ok() && impossible(&settings).is_none();
+        usable.then_some(settings)
     })
 }
 
@@ -92,14 +94,18 @@ fn copy(salvaged: &Settings, of: &Path) -> Option<Settings> {
 /// send.
 pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
     let (of, found) = find(given);
-    let (layers, error) = match usable(found) {
+    let (layers, error) = match ready(found) {
         Ok((layers, settings)) => {
             last_good::remember(&settings.spool, &refuge_of(&of), &of, &layers);
             return Ok(settings);
         }
         Err(wrong) => wrong,
     };
-    let salvaged = Settings::salvaged(&layers, &of, refuge_of(&of))?;
+    let refuge = refuge_of(&of);
+    let mut salvaged = Settings::salvaged(&layers, &of, refuge.clone())?;
+    if no_directory(&salvaged.spool).is_some() {
+        salvaged.spool = refuge;
+    }
     let copy = copy(&salvaged, &of);
     let remembered = copy.is_some();
     let mut settings = copy.unwrap_or(salvaged);
@@ -112,7 +118,7 @@ pub fn for_agent(given: Option<&Path>) -> Result<Settings, ConfigError> {
 
 /// Whether the agent could start with the files as they are now.
 pub fn is_right(given: Option<&Path>) -> bool {
-    usable(find(given).1).is_ok()
+    ready(find(given).1).is_ok()
 }
 
 /// What files are known by.
@@ -160,10 +166,41 @@ pub fn state(given: Option<&Path>, settings: &Settings) -> State {
     State::of(files.chain(password).chain([&enrolled]))
 }
 
+/// What is known of files that are read: they and the settings, or what is wrong.
+type Usable = Result<(Vec<Layer>, Settings), (Vec<Layer>, ConfigError)>;
+
+/// The same as [`usable`] for the agent, whose spool is there afterwards.
+fn ready(found: Result<Vec<Layer>, ConfigError>) -> Usable {
+    let (layers, settings) = usable(found)?;
+    if let Some((key, why)) = impossible(&settings) {
+        let error = layers::wrong_at(
+            &layers,
+            key,
+            None,
+            &format!("{key}: {why}; name another path"),
+        );
+        return Err((layers, error));
+    }
+    match system::fs::create_directory(&settings.spool, 0o700) {
+        Ok(()) => Ok((layers, settings)),
+        Err(error) => {
+            let what = format!("spool: cannot create {}: {error}", settings.spool.display());
+            let error = layers::wrong_at(&layers, "spool", None, &what);
+            Err((layers, error))
+        }
+    }
+}
+
+/// The setting of a place that can never be made, and why.
+pub fn impossible(settings: &Settings) -> Option<(&'static str, String)> {
+    let spool = no_directory(&settings.spool).map(|why| ("spool", why));
+    let sockets = [("socket", &settings.socket), ("control", &settings.control)];
+    let mut sockets = sockets.into_iter();
+    spool.or_else(|| sockets.find_map(|(key, path)| Some((key, socket::impossible(path)?))))
+}
+
 /// Settings with which mail can be sent; otherwise the files and what is wrong.
-fn usable(
-    found: Result<Vec<Layer>, ConfigError>,
-) -> Result<(Vec<Layer>, Settings), (Vec<Layer>, ConfigError)> {
+fn usable(found: Result<Vec<Layer>, ConfigError>) -> Usable {
     let layers = found.map_err(|error| (Vec::new(), error))?;
     let settings = Settings::enrolled(layers.clone()).and_then(|settings| {
         settings.client_tls().map_err(|error| {

@@ -22,7 +22,11 @@ use system::{fs::Room, read};
 
 use crate::{
     admin::{aliases, running},
-    config::{places::DIRECTORY, rows, settings::Settings},
+    config::{
+        places::{self, DIRECTORY},
+        rows,
+        settings::Settings,
+    },
 };
 
 /// An agent that is alive answers in milliseconds; one that systemd starts needs a moment.
@@ -47,6 +51,13 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) -> Option<Sett
 }
 
 fn configuration(settings: &Settings, findings: &mut Findings) {
+    if let Some((key, why)) = places::impossible(settings) {
+        findings.fail(
+            key,
+            why,
+            "name another path; the agent goes on with the last good one",
+        );
+    }
     for file in &settings.files {
         findings.ok("configuration", file.display().to_string());
     }
@@ -130,6 +141,7 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
             findings.ok("agent", format!("answers on {}", connection.relay()));
             connection.quit();
             let running = in_force(settings, findings);
+            unwell(settings, findings);
             waiting_mail(settings, findings);
             running
         }
@@ -141,6 +153,14 @@ fn agent(settings: &Settings, findings: &mut Findings) -> Option<Settings> {
             );
             None
         }
+    }
+}
+
+/// What it says of its spool.
+fn unwell(settings: &Settings, findings: &mut Findings) {
+    let said = running::status(settings);
+    if let Some(fault) = said.ok().and_then(|status| status.spool.fault) {
+        findings.fail("spool", fault, "until then no mail is taken");
     }
 }
 
@@ -237,6 +257,10 @@ fn spool(path: &Path, findings: &mut Findings) {
             format!("{shown} cannot be written"),
             "is the file system mounted read-only?",
         );
+    }
+    if let Some(lies) = spool::quarantined(path) {
+        let remedy = "the log says what they are; look at them, then move them away";
+        findings.warn("spool", lies, remedy);
     }
     free(&shown.to_string(), &room, findings);
 }

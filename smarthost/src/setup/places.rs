@@ -1,0 +1,91 @@
+//! Where the daemon keeps what it has and where it listens, as far as a configuration must be wrong
+//! that says so: another one is then used, as for a file that does not parse.
+//!
+//! Contract: what may be otherwise in a moment (a socket that another process has, one of several
+//! addresses) is no fault of the configuration at a start; a reload wants all of it.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use settings::ConfigError;
+use system::{fs, socket};
+
+use crate::config::Config;
+
+/// What can never be made; makes nothing.
+pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
+    for (key, path) in [("spool", &config.spool), ("state", &config.state)] {
+        if let Some(why) = fs::no_directory(path) {
+            let what = format!("{key}: {why}; name a directory of the daemon's own");
+            return Err(config.wrong(key, &what));
+        }
+    }
+    match socket::impossible(&config.control) {
+        Some(why) => Err(config.wrong("control", &format!("control: {why}; name another path"))),
+        None => Ok(()),
+    }
+}
+
+/// Addresses that are listened on, or were handed over.
+pub(crate) type Held<'a> = &'a [SocketAddr];
+
+/// All of it, for who goes on with this configuration.
+pub(super) fn take(config: &Config, held: Held<'_>, all: bool) -> Result<(), ConfigError> {
+    make(config)?;
+    listen(config, held, all)
+}
+
+/// The same for who starts with it: the directories are there afterwards.
+fn make(config: &Config) -> Result<(), ConfigError> {
+    examine(config)?;
+    for (key, path) in [("spool", &config.spool), ("state", &config.state)] {
+        let made = fs::create_directory(path, 0o700);
+        made.map_err(|error| {
+            let what = format!("{key}: cannot create {}: {error}", path.display());
+            config.wrong(key, &what)
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether clients could be listened for: on each address, or, where there is none before, on one
+/// at least. `held` are those that are listened on, or were handed over.
+fn listen(config: &Config, held: Held<'_>, all: bool) -> Result<(), ConfigError> {
+    if config.listen_is_default {
+        return Ok(());
+    }
+    let mut failed = Vec::new();
+    for listener in &config.listen {
+        let address = listener.address;
+        let ours = |error: &io::Error| {
+            error.kind() == io::ErrorKind::AddrInUse && held.iter().any(|own| meet(*own, address))
+        };
+        if let Err(error) = TcpListener::bind(address)
+            && !ours(&error)
+        {
+            failed.push((address, error));
+        }
+    }
+    let none = failed.len() == config.listen.len();
+    match failed.first() {
+        Some((address, error)) if all || none => Err(config.wrong("listen", &why(*address, error))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether sockets on both addresses are in each other's way.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (any || one.ip().to_canonical() == other.ip().to_canonical())
+}
+
+fn why(address: SocketAddr, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; see ip address",
+        io::ErrorKind::AddrInUse => "another process has it; see ss -ltnp",
+        _ => "name an address and port that the daemon may have",
+    };
+    format!("listen: cannot listen on {address}: {error}: {remedy}")
+}
