@@ -1,6 +1,10 @@
 //! A configuration that can be read, but not put into force: a queue in a file, a socket nowhere,
 //! an address that is another's. The last good one is used where that can be, and what mail does
 //! not need stops none.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what a test renames has to outlive nothing"
+)]
 
 use std::{
     fs,
@@ -67,8 +71,7 @@ fn a_smarthost_goes_on_with_its_last_good_configuration_where_the_new_one_cannot
     for address in [taken.to_string(), "192.0.2.77:2525".to_owned()] {
         wrong.push(("listen", format!("\"{address}\"")));
     }
-    let mut arrived = 0;
-    for (key, value) in wrong {
+    for (arrived, (key, value)) in (1..).zip(wrong) {
         smarthost.configure(&format!("{good}\n{key} = {value}"));
         let reload = smarthost.admin(&["reload"]);
         // Its control socket stands where the file no longer says.
@@ -86,7 +89,6 @@ fn a_smarthost_goes_on_with_its_last_good_configuration_where_the_new_one_cannot
         deliver(smarthost.address());
         let log = smarthost.daemon().wait_for_log(LAST_GOOD);
         assert!(log.contains(key), "{key} = {value}: {log}");
-        arrived += 1;
         // Notices that come soon after each other are one.
         until("the mail and a notice of the fault arrive", || {
             let journal = sink.journal();
@@ -156,8 +158,7 @@ fn an_agent_goes_on_with_its_last_good_configuration_where_the_new_one_cannot_be
     let below = machine.directory().join("file/submit.sock");
     wrong.push(("socket", format!("\"{}\"", below.display())));
     let socket = machine.directory().join("submit.sock");
-    let mut arrived = 0;
-    for (key, value) in wrong {
+    for (arrived, (key, value)) in (1..).zip(wrong) {
         machine.configure(&format!("{good}\n{key} = {value}"));
         let check = machine.admin(&["check"]);
         assert_ne!(check.status.code(), Some(0), "{key} = {value}");
@@ -169,7 +170,6 @@ fn an_agent_goes_on_with_its_last_good_configuration_where_the_new_one_cannot_be
         machine.send(&["b@example.net"], "Subject: x\n\ntext\n");
         let log = machine.daemon().wait_for_log(LAST_GOOD);
         assert!(log.contains(key), "{key} = {value}: {log}");
-        arrived += 1;
         until("the mail arrives", || {
             let journal = sink.journal();
             let subjects = journal.messages().into_iter().map(|it| it.field("Subject"));
@@ -194,15 +194,13 @@ fn an_agent_whose_configuration_elsewhere_cannot_be_read_finds_the_copy_of_the_l
         |path| fs::File::create(path).unwrap().set_len(17 << 20).unwrap(),
     ];
     let mut machine = Agent::start(&good);
-    let mut told = 0;
-    for spoil in spoil {
+    for (told, spoil) in (1..).zip(spoil) {
         machine.daemon().stop();
         let path = machine.config();
         fs::remove_file(&path).unwrap();
         spoil(&path);
         machine.run();
         machine.daemon().wait_for_log(LAST_GOOD);
-        told += 1;
         // By the relayhost that no file names any more.
         until("the administrators are told", || {
             let journal = sink.journal();

@@ -158,8 +158,8 @@ async fn live(
         ending: ending.clone(),
     });
     let (listeners, deaf) = listen::open(&current.get().config, handed)?;
-    let opened = listen::addresses(&listeners);
-    let addresses: Vec<String> = opened.iter().map(ToString::to_string).collect();
+    let addresses = listen::addresses(&listeners).into_iter();
+    let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();
     let reload = Arc::new(Reload {
         path: path.to_owned(),
         dispatch: Arc::clone(&dispatch),
@@ -168,7 +168,7 @@ async fn live(
         expected: Arc::clone(&memory.expected),
         started: current.get().config.clone(),
         refused: Mutex::default(),
-        held: held(&current.get().config, opened),
+        held: held(&current.get().config, &listeners),
     });
     let (page, web_fault) = web_listener(&current.get().config, trail).await;
     let control = Arc::new(control::Control {
@@ -182,7 +182,6 @@ async fn live(
         web_fault,
         kept: Mutex::default(),
     });
-    let socket = control_socket(&current.get().config);
 
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -199,6 +198,7 @@ async fn live(
     let daemon: Arc<dyn web::Daemon> = control.clone();
     let state = current.get().config.state.clone();
     tasks.spawn(web::serve(page, daemon, &state, ending.clone()));
+    let socket = control_socket(&current.get().config);
     tasks.spawn(control::serve(socket, control, ending));
     tasks.spawn(Arc::clone(&deaf).retry(Arc::clone(&server)));
     announce(&current, &addresses);
@@ -209,10 +209,8 @@ async fn live(
     notify::of_no_listener(&server, &deaf.alarms());
     let ended = wait_for_end(signals, &reload, &server).await?;
     supervision::stopping();
-    line(
-        Level::Notice,
-        &"ending: sessions and deliveries in flight may finish",
-    );
+    let text = "ending: sessions and deliveries in flight may finish";
+    line(Level::Notice, &text);
     // Without receivers there is nobody to tell.
     let _ = end.send(true);
     finish(tasks).await;
@@ -255,9 +253,10 @@ fn conclude(keeper: &Keeper, dispatch: &Dispatch, config: &Config) {
 }
 
 /// Addresses that are listened on, now or as soon as that works.
-fn held(config: &Config, mut opened: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    opened.extend(config.listen.iter().map(|it| it.address));
-    opened
+fn held(config: &Config, listeners: &[listen::Listener]) -> Vec<SocketAddr> {
+    let mut held = listen::addresses(listeners);
+    held.extend(config.listen.iter().map(|it| it.address));
+    held
 }
 
 /// Where administrators ask. Mail does not wait for them: without it the daemon goes on.
