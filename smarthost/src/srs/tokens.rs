@@ -144,7 +144,7 @@ mod tests {
     fn many_senders_make_room_for_new_ones_and_the_newest_stay() {
         let mut tokens = Tokens::default();
         for number in 0..MOST + MOST / 5 {
-            let at = day(20 + u64::try_from(number / 1000).unwrap());
+            let at = day(20 + u64::try_from(number / 10_000).unwrap());
             tokens.note(&number.to_string(), &sender(number), at);
             assert!(tokens.rows.len() <= MOST);
         }
