@@ -187,6 +187,15 @@ fn explain_says_which_rules_are_defaults() {
     );
     let rules = told["stages"].as_array().unwrap().last().unwrap()["rules"].to_string();
     assert!(rules.contains("\"origin\":\"default\""), "{rules}");
+    let helo = "restrictions = [\"reject_invalid_helo_hostname\", \"reject_unauth_destination\"]\n";
+    let strict = Smarthost::prepare(helo);
+    let (name, to) = ("[2001:db8::19]", "root@mail.example.test");
+    let told = explained(&strict, &["--client", OTHER, "--helo", name, "--to", to]);
+    let told = told.to_string();
+    assert!(
+        told.contains("invalid ip address") && told.contains("is missing before"),
+        "{told}"
+    );
 }
 
 #[test]

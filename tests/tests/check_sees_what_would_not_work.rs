@@ -298,6 +298,50 @@ fn a_relay_by_mx_whose_name_server_does_not_answer_is_not_called_right_and_its_s
 
 /// The daemon is no next hop of its own, however that is spelt: check says so, and mail waits
 /// instead of going round and using up the limit. Another program on this machine is one.
+/// Rows A6, D5: what nobody has is taken and returned to strangers.
+#[test]
+fn names_that_nobody_has_are_told_of_unless_a_table_or_the_next_hop_knows_them() {
+    let verified =
+        "restrictions = [\"reject_unauth_destination\", \"reject_unverified_recipient\"]\n";
+    for (more, told) in [
+        ("", "any name is taken in example.net"),
+        ("relay_recipients = \"recipients\"\n", ""),
+        (verified, ""),
+        (
+            "lmtp = \"unix:/nowhere/lmtp\"\nrelay_recipients = \"recipients\"\n",
+            "any name is taken in local domains",
+        ),
+    ] {
+        let smarthost = Smarthost::prepare(&format!(
+            "{HERMETIC}domains = {{ relay = [\"example.net\"] }}\n{more}"
+        ));
+        smarthost.file("aliases", "root: admin@example.org\n");
+        smarthost.file("recipients", "somebody@example.net x\n");
+        let (_, said) = check(&smarthost, &[]);
+        let is_told = said.contains("any name is taken");
+        assert_eq!(is_told, !told.is_empty(), "{more}: {said}");
+        assert!(said.contains(told), "{more}: {said}");
+    }
+}
+
+#[test]
+fn keys_of_tables_that_never_match_or_stop_bounces_are_told_of() {
+    let smarthost = Smarthost::prepare(&format!(
+        "{HERMETIC}restrictions = [\"check_sender_access senders\", \"reject_unauth_destination\"]\n"
+    ));
+    smarthost.file("aliases", "root: admin@example.org\n");
+    let table = "bar.example REJECT\n.baz.example REJECT\n<> REJECT no bounces here\n";
+    smarthost.file("senders", table);
+    let (_, said) = check(&smarthost, &[]);
+    for told in [
+        "senders:2: `.baz.example` never matches",
+        "senders:3: refusing `<>` refuses bounces",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+    assert!(!said.contains("senders:1:"), "{said}");
+}
+
 #[test]
 fn a_next_hop_that_is_the_daemon_itself_is_told_of_and_never_dialled() {
     let names = |name: &str| {

@@ -226,7 +226,8 @@ fn unknown_recipients(config: &Config, findings: &mut Findings) {
     }
     let remedy =
         "add \"reject_unverified_recipient\" behind \"reject_unauth_destination\" in restrictions";
-    if !config.domains.relay.is_empty() {
+    // A table of recipients says who is known in all of them.
+    if !config.domains.relay.is_empty() && config.relay_recipients.is_empty() {
         let domains: Vec<_> = config
             .domains
             .relay

@@ -54,6 +54,13 @@ pub(super) fn invalid_literal(see: &View<'_>, name: &str) -> Opinion {
     if mail::address::domain::literal(name).is_some() {
         return Opinion::Pass;
     }
+    let inner = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    if inner.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()) {
+        see.notes.say(|| {
+            "\"IPv6:\" is missing before the address in the brackets (RFC 5321 section 4.1.3)"
+                .to_owned()
+        });
+    }
     Opinion::Refuse(see.rejection(Helo, 501, (5, 5, 2), "invalid ip address"))
 }
 

@@ -278,12 +278,15 @@ impl Challenged {
         let mut fields = without_proof.split(',');
         let binding = fields.next().and_then(|field| field.strip_prefix("c="));
         let nonce = fields.next().and_then(|field| field.strip_prefix("r="));
-        if binding != Some(&self.binding) || nonce != Some(&self.nonce) {
+        let binding = binding.ok_or(WRONG)?;
+        if nonce != Some(&self.nonce) {
             return Err("the response belongs to another exchange");
         }
         let proof = BASE64_STANDARD.decode(proof).map_err(|_| WRONG)?;
         let all = format!("{},{without_proof}", self.said);
-        let proved = self.verifier.accepts(&proof, all.as_bytes());
+        // Another header than at first: somebody changed one of the two (RFC 5802 §6).
+        let is_bound = binding == self.binding;
+        let proved = self.verifier.accepts(&proof, all.as_bytes()) && is_bound;
         let ours = format!("v={}", self.verifier.signature(all.as_bytes()));
         Ok((proved, ours))
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use proptest::prelude::*;
+use ring::{digest, hmac, pbkdf2};
 
 use super::{
     Acceptor, Attempt, Credentials, Exchange, Logins, MECHANISMS, Progress, Proof, Verifier,
@@ -140,7 +141,7 @@ fn who_acts_for_another_binds_a_channel_or_mixes_exchanges_is_refused() {
     }
     for last in [
         "c=biws,r=other,p=AAAA",
-        "c=eSws,r=ax,p=AAAA",
+        "r=ax,p=AAAA",
         "c=biws,r=ax",
         "c=biws,r=ax,p=!",
     ] {
@@ -154,6 +155,47 @@ fn who_acts_for_another_binds_a_channel_or_mixes_exchanges_is_refused() {
             server.respond(last.as_bytes(), &logins(), "").is_err(),
             "over"
         );
+    }
+}
+
+/// What proves the password of `user` in an exchange (RFC 5802 §3), by another hand than ours.
+fn proof(exchange: &str) -> Vec<u8> {
+    let mut salted = [0; 32];
+    let (algorithm, salt) = (pbkdf2::PBKDF2_HMAC_SHA256, b"0123456789abcdef");
+    pbkdf2::derive(algorithm, ROUNDS, salt, b"pencil", &mut salted);
+    let signed = |key: &[u8], text: &str| {
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
+    };
+    let client_key = signed(&salted, "Client Key");
+    let stored = digest::digest(&digest::SHA256, client_key.as_ref());
+    let signature = signed(stored.as_ref(), exchange);
+    let pairs = client_key.as_ref().iter().zip(signature.as_ref());
+    pairs.map(|(key, signed)| key ^ signed).collect()
+}
+
+/// `y`: the client could bind, and believes that we cannot, which is so. `p=` asks for it.
+#[test]
+fn a_client_that_repeats_another_header_than_it_began_with_is_not_let_in() {
+    for (header, repeated, is_in) in [
+        ("n,,", "biws", true),
+        ("y,,", "eSws", true),
+        ("y,,", "biws", false),
+        ("n,,", "eSws", false),
+    ] {
+        let mut server = Acceptor::new("SCRAM-SHA-256").unwrap();
+        let first = format!("{header}n=user,r=a");
+        let Ok(Progress::Challenge(challenge)) = server.respond(first.as_bytes(), &logins(), "x")
+        else {
+            panic!("{header}");
+        };
+        let challenge = String::from_utf8(challenge).unwrap();
+        let without_proof = format!("c={repeated},r=ax");
+        let proof = proof(&format!("n=user,r=a,{challenge},{without_proof}"));
+        let last = format!("{without_proof},p={}", BASE64_STANDARD.encode(proof));
+        let Ok(Progress::Attempt(attempt)) = server.respond(last.as_bytes(), &logins(), "") else {
+            panic!("{header} {repeated}: that is an attempt");
+        };
+        assert_eq!(logins().admits(&attempt), is_in, "{header} {repeated}");
     }
 }
 
