@@ -12,9 +12,8 @@ use std::{
 };
 
 use crate::{
-    activity::Activity, config::Config, dead_mail::DeadMail, destination::Destination,
-    drain::Progress, draining::Draining, lessons::Lessons, maillog, news::Teller, provenance,
-    route::Router,
+    activity::Activity, dead_mail::DeadMail, destination::Destination, drain::Progress,
+    draining::Draining, lessons::Lessons, maillog, news::Teller, provenance, route::Router,
 };
 use control::attempts::Attempts;
 use mail::{
@@ -32,6 +31,10 @@ use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::block_in_place,
 };
+
+mod settings;
+
+pub use settings::{queue_settings, transports};
 
 /// Whose mail it is: the client that brought it, nobody where we wrote it ourselves.
 pub type Client = Option<IpAddr>;
@@ -474,40 +477,4 @@ pub fn expand(recipients: &[Recipient], router: &Router) -> Result<Vec<Recipient
         }
     }
     Ok(all)
-}
-
-/// How the queue is run as a configuration says; `only_queues`: nothing is delivered.
-pub fn queue_settings(config: &Config, only_queues: bool) -> queue::Settings<Client> {
-    let schedule = config.retry.schedule;
-    let deliveries = if only_queues {
-        0
-    } else {
-        config.concurrency.deliveries
-    };
-    queue::Settings {
-        schedule,
-        back_off: queue::BackOff::of_many(&schedule),
-        warning: config.retry.warning,
-        slots: queue::Slots::of_many(deliveries, config.concurrency.destination),
-        first: None,
-    }
-}
-
-/// Which transport each destination has.
-pub fn transports(config: &Config) -> queue::Transports<Destination> {
-    let unnamed = Arc::new(config.queue_transport(None));
-    let named: HashMap<_, _> = config
-        .transports
-        .keys()
-        .map(|name| {
-            (
-                Arc::clone(name),
-                Arc::new(config.queue_transport(Some(name))),
-            )
-        })
-        .collect();
-    queue::Transports::new(move |destination: &Destination| {
-        let name = destination.transport.as_ref();
-        Arc::clone(name.and_then(|name| named.get(name)).unwrap_or(&unnamed))
-    })
 }

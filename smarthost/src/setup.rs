@@ -10,22 +10,16 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use mail::{
-    clock::{self, Timestamp},
-    maps::Problem,
-};
+use mail::{clock, maps::Problem};
 use relay::{
     tls::{self, ClientTls, Trust},
     trust::PeerKey,
 };
-use settings::{
-    ConfigError,
-    last_good::{self, Fault},
-};
+use settings::{ConfigError, last_good};
 use smtp::sasl::Logins;
 use system::{log, secret};
 use tables::{Aliases, watched::Looked};
@@ -42,6 +36,7 @@ use crate::{
     tls_policy::{Policies, PolicyTable},
 };
 
+mod current;
 mod follow;
 mod identity;
 mod kept;
@@ -50,6 +45,7 @@ mod start;
 mod tickets;
 mod wrong;
 
+pub(crate) use current::Current;
 pub(crate) use identity::Identity;
 use places::Held;
 pub(crate) use tickets::Tickets;
@@ -445,68 +441,4 @@ fn tell(problems: &[Problem]) {
 fn secret(key: &Path) -> Vec<u8> {
     let kept = system::read::bytes(key, 64 * 1024);
     kept.unwrap_or_else(|_| getrandom::u64().unwrap_or_default().to_be_bytes().into())
-}
-
-/// The setup in force now, and what is wrong with the files, if they are not what is in force.
-#[derive(Debug)]
-pub(crate) struct Current {
-    setup: RwLock<Arc<Setup>>,
-    /// When the files were read that are in force.
-    configured: RwLock<Timestamp>,
-    fault: RwLock<Option<Fault>>,
-}
-
-impl Current {
-    pub(crate) fn new(setup: Setup, fault: Option<Fault>) -> Self {
-        Self {
-            setup: RwLock::new(Arc::new(setup)),
-            configured: RwLock::new(clock::now()),
-            fault: RwLock::new(fault),
-        }
-    }
-
-    /// What is in force; kept by the caller as long as its work lasts.
-    pub(crate) fn get(&self) -> Arc<Setup> {
-        let setup = Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner));
-        let Some(renewed) = setup.renewed() else {
-            return setup;
-        };
-        let renewed = Arc::new(renewed);
-        let mut current = self.setup.write().unwrap_or_else(PoisonError::into_inner);
-        // A reload that came in between has read the tables itself.
-        if Arc::ptr_eq(&current, &setup) {
-            current.clone_from(&renewed);
-        }
-        renewed
-    }
-
-    /// From now on this, which is what the files say.
-    pub(crate) fn set(&self, setup: Setup) {
-        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
-        let configured = self.configured.write();
-        *configured.unwrap_or_else(PoisonError::into_inner) = clock::now();
-        self.set_fault(None);
-    }
-
-    pub(crate) fn configured(&self) -> Timestamp {
-        *self
-            .configured
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
-        *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-
-    pub(crate) fn fault(&self) -> Option<Fault> {
-        let fault = self.fault.read().unwrap_or_else(PoisonError::into_inner);
-        fault.clone()
-    }
-
-    /// There was never a good configuration: mail is taken, not sent, and nothing is refused for
-    /// good.
-    pub(crate) fn only_queues(&self) -> bool {
-        self.fault().is_some_and(|fault| !fault.remembered)
-    }
 }

@@ -138,8 +138,8 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come here too; a reader that has gone is no error.
-            let _ = error.print();
+            // Help and version come here too.
+            console::refusal::tell(&error);
             return if error.use_stderr() {
                 Exit::Arguments
             } else {

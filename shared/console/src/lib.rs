@@ -12,6 +12,7 @@
 
 pub mod config;
 pub mod dialog;
+pub mod refusal;
 pub mod status;
 pub mod target;
 pub mod test;

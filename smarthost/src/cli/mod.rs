@@ -59,7 +59,10 @@ mod typed;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use system::terminal::{complain, write};
+use system::{
+    sysexits::Exit,
+    terminal::{complain, write},
+};
 
 use arguments::{Arguments, Command};
 use failed::Failed;
@@ -71,7 +74,17 @@ pub fn command() -> clap::Command {
 
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            console::refusal::tell(&error);
+            return if error.use_stderr() {
+                Exit::Arguments.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     system::log::init("smarthost");
     let config = &arguments.config;
     let result = match arguments.command {

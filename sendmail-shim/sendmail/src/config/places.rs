@@ -65,8 +65,8 @@ pub fn load_without_lines(given: Option<&Path>) -> Result<Settings, ConfigError>
     Settings::layered(&find(given).1?)
 }
 
-/// The same as [`load`] for who only has to find the agent: of files that are wrong, what the agent goes on
-/// with, as far as whoever asks may read it, and what is wrong.
+/// The same as [`load`] for who only has to find the agent: of files that are wrong, what the agent
+/// goes on with, as far as whoever asks may read it, and what is wrong.
 pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError>), ConfigError> {
     let (of, found) = find(given);
     match usable(found) {

@@ -1,0 +1,25 @@
+//! What clap says of a command line.
+
+use std::io::Write as _;
+
+use mail::text::is_unseen;
+
+/// Says it: help and version on standard output, what is wrong with the words on standard error. A
+/// word that was typed is shown without what a terminal would obey; a reader that has gone is no
+/// error.
+pub fn tell(error: &clap::Error) {
+    let text = error.render().to_string();
+    let shown = |c: char| {
+        if is_unseen(c) && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    let text: String = text.chars().map(shown).collect();
+    let _ = if error.use_stderr() {
+        std::io::stderr().write_all(text.as_bytes())
+    } else {
+        std::io::stdout().write_all(text.as_bytes())
+    };
+}
