@@ -268,11 +268,12 @@ fn a_bounce_to_a_local_user_goes_to_whom_aliases_name() {
         recipients: vec![("gone@elsewhere.example".to_owned(), refused)],
         ..Script::default()
     });
-    let machine = Agent::start(&format!(
+    let mut machine = Agent::prepare(&format!(
         "relayhost = \"{}\"\ntls = \"none\"\nhostname = \"vm1.relays.example\"\ndomain = \"vm1.relays.example\"\naliases = \"$DIR/aliases\"\n",
         sink.nexthop()
     ));
     machine.file("aliases", "backup: ops@elsewhere.example\n");
+    machine.run();
     for (sender, told) in [
         ("backup", "ops@elsewhere.example"),
         ("nobody-knows", "nobody-knows@vm1.relays.example"),

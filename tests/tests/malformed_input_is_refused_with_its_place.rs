@@ -1,6 +1,5 @@
 //! Hostile and broken input, from the network and from programs: a clear answer, nothing else
 //! harmed.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, process::Output};
 

@@ -201,13 +201,14 @@ fn a_bounce_to_an_account_in_whose_name_another_one_sent_is_local_mail() {
         recipients: vec![("gone@elsewhere.example".to_owned(), refused)],
         ..Script::default()
     });
-    let machine = Agent::start(&format!(
+    let mut machine = Agent::prepare(&format!(
         "relayhost = \"{}\"\ntls = \"none\"\nhostname = \"vm1.relays.example\"\ndomain = \"relays.example\"\n\
          aliases = \"$DIR/aliases\"\nrevaliases = \"$DIR/revaliases\"\nadmin = \"admins@elsewhere.example\"\n",
         sink.nexthop()
     ));
     machine.file("aliases", "daemon: ops@elsewhere.example\n");
     machine.file("revaliases", "shop: shop@elsewhere.example\n");
+    machine.run();
     for (sender, told) in [
         ("daemon", "ops@elsewhere.example"),
         ("daemon@localhost", "ops@elsewhere.example"),

@@ -75,6 +75,21 @@ fn the_banner_is_the_administrators_own_text() {
     );
 }
 
+/// Row B4.
+#[test]
+fn where_no_logins_are_set_none_is_offered_or_taken_under_tls_either() {
+    let smarthost = Smarthost::start("");
+    let clear = Session::connect(smarthost.address());
+    let mut session = clear.ehlo().starttls(trusting());
+    let offered = session.say("EHLO client.example");
+    assert_eq!(offered.code, 250, "{offered:?}");
+    assert!(!offered.text().contains("AUTH"), "{offered:?}");
+    for mechanism in ["PLAIN AGEAYg==", "LOGIN", "SCRAM-SHA-256"] {
+        let refused = session.say(&format!("AUTH {mechanism}")).code;
+        assert!((500..=504).contains(&refused), "{mechanism}: {refused}");
+    }
+}
+
 /// Row B7.
 #[test]
 fn starttls_and_wrapped_tls_are_offered_and_sessions_resumed() {
