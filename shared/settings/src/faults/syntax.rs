@@ -179,7 +179,7 @@ mod tests {
         let (rest, unread) = readable(text, 50);
         assert_eq!(rest.len(), text.len());
         let table = DeTable::parse(&rest).unwrap();
-        let line = |at: usize| text[..at].matches('\n').count() + 1;
+        let line = |at: usize| text[..at].split('\n').count();
         let unread = unread.into_iter();
         let unread = unread.map(|it| (line(it.place.start), it.what, it.names.join(".")));
         let keys = table.get_ref().keys().map(|key| key.get_ref().to_string());

@@ -57,7 +57,10 @@ fn a_segment_that_lost_its_end_after_a_clean_end_is_told_once_and_what_is_left_i
         let missing = format!("{} messages are missing", 10 - left);
         assert!(alarms.contains(&missing), "{what}: {alarms}");
         let notes = names(directory.path(), "quarantine");
-        let note = notes.iter().find(|name| name.ends_with(".lost")).unwrap();
+        let note = notes
+            .iter()
+            .find(|name| Path::new(name).extension() == Some("lost".as_ref()))
+            .unwrap();
         let note = fs::read_to_string(directory.path().join("quarantine").join(note)).unwrap();
         assert!(
             note.contains(&format!("had {length} bytes")),
@@ -82,10 +85,10 @@ fn a_start_that_is_interrupted_tells_of_the_loss_again_and_notes_it_once() {
     let (directory, _, segment) = ten();
     let list = directory.path().join("segments/closed");
     let before = fs::read(&list).unwrap();
-    fs::write(&segment, b"").unwrap();
+    system::fs::replace(&segment, b"", 0o600).unwrap();
     for _ in 0..3 {
         // As if it had never been removed.
-        fs::write(&list, &before).unwrap();
+        system::fs::replace(&list, &before, 0o600).unwrap();
         let (spool, recovery) = open(directory.path());
         assert_eq!((recovery.lost, spool.len()), (1, 0));
         assert!(!list.exists(), "gone before anything changes");
@@ -107,9 +110,9 @@ fn a_list_that_a_later_run_of_an_older_program_made_untrue_says_nothing() {
     accept(&spool, 1, 10).unwrap();
     spool.close();
     // An older program leaves it where it is.
-    fs::write(&list, &before).unwrap();
+    system::fs::replace(&list, &before, 0o600).unwrap();
     for text in [&before[..], b"nonsense", b"", &before[..20]] {
-        fs::write(&list, text).unwrap();
+        system::fs::replace(&list, text, 0o600).unwrap();
         let (spool, recovery) = open(directory.path());
         assert!(recovery.alarms(directory.path()).is_empty(), "{recovery:?}");
         assert_eq!(spool.len(), 1);
