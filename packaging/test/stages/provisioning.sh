@@ -62,7 +62,7 @@ a_line_in_the_file_of_root_is_used_by_the_unit_and_removed() {
     [ "$(stat -c '%U %a' $key)" = "sendmail-shim 600" ]
     enrolled vm7
     wait_for 60 arrived "before the machine had a key"
-    known_by_key vm7
+    wait_for 30 known_by_key vm7
     # As it was, for the next boot: with a line of another name.
     smarthost enroll vm8 --relay 127.0.0.1:465 > /root/sendmail-shim.enroll
     systemctl stop sendmail-shim-enroll.service sendmail-shim.service sendmail-shim.socket
@@ -73,7 +73,7 @@ a_machine_started_with_a_line_as_its_credential_is_known_by_a_key() {
     wait_for 60 enrolled vm8
     alice_sends "after the line was a credential"
     wait_for 60 arrived "after the line was a credential"
-    known_by_key vm8
+    wait_for 30 known_by_key vm8
     # It stays there, and is not used again.
     systemctl restart sendmail-shim-enroll.service
     enrolled vm8

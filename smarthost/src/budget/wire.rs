@@ -320,7 +320,7 @@ mod tests {
             let acceptor = tokio_rustls::TlsAcceptor::from(server);
             acceptor.accept(stream).await.is_ok()
         });
-        let url = format!("rediss://localhost:{port}");
+        let url = format!("rediss://127.0.0.1:{port}");
         let place: ConnectionInfo = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
         let failed = connect(&place, Duration::from_mins(1)).await.err().unwrap();
         assert!(failed.0.contains("not signed by an authority"), "{failed}");
