@@ -75,8 +75,8 @@ fn live(
         world.tell(Event::Release { id: id(key) });
     }
     // Age is looked at after an attempt: the last may be an interval late, and so may each bounce
-    // that finds no room.
-    let most = world.now.since(world.began) + LIFETIME + 4 * settings(mode).schedule.maximal;
+    // that finds no room, and mail of senders who were refused, behind that of others.
+    let most = world.now.since(world.began) + LIFETIME + 6 * settings(mode).schedule.maximal;
     let mut steps = 0u32;
     while world.step() {
         steps += 1;
