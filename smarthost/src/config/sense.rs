@@ -19,7 +19,7 @@ use settings::faults::Wrong;
 use smtp::client::Security;
 
 use crate::{
-    config::{Config, DkimKey, Domains, ListenTls},
+    config::{Config, DkimKey, Domains},
     destination::{Kind, LmtpTarget},
 };
 
@@ -128,10 +128,7 @@ impl Config {
         if let Some(twice) = self.listens_twice() {
             return Some(twice);
         }
-        let can_show = |listener: &crate::config::Listener| {
-            listener.offer.submission && listener.offer.tls != ListenTls::None
-        };
-        let nowhere = !self.listen.iter().any(can_show);
+        let nowhere = !self.listen.iter().any(|it| it.offer.asks_for_keys());
         let known = [
             ("auth", self.auth.is_some()),
             ("client_pins", !self.client_pins.is_empty()),
@@ -300,7 +297,8 @@ impl Config {
     }
 }
 
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+/// Whether sockets on both addresses are in each other's way.
+pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     takes(one, other) || takes(other, one)
 }
 

@@ -12,7 +12,7 @@ use std::{
 use settings::ConfigError;
 use system::{fs, socket};
 
-use crate::config::Config;
+use crate::config::{Config, overlap};
 
 /// What can never be made; makes nothing.
 pub(super) fn examine(config: &Config) -> Result<(), ConfigError> {
@@ -56,29 +56,16 @@ fn listen(config: &Config, held: Held<'_>, all: bool) -> Result<(), ConfigError>
     if config.listen_is_default {
         return Ok(());
     }
-    let mut failed = Vec::new();
-    for listener in &config.listen {
-        let address = listener.address;
-        let ours = |error: &io::Error| {
-            error.kind() == io::ErrorKind::AddrInUse && held.iter().any(|own| meet(*own, address))
-        };
-        if let Err(error) = TcpListener::bind(address)
-            && !ours(&error)
-        {
-            failed.push((address, error));
-        }
-    }
+    // What is held is not tried: who was handed a port below 1024 may have no right to bind it.
+    let addresses = config.listen.iter().map(|it| it.address);
+    let others = addresses.filter(|address| !held.iter().any(|own| overlap(*own, *address)));
+    let failed = others.filter_map(|address| Some((address, TcpListener::bind(address).err()?)));
+    let failed: Vec<_> = failed.collect();
     let none = failed.len() == config.listen.len();
     match failed.first() {
         Some((address, error)) if all || none => Err(config.wrong("listen", &why(*address, error))),
         _ => Ok(()),
     }
-}
-
-/// Whether sockets on both addresses are in each other's way.
-fn meet(one: SocketAddr, other: SocketAddr) -> bool {
-    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port() && (any || one.ip().to_canonical() == other.ip().to_canonical())
 }
 
 fn why(address: SocketAddr, error: &io::Error) -> String {
