@@ -119,11 +119,16 @@ impl Attempts {
             ..stored.envelope.clone()
         };
         Some(match agent.dispatch.copy(stored, &envelope) {
-            Ok(new) => Outcome::Delivered(Delivered {
-                relay: "local".to_owned(),
-                reply: format!("local names were looked up again: forwarded as {new}"),
-                handover: Handover::Promised,
-            }),
+            Ok(new) => {
+                if let Some(reports) = &agent.reports {
+                    reports.goes_on_as(stored.id, new);
+                }
+                Outcome::Delivered(Delivered {
+                    relay: "local".to_owned(),
+                    reply: format!("local names were looked up again: forwarded as {new}"),
+                    handover: Handover::Promised,
+                })
+            }
             Err(error) => Failure::ours(&error.to_string()).outcome(),
         })
     }

@@ -143,19 +143,23 @@ impl Reports {
         self.changed.notify_one();
     }
 
-    /// The message is in the queue, and is sent.
+    /// The message is in the queue, and is sent. That counts on disk once it has arrived.
     pub(in crate::agent) fn sent(&self, id: QueueId, user: u32, report: &Report) {
         if let Some(said) = &report.said {
-            let mut table = self.lock();
-            table.remember((id, user), report.job, said, clock::now());
-            self.keep(&table);
+            let now = clock::now();
+            self.lock().remember((id, user), report.job, said, now);
         }
+    }
+
+    /// A message goes on under another id.
+    pub(in crate::agent) fn goes_on_as(&self, id: QueueId, new: QueueId) {
+        self.lock().goes_on_as(id, new);
     }
 
     /// A message has left the queue; `delivered`: to all its recipients.
     pub(in crate::agent) fn left(&self, id: QueueId, delivered: bool) {
         let mut table = self.lock();
-        if table.left(id, delivered) {
+        if table.left(id, delivered) && delivered {
             self.keep(&table);
         }
     }

@@ -137,6 +137,14 @@ impl Table {
         });
     }
 
+    /// The full copy goes on under another id.
+    pub(crate) fn goes_on_as(&mut self, id: QueueId, new: QueueId) {
+        let full = self.jobs.iter_mut().find(|last| last.full == Some(id));
+        if let Some(last) = full {
+            last.full = Some(new);
+        }
+    }
+
     /// A message has left the queue, delivered to all its recipients or otherwise; whether it was
     /// the full copy of a report.
     pub(crate) fn left(&mut self, id: QueueId, delivered: bool) -> bool {
@@ -316,7 +324,12 @@ mod tests {
         assert!(!table.left(id(1), true), "of the second nothing is known");
         assert!(table.left(id(2), false), "deleted, bounced");
         assert_eq!(table.judge((id(3), 0, 0), &one, at(2)), None);
-        table.remember((id(3), 0), one.job, said, at(2));
+        table.remember((id(9), 0), one.job, said, at(2));
+        table.goes_on_as(id(9), id(3));
+        assert!(
+            !table.left(id(9), true),
+            "it was queued anew, and nobody has it"
+        );
         let mut again = table.clone();
         again.found(&[]);
         assert_eq!(again.judge((id(4), 0, 0), &one, at(3)), None, "a restart");
