@@ -200,12 +200,9 @@ impl Draining {
         rests
     }
 
-    /// These have ended here: how many recipients were deleted, and whether a bounce went.
-    pub(crate) fn ended(&self, ended: impl Iterator<Item = (usize, bool)>) {
-        let mut ended = ended.peekable();
-        if ended.peek().is_some() {
-            self.count(|drain| ended.for_each(|(deleted, bounced)| drain.ended(deleted, bounced)));
-        }
+    /// One has ended here: how many recipients were deleted, and whether a bounce went.
+    pub(crate) fn ended(&self, deleted: usize, bounced: bool) {
+        self.count(|drain| drain.ended(deleted, bounced));
     }
 
     /// Whether new mail is refused.

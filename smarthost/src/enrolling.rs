@@ -90,18 +90,25 @@ impl Enrolled {
     /// Those of a state directory; changes nothing there.
     pub(crate) fn open(state: &Path) -> Self {
         let stored = Stored::in_state(state);
-        let known = match (stored.held(), stored.copied()) {
-            (Held::Book(book), _) | (Held::Nothing, Held::Book(book)) => Known::new(Ok(book)),
-            (Held::Nothing, Held::Nothing) => Known::new(Ok(Book::default())),
-            (Held::Nothing, Held::Wrong(why)) => Known::new(Err(told::unknown(
-                &stored.file,
-                &format!("it is gone, and {why}"),
-            ))),
-            (Held::Wrong(why), Held::Book(book)) => Known {
-                fault: Some(told::stands_in(&stored.file, &why)),
-                ..Known::new(Ok(book))
+        let known = match stored.held() {
+            Held::Book(book) => Known::new(Ok(book)),
+            Held::Nothing => Known::new(match stored.copied() {
+                Held::Book(book) => Ok(book),
+                Held::Nothing => Ok(Book::default()),
+                Held::Wrong(why) => {
+                    let why = format!("it is gone, and {why}");
+                    Err(told::unknown(&stored.file, &why))
+                }
+            }),
+            Held::Wrong(why) => match stored.copied() {
+                Held::Book(book) => Known {
+                    fault: Some(told::stands_in(&stored.file, &why)),
+                    ..Known::new(Ok(book))
+                },
+                Held::Nothing | Held::Wrong(_) => {
+                    Known::new(Err(told::unknown(&stored.file, &why)))
+                }
             },
-            (Held::Wrong(why), _) => Known::new(Err(told::unknown(&stored.file, &why))),
         };
         Self {
             stored,

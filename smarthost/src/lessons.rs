@@ -35,7 +35,7 @@ impl Lessons {
     pub fn learn(&mut self, lesson: Lesson) {
         let row = row(&lesson);
         if !self.rows.contains_key(&row) {
-            self.make_room(lesson.learned);
+            self.make_room();
         }
         self.rows.insert(row.clone(), lesson);
         self.dirty.insert(row);
@@ -46,19 +46,18 @@ impl Lessons {
         self.rows.values()
     }
 
-    fn make_room(&mut self, now: Timestamp) {
-        let mut times: Vec<_> = self.rows.values().map(|it| it.learned).collect();
-        times.sort_unstable();
-        let surplus = (self.rows.len() + 1).saturating_sub(MOST);
-        let last = times.get(surplus).copied().filter(|_| surplus > 0);
-        let dirty = &mut self.dirty;
-        self.rows.retain(|row, lesson| {
-            let stays = lesson.is_believed(now) && last.is_none_or(|last| lesson.learned >= last);
-            if !stays {
-                dirty.insert(row.clone());
-            }
-            stays
-        });
+    /// Those go that were learned longest ago.
+    fn make_room(&mut self) {
+        if self.rows.len() < MOST {
+            return;
+        }
+        let rows = self.rows.iter();
+        let mut ages: Vec<_> = rows.map(|(row, it)| (it.learned, row.clone())).collect();
+        ages.sort_unstable();
+        for (_, row) in ages.into_iter().take(MOST / 10) {
+            self.rows.remove(&row);
+            self.dirty.insert(row);
+        }
     }
 
     /// Rows that changed, for the next start.

@@ -211,8 +211,12 @@ impl Setup {
             Err(error) => {
                 let text = format!("{error:#}");
                 let others = Self::wrong(&config, before);
-                let others = others.filter(|all| all.text.contains(&text));
-                return Err(others.map_or(error, Into::into));
+                return Err(match others {
+                    Some(all) if all.text.contains(&text) => all.into(),
+                    Some(others) => ConfigError::together([ConfigError { text }, others])
+                        .map_or(error, Into::into),
+                    None => error,
+                });
             }
         };
         Self::keep_copies(&setup.config);
@@ -378,7 +382,6 @@ impl Setup {
             return None;
         }
         let looked = tables.refresh();
-        self.enrolled.tend();
         tell(&looked.problems);
         let is_right = !self.stands_in && looked.problems.iter().all(|problem| !problem.fault);
         let renewed = self

@@ -25,7 +25,7 @@ use mail::{
 use ring::hmac;
 
 pub use self::tokens::Tokens;
-use self::tokens::{DAY, LIFETIME, Noted};
+use self::tokens::{DAY, LIFETIME};
 
 /// Characters of a hash.
 const HASH: usize = 4;
@@ -52,7 +52,7 @@ pub struct Srs {
 pub struct Forwarded {
     pub address: Address,
     /// For whom it stands has to be written down before anybody sees it.
-    pub is_new: bool,
+    pub by_token: bool,
 }
 
 /// Why an address leads nowhere.
@@ -121,7 +121,7 @@ impl Srs {
         match short.filter(|address| address.local_part().len() <= LONGEST) {
             Some(address) => Some(Forwarded {
                 address,
-                is_new: false,
+                by_token: false,
             }),
             None => self.by_token(signing, &sender, now),
         }
@@ -170,9 +170,9 @@ impl Srs {
         let local = format!("SRS0={hash}={day}=={token}");
         let address = Address::new(&local, &self.domain).ok()?;
         let noted = self.tokens().note(&token, sender, now);
-        (noted != Noted::Taken).then_some(Forwarded {
+        noted.then_some(Forwarded {
             address,
-            is_new: noted == Noted::New,
+            by_token: true,
         })
     }
 

@@ -296,8 +296,6 @@ fn a_relay_by_mx_whose_name_server_does_not_answer_is_not_called_right_and_its_s
     }
 }
 
-/// The daemon is no next hop of its own, however that is spelt: check says so, and mail waits
-/// instead of going round and using up the limit. Another program on this machine is one.
 /// Rows A6, D5: what nobody has is taken and returned to strangers.
 #[test]
 fn names_that_nobody_has_are_told_of_unless_a_table_or_the_next_hop_knows_them() {
@@ -342,6 +340,8 @@ fn keys_of_tables_that_never_match_or_stop_bounces_are_told_of() {
     assert!(!said.contains("senders:1:"), "{said}");
 }
 
+/// The daemon is no next hop of its own, however that is spelt: check says so, and mail waits
+/// instead of going round and using up the limit. Another program on this machine is one.
 #[test]
 fn a_next_hop_that_is_the_daemon_itself_is_told_of_and_never_dialled() {
     let names = |name: &str| {

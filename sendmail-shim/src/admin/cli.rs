@@ -137,15 +137,8 @@ pub fn command() -> clap::Command {
 pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version come here too.
-            console::refusal::tell(&error);
-            return if error.use_stderr() {
-                Exit::Arguments
-            } else {
-                Exit::Ok
-            };
-        }
+        // Help and version come here too.
+        Err(error) => return console::refusal::tell(&error),
     };
     match run(cli) {
         Ok(exit) => exit,

@@ -3,11 +3,12 @@
 use std::io::Write as _;
 
 use mail::text::is_unseen;
+use system::sysexits::Exit;
 
-/// Says it: help and version on standard output, what is wrong with the words on standard error. A
+/// Says it, and gives the exit status: help and version on standard output, what is wrong with the words on standard error. A
 /// word that was typed is shown without what a terminal would obey; a reader that has gone is no
 /// error.
-pub fn tell(error: &clap::Error) {
+pub fn tell(error: &clap::Error) -> Exit {
     let text = error.render().to_string();
     let shown = |c: char| {
         if is_unseen(c) && c != '\n' {
@@ -17,9 +18,11 @@ pub fn tell(error: &clap::Error) {
         }
     };
     let text: String = text.chars().map(shown).collect();
-    let _ = if error.use_stderr() {
-        std::io::stderr().write_all(text.as_bytes())
+    if error.use_stderr() {
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        Exit::Arguments
     } else {
-        std::io::stdout().write_all(text.as_bytes())
-    };
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        Exit::Ok
+    }
 }

@@ -50,12 +50,6 @@ impl ConfigError {
     pub fn each(&self) -> impl Iterator<Item = &str> {
         self.text.split(BETWEEN)
     }
-
-    /// About what no file says, whatever the place.
-    pub fn nowhere(_: Range<usize>, what: &str) -> Self {
-        let text = what.to_owned();
-        Self { text }
-    }
 }
 
 /// The first of the errors in a text, and how many others there are.

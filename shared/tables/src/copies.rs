@@ -17,8 +17,6 @@ use system::{
     read,
 };
 
-use crate::watched::MAX;
-
 /// What a program's directory of them is called.
 pub const DIRECTORY: &str = "files.last-good";
 
@@ -31,13 +29,14 @@ pub enum Kept {
     Copy(PathBuf),
 }
 
-/// The copy of a file in a directory: of several, which a crash has left there, the newest.
-pub fn kept(directory: &Path, path: &Path) -> Kept {
+/// The copy of a file in a directory: of several, which a crash has left there, the newest; `most`:
+/// the length of the file, bytes.
+pub fn kept(directory: &Path, path: &Path, most: u64) -> Kept {
     let (mut newest, mut is_damaged) = (None, false);
     for name in names(directory, path) {
         let copy = directory.join(&name);
         let made = fs::metadata(&copy).and_then(|it| it.modified());
-        if content(&copy).is_ok_and(|content| *name == *named(path, &content)) {
+        if content(&copy, most).is_ok_and(|content| *name == *named(path, &content)) {
             newest = newest.max(Some((made.unwrap_or(SystemTime::UNIX_EPOCH), copy)));
         } else {
             is_damaged = true;
@@ -50,24 +49,20 @@ pub fn kept(directory: &Path, path: &Path) -> Kept {
     }
 }
 
-/// What a file holds.
-pub fn content(path: &Path) -> io::Result<Vec<u8>> {
+/// What a file holds, if that is no longer than `most`.
+pub fn content(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = read::at_once(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    read::all(&file, MAX)
-}
-
-/// Copies a file, and says where.
-pub fn copy(directory: &Path, path: &Path) -> io::Result<PathBuf> {
-    write(directory, path, &content(path)?)
+    read::all(&file, most)
 }
 
 /// Keeps what was read from a file, and says where. Other copies of it stay.
 pub fn write(directory: &Path, path: &Path, held: &[u8]) -> io::Result<PathBuf> {
     let copy = directory.join(named(path, held));
-    if !content(&copy).is_ok_and(|known| known == held) {
+    let most = u64::try_from(held.len()).unwrap_or(u64::MAX);
+    if !content(&copy, most).is_ok_and(|known| known == held) {
         create_directory(directory, 0o700)?;
         replace(&copy, held, 0o600)?;
     }
@@ -85,6 +80,17 @@ pub fn names(directory: &Path, path: &Path) -> Vec<OsString> {
 pub fn is_of(path: &Path, name: &OsStr) -> bool {
     let begins = begins(path);
     name.as_encoded_bytes().starts_with(begins.as_bytes())
+}
+
+/// Removes all copies of a file but one.
+pub fn forget_all_but(directory: &Path, path: &Path, copy: Option<&Path>) {
+    for name in names(directory, path) {
+        let other = directory.join(name);
+        if copy != Some(&other) {
+            // What stays is older: the newest one counts.
+            let _ = fs::remove_file(other);
+        }
+    }
 }
 
 /// Removes what is not among these.
@@ -123,19 +129,19 @@ mod tests {
     fn a_copy_is_found_by_its_files_path_and_one_that_was_changed_is_known_to_be_damaged() {
         let directory = tempfile::tempdir().unwrap();
         let (copies, of) = (directory.path().join("copies"), Path::new("/etc/aliases"));
-        assert_eq!(kept(&copies, of), Kept::Nothing);
+        assert_eq!(kept(&copies, of, 99), Kept::Nothing);
         let copy = write(&copies, of, b"root: a@b.c\n").unwrap();
         assert_eq!(write(&copies, of, b"root: a@b.c\n").unwrap(), copy);
-        assert_eq!(kept(&copies, of), Kept::Copy(copy.clone()));
-        assert_eq!(kept(&copies, Path::new("/etc/other")), Kept::Nothing);
-        assert_eq!(content(&copy).unwrap(), b"root: a@b.c\n");
+        assert_eq!(kept(&copies, of, 99), Kept::Copy(copy.clone()));
+        assert_eq!(kept(&copies, Path::new("/etc/other"), 99), Kept::Nothing);
+        assert_eq!(content(&copy, 99).unwrap(), b"root: a@b.c\n");
         replace(&copy, b"", 0o600).unwrap();
-        assert_eq!(kept(&copies, of), Kept::Damaged);
+        assert_eq!(kept(&copies, of, 99), Kept::Damaged);
         let second = write(&copies, of, b"other\n").unwrap();
         assert_eq!(names(&copies, of).len(), 2);
         forget_others(&copies, |name| second.file_name() == Some(name.as_os_str()));
-        assert_eq!(kept(&copies, of), Kept::Copy(second));
+        assert_eq!(kept(&copies, of, 99), Kept::Copy(second));
         assert_eq!(names(&copies, of).len(), 1);
-        assert!(content(&copies).is_err(), "a directory");
+        assert!(content(&copies, 99).is_err(), "a directory");
     }
 }

@@ -125,10 +125,10 @@ impl<T: Default> Watched<T> {
     /// taken from now on is to be kept ([`Self::taken`]).
     pub fn recall(&mut self, directory: &Path, read: impl Fn(&Path, &str) -> (T, Vec<Problem>)) {
         self.keeps = true;
-        let Kept::Copy(copy) = copies::kept(directory, &self.path) else {
+        let Kept::Copy(copy) = copies::kept(directory, &self.path, MAX) else {
             return;
         };
-        let copied = copies::content(&copy).and_then(|held| {
+        let copied = copies::content(&copy, MAX).and_then(|held| {
             let owner = fs::metadata(&copy)?.uid();
             Ok((String::from_utf8_lossy(&held).into_owned(), owner))
         });

@@ -59,10 +59,7 @@ mod typed;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use system::{
-    sysexits::Exit,
-    terminal::{complain, write},
-};
+use system::terminal::{complain, write};
 
 use arguments::{Arguments, Command};
 use failed::Failed;
@@ -76,14 +73,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            console::refusal::tell(&error);
-            return if error.use_stderr() {
-                Exit::Arguments.into()
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(error) => return console::refusal::tell(&error).into(),
     };
     system::log::init("smarthost");
     let config = &arguments.config;

@@ -33,6 +33,7 @@ mod relayhost;
 mod routes;
 pub mod rows;
 mod sense;
+pub(crate) use sense::overlap;
 mod settings;
 mod signing;
 mod tables;

@@ -87,14 +87,15 @@ fn drain(deliveries: &Deliveries) -> Vec<Action> {
     }
     let actions: Vec<_> = std::iter::from_fn(|| queue.next_action()).collect();
     // Under the lock: the balance of a drain comes out whenever it is asked for.
-    let ended = actions.iter().filter_map(|action| match action {
-        Action::Ended {
-            deleted, bounced, ..
-        } => Some((*deleted, *bounced)),
-        _ => None,
-    });
     let draining = deliveries.dispatch.draining();
-    draining.ended(ended);
+    for action in &actions {
+        if let Action::Ended {
+            deleted, bounced, ..
+        } = action
+        {
+            draining.ended(*deleted, *bounced);
+        }
+    }
     drop(queue);
     draining.keep();
     actions

@@ -17,6 +17,8 @@ use tables::{
 
 use crate::enroll::Book;
 
+/// Its length at most, bytes.
+const MOST: u64 = 64 * 1024 * 1024;
 /// The name of the file that says what was told of one that cannot be read.
 pub(super) const TOLD: &str = "enrolled.told";
 
@@ -54,7 +56,7 @@ impl Stored {
     }
 
     pub(super) fn held(&self) -> Held {
-        match copies::content(&self.file) {
+        match copies::content(&self.file, MOST) {
             Ok(text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Held::Nothing,
             Err(error) => Held::Wrong(error.to_string()),
@@ -63,10 +65,10 @@ impl Stored {
 
     /// What the copy holds.
     pub(super) fn copied(&self) -> Held {
-        match copies::kept(&self.copies, &self.file) {
+        match copies::kept(&self.copies, &self.file, MOST) {
             Kept::Nothing => Held::Nothing,
             Kept::Damaged => Held::Wrong("its copy is damaged".to_owned()),
-            Kept::Copy(copy) => match copies::content(&copy) {
+            Kept::Copy(copy) => match copies::content(&copy, MOST) {
                 Ok(text) => Book::read(&text).map_or_else(Held::Wrong, Held::Book),
                 Err(error) => Held::Wrong(error.to_string()),
             },
@@ -116,12 +118,6 @@ impl Stored {
     }
 
     fn forget_all_but(&self, copy: Option<&Path>) {
-        for name in copies::names(&self.copies, &self.file) {
-            let other = self.copies.join(name);
-            if copy != Some(&other) {
-                // The newest one counts.
-                let _ = fs::remove_file(other);
-            }
-        }
+        copies::forget_all_but(&self.copies, &self.file, copy);
     }
 }

@@ -183,11 +183,12 @@ fn remembered(setup: &Setup, warnings: &Warnings) -> Memory {
         warn(warnings, text);
         Restored::default()
     });
-    let (memory, unread) = Memory::of(setup.config.limits.clone(), restored, clock::now());
+    let (limits, tokens) = (setup.config.limits.clone(), Arc::clone(&setup.tokens));
+    let (memory, unread) = Memory::of(limits, restored, tokens, clock::now());
     for text in unread {
         warn(warnings, text);
     }
-    memory.with_tokens(&setup.tokens)
+    memory
 }
 
 /// Asks next hops, or says why it does not.

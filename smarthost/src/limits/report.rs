@@ -212,17 +212,14 @@ impl Report {
 
 /// Enters in a list from where nobody is listened to now; those of whom nothing else is told.
 pub fn note_closed(reports: &mut [Report], closed: Vec<(Network, Failed)>) -> Vec<Network> {
-    let places: HashMap<String, usize> = (0..)
-        .zip(reports.iter())
-        .map(|(place, report)| (report.client.clone(), place))
-        .collect();
-    let mut others = Vec::new();
-    for (network, failed) in closed {
-        let place = places.get(&network.to_string());
-        match place.and_then(|place| reports.get_mut(*place)) {
-            Some(report) => report.logins = Some(failed),
-            None => others.push(network),
+    let closed = closed.into_iter().map(|it| (it.0.to_string(), it));
+    let mut closed: HashMap<String, (Network, Failed)> = closed.collect();
+    for report in reports {
+        if let Some((_, failed)) = closed.remove(&report.client) {
+            report.logins = Some(failed);
         }
     }
+    let mut others: Vec<_> = closed.into_values().map(|(network, _)| network).collect();
+    others.sort_unstable();
     others
 }

@@ -384,8 +384,8 @@ fn recover(path: &Path, current: &Current) -> anyhow::Result<(Arc<Dispatch>, Mem
         );
     }
     let now = clock::now();
-    let (memory, unread) = Memory::of(config.limits.clone(), restored, now);
-    let memory = memory.with_tokens(&setup.tokens);
+    let tokens = Arc::clone(&setup.tokens);
+    let (memory, unread) = Memory::of(config.limits.clone(), restored, tokens, now);
     for text in unread {
         line(Level::Warning, &text);
     }

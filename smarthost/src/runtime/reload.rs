@@ -115,9 +115,10 @@ impl Reload {
         new.chain(started).collect()
     }
 
-    /// Looks at the tables, and at files that were wrong.
+    /// Looks at the tables, at the file of machines, and at files that were wrong.
     pub(super) fn look(&self) -> Seen {
         let setup = self.current.get();
+        setup.enrolled.tend();
         let fault = self.current.fault();
         let refused = setup.refused();
         let mut known = self.refused.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ use std::{
     cell::LazyCell,
     collections::HashSet,
     ffi::OsStr,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -24,9 +25,9 @@ use system::{
     log::{Level, line},
 };
 use tables::{
-    copies::{self, DIRECTORY, Kept, content, is_of, kept, names},
+    copies::{self, DIRECTORY, Kept, is_of, names},
     trust::written_by_others,
-    watched::EMPTY,
+    watched::{EMPTY, MAX},
 };
 
 use super::{Setup, Tables};
@@ -103,7 +104,7 @@ impl Setup {
         let mut named = HashSet::new();
         let mut copy = |path: &Path, is_right: bool| {
             let made = if is_right {
-                Some(copies::copy(&directory, path))
+                Some(content(path).and_then(|held| copies::write(&directory, path, &held)))
             } else {
                 None
             };
@@ -257,4 +258,13 @@ impl Setup {
         );
         Ok(())
     }
+}
+
+/// The copy of a table, or of another file that is named.
+fn kept(directory: &Path, path: &Path) -> Kept {
+    copies::kept(directory, path, MAX)
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    copies::content(path, MAX)
 }

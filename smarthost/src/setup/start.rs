@@ -31,10 +31,10 @@ impl Setup {
             Ok(setup) => return Ok((setup, None)),
             Err(error) => error,
         };
-        let (salvaged, _) = Config::load_or_salvage(path)?;
+        let (mut salvaged, unread) = Config::load_or_salvage(path)?;
         // First with a copy of what the files name, then with one of the files.
         let placed = |config: &Config| places::take(config, held, false).is_ok();
-        let read = Config::load(path).ok().filter(placed);
+        let read = unread.is_none().then(|| salvaged.clone()).filter(placed);
         let copy = read.and_then(Self::standing_in);
         let mut recalled = None;
         let copy = copy.or_else(|| {
@@ -45,19 +45,14 @@ impl Setup {
             })
         });
         // What goes on may have faults of its own.
-        let meanwhile = match &copy {
-            Some(_) if Config::load(path).is_err() => {
-                recalled.and_then(|it| Self::wrong(&it, None))
-            }
-            _ => None,
-        };
+        let recalled = recalled.filter(|_| copy.is_some() && unread.is_some());
+        let meanwhile = recalled.and_then(|it| Self::wrong(&it, None));
         let all = [format!("{error:#}")].into_iter();
         let all = all.chain(meanwhile.map(|it| it.text));
         let fault = Fault {
             text: all.collect::<Vec<_>>().join("\n"),
             remembered: copy.is_some(),
         };
-        let mut salvaged = salvaged;
         for (place, refuge) in [
             (&mut salvaged.spool, Config::refuge(path)),
             (&mut salvaged.state, Config::refuge_of_state(path)),

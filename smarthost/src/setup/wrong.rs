@@ -12,11 +12,6 @@ use super::{Held, Setup, Tables, examine_identity, has_password, places};
 use crate::config::Config;
 
 impl Setup {
-    /// Whether everything that a configuration names can be used; makes nothing.
-    pub(crate) fn examine(config: &Config) -> Result<(), ConfigError> {
-        Self::wrong(config, None).map_or(Ok(()), Err)
-    }
-
     /// All that is wrong with what a configuration names; makes nothing. `before`: what is in force
     /// and goes on meanwhile.
     pub(crate) fn wrong(config: &Config, before: Option<&Self>) -> Option<ConfigError> {
@@ -58,6 +53,9 @@ impl Setup {
 
     /// Whether it is known who may log in.
     pub(crate) fn knows_logins(&self) -> bool {
+        if self.logins.as_ref().is_none_or(|it| !it.is_empty()) {
+            return true;
+        }
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         tables.users.are_known()
     }
@@ -66,10 +64,14 @@ impl Setup {
     pub(crate) fn wrong_now(path: &Path, held: Held<'_>) -> Option<ConfigError> {
         match Config::load(path) {
             Ok(config) => {
-                let examined = Self::examine(&config);
-                let placed = examined.is_ok().then(|| places::take(&config, held, true));
-                let wrong = [examined, has_password(&config), placed.unwrap_or(Ok(()))];
-                ConfigError::together(wrong.into_iter().filter_map(Result::err))
+                let examined = Self::wrong(&config, None);
+                let placed = match examined {
+                    None => places::take(&config, held, true),
+                    Some(_) => Ok(()),
+                };
+                let others = [has_password(&config), placed];
+                let others = others.into_iter().filter_map(Result::err);
+                ConfigError::together(examined.into_iter().chain(others))
             }
             Err(error) => Some(error),
         }

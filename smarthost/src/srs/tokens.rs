@@ -24,58 +24,39 @@ pub struct Tokens {
     dirty: HashSet<String>,
 }
 
-/// What is known of a token from now on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Noted {
-    Known,
-    /// To be written down before it is used.
-    New,
-    /// It stands for somebody else.
-    Taken,
-}
-
 impl Tokens {
-    /// From now on the token stands for the sender.
-    pub(super) fn note(&mut self, token: &str, sender: &Address, now: Timestamp) -> Noted {
+    /// From now on the token stands for the sender; not if it stands for somebody else.
+    pub(super) fn note(&mut self, token: &str, sender: &Address, now: Timestamp) -> bool {
         let today = now.as_secs() / DAY;
         match self.rows.get(token) {
-            Some((known, _)) if known != sender => return Noted::Taken,
-            Some((_, day)) if *day >= today => return Noted::Known,
+            Some((known, _)) if known != sender => return false,
+            Some((_, day)) if *day >= today => return true,
             Some(_) => {}
-            None => self.make_room(today),
+            None => self.make_room(),
         }
         self.rows.insert(token.to_owned(), (sender.clone(), today));
         self.dirty.insert(token.to_owned());
-        Noted::New
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        true
     }
 
     pub(super) fn sender(&self, token: &str) -> Option<&Address> {
         self.rows.get(token).map(|(sender, _)| sender)
     }
 
-    /// Those that no address leads to any more go, and more where that is not enough.
-    fn make_room(&mut self, today: u64) {
+    /// Those go that were used longest ago.
+    fn make_room(&mut self) {
         if self.rows.len() < MOST {
             return;
         }
-        let mut days: Vec<u64> = self.rows.values().map(|(_, day)| *day).collect();
+        let rows = self.rows.iter();
+        let mut days: Vec<_> = rows
+            .map(|(token, (_, day))| (*day, token.clone()))
+            .collect();
         days.sort_unstable();
-        let oldest = days.get(MOST / 10).copied().unwrap_or_default();
-        let last = oldest.max(today.saturating_sub(LIFETIME + 2));
-        let mut left = MOST / 10;
-        let dirty = &mut self.dirty;
-        self.rows.retain(|token, (_, day)| {
-            let goes = *day < last || *day == oldest && left > 0;
-            if goes {
-                left = left.saturating_sub(1);
-                dirty.insert(token.clone());
-            }
-            !goes
-        });
+        for (_, token) in days.into_iter().take(MOST / 10) {
+            self.rows.remove(&token);
+            self.dirty.insert(token);
+        }
     }
 
     /// Rows that changed, for the next start.
@@ -124,13 +105,13 @@ mod tests {
     #[test]
     fn a_token_stands_for_one_sender_and_is_written_once_a_day() {
         let mut tokens = Tokens::default();
-        assert_eq!(tokens.note("T", &sender(1), day(9)), Noted::New);
-        assert_eq!(tokens.note("T", &sender(1), day(9)), Noted::Known);
-        assert_eq!(tokens.note("T", &sender(2), day(9)), Noted::Taken);
+        assert!(tokens.note("T", &sender(1), day(9)));
+        assert!(tokens.note("T", &sender(1), day(9)));
+        assert!(!tokens.note("T", &sender(2), day(9)));
         let row = ("T".to_owned(), Some("9 user1@ham.example".to_owned()));
         assert_eq!(tokens.changes(), [row]);
         assert_eq!(tokens.changes(), []);
-        assert_eq!(tokens.note("T", &sender(1), day(10)), Noted::New);
+        assert!(tokens.note("T", &sender(1), day(10)));
         let (token, record) = tokens.changes().pop().unwrap();
         let mut restored = Tokens::default();
         assert!(restored.restore(token, &record.unwrap()));

@@ -69,8 +69,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What was kept, and a line for each thing that cannot be read.
-    pub fn of(rules: Rules, restored: Restored, now: Timestamp) -> (Self, Vec<String>) {
+    /// What was kept, and a line for each thing that cannot be read. `tokens` lie beside what makes
+    /// them.
+    pub fn of(
+        rules: Rules,
+        restored: Restored,
+        tokens: Arc<Mutex<Tokens>>,
+        now: Timestamp,
+    ) -> (Self, Vec<String>) {
         let (mut limits, mut unread) = (Limits::new(rules), Vec::new());
         for (key, record) in restored.limits {
             let client = key.1.clone();
@@ -110,10 +116,10 @@ impl Memory {
         for (row, record) in restored.budget {
             rows += u32::from(!budget.restore(&row, &record));
         }
-        let (mut tokens, mut lessons) = (Tokens::default(), Lessons::default());
         for (row, record) in restored.tokens {
-            rows += u32::from(!tokens.restore(row, &record));
+            rows += u32::from(!locked(&tokens).restore(row, &record));
         }
+        let mut lessons = Lessons::default();
         for (row, record) in restored.lessons {
             rows += u32::from(!lessons.restore(row, &record, now));
         }
@@ -133,23 +139,10 @@ impl Memory {
             notices: Arc::new(Mutex::new(notices)),
             expected: Arc::new(Mutex::new(expected)),
             budget: Arc::new(Mutex::new(budget)),
-            tokens: Arc::new(Mutex::new(tokens)),
+            tokens,
             lessons: Arc::new(Mutex::new(lessons)),
         };
         (memory, unread)
-    }
-
-    /// The same where what tokens stand for lies beside what makes them.
-    #[must_use]
-    pub fn with_tokens(self, tokens: &Arc<Mutex<Tokens>>) -> Self {
-        let mut known = locked(tokens);
-        if known.is_empty() {
-            *known = std::mem::take(&mut *locked(&self.tokens));
-        }
-        Self {
-            tokens: Arc::clone(tokens),
-            ..self
-        }
     }
 
     fn changes(&self) -> Vec<(Key, Option<String>)> {

@@ -42,7 +42,7 @@ pub(super) async fn forward(setup: &Setup, dispatch: Option<&Dispatch>, envelope
     else {
         return;
     };
-    if let Some(dispatch) = dispatch.filter(|_| forwarded.is_new) {
+    if let Some(dispatch) = dispatch.filter(|_| forwarded.by_token) {
         dispatch.news().kept().await;
     }
     envelope.sender = Sender::Address(forwarded.address);

@@ -301,16 +301,9 @@ impl Session<'_> {
         }
     }
 
-    /// Whether the host must show no more than it must show anybody.
-    fn asks_what_anybody_asks(&self, dial: &Dial, demands: Option<&Demands>) -> bool {
-        matches!(self.peer, Peer::Smtp { relayhost, .. } if !relayhost)
-            && demands
-                .is_some_and(|it| it.enforced().is_none() && it.of(&dial.host.name).0.is_none())
-    }
-
     /// A connection that another destination with the same hosts has kept.
     fn others(&self, site: &Site, dial: &Dial, demands: Option<&Demands>) -> Option<Kept> {
-        let fits = self.stored.is_some() && self.asks_what_anybody_asks(dial, demands);
+        let fits = self.stored.is_some() && asks_what_anybody_asks(dial, demands);
         let pool = &self.transports.pool;
         fits.then(|| pool.take_anybodys(site, dial, &self.errand.setup))?
     }
@@ -339,7 +332,7 @@ impl Session<'_> {
         }
         Ok(Kept {
             connection: opened?,
-            is_anybodys: self.asks_what_anybody_asks(&dial, demands),
+            is_anybodys: asks_what_anybody_asks(&dial, demands),
             dial,
             site,
             used: 0,
@@ -488,4 +481,10 @@ fn is_answered(outcome: &Outcome) -> bool {
         Outcome::Delivered(_) | Outcome::Failed(_) => true,
         Outcome::Deferred(failure) => failure.reply.is_some(),
     }
+}
+
+/// Whether the host must show no more than it must show anybody. A relayhost is asked for what is
+/// its own, and no demands are known of it.
+fn asks_what_anybody_asks(dial: &Dial, demands: Option<&Demands>) -> bool {
+    demands.is_some_and(|it| it.enforced().is_none() && it.of(&dial.host.name).0.is_none())
 }

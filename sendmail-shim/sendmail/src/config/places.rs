@@ -70,7 +70,11 @@ pub fn load_without_lines(given: Option<&Path>) -> Result<Settings, ConfigError>
 pub fn load_anyway(given: Option<&Path>) -> Result<(Settings, Option<ConfigError>), ConfigError> {
     let (of, found) = find(given);
     match usable(found) {
-        Ok((_, settings)) => Ok((settings, None)),
+        Ok((_, settings)) => {
+            // The agent does not go by a place that it cannot have.
+            let copy = impossible(&settings).and_then(|_| copy(&settings, &of));
+            Ok((copy.unwrap_or(settings), None))
+        }
         Err((layers, error)) => {
             let salvaged = Settings::salvaged(&layers, &of, refuge_of(&of))?;
             let copy = copy(&salvaged, &of);

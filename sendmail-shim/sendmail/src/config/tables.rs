@@ -123,10 +123,7 @@ fn keep(directory: &Path, path: &Path, taken: Taken) -> io::Result<()> {
         Taken::Text(text) => Some(copies::write(directory, path, text.as_bytes())?),
         Taken::Nothing => None,
     };
-    let copy = copy.as_deref().and_then(Path::file_name);
-    let of_it = copies::names(directory, path);
-    let is_old = |name: &std::ffi::OsString| of_it.contains(name) && Some(name.as_os_str()) != copy;
-    copies::forget_others(directory, |name| !is_old(name));
+    copies::forget_all_but(directory, path, copy.as_deref());
     Ok(())
 }
 

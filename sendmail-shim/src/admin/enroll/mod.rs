@@ -149,7 +149,8 @@ fn enroll(
     let made = (key == For::New).then(|| made_for(lines));
     let (shown, is_used) = keys.to_show(made, &settings.hostname).map_err(not_done)?;
     let is_other = !is_used && keys.is_used();
-    if is_other && let Some(line) = lines.iter().find(|line| was_used(settings, line)) {
+    let known = known(settings);
+    if is_other && let Some(line) = lines.iter().find(|line| was_used(&known, line)) {
         // The relay would take it for a line in two hands.
         let (relay, name) = (line.nexthop(), &line.name);
         return Err(not_done(format!(
@@ -297,16 +298,16 @@ fn provided(file: Option<&Path>, settings: &Settings, new_key: bool) -> Result<E
 /// Whether lines that stay there are still to be used: none was, or only some of them were, or they
 /// are new ones for this machine.
 fn wants(settings: &Settings, lines: &[Line]) -> bool {
-    let name = known(settings).name;
+    let known = known(settings);
     let mut lines = lines.iter();
-    let is_new = |line: &Line| name.as_ref() == Some(&line.name) && !was_used(settings, line);
+    let is_new = |line: &Line| known.name.as_ref() == Some(&line.name) && !was_used(&known, line);
     !Keys::of(&settings.spool).is_used() || lines.any(is_new)
 }
 
 /// Whether this machine has used a line already.
-fn was_used(settings: &Settings, line: &Line) -> bool {
+fn was_used(known: &enrolled::Enrolled, line: &Line) -> bool {
     let digest = line.secret.digest(&line.name);
-    known(settings).lines.0.contains(&digest)
+    known.lines.0.contains(&digest)
 }
 
 /// What earlier lines have set; what is damaged is nothing.
