@@ -1,7 +1,7 @@
 //! The smarthost's face: names it takes mail for, its banner, TLS on both kinds of port.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use relay::{
     tls::{ClientTls, Trust},
@@ -146,6 +146,49 @@ fn the_key_made_at_the_first_start_is_still_the_servers_after_a_restart() {
         Some(HandshakeKind::Full),
         "the printed pin is the key's"
     );
+}
+
+/// Row B7: machines pin the key, so nothing but an administrator replaces it.
+#[test]
+fn the_key_that_machines_pin_outlives_its_certificate_and_comes_back_from_a_backup() {
+    let mut smarthost = Smarthost::start("");
+    let state = smarthost.directory().join("state");
+    let [key, certificate] = ["key.pem", "cert.pem"].map(|name| state.join(name));
+    let (pin, backup) = (smarthost.pin(), fs::read(&key).unwrap());
+    // What reads makes no other, nor does a reload or a restart.
+    fs::remove_file(&certificate).unwrap();
+    assert_eq!(smarthost.pin(), pin);
+    fs::remove_file(&certificate).unwrap();
+    assert!(smarthost.admin(&["reload"]).status.success());
+    assert_eq!(smarthost.pin(), pin);
+    smarthost.kill();
+    fs::remove_file(&certificate).unwrap();
+    smarthost.run();
+    assert_eq!(smarthost.pin(), pin);
+
+    // A key that is gone is missed, not replaced.
+    fs::remove_file(&key).unwrap();
+    let refused = smarthost.admin(&["reload"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success(), "{told}");
+    assert!(told.contains("put the key back from a backup"), "{told}");
+    let trust = Trust::Pins(vec![Pin::parse(&pin).unwrap()]);
+    let tls = ClientTls::new(&trust).unwrap().config;
+    let shown = |address| {
+        Session::greeted(address)
+            .starttls(Arc::clone(&tls))
+            .certificate()
+    };
+    assert!(shown(smarthost.address()).is_some());
+
+    // On another machine, which has made a pair already.
+    let mut other = Smarthost::start("");
+    assert_ne!(other.pin(), pin);
+    other.kill();
+    write(&other.directory().join("state/key.pem"), backup);
+    other.run();
+    assert_eq!(other.pin(), pin);
+    assert!(shown(other.address()).is_some());
 }
 
 #[test]

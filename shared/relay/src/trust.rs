@@ -165,6 +165,11 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// Whether it holds now and for some time.
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.from <= now && !self.ends_soon(now)
+    }
+
     /// Whether it is time to renew it.
     pub fn ends_soon(&self, now: Timestamp) -> bool {
         self.until.since(now) < Duration::from_hours(14 * 24)
@@ -210,11 +215,18 @@ pub fn is_version_1(certificate: &[u8]) -> Option<bool> {
     outline(certificate).map(|outline| !outline.versioned)
 }
 
+/// Whether a certificate names itself as its issuer; `None` if it is no certificate.
+pub fn is_self_issued(certificate: &[u8]) -> Option<bool> {
+    outline(certificate).map(|outline| outline.issuer == outline.subject)
+}
+
 /// The parts of a certificate that matter here, as they stand there.
 struct Outline<'a> {
     /// Whether it names its version (v1 does not).
     versioned: bool,
+    issuer: &'a [u8],
     validity: &'a [u8],
+    subject: &'a [u8],
     key: &'a [u8],
 }
 
@@ -231,13 +243,13 @@ fn outline(certificate: &[u8]) -> Option<Outline<'_>> {
                 if versioned {
                     tbs.tlv_bytes()?;
                 }
-                // serial number, algorithm, issuer
-                for _ in 0..3 {
+                // serial number, algorithm
+                for _ in 0..2 {
                     tbs.tlv_bytes()?;
                 }
+                let issuer = tbs.tlv_bytes()?;
                 let validity = tbs.tlv_bytes()?;
-                // subject
-                tbs.tlv_bytes()?;
+                let subject = tbs.tlv_bytes()?;
                 Tag::peek(tbs)?.assert_eq(Tag::Sequence)?;
                 let key = tbs.tlv_bytes()?;
                 // Whatever else the certificate says does not concern a pin.
@@ -246,7 +258,9 @@ fn outline(certificate: &[u8]) -> Option<Outline<'_>> {
                 }
                 Ok::<_, der::Error>(Outline {
                     versioned,
+                    issuer,
                     validity,
+                    subject,
                     key,
                 })
             })?;

@@ -296,7 +296,7 @@ fn ends_soon(validity: Validity) -> Option<String> {
     let soon = validity.ends_soon(clock::now());
     let ends = validity.until.rfc3339();
     soon.then(|| {
-        format!("the certificate of the listeners ends at {ends}: renew it, then smarthost reload")
+        format!("the certificate of the listeners ends at {ends}: renew it, then smarthost reload, which makes another where tls.certificate names none")
     })
 }
 

@@ -1,11 +1,15 @@
 //! Certificate and key of the listeners, and the TLS of each kind of them.
 //!
-//! Contract: files that are to be made are made once, for the daemon's user alone. A certificate
-//! that is renewed for the same key is taken by itself; another key, which clients may have to pin
-//! first, at a reload only.
+//! Contract: where no files are named a key is made once, for the daemon's user alone, and never
+//! replaced: clients pin it. Its certificate, which follows from it, is made again at a start or
+//! reload where it is missing, of another key or out of time. A certificate that is renewed for the
+//! same key is taken by itself; another key, which clients may have to pin first, at a reload only.
 //! Failures: texts with the file and what to do, for the administrator; what was read before stays.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::Context as _;
 use mail::clock::Timestamp;
@@ -19,6 +23,9 @@ use tables::{watch::Watch, watched::look};
 
 use super::tickets::Tickets;
 use crate::config::{Config, KeyFiles, ListenTls, Offer};
+
+/// Largest key that is read to make a certificate of it, bytes.
+const MAX_KEY: u64 = 64 * 1024;
 
 /// Who we are in a TLS handshake.
 #[derive(Clone, Debug)]
@@ -56,8 +63,8 @@ impl Identity {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let files = &settings.tls;
-        if files.generate && !(files.certificate.exists() && files.key.exists()) {
-            generate(files, &settings.hostname)?;
+        if files.generate {
+            make(files, &settings.hostname, now)?;
         }
         let mut watched = Watched::default();
         watched.changed(files, now);
@@ -140,25 +147,108 @@ impl Identity {
     }
 }
 
-fn generate(files: &KeyFiles, hostname: &str) -> anyhow::Result<()> {
-    let (certificate, key) = tls::self_signed(hostname)?;
-    for (path, text, mode) in [
-        (&files.key, key, 0o600),
-        (&files.certificate, certificate, 0o644),
-    ] {
-        if let Some(directory) = path.parent() {
-            fs::create_directory(directory, 0o700)
-                .with_context(|| format!("cannot create {}", directory.display()))?;
+/// Makes what is missing of a pair of our own.
+fn make(files: &KeyFiles, hostname: &str, now: Timestamp) -> anyhow::Result<()> {
+    let KeyFiles {
+        certificate, key, ..
+    } = files;
+    let made = match (key.exists(), certificate.exists()) {
+        (false, true) => anyhow::bail!(
+            "{}: the key that clients pin is gone, and {} is its certificate: put the key back from a backup; or remove the certificate as well, and a new key is made, which all clients have to pin",
+            key.display(),
+            certificate.display()
+        ),
+        (false, false) => {
+            let (text, secret) = tls::self_signed(hostname)?;
+            write(key, &secret, 0o600)?;
+            write(certificate, &text, 0o644)?;
+            "made a key and a self-signed certificate"
         }
-        fs::replace(path, text.as_bytes(), mode)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
+        (true, false) => {
+            write(certificate, &certified(key, hostname)?, 0o644)?;
+            "made a self-signed certificate of the key that is there"
+        }
+        (true, true) => match another(files, hostname, now) {
+            Some(text) => {
+                write(certificate, &text, 0o644)?;
+                "made another self-signed certificate of the same key"
+            }
+            None => return Ok(()),
+        },
+    };
+    let file = certificate.display();
     log::line(
         log::Level::Notice,
-        &format_args!(
-            "made a key and a self-signed certificate for {hostname}: {}",
-            files.certificate.display()
-        ),
+        &format_args!("{made} for {hostname}: {file}"),
     );
     Ok(())
+}
+
+/// In the place of a self-signed one that is of another key, or out of time.
+fn another(files: &KeyFiles, hostname: &str, now: Timestamp) -> Option<String> {
+    if !tls::is_self_issued(&files.certificate).ok()? {
+        return None;
+    }
+    let shown = tls::pins_of_file(&files.certificate).ok()?;
+    let text = certified(&files.key, hostname).ok()?;
+    let is_good = shown.validity.is_none_or(|it| it.is_good(now));
+    (!is_good || tls::pins_of_text(&text)?.pin() != shown.pin()).then_some(text)
+}
+
+fn certified(key: &Path, hostname: &str) -> anyhow::Result<String> {
+    let text = system::read::text(key, MAX_KEY);
+    let text = text.with_context(|| format!("cannot read {}", key.display()))?;
+    tls::certify(hostname, &text).with_context(|| key.display().to_string())
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_directory(directory, 0o700)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+    }
+    fs::replace(path, text.as_bytes(), mode)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A first start before the clock was set, and after ten years.
+    #[test]
+    fn a_certificate_of_our_own_that_is_out_of_time_is_made_again_for_the_same_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        let files = KeyFiles {
+            certificate: file("cert.pem"),
+            key: file("key.pem"),
+            generate: true,
+        };
+        let now = mail::clock::now();
+        make(&files, "mx.example.org", now).unwrap();
+        let read = || {
+            (
+                std::fs::read(&files.key).unwrap(),
+                std::fs::read(&files.certificate).unwrap(),
+            )
+        };
+        let (key, certificate) = read();
+        make(&files, "mx.example.org", now).unwrap();
+        assert_eq!(
+            read(),
+            (key.clone(), certificate.clone()),
+            "nothing to make"
+        );
+        let year = std::time::Duration::from_hours(365 * 24);
+        for other in [now.after(10 * year), Timestamp::from_secs(7)] {
+            make(&files, "mx.example.org", other).unwrap();
+            let (same, another) = read();
+            assert!(same == key && another != certificate);
+        }
+        // What an authority has signed is an administrator's.
+        let theirs = include_str!("testdata/signed.pem");
+        write(&files.certificate, theirs, 0o644).unwrap();
+        make(&files, "mx.example.org", now.after(90 * year)).unwrap();
+        assert_eq!(read().1, theirs.as_bytes());
+    }
 }

@@ -8,7 +8,7 @@ use rustls::{
 };
 
 use super::error::TlsError;
-use crate::trust::{PeerKey, is_version_1};
+use crate::trust::{self, PeerKey, is_version_1};
 
 /// Largest PEM file that is read, bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -22,8 +22,7 @@ pub(super) fn pair(
     if chain.first().and_then(|first| is_version_1(first)) == Some(true) {
         let file = certificate.display();
         return Err(TlsError(format!(
-            "{file}: an X.509 version 1 certificate, which TLS clients refuse: make a version 3 one, or remove {file} and {} to have a pair made at the next start",
-            key.display()
+            "{file}: an X.509 version 1 certificate, which TLS clients refuse: make a version 3 one for the same key, so that pins stay right"
         )));
     }
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| {
@@ -51,6 +50,13 @@ pub(super) fn unfit(certificate: &Path, key: &Path, error: Error) -> TlsError {
     }
 }
 
+/// Whether a certificate file's first one names itself as its issuer.
+pub fn is_self_issued(certificate: &Path) -> Result<bool, TlsError> {
+    let chain = chain_of(certificate)?;
+    let mut first = chain.iter().take(1);
+    Ok(first.any(|first| trust::is_self_issued(first) == Some(true)))
+}
+
 /// What a certificate file's pins are.
 pub fn pins_of_file(certificate: &Path) -> Result<PeerKey, TlsError> {
     let chain = chain_of(certificate)?;
@@ -63,6 +69,12 @@ pub fn pins_of_file(certificate: &Path) -> Result<PeerKey, TlsError> {
                 certificate.display()
             ))
         })
+}
+
+/// The same of a text in PEM; `None` if there is no certificate in it.
+pub fn pins_of_text(pem: &str) -> Option<PeerKey> {
+    let first = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    PeerKey::of_certificate(&first)
 }
 
 /// All certificates of a file, at least one.

@@ -40,12 +40,12 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::pins_of_file;
+pub use certificate::{is_self_issued, pins_of_file, pins_of_text};
 pub use chain::{Name, Roots};
 pub use client::{ClientTls, Standing};
 pub use error::{TlsError, explain, has_nothing_in_common};
 #[cfg(any(test, feature = "certificates"))]
-pub use made::self_signed;
+pub use made::{certify, self_signed};
 pub use server::{for_listener, server_config};
 pub use session::{peer_key, summary};
 pub use tickets::{KeyRing, TicketKeys};
