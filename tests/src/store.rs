@@ -1,17 +1,25 @@
 //! A store in which several smarthosts meet: a redis-server on a socket of its own, which keeps
-//! nothing on the disk.
+//! nothing on the disk; and what stands between it and one of them.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Condvar, Mutex},
+    thread,
 };
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, peers, wait::until};
+use crate::{
+    daemon::Daemon,
+    identity::Identity,
+    peers,
+    wait::{free_address, until},
+};
 
 /// A running store.
 pub struct Store {
@@ -24,21 +32,40 @@ pub struct Store {
 impl Store {
     /// `None` (after saying so) if it is not installed.
     pub fn start() -> Option<Self> {
-        Self::with(&[])
+        Self::with(|_| Vec::new())
     }
 
     /// The same with a password.
     pub fn with_password(password: &str) -> Option<Self> {
-        Self::with(&["--requirepass", password])
+        Self::with(|_| vec!["--requirepass".to_owned(), password.to_owned()])
     }
 
-    fn with(options: &[&str]) -> Option<Self> {
+    /// The same, which shows this key under TLS at an address, too.
+    pub fn with_tls(identity: &Identity) -> Option<(Self, SocketAddr)> {
+        let address = free_address();
+        let store = Self::with(|directory| {
+            identity.write(directory, "store");
+            let file = |name: &str| directory.join(name).display().to_string();
+            let words = [
+                ["--bind", &address.ip().to_string()],
+                ["--tls-port", &address.port().to_string()],
+                ["--tls-cert-file", &file("store.pem")],
+                ["--tls-key-file", &file("store.key")],
+                ["--tls-auth-clients", "no"],
+            ];
+            words.concat().into_iter().map(str::to_owned).collect()
+        })?;
+        until("the store listens", || TcpStream::connect(address).ok());
+        Some((store, address))
+    }
+
+    fn with(options: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let program = peers::find("redis-server")?;
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("store.sock");
         let mut command = Command::new(program);
         command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
-        command.args(options);
+        command.args(options(directory.path()));
         command.arg("--dir").arg(directory.path());
         command.arg("--unixsocket").arg(&socket);
         let daemon = Daemon::start("redis-server", &mut command);
@@ -66,5 +93,101 @@ impl Store {
         let mut reply = [0; 1];
         stream.read_exact(&mut reply).unwrap();
         assert!(matches!(&reply, b"+" | b":"), "{command}");
+    }
+}
+
+/// Whether bytes pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passing {
+    /// They do.
+    All,
+    /// They wait, and nobody is told: as behind a router that is down.
+    Nothing,
+    /// Connections end at once: as at a port that nobody listens to.
+    Refused,
+}
+
+/// The line between the store and one smarthost, which can be down.
+pub struct Line {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    passing: Mutex<Passing>,
+    changed: Condvar,
+    open: Mutex<Vec<(TcpStream, UnixStream)>>,
+}
+
+impl Line {
+    /// Listens for a smarthost, and passes its bytes on to the store.
+    pub fn to(store: &Store) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            passing: Mutex::new(Passing::All),
+            changed: Condvar::new(),
+            open: Mutex::default(),
+        });
+        let (socket, here) = (store.socket.clone(), Arc::clone(&state));
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(store)) = (client, UnixStream::connect(&socket)) else {
+                    continue;
+                };
+                let kept = (client.try_clone().unwrap(), store.try_clone().unwrap());
+                here.open.lock().unwrap().push(kept);
+                let back = (store.try_clone().unwrap(), client.try_clone().unwrap());
+                let (state, other) = (Arc::clone(&here), Arc::clone(&here));
+                thread::spawn(move || state.pass(client, store));
+                thread::spawn(move || other.pass(back.0, back.1));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// As the setting `budget.store` names it.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    pub fn let_pass(&self, passing: Passing) {
+        *self.state.passing.lock().unwrap() = passing;
+        self.state.changed.notify_all();
+        if passing == Passing::Refused {
+            self.state.end();
+        }
+    }
+}
+
+impl State {
+    /// Waits until bytes may pass; `false`: never.
+    fn may_pass(&self) -> bool {
+        let passing = self.passing.lock().unwrap();
+        let waits = |passing: &mut Passing| *passing == Passing::Nothing;
+        *self.changed.wait_while(passing, waits).unwrap() == Passing::All
+    }
+
+    /// Hands bytes on until either side ends, or they are refused.
+    fn pass(&self, mut from: impl Read, mut to: impl Write) {
+        let mut buffer = [0; 4096];
+        while self.may_pass()
+            && let Ok(count @ 1..) = from.read(&mut buffer)
+        {
+            if !self.may_pass() || to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    /// Ends all: a smarthost has one connection.
+    fn end(&self) {
+        for (client, store) in self.open.lock().unwrap().drain(..) {
+            let _ = (
+                client.shutdown(Shutdown::Both),
+                store.shutdown(Shutdown::Both),
+            );
+        }
     }
 }

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rustix::process::Signal;
-use tests::{session::Session, sink::Sink, smarthost::Smarthost, store::Store, wait::until};
+use tests::{
+    enrolment::pin, identity::Identity, session::Session, sink::Sink, smarthost::Smarthost,
+    store::Store, wait::until,
+};
 
 const MESSAGE: &[u8] = b"Subject: flood\r\n\r\nbuy now\r\n";
 
@@ -143,6 +146,67 @@ fn while_the_store_stands_still_each_server_takes_its_part_or_nothing() {
     }
 }
 
+/// With "open" a store that is away is no reason to refuse anybody what one server would take.
+#[test]
+fn while_the_store_stands_still_an_open_server_takes_a_whole_limit_for_itself() {
+    let Some((store, _sink, site)) = site("10/day", "open") else {
+        return;
+    };
+    let [first, second] = &site;
+    store.signal(Signal::STOP);
+    assert_eq!(send("127.0.0.5", first, 12), 10);
+    wait_for_status(second, "at worst 2 times a limit");
+    assert_eq!(send("127.0.0.5", second, 12), 10);
+    store.signal(Signal::CONT);
+    wait_for_both(&site);
+    assert_eq!(send("127.0.0.5", second, 3), 0);
+    assert_eq!(send("127.0.0.6", first, 9), 9);
+}
+
+/// A store with a key of its own is believed by that key, and no other store is told anything.
+#[test]
+fn a_store_over_tls_is_known_by_its_pin() {
+    let ours = Identity::new("store.example.test");
+    let directory = tempfile::tempdir().unwrap();
+    let pin_of = |identity: &Identity, name: &str| {
+        identity.write(directory.path(), name);
+        pin(&directory.path().join(format!("{name}.pem")))
+    };
+    let right = pin_of(&ours, "ours");
+    let wrong = pin_of(&Identity::new("store.example.test"), "another");
+    let Some((_store, address)) = Store::with_tls(&ours) else {
+        return;
+    };
+    let sink = Sink::start();
+    let smarthost = |node: &str, pins: &str| {
+        Smarthost::start(&format!(
+            "networks = [\"127.0.0.0/8\"]\nlimits = {{ per_client = [\"10/day\"] }}\nrelayhost = \"{}\"\n\
+             budget = {{ store = \"rediss://{address}\", node = \"{node}\", nodes = 2, on_outage = \"defer\"{pins} }}\n",
+            sink.nexthop(),
+        ))
+    };
+    let pinned = |pin: &str| format!(", pins = [\"{pin}\"]");
+    let site = ["mx1", "mx2"].map(|node| smarthost(node, &pinned(&right)));
+    wait_for_both(&site);
+    assert_eq!(bring("127.0.0.5", &[&site[0]], 12, 9), 10);
+    assert_eq!(send("127.0.0.5", &site[1], 3), 0);
+
+    for (pins, told) in [
+        (pinned(&wrong), right.as_str()),
+        (String::new(), "pin its key"),
+    ] {
+        let mut stranger = smarthost("mx3", &pins);
+        stranger.daemon().wait_for_log(told);
+        assert_eq!(send("127.0.0.6", &stranger, 1), 0);
+        let checked = stranger.admin(&["check"]);
+        let checked = String::from_utf8(checked.stdout).unwrap();
+        assert!(
+            checked.contains(told) && checked.contains("budget.pins"),
+            "{checked}"
+        );
+    }
+}
+
 /// A server that dies gives back nothing that it took, and one that never comes is not waited for
 /// once an administrator has said so.
 #[test]
@@ -218,14 +282,14 @@ fn explain_knows_what_all_servers_have_counted() {
         String::from_utf8(second.admin(&what).stdout).unwrap()
     };
     assert!(explained().contains("accepted"), "{}", explained());
-    assert_eq!(send("127.0.0.5", &first, 10), 10);
+    assert_eq!(bring("127.0.0.5", &[&first], 10, 10), 10);
     until("what the other one has counted", || {
         let told = explained();
         (told.contains("(10 on all servers)") && told.contains("refused: the client hears"))
             .then_some(())
     });
     // A look takes nothing.
-    assert_eq!(send("127.0.0.6", &second, 10), 10);
+    assert_eq!(bring("127.0.0.6", &[&second], 10, 10), 10);
 }
 
 /// What one client brings to servers until so many of its messages were taken at least, however

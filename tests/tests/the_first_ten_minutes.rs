@@ -137,6 +137,7 @@ mount -t tmpfs tmpfs /var/spool
 ip link set lo up
 PATH=$DIR:$PATH
 $COMMANDS
+until [ $(ls /var/lib/smarthost/Maildir/new | wc -l) = 2 ]; do sleep 0.05; done
 cat /var/lib/smarthost/Maildir/new/*
 ";
 const SYSTEMCTL: &str = "#!/bin/sh

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use mail::text::is_unseen;
 use system::sysexits::Exit;
 
-/// Says it, and gives the exit status: help and version on standard output, what is wrong with the words on standard error. A
-/// word that was typed is shown without what a terminal would obey; a reader that has gone is no
-/// error.
+/// Says it, and gives the exit status: help and version on standard output, what is wrong with the
+/// words on standard error. A word that was typed is shown without what a terminal would obey; a
+/// reader that has gone is no error.
 pub fn tell(error: &clap::Error) -> Exit {
     let text = error.render().to_string();
     let shown = |c: char| {

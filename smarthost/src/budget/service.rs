@@ -14,7 +14,6 @@ use std::{
 };
 
 use mail::clock;
-use redis::ConnectionInfo;
 use system::log::{Level, line};
 use tokio::{
     sync::{Notify, watch},
@@ -26,7 +25,7 @@ use super::{
     protocol::{Everywhere, Id, Request},
     site::{Next, Site, Take, Terms},
     store::{self, Store},
-    wire::Unusable,
+    wire::{Place, Unusable},
 };
 use crate::{
     config::{self, Config, OnOutage},
@@ -370,7 +369,7 @@ impl Budget {
         let terms = self.site().terms().clone();
         let settings = self.settings.as_ref();
         let settings = settings.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
-        Store::connect(place(settings)?, terms).await
+        Store::connect(&place(settings)?, terms).await
     }
 
     /// Tells what changed.
@@ -389,20 +388,22 @@ impl Budget {
 }
 
 /// The password is read anew, so that it can be changed at any time.
-fn place(settings: &config::Budget) -> Result<ConnectionInfo, Unusable> {
-    let place = settings.store.connection();
-    let place = place.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
+fn place(settings: &config::Budget) -> Result<Place, Unusable> {
+    let at = settings.store.connection();
+    let at = at.ok_or_else(|| Unusable("is nowhere".to_owned()))?;
+    let pins = settings.pins.0.clone();
     let Some(file) = &settings.password_file else {
-        return Ok(place);
+        return Ok(Place { at, pins });
     };
     let password = system::secret::password(file);
     let password = password.map_err(|why| Unusable(format!("has no password: {why}")))?;
-    let login = place.redis_settings().clone().set_password(password);
-    Ok(place.set_redis_settings(login))
+    let login = at.redis_settings().clone().set_password(password);
+    let at = at.set_redis_settings(login);
+    Ok(Place { at, pins })
 }
 
 /// Whether the store can be used, for who only looks.
 pub(crate) async fn look(settings: &config::Budget) -> Result<(), String> {
-    let connected = async { Store::connect(place(settings)?, Terms::default()).await };
+    let connected = async { Store::connect(&place(settings)?, Terms::default()).await };
     connected.await.map(drop).map_err(|why| why.to_string())
 }

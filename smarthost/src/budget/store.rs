@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use redis::{ConnectionInfo, Script};
+use redis::Script;
 
 use super::{
     orders::Row,
     protocol::{Id, KEEP, Millis, Reply, Request, Spent, TOLERANCE, Told},
     site::{Hello, Terms},
-    wire::{self, Connection, Unusable},
+    wire::{self, Connection, Place, Unusable},
 };
 use crate::limits::ClientId;
 
@@ -58,8 +58,8 @@ pub(super) struct Store {
 
 impl Store {
     /// Connects, and sees whether it keeps what it is told.
-    pub(super) async fn connect(at: ConnectionInfo, terms: Terms) -> Result<Self, Unusable> {
-        let mut connection = wire::connect(&at, CONNECTING).await?;
+    pub(super) async fn connect(place: &Place, terms: Terms) -> Result<Self, Unusable> {
+        let mut connection = wire::connect(place, CONNECTING).await?;
         keeps_all(&mut connection).await?;
         connection.set_response_timeout(DEADLINE);
         let scripts = [

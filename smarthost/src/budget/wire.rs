@@ -16,7 +16,10 @@ use redis::{
     Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
-use relay::tls::{self, ClientTls, Trust};
+use relay::{
+    tls::{self, ClientTls, Trust},
+    trust,
+};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -44,6 +47,14 @@ impl From<RedisError> for Unusable {
     fn from(error: RedisError) -> Self {
         Self(format!("fails: {error}"))
     }
+}
+
+/// Where the store is, and how it is known there.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) at: ConnectionInfo,
+    /// Keys of which it shows one; none: a web authority knows its name.
+    pub(super) pins: Vec<trust::Pin>,
 }
 
 /// Cheap to clone; the last one that is dropped ends it.
@@ -88,18 +99,16 @@ impl ConnectionLike for Connection {
 }
 
 /// Connects and logs in, within this time.
-pub(super) async fn connect(
-    at: &ConnectionInfo,
-    patience: Duration,
-) -> Result<Connection, Unusable> {
-    let connecting = time::timeout(patience, dial(at, patience));
+pub(super) async fn connect(place: &Place, patience: Duration) -> Result<Connection, Unusable> {
+    let connecting = time::timeout(patience, dial(place, patience));
     match connecting.await {
         Ok(connected) => connected,
         Err(_) => Err(Unusable("does not answer in time".to_owned())),
     }
 }
 
-async fn dial(at: &ConnectionInfo, patience: Duration) -> Result<Connection, Unusable> {
+async fn dial(place: &Place, patience: Duration) -> Result<Connection, Unusable> {
+    let at = &place.at;
     let fails = |error: &dyn fmt::Display| Unusable(format!("cannot be reached: {error}"));
     let tcp = async |host: &str, port: u16| {
         let stream = TcpStream::connect((host, port)).await;
@@ -113,7 +122,12 @@ async fn dial(at: &ConnectionInfo, patience: Duration) -> Result<Connection, Unu
             log_in(at, stream.map_err(|error| fails(&error))?, patience).await
         }
         ConnectionAddr::TcpTls { host, port, .. } => {
-            let believed = ClientTls::new(&Trust::WebRoots).map_err(|error| fails(&error))?;
+            let trust = if place.pins.is_empty() {
+                Trust::WebRoots
+            } else {
+                Trust::Pins(place.pins.clone())
+            };
+            let believed = ClientTls::new(&trust).map_err(|error| fails(&error))?;
             let name = ServerName::try_from(host.clone()).map_err(|error| fails(&error))?;
             let connector = TlsConnector::from(believed.config);
             let stream = connector.connect(name, tcp(host, *port).await?).await;
@@ -265,6 +279,11 @@ impl Answer {
 mod tests {
     use super::*;
 
+    fn place(url: String, pins: Vec<trust::Pin>) -> Place {
+        let at = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
+        Place { at, pins }
+    }
+
     fn read(bytes: &[u8], piece: usize) -> bool {
         let mut answer = Answer::default();
         bytes.chunks(piece).all(|piece| answer.goes_on(piece))
@@ -321,7 +340,7 @@ mod tests {
             acceptor.accept(stream).await.is_ok()
         });
         let url = format!("rediss://127.0.0.1:{port}");
-        let place: ConnectionInfo = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
+        let place = place(url, Vec::new());
         let failed = connect(&place, Duration::from_mins(1)).await.err().unwrap();
         assert!(failed.0.contains("not signed by an authority"), "{failed}");
         assert!(!shows.await.unwrap(), "and nothing was told to it");
@@ -344,7 +363,7 @@ mod tests {
             sent
         });
         let url = format!("unix:{}", path.display());
-        let place: ConnectionInfo = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
+        let place = place(url, Vec::new());
         let failed = async {
             let mut connection = connect(&place, Duration::from_mins(1)).await?;
             let said: Result<String, _> = redis::cmd("PING").query_async(&mut connection).await;

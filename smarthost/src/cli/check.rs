@@ -242,7 +242,7 @@ fn budget(config: &Config, findings: &mut Findings) {
         Err(why) => findings.fail(
             "budget",
             format!("the store {} {why}", budget.store),
-            "see budget.store and budget.password_file, and whether it runs",
+            "see budget.store, budget.pins and budget.password_file, and whether it runs",
         ),
     }
 }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use relay::trust::Pin;
 use serde::Deserialize;
+use settings::OneOrMany;
 
 /// Smarthosts that share a budget, at most.
 const MOST: u32 = 64;
@@ -19,6 +21,9 @@ const MAX_NAME: usize = 64;
 pub struct Budget {
     pub store: StoreUrl,
     pub password_file: Option<PathBuf>,
+    /// Keys of the store, of which it shows one; none: a web authority knows it.
+    #[serde(default)]
+    pub pins: OneOrMany<Pin>,
     /// `None`: the host name.
     pub node: Option<NodeName>,
     pub nodes: Nodes,
@@ -67,6 +72,12 @@ impl StoreUrl {
     /// As the library takes it.
     pub(crate) fn connection(&self) -> Option<ConnectionInfo> {
         self.0.as_str().into_connection_info().ok()
+    }
+
+    /// Whether the store shows a key: `rediss://`.
+    pub(super) fn is_with_tls(&self) -> bool {
+        let known = self.connection();
+        known.is_some_and(|it| matches!(it.addr(), ConnectionAddr::TcpTls { .. }))
     }
 }
 

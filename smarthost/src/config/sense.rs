@@ -141,7 +141,17 @@ impl Config {
         if let Some(what) = self.lmtp_is_this_host() {
             return Some(Wrong::of(&["lmtp"], what).with(&["hostname", "listen"]));
         }
-        self.key_twice().or_else(|| self.contradiction_of_relay())
+        let others = self.key_twice().or_else(|| self.pins_without_tls());
+        others.or_else(|| self.contradiction_of_relay())
+    }
+
+    fn pins_without_tls(&self) -> Option<Wrong> {
+        let budget = self.budget.as_ref()?;
+        let in_vain = !budget.pins.0.is_empty() && !budget.store.is_with_tls();
+        in_vain.then(|| {
+            let what = "without TLS the store shows no key; write rediss:// in budget.store, or take the pins away";
+            Wrong::of(&["budget", "pins"], what).with(&["budget.store"])
+        })
     }
 
     /// Two sockets cannot listen on one address, and one for all addresses is on each: the start

@@ -50,13 +50,18 @@ async fn connect(server: &Server, node: usize) -> store::Store {
         socket.display()
     );
     let config = Config::parse("x".as_ref(), &text, "mx.example.org").unwrap();
-    let place = config.budget.unwrap().store.connection().unwrap();
+    let place = unpinned(config.budget.unwrap().store.connection().unwrap());
     loop {
-        match store::Store::connect(place.clone(), terms(node, OnOutage::Share)).await {
+        match store::Store::connect(&place, terms(node, OnOutage::Share)).await {
             Ok(store) => return store,
             Err(_) => tokio::task::yield_now().await,
         }
     }
+}
+
+fn unpinned(at: redis::ConnectionInfo) -> wire::Place {
+    let pins = Vec::new();
+    wire::Place { at, pins }
 }
 
 async fn greet(node: &store::Store) -> store::Heard {
@@ -191,7 +196,7 @@ fn text_of(words: &[&str]) -> Vec<String> {
 /// What somebody else does there.
 async fn run(server: &Server, words: &[String]) {
     let url = format!("unix:{}", server.1.path().join("sock").display());
-    let place = redis::IntoConnectionInfo::into_connection_info(url).unwrap();
+    let place = unpinned(redis::IntoConnectionInfo::into_connection_info(url).unwrap());
     let patience = std::time::Duration::from_mins(1);
     let mut connection = wire::connect(&place, patience).await.unwrap();
     let mut command = redis::cmd(&words[0]);

@@ -99,7 +99,7 @@ pub(super) const CLIENTS: &[Row] = &[
     ),
     Row::new(
         "budget.store",
-        "A Valkey or Redis in which several smarthosts meet, so that a client's limit is one for all of them: \"redis://127.0.0.1:6379/0\", \"rediss://store.example.org\" (TLS, by the web's authorities), or \"unix:/run/redis/redis.sock\". It may forget everything: each smarthost keeps its own counts. It must not drop keys when its memory is full (maxmemory-policy noeviction). Takes effect at the next restart. See ONE BUDGET FOR SEVERAL SERVERS. Default: none.",
+        "A Valkey or Redis in which several smarthosts meet, so that a client's limit is one for all of them: \"redis://127.0.0.1:6379/0\", \"rediss://store.example.org\" (TLS), or \"unix:/run/redis/redis.sock\". It may forget everything: each smarthost keeps its own counts. It must not drop keys when its memory is full (maxmemory-policy noeviction). Takes effect at the next restart. See ONE BUDGET FOR SEVERAL SERVERS. Default: none.",
         |c| Some(quote(&c.budget.as_ref()?.store)),
     )
     .at_restart(),
@@ -107,6 +107,12 @@ pub(super) const CLIENTS: &[Row] = &[
         "budget.password_file",
         "Holds the store's password in its first line; of root or the daemon's user, who alone may read it. Default: no password.",
         |c| Some(path(c.budget.as_ref()?.password_file.as_deref()?)),
+    )
+    .at_restart(),
+    Row::new(
+        "budget.pins",
+        "The store's keys under TLS, as openssl and smarthost pin print them: sha256:HEX of a public key, cert-sha256:HEX of a certificate. It must show one of them; its name and dates do not matter then. Default: none, an authority of the web must know its name.",
+        |c| Some(list(&c.budget.as_ref()?.pins.0)),
     )
     .at_restart(),
     Row::new(
