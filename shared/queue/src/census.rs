@@ -42,7 +42,8 @@ impl<O> Default for Census<O> {
 }
 
 impl<O: Copy + Ord + Hash> Census<O> {
-    /// The next job of a destination that is not known to work, if it may be tried now.
+    /// The next job of a destination that is not known to work and has no full host, if it may be
+    /// tried now.
     pub(crate) fn take<D>(
         &self,
         destination: &mut Destination<D, O>,
@@ -52,9 +53,6 @@ impl<O: Copy + Ord + Hash> Census<O> {
         if site.delivering > 0 && self.total.saturating_mul(2) >= slots.unproven {
             return None;
         }
-        if self.has_full(site, slots) {
-            return None;
-        }
         let below = |there: Option<&usize>, most| there.is_none_or(|there| *there < most);
         destination.take(|owner, job| {
             below(self.owners.get(owner), slots.unproven_owner)
@@ -62,12 +60,9 @@ impl<O: Copy + Ord + Hash> Census<O> {
         })
     }
 
-    /// Whether one of its hosts has its part of the places, and none is known to work.
-    pub(crate) fn has_full<D>(&self, site: &Site<D>, slots: Slots) -> bool {
-        let full = |host| {
-            let there = self.hosts.get(host);
-            there.is_some_and(|there| *there >= slots.unproven_host)
-        };
+    /// Whether one of its hosts has as many places as this, and none is known to work.
+    pub(crate) fn has_full<D>(&self, site: &Site<D>, places: usize) -> bool {
+        let full = |host| self.hosts.get(host).is_some_and(|there| *there >= places);
         site.hosts.iter().any(full) && !site.hosts.iter().any(|host| self.working.contains(host))
     }
 }

@@ -120,7 +120,9 @@ impl<D, O: Copy + Ord> Destination<D, O> {
         };
         let next = if waits.is_some() { None } else { others() };
         self.others = match next {
-            Some(_) if !self.refused.is_empty() => self.others.saturating_add(1),
+            // That was for nothing: it is not searched for again at once.
+            Some(_) if was_long => 1,
+            Some(_) if !self.refused.is_empty() => self.others + 1,
             _ => 0,
         };
         let (owner, place) = next.or(waits).or_else(|| self.longest_refused(&allowed))?;
@@ -180,5 +182,46 @@ impl<D, O: Copy + Ord> Destination<D, O> {
                 left = left.saturating_sub(own.len());
                 left == 0
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{Slots, simulation::id};
+
+    /// Jobs of a refused sender whose owner has as many places as one may have.
+    #[test]
+    fn jobs_of_refused_senders_are_not_looked_through_at_every_turn() {
+        let to = Arc::new("relay".to_owned());
+        let transport = Arc::new(Transport::unnamed(&Slots::of_one(2, 4)));
+        let mut destination = Destination::new(Key::Alone(to), transport, None);
+        destination.refused.refuse(1);
+        let mut push = |owner, sender, number| {
+            let job = Job {
+                id: id(number),
+                epoch: 0,
+                recipients: vec![0],
+                loaded: false,
+                sender,
+                refused: 1,
+            };
+            destination.push(owner, job);
+        };
+        for number in 0..500 {
+            push('A', 1, number);
+            push('B', 2, 1000 + number);
+        }
+        let looked = Cell::new(0);
+        for turn in 0..100 {
+            let taken = destination.take(|owner, _| {
+                looked.set(looked.get() + 1);
+                *owner == 'B'
+            });
+            assert!(taken.is_some_and(|(_, job)| job.sender == 2), "{turn}");
+        }
+        assert!((1..=500 * 25 + 200).contains(&looked.get()), "{looked:?}");
     }
 }

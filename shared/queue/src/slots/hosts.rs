@@ -78,15 +78,14 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             return true;
         }
         let census = self.census(now);
-        let full = |host| {
-            let there = census.hosts.get(host).copied().unwrap_or_default();
-            // The delivery that asks is one of them.
-            there > self.settings.slots.unproven_host
-        };
-        let works = hosts.iter().any(|host| census.working.contains(host));
-        let admitted = works || !hosts.iter().any(full);
+        // The delivery that asks is one of them.
+        let most = self.settings.slots.unproven_host + 1;
         let key = self.known.get(to).map(|destination| &destination.site);
-        if !admitted && let Some(site) = key.and_then(|key| self.sites.get_mut(key)) {
+        let Some(site) = key.and_then(|key| self.sites.get_mut(key)) else {
+            return true;
+        };
+        let admitted = !census.has_full(site, most);
+        if !admitted {
             site.doubtful = true;
             // Where names lead to other hosts each time, it waits for all of those that were seen.
             let room = HOSTS.saturating_sub(site.hosts.len());

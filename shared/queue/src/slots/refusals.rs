@@ -19,17 +19,19 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     pub(crate) fn suspension(&self, to: &D, sender: u64, now: Timestamp) -> Option<Suspension> {
         let destination = self.known.get(to)?;
         let suspension = self.sites.get(&destination.site)?.suspended.as_ref()?;
-        let mut suspension = suspension.clone();
+        let mut until = suspension.until;
         if suspension.failure.blame == Blame::Us {
             let refused = &destination.refused;
             if refused.last(sender).is_some() {
-                suspension.until = suspension.until.after(suspension.until.since(now) / 5);
+                until = until.after(until.since(now) / 5);
             } else if !refused.is_everybody() {
-                let first = suspension.failed.after(self.settings.back_off.first);
-                suspension.until = suspension.until.min(first);
+                until = until.min(suspension.failed.after(self.settings.back_off.first));
             }
         }
-        (suspension.until > now).then_some(suspension)
+        (until > now).then(|| Suspension {
+            until,
+            ..suspension.clone()
+        })
     }
 
     /// A delivery ended so: whether its sender's mail is refused as this machine's.

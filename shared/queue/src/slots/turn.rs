@@ -68,6 +68,7 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
     fn next_listed(&mut self, now: Timestamp) -> Option<Turn<D, O>> {
         let slots = self.settings.slots;
         let many = self.taken().saturating_mul(4) > slots.total.saturating_mul(3);
+        let mut underway = None;
         for _ in 0..self.working.len() {
             let to = self.working.pop_front()?;
             if !self.is_listed(&to, Listed::Working) {
@@ -77,7 +78,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
             let Some(on_trust) = self.on_trust(&to, now).filter(|_| free) else {
                 continue;
             };
-            let doubtful = if on_trust { self.doubtful(now) } else { 0 };
+            let doubtful = if on_trust {
+                *underway.get_or_insert_with(|| self.doubtful(now))
+            } else {
+                0
+            };
             let crowded = many || doubtful.saturating_mul(2) > slots.trusted;
             let Some(destination) = self.known.get_mut(&to) else {
                 continue;
@@ -176,8 +181,11 @@ impl<D: Eq + Hash, O: Copy + Ord + Hash> Destinations<D, O> {
                 continue;
             };
             let site = self.sites.get(&destination.site);
-            self.hosts_full |= site.is_some_and(|site| census.has_full(site, slots));
-            let taken = site.and_then(|site| census.take(destination, site, slots));
+            let full = site.is_some_and(|site| census.has_full(site, slots.unproven_host));
+            self.hosts_full |= full;
+            let taken = site
+                .filter(|_| !full)
+                .and_then(|site| census.take(destination, site, slots));
             if let Some((owner, job)) = taken {
                 destination.listed = None;
                 let crowded =
