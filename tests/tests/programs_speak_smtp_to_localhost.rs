@@ -105,7 +105,7 @@ fn a_batch_for_sendmail_bs_is_delivered_whole_with_line_ends_of_unix_or_of_smtp(
             .map(|subject| message(subject, end))
             .concat()
     };
-    for (nth, (end, last)) in [("\n", "QUIT\n"), ("\r\n", "QUIT\r\n"), ("\n", "")]
+    for (nth, (end, last)) in [("\n", "QUIT\n"), ("\r\n", "QUIT\r\n"), ("\n", "QUIT")]
         .into_iter()
         .enumerate()
     {
@@ -127,6 +127,24 @@ fn a_batch_for_sendmail_bs_is_delivered_whole_with_line_ends_of_unix_or_of_smtp(
             message.text()
         );
     }
+}
+
+#[test]
+fn a_batch_for_sendmail_bs_may_count_its_message_in_line_ends_of_unix() {
+    let sink = Sink::start();
+    let machine = machine(&sink, "");
+    let (one, two) = ("Subject: counted\n\nx\n.\n", "é\nlast\n");
+    let batch = format!(
+        "EHLO x\nMAIL FROM:<a@example.org> BODY=8BITMIME\nRCPT TO:<b@example.net>\n\
+         BDAT {}\n{one}BDAT {} LAST\n{two}QUIT",
+        one.len(),
+        two.len()
+    );
+    let output = machine.sendmail(&["-bs"], batch);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(subjects(&sink, 1), ["counted"]);
+    let text = sink.journal().messages()[0].text();
+    assert!(text.ends_with("\r\n\r\nx\r\n.\r\né\r\nlast\r\n"), "{text}");
 }
 
 #[test]

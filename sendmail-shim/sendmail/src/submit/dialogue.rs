@@ -3,9 +3,10 @@
 //! Contract: line ends are made CRLF on the way, as standard input has those of Unix; all else
 //! passes unchanged. A session whose first line ends in CRLF keeps the strict end of a message: a
 //! dot on a line that a bare LF begins or ends is content, and is stuffed. A command that decides
-//! what follows it (DATA, QUIT) is answered before more is taken. BDAT chunks are counted bytes,
-//! and stay as they are. Between transactions the other side may be exchanged for another one,
-//! which is greeted as the first was.
+//! what follows it (DATA, QUIT) is answered before more is taken. BDAT chunks are counted bytes:
+//! where lines end as those of Unix, a chunk is held until its end, and counted anew. A command
+//! without a line end is one where standard input ends. Between transactions the other side may be
+//! exchanged for another one, which is greeted as the first was.
 //! RFC 5321 §2.3.8, §4.5.2; RFC 3030.
 #![cfg_attr(
     not(test),
@@ -16,13 +17,21 @@
 mod tests;
 
 use mail::limits::COMMAND_LINE;
+use smtp::command::{self, Chunk, Verb};
+
+/// The largest chunk that is held to be counted anew.
+const HELD: u64 = 64 << 20;
 
 /// One session, in both directions.
 #[derive(Debug)]
 pub struct Dialogue {
     place: Place,
-    /// The command line so far.
+    /// The command line so far, which leaves once it is complete, or too long to be one.
     command: Vec<u8>,
+    /// The chunk that is being held, with the line ends of the wire.
+    held: Option<Held>,
+    /// The last chunk ended in a CR.
+    chunk_cr: bool,
     line: Line,
     /// Whether the first line ended in a bare LF; `None` before it did.
     lenient: Option<bool>,
@@ -44,6 +53,13 @@ pub struct Dialogue {
     greeted: bool,
     /// It did not let us in.
     unwelcome: bool,
+}
+
+/// A chunk that is counted anew.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    last: bool,
 }
 
 /// What the next bytes of standard input are.
@@ -87,6 +103,8 @@ impl Default for Dialogue {
         Self {
             place: Place::Command,
             command: Vec::new(),
+            held: None,
+            chunk_cr: false,
             line: START,
             lenient: None,
             owed: 1,
@@ -133,13 +151,13 @@ impl Dialogue {
             if let Place::Chunk(left) = self.place {
                 let length = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                 let (chunk, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-                out.extend_from_slice(chunk);
                 let left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
-                self.place = if left == 0 {
-                    Place::Command
+                self.chunk(chunk, out);
+                if left == 0 {
+                    self.end_chunk(out);
                 } else {
-                    Place::Chunk(left)
-                };
+                    self.place = Place::Chunk(left);
+                }
                 rest = after;
             } else {
                 self.byte(byte, out);
@@ -147,6 +165,13 @@ impl Dialogue {
             }
         }
         rest
+    }
+
+    /// Standard input has ended: a command that was begun is complete.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        if self.place == Place::Command && (!self.line.empty || self.line.cr) {
+            self.end_line(out);
+        }
     }
 
     /// Takes what the other side says, and gives what of it is for whoever typed.
@@ -230,7 +255,7 @@ impl Dialogue {
             b'\r' => {
                 if self.line.cr {
                     self.open_line(out);
-                    out.push(b'\r');
+                    self.put(b'\r', out);
                 }
                 self.line.cr = true;
             }
@@ -242,14 +267,46 @@ impl Dialogue {
                 self.open_line(out);
                 if std::mem::take(&mut self.line.cr) {
                     // A bare CR: refused where it arrives.
-                    out.push(b'\r');
+                    self.put(b'\r', out);
                 }
                 self.line.empty = false;
-                out.push(byte);
-                if self.place == Place::Command && self.command.len() < COMMAND_LINE {
-                    self.command.push(byte);
-                }
+                self.put(byte, out);
             }
+        }
+    }
+
+    /// A byte of a line. What is too long to be a command is not held any more.
+    fn put(&mut self, byte: u8, out: &mut Vec<u8>) {
+        if self.place != Place::Command || self.command.len() == COMMAND_LINE {
+            return out.push(byte);
+        }
+        self.command.push(byte);
+        if self.command.len() == COMMAND_LINE {
+            out.extend_from_slice(&self.command);
+        }
+    }
+
+    /// Bytes of a chunk.
+    fn chunk(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(held) = &mut self.held else {
+            return out.extend_from_slice(bytes);
+        };
+        for &byte in bytes {
+            if byte == b'\n' && !self.chunk_cr {
+                held.bytes.push(b'\r');
+            }
+            self.chunk_cr = byte == b'\r';
+            held.bytes.push(byte);
+        }
+    }
+
+    fn end_chunk(&mut self, out: &mut Vec<u8>) {
+        self.place = Place::Command;
+        if let Some(Held { bytes, last }) = self.held.take() {
+            self.owed = self.owed.saturating_add(1);
+            let last = if last { " LAST" } else { "" };
+            out.extend_from_slice(format!("BDAT {}{last}\r\n", bytes.len()).as_bytes());
+            out.extend_from_slice(&bytes);
         }
     }
 
@@ -279,38 +336,47 @@ impl Dialogue {
                 self.owed = self.owed.saturating_add(1);
             }
         }
-        out.extend_from_slice(b"\r\n");
         if self.place == Place::Command && !dot {
-            self.end_command();
+            self.end_command(lenient, out);
+        } else {
+            out.extend_from_slice(b"\r\n");
         }
     }
 
-    fn end_command(&mut self) {
-        self.owed = self.owed.saturating_add(1);
+    fn end_command(&mut self, lenient: bool, out: &mut Vec<u8>) {
         let line = std::mem::take(&mut self.command);
-        let line = String::from_utf8_lossy(&line);
-        let mut words = line.split_ascii_whitespace();
-        let verb = words.next().unwrap_or_default().to_ascii_uppercase();
-        match verb.as_str() {
-            "DATA" => self.place = Place::Data,
-            "QUIT" => self.place = Place::Quit,
-            "MAIL" => self.in_transaction = true,
-            "RSET" => self.in_transaction = false,
-            "EHLO" | "HELO" => {
-                self.in_transaction = false;
-                self.hello = line.as_bytes().to_vec();
+        match command::split(&line) {
+            Ok((Verb::Data, _)) => self.place = Place::Data,
+            Ok((Verb::Quit, _)) => self.place = Place::Quit,
+            Ok((Verb::Mail, _)) => {
+                self.in_transaction = true;
+                self.chunk_cr = false;
             }
-            "BDAT" => {
-                if let Some(size @ 1..) = words.next().and_then(|size| size.parse().ok()) {
-                    self.place = Place::Chunk(size);
+            Ok((Verb::Rset, _)) => self.in_transaction = false,
+            Ok((Verb::Ehlo | Verb::Helo, _)) => {
+                self.in_transaction = false;
+                self.hello.clone_from(&line);
+            }
+            Ok((Verb::Bdat, arguments)) => {
+                if let Ok(Chunk { size, last }) = command::chunk(arguments) {
+                    self.in_transaction &= !last;
+                    if size > 0 {
+                        self.place = Place::Chunk(size);
+                    }
+                    if lenient && (1..=HELD).contains(&size) {
+                        let bytes = Vec::new();
+                        self.held = Some(Held { bytes, last });
+                        return;
+                    }
                 }
-                let last = words
-                    .next()
-                    .is_some_and(|it| it.eq_ignore_ascii_case("LAST"));
-                self.in_transaction &= !last;
             }
             _ => {}
         }
+        self.owed = self.owed.saturating_add(1);
+        if line.len() < COMMAND_LINE {
+            out.extend_from_slice(&line);
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     fn reply_line(&mut self) {

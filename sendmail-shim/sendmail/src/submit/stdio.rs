@@ -96,6 +96,9 @@ impl Relay {
         self.stream.set_nonblocking(true)?;
         let mut told = false;
         loop {
+            if self.at_end && self.input.is_empty() {
+                self.dialogue.end(&mut self.outgoing);
+            }
             if self.at_end && self.input.is_empty() && self.outgoing.is_empty() && !told {
                 told = true;
                 // The agent may have closed already; what it said is still read.

@@ -30,5 +30,5 @@ pub mod xtext;
 pub use arguments::{Chunk, chunk, helo_name};
 pub use error::CommandError;
 pub use parameters::{Rules, mail, recipient};
-pub use verb::{Verb, split};
+pub use verb::{Verb, names_chunk, split};
 pub use write::{write_mail, write_recipient};

@@ -98,5 +98,14 @@ pub fn split(line: &[u8]) -> Result<(Verb, &str), CommandError> {
     Ok((Verb::find(word), arguments.trim_matches(BLANKS)))
 }
 
+/// Whether a line names BDAT, however little of it is understood: bytes follow it that are no
+/// commands.
+pub fn names_chunk(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let verb = line.get(..4);
+    verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+        && !line.get(4).is_some_and(u8::is_ascii_alphabetic)
+}
+
 /// What separates words.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];

@@ -22,7 +22,12 @@ pub(super) const NO_RECIPIENTS: &str = "554 5.5.1 Error: no valid recipients";
 impl Session {
     pub(super) fn command(&mut self, line: &[u8]) {
         let (verb, arguments) = match command::split(line) {
+            Ok((Verb::Unknown, _)) if command::names_chunk(line) => (Verb::Bdat, ""),
             Ok(split) => split,
+            Err(error) if command::names_chunk(line) => {
+                self.verb = Verb::Bdat.name();
+                return self.lose_chunk(&error);
+            }
             Err(error) => {
                 self.verb = Verb::Unknown.name();
                 return self.refuse(&error.to_string());

@@ -15,7 +15,11 @@ use super::{
     machine::{BARE_LINE_END, Session},
     state::{Asked, Mode, OpenChunk},
 };
-use crate::{command, data::Decoded, reply::Reply};
+use crate::{
+    command::{self, CommandError},
+    data::Decoded,
+    reply::Reply,
+};
 use mail::limits;
 
 /// RFC 5321 §2.3.7, §4.5.2; what the next host would make of it nobody knows.
@@ -50,10 +54,7 @@ impl Session {
     pub(super) fn bdat(&mut self, arguments: &str) {
         let chunk = match command::chunk(arguments) {
             Ok(chunk) => chunk,
-            // Nobody knows where the chunk ends.
-            Err(error) => {
-                return self.finish(&format!("{error}; the chunk cannot be told from commands"));
-            }
+            Err(error) => return self.lose_chunk(&error),
         };
         let size = self
             .transaction
@@ -72,6 +73,11 @@ impl Session {
         } else {
             self.ask(Question::Data, Asked::Chunk(chunk));
         }
+    }
+
+    /// Nobody knows where a chunk ends, or whether one comes.
+    pub(super) fn lose_chunk(&mut self, error: &CommandError) {
+        self.finish(&format!("{error}; the chunk cannot be told from commands"));
     }
 
     pub(super) fn read_chunk(&mut self, rest: &mut &[u8]) -> bool {

@@ -9,6 +9,8 @@ use super::*;
 use crate::reply::Reply;
 use mail::limits;
 
+mod chunks;
+
 const WAIT: Duration = Duration::from_mins(5);
 
 fn session(now: Instant) -> Session {
@@ -416,34 +418,6 @@ fn a_message_with_a_nul_is_refused_wherever_the_nul_stands_and_the_session_goes_
         let text = story.text();
         assert!(text.contains("554 5.6.0 Error: NUL"), "{message:?}: {text}");
         assert!(story.kept == 0 && story.aborted == 1 && text.ends_with("250 2.0.0 Ok\r\n"));
-    }
-}
-
-#[test]
-fn a_chunk_whose_length_nobody_knows_is_not_read_as_commands() {
-    let opening = "EHLO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n";
-    for bdat in [
-        "BDAT 3 LAST X",
-        "BDAT 18446744073709551616",
-        "BDAT 99999999999999999999999 LAST",
-        "BDAT -1",
-        "BDAT 3 LASTLY",
-        "BDAT",
-        "BDAT 0x10",
-        "bdat +3 last",
-    ] {
-        for before in ["", opening] {
-            let story = told(
-                format!("{before}{bdat}\r\nEXPN smuggled\r\n").as_bytes(),
-                false,
-            );
-            let text = story.text();
-            assert!(
-                text.contains("501 5.5.4 ") && !text.contains("502 "),
-                "{bdat}: {text}"
-            );
-            assert_eq!(story.closed, 1, "{bdat}");
-        }
     }
 }
 

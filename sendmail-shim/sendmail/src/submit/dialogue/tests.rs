@@ -32,6 +32,68 @@ const BATCH: &str = "EHLO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nSubject: x\n\
     RCPT TO:<c@d>\nBDAT 7 LAST\na\r\nbc\r\nQUIT\n";
 
 #[test]
+fn a_chunk_with_line_ends_of_unix_is_counted_anew_and_one_of_smtp_stays_as_it_is() {
+    for (typed, sent) in [
+        ("BDAT 7\na\nb\r\ncd", "BDAT 8\r\na\r\nb\r\ncd"),
+        ("bdat 4 last\n\n\n\n\n", "BDAT 8 LAST\r\n\r\n\r\n\r\n\r\n"),
+        // A line end that two chunks share.
+        (
+            "BDAT 2\na\rBDAT 2 LAST\n\n\n",
+            "BDAT 2\r\na\rBDAT 3 LAST\r\n\n\r\n",
+        ),
+        ("BDAT 0 LAST\n", "BDAT 0 LAST\r\n"),
+        // It ends in nobody's message.
+        (
+            "BDAT 2\na\rMAIL FROM:<>\nBDAT 1\n\n",
+            "BDAT 2\r\na\rMAIL FROM:<>\r\nBDAT 2\r\n\r\n",
+        ),
+        ("BDAT 99999999999\na\nb", "BDAT 99999999999\r\na\nb"),
+        ("BDAT 3 X\nNOOP\n", "BDAT 3 X\r\nNOOP\r\n"),
+    ] {
+        for size in [1, 3, 4096] {
+            let (_, out, _) = pass(format!("EHLO x\n{typed}").as_bytes(), size);
+            assert_eq!(out, format!("EHLO x\r\n{sent}"), "{size}");
+        }
+    }
+    let strict = "EHLO x\r\nBDAT 3 LAST\r\na\nbNOOP\r\n";
+    assert_eq!(pass(strict.as_bytes(), 2).1, strict);
+}
+
+#[test]
+fn a_command_without_a_line_end_is_one_where_the_input_ends_and_a_message_is_not() {
+    for (typed, sent, complete) in [
+        ("EHLO x\nNOOP", "NOOP\r\n", true),
+        ("EHLO x\r\nNOOP\r", "NOOP\r\n", true),
+        ("EHLO x\nDATA\nx", "DATA\r\nx", false),
+        ("EHLO x\nDATA\nx\n.", "DATA\r\nx\r\n", false),
+        ("EHLO x\nBDAT 5\nhalf", "", false),
+    ] {
+        let (mut dialogue, mut out, _) = pass(typed.as_bytes(), 3);
+        let mut end = Vec::new();
+        dialogue.end(&mut end);
+        dialogue.end(&mut end);
+        out.push_str(str::from_utf8(&end).unwrap());
+        assert_eq!(out, format!("EHLO x\r\n{sent}"));
+        if dialogue.is_owed() {
+            dialogue.hear(b"250 ok\r\n");
+        }
+        assert_eq!(dialogue.is_complete(b""), complete, "{typed:?}");
+        assert_eq!(dialogue.is_within_message(), !complete, "{typed:?}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_to_be_a_command_passes_as_it_is() {
+    let long = "X".repeat(3 * COMMAND_LINE);
+    for length in [COMMAND_LINE - 1, COMMAND_LINE, COMMAND_LINE + 1, long.len()] {
+        let line = &long[..length];
+        let (dialogue, out, _) = pass(format!("{line}\nNOOP\n").as_bytes(), 100);
+        assert_eq!(out, format!("{line}\r\nNOOP\r\n"), "{length}");
+        assert!(dialogue.is_complete(b""));
+    }
+}
+
+#[test]
 fn a_batch_with_line_ends_of_unix_or_of_smtp_leaves_in_those_of_smtp_however_it_is_cut() {
     let wire = BATCH.replace("\r\n", "\n").replace('\n', "\r\n");
     for size in [1, 2, 7, 4096] {
@@ -135,6 +197,7 @@ fn what_was_not_answered_is_known() {
     for (input, complete) in [
         ("EHLO x\nNOOP\n", true),
         ("EHLO x\nNOO", false),
+        ("EHLO x\nBDAT 4\na\nb", false),
         ("EHLO x\nDATA\nSubject: half", false),
         ("EHLO x\nDATA\nSubject: half\n", false),
         ("BDAT 10 LAST\nhalf", false),
