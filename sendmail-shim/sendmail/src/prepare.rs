@@ -9,7 +9,7 @@
 //! RFC 5322 §3.6, RFC 5321 §6.3.
 
 use mail::{
-    address::{Address, LocalPart, list, quote_local},
+    address::{Address, LocalPart, Mailbox, list, quote_local},
     clock::Timestamp,
     envelope::{Content, Envelope, Mail, Rcpt},
     limits,
@@ -83,7 +83,9 @@ pub fn prepare(
         .sender
         .as_ref()
         .map_or_else(|| quote_local(&submitted.caller.user), ToString::to_string);
-    let mut changes = conform::conform(&mut header, &own);
+    let mut changes = conform::conform(&mut header, &own, &|word| {
+        is_somebody(word, submitted, rules)
+    });
     let (mut envelope, rewritten) = rewrite::rewrite(
         submitted.mail,
         submitted.recipients,
@@ -108,6 +110,18 @@ pub fn prepare(
         header,
         changes,
     })
+}
+
+/// Whether a word is a mailbox of this machine, as far as can be seen: mail goes to it, it is in a
+/// table, or everybody knows it.
+fn is_somebody(word: &str, submitted: &Submitted<'_>, rules: &Rules) -> bool {
+    let is = |name: &str| name.eq_ignore_ascii_case(word);
+    let is_recipient = |to: &Rcpt| matches!(&to.to, Mailbox::Local(name) if is(name.as_str()));
+    submitted.recipients.iter().any(is_recipient)
+        || is(&submitted.caller.user)
+        || ["root", "postmaster"].into_iter().any(is)
+        || rules.aliases.named(word).is_some()
+        || rules.revaliases.named(word).is_some()
 }
 
 /// Between whoever submitted a message and the account in whose name he did.
@@ -268,6 +282,26 @@ mod tests {
             (prepared.envelope.uid, prepared.envelope.origin.as_str()),
             (Some(33), "uid 33 (www-data)")
         );
+    }
+
+    /// Whoever answers must reach who was meant, and nobody else.
+    #[test]
+    fn no_address_is_made_of_the_first_word_of_a_name_with_a_comma() {
+        let header = "Reply-To: Kock, Arne <a@x.example>\r\n\
+            Cc: Kock, Arne <a@x.example>, ops, Otto <o@x.example>, root, Ann <b@x.example>\r\n";
+        let to = [
+            ("ops", Notify::default()),
+            ("a@x.example", Notify::default()),
+        ];
+        let prepared = prepared(header, None, &to).unwrap();
+        let text = String::from_utf8(prepared.header.to_bytes()).unwrap();
+        let text = text.replace("\r\n ", " ");
+        for line in [
+            "Reply-To: \"Kock, Arne\" <a@x.example>\r\n",
+            "Cc: \"Kock, Arne\" <a@x.example>, ops@example.org, Otto <o@x.example>, root@example.org, Ann <b@x.example>\r\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

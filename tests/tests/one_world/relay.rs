@@ -369,7 +369,7 @@ impl Relay {
                 content,
                 charset,
             };
-            conform::conform(header, &from);
+            conform::conform(header, &from, &|_| true);
             complete::complete(header, &facts);
         }
         header.prepend(trace::received(&trace::Received {

@@ -6,7 +6,7 @@
 //! touching anything else. Source routes are dropped (RFC 5321 §3.6.1), comments nest, folding is
 //! white space, empty list elements are skipped. Two slips that leave no doubt about what is meant
 //! are read as meant: a final dot of a domain, and whole addresses, bare or in brackets, with
-//! blanks or nothing in the place of commas.
+//! blanks or nothing in the place of commas; names among them are told.
 //! What is opened and never closed was never opened. No group's name holds an address or ends with
 //! the name of a field (`a@x Cc: b@y`, a line of an indented text): each address there is served.
 //! Failures: a malformed element is a [`Problem`] that quotes it; its neighbours are read all the
@@ -84,7 +84,15 @@ pub fn argument(text: &str) -> List {
 pub fn one(text: &str) -> Result<Mailbox, Problem> {
     let mut list = argument(text);
     if let Some(problem) = list.problems.pop() {
-        return Err(problem);
+        let is_escaped = text.contains(char::is_control);
+        return Err(Problem {
+            text: if is_escaped {
+                problem.text
+            } else {
+                text.to_owned()
+            },
+            ..problem
+        });
     }
     let entry = list.entries.pop();
     let error = match (entry, list.entries.is_empty()) {
@@ -113,10 +121,13 @@ impl List {
                         .entries
                         .extend(parts.into_iter().map(|(_, entry)| entry));
                 }
-                if let Some(entries) = without_commas(bytes, element) {
+                let words = without_commas(bytes, element);
+                let due = salvage::is_due(element, unclosed);
+                if let Some((entries, problems)) = words.filter(|(_, it)| !due || it.is_empty()) {
+                    self.problems.extend(problems);
                     return self.entries.extend(entries);
                 }
-                if salvage::is_due(element, unclosed) {
+                if due {
                     let (entries, problems) = salvage::pick(bytes, element);
                     self.guessed = true;
                     self.problems.extend(problems);

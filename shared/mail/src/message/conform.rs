@@ -11,7 +11,7 @@
 use crate::{
     address::list::{
         decode,
-        mend::{Role, mend},
+        mend::{Known, Role, mend},
     },
     message::{Field, Header, date, rewrite::Change},
 };
@@ -65,8 +65,8 @@ const OPTIONAL: &[&str] = &[
 ];
 
 /// Makes the header one that every relayhost takes. `own` is the address, or the local name, of who
-/// sends it.
-pub fn conform(header: &mut Header, own: &str) -> Vec<Change> {
+/// sends it; `known`: which words in fields of recipients are mailboxes, and no parts of a name.
+pub fn conform(header: &mut Header, own: &str, known: Known<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut authors = Vec::new();
     header.edit(|field| {
@@ -74,7 +74,7 @@ pub fn conform(header: &mut Header, own: &str) -> Vec<Change> {
         let plain = without_controls(tidied.as_ref().unwrap_or(field));
         let tidied = plain.or(tidied);
         let field = tidied.as_ref().unwrap_or(field);
-        let mended = mended(field, own, &mut authors);
+        let mended = mended(field, own, known, &mut authors);
         if let Some(mended) = &mended {
             changes.push(change(field, mended, "RFC 5322"));
         }
@@ -121,7 +121,7 @@ fn change(before: &Field, after: &Field, because: &str) -> Change {
 
 /// The field as it should have been written; `None` if it is well-formed. `authors` gets those that
 /// From cannot hold.
-fn mended(field: &Field, own: &str, authors: &mut Vec<String>) -> Option<Field> {
+fn mended(field: &Field, own: &str, known: Known<'_>, authors: &mut Vec<String>) -> Option<Field> {
     let name = field.name();
     if name.is_empty() {
         return Some(Field::new("X-Malformed", &decode(field.raw().trim_ascii())));
@@ -129,7 +129,7 @@ fn mended(field: &Field, own: &str, authors: &mut Vec<String>) -> Option<Field> 
     let role = if is_one_of(field, AUTHORS) {
         Role::Author(own)
     } else if is_one_of(field, RECIPIENTS) {
-        Role::Recipients
+        Role::Recipients(known)
     } else {
         let value = || decode(&field.value());
         let text = if field.is("Date") || field.is("Resent-Date") {

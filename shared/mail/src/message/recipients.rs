@@ -161,15 +161,49 @@ mod tests {
             );
             // What the header shows is what the envelope holds.
             let mut shown = header;
-            conform::conform(&mut shown, "me");
+            conform::conform(&mut shown, "me", &|_| true);
             assert_eq!(extract(&shown).recipients, named.recipients, "{text}");
         }
     }
 
     #[test]
-    fn a_malformed_recipient_is_told_and_not_guessed() {
-        let named = extract(&Header::parse(b"To: good@x, bad bad@x\r\n"));
-        assert_eq!((named.recipients.len(), named.problems.len()), (1, 1));
-        assert_eq!(named.problems[0].text, "bad bad@x");
+    fn of_several_words_between_commas_the_addresses_are_served_and_the_others_told() {
+        for (text, served, told) in [
+            ("To: good@x, bad bad@x\r\n", "good@x bad@x", "bad"),
+            ("To: a@b.c d@e.f root\r\n", "a@b.c d@e.f", "root"),
+            (
+                "To: root a@b.c admin ops d@e.f\r\n",
+                "a@b.c d@e.f",
+                "root|admin ops",
+            ),
+            (
+                "Cc: a@b.c,, x@y@z d@e.f (boss) x@\r\n",
+                "a@b.c d@e.f",
+                "x@y@z|x@",
+            ),
+            ("Bcc: a@b.c root, admin\r\n", "a@b.c admin", "root"),
+            ("To: Arne Kock, a@b.c\r\n", "a@b.c", "Arne Kock"),
+            ("To: a @ b.c d@e.f\r\n", "d@e.f", "a @ b.c"),
+        ] {
+            let mut header = Header::parse(text.as_bytes());
+            let named = extract(&header);
+            let to: Vec<_> = named.recipients.iter().map(ToString::to_string).collect();
+            let problems: Vec<_> = named.problems.iter().map(|p| p.text.as_str()).collect();
+            assert_eq!(
+                (to.join(" "), problems.join("|")),
+                (served.to_owned(), told.to_owned()),
+                "{text}"
+            );
+            // None of those that are told is shown as a recipient.
+            conform::conform(&mut header, "me", &|_| true);
+            let shown = extract(&header);
+            if !text.starts_with("Bcc") {
+                assert_eq!(
+                    (shown.recipients, shown.problems),
+                    (named.recipients, vec![]),
+                    "{text}"
+                );
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::token::{Kind, Token, closed, tokens};
+use super::token::{self, Kind, Token, closed, tokens};
 use crate::address::{Address, AddressError, LocalPart, Mailbox};
 
 /// One mailbox of a list.
@@ -33,15 +33,33 @@ pub struct Problem {
     pub error: AddressError,
 }
 
-/// `a@x b@y <c@z>`: each word between blanks is a whole address.
-pub(super) fn without_commas(bytes: &[u8], element: &[Token]) -> Option<Vec<Entry>> {
+/// `a@x b@y root`: each word between blanks that is a whole address, and what stands between them.
+/// `None`: none is one.
+pub(super) fn without_commas(
+    bytes: &[u8],
+    element: &[Token],
+) -> Option<(Vec<Entry>, Vec<Problem>)> {
+    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    let mut rest: Option<Range<usize>> = None;
+    let mut tell = |rest: Option<Range<usize>>| {
+        problems.extend(rest.map(|rest| Problem {
+            text: token::text(bytes.get(rest).unwrap_or_default()),
+            error: AddressError::NoDomain,
+        }));
+    };
     let words = element.chunk_by(|one, next| one.range.end == next.range.start);
-    let entries = words.filter(|word| word.iter().any(|token| token.kind != Kind::Comment));
-    let entries = entries.map(|word| {
-        let entry = read(bytes, word, span(word)).ok()?;
-        matches!(entry.target, Mailbox::Address(_)).then_some(entry)
-    });
-    entries.collect()
+    for word in words.filter(|word| word.iter().any(|token| token.kind != Kind::Comment)) {
+        let place = span(word);
+        match read(bytes, word, place.clone()) {
+            Ok(entry) if entry.target.address().is_some() => {
+                tell(rest.take());
+                entries.push(entry);
+            }
+            _ => rest = Some(rest.map_or(place.start, |rest| rest.start)..place.end),
+        }
+    }
+    tell(rest);
+    (!entries.is_empty()).then_some((entries, problems))
 }
 
 /// `<a@x> <b@y>`, `Ann <a@x> Bob <b@y>`, `<a@x> b@y`: each bracket that closes ends a mailbox. A

@@ -2,9 +2,11 @@
 //! were meant.
 //!
 //! Contract: total and linear; a well-formed field is left alone; what comes out is well-formed and
-//! holds every address that went in. A name with specials is quoted (`Kock, Arne <a@x>` in From is
-//! one mailbox, `Ops: x <a@x>` no group), an open group is closed or was none, text without an
-//! address becomes an empty group with that name.
+//! holds every address that went in. A name with specials is quoted (`Kock, Arne <a@x>` is one
+//! mailbox, and in From `Ops: x <a@x>` is no group), an open group is closed or was none, text
+//! without an address becomes an empty group with that name. Words before a mailbox with a name are
+//! a part of it: in From always, elsewhere unless whoever asks knows them as somebody's. (Postfix,
+//! Exim and sendmail put a domain of theirs behind such a word, which makes a mailbox of nobody.)
 //! RFC 5322 §3.2.3, §3.4, §3.6.2.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -17,13 +19,16 @@ use super::{
 use crate::address::{Mailbox, is_atext};
 
 /// How many mailboxes a field may hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy)]
 pub enum Role<'a> {
     /// From, Sender: one. A name without any address gets this one.
     Author(&'a str),
-    /// To, Cc, Reply-To: any number, and groups.
-    Recipients,
+    /// To, Cc, Reply-To: any number, and groups; which words are mailboxes of this machine.
+    Recipients(Known<'a>),
 }
+
+/// Whether a word alone is a mailbox, and not a part of a name.
+pub type Known<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A field written anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,7 +42,7 @@ pub struct Mended {
 /// `None`: it is well-formed.
 pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
     let closed = closed(&sound_words(bytes), false).into_owned();
-    if role == Role::Recipients
+    if matches!(role, Role::Recipients(_))
         && let list = parse(&closed)
         && list.guessed
     {
@@ -55,6 +60,7 @@ pub fn mend(bytes: &[u8], role: Role<'_>) -> Option<Mended> {
         fine: closed == bytes,
         items: Vec::new(),
         names: Vec::new(),
+        held: Vec::new(),
     };
     reader.read();
     let mailboxes = reader.mailboxes();
@@ -159,6 +165,8 @@ struct Reader<'a> {
     items: Vec<Item>,
     /// Words of an author's name that stand alone between commas.
     names: Vec<String>,
+    /// What each of those last words is where no name goes on behind them.
+    held: Vec<Vec<Item>>,
 }
 
 impl Reader<'_> {
@@ -180,6 +188,7 @@ impl Reader<'_> {
                 Kind::Special(b':')
                     if before == Bracket::Outside && self.begins_group(&element) =>
                 {
+                    self.release();
                     self.fine &= element.iter().all(|token| self.in_phrase(token));
                     // `"":;` has a name, an empty one; without it the group would be none.
                     let name = match phrase(&self.words(&element)) {
@@ -209,6 +218,7 @@ impl Reader<'_> {
         if !element.is_empty() {
             self.element(element);
         }
+        self.release();
         self.fine &= self.in_group;
         if std::mem::take(&mut self.in_group) {
             self.items.push(Item::GroupEnds);
@@ -223,6 +233,7 @@ impl Reader<'_> {
             // A comma at the end, or nothing at all.
             self.fine = false;
         }
+        self.release();
         if std::mem::take(&mut self.in_group) {
             self.fine = false;
             self.items.push(Item::GroupEnds);
@@ -240,13 +251,14 @@ impl Reader<'_> {
     }
 
     fn after_group(&self) -> bool {
-        matches!(self.items.last(), Some(Item::GroupEnds))
+        let last = self.held.last().unwrap_or(&self.items).last();
+        matches!(last, Some(Item::GroupEnds))
     }
 
     /// A phrase, then a colon, and a semicolon somewhere behind it.
     fn begins_group(&self, element: &[Token]) -> bool {
         let special = |token: &Token| matches!(token.kind, Kind::Special(b'@' | b'<' | b':'));
-        self.role == Role::Recipients
+        matches!(self.role, Role::Recipients(_))
             && !self.in_group
             && self.semicolons > 0
             && element.iter().any(|token| token.kind != Kind::Comment)
@@ -309,9 +321,13 @@ impl Reader<'_> {
         }
         names.retain(|name| !name.is_empty());
         let name = names.join(" ");
+        if before.is_empty() {
+            self.release();
+        }
         if let Some(target) = self.address(spec) {
             return self.mailbox(&target, &name);
         }
+        self.release();
         self.fine = false;
         let spec = self.words(spec);
         self.no_address(if name.is_empty() { &spec } else { &name });
@@ -323,7 +339,16 @@ impl Reader<'_> {
             (Some(Mailbox::Local(name)), Role::Author(_)) if self.more_to_come(words) => {
                 self.names.push(name.as_str().to_owned());
             }
-            (Some(target), _) => self.mailbox(&target, comment),
+            (Some(Mailbox::Local(name)), Role::Recipients(known))
+                if comment.is_empty() && !self.in_group && !known(name.as_str()) =>
+            {
+                let alone = Mailbox::Local(name.clone()).to_string();
+                self.hold(name.as_str(), vec![Item::Mailbox(alone)]);
+            }
+            (Some(target), _) => {
+                self.release();
+                self.mailbox(&target, comment);
+            }
             (None, _) => {
                 self.fine = false;
                 let mut name: Vec<String> = Vec::new();
@@ -332,6 +357,7 @@ impl Reader<'_> {
                     let at = run.iter().any(|token| token.kind == Kind::Special(b'@'));
                     match self.address(run).filter(|_| at) {
                         Some(target) => {
+                            self.release();
                             self.mailbox(&target, name.join(" ").trim_end_matches(':'));
                             name.clear();
                             found = true;
@@ -358,8 +384,22 @@ impl Reader<'_> {
         if matches!(self.role, Role::Author(_)) {
             self.names.push(text.to_owned());
         } else if !self.in_group && !text.trim().is_empty() {
-            self.items.push(Item::GroupBegins(phrase(text)));
-            self.items.push(Item::GroupEnds);
+            let alone = vec![Item::GroupBegins(phrase(text)), Item::GroupEnds];
+            self.hold(text, alone);
+        }
+    }
+
+    /// Words that may be the beginning of a name, and what they are otherwise.
+    fn hold(&mut self, words: &str, alone: Vec<Item>) {
+        self.names.push(words.to_owned());
+        self.held.push(alone);
+    }
+
+    /// No name goes on behind the words that were held.
+    fn release(&mut self) {
+        if matches!(self.role, Role::Recipients(_)) {
+            self.names.clear();
+            self.items.extend(self.held.drain(..).flatten());
         }
     }
 
@@ -371,6 +411,7 @@ impl Reader<'_> {
             self.names.push(name);
             self.names.retain(|name| !name.is_empty());
             name = std::mem::take(&mut self.names).join(", ");
+            self.held.clear();
         }
         self.items.push(Item::Mailbox(if name.trim().is_empty() {
             address

@@ -63,7 +63,7 @@ fn a_final_dot_and_blanks_in_the_place_of_commas_leave_no_doubt_about_what_is_me
     ] {
         assert_eq!(targets(text), expected, "{text:?}");
     }
-    for doubtful in ["e@c.d..", "e@.", "a@b.c d", "john a@b.c"] {
+    for doubtful in ["e@c.d..", "e@.", "a@b@c d", "john a@"] {
         let list = parse(doubtful.as_bytes());
         assert_eq!(
             (list.entries.len(), list.problems.len()),
@@ -86,7 +86,7 @@ fn the_name_that_cron_puts_into_a_comment_is_found() {
 
 #[test]
 fn a_malformed_element_is_quoted_and_its_neighbours_are_kept() {
-    for bad in ["john smith@x", "a@", "a@x y", "<>", "a\u{1}b", "a@b@c"] {
+    for bad in ["john smith", "a@", "<>", "a\u{1}b", "a@b@c"] {
         let list = parse(format!("first@x, {bad}, last@x").as_bytes());
         assert_eq!(list.entries.len(), 2, "{bad}: {list:?}");
         assert_eq!(list.problems.len(), 1, "{bad}");
@@ -124,7 +124,7 @@ fn slips_with_brackets_schemes_and_dots_leave_no_doubt_about_what_is_meant() {
             .map(|it| it.target.to_string())
             .collect();
         assert_eq!(found, expected, "{text}");
-        let mended = mend::mend(text.as_bytes(), mend::Role::Recipients);
+        let mended = mend::mend(text.as_bytes(), mend::Role::Recipients(&|_| true));
         let shown = mended.map_or(text.to_owned(), |mended| mended.text);
         let shown = parse(shown.as_bytes());
         assert_eq!(shown.problems, [], "{text}");

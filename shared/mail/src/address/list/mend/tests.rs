@@ -6,7 +6,7 @@ fn author(text: &str) -> Option<String> {
     mend(text.as_bytes(), Role::Author("me")).map(|mended| mended.text)
 }
 fn recipients(text: &str) -> Option<String> {
-    mend(text.as_bytes(), Role::Recipients).map(|mended| mended.text)
+    mend(text.as_bytes(), Role::Recipients(&|_| true)).map(|mended| mended.text)
 }
 
 #[test]
@@ -71,6 +71,48 @@ fn a_name_with_specials_stays_the_name_of_one_author() {
         "\"a b\"@x.example",
     ] {
         assert_eq!(author(fine), None, "{fine}");
+    }
+}
+
+#[test]
+fn words_before_a_mailbox_with_a_name_are_of_that_name_unless_they_are_known_as_mailboxes() {
+    let mended = |text: &str| {
+        let known = |word: &str| word == "root";
+        mend(text.as_bytes(), Role::Recipients(&known)).map(|mended| mended.text)
+    };
+    for (text, expected) in [
+        ("Kock, Arne <a@x.example>", "\"Kock, Arne\" <a@x.example>"),
+        (
+            "Kock Meier, Arne,\r\n Dr. <a@x.example>",
+            "\"Kock Meier, Arne, Dr.\" <a@x.example>",
+        ),
+        (
+            "b@x.example, Kock, Arne <a@x.example>, root, Otto <o@x.example>",
+            "b@x.example, \"Kock, Arne\" <a@x.example>, root, Otto <o@x.example>",
+        ),
+        (
+            "Kock, root, Arne B. <a@x.example>",
+            "Kock, root, \"Arne B.\" <a@x.example>",
+        ),
+        ("Kock Meier, a@x.example", "\"Kock Meier\":;, a@x.example"),
+        (
+            "\"Kock\", g: a@x.example;, Kock, Arne <b@x.example>",
+            "Kock, g: a@x.example;, \"Kock, Arne\" <b@x.example>",
+        ),
+    ] {
+        assert_eq!(mended(text).as_deref(), Some(expected), "{text}");
+        assert_eq!(mended(expected), None, "{expected}");
+    }
+    for fine in [
+        "root, Arne <a@x.example>",
+        "Kock",
+        "Kock, a@x.example",
+        "Kock, <a@x.example>",
+        "a@x.example, Kock",
+        "Kock (boss), Arne <a@x.example>",
+        "g: Kock, Arne <a@x.example>;",
+    ] {
+        assert_eq!(mended(fine), None, "{fine}");
     }
 }
 
@@ -176,7 +218,7 @@ proptest! {
         ][..]), 0..14),
     ) {
         let text = words.concat();
-        for role in [Role::Author("me"), Role::Recipients] {
+        for role in [Role::Author("me"), Role::Recipients(&|_| true)] {
             let Some(mended) = mend(text.as_bytes(), role) else { continue };
             if mended.text.is_empty() {
                 continue;
@@ -184,7 +226,7 @@ proptest! {
             prop_assert_eq!(mend(mended.text.as_bytes(), role), None, "{} from {}", mended.text, text);
             let list = parse(mended.text.as_bytes());
             prop_assert_eq!(&list.problems, &[], "{} from {}", mended.text, text);
-            prop_assert!(role == Role::Recipients || list.entries.len() == 1);
+            prop_assert!(matches!(role, Role::Recipients(_)) || list.entries.len() == 1);
         }
     }
 }
