@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use tests::{
@@ -18,7 +19,7 @@ use tests::{
     session::Session,
     sink::{Script, Sink},
     smarthost::Smarthost,
-    wait::until_true,
+    wait::{until, until_true},
 };
 
 /// How often the daemon is killed.
@@ -241,6 +242,57 @@ fn a_daemon_that_is_told_to_stop_when_the_relayhost_has_just_taken_a_message_sen
     smarthost.run();
     assert!(machine.mailq().contains("is empty") && smarthost.mailq().contains("is empty"));
     assert_eq!(sink.journal().len(), 16);
+}
+
+fn millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_millis()).unwrap()
+}
+
+/// Waits until something that was recorded after that moment is on the daemon's disk; how late that
+/// was, in milliseconds.
+fn synced_after(moment: u64, status: impl Fn() -> Output) -> u64 {
+    until("what was recorded is on the disk", || {
+        let status: serde_json::Value = serde_json::from_slice(&status().stdout).unwrap();
+        let at = status["spool"]["last_sync"][0].as_u64();
+        at.and_then(|at| at.checked_sub(moment))
+    })
+}
+
+/// The next message is not needed for it: within a moment, nobody who pulls the plug makes a
+/// message arrive twice.
+#[test]
+fn what_the_relayhost_has_taken_is_not_sent_again_when_the_daemon_is_killed_a_moment_later() {
+    const STATUS: [&str; 2] = ["status", "--json"];
+    let sink = Sink::start();
+    let config = format!("relayhost = \"{}\"\n", sink.nexthop());
+    let mut machine = Agent::start(&format!("{config}tls = \"none\"\n"));
+    let mut smarthost = Smarthost::start(&config);
+    let (mut least, mut least_there) = (u64::MAX, u64::MAX);
+    for round in 1..=5 {
+        machine.send(&["b@example.net"], "Subject: x\n\nx\n");
+        sink.journal().wait_for(2 * round - 1);
+        least = least.min(synced_after(millis(), || machine.admin(&STATUS)));
+        machine.kill();
+        machine.run();
+        let mut session = Session::greeted(smarthost.address());
+        session.delivers(
+            "a@example.org",
+            &["b@example.net"],
+            b"Subject: x\r\n\r\nx\r\n",
+        );
+        sink.journal().wait_for(2 * round);
+        least_there = least_there.min(synced_after(millis(), || smarthost.admin(&STATUS)));
+        smarthost.kill();
+        smarthost.run();
+    }
+    // A loaded machine is slower now and then, but not each time.
+    assert!(
+        least < 500 && least_there < 500,
+        "{least} ms, {least_there} ms"
+    );
+    assert!(machine.mailq().contains("is empty") && smarthost.mailq().contains("is empty"));
+    assert_eq!(sink.journal().len(), 10);
 }
 
 /// Session after session, each for as long as the server lives.

@@ -108,6 +108,12 @@ impl Committer {
         }
     }
 
+    /// How soon is done what is in less of a hurry: a full disk asked again for room for events,
+    /// and space given back.
+    pub(super) fn rest(&self) -> Duration {
+        self.linger.saturating_mul(20)
+    }
+
     /// Why there is no spare segment for a full disk, if there is none and none can be made now.
     pub(super) fn lack(&self) -> Option<SpoolError> {
         lock(&self.lack).as_ref()?;
@@ -299,7 +305,7 @@ impl Committer {
         }
         if !failed.is_empty() {
             let now = clock::steady();
-            let again = now.checked_add(self.linger);
+            let again = now.checked_add(self.rest());
             let pause = intake.pause.as_ref().map(|pause| pause.until);
             intake.retry = failed;
             intake.due = again.max(pause);

@@ -3,8 +3,8 @@
 //!
 //! Contract: what is removed is not needed after any crash (the rules are in [`super`]). All
 //! segments together take at most four times what is live, and four segments more: above that the
-//! segment with the least live part is copied forward. Work is done at most once in `linger`, on a
-//! thread of its own, so that no commit waits for it.
+//! segment with the least live part is copied forward. Work is done at most once in twenty times
+//! `linger`, on a thread of its own, so that no commit waits for it.
 
 use std::{collections::HashSet, fs::File, io, sync::PoisonError, time::Instant};
 
@@ -47,7 +47,7 @@ impl Committer {
         while !state.stopped {
             let wait = state
                 .due
-                .map(|due| (due + self.linger).saturating_duration_since(Instant::now()));
+                .map(|due| (due + self.rest()).saturating_duration_since(Instant::now()));
             match wait {
                 Some(wait) if wait.is_zero() => {
                     drop(state);

@@ -46,7 +46,9 @@ impl Default for Options {
         Self {
             segment: 16 * 1024 * 1024,
             minimum_free: limits::MINIMUM_FREE,
-            linger: Duration::from_secs(1),
+            // Shorter than anybody needs to kill what he has just seen deliver; twenty syncs a
+            // second, at most, where nothing else syncs.
+            linger: Duration::from_millis(50),
         }
     }
 }
@@ -64,6 +66,8 @@ pub(super) struct Open {
     threads: Mutex<Vec<JoinHandle<()>>>,
     closed: Mutex<bool>,
     lock: Mutex<Option<File>>,
+    /// Device and number of that file.
+    place: Option<(u64, u64)>,
 }
 
 impl Spool {
@@ -124,6 +128,7 @@ impl Spool {
             minimum_free: options.minimum_free,
             threads: Mutex::default(),
             closed: Mutex::default(),
+            place: lock.metadata().ok().map(|it| place(&it)),
             lock: Mutex::new(Some(lock)),
             committer,
         };
@@ -165,20 +170,14 @@ impl Spool {
 
     /// Whether the directory is still the one that was opened.
     fn is_in_place(&self) -> Result<(), SpoolError> {
-        let path = &self.open.committer.layout.lock;
-        let number = |found: Metadata| (found.dev(), found.ino());
-        let held = lock(&self.open.lock);
-        let held = held.as_ref().and_then(|file| file.metadata().ok());
-        // Without it, it is closed, which is told elsewhere.
-        let gone = held.is_some() && held.map(number) != path.metadata().ok().map(number);
+        let layout = &self.open.committer.layout;
+        if layout.lock.metadata().ok().map(|it| place(&it)) == self.open.place {
+            return Ok(());
+        }
         let why = "the directory was removed, renamed or replaced while the program runs; put it \
                    back, or restart the program";
         let error = std::io::Error::new(std::io::ErrorKind::NotFound, why);
-        let root = &self.open.committer.layout.root;
-        if gone {
-            return Err(SpoolError::io("cannot find", root)(error));
-        }
-        Ok(())
+        Err(SpoolError::io("cannot find", &layout.root)(error))
     }
 
     /// Bytes that new mail may still take.
@@ -456,6 +455,10 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn place(of: &Metadata) -> (u64, u64) {
+    (of.dev(), of.ino())
 }
 
 struct Formed {
