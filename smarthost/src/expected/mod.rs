@@ -31,5 +31,4 @@ pub use came::Came;
 pub use keeping::{Expected, Standing};
 pub use learned::Proposal;
 pub use settings::Pattern;
-pub use subject::decoded;
 pub use wanted::{Every, Wanted, Who};

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use mail::clock::{Timestamp, Zone};
+use mail::{
+    clock::{Timestamp, Zone},
+    message::decoded_words::decoded,
+};
 
 mod wrong;
 
-use super::{Came, Every, Expected, Pattern, Wanted, Who, decoded, subject};
+use super::{Came, Every, Expected, Pattern, Wanted, Who, subject};
 
 fn zone() -> Zone {
     Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
@@ -172,24 +175,6 @@ fn subjects_of_a_kind_are_one_whatever_numbers_and_dates_are_in_them() {
         subject::kind("backup of sda1"),
         subject::kind("backup of sdb1")
     );
-    for (written, read) in [
-        (
-            "=?utf-8?q?Sauvegarde_r=C3=A9ussie?= 12",
-            "Sauvegarde réussie 12",
-        ),
-        (
-            "=?UTF-8?B?U2F1dmVnYXJkZSBy?=\r\n =?utf-8?B?w6l1c3NpZQ==?=",
-            "Sauvegarde réussie",
-        ),
-        ("=?iso-8859-1*fr?Q?r=E9ussie?=", "réussie"),
-        (
-            "=?x?q?a?= =?utf-8?z?a?= =?utf-8?b?!?= =?utf-8?q?=4",
-            "=?x?q?a?= =?utf-8?z?a?= =?utf-8?b?!?= =?utf-8?q?=4",
-        ),
-        ("", ""),
-    ] {
-        assert_eq!(decoded(written.as_bytes()), read);
-    }
     let long = [b'\xff', b'=', b'?'].repeat(100_000);
     assert!(subject::kind(&decoded(&long)).chars().count() <= 120);
 }

@@ -3,11 +3,11 @@
 use mail::{
     address::Sender,
     clock,
-    message::{Field, Header, writer::Writer},
+    message::{Field, Header, decoded_words::decoded, writer::Writer},
 };
 
 use super::{Server, session::Connection};
-use crate::expected::{Came, decoded};
+use crate::expected::Came;
 
 impl Connection {
     /// What came; to be told when it is on disk.

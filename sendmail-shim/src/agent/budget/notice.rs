@@ -8,8 +8,7 @@ use std::{cmp::Reverse, collections::HashMap, fmt::Write as _};
 
 use mail::{
     clock::Timestamp,
-    message::{Field, Header},
-    outcome::escape,
+    message::{Field, Header, decoded_words},
 };
 use queue::rate::Window;
 
@@ -33,7 +32,11 @@ impl Census {
     pub(crate) fn add(&mut self, origin: &str, header: &[u8]) {
         let header = Header::parse(header);
         let subject = header.first("Subject").map(Field::value);
-        let mut subject = escape(subject.unwrap_or_default().trim_ascii(), SUBJECT);
+        let mut subject = decoded_words::decoded(&subject.unwrap_or_default());
+        if subject.len() > SUBJECT {
+            subject.truncate(subject.floor_char_boundary(SUBJECT));
+            subject.push_str("...");
+        }
         self.total = self.total.saturating_add(1);
         let subjects = self.senders.entry(origin.to_owned()).or_default();
         if subjects.len() >= SUBJECTS && !subjects.contains_key(&subject) {
@@ -107,7 +110,7 @@ mod tests {
         for _ in 0..57 {
             census.add(
                 "uid 0 (root)",
-                b"Subject: Cron <root@vm1>\r\n\tbackup\x1b[2J\r\n",
+                b"Subject: Cron <root@vm1>\r\n\t=?utf-8?q?Gr=C3=B6=C3=9Fe?= \x1b[2J\r\n",
             );
         }
         let room = Timestamp::from_secs(1_795_333_912);
@@ -120,7 +123,7 @@ mod tests {
         assert_eq!(named.len(), KINDS);
         assert!(named[0].starts_with("   29000  uid 33 (www-data): (other subjects)"));
         assert!(
-            named[1].starts_with("      57  uid 0 (root): Cron <root@vm1>"),
+            named[1].starts_with("      57  uid 0 (root): Cron <root@vm1> Größe"),
             "{text}"
         );
         assert!(text.contains("     982  others\n"), "{text}");

@@ -5,7 +5,7 @@
 
 use mail::{
     clock::Timestamp,
-    message::{Field, Header},
+    message::{Field, Header, decoded_words},
 };
 use spool::Repeats;
 
@@ -32,7 +32,7 @@ pub(crate) fn digest(it: &Digest<'_>) -> (String, String) {
         .first("Subject")
         .map(Field::value)
         .unwrap_or_default();
-    let subject = String::from_utf8_lossy(subject.trim_ascii()).into_owned();
+    let subject = decoded_words::decoded(&subject);
     let Repeats { count, last } = it.repeats;
     let mut text = format!(
         "{count} more messages like one that was sent before came from {} on {}\n\
@@ -67,7 +67,7 @@ mod tests {
         let (subject, text) = digest(&Digest {
             hostname: "vm1.example.org",
             origin: "uid 0 (root)",
-            header: b"Subject: Cron <root@vm1> backup\r\n",
+            header: b"Subject: Cron <root@vm1> =?utf-8?q?Gr=C3=B6=C3=9Fe?=\r\n",
             body: body.as_bytes(),
             first: Timestamp::from_secs(1_795_333_912),
             repeats: Repeats {
@@ -75,10 +75,11 @@ mod tests {
                 last: Timestamp::from_secs(1_795_333_972),
             },
         });
-        assert_eq!(subject, "[9999 more] Cron <root@vm1> backup");
+        assert_eq!(subject, "[9999 more] Cron <root@vm1> Größe");
         for part in [
             "9999 more messages",
             "uid 0 (root) on vm1",
+            "> Subject: Cron <root@vm1> Größe\n",
             "> disk full\n",
             "> [...]\n",
         ] {

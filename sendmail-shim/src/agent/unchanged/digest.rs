@@ -4,7 +4,7 @@
 //! Contract: pure; the text is bounded, and no report can pass for a line of ours: what is its own
 //! is marked.
 
-use mail::clock::Timestamp;
+use mail::{clock::Timestamp, message::decoded_words};
 
 /// The longest text, bytes; what does not fit is told by another digest.
 const LONGEST: usize = 256 * 1024;
@@ -24,7 +24,7 @@ pub(crate) struct Digest {
 pub(crate) struct Told<'a> {
     pub(crate) arrival: Timestamp,
     pub(crate) as_on: Timestamp,
-    /// One line.
+    /// As it is in the header.
     pub(crate) subject: &'a [u8],
     /// The lines whose numbers are others than then.
     pub(crate) differing: &'a [&'a [u8]],
@@ -46,7 +46,7 @@ impl Digest {
         let mut text = format!(
             "{}  {}, as on {}\n",
             it.arrival.rfc5322(),
-            String::from_utf8_lossy(it.subject),
+            decoded_words::decoded(it.subject),
             it.as_on.rfc5322()
         );
         for line in it.differing {
@@ -93,7 +93,7 @@ mod tests {
         let told = Told {
             arrival: came,
             as_on: before,
-            subject: b"Cron <root@vm1> backup",
+            subject: b"Cron <root@vm1> =?utf-8?b?R3LDtsOfZQ==?=",
             differing: &[b"1234 files", b"Mon, as on \xff 7"],
         };
         let mut one = Digest::new("vm1.example.org", "uid 0 (root)");
@@ -101,7 +101,7 @@ mod tests {
         let (subject, text) = one.finish();
         assert_eq!(subject, "vm1.example.org: 1 report says nothing new");
         let line = format!(
-            "{}  Cron <root@vm1> backup, as on {}\n  > 1234 files\n  > Mon, as on \u{fffd} 7\n",
+            "{}  Cron <root@vm1> Größe, as on {}\n  > 1234 files\n  > Mon, as on \u{fffd} 7\n",
             came.rfc5322(),
             before.rfc5322()
         );

@@ -10,6 +10,7 @@
 //! | [`conform`](mod@conform) | fields that a strict relayhost refuses, written as they were meant |
 //! | [`complete`](mod@complete) | adds Date, Message-ID, From, To and MIME fields where missing |
 //! | [`encoded_words`] | raw 8-bit text in fields made ASCII (RFC 2047) |
+//! | [`decoded_words`] | and as people read them |
 //! | `parameters` | raw 8-bit names of attachments made ASCII (RFC 2231) |
 //! | [`long_lines`] | header lines over 998 bytes folded |
 //! | [`mime`] | the message as a peer can take it: short lines, 7 bits without 8BITMIME |
@@ -19,6 +20,7 @@ pub mod charset;
 pub mod complete;
 pub mod conform;
 mod date;
+pub mod decoded_words;
 mod downgrade;
 pub mod encoded_words;
 mod header;
