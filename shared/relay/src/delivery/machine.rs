@@ -155,6 +155,8 @@ impl Delivery {
             }
             (State::Beginning | State::Opening(_), Event::Kept(Some(dial))) => {
                 let dial = *dial;
+                // Said of the connection that was to be opened.
+                self.clear = None;
                 self.begin(Over { dial, kept: true }, memory, now);
             }
             (State::Beginning, Event::Kept(None)) => self.find(),

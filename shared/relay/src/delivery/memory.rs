@@ -11,7 +11,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     time::{Duration, Instant},
 };
 
@@ -57,10 +56,9 @@ pub(super) struct Failing {
     pub(super) why: String,
 }
 
-/// For `status`.
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |time: &Duration| time.as_secs();
+impl Standing {
+    /// For `status`; `others`: another one works.
+    fn text(&self, others: bool) -> String {
         match (&self.failing, &self.opened) {
             (Some(failing), _) => {
                 let Failing {
@@ -69,24 +67,28 @@ impl fmt::Display for Standing {
                     again,
                     why,
                 } = failing;
-                write!(
-                    f,
-                    "fails for {} s, {failures} times: {why}; mail goes to another meanwhile, ",
-                    seconds(since)
-                )?;
-                match seconds(again) {
-                    0 => f.write_str("and the next message tries it again"),
-                    again => write!(f, "and it is tried again in {again} s"),
-                }
+                let since = since.as_secs();
+                let mail = if others {
+                    "mail goes to another meanwhile"
+                } else {
+                    "mail waits meanwhile"
+                };
+                let again = match again.as_secs() {
+                    0 => "and the next message tries it again".to_owned(),
+                    again => format!("and it is tried again in {again} s"),
+                };
+                format!("fails for {since} s, {failures} times: {why}; {mail}, {again}")
             }
             (None, Some(opened)) => {
-                write!(f, "works, last connected {} s ago", seconds(opened))?;
-                match &self.clear {
-                    Some(why) => write!(f, ", in clear text: {why}"),
-                    None => Ok(()),
-                }
+                let clear = self.clear.as_ref();
+                let clear = clear.map(|why| format!(", in clear text: {why}"));
+                format!(
+                    "works, last connected {} s ago{}",
+                    opened.as_secs(),
+                    clear.unwrap_or_default()
+                )
             }
-            (None, None) => f.write_str("not used since the start"),
+            (None, None) => "not used since the start".to_owned(),
         }
     }
 }
@@ -100,10 +102,9 @@ fn age(at: Instant, now: Instant) -> Duration {
 pub struct Memory {
     /// Addresses that are tried last, and for how long.
     failing: HashMap<Spot, Circuit>,
-    /// When a session with a host that the administrator named was opened last.
-    opened: HashMap<(String, u16), Instant>,
-    /// Why such a host is spoken to in clear text.
-    clear: HashMap<(String, u16), String>,
+    /// When a session with a host that the administrator named was opened last, and why in clear
+    /// text, where TLS was wanted.
+    opened: HashMap<(String, u16), (Instant, Option<String>)>,
     /// The hosts behind the relayhosts, as they were found last.
     relayhosts: Vec<Host>,
     pub(super) refusals: Refusals,
@@ -179,11 +180,7 @@ impl Memory {
     pub(super) fn opened(&mut self, host: &Host, clear: Option<&str>, now: Instant) {
         let key = host.key();
         if host.named && (self.opened.len() < MOST || self.opened.contains_key(&key)) {
-            match clear {
-                Some(why) => self.clear.insert(key.clone(), why.to_owned()),
-                None => self.clear.remove(&key),
-            };
-            self.opened.insert(key, now);
+            self.opened.insert(key, (now, clear.map(str::to_owned)));
         }
     }
 
@@ -199,11 +196,14 @@ impl Memory {
     pub fn relayhosts(&self, now: Instant) -> Vec<(String, bool, String)> {
         let several = self.relayhosts.len() > 1;
         let all = self.relayhosts.iter();
-        let all = all.filter(|host| several || self.clear.contains_key(&host.key()));
-        let told = all.map(|host| {
-            let standing = self.standing(host, now);
+        let all = all.map(|host| (host, self.standing(host, now)));
+        let all: Vec<_> = all.collect();
+        let works = |standing: &Standing| standing.failing.is_none();
+        let others = all.iter().any(|(_, standing)| works(standing));
+        let told = all.iter().filter(|(_, it)| several || it.clear.is_some());
+        let told = told.map(|(host, standing)| {
             let name = format!("{}:{}", host.name, host.port);
-            (name, standing.failing.is_none(), standing.to_string())
+            (name, works(standing), standing.text(others))
         });
         told.collect()
     }
@@ -213,9 +213,10 @@ impl Memory {
         let key = host.key();
         let failing = self.failing.values();
         let mut broken = failing.filter(|it| it.host == key && it.is_broken());
+        let opened = self.opened.get(&key);
         Standing {
-            opened: self.opened.get(&key).map(|at| age(*at, now)),
-            clear: self.clear.get(&key).cloned(),
+            opened: opened.map(|(at, _)| age(*at, now)),
+            clear: opened.and_then(|(_, clear)| clear.clone()),
             failing: broken.next().map(|first| {
                 let worst = broken.fold(
                     first,

@@ -139,43 +139,48 @@ impl Delivery {
                     self.postponed.extend(self.addresses.drain(..));
                 }
             }
-            None => match self.trouble(over, outcomes) {
-                Some(why) if counts => self.fails((spot, &dial.host), &why, memory, now),
-                Some(_) => {}
-                // What that means is judged then; it is not well.
-                None if self.refuses_us(dial, outcomes) => {}
+            None => match self.complaint(over, outcomes) {
                 None => memory.answered(&spot, now),
+                Some(Complaint::Own(why)) if counts => {
+                    self.fails((spot, &dial.host), &why, memory, now);
+                }
+                // What a refusal means is judged then; it is not well.
+                Some(_) => {}
             },
         }
     }
 
-    fn refuses_us(&self, dial: &Dial, outcomes: &[Outcome]) -> bool {
+    /// What a relayhost says of itself or of us, and not of the mail; nothing, where it took some
+    /// of it.
+    fn complaint(&self, over: &Over, outcomes: &[Outcome]) -> Option<Complaint> {
+        let Over { dial, kept } = over;
+        if !dial.host.named || self.progress || outcomes.iter().any(is_delivered) {
+            return None;
+        }
+        let fresh = |it: &&Outcome| !*kept || !reuse::is_stale(it, true);
+        let mut said = outcomes.iter().filter(fresh).filter_map(failure);
+        if let Some(own) = said.find(|it| speaks_of_host(it)) {
+            return Some(Complaint::Own(own.log_text()));
+        }
         let is_about_us = |outcome: &Outcome| match outcome {
             Outcome::Deferred(failure) | Outcome::Failed(failure) => {
-                about_us(failure, dial.host.named).is_some()
+                about_us(failure, true).is_some()
             }
             Outcome::Delivered(_) => false,
         };
-        let taken = self.progress || outcomes.iter().any(is_delivered);
-        dial.host.named && !taken && outcomes.iter().any(is_about_us)
-    }
-
-    /// What a relayhost says of itself, and not of the mail; nothing, where it took some of it.
-    fn trouble(&self, over: &Over, outcomes: &[Outcome]) -> Option<String> {
-        let Over { dial, kept } = over;
-        let taken = self.progress
-            || outcomes
-                .iter()
-                .any(|it| matches!(it, Outcome::Delivered(_)));
-        if !dial.host.named || taken {
-            return None;
-        }
-        let mut said = outcomes
+        outcomes
             .iter()
-            .filter(|it| !*kept || !reuse::is_stale(it, true));
-        let told = said.find_map(|it| failure(it).filter(|it| speaks_of_host(it)));
-        told.map(Failure::log_text)
+            .any(is_about_us)
+            .then_some(Complaint::AboutUs)
     }
+}
+
+/// What a relayhost has that is not about the mail.
+enum Complaint {
+    /// It says so of itself.
+    Own(String),
+    /// It refuses this machine.
+    AboutUs,
 }
 
 fn failure(outcome: &Outcome) -> Option<&Failure> {

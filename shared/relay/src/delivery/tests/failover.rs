@@ -258,3 +258,30 @@ fn a_relayhost_that_takes_mail_between_refusals_works() {
     }
     assert_eq!(world.memory.take_untold(), []);
 }
+
+#[test]
+fn status_says_that_mail_waits_where_all_relayhosts_fail_and_that_it_goes_elsewhere_where_one_works()
+ {
+    let mut world = world(
+        true,
+        vec![dead("mx1", "192.0.2.1"), peer("mx2", "192.0.2.2", OK)],
+    );
+    world.memory.found(&world.way().hosts);
+    let told = |world: &World| world.memory.relayhosts(world.now);
+    world.deliver("root@b", 1);
+    let now = told(&world);
+    assert!(
+        !now[0].1 && now[1].1,
+        "the first fails and the second works"
+    );
+    let first = &now[0].2;
+    assert!(first.contains("mail goes to another meanwhile"), "{first}");
+    world.peers[1] = dead("mx2", "192.0.2.2");
+    world.deliver("root@b", 1);
+    for (host, works, text) in told(&world) {
+        assert!(
+            !works && text.contains("mail waits meanwhile"),
+            "{host}: {text}"
+        );
+    }
+}

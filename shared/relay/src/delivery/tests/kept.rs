@@ -135,3 +135,67 @@ fn a_peer_that_takes_so_many_messages_in_a_connection_is_given_the_rest_over_ano
     let story = [open, send, send, open, send, "send 50", open, "send 50"];
     assert_eq!(world.story, story);
 }
+
+/// Why one host is spoken to in clear text is not said of the next one, when a kept connection to
+/// the first came between.
+#[test]
+fn the_reason_for_clear_text_is_said_of_the_host_that_gave_it() {
+    let world = world(
+        true,
+        vec![peer("one", "192.0.2.1", OK), peer("two", "192.0.2.2", OK)],
+    );
+    let (mut memory, now) = (Memory::default(), world.now);
+    let mut delivery = Delivery::new(1, "a@b".to_owned(), Patience::AMONG_RELAYHOSTS);
+    let no_tls = Failure::new(
+        Blame::Peer,
+        Stage::Tls,
+        EnhancedStatus::new(4, 7, 5),
+        "no TLS",
+    );
+    let deferred = Sent {
+        outcomes: vec![outcome(Stage::Recipient, "450 4.2.0 later")],
+        open: true,
+        accepted: 0,
+    };
+    let (mut opened, mut sent) = (Vec::new(), 0);
+    while let Some(action) = delivery.next_action() {
+        let event = match action {
+            Action::Reuse => Event::Kept(None),
+            Action::Find => Event::Way(Ok(world.way())),
+            Action::Lookup(host) => Event::Found(world.lookup(&host)),
+            Action::Open(dial) => {
+                opened.push((dial.host.name.clone(), dial.security));
+                match (dial.host.name.as_str(), dial.security) {
+                    ("one", Security::None) => Event::Kept(Some(dial.into())),
+                    ("one", _) => Event::Opened(Err(no_tls.clone())),
+                    _ => Event::Opened(Ok(())),
+                }
+            }
+            Action::Send(_) => {
+                sent += 1;
+                Event::Sent(match sent {
+                    1 => Sent {
+                        outcomes: deferred.outcomes.clone(),
+                        ..deferred
+                    },
+                    _ => Sent {
+                        outcomes: vec![outcome(Stage::Message, "250 2.0.0 Ok")],
+                        open: true,
+                        accepted: 1,
+                    },
+                })
+            }
+            Action::Leave => continue,
+        };
+        delivery.handle(event, &mut memory, now);
+    }
+    let one = ("one".to_owned(), Security::Opportunistic);
+    let clear = ("one".to_owned(), Security::None);
+    let two = ("two".to_owned(), Security::Opportunistic);
+    assert_eq!(opened, [one, clear, two]);
+    let standing = memory.standing(&world.way().hosts[1], now);
+    assert!(
+        standing.opened.is_some() && standing.clear.is_none(),
+        "{standing:?}"
+    );
+}
