@@ -116,6 +116,9 @@ pub fn read<T: DeserializeOwned, C>(
     synonyms: &[(&str, &'static str)],
     make: impl Fn(T) -> Result<C, Wrong>,
 ) -> Result<C, ConfigError> {
+    if let Some(made) = at_once(layers, &make) {
+        return Ok(made);
+    }
     let mut found = Found::new(layers);
     let texts = found.readable();
     let mut all = DeTable::new();
@@ -129,6 +132,18 @@ pub fn read<T: DeserializeOwned, C>(
         Some(result) => Ok(result),
         None => Err(found.told()),
     }
+}
+
+/// What is made of one right file, which needs no second look: each start of `sendmail` reads one.
+fn at_once<T: DeserializeOwned, C>(
+    layers: &[Layer],
+    make: impl Fn(T) -> Result<C, Wrong>,
+) -> Option<C> {
+    let [(_, text)] = layers else {
+        return None;
+    };
+    let table = DeTable::parse(text).ok()?.into_inner();
+    form(table).and_then(make).ok()
 }
 
 fn form<T: DeserializeOwned>(table: DeTable<'_>) -> Result<T, Wrong> {
