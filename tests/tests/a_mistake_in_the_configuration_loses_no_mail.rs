@@ -114,6 +114,19 @@ fn an_agent_that_never_had_a_good_configuration_queues_until_the_file_is_mended(
     }
 }
 
+/// It is on its way to a start anew, where nobody would hear of it any more.
+#[test]
+fn an_agent_that_is_told_to_end_while_it_starts_anew_ends() {
+    let sink = Sink::start();
+    for _ in 0..5 {
+        let mut machine = Agent::prepare(MISTAKES[0]);
+        machine.run();
+        machine.configure(&good(&sink));
+        machine.daemon().wait_for_log("starting anew");
+        machine.daemon().stop();
+    }
+}
+
 /// What makes the place of the queue unknown.
 const NO_PLACE: [&str; 2] = ["spool = 5", "spool = \"/cut off"];
 

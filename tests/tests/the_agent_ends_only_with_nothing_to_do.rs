@@ -3,16 +3,25 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
+    os::unix::{fs::OpenOptionsExt as _, net::UnixStream},
     thread,
+};
+
+use rustix::{
+    fs::OFlags,
+    process::{Pid, Signal, kill_process},
 };
 
 use tests::{
     activation::Activation,
     agent::Agent,
+    daemon::Daemon,
+    installation::hermetic,
+    peers,
     sink::{Sink, nexthop},
-    wait::{PATIENCE, free_address, until_true},
+    wait::{PATIENCE, free_address, until, until_true},
 };
 
 fn machine(relayhost: &str) -> Agent {
@@ -109,4 +118,40 @@ fn an_agent_with_mail_in_its_queue_stays_until_the_relayhost_is_back() {
     let sink = Sink::on(address, tests::sink::Script::default());
     until_true("it has come", || arrived(&sink).contains("patient"));
     systemd.end();
+}
+
+/// The kernel keeps from the first process of a container every signal that it does not wait for:
+/// it waits from the first moment on. Here it still reads its configuration, out of a pipe into
+/// which nobody writes.
+#[test]
+fn the_first_process_of_a_container_ends_when_it_is_told_to_while_it_still_starts() {
+    if !peers::root() || peers::find("mkfifo").is_none() {
+        return;
+    }
+    let machine = machine("relay.example");
+    fs::remove_file(machine.config()).unwrap();
+    let made = hermetic("mkfifo").arg(machine.config()).status().unwrap();
+    assert!(made.success());
+    let agent = machine.admin_command();
+    let mut command = hermetic("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]);
+    command
+        .arg(agent.get_program())
+        .args(agent.get_args())
+        .arg("agent");
+    let mut daemon = Daemon::start("agent", &mut command);
+    let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
+    let _writer = until("the agent reads its configuration", || {
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let mut file = fs::OpenOptions::new();
+        file.write(true)
+            .custom_flags(flags)
+            .open(machine.config())
+            .ok()
+    });
+    let child = fs::read_to_string(children).unwrap();
+    let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+    kill_process(child, Signal::TERM).unwrap();
+    let status = until("it ends", || daemon.ended());
+    assert!(status.success(), "{status}: {}", daemon.log());
 }

@@ -14,6 +14,7 @@
 //! | edges | `writer` | which program of a user writes |
 //! | edges | `showing` | the key that this machine shows to the relayhosts |
 //! | edges | `outage` `keys` | what the relayhosts refused and showed last, kept over restarts |
+//! | edges | `ending` | signals that want the end |
 //! | edges | `sockets` `presence` `listener` | where mail comes in, who is connected, the threads that accept |
 //! | edges | `dispatch` | spool and queue together |
 //! | edges | `duplicates` `budget` `unchanged` | the same as in the core, with spool and file |
@@ -38,6 +39,7 @@ mod control;
 mod delivery;
 mod digests;
 mod dispatch;
+mod ending;
 mod flushes;
 mod keys;
 mod listener;

@@ -14,17 +14,13 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use settings::last_good;
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
 use spool::{Options, Recovery, Spool};
 use system::log::{self, Level, line};
 
@@ -33,6 +29,7 @@ use super::{
     delivery::driver::Driver,
     digests,
     dispatch::Signal,
+    ending::Ending,
     listener::{Listeners, Serve, Socket},
     maillog, notices,
     presence::Connection,
@@ -64,11 +61,12 @@ const SEGMENT: u64 = 4 * 1024 * 1024;
 /// `config` is the file that was named, if one was.
 pub fn run(config: Option<&Path>, idle: Duration) -> Result<(), String> {
     log::init("sendmail-shim");
+    let ending = Ending::watch()?;
     system::descriptors::raise();
     let read = places::for_agent_known(config).map_err(|error| error.to_string())?;
-    match serve(read, config, idle)? {
-        End::Told => Ok(()),
-        End::Mended { sockets } => Err(system::again::start(sockets)),
+    match serve(read, config, idle, &ending)? {
+        End::Mended { sockets } if !ending.was_wanted() => Err(system::again::start(sockets)),
+        End::Mended { .. } | End::Told => Ok(()),
     }
 }
 
@@ -84,6 +82,7 @@ fn serve(
     (settings, known): (Settings, places::State),
     config: Option<&Path>,
     idle: Duration,
+    ending: &Ending,
 ) -> Result<End, String> {
     settings
         .warnings()
@@ -110,8 +109,7 @@ fn serve(
     let handed = sockets.handed;
     let (agent, signals) = Agent::new(settings, spool);
     let agent = Arc::new(agent);
-    let (stop, stopped) = mpsc::channel();
-    watch_signals(stop)?;
+    let stopped = ending.serving();
     let driver = Driver::new(Arc::clone(&agent), tls, signals);
     thread::spawn(|| driver.run());
     let serves = |is_wanted: bool, run: fn(&Agent)| {
@@ -136,7 +134,7 @@ fn serve(
         right: &|| places::is_right(config),
         state: &state,
     };
-    let ended = match wait(&agent, &listeners, &stopped, idle, (&files, known)) {
+    let ended = match wait(&agent, &listeners, stopped, idle, (&files, known)) {
         Why::Told | Why::Idle => {
             // Not where it starts anew: systemd would wait for an end, and then make one.
             supervision::stopping();
@@ -221,20 +219,6 @@ fn told(recovery: &Recovery, spool: &Path) {
         Level::Info,
         &format_args!("{} messages in the queue", recovery.messages),
     );
-}
-
-/// SIGTERM and SIGINT become a message.
-fn watch_signals(stop: Sender<()>) -> Result<(), String> {
-    let mut signals =
-        Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
-    thread::spawn(move || {
-        for _ in signals.forever() {
-            if stop.send(()).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(())
 }
 
 /// Why it is time to end.
